@@ -1,0 +1,28 @@
+"""The folder is the registry: each file holds one detector, and its name is the detector's id.
+
+`names()` lists them without importing any; `load(id)` imports exactly one. Nothing here is imported statically, so a
+detector can be added without touching any list, and a scan of files never imports torch.
+"""
+
+import importlib
+import pkgutil
+from typing import Any
+
+from gate.detector import Detector
+from gate.errors import UsageError
+
+
+def names() -> tuple[str, ...]:
+    """Return the ids of all detectors, sorted."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+
+
+def load(detector_id: str) -> Detector[Any]:
+    """Import the one detector of that id; an unknown id is a `UsageError` that lists the known ones."""
+    if detector_id not in names():
+        raise UsageError(f"unknown detector {detector_id!r}; expected one of {', '.join(names())}")
+    module = importlib.import_module(f"gate.detectors.{detector_id.replace('-', '_')}")
+    detector = module.DETECTOR
+    if not isinstance(detector, Detector) or detector.id != detector_id:
+        raise UsageError(f"gate/detectors/{module.__name__} does not define the detector {detector_id!r}")
+    return detector

@@ -1,0 +1,41 @@
+"""The family of errors that the gate raises on purpose; each says what happened and what to do about it.
+
+Ground floor: everything may import this, it imports nothing. Only `gate.cli` turns an error into an exit code
+(docs/contracts.md, section 1).
+"""
+
+
+class GateError(Exception):
+    """An error with a sentence for the user: what happened, what was expected, what was got."""
+
+    what_to_do: str = ""
+    """One sentence of advice, shown after the message."""
+
+    def __init__(self, message: str, *, what_to_do: str = "") -> None:
+        super().__init__(message)
+        if what_to_do:
+            self.what_to_do = what_to_do
+
+
+class UsageError(GateError):
+    """The command, policy, waiver, bank or key is wrong; nothing was pulled yet (exit 2)."""
+
+
+class PolicyError(UsageError):
+    """The policy file cannot be read or does not say what a policy may say (exit 2)."""
+
+
+class CannotFinishError(GateError):
+    """The gate could not finish: registry, disk or itself (exit 3)."""
+
+
+class RegistryError(CannotFinishError):
+    """The registry refused, did not know the version, or did not answer (exit 3)."""
+
+
+class UnknownVersionError(RegistryError):
+    """The registered model or its version does not exist, or no longer exists (exit 3)."""
+
+
+class UnexaminableError(GateError):
+    """The candidate or its samples cannot be examined; recorded in the evidence and flagged (exit 1)."""

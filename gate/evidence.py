@@ -1,0 +1,207 @@
+"""Evidence: all that was seen, in plain finite values, with no opinion on any of it.
+
+Detectors yield measurements, pictures and projections; `scan` files them under outcomes; `verdict.judge` reads them.
+The file `evidence.json` is this record (docs/contracts.md, section 4), so a verdict can be given again without a scan.
+"""
+
+import base64
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gate.artifact import ModelRef
+from gate.record import Record
+
+SCHEMA_VERSION = 1
+MAX_PICTURES = 64
+MAX_PICTURE_SIDE = 256
+MAX_PROJECTION_POINTS = 2000
+MAX_TEXT = 2000
+
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Assurance = Literal["A", "B", "C"]
+LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
+
+
+class Location(Record):
+    """Where something was measured; a pair is named `source→target`."""
+
+    kind: LocationKind
+    name: Text
+
+    @classmethod
+    def of_class(cls, index: int) -> Self:
+        """Return the location of a class by its index."""
+        return cls(kind="class", name=str(index))
+
+    @property
+    def class_index(self) -> int | None:
+        """The (target) class of a class or pair, else None."""
+        if self.kind not in ("class", "pair"):
+            return None
+        tail = self.name.rsplit("→", maxsplit=1)[-1]
+        return int(tail) if tail.isdigit() else None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class Measurement(Record):
+    """One finite number that a detector measured."""
+
+    metric: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
+    value: Finite
+    location: Location | None = None
+    note: Text = ""
+
+
+class Picture(Record):
+    """A small image for the report: uint8 samples, rows first, base64; the front makes the PNG itself."""
+
+    role: Literal["mask", "pattern", "trigger", "sample", "triggered", "inversion", "difference"]
+    location: Location | None = None
+    caption: Text = ""
+    height: int = Field(ge=1, le=MAX_PICTURE_SIDE)
+    width: int = Field(ge=1, le=MAX_PICTURE_SIDE)
+    channels: Literal[1, 3]
+    pixels: str = Field(max_length=MAX_PICTURE_SIDE * MAX_PICTURE_SIDE * 3 * 4 // 3 + 4)
+
+    @model_validator(mode="after")
+    def _size_holds(self) -> Self:
+        if len(base64.b64decode(self.pixels, validate=True)) != self.height * self.width * self.channels:
+            raise ValueError("the pixels do not fill height × width × channels")
+        return self
+
+    def raw(self) -> bytes:
+        """Return the pixels as bytes, row by row."""
+        return base64.b64decode(self.pixels)
+
+
+class Point(Record):
+    """One sample in a two-dimensional projection."""
+
+    x: Finite
+    y: Finite
+    group: Text
+    """What the sample is: clean, triggered, …"""
+    cluster: int
+
+
+class Projection(Record):
+    """Samples of one class drawn in two dimensions, for the report's cluster plot."""
+
+    location: Location
+    method: Text
+    points: tuple[Point, ...] = Field(max_length=MAX_PROJECTION_POINTS)
+
+
+class Measured(Record):
+    """A detector ran to its end."""
+
+    status: Literal["measured"] = "measured"
+    measurements: tuple[Measurement, ...]
+    seconds: Finite = Field(ge=0)
+    sample_passes: int = Field(ge=0, default=0)
+    """One sample through forward, or through forward and backward, counts one."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Skipped(Record):
+    """A detector was not run, and why."""
+
+    status: Literal["skipped"] = "skipped"
+    reason: Text
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Failed(Record):
+    """A detector, its worker or its result broke, and how."""
+
+    status: Literal["failed"] = "failed"
+    error: Text
+    seconds: Finite = Field(ge=0, default=0.0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+Outcome = Annotated[Measured | Skipped | Failed, Field(discriminator="status")]
+
+
+class Suspect(Record):
+    """A class or pair that a stage named for the next one."""
+
+    stage: int = Field(ge=1)
+    detector: str
+    metric: str
+    value: Finite
+    location: Location
+
+
+class SamplesEvidence(Record):
+    """Which clean samples were used, and how the model does on them."""
+
+    source: Text
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    count: int = Field(ge=0)
+    classes_present: int = Field(ge=0)
+    accuracy: Finite | None = Field(default=None, ge=0, le=1)
+    """Share of samples on which the model's first choice is their label; None without labels."""
+    overridden: bool = False
+    """True where `--samples` took the place of what the policy pins."""
+
+
+class BankEvidence(Record):
+    """Which reference bank stood beside the scan."""
+
+    digest: Digest
+    count: int = Field(ge=0)
+    same_task: bool
+
+
+class ModelFacts(Record):
+    """What the candidate turned out to be, measured by the worker."""
+
+    flavour: Text = ""
+    format: Text = ""
+    classes: int | None = Field(default=None, ge=1)
+    input_shape: tuple[int, ...] = ()
+    """Without the batch dimension."""
+    parameters: int | None = Field(default=None, ge=0)
+    feature_layer: Text = ""
+
+
+class Evidence(Record):
+    """Everything that one scan saw."""
+
+    schema_version: Literal[1] = 1
+    gate_version: str
+    model: ModelRef
+    manifest_digest: Digest
+    bundle_digest: Digest | None = None
+    assurance: Assurance | None = None
+    """None where the candidate could not be loaded at all."""
+    isolation: Text
+    device: Text
+    seed: int = Field(ge=0)
+    facts: ModelFacts = ModelFacts()
+    samples: SamplesEvidence | None = None
+    bank: BankEvidence | None = None
+    stages: tuple[int, ...] = ()
+    """The numbers of the stages that were run, from 1."""
+    outcomes: dict[str, Outcome]
+    """By detector id."""
+    suspects: tuple[Suspect, ...] = ()
+    problems: tuple[Text, ...] = ()
+    """Why something could not be examined at all: model, samples, worker."""
+    pictures: tuple[Picture, ...] = Field(default=(), max_length=MAX_PICTURES)
+    projections: tuple[Projection, ...] = Field(default=(), max_length=16)
+    versions: dict[str, Text] = Field(default_factory=dict)
+    """Library versions in the worker."""
+    seconds: dict[str, Finite] = Field(default_factory=dict)
+    """By step: pull, start, load, scan."""
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the hash of the canonical record."""
+        return f"sha256:{self.sha256}"

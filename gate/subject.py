@@ -1,0 +1,80 @@
+"""What a detector may look at: the artifact's files, and as far as it asked, weights, classifier and samples.
+
+Arrays are torch tensors, but nothing here imports torch: detector specs must load in a process without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from gate.artifact import Artifact
+    from gate.evidence import Location
+
+
+class Classifier(Protocol):
+    """A model that maps a batch of images in raw pixel space to logits; preprocessing is inside."""
+
+    num_classes: int
+    input_shape: tuple[int, int, int]
+    """Channels, height, width."""
+    bounds: tuple[float, float]
+    """Least and greatest value of a raw input."""
+    feature_layer: str
+    """The name of the layer whose input `activations` returns."""
+    sample_passes: int
+    """How many samples have gone through the model so far, forward; the cost model of docs/detection.md."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Map raw inputs (N, C, H, W) to logits (N, K), differentiable in x."""
+        ...
+
+    def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map raw inputs (N, C, H, W) to logits (N, K) and the activations (N, D) before the last layer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Clean inputs in raw pixel space (N, C, H, W) and their labels (N,), on the scan's device."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger that an earlier stage inverted for a class or pair.
+
+    `mask` is (1, H, W) in [0, 1], `pattern` is (C, H, W) in raw pixel space; a triggered input is
+    `(1 - mask) * x + mask * pattern`.
+    """
+
+    location: Location
+    mask: torch.Tensor
+    pattern: torch.Tensor
+    attack_success_rate: float
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        """Stamp the trigger on raw inputs (N, C, H, W)."""
+        return (1 - self.mask) * x + self.mask * self.pattern
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The candidate, filled only as far as a detector's needs ask."""
+
+    artifact: Artifact
+    weights: Mapping[str, torch.Tensor] | None = None
+    classifier: Classifier | None = None
+    samples: Samples | None = None
+    training_set: Samples | None = None
+    suspects: tuple[Location, ...] | None = None
+    """The classes or pairs to look at; None means all of them."""
+    triggers: Mapping[Location, Trigger] = field(default_factory=dict)
