@@ -1,0 +1,90 @@
+"""Clustering of activations: reduction, two-means, density clusters, silhouette, and the neurons that tell clusters apart.
+
+Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by Activation Clustering", SafeAI 2019. scikit-learn
+does the mathematics; this module fixes seeds and settings and keeps degenerate input finite.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import DBSCAN, KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+
+Array = NDArray[Any]
+
+MIN_SAMPLES = 8
+"""Fewer activations than this cannot be split in two with any meaning."""
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A split of N activations in two, and how well they part."""
+
+    labels: Array
+    """(N,), 0 or 1 by k-means; 1 is the smaller cluster."""
+    silhouette: float
+    """Mean silhouette of the two-means split, -1 to 1; 0 where all activations are equal."""
+    relative_size: float
+    """Share of the smaller cluster, 0 to 0.5."""
+    density_clusters: int
+    """How many clusters DBSCAN finds, noise not counted."""
+    density_noise: float
+    """Share of activations that DBSCAN calls noise."""
+
+
+def reduce(activations: Array, dimensions: int, method: Literal["pca", "t-sne"], seed: int) -> Array:
+    """Reduce standardised activations (N, D) to (N, at most `dimensions`); constant neurons are dropped."""
+    spread = activations.std(axis=0)
+    kept = activations[:, spread > 1e-12 * max(1.0, float(np.abs(activations).max()))]
+    if kept.shape[1] == 0:
+        return np.zeros((len(activations), 1))
+    kept = kept - kept.mean(axis=0)
+    wanted = min(dimensions, kept.shape[1], len(kept) - 1)
+    if method == "t-sne":
+        perplexity = min(30.0, (len(kept) - 1) / 3)
+        return np.asarray(TSNE(n_components=min(wanted, 2), perplexity=perplexity, random_state=seed).fit_transform(kept))
+    return np.asarray(PCA(n_components=wanted, random_state=seed, svd_solver="full").fit_transform(kept))
+
+
+def split(points: Array, seed: int) -> Clusters:
+    """Split reduced activations (N, d) in two and measure the split; fewer than `MIN_SAMPLES` raises ValueError."""
+    if len(points) < MIN_SAMPLES:
+        raise ValueError(f"{len(points)} activations; clustering needs at least {MIN_SAMPLES}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: handled below
+        labels = KMeans(n_clusters=2, n_init=10, random_state=seed).fit(points).labels_
+    share = float(labels.mean())
+    if share > 0.5:
+        labels, share = 1 - labels, 1 - share
+    silhouette = 0.0 if len(set(labels.tolist())) < 2 else float(silhouette_score(points, labels))
+    density = density_labels(points)
+    clusters = len(set(density.tolist()) - {-1})
+    return Clusters(labels, silhouette, share, clusters, float((density == -1).mean()))
+
+
+def density_labels(points: Array, neighbours: int = 5) -> Array:
+    """Return DBSCAN's labels (N,), -1 for noise; its radius is the 90th percentile of the distance to a near neighbour."""
+    count = min(neighbours, len(points) - 1)
+    distances, _ = NearestNeighbors(n_neighbors=count + 1).fit(points).kneighbors(points)
+    radius = float(np.percentile(distances[:, -1], 90))
+    if radius <= 0:
+        return np.zeros(len(points), dtype=int)
+    return np.asarray(DBSCAN(eps=radius, min_samples=count + 1).fit(points).labels_)
+
+
+def neuron_shifts(activations: Array, second: Array) -> Array:
+    """Return for each neuron the standardised difference of means, second group minus first, (D,).
+
+    `second` (N,) is true for the second group; the pooled standard deviation is floored so that the result is finite.
+    """
+    first_rows, second_rows = activations[~second], activations[second]
+    pooled = np.sqrt((first_rows.var(axis=0) + second_rows.var(axis=0)) / 2)
+    floor = 1e-6 * max(1.0, float(np.abs(activations).max()))
+    return np.asarray((second_rows.mean(axis=0) - first_rows.mean(axis=0)) / np.maximum(pooled, floor))

@@ -1,0 +1,28 @@
+"""The MAD anomaly index: how far below the others a value lies, in robust standard deviations.
+
+Wang et al., "Neural Cleanse", IEEE S&P 2019, section IV: a class whose trigger is far smaller than the others' is
+suspicious. Reported for every class; what index is too much is the policy's business (docs/detection.md).
+"""
+
+import statistics
+from collections.abc import Sequence
+
+CONSISTENCY = 1.4826
+"""Makes the MAD of normal values estimate their standard deviation."""
+
+MAD_FLOOR = 1e-3
+"""Share of the median that stands in for a smaller MAD, so that equal values give finite indices."""
+
+
+def low_side_anomaly_indices(values: Sequence[float]) -> list[float]:
+    """Return (median - value) / (1.4826 · MAD) for each value; larger is more anomalous, negative is above the median.
+
+    A MAD below a thousandth of the median (all values nearly equal) is replaced by that share, and by 1 where the
+    median is zero as well, so the result is finite for finite input. An empty sequence raises ValueError.
+    """
+    if not values:
+        raise ValueError("no values: an anomaly index needs at least one")
+    median = statistics.median(values)
+    mad = statistics.median(abs(value - median) for value in values)
+    scale = CONSISTENCY * max(mad, MAD_FLOOR * abs(median)) or 1.0
+    return [(median - value) / scale for value in values]
