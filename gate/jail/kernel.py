@@ -1,0 +1,60 @@
+"""The few calls into the kernel that the standard library lacks, through ctypes and nothing else."""
+
+import ctypes
+import os
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_GET_SECCOMP = 21
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_LAST_CAPABILITY = 63
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def syscall(number: int, *arguments: int) -> int:
+    """Make a system call by its number with integer arguments or addresses; a failure raises `OSError`."""
+    result: int = _libc.syscall(ctypes.c_long(number), *(ctypes.c_ulong(argument) for argument in arguments))
+    if result < 0:
+        raise _last_error()
+    return result
+
+
+def prctl(option: int, value: int = 0) -> int:
+    """Set or ask a property of this process; a failure raises `OSError`."""
+    arguments = (ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    result: int = _libc.prctl(ctypes.c_int(option), *arguments)
+    if result < 0:
+        raise _last_error()
+    return result
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good, so that a worker started as root is no more than its user id."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:  # not root, or past the last capability of this kernel: there is nothing to take away
+            break
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if _libc.capset(header, nothing) < 0:
+        raise _last_error()
+
+
+def open_stream_socket() -> int:
+    """Return the descriptor of a new TCP socket, without importing the whole `socket` module for one canary."""
+    inet, stream = 2, 1
+    descriptor: int = _libc.socket(inet, stream, 0)
+    if descriptor < 0:
+        raise _last_error()
+    return descriptor
+
+
+def _last_error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))

@@ -1,0 +1,181 @@
+"""The parent's side of the wall: start a worker with nothing worth stealing, bound what it says, and end it in time.
+
+The parent holds the credentials and believes nothing of what comes back: not the exit code, not the text. `run_worker`
+returns plain facts (`WorkerExit`) for the caller to record; whatever counts as a result is a file in the scratch that
+the caller reads as hostile bytes. Call it from a thread that lives until it returns: the kernel kills the worker when
+the thread that started it ends.
+"""
+
+import os
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.errors import CannotFinishError, UsageError
+from gate.jail import kernel
+from gate.jail.inert import inert_lines
+from gate.jail.listening import Listener, OutputLimits, kill_group
+
+NOBODY = 65534
+PASSED_ON = frozenset(
+    {
+        "CUBLAS_WORKSPACE_CONFIG",
+        "CUDA_MODULE_LOADING",
+        "CUDA_VISIBLE_DEVICES",
+        "LD_LIBRARY_PATH",
+        "MKL_NUM_THREADS",
+        "NVIDIA_VISIBLE_DEVICES",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "PYTORCH_CUDA_ALLOC_CONF",
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD",
+        "TZ",
+    }
+)
+"""The only variables that a caller may add to a worker's environment; a credential's name cannot be among them."""
+
+_NEEDED_CAPABILITIES = (0, 1, 5, 6, 7)  # CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerExit:
+    """How a worker ended; facts for the record, none of them a verdict."""
+
+    exit_code: int | None
+    """None where a signal ended it."""
+    signal: int | None
+    timed_out: bool
+    """It was killed at the deadline."""
+    said_too_much: bool
+    """It was killed for exceeding the output limits."""
+    seconds: float
+    stderr_tail: str
+    """Inert text, but chosen by whoever made the model."""
+    dropped_user: bool
+    """It ran as `nobody` because the parent is root."""
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """True if it exited with code 0 and nothing had to stop it; whether it did its work is another question."""
+        return self.exit_code == 0 and not self.timed_out and not self.said_too_much
+
+
+def protect_parent() -> None:
+    """Close this process's `/proc` files and memory to others of the same user; call it first in the orchestrator."""
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+
+
+def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a worker's whole environment: nothing is inherited, and only names in `PASSED_ON` can be added."""
+    foreign = sorted(set(extra or {}) - PASSED_ON)
+    if foreign:
+        raise UsageError(f"a worker's environment was to hold {', '.join(foreign)}; expected only names in PASSED_ON")
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "XDG_CACHE_HOME": str(scratch),
+        "LANG": "C.UTF-8",
+        # Libraries that ask for the user's name would otherwise open /etc/passwd, which the jail closes.
+        "USER": "gate",
+        "LOGNAME": "gate",
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+        **(extra or {}),
+    }
+
+
+def can_drop_user(*needed: Path) -> bool:
+    """Tell whether this process may start a worker as `nobody`, end it, and `nobody` may read each needed path."""
+    if os.geteuid() != 0:
+        return False
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    effective = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
+    return all(effective >> bit & 1 for bit in _NEEDED_CAPABILITIES) and all(map(_is_open_to_others, needed))
+
+
+def _is_open_to_others(path: Path) -> bool:
+    """Tell whether any user may reach a file or directory and read it."""
+    real = path.resolve()
+    reachable = all(directory.stat().st_mode & stat.S_IXOTH for directory in real.parents)
+    return reachable and bool(real.stat().st_mode & stat.S_IROTH)
+
+
+def run_worker(
+    argv: Sequence[str],
+    *,
+    scratch: Path,
+    deadline_seconds: float,
+    environment: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] = lambda _line: None,
+    limits: OutputLimits | None = None,
+    drop_user: bool = False,
+) -> WorkerExit:
+    """Run a worker in its scratch until it ends or has to be ended; every process it started ends with it.
+
+    `on_line` gets each line of standard output, inert and cut; an exception from it ends the worker and is raised
+    again. With `drop_user` (ask `can_drop_user` first) the scratch is handed over to `nobody`, who runs the worker.
+    """
+    if drop_user:
+        _hand_over(scratch)
+    started = time.monotonic()
+    process = _start(argv, scratch, dict(environment or scrubbed_environment(scratch)), dropped=drop_user)
+    listener = Listener(process, on_line, limits or OutputLimits())
+    try:
+        timed_out = not listener.listen(until=started + deadline_seconds)
+    finally:
+        _end(process)
+    code = process.returncode
+    return WorkerExit(
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        timed_out=timed_out,
+        said_too_much=listener.said_too_much,
+        seconds=time.monotonic() - started,
+        stderr_tail=inert_lines(bytes(listener.stderr), limit=listener.limits.kept_stderr_bytes),
+        dropped_user=drop_user,
+    )
+
+
+def _start(
+    argv: Sequence[str], scratch: Path, environment: dict[str, str], *, dropped: bool
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603  # argv is the caller's own, never the candidate's
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            close_fds=True,
+            start_new_session=True,
+            cwd=scratch,
+            env=environment,
+            umask=0o077,
+            user=NOBODY if dropped else None,
+            group=NOBODY if dropped else None,
+            extra_groups=[] if dropped else None,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CannotFinishError(
+            f"the worker {argv[0]!r} cannot be started{' as nobody' if dropped else ''}: {error}",
+            what_to_do="Check that the interpreter can be read by every user, or run the gate as an ordinary user.",
+        ) from None
+
+
+def _hand_over(scratch: Path) -> None:
+    """Make `nobody` the owner of the scratch and of all in it, without following links."""
+    for directory, names, files in os.walk(scratch, followlinks=False):
+        for path in (Path(directory), *(Path(directory) / name for name in (*names, *files))):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the worker's whole process group, reap the worker, close the pipes."""
+    kill_group(process)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()

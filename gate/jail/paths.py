@@ -1,0 +1,93 @@
+"""Which files a Python worker must read to import its libraries, and nothing beside them.
+
+A checkout on the path of modules (an editable install, a development run) is opened only as far as it holds packages:
+its root may also hold what no worker must see (`.git/config` with a token, `.env`).
+"""
+
+import os
+import pwd
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_SYSTEM = (
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib64",
+    "/usr/local/lib",
+    "/etc/ld.so.cache",
+    "/etc/ssl/openssl.cnf",
+    "/etc/localtime",
+    "/usr/share/zoneinfo",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+)
+
+
+def interpreter_paths() -> tuple[Path, ...]:
+    """Return what Python, its standard library, installed packages and their shared libraries are read from."""
+    wanted = [Path(name) for name in _SYSTEM]
+    for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
+        wanted += [Path(prefix) / name for name in ("lib", "lib64", "pyvenv.cfg")]
+    wanted += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    wanted += [entry for entry in _module_roots() if _is_site(entry)]
+    for root in source_roots():
+        wanted += _modules_in(root)
+    wanted += _editable_packages()
+    return _outermost(path for path in wanted if path.exists() and not _holds_a_home(path))
+
+
+def source_roots() -> tuple[Path, ...]:
+    """Return the checkouts on the path of modules, to be listed but not read as a whole (`JailSpec.listable`)."""
+    return tuple(root for root in _module_roots() if not _is_site(root) and not _holds_a_home(root))
+
+
+def _module_roots() -> list[Path]:
+    """Return the existing absolute directories of `sys.path`."""
+    return [Path(entry) for entry in sys.path if os.path.isabs(entry) and os.path.isdir(entry)]  # noqa: PTH117, PTH112
+
+
+def _is_site(root: Path) -> bool:
+    """Tell whether a directory belongs to the interpreter or holds installed packages, and nothing else."""
+    if root.name in ("site-packages", "dist-packages"):
+        return True
+    return any(root.is_relative_to(home) for home in (sys.prefix, sys.base_prefix, "/usr/lib", "/usr/local/lib"))
+
+
+def _modules_in(root: Path) -> Iterator[Path]:
+    """Yield the packages and single modules directly in a checkout."""
+    for child in sorted(root.iterdir()):
+        is_package = (child / "__init__.py").is_file() or child.suffix in (".dist-info", ".egg-info")
+        if is_package or (child.suffix in (".py", ".so") and child.is_file()):
+            yield child
+
+
+def _editable_packages() -> Iterator[Path]:
+    """Yield the packages that an editable install maps in by a finder instead of an entry of `sys.path`."""
+    for finder in sys.meta_path:
+        mapping = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", {})
+        yield from (Path(str(location)) for location in mapping.values())
+
+
+def _holds_a_home(path: Path) -> bool:
+    """Tell whether a directory is the root, or a home directory or above one: never to be opened as a whole."""
+    homes = [Path.home()]
+    with suppress(KeyError):  # a container's made-up user has no entry
+        homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    resolved = path.resolve()
+    return resolved == Path("/") or any(home.resolve().is_relative_to(resolved) for home in homes if str(home) != "/")
+
+
+def _outermost(paths: Iterator[Path]) -> tuple[Path, ...]:
+    """Return the paths, resolved, without those that another one already contains."""
+    kept: list[Path] = []
+    for path in sorted({path.resolve() if not path.is_relative_to("/proc") else path for path in paths}):
+        if not any(path.is_relative_to(other) for other in kept):
+            kept.append(path)
+    return tuple(kept)
