@@ -2,7 +2,8 @@
 
 An export may have its batch size baked in (MLflow's usual case: the example was one sample). Run directly where that is
 shown to give each sample what it gets alone; else with the baked sizes made free, shown likewise; else one sample at a
-time, vectorised by `torch.func.vmap`, which is exact for whatever the graph does with its batch.
+time, vectorised by `torch.func.vmap` or, for layers that know no vectorising, one after the other: both are exact for
+whatever the graph does with its batch.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from gate.loading.exported.program import Program
 
-Mode = Literal["direct", "relaxed", "per-sample"]
+Mode = Literal["direct", "relaxed", "per-sample", "one-by-one"]
+_Sample = tuple[tuple[Any, ...], dict[str, torch.Tensor]]
 RELATIVE_TOLERANCE = 1e-3
 ABSOLUTE_TOLERANCE = 1e-4
 _SPARE_SAMPLES = 3
@@ -41,7 +43,9 @@ class Batched:
     def run(self, x: torch.Tensor, *, taps: Collection[str] = ()) -> tuple[tuple[Any, ...], dict[str, torch.Tensor]]:
         """Return all outputs and the tapped values, each with the samples as its first dimension."""
         if self.mode == "per-sample":
-            return _per_sample(self.program, x, taps)
+            return _vectorised(self.program, x, taps)
+        if self.mode == "one-by-one":
+            return _one_by_one(self.program, x, taps)
         if not taps:
             outputs = self.program(x)
             return (outputs if isinstance(outputs, tuple) else (outputs,)), {}
@@ -82,8 +86,7 @@ def _candidates(program: Program, size: int | None) -> list[Batched]:
     candidates = [Batched(program, "direct")]
     if size is not None and (relaxed := relax_batch(program, size)) is not None:
         candidates.append(Batched(relaxed, "relaxed"))
-    candidates.append(Batched(program, "per-sample"))
-    return candidates
+    return [*candidates, Batched(program, "per-sample"), Batched(program, "one-by-one")]
 
 
 def _probe(example: torch.Tensor, count: int) -> torch.Tensor:
@@ -123,21 +126,27 @@ def _fault(candidate: Batched, probe: torch.Tensor, expected: list[tuple[torch.T
     return None
 
 
-def _per_sample(
-    program: Program, x: torch.Tensor, taps: Collection[str]
-) -> tuple[tuple[Any, ...], dict[str, torch.Tensor]]:
-    """Run every sample in a batch of its own, vectorised; a tapped value's own batch dimension is dropped."""
+def _single(program: Program, row: torch.Tensor, taps: Collection[str]) -> _Sample:
+    """Run one sample in a batch of its own; the batch dimension of outputs and tapped values is dropped."""
     size = static_batch(program) or 1
+    outputs, tapped = program.run(row.unsqueeze(0).expand(size, *row.shape), taps=taps)
+    own = {name: value[0] if value.ndim and len(value) == size else value for name, value in tapped.items()}
+    return tuple(output[0] for output in outputs), own
 
-    def single(row: torch.Tensor) -> tuple[tuple[Any, ...], dict[str, torch.Tensor]]:
-        outputs, tapped = program.run(row.unsqueeze(0).expand(size, *row.shape), taps=taps)
-        own = {name: value[0] if value.ndim and len(value) == size else value for name, value in tapped.items()}
-        return tuple(output[0] for output in outputs), own
 
-    vectorised: Callable[..., tuple[tuple[Any, ...], dict[str, torch.Tensor]]] = torch.func.vmap(single)
+def _vectorised(program: Program, x: torch.Tensor, taps: Collection[str]) -> _Sample:
+    """Run every sample in a batch of its own, all at once."""
+    run: Callable[[torch.Tensor], _Sample] = torch.func.vmap(lambda row: _single(program, row, taps))
     try:
-        return vectorised(x)
+        return run(x)
     except (RefusedError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         raise RefusedError("batch", f"cannot be vectorised: {type(error).__name__}: {error}") from error
+
+
+def _one_by_one(program: Program, x: torch.Tensor, taps: Collection[str]) -> _Sample:
+    """Run every sample in a batch of its own, one after the other."""
+    results = [_single(program, row, taps) for row in x]
+    outputs = tuple(torch.stack(column) for column in zip(*(outputs for outputs, _ in results), strict=True))
+    return outputs, {name: torch.stack([tapped[name] for _, tapped in results]) for name in taps}

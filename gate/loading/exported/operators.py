@@ -86,7 +86,6 @@ _TRAINING_FLAGS: Final = {
     "alpha_dropout": "train",
     "native_dropout": "train",
     "batch_norm": "training",
-    "native_batch_norm": "training",
     "lstm": "train",
     "gru": "train",
     "rnn_tanh": "train",

@@ -23,7 +23,7 @@ def _parse(table: str) -> dict[str, frozenset[str]]:
 _LAYERS = """
 linear; bilinear; conv1d: default padding; conv2d: default padding; conv3d: default padding; conv_transpose1d;
 conv_transpose2d: input; conv_transpose3d: input; convolution; embedding; batch_norm; instance_norm; group_norm;
-layer_norm; rms_norm; native_group_norm; native_layer_norm; native_batch_norm; _native_batch_norm_legit_no_training;
+layer_norm; rms_norm; native_group_norm; native_layer_norm; _native_batch_norm_legit_no_training;
 dropout; feature_dropout; alpha_dropout; native_dropout; lstm: input; gru: input; rnn_tanh: input; rnn_relu: input;
 scaled_dot_product_attention; _scaled_dot_product_flash_attention_for_cpu; pixel_shuffle; pixel_unshuffle;
 channel_shuffle; native_channel_shuffle; im2col; col2im; affine_grid_generator; grid_sampler; grid_sampler_2d;

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from gate.loading.exported.graph import Node, references
+from gate.loading.exported.guards import guarded
 from gate.loading.exported.schema import Name, Output, OwnDevice, Value
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def _compile(node: Node, layout: _Layout) -> Step:
     for name in node.results:
         layout.index[name] = layout.add(None)
     function = call.function if keywords else DIRECT.get(node.target, call.function)
+    function = guarded(call.name, function)
     run = _call(function, arguments, keywords)
     step = _store(run, node.outputs, layout.index, node.where)
     return _chain(before, step) if before else step
