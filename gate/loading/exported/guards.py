@@ -44,7 +44,7 @@ def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: 
 def _recurrent(gates: int) -> Callable[..., None]:
     """Return the guard of a recurrent layer with so many gates."""
 
-    def check(
+    def check(  # noqa: PLR0917  # the operator's own arguments, by position
         values: torch.Tensor,
         states: Any,
         weights: Sequence[torch.Tensor],

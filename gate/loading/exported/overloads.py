@@ -47,8 +47,9 @@ max_pool2d; max_pool3d; max_pool1d_with_indices; max_pool2d_with_indices; max_po
 
 _SHAPES = """
 view; _unsafe_view; view_as; reshape; flatten: using_ints; unflatten: int; expand; expand_as; broadcast_to;
-transpose: int; t; permute; movedim: int intlist; swapaxes; numpy_T; mT; squeeze: default dim dims; squeeze_: default dim dims;
-unsqueeze; unsqueeze_; contiguous; clone; alias; detach; detach_; lift_fresh_copy; chunk; split: Tensor sizes;
+transpose: int; t; permute; movedim: int intlist; swapaxes; numpy_T; mT; squeeze: default dim dims;
+squeeze_: default dim dims; unsqueeze; unsqueeze_; contiguous; clone; alias; detach; detach_; lift_fresh_copy; chunk;
+split: Tensor sizes;
 split_with_sizes; unsafe_split: Tensor; unsafe_chunk; tensor_split: indices sections; unbind: int; narrow; select: int;
 slice: Tensor; diagonal; cat; stack; repeat; repeat_interleave: self_int; roll; flip; pad; constant_pad_nd;
 reflection_pad1d; reflection_pad2d; reflection_pad3d; replication_pad1d; replication_pad2d; replication_pad3d;

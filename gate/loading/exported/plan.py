@@ -64,7 +64,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A compiled program: the first slots, the stages in order, and where inputs go and outputs come from."""
+    """A compiled program: its slots (state first, in order), its stages, and where inputs and outputs lie."""
 
     slots: Slots
     stages: tuple[Stage, ...]

@@ -16,7 +16,7 @@ from gate.loading.exported.plan import Plan, compile_plan
 from gate.loading.exported.refused import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gate.loading.exported.graph import Node
     from gate.loading.exported.schema import InputTensor, StateTensor
@@ -83,20 +83,7 @@ class Program:
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
         """Return the first output, or a tuple of all where there are several; differentiable in the inputs."""
-        plan = self.plan
-        slots = self._start(plan, inputs)
-        stage = None
-        try:
-            for stage in plan.stages:
-                stage.step(slots)
-                for slot in stage.dead:
-                    slots[slot] = None
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            raise _failed(stage.where if stage else "graph", error) from error
-        outputs = tuple(slots[slot] for slot in plan.outputs)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return run_plan(self.plan, inputs)
 
     def run(
         self,
@@ -113,7 +100,7 @@ class Program:
         if unknown:
             raise ValueError(f"no node of the program is named {min(unknown)!r}")
         plan = self.plan
-        slots = self._start(plan, inputs)
+        slots = _start(plan, inputs)
         tapped: dict[str, torch.Tensor] = {}
         for stage in plan.stages:
             try:
@@ -131,14 +118,33 @@ class Program:
                 slots[slot] = None
         return tuple(slots[slot] for slot in plan.outputs), tapped
 
-    def _start(self, plan: Plan, inputs: tuple[torch.Tensor, ...]) -> list[Any]:
-        """Return fresh slots with the inputs in place."""
-        if len(inputs) != len(plan.inputs):
-            raise ValueError(f"the program takes {len(plan.inputs)} inputs, got {len(inputs)}")
-        slots = plan.slots.copy()
-        for slot, value in zip(plan.inputs, inputs, strict=True):
-            slots[slot] = value
-        return slots
+
+def run_plan(plan: Plan, inputs: tuple[torch.Tensor, ...], state: Sequence[torch.Tensor] = ()) -> Any:
+    """Run a plan, on other state if given, and return its first output, or a tuple of all where there are several."""
+    slots = _start(plan, inputs)
+    slots[: len(state)] = state
+    stage = None
+    try:
+        for stage in plan.stages:
+            stage.step(slots)
+            for slot in stage.dead:
+                slots[slot] = None
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise _failed(stage.where if stage else "graph", error) from error
+    outputs = tuple(slots[slot] for slot in plan.outputs)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _start(plan: Plan, inputs: tuple[torch.Tensor, ...]) -> list[Any]:
+    """Return fresh slots with the inputs in place."""
+    if len(inputs) != len(plan.inputs):
+        raise ValueError(f"the program takes {len(plan.inputs)} inputs, got {len(inputs)}")
+    slots = plan.slots.copy()
+    for slot, value in zip(plan.inputs, inputs, strict=True):
+        slots[slot] = value
+    return slots
 
 
 def _failed(where: str, error: Exception) -> RefusedError:
