@@ -1,0 +1,26 @@
+"""The gate's own reader and writer of `torch.export` archives (`.pt2`): JSON and raw tensors, never code.
+
+`read_program` turns an archive into a `Program`, a plain sequence of reviewed aten operators that can be run, tapped,
+patched and differentiated; `batched` decides how it takes batches; `final_linear` and `logits_name` find its head;
+`trainable` gives a module with fresh parameters. No pickle, no sympy, no exec; `torch.export.load` is never called.
+"""
+
+from gate.loading.exported.batching import Batched, batched
+from gate.loading.exported.head import FinalLinear, final_linear, logits_name
+from gate.loading.exported.program import Program
+from gate.loading.exported.reader import read_program
+from gate.loading.exported.refused import RefusedError
+from gate.loading.exported.training import TrainableProgram, trainable
+
+__all__ = [
+    "Batched",
+    "FinalLinear",
+    "Program",
+    "RefusedError",
+    "TrainableProgram",
+    "batched",
+    "final_linear",
+    "logits_name",
+    "read_program",
+    "trainable",
+]

@@ -1,0 +1,190 @@
+"""Closed grammars for the texts of an archive that torch's own loader evaluates as Python.
+
+The strict reader never evaluates them; whoever loads the same archive with `torch.export.load` does. A text is parsed
+with `ast`, never run, and is accepted only where every part of its tree is on the list.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any, Final
+
+MAX_TEXT = 20_000
+MAX_DEPTH = 60
+_SYMBOL = re.compile(r"[a-z]{1,8}[0-9]{1,6}(_[0-9]{1,6})?")
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?(e[+-]?[0-9]{1,3})?")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
+_MAX_EXPONENT = 16
+_MAX_INTEGER = 2**63
+
+_EXPRESSIONS: Final = frozenset({
+    "Add", "And", "CeilToInt", "CleanDiv", "Eq", "Equality", "FloatTrueDiv", "FloorDiv", "FloorToInt", "Ge",
+    "GreaterThan", "Gt", "Identity", "IntTrueDiv", "Integer", "Le", "LessThan", "Lt", "Max", "Min", "Mod",
+    "ModularIndexing", "Mul", "Ne", "Not", "Or", "PythonMod", "Rational", "StrictGreaterThan", "StrictLessThan", "ToFloat",
+    "TruncToInt", "Unequality", "Where",
+})  # fmt: skip
+_ASSUMPTIONS: Final = frozenset({"positive", "integer", "nonnegative", "negative", "zero", "real", "finite"})
+_TREE_TYPES: Final = frozenset({"builtins.tuple", "builtins.list", "builtins.dict"})
+_GUARD_OPERATORS: Final = (
+    ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Div, ast.Mod, ast.USub, ast.Not, ast.And, ast.Or,
+    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
+)  # fmt: skip
+_GUARD_FUNCTIONS: Final = frozenset({"max", "min", "Max", "Min"})
+
+
+def is_symbol(text: str) -> bool:
+    """Whether a text is the plain name of a size, such as `s77` or `u0`."""
+    return _SYMBOL.fullmatch(text) is not None
+
+
+def is_size_expression(text: str) -> bool:
+    """Whether a text is a constructor expression of sizes: sums, products, quotients of symbols and integers."""
+    tree = _parse(text)
+    return tree is not None and _size(tree, MAX_DEPTH)
+
+
+def is_guard(text: str) -> bool:
+    """Whether a text only compares sizes of inputs, in integer arithmetic."""
+    tree = _parse(text)
+    return tree is not None and _guard(tree, MAX_DEPTH)
+
+
+def is_tree_spec(text: str) -> bool:
+    """Whether a text describes nested tuples, lists and dicts with plain string keys, and nothing that is imported."""
+    if len(text) > MAX_TEXT:
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) and len(value) == 2 and value[0] == 1 and _tree(value[1], MAX_DEPTH)  # noqa: PLR2004  # version and tree
+
+
+def _parse(text: str) -> ast.expr | None:
+    if len(text) > MAX_TEXT or not text.isascii() or not text.isprintable():
+        return None
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _size(node: ast.expr, depth: int) -> bool:
+    if depth == 0:
+        return False
+    if isinstance(node, ast.Name):
+        return is_symbol(node.id)
+    if _integer(node) is not None:
+        return True
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return False
+    name = node.func.id
+    if name == "Symbol":
+        return _texts(node.args, _SYMBOL) and all(_assumption(keyword) for keyword in node.keywords)
+    if name == "Float":
+        precise = all(keyword.arg == "precision" and _integer(keyword.value) is not None for keyword in node.keywords)
+        return _texts(node.args, _NUMBER) and precise
+    if node.keywords:
+        return False
+    if name in {"Pow", "PowByNatural"}:
+        return len(node.args) == 2 and _size(node.args[0], depth - 1) and _small_power(node.args[1])  # noqa: PLR2004  # base and exponent
+    return name in _EXPRESSIONS and all(_size(argument, depth - 1) for argument in node.args)
+
+
+def _small_power(node: ast.expr) -> bool:
+    inner = node.args[0] if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords else node
+    named = not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id == "Integer")
+    value = _integer(inner)
+    return named and value is not None and abs(value) <= _MAX_EXPONENT
+
+
+def _integer(node: ast.expr) -> int | None:
+    negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    inner = node.operand if isinstance(node, ast.UnaryOp) else node
+    if isinstance(node, ast.UnaryOp) and not negative:
+        return None
+    if not isinstance(inner, ast.Constant) or type(inner.value) is not int or inner.value >= _MAX_INTEGER:
+        return None
+    return -inner.value if negative else inner.value
+
+
+def _texts(arguments: list[ast.expr], pattern: re.Pattern[str]) -> bool:
+    if len(arguments) != 1 or not isinstance(arguments[0], ast.Constant):
+        return False
+    value = arguments[0].value
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _assumption(keyword: ast.keyword) -> bool:
+    value = keyword.value
+    return keyword.arg in _ASSUMPTIONS and isinstance(value, ast.Constant) and type(value.value) is bool
+
+
+def _guard(node: ast.expr, depth: int) -> bool:
+    if depth == 0:
+        return False
+    if isinstance(node, ast.Compare):
+        parts = [node.left, *node.comparators]
+        return all(isinstance(op, _GUARD_OPERATORS) for op in node.ops) and all(
+            _guard(part, depth - 1) for part in parts
+        )
+    if isinstance(node, ast.BoolOp):
+        return all(_guard(value, depth - 1) for value in node.values)
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, _GUARD_OPERATORS) and _guard(node.left, depth - 1) and _guard(node.right, depth - 1)
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, _GUARD_OPERATORS) and _guard(node.operand, depth - 1)
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Name):
+            plain = node.func.id in _GUARD_FUNCTIONS and not node.keywords
+            return plain and all(_guard(argument, depth - 1) for argument in node.args)
+        return False
+    if isinstance(node, ast.Subscript):
+        return _is_size_of_input(node)
+    return isinstance(node, ast.Constant) and type(node.value) in {int, bool, float}
+
+
+def _is_size_of_input(node: ast.Subscript) -> bool:
+    """Whether a tree is `L['x'].size()[2]`, for any path of names and positions into the inputs."""
+    call, position = node.value, _integer(node.slice)
+    if position is None or not isinstance(call, ast.Call) or call.args or call.keywords:
+        return False
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in {"size", "stride"}:
+        return False
+    path = call.func.value
+    found = False
+    while isinstance(path, ast.Subscript):
+        key = path.slice
+        if not isinstance(key, ast.Constant):
+            return False
+        named = isinstance(key.value, str) and _IDENTIFIER.fullmatch(key.value) is not None
+        if not named and type(key.value) is not int:
+            return False
+        path, found = path.value, True
+    return found and isinstance(path, ast.Name) and path.id == "L"
+
+
+def _tree(value: Any, depth: int) -> bool:
+    if depth == 0 or type(value) is not dict or value.keys() != {"type", "context", "children_spec"}:
+        return False
+    children = value["children_spec"]
+    if type(children) is not list or not all(_tree(child, depth - 1) for child in children):
+        return False
+    if value["type"] is None:
+        return value["context"] is None and not children
+    return value["type"] in _TREE_TYPES and _context(value["context"])
+
+
+def _context(text: Any) -> bool:
+    """Whether a context is nothing, or a list of plain keys; an object in it may name a module to import."""
+    if type(text) is not str:
+        return False
+    try:
+        context = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return context is None or (
+        type(context) is list and all(type(key) is str and _IDENTIFIER.fullmatch(key) is not None for key in context)
+    )

@@ -1,0 +1,178 @@
+"""Consumer hazards: what the strict reader ignores in an archive, and a deployer's `torch.export.load` would execute.
+
+The reader needs neither guards nor symbolic sizes nor call signatures, so nothing in them can harm the gate. But the
+approved bytes will be loaded by others, whose loader evaluates some of these texts. Each finding says where and what.
+"""
+
+from __future__ import annotations
+
+import io
+import keyword
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from gate.errors import GateError
+from gate.loading.exported.archive import CONSTANTS, MODEL, SAMPLE_INPUTS, WEIGHTS, Archive, open_archive
+from gate.loading.exported.grammar import is_guard, is_size_expression, is_symbol, is_tree_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_FINDINGS: Final = 200
+_MAX_DEPTH: Final = 200
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
+_QUALIFIED = re.compile(r"[A-Za-z0-9_.@]{0,1024}")
+_TARGET = re.compile(r"[A-Za-z0-9_.<>:\- ]{0,512}")
+_NODE_METADATA: Final = frozenset(
+    {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
+)
+_VERIFIERS: Final = frozenset({"TRAINING", "ATEN"})
+_NAMED_VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One text or record of an archive that another loader might execute."""
+
+    where: str
+    what: str
+
+
+def lint_archive(path: Path) -> tuple[Finding, ...]:
+    """Return what loading an archive by other means might execute; an archive that cannot be read is one finding."""
+    findings: list[Finding] = []
+    try:
+        with open_archive(path) as archive:
+            for finding in _findings(archive):
+                findings.append(finding)
+                if len(findings) == MAX_FINDINGS:
+                    break
+    except GateError as error:
+        findings.append(Finding(getattr(error, "where", path.name), getattr(error, "what", str(error))))
+    except Exception as error:
+        # Hostile bytes again: whatever breaks here would break, or be obeyed, in other loaders.
+        findings.append(Finding(path.name, f"cannot be read: {type(error).__name__}"))
+    return tuple(findings)
+
+
+def _findings(archive: Archive) -> Iterator[Finding]:
+    yield from _sample_inputs(archive)
+    for kind in (WEIGHTS, CONSTANTS):
+        name = archive.config_name(kind)
+        if name in archive.members:
+            yield from _walk(archive.json(name), name, 0)
+    yield from lint_document(archive.json(MODEL))
+
+
+def lint_document(document: Any) -> Iterator[Finding]:
+    """Yield the hazards in a program's JSON."""
+    yield from _walk(document, MODEL, 0)
+    for index, guard in enumerate(_list(document, "guards_code")):
+        if not (isinstance(guard, str) and is_guard(guard)):
+            yield Finding(f"guards_code[{index}]", "not a plain comparison of input sizes; other loaders execute it")
+    for name in _mapping(document, "range_constraints"):
+        if not is_symbol(name):
+            yield Finding("range_constraints", "a constraint that is not on a plain size")
+    if not set(_list(document, "verifiers")) <= _VERIFIERS:
+        yield Finding("verifiers", "an unknown dialect")
+    module = _mapping(document, "graph_module")
+    graph = _mapping(module, "graph")
+    for key in _NAMED_VALUES:
+        yield from (_name(name, f"graph.{key}") for name in _mapping(graph, key) if _is_hazardous(name))
+    for index, node in enumerate(_list(graph, "nodes")):
+        yield from _node(node, f"nodes[{index}]")
+    for index, entry in enumerate(_list(module, "module_call_graph")):
+        yield from _call_signature(entry, f"module_call_graph[{index}]")
+    if _mapping(module, "treespec_namedtuple_fields"):
+        yield Finding("treespec_namedtuple_fields", "named tuples are looked up by name in other loaders")
+    if not set(_mapping(module, "metadata")) <= {"custom"}:
+        yield Finding("graph_module.metadata", "unknown metadata")
+
+
+def _sample_inputs(archive: Archive) -> Iterator[Finding]:
+    """Yield a finding where the sample inputs are more than tensors in plain containers."""
+    if SAMPLE_INPUTS not in archive.members:
+        return
+    raw = archive.record(SAMPLE_INPUTS)
+    if not raw:
+        return
+    try:
+        # The restricted unpickler builds tensors and plain containers only; other loaders fall back to the full one.
+        torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
+    except Exception:
+        yield Finding(SAMPLE_INPUTS, "not plain tensors; other loaders fall back to unpickling it, which runs code")
+
+
+def _walk(value: Any, where: str, depth: int) -> Iterator[Finding]:
+    """Yield hazards that may stand anywhere: symbolic expressions, pickled records, identifiers of values."""
+    if depth > _MAX_DEPTH:
+        yield Finding(where, "nested too deeply")
+    elif type(value) is dict:
+        for key, item in value.items():
+            here = f"{where}.{key}" if _IDENTIFIER.fullmatch(key) else where
+            if key == "expr_str" and not (isinstance(item, str) and is_size_expression(item)):
+                yield Finding(where, "expr_str is no plain expression of sizes; other loaders evaluate it")
+            elif key == "use_pickle" and item is not False:
+                yield Finding(where, "a pickled record; other loaders unpickle it, which runs code")
+            elif key == "as_name" and _is_hazardous(item):
+                yield _name(item, where)
+            elif isinstance(item, dict | list):
+                yield from _walk(item, here, depth + 1)
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            if isinstance(item, dict | list):
+                yield from _walk(item, f"{where}[{index}]", depth + 1)
+
+
+def _node(node: Any, where: str) -> Iterator[Finding]:
+    """Yield hazards of a node's own name and of its metadata."""
+    name = node.get("name") if isinstance(node, dict) else None
+    if name is not None and _is_hazardous(name):
+        yield _name(name, where)
+    metadata = _mapping(node, "metadata")
+    if not set(metadata) <= _NODE_METADATA:
+        yield Finding(f"{where}.metadata", "unknown metadata")
+    sources = metadata.get("source_fn_stack", "")
+    if not isinstance(sources, str) or not all(_TARGET.fullmatch(part) for part in re.split("[,;]", sources)):
+        yield Finding(f"{where}.metadata.source_fn_stack", "not the name of a function")
+
+
+def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
+    """Yield hazards in how a (sub)module is called: its qualified name, containers and argument names."""
+    if not isinstance(entry, dict) or _QUALIFIED.fullmatch(str(entry.get("fqn"))) is None:
+        yield Finding(where, "not a qualified name of a module")
+        return
+    signature = entry.get("signature")
+    if signature is None:
+        return
+    for key in ("in_spec", "out_spec"):
+        text = _mapping(entry, "signature").get(key)
+        if not isinstance(text, str) or not is_tree_spec(text):
+            yield Finding(f"{where}.{key}", "not plain tuples, lists and dicts; other loaders import what it names")
+    for name in _list(signature, "forward_arg_names"):
+        if _is_hazardous(name):
+            yield _name(name, f"{where}.forward_arg_names")
+
+
+def _is_hazardous(name: Any) -> bool:
+    """Whether a name could be more than a name in generated code."""
+    return not isinstance(name, str) or _IDENTIFIER.fullmatch(name) is None or keyword.iskeyword(name)
+
+
+def _name(name: Any, where: str) -> Finding:
+    shown = ascii(name)[:80]
+    return Finding(where, f"{shown} is no plain name; other loaders write it into code and execute that")
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []

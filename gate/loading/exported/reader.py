@@ -1,0 +1,176 @@
+"""The strict reader's front door: a path in, a `Program` out, and for everything else one `RefusedError`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gate.errors import GateError
+from gate.loading.exported.archive import CONSTANTS, MODEL, WEIGHTS, Archive, open_archive
+from gate.loading.exported.arguments import read_argument, read_output
+from gate.loading.exported.cursor import Cursor
+from gate.loading.exported.graph import build_nodes
+from gate.loading.exported.program import Program
+from gate.loading.exported.refused import RefusedError
+from gate.loading.exported.schema import (
+    MAX_NODES,
+    SCHEMA_MAJOR,
+    InputTensor,
+    NodeRecord,
+    ProgramRecord,
+    StateTensor,
+    read_input,
+)
+from gate.loading.exported.tensors import read_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+
+_DOCUMENT = (
+    ("graph_module", "opset_version", "range_constraints", "schema_version"),
+    ("verifiers", "torch_version", "guards_code"),
+)
+_MODULE = (("graph", "signature"), ("module_call_graph", "metadata", "treespec_namedtuple_fields"))
+_GRAPH = (
+    ("inputs", "outputs", "nodes", "tensor_values"),
+    ("sym_int_values", "sym_bool_values", "sym_float_values", "is_single_tensor_return", "custom_obj_values"),
+)
+_NODE = (("target", "inputs", "outputs"), ("metadata", "is_hop_single_tensor_return", "name"))
+
+
+def read_program(path: Path) -> Program:
+    """Read a `.pt2` archive of unknown origin on the CPU; whatever is wrong with it becomes a `RefusedError`."""
+    try:
+        with open_archive(path) as archive:
+            return _read(archive)
+    except RefusedError:
+        raise
+    except GateError as error:
+        raise RefusedError(path.name, str(error)) from error
+    except Exception as error:
+        # Hostile bytes reach the zip and tensor libraries; whatever these raise means the same: it cannot be read.
+        raise RefusedError(path.name, f"cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _read(archive: Archive) -> Program:
+    document = archive.json(MODEL)
+    record = read_document(Cursor(document, MODEL))
+    weights = read_tensors(archive, WEIGHTS)
+    constants = read_tensors(archive, CONSTANTS)
+    tensors = {entry.name: _state_tensor(entry, weights, constants) for entry in record.state}
+    return Program(
+        inputs=record.inputs,
+        nodes=build_nodes(record),
+        output_names=record.outputs,
+        state=record.state,
+        tensors=tensors,
+        document=document,
+    )
+
+
+def _state_tensor(
+    entry: StateTensor, weights: Mapping[str, torch.Tensor], constants: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """Return the tensor behind a parameter, buffer or constant."""
+    source = weights if entry.persistent else constants
+    tensor = source.get(entry.qualified_name)
+    if tensor is None:
+        raise RefusedError(entry.name, f"the archive holds no tensor for the {entry.kind} {entry.qualified_name!r}")
+    return tensor
+
+
+def read_document(cursor: Cursor) -> ProgramRecord:
+    """Read the JSON of a program into frozen records."""
+    document = cursor.object(*_DOCUMENT)
+    version = document["schema_version"].object(("major", "minor"))
+    if version["major"].integer() != SCHEMA_MAJOR:
+        raise version["major"].refuse(f"schema version {version['major'].value}; {SCHEMA_MAJOR} is read")
+    module = document["graph_module"].object(*_MODULE)
+    graph = module["graph"].object(*_GRAPH)
+    if graph.get("custom_obj_values") is not None and graph["custom_obj_values"].value:
+        raise graph["custom_obj_values"].refuse("custom objects are not read")
+    signature = module["signature"].object(("input_specs", "output_specs"))
+    names = [_tensor_name(item) for item in graph["inputs"].items()]
+    specs = signature["input_specs"].items()
+    if len(names) != len(specs):
+        raise signature["input_specs"].refuse(f"{len(specs)} specifications for {len(names)} inputs")
+    inputs: list[InputTensor] = []
+    state: list[StateTensor] = []
+    metas = dict(graph["tensor_values"].mapping())
+    for name, spec in zip(names, specs, strict=True):
+        entry = _input_spec(spec, name, metas)
+        (inputs if isinstance(entry, InputTensor) else state).append(entry)  # type: ignore[arg-type]
+    if not inputs:
+        raise signature["input_specs"].refuse("the program takes no tensor")
+    return ProgramRecord(
+        inputs=tuple(inputs),
+        state=tuple(state),
+        nodes=tuple(_node(item) for item in graph["nodes"].items(MAX_NODES)),
+        outputs=_outputs(graph["outputs"], signature["output_specs"]),
+    )
+
+
+def _tensor_name(argument: Cursor) -> str:
+    """Return the name in an argument that must be a tensor."""
+    kind, value = argument.union()
+    if kind != "as_tensor":
+        raise argument.refuse(f"expected a tensor, got {kind!r}")
+    return value.object(("name",))["name"].identifier()
+
+
+def _input_spec(spec: Cursor, name: str, metas: Mapping[str, Cursor]) -> InputTensor | StateTensor:
+    """Return what an input of the graph is: passed by the caller, or part of the program's state."""
+    kind, value = spec.union()
+    if kind == "user_input":
+        given = _tensor_name(value.object(("arg",))["arg"])
+        entry: InputTensor | StateTensor
+        if given not in metas:
+            raise spec.refuse(f"no shape is given for {given}")
+        entry = read_input(given, metas[given])
+    elif kind == "parameter":
+        fields = value.object(("arg", "parameter_name"))
+        entry = _state(fields, "parameter", "parameter_name", persistent=True)
+    elif kind == "buffer":
+        fields = value.object(("arg", "buffer_name", "persistent"))
+        entry = _state(fields, "buffer", "buffer_name", persistent=fields["persistent"].boolean())
+    elif kind == "tensor_constant":
+        fields = value.object(("arg", "tensor_constant_name"))
+        entry = _state(fields, "constant", "tensor_constant_name", persistent=False)
+    else:
+        raise spec.refuse(f"an input of the kind {kind!r} is not read")
+    if entry.name != name:
+        raise spec.refuse(f"specifies {entry.name}, where the graph has {name}")
+    return entry
+
+
+def _state(fields: Mapping[str, Cursor], kind: str, key: str, *, persistent: bool) -> StateTensor:
+    name = fields["arg"].object(("name",))["name"].identifier()
+    return StateTensor(name, kind, fields[key].string(), persistent)
+
+
+def _node(cursor: Cursor) -> NodeRecord:
+    """Return one node of the graph; its metadata is not read."""
+    fields = cursor.object(*_NODE)
+    return NodeRecord(
+        target=fields["target"].string(),
+        arguments=tuple(read_argument(item) for item in fields["inputs"].items()),
+        outputs=tuple(read_output(item) for item in fields["outputs"].items()),
+        where=f"nodes[{cursor.key}]",
+    )
+
+
+def _outputs(outputs: Cursor, specs: Cursor) -> tuple[str, ...]:
+    """Return the names of the outputs; a graph that changes its buffers, parameters or inputs is refused."""
+    names = [_tensor_name(item) for item in outputs.items()]
+    given = specs.items()
+    if len(names) != len(given) or not names:
+        raise specs.refuse(f"{len(given)} specifications for {len(names)} outputs")
+    for name, spec in zip(names, given, strict=True):
+        kind, value = spec.union()
+        if kind != "user_output":
+            raise spec.refuse(f"the graph changes its own state or inputs ({kind})")
+        if _tensor_name(value.object(("arg",))["arg"]) != name:
+            raise spec.refuse(f"specifies another value than the graph's {name}")
+    return tuple(names)

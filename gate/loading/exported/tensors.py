@@ -1,0 +1,86 @@
+"""Third stage of the strict reader: raw records to tensors, each within the bytes that the archive really holds."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING
+
+import torch
+
+from gate.loading.exported.cursor import Cursor
+from gate.loading.exported.refused import RefusedError
+from gate.loading.exported.schema import TensorRecord, read_tensor_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gate.loading.exported.archive import Archive
+
+MAX_TENSORS = 50_000
+MAX_ELEMENTS = 1 << 34
+MAX_EXPANDED = 1 << 24
+"""A tensor whose strides repeat elements is a short text for a large value; this is as large as it may get."""
+
+
+def read_tensors(archive: Archive, kind: str) -> dict[str, torch.Tensor]:
+    """Return all tensors of a kind (weights or constants) by qualified name, on the CPU."""
+    if sys.byteorder != "little":
+        raise RefusedError("byteorder", "raw records are little-endian; this machine is not")
+    config_name = archive.config_name(kind)
+    if config_name not in archive.members:
+        if archive.records(kind):
+            raise RefusedError(config_name, "the archive holds tensors without a description")
+        return {}
+    records = read_tensor_config(Cursor(archive.json(config_name), config_name))
+    if len(records) > MAX_TENSORS:
+        raise RefusedError(config_name, f"{len(records)} tensors; at most {MAX_TENSORS} are read")
+    storages: dict[str, torch.Tensor] = {}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, record in records.items():
+        member = archive.record_name(kind, record.path_name)
+        where = f"{config_name}.{name}"
+        if member not in storages:
+            storages[member] = _storage(archive.record(member), record.dtype, member)
+        tensors[name] = _tensor(storages[member], record, where)
+    unclaimed = archive.records(kind) - storages.keys()
+    if unclaimed:
+        raise RefusedError(min(unclaimed), "the record belongs to no tensor")
+    return tensors
+
+
+def refuse_non_finite(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights that hold NaN or infinity: comparisons with them are always false."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise RefusedError(name, "the tensor holds NaN or infinity")
+
+
+def _storage(raw: bytes, dtype: torch.dtype, member: str) -> torch.Tensor:
+    """Return a record's bytes as a flat tensor of its own memory."""
+    if len(raw) % dtype.itemsize:
+        raise RefusedError(member, f"{len(raw)} bytes are no whole number of {dtype} elements")
+    if not raw:
+        return torch.empty(0, dtype=dtype)
+    if dtype is torch.bool and raw.strip(b"\x00\x01"):
+        raise RefusedError(member, "a boolean is neither 0 nor 1")
+    return torch.frombuffer(bytearray(raw), dtype=dtype)
+
+
+def _tensor(storage: torch.Tensor, record: TensorRecord, where: str) -> torch.Tensor:
+    """Return a view of the storage with the described layout, once it is shown to lie inside."""
+    if storage.dtype != record.dtype:
+        raise RefusedError(where, f"the same record is read as {storage.dtype} and as {record.dtype}")
+    if len(record.sizes) != len(record.strides):
+        raise RefusedError(where, "sizes and strides differ in number")
+    elements = math.prod(record.sizes)
+    if elements > MAX_ELEMENTS:
+        raise RefusedError(where, f"{elements} elements; at most {MAX_ELEMENTS} are read")
+    if elements == 0:
+        return torch.empty(record.sizes, dtype=record.dtype)
+    last = record.offset + sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True))
+    if last >= storage.numel():
+        raise RefusedError(where, f"element {last} lies outside a record of {storage.numel()}")
+    if elements > max(storage.numel(), MAX_EXPANDED):
+        raise RefusedError(where, f"the strides make {elements} elements out of {storage.numel()}")
+    return storage.as_strided(record.sizes, record.strides, record.offset)
