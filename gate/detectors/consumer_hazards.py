@@ -130,9 +130,13 @@ DETECTOR = Detector(
     needs=Need.FILES,
     metrics=(
         Metric("code-paths", "entries", "higher", "Code that MLmodel puts on the import path or has run."),
-        Metric("foreign-loaders", "entries", "higher", "Loaders, flavours and pickle modules that are not MLflow's own."),
+        Metric(
+            "foreign-loaders", "entries", "higher", "Loaders, flavours and pickle modules that are not MLflow's own."
+        ),
         Metric("foreign-requirements", "lines", "higher", "Requirements that are installed from elsewhere."),
-        Metric("archive-hazards", "fields", "higher", "Fields of exported programs that a loader would run or unpickle."),
+        Metric(
+            "archive-hazards", "fields", "higher", "Fields of exported programs that a loader would run or unpickle."
+        ),
         Metric("unreadable-files", "files", "higher", "Such files that could not be parsed."),
     ),
     options=ConsumerHazards,

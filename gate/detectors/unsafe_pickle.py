@@ -46,9 +46,7 @@ def measure(subject: Subject, options: UnsafePickle, run: Run) -> Iterator[Measu
     """Yield the counts of imports and of unreadable streams, file by file."""
     allowed = TENSOR_NAMES | {_split(name) for name in options.allowed}
     layers = LAYER_NAMES | {_split(name) for name in options.allowed_classes}
-    bounds = Bounds(
-        max_opcodes=options.max_opcodes, max_inflated_bytes=options.max_inflated_bytes, tick=run.check_time
-    )
+    bounds = Bounds(max_opcodes=options.max_opcodes, max_inflated_bytes=options.max_inflated_bytes, tick=run.check_time)
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
         seen: set[tuple[str, str]] = set()
@@ -105,9 +103,13 @@ DETECTOR = Detector(
     title="Pickles that run code",
     needs=Need.FILES,
     metrics=(
-        Metric("unsafe-globals", "imports", "higher", "Imports in pickles that are on no allow list; each can run code."),
+        Metric(
+            "unsafe-globals", "imports", "higher", "Imports in pickles that are on no allow list; each can run code."
+        ),
         Metric("unreadable-streams", "streams", "higher", "Pickles that could not be read to their end."),
-        Metric("module-globals", "imports", "higher", "Library layer classes that a pickle imports: a pickled network."),
+        Metric(
+            "module-globals", "imports", "higher", "Library layer classes that a pickle imports: a pickled network."
+        ),
     ),
     options=UnsafePickle,
     measure=measure,

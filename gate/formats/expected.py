@@ -29,7 +29,12 @@ _FIXED = re.compile(
     r"(input_example(_\w+)?|serving_input_example|params)\.(json|npz|csv)|data/(model\.(pt2|pth)|state_dict\.pth|"
     r"pickle_module_info\.txt)|metadata/(MLmodel|conda\.yaml|python_env\.yaml|requirements\.txt)"
 )
-_RUNNABLE = {b"\x7fELF": "ELF program", b"MZ": "Windows program", b"#!": "script", b"\xca\xfe\xba\xbe": "Java or Mach-O"}
+_RUNNABLE = {
+    b"\x7fELF": "ELF program",
+    b"MZ": "Windows program",
+    b"#!": "script",
+    b"\xca\xfe\xba\xbe": "Java or Mach-O",
+}
 _RUNNABLE |= {b"\xcf\xfa\xed\xfe": "Mach-O program", b"\xfe\xed\xfa\xcf": "Mach-O program", b"\x00asm": "WebAssembly"}
 _MAGIC = {
     ".gguf": (b"GGUF",),
@@ -68,19 +73,20 @@ def mismatch(path: str, source: Source) -> str:
         if head.startswith(magic):
             return f"begins as a {what}"
     suffix, archive = PurePosixPath(path).suffix.lower(), is_zip(source)
-    if suffix in _MAGIC:
-        return "" if head.startswith(_MAGIC[suffix]) and not archive else f"does not begin as {suffix}, or holds a zip"
-    if suffix == ".safetensors":
-        return "" if looks_like_safetensors(source) and not archive else "has no safetensors header, or holds a zip"
-    if suffix in _ZIPS:
-        return "" if head.startswith(b"PK\x03\x04") else "is no zip archive"
-    if suffix in _ZIP_OR_PICKLE:
-        return "" if head.startswith((b"PK\x03\x04", b"\x80")) else "is neither a zip archive nor a pickle"
-    if suffix in _PICKLES:
-        return "" if head.startswith(b"\x80") or compression_of(head) else "does not begin as a pickle"
     if suffix in _TEXT_SUFFIXES or PurePosixPath(path).name in _ANYWHERE:
-        return _no_text(source)
-    return "holds a zip archive" if archive else ""
+        return "holds a zip archive" if archive else _no_text(source)
+    if suffix in _ZIPS or suffix in _ZIP_OR_PICKLE:
+        begins = (b"PK\x03\x04",) if suffix in _ZIPS else (b"PK\x03\x04", b"\x80")
+        return "" if head.startswith(begins) else "is no zip archive, nor a pickle where that is allowed"
+    if suffix == ".safetensors":
+        fits = looks_like_safetensors(source)
+    elif suffix in _PICKLES:
+        fits = head.startswith(b"\x80") or compression_of(head) != ""
+    else:
+        fits = head.startswith(_MAGIC.get(suffix, (b"",)))
+    if archive:
+        return "holds a zip archive"
+    return "" if fits else f"does not begin as {suffix} files do"
 
 
 def _no_text(source: Source) -> str:
@@ -90,6 +96,4 @@ def _no_text(source: Source) -> str:
         probe[: len(probe) - 4 if len(probe) == _TEXT_PROBE else None].decode("utf-8")
     except UnicodeDecodeError:
         return "is no text"
-    if is_zip(source):
-        return "holds a zip archive"
     return "holds control characters" if _CONTROLS.search(probe) else ""

@@ -26,24 +26,23 @@ _BUILTIN_CLASSES = frozenset(
     {"dict", "float", "function", "int", "list", "set", "slice", "str", "tuple", "type", "__tuple__", "__numpy__"}
     | {"__tensor__", "__keras_tensor__", "__ellipsis__", "__bytes__", "__typespec__", "NoneType", "bool", "bytes"}
 )
-_OLD_CLASSES = frozenset(
-    (
-        "Functional Model Sequential InputLayer Dense Activation Dropout Flatten Reshape Permute RepeatVector Masking "
-        "ActivityRegularization Embedding Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose "
-        "SeparableConv1D SeparableConv2D DepthwiseConv1D DepthwiseConv2D Cropping1D Cropping2D Cropping3D UpSampling1D "
-        "UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D MaxPooling1D MaxPooling2D MaxPooling3D "
-        "AveragePooling1D AveragePooling2D AveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
-        "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D LSTM GRU SimpleRNN LSTMCell GRUCell "
-        "SimpleRNNCell RNN StackedRNNCells Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Add Subtract "
-        "Multiply Average Maximum Minimum Concatenate Dot BatchNormalization LayerNormalization GroupNormalization "
-        "UnitNormalization SpectralNormalization Normalization Rescaling Resizing CenterCrop ReLU LeakyReLU PReLU ELU "
-        "Softmax GaussianNoise GaussianDropout AlphaDropout SpatialDropout1D SpatialDropout2D SpatialDropout3D "
-        "Attention AdditiveAttention MultiHeadAttention Identity Zeros Ones Constant RandomNormal RandomUniform "
-        "TruncatedNormal VarianceScaling Orthogonal GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal "
-        "LecunUniform L1 L2 L1L2 MaxNorm NonNeg UnitNorm MinMaxNorm Adam AdamW SGD RMSprop Adagrad Adadelta Adamax "
-        "Nadam Ftrl Policy DTypePolicy"
-    ).split()
+_OLD_NAMES = (
+    "Functional Model Sequential InputLayer Dense Activation Dropout Flatten Reshape Permute RepeatVector Masking "
+    "ActivityRegularization Embedding Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose "
+    "SeparableConv1D SeparableConv2D DepthwiseConv1D DepthwiseConv2D Cropping1D Cropping2D Cropping3D UpSampling1D "
+    "UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D MaxPooling1D MaxPooling2D MaxPooling3D "
+    "AveragePooling1D AveragePooling2D AveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
+    "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D LSTM GRU SimpleRNN LSTMCell GRUCell "
+    "SimpleRNNCell RNN StackedRNNCells Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Add Subtract "
+    "Multiply Average Maximum Minimum Concatenate Dot BatchNormalization LayerNormalization GroupNormalization "
+    "UnitNormalization SpectralNormalization Normalization Rescaling Resizing CenterCrop ReLU LeakyReLU PReLU ELU "
+    "Softmax GaussianNoise GaussianDropout AlphaDropout SpatialDropout1D SpatialDropout2D SpatialDropout3D "
+    "Attention AdditiveAttention MultiHeadAttention Identity Zeros Ones Constant RandomNormal RandomUniform "
+    "TruncatedNormal VarianceScaling Orthogonal GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal "
+    "LecunUniform L1 L2 L1L2 MaxNorm NonNeg UnitNorm MinMaxNorm Adam AdamW SGD RMSprop Adagrad Adadelta Adamax "
+    "Nadam Ftrl Policy DTypePolicy"
 )
+_OLD_CLASSES = frozenset(_OLD_NAMES.split())
 
 
 def config_hazards(value: Any, bounds: Bounds, depth: int = 0) -> Iterator[str]:

@@ -15,7 +15,9 @@ from gate.formats.source import UnreadableError
 
 MAX_BYTES = 512 << 10
 _MAX_DEPTH = 32
-_PATH_KEYS = frozenset({"data", "model_data", "model_path", "pickled_model", "model_binary", "model_file", "artifact_path"})
+_PATH_KEYS = frozenset(
+    {"data", "model_data", "model_path", "pickled_model", "model_binary", "model_file", "artifact_path"}
+)
 _CODE_KEYS = ("code", "code_paths", "code_path", "model_code_path")
 
 

@@ -47,7 +47,9 @@ class OnnxFacts:
 
 def looks_like_onnx(head: bytes) -> bool:
     """Tell whether bytes begin as a model does: the version of the format in field 1, then another known field."""
-    return len(head) > 2 and head[0] == _IR_VERSION << 3 and 0 < head[1] <= _MAX_IR_VERSION and head[2] in b"\x12\x1a\x22\x3a\x42"  # noqa: PLR2004
+    version, following = head[1:2], head[2:3]
+    stated = head[:1] == bytes([_IR_VERSION << 3]) and b"\x00" < version <= bytes([_MAX_IR_VERSION])
+    return stated and following in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42")
 
 
 def read_onnx(raw: bytes, bounds: Bounds) -> OnnxFacts:

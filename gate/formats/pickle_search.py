@@ -85,7 +85,9 @@ def _in_zip(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[
         if member.compressed_size == 0:
             continue
         try:
-            found = list(find_pickles(member_source(source, member, bounds.max_inflated_bytes), inner, bounds, depth + 1))
+            found = list(
+                find_pickles(member_source(source, member, bounds.max_inflated_bytes), inner, bounds, depth + 1)
+            )
         except UnreadableError as error:
             found = [Blocked(inner, str(error))]
         yield from (item for item in found if not (_is_numbers(member) and isinstance(item, Blocked)))

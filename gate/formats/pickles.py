@@ -159,7 +159,8 @@ def _next(stream: ByteStream) -> tuple[Any, Any]:
         return opcode, (_line(stream).decode("utf-8", "replace"), _line(stream).decode("utf-8", "replace"))
     if opcode.name == "STRING":
         return opcode, codecs.escape_decode(_line(stream).strip()[1:-1])[0].decode("latin-1")
-    return opcode, None if opcode.arg is None else opcode.arg.reader(stream)
+    reader: Any = None if opcode.arg is None else opcode.arg.reader
+    return opcode, None if reader is None else reader(stream)
 
 
 def _line(stream: ByteStream) -> bytes:

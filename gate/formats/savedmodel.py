@@ -9,14 +9,14 @@ _OUTSIDE = (
     "TextLineDataset TFRecordDataset FixedLengthRecordReader FixedLengthRecordReaderV2 FixedLengthRecordDatasetV2 "
     "SqlDataset CacheDataset CacheDatasetV2 WriteSummary CreateSummaryFileWriter WriteRawProtoSummary "
     "RemoteCall RpcCall RpcServer XlaLaunch TPUCompile TritonKernel CustomCall FileSystemSetConfiguration"
-).split()
+)
 _OPERATOR_TAG = 0x12
 """The key byte of a node's operator in its message: field 2, length-delimited."""
 
 
 def outside_operators(raw: bytes) -> Iterator[str]:
     """Yield the operators that reach outside the graph, found as node fields in the bytes."""
-    for name in _OUTSIDE:
+    for name in _OUTSIDE.split():
         if bytes([_OPERATOR_TAG, len(name)]) + name.encode("ascii") in raw:
             yield f"operator {name}"
 
