@@ -204,4 +204,4 @@ class Evidence(Record):
     @property
     def digest(self) -> str:
         """`sha256:` and the hash of the canonical record."""
-        return f"sha256:{self.sha256}"
+        return f"sha256:{self.content_sha256}"

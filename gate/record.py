@@ -44,7 +44,7 @@ class Record(BaseModel):
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, allow_nan=False) + "\n"
 
     @property
-    def sha256(self) -> str:
+    def content_sha256(self) -> str:
         """The hex digest of the canonical form."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
 

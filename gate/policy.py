@@ -1,0 +1,207 @@
+"""The policy: every threshold, waiver and setting of a check, as frozen values.
+
+The only place where limits live. Pure: `gate.policy_file` reads the YAML, `gate.verdict` compares evidence with it.
+Keys are kebab-case in the file; docs/contracts.md section 10 lists them.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from gate.record import Record
+
+HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format"})
+"""Detectors whose findings no waiver covers: hostile files and code execution (docs/contracts.md, section 10)."""
+
+Bound = float | dict[int, float] | None
+"""One number, or a table from the least number of classes to the number that holds from there on."""
+
+
+class PolicyRecord(Record):
+    """A part of the policy, with kebab-case keys."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+
+class Limit(PolicyRecord):
+    """A bound on a metric; a value beyond it is a finding."""
+
+    max: Bound = None
+    min: Bound = None
+    source: str = Field(default="", max_length=1000)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.max is None and self.min is None:
+            raise ValueError("a limit needs max or min")
+        for table in (self.max, self.min):
+            if isinstance(table, dict) and not table:
+                raise ValueError("a limit's table by number of classes is empty")
+        return self
+
+    def at(self, classes: int | None) -> tuple[float | None, float | None]:
+        """Return (min, max) for a model of so many classes; a bound that says nothing for it raises LookupError."""
+        return _look_up(self.min, classes), _look_up(self.max, classes)
+
+    def exceeded(self, value: float, classes: int | None) -> bool:
+        """Tell whether `value` lies beyond the bound for a model of so many classes."""
+        least, greatest = self.at(classes)
+        return (least is not None and value < least) or (greatest is not None and value > greatest)
+
+    def describe(self, classes: int | None) -> str:
+        """Return the bound as words, such as `at most 3.9 (for 10 classes)`."""
+        try:
+            least, greatest = self.at(classes)
+        except LookupError as error:
+            return str(error)
+        parts = [f"at least {least:g}"] if least is not None else []
+        parts += [f"at most {greatest:g}"] if greatest is not None else []
+        by_classes = isinstance(self.max, dict) or isinstance(self.min, dict)
+        return " and ".join(parts) + (f" (for {classes} classes)" if by_classes else "")
+
+
+def _look_up(bound: Bound, classes: int | None) -> float | None:
+    if not isinstance(bound, dict):
+        return bound
+    keys = [key for key in bound if classes is not None and key <= classes]
+    if not keys:
+        raise LookupError(f"the limit's table starts at {min(bound)} classes and says nothing for {classes}")
+    return bound[max(keys)]
+
+
+class Rule(PolicyRecord):
+    """What the policy asks of one detector."""
+
+    limits: dict[str, Limit] = Field(default_factory=dict)
+    """By metric id."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    required: bool = True
+    """False: a recorded, reasoned skip of this detector is no finding. A failure always is."""
+
+
+class SuspectRule(PolicyRecord):
+    """What makes a class or pair a suspect: a metric beyond a limit wider than the verdict's."""
+
+    detector: str
+    metric: str
+    max: Bound = None
+    min: Bound = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        self.limit()
+        return self
+
+    def limit(self) -> Limit:
+        """Return the bound as a limit."""
+        return Limit(max=self.max, min=self.min)
+
+
+class Stage(PolicyRecord):
+    """Detectors that run together, on every class or on the suspects that earlier stages named."""
+
+    detectors: tuple[str, ...] = Field(min_length=1)
+    on: Literal["all", "suspects"] = "all"
+    suspects: tuple[SuspectRule, ...] = ()
+    """Any of these makes a location a suspect for the next stage; without them the present suspects remain."""
+
+
+class SampleSettings(PolicyRecord):
+    """Which clean samples go with the model and how they are to be read; None means not stated."""
+
+    uri: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    bounds: tuple[float, float] | None = None
+    """Least and greatest value of the stored inputs; without it [0, 255] for uint8 and [0, 1] for floats."""
+    layout: Literal["NCHW", "NHWC", "NHW"] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    """The model is given (x - mean) / std by channel, in the stored inputs' own units."""
+    min_accuracy: float | None = Field(default=None, ge=0, le=1)
+    """Least share of samples that the model must get right, else the evidence is not believed."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
+            raise ValueError("bounds must be [least, greatest]")
+        if (self.mean is None) != (self.std is None) or (self.std is not None and min(self.std) <= 0):
+            raise ValueError("mean and std go together, and std is above zero")
+        return self
+
+
+class SamplesPolicy(SampleSettings):
+    """The settings for every model, and what differs by registered model."""
+
+    models: dict[str, SampleSettings] = Field(default_factory=dict)
+
+    def of(self, model_name: str) -> SampleSettings:
+        """Return the settings for a registered model: its own entry over the common ones."""
+        common = self.model_dump(exclude={"models"}, exclude_none=True)
+        own = self.models.get(model_name, SampleSettings()).model_dump(exclude_none=True)
+        return SampleSettings(**{**common, **own})
+
+
+class Waiver(PolicyRecord):
+    """A finding accepted by a person, for one model's bytes, until a day."""
+
+    detector: str
+    metric: str
+    location: str | None = None
+    """As the report writes it, such as `class 3`; None covers the metric wherever it was measured."""
+    model_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    reason: str = Field(min_length=1, max_length=1000)
+    approved_by: str = Field(min_length=1, max_length=200)
+    expires: dt.date
+
+
+class Policy(PolicyRecord):
+    """A whole policy."""
+
+    version: Literal[1]
+    name: str = Field(default="policy", max_length=100)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    level: float = Field(default=0.05, gt=0, lt=1)
+    """The false-alarm rate at which a calibrated p-value flags."""
+    stages: tuple[Stage, ...] = ()
+    detectors: dict[str, Rule] = Field(min_length=1)
+    samples: SamplesPolicy = SamplesPolicy()
+    samples_from_tag: bool = False
+    """Whether the registered model's tag `gate.samples`, the candidate side's word, may name the samples."""
+    uncalibrated: Literal["judge", "flag"] = "judge"
+    """Without a reference bank: judge by the limits for the number of classes, or flag."""
+    assurance: Literal["A", "B", "C"] = "A"
+    """The least assurance level that can be approved."""
+    isolation: Literal["full", "partial", "none"] = "full"
+    """The least isolation of the worker that can be approved."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    deadline: float = Field(default=1800, gt=0, le=7 * 86400)
+    """Seconds that the scan may take."""
+    waivers: tuple[Waiver, ...] = ()
+
+    @model_validator(mode="after")
+    def _stages_name_detectors(self) -> Self:
+        named = [name for stage in self.stages for name in stage.detectors]
+        if unknown := sorted(set(named) - set(self.detectors)):
+            raise ValueError(f"stages name {unknown[0]!r}, which is not among the policy's detectors")
+        if len(named) != len(set(named)):
+            raise ValueError("a detector stands in two stages")
+        if self.stages and (left_out := sorted(set(self.detectors) - set(named))):
+            raise ValueError(f"no stage runs the detector {left_out[0]!r}")
+        if any(waiver.detector in HARD_RULES for waiver in self.waivers):
+            raise ValueError("no waiver covers hostile files or code execution")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the hash of the canonical policy: what a verdict binds."""
+        return f"sha256:{self.content_sha256}"
+
+    def plan(self) -> tuple[Stage, ...]:
+        """Return the stages, or one stage of all detectors where none are stated."""
+        return self.stages or (Stage(detectors=tuple(self.detectors)),)
+
+    def options_of(self, detector_id: str) -> Mapping[str, Any]:
+        """Return the options that the policy states for a detector."""
+        return self.detectors[detector_id].options

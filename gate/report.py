@@ -1,0 +1,59 @@
+"""Report: everything that a renderer may know, as one frozen value.
+
+Put together by `gate.pipeline` from evidence, policy and verdict; `report.json` is this record. A check that could not
+finish has a report too: it carries the error, and whatever of the rest exists.
+"""
+
+from typing import Literal
+
+from gate.artifact import Manifest, ModelRef
+from gate.evidence import Evidence
+from gate.policy import Policy
+from gate.record import Record
+from gate.verdict import Decision, Verdict
+
+
+class Coverage(Record):
+    """What one detector of the policy looks at and cannot see, from its own docstring, and what became of it."""
+
+    detector: str
+    title: str
+    measures: str
+    matters: str
+    blind_to: str
+    see: str
+    status: Literal["measured", "skipped", "failed", "absent"]
+    detail: str = ""
+    """The reason of a skip, the error of a failure."""
+    metrics: dict[str, str]
+    """Metric id to its meaning."""
+
+
+class Report(Record):
+    """One check, ready to be rendered."""
+
+    schema_version: Literal[1] = 1
+    gate_version: str
+    checked_at: str
+    """UTC, ISO 8601, to the second."""
+    uri: str
+    """What the user asked for; an alias stays visible here."""
+    model: ModelRef | None
+    description: str = ""
+    """The version's own words: untrusted text."""
+    manifest: Manifest | None = None
+    evidence: Evidence | None = None
+    policy: Policy
+    verdict: Verdict | None = None
+    coverage: tuple[Coverage, ...] = ()
+    not_examined: tuple[str, ...] = ()
+    error: str = ""
+    """Why the gate could not finish; empty otherwise."""
+    what_to_do: str = ""
+    commands: tuple[str, ...] = ()
+    """Exact commands for the reviewer."""
+
+    @property
+    def decision(self) -> Decision:
+        """The verdict's decision; a check without a verdict is flagged."""
+        return self.verdict.decision if self.verdict and not self.error else Decision.FLAGGED

@@ -1,0 +1,267 @@
+"""The judgement: a pure function from evidence and policy to a verdict with findings.
+
+Knows no detector, no framework, no clock: the day is an argument, and a limit lives in the policy or nowhere. Whatever
+is missing, skipped, failed or unexplained is a finding; a waiver touches only the finding that it names and stays
+visible. tests/test_verdict.py holds the properties: worse, missing or failed evidence never approves.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Literal, assert_never
+
+from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
+from gate.policy import Limit, Policy, Rule, Waiver
+from gate.record import Record
+from gate.stages import suspects_after
+
+MIN_CLASSES_IN_MODEL = 8
+"""Below so many classes an outlier test inside one model has no power and no level (docs/contracts.md, section 7)."""
+
+_ISOLATION_ORDER = ("none", "partial", "full")
+
+
+class Decision(StrEnum):
+    """The two words."""
+
+    APPROVED = "approved"
+    FLAGGED = "flagged"
+
+
+class Finding(Record):
+    """A broken limit or a silence."""
+
+    rule: str
+    """The detector's id, or what was judged: model, samples, scan, assurance, isolation, calibration."""
+    kind: Literal["limit", "silence", "condition"]
+    """A limit exceeded; something not measured; a condition of the check itself that does not hold."""
+    message: str
+    metric: str | None = None
+    location: Location | None = None
+    value: float | None = None
+    limit: Limit | None = None
+    waiver: Waiver | None = None
+
+    @property
+    def waived(self) -> bool:
+        """Whether a waiver covers it."""
+        return self.waiver is not None
+
+
+class Verdict(Record):
+    """The decision and everything that led to it."""
+
+    schema_version: Literal[1] = 1
+    decision: Decision
+    findings: tuple[Finding, ...]
+    target_classes: tuple[int, ...] = ()
+    """Classes that a limit on a class or pair names, without waived ones."""
+    calibrated: bool
+    """False: no reference bank stood beside the scan; limits are those of the null distribution by class count."""
+    model_digest: str
+    evidence_digest: str
+    policy_name: str
+    policy_digest: str
+
+    @property
+    def open_findings(self) -> tuple[Finding, ...]:
+        """The findings that no waiver covers."""
+        return tuple(finding for finding in self.findings if not finding.waived)
+
+
+def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
+    """Compare evidence with a policy on a given day; approved only where nothing stands against it."""
+    raw = [
+        *_of_problems(evidence),
+        *_of_conditions(evidence, policy),
+        *_of_samples(evidence, policy),
+        *(finding for name, rule in policy.detectors.items() for finding in _of_detector(name, rule, evidence, policy)),
+    ]
+    findings = tuple(_with_waiver(finding, evidence, policy, on) for finding in raw)
+    still_open = [finding for finding in findings if not finding.waived]
+    targets = {f.location.class_index for f in still_open if f.kind == "limit" and f.location is not None}
+    return Verdict(
+        decision=Decision.FLAGGED if still_open else Decision.APPROVED,
+        findings=findings,
+        target_classes=tuple(sorted(index for index in targets if index is not None)),
+        calibrated=evidence.bank is not None,
+        model_digest=evidence.manifest_digest,
+        evidence_digest=evidence.digest,
+        policy_name=policy.name,
+        policy_digest=policy.digest,
+    )
+
+
+def _of_problems(evidence: Evidence) -> Iterator[Finding]:
+    for problem in evidence.problems:
+        yield Finding(rule="scan", kind="silence", message=problem)
+
+
+def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield what stands against the check as a whole, whatever was measured."""
+    if evidence.assurance is None:
+        yield Finding(rule="assurance", kind="condition", message="The model was not loaded: nothing was assured.")
+    elif evidence.assurance == "C":
+        yield Finding(
+            rule="assurance",
+            kind="condition",
+            message="Assurance level C, behaviour only: the candidate's own code ran and could behave while watched.",
+        )
+    elif evidence.assurance > policy.assurance:
+        yield Finding(
+            rule="assurance",
+            kind="condition",
+            message=f"Assurance level {evidence.assurance}; the policy asks for {policy.assurance} or better.",
+        )
+    isolation = evidence.isolation.split(" ", maxsplit=1)[0]
+    if isolation not in _ISOLATION_ORDER or _below(isolation, policy.isolation):
+        yield Finding(
+            rule="isolation",
+            kind="condition",
+            message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
+        )
+    if evidence.bank is None and policy.uncalibrated == "flag":
+        yield Finding(
+            rule="calibration",
+            kind="condition",
+            message="No reference bank stood beside the scan, and the policy flags uncalibrated verdicts.",
+        )
+    classes = evidence.facts.classes
+    if evidence.bank is None and classes is not None and classes < MIN_CLASSES_IN_MODEL:
+        yield Finding(
+            rule="calibration",
+            kind="condition",
+            message=f"The model has {classes} classes; below {MIN_CLASSES_IN_MODEL} no outlier test inside one model "
+            "is used, and no references stood beside the scan.",
+        )
+
+
+def _below(isolation: str, least: str) -> bool:
+    return _ISOLATION_ORDER.index(isolation) < _ISOLATION_ORDER.index(least)
+
+
+def _of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield findings where the clean samples are not what the policy pins, or the model does poorly on them."""
+    samples, settings = evidence.samples, policy.samples.of(evidence.model.name)
+    if samples is None:
+        return  # the detectors that need samples are skipped, and those skips are judged
+    if settings.sha256 is not None and samples.sha256 != settings.sha256 and not samples.overridden:
+        yield Finding(
+            rule="samples",
+            kind="condition",
+            message=f"The samples' sha256 is {samples.sha256}; the policy pins {settings.sha256}.",
+        )
+    if samples.accuracy is None or evidence.facts.classes is None:
+        return
+    least, why = settings.min_accuracy, "the policy's least"
+    chance = 2 / evidence.facts.classes
+    if least is None or least < chance:
+        least, why = min(chance, 1.0), "twice chance"
+    if samples.accuracy < least:
+        yield Finding(
+            rule="samples",
+            kind="condition",
+            metric="accuracy",
+            value=samples.accuracy,
+            message=f"The model gets {samples.accuracy:.1%} of the clean samples right, below {why} ({least:.1%}). "
+            "The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy. "
+            "Nothing measured on these samples is believed.",
+        )
+
+
+def _of_detector(name: str, rule: Rule, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    outcome = evidence.outcomes.get(name)
+    match outcome:
+        case None:
+            yield Finding(rule=name, kind="silence", message="There is no outcome of this detector in the evidence.")
+        case Failed():
+            yield Finding(rule=name, kind="silence", message=f"The detector failed: {outcome.error}")
+        case Skipped():
+            if rule.required and not _rightly_idle(name, evidence, policy):
+                yield Finding(rule=name, kind="silence", message=f"The detector was skipped: {outcome.reason}")
+        case Measured():
+            if dict(outcome.options) != dict(policy.options_of(name)):
+                yield Finding(
+                    rule=name,
+                    kind="silence",
+                    message="It was measured with other options than the policy states; scan again.",
+                )
+            yield from _of_measurements(name, rule, outcome, evidence)
+            yield from _of_unexamined_suspects(name, outcome, evidence, policy)
+        case _:
+            assert_never(outcome)
+
+
+def _rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
+    """Tell whether the policy's own stages gave this detector nothing to look at."""
+    number, stage = next((n, s) for n, s in enumerate(policy.plan(), start=1) if name in s.detectors)
+    if stage.on == "all":
+        return False
+    earlier = [detector for before in policy.plan()[: number - 1] for detector in before.detectors]
+    ran = all(isinstance(evidence.outcomes.get(detector), Measured | Skipped) for detector in earlier)
+    return ran and not suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
+
+
+def _of_measurements(name: str, rule: Rule, outcome: Measured, evidence: Evidence) -> Iterator[Finding]:
+    classes = evidence.facts.classes
+    for metric, limit in rule.limits.items():
+        found = [measurement for measurement in outcome.measurements if measurement.metric == metric]
+        if not found:
+            yield _not_judged(name, metric, limit, f"'{metric}' was not measured.")
+            continue
+        try:
+            limit.at(classes)
+        except LookupError as error:
+            yield _not_judged(name, metric, limit, f"'{metric}' cannot be judged: {error}.")
+            continue
+        yield from (_beyond_limit(name, limit, m, classes) for m in found if limit.exceeded(m.value, classes))
+
+
+def _not_judged(name: str, metric: str, limit: Limit, message: str) -> Finding:
+    return Finding(rule=name, kind="silence", metric=metric, limit=limit, message=message)
+
+
+def _beyond_limit(name: str, limit: Limit, measurement: Measurement, classes: int | None) -> Finding:
+    where = f" at {measurement.location}" if measurement.location else ""
+    note = f" {measurement.note}" if measurement.note else ""
+    return Finding(
+        rule=name,
+        kind="limit",
+        metric=measurement.metric,
+        location=measurement.location,
+        value=measurement.value,
+        limit=limit,
+        message=f"{measurement.metric} {measurement.value:.3g}{where}; the limit is {limit.describe(classes)}.{note}",
+    )
+
+
+def _of_unexamined_suspects(name: str, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield the suspects of this policy's earlier stages that the detector was not shown."""
+    number, stage = next((n, s) for n, s in enumerate(policy.plan(), start=1) if name in s.detectors)
+    if stage.on == "all":
+        return
+    seen = {measurement.location for measurement in outcome.measurements}
+    for suspect in suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes):
+        if suspect.location not in seen:
+            yield Finding(
+                rule=name,
+                kind="silence",
+                location=suspect.location,
+                message=f"{suspect.location} is a suspect under this policy and was not examined; scan again.",
+            )
+
+
+def _with_waiver(finding: Finding, evidence: Evidence, policy: Policy, on: dt.date) -> Finding:
+    """Attach the waiver that names this very finding, if one is in force for these bytes; only limits can be waived."""
+    if finding.kind != "limit":
+        return finding
+    for waiver in policy.waivers:
+        if (
+            waiver.detector == finding.rule
+            and waiver.metric == finding.metric
+            and (waiver.location is None or waiver.location == str(finding.location))
+            and waiver.model_digest == evidence.manifest_digest
+            and waiver.expires >= on
+        ):
+            return finding.model_copy(update={"waiver": waiver})
+    return finding
