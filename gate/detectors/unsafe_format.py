@@ -33,7 +33,7 @@ _MAX_PROTOBUF = 1 << 30
 _TEMPLATE_SUFFIXES = frozenset({".j2", ".jinja", ".jinja2"})
 _REMOTE_CODE = re.compile(r"(modeling|configuration|tokenization|processing|image_processing|pipeline)_\w+\.py")
 _REMOTE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
-_WORTH_PARSING = re.compile(rb"auto_map|custom_pipelines|trust_remote_code|chat_template|\\\\u")
+_WORTH_PARSING = re.compile(rb"auto_map|custom_pipelines|trust_remote_code|chat_template|\\u")
 """Examples of inputs are large and may hold NaN; only a file with such a key, or with an escape, is parsed."""
 _ESCAPING = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://|[\x00-\x1f]|^$")
 
@@ -54,6 +54,10 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
         if is_zip(source):
             yield from _archive(path, source, bounds)
         suffix, head = PurePosixPath(path).suffix.lower(), source.read(0, 16)
+        if suffix == ".pb":
+            raw = source.whole(_MAX_PROTOBUF, path)
+            for what in (*savedmodel.outside_operators(raw), *savedmodel.lambda_layers(raw)):
+                yield Hazard("code-constructs", path, what)
         if suffix == ".onnx" or onnx.looks_like_onnx(head):
             yield from _onnx(path, source, options, present, bounds)
         elif head.startswith(gguf.MAGIC) or suffix == ".gguf":
@@ -62,10 +66,6 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
             yield from _hdf5(path, source, bounds)
         elif suffix == ".safetensors":
             safetensors.check_safetensors(source)
-        elif suffix == ".pb":
-            raw = source.whole(_MAX_PROTOBUF, path)
-            for what in (*savedmodel.outside_operators(raw), *savedmodel.lambda_layers(raw)):
-                yield Hazard("code-constructs", path, what)
         else:
             yield from _text(path, suffix, source)
 
