@@ -1,0 +1,152 @@
+"""Counts files that are missing, surplus, misnamed, damaged or not what their ending says.
+
+Measures  missing-files: declared in MLmodel or in an index of weights, and absent. irregular-files: links and special
+          files. odd-names: control characters, traversal, names that collide. unexpected-files: whatever no positive
+          list names: sources, libraries, scripts, archives. mismatched-formats: first bytes that contradict the ending.
+          damaged-archives: zips whose headers contradict each other, or whose checksums do not hold.
+Matters   Attacks on loaders ride on files that nobody expected and on archives that two readers read differently.
+Blind to  What well-formed, expected files contain; the other detectors on bytes look at that.
+See       CVE-2025-1889, CVE-2025-1944, CVE-2025-1945 and CVE-2025-10156: each hid a pickle in a name or a damaged zip.
+"""
+
+import os
+import posixpath
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+from gate.artifact import IGNORED, Artifact
+from gate.detector import Detector, Metric, Need, Options, Run
+from gate.errors import GateError
+from gate.evidence import Measurement
+from gate.formats.expected import mismatch, unexpected
+from gate.formats.files import each_file
+from gate.formats.hazards import Hazard, measurements
+from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
+from gate.formats.names import collisions, odd_name
+from gate.formats.source import Bounds, Source, UnreadableError, open_source
+from gate.formats.zips import DEFLATED, STORED, checksum_holds, is_zip, read_zip
+from gate.record import parse_json
+from gate.subject import Subject
+
+_MAX_INDEX = 32 << 20
+
+
+class ArtifactIntegrity(Options):
+    """What is looked at."""
+
+    expect_mlmodel: bool = True
+    """Whether the folder must be an MLflow model; otherwise a missing `MLmodel` does not count."""
+    verify_checksums: bool = True
+
+
+def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[Measurement]:
+    """Yield the counts of files that are not as declared, file by file."""
+    artifact = subject.artifact
+    paths = tuple(file.path for file in artifact.manifest.files)
+    bounds = Bounds(tick=run.check_time)
+
+    def examine(path: str, source: Source) -> Iterator[Hazard]:
+        run.check_time()
+        if unexpected(path):
+            yield Hazard("unexpected-files", path, "no file of a saved model is called so")
+        if what := mismatch(path, source):
+            yield Hazard("mismatched-formats", path, what)
+        if is_zip(source):
+            yield from _damage(path, source, bounds, options)
+
+    hazards = chain(
+        _missing(artifact, frozenset(paths), options),
+        _irregular(artifact),
+        (Hazard("odd-names", path, what) for path in paths for what in odd_name(path)),
+        (Hazard("odd-names", path, "the same name as another but for case") for path in collisions(paths)),
+        each_file(artifact, examine, "damaged-archives"),
+    )
+    yield from measurements(hazards, (metric.id for metric in DETECTOR.metrics))
+
+
+def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactIntegrity) -> Iterator[Hazard]:
+    """Compare what `MLmodel` and the indexes of weights declare with what is there."""
+    folders = {str(parent) for path in present for parent in PurePosixPath(path).parents}
+    declared: list[tuple[str, str]] = []
+    if "MLmodel" not in present and options.expect_mlmodel:
+        yield Hazard("missing-files", "MLmodel", "the folder is no MLflow model")
+    for path in sorted(present):
+        try:
+            if path == "MLmodel" or path.endswith(".index.json"):
+                with open_source(artifact.root / path) as source:
+                    declared.extend((path, item) for item in _declared(path, source))
+        except UnreadableError as error:
+            yield Hazard("missing-files", path, f"what it declares cannot be read: {error}")
+    for path, item in dict.fromkeys(declared):
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), item))
+        if place.startswith(("/", "..")) or (place not in present and place not in folders):
+            yield Hazard("missing-files", path, f"declares {item!r}")
+
+
+def _declared(path: str, source: Source) -> Iterator[str]:
+    """Yield the paths that an `MLmodel` or an index of weights names."""
+    if path == "MLmodel":
+        model = read_mlmodel(source.whole(MAX_BYTES, path))
+        for item in model.paths():
+            yield str(item)
+        return
+    try:
+        index = parse_json(source.whole(_MAX_INDEX, path), what=path, limit=_MAX_INDEX)
+    except GateError as error:
+        raise UnreadableError(str(error)) from None
+    weights = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weights, dict):
+        raise UnreadableError("an index without a weight_map")
+    for item in weights.values():
+        yield str(item)
+
+
+def _irregular(artifact: Artifact) -> Iterator[Hazard]:
+    """Yield links, special files and files that the manifest does not list; the manifest refuses them already."""
+    listed = {file.path for file in artifact.manifest.files}
+    for directory, names, files in os.walk(artifact.root, followlinks=False):
+        for name in (*names, *files):
+            path = Path(directory) / name
+            relative = path.relative_to(artifact.root).as_posix()
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                yield Hazard("irregular-files", relative, "a link or a special file")
+            elif path.is_file() and relative not in listed and relative not in IGNORED:
+                yield Hazard("irregular-files", relative, "not in the manifest")
+
+
+def _damage(path: str, source: Source, bounds: Bounds, options: ArtifactIntegrity) -> Iterator[Hazard]:
+    """Yield what is wrong with a zip archive's headers and checksums."""
+    archive = read_zip(source, bounds)
+    for fault in archive.faults:
+        yield Hazard("damaged-archives", path, fault)
+    for member in archive.members:
+        for what in odd_name(member.name.removesuffix("/")):
+            yield Hazard("odd-names", path, f"member {member.name!r}: {what}")
+        if member.method not in (STORED, DEFLATED):
+            yield Hazard("damaged-archives", path, f"member {member.name!r} is compressed by method {member.method}")
+        elif options.verify_checksums:
+            try:
+                holds = checksum_holds(source, member, bounds.max_inflated_bytes, bounds.tick)
+            except UnreadableError as error:
+                yield Hazard("damaged-archives", path, f"member {member.name!r}: {error}")
+                continue
+            if not holds:
+                yield Hazard("damaged-archives", path, f"member {member.name!r}: its checksum does not hold")
+
+
+DETECTOR = Detector(
+    id="artifact-integrity",
+    title="Files that are not as declared",
+    needs=Need.FILES,
+    metrics=(
+        Metric("missing-files", "files", "higher", "Files that the artifact declares and does not hold."),
+        Metric("irregular-files", "files", "higher", "Links, special files and files outside the manifest."),
+        Metric("odd-names", "names", "higher", "File names that different systems take for different things."),
+        Metric("unexpected-files", "files", "higher", "Files that do not belong to a saved model."),
+        Metric("mismatched-formats", "files", "higher", "Files whose first bytes contradict their ending."),
+        Metric("damaged-archives", "faults", "higher", "Contradictions and damage in zip archives."),
+    ),
+    options=ArtifactIntegrity,
+    measure=measure,
+)

@@ -1,0 +1,183 @@
+"""Counts what model formats other than pickles carry that runs code or reaches out of the artifact.
+
+Measures  code-constructs: Keras layers stored as code and classes that are not Keras' own, TorchScript code, operators
+          of foreign ONNX domains, TensorFlow operators on files and Python, remote code of Hugging Face models, chat
+          templates that reach Python's objects, foreign types in skops archives. external-references: tensor data
+          outside the artifact. unreadable-files: files of these formats that are not well formed.
+Matters   Formats without pickles are taken for harmless; each of these has run code or read files where it was loaded.
+Blind to  Operators that TensorFlow may add, kernels with flaws of their own, and HDF5 text that is compressed.
+See       CVE-2024-3660 and CVE-2025-1550 (Keras), CVE-2024-5187 and CVE-2024-27318 (ONNX), CVE-2024-34359 (chat
+          templates), GHSA-w582-9x45-8mpx (skops).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from gate.detector import Detector, Metric, Need, Options, Run
+from gate.errors import GateError
+from gate.evidence import Measurement
+from gate.formats import gguf, keras, onnx, safetensors, savedmodel, skops
+from gate.formats.files import each_file
+from gate.formats.hazards import Hazard, measurements
+from gate.formats.source import Bounds, Source, UnreadableError
+from gate.formats.zips import Archive, Member, is_zip, member_source, read_zip
+from gate.record import parse_json
+from gate.subject import Subject
+
+_MAX_JSON = 32 << 20
+_MAX_SEARCHED = 256 << 20
+_MAX_TEMPLATE = 4 << 20
+_MAX_PROTOBUF = 1 << 30
+_TEMPLATE_SUFFIXES = frozenset({".j2", ".jinja", ".jinja2"})
+_REMOTE_CODE = re.compile(r"(modeling|configuration|tokenization|processing|image_processing|pipeline)_\w+\.py")
+_REMOTE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
+_WORTH_PARSING = re.compile(rb"auto_map|custom_pipelines|trust_remote_code|chat_template|\\u")
+"""Examples of inputs are large and may hold NaN; only a file with such a key, or with an escape, is parsed."""
+_ESCAPING = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://|[\x00-\x1f]|^$")
+
+
+class UnsafeFormat(Options):
+    """Which parts of other formats are known to be harmless."""
+
+    allowed_onnx_domains: tuple[str, ...] = ()
+
+
+def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measurement]:
+    """Yield the counts of code, references and unreadable files, file by file."""
+    bounds = Bounds(tick=run.check_time)
+    present = frozenset(file.path for file in subject.artifact.manifest.files)
+
+    def examine(path: str, source: Source) -> Iterator[Hazard]:
+        run.check_time()
+        if is_zip(source):
+            yield from _archive(path, source, bounds)
+        suffix, head = PurePosixPath(path).suffix.lower(), source.read(0, 16)
+        if suffix == ".pb":
+            raw = source.whole(_MAX_PROTOBUF, path)
+            for what in (*savedmodel.outside_operators(raw), *savedmodel.lambda_layers(raw)):
+                yield Hazard("code-constructs", path, what)
+        if suffix == ".onnx" or onnx.looks_like_onnx(head):
+            yield from _onnx(path, source, options, present, bounds)
+        elif head.startswith(gguf.MAGIC) or suffix == ".gguf":
+            yield from _gguf(path, source, bounds)
+        elif head.startswith(keras.HDF5) or suffix in (".h5", ".hdf5"):
+            yield from _hdf5(path, source, bounds)
+        elif suffix == ".safetensors":
+            safetensors.check_safetensors(source)
+        else:
+            yield from _text(path, suffix, source)
+
+    yield from measurements(
+        each_file(subject.artifact, examine, "unreadable-files"), (metric.id for metric in DETECTOR.metrics)
+    )
+
+
+def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
+    """Look into a zip for TorchScript code, a Keras configuration and a skops schema."""
+    archive = read_zip(source, bounds)
+    if archive.named("constants.pkl") is not None or archive.named("data.pkl") is not None:
+        for member in archive.members:
+            if "/code/" in f"/{member.name}" and member.name.endswith(".py"):
+                yield Hazard("code-constructs", path, f"TorchScript code {member.name}")
+    suffix = PurePosixPath(path).suffix.lower()
+    yield from _schema(path, source, archive, suffix, bounds)
+    for member in archive.members:
+        if member.name.endswith((".h5", ".hdf5")):
+            yield from _hdf5(path, member_source(source, member, bounds.max_inflated_bytes), bounds)
+
+
+def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bounds) -> Iterator[Hazard]:
+    """Read the JSON that tells a Keras or skops loader what to build."""
+    for name, own_suffix, hazards in (
+        ("config.json", ".keras", keras.config_hazards),
+        ("schema.json", ".skops", skops.schema_hazards),
+    ):
+        members = [member for member in archive.members if member.name == name]
+        if suffix == own_suffix and not members:
+            raise UnreadableError(f"a {own_suffix} archive without {name}")
+        for member in members:
+            value = _json(_member(source, member), f"{path}!{name}")
+            for what in hazards(value, bounds):
+                yield Hazard("code-constructs", path, what)
+
+
+def _member(source: Source, member: Member) -> bytes:
+    return member_source(source, member, _MAX_JSON).whole(_MAX_JSON, member.name)
+
+
+def _onnx(
+    path: str, source: Source, options: UnsafeFormat, present: frozenset[str], bounds: Bounds
+) -> Iterator[Hazard]:
+    """Read an ONNX model; bytes that merely begin like one are let be."""
+    try:
+        facts = onnx.read_onnx(source.whole(onnx.MAX_BYTES, path), bounds)
+    except UnreadableError:
+        if PurePosixPath(path).suffix.lower() == ".onnx":
+            raise
+        return
+    for operator in facts.operators:
+        if operator.rpartition(".")[0] not in options.allowed_onnx_domains:
+            yield Hazard("code-constructs", path, f"operator {operator}")
+    for location in facts.external:
+        beside = (PurePosixPath(path).parent / location).as_posix()
+        if _ESCAPING.search(location) or beside not in present:
+            yield Hazard("external-references", path, f"tensor data at {location!r}")
+    if not facts.has_graph and PurePosixPath(path).suffix.lower() == ".onnx":
+        raise UnreadableError("an ONNX model without a graph")
+
+
+def _gguf(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
+    for key, value in gguf.gguf_strings(source, bounds):
+        if gguf.is_template_key(key):
+            for what in gguf.template_hazards(value):
+                yield Hazard("code-constructs", path, f"{key}: {what}")
+
+
+def _hdf5(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
+    if source.read(0, len(keras.HDF5)) != keras.HDF5:
+        raise UnreadableError("no HDF5 file")
+    for value in keras.hdf5_configs(source):
+        for what in keras.config_hazards(value, bounds):
+            yield Hazard("code-constructs", path, what)
+
+
+def _text(path: str, suffix: str, source: Source) -> Iterator[Hazard]:
+    """Read what Hugging Face loaders read as text: configurations, templates, code fetched with the model."""
+    if suffix == ".py" and _REMOTE_CODE.fullmatch(PurePosixPath(path).name):
+        yield Hazard("code-constructs", path, "code that a loader runs with the model")
+    elif suffix in _TEMPLATE_SUFFIXES:
+        text = source.whole(_MAX_TEMPLATE, path).decode("utf-8", "backslashreplace")
+        yield from (Hazard("code-constructs", path, what) for what in gguf.template_hazards(text))
+    elif suffix == ".json":
+        raw = source.whole(_MAX_SEARCHED, path)
+        if not _WORTH_PARSING.search(raw):
+            return
+        value = _json(raw, path)
+        for key in _REMOTE_KEYS:
+            if isinstance(value, dict) and value.get(key):
+                yield Hazard("code-constructs", path, f"{key}: {str(value[key])[:100]}")
+        for template in gguf.json_templates(value):
+            yield from (Hazard("code-constructs", path, what) for what in gguf.template_hazards(template))
+
+
+def _json(raw: bytes, what: str) -> Any:
+    try:
+        return parse_json(raw, what=what, limit=_MAX_JSON)
+    except GateError as error:
+        raise UnreadableError(str(error)) from None
+
+
+DETECTOR = Detector(
+    id="unsafe-format",
+    title="Code and references in other formats",
+    needs=Need.FILES,
+    metrics=(
+        Metric("code-constructs", "constructs", "higher", "Parts of a model format that run code where it is loaded."),
+        Metric("external-references", "references", "higher", "Tensor data that lie outside the artifact."),
+        Metric("unreadable-files", "files", "higher", "Files of these formats that are not well formed."),
+    ),
+    options=UnsafeFormat,
+    measure=measure,
+)

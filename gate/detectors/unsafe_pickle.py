@@ -1,0 +1,116 @@
+"""Counts what pickles in the artifact would import when somebody loads them, by an allow list.
+
+Measures  unsafe-globals: imports that a pickle of tensors does not need, per file. module-globals: imports of layers
+          from torch.nn, which make a pickled network. unreadable-streams: pickles that are damaged, computed, beyond
+          the bounds or behind a format that cannot be looked into. Streams are found by content: in zips whatever
+          their headers say, compressed, behind array headers, under any name.
+Matters   Loading a pickle runs it. An attacker who can ship one needs no backdoor in the weights.
+Blind to  What a class does with the state that it is given, and bytes that only an unknown format's own loader would
+          turn into a pickle. Names that a policy allows are believed.
+See       Slaviero, "Sour Pickles: Shellcoding in Python's serialisation format", Black Hat USA 2011; torch's
+          weights-only unpickler, whose list this is; CVE-2025-1716, CVE-2025-1889, CVE-2025-1944 and CVE-2025-1945.
+"""
+
+import io
+from collections.abc import Iterator
+from itertools import chain
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run
+from gate.evidence import Measurement
+from gate.formats.files import each_file
+from gate.formats.hazards import Hazard, measurements
+from gate.formats.pickle_names import LAYER_NAMES, TENSOR_NAMES
+from gate.formats.pickle_search import Blocked, find_pickles
+from gate.formats.pickles import PickleWalk
+from gate.formats.source import Bounds, Source
+from gate.subject import Subject
+
+_SECOND_OPINION_OPCODES = 20_000
+"""Beyond this, picklescan's search for computed names would take quadratic time."""
+
+
+class UnsafePickle(Options):
+    """What pickles may import, and how much of them is read."""
+
+    allowed: tuple[str, ...] = ()
+    """Further imports as `module.name` that do not count at all."""
+    allowed_classes: tuple[str, ...] = ()
+    """Further classes as `module.name` that count as module-globals."""
+    max_opcodes: int = Field(default=2_000_000, ge=1)
+    max_inflated_bytes: int = Field(default=256 << 20, ge=1)
+
+
+def measure(subject: Subject, options: UnsafePickle, run: Run) -> Iterator[Measurement]:
+    """Yield the counts of imports and of unreadable streams, file by file."""
+    allowed = TENSOR_NAMES | {_split(name) for name in options.allowed}
+    layers = LAYER_NAMES | {_split(name) for name in options.allowed_classes}
+    bounds = Bounds(max_opcodes=options.max_opcodes, max_inflated_bytes=options.max_inflated_bytes, tick=run.check_time)
+
+    def examine(path: str, source: Source) -> Iterator[Hazard]:
+        seen: set[tuple[str, str]] = set()
+        for found in find_pickles(source, path, bounds):
+            if isinstance(found, Blocked):
+                yield Hazard("unreadable-streams", path, f"{_inside(found.where)}{found.why}")
+                continue
+            inside = _inside(found.where)
+            yield from _faults(path, inside, found.walk)
+            for module, name in chain(found.walk.names, _second_opinion(found.walk)):
+                if (module, name) in seen or (module, name) in allowed:
+                    continue
+                seen.add((module, name))
+                metric = "module-globals" if (module, name) in layers else "unsafe-globals"
+                yield Hazard(metric, path, f"{inside}{module}.{name}")
+
+    yield from measurements(
+        each_file(subject.artifact, examine, "unreadable-streams"), (metric.id for metric in DETECTOR.metrics)
+    )
+
+
+def _faults(path: str, inside: str, walk: PickleWalk) -> Iterator[Hazard]:
+    if walk.fault:
+        yield Hazard("unreadable-streams", path, f"{inside}{walk.fault}")
+    for _ in range(min(walk.unresolved, 1000)):
+        yield Hazard("unsafe-globals", path, f"{inside}an import whose name is computed while loading")
+
+
+def _second_opinion(walk: PickleWalk) -> Iterator[tuple[str, str]]:
+    """Yield what picklescan sees: the walk above and its own must both find nothing."""
+    if walk.raw is None or walk.opcodes > _SECOND_OPINION_OPCODES:
+        return
+    from picklescan.scanner import scan_pickle_bytes
+
+    for found in scan_pickle_bytes(io.BytesIO(walk.raw), "stream", strict=True).globals:
+        # It calls names "unknown" that went through the memo; the walk resolves those, or counts them as computed.
+        if "unknown" not in (found.module, found.name):
+            yield found.module, found.name
+
+
+def _split(name: str) -> tuple[str, str]:
+    module, _, attribute = name.rpartition(".")
+    return module, attribute
+
+
+def _inside(where: str) -> str:
+    """Return the place inside the file, to stand before a note."""
+    _, separator, member = where.partition("!")
+    return f"{member}: " if separator else ""
+
+
+DETECTOR = Detector(
+    id="unsafe-pickle",
+    title="Pickles that run code",
+    needs=Need.FILES,
+    metrics=(
+        Metric(
+            "unsafe-globals", "imports", "higher", "Imports in pickles that are on no allow list; each can run code."
+        ),
+        Metric("unreadable-streams", "streams", "higher", "Pickles that could not be read to their end."),
+        Metric(
+            "module-globals", "imports", "higher", "Library layer classes that a pickle imports: a pickled network."
+        ),
+    ),
+    options=UnsafePickle,
+    measure=measure,
+)

@@ -1,0 +1,51 @@
+"""A hazard seen in a file, and how hazards become measurements: one count per file, and zero where none was seen."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gate.evidence import Location, Measurement
+
+MAX_FILES = 200
+"""How many files are named per metric; the others are counted together."""
+_MAX_NOTE = 1000
+_MAX_NAME = 1000
+_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """One thing in one file that a detector counts."""
+
+    metric: str
+    path: str
+    what: str
+
+
+def measurements(hazards: Iterable[Hazard], metrics: Iterable[str]) -> Iterator[Measurement]:
+    """Yield, per metric, one count for each file with its reasons, or a single zero."""
+    seen: dict[str, dict[str, list[str]]] = {metric: {} for metric in metrics}
+    for hazard in hazards:
+        seen[hazard.metric].setdefault(hazard.path, []).append(hazard.what)
+    for metric, files in seen.items():
+        if not files:
+            yield Measurement(metric=metric, value=0)
+        for path in sorted(files)[:MAX_FILES]:
+            whats = files[path]
+            location = Location(kind="file", name=printable(path, _MAX_NAME))
+            yield Measurement(metric=metric, value=len(whats), location=location, note=_note(whats))
+        if others := sorted(files)[MAX_FILES:]:
+            count = sum(len(files[path]) for path in others)
+            yield Measurement(metric=metric, value=count, note=f"in {len(others)} more files")
+
+
+def _note(whats: list[str]) -> str:
+    unique = list(dict.fromkeys(whats))
+    named = "; ".join(printable(what, _MAX_NOTE // _NAMED) for what in unique[:_NAMED])
+    more = f"; and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
+    return named + more
+
+
+def printable(text: str, limit: int) -> str:
+    """Return hostile text for people: control characters, lone surrogates and the like escaped, and cut to `limit`."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

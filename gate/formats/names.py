@@ -1,0 +1,42 @@
+"""File names that different systems, shells or people would take for different things."""
+
+import unicodedata
+from collections.abc import Iterator
+
+MAX_PATH = 512
+MAX_PART = 255
+_RESERVED = frozenset(
+    {"aux", "con", "nul", "prn", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+)
+_FORBIDDEN = frozenset('<>:"|?*\\')
+
+
+def odd_name(path: str) -> Iterator[str]:
+    """Yield what is odd about one relative path."""
+    if len(path) > MAX_PATH or any(len(part.encode("utf-8", "replace")) > MAX_PART for part in path.split("/")):
+        yield "a name that is too long"
+    if not all(character.isprintable() for character in path):
+        yield "control or invisible characters"
+    if unicodedata.normalize("NFC", path) != path:
+        yield "characters that are not composed (NFC)"
+    if path.startswith(("/", "~")) or (len(path) > 1 and path[1] == ":"):
+        yield "an absolute path"
+    if _FORBIDDEN & set(path):
+        yield "characters that not every system allows"
+    for part in path.split("/"):
+        if part in ("", ".", ".."):
+            yield "a path that walks out of its folder"
+        elif part.endswith((".", " ")) or part.startswith((" ", "-")):
+            yield "a name that begins or ends oddly"
+        elif part.split(".")[0].lower() in _RESERVED:
+            yield "a name that Windows reserves"
+
+
+def collisions(paths: tuple[str, ...]) -> Iterator[str]:
+    """Yield the paths that name the same file where case or composition does not count."""
+    seen: dict[str, str] = {}
+    for path in sorted(paths):
+        folded = unicodedata.normalize("NFKC", path).casefold()
+        if folded in seen:
+            yield path
+        seen.setdefault(folded, path)

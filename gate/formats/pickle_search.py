@@ -1,0 +1,196 @@
+"""Finds every pickle in a file by content: bare, in zips, tars and compressed data, behind array headers, misnamed.
+
+The name of a file only adds suspicion: bytes that are named like a pickle but cannot be read as one are reported. Each
+result is a `FoundPickle`, or a `Blocked` place that could not be looked into.
+"""
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from gate.formats.compression import compression_of, inflated
+from gate.formats.pickles import PickleWalk, walk_pickle
+from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
+from gate.formats.zips import LOCAL, Member, is_zip, member_source, read_zip
+
+PICKLE_SUFFIXES = frozenset(
+    {".bin", ".ckpt", ".debug_pkl", ".dill", ".joblib", ".p", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".sav", ".tar"}
+)
+LEGACY_TORCH = 0x1950A86A20F9469CFC6C
+"""The integer that begins a torch file of the time before zips."""
+_LEGACY_STREAMS = 5
+_MAX_STREAMS = 1000
+_CLOSED = {b"7z\xbc\xaf\x27\x1c": "7z", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"Rar!\x1a\x07": "rar"}
+_NPY = b"\x93NUMPY"
+_PLAIN_HEADER = re.compile(
+    rb"\{'descr': '[<>|=]?[biufcSUmM]\d+(\[[a-zA-Z0-9]+\])?', 'fortran_order': (True|False), "
+    rb"'shape': \([\d, ]*\), ?\}\s*"
+)
+_RAW_MEMBER = re.compile(r"(data|weights|constants|tensors|storages)/[a-z_]*\d+$")
+"""Members of torch archives that hold nothing but numbers, any byte of which may look like something."""
+_PROTO = b"\x80"
+
+
+@dataclass(frozen=True)
+class FoundPickle:
+    """One pickle stream, and where it stands: file, `!` and member, where nested."""
+
+    where: str
+    walk: PickleWalk
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """A place that may hold a pickle and could not be read."""
+
+    where: str
+    why: str
+
+
+Found = FoundPickle | Blocked
+
+
+def find_pickles(source: Source, where: str, bounds: Bounds, depth: int = 0) -> Iterator[Found]:
+    """Yield every pickle stream in the bytes, and every place that withstood."""
+    bounds.tick()
+    head = source.read(0, 512)
+    try:
+        if is_zip(source):
+            yield from _in_zip(source, where, bounds, depth)
+            if head.startswith(LOCAL):
+                return
+        if kind := compression_of(head):
+            yield from _in_compressed(source, kind, where, bounds)
+        elif closed := next((name for magic, name in _CLOSED.items() if head.startswith(magic)), ""):
+            yield Blocked(where, f"{closed} data are not looked into")
+        elif head[257:262] == b"ustar":
+            yield from _in_tar(source, where, bounds, depth)
+        elif head.startswith(_NPY):
+            yield from _behind_header(source, where, bounds)
+        else:
+            yield from _streams(ByteStream(source.chunks()), where, bounds)
+    except UnreadableError as error:
+        yield Blocked(where, str(error))
+
+
+def _in_zip(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[Found]:
+    if depth >= bounds.max_depth:
+        yield Blocked(where, f"more than {bounds.max_depth} archives inside each other")
+        return
+    for member in read_zip(source, bounds).members:
+        bounds.tick()
+        inner = f"{where}!{member.name}"
+        if member.compressed_size == 0:
+            continue
+        try:
+            found = list(
+                find_pickles(member_source(source, member, bounds.max_inflated_bytes), inner, bounds, depth + 1)
+            )
+        except UnreadableError as error:
+            found = [Blocked(inner, str(error))]
+        yield from (item for item in found if not (_is_numbers(member) and isinstance(item, Blocked)))
+
+
+def _is_numbers(member: Member) -> bool:
+    """Tell whether a member's name says raw numbers; there, only what is readable as a pickle counts."""
+    return _RAW_MEMBER.search(member.name) is not None and not _named_like_pickle(member.name)
+
+
+def _in_compressed(source: Source, kind: str, where: str, bounds: Bounds) -> Iterator[Found]:
+    stream = ByteStream(inflated(source.chunks(), kind, bounds.max_inflated_bytes))
+    try:
+        first = stream.peek()
+    except UnreadableError as error:
+        if _named_like_pickle(where) or kind != "zlib":
+            yield Blocked(where, str(error))
+        return
+    if first == LOCAL[:1] or not first:
+        yield Blocked(where, f"{kind} data around an archive, or around nothing, are not looked into")
+        return
+    found = list(_streams(stream, where, bounds))
+    yield from found
+    if not found and kind != "zlib":
+        yield Blocked(where, f"{kind} data that hold no pickle are not looked into")
+
+
+def _in_tar(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[Found]:
+    if depth >= bounds.max_depth:
+        yield Blocked(where, f"more than {bounds.max_depth} archives inside each other")
+        return
+    try:
+        with tarfile.open(fileobj=_File(source), mode="r:") as archive:  # type: ignore[call-overload]
+            entries = [(entry.name, entry.offset_data, entry.size) for entry in _bounded(archive, bounds)]
+    except Exception as error:  # noqa: BLE001  # any failure of a parser of hostile bytes is what was found
+        yield Blocked(where, f"damaged tar: {type(error).__name__}")
+        return
+    for name, offset, size in entries:
+        yield from find_pickles(source.window(offset, size), f"{where}!{name}", bounds, depth + 1)
+
+
+def _bounded(archive: tarfile.TarFile, bounds: Bounds) -> Iterator[tarfile.TarInfo]:
+    for count, entry in enumerate(archive):
+        if count >= bounds.max_members:
+            raise UnreadableError("too many members")
+        if entry.isfile():
+            yield entry
+
+
+class _File:
+    """The least that `tarfile` needs of a file."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._at = source, 0
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._source.read(self._at, self._source.size if size < 0 else size)
+        self._at += len(chunk)
+        return chunk
+
+    def seek(self, offset: int, _whence: int = 0) -> int:
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _behind_header(source: Source, where: str, bounds: Bounds) -> Iterator[Found]:
+    """Look behind a NumPy header: only object arrays hold a pickle, and only a plain header says that it is none."""
+    major = source.read(6, 1)
+    width = 2 if major == b"\x01" else 4
+    size = int.from_bytes(source.read(8, width), "little")
+    header = source.read(8 + width, min(size, 1 << 16))
+    if _PLAIN_HEADER.fullmatch(header):
+        return
+    found = list(_streams(ByteStream(source.chunks(8 + width + size)), where, bounds))
+    yield from found
+    if not found:
+        yield Blocked(where, "an array whose header is not one of plain numbers")
+
+
+def _streams(stream: ByteStream, where: str, bounds: Bounds) -> Iterator[Found]:
+    """Walk the streams that follow each other; bytes that are no pickle yield nothing unless they are named as one."""
+    named = _named_like_pickle(where)
+    expected = 1
+    for index in range(_MAX_STREAMS):
+        first = stream.peek()
+        if not first or index >= expected:
+            break
+        walk = walk_pickle(stream, bounds)
+        told = walk.is_telling and (first == _PROTO or walk.calls > 0 or not walk.fault)
+        if named or told:
+            yield FoundPickle(where, walk)
+        if walk.fault:
+            return
+        if index == 0 and walk.number == LEGACY_TORCH:
+            expected = _LEGACY_STREAMS
+        elif expected != _LEGACY_STREAMS and stream.peek() == _PROTO:
+            expected += 1
+    if named and expected != _LEGACY_STREAMS and stream.peek():
+        yield Blocked(where, f"bytes after the end of the pickle, at {stream.position}")
+
+
+def _named_like_pickle(where: str) -> bool:
+    return PurePosixPath(where.rsplit("!", maxsplit=1)[-1]).suffix.lower() in PICKLE_SUFFIXES

@@ -1,0 +1,17 @@
+"""The corpus: hostile and benign model folders, written when a test asks for them and executed by none."""
+
+from tests.corpus.benign import benign_cases
+from tests.corpus.case import Case
+from tests.corpus.consumers import consumer_cases
+from tests.corpus.formats import format_cases
+from tests.corpus.pickles import pickle_cases
+
+
+def cases() -> tuple[Case, ...]:
+    """Return every case, hostile ones first; names are unique."""
+    return (*pickle_cases(), *consumer_cases(), *format_cases(), *benign_cases())
+
+
+def case(name: str) -> Case:
+    """Return the case of that name."""
+    return next(case for case in cases() if case.name == name)
