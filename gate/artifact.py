@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gate.errors import UnexaminableError, UsageError
+from gate.errors import UsageError
 from gate.record import Record
 
 IGNORED = frozenset({"registered_model_meta"})
@@ -99,19 +99,24 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def build_manifest(root: Path) -> Manifest:
-    """Hash every regular file below `root`; links and special files raise `UnexaminableError`."""
+def build_manifest(root: Path) -> tuple[Manifest, tuple[str, ...]]:
+    """Hash every regular file below `root`; what is no regular file with a plain name is a problem, in words."""
     files: list[ArtifactFile] = []
+    problems: list[str] = []
     for path in _walk(root):
         relative = path.relative_to(root).as_posix()
         if relative in IGNORED:
             continue
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise UnexaminableError(f"the artifact holds {relative!r}, which is no regular file")
         if len(files) >= MAX_FILES:
-            raise UnexaminableError(f"the artifact holds more than {MAX_FILES} files")
-        files.append(ArtifactFile(path=relative, size_bytes=path.lstat().st_size, sha256=file_sha256(path)))
-    return Manifest(files=tuple(sorted(files, key=lambda file: file.path)))
+            problems.append(f"The artifact holds more than {MAX_FILES} files.")
+            break
+        if not _is_utf8(relative):
+            problems.append(f"The artifact holds a file whose name is not UTF-8: {ascii(relative)[:200]}.")
+        elif not stat.S_ISREG(path.lstat().st_mode):
+            problems.append(f"The artifact holds {relative[:200]!r}, which is no regular file.")
+        else:
+            files.append(ArtifactFile(path=relative, size_bytes=path.lstat().st_size, sha256=file_sha256(path)))
+    return Manifest(files=tuple(sorted(files, key=lambda file: file.path))), tuple(problems[:20])
 
 
 def make_read_only(root: Path) -> None:
@@ -128,15 +133,18 @@ def make_writable(root: Path) -> None:
 
 
 def _walk(root: Path) -> list[Path]:
-    """Return every non-directory below `root`, and every link, without following links; odd names raise."""
+    """Return every non-directory below `root`, and every link, without following links."""
     found: list[Path] = []
     for directory, names, files in os.walk(root, followlinks=False):
         here = Path(directory)
         found.extend(here / name for name in names if (here / name).is_symlink())
         found.extend(here / name for name in files)
-    for path in found:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError:
-            raise UnexaminableError("the artifact holds a file whose name is not UTF-8") from None
     return sorted(found)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal, assert_never
 
 from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
-from gate.policy import Limit, Policy, Rule, Waiver
+from gate.policy import HARD_RULES, Limit, Policy, Rule, Waiver
 from gate.record import Record
 from gate.stages import suspects_after
 
@@ -90,6 +90,12 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
         policy_name=policy.name,
         policy_digest=policy.digest,
     )
+
+
+def forbids_loading(evidence: Evidence, policy: Policy) -> bool:
+    """Tell whether a finding on the bytes alone forbids looking further: look before you load."""
+    hard = ((name, rule) for name, rule in policy.detectors.items() if name in HARD_RULES)
+    return any(True for name, rule in hard for _ in _of_detector(name, rule, evidence, policy))
 
 
 def _of_problems(evidence: Evidence) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Clustering of activations: reduction, two-means, density clusters, silhouette, and the neurons that tell clusters apart.
+"""Clustering of activations: reduction, two-means, density clusters, silhouette, and the neurons that part clusters.
 
 Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by Activation Clustering", SafeAI 2019. scikit-learn
 does the mathematics; this module fixes seeds and settings and keeps degenerate input finite.
@@ -49,7 +49,9 @@ def reduce(activations: Array, dimensions: int, method: Literal["pca", "t-sne"],
     wanted = min(dimensions, kept.shape[1], len(kept) - 1)
     if method == "t-sne":
         perplexity = min(30.0, (len(kept) - 1) / 3)
-        return np.asarray(TSNE(n_components=min(wanted, 2), perplexity=perplexity, random_state=seed).fit_transform(kept))
+        return np.asarray(
+            TSNE(n_components=min(wanted, 2), perplexity=perplexity, random_state=seed).fit_transform(kept)
+        )
     return np.asarray(PCA(n_components=wanted, random_state=seed, svd_solver="full").fit_transform(kept))
 
 
@@ -70,7 +72,7 @@ def split(points: Array, seed: int) -> Clusters:
 
 
 def density_labels(points: Array, neighbours: int = 5) -> Array:
-    """Return DBSCAN's labels (N,), -1 for noise; its radius is the 90th percentile of the distance to a near neighbour."""
+    """Return DBSCAN's labels (N,), -1 for noise; its radius is the 90th percentile of distances to a neighbour."""
     count = min(neighbours, len(points) - 1)
     distances, _ = NearestNeighbors(n_neighbors=count + 1).fit(points).kneighbors(points)
     radius = float(np.percentile(distances[:, -1], 90))

@@ -87,8 +87,8 @@ def invert(
     best = _Best(parameters, device)
     for step in range(settings.steps):
         run.check_time()
-        x = pools.draw(samples.inputs, settings.batch, generator)
-        latest = _accumulate_gradients(classifier, family, x, pools.targets, parameters, penalty.values, run)
+        objective = _Objective(pools.draw(samples.inputs, settings.batch, generator), pools.targets, penalty.values)
+        latest = _accumulate_gradients(classifier, family, objective, parameters, run.max_batch)
         success = latest if step == 0 else torch.lerp(success, latest, settings.smoothing)
         best.keep(parameters, family.size(parameters).detach(), success >= settings.success_target)
         optimiser.step()
@@ -97,7 +97,9 @@ def invert(
     sizes = family.size(best.parameters).detach()
     rates = success_rates(classifier, family, samples, pools, best.parameters, run)
     missed = rates < settings.success_least
-    return Inversion(targets, best.parameters, torch.where(missed, torch.full_like(sizes, family.largest), sizes), rates)
+    return Inversion(
+        targets, best.parameters, torch.where(missed, torch.full_like(sizes, family.largest), sizes), rates
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ class Pools:
         indices = tuple((labels != target).nonzero().flatten().cpu() for target in targets)
         for target, pool in zip(targets, indices, strict=True):
             if len(pool) == 0:
-                raise UnexaminableError(f"every clean sample belongs to class {target}; others are needed to move there")
+                raise UnexaminableError(
+                    f"every clean sample belongs to class {target}; others are needed to move there"
+                )
         return cls(torch.tensor(targets, device=samples.inputs.device), indices)
 
     def draw(self, inputs: torch.Tensor, batch: int, generator: torch.Generator) -> torch.Tensor:
@@ -164,29 +168,34 @@ class _Best:
         self._sizes = torch.where(better, sizes, self._sizes)
 
 
+@dataclass(frozen=True)
+class _Objective:
+    """What is minimised at one step: all classes' batches, each to its target, with its own λ."""
+
+    x: torch.Tensor
+    """(K, B, C, H, W)."""
+    targets: torch.Tensor
+    penalty: torch.Tensor
+    """(K,)."""
+
+
 def _accumulate_gradients(
-    classifier: Classifier,
-    family: Family,
-    x: torch.Tensor,
-    targets: torch.Tensor,
-    parameters: Parameters,
-    penalty: torch.Tensor,
-    run: Run,
+    classifier: Classifier, family: Family, objective: _Objective, parameters: Parameters, max_batch: int
 ) -> torch.Tensor:
     """Set the parameters' gradients, some classes at a time so that memory stays bounded; return success (K,)."""
-    count, batch = x.shape[:2]
-    rows = max(1, run.max_batch // batch)
+    count, batch = objective.x.shape[:2]
+    rows = max(1, max_batch // batch)
     success = []
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     for start in range(0, count, rows):
         part = slice(start, min(start + rows, count))
         views = tuple(parameter[part].detach().requires_grad_() for parameter in parameters)
-        logits = classifier.logits(family.apply(views, x[part]).flatten(0, 1))
-        wanted = targets[part].repeat_interleave(batch)
+        logits = classifier.logits(family.apply(views, objective.x[part]).flatten(0, 1))
+        wanted = objective.targets[part].repeat_interleave(batch)
         # The mean over a class's own batch, summed over classes: gradients of different classes do not mix.
         attack = functional.cross_entropy(logits, wanted, reduction="sum") / batch
-        loss = attack + (penalty[part] * family.size(views)).sum()
+        loss = attack + (objective.penalty[part] * family.size(views)).sum()
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, views), strict=True):
             assert parameter.grad is not None
             parameter.grad[part] = gradient
@@ -203,7 +212,7 @@ def success_rates(
         for row, (target, pool) in enumerate(zip(pools.targets, pools.indices, strict=True)):
             own = tuple(parameter[row : row + 1] for parameter in parameters)
             hits = 0
-            for chunk in pool.split(run.max_batch):
+            for chunk in torch.split(pool, run.max_batch):
                 run.check_time()
                 x = family.apply(own, samples.inputs[chunk.to(samples.inputs.device)].unsqueeze(0)).squeeze(0)
                 hits += int((classifier.logits(x).argmax(dim=1) == target).sum())
@@ -214,4 +223,4 @@ def success_rates(
 def predictions(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch.Tensor:
     """Return the model's first choice for each raw input, (N,)."""
     with torch.no_grad():
-        return torch.cat([classifier.logits(chunk).argmax(dim=1) for chunk in inputs.split(run.max_batch)])
+        return torch.cat([classifier.logits(chunk).argmax(dim=1) for chunk in torch.split(inputs, run.max_batch)])

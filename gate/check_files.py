@@ -1,0 +1,143 @@
+"""The files of one check in one directory, and what stands in `manifest.json` (docs/contracts.md, section 4).
+
+The four steps hand nothing to each other but these files, so that they can run in different jobs.
+"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, model_validator
+
+from gate.artifact import ArtifactFile, Manifest, ModelRef, make_writable
+from gate.errors import CannotFinishError, UsageError
+from gate.evidence import Evidence
+from gate.record import MalformedError, Record
+from gate.report import Report
+from gate.verdict import Verdict
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
+
+
+class PulledSamples(Record):
+    """The clean samples that lie beside the model."""
+
+    path: str
+    source: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    overridden: bool
+
+
+class Pulled(Record):
+    """What `pull` brought: `manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    gate_version: str
+    uri: str
+    """What the user asked for."""
+    model: ModelRef
+    description: str = ""
+    """The version's own words."""
+    digest: str
+    files: tuple[ArtifactFile, ...]
+    model_path: str
+    """Where the private copy lies."""
+    samples: PulledSamples | None = None
+    problems: tuple[str, ...] = ()
+    seconds: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _digest_holds(self) -> "Pulled":
+        if self.manifest.digest != self.digest:
+            raise ValueError("the digest is not that of the files")
+        return self
+
+    @property
+    def manifest(self) -> Manifest:
+        """The files as a manifest."""
+        return Manifest(files=self.files)
+
+
+@dataclass(frozen=True)
+class CheckFiles:
+    """One check's directory."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> "CheckFiles":
+        """Make the directory and show that it can be written; a full or read-only disk is said before the scan."""
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            probe = root / ".gate-writable"
+            probe.write_bytes(b"gate")
+            probe.unlink()
+        except OSError as error:
+            raise _unwritable(root, error) from None
+        return cls(root.resolve())
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Replace one file in one move; a part of a report is never left in its place."""
+        raw = text.encode() if isinstance(text, str) else text
+        target = self.root / name
+        partial = self.root / f".{name}.part"
+        try:
+            partial.write_bytes(raw)
+            os.replace(partial, target)  # noqa: PTH105  # the atomic call, by its own name
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise _unwritable(target, error) from None
+        return target
+
+    def pulled(self) -> Pulled:
+        """Read `manifest.json`."""
+        return self._read(MANIFEST, Pulled, "gate pull")
+
+    def evidence(self) -> Evidence:
+        """Read `evidence.json`."""
+        return self._read(EVIDENCE, Evidence, "gate scan")
+
+    def verdict(self) -> Verdict:
+        """Read `verdict.json`."""
+        return self._read(VERDICT, Verdict, "gate judge")
+
+    def report(self) -> Report:
+        """Read `report.json`."""
+        return self._read(REPORT, Report, "gate judge")
+
+    def _read(self, name: str, kind: type[RecordT], step: str) -> RecordT:
+        return read_input(self.root / name, kind, step)
+
+
+def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:
+    """Read a record that an earlier step left; a missing or damaged one is a `UsageError` that names the step."""
+    if not path.exists():
+        raise UsageError(f"there is no {path}", what_to_do=f"`{step}` writes it; run that step first.")
+    try:
+        return kind.from_file(path)
+    except MalformedError as error:
+        raise UsageError(f"{path} cannot be used: {error}", what_to_do=f"`{step}` writes it; run it again.") from None
+
+
+def _unwritable(path: Path, error: OSError) -> CannotFinishError:
+    return CannotFinishError(
+        f"{path} cannot be written: {error.strerror or error}",
+        what_to_do="Name a directory that can be written, with room for a few megabytes, with --report-dir.",
+    )
+
+
+def private_directory() -> Path:
+    """Return a new directory that this user alone may enter."""
+    return Path(tempfile.mkdtemp(prefix="gate-model-")).resolve()
+
+
+def remove(path: Path) -> None:
+    """Remove a private copy, read-only as it may be."""
+    if path.is_dir():
+        make_writable(path)
+        shutil.rmtree(path, ignore_errors=True)

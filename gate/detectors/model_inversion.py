@@ -1,0 +1,118 @@
+"""Synthesises inputs of a class from several random starts and looks for a pattern that comes back.
+
+Measures  agreement: mean correlation between the inputs that different starts arrive at, per class. trigger-overlap:
+          correlation of their common part with the inverted trigger, where an earlier stage found one.
+Matters   A class is reached by many different images; a planted shortcut draws every start to the same few pixels.
+Blind to  Triggers that are no fixed pattern, and classes whose members all look alike: those agree by nature.
+See       Fredrikson et al., "Model Inversion Attacks that Exploit Confidence Information", CCS 2015.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run, Yield
+from gate.evidence import Location, Measurement
+from gate.subject import Classifier, Subject, Trigger
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ModelInversion(Options):
+    """How inputs are synthesised."""
+
+    starts: int = Field(default=8, ge=2, le=64)
+    steps: int = Field(default=150, ge=1, le=5000)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    """As a share of the input's range."""
+    smoothness: float = Field(default=0.05, ge=0)
+    """Weight of the total variation, which keeps single pixels from carrying the class."""
+
+
+def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yield]:
+    """Yield agreement, overlap with the inverted trigger, and the mean synthesised input of each class looked at."""
+    from gate.numerics.pictures import picture
+
+    assert subject.classifier is not None
+    classifier = subject.classifier
+    every = tuple(Location.of_class(index) for index in range(classifier.num_classes))
+    for location in subject.suspects if subject.suspects is not None else every:
+        target = location.class_index
+        if target is None:
+            continue
+        starts, inputs = _synthesise(classifier, target, options, run)
+        moves = (inputs - starts).flatten(1)
+        yield Measurement(metric="agreement", value=_agreement(moves), location=location)
+        trigger = subject.triggers.get(location)
+        if trigger is not None:
+            overlap = _overlap(inputs.mean(dim=0), trigger, classifier.bounds)
+            yield Measurement(metric="trigger-overlap", value=overlap, location=location)
+        caption = f"mean of {options.starts} inputs synthesised for class {target}"
+        yield picture(inputs.mean(dim=0), "inversion", classifier.bounds, location, caption)
+
+
+def _synthesise(
+    classifier: Classifier, target: int, options: ModelInversion, run: Run
+) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Return random starts and what they became, (S, C, H, W) each, by ascent of the class's margin."""
+    import torch
+
+    least, greatest = classifier.bounds
+    generator = torch.Generator().manual_seed(run.seed + target)
+    shape = (options.starts, *classifier.input_shape)
+    starts = (least + (greatest - least) * torch.rand(shape, generator=generator)).to(run.device)
+    x = starts.clone().requires_grad_()
+    optimiser = torch.optim.Adam([x], lr=options.learning_rate * (greatest - least))
+    for _ in range(options.steps):
+        run.check_time()
+        logits = classifier.logits(x)
+        others = logits.clone()
+        others[:, target] = float("-inf")
+        margin = logits[:, target] - others.amax(dim=1)
+        # Clamped: beyond a sure decision nothing more is learned, and the picture would only saturate.
+        loss = -margin.clamp(max=20.0).sum() + options.smoothness * _variation(x, greatest - least)
+        (x.grad,) = torch.autograd.grad(loss, [x])
+        optimiser.step()
+        with torch.no_grad():
+            x.clamp_(least, greatest)
+    return starts, x.detach()
+
+
+def _variation(x: "torch.Tensor", span: float) -> "torch.Tensor":
+    """Return the total variation of a batch, in units of the input's range."""
+    down = (x[..., 1:, :] - x[..., :-1, :]).abs().sum()
+    right = (x[..., :, 1:] - x[..., :, :-1]).abs().sum()
+    return (down + right) / span
+
+
+def _agreement(moves: "torch.Tensor") -> float:
+    """Return the mean correlation of the pairs of rows (S, D); rows that did not move agree with nothing."""
+    centred = moves - moves.mean(dim=1, keepdim=True)
+    unit = centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    count = len(unit)
+    return float(((unit @ unit.T).sum() - (unit * unit).sum()) / (count * (count - 1)))
+
+
+def _overlap(mean: "torch.Tensor", trigger: Trigger, bounds: tuple[float, float]) -> float:
+    """Return the correlation, under the trigger's mask, of the mean synthesised input with the trigger's pattern."""
+    weight = trigger.mask.expand_as(mean)
+    total = weight.sum().clamp_min(1e-12)
+    middle = (bounds[0] + bounds[1]) / 2
+    left, right = mean - middle, trigger.pattern - middle
+    norm = ((weight * left * left).sum() * (weight * right * right).sum()).sqrt().clamp_min(1e-12 * float(total))
+    return float((weight * left * right).sum() / norm)
+
+
+DETECTOR = Detector(
+    id="model-inversion",
+    title="Model inversion",
+    needs=Need.MODEL,
+    metrics=(
+        Metric("agreement", "correlation", "higher", "Mean correlation between inputs synthesised from random starts."),
+        Metric("trigger-overlap", "correlation", "higher", "Agreement of their mean with the inverted trigger."),
+    ),
+    options=ModelInversion,
+    measure=measure,
+)

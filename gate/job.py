@@ -1,0 +1,78 @@
+"""What the orchestrator asks of a worker (`ScanJob`) and what it gets back (`ScanResult`), both as bounded JSON.
+
+A job carries no credential. A result is hostile until its schema has been checked, and never says which model it is
+about: reference and digests are the orchestrator's own (docs/contracts.md, section 3).
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gate.artifact import Manifest, ModelRef
+from gate.evidence import (
+    MAX_PICTURES,
+    Assurance,
+    Finite,
+    ModelFacts,
+    Outcome,
+    Picture,
+    Projection,
+    SamplesEvidence,
+    Suspect,
+    Text,
+)
+from gate.policy import Policy
+from gate.record import Record
+
+JOB_FILE = "job.json"
+RESULT_FILE = "result.json"
+TRIGGERS_FILE = "triggers.safetensors"
+
+JAIL_REFUSED = 77
+"""A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
+
+
+class ScanJob(Record):
+    """One worker's task."""
+
+    role: Literal["inspector", "scan"]
+    """The inspector runs the detectors that need files alone, without torch; the scan worker all others."""
+    model: ModelRef
+    manifest: Manifest
+    root: str
+    """The read-only private copy."""
+    policy: Policy
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    deadline_seconds: float
+    memory_bytes: int | None = None
+    threads: int = Field(default=0, ge=0)
+    """0: as many as there are cores."""
+    allow_code: bool = False
+    least_isolation: Literal["full", "partial", "none"] = "full"
+    samples_path: str | None = None
+    samples_source: str = ""
+    samples_sha256: str | None = None
+    samples_overridden: bool = False
+    done: dict[str, Outcome] = Field(default_factory=dict)
+    """Outcomes that an earlier worker reached."""
+
+
+class ScanResult(Record):
+    """What a worker saw."""
+
+    isolation: Text
+    device: Text = "cpu"
+    assurance: Assurance | None = None
+    facts: ModelFacts = ModelFacts()
+    samples: SamplesEvidence | None = None
+    stages: tuple[int, ...] = ()
+    outcomes: dict[str, Outcome] = Field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()
+    problems: tuple[Text, ...] = ()
+    pictures: tuple[Picture, ...] = Field(default=(), max_length=MAX_PICTURES)
+    projections: tuple[Projection, ...] = Field(default=(), max_length=16)
+    versions: dict[str, Text] = Field(default_factory=dict)
+    seconds: dict[str, Finite] = Field(default_factory=dict)
+    complete: bool = False
+    """False in what a worker saved on the way, and so in what a killed one leaves behind."""

@@ -1,0 +1,161 @@
+"""The orchestrator's side of a scan: prepare scratch and job, start the worker in its jail, read what it left.
+
+A worker's result is hostile bytes: bounded, schema-checked, and believed about nothing that the orchestrator knows
+itself. Whatever goes wrong with a worker becomes failed outcomes and a problem in words, and so a flagged verdict;
+only a machine that cannot start workers at all raises (exit 3).
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gate import detectors
+from gate.detector import Need
+from gate.errors import CannotFinishError
+from gate.evidence import Failed, Measured, Outcome
+from gate.jail.launch import WorkerExit, run_worker, scrubbed_environment
+from gate.job import JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
+from gate.policy import Policy
+from gate.record import MalformedError
+
+GRACE_SECONDS = 30.0
+"""What a worker gets beyond its own deadline, to start, to stop and to save."""
+
+MAX_TRIGGERS_BYTES = 256 << 20
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """One worker's checked result, and the triggers' file if it left one."""
+
+    result: ScanResult
+    exit: WorkerExit
+    triggers: bytes | None = field(default=None, repr=False)
+
+
+def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
+    """Run one worker to its end and return its result, with failures filled in for whatever it did not answer."""
+    with _scratch() as scratch:
+        (scratch / JOB_FILE).write_bytes(job.canonical_json())
+        heard: list[str] = []
+        ended = run_worker(
+            [sys.executable, "-I", "-m", "gate.worker", str(scratch)],
+            scratch=scratch,
+            deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
+            environment=scrubbed_environment(scratch, _passed_on()),
+            on_line=lambda line: _relay(line, progress, heard),
+        )
+        # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.
+        if ended.exit_code == JAIL_REFUSED and not heard:
+            raise CannotFinishError(
+                f"the worker's jail could not be built: {ended.stderr_tail.strip().splitlines()[-1:] or ['no reason']}",
+                what_to_do="Run on Linux 5.13 or newer with Landlock, or accept less with 'isolation' in the policy.",
+            )
+        result = _read_result(scratch, job, ended)
+        return WorkerReport(result, ended, _read_triggers(scratch))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="gate-worker-"))
+    try:
+        yield path.resolve()
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _passed_on() -> Mapping[str, str]:
+    return {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ}
+
+
+def _relay(line: str, progress: Progress, heard: list[str]) -> None:
+    """Pass a line of progress on if it is one; anything else that a worker prints is dropped."""
+    if not heard:
+        heard.append(line)
+    try:
+        value = json.loads(line)
+        step, done, total = value["step"], value["done"], value["total"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return
+    if isinstance(step, str) and isinstance(done, int) and isinstance(total, int) and 0 <= done <= total < 1 << 40:
+        progress(step[:60], done, total)
+
+
+def _read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
+    """Return the checked result; a missing, forged or partial one is completed with failures."""
+    expected = expected_detectors(job.policy, job.role)
+    try:
+        result = ScanResult.from_file(scratch / RESULT_FILE)
+        _check(result, job, expected)
+    except MalformedError as error:
+        return _without_result(expected, ended, str(error))
+    if result.complete and ended.ended_by_itself:
+        return result
+    return _completed(result, expected, ended)
+
+
+def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
+    """Return the ids of the policy's detectors that a role runs."""
+    inspected = {name for name in policy.detectors if detectors.load(name).needs == Need.FILES}
+    return tuple(name for name in policy.detectors if (name in inspected) == (role == "inspector"))
+
+
+def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
+    """Refuse a result that speaks of what was not asked."""
+    if foreign := sorted(set(result.outcomes) - set(expected) - set(job.done)):
+        raise MalformedError(f"the worker's result names the detector {foreign[0]!r:.80}, which was not asked for")
+    for name, outcome in result.outcomes.items():
+        if name in job.done and outcome != job.done[name]:
+            raise MalformedError(f"the worker's result changes the finished outcome of {name}")
+        if isinstance(outcome, Measured):
+            known = {metric.id for metric in detectors.load(name).metrics}
+            if strange := sorted({m.metric for m in outcome.measurements} - known):
+                raise MalformedError(
+                    f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
+                )
+    missing = [name for name in expected if name not in result.outcomes]
+    if result.complete and missing:
+        raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
+
+
+def _without_result(expected: tuple[str, ...], ended: WorkerExit, why: str) -> ScanResult:
+    text = f"{_manner(ended)} Its result was not accepted: {why}"[:2000]
+    outcomes: dict[str, Outcome] = {name: Failed(error=text) for name in expected}
+    return ScanResult(isolation="none", outcomes=outcomes, problems=(text,))
+
+
+def _completed(result: ScanResult, expected: tuple[str, ...], ended: WorkerExit) -> ScanResult:
+    text = f"{_manner(ended)} What it had saved before is kept."[:2000]
+    failed: dict[str, Outcome] = {name: Failed(error=text) for name in expected if name not in result.outcomes}
+    return result.model_copy(
+        update={"outcomes": {**result.outcomes, **failed}, "problems": (*result.problems, text), "complete": False}
+    )
+
+
+def _manner(ended: WorkerExit) -> str:
+    """Return how the worker ended, in one sentence."""
+    if ended.timed_out:
+        return f"The worker did not end in time and was killed after {ended.seconds:.0f} s."
+    if ended.said_too_much:
+        return "The worker printed more than is allowed and was killed."
+    if ended.signal is not None:
+        return f"The worker was killed by signal {ended.signal}."
+    last = ended.stderr_tail.strip().splitlines()[-1:]
+    return f"The worker ended with exit code {ended.exit_code}." + (f" Its last words: {last[0][:300]}" if last else "")
+
+
+def _read_triggers(scratch: Path) -> bytes | None:
+    """Return the triggers' file as opaque bytes; the orchestrator never parses it."""
+    path = scratch / TRIGGERS_FILE
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_TRIGGERS_BYTES:
+        return None
+    return path.read_bytes()

@@ -1,0 +1,43 @@
+"""Which model an artifact holds, by its `MLmodel` file and the files that are really there; nothing is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from gate.errors import GateError, UnexaminableError
+from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
+from gate.record import read_bounded
+
+Format = Literal["pt2", "pickle"]
+_FILES: Final[tuple[tuple[str, Format], ...]] = (("model.pt2", "pt2"), ("model.pth", "pickle"))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model file that the gate knows how to read."""
+
+    flavour: str
+    format: Format
+    path: Path
+
+
+def find_candidate(root: Path) -> Candidate:
+    """Return the PyTorch model that the artifact declares; every other kind raises `UnexaminableError`."""
+    try:
+        declared = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES))
+    except GateError as error:
+        raise UnexaminableError(f"this gate cannot examine a folder without a readable MLmodel file: {error}") from None
+    flavour = declared.flavors.get("pytorch")
+    if flavour is None:
+        found = ", ".join(sorted(declared.flavors)) or "none"
+        raise UnexaminableError(
+            f"this gate cannot examine the flavours that the model declares ({found[:200]}); it examines 'pytorch'"
+        )
+    data = str(flavour.get("model_data", "data"))
+    folder = (root / data).resolve()
+    if not folder.is_relative_to(root.resolve()):
+        raise UnexaminableError("the pytorch flavour names model data outside the artifact")
+    for name, kind in _FILES:
+        if (folder / name).is_file() and not (folder / name).is_symlink():
+            return Candidate("pytorch", kind, folder / name)
+    raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds neither model.pt2 nor model.pth")

@@ -1,0 +1,77 @@
+"""Pickled torch modules: those of library layers alone without running code, all others only where that is allowed.
+
+A pickle of `torch.nn` layers loads through torch's weights-only unpickler with exactly those classes allowed, and is
+looked at again afterwards, since a pickle may set any attribute (docs/security.md). Any other pickle is the candidate's
+own code: it is loaded only in a jailed worker and only with `--allow-code`, and its verdict is of level C.
+"""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gate.errors import UnexaminableError
+from gate.formats.pickle_names import LAYER_NAMES
+
+_HOOKS = tuple(name for name in vars(torch.nn.Module()) if "hooks" in name and name != "_is_hf_initialized")
+_PLAIN = (int, float, bool, str, type(None), torch.Tensor, torch.dtype, torch.device, torch.nn.Module, torch.Size)
+
+
+def load_library_module(path: Path) -> torch.nn.Module | None:
+    """Return a pickled module built of library layers alone; None where it holds anything else."""
+    try:
+        wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # noqa: BLE001  # any failure on hostile bytes means: not plainly library layers
+        return None
+    names = [tuple(name.rsplit(".", maxsplit=1)) for name in wanted]
+    if not names or not all(name in LAYER_NAMES for name in names):
+        return None
+    classes: list[Any] = [getattr(__import__(module, fromlist=[name]), name) for module, name in names]
+    with torch.serialization.safe_globals(classes):
+        try:
+            module = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # noqa: BLE001  # likewise
+            return None
+    return module if _is_plain(module, tuple(classes)) else None
+
+
+def _is_plain(module: object, classes: tuple[type, ...]) -> bool:
+    """Tell whether a module and all below it are exactly of the classes, with no hook and no attribute but data."""
+    if not isinstance(module, torch.nn.Module):
+        return False
+    return all(
+        type(layer) in classes
+        and not any(getattr(layer, hooks, None) for hooks in _HOOKS)
+        and not any(callable(value) and not isinstance(value, torch.nn.Module) for value in vars(layer).values())
+        and all(_is_data(value) for name, value in vars(layer).items() if name not in _HOOKS)
+        for layer in module.modules()
+    )
+
+
+def _is_data(value: object, depth: int = 3) -> bool:
+    if isinstance(value, _PLAIN):
+        return True
+    if depth == 0:
+        return False
+    if isinstance(value, dict):
+        return all(isinstance(key, str | int) and _is_data(item, depth - 1) for key, item in value.items())
+    return isinstance(value, list | tuple | set) and all(_is_data(item, depth - 1) for item in value)
+
+
+def load_with_code(path: Path) -> torch.nn.Module:
+    """Unpickle a module and thereby run its code: for a jailed worker whose operator allowed it, and nowhere else."""
+    try:
+        # The worker's environment forces weights_only; this is the one place where that is lifted, on request.
+        module = torch.load(path, map_location="cpu", pickle_module=pickle, weights_only=False)
+    except ModuleNotFoundError as error:
+        raise UnexaminableError(
+            f"the pickled model needs the package {str(error.name)[:100]!r}, which is not installed beside the gate"
+        ) from None
+    except Exception as error:  # noqa: BLE001  # the candidate's code may raise anything
+        raise UnexaminableError(
+            f"the pickled model cannot be loaded: {type(error).__name__}: {str(error)[:200]}"
+        ) from None
+    if not isinstance(module, torch.nn.Module):
+        raise UnexaminableError(f"the pickle holds a {type(module).__name__[:100]}; expected a torch module")
+    return module

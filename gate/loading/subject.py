@@ -1,0 +1,166 @@
+"""Putting a `Subject` together: candidate, samples, classifier, and what they turned out to be."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from gate.artifact import Artifact
+from gate.errors import UnexaminableError
+from gate.evidence import Assurance, ModelFacts, SamplesEvidence
+from gate.job import ScanJob
+from gate.loading.candidate import Candidate, find_candidate
+from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.exported import Program, read_program
+from gate.loading.modules import load_library_module, load_with_code
+from gate.loading.preprocessing import Preprocessing
+from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
+from gate.policy import SampleSettings
+from gate.subject import Samples, Subject
+
+EXAMPLE = 4
+"""So many samples decide how the model takes batches."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A subject as far as it could be filled, and why not further."""
+
+    subject: Subject
+    facts: ModelFacts
+    assurance: Assurance | None
+    samples: SamplesEvidence | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Model:
+    body: Program | torch.nn.Module
+    assurance: Assurance
+    facts: ModelFacts
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of one input where the program states it."""
+        if not isinstance(self.body, Program) or len(self.body.input_shapes) != 1:
+            return None
+        return self.body.input_shapes[0][1:]
+
+
+def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
+    """Fill a subject; what cannot be read is a problem in words, never an exception."""
+    bare = Loaded(Subject(artifact), ModelFacts(), None, None, ())
+    try:
+        model = _read_model(find_candidate(artifact.root), device, allow_code=job.allow_code)
+    except UnexaminableError as error:
+        return replace(bare, problems=(_sentence(error),))
+    loaded = replace(bare, facts=model.facts, assurance=model.assurance)
+    if job.samples_path is None:
+        return replace(loaded, problems=(_NO_SAMPLES,))
+    try:
+        return _with_samples(loaded, model, job, samples, device)
+    except UnexaminableError as error:
+        return replace(loaded, problems=(_sentence(error),))
+
+
+_NO_SAMPLES = (
+    "No clean samples were given, and without them no behaviour can be measured. "
+    "Pass --samples, or pin them under 'samples' in the policy."
+)
+
+
+def _read_model(candidate: Candidate, device: str, *, allow_code: bool) -> _Model:
+    facts = ModelFacts(flavour=candidate.flavour, format=candidate.format)
+    if candidate.format == "pt2":
+        program = read_program(candidate.path).to(device)
+        count = sum(tensor.numel() for tensor in program.parameters.values())
+        return _Model(program, "A", facts.model_copy(update={"parameters": count}))
+    module = load_library_module(candidate.path)
+    assurance: Assurance = "A"
+    if module is None:
+        if not allow_code:
+            raise UnexaminableError(
+                "the model is a pickle that carries code, and loading it would run that code",
+                what_to_do="Log it in MLflow's default format (pt2), or allow its code in a jailed worker "
+                "with --allow-code, which can never lead to more than a flagged verdict.",
+            )
+        module, assurance = load_with_code(candidate.path), "C"
+    count = sum(parameter.numel() for parameter in module.parameters())
+    return _Model(module.to(device), assurance, facts.model_copy(update={"parameters": count}))
+
+
+def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
+    assert job.samples_path is not None
+    assert job.samples_sha256 is not None
+    raw = read_samples(Path(job.samples_path), job.samples_source)
+    inputs = arrange(raw, model.input_shape, policy)
+    bounds = bounds_of(raw, inputs, policy)
+    preprocessing = Preprocessing.of(policy.mean, policy.std, device)
+    clean = to_samples(inputs, None, raw.source, device)
+    classifier = _classifier(model, clean.inputs[:EXAMPLE], preprocessing, bounds)
+    labels = labels_of(raw, classifier.num_classes)
+    clean = to_samples(inputs, labels, raw.source, device)
+    predicted = _predict(classifier, clean.inputs)
+    facts = loaded.facts.model_copy(
+        update={
+            "classes": classifier.num_classes,
+            "input_shape": classifier.input_shape,
+            "feature_layer": classifier.feature_layer,
+        }
+    )
+    return replace(
+        loaded,
+        subject=replace(loaded.subject, classifier=classifier, samples=clean),
+        facts=facts,
+        samples=SamplesEvidence(
+            source=raw.source,
+            sha256=job.samples_sha256,
+            count=len(inputs),
+            classes_present=len(set((labels if labels is not None else predicted.cpu().numpy()).tolist())),
+            accuracy=None if clean.labels is None else float((predicted == clean.labels).float().mean()),
+            overridden=job.samples_overridden,
+        ),
+        problems=_one_answer(predicted, clean),
+    )
+
+
+def _classifier(
+    model: _Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
+) -> ProgramClassifier | ModuleClassifier:
+    try:
+        if isinstance(model.body, Program):
+            return ProgramClassifier.of(model.body, example, preprocessing, bounds)
+        return ModuleClassifier.of(model.body, example, preprocessing, bounds)
+    except UnexaminableError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UnexaminableError(
+            f"the model does not accept the samples, shape {tuple(example.shape)}: "
+            f"{type(error).__name__}: {str(error)[:300]}"
+        ) from None
+
+
+def _predict(classifier: ProgramClassifier | ModuleClassifier, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the first choices (N,); NaN on any sample is refused."""
+    choices = []
+    with torch.no_grad():
+        for chunk in torch.split(inputs, 512):
+            logits = classifier.logits(chunk)
+            if not torch.isfinite(logits).all():
+                raise UnexaminableError("the model yields NaN or infinite scores on clean samples")
+            choices.append(logits.argmax(dim=1))
+    return torch.cat(choices)
+
+
+def _one_answer(predicted: torch.Tensor, samples: Samples) -> tuple[str, ...]:
+    if len(samples.inputs) > 1 and bool((predicted == predicted[0]).all()):
+        count, choice = len(predicted), int(predicted[0])
+        return (f"The model gives class {choice} for every one of {count} clean samples: there is nothing to probe.",)
+    return ()
+
+
+def _sentence(error: UnexaminableError) -> str:
+    """Return the message as a sentence with its advice."""
+    message = str(error)
+    text = f"{message[:1].upper()}{message[1:]}."
+    return f"{text} {error.what_to_do}".strip()[:2000]

@@ -1,0 +1,67 @@
+"""A model folder on disk as a registry of one version: pulled by copying, never marked."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gate.artifact import ModelRef
+from gate.errors import RegistryError, UnknownVersionError, UsageError
+from gate.registry import VersionFacts
+
+
+class DirectoryRegistry:
+    """Model folders on disk, named by their path."""
+
+    marks = False
+
+    def resolve(self, uri: str) -> ModelRef:
+        """Return the folder's absolute path as a reference; a missing folder is an unknown version."""
+        path = Path(uri.removeprefix("directory:")).absolute()
+        if not path.is_dir():
+            found = "a file" if path.exists() else "nothing"
+            raise UnknownVersionError(
+                f"there is no model folder at {path}; found {found}",
+                what_to_do="Name a folder with an MLmodel file in it, or a registered model as models:/NAME/VERSION.",
+            )
+        return ModelRef(registry="directory", name=str(path))
+
+    def facts(self, ref: ModelRef) -> VersionFacts:
+        """Return nothing: a folder has no registry's description or tags."""
+        del ref
+        return VersionFacts()
+
+    def pull(self, ref: ModelRef, to: Path) -> None:
+        """Copy the folder; links are copied as links, so that the manifest sees them for what they are."""
+        try:
+            shutil.copytree(ref.name, to, symlinks=True, dirs_exist_ok=True, copy_function=_copy)
+        except (OSError, shutil.Error) as error:
+            raise RegistryError(f"the folder {ref.name} cannot be copied: {str(error)[:300]}") from None
+
+    def fetch(self, uri: str, to: Path) -> Path:
+        """Return a file or folder of samples on disk; a folder registry knows no other artifacts."""
+        del to
+        path = Path(uri.removeprefix("file://"))
+        if not path.exists():
+            raise UsageError(f"there are no samples at {uri}")
+        return path
+
+    def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
+        """Refuse: a folder has no place for reports."""
+        raise _not_marked(ref, folder, key)
+
+    def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
+        """Refuse: a folder carries no tags."""
+        raise _not_marked(ref, tags)
+
+
+def _not_marked(ref: ModelRef, *_unused: object) -> UsageError:
+    return UsageError(f"{ref} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
+
+
+def _copy(source: str, target: str) -> str:
+    """Copy regular files; a special file (a pipe would block for ever) is put as an empty one for the manifest."""
+    if not Path(source).is_symlink() and not Path(source).is_file():
+        os.mkfifo(target)
+        return target
+    return str(shutil.copyfile(source, target, follow_symlinks=False))

@@ -1,0 +1,189 @@
+"""The MLflow registry: the only file that imports mlflow, and it uses no more than the client and the download.
+
+No `mlflow.*.load_model` is called, here or anywhere: a flavour's loader runs the candidate's code. Every error is
+turned into one of the gate's, with what was asked and what the server answered.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gate.artifact import IGNORED, ModelRef
+from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
+from gate.registry import VersionFacts
+
+if TYPE_CHECKING:
+    from gate.registries import RegistrySettings
+
+REPORT_FOLDER = "report"
+_KEY_TAG = "gate.check"
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+
+
+class MlflowRegistry:
+    """Registered models behind an MLflow tracking server, or in an embedded store."""
+
+    marks = True
+
+    def __init__(self, settings: "RegistrySettings") -> None:
+        # Bounds for MLflow's own HTTP client; what the operator set in the environment stays.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(settings.timeout_seconds))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(settings.retries))
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415  # two seconds that only a registry costs
+
+        self._settings = settings
+        self._tracking_uri = settings.tracking_uri or settings.registry_uri
+        self._registry_uri = settings.registry_uri or settings.tracking_uri
+        with self._errors("the registry"):
+            self._client: Any = MlflowClient(self._tracking_uri, self._registry_uri)
+
+    def resolve(self, uri: str) -> ModelRef:
+        """Return the version that `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `models:/NAME/latest` names now."""
+        name, version, alias = _parse(uri)
+        with self._errors(uri):
+            if alias is not None:
+                found = self._client.get_model_version_by_alias(name, alias)
+            elif version == "latest":
+                found = self._latest(name)
+            else:
+                found = self._client.get_model_version(name, version)
+        return ModelRef(registry="mlflow", name=str(found.name), version=str(found.version))
+
+    def _latest(self, name: str) -> Any:
+        self._client.get_registered_model(name)
+        quoted = name.replace("'", "''")
+        found = self._client.search_model_versions(
+            f"name = '{quoted}'", order_by=["version_number DESC"], max_results=1
+        )
+        if not found:
+            raise UnknownVersionError(f"the registered model {name!r} has no version")
+        return found[0]
+
+    def facts(self, ref: ModelRef) -> VersionFacts:
+        """Return description and tags of the version and of its registered model."""
+        with self._errors(str(ref)):
+            version = self._client.get_model_version(ref.name, ref.version)
+            model = self._client.get_registered_model(ref.name)
+        return VersionFacts(version.description or "", dict(version.tags), dict(model.tags))
+
+    def pull(self, ref: ModelRef, to: Path) -> None:
+        """Download the version's files into `to`."""
+        self._download(str(ref), to)
+        for name in IGNORED:
+            (to / name).unlink(missing_ok=True)
+
+    def fetch(self, uri: str, to: Path) -> Path:
+        """Download an artifact such as `runs:/…/samples.npz` below `to`; a path on disk is returned as it is."""
+        local = Path(uri.removeprefix("file://"))
+        if local.exists():
+            return local
+        return self._download(uri, to)
+
+    def _download(self, uri: str, to: Path) -> Path:
+        import mlflow.artifacts  # noqa: PLC0415
+
+        with self._errors(uri):
+            where = mlflow.artifacts.download_artifacts(
+                artifact_uri=uri, dst_path=str(to), tracking_uri=self._tracking_uri, registry_uri=self._registry_uri
+            )
+        return Path(where)
+
+    def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
+        """Store the folder's files in a run of the gate's own experiment; the same key finds the same run again."""
+        with self._errors(f"the reports of {ref}"):
+            experiment = self._experiment()
+            runs = self._client.search_runs([experiment], f"tags.`{_KEY_TAG}` = '{key}'", max_results=1)
+            if runs:
+                run_id = runs[0].info.run_id
+            else:
+                name = f"{ref.name} {ref.version}"
+                tags = {_KEY_TAG: key, "gate.model": str(ref)}
+                run_id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
+            self._client.log_artifacts(run_id, str(folder), REPORT_FOLDER)
+            self._client.set_terminated(run_id)
+        return f"runs:/{run_id}/{REPORT_FOLDER}"
+
+    def _experiment(self) -> str:
+        """Return the id of the gate's experiment, making it at the first use."""
+        found = self._client.get_experiment_by_name(self._settings.experiment)
+        if found is not None:
+            if found.lifecycle_stage != "active":
+                raise RegistryError(
+                    f"the experiment {self._settings.experiment!r} has been deleted",
+                    what_to_do="Restore it, or name another with --experiment.",
+                )
+            return str(found.experiment_id)
+        location = None
+        if not str(self._tracking_uri).startswith("http"):
+            # An embedded store would put artifacts below the working directory; they belong beside the others.
+            default = self._client.get_experiment("0")
+            location = f"{default.artifact_location.rsplit('/', maxsplit=1)[0]}/{self._settings.experiment}"
+        return str(self._client.create_experiment(self._settings.experiment, artifact_location=location))
+
+    def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
+        """Set tags on the version, in the order given."""
+        with self._errors(str(ref)):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(ref.name, ref.version, key, value)
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Turn MLflow's, the network's and the disk's errors into the gate's."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            yield
+        except (UsageError, CannotFinishError):
+            raise
+        except MlflowException as error:
+            if error.error_code in _UNKNOWN or "not found" in str(error).lower():
+                raise UnknownVersionError(
+                    f"the registry does not know {what}: {_first_line(error)}",
+                    what_to_do="Check the model's name and version, and that the token may read it.",
+                ) from None
+            raise RegistryError(
+                f"the registry refused {what}: {_first_line(error)}", what_to_do=self._advice()
+            ) from None
+        except (OSError, shutil.Error) as error:
+            raise RegistryError(f"{what} could not be transferred: {_first_line(error)}") from None
+        except Exception as error:  # noqa: BLE001  # requests, SQLAlchemy and stores raise what they like
+            raise RegistryError(
+                f"the registry failed on {what}: {type(error).__name__}: {_first_line(error)}",
+                what_to_do=self._advice(),
+            ) from None
+
+    def _advice(self) -> str:
+        return (
+            f"Check that {_without_secret(str(self._tracking_uri))} answers and that the credentials are valid; "
+            "--registry-timeout and --registry-retries say how long the gate waits."
+        )
+
+
+def _parse(uri: str) -> tuple[str, str | None, str | None]:
+    """Return name, version and alias of a models URI; other forms are a `UsageError`."""
+    body = uri.removeprefix("models:/").strip("/")
+    if match := re.fullmatch(r"([^/@]+)@([\w-]+)", body):
+        return match[1], None, match[2]
+    if match := re.fullmatch(r"([^/@]+)/(\d+|latest)", body):
+        return match[1], match[2], None
+    raise UsageError(
+        f"{uri!r} names no model version; expected models:/NAME/VERSION, models:/NAME@ALIAS or models:/NAME/latest",
+        what_to_do="Stages are deprecated in MLflow; use a version number or an alias.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return _without_secret(text.splitlines()[0][:400])
+
+
+def _without_secret(text: str) -> str:
+    """Remove user names and passwords from URLs."""
+    return re.sub(r"//[^/@\s]+@", "//", text)

@@ -1,0 +1,180 @@
+"""The scan: run each detector of the policy once, stage by stage, and turn every outcome into evidence.
+
+Detectors propose, the scan disposes: it alone catches their exceptions, checks that only declared metrics came back,
+that the model was left as it was found, and that time is not up. Runs in a worker; knows no limit.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from gate import detectors
+from gate.detector import DeadlineReachedError, Detector, Need, Run
+from gate.errors import GateError
+from gate.evidence import (
+    MAX_PICTURES,
+    Failed,
+    Measured,
+    Measurement,
+    Outcome,
+    Picture,
+    Projection,
+    Skipped,
+    Suspect,
+)
+from gate.policy import Policy, Stage
+from gate.stages import suspects_after
+from gate.subject import Subject, Trigger
+
+MAX_PROJECTIONS = 16
+MAX_MEASUREMENTS = 200_000
+
+
+@dataclass
+class Scanned:
+    """What has been seen so far."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    suspects: list[Suspect] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+    triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
+    """By detector and location."""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which detectors this process runs, and why the others cannot be."""
+
+    runs: Callable[[Detector[Any]], bool]
+    absence: str
+    """Why the model is missing, where it is."""
+    classes: int | None
+    fingerprint: Callable[[], str] = field(default=lambda: "")
+    progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
+    save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
+
+
+def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scanned) -> Scanned:
+    """Run the policy's stages on a subject and return what was seen; never raises for a detector's sake."""
+    for number, stage in enumerate(policy.plan(), start=1):
+        present = suspects_after(policy, number - 1, scanned.outcomes, scope.classes)
+        for detector_id in stage.detectors:
+            detector = detectors.load(detector_id)
+            if detector_id in scanned.outcomes or not scope.runs(detector):
+                continue
+            scanned.outcomes[detector_id] = _outcome(detector, stage, subject, present, policy, run, scope, scanned)
+            scope.save(scanned)
+        found = suspects_after(policy, number, scanned.outcomes, scope.classes)
+        scanned.suspects += [suspect for suspect in found if suspect.stage == number]
+        if all(detector_id in scanned.outcomes for detector_id in stage.detectors):
+            scanned.stages.append(number)
+    return scanned
+
+
+def _outcome(  # noqa: PLR0913, PLR0917  # one call, close to the loop above
+    detector: Detector[Any],
+    stage: Stage,
+    subject: Subject,
+    suspects: tuple[Suspect, ...],
+    policy: Policy,
+    run: Run,
+    scope: Scope,
+    scanned: Scanned,
+) -> Outcome:
+    stated = dict(policy.options_of(detector.id))
+    if lack := _lack(detector, subject, scope):
+        return Skipped(reason=lack, options=stated)
+    if stage.on == "suspects":
+        if not suspects:
+            return Skipped(reason="no suspects: no class or pair was named by an earlier stage", options=stated)
+        subject = replace(
+            subject,
+            suspects=tuple(suspect.location for suspect in suspects),
+            triggers={
+                suspect.location: trigger
+                for suspect in suspects
+                if (trigger := _trigger_of(suspect, scanned)) is not None
+            },
+        )
+    return _measure(detector, stated, subject, run, scope, scanned)
+
+
+def _trigger_of(suspect: Suspect, scanned: Scanned) -> Trigger | None:
+    """Return the trigger of the detector that named the suspect, else any that was inverted for its location."""
+    own = scanned.triggers.get((suspect.detector, str(suspect.location)))
+    other = (trigger for (_, where), trigger in scanned.triggers.items() if where == str(suspect.location))
+    return own or next(other, None)
+
+
+def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
+    """Return what the detector needs and the subject has not, or nothing."""
+    if Need.MODEL in detector.needs and subject.classifier is None:
+        return f"needs the model, which could not be examined: {scope.absence}"[:2000]
+    if Need.WEIGHTS in detector.needs and subject.weights is None:
+        return f"needs the weights, which could not be read: {scope.absence}"[:2000]
+    if Need.SAMPLES in detector.needs and subject.samples is None:
+        return "needs clean samples; none were given"
+    if Need.TRAINING_SET in detector.needs and subject.training_set is None:
+        return "needs the training set; the run logged none"
+    return ""
+
+
+def _measure(
+    detector: Detector[Any], stated: dict[str, Any], subject: Subject, run: Run, scope: Scope, scanned: Scanned
+) -> Outcome:
+    """Run one detector to its end; whatever it raises is its failure."""
+    started, before = time.monotonic(), _passes(subject)
+    own_run = replace(run, progress=lambda done, total: scope.progress(detector.id, done, total))
+    as_found = scope.fingerprint()
+    try:
+        own_run.check_time()
+        options = detector.options.model_validate(stated)
+        measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned))
+    except DeadlineReachedError as error:
+        scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
+        return Skipped(reason=str(error), options=stated)
+    except GateError as error:
+        return Failed(error=str(error)[:2000], seconds=time.monotonic() - started, options=stated)
+    except Exception as error:  # noqa: BLE001  # a detector that breaks is a finding, never the end of the scan
+        text = f"{type(error).__name__}: {error}"
+        return Failed(error=text[:2000], seconds=time.monotonic() - started, options=stated)
+    if scope.fingerprint() != as_found:
+        return Failed(error="the detector changed the model that it examined", options=stated)
+    return Measured(
+        measurements=measurements,
+        seconds=time.monotonic() - started,
+        sample_passes=_passes(subject) - before,
+        options=stated,
+    )
+
+
+def _passes(subject: Subject) -> int:
+    return subject.classifier.sample_passes if subject.classifier is not None else 0
+
+
+def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned) -> Iterator[Measurement]:
+    """Pass measurements on, and file pictures, projections and triggers; an undeclared metric is a breach."""
+    count = 0
+    for item in yielded:
+        match item:
+            case Measurement():
+                count += 1
+                if detector.metric(item.metric) is None:
+                    raise GateError(f"the detector yielded '{item.metric}', which it does not declare")
+                if count > MAX_MEASUREMENTS:
+                    raise GateError(f"the detector yielded more than {MAX_MEASUREMENTS} measurements")
+                yield item
+            case Picture():
+                if len(scanned.pictures) < MAX_PICTURES:
+                    scanned.pictures.append(item)
+            case Projection():
+                if len(scanned.projections) < MAX_PROJECTIONS:
+                    scanned.projections.append(item)
+            case Trigger():
+                scanned.triggers[detector.id, str(item.location)] = item
+            case _:
+                assert_never(item)

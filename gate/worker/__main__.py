@@ -1,0 +1,49 @@
+"""One worker's life: read the job, shut the jail, do the work, save the result."""
+
+import sys
+from pathlib import Path
+
+from gate.jail import IsolationError, JailSpec, enter, interpreter_paths, source_roots
+from gate.job import JAIL_REFUSED, JOB_FILE, ScanJob
+
+MAX_RESULT_BYTES = 256 << 20
+OPEN_FILES = 256
+
+
+def main() -> int:
+    """Run the job in the scratch directory that the first argument names; the exit code carries no verdict."""
+    scratch = Path(sys.argv[1]).resolve()
+    job = ScanJob.from_file(scratch / JOB_FILE)
+    try:
+        isolation = enter(_spec(job, scratch), least=job.least_isolation)
+    except IsolationError as error:
+        print(error, file=sys.stderr)
+        return JAIL_REFUSED
+    # Only now: the jail binds the calling thread, and torch starts others; the modules below import it.
+    from gate.worker import roles
+
+    roles.run(job, scratch, isolation=str(isolation))
+    return 0
+
+
+def _spec(job: ScanJob, scratch: Path) -> JailSpec:
+    samples = (Path(job.samples_path),) if job.samples_path else ()
+    return JailSpec(
+        readable=(*interpreter_paths(), Path(job.root), *samples),
+        listable=source_roots(),
+        writable=(scratch,),
+        devices=_gpu_devices() if job.role == "scan" and job.device != "cpu" else (),
+        # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
+        cpu_seconds=int(job.deadline_seconds * 256) + 60,
+        file_size_bytes=MAX_RESULT_BYTES,
+        address_space_bytes=job.memory_bytes if job.device == "cpu" or not _gpu_devices() else None,
+        open_files=OPEN_FILES,
+    )
+
+
+def _gpu_devices() -> tuple[Path, ...]:
+    return tuple(sorted(Path("/dev").glob("nvidia*")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

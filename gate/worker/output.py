@@ -1,0 +1,24 @@
+"""What a worker says: progress as JSON lines on standard output, the result as a file replaced in one move."""
+
+import json
+import os
+from pathlib import Path
+
+from gate.job import RESULT_FILE, ScanResult
+
+_SHARE = 200
+"""At most so many lines of progress per detector."""
+
+
+def say_progress(step: str, done: int, total: int) -> None:
+    """Print one line of progress; most steps of a long detector stay silent."""
+    every = max(1, total // _SHARE)
+    if done % every == 0 or done == total:
+        print(json.dumps({"step": step, "done": done, "total": total}), flush=True)
+
+
+def save_result(scratch: Path, result: ScanResult) -> None:
+    """Write the result so that a reader sees the old file or the new one, never a part."""
+    partial = scratch / f"{RESULT_FILE}.part"
+    partial.write_bytes(result.canonical_json())
+    os.replace(partial, scratch / RESULT_FILE)  # noqa: PTH105  # the atomic call, by its own name
