@@ -9,6 +9,7 @@ the thread that started it ends.
 import os
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ PASSED_ON = frozenset(
 )
 """The only variables that a caller may add to a worker's environment; a credential's name cannot be among them."""
 
+_RUN_MODULE = """
+import runpy, sys
+sys.path.append(sys.argv.pop(1))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
 _NEEDED_CAPABILITIES = (0, 1, 5, 6, 7)  # CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID
 
 
@@ -85,6 +91,14 @@ def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) 
         "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
         **(extra or {}),
     }
+
+
+def worker_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of the gate in an isolated interpreter, installed or from a checkout."""
+    # An isolated interpreter (-I) takes no path from the environment or the working directory; the gate's own comes
+    # last, so that nothing in a checkout shadows an installed library.
+    root = Path(__file__).resolve().parents[2]
+    return [sys.executable, "-I", "-B", "-c", _RUN_MODULE, str(root), module, *arguments]
 
 
 def can_drop_user(*needed: Path) -> bool:
