@@ -122,20 +122,21 @@ def run_worker(
     *,
     scratch: Path,
     deadline_seconds: float,
-    environment: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda _line: None,
     limits: OutputLimits | None = None,
     drop_user: bool = False,
 ) -> WorkerExit:
-    """Run a worker in its scratch until it ends or has to be ended; every process it started ends with it.
+    """Run a worker in its scratch until it ends or has to be ended; its whole process group ends with it.
 
-    `on_line` gets each line of standard output, inert and cut; an exception from it ends the worker and is raised
-    again. With `drop_user` (ask `can_drop_user` first) the scratch is handed over to `nobody`, who runs the worker.
+    It gets the scrubbed environment with `variables` (names in `PASSED_ON`), no input and no descriptor. `on_line` gets
+    each line of standard output, inert and cut; an exception from it ends the worker and is raised again. With
+    `drop_user` (ask `can_drop_user` first) the scratch is handed over to `nobody`, who runs the worker.
     """
     if drop_user:
         _hand_over(scratch)
     started = time.monotonic()
-    process = _start(argv, scratch, dict(environment or scrubbed_environment(scratch)), dropped=drop_user)
+    process = _start(argv, scratch, scrubbed_environment(scratch, variables), dropped=drop_user)
     listener = Listener(process, on_line, limits or OutputLimits())
     try:
         timed_out = not listener.listen(until=started + deadline_seconds)
