@@ -9,6 +9,7 @@ the thread that started it ends.
 import os
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ PASSED_ON = frozenset(
 )
 """The only variables that a caller may add to a worker's environment; a credential's name cannot be among them."""
 
+_RUN_MODULE = """
+import runpy, sys
+sys.path.append(sys.argv.pop(1))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
 _NEEDED_CAPABILITIES = (0, 1, 5, 6, 7)  # CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID
 
 
@@ -87,6 +93,14 @@ def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) 
     }
 
 
+def worker_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of the gate in an isolated interpreter, installed or from a checkout."""
+    # An isolated interpreter (-I) takes no path from the environment or the working directory; the gate's own comes
+    # last, so that nothing in a checkout shadows an installed library.
+    root = Path(__file__).resolve().parents[2]
+    return [sys.executable, "-I", "-B", "-c", _RUN_MODULE, str(root), module, *arguments]
+
+
 def can_drop_user(*needed: Path) -> bool:
     """Tell whether this process may start a worker as `nobody`, end it, and `nobody` may read each needed path."""
     if os.geteuid() != 0:
@@ -108,20 +122,21 @@ def run_worker(
     *,
     scratch: Path,
     deadline_seconds: float,
-    environment: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda _line: None,
     limits: OutputLimits | None = None,
     drop_user: bool = False,
 ) -> WorkerExit:
-    """Run a worker in its scratch until it ends or has to be ended; every process it started ends with it.
+    """Run a worker in its scratch until it ends or has to be ended; its whole process group ends with it.
 
-    `on_line` gets each line of standard output, inert and cut; an exception from it ends the worker and is raised
-    again. With `drop_user` (ask `can_drop_user` first) the scratch is handed over to `nobody`, who runs the worker.
+    It gets the scrubbed environment with `variables` (names in `PASSED_ON`), no input and no descriptor. `on_line` gets
+    each line of standard output, inert and cut; an exception from it ends the worker and is raised again. With
+    `drop_user` (ask `can_drop_user` first) the scratch is handed over to `nobody`, who runs the worker.
     """
     if drop_user:
         _hand_over(scratch)
     started = time.monotonic()
-    process = _start(argv, scratch, dict(environment or scrubbed_environment(scratch)), dropped=drop_user)
+    process = _start(argv, scratch, scrubbed_environment(scratch, variables), dropped=drop_user)
     listener = Listener(process, on_line, limits or OutputLimits())
     try:
         timed_out = not listener.listen(until=started + deadline_seconds)

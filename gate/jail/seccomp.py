@@ -91,15 +91,17 @@ def program(machine: str, pid: int) -> bytes:
     if processor.has_x32:
         steps += [_instruction(_IF_AT_LEAST, X32_BIT, otherwise=1), _instruction(_RETURN, KILL)]
     numbers = processor.syscalls
+    # First the calls that are asked for often and depend on an argument: the kernel remembers the fixed answers, and
+    # runs the filter for these each time.
+    for name, tests in conditions(pid).items():
+        if name in numbers:
+            block = [step for test in tests for step in _refuse_unless(test)] + [_instruction(_RETURN, ALLOW)]
+            steps += [_instruction(_IF_EQUAL, numbers[name], otherwise=len(block)), *block]
     for first, last in _gaps(sorted(numbers.values())):
         steps += _answer_range(first, last, REFUSE | errno.ENOSYS)
     for name, error in DENIED.items():
         if name in numbers:
             steps += [_instruction(_IF_EQUAL, numbers[name], otherwise=1), _instruction(_RETURN, REFUSE | error)]
-    for name, tests in conditions(pid).items():
-        if name in numbers:
-            block = [step for test in tests for step in _refuse_unless(test)] + [_instruction(_RETURN, ALLOW)]
-            steps += [_instruction(_IF_EQUAL, numbers[name], otherwise=len(block)), *block]
     steps.append(_instruction(_RETURN, ALLOW))
     return b"".join(steps)
 

@@ -226,7 +226,7 @@ def lower_the_parents_limits(t):
 
 @attack
 def slow_the_parent_down(t):
-    os.setpriority(os.PRIO_PROCESS, t.victim, 5)
+    os.setpriority(os.PRIO_PROCESS, t.victim, 19)
 
 
 @attack

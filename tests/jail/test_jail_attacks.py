@@ -10,6 +10,7 @@ DEPENDS_ON_THE_MACHINE = {
     "attach-the-parents-shared-memory",
     "become-another-user",
     "become-root",
+    "clone-a-process-by-clone3",
     "change-the-root",
     "copy-the-parents-memory",
     "enter-new-namespaces",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gate.errors import CannotFinishError, UsageError
-from gate.jail import inert, launch
-from gate.jail.launch import OutputLimits, run_worker, scrubbed_environment
+from gate.jail import inert, launch, probe
+from gate.jail.launch import OutputLimits, run_worker, scrubbed_environment, worker_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -172,6 +172,23 @@ def test_the_environment_is_scrubbed(tmp_path, monkeypatch):
         scrubbed_environment(tmp_path, {"GATE_TOKEN": "secret"})
 
 
+def test_a_worker_command_finds_the_gate_without_the_environment(tmp_path):
+    """The isolated interpreter runs a module of this gate, installed or from a checkout, with its arguments."""
+    lines = []
+    argv = worker_command("gate.version", "--count", "2")
+    assert argv[-3:] == ["gate.version", "--count", "2"]
+    end = run_worker(argv, scratch=tmp_path, deadline_seconds=30)
+    assert end.ended_by_itself, end.stderr_tail
+    (tmp_path / "numbers.json").write_text("[1]")
+    run_worker(
+        worker_command("json.tool", "--compact", "numbers.json"),
+        scratch=tmp_path,
+        deadline_seconds=30,
+        on_line=lines.append,
+    )
+    assert lines == ["[1]"]
+
+
 def test_a_program_that_cannot_be_started_is_named(tmp_path):
     """A missing interpreter is the gate's own failure, with the reason."""
     with pytest.raises(CannotFinishError, match="'/no/such/python' cannot be started"):
@@ -224,8 +241,10 @@ def test_a_protected_parent_closes_its_proc_files(tmp_path):
     )
     owner, outcome = run.stdout.split()
     assert owner == "0"
-    # Root may read it all the same: there, the jail is what holds.
-    assert outcome == ("1" if os.geteuid() == 0 else "13")
+    # Root with the right to trace may read it all the same: there, the jail is what holds.
+    effective = int(Path("/proc/self/status").read_text().split("CapEff:")[1].split()[0], 16)
+    may_trace = effective >> 19 & 1
+    assert outcome == ("1" if may_trace else "13")
 
 
 def open_folder(path):
@@ -257,6 +276,35 @@ def test_a_worker_of_root_runs_as_nobody(tmp_path):
         assert (folder / "mine").stat().st_uid == launch.NOBODY
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(
+    not launch.can_drop_user(Path(sys.executable), ROOT / "gate") or probe().level != "full",
+    reason="needs root, an interpreter that everybody may read, and both layers",
+)
+def test_a_worker_of_root_is_jailed_as_nobody(tmp_path):
+    """Both together: another user and the full jail, started as the gate starts its workers."""
+    import shutil
+
+    folder = open_folder(tmp_path)
+    (folder / "hostile.py").write_text(
+        "import os\nfrom pathlib import Path\nfrom gate.jail import *\n"
+        "print(enter(JailSpec(readable=interpreter_paths(), listable=source_roots(), writable=(Path.cwd(),),"
+        " cpu_seconds=60, file_size_bytes=1 << 20)))\nprint(os.getuid())\nopen('/etc/passwd')"
+    )
+    argv = [
+        sys.executable,
+        "-I",
+        "-B",
+        "-c",
+        f"import sys; sys.path.append({str(ROOT)!r}); exec(open('hostile.py').read())",
+    ]
+    try:
+        end = run_worker(argv, scratch=folder, deadline_seconds=60, drop_user=True, on_line=(lines := []).append)
+    finally:
+        shutil.rmtree(folder)
+    assert lines == [str(probe()), str(launch.NOBODY)], end.stderr_tail
+    assert end.stderr_tail.endswith("PermissionError: [Errno 13] Permission denied: '/etc/passwd'")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be asked to change the user")
