@@ -22,8 +22,8 @@ _MAX_INTEGER = 2**63
 _EXPRESSIONS: Final = frozenset({
     "Add", "And", "CeilToInt", "CleanDiv", "Eq", "Equality", "FloatTrueDiv", "FloorDiv", "FloorToInt", "Ge",
     "GreaterThan", "Gt", "Identity", "IntTrueDiv", "Integer", "Le", "LessThan", "Lt", "Max", "Min", "Mod",
-    "ModularIndexing", "Mul", "Ne", "Not", "Or", "PythonMod", "Rational", "StrictGreaterThan", "StrictLessThan", "ToFloat",
-    "TruncToInt", "Unequality", "Where",
+    "ModularIndexing", "Mul", "Ne", "Not", "Or", "PythonMod", "Rational", "StrictGreaterThan", "StrictLessThan",
+    "ToFloat", "TruncToInt", "Unequality", "Where",
 })  # fmt: skip
 _ASSUMPTIONS: Final = frozenset({"positive", "integer", "nonnegative", "negative", "zero", "real", "finite"})
 _TREE_TYPES: Final = frozenset({"builtins.tuple", "builtins.list", "builtins.dict"})
@@ -71,7 +71,7 @@ def _parse(text: str) -> ast.expr | None:
         return None
 
 
-def _size(node: ast.expr, depth: int) -> bool:
+def _size(node: ast.expr, depth: int) -> bool:  # noqa: PLR0911  # one return for each form of the grammar
     if depth == 0:
         return False
     if isinstance(node, ast.Name):
@@ -122,7 +122,7 @@ def _assumption(keyword: ast.keyword) -> bool:
     return keyword.arg in _ASSUMPTIONS and isinstance(value, ast.Constant) and type(value.value) is bool
 
 
-def _guard(node: ast.expr, depth: int) -> bool:
+def _guard(node: ast.expr, depth: int) -> bool:  # noqa: PLR0911  # one return for each form of the grammar
     if depth == 0:
         return False
     if isinstance(node, ast.Compare):

@@ -17,6 +17,7 @@ import torch
 from gate.errors import GateError
 from gate.loading.exported.archive import CONSTANTS, MODEL, SAMPLE_INPUTS, WEIGHTS, Archive, open_archive
 from gate.loading.exported.grammar import is_guard, is_size_expression, is_symbol, is_tree_spec
+from gate.loading.exported.operators import ARITHMETIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ MAX_FINDINGS: Final = 200
 _MAX_DEPTH: Final = 200
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _QUALIFIED = re.compile(r"[A-Za-z0-9_.@]{0,1024}")
+_OPERATOR = re.compile(r"torch\.ops\.[a-z_]{1,64}\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_]{1,64}")
 _TARGET = re.compile(r"[A-Za-z0-9_.<>:\- ]{0,512}")
 _NODE_METADATA: Final = frozenset(
     {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
@@ -53,7 +55,7 @@ def lint_archive(path: Path) -> tuple[Finding, ...]:
                     break
     except GateError as error:
         findings.append(Finding(getattr(error, "where", path.name), getattr(error, "what", str(error))))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # hostile bytes, as said below
         # Hostile bytes again: whatever breaks here would break, or be obeyed, in other loaders.
         findings.append(Finding(path.name, f"cannot be read: {type(error).__name__}"))
     return tuple(findings)
@@ -79,7 +81,11 @@ def lint_document(document: Any) -> Iterator[Finding]:
             yield Finding("range_constraints", "a constraint that is not on a plain size")
     if not set(_list(document, "verifiers")) <= _VERIFIERS:
         yield Finding("verifiers", "an unknown dialect")
-    module = _mapping(document, "graph_module")
+    yield from _module(_mapping(document, "graph_module"))
+
+
+def _module(module: dict[str, Any]) -> Iterator[Finding]:
+    """Yield hazards in the graph, its call signatures and its named tuples."""
     graph = _mapping(module, "graph")
     for key in _NAMED_VALUES:
         yield from (_name(name, f"graph.{key}") for name in _mapping(graph, key) if _is_hazardous(name))
@@ -103,7 +109,7 @@ def _sample_inputs(archive: Archive) -> Iterator[Finding]:
     try:
         # The restricted unpickler builds tensors and plain containers only; other loaders fall back to the full one.
         torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
-    except Exception:
+    except Exception:  # noqa: BLE001  # whatever the restricted unpickler raises, it refused
         yield Finding(SAMPLE_INPUTS, "not plain tensors; other loaders fall back to unpickling it, which runs code")
 
 
@@ -113,23 +119,30 @@ def _walk(value: Any, where: str, depth: int) -> Iterator[Finding]:
         yield Finding(where, "nested too deeply")
     elif type(value) is dict:
         for key, item in value.items():
-            here = f"{where}.{key}" if _IDENTIFIER.fullmatch(key) else where
-            if key == "expr_str" and not (isinstance(item, str) and is_size_expression(item)):
-                yield Finding(where, "expr_str is no plain expression of sizes; other loaders evaluate it")
-            elif key == "use_pickle" and item is not False:
-                yield Finding(where, "a pickled record; other loaders unpickle it, which runs code")
-            elif key == "as_name" and _is_hazardous(item):
-                yield _name(item, where)
-            elif isinstance(item, dict | list):
-                yield from _walk(item, here, depth + 1)
+            yield from _entry(key, item, where)
+            if isinstance(item, dict | list):
+                yield from _walk(item, f"{where}.{key}" if _IDENTIFIER.fullmatch(key) else where, depth + 1)
     elif type(value) is list:
         for index, item in enumerate(value):
             if isinstance(item, dict | list):
                 yield from _walk(item, f"{where}[{index}]", depth + 1)
 
 
+def _entry(key: str, item: Any, where: str) -> Iterator[Finding]:
+    """Yield the hazard of one key and its value, wherever it stands."""
+    if key == "expr_str" and not (isinstance(item, str) and is_size_expression(item)):
+        yield Finding(where, "expr_str is no plain expression of sizes; other loaders evaluate it")
+    elif key == "use_pickle" and item is not False:
+        yield Finding(where, "a pickled record; other loaders unpickle it, which runs code")
+    elif key == "as_name" and _is_hazardous(item):
+        yield _name(item, where)
+
+
 def _node(node: Any, where: str) -> Iterator[Finding]:
-    """Yield hazards of a node's own name and of its metadata."""
+    """Yield hazards of a node's target, of its own name, and of its metadata."""
+    target = node.get("target") if isinstance(node, dict) else None
+    if not isinstance(target, str) or (_OPERATOR.fullmatch(target) is None and target not in ARITHMETIC):
+        yield Finding(f"{where}.target", "no operator; other loaders look it up by attributes of their modules")
     name = node.get("name") if isinstance(node, dict) else None
     if name is not None and _is_hazardous(name):
         yield _name(name, where)
