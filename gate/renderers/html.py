@@ -8,17 +8,16 @@ from gate.renderers.templates import HTML
 from gate.renderers.view import view
 from gate.report import Report
 
-
 _CONTENTS = (
-    ("next", "What to do next"),
+    ("next", "What next"),
     ("findings", "Findings"),
     ("measurements", "Measurements"),
-    ("not-examined", "What was not examined"),
+    ("not-examined", "Not examined"),
     ("sizes", "Trigger sizes"),
     ("pictures", "Pictures"),
     ("clusters", "Activations"),
-    ("conditions", "How far the evidence carries"),
-    ("reproduce", "To reproduce"),
+    ("conditions", "Conditions"),
+    ("reproduce", "Reproduce"),
 )
 
 

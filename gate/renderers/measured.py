@@ -1,7 +1,7 @@
 """Detector by detector: each metric's worst value against its limit, as rows that a template only has to write out.
 
-The judgement is the verdict's: a row's mark comes from its findings. Only the margin, a number for the reader, is worked
-out here.
+The judgement is the verdict's: a row's mark comes from its findings. Only the margin, a number for the reader, is
+worked out here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -115,12 +115,21 @@ def _row_without_limit(metric: str, meaning: str, found: Sequence[Measurement]) 
         metric=metric,
         meaning=meaning,
         value=least if least == greatest else f"{least} to {greatest}",
-        where=str(found[0].location) if len(found) == 1 and found[0].location else count(len(found), "value"),
+        where=_places(found),
         limit="none",
         margin="",
         source="",
         mark=Mark.NO_LIMIT,
     )
+
+
+def _places(found: Sequence[Measurement]) -> str:
+    """Return where values were measured: the one place, or how many of which kind."""
+    if len(found) == 1:
+        return str(found[0].location or "the whole model")
+    kinds = {measurement.location.kind if measurement.location else "value" for measurement in found}
+    kind = kinds.pop() if len(kinds) == 1 else "value"
+    return count(len(found), kind, "classes" if kind == "class" else "")
 
 
 def _row(
@@ -132,7 +141,7 @@ def _row(
         value, margin_words = (number(worst.value) if worst else "not measured"), ""
     else:
         margin, worst = min(margins, key=lambda pair: pair[0])
-        value, margin_words = number(worst.value), f"{number(abs(margin))} {'within' if margin >= 0 else 'beyond'}"
+        value, margin_words = number(worst.value), _in_words(margin)
     return MetricRow(
         metric=metric,
         meaning=meaning,
@@ -153,6 +162,10 @@ def _margin(limit: Limit, value: float, classes: int | None) -> float | None:
         return None
     room = ([value - least] if least is not None else []) + ([greatest - value] if greatest is not None else [])
     return min(room)
+
+
+def _in_words(margin: float) -> str:
+    return "at the limit" if margin == 0 else f"{number(abs(margin))} {'within' if margin > 0 else 'beyond'}"
 
 
 def _where(worst: Measurement | None, beyond: int) -> str:

@@ -6,7 +6,7 @@ kind share one path, so that a thousand classes stay small.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gate.evidence import Point, Projection
 from gate.renderers import svg
@@ -113,10 +113,11 @@ def _bars_in_words(series: ClassSizes) -> str:
         f"Trigger sizes of {count(len(series.sizes), 'class', 'classes')}: median {number(series.median)}, "
         f"smallest {number(least.size)} at class {least.index}."
     )
-    for standing, why in (("flagged", "a limit is exceeded"), ("suspect", "suspect")):
+    for standing, why in (("flagged", "A limit is exceeded at"), ("suspect", "Suspect and examined further:")):
         names = [str(entry.index) for entry in series.sizes if entry.standing == standing]
         if names:
-            words += f" Set off ({why}): class {listed(names[:_MAX_SIGNS])}{', …' if len(names) > _MAX_SIGNS else ''}."
+            more = ", …" if len(names) > _MAX_SIGNS else ""
+            words += f" {why} class {listed(names[:_MAX_SIGNS])}{more}."
     return words
 
 
@@ -135,13 +136,19 @@ def scatter(projection: Projection) -> Plot:
         parts.append(f'<path class="{css}" d="{"".join(shape(*place(point)) for point in found)}"/>')
         label = f"{plain(group, _MAX_GROUP_NAME)}, {_name(cluster)}: {count(len(found), 'sample')}"
         keys.append(Key(svg.symbol(f'<path class="{css}" d="{shape(8, 9)}"/>'), label))
-    for cluster in sorted({cluster for cluster, _ in members}):
-        here = [place(point) for point in points if point.cluster == cluster]
-        x, y = (sum(axis) / len(here) for axis in zip(*here, strict=True))
-        parts.append(svg.text(x, y + 5, _name(cluster), "middle cluster-label"))
+    parts.extend(_labels(points, place))
     words = f"{count(len(points), 'sample')} of {projection.location} drawn by {plain(projection.method, 60)}. "
     description = words + "; ".join(key.label for key in keys) + "."
     return Plot(svg.drawing(SIDE, SIDE, parts, description, css="scatter"), tuple(keys), description)
+
+
+def _labels(points: Sequence[Point], place: Callable[[Point], tuple[float, float]]) -> Iterator[str]:
+    """Yield each cluster's name, set over its highest sample."""
+    for cluster in sorted({point.cluster for point in points if 0 <= point.cluster < _OTHER_CLUSTERS}):
+        here = [place(point) for point in points if point.cluster == cluster]
+        middle, highest = sum(x for x, _ in here) / len(here), min(y for _, y in here)
+        x, y = min(max(middle, 40.0), SIDE - 40.0), max(highest - 12, 16.0)
+        yield svg.text(x, y, _name(cluster), "middle cluster-label")
 
 
 def _folded(points: Sequence[Point]) -> list[Point]:

@@ -74,10 +74,12 @@ def star(x: float, y: float) -> str:
     return f"M{x:.1f} {y - 6:.1f}l1.6 4.4l4.4 1.6l-4.4 1.6l-1.6 4.4l-1.6-4.4l-4.4-1.6l4.4-1.6z"
 
 
+_STEPS = (1, 2, 4, 5, 6, 8)
+
 SHAPES = (circle, triangle, square, diamond, star)
 
 
 def nice(value: float) -> float:
-    """Return the least of 1, 2, 2.5, 5 or 10 times a power of ten that is not below a positive value."""
+    """Return the least round number that is not below a positive value; half of it is round as well."""
     power = 10.0 ** math.floor(math.log10(value))
-    return next((step * power for step in (1, 2, 2.5, 5) if step * power >= value * (1 - 1e-9)), 10 * power)
+    return next((step * power for step in _STEPS if step * power >= value * (1 - 1e-9)), 10 * power)

@@ -15,6 +15,11 @@ _LOG_COMMAND = re.compile(r"##(?=[\w-]*\[)")
 """`##[error]`, `##vso[…]`: runners look for these anywhere in a line of a log."""
 _VISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 """Unicode categories without a shape of their own: controls, bidirectional and zero-width signs, surrogates."""
+_BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+)
+"""Letters and marks that are drawn as nothing: fillers, the blank Braille cell, variation selectors."""
 _MAX_MARKS = 3
 """Combining marks on one letter; real scripts need no more."""
 
@@ -30,21 +35,13 @@ def plain(text: str, limit: int = MAX_SHOWN) -> str:
             continue
         if category == "Zs" or character == "\t":
             shown.append(" ")
-        elif category in _VISIBLE or _is_blank(character):
+        elif category in _VISIBLE or character in _BLANK:
             shown.append(f"⟨U+{ord(character):04X}⟩")
         else:
             shown.append(character)
     line = _LOG_COMMAND.sub("## ", re.sub(" +", " ", "".join(shown)).strip())
     line = re.sub(r"^:(?=:)", ": ", line)
     return cut(line, limit)
-
-
-def _is_blank(character: str) -> bool:
-    """Tell letters and marks that are drawn as nothing: Hangul fillers, variation selectors, Braille blank."""
-    code = ord(character)
-    return code in {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0} or (
-        0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
-    )
 
 
 def cut(line: str, limit: int) -> str:

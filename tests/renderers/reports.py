@@ -354,3 +354,106 @@ def unfinished() -> Report:
 def without_anything() -> Report:
     """Return the least report: the registry never answered."""
     return _report(None, policy(), model=None, manifest=None, description="", error="The registry did not answer.")
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "[click](javascript:alert(1))",
+    "![p](https://evil.example/p.png)",
+    "<https://evil.example>",
+    "https://evil.example/x www.evil.example a@evil.example",
+    "::error file=a.py::owned",
+    "##[error]owned ##vso[task.setvariable]x",
+    "a | b\n| --- | --- |\n| c | d |",
+    "```\n# owned\n```",
+    "`code` **bold** _em_ ~~gone~~ $x$",
+    "# heading",
+    "- list\n1. list\n> quote",
+    "@everyone #1 !2 &3 GH-4 :tada: @org/team",
+    "evil\u202egpj.exe\u2066\u200b\u00ad\ufeff",
+    "\x1b[31mred\x1b]8;;https://evil.example\x07link\x00\x9b",
+    "{{ 7 * 7 }} {% raw %} {{ view }}",
+    "]]></style><style>*{display:none}</style>-->",
+    "Z" + "\u0301" * 80,
+    "x" * 1900,
+)
+
+
+def hostile(text: str) -> Report:
+    """Return a report in which every text that a candidate or registry can write is `text`."""
+    base = flagged()
+    assert base.evidence
+    place = Location(kind="file", name=text)
+    neuron = Location(kind="neuron", name=text)
+    target = Location(kind="class", name=text)
+    samples = base.evidence.samples
+    assert samples
+    found = base.evidence.model_copy(
+        update={
+            "model": ModelRef(registry="mlflow", name=text, version="7"),
+            "isolation": f"full {text}",
+            "device": text,
+            "facts": ModelFacts(flavour=text, format=text, classes=10, feature_layer=text),
+            "samples": samples.model_copy(update={"source": text}),
+            "outcomes": {
+                "artifact-integrity": Measured(
+                    measurements=(Measurement(metric="undeclared-files", value=3, location=place, note=text),),
+                    seconds=1,
+                ),
+                "neural-cleanse": Measured(
+                    measurements=(
+                        Measurement(metric="anomaly-index", value=9, location=target, note=text),
+                        Measurement(metric="activation-difference", value=9, location=neuron, note=text),
+                    ),
+                    seconds=1,
+                ),
+                "activation-clustering": Failed(error=text),
+                "model-inversion": Skipped(reason=text),
+            },
+            "problems": (text,),
+            "pictures": tuple(
+                p.model_copy(update={"caption": text, "location": target}) for p in base.evidence.pictures
+            ),
+            "projections": tuple(
+                p.model_copy(
+                    update={
+                        "location": target,
+                        "method": text,
+                        "points": tuple(point.model_copy(update={"group": text}) for point in p.points),
+                    }
+                )
+                for p in base.evidence.projections
+            ),
+            "versions": {text: text},
+            "seconds": {text: 1.0},
+        }
+    )
+    rules = policy(waive=True)
+    return Report(
+        gate_version="0.1.0",
+        checked_at=AT,
+        uri=text,
+        model=found.model,
+        description=text,
+        manifest=Manifest(files=(ArtifactFile(path=text, size_bytes=1, sha256="0" * 64),)),
+        evidence=found,
+        policy=rules,
+        verdict=judge(found, rules, on=DAY),
+        coverage=tuple(c.model_copy(update={"title": text, "detail": text}) for c in base.coverage),
+        not_examined=(text,),
+        what_to_do=text,
+        commands=(text,),
+    )
+
+
+def many_classes(classes: int) -> Report:
+    """Return a report of a model with so many classes, three of them beyond the limit."""
+    sizes = [60 + 12 * math.sin(index * 1.3) for index in range(classes)]
+    indices = [abs(math.sin(index)) for index in range(classes)]
+    for index in (7, classes // 2, classes - 5):
+        sizes[index], indices[index] = 5.0 + index / classes, 9.0
+    found = evidence(
+        {"neural-cleanse": neural_cleanse(sizes, indices)}, facts=ModelFacts(flavour="pytorch", classes=classes)
+    )
+    return _report(found, policy(), coverage=coverage())
