@@ -44,7 +44,7 @@ def _reason(group: Sequence[Finding]) -> Reason:
     worst = group[0]
     if worst.kind == "limit" and worst.value is not None and len(group) > 1:
         worst = max(group, key=_excess)
-    more = f"and at {count(len(group) - 1, 'further place')}" if len(group) > 1 else ""
+    more = f"And {count(len(group) - 1, 'more finding')} of this kind." if len(group) > 1 else ""
     return Reason(rule=worst.rule, message=worst.message, more=more)
 
 

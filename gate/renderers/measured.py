@@ -73,8 +73,9 @@ def unmeasured(name: str, coverage: Coverage | None, report: Report) -> str:
         return f"Failed: {outcome.error}"
     if isinstance(outcome, Skipped):
         return f"Skipped: {outcome.reason}"
-    status, detail = (coverage.status, coverage.detail) if coverage else ("absent", "")
-    return f"{status.capitalize()}: {detail or 'the evidence holds no outcome of it.'}"
+    if coverage is None or coverage.status == "measured":
+        return "Absent: the evidence holds no outcome of it."
+    return f"{coverage.status.capitalize()}: {coverage.detail or 'the evidence holds no outcome of it.'}"
 
 
 def _mark_of_detector(rule: Rule, findings: Sequence[Finding], *, measured: bool, judged: bool) -> Mark:

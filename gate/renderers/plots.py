@@ -137,7 +137,8 @@ def scatter(projection: Projection) -> Plot:
         label = f"{plain(group, _MAX_GROUP_NAME)}, {_name(cluster)}: {count(len(found), 'sample')}"
         keys.append(Key(svg.symbol(f'<path class="{css}" d="{shape(8, 9)}"/>'), label))
     parts.extend(_labels(points, place))
-    words = f"{count(len(points), 'sample')} of {projection.location} drawn by {plain(projection.method, 60)}. "
+    words = f"{count(len(points), 'sample')} of {plain(str(projection.location), 60)}, "
+    words += f"drawn by {plain(projection.method, 60)}. "
     description = words + "; ".join(key.label for key in keys) + "."
     return Plot(svg.drawing(SIDE, SIDE, parts, description, css="scatter"), tuple(keys), description)
 

@@ -52,6 +52,8 @@ class View:
     model_digest: str
     policy_digest: str
     evidence_digest: str
+    advice: str
+    """What to do next, in a sentence."""
     reasons: tuple[Reason, ...]
     more_reasons: int
     findings: tuple[Finding, ...]
@@ -97,6 +99,7 @@ def view(report: Report) -> View:
         model_digest=_model_digest(report),
         policy_digest=verdict.policy_digest if verdict else report.policy.digest,
         evidence_digest=verdict.evidence_digest if verdict else evidence.digest if evidence else "",
+        advice=report.what_to_do or words.NEXT[state],
         reasons=first,
         more_reasons=more,
         findings=found[:MAX_FINDINGS],

@@ -53,6 +53,13 @@ DECISION_MEANS = {
     "blocked.",
 }
 
+NEXT = {
+    "approved": "Nothing more is needed. Read what was not examined before you rely on the decision.",
+    "flagged": "Look at the findings, the pictures and what was not examined; then approve or reject the version.",
+    "unfinished": "Remove the cause that is named above, and run the check again.",
+}
+"""What to do where the report itself gives no advice."""
+
 ASSURANCE_MEANS: dict[Assurance | None, str] = {
     "A": "Code-free: the candidate was read without running any code of its own, so the verdict covers the "
     "candidate's bytes as they are.",

@@ -121,7 +121,7 @@ def _contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_the_contrast_of_wcag_aa(scheme: str) -> None:
     """Text reaches 4.5 to 1 on what it stands on, and what is drawn reaches 3 to 1, light and dark."""
-    light, dark = STYLE.read_text().split("@media (prefers-color-scheme: dark)", maxsplit=1)
+    light, dark = STYLE.read_text().split("@media screen and (prefers-color-scheme: dark)", maxsplit=1)
     colours = _palette(light)
     if scheme == "dark":
         colours |= _palette(dark.split("@media", maxsplit=1)[0])
@@ -140,3 +140,18 @@ def test_colours_have_the_contrast_of_wcag_aa(scheme: str) -> None:
         if _contrast(colours[a], colours[b]) < least
     ]
     assert poor == []
+
+
+def test_a_limit_broken_in_many_places_is_one_reason() -> None:
+    """The head of the report names the worst place once and counts the others."""
+    page = markdown.render(reports.many_classes(43))
+    head = page.split("## What to do next", maxsplit=1)[0]
+    assert head.count("anomaly-index") == 1
+    assert "And 2 more findings of this kind." in head
+
+
+def test_a_flagged_report_without_advice_still_asks_for_a_review() -> None:
+    """Where the pipeline gives no advice, the reader is told what the decision asks of them."""
+    page = html.render(reports.many_classes(10))
+    assert "approve or reject the version" in page
+    assert "Nothing more is needed" not in page
