@@ -43,8 +43,10 @@ def test_escaped_text_is_one_paragraph_of_that_text(text: str) -> None:
 
 @given(TEXTS)
 def test_escaped_text_stays_in_its_cell(text: str) -> None:
-    """In a table no text makes a further cell or row."""
+    """In a table a text stays whole in its cell, and makes no further cell or row."""
     tokens = PARSER.parse(f"| a | b |\n| --- | --- |\n| {escape_markdown(text)} | {code(text)} |\n")
+    cells = [shown([token]) for token in tokens if token.type == "inline"]
+    assert cells == ["a", "b", plain(text), plain(text)]
     types = [token.type for token in tokens]
     assert (types.count("td_open"), types.count("tr_open"), types.count("table_open")) == (2, 2, 1)
     assert types[-1] == "table_close"
