@@ -52,7 +52,7 @@ def bars(series: ClassSizes) -> Plot:
     median = y(series.median)
     parts.append(f'<path class="median" d="M{_LEFT} {median:.1f}H{_END}"/>')
     parts.extend(_sign(entry, centre[entry.index], y(entry.size)) for entry in _set_off(series.sizes)[:_MAX_SIGNS])
-    parts.append(svg.text(_END, 14, f"median {number(series.median)}", "end median-label"))
+    parts.append(svg.text(_END, 18, f"median {number(series.median)}", "end median-label"))
     description = _bars_in_words(series)
     return Plot(svg.drawing(WIDTH, HEIGHT, parts, description, css="bars"), _bar_keys(series), description)
 
@@ -80,7 +80,7 @@ def _axis(top: float) -> str:
         y = _BASE - _INNER_HEIGHT * half / 2
         parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_END}"/>' if half else "")
         parts.append(svg.text(_LEFT - 8, y + 5, number(top * (half / 2)), "end"))
-    parts.append(svg.text(_LEFT, 14, "trigger size", "start axis-title"))
+    parts.append(svg.text(_LEFT, 18, "trigger size", "start axis-title"))
     return "".join(parts)
 
 
