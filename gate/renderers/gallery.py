@@ -1,0 +1,103 @@
+"""Pictures, cluster plots and neurons of the evidence, put in the order in which a reviewer looks at them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gate.evidence import Evidence, Location, Measured, Measurement, Picture
+from gate.renderers.pictures import data_uri
+from gate.renderers.text import plain
+from gate.renderers.words import ROLE_MEANS, ROLE_TITLES
+from gate.report import Report
+
+MAX_CAPTION = 200
+MAX_NEURONS = 20
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture, ready for an `img` element."""
+
+    title: str
+    caption: str
+    alt: str
+    source: str
+    """A data URI."""
+
+
+@dataclass(frozen=True)
+class PictureGroup:
+    """The pictures of one location."""
+
+    heading: str
+    pictures: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A neuron that a detector names, with the number that made it do so."""
+
+    name: str
+    detector: str
+    metric: str
+    value: float
+    note: str
+
+
+def picture_groups(report: Report) -> tuple[PictureGroup, ...]:
+    """Return the pictures by location: target classes first, then the others in the order of the evidence."""
+    if report.evidence is None:
+        return ()
+    targets = report.verdict.target_classes if report.verdict else ()
+    groups: dict[Location | None, list[Picture]] = {}
+    for picture in report.evidence.pictures:
+        groups.setdefault(picture.location, []).append(picture)
+    ordered = sorted(groups, key=lambda location: location is None or location.class_index not in targets)
+    return tuple(_group(location, groups[location], targets) for location in ordered)
+
+
+def _group(location: Location | None, pictures: Iterable[Picture], targets: tuple[int, ...]) -> PictureGroup:
+    heading = f"{location.kind.capitalize()} {location.name}" if location else "The whole model"
+    if location is not None and location.class_index in targets:
+        heading += " — named as a target"
+    order = list(ROLE_TITLES)
+    return PictureGroup(
+        heading=heading,
+        pictures=tuple(_shown(picture) for picture in sorted(pictures, key=lambda p: order.index(p.role))),
+    )
+
+
+def _shown(picture: Picture) -> Shown:
+    title, means = ROLE_TITLES[picture.role], ROLE_MEANS[picture.role]
+    where = f" at {picture.location}" if picture.location else ""
+    return Shown(
+        title=title,
+        caption=plain(picture.caption, MAX_CAPTION) or means,
+        alt=plain(f"{title}{where}, {picture.width} by {picture.height} pixels: {means}", MAX_CAPTION),
+        source=data_uri(picture),
+    )
+
+
+def neurons(evidence: Evidence | None) -> tuple[tuple[Neuron, ...], int]:
+    """Return the neurons that detectors name, largest value first, and how many are left out."""
+    if evidence is None:
+        return (), 0
+    found = [
+        _neuron(detector, measurement)
+        for detector, outcome in evidence.outcomes.items()
+        if isinstance(outcome, Measured)
+        for measurement in outcome.measurements
+        if measurement.location is not None and measurement.location.kind == "neuron"
+    ]
+    found.sort(key=lambda neuron: abs(neuron.value), reverse=True)
+    return tuple(found[:MAX_NEURONS]), max(0, len(found) - MAX_NEURONS)
+
+
+def _neuron(detector: str, measurement: Measurement) -> Neuron:
+    assert measurement.location is not None
+    return Neuron(
+        name=measurement.location.name,
+        detector=detector,
+        metric=measurement.metric,
+        value=measurement.value,
+        note=measurement.note,
+    )

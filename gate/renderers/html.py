@@ -1,0 +1,44 @@
+"""`report.html`: one self-contained page for the reviewer, light and dark, on screen and paper.
+
+No script, no network: a strict content security policy stands in the page, pictures are data URIs, plots inline SVG.
+"""
+
+from gate.renderers import plots
+from gate.renderers.templates import HTML
+from gate.renderers.view import view
+from gate.report import Report
+
+_CONTENTS = (
+    ("next", "What next"),
+    ("findings", "Findings"),
+    ("measurements", "Measurements"),
+    ("not-examined", "Not examined"),
+    ("sizes", "Trigger sizes"),
+    ("pictures", "Pictures"),
+    ("clusters", "Activations"),
+    ("conditions", "Conditions"),
+    ("reproduce", "Reproduce"),
+)
+
+
+def render(report: Report) -> str:
+    """Return the report as one HTML page."""
+    seen = view(report)
+    cluster_plots = [
+        (projection, plots.scatter(projection))
+        for projection in (report.evidence.projections if report.evidence else ())
+        if projection.points
+    ]
+    absent = {
+        "findings": seen.reasons_say_all and not seen.waived,
+        "sizes": not seen.sizes,
+        "pictures": not seen.picture_groups,
+        "clusters": not cluster_plots and not seen.neurons,
+        "conditions": report.evidence is None,
+    }
+    return HTML.get_template("report.html.j2").render(
+        view=seen,
+        contents=[(anchor, title) for anchor, title in _CONTENTS if not absent.get(anchor)],
+        size_plots=[(series, plots.bars(series)) for series in seen.sizes],
+        cluster_plots=cluster_plots,
+    )

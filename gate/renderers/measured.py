@@ -1,0 +1,175 @@
+"""Detector by detector: each metric's worst value against its limit, as rows that a template only has to write out.
+
+The judgement is the verdict's: a row's mark comes from its findings. Only the margin, a number for the reader, is
+worked out here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gate.evidence import Failed, Measured, Measurement, Skipped
+from gate.policy import Limit, Rule
+from gate.renderers.text import count, number
+from gate.renderers.words import Mark
+from gate.report import Coverage, Report
+from gate.verdict import Finding
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of one detector."""
+
+    metric: str
+    meaning: str
+    value: str
+    where: str
+    limit: str
+    margin: str
+    source: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class DetectorSection:
+    """One detector of the policy, with its rows."""
+
+    id: str
+    title: str
+    measures: str
+    matters: str
+    see: str
+    mark: Mark
+    note: str
+    """Why nothing was measured, or how long it took."""
+    rows: tuple[MetricRow, ...]
+
+
+def sections(report: Report) -> tuple[DetectorSection, ...]:
+    """Return one section for each detector of the policy, in its order."""
+    covered = {coverage.detector: coverage for coverage in report.coverage}
+    return tuple(_section(name, rule, covered.get(name), report) for name, rule in report.policy.detectors.items())
+
+
+def _section(name: str, rule: Rule, coverage: Coverage | None, report: Report) -> DetectorSection:
+    outcome = report.evidence.outcomes.get(name) if report.evidence else None
+    findings = [f for f in report.verdict.findings if f.rule == name] if report.verdict else []
+    measured = isinstance(outcome, Measured)
+    return DetectorSection(
+        id=name,
+        title=coverage.title if coverage else name,
+        measures=coverage.measures if coverage else "",
+        matters=coverage.matters if coverage else "",
+        see=coverage.see if coverage else "",
+        mark=_mark_of_detector(rule, findings, measured=measured, judged=report.verdict is not None),
+        note="" if measured else unmeasured(name, coverage, report),
+        rows=tuple(_rows(rule, outcome, coverage, findings, report)) if isinstance(outcome, Measured) else (),
+    )
+
+
+def unmeasured(name: str, coverage: Coverage | None, report: Report) -> str:
+    """Return why a detector has no measurements, as one sentence."""
+    outcome = report.evidence.outcomes.get(name) if report.evidence else None
+    if isinstance(outcome, Failed):
+        return f"Failed: {outcome.error}"
+    if isinstance(outcome, Skipped):
+        return f"Skipped: {outcome.reason}"
+    if coverage is None or coverage.status == "measured":
+        return "Absent: the evidence holds no outcome of it."
+    return f"{coverage.status.capitalize()}: {coverage.detail or 'the evidence holds no outcome of it.'}"
+
+
+def _mark_of_detector(rule: Rule, findings: Sequence[Finding], *, measured: bool, judged: bool) -> Mark:
+    still_open = [finding for finding in findings if not finding.waived]
+    if any(finding.kind == "limit" for finding in still_open):
+        return Mark.EXCEEDED
+    if still_open or not judged:
+        return Mark.MISSING
+    if findings:
+        return Mark.WAIVED
+    if not measured:
+        return Mark.IDLE
+    return Mark.WITHIN if rule.limits else Mark.NO_LIMIT
+
+
+def _rows(
+    rule: Rule, outcome: Measured, coverage: Coverage | None, findings: Sequence[Finding], report: Report
+) -> Iterator[MetricRow]:
+    meanings = coverage.metrics if coverage else {}
+    by_metric: dict[str, list[Measurement]] = {metric: [] for metric in rule.limits}
+    for measurement in outcome.measurements:
+        by_metric.setdefault(measurement.metric, []).append(measurement)
+    classes = report.evidence.facts.classes if report.evidence else None
+    for metric, found in by_metric.items():
+        meaning, limit = meanings.get(metric, ""), rule.limits.get(metric)
+        own = [finding for finding in findings if finding.metric == metric]
+        if limit is None:
+            yield _row_without_limit(metric, meaning, found)
+        else:
+            mark = _mark_of_detector(rule, own, measured=True, judged=report.verdict is not None)
+            yield _row(metric, meaning, found, limit, mark, classes)
+
+
+def _row_without_limit(metric: str, meaning: str, found: Sequence[Measurement]) -> MetricRow:
+    values = [measurement.value for measurement in found]
+    least, greatest = number(min(values)), number(max(values))
+    return MetricRow(
+        metric=metric,
+        meaning=meaning,
+        value=least if least == greatest else f"{least} to {greatest}",
+        where=_places(found),
+        limit="none",
+        margin="",
+        source="",
+        mark=Mark.NO_LIMIT,
+    )
+
+
+def _places(found: Sequence[Measurement]) -> str:
+    """Return where values were measured: the one place, or how many of which kind."""
+    if len(found) == 1:
+        return str(found[0].location or "the whole model")
+    kinds = {measurement.location.kind if measurement.location else "value" for measurement in found}
+    kind = kinds.pop() if len(kinds) == 1 else "value"
+    return count(len(found), kind, "classes" if kind == "class" else "")
+
+
+def _row(
+    metric: str, meaning: str, found: Sequence[Measurement], limit: Limit, mark: Mark, classes: int | None
+) -> MetricRow:
+    margins = [(margin, m) for m in found if (margin := _margin(limit, m.value, classes)) is not None]
+    if not margins:
+        worst = found[0] if found else None
+        value, margin_words = (number(worst.value) if worst else "not measured"), ""
+    else:
+        margin, worst = min(margins, key=lambda pair: pair[0])
+        value, margin_words = number(worst.value), _in_words(margin)
+    return MetricRow(
+        metric=metric,
+        meaning=meaning,
+        value=value,
+        where=_where(worst, sum(1 for margin, _ in margins if margin < 0)),
+        limit=limit.describe(classes),
+        margin=margin_words,
+        source=limit.source or "the policy states no source",
+        mark=mark,
+    )
+
+
+def _margin(limit: Limit, value: float, classes: int | None) -> float | None:
+    """Return how far a value is on the right side of its limit; below zero it is beyond; None without a bound."""
+    try:
+        least, greatest = limit.at(classes)
+    except LookupError:
+        return None
+    room = ([value - least] if least is not None else []) + ([greatest - value] if greatest is not None else [])
+    return min(room)
+
+
+def _in_words(margin: float) -> str:
+    return "at the limit" if margin == 0 else f"{number(abs(margin))} {'within' if margin > 0 else 'beyond'}"
+
+
+def _where(worst: Measurement | None, beyond: int) -> str:
+    if worst is None or worst.location is None:
+        return "the whole model" if worst else ""
+    return str(worst.location) + (f" and {number(beyond - 1)} more beyond" if beyond > 1 else "")

@@ -1,0 +1,64 @@
+"""The one Jinja2 environment, once for HTML and once for Markdown; both escape whatever is not marked as markup.
+
+Autoescape alone would let bidirectional overrides through and knows no Markdown; so each value is finalised first:
+made plain, then escaped for its format. A template cannot forget it, and an undefined name is an error.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.runtime import Undefined
+from markupsafe import Markup, escape
+
+from gate.renderers import text
+from gate.renderers.escape import code, escape_markdown, fence
+
+
+def escape_html(value: str, limit: int = text.MAX_SHOWN) -> Markup:
+    """Return untrusted text as one line of HTML."""
+    return escape(text.plain(value, limit))
+
+
+def _whole(source: str) -> Markup:
+    """Let a picture's data URI through uncut, after looking that it is nothing else."""
+    assert re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/=]+", source)
+    return Markup(source)  # noqa: S704  # the alphabet above holds no character of HTML
+
+
+def _finalise(escape_text: Callable[[str], Markup]) -> Callable[[Any], Any]:
+    def finalise(value: Any) -> Any:
+        if isinstance(value, Markup | Undefined):
+            return value  # an undefined name still raises when it is written out
+        return escape_text(str(value))
+
+    return finalise
+
+
+def _environment(escape_text: Callable[[str], Markup]) -> Environment:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=PackageLoader("gate.renderers"),
+        finalize=_finalise(escape_text),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        plain=text.plain,
+        number=text.number,
+        percent=text.percent,
+        duration=text.duration,
+        size=text.size,
+        picture=_whole,
+        code=code,
+        fence=fence,
+    )
+    environment.globals.update(count=text.count)
+    return environment
+
+
+HTML = _environment(escape_html)
+MARKDOWN = _environment(escape_markdown)

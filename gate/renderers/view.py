@@ -1,0 +1,179 @@
+"""The report as its readers meet it: one value that both templates write out, with every choice already made.
+
+Pure; what to show first, what to fold away and what to cut is decided here once for Markdown and HTML.
+"""
+
+from dataclasses import dataclass
+
+from gate.artifact import ArtifactFile
+from gate.evidence import Measured, ModelFacts
+from gate.renderers import words
+from gate.renderers.classes import ClassSizes, class_sizes
+from gate.renderers.findings import MAX_FINDINGS, Reason, open_findings, reasons, waived_findings
+from gate.renderers.gallery import Neuron, PictureGroup, neurons, picture_groups
+from gate.renderers.measured import DetectorSection, sections, unmeasured
+from gate.renderers.text import count
+from gate.report import Report
+from gate.verdict import Decision, Finding
+
+MAX_FILES = 500
+"""Files listed in HTML; manifest.json lists them all."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that was not examined, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one step or detector took."""
+
+    name: str
+    seconds: float
+    sample_passes: int | None
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a template writes out."""
+
+    report: Report
+    state: str
+    """approved, flagged or unfinished."""
+    word: str
+    means: str
+    checked_at: str
+    subject: str
+    """The model's reference, or what was asked for."""
+    model_digest: str
+    policy_digest: str
+    evidence_digest: str
+    advice: str
+    """What to do next, in a sentence."""
+    reasons: tuple[Reason, ...]
+    more_reasons: int
+    findings: tuple[Finding, ...]
+    more_findings: int
+    waived: tuple[Finding, ...]
+    targets: tuple[int, ...]
+    detectors: tuple[DetectorSection, ...]
+    sizes: tuple[ClassSizes, ...]
+    picture_groups: tuple[PictureGroup, ...]
+    neurons: tuple[Neuron, ...]
+    more_neurons: int
+    gaps: tuple[Gap, ...]
+    blind: tuple[Gap, ...]
+    assurance_means: str
+    calibration_means: str
+    facts: str
+    """What the candidate turned out to be, in a line."""
+    versions: str
+    timings: tuple[Timing, ...]
+    files: tuple[ArtifactFile, ...]
+    more_files: int
+
+    @property
+    def reasons_say_all(self) -> bool:
+        """Whether the head of the report already names every open finding."""
+        return len(self.findings) <= len(self.reasons)
+
+
+def view(report: Report) -> View:
+    """Return what is to be shown of a report."""
+    state = state_of(report)
+    first, more = reasons(report)
+    found, evidence, verdict = open_findings(report), report.evidence, report.verdict
+    named, more_neurons = neurons(evidence)
+    files = report.manifest.files if report.manifest else ()
+    return View(
+        report=report,
+        state=state,
+        word=words.DECISION_WORDS[state],
+        means=words.DECISION_MEANS[state],
+        checked_at=report.checked_at.replace("T", " ").replace("Z", " UTC"),
+        subject=str(report.model) if report.model else report.uri,
+        model_digest=_model_digest(report),
+        policy_digest=verdict.policy_digest if verdict else report.policy.digest,
+        evidence_digest=verdict.evidence_digest if verdict else evidence.digest if evidence else "",
+        advice=report.what_to_do or words.NEXT[state],
+        reasons=first,
+        more_reasons=more,
+        findings=found[:MAX_FINDINGS],
+        more_findings=max(0, len(found) - MAX_FINDINGS),
+        waived=waived_findings(report),
+        targets=verdict.target_classes if verdict else (),
+        detectors=sections(report),
+        sizes=class_sizes(report),
+        picture_groups=picture_groups(report),
+        neurons=named,
+        more_neurons=more_neurons,
+        gaps=_gaps(report),
+        blind=tuple(Gap(c.title or c.detector, c.blind_to) for c in report.coverage if c.blind_to),
+        assurance_means=words.ASSURANCE_MEANS[evidence.assurance if evidence else None],
+        calibration_means=words.CALIBRATED_MEANS if verdict and verdict.calibrated else words.UNCALIBRATED_MEANS,
+        facts=_facts(evidence.facts) if evidence else "not known",
+        versions=", ".join(f"{n} {version}" for n, version in evidence.versions.items()) if evidence else "",
+        timings=_timings(report),
+        files=files[:MAX_FILES],
+        more_files=max(0, len(files) - MAX_FILES),
+    )
+
+
+def state_of(report: Report) -> str:
+    """Return `unfinished` for a check without a verdict, else the decision."""
+    if report.error or report.verdict is None:
+        return "unfinished"
+    return "approved" if report.decision is Decision.APPROVED else "flagged"
+
+
+def _model_digest(report: Report) -> str:
+    if report.verdict:
+        return report.verdict.model_digest
+    if report.evidence:
+        return report.evidence.manifest_digest
+    return report.manifest.digest if report.manifest else ""
+
+
+def _gaps(report: Report) -> tuple[Gap, ...]:
+    """Return what was not examined in this very check: problems, unmeasured detectors, and the pipeline's own list."""
+    problems = report.evidence.problems if report.evidence else ()
+    covered = {coverage.detector: coverage for coverage in report.coverage}
+    unrun = [
+        Gap(covered[name].title if name in covered else name, unmeasured(name, covered.get(name), report))
+        for name in report.policy.detectors
+        if report.evidence is None or not isinstance(report.evidence.outcomes.get(name), Measured)
+    ]
+    return (
+        *(Gap("The scan", problem) for problem in problems),
+        *unrun,
+        *(Gap("", sentence) for sentence in report.not_examined),
+    )
+
+
+def _facts(facts: ModelFacts) -> str:
+    words = [f"{facts.flavour or 'unknown flavour'}{f' ({facts.format})' if facts.format else ''}"]
+    if facts.classes is not None:
+        words.append(count(facts.classes, "class", "classes"))
+    if facts.input_shape:
+        words.append("input " + " × ".join(str(side) for side in facts.input_shape))
+    if facts.parameters is not None:
+        words.append(count(facts.parameters, "parameter"))
+    if facts.feature_layer:
+        words.append(f"feature layer {facts.feature_layer}")
+    return ", ".join(words)
+
+
+def _timings(report: Report) -> tuple[Timing, ...]:
+    if report.evidence is None:
+        return ()
+    steps = [Timing(step, seconds, None) for step, seconds in report.evidence.seconds.items()]
+    ran = [
+        Timing(name, outcome.seconds, outcome.sample_passes if isinstance(outcome, Measured) else None)
+        for name, outcome in report.evidence.outcomes.items()
+        if outcome.status != "skipped"
+    ]
+    return (*steps, *ran)

@@ -1,0 +1,102 @@
+"""The fixed sentences of the report: what a decision, an assurance level, a mark or a picture means.
+
+None of them calls a model safe; the most that is said is that no limit was exceeded.
+"""
+
+from enum import StrEnum
+
+from gate.evidence import Assurance
+
+
+class Mark(StrEnum):
+    """What became of one metric or detector under the policy; shown as a word and a sign, never as a colour alone."""
+
+    EXCEEDED = "limit exceeded"
+    MISSING = "not judged"
+    WAIVED = "waived"
+    WITHIN = "within limit"
+    IDLE = "not needed"
+    NO_LIMIT = "no limit set"
+
+    @property
+    def sign(self) -> str:
+        """A character that tells the marks apart without colour."""
+        return _SIGNS[self]
+
+    @property
+    def css(self) -> str:
+        """The mark as a CSS class."""
+        return "mark-" + self.name.lower().replace("_", "-")
+
+
+_SIGNS = {
+    Mark.EXCEEDED: "✕",
+    Mark.MISSING: "?",
+    Mark.WAIVED: "◐",
+    Mark.WITHIN: "✓",
+    Mark.IDLE: "–",
+    Mark.NO_LIMIT: "·",
+}
+
+DECISION_WORDS = {
+    "approved": "APPROVED",
+    "flagged": "FLAGGED for human review",
+    "unfinished": "COULD NOT FINISH",
+}
+
+DECISION_MEANS = {
+    "approved": "No limit was exceeded, and nothing that the policy requires was missing. This is no proof that the "
+    "model carries no backdoor: read what was not examined.",
+    "flagged": "Something stands against approval, or something that the policy requires was not measured. Promotion "
+    "is blocked until a person has looked.",
+    "unfinished": "The gate did not come to a verdict. Without a verdict the version is not approved, and promotion is "
+    "blocked.",
+}
+
+NEXT = {
+    "approved": "Nothing more is needed. Read what was not examined before you rely on the decision.",
+    "flagged": "Look at the findings, the pictures and what was not examined; then approve or reject the version.",
+    "unfinished": "Remove the cause that is named above, and run the check again.",
+}
+"""What to do where the report itself gives no advice."""
+
+ASSURANCE_MEANS: dict[Assurance | None, str] = {
+    "A": "Code-free: the candidate was read without running any code of its own, so the verdict covers the "
+    "candidate's bytes as they are.",
+    "B": "Converted: the candidate's own code ran once, in isolation, to make a code-free bundle. The verdict covers "
+    "only that bundle, and only the bundle may be promoted; the original files may behave differently.",
+    "C": "Behaviour only: the candidate's own code ran during the measurements. A model can behave while it is "
+    "watched, so nothing measured here binds what it does elsewhere.",
+    None: "Not loaded: the candidate was never run, so nothing is known of its behaviour.",
+}
+
+CALIBRATED_MEANS = (
+    "Reference models stood beside the scan, so the values could be compared with those of clean models measured with "
+    "the same settings."
+)
+UNCALIBRATED_MEANS = (
+    "No reference models stood beside the scan. Every limit is the policy's own figure, with the source that it "
+    "states; it is no false-alarm rate measured on clean models of this kind. A clean model may exceed a limit, and a "
+    "backdoored one may stay within it."
+)
+
+ROLE_TITLES = {
+    "mask": "Mask",
+    "pattern": "Pattern",
+    "trigger": "Trigger",
+    "sample": "Clean sample",
+    "triggered": "With the trigger",
+    "difference": "Difference",
+    "inversion": "Model inversion",
+}
+"""In the order in which a reader wants them."""
+
+ROLE_MEANS = {
+    "mask": "where the inverted trigger acts; white is full strength",
+    "pattern": "the colours that the inverted trigger would put there",
+    "trigger": "mask × pattern: the trigger as it is laid on an image",
+    "sample": "an input as it was given",
+    "triggered": "the same kind of input with the inverted trigger laid on it",
+    "difference": "what the trigger changed",
+    "inversion": "an input synthesised from noise to maximise the class",
+}

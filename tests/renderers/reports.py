@@ -1,0 +1,459 @@
+"""Three reports with fixed times and digests: approved, flagged, and one that could not finish; and hostile ones."""
+
+import base64
+import datetime as dt
+import math
+
+from gate.artifact import ArtifactFile, Manifest, ModelRef
+from gate.evidence import (
+    BankEvidence,
+    Evidence,
+    Failed,
+    Location,
+    Measured,
+    Measurement,
+    ModelFacts,
+    Picture,
+    Point,
+    Projection,
+    SamplesEvidence,
+    Skipped,
+    Suspect,
+)
+from gate.policy import Limit, Policy, Rule, Stage, SuspectRule, Waiver
+from gate.report import Coverage, Report
+from gate.verdict import judge
+
+DAY = dt.date(2026, 12, 1)
+AT = "2026-12-01T09:30:00Z"
+TARGET = 7
+NULL = "5 % false alarms under a normal null for this number of classes (docs/detection.md, section 4)"
+
+
+def digest(letter: str) -> str:
+    """Return a recognisable digest."""
+    return "sha256:" + letter * 64
+
+
+def manifest() -> Manifest:
+    """Return the files of a small MLflow model."""
+    files = [("MLmodel", 812), ("conda.yaml", 208), ("data/model.pt2", 1_684_210), ("requirements.txt", 64)]
+    return Manifest(
+        files=tuple(
+            ArtifactFile(path=path, size_bytes=size, sha256=f"{number:064x}")
+            for number, (path, size) in enumerate(files, start=1)
+        )
+    )
+
+
+def policy(*, waive: bool = False) -> Policy:
+    """Return a policy in the manner of the recommended one."""
+    waiver = Waiver(
+        detector="activation-clustering",
+        metric="silhouette",
+        location=f"class {TARGET}",
+        model_digest=manifest().digest,
+        reason="Class 7 holds two writing styles by design; looked at on 30 November with the data's owner.",
+        approved_by="r.lindqvist@example.org",
+        expires=dt.date(2026, 12, 31),
+    )
+    return Policy(
+        version=1,
+        name="default",
+        stages=(
+            Stage(detectors=("artifact-integrity", "neural-cleanse")),
+            Stage(detectors=("activation-clustering", "model-inversion"), on="suspects"),
+        )
+        if not waive
+        else (
+            Stage(
+                detectors=("artifact-integrity", "neural-cleanse"),
+                suspects=(SuspectRule(detector="neural-cleanse", metric="anomaly-index", max=2.5),),
+            ),
+            Stage(detectors=("activation-clustering", "model-inversion"), on="suspects"),
+        ),
+        detectors={
+            "artifact-integrity": Rule(
+                limits={"undeclared-files": Limit(max=0, source="the model's own MLmodel file")}
+            ),
+            "neural-cleanse": Rule(limits={"anomaly-index": Limit(max={8: 4.2, 10: 3.9, 20: 3.6}, source=NULL)}),
+            "activation-clustering": Rule(
+                limits={"silhouette": Limit(max=0.35, source="benchmarks/zoo, 40 clean models")}, required=False
+            ),
+            "model-inversion": Rule(limits={"agreement": Limit(max=0.8, source="benchmarks/zoo")}, required=False),
+        },
+        waivers=(waiver,) if waive else (),
+    )
+
+
+def coverage(**status: tuple[str, str]) -> tuple[Coverage, ...]:
+    """Return the detectors' own words, with what became of each (by name with underscores)."""
+    spoken = {
+        "artifact-integrity": (
+            "Artifact integrity",
+            "files that are not declared, and declared files that are missing",
+            "What is not declared is not examined by anybody.",
+            "a declared file with hostile content.",
+            {"undeclared-files": "Files in the artifact that its own description does not name."},
+        ),
+        "neural-cleanse": (
+            "Neural Cleanse",
+            "the smallest patch, by class, that sends inputs of all other classes there",
+            "A patch trigger is a shortcut: its class is reached with far less change than the others.",
+            "triggers that are no patch (blended, warped, by tone), and triggers for one source class only.",
+            {
+                "size": "The L1 norm of the inverted mask, in pixels at full strength.",
+                "anomaly-index": "Median absolute deviations by which a class's size lies below the median.",
+                "attack-success-rate": "Share of other classes' samples that the inverted trigger sends to the class.",
+            },
+        ),
+        "activation-clustering": (
+            "Activation Clustering",
+            "whether the activations of one class fall into two clusters",
+            "Clean and triggered inputs reach the same class by different ways.",
+            "triggers whose activations mix with those of clean inputs.",
+            {"silhouette": "How well two clusters are set apart, from -1 to 1."},
+        ),
+        "model-inversion": (
+            "Model inversion",
+            "the pattern that recurs when inputs are synthesised for a class from many starts",
+            "A trigger that the model has learnt comes back from every start.",
+            "triggers that depend on the input.",
+            {"agreement": "Mean correlation of the recurring pattern between starts."},
+        ),
+    }
+    return tuple(
+        Coverage(
+            detector=name,
+            title=title,
+            measures=measures,
+            matters=matters,
+            blind_to=blind_to,
+            see="Wang et al., IEEE S&P 2019." if name == "neural-cleanse" else "",
+            status=status.get(name.replace("-", "_"), ("measured", ""))[0],
+            detail=status.get(name.replace("-", "_"), ("measured", ""))[1],
+            metrics=metrics,
+        )
+        for name, (title, measures, matters, blind_to, metrics) in spoken.items()
+    )
+
+
+def neural_cleanse(sizes: list[float], indices: list[float], seconds: float = 21.37) -> Measured:
+    """Return an outcome with a size, an anomaly index and a success rate for each class."""
+    return Measured(
+        measurements=tuple(
+            Measurement(metric=metric, value=value, location=Location.of_class(index))
+            for index, (size, anomaly) in enumerate(zip(sizes, indices, strict=True))
+            for metric, value in (("size", size), ("anomaly-index", anomaly), ("attack-success-rate", 0.991))
+        ),
+        seconds=seconds,
+        sample_passes=1_152_000,
+    )
+
+
+def evidence(outcomes: dict[str, object], **changes: object) -> Evidence:
+    """Return evidence of a scan of a ten-class model."""
+    values = {
+        "gate_version": "0.1.0",
+        "model": ModelRef(registry="mlflow", name="credit-digits", version="7"),
+        "manifest_digest": manifest().digest,
+        "assurance": "A",
+        "isolation": "full (user namespace, Landlock, seccomp)",
+        "device": "cpu (2 threads)",
+        "seed": 0,
+        "facts": ModelFacts(
+            flavour="pytorch",
+            format="pt2",
+            classes=10,
+            input_shape=(1, 28, 28),
+            parameters=421_642,
+            feature_layer="classifier.3",
+        ),
+        "samples": SamplesEvidence(
+            source="runs:/4f1c/samples.npz", sha256="5" * 64, count=500, classes_present=10, accuracy=0.978
+        ),
+        "stages": (1, 2),
+        "outcomes": outcomes,
+        "versions": {"python": "3.11.9", "torch": "2.13.0", "scikit-learn": "1.9.0"},
+        "seconds": {"pull": 0.42, "start": 2.9, "load": 1.07, "scan": 48.2},
+    }
+    return Evidence.model_validate({**values, **changes})
+
+
+def picture(role: str, shade: int = 0, *, channels: int = 1, side: int = 28, caption: str = "") -> Picture:
+    """Return a small picture with a bright corner patch, as a patch trigger would look."""
+    pixels = bytes(
+        255
+        if min(row, column) >= side - 5 and (row + column) % 2 == 0 and role != "sample"
+        else max(0, min(255, int(120 + 90 * math.sin((row + shade) / 4) * math.cos((column - shade) / 5))))
+        * (role in {"sample", "triggered", "inversion"})
+        for row in range(side)
+        for column in range(side)
+        for _ in range(channels)
+    )
+    return Picture(
+        role=role,
+        location=Location.of_class(TARGET),
+        caption=caption,
+        height=side,
+        width=side,
+        channels=channels,
+        pixels=base64.b64encode(pixels).decode(),
+    )
+
+
+def projection() -> Projection:
+    """Return two clouds of samples of the target class."""
+    points = [
+        Point(
+            x=math.sin(number * 1.7) * (1 + number % 7) / 4 + (4 if number % 3 == 0 else 0),
+            y=math.cos(number * 2.3) * (1 + number % 5) / 4 + (3 if number % 3 == 0 else 0),
+            group="triggered" if number % 3 == 0 and number % 12 else "clean",
+            cluster=-1 if number % 29 == 0 else int(number % 3 == 0),
+        )
+        for number in range(180)
+    ]
+    return Projection(location=Location.of_class(TARGET), method="PCA of 128 activations", points=tuple(points))
+
+
+def _report(found: Evidence | None, rules: Policy, **changes: object) -> Report:
+    verdict = judge(found, rules, on=DAY) if found else None
+    if verdict:
+        fixed = {"evidence_digest": digest("e"), "policy_digest": digest("b")}
+        verdict = verdict.model_copy(update=fixed)
+    values = {
+        "gate_version": "0.1.0",
+        "checked_at": AT,
+        "uri": "models:/credit-digits@candidate",
+        "model": ModelRef(registry="mlflow", name="credit-digits", version="7"),
+        "description": "Digit reader for scanned credit forms, trained by the forms team.",
+        "manifest": manifest(),
+        "evidence": found,
+        "policy": rules,
+        "verdict": verdict,
+    }
+    return Report.model_validate({**values, **changes})
+
+
+def approved() -> Report:
+    """Return a report of a model on which no limit was exceeded."""
+    sizes = [61.2, 58.9, 66.0, 71.4, 55.3, 63.8, 69.1, 60.4, 57.7, 64.5]
+    indices = [0.15, 0.6, 0.0, 0.0, 1.32, 0.0, 0.0, 0.31, 0.84, 0.0]
+    integrity = Measured(measurements=(Measurement(metric="undeclared-files", value=0),), seconds=0.02)
+    idle = Skipped(reason="no class was a suspect after stage 1")
+    found = evidence(
+        {
+            "artifact-integrity": integrity,
+            "neural-cleanse": neural_cleanse(sizes, indices),
+            "activation-clustering": idle,
+            "model-inversion": idle,
+        },
+        bank=BankEvidence(digest=digest("d"), count=24, same_task=True),
+    )
+    return _report(
+        found,
+        policy(),
+        coverage=coverage(activation_clustering=("skipped", idle.reason), model_inversion=("skipped", idle.reason)),
+        not_examined=("The training data: the run logged none.", "Triggers for pairs of classes: no detector is set."),
+        what_to_do="Nothing more is needed; the version carries the tag gate.decision = approved.",
+        commands=("gate judge out/evidence.json --policy policies/strict.yml",),
+    )
+
+
+def flagged() -> Report:
+    """Return a report of a backdoored model with pictures, clusters, suspects, neurons and one waiver."""
+    sizes = [61.2, 58.9, 66.0, 41.4, 55.3, 63.8, 69.1, 8.2, 57.7, 64.5]
+    indices = [0.15, 0.6, 0.0, 2.91, 1.32, 0.0, 0.0, 7.64, 0.84, 0.0]
+    here = Location.of_class(TARGET)
+    clustering = Measured(
+        measurements=(
+            Measurement(metric="silhouette", value=0.62, location=here),
+            Measurement(metric="silhouette", value=0.12, location=Location.of_class(3)),
+            *(
+                Measurement(
+                    metric="activation-difference",
+                    value=9.4 - number,
+                    location=Location(kind="neuron", name=f"classifier.3[{number * 17}]"),
+                    note="clean 0.1, triggered 9.2" if number == 0 else "",
+                )
+                for number in range(4)
+            ),
+        ),
+        seconds=3.8,
+        sample_passes=1000,
+    )
+    found = evidence(
+        {
+            "artifact-integrity": Measured(
+                measurements=(Measurement(metric="undeclared-files", value=0),), seconds=0.02
+            ),
+            "neural-cleanse": neural_cleanse(sizes, indices),
+            "activation-clustering": clustering,
+            "model-inversion": Failed(error="The deadline was reached after 412 of 1000 steps.", seconds=600.0),
+        },
+        assurance="B",
+        bundle_digest=digest("c"),
+        suspects=tuple(
+            Suspect(stage=1, detector="neural-cleanse", metric="anomaly-index", value=value, location=location)
+            for value, location in ((7.64, here), (2.91, Location.of_class(3)))
+        ),
+        pictures=(
+            picture("mask"),
+            picture("pattern"),
+            picture("trigger"),
+            picture("sample", caption="A clean 3"),
+            picture("triggered", caption="The same image; the model now says 7"),
+            picture("inversion", 3, channels=3, side=32),
+        ),
+        projections=(projection(),),
+    )
+    return _report(
+        found,
+        policy(waive=True),
+        coverage=coverage(model_inversion=("failed", "The deadline was reached after 412 of 1000 steps.")),
+        not_examined=("The training data: the run logged none.",),
+        what_to_do="Look at the recovered trigger and the samples of class 7, then approve or reject the version.",
+        commands=(
+            "gate review approve models:/credit-digits/7 --reason '…' --expires 30d",
+            "gate review reject models:/credit-digits/7 --reason '…'",
+            "gate explain neural-cleanse",
+        ),
+    )
+
+
+def unfinished() -> Report:
+    """Return a report of a check that broke off: the version vanished while it was scanned, half was skipped."""
+    found = evidence(
+        {
+            "neural-cleanse": Skipped(reason="needs samples; none were given"),
+            "activation-clustering": Failed(error="worker killed by signal 9", seconds=12.5),
+        },
+        assurance=None,
+        samples=None,
+        facts=ModelFacts(),
+        problems=("The model has one output; expected logits for at least two classes.",),
+        isolation="partial (no Landlock in this kernel)",
+        seconds={"pull": 0.42},
+        versions={},
+    )
+    return _report(
+        found,
+        policy(),
+        verdict=None,
+        coverage=coverage(
+            artifact_integrity=("absent", ""),
+            neural_cleanse=("skipped", "needs samples; none were given"),
+            activation_clustering=("failed", "worker killed by signal 9"),
+            model_inversion=("absent", "stage 2 was not reached"),
+        ),
+        error="The registry no longer knows models:/credit-digits/7; it was deleted during the scan.",
+        what_to_do="Ask who deleted the version; register it again and check the new version.",
+    )
+
+
+def without_anything() -> Report:
+    """Return the least report: the registry never answered."""
+    return _report(None, policy(), model=None, manifest=None, description="", error="The registry did not answer.")
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "[click](javascript:alert(1))",
+    "![p](https://evil.example/p.png)",
+    "<https://evil.example>",
+    "https://evil.example/x www.evil.example a@evil.example",
+    "::error file=a.py::owned",
+    "##[error]owned ##vso[task.setvariable]x",
+    "a | b\n| --- | --- |\n| c | d |",
+    "```\n# owned\n```",
+    "`code` **bold** _em_ ~~gone~~ $x$",
+    "# heading",
+    "- list\n1. list\n> quote",
+    "@everyone #1 !2 &3 GH-4 :tada: @org/team",
+    "evil\u202egpj.exe\u2066\u200b\u00ad\ufeff",
+    "\x1b[31mred\x1b]8;;https://evil.example\x07link\x00\x9b",
+    "{{ 7 * 7 }} {% raw %} {{ view }}",
+    "]]></style><style>*{display:none}</style>-->",
+    "Z" + "\u0301" * 80,
+    "x" * 1900,
+)
+
+
+def hostile(text: str) -> Report:
+    """Return a report in which every text that a candidate or registry can write is `text`."""
+    base = flagged()
+    assert base.evidence
+    place = Location(kind="file", name=text)
+    neuron = Location(kind="neuron", name=text)
+    target = Location(kind="class", name=text)
+    samples = base.evidence.samples
+    assert samples
+    found = base.evidence.model_copy(
+        update={
+            "model": ModelRef(registry="mlflow", name=text, version="7"),
+            "isolation": f"full {text}",
+            "device": text,
+            "facts": ModelFacts(flavour=text, format=text, classes=10, feature_layer=text),
+            "samples": samples.model_copy(update={"source": text}),
+            "outcomes": {
+                "artifact-integrity": Measured(
+                    measurements=(Measurement(metric="undeclared-files", value=3, location=place, note=text),),
+                    seconds=1,
+                ),
+                "neural-cleanse": Measured(
+                    measurements=(
+                        Measurement(metric="anomaly-index", value=9, location=target, note=text),
+                        Measurement(metric="activation-difference", value=9, location=neuron, note=text),
+                    ),
+                    seconds=1,
+                ),
+                "activation-clustering": Failed(error=text),
+                "model-inversion": Skipped(reason=text),
+            },
+            "problems": (text,),
+            "pictures": tuple(
+                p.model_copy(update={"caption": text, "location": target}) for p in base.evidence.pictures
+            ),
+            "projections": tuple(
+                p.model_copy(
+                    update={
+                        "location": target,
+                        "method": text,
+                        "points": tuple(point.model_copy(update={"group": text}) for point in p.points),
+                    }
+                )
+                for p in base.evidence.projections
+            ),
+            "versions": {text: text},
+            "seconds": {text: 1.0},
+        }
+    )
+    rules = policy(waive=True)
+    return Report(
+        gate_version="0.1.0",
+        checked_at=AT,
+        uri=text,
+        model=found.model,
+        description=text,
+        manifest=Manifest(files=(ArtifactFile(path=text, size_bytes=1, sha256="0" * 64),)),
+        evidence=found,
+        policy=rules,
+        verdict=judge(found, rules, on=DAY),
+        coverage=tuple(c.model_copy(update={"title": text, "detail": text}) for c in base.coverage),
+        not_examined=(text,),
+        what_to_do=text,
+        commands=(text,),
+    )
+
+
+def many_classes(classes: int) -> Report:
+    """Return a report of a model with so many classes, three of them beyond the limit."""
+    sizes = [60 + 12 * math.sin(index * 1.3) for index in range(classes)]
+    indices = [abs(math.sin(index)) for index in range(classes)]
+    for index in (7, classes // 2, classes - 5):
+        sizes[index], indices[index] = 5.0 + index / classes, 9.0
+    found = evidence(
+        {"neural-cleanse": neural_cleanse(sizes, indices)}, facts=ModelFacts(flavour="pytorch", classes=classes)
+    )
+    return _report(found, policy(), coverage=coverage())

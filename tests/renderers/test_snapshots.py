@@ -1,0 +1,33 @@
+"""Each renderer over three reports, kept as snapshots; update them with `pytest --snapshot-update` and look at them."""
+
+import pytest
+import reports
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from gate.renderers import RENDERERS
+
+
+@pytest.mark.parametrize("name", ["approved", "flagged", "unfinished", "without_anything"])
+@pytest.mark.parametrize("renderer", sorted(RENDERERS))
+def test_a_report_is_rendered_as_it_was(renderer: str, name: str, snapshot: SnapshotAssertion) -> None:
+    """The rendered report equals the one that was looked at and kept."""
+    file_name, render = RENDERERS[renderer]
+
+    class OneFile(SingleFileSnapshotExtension):
+        _write_mode = WriteMode.TEXT
+        file_extension = file_name.rsplit(".", maxsplit=1)[-1]
+
+    assert render(getattr(reports, name)()) == snapshot(extension_class=OneFile)
+
+
+def test_rendering_twice_gives_the_same() -> None:
+    """A renderer is a pure function of the report."""
+    for _, render in RENDERERS.values():
+        assert render(reports.flagged()) == render(reports.flagged())
+
+
+def test_the_json_is_the_report_again() -> None:
+    """`report.json` reads back into an equal report."""
+    report = reports.flagged()
+    assert type(report).from_json(RENDERERS["json"][1](report).encode()) == report
