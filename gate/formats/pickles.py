@@ -6,7 +6,6 @@ together on the stack is known exactly or counted as unresolved. `names` says wh
 
 import codecs
 import pickletools
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,6 @@ _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _CALLS = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
 _EXTENSIONS = frozenset({"EXT1", "EXT2", "EXT4"})
 _MAX_NAMES = 10_000
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _MARK = object()
 _UNKNOWN = object()
 
@@ -45,9 +43,9 @@ class PickleWalk:
 
     @property
     def is_telling(self) -> bool:
-        """Whether the bytes must be a pickle: they import by a well-formed name, or by a computed one."""
-        plausible = any(_NAME.fullmatch(module) and _NAME.fullmatch(name) for module, name in self.names)
-        return plausible or self.unresolved > 0
+        """Whether the bytes must be a pickle: they import by a printable name, or call to compute one."""
+        plausible = any(_is_plausible(module) and _is_plausible(name) for module, name in self.names)
+        return plausible or (self.unresolved > 0 and self.calls > 0)
 
 
 @dataclass
@@ -147,6 +145,11 @@ def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
         number = None if count > 3 else number  # noqa: PLR2004  # PROTO, the integer, STOP
     raw = bytes(stream.kept) if stream.kept_whole else None
     return PickleWalk(tuple(machine.names), machine.unresolved, machine.calls, count, fault, number, raw)
+
+
+def _is_plausible(name: str) -> bool:
+    """Tell a name from noise: any printable text can be imported, since a module's file may be called anything."""
+    return name != "" and name.isprintable() and "\ufffd" not in name
 
 
 def _next(stream: ByteStream) -> tuple[Any, Any]:

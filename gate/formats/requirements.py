@@ -30,7 +30,8 @@ CHANNELS = frozenset({"conda-forge", "defaults", "nodefaults", "pytorch", "nvidi
 def foreign_lines(text: str) -> Iterator[str]:
     """Yield the lines of a pip requirements file that are no plain requirement."""
     for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
-        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+        # Runs of spaces are folded before the grammar sees them: they would cost it polynomial time.
+        bare = " ".join(re.sub(r"(^|\s)#.*$", "", line).split())
         if bare and (len(bare) > _MAX_LINE or not (_PLAIN.fullmatch(bare) or _OWN_FILE.fullmatch(bare))):
             yield bare
 
@@ -69,7 +70,7 @@ def _dependency(item: Any) -> Iterator[str]:
             yield from foreign_lines(str(line))
     elif not isinstance(item, str):
         yield str(item)[:200]
-    elif not (_CONDA.fullmatch(item) and len(item) <= _MAX_LINE):
+    elif len(item) > _MAX_LINE or not _CONDA.fullmatch(" ".join(item.split())):
         yield from foreign_lines(item)
 
 

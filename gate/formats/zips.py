@@ -4,24 +4,24 @@ Loaders differ in which header they believe, and most ignore checksums and the e
 every member that any of them could find, gives its bytes regardless, and reports each disagreement as a fault.
 """
 
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gate.formats.compression import inflated
 from gate.formats.source import CHUNK, Bounds, Source, UnreadableError
+from gate.formats.zip_headers import (
+    CENTRAL,
+    LOCAL,
+    Directory,
+    directory_entry,
+    find_directory,
+    local_header,
+)
 
-LOCAL = b"PK\x03\x04"
-_CENTRAL = b"PK\x01\x02"
-_END = b"PK\x05\x06"
-_END64 = b"PK\x06\x06"
-_END64_LOCATOR = b"PK\x06\x07"
-_END_REACH = (1 << 16) + 22
-_LOCAL_SIZE, _CENTRAL_SIZE, _END_SIZE, _END64_SIZE, _LOCATOR_SIZE = 30, 46, 22, 56, 20
-_FULL32 = 0xFFFFFFFF
-_ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
 STORED, DEFLATED = 0, 8
+_ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
 _METHODS = frozenset({STORED, DEFLATED, 9, 12, 14, 93, 95, 99})
 _MAX_NAME = 4096
 
@@ -52,25 +52,16 @@ class Archive:
         return next(found, None)
 
 
-@dataclass(frozen=True)
-class _Directory:
-    offset: int
-    size: int
-    entries: int
-    shift: int
-    """How many bytes stand before the archive."""
-
-
 def is_zip(source: Source) -> bool:
     """Tell whether a loader would take the bytes for a zip: a local header first, or an end record last."""
-    return source.read(0, 4) == LOCAL or _directory(source) is not None
+    return source.read(0, 4) == LOCAL or find_directory(source) is not None
 
 
 def read_zip(source: Source, bounds: Bounds) -> Archive:
     """Return all members that the directory lists and all that stand outside of it."""
     faults: list[str] = []
     members: list[Member] = []
-    directory = _directory(source)
+    directory = find_directory(source)
     covered: list[tuple[int, int]] = []
     if directory is None:
         faults.append("no central directory")
@@ -79,7 +70,10 @@ def read_zip(source: Source, bounds: Bounds) -> Archive:
             faults.append(f"{directory.shift} bytes before the archive")
         members.extend(_listed(source, directory, bounds, faults))
         covered.append((directory.offset, directory.offset + directory.size))
-    covered.extend((member.header_offset, member.data_offset + member.compressed_size) for member in members)
+    spans = sorted((member.header_offset, member.data_offset + member.compressed_size) for member in members)
+    if any(begin < end for (_, end), (begin, _) in pairwise(spans)):
+        faults.append("members that share bytes")
+    covered.extend(spans)
     for member in _unlisted(source, covered, bounds):
         faults.append(f"member {member.name!r} is not in the directory")
         members.append(member)
@@ -115,34 +109,10 @@ def checksum_holds(source: Source, member: Member, limit: int, tick: Callable[[]
     return crc == member.crc
 
 
-def _directory(source: Source) -> _Directory | None:
-    """Find the end record, as far from the end as its comment may be long, and the directory before it."""
-    reach = min(source.size, _END_REACH)
-    tail = source.read(source.size - reach, reach)
-    at = tail.rfind(_END)
-    if at < 0 or len(tail) - at < _END_SIZE:
-        return None
-    end = source.size - reach + at
-    entries, size, offset = struct.unpack_from("<10xHLL", tail, at)
-    before = end
-    locator = source.read(end - _LOCATOR_SIZE, _LOCATOR_SIZE)
-    if locator[:4] == _END64_LOCATOR:
-        (stated,) = struct.unpack_from("<8xQ", locator)
-        for candidate in (stated, end - _LOCATOR_SIZE - _END64_SIZE):
-            record = source.read(candidate, _END64_SIZE)
-            if record[:4] == _END64 and len(record) == _END64_SIZE:
-                entries, size, offset = struct.unpack_from("<32xQQQ", record)
-                before = candidate
-                break
-    if size > before:
-        return None
-    return _Directory(before - size, size, entries, before - size - offset)
-
-
-def _listed(source: Source, directory: _Directory, bounds: Bounds, faults: list[str]) -> Iterator[Member]:
+def _listed(source: Source, directory: Directory, bounds: Bounds, faults: list[str]) -> Iterator[Member]:
     at, end = directory.offset, directory.offset + directory.size
     count = 0
-    while at < end and source.read(at, 4) == _CENTRAL:
+    while at < end and source.read(at, 4) == CENTRAL:
         count += 1
         if count > bounds.max_members:
             raise UnreadableError(f"an archive of more than {bounds.max_members} members")
@@ -156,41 +126,25 @@ def _listed(source: Source, directory: _Directory, bounds: Bounds, faults: list[
 
 
 def _entry(source: Source, at: int, shift: int, faults: list[str]) -> tuple[Member | None, int]:
-    """Read one directory entry and the local header that it points to."""
-    head = source.read(at, _CENTRAL_SIZE)
-    if len(head) < _CENTRAL_SIZE:
+    """Read one directory entry, compare it with the local header, and return where the next one begins."""
+    entry = directory_entry(source, at)
+    if entry is None:
         faults.append("the directory is cut off")
-        return None, at + _CENTRAL_SIZE
-    flags, method, crc, packed, size, name_size, extra_size, comment_size, offset = struct.unpack(
-        "<8xHH4xLLLHHH8xL", head
-    )
-    name = source.read(at + _CENTRAL_SIZE, name_size)
-    extra = source.read(at + _CENTRAL_SIZE + name_size, extra_size)
-    size, packed, offset = _wide(extra, size, packed, offset)
-    following = at + _CENTRAL_SIZE + name_size + extra_size + comment_size
-    text = _text(name)
-    if flags & _ENCRYPTED:
+        return None, source.size
+    text = _text(entry.name)
+    if entry.flags & _ENCRYPTED:
         faults.append(f"member {text!r} is marked as encrypted")
-    local = _local(source, offset + shift)
+    local = local_header(source, entry.offset + shift)
     if local is None:
         faults.append(f"member {text!r} has no local header where the directory says")
-        return None, following
-    local_name, _, data_offset, _ = local
-    if local_name != name:
-        faults.append(f"member {text!r} is called {_text(local_name)!r} in its local header")
-    if data_offset + packed > source.size:
+        return None, entry.end
+    if local.name != entry.name:
+        faults.append(f"member {text!r} is called {_text(local.name)!r} in its local header")
+    if local.offset + entry.compressed_size > source.size:
         faults.append(f"member {text!r} is cut off")
-    return Member(text, method, crc, packed, size, offset + shift, data_offset), following
-
-
-def _local(source: Source, offset: int) -> tuple[bytes, int, int, tuple[int, int, int, int]] | None:
-    """Return name, flags, data offset and (method, crc, packed, size) of a local header, or None."""
-    head = source.read(offset, _LOCAL_SIZE)
-    if offset < 0 or len(head) < _LOCAL_SIZE or head[:4] != LOCAL:
-        return None
-    flags, method, crc, packed, size, name_size, extra_size = struct.unpack("<6xHH4xLLLHH", head)
-    name = source.read(offset + _LOCAL_SIZE, name_size)
-    return name, flags, offset + _LOCAL_SIZE + name_size + extra_size, (method, crc, packed, size)
+    begin = entry.offset + shift
+    member = Member(text, entry.method, entry.crc, entry.compressed_size, entry.size, begin, local.offset)
+    return member, entry.end
 
 
 def _unlisted(source: Source, covered: list[tuple[int, int]], bounds: Bounds) -> Iterator[Member]:
@@ -212,15 +166,13 @@ def _unlisted(source: Source, covered: list[tuple[int, int]], bounds: Bounds) ->
 
 def _orphan(source: Source, offset: int, end: int) -> Member | None:
     """Read an unlisted local header; None where its fields are not plausible."""
-    local = _local(source, offset)
-    if local is None:
+    local = local_header(source, offset)
+    if local is None or local.method not in _METHODS or not 0 < len(local.name) <= _MAX_NAME or local.offset > end:
         return None
-    name, flags, data_offset, (method, crc, packed, size) = local
-    if method not in _METHODS or not 0 < len(name) <= _MAX_NAME or data_offset > end:
-        return None
-    if (flags & _DESCRIPTOR and not packed) or packed > end - data_offset:
-        packed = end - data_offset
-    return Member(_text(name), method, crc, packed, size, offset, data_offset)
+    packed, room = local.compressed_size, end - local.offset
+    if (local.flags & _DESCRIPTOR and not packed) or packed > room:
+        packed = room
+    return Member(_text(local.name), local.method, local.crc, packed, local.size, offset, local.offset)
 
 
 def _gaps(covered: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
@@ -243,21 +195,6 @@ def _find(source: Source, needle: bytes, begin: int, end: int, bounds: Bounds) -
             return at + place if at + place < end else None
         at += CHUNK - len(needle) + 1
     return None
-
-
-def _wide(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
-    """Replace the fields that are full by the 64-bit ones of the extra field."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, at)
-        body = extra[at + 4 : at + 4 + length]
-        if kind == 1:
-            values = list(struct.unpack(f"<{len(body) // 8}Q", body[: len(body) // 8 * 8]))
-            size = values.pop(0) if size == _FULL32 and values else size
-            packed = values.pop(0) if packed == _FULL32 and values else packed
-            offset = values.pop(0) if offset == _FULL32 and values else offset
-        at += 4 + length
-    return size, packed, offset
 
 
 def _text(name: bytes) -> str:

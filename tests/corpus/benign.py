@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.corpus import formats
 from tests.corpus.case import FRAME, MODULES, Case, folder
@@ -32,10 +31,10 @@ def _state() -> object:
 
 
 def _npy() -> bytes:
-    import numpy
+    import numpy as np
 
     out = io.BytesIO()
-    numpy.save(out, numpy.zeros((3, 4), dtype="float32"))
+    np.save(out, np.zeros((3, 4), dtype="float32"))
     return out.getvalue()
 
 
@@ -67,6 +66,15 @@ _FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
 )
 
 
+_REQUIREMENTS = b"""\
+mlflow==3.17.2
+cloudpickle
+numpy>=2,<3; python_version >= '3.11'
+torch[opt]~=2.13  # pinned
+-c constraints.txt
+"""
+
+
 def benign_cases() -> tuple[Case, ...]:
     """Return the benign cases."""
     singles = (
@@ -84,12 +92,9 @@ def benign_cases() -> tuple[Case, ...]:
         "metadata/MLmodel": FRAME["MLmodel"],
         "metadata/requirements.txt": FRAME["requirements.txt"],
         "data/pickle_module_info.txt": b"mlflow.pytorch.pickle_module",
-        "requirements.txt": b"mlflow==3.17.2\ncloudpickle\nnumpy>=2,<3; python_version >= '3.11'\ntorch[opt]~=2.13 # pinned\n",
+        "requirements.txt": _REQUIREMENTS,
         "data/tokenizer_config.json": json.dumps({"chat_template": formats.PLAIN_TEMPLATE}).encode(),
-        "data/model.onnx": formats.onnx(location=b"weights.bin"),
-        "data/weights.bin": b"\x80\x04" + bytes(30),
     }
-    del examples["data/weights.bin"], examples["data/model.onnx"]
     return (
         *singles,
         Case(

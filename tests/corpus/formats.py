@@ -240,7 +240,10 @@ def _write_own_class(root: Path, marker: Path) -> None:
     import torch
 
     space: dict[str, object] = {"__name__": "__main__"}
-    source = f"import pathlib\nfrom torch import nn\nclass Net(nn.Module):\n def forward(self, x):\n  pathlib.Path({str(marker)!r}).touch()\n  return x\n"
+    source = (
+        "import pathlib\nfrom torch import nn\nclass Net(nn.Module):\n"
+        f" def forward(self, x):\n  pathlib.Path({str(marker)!r}).touch()\n  return x\n"
+    )
     exec(source, space)  # defines the class; nothing here calls it
     path = root / "data" / "model.pth"
     folder(root, {})

@@ -91,7 +91,7 @@ def _tar(name: str, content: bytes) -> bytes:
 
 
 _IMPORTS = {
-    "os-system": ("a command by os.system", lambda m: touch(m)),
+    "os-system": ("a command by os.system", touch),
     "nested-loads": ("pickle.loads of a nested pickle", lambda m: call("pickle", "loads", text(str(m)))),
     "nested-partial": ("functools.partial around torch.load", _partial_torch_load),
     "pydoc-pager": ("pydoc.pipepager", lambda m: call("pydoc", "pipepager", text("x"), text(f"touch {m}"))),
