@@ -221,6 +221,12 @@ def test_random_numbers_are_not_taken_for_pickles():
         assert not [item for item in found if isinstance(item, FoundPickle)]
 
 
+@pytest.mark.parametrize("raw", [b"}\x84H>`\x9aR\xbd", b"\x8f\x84\x99\xbd\x8d\\R<", b"\x80\x02)\x82\x01R."])
+def test_numbers_that_spell_computed_names_are_not_taken_for_pickles(raw):
+    """Weights whose bytes happen to be opcodes of the extension registry and of a call raise no alarm."""
+    assert list(find_pickles(Source.of(raw), "model.pt!model/data/0", BOUNDS)) == []
+
+
 def test_a_bomb_stops_at_the_bound():
     """Compressed data are unpacked up to the bound and then reported, not unpacked to their end."""
     bomb = pickles.gzip.compress(bytes(8 << 20))
