@@ -160,6 +160,6 @@ def test_twenty_thousand_mutated_archives(seeds, tmp_path):
     counts = {"ran": 0, "refused": 0, "failed": 0}
     for seed in range(20_000):
         counts[check(seed, seeds, tmp_path)] += 1
-    print(counts)
+    print(counts)  # noqa: T201  # the figures of the long run
     assert counts["ran"] > 1000
     assert counts["refused"] > 5000
