@@ -26,6 +26,7 @@ def test_the_final_linear_layer_maps_its_features_to_the_logits(family, tmp_path
     torch.testing.assert_close(taps[logits], expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch's own, inside its decompositions
 def test_a_decomposed_export_has_the_same_head(tmp_path):
     """After torch's own decompositions (addmm of a transposed weight) the layer and its shape are still found."""
     model, shape = make("resnet")
