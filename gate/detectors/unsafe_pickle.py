@@ -4,10 +4,9 @@ Measures  unsafe-globals: imports that a pickle of tensors does not need, per fi
           from torch.nn, which make a pickled network. unreadable-streams: pickles that are damaged, computed, beyond
           the bounds or behind a format that cannot be looked into. Streams are found by content: in zips whatever
           their headers say, compressed, behind array headers, under any name.
-Matters   Loading a pickle runs it. An attacker who can ship one needs no backdoor in the weights.
-Blind to  What a class does with the state that it is given, and bytes that only an unknown format's own loader would
-          turn into a pickle. Names that a policy allows are believed.
-See       Slaviero, "Sour Pickles: Shellcoding in Python's serialisation format", Black Hat USA 2011; torch's
+Matters   Loading a pickle runs it: who ships one needs no backdoor in the weights.
+Blind to  What a class does with the state that it is given, and pickles inside formats that are not known here.
+See       Slaviero, "Sour Pickles", Black Hat USA 2011; torch's
           weights-only unpickler, whose list this is; CVE-2025-1716, CVE-2025-1889, CVE-2025-1944 and CVE-2025-1945.
 """
 

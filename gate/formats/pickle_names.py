@@ -76,8 +76,10 @@ def _tensor_names() -> Iterator[tuple[str, str]]:
         yield from ((module, name) for name in names.split())
     yield from (("torch", f"{element}Storage") for element in _STORAGES.split())
     yield from (("torch.cuda", f"{element}Storage") for element in _CUDA_STORAGES.split())
-    for module in ("torch", "torch.cuda", "torch.sparse", "torch.cuda.sparse"):
+    for module in ("torch", "torch.cuda"):
         yield from ((module, f"{element}Tensor") for element in _ELEMENTS.split())
+    for module in ("torch.sparse", "torch.cuda.sparse"):
+        yield from ((module, f"{element}Tensor") for element in _ELEMENTS.split() if element != "Bool")
 
 
 TENSOR_NAMES = frozenset(_tensor_names())

@@ -43,9 +43,12 @@ class PickleWalk:
 
     @property
     def is_telling(self) -> bool:
-        """Whether the bytes must be a pickle: they import by a printable name, or call to compute one."""
-        plausible = any(_is_plausible(module) and _is_plausible(name) for module, name in self.names)
-        return plausible or (self.unresolved > 0 and self.calls > 0)
+        """Whether the bytes must be a pickle: they import by a printable name.
+
+        A computed name alone does not tell: what computes it is imported by a written one first, and raw numbers hold
+        the opcodes of computed names by chance.
+        """
+        return any(_is_plausible(module) and _is_plausible(name) for module, name in self.names)
 
 
 @dataclass

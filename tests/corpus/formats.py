@@ -27,11 +27,7 @@ def field(number: int, content: bytes | int) -> bytes:
 
 def varint(value: int) -> bytes:
     """Return a protobuf varint."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
 
 
 def onnx(domain: bytes = b"", location: bytes | None = None) -> bytes:
@@ -244,7 +240,7 @@ def _write_own_class(root: Path, marker: Path) -> None:
         "import pathlib\nfrom torch import nn\nclass Net(nn.Module):\n"
         f" def forward(self, x):\n  pathlib.Path({str(marker)!r}).touch()\n  return x\n"
     )
-    exec(source, space)  # defines the class; nothing here calls it
+    exec(source, space)  # defines, calls nothing
     path = root / "data" / "model.pth"
     folder(root, {})
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.relax import relax_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from gate.loading.exported.program import Program
 
@@ -67,7 +67,7 @@ def batched(program: Program, example: torch.Tensor) -> Batched:
     with torch.no_grad():
         expected = [_alone(program, row, size or 1) for row in probe]
         reasons: list[str] = []
-        for candidate in _candidates(program, size):
+        for candidate in _candidates(program, size, probe):
             reason = _fault(candidate, probe, expected)
             if reason is None:
                 return candidate
@@ -81,12 +81,13 @@ def static_batch(program: Program) -> int | None:
     return shape[0] if shape else None
 
 
-def _candidates(program: Program, size: int | None) -> list[Batched]:
-    """Return the ways to run batches, quickest first."""
-    candidates = [Batched(program, "direct")]
-    if size is not None and (relaxed := relax_batch(program, size)) is not None:
-        candidates.append(Batched(relaxed, "relaxed"))
-    return [*candidates, Batched(program, "per-sample"), Batched(program, "one-by-one")]
+def _candidates(program: Program, size: int | None, probe: torch.Tensor) -> Iterator[Batched]:
+    """Yield the ways to run batches, quickest first."""
+    yield Batched(program, "direct")
+    if size == 1 and (relaxed := relax_batch(program, probe[1:3])) is not None:
+        yield Batched(relaxed, "relaxed")
+    yield Batched(program, "per-sample")
+    yield Batched(program, "one-by-one")
 
 
 def _probe(example: torch.Tensor, count: int) -> torch.Tensor:

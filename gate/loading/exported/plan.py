@@ -43,10 +43,16 @@ DIRECT: Final[dict[str, Callable[..., Any]]] = {
     "torch.ops.aten.relu.default": torch.relu,
     "torch.ops.aten.sigmoid.default": torch.sigmoid,
     "torch.ops.aten.sub.Tensor": torch.sub,
+    "torch.ops.aten.sym_numel.default": torch.Tensor.numel,
+    "torch.ops.aten.sym_size.int": torch.Tensor.size,
+    "torch.ops.aten.sym_stride.int": torch.Tensor.stride,
     "torch.ops.aten.transpose.int": torch.transpose,
     "torch.ops.aten.view.default": torch.Tensor.view,
 }
-"""The same kernels under their quicker Python bindings, where these take the schema's arguments in its order."""
+"""The same kernels under their quicker Python bindings, where these take the schema's arguments in its order.
+
+Sizes are asked of the tensor itself, since the operators for them know no vectorising.
+"""
 
 _CUDNN_FLAG: Final = {"batch_norm": 8, "instance_norm": 8, "group_norm": 5, "layer_norm": 5}
 """Where an export on another machine wrote down whether cuDNN may be used; here it may."""

@@ -33,7 +33,10 @@ _SCHEMA_MINOR: Final = 20
 
 
 def write_program(program: Program, path: Path) -> None:
-    """Write a program to a new archive; one whose texts other loaders might execute is refused."""
+    """Write a program to a new archive; one whose texts other loaders might execute is refused.
+
+    The graph is written as it was read: a program whose baked batch size was made free keeps it baked in its bundle.
+    """
     if sys.byteorder != "little":
         raise RefusedError("byteorder", "raw records are little-endian; this machine is not")
     document = _document(program)

