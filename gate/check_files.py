@@ -21,13 +21,17 @@ from gate.verdict import Verdict
 
 RecordT = TypeVar("RecordT", bound=Record)
 
+MODEL_FOLDER, SAMPLES_FOLDER = "model", "samples"
+"""Where a pulled copy lies, beside the files of the check or in a private directory."""
+
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
 
 
 class PulledSamples(Record):
     """The clean samples that lie beside the model."""
 
-    path: str
+    name: str = Field(pattern=r"^[^/]+$")
+    """File or folder below `samples/`."""
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     overridden: bool
@@ -45,8 +49,6 @@ class Pulled(Record):
     """The version's own words."""
     digest: str
     files: tuple[ArtifactFile, ...]
-    model_path: str
-    """Where the private copy lies."""
     samples: PulledSamples | None = None
     problems: tuple[str, ...] = ()
     seconds: float = Field(default=0.0, ge=0)

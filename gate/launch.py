@@ -8,7 +8,6 @@ only a machine that cannot start workers at all raises (exit 3).
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from gate import detectors
 from gate.detector import Need
 from gate.errors import CannotFinishError
 from gate.evidence import Failed, Measured, Outcome
-from gate.jail.launch import WorkerExit, run_worker, scrubbed_environment
+from gate.jail.launch import WorkerExit, run_worker, worker_command
 from gate.job import JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
 from gate.policy import Policy
 from gate.record import MalformedError
@@ -48,10 +47,10 @@ def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
         (scratch / JOB_FILE).write_bytes(job.canonical_json())
         heard: list[str] = []
         ended = run_worker(
-            [sys.executable, "-I", "-m", "gate.worker", str(scratch)],
+            worker_command("gate.worker", str(scratch)),
             scratch=scratch,
             deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
-            environment=scrubbed_environment(scratch, _passed_on()),
+            variables=_passed_on(),
             on_line=lambda line: _relay(line, progress, heard),
         )
         # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.

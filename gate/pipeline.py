@@ -6,16 +6,16 @@ hostile bytes to workers. `gate.check` puts the steps together for `gate check`.
 
 import datetime as dt
 import os
+import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
-from gate.check_files import MANIFEST, CheckFiles, Pulled, PulledSamples
+from gate.check_files import MANIFEST, MODEL_FOLDER, SAMPLES_FOLDER, CheckFiles, Pulled, PulledSamples, remove
 from gate.errors import UsageError
-from gate.evidence import Assurance, Evidence, Outcome, Skipped
+from gate.evidence import Evidence, Outcome, Skipped
 from gate.job import ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -51,16 +51,17 @@ class PullRequest:
     """Overrides what the policy pins."""
 
 
-def pull(registry: Registry, request: PullRequest, files: CheckFiles, model_root: Path, ref: ModelRef) -> Pulled:
-    """Copy version and samples into private directories, hash them, make them read-only, write `manifest.json`."""
+def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:
+    """Copy version and samples below `base`, hash them, make them read-only, write `manifest.json`."""
     started = time.monotonic()
     facts = registry.facts(ref)
-    model_path = model_root / "model"
-    model_path.mkdir(parents=True)
-    registry.pull(ref, model_path)
-    manifest, problems = build_manifest(model_path)
-    samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), model_root / "samples")
-    make_read_only(model_path)
+    model = base / MODEL_FOLDER
+    remove(model)
+    model.mkdir(parents=True)
+    registry.pull(ref, model)
+    manifest, problems = build_manifest(model)
+    samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
+    make_read_only(model)
     pulled = Pulled(
         gate_version=VERSION,
         uri=request.uri,
@@ -68,7 +69,6 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, model_root
         description=facts.description[:2000],
         digest=manifest.digest,
         files=manifest.files,
-        model_path=str(model_path),
         samples=samples,
         problems=problems,
         seconds=time.monotonic() - started,
@@ -86,16 +86,25 @@ def _pull_samples(
     uri = request.samples or pinned or tagged
     if uri is None:
         return None
-    to.mkdir(parents=True, exist_ok=True)
+    remove(to)
+    to.mkdir(parents=True)
     path = registry.fetch(uri, to).resolve()
     if not path.exists():
         raise UsageError(f"there are no samples at {uri}")
+    if not path.is_relative_to(to.resolve()):
+        # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
+        path = _copied(path, to / path.name)
     return PulledSamples(
-        path=str(path),
+        name=path.relative_to(to.resolve()).parts[0],
         source=uri[:2000],
         sha256=_content_sha256(path),
         overridden=request.samples is not None and pinned is not None and request.samples != pinned,
     )
+
+
+def _copied(path: Path, to: Path) -> Path:
+    copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
+    return Path(copied).resolve()
 
 
 def _content_sha256(path: Path) -> str:
@@ -105,15 +114,30 @@ def _content_sha256(path: Path) -> str:
     return file_sha256(path)
 
 
-def scan(pulled: Pulled, policy: Policy, settings: ScanSettings, progress: Progress) -> tuple[Evidence, bytes | None]:
+@dataclass(frozen=True)
+class ScanRequest:
+    """What is scanned, where its copy lies, by which policy and settings."""
+
+    pulled: Pulled
+    base: Path
+    policy: Policy
+    settings: ScanSettings
+
+    @property
+    def seed(self) -> int:
+        """The seed of the scan."""
+        return self.policy.seed if self.settings.seed is None else self.settings.seed
+
+
+def scan(request: ScanRequest, progress: Progress) -> tuple[Evidence, bytes | None]:
     """Inspect the bytes; if they allow it, load and measure; return the evidence and the triggers' file."""
-    deadline = time.monotonic() + (settings.deadline_seconds or policy.deadline)
-    inspected = _run(pulled, policy, settings, progress, Worker("inspector", deadline))
-    reason = _refusal(pulled, inspected, policy, settings)
+    deadline = time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
+    inspected = _run(request, progress, Worker("inspector", deadline))
+    reason = _refusal(request, inspected)
     if reason:
-        return _evidence(pulled, policy, settings, _refused(inspected, policy, reason)), None
-    measured = _run(pulled, policy, settings, progress, Worker("scan", deadline, inspected.outcomes))
-    return _evidence(pulled, policy, settings, _joined(inspected, measured)), measured.triggers
+        return _evidence(request, _refused(inspected, request.policy, reason)), None
+    measured = _run(request, progress, Worker("scan", deadline, inspected.outcomes))
+    return _evidence(request, _joined(inspected, measured)), measured.triggers
 
 
 @dataclass(frozen=True)
@@ -135,7 +159,8 @@ class _Seen:
         return dict(self.result.outcomes)
 
 
-def _run(pulled: Pulled, policy: Policy, settings: ScanSettings, progress: Progress, worker: Worker) -> _Seen:
+def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
+    pulled, policy, settings = request.pulled, request.policy, request.settings
     isolation = settings.isolation or policy.isolation
     samples = pulled.samples
     if worker.role == "inspector" and not expected_detectors(policy, "inspector"):
@@ -144,16 +169,16 @@ def _run(pulled: Pulled, policy: Policy, settings: ScanSettings, progress: Progr
         role=worker.role,
         model=pulled.model,
         manifest=pulled.manifest,
-        root=pulled.model_path,
+        root=str(request.base / MODEL_FOLDER),
         policy=policy,
-        seed=policy.seed if settings.seed is None else settings.seed,
+        seed=request.seed,
         device=settings.device or policy.device,
         deadline_seconds=max(1.0, worker.deadline - time.monotonic()),
         memory_bytes=int(settings.memory_gib * 2**30),
         threads=settings.threads,
         allow_code=settings.allow_code,
         least_isolation=isolation,
-        samples_path=samples.path if samples and worker.role == "scan" else None,
+        samples_path=str(request.base / SAMPLES_FOLDER / samples.name) if samples and worker.role == "scan" else None,
         samples_source=samples.source if samples else "",
         samples_sha256=samples.sha256 if samples else None,
         samples_overridden=samples.overridden if samples else False,
@@ -163,12 +188,12 @@ def _run(pulled: Pulled, policy: Policy, settings: ScanSettings, progress: Progr
     return _Seen(report.result, report.triggers)
 
 
-def _refusal(pulled: Pulled, inspected: _Seen, policy: Policy, settings: ScanSettings) -> str:
+def _refusal(request: ScanRequest, inspected: _Seen) -> str:
     """Return why the model is not loaded, or nothing."""
-    if pulled.problems:
+    if request.pulled.problems:
         return "the artifact holds what is no plain file"
-    evidence = _evidence(pulled, policy, settings, inspected.result)
-    if not settings.allow_code and forbids_loading(evidence, policy):
+    evidence = _evidence(request, inspected.result)
+    if not request.settings.allow_code and forbids_loading(evidence, request.policy):
         return "what was found in its bytes forbids loading it"
     return ""
 
@@ -206,18 +231,18 @@ def _weaker(one: str, other: str) -> str:
     return max(one, other, key=lambda text: order.index(word) if (word := text.split(" ")[0]) in order else 3)
 
 
-def _evidence(pulled: Pulled, policy: Policy, settings: ScanSettings, result: ScanResult) -> Evidence:
+def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
     """Join what the worker saw with what the orchestrator knows itself."""
-    changed = () if _unchanged(pulled) else ("The private copy changed during the scan: nothing can be said of it.",)
-    assurance: Assurance | None = result.assurance
+    pulled = request.pulled
+    changed = () if _unchanged(request) else ("The private copy changed during the scan: nothing can be said of it.",)
     return Evidence(
         gate_version=VERSION,
         model=pulled.model,
         manifest_digest=pulled.digest,
-        assurance="C" if settings.allow_code and assurance == "C" else assurance,
+        assurance=result.assurance,
         isolation=result.isolation,
         device=result.device,
-        seed=policy.seed if settings.seed is None else settings.seed,
+        seed=request.seed,
         facts=result.facts,
         samples=result.samples,
         stages=result.stages,
@@ -231,8 +256,8 @@ def _evidence(pulled: Pulled, policy: Policy, settings: ScanSettings, result: Sc
     )
 
 
-def _unchanged(pulled: Pulled) -> bool:
-    return build_manifest(Path(pulled.model_path))[0].digest == pulled.digest
+def _unchanged(request: ScanRequest) -> bool:
+    return build_manifest(request.base / MODEL_FOLDER)[0].digest == request.pulled.digest
 
 
 def today() -> dt.date:
@@ -245,6 +270,3 @@ def now() -> str:
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     moment = dt.datetime.fromtimestamp(int(fixed), dt.UTC) if fixed else dt.datetime.now(dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-Notify = Callable[[str], None]

@@ -1,0 +1,92 @@
+"""`gate check`: all four steps."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from gate.cli.options import POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.cli.terminal import progress_bars, show_result, tell
+from gate.errors import UsageError
+from gate.registries import RegistrySettings
+from gate.verdict import Decision
+
+
+def registry_settings(options: dict[str, Any]) -> RegistrySettings:
+    """Take the registry's options out of a command's."""
+    return RegistrySettings(
+        tracking_uri=options.pop("tracking_uri") or None,
+        registry_uri=options.pop("registry_uri") or None,
+        timeout_seconds=options.pop("registry_timeout"),
+        retries=options.pop("registry_retries"),
+        experiment=options.pop("experiment"),
+    )
+
+
+def require_samples(samples: str | None) -> None:
+    """Refuse a path of samples that does not exist, before anything is pulled."""
+    if samples is not None and ":/" not in samples and not Path(samples).exists():
+        raise UsageError(f"there are no samples at {samples}", what_to_do="Name an .npz file or a folder of images.")
+
+
+def stop_on_termination() -> None:
+    """Make a polite kill end like Ctrl-C: the version is flagged, the worker is ended, exit 3."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@click.command()
+@click.argument("uri")
+@many(POLICY, SAMPLES, REPORT_DIR)
+@option("--mark/--no-mark", default=True, help="Mark the version and log the reports, or look only.")
+@many(SCAN, REGISTRY)
+def check(uri: str, policy: Path, samples: str | None, report_dir: Path, mark: bool, **options: Any) -> int:
+    """Pull a model version, scan it, judge it, report, and mark it.
+
+    URI is models:/NAME/VERSION, models:/NAME@ALIAS (looked up once), models:/NAME/latest, or a model folder on disk
+    (with --no-mark). Reports are written whatever the outcome.
+    """
+    from gate.check import CheckRequest
+    from gate.check import check as run_check
+    from gate.jail.launch import protect_parent
+    from gate.pipeline import PullRequest, today
+    from gate.policy_file import read_policy
+    from gate.registries import open_registry
+
+    protect_parent()
+    stop_on_termination()
+    registry_options = registry_settings(options)
+    rules = read_policy(policy, on=today())
+    require_samples(samples)
+    request = CheckRequest(
+        pull=PullRequest(uri=uri, policy=rules, samples=samples),
+        settings=scan_settings(options),
+        report_dir=report_dir,
+        policy_path=str(policy),
+        mark=mark,
+    )
+    registry = open_registry(uri, registry_options)
+    with progress_bars() as progress:
+        checked = run_check(registry, request, progress, tell)
+    show_result(checked.report, report_dir, checked.reports_at)
+    return 0 if checked.report.decision is Decision.APPROVED else 1
+
+
+def scan_settings(options: dict[str, Any]) -> Any:
+    """Take the scan's options out of a command's."""
+    from gate.pipeline import ScanSettings
+
+    return ScanSettings(
+        seed=options.pop("seed"),
+        device=options.pop("device"),
+        deadline_seconds=options.pop("deadline"),
+        allow_code=options.pop("allow_code"),
+        memory_gib=options.pop("memory"),
+        threads=options.pop("threads"),
+        isolation=options.pop("isolation"),
+    )

@@ -1,0 +1,67 @@
+"""The group of commands and the one place where errors become exit codes."""
+
+import sys
+import traceback
+
+import click
+
+from gate.cli import check, explain, schema, steps
+from gate.cli.terminal import fail
+from gate.errors import GateError, UnexaminableError, UsageError
+from gate.version import VERSION
+
+_EPILOG = (
+    "Exit codes: 0 approved; 1 flagged for human review; 2 usage or policy error, nothing was pulled; "
+    "3 the gate could not finish. Anything but 0 blocks."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.version_option(VERSION, prog_name="gate", message="%(prog)s %(version)s")
+@click.option(
+    "--debug", is_flag=True, envvar="GATE_DEBUG", show_envvar=True, help="Show where an internal error arose."
+)
+def main(debug: bool) -> None:
+    r"""Probe a candidate model for backdoors before it is promoted.
+
+    \b
+    gate check models:/credit/7 --samples clean.npz       a version in an MLflow registry
+    gate check models:/credit@candidate                   by alias, looked up once
+    gate check ./model-dir --no-mark --samples clean.npz  a model folder on disk
+    """
+    del debug
+
+
+for command in (check.check, steps.pull, steps.scan, steps.judge, steps.publish, explain.explain, schema.schema):
+    main.add_command(command)
+
+
+def run() -> int:
+    """Run the command line and return its exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        code = main.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except GateError as error:
+        fail(str(error), error.what_to_do)
+        return _exit_code(error)
+    except (click.Abort, KeyboardInterrupt):
+        fail("interrupted", "")
+        return 3
+    except Exception as error:  # noqa: BLE001  # an internal error is said in a sentence and never looks like a verdict
+        fail(f"internal error: {type(error).__name__}: {error}", "Run again with --debug to see where, and report it.")
+        if debug:
+            traceback.print_exc()
+        return 3
+    return code if isinstance(code, int) else 0
+
+
+def _exit_code(error: GateError) -> int:
+    """Return the exit code of an error (docs/contracts.md, section 1)."""
+    if isinstance(error, UsageError):
+        return 2
+    return 1 if isinstance(error, UnexaminableError) else 3

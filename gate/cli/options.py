@@ -1,0 +1,120 @@
+"""Options that several commands share; each has a `GATE_…` environment variable of its own name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+Decorator = Callable[[CommandT], CommandT]
+
+DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
+
+
+def option(name: str, **settings: Any) -> Callable[[CommandT], CommandT]:
+    """Return a click option that can also be set by its environment variable, which `--help` shows."""
+    variable = "GATE_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
+    settings.setdefault("envvar", variable)
+    return click.option(name, show_envvar=True, **settings)
+
+
+def many(*decorators: Callable[[CommandT], CommandT]) -> Callable[[CommandT], CommandT]:
+    """Return one decorator that applies several, the first outermost, so that --help keeps their order."""
+
+    def apply(command: CommandT) -> CommandT:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return apply
+
+
+POLICY = option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_POLICY,
+    show_default="the gate's policies/default.yml",
+    help="The policy file: every limit, waiver and setting.",
+)
+SAMPLES = option(
+    "--samples",
+    help="Clean samples: an .npz of `inputs` and `labels`, a folder of images by class, or an artifact URI such as "
+    "runs:/ID/samples.npz. Overrides what the policy pins; the override is recorded.",
+)
+REGISTRY = many(
+    option(
+        "--tracking-uri",
+        envvar=["GATE_TRACKING_URI", "MLFLOW_TRACKING_URI"],
+        help="The MLflow tracking server or embedded store.",
+    ),
+    option(
+        "--registry-uri",
+        envvar=["GATE_REGISTRY_URI", "MLFLOW_REGISTRY_URI"],
+        help="The MLflow model registry, where it differs from the tracking server.",
+    ),
+    option(
+        "--registry-timeout",
+        type=click.IntRange(1, 3600),
+        default=30,
+        show_default=True,
+        help="Seconds that one request to the registry may take.",
+    ),
+    option(
+        "--registry-retries",
+        type=click.IntRange(0, 20),
+        default=3,
+        show_default=True,
+        help="How often a failed request is tried again.",
+    ),
+    option("--experiment", default="gate", show_default=True, help="The gate's own experiment, for its reports."),
+)
+SCAN = many(
+    option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        help="Seed of everything random in the scan; the policy's by default.",
+    ),
+    option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        help="Where the scan computes; cuda never falls back to the CPU. The policy's by default.",
+    ),
+    option(
+        "--deadline",
+        type=click.FloatRange(1, 7 * 86400),
+        help="Seconds that the scan may take; what is left then is recorded as skipped. The policy's by default.",
+    ),
+    option(
+        "--memory",
+        type=click.FloatRange(1, 4096),
+        default=12.0,
+        show_default=True,
+        help="GiB of address space that a worker without a GPU may use.",
+    ),
+    option(
+        "--threads",
+        type=click.IntRange(0, 1024),
+        default=0,
+        show_default="all cores",
+        help="Threads of the scan worker.",
+    ),
+    option(
+        "--allow-code",
+        is_flag=True,
+        help="Load a model that carries code of its own, in the jailed worker. The verdict is then of level C and "
+        "flagged, whatever is measured.",
+    ),
+    option(
+        "--isolation",
+        type=click.Choice(["full", "partial", "none"]),
+        help="The least isolation in which the scan may run at all; what was achieved is judged by the policy.",
+    ),
+)
+REPORT_DIR = option(
+    "--report-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("gate-report"),
+    show_default=True,
+    help="Directory for the files of this check.",
+)

@@ -1,0 +1,24 @@
+"""`gate schema`: the JSON schemas of the files."""
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["policy", "evidence", "report"]))
+def schema(kind: str) -> None:
+    """Print the JSON schema of a policy, of evidence.json or of report.json."""
+    click.echo(schema_text(kind), nl=False)
+
+
+def schema_text(kind: str) -> str:
+    """Return a schema as indented JSON with a final newline."""
+    from gate.evidence import Evidence
+    from gate.policy import Policy
+    from gate.record import Record
+    from gate.report import Report
+
+    records: dict[str, type[Record]] = {"policy": Policy, "evidence": Evidence, "report": Report}
+    body = records[kind].model_json_schema(by_alias=True)
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=2) + "\n"

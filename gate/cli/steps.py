@@ -1,0 +1,130 @@
+"""`gate pull`, `scan`, `judge`, `publish`: the check in four steps, with files between them.
+
+Pull needs read access to the registry, scan neither credential nor network, judge nothing at all, publish write access.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gate.cli.check import registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
+from gate.cli.terminal import progress_bars, show_result, tell
+from gate.errors import UsageError
+from gate.verdict import Decision
+
+DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.command()
+@click.argument("uri")
+@option(
+    "--to", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory for the check's files."
+)
+@many(POLICY, SAMPLES, REGISTRY)
+def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
+    """Download a version and its samples, hash them, write manifest.json; needs read access."""
+    from gate.check_files import CheckFiles
+    from gate.pipeline import PullRequest, today
+    from gate.pipeline import pull as run_pull
+    from gate.policy_file import read_policy
+    from gate.registries import open_registry
+
+    rules = read_policy(policy, on=today())
+    require_samples(samples)
+    registry = open_registry(uri, registry_settings(options))
+    ref = registry.resolve(uri)
+    files = CheckFiles.create(to)
+    pulled = run_pull(registry, PullRequest(uri, rules, samples), files, files.root, ref)
+    tell(f"pulled {ref}: {len(pulled.files)} files, {pulled.manifest.size_bytes} bytes, {pulled.digest}")
+    return 0
+
+
+@click.command()
+@DIRECTORY
+@many(POLICY, SCAN)
+def scan(directory: Path, policy: Path, **options: Any) -> int:
+    """Scan what `gate pull` brought; needs no credential and no network. Writes evidence.json."""
+    from gate.check_files import EVIDENCE, CheckFiles
+    from gate.jail.launch import protect_parent
+    from gate.job import TRIGGERS_FILE
+    from gate.pipeline import ScanRequest, today
+    from gate.pipeline import scan as run_scan
+    from gate.policy_file import read_policy
+
+    protect_parent()
+    stop_on_termination()
+    rules = read_policy(policy, on=today())
+    pulled = CheckFiles(directory.absolute()).pulled()
+    files = CheckFiles.create(directory)
+    with progress_bars() as progress:
+        evidence, triggers = run_scan(ScanRequest(pulled, files.root, rules, scan_settings(options)), progress)
+    files.write(EVIDENCE, evidence.pretty_json())
+    if triggers is not None:
+        files.write(TRIGGERS_FILE, triggers)
+    tell(f"scanned {pulled.model}: evidence {evidence.digest}")
+    return 0
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@POLICY
+@option(
+    "--report-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where verdict and reports are written; a directory as SOURCE is its own.",
+)
+def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
+    """Judge evidence against a policy, without scanning again.
+
+    SOURCE is the directory of a check, whose verdict and reports are written anew, or an evidence.json, of which
+    nothing is written unless --report-dir says where.
+    """
+    from gate.check_files import EVIDENCE, CheckFiles, read_input
+    from gate.conclude import Context, build_report, conclude
+    from gate.evidence import Evidence
+    from gate.pipeline import today
+    from gate.policy_file import read_policy
+    from gate.verdict import judge as run_judge
+
+    rules = read_policy(policy, on=today())
+    folder = source if source.is_dir() else source.parent
+    evidence = read_input(folder / EVIDENCE if source.is_dir() else source, Evidence, "gate scan")
+    pulled = CheckFiles(folder.absolute()).pulled() if (folder / "manifest.json").exists() else None
+    if pulled is not None and pulled.digest != evidence.manifest_digest:
+        raise UsageError(f"manifest.json and the evidence in {folder} are of different models")
+    target = report_dir or (source if source.is_dir() else None)
+    context = Context(
+        uri=pulled.uri if pulled else str(evidence.model),
+        model=evidence.model,
+        description=pulled.description if pulled else "",
+        pulled=pulled,
+        policy_path=str(policy),
+        directory=str(target or folder),
+    )
+    if target is not None:
+        report = conclude(evidence, rules, context, CheckFiles.create(target))
+    else:
+        report = build_report(evidence, run_judge(evidence, rules, on=today()), rules, context)
+    show_result(report, target, "")
+    return 0 if report.decision is Decision.APPROVED else 1
+
+
+@click.command()
+@DIRECTORY
+@REGISTRY
+def publish(directory: Path, **options: Any) -> int:
+    """Mark the version and log the reports that `gate judge` wrote; needs write access."""
+    from gate.check_files import CheckFiles
+    from gate.publish import publish as run_publish
+    from gate.registries import open_registry
+
+    files = CheckFiles(directory.absolute())
+    model = files.evidence().model
+    registry = open_registry(str(model), registry_settings(options))
+    if not registry.marks:
+        raise UsageError(f"{model} is a folder on disk, where nothing can be marked")
+    verdict, where = run_publish(registry, files)
+    tell(f"marked {model} {verdict.decision.value}; reports at {where}")
+    return 0 if verdict.decision is Decision.APPROVED else 1

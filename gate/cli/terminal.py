@@ -1,0 +1,114 @@
+"""What a person sees while they wait and when it is over: progress on standard error, the result on standard output."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gate.jail.inert import inert_line
+from gate.launch import Progress as Report_progress
+from gate.renderers.text import plain
+from gate.report import Report
+from gate.verdict import Decision, Finding
+
+_MAX_FINDINGS = 20
+
+
+def tell(message: str) -> None:
+    """Print one line of progress on standard error; what a candidate named in it is made inert."""
+    click.echo(f"gate: {inert_line(message, limit=1000)}", err=True)
+
+
+def fail(message: str, what_to_do: str) -> None:
+    """Print an error and what to do about it on standard error."""
+    click.echo(f"gate: error: {inert_line(message, limit=4000)}", err=True)
+    if what_to_do:
+        click.echo(f"      {inert_line(what_to_do, limit=2000)}", err=True)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Report_progress]:
+    """Yield a callback that draws one bar per step on a terminal, and prints a line per step elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines().show
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(plain(step, 40), total=total)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield show
+
+
+class _Lines:
+    """Progress for logs: a line when a step begins and at each quarter."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, int] = {}
+
+    def show(self, step: str, done: int, total: int) -> None:
+        """Print the step's quarter if it has not been printed."""
+        quarter = 4 * done // max(total, 1)
+        if self._shown.get(step, -1) < quarter:
+            self._shown[step] = quarter
+            tell(f"{step}: {25 * quarter} %")
+
+
+def show_result(report: Report, directory: Path | None, reports_at: str) -> None:
+    """Print decision, findings, target classes and where the reports lie."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=False, width=_width())
+    decision = report.decision
+    colour = "green" if decision is Decision.APPROVED else "red"
+    console.print(f"[bold {colour}]{decision.value.upper()}[/]", _subject(report), sep="  ")
+    if report.verdict is not None:
+        findings = report.verdict.open_findings
+        if findings:
+            console.print(_table(findings))
+        else:
+            console.print("No limit was exceeded and nothing required was left out.", markup=False)
+        waived = len(report.verdict.findings) - len(findings)
+        if waived:
+            console.print(f"{waived} further findings are waived; the report shows them.", markup=False)
+        if report.verdict.target_classes:
+            named = ", ".join(map(str, report.verdict.target_classes))
+            console.print(f"target class{'es' if ',' in named else ''}: {named}", markup=False)
+        console.print(f"model    {report.verdict.model_digest}", markup=False)
+        console.print(f"policy   {plain(report.policy.name, 80)}@{report.verdict.policy_digest}", markup=False)
+    if directory is not None:
+        console.print(f"reports  {directory}/report.html (and .md, .json)", markup=False)
+    if reports_at:
+        console.print(f"logged   {reports_at}", markup=False)
+
+
+def _width() -> int:
+    """Return a width in which no line of a log is broken in the middle of a digest."""
+    return max(100, min(Console().width, 140))
+
+
+def _subject(report: Report) -> str:
+    from rich.markup import escape
+
+    return escape(plain(str(report.model), 200)) if report.model else escape(plain(report.uri, 200))
+
+
+def _table(findings: tuple[Finding, ...]) -> Table:
+    from rich.text import Text
+
+    table = Table(show_edge=False, box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings[:_MAX_FINDINGS]:
+        table.add_row(Text(plain(finding.rule, 40), style="bold"), Text(plain(finding.message, 500)))
+    if len(findings) > _MAX_FINDINGS:
+        table.add_row(Text("…"), Text(f"{len(findings) - _MAX_FINDINGS} more; the report lists all."))
+    return table

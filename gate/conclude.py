@@ -1,0 +1,150 @@
+"""From evidence to files: judge, put the report together, render every format into the check's directory.
+
+Pure but for the writing; the coverage section comes from the detectors' own docstrings, so that what the report says a
+detector is blind to and what its documentation says are one text.
+"""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from gate import detectors
+from gate.artifact import ModelRef
+from gate.check_files import EVIDENCE, VERDICT, CheckFiles, Pulled
+from gate.docstrings import parts
+from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
+from gate.pipeline import now, today
+from gate.policy import Policy
+from gate.renderers import RENDERERS
+from gate.report import Coverage, Report
+from gate.verdict import Decision, Verdict, judge
+from gate.version import VERSION
+
+_NEVER_EXAMINED = (
+    "What the model does on inputs unlike the clean samples, beyond the triggers that were searched for.",
+    "Whether the training data were poisoned in ways that leave no trace in the model's behaviour here.",
+    "Backdoors built to be undetectable: constructions exist that no black-box or gradient test can find.",
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a report needs besides evidence and policy."""
+
+    uri: str
+    model: ModelRef | None
+    description: str = ""
+    pulled: Pulled | None = None
+    policy_path: str = "policies/default.yml"
+    directory: str = "."
+
+
+def conclude(evidence: Evidence, policy: Policy, context: Context, files: CheckFiles) -> Report:
+    """Judge evidence today, write `evidence.json`, `verdict.json` and every report, and return the report."""
+    files.write(EVIDENCE, evidence.pretty_json())
+    verdict = judge(evidence, policy, on=today())
+    files.write(VERDICT, verdict.pretty_json())
+    report = build_report(evidence, verdict, policy, context)
+    write_reports(report, files)
+    return report
+
+
+def build_report(evidence: Evidence, verdict: Verdict, policy: Policy, context: Context) -> Report:
+    """Return the report of a finished scan."""
+    return Report(
+        gate_version=VERSION,
+        checked_at=now(),
+        uri=context.uri,
+        model=evidence.model,
+        description=context.description,
+        manifest=context.pulled.manifest if context.pulled else None,
+        evidence=evidence,
+        policy=policy,
+        verdict=verdict,
+        coverage=tuple(_coverage(name, evidence.outcomes) for name in policy.detectors),
+        not_examined=_not_examined(evidence, policy),
+        commands=_commands(evidence, verdict, context),
+    )
+
+
+def error_report(policy: Policy, context: Context, error: str, what_to_do: str) -> Report:
+    """Return the report of a check that could not finish."""
+    return Report(
+        gate_version=VERSION,
+        checked_at=now(),
+        uri=context.uri,
+        model=context.model,
+        description=context.description,
+        manifest=context.pulled.manifest if context.pulled else None,
+        policy=policy,
+        coverage=tuple(_coverage(name, {}) for name in policy.detectors),
+        not_examined=("Everything: the check did not finish.",),
+        error=error,
+        what_to_do=what_to_do,
+        commands=(f"gate check {shlex.quote(context.uri)} --policy {shlex.quote(context.policy_path)}",),
+    )
+
+
+def write_reports(report: Report, files: CheckFiles) -> None:
+    """Render the report in every format."""
+    for name, render in RENDERERS.values():
+        files.write(name, render(report))
+
+
+def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
+    detector = detectors.load(name)
+    text = parts(detector.measure.__module__)
+    status, detail = _status(outcomes.get(name))
+    return Coverage(
+        detector=name,
+        title=detector.title,
+        measures=text["Measures"],
+        matters=text["Matters"],
+        blind_to=text["Blind to"],
+        see=text["See"],
+        status=status,
+        detail=detail,
+        metrics={metric.id: metric.meaning for metric in detector.metrics},
+    )
+
+
+def _status(outcome: Outcome | None) -> tuple[Literal["measured", "skipped", "failed", "absent"], str]:
+    match outcome:
+        case None:
+            return "absent", ""
+        case Measured():
+            return "measured", ""
+        case Skipped():
+            return "skipped", outcome.reason
+        case Failed():
+            return "failed", outcome.error
+        case _:
+            assert_never(outcome)
+
+
+def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
+    unused = sorted(set(detectors.names()) - set(policy.detectors))
+    lines = [f"The detector {name}: the policy does not run it." for name in unused]
+    if evidence.samples is None:
+        lines.append("Behaviour on clean inputs: there were no samples, or the model could not be run on them.")
+    elif evidence.facts.classes and evidence.samples.classes_present < evidence.facts.classes:
+        missing = evidence.facts.classes - evidence.samples.classes_present
+        lines.append(f"{missing} of {evidence.facts.classes} classes have no clean sample.")
+    return (*lines, *_NEVER_EXAMINED)
+
+
+def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[str, ...]:
+    """Return what a reviewer types next."""
+    folder, policy = shlex.quote(context.directory), shlex.quote(context.policy_path)
+    commands = [f"gate judge {folder} --policy {policy}"]
+    if verdict.decision is Decision.FLAGGED:
+        samples = f" --samples {shlex.quote(evidence.samples.source)}" if evidence.samples else ""
+        seed = evidence.seed + 1
+        commands.append(f"gate check {shlex.quote(context.uri)} --policy {policy}{samples} --seed {seed} --no-mark")
+        commands += [f"gate explain {name}" for name in dict.fromkeys(_rules(verdict))]
+    return tuple(commands)
+
+
+def _rules(verdict: Verdict) -> list[str]:
+    return [finding.rule for finding in verdict.open_findings if finding.rule in detectors.names()]
