@@ -31,6 +31,12 @@ class Limit(PolicyRecord):
     max: Bound = None
     min: Bound = None
     source: str = Field(default="", max_length=1000)
+    together_with: dict[str, "Limit"] = Field(default_factory=dict)
+    """By metric id: the limit is broken only where these of the same detector are broken too, at the same location.
+
+    For a statistic that says 'unusual' and needs another that says 'and by enough to matter'. A metric that was not
+    measured there never excuses anything.
+    """
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -59,7 +65,9 @@ class Limit(PolicyRecord):
         parts = [f"at least {least:g}"] if least is not None else []
         parts += [f"at most {greatest:g}"] if greatest is not None else []
         by_classes = isinstance(self.max, dict) or isinstance(self.min, dict)
-        return " and ".join(parts) + (f" (for {classes} classes)" if by_classes else "")
+        text = " and ".join(parts) + (f" (for {classes} classes)" if by_classes else "")
+        others = [f"{metric} {limit.describe(classes)}" for metric, limit in self.together_with.items()]
+        return f"{text} or {' or '.join(others)}" if others else text
 
 
 def _look_up(bound: Bound, classes: int | None) -> float | None:
@@ -103,7 +111,7 @@ class Stage(PolicyRecord):
     """Detectors that run together, on every class or on the suspects that earlier stages named."""
 
     detectors: tuple[str, ...] = Field(min_length=1)
-    on: Literal["all", "suspects"] = "all"
+    over: Literal["all", "suspects"] = "all"
     suspects: tuple[SuspectRule, ...] = ()
     """Any of these makes a location a suspect for the next stage; without them the present suspects remain."""
 

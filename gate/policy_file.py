@@ -160,22 +160,23 @@ def _check_detectors(source: _Source, policy: Policy) -> None:
             raise source.error(where, f"policy names detector '{name}'{_did_you_mean(name, known)}")
         detector = detectors.load(name)
         metrics = [metric.id for metric in detector.metrics]
-        for metric in rule.limits:
-            if metric not in metrics:
-                hint = _did_you_mean(metric, metrics)
-                raise source.error((*where, "limits", metric), f"{name} measures no '{metric}'{hint}")
+        for metric, limit in rule.limits.items():
+            place: tuple[str | int, ...] = (*where, "limits", metric)
+            for named in (metric, *limit.together_with):
+                if named not in metrics:
+                    raise source.error(place, f"{name} measures no '{named}'{_did_you_mean(named, metrics)}")
         try:
             detector.options.model_validate(rule.options)
         except ValidationError as error:
             fault = error.errors(include_url=False, include_context=False)[0]
-            place = (*where, "options", *fault["loc"])
+            spot = (*where, "options", *fault["loc"])
             option = ".".join(str(part) for part in fault["loc"])
             options = sorted(detector.options.model_json_schema(by_alias=True).get("properties", {}))
             if fault["type"] == "extra_forbidden":
                 message = f"{name} has no option '{option}'{_did_you_mean(option, options)}"
             else:
                 message = f"{name}, option '{option}': {fault['msg']}; got {fault['input']!r:.80}"
-            raise source.error(place, message) from None
+            raise source.error(spot, message) from None
     _check_suspect_rules(source, policy)
 
 

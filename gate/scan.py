@@ -88,7 +88,7 @@ def _outcome(  # noqa: PLR0913, PLR0917  # one call, close to the loop above
     stated = dict(policy.options_of(detector.id))
     if lack := _lack(detector, subject, scope):
         return Skipped(reason=lack, options=stated)
-    if stage.on == "suspects":
+    if stage.over == "suspects":
         if not suspects:
             return Skipped(reason="no suspects: no class or pair was named by an earlier stage", options=stated)
         subject = replace(

@@ -17,7 +17,7 @@ def suspects_after(
     found: tuple[Suspect, ...] = ()
     for number, stage in enumerate(policy.plan()[:stage_number], start=1):
         if stage.suspects:
-            within = {suspect.location for suspect in found} if stage.on == "suspects" else None
+            within = {suspect.location for suspect in found} if stage.over == "suspects" else None
             found = _named_by(stage, number, outcomes, classes, within)
     return found
 

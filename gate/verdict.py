@@ -201,7 +201,7 @@ def _of_detector(name: str, rule: Rule, evidence: Evidence, policy: Policy) -> I
 def _rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
     """Tell whether the policy's own stages gave this detector nothing to look at."""
     number, stage = next((n, s) for n, s in enumerate(policy.plan(), start=1) if name in s.detectors)
-    if stage.on == "all":
+    if stage.over == "all":
         return False
     earlier = [detector for before in policy.plan()[: number - 1] for detector in before.detectors]
     ran = all(isinstance(evidence.outcomes.get(detector), Measured | Skipped) for detector in earlier)
@@ -220,7 +220,20 @@ def _of_measurements(name: str, rule: Rule, outcome: Measured, evidence: Evidenc
         except LookupError as error:
             yield _not_judged(name, metric, limit, f"'{metric}' cannot be judged: {error}.")
             continue
-        yield from (_beyond_limit(name, limit, m, classes) for m in found if limit.exceeded(m.value, classes))
+        beyond = [m for m in found if limit.exceeded(m.value, classes) and not _excused(m, limit, outcome, classes)]
+        yield from (_beyond_limit(name, limit, measurement, classes) for measurement in beyond)
+
+
+def _excused(measurement: Measurement, limit: Limit, outcome: Measured, classes: int | None) -> bool:
+    """Tell whether a companion metric of the limit was measured at the same place and keeps its own bound."""
+    for metric, companion in limit.together_with.items():
+        beside = [m for m in outcome.measurements if m.metric == metric and m.location == measurement.location]
+        try:
+            if beside and not any(companion.exceeded(m.value, classes) for m in beside):
+                return True
+        except LookupError:
+            continue  # the companion says nothing for this many classes, and so excuses nothing
+    return False
 
 
 def _not_judged(name: str, metric: str, limit: Limit, message: str) -> Finding:
@@ -244,7 +257,7 @@ def _beyond_limit(name: str, limit: Limit, measurement: Measurement, classes: in
 def _of_unexamined_suspects(name: str, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield the suspects of this policy's earlier stages that the detector was not shown."""
     number, stage = next((n, s) for n, s in enumerate(policy.plan(), start=1) if name in s.detectors)
-    if stage.on == "all":
+    if stage.over == "all":
         return
     seen = {measurement.location for measurement in outcome.measurements}
     for suspect in suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes):

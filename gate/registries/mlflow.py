@@ -4,6 +4,7 @@ No `mlflow.*.load_model` is called, here or anywhere: a flavour's loader runs th
 turned into one of the gate's, with what was asked and what the server answered.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -36,12 +37,18 @@ class MlflowRegistry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        from mlflow.tracking import MlflowClient  # noqa: PLC0415  # two seconds that only a registry costs
+        import mlflow  # noqa: PLC0415  # two seconds that only a registry costs
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
 
         self._settings = settings
         self._tracking_uri = settings.tracking_uri or settings.registry_uri
         self._registry_uri = settings.registry_uri or settings.tracking_uri
         with self._errors("the registry"):
+            # The download resolves models:/ URIs by the process's own setting, whatever it is given as arguments.
+            mlflow.set_tracking_uri(self._tracking_uri)
+            mlflow.set_registry_uri(self._registry_uri)
             self._client: Any = MlflowClient(self._tracking_uri, self._registry_uri)
 
     def resolve(self, uri: str) -> ModelRef:

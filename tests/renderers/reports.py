@@ -62,7 +62,7 @@ def policy(*, waive: bool = False) -> Policy:
         name="default",
         stages=(
             Stage(detectors=("artifact-integrity", "neural-cleanse")),
-            Stage(detectors=("activation-clustering", "model-inversion"), on="suspects"),
+            Stage(detectors=("activation-clustering", "model-inversion"), over="suspects"),
         )
         if not waive
         else (
@@ -70,7 +70,7 @@ def policy(*, waive: bool = False) -> Policy:
                 detectors=("artifact-integrity", "neural-cleanse"),
                 suspects=(SuspectRule(detector="neural-cleanse", metric="anomaly-index", max=2.5),),
             ),
-            Stage(detectors=("activation-clustering", "model-inversion"), on="suspects"),
+            Stage(detectors=("activation-clustering", "model-inversion"), over="suspects"),
         ),
         detectors={
             "artifact-integrity": Rule(
