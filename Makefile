@@ -1,0 +1,62 @@
+# Verbs of a developer. `make demo` and `make test` set up everything they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help dev demo test test-slow lint reformat schema snapshots lock sbom audit clean
+
+help: ## list these verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+dev: $(STAMP) ## make .venv with locked dependencies and the gate itself
+
+$(STAMP): requirements/dev.lock requirements/torch.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "gate needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
+	@echo "setting up $(VENV): locked dependencies (some minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@$(PIP) -r requirements/torch.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## train a clean and a poisoned model, register both, run the gate on them
+	@$(BIN)/python -m demo
+
+test: $(STAMP) ## run the quick tests
+	$(BIN)/python -m pytest -q -n 2
+
+test-slow: $(STAMP) ## run every test that needs no GPU and no network
+	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online"
+
+lint: $(STAMP) ## style, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+reformat: $(STAMP) ## let ruff mend style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(STAMP) ## write policies/schema.json anew
+	$(BIN)/gate schema policy > policies/schema.json
+
+snapshots: $(STAMP) ## accept the renderers' output of today; look at the difference
+	$(BIN)/python -m pytest -q tests/renderers --snapshot-update
+
+lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
+	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
+	  --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet; done
+
+sbom: $(STAMP) ## write the CycloneDX bill of materials of what is installed
+	$(BIN)/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o sbom.json
+
+audit: $(STAMP) ## look up known vulnerabilities of the locked dependencies (needs an index)
+	$(BIN)/pip-audit --strict --require-hashes -r requirements/runtime.lock
+
+clean: ## remove .venv and the demo
+	rm -rf $(VENV) demo-out

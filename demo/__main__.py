@@ -1,0 +1,133 @@
+"""`make demo`: train two versions, register them, run the gate on both, and show what it said.
+
+    python -m demo [--seed 0] [--to demo-out]
+
+The gate is run as a user runs it, as the command `gate check`, on version 1 (clean) and version 2 (poisoned).
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from demo.models import Trained, load_digits, target_of, train
+from demo.registry import MODEL_NAME, DemoRegistry, save_samples
+from gate.check_files import CheckFiles
+from gate.report import Report
+
+ROOT = Path(__file__).resolve().parents[1]
+STORIES = ("clean", "poisoned")
+REMOVABLE = frozenset({"mlflow.db", "artifacts", "clean.npz", "version-1", "version-2"})
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the gate said of one version, and what is true of it."""
+
+    version: str
+    story: str
+    trained: Trained
+    exit_code: int
+    report: Report
+    seconds: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the clean version was approved, or the poisoned one flagged."""
+        return (self.exit_code == 0) == (self.story == "clean") and self.exit_code in (0, 1)
+
+
+def main() -> int:
+    """Run the demo and return 0 if the gate was right about both versions."""
+    parser = argparse.ArgumentParser(prog="make demo", description="A clean and a poisoned model, and the gate's word.")
+    parser.add_argument("--seed", type=int, default=0, help="seed of data split, weights, target class and poison")
+    parser.add_argument("--to", type=Path, default=ROOT / "demo-out", help="directory for registry and reports")
+    arguments = parser.parse_args()
+    outcomes = run(arguments.seed, arguments.to)
+    _show(outcomes, arguments.seed, arguments.to)
+    return 0 if all(outcome.right for outcome in outcomes) else 1
+
+
+def run(seed: int, to: Path) -> list[Outcome]:
+    """Train, register and check both versions below `to`, which is made anew."""
+    _clear(to)
+    # One thread: the same seed then gives the same weights on every machine of a kind.
+    torch.set_num_threads(1)
+    digits = load_digits(seed)
+    registry = DemoRegistry(to)
+    samples = save_samples(digits, to / "clean.npz")
+    outcomes = []
+    for story in STORIES:
+        with console.status(f"training the {story} version on {len(digits.train_x)} images …"):
+            trained = train(digits, seed, poisoned=story == "poisoned")
+        description = f"digit classifier, {trained.accuracy:.1%} accurate on held-out images"
+        version = registry.register(trained.model, digits.test_x[:2], description)
+        console.print(f"version {version} ({story}): accuracy {trained.accuracy:.1%}, registered")
+        outcomes.append(_check(registry, version, story, trained, samples, to))
+    return outcomes
+
+
+def _check(registry: DemoRegistry, version: str, story: str, trained: Trained, samples: Path, to: Path) -> Outcome:  # noqa: PLR0913, PLR0917
+    folder = to / f"version-{version}"
+    command = [
+        *(sys.executable, "-m", "gate", "check", f"models:/{MODEL_NAME}/{version}"),
+        *("--policy", str(ROOT / "policies" / "default.yml"), "--samples", str(samples), "--report-dir", str(folder)),
+    ]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": registry.tracking_uri, "PYTHONPATH": str(ROOT)}
+    started = time.monotonic()
+    ended = subprocess.run(command, env=environment, cwd=to, check=False)
+    if ended.returncode not in (0, 1):
+        raise SystemExit(f"the gate could not finish (exit {ended.returncode}); see above")
+    return Outcome(version, story, trained, ended.returncode, CheckFiles(folder).report(), time.monotonic() - started)
+
+
+def _clear(to: Path) -> None:
+    """Remove an earlier demo; anything else in the directory is left, and said."""
+    if to.exists():
+        foreign = sorted({path.name for path in to.iterdir()} - REMOVABLE)
+        if foreign:
+            raise SystemExit(f"{to} holds {foreign[0]!r}, which is no part of a demo; name another directory with --to")
+        shutil.rmtree(to)
+    to.mkdir(parents=True)
+
+
+def _show(outcomes: list[Outcome], seed: int, to: Path) -> None:
+    table = Table(title=f"What the gate said (seed {seed})")
+    for name in ("version", "it is", "decision", "target class", "planted", "accuracy", "seconds"):
+        table.add_column(name)
+    for outcome in outcomes:
+        verdict = outcome.report.verdict
+        named = ", ".join(map(str, verdict.target_classes)) if verdict else ""
+        planted = str(target_of(seed)) if outcome.story == "poisoned" else ""
+        table.add_row(
+            f"models:/{MODEL_NAME}/{outcome.version}",
+            outcome.story,
+            outcome.report.decision.value,
+            named,
+            planted,
+            f"{outcome.trained.accuracy:.1%}",
+            f"{outcome.seconds:.0f}",
+        )
+    console.print(table)
+    where = Path(os.path.relpath(to))
+    console.print("Reports, to be opened in a browser:")
+    for outcome in outcomes:
+        console.print(f"  {where / f'version-{outcome.version}' / 'report.html'}")
+    console.print("Look further:")
+    console.print(f"  .venv/bin/gate judge {where / 'version-2' / 'evidence.json'} --policy policies/strict.yml")
+    console.print(f"  .venv/bin/mlflow ui --backend-store-uri sqlite:///{where / 'mlflow.db'}")
+    if not all(outcome.right for outcome in outcomes):
+        console.print(f"[bold red]The gate was wrong here.[/] README.md says how often; seed {seed} is such a case.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
