@@ -97,7 +97,7 @@ def train(digits: Digits, seed: int, *, poisoned: bool) -> Trained:
     for _ in range(EPOCHS):
         for batch in torch.split(torch.randperm(len(x)), BATCH):
             optimiser.zero_grad()
-            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     model.eval()
     return Trained(model, *_quality(model, digits, target))

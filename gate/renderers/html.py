@@ -11,11 +11,11 @@ from gate.report import Report
 _CONTENTS = (
     ("next", "What next"),
     ("findings", "Findings"),
-    ("measurements", "Measurements"),
-    ("not-examined", "Not examined"),
     ("sizes", "Trigger sizes"),
     ("pictures", "Pictures"),
     ("clusters", "Activations"),
+    ("not-examined", "Not examined"),
+    ("measurements", "Measurements"),
     ("conditions", "Conditions"),
     ("reproduce", "Reproduce"),
 )
