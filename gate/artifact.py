@@ -43,12 +43,11 @@ class ModelRef(Record):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read what `str` wrote; anything else is a `UsageError`."""
-        if text.startswith("directory:"):
-            return cls(registry="directory", name=text.removeprefix("directory:"))
-        match = re.fullmatch(r"models:/(.+)/(\d+)", text, flags=re.DOTALL)
+        match = re.fullmatch(r"models:/(.{1,4096})/([0-9]{1,64})|directory:(.{1,4096})", text, flags=re.DOTALL)
         if match is None:
-            raise UsageError(f"not a model reference: {text!r}; expected models:/NAME/VERSION or directory:PATH")
-        return cls(registry="mlflow", name=match[1], version=match[2])
+            raise UsageError(f"not a model reference: {text[:200]!r}; expected models:/NAME/VERSION or directory:PATH")
+        name, version, path = match.groups()
+        return cls(registry="directory", name=path) if path else cls(registry="mlflow", name=name, version=version)
 
 
 class ArtifactFile(Record):

@@ -42,7 +42,7 @@ class Location(Record):
         if self.kind not in ("class", "pair"):
             return None
         tail = self.name.rsplit("→", maxsplit=1)[-1]
-        return int(tail) if tail.isdigit() else None
+        return int(tail) if tail.isascii() and tail.isdigit() else None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

@@ -8,7 +8,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from gate.record import Record
 
@@ -163,6 +164,17 @@ class Waiver(PolicyRecord):
     approved_by: str = Field(min_length=1, max_length=200)
     expires: dt.date
 
+    @field_validator("detector")
+    @classmethod
+    def _no_hard_rule(cls, detector: str) -> str:
+        if detector in HARD_RULES:
+            raise ValueError("no waiver covers hostile files or code execution")
+        return detector
+
+
+def _stages_error(message: str) -> PydanticCustomError:
+    return PydanticCustomError("stages", "{message}", {"message": message, "where": ("stages",)})
+
 
 class Policy(PolicyRecord):
     """A whole policy."""
@@ -192,13 +204,11 @@ class Policy(PolicyRecord):
     def _stages_name_detectors(self) -> Self:
         named = [name for stage in self.stages for name in stage.detectors]
         if unknown := sorted(set(named) - set(self.detectors)):
-            raise ValueError(f"stages name {unknown[0]!r}, which is not among the policy's detectors")
-        if len(named) != len(set(named)):
-            raise ValueError("a detector stands in two stages")
+            raise _stages_error(f"stages name '{unknown[0]}', which is not among the policy's detectors")
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise _stages_error(f"the detector '{twice[0]}' stands in two stages; expected one")
         if self.stages and (left_out := sorted(set(self.detectors) - set(named))):
-            raise ValueError(f"no stage runs the detector {left_out[0]!r}")
-        if any(waiver.detector in HARD_RULES for waiver in self.waivers):
-            raise ValueError("no waiver covers hostile files or code execution")
+            raise _stages_error(f"no stage runs the detector '{left_out[0]}'; expected each in one stage")
         return self
 
     @property

@@ -18,19 +18,21 @@ from gate.errors import PolicyError
 from gate.policy import Policy
 
 MAX_POLICY_BYTES = 1 << 20
+_BOOLEAN_WORDS = "which reads the bare words on, off, yes and no as true and false: put it in quotes"
 
 
 def read_policy(path: Path, *, on: dt.date) -> Policy:
     """Read, validate and check a policy file; a waiver that is expired on the day `on` is an error."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_POLICY_BYTES + 1)
     except OSError as error:
         raise PolicyError(
             f"the policy {path} cannot be read: {error.strerror}",
             what_to_do="Name a policy file with --policy; policies/default.yml is the recommended one.",
         ) from None
     if len(raw) > MAX_POLICY_BYTES:
-        raise PolicyError(f"the policy {path} is larger than {MAX_POLICY_BYTES} bytes")
+        raise PolicyError(f"the policy {path} is larger than {MAX_POLICY_BYTES} bytes; expected a few kilobytes")
     return parse_policy(raw.decode("utf-8", errors="replace"), name=str(path), on=on)
 
 
@@ -56,16 +58,20 @@ class _Source:
         self.name = name
         try:
             self.root = yaml.compose(text, Loader=yaml.SafeLoader)
-            for duplicate in _duplicates(self.root):
-                raise PolicyError(f"{name}:{duplicate[1]}: the key '{duplicate[0]}' stands twice")
+            nodes = list(_nodes(self.root))
+            for line, fault in (found for node in nodes for found in _faults(node)):
+                raise PolicyError(f"{name}:{line}: {fault}")
             self._value = yaml.safe_load(text)
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, int(error.position)) + 1
+            raise PolicyError(f"{name}:{line}: not YAML: {error.reason}") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            line = f":{mark.line + 1}" if mark else ""
-            problem = getattr(error, "problem", None) or "not YAML"
-            raise PolicyError(f"{name}{line}: {problem}") from None
-        except (RecursionError, ValueError) as error:
-            raise PolicyError(f"{name}: {error}") from None
+            line = mark.line + 1 if mark else 1
+            problem = getattr(error, "problem", None) or "the text cannot be parsed"
+            raise PolicyError(f"{name}:{line}: not YAML: {problem}") from None
+        except RecursionError:
+            raise PolicyError(f"{name}:1: the policy is nested too deeply; expected a few levels") from None
 
     def value(self) -> Any:
         return self._value
@@ -91,32 +97,59 @@ class _Source:
         )
 
 
-def _duplicates(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield str(key.value), key.start_mark.line + 1
-            seen.add(key.value)
-            yield from _duplicates(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _duplicates(value)
+def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Yield every node once, whatever aliases point to it."""
+    waiting, seen = [root] if root is not None else [], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        children = (part for pair in node.value for part in pair) if isinstance(node, yaml.MappingNode) else node.value
+        waiting += [] if isinstance(node, yaml.ScalarNode) else list(children)
+
+
+def _faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a node at which the text does not say what its writer means, and why."""
+    if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str":
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except ValueError as error:  # a date such as 2026-13-01
+            yield node.start_mark.line + 1, f"'{node.value:.80}' cannot be read: {error}"
+    seen: set[str] = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            yield line, "a list or mapping stands where a key is expected"
+            continue
+        if key.tag == "tag:yaml.org,2002:bool":
+            yield line, f"the key '{key.value}' is no word to YAML, {_BOOLEAN_WORDS}; expected a key of the policy"
+        if key.value in seen:
+            yield line, f"the key '{key.value}' stands twice; expected it once"
+        seen.add(key.value)
 
 
 def _from_validation(source: _Source, error: ValidationError, model: type[BaseModel]) -> PolicyError:
     """Turn pydantic's first complaint into one sentence; an unknown key gets the nearest known one."""
-    faults = error.errors(include_url=False, include_context=False)
+    faults = error.errors(include_url=False)
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-    where = fault["loc"]
-    path = ".".join(str(part) for part in where)
+    where = fault.get("ctx", {}).get("where", fault["loc"])
+    path = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, where[:-1])
         return source.error(where, f"unknown key '{where[-1]}'{_did_you_mean(str(where[-1]), known)}")
     if fault["type"] == "missing":
         return source.error(where[:-1], f"the key '{path}' is missing")
-    got = f"; got {fault['input']!r:.80}" if not isinstance(fault.get("input"), dict | list) else ""
-    return source.error(where, f"{path or 'policy'}: {fault['msg'].removeprefix('Value error, ')}{got}")
+    message = fault["msg"].removeprefix("Value error, ")
+    return source.error(where, f"{path}: {message}{_got(fault['input'])}" if path else message)
+
+
+def _got(value: Any) -> str:
+    """Return what was found in place of what was expected, unless it is long."""
+    if isinstance(value, dict | list):
+        return "" if len(repr(value)) > 80 else f"; got {value!r}"
+    return f"; got {value!r:.80}" + (f" (YAML, {_BOOLEAN_WORDS})" if isinstance(value, bool) else "")
 
 
 def _keys_at(model: type[BaseModel], where: Sequence[str | int]) -> list[str]:
@@ -175,7 +208,7 @@ def _check_detectors(source: _Source, policy: Policy) -> None:
             if fault["type"] == "extra_forbidden":
                 message = f"{name} has no option '{option}'{_did_you_mean(option, options)}"
             else:
-                message = f"{name}, option '{option}': {fault['msg']}; got {fault['input']!r:.80}"
+                message = f"{name}, option '{option}': {fault['msg']}{_got(fault['input'])}"
             raise source.error(spot, message) from None
     _check_suspect_rules(source, policy)
 

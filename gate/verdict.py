@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal, assert_never
 
 from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
-from gate.policy import HARD_RULES, Limit, Policy, Rule, Waiver
+from gate.policy import HARD_RULES, Limit, Policy, Rule, Stage, Waiver
 from gate.record import Record
 from gate.stages import suspects_after
 
@@ -150,19 +150,26 @@ def _of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield findings where the clean samples are not what the policy pins, or the model does poorly on them."""
     samples, settings = evidence.samples, policy.samples.of(evidence.model.name)
     if samples is None:
-        return  # the detectors that need samples are skipped, and those skips are judged
+        if not evidence.problems:  # otherwise a problem says why, or the detectors that need samples were skipped
+            message = "There is no record of clean samples in the evidence, and so no behaviour is believed."
+            yield Finding(rule="samples", kind="silence", message=message)
+        return
     if settings.sha256 is not None and samples.sha256 != settings.sha256 and not samples.overridden:
         yield Finding(
             rule="samples",
             kind="condition",
             message=f"The samples' sha256 is {samples.sha256}; the policy pins {settings.sha256}.",
         )
+    if samples.accuracy is None and settings.min_accuracy is not None:
+        message = "The clean samples have no labels, and the policy asks for a least accuracy on them."
+        yield Finding(rule="samples", kind="condition", metric="accuracy", message=message)
     if samples.accuracy is None or evidence.facts.classes is None:
         return
     least, why = settings.min_accuracy, "the policy's least"
-    chance = 2 / evidence.facts.classes
-    if least is None or least < chance:
-        least, why = min(chance, 1.0), "twice chance"
+    chance = 1 / evidence.facts.classes
+    # Twice chance is out of reach with two classes; there, and with three, it is half the way from chance to perfect.
+    if least is None or least < min(2 * chance, (1 + chance) / 2):
+        least, why = min(2 * chance, (1 + chance) / 2), "what stands clear of chance"
     if samples.accuracy < least:
         yield Finding(
             rule="samples",
@@ -193,14 +200,14 @@ def _of_detector(name: str, rule: Rule, evidence: Evidence, policy: Policy) -> I
                     message="It was measured with other options than the policy states; scan again.",
                 )
             yield from _of_measurements(name, rule, outcome, evidence)
-            yield from _of_unexamined_suspects(name, outcome, evidence, policy)
+            yield from _of_gaps(name, rule, outcome, evidence, policy)
         case _:
             assert_never(outcome)
 
 
 def _rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
     """Tell whether the policy's own stages gave this detector nothing to look at."""
-    number, stage = next((n, s) for n, s in enumerate(policy.plan(), start=1) if name in s.detectors)
+    number, stage = _place(name, policy)
     if stage.over == "all":
         return False
     earlier = [detector for before in policy.plan()[: number - 1] for detector in before.detectors]
@@ -254,20 +261,44 @@ def _beyond_limit(name: str, limit: Limit, measurement: Measurement, classes: in
     )
 
 
-def _of_unexamined_suspects(name: str, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield the suspects of this policy's earlier stages that the detector was not shown."""
-    number, stage = next((n, s) for n, s in enumerate(policy.plan(), start=1) if name in s.detectors)
+def _of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield what is missing among measurements that are there: a class, or a suspect that was not looked at."""
+    number, stage = _place(name, policy)
+    measured, classes = {m.metric for m in outcome.measurements}, evidence.facts.classes or 0
+    naming = {r.metric for other in policy.stages for r in other.suspects if r.detector == name}
+    for metric in sorted(naming - measured - set(rule.limits)):
+        message = f"'{metric}', by which the policy names suspects, was not measured."
+        yield Finding(rule=name, kind="silence", metric=metric, message=message)
+    places = {metric: _places(outcome, metric) for metric in sorted({*rule.limits, *naming} & measured)}
     if stage.over == "all":
+        for metric, where in places.items():
+            indices = {place.class_index for place in where if place.kind == "class"}
+            seen = [index for index in indices if index is not None and index < classes]
+            if indices and len(seen) < classes:
+                message = f"'{metric}' was measured at {len(seen)} of {classes} classes."
+                yield Finding(rule=name, kind="silence", metric=metric, message=message)
         return
-    seen = {measurement.location for measurement in outcome.measurements}
+    anywhere = {measurement.location for measurement in outcome.measurements}
     for suspect in suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes):
-        if suspect.location not in seen:
+        if suspect.location not in anywhere or any(
+            where and suspect.location not in where for where in places.values()
+        ):
             yield Finding(
                 rule=name,
                 kind="silence",
                 location=suspect.location,
                 message=f"{suspect.location} is a suspect under this policy and was not examined; scan again.",
             )
+
+
+def _place(name: str, policy: Policy) -> tuple[int, Stage]:
+    return next((number, stage) for number, stage in enumerate(policy.plan(), start=1) if name in stage.detectors)
+
+
+def _places(outcome: Measured, metric: str) -> set[Location]:
+    """Return the classes and pairs at which a metric was measured."""
+    located = (m.location for m in outcome.measurements if m.metric == metric and m.location is not None)
+    return {location for location in located if location.kind in {"class", "pair"}}
 
 
 def _with_waiver(finding: Finding, evidence: Evidence, policy: Policy, on: dt.date) -> Finding:

@@ -1,0 +1,106 @@
+"""The files of a check: written in one move, read with a word on which step writes them."""
+
+import pytest
+
+from gate.artifact import ArtifactFile, Manifest, ModelRef
+from gate.check_files import MANIFEST, CheckFiles, Pulled, private_directory, remove
+from gate.errors import CannotFinishError, UsageError
+
+FILE = ArtifactFile(path="MLmodel", size_bytes=1, sha256="0" * 64)
+PULLED = Pulled(
+    gate_version="0",
+    uri="models:/m/1",
+    model=ModelRef(registry="mlflow", name="m", version="1"),
+    digest=Manifest(files=(FILE,)).digest,
+    files=(FILE,),
+)
+
+
+def test_a_file_is_replaced_in_one_move(tmp_path):
+    """The new content stands there whole, and no part of it beside."""
+    files = CheckFiles.create(tmp_path / "deep" / "er")
+    files.write("report.md", "first")
+    assert files.write("report.md", "second").read_text() == "second"
+    assert [path.name for path in files.root.iterdir()] == ["report.md"]
+
+
+def test_a_write_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
+    """A disk that fills up in the middle destroys no earlier report and leaves no rest."""
+    files = CheckFiles.create(tmp_path)
+    files.write("report.md", "first")
+
+    def full(*_paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gate.check_files.os.replace", full)
+    with pytest.raises(CannotFinishError, match="No space left on device"):
+        files.write("report.md", "second")
+    assert (tmp_path / "report.md").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path):
+    """Whoever can put a link there cannot have another file overwritten."""
+    (tmp_path / "outside").write_text("kept")
+    files = CheckFiles.create(tmp_path / "check")
+    (files.root / "report.md").symlink_to(tmp_path / "outside")
+    files.write("report.md", "new")
+    assert (tmp_path / "outside").read_text() == "kept"
+    assert not (files.root / "report.md").is_symlink()
+
+
+def test_a_directory_that_cannot_be_written_is_said_before_the_scan(tmp_path):
+    """A file in the directory's place ends the check at once, with advice."""
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotFinishError, match="cannot be written") as caught:
+        CheckFiles.create(tmp_path / "file")
+    assert "--report-dir" in caught.value.what_to_do
+
+
+def test_what_pull_wrote_is_read_back(tmp_path):
+    """The record survives the file."""
+    files = CheckFiles.create(tmp_path)
+    files.write(MANIFEST, PULLED.pretty_json())
+    assert files.pulled() == PULLED
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "there is no"),
+        ("{", "cannot be used"),
+        (PULLED.pretty_json().replace("MLmodel", "MLmodels"), "the digest is not that of the files"),
+        (PULLED.pretty_json().replace('"uri"', '"url"'), "at 'ur"),
+    ],
+)
+def test_a_missing_or_damaged_file_names_the_step_that_writes_it(tmp_path, content, why):
+    """The user is told which step to run again."""
+    files = CheckFiles.create(tmp_path)
+    if content is not None:
+        files.write(MANIFEST, content)
+    with pytest.raises(UsageError, match=why) as caught:
+        files.pulled()
+    assert "`gate pull` writes it" in caught.value.what_to_do
+
+
+@pytest.mark.parametrize(
+    ("read", "step"),
+    [(CheckFiles.evidence, "gate scan"), (CheckFiles.verdict, "gate judge"), (CheckFiles.report, "gate judge")],
+)
+def test_each_file_names_its_own_step(tmp_path, read, step):
+    """Evidence comes from the scan, verdict and report from the judgement."""
+    with pytest.raises(UsageError) as caught:
+        read(CheckFiles.create(tmp_path))
+    assert caught.value.what_to_do.startswith(f"`{step}`")
+
+
+def test_a_private_directory_is_private_and_goes_away():
+    """Only this user may enter it, and read-only content does not keep it from being removed."""
+    root = private_directory()
+    (root / "data").mkdir()
+    (root / "data" / "file").touch(mode=0o400)
+    (root / "data").chmod(0o500)
+    assert root.stat().st_mode & 0o077 == 0
+    remove(root)
+    assert not root.exists()
+    remove(root)
