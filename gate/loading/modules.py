@@ -5,7 +5,10 @@ looked at again afterwards, since a pickle may set any attribute (docs/security.
 own code: it is loaded only in a jailed worker and only with `--allow-code`, and its verdict is of level C.
 """
 
+import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from gate.errors import UnexaminableError
 from gate.formats.pickle_names import LAYER_NAMES
 
 _HOOKS = tuple(name for name in vars(torch.nn.Module()) if "hooks" in name and name != "_is_hf_initialized")
+_FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _PLAIN = (int, float, bool, str, type(None), torch.Tensor, torch.dtype, torch.device, torch.nn.Module, torch.Size)
 
 
@@ -62,8 +66,8 @@ def _is_data(value: object, depth: int = 3) -> bool:
 def load_with_code(path: Path) -> torch.nn.Module:
     """Unpickle a module and thereby run its code: for a jailed worker whose operator allowed it, and nowhere else."""
     try:
-        # The worker's environment forces weights_only; this is the one place where that is lifted, on request.
-        module = torch.load(path, map_location="cpu", pickle_module=pickle, weights_only=False)
+        with _unpickling_allowed():
+            module = torch.load(path, map_location="cpu", pickle_module=pickle, weights_only=False)
     except ModuleNotFoundError as error:
         raise UnexaminableError(
             f"the pickled model needs the package {str(error.name)[:100]!r}, which is not installed beside the gate"
@@ -75,3 +79,14 @@ def load_with_code(path: Path) -> torch.nn.Module:
     if not isinstance(module, torch.nn.Module):
         raise UnexaminableError(f"the pickle holds a {type(module).__name__[:100]}; expected a torch module")
     return module
+
+
+@contextmanager
+def _unpickling_allowed() -> Iterator[None]:
+    """Lift, for one call, what the worker's environment forces: torch refuses every full unpickling otherwise."""
+    forced = os.environ.pop(_FORCED, None)
+    try:
+        yield
+    finally:
+        if forced is not None:
+            os.environ[_FORCED] = forced

@@ -8,7 +8,7 @@ from gate.subject import Subject
 
 def measure(root, detector_id, run=None, **options):
     """Return the measurements of the folder, as a list."""
-    artifact = Artifact(ModelRef(registry="directory", name=str(root)), root, build_manifest(root))
+    artifact = Artifact(ModelRef(registry="directory", name=str(root)), root, build_manifest(root)[0])
     return measure_artifact(artifact, detector_id, run, **options)
 
 

@@ -13,7 +13,7 @@ from tests.corpus.zipping import torch_zip, wrong_checksums
 
 
 def _artifact(root, manifest=None):
-    return Artifact(ModelRef(registry="directory", name=str(root)), root, manifest or build_manifest(root))
+    return Artifact(ModelRef(registry="directory", name=str(root)), root, manifest or build_manifest(root)[0])
 
 
 def test_links_and_special_files_are_counted_should_they_get_past_the_manifest(tmp_path):

@@ -1,0 +1,52 @@
+"""Reports that a worker would have to write to get a model approved under the default policy, for others to spoil."""
+
+from pathlib import Path
+
+from gate.evidence import Location, Measured, Measurement, ModelFacts, Outcome, SamplesEvidence, Skipped
+from gate.job import ScanResult
+from gate.launch import expected_detectors
+from gate.pipeline import today
+from gate.policy import Policy
+from gate.policy_file import read_policy
+
+POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
+CLASSES = 10
+
+
+def policy() -> Policy:
+    """Return the policy that the gate recommends."""
+    return read_policy(POLICY, on=today())
+
+
+def approvable(role: str, samples_sha256: str) -> ScanResult:
+    """Return a result of a worker (inspector or scan) that finds nothing and misses nothing."""
+    rules = policy()
+    outcomes = {name: _faultless(name, rules) for name in expected_detectors(rules, role)}
+    if role == "inspector":
+        return ScanResult(isolation="full", outcomes=outcomes, complete=True)
+    samples = SamplesEvidence(source="samples", sha256=samples_sha256, count=20, classes_present=10, accuracy=1.0)
+    return ScanResult(
+        isolation="full",
+        assurance="A",
+        facts=ModelFacts(flavour="pytorch", format="pt2", classes=CLASSES, input_shape=(1, 8, 8)),
+        samples=samples,
+        stages=(1, 2, 3, 4),
+        outcomes=outcomes,
+        complete=True,
+    )
+
+
+def _faultless(name: str, rules: Policy) -> Outcome:
+    stage = next(stage for stage in rules.plan() if name in stage.detectors)
+    if stage.over == "suspects":
+        return Skipped(reason="no suspects", options=dict(rules.options_of(name)))
+    values = (
+        Measurement(
+            metric=metric,
+            value=1.0 if limit.min is not None else 0.0,
+            location=Location.of_class(index) if name == "neural-cleanse" else None,
+        )
+        for metric, limit in rules.detectors[name].limits.items()
+        for index in range(CLASSES if name == "neural-cleanse" else 1)
+    )
+    return Measured(measurements=tuple(values), seconds=1.0, options=dict(rules.options_of(name)))
