@@ -13,9 +13,8 @@ from pathlib import Path
 from gate.check_files import CheckFiles, private_directory, remove
 from gate.conclude import Context, conclude, error_report, write_reports
 from gate.errors import CannotFinishError, GateError, UsageError
-from gate.job import TRIGGERS_FILE
 from gate.launch import Progress
-from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan
+from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan, write_scanned
 from gate.policy import Policy
 from gate.publish import publish
 from gate.registry import Registry
@@ -65,10 +64,9 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
             pulled = pull(registry, request.pull, files, private, ref)
             context = replace(context, pulled=pulled, description=pulled.description)
             tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
-            evidence, triggers = scan(ScanRequest(pulled, private, request.policy, request.settings), progress)
-        if triggers is not None:
-            files.write(TRIGGERS_FILE, triggers)
-        report = conclude(evidence, request.policy, context, files)
+            scanned = scan(ScanRequest(pulled, private, request.policy, request.settings), progress)
+        write_scanned(scanned, files)
+        report = conclude(scanned.evidence, request.policy, context, files)
         if not request.mark:
             return Checked(report, "")
         tell(f"marking {ref}")

@@ -87,8 +87,9 @@ class CheckFiles:
         """Replace one file in one move; a part of a report is never left in its place."""
         raw = text.encode() if isinstance(text, str) else text
         target = self.root / name
-        partial = self.root / f".{name}.part"
+        partial = target.with_name(f".{target.name}.part")
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(raw)
             os.replace(partial, target)  # noqa: PTH105  # the atomic call, by its own name
         except OSError as error:

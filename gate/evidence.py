@@ -190,7 +190,9 @@ class Evidence(Record):
     stages: tuple[int, ...] = ()
     """The numbers of the stages that were run, from 1."""
     outcomes: dict[str, Outcome]
-    """By detector id."""
+    """By detector id; under level B those of the bundle."""
+    original: dict[str, Outcome] = Field(default_factory=dict)
+    """Under level B, what the detectors on bytes saw in the candidate that the bundle was made of; not judged."""
     suspects: tuple[Suspect, ...] = ()
     problems: tuple[Text, ...] = ()
     """Why something could not be examined at all: model, samples, worker."""

@@ -27,6 +27,8 @@ from gate.record import Record
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 TRIGGERS_FILE = "triggers.safetensors"
+CONVERTED_FILE = "converted.pt2"
+"""What a converter leaves: hostile bytes, to be read by the strict reader alone."""
 
 JAIL_REFUSED = 77
 """A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
@@ -35,8 +37,10 @@ JAIL_REFUSED = 77
 class ScanJob(Record):
     """One worker's task."""
 
-    role: Literal["inspector", "scan"]
-    """The inspector runs the detectors that need files alone, without torch; the scan worker all others."""
+    role: Literal["inspector", "converter", "scan"]
+    """The inspector runs the detectors that need files alone, without torch. The converter may run the candidate's own
+    code, turns it into a code-free bundle, and measures behaviour itself only where that cannot be done. The scan
+    worker runs no foreign code and all other detectors."""
     model: ModelRef
     manifest: Manifest
     root: str
@@ -48,7 +52,6 @@ class ScanJob(Record):
     memory_bytes: int | None = None
     threads: int = Field(default=0, ge=0)
     """0: as many as there are cores."""
-    allow_code: bool = False
     least_isolation: Literal["full", "partial", "none"] = "full"
     samples_path: str | None = None
     samples_source: str = ""
@@ -74,5 +77,7 @@ class ScanResult(Record):
     projections: tuple[Projection, ...] = Field(default=(), max_length=16)
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)
+    converted: bool = False
+    """A converter's word that it left a bundle and measured nothing itself."""
     complete: bool = False
     """False in what a worker saved on the way, and so in what a killed one leaves behind."""

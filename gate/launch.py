@@ -19,14 +19,15 @@ from gate.detector import Need
 from gate.errors import CannotFinishError
 from gate.evidence import Failed, Measured, Outcome
 from gate.jail.launch import WorkerExit, run_worker, worker_command
-from gate.job import JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
+from gate.job import CONVERTED_FILE, JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
 from gate.policy import Policy
-from gate.record import MalformedError
+from gate.record import MalformedError, read_bounded
 
 GRACE_SECONDS = 30.0
 """What a worker gets beyond its own deadline, to start, to stop and to save."""
 
 MAX_TRIGGERS_BYTES = 256 << 20
+MAX_BUNDLE_BYTES = 8 << 30
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 
 Progress = Callable[[str, int, int], None]
@@ -39,6 +40,8 @@ class WorkerReport:
     result: ScanResult
     exit: WorkerExit
     triggers: bytes | None = field(default=None, repr=False)
+    bundle: bytes | None = field(default=None, repr=False)
+    """What a converter left: hostile bytes."""
 
 
 def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
@@ -60,7 +63,9 @@ def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
                 what_to_do="Run on Linux 5.13 or newer with Landlock, or accept less with 'isolation' in the policy.",
             )
         result = _read_result(scratch, job, ended)
-        return WorkerReport(result, ended, _read_triggers(scratch))
+        triggers = _opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
+        bundle = _opaque(scratch / CONVERTED_FILE, MAX_BUNDLE_BYTES) if job.role == "converter" else None
+        return WorkerReport(result, ended, triggers, bundle)
 
 
 @contextmanager
@@ -123,6 +128,10 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
                 raise MalformedError(
                     f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
                 )
+    if result.converted:
+        if job.role != "converter" or result.outcomes:
+            raise MalformedError("the worker's result speaks of a conversion that was not asked for")
+        return
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
@@ -154,9 +163,9 @@ def _manner(ended: WorkerExit) -> str:
     return f"The worker ended with exit code {ended.exit_code}." + (f" Its last words: {last[0][:300]}" if last else "")
 
 
-def _read_triggers(scratch: Path) -> bytes | None:
-    """Return the triggers' file as opaque bytes; the orchestrator never parses it."""
-    path = scratch / TRIGGERS_FILE
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_TRIGGERS_BYTES:
+def _opaque(path: Path, limit: int) -> bytes | None:
+    """Return a worker's file as bytes that the orchestrator never parses; none where it is odd or too large."""
+    try:
+        return read_bounded(path, limit=limit)
+    except (MalformedError, OSError):
         return None
-    return path.read_bytes()

@@ -8,15 +8,27 @@ import datetime as dt
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
-from gate.check_files import MANIFEST, MODEL_FOLDER, SAMPLES_FOLDER, CheckFiles, Pulled, PulledSamples, remove
+from gate.bundle import FOLDER as BUNDLE_FOLDER
+from gate.bundle import Bundle, write_bundle
+from gate.check_files import (
+    EVIDENCE,
+    MANIFEST,
+    MODEL_FOLDER,
+    SAMPLES_FOLDER,
+    CheckFiles,
+    Pulled,
+    PulledSamples,
+    private_directory,
+    remove,
+)
 from gate.errors import UsageError
 from gate.evidence import Evidence, Outcome, Skipped
-from gate.job import ScanJob, ScanResult
+from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
 from gate.registry import Registry
@@ -129,22 +141,83 @@ class ScanRequest:
         return self.policy.seed if self.settings.seed is None else self.settings.seed
 
 
-def scan(request: ScanRequest, progress: Progress) -> tuple[Evidence, bytes | None]:
-    """Inspect the bytes; if they allow it, load and measure; return the evidence and the triggers' file."""
+@dataclass(frozen=True)
+class Scanned:
+    """What a scan yields: the evidence, the triggers' file and, under level B, the bundle's."""
+
+    evidence: Evidence
+    triggers: bytes | None = None
+    bundle: Bundle | None = None
+
+
+def scan(request: ScanRequest, progress: Progress) -> Scanned:
+    """Inspect the bytes; if they allow it, load and measure; with `--allow-code`, convert what carries code first."""
     deadline = time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
     inspected = _run(request, progress, Worker("inspector", deadline))
-    reason = _refusal(request, inspected)
-    if reason:
-        return _evidence(request, _refused(inspected, request.policy, reason)), None
-    measured = _run(request, progress, Worker("scan", deadline, inspected.outcomes))
-    return _evidence(request, _joined(inspected, measured)), measured.triggers
+    if request.pulled.problems:
+        return _not_loaded(request, inspected, "the artifact holds what is no plain file")
+    if not forbids_loading(_evidence(request, inspected.result), request.policy):
+        measured = _run(request, progress, Worker("scan", deadline, inspected.outcomes))
+        return Scanned(_evidence(request, _joined(inspected, measured)), measured.triggers)
+    if not request.settings.allow_code:
+        reason = "it carries code, or its bytes are not what they should be, as the findings say"
+        return _not_loaded(request, inspected, reason)
+    converted = _run(request, progress, Worker("converter", deadline, inspected.outcomes))
+    if not converted.result.converted or converted.bundle is None:
+        # The converter ran the candidate's code: whatever it claims, its word is of level C.
+        result = _joined(inspected, converted).model_copy(update={"assurance": "C"})
+        return Scanned(_evidence(request, result), converted.triggers)
+    return _scan_bundle(request, inspected, converted.bundle, progress, deadline)
+
+
+def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: Progress, deadline: float) -> Scanned:
+    """Inspect and measure the converted bundle, as hostile bytes like any other; the verdict covers it alone."""
+    folder = private_directory()
+    try:
+        bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
+        if request.pulled.samples is not None:
+            (folder / SAMPLES_FOLDER).symlink_to(request.base / SAMPLES_FOLDER)
+        pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
+        own = replace(request, pulled=pulled, base=folder)
+        inspected = _run(own, progress, Worker("inspector", deadline))
+        if forbids_loading(_evidence(own, inspected.result), request.policy):
+            refused = _not_loaded(own, inspected, "what was found in the converted bundle forbids loading it")
+            evidence = refused.evidence
+            triggers = None
+        else:
+            measured = _run(own, progress, Worker("scan", deadline, inspected.outcomes))
+            evidence, triggers = _evidence(own, _joined(inspected, measured)), measured.triggers
+    finally:
+        remove(folder)
+    covered = {
+        "manifest_digest": request.pulled.digest,
+        "bundle_digest": bundle.manifest.digest,
+        "assurance": "B" if evidence.assurance == "A" else evidence.assurance,
+        "original": original.outcomes,
+    }
+    return Scanned(Evidence.model_validate({**evidence.model_dump(), **covered}), triggers, bundle)
+
+
+def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
+    """Write evidence, triggers and bundle; what an earlier scan left of the latter two is removed."""
+    for leftover in (files.root / TRIGGERS_FILE, files.root / BUNDLE_FOLDER):
+        leftover.unlink(missing_ok=True) if leftover.is_file() else remove(leftover)
+    files.write(EVIDENCE, scanned.evidence.pretty_json())
+    if scanned.triggers is not None:
+        files.write(TRIGGERS_FILE, scanned.triggers)
+    for name, raw in (scanned.bundle.files if scanned.bundle else {}).items():
+        files.write(f"{BUNDLE_FOLDER}/{name}", raw)
+
+
+def _not_loaded(request: ScanRequest, inspected: "_Seen", reason: str) -> Scanned:
+    return Scanned(_evidence(request, _refused(inspected, request.policy, reason)))
 
 
 @dataclass(frozen=True)
 class Worker:
     """Which worker to run, until when, after what."""
 
-    role: Literal["inspector", "scan"]
+    role: Literal["inspector", "converter", "scan"]
     deadline: float
     done: dict[str, Outcome] = field(default_factory=dict)
 
@@ -152,7 +225,8 @@ class Worker:
 @dataclass(frozen=True)
 class _Seen:
     result: ScanResult
-    triggers: bytes | None
+    triggers: bytes | None = None
+    bundle: bytes | None = None
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
@@ -164,7 +238,7 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
     isolation = settings.isolation or policy.isolation
     samples = pulled.samples
     if worker.role == "inspector" and not expected_detectors(policy, "inspector"):
-        return _Seen(ScanResult(isolation=isolation, complete=True), None)
+        return _Seen(ScanResult(isolation=isolation, complete=True))
     job = ScanJob(
         role=worker.role,
         model=pulled.model,
@@ -172,30 +246,21 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
         root=str(request.base / MODEL_FOLDER),
         policy=policy,
         seed=request.seed,
-        device=settings.device or policy.device,
+        device="cpu" if worker.role == "converter" else settings.device or policy.device,
         deadline_seconds=max(1.0, worker.deadline - time.monotonic()),
         memory_bytes=int(settings.memory_gib * 2**30),
         threads=settings.threads,
-        allow_code=settings.allow_code,
         least_isolation=isolation,
-        samples_path=str(request.base / SAMPLES_FOLDER / samples.name) if samples and worker.role == "scan" else None,
+        samples_path=str(request.base / SAMPLES_FOLDER / samples.name)
+        if samples and worker.role != "inspector"
+        else None,
         samples_source=samples.source if samples else "",
         samples_sha256=samples.sha256 if samples else None,
         samples_overridden=samples.overridden if samples else False,
         done=worker.done,
     )
     report: WorkerReport = run_job(job, progress)
-    return _Seen(report.result, report.triggers)
-
-
-def _refusal(request: ScanRequest, inspected: _Seen) -> str:
-    """Return why the model is not loaded, or nothing."""
-    if request.pulled.problems:
-        return "the artifact holds what is no plain file"
-    evidence = _evidence(request, inspected.result)
-    if not request.settings.allow_code and forbids_loading(evidence, request.policy):
-        return "what was found in its bytes forbids loading it"
-    return ""
+    return _Seen(report.result, report.triggers, report.bundle)
 
 
 def _refused(inspected: _Seen, policy: Policy, reason: str) -> ScanResult:

@@ -60,6 +60,7 @@ def tags(verdict: Verdict, report: Report, where: str) -> Mapping[str, str]:
     """Return the tags of docs/contracts.md section 9 that exist before signing, the decision last."""
     values = {
         "gate.model_digest": verdict.model_digest,
+        **({"gate.bundle_digest": verdict.bundle_digest} if verdict.bundle_digest else {}),
         "gate.policy": f"{verdict.policy_name}@{verdict.policy_digest}",
         "gate.evidence_digest": verdict.evidence_digest,
         "gate.report": where,

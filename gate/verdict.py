@@ -59,6 +59,8 @@ class Verdict(Record):
     calibrated: bool
     """False: no reference bank stood beside the scan; limits are those of the null distribution by class count."""
     model_digest: str
+    bundle_digest: str | None = None
+    """Under level B, what the verdict covers: the converted bundle and never the candidate's own bytes."""
     evidence_digest: str
     policy_name: str
     policy_digest: str
@@ -86,6 +88,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
         target_classes=tuple(sorted(index for index in targets if index is not None)),
         calibrated=evidence.bank is not None,
         model_digest=evidence.manifest_digest,
+        bundle_digest=evidence.bundle_digest,
         evidence_digest=evidence.digest,
         policy_name=policy.name,
         policy_digest=policy.digest,
@@ -117,7 +120,8 @@ def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         yield Finding(
             rule="assurance",
             kind="condition",
-            message=f"Assurance level {evidence.assurance}; the policy asks for {policy.assurance} or better.",
+            message=f"The candidate carries code. Only the code-free bundle made of it, level {evidence.assurance}, was "
+            f"examined and could be approved; the policy asks for level {policy.assurance}.",
         )
     isolation = evidence.isolation.split(" ", maxsplit=1)[0]
     if isolation not in _ISOLATION_ORDER or _below(isolation, policy.isolation):

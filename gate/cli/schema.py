@@ -1,8 +1,12 @@
 """`gate schema`: the JSON schemas of the files."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from gate.record import Record
 
 
 @click.command()
@@ -16,9 +20,8 @@ def schema_text(kind: str) -> str:
     """Return a schema as indented JSON with a final newline."""
     from gate.evidence import Evidence
     from gate.policy import Policy
-    from gate.record import Record
     from gate.report import Report
 
-    records: dict[str, type[Record]] = {"policy": Policy, "evidence": Evidence, "report": Report}
+    records: dict[str, "type[Record]"] = {"policy": Policy, "evidence": Evidence, "report": Report}
     body = records[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=2) + "\n"

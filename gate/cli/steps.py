@@ -46,10 +46,9 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
 @many(POLICY, SCAN)
 def scan(directory: Path, policy: Path, **options: Any) -> int:
     """Scan what `gate pull` brought; needs no credential and no network. Writes evidence.json."""
-    from gate.check_files import EVIDENCE, CheckFiles
+    from gate.check_files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.job import TRIGGERS_FILE
-    from gate.pipeline import ScanRequest, today
+    from gate.pipeline import ScanRequest, today, write_scanned
     from gate.pipeline import scan as run_scan
     from gate.policy_file import read_policy
 
@@ -59,11 +58,9 @@ def scan(directory: Path, policy: Path, **options: Any) -> int:
     pulled = CheckFiles(directory.absolute()).pulled()
     files = CheckFiles.create(directory)
     with progress_bars() as progress:
-        evidence, triggers = run_scan(ScanRequest(pulled, files.root, rules, scan_settings(options)), progress)
-    files.write(EVIDENCE, evidence.pretty_json())
-    if triggers is not None:
-        files.write(TRIGGERS_FILE, triggers)
-    tell(f"scanned {pulled.model}: evidence {evidence.digest}")
+        scanned = run_scan(ScanRequest(pulled, files.root, rules, scan_settings(options)), progress)
+    write_scanned(scanned, files)
+    tell(f"scanned {pulled.model}: evidence {scanned.evidence.digest}")
     return 0
 
 

@@ -83,6 +83,8 @@ def show_result(report: Report, directory: Path | None, reports_at: str) -> None
             named = ", ".join(map(str, report.verdict.target_classes))
             console.print(f"target class{'es' if ',' in named else ''}: {named}", markup=False)
         console.print(f"model    {report.verdict.model_digest}", markup=False)
+        if report.verdict.bundle_digest:
+            console.print(f"bundle   {report.verdict.bundle_digest}", markup=False)
         console.print(f"policy   {plain(report.policy.name, 80)}@{report.verdict.policy_digest}", markup=False)
     if directory is not None:
         console.print(f"reports  {directory}/report.html (and .md, .json)", markup=False)

@@ -1,11 +1,12 @@
 """Which model an artifact holds, by its `MLmodel` file and the files that are really there; nothing is loaded."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from gate.errors import GateError, UnexaminableError
-from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
+from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.record import read_bounded
 
 Format = Literal["pt2", "pickle"]
@@ -19,6 +20,8 @@ class Candidate:
     flavour: str
     format: Format
     path: Path
+    code: tuple[Path, ...] = ()
+    """Folders of the artifact that `MLmodel` puts on the import path."""
 
 
 def find_candidate(root: Path) -> Candidate:
@@ -39,5 +42,14 @@ def find_candidate(root: Path) -> Candidate:
         raise UnexaminableError("the pytorch flavour names model data outside the artifact")
     for name, kind in _FILES:
         if (folder / name).is_file() and not (folder / name).is_symlink():
-            return Candidate("pytorch", kind, folder / name)
+            return Candidate("pytorch", kind, folder / name, tuple(_code_folders(root, declared)))
     raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds neither model.pt2 nor model.pth")
+
+
+def _code_folders(root: Path, declared: MLmodel) -> Iterator[Path]:
+    """Yield the folders inside the artifact that hold the candidate's own modules."""
+    for _, named in declared.code():
+        for entry in named if isinstance(named, list) else [named]:
+            folder = (root / str(entry)).resolve()
+            if folder.is_dir() and folder.is_relative_to(root.resolve()):
+                yield folder

@@ -2,12 +2,13 @@
 
 A pickle of `torch.nn` layers loads through torch's weights-only unpickler with exactly those classes allowed, and is
 looked at again afterwards, since a pickle may set any attribute (docs/security.md). Any other pickle is the candidate's
-own code: it is loaded only in a jailed worker and only with `--allow-code`, and its verdict is of level C.
+own code: it is loaded only in the jailed converter and only with `--allow-code`.
 """
 
 import os
 import pickle
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,14 +64,19 @@ def _is_data(value: object, depth: int = 3) -> bool:
     return isinstance(value, list | tuple | set) and all(_is_data(item, depth - 1) for item in value)
 
 
-def load_with_code(path: Path) -> torch.nn.Module:
-    """Unpickle a module and thereby run its code: for a jailed worker whose operator allowed it, and nowhere else."""
+def load_with_code(path: Path, code: Iterable[Path] = ()) -> torch.nn.Module:
+    """Load a module and thereby run its code, with the artifact's own code folders importable.
+
+    For the jailed converter, whose operator allowed it, and nowhere else: nothing that this process says afterwards
+    can be believed.
+    """
+    sys.path[:0] = [str(folder) for folder in code]
     try:
         with _unpickling_allowed():
             module = torch.load(path, map_location="cpu", pickle_module=pickle, weights_only=False)
     except ModuleNotFoundError as error:
         raise UnexaminableError(
-            f"the pickled model needs the package {str(error.name)[:100]!r}, which is not installed beside the gate"
+            f"the model needs the package {str(error.name)[:100]!r}, which is not installed beside the gate"
         ) from None
     except Exception as error:  # noqa: BLE001  # the candidate's code may raise anything
         raise UnexaminableError(

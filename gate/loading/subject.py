@@ -12,7 +12,8 @@ from gate.job import ScanJob
 from gate.loading.candidate import Candidate, find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.exported import Program, read_program
-from gate.loading.modules import load_library_module, load_with_code
+from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.modules import load_library_module
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.policy import SampleSettings
@@ -51,16 +52,31 @@ def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, devi
     """Fill a subject; what cannot be read is a problem in words, never an exception."""
     bare = Loaded(Subject(artifact), ModelFacts(), None, None, ())
     try:
-        model = _read_model(find_candidate(artifact.root), device, allow_code=job.allow_code)
+        model = _read_model(find_candidate(artifact.root), device)
     except UnexaminableError as error:
-        return replace(bare, problems=(_sentence(error),))
+        return replace(bare, problems=(sentence(error),))
+    return _filled(bare, model, job, samples, device)
+
+
+def load_live_module(
+    artifact: Artifact, module: torch.nn.Module, job: ScanJob, samples: SampleSettings, problem: str
+) -> Loaded:
+    """Fill a subject with a module of the candidate's own code: for the converter alone, level C."""
+    count = sum(parameter.numel() for parameter in module.parameters())
+    facts = ModelFacts(flavour="pytorch", format="own code", parameters=count)
+    bare = Loaded(Subject(artifact), facts, None, None, ())
+    loaded = _filled(bare, _Model(module, "C", facts), job, samples, "cpu")
+    return replace(loaded, problems=(problem, *loaded.problems))
+
+
+def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
     loaded = replace(bare, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
         return replace(loaded, problems=(_NO_SAMPLES,))
     try:
         return _with_samples(loaded, model, job, samples, device)
     except UnexaminableError as error:
-        return replace(loaded, problems=(_sentence(error),))
+        return replace(loaded, problems=(sentence(error),))
 
 
 _NO_SAMPLES = (
@@ -69,24 +85,21 @@ _NO_SAMPLES = (
 )
 
 
-def _read_model(candidate: Candidate, device: str, *, allow_code: bool) -> _Model:
+def _read_model(candidate: Candidate, device: str) -> _Model:
     facts = ModelFacts(flavour=candidate.flavour, format=candidate.format)
     if candidate.format == "pt2":
         program = read_program(candidate.path).to(device)
+        refuse_non_finite(program.parameters)
         count = sum(tensor.numel() for tensor in program.parameters.values())
         return _Model(program, "A", facts.model_copy(update={"parameters": count}))
     module = load_library_module(candidate.path)
-    assurance: Assurance = "A"
     if module is None:
-        if not allow_code:
-            raise UnexaminableError(
-                "the model is a pickle that carries code, and loading it would run that code",
-                what_to_do="Log it in MLflow's default format (pt2), or allow its code in a jailed worker "
-                "with --allow-code, which can never lead to more than a flagged verdict.",
-            )
-        module, assurance = load_with_code(candidate.path), "C"
+        raise UnexaminableError(
+            "the model is a pickle that does not load as library layers alone; loading it otherwise would run its code"
+        )
+    refuse_non_finite(dict(module.named_parameters()))
     count = sum(parameter.numel() for parameter in module.parameters())
-    return _Model(module.to(device), assurance, facts.model_copy(update={"parameters": count}))
+    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}))
 
 
 def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
@@ -159,7 +172,7 @@ def _one_answer(predicted: torch.Tensor, samples: Samples) -> tuple[str, ...]:
     return ()
 
 
-def _sentence(error: UnexaminableError) -> str:
+def sentence(error: UnexaminableError) -> str:
     """Return the message as a sentence with its advice."""
     message = str(error)
     text = f"{message[:1].upper()}{message[1:]}."

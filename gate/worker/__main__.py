@@ -35,7 +35,7 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
         devices=_gpu_devices() if job.role == "scan" and job.device != "cpu" else (),
         # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
         cpu_seconds=int(job.deadline_seconds * 256) + 60,
-        file_size_bytes=MAX_RESULT_BYTES,
+        file_size_bytes=MAX_RESULT_BYTES + (2 * job.manifest.size_bytes if job.role == "converter" else 0),
         address_space_bytes=job.memory_bytes if job.device == "cpu" or not _gpu_devices() else None,
         open_files=OPEN_FILES,
     )

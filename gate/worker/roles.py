@@ -1,9 +1,9 @@
-"""What each worker does once it is in the jail: the inspector reads bytes, the scan worker loads and measures."""
+"""What each worker does once it is in the jail: inspect bytes, convert a model that carries code, load and measure."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from gate.artifact import Artifact
 from gate.detector import Detector, Need, Run
@@ -12,14 +12,22 @@ from gate.scan import Scanned, Scope, scan
 from gate.subject import Subject
 from gate.worker.output import save_result, say_progress
 
+if TYPE_CHECKING:
+    from gate.loading.subject import Loaded
+
 
 def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
     """Do the job and leave its result in the scratch directory."""
     deadline = time.monotonic() + job.deadline_seconds
-    if job.role == "inspector":
-        _inspect(job, scratch, isolation, deadline)
-    else:
-        _scan(job, scratch, isolation, deadline)
+    match job.role:
+        case "inspector":
+            _inspect(job, scratch, isolation, deadline)
+        case "converter":
+            _convert(job, scratch, isolation, deadline)
+        case "scan":
+            _scan(job, scratch, isolation, deadline)
+        case _:
+            assert_never(job.role)
 
 
 def reads_files_only(detector: Detector[Any]) -> bool:
@@ -45,9 +53,24 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
     save_result(scratch, result)
 
 
+def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
+    from gate.loading.subject import Loaded
+    from gate.worker import compute
+    from gate.worker.conversion import convert
+
+    started = time.monotonic()
+    device = compute.prepare(job)
+    imported = time.monotonic()
+    outcome = convert(job, _artifact(job), scratch)
+    if not isinstance(outcome, Loaded):
+        save_result(scratch, outcome.model_copy(update={"isolation": isolation}))
+        return
+    seconds = {"import": imported - started, "convert": time.monotonic() - imported}
+    _measure(job, scratch, outcome, _Place(device, isolation, deadline, seconds))
+
+
 def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
-    from gate.loading.fingerprint import fingerprint
     from gate.loading.subject import load_subject
     from gate.worker import compute
 
@@ -55,17 +78,36 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     imported = time.monotonic()
     say_progress("loading the model", 0, 1)
     loaded = load_subject(_artifact(job), job, job.policy.samples.of(job.model.name), device)
+    say_progress("loading the model", 1, 1)
+    seconds = {"import": imported - started, "load": time.monotonic() - imported}
+    _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where and how long this worker computes, and what it spent so far."""
+
+    device: str
+    isolation: str
+    deadline: float
+    seconds: dict[str, float]
+
+
+def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> None:
+    """Run the detectors on what was loaded, saving after each, and leave the triggers beside the result."""
+    from gate.loading.fingerprint import fingerprint
+    from gate.worker import compute
+
+    started = time.monotonic()
     result = ScanResult(
-        isolation=isolation,
-        device=compute.describe(device),
+        isolation=place.isolation,
+        device=compute.describe(place.device),
         assurance=loaded.assurance,
         facts=loaded.facts,
         samples=loaded.samples,
         problems=loaded.problems,
         versions=compute.versions(),
-        seconds={"import": imported - started, "load": time.monotonic() - imported},
     )
-    say_progress("loading the model", 1, 1)
 
     def with_(scanned: Scanned, *, complete: bool = False) -> ScanResult:
         return result.model_copy(
@@ -76,7 +118,7 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
                 "pictures": tuple(scanned.pictures),
                 "projections": tuple(scanned.projections),
                 "problems": (*result.problems, *scanned.problems),
-                "seconds": {**result.seconds, "scan": time.monotonic() - imported},
+                "seconds": {**place.seconds, "scan": time.monotonic() - started},
                 "complete": complete,
             }
         )
@@ -90,8 +132,7 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
         progress=say_progress,
         save=lambda scanned: save_result(scratch, with_(scanned)),
     )
-    run_ = Run(seed=job.seed, device=device, deadline=deadline)
-    done = Scanned(outcomes=dict(job.done))
-    scanned = scan(replace(loaded.subject), job.policy, run_, scope, done)
+    run_ = Run(seed=job.seed, device=place.device, deadline=place.deadline)
+    scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
     compute.save_triggers(scratch, scanned)
     save_result(scratch, with_(scanned, complete=True))

@@ -1,0 +1,53 @@
+"""The code-free bundle that a converted candidate becomes: the only thing that a verdict of level B covers.
+
+`model.pt2` comes from the converter and is hostile bytes; everything beside it is written here, by the orchestrator.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gate.artifact import Manifest, build_manifest, make_read_only
+from gate.check_files import Pulled
+from gate.record import Record
+from gate.version import VERSION
+
+MODEL = "data/model.pt2"
+PROVENANCE = "provenance.json"
+FOLDER = "bundle"
+"""Where the bundle lies beside the files of a check."""
+
+_MLMODEL = """flavors:
+  pytorch:
+    model_data: data
+    serialization_format: pt2
+"""
+
+
+class Provenance(Record):
+    """Where a bundle comes from."""
+
+    made_by: str
+    parent: str
+    """The model reference of the candidate."""
+    parent_digest: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's files in memory and their manifest."""
+
+    manifest: Manifest
+    files: dict[str, bytes] = field(repr=False)
+
+
+def write_bundle(model: bytes, root: Path, pulled: Pulled) -> Bundle:
+    """Write a bundle's files below `root`, read-only, and return them with their manifest."""
+    provenance = Provenance(made_by=f"gate {VERSION}", parent=str(pulled.model), parent_digest=pulled.digest)
+    files = {"MLmodel": _MLMODEL.encode(), MODEL: model, PROVENANCE: provenance.pretty_json().encode()}
+    for name, raw in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+    manifest, _ = build_manifest(root)
+    make_read_only(root)
+    return Bundle(manifest, files)

@@ -1,0 +1,57 @@
+"""The converter: the only process in which a candidate's own code may run, and so one that nobody believes.
+
+It loads the model with its code, exports it, and leaves the exported program as a file for the strict reader. Where
+that cannot be done it measures the behaviour of the live module itself (level C), which is never better than flagged.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+
+from gate.artifact import Artifact
+from gate.errors import GateError, UnexaminableError
+from gate.job import CONVERTED_FILE, ScanJob, ScanResult
+from gate.loading.candidate import find_candidate
+from gate.loading.exported.writer import export_module
+from gate.loading.modules import load_with_code
+from gate.loading.preprocessing import Preprocessing
+from gate.loading.samples import arrange, read_samples
+from gate.loading.subject import Loaded, load_live_module, sentence
+from gate.worker.output import say_progress
+
+_EXAMPLES = 2
+
+
+def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanResult:
+    """Leave a bundle and return the word that says so, or return the live module where it cannot be exported."""
+    started = time.monotonic()
+    say_progress("converting", 0, 1)
+    try:
+        candidate = find_candidate(artifact.root)
+        module = load_with_code(candidate.path, candidate.code).eval()
+        example = _example(job)
+    except UnexaminableError as error:
+        return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
+    try:
+        export_module(module, example, scratch / CONVERTED_FILE)
+    except (GateError, Exception) as error:  # noqa: BLE001  # whatever the candidate's code or the exporter raise
+        (scratch / CONVERTED_FILE).unlink(missing_ok=True)
+        problem = (
+            f"The model's code could not be turned into a code-free bundle ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}); its behaviour alone was measured."
+        )
+        return load_live_module(artifact, module, job, job.policy.samples.of(job.model.name), problem)
+    say_progress("converting", 1, 1)
+    seconds = {"convert": time.monotonic() - started}
+    return ScanResult(isolation="none", converted=True, complete=True, seconds=seconds)
+
+
+def _example(job: ScanJob) -> torch.Tensor:
+    """Return a few samples as the model is given them, to trace it with."""
+    if job.samples_path is None:
+        raise UnexaminableError("no clean samples were given; converting a model needs a few to trace it with")
+    settings = job.policy.samples.of(job.model.name)
+    raw = read_samples(Path(job.samples_path), job.samples_source)
+    inputs = torch.from_numpy(arrange(raw, None, settings)[:_EXAMPLES])
+    return Preprocessing.of(settings.mean, settings.std, "cpu")(inputs)
