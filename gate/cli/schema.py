@@ -22,6 +22,6 @@ def schema_text(kind: str) -> str:
     from gate.policy import Policy
     from gate.report import Report
 
-    records: dict[str, "type[Record]"] = {"policy": Policy, "evidence": Evidence, "report": Report}
+    records: dict[str, type[Record]] = {"policy": Policy, "evidence": Evidence, "report": Report}
     body = records[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=2) + "\n"
