@@ -21,7 +21,7 @@ from gate.verdict import Verdict
 
 RecordT = TypeVar("RecordT", bound=Record)
 
-MODEL_FOLDER, SAMPLES_FOLDER = "model", "samples"
+MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER = "model", "samples", "training"
 """Where a pulled copy lies, beside the files of the check or in a private directory."""
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
@@ -31,7 +31,7 @@ class PulledSamples(Record):
     """The clean samples that lie beside the model."""
 
     name: str = Field(pattern=r"^[^/]+$")
-    """File or folder below `samples/`."""
+    """File or folder below `samples/` or `training/`."""
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     overridden: bool
@@ -50,6 +50,8 @@ class Pulled(Record):
     digest: str
     files: tuple[ArtifactFile, ...]
     samples: PulledSamples | None = None
+    training: PulledSamples | None = None
+    """The training set that the version's run logged, where the policy asks for an audit of it."""
     problems: tuple[str, ...] = ()
     seconds: float = Field(default=0.0, ge=0)
 

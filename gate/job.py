@@ -54,6 +54,7 @@ class ScanJob(Record):
     """0: as many as there are cores."""
     least_isolation: Literal["full", "partial", "none"] = "full"
     samples_path: str | None = None
+    training_path: str | None = None
     samples_source: str = ""
     samples_sha256: str | None = None
     samples_overridden: bool = False

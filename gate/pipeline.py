@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from gate import detectors
 from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.bundle import Bundle, write_bundle
@@ -20,12 +21,14 @@ from gate.check_files import (
     MANIFEST,
     MODEL_FOLDER,
     SAMPLES_FOLDER,
+    TRAINING_FOLDER,
     CheckFiles,
     Pulled,
     PulledSamples,
     private_directory,
     remove,
 )
+from gate.detector import Need
 from gate.errors import UsageError
 from gate.evidence import Evidence, Outcome, Skipped
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
@@ -82,6 +85,7 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
         digest=manifest.digest,
         files=manifest.files,
         samples=samples,
+        training=_pull_training(registry, request.policy, ref, base / TRAINING_FOLDER),
         problems=problems,
         seconds=time.monotonic() - started,
     )
@@ -112,6 +116,24 @@ def _pull_samples(
         sha256=_content_sha256(path),
         overridden=request.samples is not None and pinned is not None and request.samples != pinned,
     )
+
+
+def _pull_training(registry: Registry, policy: Policy, ref: ModelRef, to: Path) -> PulledSamples | None:
+    """Fetch the logged training set where a detector of the policy needs one, or is set to audit it."""
+    wanted = any(
+        rule.options.get("mode") == "audit" or Need.TRAINING_SET in detectors.load(name).needs
+        for name, rule in policy.detectors.items()
+    )
+    if not wanted:
+        return None
+    remove(to)
+    to.mkdir(parents=True)
+    found = registry.training_set(ref, to)
+    if found is None:
+        return None
+    uri, path = found
+    name = path.resolve().relative_to(to.resolve()).parts[0]
+    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False)
 
 
 def _copied(path: Path, to: Path) -> Path:
@@ -177,6 +199,8 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
         bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
         if request.pulled.samples is not None:
             (folder / SAMPLES_FOLDER).symlink_to(request.base / SAMPLES_FOLDER)
+        if request.pulled.training is not None:
+            (folder / TRAINING_FOLDER).symlink_to(request.base / TRAINING_FOLDER)
         pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
         own = replace(request, pulled=pulled, base=folder)
         inspected = _run(own, progress, Worker("inspector", deadline))
@@ -236,7 +260,7 @@ class _Seen:
 def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
     pulled, policy, settings = request.pulled, request.policy, request.settings
     isolation = settings.isolation or policy.isolation
-    samples = pulled.samples
+    samples, training = pulled.samples, pulled.training
     if worker.role == "inspector" and not expected_detectors(policy, "inspector"):
         return _Seen(ScanResult(isolation=isolation, complete=True))
     job = ScanJob(
@@ -253,6 +277,9 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
         least_isolation=isolation,
         samples_path=str(request.base / SAMPLES_FOLDER / samples.name)
         if samples and worker.role != "inspector"
+        else None,
+        training_path=str(request.base / TRAINING_FOLDER / training.name)
+        if training and worker.role != "inspector"
         else None,
         samples_source=samples.source if samples else "",
         samples_sha256=samples.sha256 if samples else None,

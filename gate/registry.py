@@ -44,6 +44,10 @@ class Registry(Protocol):
         """Copy another artifact, such as samples, below `to` and return its path."""
         ...
 
+    def training_set(self, ref: ModelRef, to: Path) -> tuple[str, Path] | None:
+        """Copy the training set that the version's run logged below `to`; return its URI and path, None without one."""
+        ...
+
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
         """Store the report files as artifacts of the gate's own, once per `key`, and return their URI."""
         ...

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from gate import detectors
 from gate.detector import DeadlineReachedError, Detector, Need, Run
-from gate.errors import GateError
+from gate.errors import GateError, UnexaminableError
 from gate.evidence import (
     MAX_PICTURES,
     Failed,
@@ -137,6 +137,8 @@ def _measure(
     except DeadlineReachedError as error:
         scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
         return Skipped(reason=str(error), options=stated)
+    except UnexaminableError as error:
+        return Skipped(reason=str(error)[:2000], options=stated)
     except GateError as error:
         return Failed(error=str(error)[:2000], seconds=time.monotonic() - started, options=stated)
     except Exception as error:  # noqa: BLE001  # a detector that breaks is a finding, never the end of the scan

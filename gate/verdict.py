@@ -120,7 +120,7 @@ def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         yield Finding(
             rule="assurance",
             kind="condition",
-            message=f"The candidate carries code. Only the code-free bundle made of it (level {evidence.assurance}) was "
+            message=f"The candidate carries code. Only the code-free bundle of it (level {evidence.assurance}) was "
             f"examined and could be approved; the policy asks for level {policy.assurance}.",
         )
     isolation = evidence.isolation.split(" ", maxsplit=1)[0]

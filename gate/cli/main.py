@@ -22,13 +22,13 @@ _EPILOG = (
     "--debug", is_flag=True, envvar="GATE_DEBUG", show_envvar=True, help="Show where an internal error arose."
 )
 def main(debug: bool) -> None:
-    r"""Probe a candidate model for backdoors before it is promoted.
+    """Probe a candidate model for backdoors before it is promoted.
 
     \b
     gate check models:/credit/7 --samples clean.npz       a version in an MLflow registry
     gate check models:/credit@candidate                   by alias, looked up once
     gate check ./model-dir --no-mark --samples clean.npz  a model folder on disk
-    """
+    """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
     del debug
 
 
@@ -40,7 +40,7 @@ def run() -> int:
     """Run the command line and return its exit code."""
     debug = "--debug" in sys.argv
     try:
-        code = main.main(standalone_mode=False)
+        code = main.main(prog_name="gate", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

@@ -102,8 +102,9 @@ SCAN = many(
     option(
         "--allow-code",
         is_flag=True,
-        help="Load a model that carries code of its own, in the jailed worker. The verdict is then of level C and "
-        "flagged, whatever is measured.",
+        help="Let a model that carries code of its own run it in the jailed converter, which turns it into a code-free "
+        "bundle: level B, where only the bundle can be approved. What cannot be converted is measured alive: level C, "
+        "always flagged.",
     ),
     option(
         "--isolation",

@@ -123,7 +123,12 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
     )
     return replace(
         loaded,
-        subject=replace(loaded.subject, classifier=classifier, samples=clean),
+        subject=replace(
+            loaded.subject,
+            classifier=classifier,
+            samples=clean,
+            training_set=_training_set(job, model, classifier.num_classes, policy, device),
+        ),
         facts=facts,
         samples=SamplesEvidence(
             source=raw.source,
@@ -135,6 +140,19 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
         ),
         problems=_one_answer(predicted, clean),
     )
+
+
+def _training_set(job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str) -> Samples | None:
+    """Return the logged training set, read like the clean samples; one that cannot be read counts as none."""
+    if job.training_path is None:
+        return None
+    try:
+        raw = read_samples(Path(job.training_path), "the logged training set")
+        inputs = arrange(raw, model.input_shape, policy)
+        bounds_of(raw, inputs, policy)
+        return to_samples(inputs, labels_of(raw, classes), raw.source, device)
+    except UnexaminableError:
+        return None
 
 
 def _classifier(

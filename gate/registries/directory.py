@@ -46,6 +46,11 @@ class DirectoryRegistry:
             raise UsageError(f"there are no samples at {uri}")
         return path
 
+    def training_set(self, ref: ModelRef, to: Path) -> tuple[str, Path] | None:
+        """Return nothing: a folder has no run that logged one."""
+        del ref, to
+        return None
+
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
         """Refuse: a folder has no place for reports."""
         raise _not_marked(ref, folder, key)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gate.artifact import IGNORED, ModelRef
 from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
+from gate.record import MalformedError, parse_json
 from gate.registry import VersionFacts
 
 if TYPE_CHECKING:
@@ -92,6 +93,25 @@ class MlflowRegistry:
         if local.exists():
             return local
         return self._download(uri, to)
+
+    def training_set(self, ref: ModelRef, to: Path) -> tuple[str, Path] | None:
+        """Download the dataset that the version's run logged in the context `training`, from the run's own artifacts.
+
+        No other source is followed: its address would be the candidate side's choice of where this process, which
+        holds credentials, connects to.
+        """
+        with self._errors(f"the run of {ref}"):
+            run_id = self._client.get_model_version(ref.name, ref.version).run_id
+            if not run_id:
+                return None
+            run = self._client.get_run(run_id)
+        for logged in run.inputs.dataset_inputs:
+            context = {tag.key: tag.value for tag in logged.tags}.get("mlflow.data.context")
+            inside = _path_inside(_source_uri(logged.dataset.source), run.info.artifact_uri)
+            if context == "training" and inside:
+                uri = f"runs:/{run_id}/{inside}"
+                return uri, self._download(uri, to)
+        return None
 
     def _download(self, uri: str, to: Path) -> Path:
         import mlflow.artifacts  # noqa: PLC0415
@@ -171,6 +191,22 @@ class MlflowRegistry:
             f"Check that {_without_secret(str(self._tracking_uri))} answers and that the credentials are valid; "
             "--registry-timeout and --registry-retries say how long the gate waits."
         )
+
+
+def _source_uri(source: str) -> str:
+    """Return the address in a dataset's source, which MLflow keeps as JSON text; nothing where it is odd."""
+    try:
+        value = parse_json(source.encode(), what="dataset source", limit=1 << 16)
+    except MalformedError:
+        return ""
+    return str(value.get("uri", "")) if isinstance(value, dict) else ""
+
+
+def _path_inside(uri: str, artifacts: str) -> str:
+    """Return the path of an address below a run's artifacts; nothing where it lies elsewhere."""
+    below = uri.removeprefix("file://").removeprefix(artifacts.removeprefix("file://").rstrip("/") + "/")
+    outside = below == uri.removeprefix("file://") or ".." in below.split("/")
+    return "" if outside else below
 
 
 def _parse(uri: str) -> tuple[str, str | None, str | None]:

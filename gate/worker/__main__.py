@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def _spec(job: ScanJob, scratch: Path) -> JailSpec:
-    samples = (Path(job.samples_path),) if job.samples_path else ()
+    samples = tuple(Path(path) for path in (job.samples_path, job.training_path) if path)
     return JailSpec(
         readable=(*interpreter_paths(), Path(job.root), *samples),
         listable=source_roots(),
