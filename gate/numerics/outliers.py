@@ -13,16 +13,21 @@ CONSISTENCY = 1.4826
 MAD_FLOOR = 1e-3
 """Share of the median that stands in for a smaller MAD, so that equal values give finite indices."""
 
+NEGLIGIBLE = 1e-12
+"""Share of the largest value below which a scale is rounding, not spread; dividing by it could overflow."""
+
 
 def low_side_anomaly_indices(values: Sequence[float]) -> list[float]:
     """Return (median - value) / (1.4826 · MAD) for each value; larger is more anomalous, negative is above the median.
 
-    A MAD below a thousandth of the median (all values nearly equal) is replaced by that share, and by 1 where the
-    median is zero as well, so the result is finite for finite input. An empty sequence raises ValueError.
+    A MAD below a thousandth of the median (all values nearly equal) is replaced by that share, and a scale that is
+    zero or negligible even so by 1, so the result is finite for finite input. An empty sequence raises ValueError.
     """
     if not values:
         raise ValueError("no values: an anomaly index needs at least one")
     median = statistics.median(values)
     mad = statistics.median(abs(value - median) for value in values)
-    scale = CONSISTENCY * max(mad, MAD_FLOOR * abs(median)) or 1.0
+    scale = CONSISTENCY * max(mad, MAD_FLOOR * abs(median))
+    if scale <= NEGLIGIBLE * max(abs(value) for value in values):
+        scale = 1.0
     return [(median - value) / scale for value in values]

@@ -1,0 +1,193 @@
+"""The inversion's engine: classes do not mix, batches may be cut, and target-class images are never drawn."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gate.detector import DeadlineReachedError, Run
+from gate.errors import UnexaminableError
+from gate.numerics.inversion import Pools, Settings, _accumulate_gradients, _Objective, _Penalty, invert
+from gate.numerics.subsets import balanced
+from gate.subject import Samples
+from gate.triggers.patch import PatchFamily
+
+FAMILY = PatchFamily((1, 4, 4), (0.0, 1.0))
+RUN = Run(seed=0)
+SETTINGS = Settings(steps=25, batch=8)
+
+
+class Linear:
+    """A linear classifier of four classes on four by four images, which counts what it is given."""
+
+    num_classes, input_shape, bounds, feature_layer, sample_passes = 4, (1, 4, 4), (0.0, 1.0), "", 0
+
+    def __init__(self):
+        self.weights = torch.randn(16, 4, generator=torch.Generator().manual_seed(1))
+        self.largest_batch = 0
+
+    def logits(self, x):
+        """Return scores (N, 4)."""
+        self.largest_batch = max(self.largest_batch, len(x))
+        return x.flatten(1) @ self.weights
+
+
+def samples(count=40, labelled=True):
+    """Return random images with labels in turn."""
+    inputs = torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(2))
+    return Samples(inputs, torch.arange(count) % 4 if labelled else None, "s")
+
+
+class Fixed(PatchFamily):
+    """A family whose triggers all start alike, so that a class starts alike alone and among others."""
+
+    def start(self, count, generator):
+        """Return the same parameters for every trigger."""
+        one = torch.Generator().manual_seed(3)
+        return tuple(torch.randn(1, 1, 4, 4, generator=one).repeat(count, 1, 1, 1) for _ in range(2))
+
+
+class SameDraws(Pools):
+    """Pools whose draws depend on the class alone."""
+
+    def draw(self, inputs, batch, generator):
+        """Return the first images of every pool."""
+        return torch.stack([inputs[pool[:batch]] for pool in self.indices])
+
+
+def test_a_class_inverts_alike_alone_and_among_others(monkeypatch):
+    """With the same starts and images, the batch of classes changes nothing about any one of them."""
+    monkeypatch.setattr("gate.numerics.inversion.Pools", SameDraws)
+    family = Fixed(FAMILY.shape, FAMILY.bounds)
+    together = invert(Linear(), family, samples(), (0, 1, 2, 3), SETTINGS, RUN)
+    for target in range(4):
+        alone = invert(Linear(), family, samples(), (target,), SETTINGS, RUN)
+        torch.testing.assert_close(alone.sizes[0], together.sizes[target], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(alone.parameters[0][0], together.parameters[0][target], rtol=1e-3, atol=1e-3)
+        assert alone.success[0] == together.success[target]
+
+
+def gradients(max_batch, weight_of_first=0.1):
+    """Return the gradients of all classes and their success for one fixed objective."""
+    parameters = tuple(p.requires_grad_() for p in FAMILY.start(4, torch.Generator().manual_seed(0)))
+    x = torch.rand(4, 8, 1, 4, 4, generator=torch.Generator().manual_seed(5))
+    penalty = torch.tensor([weight_of_first, 0.1, 0.2, 0.3])
+    classifier = Linear()
+    success = _accumulate_gradients(classifier, FAMILY, _Objective(x, torch.arange(4), penalty), parameters, max_batch)
+    return [parameter.grad for parameter in parameters], success, classifier.largest_batch
+
+
+@pytest.mark.parametrize("max_batch", [1, 8, 16, 24])
+def test_cutting_the_batch_changes_nothing(max_batch):
+    """Some classes at a time give the gradients of all at once, and no pass is larger than asked, if a class fits."""
+    whole, success, _ = gradients(1000)
+    parts, success_of_parts, largest = gradients(max_batch)
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other)
+    assert torch.equal(success, success_of_parts)
+    assert largest <= max(max_batch, 8)
+
+
+def test_gradients_of_classes_do_not_mix():
+    """Another weight on the first class's size moves its gradient and no other's."""
+    (mask, _), _, _ = gradients(1000)
+    (heavier, _), _, _ = gradients(1000, weight_of_first=5.0)
+    assert not torch.allclose(mask[0], heavier[0])
+    assert torch.equal(mask[1:], heavier[1:])
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_images_of_the_target_are_never_drawn(labelled):
+    """Whether by label or by the model's own choice, a class's pool holds no image of it."""
+    classifier, clean = Linear(), samples(labelled=labelled)
+    own = clean.labels if labelled else classifier.logits(clean.inputs).argmax(dim=1)
+    present = tuple(sorted(set(own.tolist())))
+    pools = Pools.of(classifier, clean, present, RUN)
+    marked = own.float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    drawn = pools.draw(marked, 200, torch.Generator().manual_seed(0))
+    for row, target in enumerate(present):
+        seen = set(drawn[row].flatten().tolist())
+        assert target not in seen
+        assert seen == {float(label) for label in present} - {float(target)}
+
+
+def test_one_class_of_samples_is_a_clear_failure():
+    """Without an image of another class there is nothing to move."""
+    clean = samples()
+    only = Samples(clean.inputs, torch.zeros(40, dtype=torch.long), "s")
+    with pytest.raises(UnexaminableError, match="every clean sample belongs to class 0"):
+        Pools.of(Linear(), only, (0,), RUN)
+
+
+def test_the_same_seed_gives_the_same_triggers_and_another_does_not():
+    """Everything random comes from the run's seed, whatever the global generator did before."""
+    one = invert(Linear(), FAMILY, samples(), (0, 1), SETTINGS, RUN)
+    torch.rand(7)
+    same = invert(Linear(), FAMILY, samples(), (0, 1), SETTINGS, RUN)
+    other = invert(Linear(), FAMILY, samples(), (0, 1), SETTINGS, Run(seed=1))
+    assert torch.equal(one.parameters[0], same.parameters[0])
+    assert not torch.equal(one.parameters[0], other.parameters[0])
+
+
+def test_a_class_that_cannot_be_reached_has_the_largest_size():
+    """Where no trigger is found, the size is the whole image and finite."""
+    classifier = Linear()
+    classifier.weights[:, 0] = -100.0
+    found = invert(classifier, FAMILY, samples(), (0, 1), SETTINGS, RUN)
+    assert found.sizes[0] == FAMILY.largest == 16.0
+    assert found.success[0] == 0
+    assert torch.isfinite(found.sizes).all()
+
+
+def test_the_deadline_ends_the_inversion():
+    """Time that is up is noticed within a step."""
+    with pytest.raises(DeadlineReachedError):
+        invert(Linear(), FAMILY, samples(), (0,), SETTINGS, Run(seed=0, deadline=0.0))
+
+
+def test_progress_is_told_step_by_step():
+    """The caller hears of each step and of the whole."""
+    told = []
+    invert(Linear(), FAMILY, samples(), (0,), SETTINGS, Run(seed=0, progress=lambda *step: told.append(step)))
+    assert told == [(step, 25) for step in range(1, 26)]
+
+
+def test_the_penalty_rises_with_success_and_falls_with_failure():
+    """λ starts at zero, rises after some successes in a row, and falls after as many failures, class by class."""
+    settings = Settings(patience=2, penalty_start=1.0, penalty_factor=4.0)
+    penalty, values = _Penalty(2, settings, torch.device("cpu")), []
+    for first in (1, 1, 1, 1, 0, 0):
+        penalty.adapt(torch.tensor([first, 0.0]))
+        values.append(penalty.values.tolist())
+    assert [first for first, _ in values] == [0.0, 1.0, 1.0, 4.0, 4.0, 0.5]
+    assert {second for _, second in values} == {0.0}
+
+
+def test_patches_keep_to_their_bounds():
+    """Masks lie in zero to one, patterns in the input's bounds, whatever the parameters, and start inside both."""
+    family = PatchFamily((3, 4, 4), (-2.0, 5.0))
+    for parameters in (family.start(2, torch.Generator().manual_seed(0)), (torch.full((2, 3, 4, 4), 99.0),) * 2):
+        mask, pattern = family.mask(parameters), family.pattern(parameters)
+        assert mask.min() >= 0
+        assert mask.max() <= 1
+        assert pattern.min() >= -2
+        assert pattern.max() <= 5
+    x = torch.zeros(2, 6, 3, 4, 4)
+    assert family.apply(family.start(2, torch.Generator()), x).shape == x.shape
+
+
+@pytest.mark.parametrize(("most", "expected"), [(8, [2, 2, 2, 2]), (6, [2, 2, 1, 1]), (100, [22, 6, 6, 6])])
+def test_samples_are_chosen_in_equal_shares(most, expected):
+    """Every class has its share as far as it reaches, and the seed alone decides which."""
+    clean = samples()
+    labels = torch.cat([clean.labels[:24], torch.zeros(16, dtype=torch.long)])
+    uneven = Samples(clean.inputs, labels, "s")
+    chosen = balanced(uneven, most, 0)
+    assert sorted(torch.bincount(chosen.labels, minlength=4).tolist(), reverse=True) == expected
+    assert torch.equal(chosen.inputs, balanced(uneven, most, 0).inputs)
+
+
+def test_a_run_has_no_hidden_state():
+    """A bare classifier needs no more than scores; nothing else of it is asked for."""
+    bare = SimpleNamespace(logits=Linear().logits)
+    assert invert(bare, FAMILY, samples(), (0,), SETTINGS, RUN).targets == (0,)
