@@ -51,12 +51,15 @@ class Checked:
 
 def check(registry: Registry, request: CheckRequest, progress: Progress, tell: Tell) -> Checked:
     """Resolve, pull, scan, judge, report and mark one version; raise `CannotFinishError` when that cannot be done."""
-    ref = registry.resolve(request.pull.uri)
+    context = Context(
+        uri=request.pull.uri, model=None, policy_path=request.policy_path, directory=str(request.report_dir)
+    )
+    # A version that cannot be looked up has a report too, though nothing that could be marked.
+    with _flagged_on_failure(registry, request, context, tell):
+        ref = registry.resolve(request.pull.uri)
     if request.mark and not registry.marks:
         raise UsageError(f"{ref} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
-    context = Context(
-        uri=request.pull.uri, model=ref, policy_path=request.policy_path, directory=str(request.report_dir)
-    )
+    context = replace(context, model=ref)
     with _flagged_on_failure(registry, request, context, tell):
         files = CheckFiles.create(request.report_dir)
         with _private_directory() as private:

@@ -1,0 +1,110 @@
+"""What cannot be examined, or not believed, is flagged for review: exit 1, said in one sentence, and marked."""
+
+import json
+import os
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from tests.e2e.stories import story
+
+BROKEN_SAMPLES = {
+    "no samples": (None, "No clean samples were given"),
+    "wrong shape": ("wrong-shape.npz", "have shape (40, 3, 12, 12); the model takes images of shape (1, 8, 8)"),
+    "NaN": ("nan.npz", "1 samples hold NaN or infinite values"),
+    "labels out of range": ("labels.npz", "labels run from 5 to 14; the model's classes are 0 to 9"),
+    "no archive": ("no-archive.npz", "neither an .npz file nor a folder of images"),
+}
+BROKEN_MODELS = {
+    "nan": "yields NaN or infinite scores on clean samples",
+    "one-output": "a classifier of at least 2 classes",
+    "one-answer": "gives class 3 for every one of 400 clean samples",
+    "sklearn": "This gate cannot examine the flavours that the model declares",
+    "code": "forbids loading it",
+    "two-classes": "The model has 2 classes; below 8 no outlier test inside one model is used",
+}
+
+
+@dataclass
+class Flagged:
+    """A check of a version, and what became of it."""
+
+    ended: object
+    desk: object
+    tags: dict
+    unharmed: bool
+
+
+def with_samples(world, file):
+    """Check the clean model with samples from a file."""
+    return _check(world, "clean", GATE_SAMPLES=world.samples / file if file else None)
+
+
+def with_model(world, nickname, *options):
+    """Check a model that cannot be believed."""
+    samples = "two-classes.npz" if nickname == "two-classes" else "clean.npz"
+    return _check(world, nickname, *options, GATE_SAMPLES=world.samples / samples)
+
+
+def in_a_hurry(world):
+    """Check with a deadline that a long search cannot keep."""
+    return _check(world, "clean", "--deadline", "12", GATE_POLICY=world.policy("long"))
+
+
+def _check(world, nickname, *options, **variables):
+    store = world.embedded
+    name, desk = store.register(nickname), world.desk(MLFLOW_TRACKING_URI=store.uri, **variables)
+    before = store.everything_else(name)
+    ended = desk.gate("check", f"models:/{name}/1", *options)
+    return Flagged(ended, desk, store.tags(name), store.everything_else(name) == before)
+
+
+def with_killed_worker(world):
+    """Kill the scan worker while it searches."""
+    store = world.embedded
+    name = store.register("clean")
+    desk = world.desk(MLFLOW_TRACKING_URI=store.uri, GATE_POLICY=world.policy("long"))
+    before = store.everything_else(name)
+    running = desk.start("check", f"models:/{name}/1").until("neural-cleanse: 0 %")
+    for worker in running.children():
+        os.kill(worker, signal.SIGKILL)
+    ended = running.end()
+    return Flagged(ended, desk, store.tags(name), store.everything_else(name) == before)
+
+
+CASES = [
+    *(pytest.param(said, id=name, marks=story(with_samples, file)) for name, (file, said) in BROKEN_SAMPLES.items()),
+    *(pytest.param(said, id=name, marks=story(with_model, name)) for name, said in BROKEN_MODELS.items()),
+    pytest.param(
+        "Assurance level C, behaviour only", id="allowed code", marks=story(with_model, "code", "--allow-code")
+    ),
+    pytest.param("deadline was reached in neural-cleanse", id="deadline", marks=story(in_a_hurry)),
+    pytest.param("The worker was killed by signal 9", id="killed worker", marks=story(with_killed_worker)),
+]
+
+
+@pytest.mark.parametrize("said", CASES)
+def test_it_is_flagged_and_said_why(said, told):
+    """Exit 1, the reason on standard output, no error line, and the version flagged; nothing else changed."""
+    assert told.ended.code == 1, told.ended
+    assert told.ended.stdout.startswith("FLAGGED")
+    assert said in told.ended.text
+    assert told.ended.errors == []
+    assert told.tags["gate.decision"] == "flagged"
+    assert told.unharmed
+
+
+@pytest.mark.parametrize("said", CASES)
+def test_the_report_says_why(said, told):
+    """The same reason stands in report.md and in the verdict's findings."""
+    verdict = json.loads((told.desk.out / "verdict.json").read_text())
+    assert verdict["decision"] == "flagged"
+    assert any(said in finding["message"] for finding in verdict["findings"])
+    assert "flagged" in (told.desk.out / "report.html").read_text().lower()
+
+
+@pytest.mark.parametrize("said", CASES)
+def test_no_temporary_directory_is_left(said, told):
+    """The private copy and the workers' scratch are gone."""
+    assert list(told.desk.temporary.glob("gate-*")) == []

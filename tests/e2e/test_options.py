@@ -1,0 +1,52 @@
+"""Every option can be set by a GATE_… variable that its --help shows."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gate.cli.main import main
+
+VALUES = {
+    click.Choice: lambda kind: kind.choices[-1],
+    click.IntRange: lambda kind: "7",
+    click.FloatRange: lambda _: "9.5",
+}
+OPTIONS = [
+    pytest.param(command, option, id=f"{name} {option.opts[-1]}")
+    for name, command in sorted(main.commands.items())
+    for option in command.params
+    if isinstance(option, click.Option)
+]
+
+
+def _variables(option):
+    return [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_an_option_names_its_variable_in_the_help(command, option):
+    """The variable is GATE_ and the option's name in capitals, and stands first in --help."""
+    expected = "GATE_" + option.opts[0].removeprefix("--").replace("-", "_").upper()
+    assert _variables(option)[0] == expected
+    shown = CliRunner().invoke(command, ["--help"]).output
+    assert expected in shown
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_an_option_is_set_by_its_variable(command, option, monkeypatch):
+    """The command's parsed value is the variable's, not the default."""
+    arguments = ["x" for param in command.params if isinstance(param, click.Argument)]
+    if command.name == "pull" and option.name != "to":
+        arguments += ["--to", "y"]
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    plain = command.make_context(command.name, list(arguments), resilient_parsing=option.required).params[option.name]
+    text = str(int(not plain)) if option.is_flag else _value(option.type)
+    monkeypatch.setenv(_variables(option)[0], text)
+    found = command.make_context(command.name, list(arguments)).params[option.name]
+    assert found != plain
+    assert str(found) == text or isinstance(found, bool) or float(found) == float(text)
+
+
+def _value(kind):
+    return next((make(kind) for type_, make in VALUES.items() if isinstance(kind, type_)), "elsewhere")
