@@ -15,7 +15,7 @@ from typing import Literal
 from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
 from gate.check_files import MANIFEST, MODEL_FOLDER, SAMPLES_FOLDER, CheckFiles, Pulled, PulledSamples, remove
 from gate.errors import UsageError
-from gate.evidence import Evidence, Outcome, Skipped
+from gate.evidence import Assurance, Evidence, Outcome, SamplesEvidence, Skipped
 from gate.job import ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -239,12 +239,12 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
         gate_version=VERSION,
         model=pulled.model,
         manifest_digest=pulled.digest,
-        assurance=result.assurance,
+        assurance=_assurance(request, result),
         isolation=result.isolation,
         device=result.device,
         seed=request.seed,
         facts=result.facts,
-        samples=result.samples,
+        samples=_samples(request, result),
         stages=result.stages,
         outcomes=result.outcomes,
         suspects=result.suspects,
@@ -254,6 +254,20 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
         versions=result.versions,
         seconds={"pull": pulled.seconds, **result.seconds},
     )
+
+
+def _assurance(request: ScanRequest, result: ScanResult) -> Assurance | None:
+    """Return the level; a worker in which the candidate's code was allowed to run is not asked for a better one."""
+    return "C" if request.settings.allow_code and result.assurance is not None else result.assurance
+
+
+def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
+    """Return what the worker saw of the samples; where they are from and which they are, the orchestrator knows."""
+    given, seen = request.pulled.samples, result.samples
+    if given is None or seen is None:
+        return None
+    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden}
+    return seen.model_copy(update=known)
 
 
 def _unchanged(request: ScanRequest) -> bool:
