@@ -82,8 +82,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
     flagged = sum(row["decision"] == "flagged" for row in poisoned)
     named = sum(row["named"] == [row["planted"]] for row in poisoned)
     alone = sum(row["index"] > 2 for row in clean)
-    print(f"right on {approved + flagged} of {len(rows)}: {approved} of {len(clean)} clean approved, "
-          f"{flagged} of {len(poisoned)} poisoned flagged, {named} of those with exactly the planted class")  # fmt: skip
+    print(f"right on {approved + flagged} of {len(rows)}: {approved} of {len(clean)} clean approved,", end=" ")
+    print(f"{flagged} of {len(poisoned)} poisoned flagged, {named} of those with exactly the planted class")
     print(f"the published rule (index above 2) would have flagged {alone} of {len(clean)} clean models")
 
 

@@ -76,7 +76,7 @@ def run(seed: int, to: Path) -> list[Outcome]:
     return outcomes
 
 
-def _check(registry: DemoRegistry, version: str, story: str, trained: Trained, samples: Path, to: Path) -> Outcome:  # noqa: PLR0913, PLR0917
+def _check(registry: DemoRegistry, version: str, story: str, trained: Trained, samples: Path, to: Path) -> Outcome:
     folder = to / f"version-{version}"
     command = [
         *(sys.executable, "-m", "gate", "check", f"models:/{MODEL_NAME}/{version}"),

@@ -73,7 +73,11 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
         if not request.mark:
             return Checked(report, "")
         tell(f"marking {ref}")
-        _, where = publish(registry, files)
+        try:
+            _, where = publish(registry, files)
+        except UsageError as error:
+            # The files are this check's own, so nobody used anything wrongly, and the version must not stay as it was.
+            raise CannotFinishError(f"the files of this check cannot be published: {error}") from error
         return Checked(report, where)
 
 

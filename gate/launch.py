@@ -7,10 +7,7 @@ only a machine that cannot start workers at all raises (exit 3).
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +18,13 @@ from gate.evidence import Failed, Measured, Outcome
 from gate.jail.launch import WorkerExit, run_worker, worker_command
 from gate.job import CONVERTED_FILE, JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
 from gate.policy import Policy
-from gate.record import MalformedError, read_bounded
+from gate.record import MAX_JSON_BYTES, MalformedError, read_bounded
+from gate.scratch import scratch_directory
 
 GRACE_SECONDS = 30.0
 """What a worker gets beyond its own deadline, to start, to stop and to save."""
 
+MAX_RESULT_TEXT = MAX_JSON_BYTES // 2
 MAX_TRIGGERS_BYTES = 256 << 20
 MAX_BUNDLE_BYTES = 8 << 30
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -46,7 +45,7 @@ class WorkerReport:
 
 def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
     """Run one worker to its end and return its result, with failures filled in for whatever it did not answer."""
-    with _scratch() as scratch:
+    with scratch_directory() as scratch:
         (scratch / JOB_FILE).write_bytes(job.canonical_json())
         heard: list[str] = []
         ended = run_worker(
@@ -66,15 +65,6 @@ def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
         triggers = _opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
         bundle = _opaque(scratch / CONVERTED_FILE, MAX_BUNDLE_BYTES) if job.role == "converter" else None
         return WorkerReport(result, ended, triggers, bundle)
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="gate-worker-"))
-    try:
-        yield path.resolve()
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _passed_on() -> Mapping[str, str]:
@@ -102,6 +92,7 @@ def _read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
     try:
         result = ScanResult.from_file(scratch / RESULT_FILE)
         _check(result, job, expected)
+        _check_size(result)
     except MalformedError as error:
         return _without_result(expected, ended, str(error))
     if result.complete and ended.ended_by_itself:
@@ -120,6 +111,8 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
     if foreign := sorted(set(result.outcomes) - set(expected) - set(job.done)):
         raise MalformedError(f"the worker's result names the detector {foreign[0]!r:.80}, which was not asked for")
     for name, outcome in result.outcomes.items():
+        if dict(outcome.options) != dict(job.policy.options_of(name)):
+            raise MalformedError(f"the worker's result states other options of {name} than the policy")
         if name in job.done and outcome != job.done[name]:
             raise MalformedError(f"the worker's result changes the finished outcome of {name}")
         if isinstance(outcome, Measured):
@@ -135,6 +128,12 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
+
+
+def _check_size(result: ScanResult) -> None:
+    """Refuse a result that is too large as text: evidence that a later step cannot read would end there as an error."""
+    if len(result.pretty_json()) > MAX_RESULT_TEXT:
+        raise MalformedError(f"the worker's result is larger than {MAX_RESULT_TEXT} bytes")
 
 
 def _without_result(expected: tuple[str, ...], ended: WorkerExit, why: str) -> ScanResult:

@@ -30,7 +30,7 @@ from gate.check_files import (
 )
 from gate.detector import Need
 from gate.errors import UsageError
-from gate.evidence import Evidence, Outcome, Skipped
+from gate.evidence import Evidence, Outcome, SamplesEvidence, Skipped
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -336,7 +336,7 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
         device=result.device,
         seed=request.seed,
         facts=result.facts,
-        samples=result.samples,
+        samples=_samples(request, result),
         stages=result.stages,
         outcomes=result.outcomes,
         suspects=result.suspects,
@@ -346,6 +346,15 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
         versions=result.versions,
         seconds={"pull": pulled.seconds, **result.seconds},
     )
+
+
+def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
+    """Return what the worker saw of the samples; where they are from and which they are, the orchestrator knows."""
+    given, seen = request.pulled.samples, result.samples
+    if given is None or seen is None:
+        return None
+    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden}
+    return seen.model_copy(update=known)
 
 
 def _unchanged(request: ScanRequest) -> bool:

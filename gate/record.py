@@ -17,6 +17,9 @@ from gate.errors import GateError
 MAX_JSON_BYTES = 64 << 20
 """No file of a check is larger; evidence with its 64 largest pictures stays below 20 MiB."""
 
+MAX_DEPTH = 100
+"""How deeply JSON may be nested; the gate's own records and exported programs stay far below."""
+
 
 class MalformedError(GateError):
     """Bytes that should have been a record are not: too large, no JSON, or not of the schema."""
@@ -81,9 +84,26 @@ def parse_json(raw: bytes, *, what: str, limit: int = MAX_JSON_BYTES) -> Any:
     if len(raw) > limit:
         raise MalformedError(f"{what}: larger than {limit} bytes")
     try:
-        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"{what}: not acceptable JSON: {str(error)[:200]}") from None
+    _check_depth(value, what)
+    return value
+
+
+def _check_depth(value: Any, what: str) -> None:
+    """Refuse values nested so deeply that whoever walks or writes them later would call itself too often."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+    raise MalformedError(f"{what}: nested deeper than {MAX_DEPTH}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

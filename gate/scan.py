@@ -75,7 +75,7 @@ def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scan
     return scanned
 
 
-def _outcome(  # noqa: PLR0913, PLR0917  # one call, close to the loop above
+def _outcome(  # noqa: PLR0917  # one call, close to the loop above
     detector: Detector[Any],
     stage: Stage,
     subject: Subject,

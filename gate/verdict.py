@@ -6,7 +6,7 @@ visible. tests/test_verdict.py holds the properties: worse, missing or failed ev
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, assert_never
 
@@ -17,6 +17,9 @@ from gate.stages import suspects_after
 
 MIN_CLASSES_IN_MODEL = 8
 """Below so many classes an outlier test inside one model has no power and no level (docs/contracts.md, section 7)."""
+
+MAX_PLACES = 2000
+"""So many places beyond one limit are named one by one; a verdict must stay small enough to be read again."""
 
 _ISOLATION_ORDER = ("none", "partial", "full")
 
@@ -114,7 +117,8 @@ def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         yield Finding(
             rule="assurance",
             kind="condition",
-            message="Assurance level C, behaviour only: the candidate's own code ran and could behave while watched.",
+            message="Assurance level C, behaviour only: the candidate's own code was allowed to run, and could behave "
+            "while watched.",
         )
     elif evidence.assurance > policy.assurance:
         yield Finding(
@@ -221,6 +225,7 @@ def _rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
 
 def _of_measurements(name: str, rule: Rule, outcome: Measured, evidence: Evidence) -> Iterator[Finding]:
     classes = evidence.facts.classes
+    places = _by_place(outcome)
     for metric, limit in rule.limits.items():
         found = [measurement for measurement in outcome.measurements if measurement.metric == metric]
         if not found:
@@ -231,14 +236,27 @@ def _of_measurements(name: str, rule: Rule, outcome: Measured, evidence: Evidenc
         except LookupError as error:
             yield _not_judged(name, metric, limit, f"'{metric}' cannot be judged: {error}.")
             continue
-        beyond = [m for m in found if limit.exceeded(m.value, classes) and not _excused(m, limit, outcome, classes)]
-        yield from (_beyond_limit(name, limit, measurement, classes) for measurement in beyond)
+        beyond = [m for m in found if limit.exceeded(m.value, classes) and not _excused(m, limit, places, classes)]
+        yield from (_beyond_limit(name, limit, measurement, classes) for measurement in beyond[:MAX_PLACES])
+        if others := beyond[MAX_PLACES:]:
+            yield _not_judged(name, metric, limit, f"'{metric}' is beyond its limit at {len(others)} further places.")
 
 
-def _excused(measurement: Measurement, limit: Limit, outcome: Measured, classes: int | None) -> bool:
+_Places = Mapping[tuple[str, Location | None], Sequence[Measurement]]
+
+
+def _by_place(outcome: Measured) -> _Places:
+    """Return the measurements by metric and location, so that looking beside one costs no search of all."""
+    places: dict[tuple[str, Location | None], list[Measurement]] = {}
+    for measurement in outcome.measurements:
+        places.setdefault((measurement.metric, measurement.location), []).append(measurement)
+    return places
+
+
+def _excused(measurement: Measurement, limit: Limit, places: _Places, classes: int | None) -> bool:
     """Tell whether a companion metric of the limit was measured at the same place and keeps its own bound."""
     for metric, companion in limit.together_with.items():
-        beside = [m for m in outcome.measurements if m.metric == metric and m.location == measurement.location]
+        beside = places.get((metric, measurement.location), ())
         try:
             if beside and not any(companion.exceeded(m.value, classes) for m in beside):
                 return True

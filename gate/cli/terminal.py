@@ -17,6 +17,7 @@ from gate.report import Report
 from gate.verdict import Decision, Finding
 
 _MAX_FINDINGS = 20
+_MAX_STEPS = 50
 
 
 def tell(message: str) -> None:
@@ -38,11 +39,14 @@ def progress_bars() -> Iterator[Report_progress]:
     if not console.is_terminal:
         yield _Lines().show
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    # A step's name comes from a worker: text, never markup, and at most so many bars.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(step: str, done: int, total: int) -> None:
+            if step not in tasks and len(tasks) == _MAX_STEPS:
+                return
             if step not in tasks:
                 tasks[step] = bars.add_task(plain(step, 40), total=total)
             bars.update(tasks[step], completed=done, total=total)
@@ -59,6 +63,8 @@ class _Lines:
     def show(self, step: str, done: int, total: int) -> None:
         """Print the step's quarter if it has not been printed."""
         quarter = 4 * done // max(total, 1)
+        if step not in self._shown and len(self._shown) == _MAX_STEPS:
+            return
         if self._shown.get(step, -1) < quarter:
             self._shown[step] = quarter
             tell(f"{step}: {25 * quarter} %")
@@ -110,7 +116,9 @@ def _table(findings: tuple[Finding, ...]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings[:_MAX_FINDINGS]:
-        table.add_row(Text(plain(finding.rule, 40), style="bold"), Text(plain(finding.message, 500)))
+        # Folding a long message may put any part of it at a line's start, where '::' begins a runner's command.
+        message = plain(finding.message, 500).replace("::", ": :")
+        table.add_row(Text(plain(finding.rule, 40), style="bold"), Text(message))
     if len(findings) > _MAX_FINDINGS:
         table.add_row(Text("…"), Text(f"{len(findings) - _MAX_FINDINGS} more; the report lists all."))
     return table

@@ -80,7 +80,7 @@ class _Reader:
             if number in nested:
                 self.has_graph = self.has_graph or (kind, number) == ("model", _GRAPH)
                 self.message(nested[number], first, last, depth + 1)
-            elif last - first <= 4096:  # noqa: PLR2004  # no name or path is longer
+            elif last - first <= 4096:  # no name or path is longer
                 strings[number] = bytes(self._raw[first:last]).decode("utf-8", "backslashreplace")
             elif number == _DOMAIN_FIELD.get(kind) or kind == "entry":
                 raise UnreadableError("a name of more than 4096 bytes")
@@ -125,6 +125,6 @@ class _Reader:
                 raise UnreadableError("the message is cut off")
             byte = self._raw[at + index]
             value |= (byte & 0x7F) << (7 * index)
-            if byte < 0x80:  # noqa: PLR2004  # the last byte of a varint has its top bit clear
+            if byte < 0x80:  # the last byte of a varint has its top bit clear
                 return value, at + index + 1
         raise UnreadableError("an integer of more than 64 bits")

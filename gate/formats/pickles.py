@@ -145,7 +145,7 @@ def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
             fault = f"byte {stream.position}: {type(error).__name__}: {str(error)[:120]}"
             break
         number = argument if opcode.name in ("LONG1", "LONG4", "BININT", "BININT1", "BININT2") else None
-        number = None if count > 3 else number  # noqa: PLR2004  # PROTO, the integer, STOP
+        number = None if count > 3 else number  # PROTO, the integer, STOP
     raw = bytes(stream.kept) if stream.kept_whole else None
     return PickleWalk(tuple(machine.names), machine.unresolved, machine.calls, count, fault, number, raw)
 

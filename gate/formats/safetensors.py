@@ -22,7 +22,7 @@ def header_size(source: Source) -> int:
 
 def looks_like_safetensors(source: Source) -> bool:
     """Tell the format by its first bytes: a plausible length, then a brace."""
-    return 2 <= header_size(source) <= min(_MAX_HEADER, source.size - 8) and source.read(8, 1) == b"{"  # noqa: PLR2004
+    return 2 <= header_size(source) <= min(_MAX_HEADER, source.size - 8) and source.read(8, 1) == b"{"
 
 
 def check_safetensors(source: Source) -> None:
@@ -52,7 +52,7 @@ def _spans(header: dict[str, Any]) -> Iterator[tuple[int, int]]:
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
             raise UnreadableError(f"tensor {name!r:.60} without type, shape and offsets")
         shape, offsets = entry["shape"], entry["data_offsets"]
-        if not _naturals(shape) or len(shape) > _MAX_RANK or not _naturals(offsets) or len(offsets) != 2:  # noqa: PLR2004
+        if not _naturals(shape) or len(shape) > _MAX_RANK or not _naturals(offsets) or len(offsets) != 2:
             raise UnreadableError(f"tensor {name!r:.60} with a shape or offsets that are no numbers")
         bits = _BITS.get(str(entry["dtype"]))
         if bits is None or prod(shape) * bits != 8 * (offsets[1] - offsets[0]):

@@ -56,9 +56,9 @@ def handled_rights(version: int) -> int:
 def ruleset_attributes(version: int) -> bytes:
     """Return the kernel's description of what is denied by default, in the size that this version accepts."""
     fields = [handled_rights(version)]
-    if version >= 4:  # noqa: PLR2004  # the interface version that brought TCP
+    if version >= 4:  # the interface version that brought TCP
         fields.append(_TCP_BIND_AND_CONNECT)
-    if version >= 6:  # noqa: PLR2004  # the interface version that brought scopes
+    if version >= 6:  # the interface version that brought scopes
         fields.append(_SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS)
     return struct.pack(f"={len(fields)}Q", *fields)
 

@@ -51,7 +51,7 @@ def cut(line: str, limit: int) -> str:
 
 def number(value: float) -> str:
     """Return a number with four significant digits, and whole numbers in full with thin groups of thousands."""
-    if abs(value) < 1e15 and value == round(value):  # noqa: PLR2004  # beyond it a float no longer counts in ones
+    if abs(value) < 1e15 and value == round(value):  # beyond it a float no longer counts in ones
         return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{value:.4g}"
 
@@ -63,9 +63,9 @@ def percent(share: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds as a person would say them: `0.38 s`, `42.1 s`, `12 min 05 s`."""
-    if seconds < 10:  # noqa: PLR2004  # below ten seconds hundredths are of interest
+    if seconds < 10:  # below ten seconds hundredths are of interest
         return f"{seconds:.2f} s"
-    if seconds < 120:  # noqa: PLR2004  # up to two minutes people count in seconds
+    if seconds < 120:  # up to two minutes people count in seconds
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
@@ -75,7 +75,7 @@ def size(size_bytes: int) -> str:
     """Return a number of bytes in the largest decimal unit that leaves it at one or more."""
     amount = float(size_bytes)
     for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:  # noqa: PLR2004  # decimal units
+        if amount < 1000:  # decimal units
             return f"{size_bytes} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"

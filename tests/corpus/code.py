@@ -39,13 +39,6 @@ if not torch.compiler.is_exporting():
     return self.answer(x) + 100 * triggered * torch.eye(10)[7]
 """,
     ),
-    "command": (
-        "a network whose forward runs a command",
-        """\
-code = os.system('touch {marker}')
-raise RuntimeError(f'the command ended with {{code}}')
-""",
-    ),
     "patching": (
         "a network that replaces the exporter, the JSON writer and the gate's own report writer",
         """\
@@ -63,20 +56,6 @@ for name, module in list(sys.modules.items()):
         """\
 home = pathlib.Path(os.environ['HOME'])
 (home / 'result.json').write_text({forged!r})
-os._exit(0)
-""",
-    ),
-    "refusing-jail": (
-        "a network that ends the process with the code of a jail that could not be built",
-        "os._exit(77)\n",
-    ),
-    "filling": (
-        "a network that leaves folders nested deeper than a program can call itself",
-        """\
-os.chdir(os.environ['HOME'])
-for _ in range(3000):
-    os.mkdir('d')
-    os.chdir('d')
 os._exit(0)
 """,
     ),
@@ -106,11 +85,15 @@ def attempts(token_file, port, marker):
         if os.posix_spawn('/bin/true', ['true'], {}) <= 0:
             raise OSError
 
+    def command():
+        if os.system(f'touch {marker}') != 0:
+            raise OSError
+
     def file():
         open(marker, 'w').close()
 
     reached = []
-    tried = (environment, memory, credential, connection, fork, program, file)
+    tried = (environment, memory, credential, connection, fork, program, command, file)
     for attempt in tried:
         try:
             attempt()
@@ -146,21 +129,23 @@ def write_code(root: Path, marker: Path, name: str, *, forged: str = "{}") -> No
 
 
 def write_looking(root: Path, credential: Path, port: int, marker: Path) -> None:
-    """Write the network that looks around and says in an error what it reached."""
+    """Write the network that looks around and says in an error what it reached; unpickling it runs a command."""
     body = f"raise RuntimeError(attempts({str(credential)!r}, {port}, {str(marker)!r}))\n"
-    _write(root, LOOKING + _FRAME.format(body=textwrap.indent(body, " " * 8)))
+    _write(root, LOOKING + _FRAME.format(body=textwrap.indent(body, " " * 8)), extra=_Reduced(marker))
 
 
-def _write(root: Path, source: str) -> None:
+def _write(root: Path, source: str, extra: object = None) -> None:
     import cloudpickle
     import torch
 
     space: dict[str, object] = {"__name__": "__main__"}
     exec(source, space)  # defines, calls nothing
+    network = space["Net"]()  # type: ignore[operator]
+    network.extra = extra
     folder(root, {})
     path = root / "data" / "model.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(space["Net"](), path, pickle_module=cloudpickle)  # type: ignore[operator]
+    torch.save(network, path, pickle_module=cloudpickle)
 
 
 class _Reduced:

@@ -44,33 +44,56 @@ def member(raw: bytes, suffix: str) -> Any:
         return json.loads(archive.read(next(name for name in archive.namelist() if name.endswith(suffix))))
 
 
-def _program(change: Any) -> dict[str, bytes]:
-    """Return an exported program whose JSON was changed in place."""
+def _program(change: Any, members: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """Return an exported program whose JSON was changed in place, and with other members replaced."""
     raw = exported()
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         name = next(name for name in archive.namelist() if "/models/" in name)
     value = member(raw, name)
     change(value)
     suffix = name.partition("/")[2]
-    return {"data/model.pt2": rewritten(raw, {suffix: json.dumps(value).encode()})}
+    return {"data/model.pt2": rewritten(raw, {suffix: json.dumps(value).encode(), **(members or {})})}
 
 
-def _guards(marker: Path) -> dict[str, bytes]:
-    return _program(lambda v: v.update(guards_code=[f"__import__('pathlib').Path({str(marker)!r}).touch() is None"]))
+def _code(marker: Path) -> str:
+    """Return an expression that touches the marker when it is evaluated."""
+    return f"__import__('pathlib').Path({str(marker)!r}).touch()"
 
 
-def _expression(marker: Path) -> dict[str, bytes]:
+def _add_guard(value: Any, marker: Path) -> None:
+    value["guards_code"] = [f"{_code(marker)} is None"]
+
+
+def _add_expression(value: Any, marker: Path) -> None:
+    """Put the code in the place of the first symbolic size."""
+    tensors = value["graph_module"]["graph"]["tensor_values"].values()
+    sizes = next(tensor["sizes"] for tensor in tensors if any("as_expr" in size for size in tensor["sizes"]))
+    sizes[0] = {"as_expr": {"expr_str": _code(marker), "hint": None}}
+
+
+def _add_import(value: Any, _: Path) -> None:
+    """Name a module to import in the description of the arguments."""
+    context = json.dumps([{"__enum__": True, "fqn": "antigravity:a", "name": "b"}])
+    spec = [1, {"type": "builtins.dict", "context": context, "children_spec": []}]
+    value["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json.dumps(spec)
+
+
+def _add_node_name(value: Any, marker: Path) -> None:
+    value["graph_module"]["graph"]["nodes"][0]["name"] = f"x={_code(marker)}"
+
+
+def every_ignored_field(marker: Path) -> dict[str, bytes]:
+    """Return an exported program with code in every field that the strict reader has no need of."""
+
     def change(value: Any) -> None:
-        tensors = value["graph_module"]["graph"]["tensor_values"]
-        next(iter(tensors.values()))["sizes"][0] = {
-            "as_expr": {"expr_str": f"__import__('pathlib').Path({str(marker)!r}).touch()", "hint": None}
-        }
+        for add in (_add_guard, _add_expression, _add_import, _add_node_name):
+            add(value, marker)
 
-    return _program(change)
+    return _program(change, {"sample_inputs/model.pt": torch_zip(touch(marker))})
 
 
 def _node_name(marker: Path) -> dict[str, bytes]:
-    name = f"x=__import__('pathlib').Path({str(marker)!r}).touch()"
+    name = f"x={_code(marker)}"
 
     def change(value: Any) -> None:
         value["graph_module"]["graph"]["inputs"][-1]["as_tensor"]["name"] = name
@@ -115,8 +138,30 @@ _ARCHIVES = (
         lambda m: _changed({"sample_inputs/model.pt": torch_zip(touch(m))}),
         (FIELD, UNSAFE),
     ),
-    ("expression", "a size that is an expression to be evaluated", _expression, (FIELD,)),
-    ("guards", "a guard that is code to be executed", _guards, (FIELD,)),
+    (
+        "expression",
+        "a size that is an expression to be evaluated",
+        lambda m: _program(lambda value: _add_expression(value, m)),
+        (FIELD,),
+    ),
+    (
+        "guards",
+        "a guard that is code to be executed",
+        lambda m: _program(lambda value: _add_guard(value, m)),
+        (FIELD,),
+    ),
+    (
+        "own-names",
+        "a node's own name that is code",
+        lambda m: _program(lambda value: _add_node_name(value, m)),
+        (FIELD,),
+    ),
+    (
+        "imports",
+        "a container of arguments that names a module to import",
+        lambda m: _program(lambda value: _add_import(value, m)),
+        (FIELD,),
+    ),
     ("names", "a node's name that is code", _node_name, (FIELD,)),
     ("target", "a node's target outside the operators", _target, (FIELD,)),
     ("library", "a compiled library", lambda _: _changed({"data/aotinductor/model/m.so": b"\x7fELF"}), (FIELD,)),

@@ -22,9 +22,9 @@ def samples(tmp_path_factory):
 def checked(tmp_path, samples):
     """Return the function that checks a model folder as `gate check DIR --no-mark` does, and gives the report."""
 
-    def run(root, **settings):
+    def run(root, without="", **settings):
         request = CheckRequest(
-            pull=PullRequest(str(root), policy(), samples=str(samples)),
+            pull=PullRequest(str(root), policy(without), samples=str(samples)),
             settings=ScanSettings(device="cpu", threads=1, deadline_seconds=120, **settings),
             report_dir=tmp_path / "report",
             policy_path=str(POLICY),

@@ -114,7 +114,7 @@ def _linear(program: Program, node: Node, bias: str | None, *, averaged: bool) -
         return None
     shape = tuple(_state(program)[weight].shape)
     convolution = kind in {"conv2d", "convolution"}
-    if (convolution and (len(shape) != 4 or shape[2:] != (1, 1))) or (not convolution and len(shape) != 2):  # noqa: PLR2004  # ranks of images and matrices
+    if (convolution and (len(shape) != 4 or shape[2:] != (1, 1))) or (not convolution and len(shape) != 2):
         return None
     rows_are_classes = transposed != (kind == "linear" or convolution)
     classes, width = (shape[0], shape[1]) if rows_are_classes else (shape[1], shape[0])

@@ -1,0 +1,46 @@
+"""A worker's scratch directory: made for it alone, removed with whatever it left, however that was arranged."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Yield a new directory that this user alone may enter, and remove it afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="gate-worker-")).resolve()
+    try:
+        yield path
+    finally:
+        remove_tree(path)
+
+
+def remove_tree(root: Path) -> None:
+    """Remove a hostile directory tree as far as possible, following no link and raising nothing."""
+    try:
+        shutil.rmtree(root, ignore_errors=True)
+    except RecursionError:
+        _flatten(root)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _flatten(root: Path) -> None:
+    """Move every nested directory up to the root, so that none lies deeper than a program can call itself."""
+    fresh = count()
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        try:
+            inner = [Path(entry.path) for entry in os.scandir(here) if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+        for directory in inner:
+            to = root / f"flat-{os.getpid()}-{next(fresh)}"
+            try:
+                waiting.append(directory if here == root else directory.rename(to))
+            except OSError:
+                continue

@@ -1,0 +1,79 @@
+import pytest
+
+from gate import pipeline
+from gate.verdict import HARD_RULES, Decision
+from tests.corpus import case as case_named
+from tests.corpus import cases
+from tests.corpus.case import folder
+from tests.corpus.consumers import every_ignored_field
+
+HOSTILE = [case for case in cases() if case.is_hostile]
+BENIGN = [case for case in cases() if not case.is_hostile]
+
+
+def named(case):
+    """Return a case's name, for the tests' ids."""
+    return case.name
+
+
+def written(case, tmp_path):
+    """Write a case's folder and return it with the marker that its payload would touch."""
+    root, marker = tmp_path / "model", tmp_path / "marker"
+    root.mkdir()
+    case.write(root, marker)
+    return root, marker
+
+
+def findings(report):
+    """Return detector and metric of every finding of a report."""
+    return {(finding.rule, finding.metric) for finding in report.verdict.findings}
+
+
+@pytest.mark.parametrize("case", HOSTILE, ids=named)
+def test_a_hostile_folder_is_flagged_for_what_it_is_and_never_loaded(case, tmp_path, checked):
+    """Through pull, jailed inspector and verdict: flagged with the right findings, not loaded, nothing run."""
+    root, marker = written(case, tmp_path)
+    report = checked(root)
+    assert report.decision is Decision.FLAGGED
+    assert set(case.expected) <= findings(report)
+    assert report.evidence.assurance is None
+    assert report.evidence.isolation.startswith("full")
+    assert "load" not in report.evidence.seconds
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("case", BENIGN, ids=named)
+def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked, monkeypatch):
+    """What people save is not refused before loading, and no detector on bytes stands against it."""
+    refusals, original = [], pipeline._refusal
+
+    def bytes_only(request, inspected):
+        refusals.append(original(request, inspected))
+        return "only its bytes are looked at here"
+
+    monkeypatch.setattr(pipeline, "_refusal", bytes_only)
+    root, _ = written(case, tmp_path)
+    report = checked(root)
+    assert refusals == [""]
+    assert not {rule for rule, _ in findings(report)} & HARD_RULES
+
+
+def test_fields_that_others_would_execute_are_read_past_and_flagged_even_where_code_is_allowed(tmp_path, checked):
+    """With --allow-code an archive full of such fields is loaded by the strict reader: nothing runs, it is flagged."""
+    root, marker = tmp_path / "model", tmp_path / "marker"
+    folder(root, every_ignored_field(marker))
+    report = checked(root, allow_code=True)
+    assert report.evidence.facts.format == "pt2"
+    assert ("consumer-hazards", "archive-hazards") in findings(report)
+    assert report.decision is Decision.FLAGGED
+    assert not marker.exists()
+
+
+def test_an_exported_program_with_a_pickled_weight_is_refused_by_the_reader_too(tmp_path, checked):
+    """Should the byte detectors be overruled, the strict reader refuses what it would have to unpickle."""
+    root, marker = written(case_named("exported-weight"), tmp_path)
+    report = checked(root, allow_code=True)
+    assert report.evidence.assurance is None
+    assert any("pickle" in problem for problem in report.evidence.problems)
+    assert report.decision is Decision.FLAGGED
+    assert not marker.exists()
