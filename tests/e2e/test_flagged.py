@@ -18,7 +18,7 @@ BROKEN_SAMPLES = {
 }
 BROKEN_MODELS = {
     "nan": "yields NaN or infinite scores on clean samples",
-    "one-output": "a classifier of at least 2 classes",
+    "one-output": "The model has one output",
     "one-answer": "gives class 3 for every one of 400 clean samples",
     "sklearn": "This gate cannot examine the flavours that the model declares",
     "code": "forbids loading it",
