@@ -140,8 +140,9 @@ def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[s
     commands = [f"gate judge {folder} --policy {policy}"]
     if verdict.decision is Decision.FLAGGED:
         samples = f" --samples {shlex.quote(evidence.samples.source)}" if evidence.samples else ""
-        seed = evidence.seed + 1
-        commands.append(f"gate check {shlex.quote(context.uri)} --policy {policy}{samples} --seed {seed} --no-mark")
+        code = " --allow-code" if evidence.assurance in ("B", "C") else ""
+        again = f"gate check {shlex.quote(context.uri)} --policy {policy}{samples}{code}"
+        commands.append(f"{again} --seed {evidence.seed + 1} --no-mark")
         commands += [f"gate explain {name}" for name in dict.fromkeys(_rules(verdict))]
     return tuple(commands)
 
