@@ -38,6 +38,8 @@ class MlflowRegistry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # Standard output is the gate's own: a server's client would put a link to the run before the decision.
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         import mlflow  # noqa: PLC0415  # two seconds that only a registry costs
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
