@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate.formats.pt2 import _EXPRESSION, _GUARD, _closed
+from gate.formats.pt2_grammar import is_guard, is_size_expression
 from gate.formats.requirements import foreign_lines
 from tests.corpus.case import folder, mlmodel
 from tests.corpus.measuring import measure, notes, total
@@ -62,7 +62,7 @@ def test_any_other_requirement_is_foreign(line):
 )
 def test_guards_as_torch_writes_them_pass(guard):
     """Comparisons of sizes are within the grammar."""
-    assert _closed(_GUARD, guard)
+    assert is_guard(guard)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_guards_as_torch_writes_them_pass(guard):
 )
 def test_any_other_guard_is_refused(guard):
     """Attributes, calls, powers and comprehensions are not."""
-    assert not _closed(_GUARD, guard)
+    assert not is_guard(guard)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_any_other_guard_is_refused(guard):
 )
 def test_any_other_expression_is_refused(text):
     """An expression holds only known functions, symbols and numbers."""
-    assert not _closed(_EXPRESSION, text)
+    assert not is_size_expression(text)
 
 
 def test_a_policy_may_know_another_loader_and_flavour(tmp_path):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from gate.loading.exported.lint import lint_document
+from gate.formats.pt2_document import lint_document
 from gate.loading.exported.reader import read_program
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.schema import DTYPES, STRIDED

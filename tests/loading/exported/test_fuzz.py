@@ -3,13 +3,13 @@ import random
 
 import pytest
 import torch
+from consumers_view import lint_archive
 from exported_families import export, make, samples
 from hostile_archives import members, pack
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gate.loading.exported import Program, RefusedError, read_program
-from gate.loading.exported.lint import lint_archive
 
 PAYLOAD = "__import__('pathlib').Path('marker').touch()"
 VALUES = [

@@ -3,11 +3,11 @@ import zipfile
 
 import pytest
 import torch
+from consumers_view import lint_archive
 from exported_families import FAMILIES, export, make
 from hostile_archives import LINTED, REFUSED, edited, flip, graph, members, pack
 
 from gate.loading.exported import RefusedError, read_program
-from gate.loading.exported.lint import lint_archive
 
 
 @pytest.mark.parametrize("channel", REFUSED)

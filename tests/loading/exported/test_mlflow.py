@@ -3,10 +3,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from consumers_view import lint_archive
 from exported_families import make, samples
 
 from gate.loading.exported import batched, read_program
-from gate.loading.exported.lint import lint_archive
 
 
 @pytest.mark.parametrize("count", [1, 4], ids=["example of one", "example of four"])

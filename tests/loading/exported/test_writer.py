@@ -2,11 +2,11 @@ import json
 
 import pytest
 import torch
+from consumers_view import lint_archive
 from exported_families import FAMILIES, export, make, samples
 from hostile_archives import members, size_expression
 
 from gate.loading.exported import RefusedError, read_program, trainable
-from gate.loading.exported.lint import lint_archive
 from gate.loading.exported.writer import export_module, write_program
 
 

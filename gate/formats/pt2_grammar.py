@@ -59,7 +59,6 @@ def is_tree_spec(text: str) -> bool:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    # Version and tree.
     return isinstance(value, list) and len(value) == 2 and value[0] == 1 and _tree(value[1], MAX_DEPTH)
 
 
@@ -90,7 +89,6 @@ def _size(node: ast.expr, depth: int) -> bool:  # noqa: PLR0911  # one return fo
     if node.keywords:
         return False
     if name in {"Pow", "PowByNatural"}:
-        # Base and exponent.
         return len(node.args) == 2 and _size(node.args[0], depth - 1) and _small_power(node.args[1])
     return name in _EXPRESSIONS and all(_size(argument, depth - 1) for argument in node.args)
 
