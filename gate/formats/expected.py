@@ -26,8 +26,8 @@ _SAVED_MODEL = re.compile(
     r"assets/[\w.-]+\.(txt|json|vocab|model))"
 )
 _FIXED = re.compile(
-    r"(input_example(_\w+)?|serving_input_example|params)\.(json|npz|csv)|data/(model\.(pt2|pth)|state_dict\.pth|"
-    r"pickle_module_info\.txt)|metadata/(MLmodel|conda\.yaml|python_env\.yaml|requirements\.txt)"
+    r"(input_example(_\w+)?|serving_input_example|params)\.(json|npz|csv)|data/(model\.(pt2|pth|safetensors)|"
+    r"state_dict\.pth?|architecture\.json|pickle_module_info\.txt)|metadata/(MLmodel|conda\.yaml|python_env\.yaml|requirements\.txt)"
 )
 _RUNNABLE = {
     b"\x7fELF": "ELF program",

@@ -27,6 +27,11 @@ def looks_like_safetensors(source: Source) -> bool:
 
 def check_safetensors(source: Source) -> None:
     """Raise `UnreadableError` unless the header describes the file exactly."""
+    read_header(source)
+
+
+def read_header(source: Source) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return type and shape of each tensor by name; a header that does not describe the file exactly is refused."""
     size = header_size(source)
     if not looks_like_safetensors(source):
         raise UnreadableError("no safetensors header")
@@ -44,6 +49,7 @@ def check_safetensors(source: Source) -> None:
         end = stop
     if 8 + size + end != source.size:
         raise UnreadableError(f"{source.size - 8 - size} bytes of tensors where the header states {end}")
+    return {name: (str(entry["dtype"]), tuple(entry["shape"])) for name, entry in header.items()}
 
 
 def _spans(header: dict[str, Any]) -> Iterator[tuple[int, int]]:

@@ -9,8 +9,15 @@ from gate.errors import GateError, UnexaminableError
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.record import read_bounded
 
-Format = Literal["pt2", "pickle"]
-_FILES: Final[tuple[tuple[str, Format], ...]] = (("model.pt2", "pt2"), ("model.pth", "pickle"))
+Format = Literal["pt2", "pickle", "state-dict"]
+_FILES: Final[tuple[tuple[str, Format], ...]] = (
+    ("model.pt2", "pt2"),
+    ("model.pth", "pickle"),
+    ("model.safetensors", "state-dict"),
+    ("state_dict.pth", "state-dict"),
+    ("state_dict.pt", "state-dict"),
+)
+"""What a pytorch flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,16 @@ def find_candidate(root: Path) -> Candidate:
     folder = (root / data).resolve()
     if not folder.is_relative_to(root.resolve()):
         raise UnexaminableError("the pytorch flavour names model data outside the artifact")
-    for name, kind in _FILES:
-        if (folder / name).is_file() and not (folder / name).is_symlink():
-            return Candidate("pytorch", kind, folder / name, tuple(_code_folders(root, declared)))
-    raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds neither model.pt2 nor model.pth")
+    present = [(name, kind) for name, kind in _FILES if (folder / name).is_file() and not (folder / name).is_symlink()]
+    if len(present) > 1:
+        names = ", ".join(name for name, _ in present)
+        raise UnexaminableError(
+            f"the pytorch flavour names {data[:100]!r}, which holds {names}; expected one model alone"
+        )
+    for name, kind in present:
+        return Candidate("pytorch", kind, folder / name, tuple(_code_folders(root, declared)))
+    names = ", ".join(name for name, _ in _FILES)
+    raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds none of {names}")
 
 
 def _code_folders(root: Path, declared: MLmodel) -> Iterator[Path]:

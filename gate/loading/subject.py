@@ -16,6 +16,7 @@ from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.modules import load_library_module
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
+from gate.loading.state_dict import load_state_dict
 from gate.policy import SampleSettings
 from gate.subject import Samples, Subject
 
@@ -92,12 +93,19 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
         refuse_non_finite(program.parameters)
         count = sum(tensor.numel() for tensor in program.parameters.values())
         return _Model(program, "A", facts.model_copy(update={"parameters": count}))
+    if candidate.format == "state-dict":
+        filled, name = load_state_dict(candidate.path)
+        return _module(filled, facts.model_copy(update={"format": f"state-dict ({name})"}), device)
     module = load_library_module(candidate.path)
     if module is None:
         raise UnexaminableError(
             "the model is a pickle that does not load as library layers alone; loading it otherwise would run its code"
         )
     refuse_non_finite(dict(module.named_parameters()))
+    return _module(module, facts, device)
+
+
+def _module(module: torch.nn.Module, facts: ModelFacts, device: str) -> _Model:
     count = sum(parameter.numel() for parameter in module.parameters())
     return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}))
 
