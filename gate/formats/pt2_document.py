@@ -1,8 +1,8 @@
 """The JSON of an exported program, held against what a deployer's `torch.export.load` would make of each text in it.
 
 The gate's reader needs neither guards nor symbolic sizes nor call signatures, so nothing in them can harm the gate. But
-the approved bytes will be loaded by others, whose loader evaluates some of these texts. Each finding says where and what.
-Needs no torch: the inspector asks it about a candidate, and the writer of bundles about what it writes.
+the approved bytes will be loaded by others, whose loader evaluates some of these texts. Each finding says where and
+what. Needs no torch: the inspector asks it about a candidate, and the writer of bundles about what it writes.
 """
 
 import keyword
