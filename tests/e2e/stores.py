@@ -122,6 +122,7 @@ def fill(uri, folder, *kinds):
 def _environment(folder):
     return {
         "PATH": os.environ["PATH"],
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
