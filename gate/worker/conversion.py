@@ -34,7 +34,7 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
     except UnexaminableError as error:
         return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
     try:
-        export_module(module, example, scratch / CONVERTED_FILE)
+        export_module(_exportable(module, example), example, scratch / CONVERTED_FILE)
     except (GateError, Exception) as error:  # noqa: BLE001  # whatever the candidate's code or the exporter raise
         (scratch / CONVERTED_FILE).unlink(missing_ok=True)
         problem = (
@@ -45,6 +45,15 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
     say_progress("converting", 1, 1)
     seconds = {"convert": time.monotonic() - started}
     return ScanResult(isolation="none", converted=True, complete=True, seconds=seconds)
+
+
+def _exportable(module: torch.nn.Module, example: torch.Tensor) -> torch.nn.Module:
+    """Return a module that torch.export takes: TorchScript is turned into a graph by torch's own converter first."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return module
+    from torch._export.converter import TS2EPConverter
+
+    return TS2EPConverter(module, (example,)).convert().module(check_guards=False)
 
 
 def _example(job: ScanJob) -> torch.Tensor:
