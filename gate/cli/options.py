@@ -58,14 +58,14 @@ REGISTRY = many(
         type=click.IntRange(1, 3600),
         default=30,
         show_default=True,
-        help="Seconds that one request to the registry may take.",
+        help="Seconds that one request to the registry may take; MLFLOW_HTTP_REQUEST_TIMEOUT, where set, wins.",
     ),
     option(
         "--registry-retries",
         type=click.IntRange(0, 20),
         default=3,
         show_default=True,
-        help="How often a failed request is tried again.",
+        help="How often a failed request is tried again; MLFLOW_HTTP_REQUEST_MAX_RETRIES, where set, wins.",
     ),
     option("--experiment", default="gate", show_default=True, help="The gate's own experiment, for its reports."),
 )

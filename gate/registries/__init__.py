@@ -24,9 +24,23 @@ def is_registry_uri(uri: str) -> bool:
     return uri.startswith("models:/")
 
 
+def parse_model_uri(uri: str) -> tuple[str, str | None, str | None]:
+    """Return name, version (a number or `latest`) and alias of a models URI; other forms are a `UsageError`."""
+    body = uri.removeprefix("models:/").strip("/")
+    if match := re.fullmatch(r"([^/@]+)@([\w-]+)", body):
+        return match[1], None, match[2]
+    if match := re.fullmatch(r"([^/@]+)/(\d+|latest)", body):
+        return match[1], match[2], None
+    raise UsageError(
+        f"{uri!r} names no model version; expected models:/NAME/VERSION, models:/NAME@ALIAS or models:/NAME/latest",
+        what_to_do="Stages are deprecated in MLflow; use a version number or an alias.",
+    )
+
+
 def open_registry(uri: str, settings: RegistrySettings) -> Registry:
     """Return the registry that a model URI belongs to: MLflow for `models:/…`, a folder on disk otherwise."""
     if is_registry_uri(uri):
+        parse_model_uri(uri)
         if settings.tracking_uri is None and settings.registry_uri is None:
             raise UsageError(
                 f"{uri!r} names a registered model, and no registry is known",

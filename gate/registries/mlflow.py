@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gate.artifact import IGNORED, ModelRef
 from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
 from gate.record import MalformedError, parse_json
+from gate.registries import parse_model_uri
 from gate.registry import VersionFacts
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MlflowRegistry:
 
     def resolve(self, uri: str) -> ModelRef:
         """Return the version that `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `models:/NAME/latest` names now."""
-        name, version, alias = _parse(uri)
+        name, version, alias = parse_model_uri(uri)
         with self._errors(uri):
             if alias is not None:
                 found = self._client.get_model_version_by_alias(name, alias)
@@ -209,19 +210,6 @@ def _path_inside(uri: str, artifacts: str) -> str:
     below = uri.removeprefix("file://").removeprefix(artifacts.removeprefix("file://").rstrip("/") + "/")
     outside = below == uri.removeprefix("file://") or ".." in below.split("/")
     return "" if outside else below
-
-
-def _parse(uri: str) -> tuple[str, str | None, str | None]:
-    """Return name, version and alias of a models URI; other forms are a `UsageError`."""
-    body = uri.removeprefix("models:/").strip("/")
-    if match := re.fullmatch(r"([^/@]+)@([\w-]+)", body):
-        return match[1], None, match[2]
-    if match := re.fullmatch(r"([^/@]+)/(\d+|latest)", body):
-        return match[1], match[2], None
-    raise UsageError(
-        f"{uri!r} names no model version; expected models:/NAME/VERSION, models:/NAME@ALIAS or models:/NAME/latest",
-        what_to_do="Stages are deprecated in MLflow; use a version number or an alias.",
-    )
 
 
 def _first_line(error: Exception) -> str:
