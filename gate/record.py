@@ -60,7 +60,8 @@ class Record(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise MalformedError(f"{what or cls.__name__}: at '{where}': {first['msg']}") from None
+            # Place and message quote the hostile value; a discriminator's message quotes all of it.
+            raise MalformedError(f"{what or cls.__name__}: at '{where[:300]}': {first['msg'][:500]}") from None
 
     @classmethod
     def from_file(cls, path: Path, *, limit: int = MAX_JSON_BYTES) -> Self:

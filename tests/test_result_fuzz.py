@@ -138,7 +138,7 @@ def hold(raw):
     """Parse as the orchestrator does; a result that is accepted is finite, of the schema, and can be written again."""
     value, refused = attempt(lambda: parse_json(raw, what="result"))
     result, also_refused = attempt(lambda: ScanResult.from_json(raw))
-    assert max(len(refused), len(also_refused)) < 3000
+    assert max(len(refused), len(also_refused)) < 1000
     if result is None:
         assert also_refused
         return
