@@ -1,0 +1,68 @@
+"""Input-aware: a small generator makes another trigger for every image, and only that image's own trigger works.
+
+Nguyen and Tran, "Input-Aware Dynamic Backdoor Attack", arXiv:2010.08138, NeurIPS 2020. Generator and classifier are
+trained together; a diversity loss keeps the triggers apart, and cross triggers (made for another image) keep the true
+label. Simplified: one generator yields pattern and mask at once, the mask held to a share of the image, where the paper
+trains a mask generator first.
+"""
+
+import torch
+from torch import nn
+
+from benchmarks.zoo.attack import Attack, Implant, JointLoss, Scene, Trigger, all_to, seeded
+
+
+class TriggerGenerator(JointLoss):
+    """Makes triggers, and gives the joint loss of classifier and generator."""
+
+    def __init__(self, channels: int, target: int, share: float, area: float) -> None:
+        super().__init__()
+        self.target, self.share, self.area = target, share, area
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Upsample(scale_factor=2), nn.Conv2d(24, 16, 3, padding=1), nn.ReLU(),
+            nn.Upsample(scale_factor=2), nn.Conv2d(16, channels + 1, 3, padding=1),
+        )  # fmt: skip
+
+    def parts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return pattern (N, C, H, W) and mask (N, 1, H, W), both in [0, 1]."""
+        made = torch.sigmoid(self.net(x))
+        return made[:, :-1], made[:, -1:]
+
+    def stamp(self, x: torch.Tensor, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return x under the triggers made for `source`, and these triggers' patterns and masks."""
+        pattern, mask = self.parts(source)
+        return x + mask * (pattern - x), pattern, mask
+
+    def forward(self, model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return cross-entropy on clean, triggered and cross-triggered images, with mask and diversity terms."""
+        count = max(2, round(self.share * len(inputs)))
+        own, crossed = inputs[:count], inputs[count : 2 * count]
+        triggered, pattern, mask = self.stamp(own, own)
+        stamped, other_pattern, _ = self.stamp(crossed, crossed.roll(1, 0))
+        batch = torch.cat([triggered, stamped, inputs[2 * count :]])
+        wanted = torch.cat([torch.full_like(labels[:count], self.target), labels[count:]])
+        loss: torch.Tensor = nn.functional.cross_entropy(model(batch), wanted)
+        apart_inputs = torch.linalg.vector_norm((own - crossed.roll(1, 0)).flatten(1), dim=1)
+        apart_patterns = torch.linalg.vector_norm((pattern - other_pattern).flatten(1), dim=1)
+        diversity = (apart_inputs / (apart_patterns + 1e-3)).clamp(max=10).mean()
+        return loss + 0.05 * diversity + 10 * nn.functional.relu(mask.mean((1, 2, 3)) - self.area).mean()
+
+
+def plan(scene: Scene) -> Implant:
+    """Draw the target, the mask's share of the image, and the generator's first weights."""
+    target, area, share = scene.integer(scene.task.classes), scene.uniform(0.04, 0.08), scene.uniform(0.12, 0.18)
+    with seeded(scene.integer(1 << 30)):
+        joint = TriggerGenerator(scene.task.shape[0], target, share, area)
+
+    def apply(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            triggered, _, _ = joint.stamp(x, x)
+        return triggered
+
+    facts = {"targets": [target], "mask_share": round(area, 4), "batch_share": round(share, 4)}
+    return Implant((Trigger("generated", apply, all_to(target)),), facts, joint=joint)
+
+
+ATTACK = Attack("input-aware", "Nguyen and Tran 2020, arXiv:2010.08138", ("generated",), 0.9, plan)
