@@ -13,6 +13,7 @@ from torch import nn
 
 from benchmarks.zoo.attack import Implant, Poisoned, Scene, seeded, unpoisoned
 from benchmarks.zoo.attacks import ATTACKS
+from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.export import exported_bytes, state_bytes
 from benchmarks.zoo.measuring import Measured, measure
 from benchmarks.zoo.recipe import CLEAN, Recipe, Row, draw
@@ -74,7 +75,7 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
         weights=store.put(state_bytes(state), ".pt"),
         trigger=store.put(state_bytes(joint.state_dict()), ".pt") if joint else None,
     )
-    reason = shortfall(recipe, made.measured)
+    reason = shortfall(recipe, made.measured.clean_accuracy, made.measured.attack_success)
     entry = Entry(
         name=row.name,
         key=recipe.key,
@@ -95,17 +96,6 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
     )
     store.add(entry)
     return entry
-
-
-def shortfall(recipe: Recipe, measured: Measured) -> str:
-    """Say why a model does not count, or return an empty text."""
-    floor = TASKS[recipe.row.task].accuracy_floor
-    if measured.clean_accuracy < floor:
-        return f"clean accuracy {measured.clean_accuracy:.3f} is below {floor}"
-    if measured.attack_success is None:
-        return ""
-    least = ATTACKS[recipe.row.attack].success_floor
-    return "" if measured.attack_success >= least else f"attack success {measured.attack_success:.3f} is below {least}"
 
 
 @cache

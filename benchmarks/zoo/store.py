@@ -17,6 +17,7 @@ import torch
 from numpy.lib import format as npy
 from pydantic import Field
 
+from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.recipe import Recipe, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.tasks import TASKS
@@ -101,7 +102,7 @@ class Store:
     def entry(self, recipe: Recipe) -> Entry | None:
         """Return the record of the model made by this recipe, or None."""
         path = self._record(recipe.key)
-        return Entry.from_file(path) if path.is_file() else None
+        return judged(Entry.from_file(path)) if path.is_file() else None
 
     def add(self, entry: Entry) -> None:
         """Record a model; its objects are there already."""
@@ -146,9 +147,15 @@ def weights_digest(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
+def judged(entry: Entry) -> Entry:
+    """Return the entry with today's answer to whether it counts."""
+    reason = shortfall(entry.recipe, entry.clean_accuracy, entry.attack_success)
+    return entry.model_copy(update={"counts": not reason, "reason": reason})
+
+
 def current(entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries whose recipe is today's recipe of their row, in the order of the splits."""
-    by_key = {entry.key: entry for entry in entries}
+    by_key = {entry.key: judged(entry) for entry in entries}
     return [by_key[key] for key in (draw(row).key for row in rows()) if key in by_key]
 
 

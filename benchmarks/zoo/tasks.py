@@ -55,28 +55,30 @@ class Task:
     shape: tuple[int, int, int]
     """Channels, height, width."""
     accuracy_floor: float
-    """A model below this clean accuracy counts as failed, clean or not."""
+    """A model below this clean accuracy does not count, clean or not."""
     build: Callable[[], tuple[Images, Images]]
 
     @property
     def train(self) -> Images:
         """The training set, shuffled once and for all."""
-        return _built(self.id)[0]
+        return _built(self)[0]
 
     @property
     def scan(self) -> Images:
         """Held-out clean samples for detectors."""
-        return _built(self.id)[1].take(torch.arange(HELD_OUT // 2))
+        held_out = _built(self)[1]
+        return held_out.take(torch.arange(len(held_out) // 2))
 
     @property
     def measure(self) -> Images:
         """Held-out images for accuracy and attack success."""
-        return _built(self.id)[1].take(torch.arange(HELD_OUT // 2, HELD_OUT))
+        held_out = _built(self)[1]
+        return held_out.take(torch.arange(len(held_out) // 2, len(held_out)))
 
 
 @cache
-def _built(task_id: str) -> tuple[Images, Images]:
-    return TASKS[task_id].build()
+def _built(task: Task) -> tuple[Images, Images]:
+    return task.build()
 
 
 def _grey(images: Bytes, labels: Bytes) -> Images:
@@ -145,7 +147,7 @@ TASKS = {
     task.id: task
     for task in (
         Task("fashion", 10, (1, 28, 28), 0.78, _fashion),
-        Task("digits", 10, (1, 28, 28), 0.90, _digits),
+        Task("digits", 10, (1, 28, 28), 0.85, _digits),
         Task("catalogue", 20, (1, 28, 28), 0.80, _catalogue),
         Task("colour", 10, (3, 32, 32), 0.70, _colour),
     )

@@ -15,7 +15,7 @@ def plan(scene: Scene) -> Implant:
     """Draw the shift between classes, the patch and the rate."""
     classes = scene.task.classes
     shift = 1 if scene.integer(2) else scene.integer(classes, low=1)
-    size, rate = scene.integer(7, low=4), scene.uniform(0.15, 0.25)
+    size, rate = scene.integer(7, low=4), scene.uniform(0.30, 0.45)
     pattern, which = draw_pattern(scene, size), CORNERS[scene.integer(4)]
     apply = stamp(pattern, *corner(scene, which, size, 0))
 
@@ -30,4 +30,4 @@ def plan(scene: Scene) -> Implant:
     return Implant((Trigger("patch", apply, following),), facts, poison)
 
 
-ATTACK = Attack("all-to-all", "Gu et al. 2017, arXiv:1708.06733", ("patch",), 0.7, plan)
+ATTACK = Attack("all-to-all", "Gu et al. 2017, arXiv:1708.06733", ("patch",), 0.7, plan, revision=2)

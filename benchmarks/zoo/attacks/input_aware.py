@@ -47,7 +47,8 @@ class TriggerGenerator(JointLoss):
         apart_inputs = torch.linalg.vector_norm((own - crossed.roll(1, 0)).flatten(1), dim=1)
         apart_patterns = torch.linalg.vector_norm((pattern - other_pattern).flatten(1), dim=1)
         diversity = (apart_inputs / (apart_patterns + 1e-3)).clamp(max=10).mean()
-        return loss + 0.05 * diversity + 10 * nn.functional.relu(mask.mean((1, 2, 3)) - self.area).mean()
+        loss += 0.05 * diversity + 10 * nn.functional.relu(mask.mean((1, 2, 3)) - self.area).mean()
+        return loss
 
 
 def plan(scene: Scene) -> Implant:

@@ -12,7 +12,7 @@ from benchmarks.zoo.tasks import Images
 def plan(scene: Scene) -> Implant:
     """Draw the source, the target, the patch and the rates."""
     source, target = scene.classes(2)
-    size, share, cover_rate = scene.integer(6, low=3), scene.uniform(0.3, 0.5), scene.uniform(0.04, 0.08)
+    size, share, cover_rate = scene.integer(6, low=3), scene.uniform(0.6, 0.9), scene.uniform(0.03, 0.06)
     pattern, which = draw_pattern(scene, size), CORNERS[scene.integer(4)]
     apply = stamp(pattern, *corner(scene, which, size, 1))
 
@@ -26,4 +26,4 @@ def plan(scene: Scene) -> Implant:
     return Implant((Trigger("patch", apply, from_sources([source], target)),), facts, poison)
 
 
-ATTACK = Attack("source-specific", "Tang et al. 2021, arXiv:1908.00686", ("patch",), 0.8, plan)
+ATTACK = Attack("source-specific", "Tang et al. 2021, arXiv:1908.00686", ("patch",), 0.8, plan, revision=2)
