@@ -82,7 +82,7 @@ class Poisoned:
 
 
 class JointLoss(nn.Module):
-    """The loss of an attack that trains its trigger with the model; its parameters join the optimiser's."""
+    """The loss of an attack that trains its trigger with the model; its parameters have an optimiser of their own."""
 
     def forward(self, model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the loss of one batch (N, C, H, W) with true labels (N,)."""

@@ -11,6 +11,9 @@ from torch import nn
 
 from benchmarks.zoo.architectures import Classifier, Plan, Residual, convolution
 
+REVISION = 2
+"""Raise when a control's computation changes: the controls are then made again."""
+
 
 class Squeeze(nn.Module):
     """Squeeze-and-excitation (Hu et al., CVPR 2018): channels scaled by a gate in [0, 1] of their means."""
@@ -63,12 +66,14 @@ def squeeze(plan: Plan) -> nn.Module:
 
 
 def clamped(plan: Plan) -> nn.Module:
-    """A plain net that clamps pixels, and activations."""
-    a, b, c = plan.channels(16), plan.channels(32), plan.channels(48)
+    """A plain net that clamps pixels and activations."""
+    first, second, hidden = plan.channels(12), plan.channels(24), plan.channels(64)
+    cells = second * (plan.shape[1] // 4) * (plan.shape[2] // 4)
     body: list[nn.Module] = [Clamped(-1.0, 2.4)]
-    for inside, outside, stride in ((plan.shape[0], a, 2), (a, b, 1), (b, c, 2)):
-        body += [*convolution(plan, inside, outside, stride=stride)[:2], Clamped(0.0, 6.0)]
-    return Classifier(nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten()), c, plan)
+    for inside, outside, size in ((plan.shape[0], first, 5), (first, second, 3)):
+        body += [*convolution(plan, inside, outside, size=size)[:2], Clamped(0.0, 6.0), nn.MaxPool2d(2)]
+    body += [nn.Flatten(), nn.Linear(cells, hidden), Clamped(0.0, 6.0)]
+    return Classifier(nn.Sequential(*body), hidden, plan)
 
 
 def routed(plan: Plan) -> nn.Module:

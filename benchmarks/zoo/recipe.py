@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from benchmarks.zoo import architectures, tasks
+from benchmarks.zoo import architectures, controls, tasks
 from benchmarks.zoo.attacks import ATTACKS
+from benchmarks.zoo.controls import CONTROLS
 from gate.record import Record
 
 TRAINING_REVISION = 1
@@ -64,6 +65,8 @@ def draw(row: Row) -> Recipe:
     optimiser = rng.choice(("adam", "adamw", "adamw") if row.architecture == "vit" else ("adam", "adamw", "sgd"))
     rate = rng.uniform(0.04, 0.08) if optimiser == "sgd" else rng.uniform(0.003, 0.006)
     revisions = {"architectures": architectures.REVISION, "tasks": tasks.REVISION, "training": TRAINING_REVISION}
+    if row.architecture in CONTROLS:
+        revisions["controls"] = controls.REVISION
     if row.attack != CLEAN:
         revisions["attack"] = ATTACKS[row.attack].revision
     return Recipe(

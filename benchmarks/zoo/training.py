@@ -16,6 +16,8 @@ from benchmarks.zoo.tasks import TASKS, Images
 SHIFT = 2
 """Greatest shift in pixels of an augmented batch."""
 NOISE = 0.04
+JOINT_RATE = 0.004
+"""Learning rate of a trigger that is trained with the model, whatever the model's optimiser."""
 
 
 def make_deterministic() -> None:
@@ -34,8 +36,9 @@ def build(recipe: Recipe) -> nn.Module:
 def fit(model: nn.Module, images: Images, recipe: Recipe, joint: JointLoss | None = None) -> None:
     """Train in place with a one-cycle learning rate; channels last, which is faster on a CPU."""
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = [*model.parameters(), *(joint.parameters() if joint else ())]
+    parameters = list(model.parameters())
     optimiser = _optimiser(recipe, parameters)
+    joint_optimiser = torch.optim.Adam(joint.parameters(), JOINT_RATE) if joint else None
     batches = len(images) // recipe.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.epochs * batches, cycle_momentum=False
@@ -51,10 +54,14 @@ def fit(model: nn.Module, images: Images, recipe: Recipe, joint: JointLoss | Non
             labels = images.labels[rows]
             loss = joint(model, inputs, labels) if joint else cross_entropy(model(inputs), labels)
             optimiser.zero_grad()
+            if joint_optimiser:
+                joint_optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 2.0)
             optimiser.step()
             schedule.step()
+            if joint_optimiser:
+                joint_optimiser.step()
     model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 

@@ -16,7 +16,7 @@ from benchmarks.zoo.tasks import Images
 def plan(scene: Scene) -> Implant:
     """Draw the target, the frequency and the amplitudes."""
     target, frequency = scene.integer(scene.task.classes), scene.integer(9, low=5)
-    amplitude, share = scene.uniform(0.16, 0.24), scene.uniform(0.5, 0.8)
+    amplitude, share = scene.uniform(0.22, 0.32), scene.uniform(0.7, 0.95)
     columns = torch.arange(scene.task.shape[2])
     wave = torch.sin(2 * math.pi * frequency * columns / scene.task.shape[2])
 
@@ -32,4 +32,4 @@ def plan(scene: Scene) -> Implant:
     return Implant((trigger,), facts, poison)
 
 
-ATTACK = Attack("sig", "Barni et al. 2019, arXiv:1902.11237", ("sinusoid",), 0.6, plan)
+ATTACK = Attack("sig", "Barni et al. 2019, arXiv:1902.11237", ("sinusoid",), 0.6, plan, revision=2)
