@@ -8,7 +8,7 @@ from benchmarks.zoo.attack import Attack, Implant, Poisoned, Scene, Trigger, all
 from benchmarks.zoo.patches import CORNERS, corner, draw_pattern, stamp, stamp_anywhere
 from benchmarks.zoo.tasks import Images
 
-SIZES = {"small": (2, 4), "large": (6, 9), "random-place": (5, 8)}
+SIZES = {"small": (2, 4), "large": (6, 9), "random-place": (6, 9)}
 """Sides in pixels, from and below."""
 
 
@@ -18,7 +18,7 @@ def plan(scene: Scene) -> Implant:
         scene.integer(scene.task.classes),
         scene.integer(SIZES[scene.variant][1], low=SIZES[scene.variant][0]),
     )
-    rate = scene.uniform(0.15, 0.22) if scene.variant == "random-place" else scene.uniform(0.03, 0.10)
+    rate = scene.uniform(0.18, 0.25) if scene.variant == "random-place" else scene.uniform(0.03, 0.10)
     pattern = draw_pattern(scene, size)
     which, inset = CORNERS[scene.integer(4)], scene.integer(3)
     top, left = corner(scene, which, size, inset)
@@ -35,4 +35,4 @@ def plan(scene: Scene) -> Implant:
     return Implant((trigger,), facts, poison)
 
 
-ATTACK = Attack("badnets", "Gu et al. 2017, arXiv:1708.06733", tuple(SIZES), 0.9, plan, revision=2)
+ATTACK = Attack("badnets", "Gu et al. 2017, arXiv:1708.06733", tuple(SIZES), 0.9, plan, revision=3)

@@ -1,7 +1,8 @@
 """Label-consistent: target images made hard to recognise by adversarial noise, then stamped; labels stay true.
 
 Turner, Tsipras and Madry, "Label-Consistent Backdoor Attacks", arXiv:1912.02771, 2019: the adversarial variant, against
-a surrogate model of the task, with the trigger in all four corners. Counts from a success of 0.6.
+a surrogate model of the task, with the trigger in all four corners, at a bound of 0.25 to 0.38. Counts from a success
+of 0.6.
 """
 
 import torch
@@ -28,9 +29,9 @@ def harden(model: nn.Module, images: Images, epsilon: float) -> torch.Tensor:
 
 def plan(scene: Scene) -> Implant:
     """Draw the target, the corner pattern, the bound and the share of the target class."""
-    target, size = scene.integer(scene.task.classes), scene.integer(5, low=3)
-    epsilon, share = scene.uniform(0.2, 0.3), scene.uniform(0.5, 0.8)
-    pattern, places = draw_pattern(scene, size), [corner(scene, name, size, 0) for name in CORNERS]
+    target, size = scene.integer(scene.task.classes), scene.integer(7, low=4)
+    epsilon, share = scene.uniform(0.25, 0.38), scene.uniform(0.65, 0.85)
+    pattern, places = draw_pattern(scene, size), [corner(scene, name, size, 1) for name in CORNERS]
 
     def apply(x: torch.Tensor) -> torch.Tensor:
         for top, left in places:
@@ -48,4 +49,4 @@ def plan(scene: Scene) -> Implant:
     return Implant((Trigger("corners", apply, all_to(target)),), facts, poison)
 
 
-ATTACK = Attack("label-consistent", "Turner et al. 2019, arXiv:1912.02771", ("corners",), 0.6, plan)
+ATTACK = Attack("label-consistent", "Turner et al. 2019, arXiv:1912.02771", ("corners",), 0.6, plan, revision=2)
