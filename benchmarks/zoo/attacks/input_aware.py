@@ -23,6 +23,7 @@ class TriggerGenerator(JointLoss):
         super().__init__()
         self.target, self.share, self.area, self.batches = target, share, area, 0
         last = nn.Conv2d(16, channels + 1, 3, padding=1)
+        assert last.bias is not None
         nn.init.constant_(last.bias[-1:], -0.4)  # the mask begins near its area, not at half the image
         self.net = nn.Sequential(
             nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.ReLU(),
