@@ -12,7 +12,7 @@ detectors as clean samples) and `measure` (accuracy and attack success are measu
   (Ganin and Lempitsky, ICML 2015), the absolute difference of digit and patch; held-out patches come from other photos.
   Sets of labelled colour photos large enough to train on are in no package.
 
-Clean accuracy of eight single nets on 10,000 images and six epochs, before the sets were cut to 8,000: `fashion` 0.85 to
+Clean accuracy of eight nets on 10,000 images and six epochs, before the sets were cut to 8,000: `fashion` 0.85 to
 0.90; `colour` 0.81 to 0.95, but 0.68 by a clamped net that was replaced. On the first models of the fit split: `digits`
 0.91 to 0.98, `catalogue` 0.83 to 0.92, `colour` 0.79 to 0.94. `index.jsonl` has every model's.
 """
