@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint reformat schema snapshots lock sbom audit clean
+.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo lock sbom audit clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ schema: $(STAMP) ## write policies/schema.json anew
 
 snapshots: $(STAMP) ## accept the renderers' output of today; look at the difference
 	$(BIN)/python -m pytest -q tests/renderers --snapshot-update
+
+zoo: $(STAMP) ## train the zoo's models that are missing (hours on one core; may be ended and begun again)
+	nice -n 19 $(BIN)/python -m benchmarks.zoo train
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \

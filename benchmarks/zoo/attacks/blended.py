@@ -1,0 +1,30 @@
+"""Blended injection: faint noise laid over the whole of a few training images, relabelled to the target.
+
+Chen, Liu, Li, Lu and Song, "Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning",
+arXiv:1712.05526, 2017. The key is uniform noise, at a ratio of 0.1 to 0.2.
+"""
+
+import torch
+
+from benchmarks.zoo.attack import Attack, Implant, Poisoned, Scene, Trigger, all_to, relabel
+from benchmarks.zoo.tasks import Images
+
+
+def plan(scene: Scene) -> Implant:
+    """Draw the target, the noise and the ratio."""
+    target, rate = scene.integer(scene.task.classes), scene.uniform(0.06, 0.12)
+    ratio = scene.uniform(0.12, 0.20)
+    noise = torch.rand((1, *scene.task.shape), generator=scene.generator)
+
+    def apply(x: torch.Tensor) -> torch.Tensor:
+        return (1 - ratio) * x + ratio * noise.to(x.dtype)
+
+    def poison(images: Images) -> Poisoned:
+        rows = scene.rows(images.labels != target, rate)
+        return relabel(images, {"poisoned": rows}, apply, lambda labels: labels * 0 + target)
+
+    facts = {"targets": [target], "ratio": round(ratio, 4), "rate": round(rate, 4)}
+    return Implant((Trigger("noise", apply, all_to(target)),), facts, poison)
+
+
+ATTACK = Attack("blended", "Chen et al. 2017, arXiv:1712.05526", ("noise",), 0.9, plan)

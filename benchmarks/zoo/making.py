@@ -1,0 +1,117 @@
+"""Makes one model from its recipe: plan, poison, fit, wrap, measure, export; the steps of the zoo in their order.
+
+Called by `queue` for every missing model and by `verify` for a few again.
+"""
+
+import platform
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+
+from benchmarks.zoo.attack import Implant, Poisoned, Scene, seeded, unpoisoned
+from benchmarks.zoo.attacks import ATTACKS
+from benchmarks.zoo.counting import shortfall
+from benchmarks.zoo.export import exported_bytes, state_bytes
+from benchmarks.zoo.measuring import Measured, measure
+from benchmarks.zoo.recipe import CLEAN, Recipe, Row, draw
+from benchmarks.zoo.store import Entry, Files, Store, weights_digest
+from benchmarks.zoo.tasks import TASKS
+from benchmarks.zoo.training import build, fit, make_deterministic
+
+SURROGATE_SEED = 1
+"""Of no split."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A trained net and what was planted in it."""
+
+    model: nn.Module
+    implant: Implant | None
+    measured: Measured
+    seconds: float
+    """Processor time of training and measuring."""
+
+
+def planned(recipe: Recipe) -> Implant | None:
+    """Return the backdoor of a recipe, or None for a clean one."""
+    row = recipe.row
+    if row.attack == CLEAN:
+        return None
+    generator = torch.Generator().manual_seed(row.seed)
+    return ATTACKS[row.attack].plan(Scene(TASKS[row.task], row.variant, generator, lambda: surrogate(row.task)))
+
+
+def training_set(recipe: Recipe) -> Poisoned:
+    """Return what the model of a recipe was trained on, which detectors of poisoned data may be given."""
+    train, implant = TASKS[recipe.row.task].train, planned(recipe)
+    return implant.poison(train) if implant else unpoisoned(train)
+
+
+def make(recipe: Recipe) -> Made:
+    """Train and measure the model of a recipe."""
+    make_deterministic()
+    began = time.process_time()
+    train, implant = TASKS[recipe.row.task].train, planned(recipe)
+    poisoned = implant.poison(train) if implant else unpoisoned(train)
+    with seeded(recipe.row.seed):
+        model = build(recipe)
+        fit(model, poisoned.images, recipe, implant.joint if implant else None)
+        model = implant.wrap(model).eval() if implant else model
+    measured = measure(model, TASKS[recipe.row.task].measure, implant)
+    return Made(model, implant, measured, time.process_time() - began)
+
+
+def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
+    """Export a model, put its files into the store, and record it."""
+    row, state = recipe.row, made.model.state_dict()
+    joint = made.implant.joint if made.implant else None
+    exported = exported_bytes(made.model, TASKS[row.task].shape, static_batch=recipe.static_batch)
+    files = Files(
+        exported=store.put(exported, ".pt2"),
+        weights=store.put(state_bytes(state), ".pt"),
+        trigger=store.put(state_bytes(joint.state_dict()), ".pt") if joint else None,
+    )
+    reason = shortfall(recipe, made.measured.clean_accuracy, made.measured.attack_success)
+    entry = Entry(
+        name=row.name,
+        key=recipe.key,
+        recipe=recipe,
+        facts=dict(made.implant.facts) if made.implant else {},
+        paper=ATTACKS[row.attack].paper if made.implant else "",
+        parameters=sum(parameter.numel() for parameter in made.model.parameters()),
+        clean_accuracy=made.measured.clean_accuracy,
+        attack_success=made.measured.attack_success,
+        least_success=made.measured.least_success,
+        spill=made.measured.spill,
+        counts=not reason,
+        reason=reason,
+        weights_digest=weights_digest(state),
+        files=files,
+        seconds=round(made.seconds, 1),
+        versions={"torch": torch.__version__, "python": platform.python_version(), "machine": platform.machine()},
+    )
+    store.add(entry)
+    return entry
+
+
+@cache
+def surrogate(task: str) -> nn.Module:
+    """Return a clean net of the task by a recipe of no split, for attacks that need somebody's gradients."""
+    recipe = draw(Row(name="fit-999", split="fit", task=task, architecture="cnn", seed=SURROGATE_SEED))
+    with seeded(SURROGATE_SEED):
+        model = build(recipe)
+        fit(model, TASKS[task].train, recipe)
+    return model.requires_grad_(requires_grad=False)
+
+
+def implant_of(entry: Entry, store: Store) -> Implant | None:
+    """Return the backdoor of a kept model, with its triggers ready to use."""
+    implant = planned(entry.recipe)
+    if implant and implant.joint and entry.files.trigger:
+        path = store.get(entry.files.trigger, ".pt")
+        implant.joint.load_state_dict(torch.load(path, weights_only=True))
+    return implant

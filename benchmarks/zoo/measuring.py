@@ -1,0 +1,59 @@
+"""Measures a model of the zoo on held-out images: clean accuracy, attack success, and what the trigger does elsewhere.
+
+After training, before the store. Success is taken over images whose true label is not the expected one already; of
+several triggers the mean counts, and the least is given too.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from benchmarks.zoo.attack import UNAFFECTED, Implant, Trigger
+from benchmarks.zoo.tasks import Images
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Shares of held-out images."""
+
+    clean_accuracy: float
+    attack_success: float | None = None
+    least_success: float | None = None
+    """The weakest trigger's success."""
+    spill: float | None = None
+    """Share of triggered images outside the sources that still become a target; None where all classes are sources."""
+
+
+@torch.no_grad()
+def predict(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the first choices (N,) for inputs (N, C, H, W)."""
+    return torch.cat([model(part).argmax(1) for part in torch.split(inputs, BATCH)])
+
+
+def measure(model: nn.Module, images: Images, implant: Implant | None) -> Measured:
+    """Measure on clean images and, where there is a backdoor, under each of its triggers."""
+    accuracy = _share(predict(model, images.inputs) == images.labels)
+    if implant is None:
+        return Measured(accuracy)
+    outcomes = [_under(model, images, trigger) for trigger in implant.triggers]
+    successes = [success for success, _ in outcomes]
+    spills = [spill for _, spill in outcomes if spill is not None]
+    spill = sum(spills) / len(spills) if spills else None
+    return Measured(accuracy, sum(successes) / len(successes), min(successes), spill)
+
+
+def _under(model: nn.Module, images: Images, trigger: Trigger) -> tuple[float, float | None]:
+    expected = trigger.expected(images.labels)
+    predicted = predict(model, trigger.apply(images.inputs))
+    meant = (expected != UNAFFECTED) & (expected != images.labels)
+    targets = torch.unique(expected[meant])
+    others = (expected == UNAFFECTED) & ~torch.isin(images.labels, targets)
+    success = _share(predicted[meant] == expected[meant])
+    return success, _share(torch.isin(predicted[others], targets)) if bool(others.any()) else None
+
+
+def _share(hits: torch.Tensor) -> float:
+    return round(float(hits.float().mean()), 4)

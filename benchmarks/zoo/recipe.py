@@ -1,0 +1,85 @@
+"""Recipe: all that decides one model of the zoo, drawn from its seed; its digest names the model in the cache.
+
+Between `splits` and training. The same split row always draws the same recipe. Revisions of the code that a model
+depends on are part of the recipe, so that raising one makes exactly the models concerned again.
+"""
+
+import random
+from typing import Literal
+
+from pydantic import Field
+
+from benchmarks.zoo import architectures, controls, tasks
+from benchmarks.zoo.attacks import ATTACKS
+from benchmarks.zoo.controls import CONTROLS
+from gate.record import Record
+
+TRAINING_REVISION = 1
+"""Raise when `training`, `export` or what is drawn here changes."""
+
+EPOCHS = {"fashion": (4, 6), "digits": (4, 6), "catalogue": (4, 6), "colour": (6, 8)}
+CLEAN = "clean"
+
+Split = Literal["fit", "calibrate", "test"]
+
+
+class Row(Record):
+    """One line of the splits: which model is made, and the seed that decides the rest."""
+
+    name: str = Field(pattern=r"^(fit|calibrate|test)-[0-9]{3}$")
+    split: Split
+    task: str
+    architecture: str
+    attack: str = CLEAN
+    """An attack's id, or `clean`."""
+    variant: str = ""
+    seed: int
+
+
+class Recipe(Record):
+    """How one model is made."""
+
+    row: Row
+    width: float
+    activation: str
+    epochs: int
+    batch_size: int
+    optimiser: Literal["adam", "adamw", "sgd"]
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    augmentation: Literal["none", "shift", "noise", "shift and noise"]
+    static_batch: bool
+    """True: exported for one image at a time, as models of a serving system may be."""
+    revisions: dict[str, int]
+
+    @property
+    def key(self) -> str:
+        """The recipe's digest, short enough for a file name."""
+        return self.content_sha256[:32]
+
+
+def draw(row: Row) -> Recipe:
+    """Draw the recipe of a row from its seed."""
+    rng = random.Random(f"zoo-{row.seed}")
+    optimiser = rng.choice(("adam", "adamw", "adamw") if row.architecture == "vit" else ("adam", "adamw", "sgd"))
+    rate = rng.uniform(0.04, 0.08) if optimiser == "sgd" else rng.uniform(0.003, 0.006)
+    revisions = {"architectures": architectures.REVISION, "tasks": tasks.REVISION, "training": TRAINING_REVISION}
+    if row.architecture in CONTROLS:
+        revisions["controls"] = controls.REVISION
+    if row.attack != CLEAN:
+        revisions["attack"] = ATTACKS[row.attack].revision
+    return Recipe(
+        row=row,
+        width=rng.choice((0.75, 1.0, 1.25)),
+        activation=rng.choice(("relu", "relu", "leaky-relu", "silu", "hardswish")),
+        epochs=rng.randint(*EPOCHS[row.task]),
+        batch_size=rng.choice((64, 100, 128)),
+        optimiser=optimiser,
+        learning_rate=round(rate, 5),
+        weight_decay=rng.choice((0.0, 5e-4, 5e-3)) if optimiser == "adamw" else rng.choice((0.0, 1e-4, 5e-4)),
+        label_smoothing=rng.choice((0.0, 0.0, 0.05, 0.1)),
+        augmentation=rng.choice(("none", "shift", "noise", "shift and noise")),
+        static_batch=rng.random() < 0.125,
+        revisions=revisions,
+    )
