@@ -187,7 +187,8 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
     converted = _run(request, progress, Worker("converter", deadline, inspected.outcomes))
     if not converted.result.converted or converted.bundle is None:
         # The converter ran the candidate's code: whatever it claims, its word is of level C.
-        result = _joined(inspected, converted).model_copy(update={"assurance": "C"})
+        result = _joined(inspected, converted)
+        result = result.model_copy(update={"assurance": None if result.assurance is None else "C"})
         return Scanned(_evidence(request, result), converted.triggers)
     return _scan_bundle(request, inspected, converted.bundle, progress, deadline)
 

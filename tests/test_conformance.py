@@ -16,7 +16,7 @@ from gate.artifact import Artifact, ModelRef, build_manifest
 from gate.detector import Detector, Need, Options, Run
 from gate.docstrings import PARTS, parts
 from gate.errors import UnexaminableError
-from gate.evidence import Failed, Location, Measured, Measurement, Skipped
+from gate.evidence import Location, Measured, Measurement, Skipped
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.exported.writer import export_module
 from gate.loading.fingerprint import fingerprint
@@ -214,8 +214,8 @@ def test_the_deadline_is_honoured(name, subject, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_that_breaks_is_a_failure_and_not_the_end(name, subject):
-    """What the model raises becomes the detector's failure; detectors on bytes do not touch the model."""
+def test_a_model_that_cannot_be_examined_is_a_reasoned_skip_and_not_the_end(name, subject):
+    """A model's refusal becomes the detector's skip with its reason; detectors on bytes do not touch the model."""
 
     class Broken:
         num_classes, input_shape, bounds, feature_layer, sample_passes = CLASSES, SHAPE, (0.0, 1.0), "", 0
@@ -230,8 +230,8 @@ def test_a_model_that_breaks_is_a_failure_and_not_the_end(name, subject):
     policy = Policy(version=1, detectors={name: Rule(options=QUICK.get(name, {}))})
     found = scan(broken, policy, Run(seed=0), scope, Scanned()).outcomes[name]
     if Need.MODEL in detectors.load(name).needs:
-        assert isinstance(found, Failed)
-        assert found.error == "the model broke"
+        assert isinstance(found, Skipped)
+        assert found.reason == "the model broke"
     else:
         assert isinstance(found, Measured)
 

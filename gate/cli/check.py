@@ -32,12 +32,16 @@ def require_samples(samples: str | None) -> None:
 
 
 def stop_on_termination() -> None:
-    """Make a polite kill end like Ctrl-C: the version is flagged, the worker is ended, exit 3."""
+    """Make Ctrl-C and a polite kill end alike, the version flagged, the worker ended, exit 3.
+
+    Ctrl-C too is set here: a shell that starts the gate in the background has it ignored.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 @click.command()

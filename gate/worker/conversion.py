@@ -13,7 +13,8 @@ from gate.artifact import Artifact
 from gate.errors import GateError, UnexaminableError
 from gate.job import CONVERTED_FILE, ScanJob, ScanResult
 from gate.loading.candidate import find_candidate
-from gate.loading.exported.writer import export_module
+from gate.loading.exported import read_program
+from gate.loading.exported.writer import export_module, write_program
 from gate.loading.modules import load_with_code
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.samples import arrange, read_samples
@@ -29,6 +30,10 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
     say_progress("converting", 0, 1)
     try:
         candidate = find_candidate(artifact.root)
+        if candidate.format == "pt2":
+            # Code in fields that only other loaders execute: read past them, and write the program without them.
+            write_program(read_program(candidate.path), scratch / CONVERTED_FILE)
+            return _converted(started)
         module = load_with_code(candidate.path, candidate.code).eval()
         example = _example(job)
     except UnexaminableError as error:
@@ -42,6 +47,10 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
             f"{' '.join(str(error).split())[:300]}); its behaviour alone was measured."
         )
         return load_live_module(artifact, module, job, job.policy.samples.of(job.model.name), problem)
+    return _converted(started)
+
+
+def _converted(started: float) -> ScanResult:
     say_progress("converting", 1, 1)
     seconds = {"convert": time.monotonic() - started}
     return ScanResult(isolation="none", converted=True, complete=True, seconds=seconds)

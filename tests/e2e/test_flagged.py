@@ -21,7 +21,7 @@ BROKEN_MODELS = {
     "one-output": "The model has one output",
     "one-answer": "gives class 3 for every one of 400 clean samples",
     "sklearn": "This gate cannot examine the flavours that the model declares",
-    "code": "forbids loading it",
+    "code": "The model was not loaded: it carries code",
     "two-classes": "The model has 2 classes; below 8 no outlier test inside one model is used",
 }
 
@@ -77,7 +77,9 @@ CASES = [
     *(pytest.param(said, id=name, marks=story(with_samples, file)) for name, (file, said) in BROKEN_SAMPLES.items()),
     *(pytest.param(said, id=name, marks=story(with_model, name)) for name, said in BROKEN_MODELS.items()),
     pytest.param(
-        "Assurance level C, behaviour only", id="allowed code", marks=story(with_model, "code", "--allow-code")
+        "The candidate carries code. Only the code-free bundle of it (level B)",
+        id="allowed code",
+        marks=story(with_model, "code", "--allow-code"),
     ),
     pytest.param("deadline was reached in neural-cleanse", id="deadline", marks=story(in_a_hurry)),
     pytest.param("The worker was killed by signal 9", id="killed worker", marks=story(with_killed_worker)),

@@ -38,14 +38,15 @@ def rules(report):
     return {finding.rule for finding in report.verdict.open_findings}
 
 
-def test_a_network_that_behaves_while_it_is_exported_is_of_level_c_and_flagged(folder, marker, checked):
-    """Whatever a network with code shows while it is watched, it is loaded only on request and never approved."""
+def test_a_network_that_behaves_while_it_is_exported_is_judged_by_its_bundle_alone(folder, marker, checked):
+    """What it showed while it was exported is in the bundle, level B; the original, which may do else, is flagged."""
     write_code(folder, marker, "exporting")
     report = checked(folder, allow_code=True)
-    assert report.evidence.assurance == "C"
+    assert report.evidence.assurance == "B"
+    assert report.verdict.bundle_digest != report.verdict.model_digest
     assert report.evidence.samples.count == 20
     assert report.decision is Decision.FLAGGED
-    assert {"assurance", "unsafe-pickle"} <= rules(report)
+    assert "assurance" in rules(report)
 
 
 def test_a_network_that_replaces_the_gates_report_writer_is_of_level_c_and_flagged(folder, marker, checked, forged):
@@ -59,13 +60,22 @@ def test_a_network_that_replaces_the_gates_report_writer_is_of_level_c_and_flagg
     assert report.decision is Decision.FLAGGED
 
 
-def test_level_c_does_not_depend_on_what_the_byte_detectors_find(folder, marker, checked, forged):
-    """A policy that looks at no pickles, and a network that writes a faultless report and ends: level C, flagged."""
+def test_a_policy_that_looks_at_no_pickles_does_not_let_code_into_the_scan_worker(folder, marker, checked, forged):
+    """A network that would write a faultless report and end is not loaded where only the converter may run code."""
     write_code(folder, marker, "forging", forged=forged)
     report = checked(folder, without="unsafe-pickle", allow_code=True)
-    assert report.evidence.facts.format == "pt2"
-    assert rules(report) == {"assurance"}
+    assert report.evidence.assurance is None
+    assert any("does not load as library layers alone" in problem for problem in report.evidence.problems)
+    assert report.decision is Decision.FLAGGED
+
+
+def test_a_network_that_writes_its_own_report_and_ends_is_of_level_c(folder, marker, checked, forged):
+    """From the converter a faultless report of level A with full isolation is worth level C, and is flagged."""
+    write_code(folder, marker, "forging", forged=forged)
+    report = checked(folder, allow_code=True)
+    assert report.evidence.facts.format == "pt2"  # it is the forged report that came back
     assert report.evidence.assurance == "C"
+    assert {"assurance", "unsafe-pickle"} <= rules(report)
     assert report.decision is Decision.FLAGGED
 
 

@@ -45,26 +45,30 @@ def test_a_hostile_folder_is_flagged_for_what_it_is_and_never_loaded(case, tmp_p
 @pytest.mark.parametrize("case", BENIGN, ids=named)
 def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked, monkeypatch):
     """What people save is not refused before loading, and no detector on bytes stands against it."""
-    refusals, original = [], pipeline._refusal
+    forbidden, original = [], pipeline.forbids_loading
 
-    def bytes_only(request, inspected):
-        refusals.append(original(request, inspected))
-        return "only its bytes are looked at here"
+    def bytes_only(evidence, policy):
+        forbidden.append(original(evidence, policy))
+        return True
 
-    monkeypatch.setattr(pipeline, "_refusal", bytes_only)
+    monkeypatch.setattr(pipeline, "forbids_loading", bytes_only)
     root, _ = written(case, tmp_path)
     report = checked(root)
-    assert refusals == [""]
+    assert forbidden == [False]
     assert not {rule for rule, _ in findings(report)} & HARD_RULES
 
 
 def test_fields_that_others_would_execute_are_read_past_and_flagged_even_where_code_is_allowed(tmp_path, checked):
-    """With --allow-code an archive full of such fields is loaded by the strict reader: nothing runs, it is flagged."""
+    """With --allow-code it is written anew without those fields: nothing runs, and the original stays flagged."""
     root, marker = tmp_path / "model", tmp_path / "marker"
     folder(root, every_ignored_field(marker))
     report = checked(root, allow_code=True)
     assert report.evidence.facts.format == "pt2"
-    assert ("consumer-hazards", "archive-hazards") in findings(report)
+    assert report.evidence.assurance == "B"
+    original = report.evidence.original["consumer-hazards"].measurements
+    assert any(found.metric == "archive-hazards" and found.value > 0 for found in original)
+    assert ("consumer-hazards", "archive-hazards") not in findings(report)
+    assert ("assurance", None) in findings(report)
     assert report.decision is Decision.FLAGGED
     assert not marker.exists()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import reports
-from test_hostile import Page
+from test_hostile_text import Page
 
 from gate.renderers import RENDERERS, html, markdown
 from gate.report import Report
