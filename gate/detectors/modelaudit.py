@@ -89,7 +89,9 @@ def _file_of(location: str, artifact: Artifact, paths: frozenset[str]) -> str:
     roots = (f"{artifact.root}/", f"{artifact.root.resolve()}/")
     relative = next((location[len(root) :] for root in roots if location.startswith(root)), location)
     ends = [index for index, sign in enumerate(relative) if sign in _ENDS_OF_PATH]
-    return next((relative[:end] for end in (len(relative), *reversed(ends)) if relative[:end] in paths), _WHOLE_ARTIFACT)
+    return next(
+        (relative[:end] for end in (len(relative), *reversed(ends)) if relative[:end] in paths), _WHOLE_ARTIFACT
+    )
 
 
 DETECTOR = Detector(
