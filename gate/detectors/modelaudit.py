@@ -40,21 +40,34 @@ class ModelAudit(Options):
 
 
 def measure(subject: Subject, options: ModelAudit, run: Run) -> Iterator[Measurement]:
-    """Yield the counts of issues by severity and file, and whether the scan says that it is complete."""
+    """Yield the counts of issues by severity and file, and whether the scan calls itself complete."""
     run.check_time()
     scan = _scanner()
-    left = min(float(options.timeout_seconds), run.deadline - time.monotonic())
+    started = time.monotonic()
+    seconds = max(1, int(min(float(options.timeout_seconds), run.deadline - started)))
     result = scan(
         str(subject.artifact.root),
-        timeout=max(1, int(left)),
+        timeout=seconds,
         skip_file_types=options.skip_file_types,
         cache_enabled=False,  # an answer kept from another scan would be no look at these bytes
     )
     run.check_time()
+    _require_finished(result, time.monotonic() - started, seconds)
     yield from measurements(_hazards(result.issues, subject.artifact), _METRIC_OF_SEVERITY.values())
-    complete = bool(result.success) and not result.has_errors
+    complete = bool(result.success)
     note = "" if complete else f"it looked at {result.files_scanned} files, and says that something was left out"
     yield Measurement(metric="incomplete-scans", value=0 if complete else 1, note=note)
+
+
+def _require_finished(result: Any, took: float, seconds: int) -> None:
+    """Raise where the scan broke or was cut short, which modelaudit itself reports as mere information."""
+    if result.has_errors:
+        raise GateError(f"modelaudit broke off after {took:.0f} s and {result.files_scanned} files")
+    if took >= seconds:
+        raise GateError(
+            f"modelaudit took {took:.0f} s of the {seconds} s that it was given, so that parts may have been left out",
+            what_to_do="Raise the option timeout-seconds of modelaudit in the policy.",
+        )
 
 
 def _scanner() -> Any:

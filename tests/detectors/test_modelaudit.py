@@ -103,6 +103,18 @@ def test_what_it_raises_is_a_failure(tmp_path):
 
 
 @pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(
+    ("name", "expected"), [("failing", "broke off after"), ("slow", "of the 1 s that it was given")]
+)
+def test_a_scan_that_broke_off_is_a_failure(tmp_path, name, expected):
+    """An error inside the scanner and a scan that used up its time are no clean result, whatever it says itself."""
+    folder(tmp_path, {name: b""})
+    found = outcome(tmp_path, **{"timeout-seconds": 1})
+    assert isinstance(found, Failed)
+    assert expected in found.error
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_telemetry_is_off_before_the_import(tmp_path):
     """The switches stand when the package is first imported, and nothing of an earlier scan is believed."""
     assert not [name for name in SWITCHES if name in os.environ]

@@ -2,6 +2,7 @@
 
 import enum
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Result:
 
 
 def scan_model_directory_or_file(path, timeout=3600, skip_file_types=True, **others):
-    """Report each line `SEVERITY|WHERE|MESSAGE` of each .issues file as an issue; a file named `broken` raises."""
+    """Report each line `SEVERITY|WHERE|MESSAGE` of .issues files as an issue; names of files choose what fails."""
     calls.append({"path": path, "timeout": timeout, "skip_file_types": skip_file_types, **others})
     result = Result()
     for file in sorted(Path(path).rglob("*")):
@@ -50,6 +51,10 @@ def scan_model_directory_or_file(path, timeout=3600, skip_file_types=True, **oth
             raise ValueError("the scanner broke")
         if file.name == "unfinished":
             result.success = False
+        if file.name == "failing":
+            result.success, result.has_errors = False, True
+        if file.name == "slow":
+            time.sleep(timeout)
         if file.suffix == ".issues":
             for line in file.read_text().splitlines():
                 severity, where, message = line.split("|")
