@@ -15,6 +15,7 @@ from gate.record import Record
 
 HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format"})
 """Detectors whose findings no waiver covers: hostile files and code execution (docs/contracts.md, section 10)."""
+# Not among them: `modelaudit`. It is known to take harmless files for suspicious, so that a person may waive a finding.
 
 Bound = float | dict[int, float] | None
 """One number, or a table from the least number of classes to the number that holds from there on."""

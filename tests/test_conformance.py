@@ -24,6 +24,7 @@ from gate.loading.preprocessing import Preprocessing
 from gate.policy import Policy, Rule
 from gate.scan import Scanned, Scope, scan
 from gate.subject import Samples, Subject, Trigger
+from tests.stand_ins.standing_in import stand_in_for_modelaudit
 
 NAMES = detectors.names()
 QUICK = {
@@ -34,6 +35,12 @@ QUICK = {
 """Options that make a detector quick; one that is not named runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
 EVERYWHERE = tuple(Location.of_class(index) for index in range(CLASSES))
+
+
+@pytest.fixture(autouse=True)
+def _optional_packages(monkeypatch):
+    """Hold the detectors of optional extras to the same promises, whether the extra is installed or not."""
+    stand_in_for_modelaudit(monkeypatch)
 
 
 def net():
