@@ -58,17 +58,14 @@ def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked, monkeypat
     assert not {rule for rule, _ in findings(report)} & HARD_RULES
 
 
-def test_fields_that_others_would_execute_are_read_past_and_flagged_even_where_code_is_allowed(tmp_path, checked):
-    """With --allow-code it is written anew without those fields: nothing runs, and the original stays flagged."""
+def test_fields_that_others_would_execute_make_no_bundle_even_where_code_is_allowed(tmp_path, checked):
+    """With --allow-code the writer of bundles refuses what it would have to hand on: nothing runs, it is flagged."""
     root, marker = tmp_path / "model", tmp_path / "marker"
     folder(root, every_ignored_field(marker))
     report = checked(root, allow_code=True)
-    assert report.evidence.facts.format == "pt2"
-    assert report.evidence.assurance == "B"
-    original = report.evidence.original["consumer-hazards"].measurements
-    assert any(found.metric == "archive-hazards" and found.value > 0 for found in original)
-    assert ("consumer-hazards", "archive-hazards") not in findings(report)
-    assert ("assurance", None) in findings(report)
+    assert report.evidence.assurance is None
+    assert any("refused" in problem for problem in report.evidence.problems)
+    assert ("consumer-hazards", "archive-hazards") in findings(report)
     assert report.decision is Decision.FLAGGED
     assert not marker.exists()
 
