@@ -26,7 +26,7 @@ from gate.report import Report
 ROOT = Path(__file__).resolve().parents[1]
 STORIES = ("clean", "poisoned")
 REMOVABLE = frozenset({"mlflow.db", "artifacts", "clean.npz", "version-1", "version-2"})
-console = Console(highlight=False)
+console = Console(highlight=False, width=max(110, Console().width), soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _clear(to: Path) -> None:
 
 def _show(outcomes: list[Outcome], seed: int, to: Path) -> None:
     table = Table(title=f"What the gate said (seed {seed})")
-    for name in ("version", "it is", "decision", "target class", "planted", "accuracy", "seconds"):
+    for name in ("model version", "it is", "decision", "target class", "planted", "accuracy", "seconds"):
         table.add_column(name)
     for outcome in outcomes:
         verdict = outcome.report.verdict
