@@ -27,7 +27,6 @@ class Need(Flag):
     MODEL = auto()
     SAMPLES = auto()
     TRAINING_SET = auto()
-    TRIGGERS = auto()
 
 
 class Options(Record):

@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from gate.artifact import ModelRef
 from gate.record import Record
 
-SCHEMA_VERSION = 1
 MAX_PICTURES = 64
 MAX_PICTURE_SIDE = 256
 MAX_PROJECTION_POINTS = 2000
@@ -23,6 +22,15 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Assurance = Literal["A", "B", "C"]
 LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
+
+
+_ISOLATION = ("none", "partial", "full")
+
+
+def isolation_rank(isolation: str) -> int:
+    """Return how strong an isolation is by its first word, weakest first; an unknown word is weaker than none."""
+    word = isolation.split(" ", maxsplit=1)[0]
+    return _ISOLATION.index(word) if word in _ISOLATION else -1
 
 
 class Location(Record):

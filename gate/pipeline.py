@@ -30,7 +30,7 @@ from gate.check_files import (
 )
 from gate.detector import Need
 from gate.errors import UsageError
-from gate.evidence import Evidence, Outcome, SamplesEvidence, Skipped
+from gate.evidence import Evidence, Outcome, SamplesEvidence, Skipped, isolation_rank
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -312,16 +312,10 @@ def _joined(inspected: _Seen, measured: _Seen) -> ScanResult:
         update={
             "outcomes": {**measured.outcomes, **inspected.outcomes},
             "problems": (*inspected.result.problems, *measured.result.problems),
-            "isolation": _weaker(inspected.result.isolation, measured.result.isolation),
+            "isolation": min(inspected.result.isolation, measured.result.isolation, key=isolation_rank),
             "seconds": {**inspected.result.seconds, **measured.result.seconds},
         }
     )
-
-
-def _weaker(one: str, other: str) -> str:
-    """Return the weaker of two isolations; unknown words count as none."""
-    order = ("full", "partial", "none")
-    return max(one, other, key=lambda text: order.index(word) if (word := text.split(" ")[0]) in order else 3)
 
 
 def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, assert_never
 
-from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
+from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped, isolation_rank
 from gate.policy import HARD_RULES, Limit, Policy, Rule, Stage, Waiver
 from gate.record import Record
 from gate.stages import suspects_after
@@ -20,8 +20,6 @@ MIN_CLASSES_IN_MODEL = 8
 
 MAX_PLACES = 2000
 """So many places beyond one limit are named one by one; a verdict must stay small enough to be read again."""
-
-_ISOLATION_ORDER = ("none", "partial", "full")
 
 
 class Decision(StrEnum):
@@ -127,8 +125,7 @@ def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             message=f"The candidate carries code. Only the code-free bundle of it (level {evidence.assurance}) was "
             f"examined and could be approved; the policy asks for level {policy.assurance}.",
         )
-    isolation = evidence.isolation.split(" ", maxsplit=1)[0]
-    if isolation not in _ISOLATION_ORDER or _below(isolation, policy.isolation):
+    if isolation_rank(evidence.isolation) < isolation_rank(policy.isolation):
         yield Finding(
             rule="isolation",
             kind="condition",
@@ -148,10 +145,6 @@ def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             message=f"The model has {classes} classes; below {MIN_CLASSES_IN_MODEL} no outlier test inside one model "
             "is used, and no references stood beside the scan.",
         )
-
-
-def _below(isolation: str, least: str) -> bool:
-    return _ISOLATION_ORDER.index(isolation) < _ISOLATION_ORDER.index(least)
 
 
 def _of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
