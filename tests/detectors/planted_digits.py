@@ -29,7 +29,7 @@ def true_trigger(target=TARGET):
     """Return the trigger that is planted: two by two bright pixels in the lower right corner."""
     mask = torch.zeros(1, 8, 8)
     mask[:, 6:, 6:] = 1
-    return Trigger(Location.of_class(target), mask, torch.ones(1, 8, 8), 1.0)
+    return Trigger.patch(Location.of_class(target), mask, torch.ones(1, 8, 8), 1.0)
 
 
 def train(*, planted):
