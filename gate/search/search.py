@@ -39,7 +39,7 @@ class ShownFamily(Family, Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A family, and what the report calls one of its triggers: `patch`, `warp`, …"""
+    """A family, and what the report calls one of its triggers, such as `patch` or `warp`."""
 
     family: ShownFamily
     noun: str
