@@ -133,6 +133,8 @@ class _Search:
         self.rows = torch.arange(len(goals), device=device)
         self.success = torch.zeros(len(goals), device=device)
         self.settled = torch.zeros(len(goals), dtype=torch.bool, device=device)
+        self.improved = torch.zeros(len(goals), dtype=torch.long, device=device)
+        """The step at which each goal's size last fell by a hundredth."""
         self.references: tuple[int, ...] = ()
 
     def _optimiser(self, parameters: Parameters) -> torch.optim.Adam:
@@ -150,7 +152,8 @@ class _Search:
         # The first batch of all stands for itself; later ones are averaged in.
         self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)
         sizes = self.family.size(self.parameters).detach()
-        self.best.keep(self.rows, self.parameters, sizes, self.success >= settings.success_target, self.steps)
+        better = self.best.keep(self.rows, self.parameters, sizes, self.success, settings.success_target)
+        self.improved[self.rows[better]] = self.steps
         self.optimiser.step()
         self.penalty.adapt(self.success)
         self.steps += 1
@@ -162,7 +165,7 @@ class _Search:
         leaving = torch.zeros_like(self.rows, dtype=torch.bool)
         if settings.settled_after is not None:
             found = ~torch.isinf(self.best.sizes[self.rows])
-            leaving |= found & (self.steps - self.best.improved[self.rows] > settings.settled_after)
+            leaving |= found & (self.steps - self.improved[self.rows] > settings.settled_after)
         if settings.hopeless_after is not None and self.steps >= settings.hopeless_after:
             leaving |= torch.isinf(self.best.sizes[self.rows]) & (self.success < 0.5)
         if leaving.any():
@@ -202,15 +205,25 @@ class _Search:
         self.rows, self.success = self.rows[kept], self.success[kept]
 
     def result(self) -> Inversion:
-        """Measure the best triggers on all samples."""
-        best, family = self.best.parameters, self.family
+        """Measure the best triggers on all samples; where one was merely lucky, the surest takes its place."""
+        best, family, least = self.best.parameters, self.family, self.settings.success_least
         finished = self.settled.clone()
         finished[self.rows] = True
-        rates = success_rates(self.classifier, family, self.samples, self.every, best, self.run)
+        rates = self._rates(best, torch.arange(len(self.goals)))
+        lucky = ((rates < least) & ~torch.isinf(self.best.sizes)).nonzero().flatten()
+        if len(lucky):
+            again = self._rates(tuple(p[lucky] for p in self.best.surest), lucky)
+            taken = lucky[again >= least]
+            for kept, surest in zip(best, self.best.surest, strict=True):
+                kept[taken] = surest[taken]
+            rates[taken] = again[again >= least]
         sizes = family.size(best).detach()
-        missed = rates < self.settings.success_least
-        sizes = torch.where(missed, torch.full_like(sizes, family.largest), sizes)
+        sizes = torch.where(rates < least, torch.full_like(sizes, family.largest), sizes)
         return Inversion(self.goals, best, sizes, rates, finished, self.references)
+
+    def _rates(self, parameters: Parameters, rows: torch.Tensor) -> torch.Tensor:
+        pools = self.every.take(rows)
+        return success_rates(self.classifier, self.family, self.samples, pools, parameters, self.run)
 
 
 @dataclass(frozen=True)

@@ -49,26 +49,33 @@ class Penalty:
 
 
 class Best:
-    """The smallest successful trigger of each goal so far; until one succeeds, the latest."""
+    """The smallest successful trigger of each goal so far, until one succeeds the latest; and the one that moved most.
+
+    Success is estimated on few samples, so the smallest may turn out to have been lucky; the surest is there then.
+    """
 
     def __init__(self, parameters: Parameters, device: torch.device) -> None:
         count = len(parameters[0])
         self.parameters: Parameters = tuple(p.detach().clone() for p in parameters)
+        self.surest: Parameters = tuple(p.detach().clone() for p in parameters)
         self.sizes = torch.full((count,), float("inf"), device=device)
-        self.improved = torch.zeros(count, dtype=torch.long, device=device)
-        """The step at which each goal's size last fell by a hundredth."""
+        self._success = torch.full((count,), -1.0, device=device)
 
     def keep(
-        self, rows: torch.Tensor, parameters: Parameters, sizes: torch.Tensor, successful: torch.Tensor, step: int
-    ) -> None:
+        self, rows: torch.Tensor, parameters: Parameters, sizes: torch.Tensor, success: torch.Tensor, target: float
+    ) -> torch.Tensor:
         """Take over, for the goals `rows` in the batch, triggers that succeed and are smaller, or that are the first.
 
-        The other arguments hold one row per goal in the batch.
+        The other arguments hold one row per goal in the batch. Returns which goals improved by more than a hundredth.
         """
-        known = self.sizes[rows]
+        known, successful = self.sizes[rows], success >= target
         better = successful & (sizes < known)
         take = better | torch.isinf(known)
         for kept, now in zip(self.parameters, parameters, strict=True):
             kept[rows[take]] = now.detach()[take]
-        self.improved[rows[better & ~(sizes > 0.99 * known)]] = step
+        surer = success > self._success[rows]
+        for kept, now in zip(self.surest, parameters, strict=True):
+            kept[rows[surer]] = now.detach()[surer]
+        self._success[rows] = torch.where(surer, success, self._success[rows])
         self.sizes[rows] = torch.where(better, sizes, known)
+        return better & ~(sizes > 0.99 * known)

@@ -8,8 +8,9 @@ and some targets easy to reach, so a pair is judged by what its source and its t
 """
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,22 +100,24 @@ class Polished:
 
 
 def polish(sizes: dict[Goal, float]) -> Polished:
-    """Take row and column medians out in turn (Tukey, Exploratory Data Analysis, 1977, chapter 11)."""
+    """Take row and column effects out in turn (Tukey, Exploratory Data Analysis, 1977, chapter 11)."""
     classes = tuple(sorted({goal.target for goal in sizes} | {goal.source or 0 for goal in sizes}))
     place = {index: row for row, index in enumerate(classes)}
     table = np.full((len(classes), len(classes)), np.nan)
     for goal, size in sizes.items():
         table[place[goal.source or 0], place[goal.target]] = size
-    for _ in range(POLISH_ROUNDS):
-        for axis in (1, 0):
-            table = table - _medians(table, axis)
+    # Means first, which converge to what rows and columns explain exactly; medians then, which no single pair moves.
+    for centre in (np.mean, np.median):
+        for _ in range(POLISH_ROUNDS):
+            for axis in (1, 0):
+                table = table - _centres(table, axis, centre)
     return Polished(classes, table)
 
 
-def _medians(table: Matrix, axis: int) -> Matrix:
+def _centres(table: Matrix, axis: int, centre: Callable[[Matrix], np.floating[Any]]) -> Matrix:
     lines = table if axis == 1 else table.T
-    medians = np.array([np.median(line[~np.isnan(line)]) if (~np.isnan(line)).any() else 0.0 for line in lines])
-    return medians[:, None] if axis == 1 else medians[None, :]
+    found = np.array([centre(line[~np.isnan(line)]) if (~np.isnan(line)).any() else 0.0 for line in lines])
+    return found[:, None] if axis == 1 else found[None, :]
 
 
 def unexplained(sizes: dict[Goal, float], goals: tuple[Goal, ...]) -> Iterator[Measurement]:
