@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 class AdditiveTrigger(TriggerSearch):
     """How the additions are searched for."""
 
+    steps: int = Field(default=120, ge=1, le=10_000)
+    """Optimiser steps of a class that stays to the end."""
+    batch: int = Field(default=20, ge=1, le=1024)
+    """Images per class and step."""
     limit: float = Field(default=0.25, gt=0, le=1)
     """The largest change of a pixel, as a share of the range."""
 

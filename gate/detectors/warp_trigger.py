@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 class WarpTrigger(TriggerSearch):
     """How the warps are searched for."""
 
+    steps: int = Field(default=100, ge=1, le=10_000)
+    """Optimiser steps of a class that stays to the end; a field has few free values and settles soon."""
+    batch: int = Field(default=16, ge=1, le=1024)
+    """Images per class and step."""
     grid: int = Field(default=5, ge=2, le=32)
     """Free displacements along each side of the image."""
     limit: float = Field(default=0.15, gt=0, le=0.5)

@@ -18,9 +18,9 @@ class TriggerSearch(Options):
     """The most clean samples that are used."""
     success_target: float = Field(default=0.95, gt=0, le=1)
     """Share of a class's images that must reach the target before its trigger is made smaller."""
-    settled_after: int | None = Field(default=50, ge=1)
+    settled_after: int | None = Field(default=40, ge=1)
     """Steps without a hundredth of improvement after which a class leaves the search; null: never."""
-    hopeless_after: int | None = Field(default=80, ge=1)
+    hopeless_after: int | None = Field(default=60, ge=1)
     """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     pictured: int = Field(default=3, ge=0, le=8)
     """How many classes, smallest trigger first, are drawn for the report."""
