@@ -1,7 +1,7 @@
 """Scans one model through the gate's own steps, jailed workers included, and puts kept outcomes together to evidence.
 
-The heart of the flow. `gate pull` and `gate scan` as their commands call them, with a policy reduced to what is
-missing; what comes back is kept at once. `merged` then yields the evidence that one scan by the whole policy would have left.
+The heart of the flow: `gate pull` and `gate scan` as their commands call them, by a policy reduced to what is missing.
+What comes back is kept at once. `merged` then yields the evidence that one scan by the whole policy would have left.
 """
 
 import hashlib
@@ -92,9 +92,9 @@ def measure(bench: Bench, entry: Entry, wanted: Iterable[str], scan_once: Scan) 
         if not chosen:
             return None
         part = reduced(bench.policy, chosen, deadline=bench.budget)
-        began, processor = time.monotonic(), _processor_seconds()
+        began, processor = time.monotonic(), processor_seconds()
         evidence = scan_once(entry, part, state.conditions)
-        own_time = round(_processor_seconds() - processor, 1) if bench.alone else None
+        own_time = round(processor_seconds() - processor, 1) if bench.alone else None
         spent = Spent(bench.budget, round(time.monotonic() - began, 1), own_time)
         everything = {**state.found.known, **evidence.outcomes}
         keys = keys_after(bench.policy, state.conditions, everything)
@@ -102,7 +102,7 @@ def measure(bench: Bench, entry: Entry, wanted: Iterable[str], scan_once: Scan) 
         return bench.cache.add(evidence, own, {name: code_digest(name) for name in own}, spent)
 
 
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     """Return the processor time of all workers that have ended; on a busy machine the clock says little."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
@@ -112,22 +112,26 @@ def through_the_gate(bench: Bench) -> Scan:
     """Return the scan that pulls a model folder and lets jailed workers measure it."""
 
     def scan_once(entry: Entry, policy: Policy, conditions: Conditions) -> Evidence:
-        settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads)
-        samples = str(bench.store.samples_path(entry.recipe.row.task).absolute())
         with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
             model = write_model_folder(entry, bench.store, Path(folder) / "candidate")
-            registry, files, private = DirectoryRegistry(), CheckFiles.create(Path(folder) / "check"), None
-            try:
-                private = private_directory()
-                ref = registry.resolve(str(model))
-                pulled = pull(registry, PullRequest(str(model), policy, samples), files, private, ref)
-                scanned = scan(ScanRequest(pulled, private, policy, settings), lambda _step, _done, _total: None)
-            finally:
-                if private is not None:
-                    remove(private)
-        return _placeless(scanned.evidence, entry)
+            samples = bench.store.samples_path(entry.recipe.row.task).absolute()
+            settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads)
+            return _placeless(scan_folder(model, samples, policy, settings), entry)
 
     return scan_once
+
+
+def scan_folder(model: Path, samples: Path, policy: Policy, settings: ScanSettings) -> Evidence:
+    """Take a model folder through `gate pull` and `gate scan`, and return the evidence."""
+    private = private_directory()
+    try:
+        with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
+            registry, files = DirectoryRegistry(), CheckFiles.create(Path(folder))
+            request = PullRequest(str(model), policy, str(samples))
+            pulled = pull(registry, request, files, private, registry.resolve(str(model)))
+            return scan(ScanRequest(pulled, private, policy, settings), lambda _step, _done, _total: None).evidence
+    finally:
+        remove(private)
 
 
 def _placeless(evidence: Evidence, entry: Entry) -> Evidence:
