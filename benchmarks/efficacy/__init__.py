@@ -1,0 +1,1 @@
+"""How well the gate tells backdoored models from clean ones, measured over one split of the zoo."""

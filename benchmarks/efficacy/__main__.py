@@ -1,0 +1,36 @@
+"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table.
+
+The top of the harness's flow; prints, and turns errors into an exit code.
+"""
+
+import sys
+
+import click
+
+from benchmarks.efficacy import measuring_commands, reporting_commands
+from gate.errors import GateError
+
+
+@click.group()
+def efficacy() -> None:
+    """Measure how well the gate tells backdoored models of the zoo from clean ones."""
+
+
+for command in (
+    measuring_commands.run_command,
+    measuring_commands.peers,
+    measuring_commands.check,
+    measuring_commands.cost_command,
+    reporting_commands.status,
+    reporting_commands.collect_command,
+    reporting_commands.table,
+):
+    efficacy.add_command(command)
+
+
+if __name__ == "__main__":
+    try:
+        efficacy()
+    except GateError as error:
+        click.echo(f"{error}\n{error.what_to_do}".strip(), err=True)
+        sys.exit(3)

@@ -1,0 +1,89 @@
+"""Writes results where people read them: JSON beside the evidence, a picture, and `docs/efficacy.md` between markers.
+
+The end of the flow. Everything comes from committed summaries, so anybody can write the page again without a scan.
+"""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.efficacy import tables
+from benchmarks.efficacy.picture import areas
+from benchmarks.efficacy.results import SystemResult
+from benchmarks.efficacy.subjects import LeftOut
+from benchmarks.zoo.store import write_whole
+from gate.errors import UsageError
+from gate.policy import Policy
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "efficacy.md"
+RESULTS = Path(__file__).with_name("results")
+_VERBS = ("run", "peers", "table --write")
+
+
+def write(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOut], policy: Policy, seed: int) -> None:
+    """Write a split's results as JSON and picture, and into the page."""
+    value = {
+        "split": split,
+        "commit": commit(),
+        "policy": {"name": policy.name, "digest": policy.digest, "seed": policy.seed},
+        "bootstrap_seed": seed,
+        "left_out": [vars(left) for left in left_out],
+        "systems": [result.model_dump(mode="json") for result in results],
+    }
+    write_whole(RESULTS / f"{split}.json", (json.dumps(value, indent=1) + "\n").encode())
+    write_whole(PAGE.with_name(f"efficacy-{split}.svg"), areas(results, f"Split {split}").encode())
+    between(PAGE, f"efficacy-{split}", text(split, results, policy, seed))
+
+
+def text(split: str, results: Sequence[SystemResult], policy: Policy, seed: int) -> str:
+    """Return what the page says of a split."""
+    gate = results[0]
+    models = gate.overall.models + gate.clean_overall.models
+    missing = gate.overall.left_out + gate.clean_overall.left_out
+    what = (
+        f"Split `{split}`: {models} models, {gate.overall.models} of them backdoored; {missing} more are left out, "
+        f"because they were not made, did not learn, or carry a backdoor that does not work. Policy `{policy.name}` "
+        f"({policy.digest[:19]}…), seed {policy.seed}; bootstrap and folds by seed {seed}; commit {commit()}."
+    )
+    commands = "\n".join(f"python -m benchmarks.efficacy {verb} --split {split}" for verb in _VERBS)
+    parts = [
+        what,
+        f"```\n{commands}\n```",
+        tables.side_by_side(results),
+        f"![Area under the ROC curve by attack](efficacy-{split}.svg)",
+        "Detected, by system and attack:",
+        tables.detected_by_attack(results),
+        "The gate by attack (medians; seconds on a busy clock, of the processor where known):",
+        tables.by_attack(gate),
+        "The gate on clean models:",
+        tables.false_alarms(gate),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def between(page: Path, name: str, content: str) -> None:
+    """Replace what stands between a page's markers of a name."""
+    old = page.read_text()
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    if begin not in old or end not in old:
+        raise UsageError(f"{page.name} has no markers {begin.strip()} and {end}", what_to_do="Put them there.")
+    before, rest = old.split(begin, maxsplit=1)
+    write_whole(page, f"{before}{begin}\n{content}\n{end}{rest.split(end, maxsplit=1)[1]}".encode())
+
+
+def commit() -> str:
+    """Return the short commit of the tree, `+` behind it where something is changed; a word where git is absent."""
+    try:
+        named = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "gate", "policies")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return named + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ).stdout.strip()

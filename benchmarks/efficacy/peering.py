@@ -1,0 +1,208 @@
+"""Runs published detectors over the same models as the gate, and keeps each answer by peer, revision, model and seed.
+
+Beside `running`. Peers run in this process on the strict reader's program; a peer that fails leaves its error as its
+answer. One that is very slow may be run on a stated random part: the order of models is drawn from a seed, stratified
+by what they are, so that any beginning of it is such a part.
+"""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from benchmarks.efficacy.judged import Judged, about
+from benchmarks.efficacy.peer import Peer, PeerResult
+from benchmarks.efficacy.truth import compare, truth_of
+from benchmarks.zoo.recipe import CLEAN
+from benchmarks.zoo.store import Entry, Store, write_whole
+from benchmarks.zoo.tasks import TASKS
+from gate.evidence import Location
+from gate.record import Record
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DIGITS = 6
+
+
+class PeerRow(Record):
+    """One peer's answer on one model, as it is committed."""
+
+    peer: str
+    revision: int
+    name: str
+    exported: str
+    """The digest of the model's program."""
+    seed: int
+    decision: bool | None = None
+    targets: tuple[int, ...] = ()
+    score: float | None = None
+    statistics: dict[str, float] = Field(default_factory=dict)
+    sample_passes: int = 0
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+    note: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class PeerCache:
+    """The folder of peers' answers."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, store: Store) -> "PeerCache":
+        """Return the cache that belongs to a zoo."""
+        return cls(store.root / "efficacy" / "peers")
+
+    def find(self, peer: Peer, entry: Entry, seed: int) -> PeerRow | None:
+        """Return what the peer in this revision answered on this model."""
+        path = self._path(peer, entry, seed)
+        return PeerRow.from_file(path) if path.is_file() else None
+
+    def add(self, peer: Peer, entry: Entry, row: PeerRow) -> None:
+        """Keep an answer."""
+        write_whole(self._path(peer, entry, row.seed), row.canonical_json())
+
+    def forget(self, peer: Peer, entry: Entry, seed: int) -> None:
+        """Drop an answer."""
+        self._path(peer, entry, seed).unlink(missing_ok=True)
+
+    def _path(self, peer: Peer, entry: Entry, seed: int) -> Path:
+        key = json.dumps([peer.id, peer.revision, entry.files.exported, seed])
+        return self.root / peer.id / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def in_strata(entries: Sequence[Entry], seed: int) -> list[Entry]:
+    """Return the entries in a drawn order of which every beginning holds attacks and clean models in proportion."""
+    rng = random.Random(seed)
+    strata: dict[str, list[Entry]] = {}
+    for entry in rng.sample(list(entries), len(entries)):
+        row = entry.recipe.row
+        strata.setdefault(row.attack if row.attack != CLEAN else f"{CLEAN} {row.task}", []).append(entry)
+    placed = [
+        ((place + rng.random()) / len(members), entry)
+        for members in strata.values()
+        for place, entry in enumerate(members)
+    ]
+    return [entry for _, entry in sorted(placed, key=lambda pair: pair[0])]
+
+
+def run(store: Store, peer: Peer, entries: Sequence[Entry], seed: int) -> Iterator[PeerRow]:
+    """Ask a peer about the models that it has not answered on, and yield each answer as it is kept."""
+    cache = PeerCache.of(store)
+    for entry in entries:
+        if cache.find(peer, entry, seed) is None:
+            row = ask(store, peer, entry, seed)
+            cache.add(peer, entry, row)
+            yield row
+
+
+def ask(store: Store, peer: Peer, entry: Entry, seed: int) -> PeerRow:
+    """Ask a peer about one model; whatever it raises is its answer."""
+    from benchmarks.zoo.making import training_set
+
+    task = TASKS[entry.recipe.row.task]
+    model = read_module(store, entry)
+    images = training_set(entry.recipe).images if peer.needs_training_set else task.scan
+    common = {"peer": peer.id, "revision": peer.revision, "name": entry.name, "seed": seed}
+    clock, processor = time.monotonic(), time.process_time()
+    try:
+        result = peer.measure(model, images.inputs, images.labels, task.classes, seed)
+    except Exception as error:  # noqa: BLE001  # a peer that breaks is an answer in the table, never the end of the run
+        text = f"{type(error).__name__}: {error}"[:500]
+        return PeerRow(**common, exported=entry.files.exported, error=text, seconds=round(time.monotonic() - clock, 1))
+    spent = round(time.process_time() - processor, 1)
+    return PeerRow(**common, exported=entry.files.exported, processor_seconds=spent, **_plain(result))
+
+
+def _plain(result: PeerResult) -> dict[str, object]:
+    statistics = {name: float(f"{value:.{DIGITS}g}") for name, value in result.statistics.items()}
+    return {
+        "decision": result.decision,
+        "targets": result.targets,
+        "score": result.score,
+        "statistics": statistics,
+        "sample_passes": result.sample_passes,
+        "seconds": round(result.seconds, 1),
+        "note": result.note[:300],
+    }
+
+
+def read_module(store: Store, entry: Entry) -> "nn.Module":
+    """Return a model as the strict reader gives it: a module from (N, C, H, W) in [0, 1] to logits (N, K)."""
+    import torch
+
+    from gate.loading.exported import Batched, batched, read_program
+
+    class Read(torch.nn.Module):
+        """The reader's program as a module."""
+
+        def __init__(self, body: Batched) -> None:
+            super().__init__()
+            self.body = body
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Return the logits (N, K)."""
+            outputs = self.body(x)
+            logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+            return logits
+
+    program = read_program(store.get(entry.files.exported, ".pt2"))
+    return Read(batched(program, TASKS[entry.recipe.row.task].scan.inputs[:4])).eval()
+
+
+def path_of(split: str, folder: Path) -> Path:
+    """Return the file of the peers' committed answers."""
+    return folder / f"{split}-peers.jsonl"
+
+
+def read(path: Path) -> list[PeerRow]:
+    """Return the committed answers; a missing file holds none."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [PeerRow.from_json(line.encode(), what=path.name) for line in lines]
+
+
+def collect(store: Store, peers: Iterable[Peer], entries: Sequence[Entry], seed: int, path: Path) -> list[PeerRow]:
+    """Write all kept answers of these peers on these models, beside those of other peers, and return them."""
+    asked = list(peers)
+    cache, ids = PeerCache.of(store), {peer.id for peer in asked}
+    found = [row for peer in asked for entry in entries if (row := cache.find(peer, entry, seed)) is not None]
+    rows = [*(row for row in read(path) if row.peer not in ids), *found]
+    text = "".join(
+        json.dumps(row.model_dump(mode="json", exclude_defaults=True), sort_keys=True) + "\n"
+        for row in sorted(rows, key=lambda row: (row.peer, row.name))
+    )
+    write_whole(path, text.encode())
+    return rows
+
+
+def judged(rows: Iterable[PeerRow], entries: Iterable[Entry]) -> list[Judged]:
+    """Return a peer's answers on these models in the form in which the gate's are counted."""
+    by_digest = {entry.files.exported: entry for entry in entries}
+    return [_judged(by_digest[row.exported], row) for row in rows if row.exported in by_digest]
+
+
+def _judged(entry: Entry, row: PeerRow) -> Judged:
+    places = [Location.of_class(target) for target in row.targets]
+    named = compare(truth_of(entry), places)
+    return Judged(
+        **about(entry),
+        flagged=row.decision,
+        by_limit=bool(row.decision),
+        score=row.score,
+        targets=tuple(map(str, places)),
+        any_right=named.any_right,
+        all_right=named.all_right,
+        seconds=row.seconds,
+        processor_seconds=row.processor_seconds,
+        sample_passes=row.sample_passes,
+        note=row.error or row.note,
+    )

@@ -1,0 +1,121 @@
+"""The commands that only read: status, collect, table."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.efficacy import detectors_table, page, peering, summaries, tables
+from benchmarks.efficacy.judged import GATE, Judged, judged_by_policy
+from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
+from benchmarks.efficacy.results import SystemResult, result_of
+from benchmarks.efficacy.running import collect
+from benchmarks.efficacy.scanning import state_of
+from benchmarks.efficacy.subjects import LeftOut, Models, models_of
+from benchmarks.zoo.recipe import Split
+from gate.evidence import Failed
+
+
+@click.command()
+@SPLIT
+@POLICY
+@CACHE
+def status(split: Split, policy: Path, cache: Path | None) -> None:
+    """Say which detectors have been measured on how many models, and which by another version of their file."""
+    bench = bench_of(policy, cache)
+    models = models_of(bench.store, split)
+    states = [state_of(bench, entry) for entry in models.counting]
+    for name in bench.policy.detectors:
+        known = [state for state in states if name in state.found.known]
+        stale = sum(name in state.stale() for state in known)
+        failed = sum(isinstance(state.found.known[name], Failed) for state in known)
+        older = f"; {stale} by another version of its file (--again {name})" if stale else ""
+        broken = f"; {failed} failed" if failed else ""
+        click.echo(f"{name:22} {len(known):3} of {len(states)}{broken}{older}")
+    for left in models.left_out:
+        click.echo(f"left out: {left.name} {left.attack} {left.variant}: {left.reason}".replace(" :", ":"))
+
+
+@click.command(name="collect")
+@SPLIT
+@POLICY
+@CACHE
+@EVIDENCE
+def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Path) -> None:
+    """Write a split's summaries from what is kept in the cache, without a scan."""
+    bench = bench_of(policy, cache)
+    states = collect(bench, models_of(bench.store, split).counting, summaries.path_of(split, evidence))
+    click.echo(f"{len(states)} models, {sum(not state.missing for state in states)} of them with every outcome")
+
+
+@click.command()
+@SPLIT
+@POLICY
+@CACHE
+@EVIDENCE
+@SEED
+@ONLY
+@click.option("--by-detector", is_flag=True, help="Each detector's own metrics by attack, before any limit.")
+@click.option("--within-task", is_flag=True, help="With --by-detector: compare models of the same task only.")
+@click.option("--by-model", is_flag=True, help="One line a model under the policy.")
+@click.option("--write", is_flag=True, help="Write JSON, picture and docs/efficacy.md.")
+def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
+    """Print what the summaries of a split say under a policy."""
+    bench = bench_of(policy, cache)
+    models = models_of(bench.store, split)
+    entries = {entry.name: entry for entry in models.counting}
+    found = [one for one in summaries.read(summaries.path_of(split, evidence)) if one.name in entries]
+    pairs = [(entries[summary.name], summary) for summary in found]
+    if options["by_detector"]:
+        opened = [(entry, summaries.evidence_of(summary)) for entry, summary in pairs]
+        lines = detectors_table.lines(opened, within_task=options["within_task"])
+        click.echo(
+            detectors_table.text([line for line in lines if line.detector in (options["only"] or line.detector)])
+        )
+        return
+    whole = [(entry, one) for entry, one in pairs if set(bench.policy.detectors) <= set(one.outcomes)]
+    rows = judged_by_policy(whole, bench.policy)
+    if options["by_model"]:
+        click.echo("\n".join(_line(row) for row in rows))
+        return
+    seed = options["seed"]
+    left_out = [
+        *models.left_out,
+        *_unfinished(models, {row.name for row in rows}, "not scanned by the whole policy yet"),
+    ]
+    results = [result_of(GATE, rows, left_out, seed=seed), *_peers(models, peering.path_of(split, evidence), seed)]
+    if options["write"]:
+        page.write(split, results, left_out, bench.policy, seed)
+    click.echo(page.text(split, results, bench.policy, seed))
+    click.echo(f"Not scanned by the whole policy yet: {len(models.counting) - len(rows)} models.")
+
+
+def _peers(models: Models, path: Path, seed: int) -> list[SystemResult]:
+    """Return what the committed answers of the peers amount to."""
+    answers = peering.read(path)
+    results = []
+    for peer in dict.fromkeys(row.peer for row in answers):
+        rows = peering.judged((row for row in answers if row.peer == peer), models.counting)
+        left_out = [*models.left_out, *_unfinished(models, {row.name for row in rows}, "not asked")]
+        result = result_of(peer, rows, left_out, seed=seed)
+        part = "" if len(rows) == len(models.counting) else f"on {len(rows)} of {len(models.counting)} models"
+        results.append(result.model_copy(update={"subset": part}))
+    return results
+
+
+def _unfinished(models: Models, done: Iterable[str], reason: str) -> list[LeftOut]:
+    names = set(done)
+    rows = [entry.recipe.row for entry in models.counting if entry.name not in names]
+    return [LeftOut(row.name, row.task, row.attack, row.variant, reason) for row in rows]
+
+
+def _line(row: Judged) -> str:
+    right = "all right" if row.all_right else "right among others" if row.any_right else ""
+    named = f"names {', '.join(row.targets)}" if row.targets else ""
+    said = "flagged" if row.flagged else "approved"
+    score = 0.0 if row.score is None else row.score
+    return tables.aligned(
+        (row.name, 9), (row.task, 9), (row.architecture, 9), (f"{row.attack} {row.variant}".strip(), 26),
+        (said, 8), (f"{score:+.2f}", 5), (f"{row.seconds:.0f} s", 6), (f"{named} {right}".strip(), 0), (row.note, 0),
+    )  # fmt: skip

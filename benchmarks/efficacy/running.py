@@ -1,0 +1,89 @@
+"""Works through a split: what is missing is scanned, model by model, and the summaries are written after each.
+
+Above scanning. Ended at any time, it loses at most the scans under way; begun again, it goes on with what is missing.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.efficacy import summaries
+from benchmarks.efficacy.kept import ScanRecord
+from benchmarks.efficacy.scanning import Bench, Scan, State, measure, state_of
+from benchmarks.zoo.store import Entry
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of a split's missing outcomes are wanted."""
+
+    detectors: frozenset[str]
+    attacks: frozenset[str] = frozenset()
+    """None: all, and the clean ones."""
+    names: frozenset[str] = frozenset()
+    limit: int | None = None
+
+    def of(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return the entries that are wanted, in the written order; the limit is applied to what is missing later."""
+        return [
+            entry
+            for entry in entries
+            if (not self.attacks or entry.recipe.row.attack in self.attacks)
+            and (not self.names or entry.name in self.names)
+        ]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One scan that has been done."""
+
+    entry: Entry
+    record: ScanRecord
+    number: int
+    of: int
+    remaining_seconds: float | None
+    """Expected for what is left; None before two scans have been done."""
+
+
+def todo(bench: Bench, entries: Sequence[Entry], choice: Choice) -> list[Entry]:
+    """Return the chosen models that lack an outcome of a chosen detector."""
+    wanted = [entry for entry in choice.of(entries) if state_of(bench, entry).found.to_run(choice.detectors)]
+    return wanted[: choice.limit]
+
+
+def run(bench: Bench, entries: Sequence[Entry], choice: Choice, scan_once: Scan, *, jobs: int = 1) -> Iterator[Step]:
+    """Scan what is missing and yield each scan as it is finished."""
+    waiting = todo(bench, entries, choice)
+    began = time.monotonic()
+    for done, (entry, record) in enumerate(_each(bench, waiting, choice, scan_once, jobs), start=1):
+        each = (time.monotonic() - began) / done
+        left = len(waiting) - done
+        if record is not None:  # else another run was quicker
+            yield Step(entry, record, done, len(waiting), each * left if done > 1 else None)
+
+
+def _each(
+    bench: Bench, waiting: Sequence[Entry], choice: Choice, scan_once: Scan, jobs: int
+) -> Iterator[tuple[Entry, ScanRecord | None]]:
+    if jobs == 1:
+        for entry in waiting:
+            yield entry, measure(bench, entry, choice.detectors, scan_once)
+        return
+    # Threads, since each only waits for its worker; a worker ends with the thread that started it.
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(measure, bench, entry, choice.detectors, scan_once): entry for entry in waiting}
+        try:
+            for finished in as_completed(running):
+                yield running[finished], finished.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def collect(bench: Bench, entries: Sequence[Entry], path: Path) -> list[State]:
+    """Write the summaries of all that is known about these models, and return the states."""
+    states = [state_of(bench, entry) for entry in entries]
+    found = (summaries.summarise(bench, state) for state in states)
+    summaries.write(path, [summary for summary in found if summary is not None])
+    return states

@@ -1,0 +1,190 @@
+"""Scans one model through the gate's own steps, jailed workers included, and puts kept outcomes together to evidence.
+
+The heart of the flow: `gate pull` and `gate scan` as their commands call them, by a policy reduced to what is missing.
+What comes back is kept at once. `merged` then yields the evidence that one scan by the whole policy would have left.
+"""
+
+import hashlib
+import inspect
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.efficacy.kept import Answer, Cache, ScanRecord, Spent, answers
+from benchmarks.efficacy.keys import Conditions, Found, keys_after, look_up, reduced
+from benchmarks.efficacy.subjects import manifest_digest, write_model_folder
+from benchmarks.zoo.store import Entry, Store
+from benchmarks.zoo.tasks import TASKS
+from gate import detectors
+from gate.artifact import ModelRef, file_sha256
+from gate.check_files import CheckFiles, private_directory, remove
+from gate.evidence import Evidence, isolation_rank
+from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan
+from gate.policy import Policy
+from gate.registries.directory import DirectoryRegistry
+from gate.stages import suspects_after
+
+Scan = Callable[[Entry, Policy, Conditions], Evidence]
+"""Measures one model by a policy; a seam for tests, which have no minute for each."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where models are, where outcomes are kept, and by what they are measured."""
+
+    store: Store
+    cache: Cache
+    policy: Policy
+    budget: float
+    """Seconds for one scan."""
+    threads: int = 1
+    alone: bool = True
+    """Whether this process runs one scan at a time; else whose processor time is whose cannot be told."""
+
+    def conditions(self, entry: Entry) -> Conditions:
+        """Return what every outcome on this model depends on."""
+        task = entry.recipe.row.task
+        return Conditions(
+            manifest_digest=manifest_digest(entry, self.store),
+            seed=self.policy.seed,
+            samples_sha256=file_sha256(self.store.samples_path(task)),
+            model_name=entry.name,
+            classes=TASKS[task].classes,
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known about one model under the bench's policy."""
+
+    entry: Entry
+    conditions: Conditions
+    found: Found
+    by_key: dict[str, Answer]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The detectors without an outcome."""
+        return tuple(self.found.missing)
+
+    def stale(self) -> tuple[str, ...]:
+        """Return the detectors that measured with another version of their file than today's."""
+        known = {name: self.by_key[self.found.keys[name]].record.code.get(name) for name in self.found.known}
+        return tuple(name for name, code in known.items() if code != code_digest(name))
+
+
+def state_of(bench: Bench, entry: Entry) -> State:
+    """Look up what is kept about a model."""
+    conditions = bench.conditions(entry)
+    by_key = answers(bench.cache.scans(conditions.manifest_digest), budget=bench.budget)
+    kept = {key: answer.outcome for key, answer in by_key.items()}
+    return State(entry, conditions, look_up(bench.policy, conditions, kept), by_key)
+
+
+def measure(bench: Bench, entry: Entry, wanted: Iterable[str], scan_once: Scan) -> ScanRecord | None:
+    """Scan a model for those of the wanted detectors that are missing, and keep what comes back; None if none is."""
+    with bench.cache.holding(manifest_digest(entry, bench.store)):
+        state = state_of(bench, entry)
+        chosen = state.found.to_run(wanted)
+        if not chosen:
+            return None
+        part = reduced(bench.policy, chosen, deadline=bench.budget)
+        began, processor = time.monotonic(), processor_seconds()
+        evidence = scan_once(entry, part, state.conditions)
+        own_time = round(processor_seconds() - processor, 1) if bench.alone else None
+        spent = Spent(bench.budget, round(time.monotonic() - began, 1), own_time)
+        everything = {**state.found.known, **evidence.outcomes}
+        keys = keys_after(bench.policy, state.conditions, everything)
+        own = {name: keys[name] for name in evidence.outcomes}
+        return bench.cache.add(evidence, own, {name: code_digest(name) for name in own}, spent)
+
+
+def processor_seconds() -> float:
+    """Return the processor time of all workers that have ended; on a busy machine the clock says little."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def through_the_gate(bench: Bench) -> Scan:
+    """Return the scan that pulls a model folder and lets jailed workers measure it."""
+
+    def scan_once(entry: Entry, policy: Policy, conditions: Conditions) -> Evidence:
+        with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
+            model = write_model_folder(entry, bench.store, Path(folder) / "candidate")
+            samples = bench.store.samples_path(entry.recipe.row.task).absolute()
+            settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads)
+            return _placeless(scan_folder(model, samples, policy, settings), entry)
+
+    return scan_once
+
+
+def scan_folder(model: Path, samples: Path, policy: Policy, settings: ScanSettings) -> Evidence:
+    """Take a model folder through `gate pull` and `gate scan`, and return the evidence."""
+    private = private_directory()
+    try:
+        with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
+            registry, files = DirectoryRegistry(), CheckFiles.create(Path(folder))
+            request = PullRequest(str(model), policy, str(samples))
+            pulled = pull(registry, request, files, private, registry.resolve(str(model)))
+            return scan(ScanRequest(pulled, private, policy, settings), lambda _step, _done, _total: None).evidence
+    finally:
+        remove(private)
+
+
+def _placeless(evidence: Evidence, entry: Entry) -> Evidence:
+    """Return the evidence under the zoo's names, in place of where the files lay on this machine."""
+    samples = evidence.samples and evidence.samples.model_copy(update={"source": f"zoo:{entry.recipe.row.task}"})
+    ref = ModelRef(registry="directory", name=f"zoo/{entry.name}")
+    return evidence.model_copy(update={"model": ref, "samples": samples})
+
+
+def records_of(state: State) -> list[ScanRecord]:
+    """Return the scans that the known outcomes are from, the oldest first."""
+    records = [state.by_key[state.found.keys[name]].record for name in state.found.known]
+    return [record for _, record in sorted({record.number: record for record in records}.items())]
+
+
+def merged(bench: Bench, state: State) -> Evidence | None:
+    """Return the evidence of all known outcomes together; None where there is none yet."""
+    records = records_of(state)
+    if not records:
+        return None
+    base = max((record.evidence for record in records), key=lambda evidence: evidence.assurance is not None)
+    outcomes = {name: state.found.known[name] for name in bench.policy.detectors if name in state.found.known}
+    suspects = [
+        suspect
+        for number in range(1, len(bench.policy.plan()) + 1)
+        for suspect in suspects_after(bench.policy, number, outcomes, state.conditions.classes)
+        if suspect.stage == number
+    ]
+    complete = [n for n, stage in enumerate(bench.policy.plan(), start=1) if set(stage.detectors) <= set(outcomes)]
+    return base.model_copy(
+        update={
+            "isolation": min((record.evidence.isolation for record in records), key=isolation_rank),
+            "outcomes": outcomes,
+            "stages": tuple(complete),
+            "suspects": tuple(suspects),
+            "problems": tuple(dict.fromkeys(_problems(records, state))),
+        }
+    )
+
+
+def _problems(records: list[ScanRecord], state: State) -> Iterable[str]:
+    """Yield the problems of the scans, but for those of a detector whose outcome is from another scan."""
+    for record in records:
+        held = {name for name in state.found.known if state.by_key[state.found.keys[name]].record is record}
+        for problem in record.evidence.problems:
+            gone = any(problem.endswith(f" in {name}.") for name in record.evidence.outcomes if name not in held)
+            if not gone:
+                yield problem
+
+
+def code_digest(detector_id: str) -> str:
+    """Return a short digest of a detector's own file, so that the table can say what an older version measured."""
+    module = inspect.getmodule(detectors.load(detector_id).measure)
+    assert module is not None
+    assert module.__file__ is not None
+    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:12]

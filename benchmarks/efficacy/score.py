@@ -1,0 +1,67 @@
+"""One number for a model, higher for more suspicious: how far its worst measurement lies beyond the policy's limit.
+
+Pure, over evidence and policy. Until a bank of references calibrates a fused score, it is the greatest signed
+log-ratio of value to limit over all limits that the policy judges: nought at a limit, above it beyond. A limit that
+holds together with others counts as far as the least of them. A later score takes the place of `score` here.
+"""
+
+import math
+from collections.abc import Iterator
+
+from gate.evidence import Evidence, Measured, Measurement
+from gate.policy import Limit, Policy, Rule
+
+BOUND = math.log(1000.0)
+"""Beyond this a ratio says nothing more."""
+
+
+def score(evidence: Evidence, policy: Policy) -> float:
+    """Return the greatest signed log-ratio of a measurement to its limit, within ± log 1000; -log 1000 if none."""
+    ratios = [
+        ratio
+        for name, rule in policy.detectors.items()
+        if isinstance(outcome := evidence.outcomes.get(name), Measured)
+        for ratio in _ratios(rule, outcome, evidence.facts.classes)
+    ]
+    return max(ratios, default=-BOUND)
+
+
+def _ratios(rule: Rule, outcome: Measured, classes: int | None) -> Iterator[float]:
+    for metric, limit in rule.limits.items():
+        for measurement in outcome.measurements:
+            if measurement.metric == metric:
+                yield from _joint(measurement, limit, outcome, classes)
+
+
+def _joint(measurement: Measurement, limit: Limit, outcome: Measured, classes: int | None) -> Iterator[float]:
+    """Yield how far a measurement and the companions of its limit at the same place are beyond, as far as the least."""
+    try:
+        parts = [beyond(measurement.value, limit, classes)]
+        for metric, companion in limit.together_with.items():
+            beside = [
+                beyond(other.value, companion, classes)
+                for other in outcome.measurements
+                if other.metric == metric and other.location == measurement.location
+            ]
+            parts += [max(beside)] if beside else []
+    except LookupError:
+        return  # the limit says nothing for so many classes: the judge flags that as a silence
+    yield min(parts)
+
+
+def beyond(value: float, limit: Limit, classes: int | None) -> float:
+    """Return the log-ratio by which a value exceeds a limit, negative below it."""
+    least, greatest = limit.at(classes)
+    parts = []
+    if greatest is not None:
+        # A count whose limit is nought is either there, and then plainly so, or not.
+        parts.append(_log_ratio(value, greatest) if greatest > 0 else (BOUND if value > greatest else -BOUND))
+    if least is not None:
+        parts.append(_log_ratio(least, value) if least > 0 else (BOUND if value < least else -BOUND))
+    return max(parts)
+
+
+def _log_ratio(above: float, below: float) -> float:
+    if above <= 0:
+        return -BOUND
+    return BOUND if below <= 0 else max(-BOUND, min(BOUND, math.log(above / below)))
