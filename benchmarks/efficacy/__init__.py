@@ -1,1 +1,1 @@
-"""Efficacy: what the gate's detectors and public peers find among the zoo's models, measured in one run."""
+"""How well the gate tells backdoored models from clean ones, measured over one split of the zoo."""

@@ -1,39 +1,53 @@
-"""The contract of a peer: a public method, measured on a model as published, and what it answers.
+"""The seam between the harness and the published detectors it is compared with.
 
-Between the zoo's models and the report of efficacy; the folder `peers` holds the peers.
+A peer sees one model as a module and clean samples as tensors, and answers with what it found. The harness calls each
+peer on the same models as the gate, keeps every answer, and knows none of them by name.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
 class PeerResult:
-    """What a peer says of one model, and what that cost."""
+    """What one peer said of one model, and what it cost."""
 
     decision: bool | None
-    """True: backdoored. None: the peer gave no verdict, and `note` says why."""
+    """Whether it calls the model backdoored, at its published threshold; None where it names no threshold."""
+
     targets: tuple[int, ...]
-    """The classes that the peer names as targets."""
+    """The classes it names as targets, the most suspicious first."""
+
     score: float | None
-    """Larger is more suspicious; None where the peer has no such number."""
+    """A number that is higher for a more suspicious model; None where it could not be computed."""
+
     statistics: dict[str, float]
+    """Whatever else it computes, by name."""
+
     sample_passes: int
+    """Forward passes of one sample, a backward pass counted as two more."""
+
     seconds: float
     note: str = ""
+    """What a reader must know, for example why there is no score."""
 
 
 class Peer(Protocol):
-    """A public method with a verdict rule of its own."""
+    """A published detector as the harness calls it."""
 
     id: str
-    revision: int
-    """Raise when what is measured changes."""
-    needs_training_set: bool
+    """Its name in the table, in kebab-case."""
 
-    def measure(self, model: torch.nn.Module, inputs: Tensor, labels: Tensor, classes: int, seed: int) -> PeerResult:
-        """Examine a model on samples (N, C, H, W) in [0, 1] with labels (N,): clean ones, or its training set."""
-        ...
+    revision: int
+    """Raised whenever the same model would be measured differently, so that old answers are set aside."""
+
+    needs_training_set: bool
+    """Whether `inputs` and `labels` must be what the model was trained on; else clean samples are handed over."""
+
+    def measure(self, model: nn.Module, inputs: Tensor, labels: Tensor, classes: int, seed: int) -> PeerResult:
+        """Examine `model`, in eval mode from (N, C, H, W) in [0, 1] to logits (N, K), on those samples."""

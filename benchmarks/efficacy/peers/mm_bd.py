@@ -79,7 +79,7 @@ class MaximumMargin:
             if abs(last - loss.item()) < self.tolerance * abs(last):
                 break
             last = loss.item()
-        return float(margins.max()), steps
+        return margins.max().item(), steps
 
 
 def p_value_of_largest(margins: ArrayLike) -> tuple[float | None, str]:

@@ -134,12 +134,12 @@ class Search:
             # Summed over the samples as published: Adam's epsilon is not quite indifferent to scale.
             loss = functional.cross_entropy(logits, wanted, reduction="sum") + len(x) * cost * norm
             adam.zero_grad()
-            loss.backward(inputs=[mask, pattern])
+            torch.autograd.backward(loss, inputs=[mask, pattern])
             adam.step()
             hits += int((logits.detach().argmax(dim=1) == target).sum())
             seen += len(x)
             norms.append(float(norm.detach()))
-        self.sample_passes += seen
+        self.sample_passes += seen  # forward and backward together are one pass
         return hits / seen, statistics.fmean(norms)
 
 
