@@ -4,6 +4,9 @@ Wang et al., "Neural Cleanse", IEEE S&P 2019, with the settings of the authors' 
 weight of the norm from 0, early stop). Beside the other peers; written anew. Kept as there, knowingly: samples of the
 target class take part, a class whose trigger never succeeds enters the rule with its last mask, and the rule looks at
 one model alone. Left out: the masks are not rounded to 8 bits by way of a picture before their norms are taken.
+
+Cost: at most 992,000 passes per class, 9.9 million at ten classes. The early stop may cut most of that: it ends a class
+as soon as one swing of the cost, up and down, has passed without a smaller mask.
 """
 
 import math
