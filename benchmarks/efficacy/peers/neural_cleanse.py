@@ -6,7 +6,7 @@ target class take part, a class whose trigger never succeeds enters the rule wit
 one model alone. Left out: the masks are not rounded to 8 bits by way of a picture before their norms are taken.
 
 Cost: at most 992,000 passes per class, 9.9 million at ten classes. The early stop may cut most of that: it ends a class
-as soon as one swing of the cost, up and down, has passed without a smaller mask.
+once the cost has gone both ways and 25 steps have brought no smaller mask.
 """
 
 import math
