@@ -8,6 +8,7 @@ momentum is kept. A start that meets a score that is not finite stays where it i
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch.nn import functional
@@ -57,9 +58,8 @@ def maximise(
     chunks = [rows[first : first + run.max_batch] for first in range(0, len(rows), run.max_batch)]
     total, found = len(chunks) * settings.steps, []
     for number, chunk in enumerate(chunks):
-        done = number * settings.steps
-        part = replace(run, progress=lambda step, _steps, done=done: run.progress(done + step, total))
-        climber = _climb(classifier, chunk, settings, part, intrinsic)
+        told = replace(run, progress=partial(_tell, run, number * settings.steps, total))
+        climber = _climb(classifier, chunk, settings, told, intrinsic)
         found.append((climber.best.cpu(), climber.best_inputs.cpu()))
     values = torch.cat([best for best, _ in found]).view(len(targets), settings.starts)
     inputs = torch.cat([best for _, best in found]).view(len(targets), settings.starts, *classifier.input_shape)
@@ -68,6 +68,10 @@ def maximise(
     values = values.nan_to_num(neginf=float(values[torch.isfinite(values)].min()))
     order = values.argsort(dim=1, descending=True, stable=True)
     return Margins(targets, values.gather(1, order), inputs[torch.arange(len(targets)), order[:, 0]])
+
+
+def _tell(run: Run, before: int, total: int, step: int, _steps: int) -> None:
+    run.progress(before + step, total)
 
 
 def margins_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
