@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.zoo.store import Entry, Store
+from benchmarks.zoo.store import Entry, Store, current
 from gate.artifact import Artifact, Manifest, ModelRef
 from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import read_program
@@ -19,9 +19,9 @@ from gate.subject import Samples, Subject
 
 
 def fit_entries(store: Store) -> Iterator[Entry]:
-    """Yield the records of the fit models that are made and count, by name."""
+    """Yield the records of the fit models that are made by today's recipes and count, by name."""
     records = (Entry.from_file(path) for path in (store.root / "records").glob("*.json"))
-    fit = (entry for entry in records if entry.recipe.row.split == "fit")
+    fit = current(entry for entry in records if entry.recipe.row.split == "fit")
     yield from sorted((entry for entry in fit if entry.counts), key=lambda entry: entry.name)
 
 

@@ -32,13 +32,13 @@ def _cosines(weight: torch.Tensor) -> torch.Tensor:
 
 def _moment(weight: torch.Tensor, order: int) -> torch.Tensor:
     rows = weight - weight.mean(dim=1, keepdim=True)
-    return (rows**order).mean(dim=1) / rows.square().mean(dim=1).clamp_min(1e-12) ** (order / 2)
+    return torch.pow(rows, order).mean(dim=1) / torch.pow(rows.square().mean(dim=1).clamp_min(1e-12), order / 2)
 
 
 def _top_energy(weight: torch.Tensor) -> torch.Tensor:
     """Return the share of each row's energy that lies along the layer's first singular direction."""
     centred = _centred(weight)
-    direction = torch.linalg.svd(centred, full_matrices=False)[2][0]
+    direction: torch.Tensor = torch.linalg.svd(centred, full_matrices=False)[2][0]
     return (centred @ direction).square() / centred.square().sum(dim=1).clamp_min(1e-12)
 
 
