@@ -40,6 +40,18 @@ class Classifier(Protocol):
 
 
 @dataclass(frozen=True)
+class Head:
+    """The last linear layer: class scores are `features @ weight.T + bias`."""
+
+    weight: torch.Tensor
+    """(K, D): one row a class."""
+    bias: torch.Tensor
+    """(K,); zeros where the layer has none."""
+    layer: str
+    """The qualified name of its weight."""
+
+
+@dataclass(frozen=True)
 class Samples:
     """Clean inputs in raw pixel space (N, C, H, W) and their labels (N,), on the scan's device."""
 
@@ -76,6 +88,9 @@ class Subject:
 
     artifact: Artifact
     weights: Mapping[str, torch.Tensor] | None = None
+    """Parameters and buffers by their qualified names."""
+    head: Head | None = None
+    """None where no last linear layer was found."""
     classifier: Classifier | None = None
     samples: Samples | None = None
     training_set: Samples | None = None

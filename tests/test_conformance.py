@@ -23,7 +23,7 @@ from gate.loading.fingerprint import fingerprint
 from gate.loading.preprocessing import Preprocessing
 from gate.policy import Policy, Rule
 from gate.scan import Scanned, Scope, scan
-from gate.subject import Samples, Subject, Trigger
+from gate.subject import Head, Samples, Subject, Trigger
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 
 NAMES = detectors.names()
@@ -34,6 +34,8 @@ QUICK = {
     "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
     "model-inversion": {"steps": 3, "starts": 2},
     "activation-clustering": {"clean-samples": 30},
+    "maximum-margin": {"steps": 3, "starts": 2},
+    "head-indicators": {"probes": 100},
 }
 """Options that make a detector quick; one that is not named runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
@@ -90,7 +92,8 @@ def subject(request, program, tmp_path):
     triggers = {place: Trigger.patch(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
     return Subject(
         artifact=artifact,
-        weights={},
+        weights=dict(net().state_dict()),
+        head=Head(net()[4].weight.detach(), net()[4].bias.detach(), "4.weight"),
         classifier=classifier,
         samples=samples,
         training_set=samples,

@@ -13,6 +13,7 @@ from gate.loading.candidate import Candidate, find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.exported import Program, read_program
 from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.head import head_of_module, head_of_program
 from gate.loading.modules import load_library_module
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
@@ -48,6 +49,13 @@ class _Model:
             return None
         return self.body.input_shapes[0][1:]
 
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Parameters and buffers by their qualified names."""
+        if isinstance(self.body, Program):
+            return {**self.body.constants, **self.body.buffers, **self.body.parameters}
+        return {**dict(self.body.named_buffers()), **dict(self.body.named_parameters())}
+
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
     """Fill a subject; what cannot be read is a problem in words, never an exception."""
@@ -71,7 +79,9 @@ def load_live_module(
 
 
 def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
-    loaded = replace(bare, facts=model.facts, assurance=model.assurance)
+    head = head_of_program(model.body) if isinstance(model.body, Program) else None  # a module's shows when it runs
+    subject = replace(bare.subject, weights=model.weights, head=head)
+    loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
         return replace(loaded, problems=(_NO_SAMPLES,))
     try:
@@ -134,6 +144,7 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
         subject=replace(
             loaded.subject,
             classifier=classifier,
+            head=head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else loaded.subject.head,
             samples=clean,
             training_set=_training_set(job, model, classifier.num_classes, policy, device),
         ),
