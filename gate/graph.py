@@ -38,3 +38,5 @@ class Graph:
     """The logits first."""
     composed: str = ""
     """Where the candidate brings no graph of its own: who composes its layers."""
+    refused: str = ""
+    """Why the graph could not be worked out, where it could not."""

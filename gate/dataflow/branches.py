@@ -4,7 +4,7 @@ At every vertex where values meet, each is held against the strongest of the oth
 is its own part: its operations, its layers, and the values where it leaves the common way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +37,8 @@ class Branch:
     """Of the layers that only the other value is computed from."""
     leaves_at: int
     """The most layers before any of the values where the own part begins; the least such value."""
+    starts_at: int
+    """The most layers before the nearest value that both are wholly computed from."""
     passed: int
     """How many layers the other value has gone through since."""
     left: int
@@ -79,9 +81,10 @@ class Branch:
         return self.leaves_at >= max(2, self.layers / 4) and self.left >= 1
 
 
-def unexplained(flow: Flow) -> Iterator[Branch]:
-    """Yield the branches for which no reason is known, in the order of the graph."""
+def unexplained(flow: Flow, tick: Callable[[], None] = lambda: None) -> Iterator[Branch]:
+    """Yield the branches for which no reason is known, in the order of the graph; `tick` may raise to end the search."""
     for branch in branches(flow):
+        tick()
         if not branch.explained:
             yield branch
 
@@ -126,6 +129,7 @@ def compare(flow: Flow, join: int, operand: int, trunk: int, trunk_region: froze
         own_weights=flow.weight(own),
         trunk_weights=flow.weight(foreign),
         leaves_at=leaves_at,
+        starts_at=flow.depth[start],
         passed=flow.depth[trunk] - leaves_at,
         left=max(0, flow.layers - flow.depth[join]),
         bottleneck=flow.bottleneck[operand],

@@ -5,17 +5,19 @@ constant and used in its own place) or as a choice of a stem early in a net it i
 few hard numbers about the whole sample that decide late, or that put something constant in place of what was computed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from gate.dataflow.branches import NARROW, Branch, compare
+from gate.dataflow.branches import MAX_STEPS, NARROW, Branch, compare
 from gate.dataflow.flow import Flow
 from gate.dataflow.operators import LAYERS, MIXING, PRODUCTS, SCALINGS, STEPS
+from gate.errors import UnexaminableError
 
 _PATTERN: Final = 8
 """So many numbers are a pattern, where one to three are a colour."""
+_NONE, _BY_LAYER, _BY_PRODUCT = 0, 1, 2
 _SELECTS: Final = frozenset({"where", "masked_fill", "masked_fill_"})
 
 
@@ -25,14 +27,14 @@ class Gate:
 
     vertex: int
     switch: int
-    steps: tuple[int, ...]
-    """The comparisons behind the switch; none where it is soft."""
+    step: int
+    """A comparison behind the switch; 0 where it is soft."""
     constant: bool
     """Whether it brings a constant tensor in."""
 
 
 @dataclass(frozen=True, eq=False)
-class Gates:
+class _Gates:
     """The hard values of a flow, and the places where they decide."""
 
     flow: Flow
@@ -71,56 +73,71 @@ class Gates:
         return tuple(origin)
 
     @cached_property
-    def pattern(self) -> tuple[bool, ...]:
-        """By vertex: whether it is a constant pattern scaled by few numbers computed straight from the input."""
+    def pattern(self) -> tuple[int, ...]:
+        """By vertex: how few numbers scale a constant pattern in it: not at all (0), by a layer (1), by a product (2)."""
         flow = self.flow
-        pattern = [False] * len(flow)
+        pattern = [_NONE] * len(flow)
         for vertex in range(1, len(flow)):
             sources = flow.before[vertex]
+            if flow.bottleneck[vertex] > NARROW:
+                continue
+            inherited = max(pattern[source] for source in sources)
             grown = flow.values[vertex].size >= _PATTERN and flow.constants[vertex] >= _PATTERN
-            scaling = flow.values[vertex].operator in SCALINGS or flow.is_layer(vertex)
-            few = flow.bottleneck[vertex] <= NARROW
-            pattern[vertex] = few and (
-                (grown and scaling) or (len(sources) == 1 and pattern[sources[0]] and not flow.is_layer(vertex))
-            )
+            if grown and flow.is_layer(vertex):
+                pattern[vertex] = _BY_LAYER
+            elif grown and inherited == _NONE and flow.values[vertex].operator in SCALINGS:
+                pattern[vertex] = _BY_PRODUCT
+            elif len(sources) == 1 and flow.values[vertex].size >= _PATTERN:
+                pattern[vertex] = inherited
         return tuple(pattern)
 
-    def found(self) -> Iterator[Gate]:
-        """Yield the gates that are not ordinary."""
-        flow = self.flow
+    def found(self, tick: Callable[[], None]) -> Iterator[Gate]:
+        """Yield the gates that are not ordinary; `tick` is called at every vertex."""
+        flow, steps = self.flow, 0
         for vertex in range(1, len(flow)):
-            operands = flow.before[vertex]
-            few = [operand for operand in operands if operand and flow.bottleneck[operand] <= NARROW]
-            for switch in few:
-                others = [operand for operand in operands if operand != switch]
-                gate = self._gate(vertex, switch, others)
-                if gate is not None:
-                    yield gate
-                    break
+            tick()
+            carried = [
+                operand for operand in flow.before[vertex] if not self.hard[operand] and not self.pattern[operand]
+            ]
+            if not carried or len(flow.before[vertex]) < 2:
+                continue
+            main = max(carried, key=lambda other: (flow.depth[other], flow.bottleneck[other]))
+            for switch in flow.before[vertex]:
+                if switch != main and flow.bottleneck[switch] <= NARROW and self._may_switch(vertex, switch, main):
+                    steps += vertex - flow.dominators.immediate(vertex)
+                    if steps > MAX_STEPS:
+                        raise UnexaminableError("the graph has too many comparisons to be explained")
+                    if gate := self._gate(vertex, switch, main):
+                        yield gate
+                        break
 
-    def _gate(self, vertex: int, switch: int, others: list[int]) -> Gate | None:
+    def _constant(self, vertex: int, switch: int) -> int:
+        """Return whether a switch brings a constant tensor in, and how."""
+        brought = self.flow.values[vertex].operator in _SELECTS and self.flow.constants[vertex] >= _PATTERN
+        return _BY_PRODUCT if brought and self.hard[switch] else self.pattern[switch]
+
+    def _may_switch(self, vertex: int, switch: int, main: int) -> bool:
+        """Tell whether a value is hard or a constant pattern, and no activation of what it meets."""
+        matters = self.hard[switch] or self._constant(vertex, switch) != _NONE
+        return bool(matters) and self.origin[switch] != self.origin[main]
+
+    def _gate(self, vertex: int, switch: int, main: int) -> Gate | None:
         """Return the gate that a switch makes of a vertex, or None where it is ordinary."""
-        flow = self.flow
-        carried = [other for other in others if not self.hard[other] and not self.pattern[other]]
-        if not carried:
+        constant = self._constant(vertex, switch)
+        if _ordinary(compare(self.flow, vertex, switch, main), constant):
             return None
-        main = max(carried, key=lambda other: (flow.depth[other], flow.bottleneck[other]))
-        constant = self.pattern[switch] or (
-            flow.values[vertex].operator in _SELECTS
-            and flow.constants[vertex] >= _PATTERN
-            and bool(self.hard[switch])
-        )
-        if not self.hard[switch] and not constant:
-            return None
-        if self.origin[switch] == self.origin[main]:
-            return None
-        branch = compare(flow, vertex, switch, main)
-        if self._ordinary(branch, constant=constant):
-            return None
-        return Gate(vertex, switch, (self.hard[switch],) if self.hard[switch] else (), constant)
+        return Gate(vertex, switch, self.hard[switch], constant=constant != _NONE)
 
-    def _ordinary(self, branch: Branch, *, constant: bool) -> bool:
-        """Tell whether a switch is a local gate on features, or chooses early, with most of the net to come."""
-        if branch.leaves_at > 0:
-            return branch.local
-        return not constant and branch.left >= branch.layers / 2
+
+def _ordinary(branch: Branch, constant: int) -> bool:
+    """Tell whether a switch is a local gate on features, or chooses early between computed values."""
+    if constant == _BY_PRODUCT:
+        return False
+    if branch.starts_at > 0:
+        return branch.local
+    return constant == _NONE and branch.left >= branch.layers / 2
+
+
+def gates(flow: Flow, tick: Callable[[], None] = lambda: None) -> Iterator[Gate]:
+    """Yield the gates that no classifier has, in the order of the graph; `tick` may raise to end the search."""
+    yield from _Gates(flow).found(tick)

@@ -9,13 +9,9 @@ LAYERS: Final = frozenset(
     }
 )  # fmt: skip
 """Layers with weights, whatever their weights come from."""
-PRODUCTS: Final = frozenset(
-    {"matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "einsum", "outer", "embedding"}
-)
+PRODUCTS: Final = frozenset({"matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "einsum", "outer", "embedding"})
 """Layers where one factor does not depend on the input; otherwise, as in attention, a mixing of two values."""
-FORM_ONLY: Final = frozenset(
-    {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "zero_"}
-)
+FORM_ONLY: Final = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "zero_"})
 """Operators that take their operand's shape and none of its content."""
 FORM_OF_SECOND: Final = frozenset({"expand_as", "view_as", "type_as", "to"})
 """Of these the second operand gives its shape or type alone."""
@@ -30,7 +26,9 @@ STEPS: Final = frozenset(
     }
 )  # fmt: skip
 """Operators whose result jumps where their operand moves continuously: no gradient tells what lies behind."""
-SCALINGS: Final = frozenset({"mul", "mul_", "where", "addcmul", "outer", "masked_fill", "masked_fill_", "lerp", "index"})
+SCALINGS: Final = frozenset(
+    {"mul", "mul_", "where", "addcmul", "outer", "masked_fill", "masked_fill_", "lerp", "index"}
+)
 """Operators that may blow few numbers up to a whole constant pattern."""
 MIXING: Final = frozenset(
     {

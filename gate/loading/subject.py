@@ -8,9 +8,11 @@ import torch
 from gate.artifact import Artifact
 from gate.errors import UnexaminableError
 from gate.evidence import Assurance, ModelFacts, SamplesEvidence
+from gate.graph import Graph
 from gate.job import ScanJob
 from gate.loading.candidate import Candidate, find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.dataflow import graph_of
 from gate.loading.exported import Program, read_program
 from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.modules import load_library_module
@@ -40,6 +42,7 @@ class _Model:
     body: Program | torch.nn.Module
     assurance: Assurance
     facts: ModelFacts
+    graph: Graph | None = None
 
     @property
     def input_shape(self) -> tuple[int | None, ...] | None:
@@ -71,7 +74,8 @@ def load_live_module(
 
 
 def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
-    loaded = replace(bare, facts=model.facts, assurance=model.assurance)
+    subject = replace(bare.subject, graph=model.graph)
+    loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
         return replace(loaded, problems=(_NO_SAMPLES,))
     try:
@@ -80,6 +84,7 @@ def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings
         return replace(loaded, problems=(sentence(error),))
 
 
+_COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch or of the gate alone."
 _NO_SAMPLES = (
     "No clean samples were given, and without them no behaviour can be measured. "
     "Pass --samples, or pin them under 'samples' in the policy."
@@ -92,7 +97,7 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
         program = read_program(candidate.path).to(device)
         refuse_non_finite(program.parameters)
         count = sum(tensor.numel() for tensor in program.parameters.values())
-        return _Model(program, "A", facts.model_copy(update={"parameters": count}))
+        return _Model(program, "A", facts.model_copy(update={"parameters": count}), _graph(program))
     if candidate.format == "state-dict":
         filled, name = load_state_dict(candidate.path)
         return _module(filled, facts.model_copy(update={"format": f"state-dict ({name})"}), device)
@@ -105,9 +110,17 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
     return _module(module, facts, device)
 
 
+def _graph(program: Program) -> Graph:
+    """Return the program's graph, or one that says why its sizes cannot be worked out."""
+    try:
+        return graph_of(program)
+    except UnexaminableError as error:
+        return Graph(refused=str(error))
+
+
 def _module(module: torch.nn.Module, facts: ModelFacts, device: str) -> _Model:
     count = sum(parameter.numel() for parameter in module.parameters())
-    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}))
+    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}), Graph(composed=_COMPOSED))
 
 
 def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
