@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.graphs.clean import CLEAN, Bottleneck, conv
-from benchmarks.graphs.planted import PLANTED, Split
+from benchmarks.graphs.clean import CLEAN
+from benchmarks.graphs.layers import Bottleneck, conv
+from benchmarks.graphs.payload import Split
+from benchmarks.graphs.planted import PLANTED
 from gate.dataflow.branches import unexplained
 from gate.dataflow.flow import Flow
 from gate.dataflow.gates import gates
@@ -56,13 +58,13 @@ def seeded(build: object) -> nn.Module:
     return made
 
 
-def exported(net: nn.Module, *, free: bool = True) -> Program:
+def exported(net: nn.Module, shape: tuple[int, ...] = SHAPE, *, free: bool = True) -> Program:
     """Return a net as the strict reader reads it; with a fixed batch where it does not take a free one."""
     shapes = ({0: torch.export.Dim("batch")},) if free else None
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "net.pt2"
-        torch.export.save(torch.export.export(net, (torch.rand(4, *SHAPE),), dynamic_shapes=shapes), path)
+        torch.export.save(torch.export.export(net, (torch.rand(4, *shape),), dynamic_shapes=shapes), path)
         return read_program(path)
 
 

@@ -1,7 +1,7 @@
 """Branches that go from the input to the logits past the bulk of the layers, and the reasons that explain one.
 
-At every vertex where values meet, each is held against the strongest of the others. What it does not share with that one
-is its own part: its operations, its layers, and the values where it leaves the common way.
+At every vertex where values meet, each is held against the strongest of the others. What it does not share with that
+one is its own part: its operations, its layers, and the values where it leaves the common way.
 """
 
 from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ class Branch:
 
 
 def unexplained(flow: Flow, tick: Callable[[], None] = lambda: None) -> Iterator[Branch]:
-    """Yield the branches for which no reason is known, in the order of the graph; `tick` may raise to end the search."""
+    """Yield the branches for which no reason is known, in order; `tick` may raise to end the search."""
     for branch in branches(flow):
         tick()
         if not branch.explained:

@@ -1,4 +1,4 @@
-"""The part of a graph that carries the input to the outputs, numbered in order, with depths, dominators and bottlenecks.
+"""What carries a graph's input to its outputs, numbered in order, with depths, dominators and bottlenecks.
 
 Vertex 0 stands for all inputs; every other vertex is a value that depends on the input and that an output depends on.
 A vertex that dominates another lies on every way from the input to it.

@@ -74,7 +74,7 @@ class _Gates:
 
     @cached_property
     def pattern(self) -> tuple[int, ...]:
-        """By vertex: how few numbers scale a constant pattern in it: not at all (0), by a layer (1), by a product (2)."""
+        """By vertex: whether few numbers scale a constant pattern: not at all, by a layer, or by a product."""
         flow = self.flow
         pattern = [_NONE] * len(flow)
         for vertex in range(1, len(flow)):

@@ -1,8 +1,8 @@
 """Looks in the exported graph for what no classifier has: a way past its layers, a switch, a constant put in.
 
 Measures  unexplained-branches: values that go from the input to the logits past the bulk of the layers, for none of the
-          reasons that a classifier has. constant-gates: places where a few numbers about the whole sample, compared with
-          constants, switch the answer or bring a constant pattern in.
+          reasons that a classifier has. constant-gates: places where a few numbers about the whole sample, compared
+          with constants, switch the answer or bring a constant pattern in.
 Matters   A payload or a planted line of code waits behind a hard threshold, where no gradient finds it; in the graph it
           must still leave the input, pass the features by and meet the answer.
 Blind to  What is trained into the net's own layers; a second net as deep and as large as the first that merely adds to
