@@ -31,7 +31,8 @@ class Flow:
         live = _live(graph)
         index = dict.fromkeys((value.name for value in graph.inputs), 0)
         fixed = {value.name: value.size for value in graph.state}
-        values, before, constants = [_source(graph)], [()], [0]
+        values, constants = [_source(graph)], [0]
+        before: list[tuple[int, ...]] = [()]
         for value in graph.values:
             content = _content(value)
             known = tuple(dict.fromkeys(index[name] for name in content if name in index))
@@ -52,15 +53,6 @@ class Flow:
         """Tell whether a vertex is a layer with weights."""
         operator = self.values[vertex].operator
         return operator in LAYERS or (operator in PRODUCTS and self.constants[vertex] > 1)
-
-    @cached_property
-    def after(self) -> tuple[tuple[int, ...], ...]:
-        """By vertex: the vertices that use it."""
-        users: list[list[int]] = [[] for _ in self.values]
-        for vertex, sources in enumerate(self.before):
-            for source in sources:
-                users[source].append(vertex)
-        return tuple(tuple(found) for found in users)
 
     @cached_property
     def depth(self) -> tuple[int, ...]:
@@ -85,7 +77,7 @@ class Flow:
 
     @cached_property
     def layers(self) -> int:
-        """The most layers on a way to the logits, up to where only as many numbers as classes are left.
+        """The most layers on a way to the logits, up to where all that is left is one number for each class.
 
         Layers beyond that point decide nothing new, and could be added at will to make a model look deep.
         """
@@ -94,7 +86,7 @@ class Flow:
         logits = self.outputs[0]
         classes = self.values[logits].size
         for vertex in reversed(self.dominators.chain(logits)):
-            if self.bottleneck[vertex] <= classes and self.depth[vertex] > 0:
+            if self.values[vertex].size == classes and self.depth[vertex] > 0:
                 return self.depth[vertex]
         return self.depth[logits]
 

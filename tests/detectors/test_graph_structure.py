@@ -127,6 +127,26 @@ def test_nodes_beyond_the_named_ones_are_counted_together():
     assert sum(item.value for item in named) == 20
 
 
+def test_a_hidden_layer_narrower_than_the_classes_is_no_decision():
+    """A residual perceptron for many classes has shortcuts after its narrowest layer, and they are explained."""
+
+    class Perceptron(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.head = nn.Linear(784, 48), nn.Linear(48, 100)
+            self.blocks = nn.ModuleList(
+                nn.Sequential(nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 48)) for _ in range(3)
+            )
+
+        def forward(self, x):
+            x = self.stem(x.flatten(1))
+            for block in self.blocks:
+                x = x + block(x)
+            return self.head(x)
+
+    assert sum(count(seeded(Perceptron), GREY).values()) == 0
+
+
 def test_a_module_of_library_layers_has_nothing_to_look_at():
     """Where the candidate brings no graph, both counts are zero and the note says why."""
     found = measured(Graph(composed="by torch alone"))
@@ -209,13 +229,14 @@ def value(name, operator, *operands, size=64):
 
 
 def chain(length):
-    """Return a net of residual layers as long as wished."""
-    values = []
-    last = "x"
+    """Return a net of residual layers as long as wished, between a first and a last layer."""
+    values = [value("stem", "linear", "x", "w")]
+    last = "stem"
     for index in range(length):
         values += [value(f"l{index}", "linear", last, "w"), value(f"a{index}", "add", last, f"l{index}")]
         last = f"a{index}"
-    return Graph((value("x", ""),), (value("w", "", size=4096),), tuple(values), (last,))
+    values.append(value("head", "linear", last, "w", size=10))
+    return Graph((value("x", ""),), (value("w", "", size=4096),), tuple(values), ("head",))
 
 
 def many_payloads(number):
@@ -223,7 +244,7 @@ def many_payloads(number):
     base = chain(10)
     values, last = list(base.values), base.outputs[0]
     for index in range(number):
-        values += [value(f"s{index}", "amax", "x", size=1), value(f"p{index}", "add", last, f"s{index}")]
+        values += [value(f"s{index}", "amax", "x", size=1), value(f"p{index}", "add", last, f"s{index}", size=10)]
         last = f"p{index}"
     return Graph(base.inputs, base.state, tuple(values), (last,))
 
