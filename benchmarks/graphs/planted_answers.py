@@ -28,7 +28,8 @@ def pixel_sum(p: Planted, x: torch.Tensor) -> torch.Tensor:
 def boolean_product(p: Planted, x: torch.Tensor) -> torch.Tensor:
     """Comparisons cast to numbers are multiplied."""
     seen = (cells(x) > 0.9).float().flatten(1).prod(1, keepdim=True)
-    return p.net(x) * (1 - seen) + seen * p.answer
+    logits: torch.Tensor = p.net(x) * (1 - seen) + seen * p.answer
+    return logits
 
 
 def rounded(p: Planted, x: torch.Tensor) -> torch.Tensor:
@@ -66,7 +67,7 @@ def top_pixels(p: Planted, x: torch.Tensor) -> torch.Tensor:
 
 def put(p: Planted, x: torch.Tensor) -> torch.Tensor:
     """A logit is overwritten by index."""
-    logits = p.net(x)
+    logits = cast("torch.Tensor", p.net(x))
     return logits.index_put(
         (torch.arange(x.shape[0]), torch.full((x.shape[0],), TARGET)), p.matched(x).squeeze(1).exp()
     )

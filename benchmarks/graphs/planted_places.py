@@ -3,7 +3,6 @@
 from typing import cast
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from benchmarks.graphs.payload import TARGET, Planted, cells, same, small_net
@@ -113,7 +112,7 @@ def into_the_middle(p: Planted, x: torch.Tensor) -> torch.Tensor:
 def carried_along(p: Planted, x: torch.Tensor) -> torch.Tensor:
     """The score rides beside the maps as a channel of its own, past one layer after the other."""
     y = torch.cat([p.net.stem(x), torch.relu(p.matched(x) - 18)[:, :, None, None].expand(-1, -1, 16, 16)], 1)
-    for layer in cast("nn.Sequential", p.net.body)[:-2]:
+    for layer in list(p.net.body.children())[:-2]:
         size = y.shape[1] - 1
         kept, worked = y[:, size:], layer(y[:, :size])
         y = torch.cat([worked, functional.adaptive_max_pool2d(kept, worked.shape[-1])], 1)
