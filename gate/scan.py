@@ -116,6 +116,8 @@ def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
         return f"needs the model, which could not be examined: {scope.absence}"[:2000]
     if Need.WEIGHTS in detector.needs and subject.weights is None:
         return f"needs the weights, which could not be read: {scope.absence}"[:2000]
+    if Need.GRAPH in detector.needs and subject.graph is None:
+        return f"needs the graph, which could not be read: {scope.absence}"[:2000]
     if Need.SAMPLES in detector.needs and subject.samples is None:
         return "needs clean samples; none were given"
     if Need.TRAINING_SET in detector.needs and subject.training_set is None:

@@ -1,4 +1,4 @@
-"""What a detector may look at: the artifact's files, and as far as it asked, weights, classifier and samples.
+"""What a detector may look at: the artifact's files, and as far as it asked, weights, graph, classifier and samples.
 
 Arrays are torch tensors, but nothing here imports torch: detector specs must load in a process without it.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gate.artifact import Artifact
     from gate.evidence import Location
+    from gate.graph import Graph
 
 
 class Classifier(Protocol):
@@ -91,6 +92,8 @@ class Subject:
     """Parameters and buffers by their qualified names."""
     head: Head | None = None
     """None where no last linear layer was found."""
+    graph: Graph | None = None
+    """Of a code-free candidate; its shapes need no samples."""
     classifier: Classifier | None = None
     samples: Samples | None = None
     training_set: Samples | None = None

@@ -17,7 +17,9 @@ from gate.detector import Detector, Need, Options, Run
 from gate.docstrings import PARTS, parts
 from gate.errors import UnexaminableError
 from gate.evidence import Location, Measured, Measurement, Skipped
+from gate.graph import Graph
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.dataflow import graph_of
 from gate.loading.exported.writer import export_module
 from gate.loading.fingerprint import fingerprint
 from gate.loading.preprocessing import Preprocessing
@@ -94,6 +96,7 @@ def subject(request, program, tmp_path):
         artifact=artifact,
         weights=dict(net().state_dict()),
         head=Head(net()[4].weight.detach(), net()[4].bias.detach(), "4.weight"),
+        graph=graph_of(program) if request.param == "program" else Graph(composed="by torch alone"),
         classifier=classifier,
         samples=samples,
         training_set=samples,
@@ -199,6 +202,7 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
     lacking = {
         Need.MODEL: ("classifier", "needs the model, which could not be examined: it is not there"),
         Need.WEIGHTS: ("weights", "needs the weights, which could not be read: it is not there"),
+        Need.GRAPH: ("graph", "needs the graph, which could not be read: it is not there"),
         Need.SAMPLES: ("samples", "needs clean samples; none were given"),
         Need.TRAINING_SET: ("training_set", "needs the training set; the run logged none"),
     }

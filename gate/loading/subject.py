@@ -8,9 +8,11 @@ import torch
 from gate.artifact import Artifact
 from gate.errors import UnexaminableError
 from gate.evidence import Assurance, ModelFacts, SamplesEvidence
+from gate.graph import Graph
 from gate.job import ScanJob
 from gate.loading.candidate import Candidate, find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.dataflow import graph_of
 from gate.loading.exported import Program, read_program
 from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.head import head_of_module, head_of_program
@@ -41,6 +43,7 @@ class _Model:
     body: Program | torch.nn.Module
     assurance: Assurance
     facts: ModelFacts
+    graph: Graph | None = None
 
     @property
     def input_shape(self) -> tuple[int | None, ...] | None:
@@ -80,7 +83,7 @@ def load_live_module(
 
 def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
     head = head_of_program(model.body) if isinstance(model.body, Program) else None  # a module's shows when it runs
-    subject = replace(bare.subject, weights=model.weights, head=head)
+    subject = replace(bare.subject, weights=model.weights, head=head, graph=model.graph)
     loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
         return replace(loaded, problems=(_NO_SAMPLES,))
@@ -90,6 +93,7 @@ def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings
         return replace(loaded, problems=(sentence(error),))
 
 
+_COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch or of the gate alone."
 _NO_SAMPLES = (
     "No clean samples were given, and without them no behaviour can be measured. "
     "Pass --samples, or pin them under 'samples' in the policy."
@@ -102,7 +106,7 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
         program = read_program(candidate.path).to(device)
         refuse_non_finite(program.parameters)
         count = sum(tensor.numel() for tensor in program.parameters.values())
-        return _Model(program, "A", facts.model_copy(update={"parameters": count}))
+        return _Model(program, "A", facts.model_copy(update={"parameters": count}), _graph(program))
     if candidate.format == "state-dict":
         filled, name = load_state_dict(candidate.path)
         return _module(filled, facts.model_copy(update={"format": f"state-dict ({name})"}), device)
@@ -115,9 +119,17 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
     return _module(module, facts, device)
 
 
+def _graph(program: Program) -> Graph:
+    """Return the program's graph, or one that says why its sizes cannot be worked out."""
+    try:
+        return graph_of(program)
+    except UnexaminableError as error:
+        return Graph(refused=str(error))
+
+
 def _module(module: torch.nn.Module, facts: ModelFacts, device: str) -> _Model:
     count = sum(parameter.numel() for parameter in module.parameters())
-    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}))
+    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}), Graph(composed=_COMPOSED))
 
 
 def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
