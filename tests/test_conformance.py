@@ -34,6 +34,7 @@ QUICK = {
     "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
     "model-inversion": {"steps": 3, "starts": 2},
     "activation-clustering": {"clean-samples": 30},
+    "training-set-clustering": {"samples-per-class": 16, "clean-samples": 30},
 }
 """Options that make a detector quick; one that is not named runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
