@@ -38,6 +38,7 @@ QUICK = {
     "activation-clustering": {"clean-samples": 30},
     "maximum-margin": {"steps": 3, "starts": 2},
     "head-indicators": {"probes": 100},
+    "training-set-clustering": {"samples-per-class": 16, "clean-samples": 30},
 }
 """Options that make a detector quick; one that is not named runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)

@@ -36,6 +36,8 @@ class Loaded:
     assurance: Assurance | None
     samples: SamplesEvidence | None
     problems: tuple[str, ...]
+    training_absence: str = ""
+    """Why the training set that the run logged cannot be used, where that is so."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
             "feature_layer": classifier.feature_layer,
         }
     )
+    training, absence = _training_set(job, model, classifier.num_classes, policy, device)
     return replace(
         loaded,
         subject=replace(
@@ -158,8 +161,9 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
             classifier=classifier,
             head=head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else loaded.subject.head,
             samples=clean,
-            training_set=_training_set(job, model, classifier.num_classes, policy, device),
+            training_set=training,
         ),
+        training_absence=absence,
         facts=facts,
         samples=SamplesEvidence(
             source=raw.source,
@@ -173,17 +177,19 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
     )
 
 
-def _training_set(job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str) -> Samples | None:
-    """Return the logged training set, read like the clean samples; one that cannot be read counts as none."""
+def _training_set(
+    job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str
+) -> tuple[Samples | None, str]:
+    """Return the logged training set, read like the clean samples, or None and why what was logged cannot be used."""
     if job.training_path is None:
-        return None
+        return None, ""
     try:
-        raw = read_samples(Path(job.training_path), "the logged training set")
+        raw = read_samples(Path(job.training_path), "of the logged training set")
         inputs = arrange(raw, model.input_shape, policy)
         bounds_of(raw, inputs, policy)
-        return to_samples(inputs, labels_of(raw, classes), raw.source, device)
-    except UnexaminableError:
-        return None
+        return to_samples(inputs, labels_of(raw, classes), raw.source, device), ""
+    except UnexaminableError as error:
+        return None, f"what the run logged cannot be used: {error}"
 
 
 def _classifier(
