@@ -27,6 +27,7 @@ class Need(Flag):
     MODEL = auto()
     SAMPLES = auto()
     TRAINING_SET = auto()
+    REFERENCES = auto()
 
 
 class Options(Record):
@@ -85,6 +86,8 @@ class Detector(Generic[OptionsT]):
     metrics: tuple[Metric, ...]
     options: type[OptionsT]
     measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
+    uses: Need = Need(0)
+    """What it takes where it is there, and says that it did without where it is not."""
 
     def metric(self, metric_id: str) -> Metric | None:
         """Return the metric of that id, or None."""

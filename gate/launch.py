@@ -121,6 +121,11 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
                 raise MalformedError(
                     f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
                 )
+    if job.role == "converter" and result.references:
+        raise MalformedError("the converter's result speaks of reference models, which it was not given")
+    named = {(reference.path, reference.sha256) for reference in (job.bank.references if job.bank else ())}
+    if any((reference.path, reference.sha256) not in named for reference in result.references):
+        raise MalformedError("the worker's result names a reference model that is not of the bank")
     if result.converted:
         if job.role != "converter" or result.outcomes:
             raise MalformedError("the worker's result speaks of a conversion that was not asked for")

@@ -118,6 +118,8 @@ def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
         return f"needs the weights, which could not be read: {scope.absence}"[:2000]
     if Need.SAMPLES in detector.needs and subject.samples is None:
         return "needs clean samples; none were given"
+    if Need.REFERENCES in detector.needs and not subject.references:
+        return "needs reference models; no bank with models of this task stood beside the scan"
     if Need.TRAINING_SET in detector.needs and subject.training_set is None:
         return "needs the training set; the run logged none"
     return ""
@@ -155,7 +157,8 @@ def _measure(
 
 
 def _passes(subject: Subject) -> int:
-    return subject.classifier.sample_passes if subject.classifier is not None else 0
+    asked = (*((subject.classifier,) if subject.classifier is not None else ()), *subject.references)
+    return sum(classifier.sample_passes for classifier in asked)
 
 
 def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned) -> Iterator[Measurement]:
@@ -177,6 +180,7 @@ def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned) -> 
                 if len(scanned.projections) < MAX_PROJECTIONS:
                     scanned.projections.append(item)
             case Trigger():
-                scanned.triggers[detector.id, str(item.location)] = item
+                origin = item.origin and replace(item.origin, detector=detector.id)
+                scanned.triggers[detector.id, str(item.location)] = replace(item, origin=origin)
             case _:
                 assert_never(item)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 
+from gate import detectors
 from gate.artifact import Artifact
+from gate.detector import Need
 from gate.errors import UnexaminableError
-from gate.evidence import Assurance, ModelFacts, SamplesEvidence
+from gate.evidence import Assurance, ModelFacts, ReferenceEvidence, SamplesEvidence
 from gate.job import ScanJob
 from gate.loading.candidate import Candidate, find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
@@ -15,6 +17,7 @@ from gate.loading.exported import Program, read_program
 from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.modules import load_library_module
 from gate.loading.preprocessing import Preprocessing
+from gate.loading.references import References, load_references
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.loading.state_dict import load_state_dict
 from gate.policy import SampleSettings
@@ -33,6 +36,7 @@ class Loaded:
     assurance: Assurance | None
     samples: SamplesEvidence | None
     problems: tuple[str, ...]
+    references: tuple[ReferenceEvidence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
     labels = labels_of(raw, classifier.num_classes)
     clean = to_samples(inputs, labels, raw.source, device)
     predicted = _predict(classifier, clean.inputs)
+    references = _references(job, classifier, clean, preprocessing)
     facts = loaded.facts.model_copy(
         update={
             "classes": classifier.num_classes,
@@ -136,7 +141,10 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
             classifier=classifier,
             samples=clean,
             training_set=_training_set(job, model, classifier.num_classes, policy, device),
+            references=references.classifiers,
+            bank=job.bank,
         ),
+        references=references.evidence,
         facts=facts,
         samples=SamplesEvidence(
             source=raw.source,
@@ -148,6 +156,16 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
         ),
         problems=_one_answer(predicted, clean),
     )
+
+
+def _references(
+    job: ScanJob, classifier: ProgramClassifier | ModuleClassifier, clean: Samples, preprocessing: Preprocessing
+) -> References:
+    """Return the bank's models where a bank was given and a detector of the policy asks for references."""
+    asked = any(Need.REFERENCES in (spec.needs | spec.uses) for spec in map(detectors.load, job.policy.detectors))
+    if job.bank is None or not asked:
+        return References()
+    return load_references(job.bank, Path(job.bank_folder), classifier, clean, preprocessing)
 
 
 def _training_set(job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str) -> Samples | None:
