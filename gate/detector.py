@@ -30,6 +30,9 @@ class Need(Flag):
     REFERENCES = auto()
 
 
+NOTHING = Need(0)
+
+
 class Options(Record):
     """Settings of one detector, all with defaults; a policy may set them by their kebab-case names."""
 
@@ -86,7 +89,7 @@ class Detector(Generic[OptionsT]):
     metrics: tuple[Metric, ...]
     options: type[OptionsT]
     measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
-    uses: Need = Need(0)
+    uses: Need = NOTHING
     """What it takes where it is there, and says that it did without where it is not."""
 
     def metric(self, metric_id: str) -> Metric | None:

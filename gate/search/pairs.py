@@ -75,6 +75,19 @@ def nearness(classifier: Classifier, samples: Samples, labels: torch.Tensor, run
     return sums / torch.bincount(labels, minlength=classifier.num_classes).clamp_min(1).unsqueeze(1)
 
 
+def nearest_class(classifier: Classifier, samples: Samples, labels: torch.Tensor, target: int, run: Run) -> int | None:
+    """Return the other class with enough samples that the model gives most to samples of the target, if there is one.
+
+    `labels` (N,) are the samples' own or the model's first choices.
+    """
+    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes)
+    others = [index for index, count in enumerate(counts.tolist()) if count >= LEAST_SAMPLES and index != target]
+    if not others or counts[target] == 0:
+        return None
+    scores = nearness(classifier, samples, labels.to(samples.inputs.device), run)[target]
+    return max(others, key=lambda index: float(scores[index]))
+
+
 def log_sizes(found: Inversion, family: Family) -> dict[Goal, float]:
     """Return the log of each pair's size over the largest; pairs that were not moved count as the largest."""
     return {
