@@ -87,11 +87,11 @@ class OpenBank:
     """Of the JSON file, which names the others by theirs."""
     source: str
     """What the user or the policy named."""
-    overridden: bool = False
-    """True where `--bank` took the place of what the policy pins."""
+    by_option: bool = False
+    """True where `--bank` named it, and not the policy."""
 
 
-def open_bank(path: Path, *, sha256: str | None = None, source: str = "", overridden: bool = False) -> OpenBank:
+def open_bank(path: Path, *, sha256: str | None = None, source: str = "") -> OpenBank:
     """Read a bank and hash its references; what cannot be read or was changed is a `UsageError`."""
     try:
         raw = read_bounded(path, limit=MAX_BANK_BYTES)
@@ -107,7 +107,7 @@ def open_bank(path: Path, *, sha256: str | None = None, source: str = "", overri
     folder = path.resolve().parent
     for reference in bank.references:
         _check_reference(folder, reference)
-    return OpenBank(bank, folder, found, source or str(path), overridden)
+    return OpenBank(bank, folder, found, source or str(path))
 
 
 def reference_path(folder: Path, reference: Reference) -> Path | None:

@@ -194,8 +194,8 @@ class BankEvidence(Record):
     """Whether limits of this scan come from its statistics; a bank of references alone calibrates nothing."""
     name: Text = ""
     source: Text = ""
-    overridden: bool = False
-    """True where `--bank` took the place of what the policy pins."""
+    by_option: bool = False
+    """True where `--bank` named it, and not the policy."""
     references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=64)
 
 

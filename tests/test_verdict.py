@@ -23,7 +23,7 @@ from gate.verdict import Decision, forbids_loading, judge
 
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
-BANK = BankEvidence(digest=DIGEST, count=10, same_task=True)
+BANK = BankEvidence(digest=DIGEST, count=10, same_task=True, calibrates=True)
 ACCURATE = SamplesEvidence(source="clean.npz", sha256="b" * 64, count=500, classes_present=10, accuracy=0.97)
 OVER = Limit(max=3.0, together_with={"ratio": Limit(min=0.5)})
 FIRST = Stage(detectors=("bytes", "inversion"), suspects=(SuspectRule(detector="inversion", metric="index", max=2.0),))

@@ -1,10 +1,10 @@
 """Asks of each suspect whether its trigger behaves as a planted one does, or as a natural weakness.
 
-Measures  held-out-success: what the trigger moves of samples that its search never saw. transfer: what it moves on clean
-          reference models. size-quantile: the share of the bank's sizes at or below it. symmetry: how much larger the
-          way back is. stability: how alike a second search's trigger is. completeness: how much of these was measured.
+Measures  held-out-success: what the trigger moves of samples that its search never saw. transfer: what it moves on
+          clean reference models. size-quantile: the share of the bank's sizes at or below it. symmetry: how much larger
+          the way back is. stability: how alike a second search's trigger is. completeness: how much was measured.
 Matters   An inverted trigger is a statistic. A planted one works on new samples, fails on models that never saw the
-          poison, is smaller than clean models need, goes one way and is found again; a natural one transfers.
+          poison, is smaller than clean models need and goes one way; a natural one transfers and has a way back.
 Blind to  Suspects that no earlier stage named, a trigger that imitates a planted one badly, references that share the
           poisoned data, and features that are natural but peculiar to this model's training.
 See       Shen et al., "Backdoor Scanning for Deep Neural Networks through K-Arm Optimization", ICML 2021 (symmetry);
@@ -45,7 +45,7 @@ DETECTOR = Detector(
         Metric("size-quantile", "share", "lower", "Share of the bank's sizes for the same place at or below its own."),
         Metric("transfer", "share", "lower", "Mean share that the same trigger moves on the bank's clean models."),
         Metric("symmetry", "ratio", "higher", "Size of the way back over the way there, for a pair or nearest pair."),
-        Metric("stability", "-1 to 1", "higher", "Overlap or cosine of the trigger and a second search's."),
+        Metric("stability", "-1 to 1", "neither", "Overlap or cosine of the trigger and a second search's."),
         Metric("size-stability", "ratio", "neither", "The smaller over the larger of the two triggers' sizes."),
         Metric("completeness", "share", "lower", "Share of the five numbers that could be measured."),
     ),

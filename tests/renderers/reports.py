@@ -248,7 +248,7 @@ def approved() -> Report:
             "activation-clustering": idle,
             "model-inversion": idle,
         },
-        bank=BankEvidence(digest=digest("d"), count=24, same_task=True),
+        bank=BankEvidence(digest=digest("d"), count=24, same_task=True, calibrates=True),
     )
     return _report(
         found,
