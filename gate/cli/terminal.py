@@ -105,7 +105,9 @@ def _show_confirmed(console: Console, report: Report) -> None:
     """Print each suspect's confirming numbers on a line, as the report's table has them."""
     suspects = confirmed_suspects(report)
     for suspect in suspects[:_MAX_CONFIRMED]:
-        console.print(f"{plain(suspect.place, 40)}: {in_a_line(suspect)}", markup=False)
+        # A name may not put a runner's command at a line's start.
+        place = plain(suspect.place, 40).replace("::", ": :")
+        console.print(f"{place}: {in_a_line(suspect)}", markup=False)
     if len(suspects) > _MAX_CONFIRMED:
         console.print(f"{len(suspects) - _MAX_CONFIRMED} more suspects; the report lists all.", markup=False)
 
