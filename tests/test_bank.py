@@ -78,7 +78,7 @@ def test_a_reference_outside_the_banks_folder_is_refused(path, bank):
     references = json.loads(bank.read_text())["references"]
     references[0]["path"] = path
     changed(bank, references=references)
-    with pytest.raises(UsageError, match="cannot be read|no regular file"):
+    with pytest.raises(UsageError, match=r"cannot be read|no regular file"):
         open_bank(bank)
 
 

@@ -67,6 +67,7 @@ def _load(
     accuracy = None
     try:
         classifier = _read(reference, folder, candidate, expected, preprocessing)
+        assert expected.labels is not None
         accuracy = float((_choices(classifier, expected.inputs) == expected.labels).float().mean())
         least = clear_of_chance(candidate.num_classes)
         why = "" if accuracy >= least else f"it gets {accuracy:.1%} of the clean samples right; expected {least:.1%}"
