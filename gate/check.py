@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gate.bank import OpenBank
 from gate.check_files import CheckFiles, private_directory, remove
 from gate.conclude import Context, conclude, error_report, write_reports
 from gate.errors import CannotFinishError, GateError, UsageError
@@ -33,6 +34,7 @@ class CheckRequest:
     report_dir: Path
     policy_path: str
     mark: bool = True
+    bank: OpenBank | None = None
 
     @property
     def policy(self) -> Policy:
@@ -67,7 +69,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
             pulled = pull(registry, request.pull, files, private, ref)
             context = replace(context, pulled=pulled, description=pulled.description)
             tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
-            scanned = scan(ScanRequest(pulled, private, request.policy, request.settings), progress)
+            scanned = scan(ScanRequest(pulled, private, request.policy, request.settings, request.bank), progress)
         write_scanned(scanned, files)
         report = conclude(scanned.evidence, request.policy, context, files)
         if not request.mark:

@@ -137,6 +137,9 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
         for name, outcome in evidence.outcomes.items()
         if isinstance(outcome, Skipped) and name in policy.detectors and _audits(name)
     )
+    references = evidence.bank.references if evidence.bank else ()
+    if evidence.suspects and not any(reference.used for reference in references):
+        lines.append("Whether suspects' triggers move clean models too: no bank with models of this task was given.")
     return (*lines, *_NEVER_EXAMINED)
 
 
@@ -151,8 +154,9 @@ def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[s
     commands = [f"gate judge {folder} --policy {policy}"]
     if verdict.decision is Decision.FLAGGED:
         samples = f" --samples {shlex.quote(evidence.samples.source)}" if evidence.samples else ""
+        bank = f" --bank {shlex.quote(evidence.bank.source)}" if evidence.bank and evidence.bank.by_option else ""
         code = " --allow-code" if evidence.assurance in ("B", "C") else ""
-        again = f"gate check {shlex.quote(context.uri)} --policy {policy}{samples}{code}"
+        again = f"gate check {shlex.quote(context.uri)} --policy {policy}{samples}{bank}{code}"
         commands.append(f"{again} --seed {evidence.seed + 1} --no-mark")
         commands += [f"gate explain {name}" for name in dict.fromkeys(_rules(verdict))]
     return tuple(commands)

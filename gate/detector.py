@@ -28,6 +28,10 @@ class Need(Flag):
     MODEL = auto()
     SAMPLES = auto()
     TRAINING_SET = auto()
+    REFERENCES = auto()
+
+
+NOTHING = Need(0)
 
 
 class Options(Record):
@@ -86,6 +90,8 @@ class Detector(Generic[OptionsT]):
     metrics: tuple[Metric, ...]
     options: type[OptionsT]
     measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
+    uses: Need = NOTHING
+    """What it takes where it is there, and says that it did without where it is not."""
 
     def metric(self, metric_id: str) -> Metric | None:
         """Return the metric of that id, or None."""

@@ -170,12 +170,33 @@ class SamplesEvidence(Record):
     """True where `--samples` took the place of what the policy pins."""
 
 
+class ReferenceEvidence(Record):
+    """One reference model of the bank, and whether it could be used beside this candidate."""
+
+    path: Text
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    used: bool
+    why: Text = ""
+    """Why it was not used."""
+    accuracy: Finite | None = Field(default=None, ge=0, le=1)
+    """Share of the clean samples that it gets right; without labels, on which it agrees with the candidate."""
+
+
 class BankEvidence(Record):
     """Which reference bank stood beside the scan."""
 
     digest: Digest
     count: int = Field(ge=0)
+    """How many models it holds."""
     same_task: bool
+    """Whether any of them does the candidate's task: its input shape, its classes, its clean samples."""
+    calibrates: bool = False
+    """Whether limits of this scan come from its statistics; a bank of references alone calibrates nothing."""
+    name: Text = ""
+    source: Text = ""
+    by_option: bool = False
+    """True where `--bank` named it, and not the policy."""
+    references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=64)
 
 
 class ModelFacts(Record):

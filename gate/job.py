@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from gate.artifact import Manifest, ModelRef
+from gate.bank import MAX_REFERENCES, Bank
 from gate.evidence import (
     MAX_PICTURES,
     Assurance,
@@ -17,6 +18,7 @@ from gate.evidence import (
     Outcome,
     Picture,
     Projection,
+    ReferenceEvidence,
     SamplesEvidence,
     Suspect,
     Text,
@@ -58,6 +60,9 @@ class ScanJob(Record):
     samples_source: str = ""
     samples_sha256: str | None = None
     samples_overridden: bool = False
+    bank: Bank | None = None
+    """The scan worker's alone: a converter could look up by which models it will be compared."""
+    bank_folder: str = ""
     done: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes that an earlier worker reached."""
 
@@ -70,6 +75,7 @@ class ScanResult(Record):
     assurance: Assurance | None = None
     facts: ModelFacts = ModelFacts()
     samples: SamplesEvidence | None = None
+    references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=MAX_REFERENCES)
     stages: tuple[int, ...] = ()
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()

@@ -121,6 +121,7 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
                 raise MalformedError(
                     f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
                 )
+    _check_references(result, job)
     if result.converted:
         if job.role != "converter" or result.outcomes:
             raise MalformedError("the worker's result speaks of a conversion that was not asked for")
@@ -128,6 +129,14 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
+
+
+def _check_references(result: ScanResult, job: ScanJob) -> None:
+    """Refuse a result that speaks of reference models which its worker was not given."""
+    given = [(reference.path, reference.sha256) for reference in (job.bank.references if job.bank else ())]
+    said = [(reference.path, reference.sha256) for reference in result.references]
+    if said and said != given:
+        raise MalformedError("the worker's result speaks of other reference models than it was given")
 
 
 def _check_size(result: ScanResult) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from gate import detectors
 from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
+from gate.bank import OpenBank
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.bundle import Bundle, write_bundle
 from gate.check_files import (
@@ -30,7 +31,7 @@ from gate.check_files import (
 )
 from gate.detector import Need
 from gate.errors import UsageError
-from gate.evidence import Evidence, Outcome, SamplesEvidence, Skipped, isolation_rank
+from gate.evidence import BankEvidence, Evidence, Outcome, SamplesEvidence, Skipped, isolation_rank
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -152,6 +153,7 @@ class ScanRequest:
     base: Path
     policy: Policy
     settings: ScanSettings
+    bank: OpenBank | None = None
 
     @property
     def seed(self) -> int:
@@ -281,6 +283,8 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
         samples_source=samples.source if samples else "",
         samples_sha256=samples.sha256 if samples else None,
         samples_overridden=samples.overridden if samples else False,
+        bank=request.bank.bank if request.bank and worker.role == "scan" else None,
+        bank_folder=str(request.bank.folder) if request.bank and worker.role == "scan" else "",
         done=worker.done,
     )
     report: WorkerReport = run_job(job, progress)
@@ -328,6 +332,7 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
         seed=request.seed,
         facts=result.facts,
         samples=_samples(request, result),
+        bank=_bank(request, result),
         stages=result.stages,
         outcomes=result.outcomes,
         suspects=result.suspects,
@@ -346,6 +351,22 @@ def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None
         return None
     known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden}
     return seen.model_copy(update=known)
+
+
+def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
+    """Return which bank stood beside the scan; of its models, the worker says which it could use."""
+    given = request.bank
+    if given is None:
+        return None
+    return BankEvidence(
+        digest=f"sha256:{given.sha256}",
+        count=len(given.bank.references),
+        same_task=any(reference.used for reference in result.references),
+        name=given.bank.name,
+        source=given.source[:2000],
+        by_option=given.by_option,
+        references=result.references,
+    )
 
 
 def _unchanged(request: ScanRequest) -> bool:

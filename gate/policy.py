@@ -153,6 +153,14 @@ class SamplesPolicy(SampleSettings):
         return SampleSettings(**{**common, **own})
 
 
+class BankSettings(PolicyRecord):
+    """Which reference bank stands beside every scan."""
+
+    path: str = Field(min_length=1, max_length=4096)
+    """Of the bank's JSON file; relative to the policy's own folder."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class Waiver(PolicyRecord):
     """A finding accepted by a person, for one model's bytes, until a day."""
 
@@ -190,6 +198,7 @@ class Policy(PolicyRecord):
     samples: SamplesPolicy = SamplesPolicy()
     samples_from_tag: bool = False
     """Whether the registered model's tag `gate.samples`, the candidate side's word, may name the samples."""
+    bank: BankSettings | None = None
     uncalibrated: Literal["judge", "flag"] = "judge"
     """Without a reference bank: judge by the limits for the number of classes, or flag."""
     assurance: Literal["A", "B", "C"] = "A"

@@ -171,6 +171,8 @@ def _step(schema: dict[str, Any], here: dict[str, Any], part: str | int) -> dict
 
 
 def _resolve(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
+    # What may be absent is an alternative of a record and null.
+    here = next((option for option in here.get("anyOf", ()) if "$ref" in option), here)
     if "$ref" in here:
         target = schema["$defs"][here["$ref"].rsplit("/", maxsplit=1)[-1]]
         assert isinstance(target, dict)

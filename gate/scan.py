@@ -114,17 +114,22 @@ def _trigger_of(suspect: Suspect, scanned: Scanned) -> Trigger | None:
 
 def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
     """Return what the detector needs and the subject has not, or nothing."""
-    if Need.MODEL in detector.needs and subject.classifier is None:
-        return f"needs the model, which could not be examined: {scope.absence}"[:2000]
-    if Need.WEIGHTS in detector.needs and subject.weights is None:
-        return f"needs the weights, which could not be read: {scope.absence}"[:2000]
-    if Need.GRAPH in detector.needs and subject.graph is None:
-        return f"needs the graph, which could not be read: {scope.absence}"[:2000]
-    if Need.SAMPLES in detector.needs and subject.samples is None:
-        return "needs clean samples; none were given"
-    if Need.TRAINING_SET in detector.needs and subject.training_set is None:
-        return f"needs the training set; {scope.training_absence or 'the run logged none'}"[:2000]
-    return ""
+    lacking = {
+        Need.MODEL: (subject.classifier is None, f"needs the model, which could not be examined: {scope.absence}"),
+        Need.WEIGHTS: (subject.weights is None, f"needs the weights, which could not be read: {scope.absence}"),
+        Need.GRAPH: (subject.graph is None, f"needs the graph, which could not be read: {scope.absence}"),
+        Need.SAMPLES: (subject.samples is None, "needs clean samples; none were given"),
+        Need.REFERENCES: (
+            not subject.references,
+            "needs reference models; no bank with models of this task stood beside the scan",
+        ),
+        Need.TRAINING_SET: (
+            subject.training_set is None,
+            f"needs the training set; {scope.training_absence or 'the run logged none'}",
+        ),
+    }
+    reasons = (reason for need, (lacks, reason) in lacking.items() if lacks and need in detector.needs)
+    return next(reasons, "")[:2000]
 
 
 def _measure(
@@ -159,7 +164,8 @@ def _measure(
 
 
 def _passes(subject: Subject) -> int:
-    return subject.classifier.sample_passes if subject.classifier is not None else 0
+    asked = (*((subject.classifier,) if subject.classifier is not None else ()), *subject.references)
+    return sum(classifier.sample_passes for classifier in asked)
 
 
 def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned) -> Iterator[Measurement]:
@@ -181,6 +187,7 @@ def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned) -> 
                 if len(scanned.projections) < MAX_PROJECTIONS:
                     scanned.projections.append(item)
             case Trigger():
-                scanned.triggers[detector.id, str(item.location)] = item
+                origin = item.origin and replace(item.origin, detector=detector.id)
+                scanned.triggers[detector.id, str(item.location)] = replace(item, origin=origin)
             case _:
                 assert_never(item)

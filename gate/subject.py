@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
     from gate.artifact import Artifact
+    from gate.bank import Bank
+    from gate.detector import Run
     from gate.evidence import Location
     from gate.graph import Graph
 
@@ -62,6 +64,26 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How a trigger was found, so that a later stage can look again and knows on which samples it has not been."""
+
+    noun: str
+    """What the report calls a trigger of its family, such as `patch` or `warp`."""
+    size: float
+    """In the family's unit."""
+    largest: float
+    """The size that stands for 'no trigger found'."""
+    settings: str
+    """Digest of the options of the search."""
+    rows: torch.Tensor
+    """Indices (M,) of the clean samples that the search was given."""
+    again: Callable[[tuple[Location, ...], torch.Tensor, Run], tuple[Trigger, ...]]
+    """Searches for triggers of the same family with the same settings: places, indices of samples, run."""
+    detector: str = ""
+    """Id of the detector that searched; the scan fills it in."""
+
+
+@dataclass(frozen=True)
 class Trigger:
     """A trigger that an earlier stage inverted for a class or pair."""
 
@@ -71,6 +93,8 @@ class Trigger:
     """Lays the trigger on raw inputs (N, C, H, W)."""
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """What it is made of, by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
+    origin: Origin | None = None
+    """None where it was not found by a search."""
 
     @classmethod
     def patch(cls, location: Location, mask: torch.Tensor, pattern: torch.Tensor, success: float) -> Trigger:
@@ -100,3 +124,6 @@ class Subject:
     suspects: tuple[Location, ...] | None = None
     """The classes or pairs to look at; None means all of them."""
     triggers: Mapping[Location, Trigger] = field(default_factory=dict)
+    references: tuple[Classifier, ...] = ()
+    """Clean models of the same task, from the bank."""
+    bank: Bank | None = None

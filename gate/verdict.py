@@ -58,7 +58,7 @@ class Verdict(Record):
     target_classes: tuple[int, ...] = ()
     """Classes that a limit on a class or pair names, without waived ones."""
     calibrated: bool
-    """False: no reference bank stood beside the scan; limits are those of the null distribution by class count."""
+    """False: no reference bank calibrated the scan; limits are those of the null distribution by class count."""
     model_digest: str
     bundle_digest: str | None = None
     """Under level B, what the verdict covers: the converted bundle and never the candidate's own bytes."""
@@ -87,7 +87,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
         decision=Decision.FLAGGED if still_open else Decision.APPROVED,
         findings=findings,
         target_classes=tuple(sorted(index for index in targets if index is not None)),
-        calibrated=evidence.bank is not None,
+        calibrated=_calibrated(evidence),
         model_digest=evidence.manifest_digest,
         bundle_digest=evidence.bundle_digest,
         evidence_digest=evidence.digest,
@@ -105,6 +105,23 @@ def forbids_loading(evidence: Evidence, policy: Policy) -> bool:
 def _of_problems(evidence: Evidence) -> Iterator[Finding]:
     for problem in evidence.problems:
         yield Finding(rule="scan", kind="silence", message=problem)
+
+
+def _calibrated(evidence: Evidence) -> bool:
+    """Tell whether limits come from a bank's statistics; models for confirmation alone calibrate nothing."""
+    return evidence.bank is not None and evidence.bank.calibrates
+
+
+def _of_bank(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield a finding where the bank that the policy pins did not stand beside the scan."""
+    if policy.bank is None:
+        return
+    if evidence.bank is None:
+        message = "The policy names a reference bank, and none stood beside the scan; scan again."
+        yield Finding(rule="calibration", kind="silence", message=message)
+    elif evidence.bank.digest != f"sha256:{policy.bank.sha256}" and not evidence.bank.by_option:
+        message = f"The bank beside the scan was {evidence.bank.digest}; the policy pins sha256:{policy.bank.sha256}."
+        yield Finding(rule="calibration", kind="condition", message=message)
 
 
 def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -131,19 +148,20 @@ def _of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             kind="condition",
             message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
         )
-    if evidence.bank is None and policy.uncalibrated == "flag":
+    yield from _of_bank(evidence, policy)
+    if not _calibrated(evidence) and policy.uncalibrated == "flag":
         yield Finding(
             rule="calibration",
             kind="condition",
-            message="No reference bank stood beside the scan, and the policy flags uncalibrated verdicts.",
+            message="No reference bank calibrated the scan, and the policy flags uncalibrated verdicts.",
         )
     classes = evidence.facts.classes
-    if evidence.bank is None and classes is not None and classes < MIN_CLASSES_IN_MODEL:
+    if not _calibrated(evidence) and classes is not None and classes < MIN_CLASSES_IN_MODEL:
         yield Finding(
             rule="calibration",
             kind="condition",
             message=f"The model has {classes} classes; below {MIN_CLASSES_IN_MODEL} no outlier test inside one model "
-            "is used, and no references stood beside the scan.",
+            "is used, and no reference bank calibrated the scan.",
         )
 
 

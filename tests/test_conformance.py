@@ -25,7 +25,10 @@ from gate.loading.fingerprint import fingerprint
 from gate.loading.preprocessing import Preprocessing
 from gate.policy import Policy, Rule
 from gate.scan import Scanned, Scope, scan
+from gate.search.options import TriggerSearch
+from gate.search.origins import Kind, Origins
 from gate.subject import Head, Samples, Subject, Trigger
+from gate.triggers.patch import PatchFamily
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 
 NAMES = detectors.names()
@@ -39,6 +42,7 @@ QUICK = {
     "maximum-margin": {"steps": 3, "starts": 2},
     "head-indicators": {"probes": 100},
     "training-set-clustering": {"samples-per-class": 16, "clean-samples": 30},
+    "confirmation": {"most": 1, "clean-samples": 30},
 }
 """Options that make a detector quick; one that is not named runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
@@ -93,6 +97,10 @@ def subject(request, program, tmp_path):
     mask = torch.zeros(1, 6, 6)
     mask[:, 3:, 3:] = 1
     triggers = {place: Trigger.patch(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
+    # One of them can be searched for again, as those of an earlier stage can.
+    kind, search = Kind(PatchFamily(SHAPE, (0.0, 1.0)), "patch"), TriggerSearch(steps=3, batch=4, pair_steps=3)
+    origins = Origins(classifier, kind, samples, torch.arange(40), search)
+    triggers[EVERYWHERE[1]] = origins.again((EVERYWHERE[1],), torch.arange(40), Run(seed=0))[0]
     return Subject(
         artifact=artifact,
         weights=dict(net().state_dict()),
@@ -102,6 +110,7 @@ def subject(request, program, tmp_path):
         samples=samples,
         training_set=samples,
         triggers=triggers,
+        references=(ModuleClassifier.of(net(), *seam),),
     )
 
 
@@ -206,9 +215,13 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
         Need.GRAPH: ("graph", "needs the graph, which could not be read: it is not there"),
         Need.SAMPLES: ("samples", "needs clean samples; none were given"),
         Need.TRAINING_SET: ("training_set", "needs the training set; the run logged none"),
+        Need.REFERENCES: (
+            "references",
+            "needs reference models; no bank with models of this task stood beside the scan",
+        ),
     }
     for need, (field, reason) in lacking.items():
-        found = outcome(name, replace(subject, **{field: None}))
+        found = outcome(name, replace(subject, **{field: () if field == "references" else None}))
         if need in needs:
             assert isinstance(found, Skipped)
             assert found.reason == reason

@@ -60,6 +60,8 @@ CASES = {
     "unknown key of a rule": (RULES.replace("options:", "option:"), 4, ["'option'", "did you mean 'options'?"]),
     "unknown key of a limit": (RULES.replace("source:", "sauce:"), 6, ["'sauce'", "did you mean 'source'?"]),
     "unknown key of the samples": (RULES + "samples:\n  sha265: a\n", 9, ["'sha265'", "did you mean 'sha256'?"]),
+    "unknown key of the bank": (RULES + "bank:\n  path: b.json\n  sha: a\n", 10, ["'sha'", "did you mean 'sha256'?"]),
+    "a bank without its digest": (RULES + "bank: {path: b.json}\n", 8, ["'bank.sha256' is missing"]),
     "unknown detector": (RULES.replace("neural-cleanse", "neural-clense"), 3, ["did you mean 'neural-cleanse'?"]),
     "unknown metric": (RULES.replace("anomaly-index", "anomaly-idx"), 6, ["did you mean 'anomaly-index'?"]),
     "unknown companion": (

@@ -18,12 +18,12 @@ from gate.evidence import (
     SamplesEvidence,
     Skipped,
 )
-from gate.policy import Limit, Policy, Rule, SamplesPolicy, Stage, SuspectRule, Waiver
+from gate.policy import BankSettings, Limit, Policy, Rule, SamplesPolicy, Stage, SuspectRule, Waiver
 from gate.verdict import Decision, forbids_loading, judge
 
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
-BANK = BankEvidence(digest=DIGEST, count=10, same_task=True)
+BANK = BankEvidence(digest=DIGEST, count=10, same_task=True, calibrates=True)
 ACCURATE = SamplesEvidence(source="clean.npz", sha256="b" * 64, count=500, classes_present=10, accuracy=0.97)
 OVER = Limit(max=3.0, together_with={"ratio": Limit(min=0.5)})
 FIRST = Stage(detectors=("bytes", "inversion"), suspects=(SuspectRule(detector="inversion", metric="index", max=2.0),))
@@ -261,6 +261,8 @@ def accuracy(value):
     return ACCURATE.model_copy(update={"accuracy": value})
 
 
+REFERENCES = BANK.model_copy(update={"calibrates": False})
+PINNED = POLICY.model_copy(update={"bank": BankSettings(path="bank.json", sha256=DIGEST.removeprefix("sha256:"))})
 CASES = {
     "nothing stands against it": (evidence(), POLICY, None),
     "a problem": (evidence(problems=("The worker was killed.",)), POLICY, "scan"),
@@ -273,6 +275,28 @@ CASES = {
     "isolation unknown": (evidence(isolation=""), POLICY.model_copy(update={"isolation": "none"}), "isolation"),
     "uncalibrated": (evidence(), POLICY.model_copy(update={"uncalibrated": "flag"}), "calibration"),
     "calibrated": (evidence(bank=BANK), POLICY.model_copy(update={"uncalibrated": "flag"}), None),
+    "references that calibrate nothing": (
+        evidence(bank=REFERENCES),
+        POLICY.model_copy(update={"uncalibrated": "flag"}),
+        "calibration",
+    ),
+    "seven classes and references alone": (
+        evidence(7, bank=REFERENCES, outcomes=outcomes(inversion=inversion([1.0] * 7, [1.0] * 7))),
+        POLICY,
+        "calibration",
+    ),
+    "the pinned bank": (evidence(bank=BANK), PINNED, None),
+    "no bank where one is pinned": (evidence(), PINNED, "calibration"),
+    "another bank than the pinned one": (
+        evidence(bank=BANK.model_copy(update={"digest": "sha256:" + "9" * 64})),
+        PINNED,
+        "calibration",
+    ),
+    "another bank by --bank": (
+        evidence(bank=BANK.model_copy(update={"digest": "sha256:" + "9" * 64, "by_option": True})),
+        PINNED,
+        None,
+    ),
     "seven classes": (
         evidence(7, outcomes=outcomes(inversion=inversion([1.0] * 7, [1.0] * 7))),
         POLICY,

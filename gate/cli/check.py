@@ -1,15 +1,18 @@
 """`gate check`: all four steps."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
-from gate.cli.options import POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.bank import OpenBank
+from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
+from gate.policy import Policy
 from gate.registries import RegistrySettings
 from gate.verdict import Decision
 
@@ -31,6 +34,17 @@ def require_samples(samples: str | None) -> None:
         raise UsageError(f"there are no samples at {samples}", what_to_do="Name an .npz file or a folder of images.")
 
 
+def named_bank(given: Path | None, rules: Policy, policy: Path) -> OpenBank | None:
+    """Open the bank that `--bank` or the policy names, the latter's path being relative to the policy's folder."""
+    from gate.bank import open_bank
+
+    if given is not None:
+        return replace(open_bank(given), by_option=True)
+    if rules.bank is None:
+        return None
+    return open_bank(policy.parent / rules.bank.path, sha256=rules.bank.sha256, source=rules.bank.path)
+
+
 def stop_on_termination() -> None:
     """Make Ctrl-C and a polite kill end alike, the version flagged, the worker ended, exit 3.
 
@@ -46,10 +60,12 @@ def stop_on_termination() -> None:
 
 @click.command()
 @click.argument("uri")
-@many(POLICY, SAMPLES, REPORT_DIR)
+@many(POLICY, SAMPLES, BANK, REPORT_DIR)
 @option("--mark/--no-mark", default=True, help="Mark the version and log the reports, or look only.")
 @many(SCAN, REGISTRY)
-def check(uri: str, policy: Path, samples: str | None, report_dir: Path, mark: bool, **options: Any) -> int:
+def check(
+    uri: str, policy: Path, samples: str | None, bank: Path | None, report_dir: Path, mark: bool, **options: Any
+) -> int:
     """Pull a model version, scan it, judge it, report, and mark it.
 
     URI is models:/NAME/VERSION, models:/NAME@ALIAS (looked up once), models:/NAME/latest, or a model folder on disk
@@ -73,6 +89,7 @@ def check(uri: str, policy: Path, samples: str | None, report_dir: Path, mark: b
         report_dir=report_dir,
         policy_path=str(policy),
         mark=mark,
+        bank=named_bank(bank, rules, policy),
     )
     registry = open_registry(uri, registry_options)
     with progress_bars() as progress:

@@ -42,6 +42,12 @@ SAMPLES = option(
     help="Clean samples: an .npz of `inputs` and `labels`, a folder of images by class, or an artifact URI such as "
     "runs:/ID/samples.npz. Overrides what the policy pins; the override is recorded.",
 )
+BANK = option(
+    "--bank",
+    type=click.Path(path_type=Path),
+    help="The reference bank's JSON file, with its models beside it. Overrides what the policy pins; the override is "
+    "recorded.",
+)
 REGISTRY = many(
     option(
         "--tracking-uri",

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from gate.cli.check import registry_settings, require_samples, scan_settings, stop_on_termination
-from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
+from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.options import BANK, POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
 from gate.verdict import Decision
@@ -43,8 +43,8 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
 
 @click.command()
 @DIRECTORY
-@many(POLICY, SCAN)
-def scan(directory: Path, policy: Path, **options: Any) -> int:
+@many(POLICY, BANK, SCAN)
+def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> int:
     """Scan what `gate pull` brought; needs no credential and no network. Writes evidence.json."""
     from gate.check_files import CheckFiles
     from gate.jail.launch import protect_parent
@@ -55,10 +55,11 @@ def scan(directory: Path, policy: Path, **options: Any) -> int:
     protect_parent()
     stop_on_termination()
     rules = read_policy(policy, on=today())
+    references = named_bank(bank, rules, policy)
     pulled = CheckFiles(directory.absolute()).pulled()
     files = CheckFiles.create(directory)
     with progress_bars() as progress:
-        scanned = run_scan(ScanRequest(pulled, files.root, rules, scan_settings(options)), progress)
+        scanned = run_scan(ScanRequest(pulled, files.root, rules, scan_settings(options), references), progress)
     write_scanned(scanned, files)
     tell(f"scanned {pulled.model}: evidence {scanned.evidence.digest}")
     return 0

@@ -12,12 +12,14 @@ from rich.table import Table
 
 from gate.jail.inert import inert_line
 from gate.launch import Progress as Report_progress
+from gate.renderers.confirmation import confirmed_suspects, in_a_line
 from gate.renderers.text import plain
 from gate.report import Report
 from gate.verdict import Decision, Finding
 
 _MAX_FINDINGS = 20
 _MAX_STEPS = 50
+_MAX_CONFIRMED = 8
 
 
 def tell(message: str) -> None:
@@ -82,6 +84,7 @@ def show_result(report: Report, directory: Path | None, reports_at: str) -> None
             console.print(_table(findings))
         else:
             console.print("No limit was exceeded and nothing required was left out.", markup=False)
+        _show_confirmed(console, report)
         waived = len(report.verdict.findings) - len(findings)
         if waived:
             console.print(f"{waived} further findings are waived; the report shows them.", markup=False)
@@ -96,6 +99,17 @@ def show_result(report: Report, directory: Path | None, reports_at: str) -> None
         console.print(f"reports  {directory}/report.html (and .md, .json)", markup=False)
     if reports_at:
         console.print(f"logged   {reports_at}", markup=False)
+
+
+def _show_confirmed(console: Console, report: Report) -> None:
+    """Print each suspect's confirming numbers on a line, as the report's table has them."""
+    suspects = confirmed_suspects(report)
+    for suspect in suspects[:_MAX_CONFIRMED]:
+        # A name may not put a runner's command at a line's start.
+        place = plain(suspect.place, 40).replace("::", ": :")
+        console.print(f"{place}: {in_a_line(suspect)}", markup=False)
+    if len(suspects) > _MAX_CONFIRMED:
+        console.print(f"{len(suspects) - _MAX_CONFIRMED} more suspects; the report lists all.", markup=False)
 
 
 def _width() -> int:

@@ -21,7 +21,7 @@ from gate.search.options import TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.subject import Classifier
 
 
@@ -44,7 +44,7 @@ def measure(subject: Subject, options: AdditiveTrigger, run: Run) -> Iterator[Yi
 
 
 def _additions(classifier: "Classifier", options: AdditiveTrigger) -> "Kind":
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.triggers.additive import AdditiveFamily
 
     return Kind(AdditiveFamily(classifier.input_shape, classifier.bounds, options.limit), "addition")

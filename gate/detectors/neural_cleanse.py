@@ -20,7 +20,7 @@ from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.subject import Classifier
 
 
@@ -45,7 +45,7 @@ def measure(subject: Subject, options: NeuralCleanse, run: Run) -> Iterator[Yiel
 
 
 def _patches(classifier: "Classifier") -> "Kind":
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.triggers.patch import PatchFamily
 
     return Kind(PatchFamily(classifier.input_shape, classifier.bounds), "patch")

@@ -19,7 +19,7 @@ from gate.search.options import TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.subject import Classifier
 
 
@@ -42,7 +42,7 @@ def measure(subject: Subject, options: ToneTrigger, run: Run) -> Iterator[Yield]
 
 
 def _tones(classifier: "Classifier", options: ToneTrigger) -> "Kind":
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.triggers.tone import ToneFamily
 
     return Kind(ToneFamily(classifier.input_shape, classifier.bounds, options.knots, options.limit), "tone curve")

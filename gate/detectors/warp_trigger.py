@@ -18,7 +18,7 @@ from gate.search.options import TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.subject import Classifier
 
 
@@ -43,7 +43,7 @@ def measure(subject: Subject, options: WarpTrigger, run: Run) -> Iterator[Yield]
 
 
 def _warps(classifier: "Classifier", options: WarpTrigger) -> "Kind":
-    from gate.search.search import Kind
+    from gate.search.origins import Kind
     from gate.triggers.warp import WarpFamily
 
     return Kind(WarpFamily(classifier.input_shape, options.grid, options.limit), "warp")

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 
+from gate import detectors
 from gate.artifact import Artifact
+from gate.detector import Need
 from gate.errors import UnexaminableError
-from gate.evidence import Assurance, ModelFacts, SamplesEvidence
+from gate.evidence import Assurance, ModelFacts, ReferenceEvidence, SamplesEvidence
 from gate.graph import Graph
 from gate.job import ScanJob
 from gate.loading.candidate import Candidate, find_candidate
@@ -18,6 +20,7 @@ from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.head import head_of_module, head_of_program
 from gate.loading.modules import load_library_module
 from gate.loading.preprocessing import Preprocessing
+from gate.loading.references import References, load_references
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.loading.state_dict import load_state_dict
 from gate.policy import SampleSettings
@@ -38,6 +41,7 @@ class Loaded:
     problems: tuple[str, ...]
     training_absence: str = ""
     """Why the training set that the run logged cannot be used, where that is so."""
+    references: tuple[ReferenceEvidence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
     labels = labels_of(raw, classifier.num_classes)
     clean = to_samples(inputs, labels, raw.source, device)
     predicted = _predict(classifier, clean.inputs)
+    references = _references(job, classifier, clean, preprocessing)
     facts = loaded.facts.model_copy(
         update={
             "classes": classifier.num_classes,
@@ -162,8 +167,11 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
             head=head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else loaded.subject.head,
             samples=clean,
             training_set=training,
+            references=references.classifiers,
+            bank=job.bank,
         ),
         training_absence=absence,
+        references=references.evidence,
         facts=facts,
         samples=SamplesEvidence(
             source=raw.source,
@@ -175,6 +183,16 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
         ),
         problems=_one_answer(predicted, clean),
     )
+
+
+def _references(
+    job: ScanJob, classifier: ProgramClassifier | ModuleClassifier, clean: Samples, preprocessing: Preprocessing
+) -> References:
+    """Return the bank's models where a bank was given and a detector of the policy asks for references."""
+    asked = any(Need.REFERENCES in (spec.needs | spec.uses) for spec in map(detectors.load, job.policy.detectors))
+    if job.bank is None or not asked:
+        return References()
+    return load_references(job.bank, Path(job.bank_folder), classifier, clean, preprocessing)
 
 
 def _training_set(

@@ -9,8 +9,14 @@ def balanced(samples: Samples, most: int, seed: int) -> Samples:
     """Return at most `most` samples, an equal share of each label as far as they reach; without labels, at random."""
     if len(samples.inputs) <= most:
         return samples
-    chosen = balanced_rows(len(samples.inputs), samples.labels, most, seed).to(samples.inputs.device)
-    return Samples(samples.inputs[chosen], None if samples.labels is None else samples.labels[chosen], samples.source)
+    rows = balanced_rows(len(samples.inputs), samples.labels, most, seed)
+    return chosen(samples, rows)
+
+
+def chosen(samples: Samples, rows: torch.Tensor) -> Samples:
+    """Return the samples at these indices."""
+    rows = rows.to(samples.inputs.device)
+    return Samples(samples.inputs[rows], None if samples.labels is None else samples.labels[rows], samples.source)
 
 
 def balanced_rows(count: int, labels: torch.Tensor | None, most: int, seed: int) -> torch.Tensor:

@@ -4,14 +4,17 @@ No script, no network: a strict content security policy stands in the page, pict
 """
 
 from gate.renderers import plots
+from gate.renderers.confirmation import COLUMNS
 from gate.renderers.templates import HTML
 from gate.renderers.view import view
+from gate.renderers.words import CONFIRMED_MEANS
 from gate.report import Report
 
 _CONTENTS = (
     ("next", "What next"),
     ("findings", "Findings"),
     ("sizes", "Trigger sizes"),
+    ("confirmation", "Confirmation"),
     ("pictures", "Pictures"),
     ("clusters", "Activations"),
     ("not-examined", "Not examined"),
@@ -32,6 +35,7 @@ def render(report: Report) -> str:
     absent = {
         "findings": seen.reasons_say_all and not seen.waived,
         "sizes": not seen.sizes,
+        "confirmation": not seen.confirmed,
         "pictures": not seen.picture_groups,
         "clusters": not cluster_plots and not seen.neurons,
         "conditions": report.evidence is None,
@@ -39,6 +43,8 @@ def render(report: Report) -> str:
     return HTML.get_template("report.html.j2").render(
         view=seen,
         contents=[(anchor, title) for anchor, title in _CONTENTS if not absent.get(anchor)],
+        confirmation_columns=COLUMNS,
+        confirmed_means=CONFIRMED_MEANS,
         size_plots=[(series, plots.bars(series)) for series in seen.sizes],
         cluster_plots=cluster_plots,
     )

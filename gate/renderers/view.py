@@ -9,6 +9,7 @@ from gate.artifact import ArtifactFile
 from gate.evidence import Measured, ModelFacts
 from gate.renderers import words
 from gate.renderers.classes import ClassSizes, class_sizes
+from gate.renderers.confirmation import ConfirmedSuspect, confirmed_suspects
 from gate.renderers.findings import MAX_FINDINGS, Reason, open_findings, reasons, waived_findings
 from gate.renderers.gallery import Neuron, PictureGroup, neurons, picture_groups
 from gate.renderers.measured import DetectorSection, sections, unmeasured
@@ -18,6 +19,10 @@ from gate.verdict import Decision, Finding
 
 MAX_FILES = 500
 """Files listed in HTML; manifest.json lists them all."""
+
+
+MAX_CONFIRMED = 20
+"""Suspects in the table of confirmation; report.json holds them all."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class View:
     targets: tuple[int, ...]
     detectors: tuple[DetectorSection, ...]
     sizes: tuple[ClassSizes, ...]
+    confirmed: tuple[ConfirmedSuspect, ...]
     picture_groups: tuple[PictureGroup, ...]
     neurons: tuple[Neuron, ...]
     more_neurons: int
@@ -108,13 +114,14 @@ def view(report: Report) -> View:
         targets=verdict.target_classes if verdict else (),
         detectors=sections(report),
         sizes=class_sizes(report),
+        confirmed=confirmed_suspects(report)[:MAX_CONFIRMED],
         picture_groups=picture_groups(report),
         neurons=named,
         more_neurons=more_neurons,
         gaps=_gaps(report),
         blind=tuple(Gap(c.title or c.detector, c.blind_to) for c in report.coverage if c.blind_to),
         assurance_means=words.ASSURANCE_MEANS[evidence.assurance if evidence else None],
-        calibration_means=words.CALIBRATED_MEANS if verdict and verdict.calibrated else words.UNCALIBRATED_MEANS,
+        calibration_means=_calibration_means(report),
         facts=_facts(evidence.facts) if evidence else "not known",
         versions=", ".join(f"{n} {version}" for n, version in evidence.versions.items()) if evidence else "",
         timings=_timings(report),
@@ -152,6 +159,13 @@ def _gaps(report: Report) -> tuple[Gap, ...]:
         *unrun,
         *(Gap("", sentence) for sentence in report.not_examined),
     )
+
+
+def _calibration_means(report: Report) -> str:
+    if report.verdict and report.verdict.calibrated:
+        return words.CALIBRATED_MEANS
+    beside = report.evidence is not None and report.evidence.bank is not None
+    return f"{words.REFERENCES_ALONE if beside else words.NO_REFERENCES} {words.UNCALIBRATED_MEANS}"
 
 
 def _facts(facts: ModelFacts) -> str:

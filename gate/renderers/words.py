@@ -74,10 +74,18 @@ CALIBRATED_MEANS = (
     "Reference models stood beside the scan, so the values could be compared with those of clean models measured with "
     "the same settings."
 )
+NO_REFERENCES = "No reference models stood beside the scan."
+REFERENCES_ALONE = "Reference models stood beside the scan to confirm suspects, and no limit comes from them."
 UNCALIBRATED_MEANS = (
-    "No reference models stood beside the scan. Every limit is the policy's own figure, with the source that it "
+    "Every limit is the policy's own figure, with the source that it "
     "states; it is no false-alarm rate measured on clean models of this kind. A clean model may exceed a limit, and a "
     "backdoored one may stay within it."
+)
+
+CONFIRMED_MEANS = (
+    "A planted trigger works on samples that its search never saw, is smaller than clean models need, moves hardly any "
+    "sample on clean models, and its way back is larger. A natural weakness moves clean models too. Stability tells "
+    "how far the search itself is to be trusted. None of these numbers clears a suspect by itself."
 )
 
 ROLE_TITLES = {

@@ -8,7 +8,7 @@ and some targets easy to reach, so a pair is judged by what its source and its t
 """
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,9 @@ from gate.detector import Run
 from gate.errors import UnexaminableError
 from gate.evidence import Measurement
 from gate.numerics.goals import Goal, every_pair, predictions
-from gate.numerics.inversion import Family, Inversion, Settings, invert
-from gate.numerics.rungs import Rung
+from gate.numerics.inversion import Family, Inversion, invert
 from gate.search.options import TriggerSearch
+from gate.search.origins import pair_settings
 from gate.subject import Classifier, Samples
 
 LEAST_SAMPLES = 4
@@ -36,21 +36,15 @@ Matrix = NDArray[np.float64]
 
 def search_pairs(
     classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
-) -> Iterator[Measurement]:
-    """Yield size and success of the pairs searched, what is unexplained of them, and how far they are a permutation."""
+) -> Generator[Measurement, None, Inversion]:
+    """Yield size and success of the pairs searched and what is unexplained of them; return what was found."""
     goals = chosen_pairs(classifier, samples, options, run)
-    settings = Settings(
-        rungs=(Rung(options.pair_steps),),
-        batch=options.pair_batch,
-        success_target=options.success_target,
-        settled_after=options.settled_after,
-        hopeless_after=options.hopeless_after,
-    )
-    found = invert(classifier, family, samples, goals, settings, run)
+    found = invert(classifier, family, samples, goals, pair_settings(options), run)
     for row, goal in enumerate(goals):
         yield Measurement(metric="size", value=float(found.sizes[row]), location=goal.location)
         yield Measurement(metric="attack-success-rate", value=float(found.success[row]), location=goal.location)
     yield from unexplained(log_sizes(found, family), goals)
+    return found
 
 
 def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[Goal, ...]:
@@ -80,6 +74,19 @@ def nearness(classifier: Classifier, samples: Samples, labels: torch.Tensor, run
     scores = torch.cat(chunks)
     sums = torch.zeros(classifier.num_classes, scores.shape[1], device=scores.device).index_add_(0, labels, scores)
     return sums / torch.bincount(labels, minlength=classifier.num_classes).clamp_min(1).unsqueeze(1)
+
+
+def nearest_class(classifier: Classifier, samples: Samples, labels: torch.Tensor, target: int, run: Run) -> int | None:
+    """Return the other class with enough samples that the model gives most to samples of the target, if there is one.
+
+    `labels` (N,) are the samples' own or the model's first choices.
+    """
+    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes)
+    others = [index for index, count in enumerate(counts.tolist()) if count >= LEAST_SAMPLES and index != target]
+    if not others or counts[target] == 0:
+        return None
+    scores = nearness(classifier, samples, labels.to(samples.inputs.device), run)[target]
+    return max(others, key=lambda index: float(scores[index]))
 
 
 def log_sizes(found: Inversion, family: Family) -> dict[Goal, float]:

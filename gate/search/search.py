@@ -7,42 +7,23 @@ smallest among themselves would be compared with nothing.
 
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Protocol
-
-import torch
+from dataclasses import replace
 
 from gate.detector import Run, Yield
 from gate.evidence import Location, Measurement
 from gate.numerics.goals import every_class
-from gate.numerics.inversion import Family, Inversion, Settings, invert
+from gate.numerics.inversion import Inversion, Settings, invert
 from gate.numerics.outliers import low_side_anomaly_indices
-from gate.numerics.penalty import Parameters
 from gate.numerics.pictures import picture
 from gate.numerics.rungs import schedule
-from gate.numerics.subsets import balanced
+from gate.numerics.subsets import balanced_rows, chosen
 from gate.search.options import TriggerSearch
+from gate.search.origins import Kind, Origins, single_settings
 from gate.search.pairs import search_pairs
-from gate.subject import Classifier, Samples, Subject, Trigger
+from gate.subject import Classifier, Samples, Subject
 
 LEAST_COMPARED = 3
 """Sizes without which a median says nothing."""
-
-
-class ShownFamily(Family, Protocol):
-    """A family that can also say what its triggers are made of."""
-
-    def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
-        """Return the triggers' parts by name, each (count, ...)."""
-        ...
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A family, and what the report calls one of its triggers, such as `patch` or `warp`."""
-
-    family: ShownFamily
-    noun: str
 
 
 def search(
@@ -52,7 +33,9 @@ def search(
     assert subject.classifier is not None
     assert subject.samples is not None
     classifier, kind = subject.classifier, kind_of(subject.classifier)
-    samples = balanced(subject.samples, options.clean_samples, run.seed)
+    rows = balanced_rows(len(subject.samples.inputs), subject.samples.labels, options.clean_samples, run.seed)
+    samples = chosen(subject.samples, rows)
+    origins = Origins(classifier, kind, subject.samples, rows, options)
     paired = options.pairs != "none"
     found = invert(
         classifier,
@@ -63,22 +46,17 @@ def search(
         replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired)),
     )
     yield from numbers(found)
-    yield from triggers(found, kind)
+    yield from origins.triggers(found)
     for row in found.sizes.argsort()[: options.pictured].tolist():
         yield from _pictures(found, row, kind, classifier, samples)
     if paired:
-        yield from search_pairs(classifier, kind.family, samples, options, run)
+        pairs = yield from search_pairs(classifier, kind.family, samples, options, run)
+        yield from origins.triggers(pairs)
 
 
 def settings_of(options: TriggerSearch, classes: int) -> Settings:
     """Return the engine's settings for a search over so many classes."""
-    return Settings(
-        rungs=schedule(classes, options.steps),
-        batch=options.batch,
-        success_target=options.success_target,
-        settled_after=options.settled_after,
-        hopeless_after=options.hopeless_after,
-    )
+    return replace(single_settings(options), rungs=schedule(classes, options.steps))
 
 
 def numbers(found: Inversion) -> Iterator[Measurement]:
@@ -102,20 +80,6 @@ def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
     """Return the anomaly index of one size among those it is compared with; its own joins them where it is not one."""
     rows = compared if row in compared else (*compared, row)
     return low_side_anomaly_indices([sizes[other] for other in rows])[rows.index(row)]
-
-
-def triggers(found: Inversion, kind: Kind) -> Iterator[Trigger]:
-    """Yield every trigger for later stages."""
-    for row, goal in enumerate(found.goals):
-        own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
-        yield trigger_of(goal.location, float(found.success[row]), own, kind)
-
-
-def trigger_of(place: Location, success: float, own: Parameters, kind: Kind) -> Trigger:
-    """Return one trigger, given by its family's parameters (1, ...)."""
-    family = kind.family
-    parts = {name: tensor[0] for name, tensor in family.tensors(own).items()}
-    return Trigger(place, success, lambda x: family.apply(own, x.unsqueeze(0)).squeeze(0), parts)
 
 
 def _pictures(found: Inversion, row: int, kind: Kind, classifier: Classifier, samples: Samples) -> Iterator[Yield]:

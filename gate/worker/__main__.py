@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from gate.bank import reference_path
 from gate.jail import IsolationError, JailSpec, enter, interpreter_paths, source_roots
 from gate.job import JAIL_REFUSED, JOB_FILE, ScanJob
 
@@ -27,9 +28,11 @@ def main() -> int:
 
 
 def _spec(job: ScanJob, scratch: Path) -> JailSpec:
-    samples = tuple(Path(path) for path in (job.samples_path, job.training_path) if path)
+    beside = tuple(Path(path) for path in (job.samples_path, job.training_path) if path)
+    references = job.bank.references if job.bank is not None else ()
+    beside += tuple(path for one in references if (path := reference_path(Path(job.bank_folder), one)) is not None)
     return JailSpec(
-        readable=(*interpreter_paths(), Path(job.root), *samples),
+        readable=(*interpreter_paths(), Path(job.root), *beside),
         listable=source_roots(),
         writable=(scratch,),
         devices=_gpu_devices() if job.role == "scan" and job.device != "cpu" else (),

@@ -12,6 +12,9 @@ from gate.errors import UnexaminableError
 from gate.job import TRIGGERS_FILE, ScanJob
 from gate.scan import Scanned
 
+MAX_BYTES = 200 << 20
+"""Of the triggers' file; a larger one than 256 MiB could not be written in the jail."""
+
 
 def prepare(job: ScanJob) -> str:
     """Seed torch, set its threads, and return the device; a GPU that was asked for and is not there is an error."""
@@ -36,11 +39,18 @@ def versions() -> dict[str, str]:
 
 
 def save_triggers(scratch: Path, scanned: Scanned) -> None:
-    """Write masks, patterns, fields and the like by detector and location; workers alone read them again."""
-    tensors = {
-        f"{detector}/{location}/{name}": tensor.float().cpu().contiguous()
-        for (detector, location), trigger in scanned.triggers.items()
-        for name, tensor in trigger.tensors.items()
-    }
+    """Write masks, patterns, fields and the like by detector and location; workers alone read them again.
+
+    Of so many that the file would be refused as too large, suspects come first and the rest is left out.
+    """
+    suspects = {str(suspect.location) for suspect in scanned.suspects}
+    tensors: dict[str, torch.Tensor] = {}
+    room = MAX_BYTES
+    for (detector, place), trigger in sorted(scanned.triggers.items(), key=lambda item: item[0][1] not in suspects):
+        parts = {f"{detector}/{place}/{name}": t.float().cpu().contiguous() for name, t in trigger.tensors.items()}
+        room -= sum(part.nbytes for part in parts.values())
+        if room < 0:
+            break
+        tensors |= parts
     if tensors:
         save_file(tensors, scratch / TRIGGERS_FILE)

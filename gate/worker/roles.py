@@ -105,6 +105,7 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         assurance=loaded.assurance,
         facts=loaded.facts,
         samples=loaded.samples,
+        references=loaded.references,
         problems=loaded.problems,
         versions=compute.versions(),
     )

@@ -32,7 +32,7 @@ def true_trigger(target=TARGET):
     return Trigger.patch(Location.of_class(target), mask, torch.ones(1, 8, 8), 1.0)
 
 
-def train(*, planted, apply=None):
+def train(*, planted, apply=None, seed=0):
     """Train one net, poisoned by the patch or by what `apply` does; twins differ in nothing but the planted rows."""
     data = load_digits()
     images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
@@ -43,7 +43,7 @@ def train(*, planted, apply=None):
     inputs[chosen] = (apply or true_trigger().apply)(inputs[chosen])
     targets[chosen] = TARGET
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         module = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     optimiser = torch.optim.Adam(module.parameters(), lr=5e-3)
     for _ in range(12):

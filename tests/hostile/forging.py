@@ -36,7 +36,7 @@ def approvable(role: str, samples_sha256: str) -> ScanResult:
         assurance="A",
         facts=ModelFacts(flavour="pytorch", format="pt2", classes=CLASSES, input_shape=(1, 8, 8)),
         samples=samples,
-        stages=(1, 2, 3, 4),
+        stages=(1, 2, 3, 4, 5),
         outcomes=outcomes,
         complete=True,
     )

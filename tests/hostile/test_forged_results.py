@@ -25,6 +25,9 @@ ATTACKS = {
     "a changed outcome of the inspector": CHANGE.format(
         "value['outcomes']['unsafe-pickle'] = {'status': 'skipped', 'reason': 'no need'}"
     ),
+    "references of no bank": CHANGE.format(
+        "value['references'] = [{'path': 'a.pt2', 'sha256': '0' * 64, 'used': True}]"
+    ),
     "no measurement": CHANGE.format("value['outcomes']['neural-cleanse']['measurements'] = []"),
     "a missing detector": CHANGE.format("del value['outcomes']['neural-cleanse']"),
     "an unknown key": CHANGE.format("value['decision'] = 'approved'"),

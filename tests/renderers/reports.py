@@ -216,6 +216,24 @@ def projection() -> Projection:
     return Projection(location=Location.of_class(TARGET), method="PCA of 128 activations", points=tuple(points))
 
 
+def confirmed(place: Location | None = None, note: str = "not measured: transfer (no model)") -> Measured:
+    """Return an outcome in which the target is confirmed in full and another suspect in part."""
+    full = {"held-out-success": 0.981, "size-quantile": 0.0, "transfer": 0.014, "symmetry": 4.2, "stability": 0.77}
+    part = {"held-out-success": 0.902, "symmetry": 0.94, "stability": 0.61}
+    return Measured(
+        measurements=tuple(
+            Measurement(metric=metric, value=value, location=location, note=remark)
+            for location, values, remark in (
+                (place or Location.of_class(TARGET), {**full, "completeness": 1.0}, note if place else ""),
+                (Location.of_class(3), {**part, "completeness": 0.6}, note),
+            )
+            for metric, value in values.items()
+        ),
+        seconds=6.2,
+        sample_passes=32_000,
+    )
+
+
 def _report(found: Evidence | None, rules: Policy, **changes: object) -> Report:
     verdict = judge(found, rules, on=DAY) if found else None
     if verdict:
@@ -248,7 +266,7 @@ def approved() -> Report:
             "activation-clustering": idle,
             "model-inversion": idle,
         },
-        bank=BankEvidence(digest=digest("d"), count=24, same_task=True),
+        bank=BankEvidence(digest=digest("d"), count=24, same_task=True, calibrates=True),
     )
     return _report(
         found,
@@ -289,6 +307,7 @@ def flagged() -> Report:
             ),
             "neural-cleanse": neural_cleanse(sizes, indices),
             "activation-clustering": clustering,
+            "confirmation": confirmed(),
             "model-inversion": Failed(error="The deadline was reached after 412 of 1000 steps.", seconds=600.0),
         },
         assurance="B",
@@ -409,6 +428,7 @@ def hostile(text: str) -> Report:
                     seconds=1,
                 ),
                 "activation-clustering": Failed(error=text),
+                "confirmation": confirmed(target, text),
                 "model-inversion": Skipped(reason=text),
             },
             "problems": (text,),

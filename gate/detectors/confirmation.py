@@ -1,0 +1,54 @@
+"""Asks of each suspect whether its trigger behaves as a planted one does, or as a natural weakness.
+
+Measures  held-out-success: what the trigger moves of samples that its search never saw. transfer: what it moves on
+          clean reference models. size-quantile: the share of the bank's sizes at or below it. symmetry: how much larger
+          the way back is. stability: how alike a second search's trigger is. completeness: how much was measured.
+Matters   An inverted trigger is a statistic. A planted one works on new samples, fails on models that never saw the
+          poison, is smaller than clean models need and goes one way; a natural one transfers and has a way back.
+Blind to  Suspects that no earlier stage named, a trigger that imitates a planted one badly, references that share the
+          poisoned data, and features that are natural but peculiar to this model's training.
+See       Shen et al., "Backdoor Scanning for Deep Neural Networks through K-Arm Optimization", ICML 2021 (symmetry);
+          docs/detection.md.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run, Yield
+from gate.subject import Subject
+
+
+class Confirmation(Options):
+    """How suspects are confirmed."""
+
+    most: int = Field(default=4, ge=0, le=1000)
+    """How many suspects, smallest trigger first, are searched for again; the others have the cheap numbers alone."""
+    clean_samples: int = Field(default=500, ge=4)
+    """The most clean samples on which a trigger is tried."""
+
+
+def measure(subject: Subject, options: Confirmation, run: Run) -> Iterator[Yield]:
+    """Yield for each suspect those of the five numbers that can be measured, and how many of them those are."""
+    from gate.search.confirming import confirm
+
+    yield from confirm(subject, options.most, options.clean_samples, run)
+
+
+DETECTOR = Detector(
+    id="confirmation",
+    title="Confirmation of suspects",
+    needs=Need.MODEL | Need.SAMPLES,
+    uses=Need.REFERENCES,
+    metrics=(
+        Metric("held-out-success", "share", "higher", "Share of samples unseen by the search that the trigger moves."),
+        Metric("size-quantile", "share", "lower", "Share of the bank's sizes for the same place at or below its own."),
+        Metric("transfer", "share", "lower", "Mean share that the same trigger moves on the bank's clean models."),
+        Metric("symmetry", "ratio", "higher", "Size of the way back over the way there, for a pair or nearest pair."),
+        Metric("stability", "-1 to 1", "neither", "Overlap or cosine of the trigger and a second search's."),
+        Metric("size-stability", "ratio", "neither", "The smaller over the larger of the two triggers' sizes."),
+        Metric("completeness", "share", "lower", "Share of the five numbers that could be measured."),
+    ),
+    options=Confirmation,
+    measure=measure,
+)

@@ -1,0 +1,111 @@
+"""The bank's reference models as classifiers: read by the strict reader alone, and only what does the candidate's task.
+
+Called by `gate.loading.subject`. A reference that cannot be read, has another shape or other classes, or is hardly
+better than chance on the clean samples says nothing about a trigger: it is recorded with its reason, and not used.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gate.artifact import file_sha256
+from gate.bank import Bank, Reference, reference_path
+from gate.errors import UnexaminableError
+from gate.evidence import ReferenceEvidence
+from gate.loading.classifier import ProgramClassifier
+from gate.loading.exported import read_program
+from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.preprocessing import Preprocessing
+from gate.numerics.subsets import balanced
+from gate.subject import Classifier, Samples
+
+EXAMPLE = 4
+MOST_SAMPLES = 500
+"""So many clean samples decide whether a reference does the task."""
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class References:
+    """The references that can be used, and what became of each."""
+
+    classifiers: tuple[ProgramClassifier, ...] = ()
+    evidence: tuple[ReferenceEvidence, ...] = ()
+
+
+def load_references(
+    bank: Bank, folder: Path, candidate: Classifier, samples: Samples, preprocessing: Preprocessing
+) -> References:
+    """Read every reference of a bank beside a candidate; it is given inputs exactly as the candidate is."""
+    expected = _answers(candidate, balanced(samples, MOST_SAMPLES, 0))
+    loaded = [_load(reference, folder, candidate, expected, preprocessing) for reference in bank.references]
+    return References(
+        tuple(classifier for classifier, _ in loaded if classifier is not None),
+        tuple(evidence for _, evidence in loaded),
+    )
+
+
+def _answers(candidate: Classifier, samples: Samples) -> Samples:
+    """Return samples with labels: their own, or without them the candidate's first choices."""
+    if samples.labels is not None:
+        return samples
+    return Samples(samples.inputs, _choices(candidate, samples.inputs), samples.source)
+
+
+def _choices(classifier: Classifier, inputs: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        logits = torch.cat([classifier.logits(chunk) for chunk in torch.split(inputs, _BATCH)])
+    if not torch.isfinite(logits).all():
+        raise UnexaminableError("it yields NaN or infinite scores on clean samples")
+    return logits.argmax(dim=1)
+
+
+def _load(
+    reference: Reference, folder: Path, candidate: Classifier, expected: Samples, preprocessing: Preprocessing
+) -> tuple[ProgramClassifier | None, ReferenceEvidence]:
+    accuracy = None
+    try:
+        classifier = _read(reference, folder, candidate, expected, preprocessing)
+        assert expected.labels is not None
+        accuracy = float((_choices(classifier, expected.inputs) == expected.labels).float().mean())
+        least = clear_of_chance(candidate.num_classes)
+        why = "" if accuracy >= least else f"it gets {accuracy:.1%} of the clean samples right; expected {least:.1%}"
+    except UnexaminableError as error:
+        why = str(error)
+    except (RuntimeError, ValueError, TypeError, IndexError, OSError) as error:
+        why = f"it does not accept the samples: {type(error).__name__}: {str(error)[:300]}"
+    evidence = ReferenceEvidence(
+        path=reference.path, sha256=reference.sha256, used=not why, why=why[:2000], accuracy=accuracy
+    )
+    return (None if why else classifier), evidence
+
+
+def clear_of_chance(classes: int) -> float:
+    """Return twice chance or, with two or three classes, half the way from chance to perfect; as for candidates."""
+    chance = 1 / classes
+    return min(2 * chance, (1 + chance) / 2)
+
+
+def _read(
+    reference: Reference, folder: Path, candidate: Classifier, expected: Samples, preprocessing: Preprocessing
+) -> ProgramClassifier:
+    path = reference_path(folder, reference)
+    if path is None or file_sha256(path) != reference.sha256:
+        raise UnexaminableError("its file is gone or was changed after the check began")
+    program = read_program(path)
+    refuse_non_finite(program.parameters)
+    stated = program.input_shapes[0][1:] if len(program.input_shapes) == 1 else None
+    if stated is not None and not _fits(stated, candidate.input_shape):
+        raise UnexaminableError(f"it takes inputs of shape {stated}; the candidate takes {candidate.input_shape}")
+    example = expected.inputs[:EXAMPLE]
+    classifier = ProgramClassifier.of(program.to(str(example.device)), example, preprocessing, candidate.bounds)
+    if classifier.num_classes != candidate.num_classes:
+        raise UnexaminableError(f"it has {classifier.num_classes} classes; the candidate has {candidate.num_classes}")
+    return classifier
+
+
+def _fits(stated: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+    return len(stated) == len(shape) and all(
+        want is None or want == have for want, have in zip(stated, shape, strict=True)
+    )
