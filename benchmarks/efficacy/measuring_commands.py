@@ -1,5 +1,6 @@
 """The commands that measure: run, peers, check, cost."""
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 from benchmarks.efficacy import checking, cost, peering, summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.page import PAGE
+from benchmarks.efficacy.peer import Peer
 from benchmarks.efficacy.running import Choice, Step, collect, run, todo
 from benchmarks.efficacy.scanning import through_the_gate
 from benchmarks.efficacy.subjects import models_of
@@ -17,7 +19,7 @@ from benchmarks.zoo.store import Store, write_whole
 from gate.errors import UsageError
 from gate.evidence import Failed
 
-BUDGET = click.option("--budget", type=click.FloatRange(1), default=900.0, show_default=True, help="Seconds a scan.")
+BUDGET = click.option("--budget", type=click.FloatRange(1), default=3600.0, show_default=True, help="Seconds a scan.")
 
 
 @click.command(name="run")
@@ -90,15 +92,15 @@ def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options
     """Ask published detectors about the same models; may be ended and begun again at any time."""
     import torch
 
-    from benchmarks.efficacy.peers import PEERS
-
+    # By name: the peers bring packages of their own, without which everything else here still works.
+    published: dict[str, Peer] = importlib.import_module("benchmarks.efficacy.peers").PEERS
     torch.set_num_threads(1)
     store = Store.at(cache)
     counting = models_of(store, split).counting
     chosen = peering.in_strata(counting, seed)[: options["limit"]]
-    asked = _known(tuple(options["names"].split(",")) if options["names"] else (), PEERS) or frozenset(PEERS)
+    asked = _known(tuple(options["names"].split(",")) if options["names"] else (), published) or frozenset(published)
     path = peering.path_of(split, evidence)
-    for peer in (PEERS[name] for name in PEERS if name in asked):
+    for peer in (published[name] for name in published if name in asked):
         if options["again"]:
             for entry in chosen:
                 peering.PeerCache.of(store).forget(peer, entry, seed)
@@ -106,8 +108,8 @@ def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options
             said = row.error or f"decision {row.decision}, targets {row.targets}, score {row.score}"
             click.echo(f"{peer.id} {number} {row.name}: {said} in {row.seconds:.0f} s")
             sys.stdout.flush()
-            peering.collect(store, PEERS.values(), counting, seed, path)
-    rows = peering.collect(store, PEERS.values(), counting, seed, path)
+            peering.collect(store, published.values(), counting, seed, path)
+    rows = peering.collect(store, published.values(), counting, seed, path)
     click.echo(f"{len(rows)} answers in {path.name}")
 
 
