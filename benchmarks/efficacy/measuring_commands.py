@@ -3,14 +3,13 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmarks.efficacy import checking, cost, peering, summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.page import PAGE
-from benchmarks.efficacy.peer import Peer
 from benchmarks.efficacy.running import Choice, Step, collect, run, todo
 from benchmarks.efficacy.scanning import through_the_gate
 from benchmarks.efficacy.subjects import models_of
@@ -18,6 +17,9 @@ from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store, write_whole
 from gate.errors import UsageError
 from gate.evidence import Failed
+
+if TYPE_CHECKING:
+    from benchmarks.efficacy.peer import Peer
 
 BUDGET = click.option("--budget", type=click.FloatRange(1), default=3600.0, show_default=True, help="Seconds a scan.")
 

@@ -42,7 +42,7 @@ def test_another_limit_needs_no_scan(bench, store):
 
 
 def test_an_option_changes_its_detector_and_what_looks_at_its_suspects(bench, store):
-    """Other steps of the search make the search missing, and with it the detector behind it, whose suspects may move."""
+    """Other steps make the search missing, and with it the detector behind it, whose suspects may move."""
     conditions, _, kept = scanned(bench, entry_where(store, clean=False))
     values = bench.policy.model_dump()["detectors"]
     values["neural-cleanse"]["options"]["steps"] = 9
