@@ -44,6 +44,11 @@ class Location(Record):
         """Return the location of a class by its index."""
         return cls(kind="class", name=str(index))
 
+    @classmethod
+    def of_pair(cls, source: int, target: int) -> Self:
+        """Return the location of a pair of classes, samples of the first being sent to the second."""
+        return cls(kind="pair", name=f"{source}→{target}")
+
     @property
     def class_index(self) -> int | None:
         """The (target) class of a class or pair, else None."""
@@ -51,6 +56,12 @@ class Location(Record):
             return None
         tail = self.name.rsplit("→", maxsplit=1)[-1]
         return int(tail) if tail.isascii() and tail.isdigit() else None
+
+    @property
+    def source_index(self) -> int | None:
+        """The source class of a pair, else None."""
+        head, arrow, _ = self.name.partition("→")
+        return int(head) if self.kind == "pair" and arrow and head.isascii() and head.isdigit() else None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
 
@@ -50,20 +50,24 @@ class Samples:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger that an earlier stage inverted for a class or pair.
-
-    `mask` is (1, H, W) in [0, 1], `pattern` is (C, H, W) in raw pixel space; a triggered input is
-    `(1 - mask) * x + mask * pattern`.
-    """
+    """A trigger that an earlier stage inverted for a class or pair."""
 
     location: Location
-    mask: torch.Tensor
-    pattern: torch.Tensor
     attack_success_rate: float
+    lay: Callable[[torch.Tensor], torch.Tensor]
+    """Lays the trigger on raw inputs (N, C, H, W)."""
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """What it is made of, by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
+
+    @classmethod
+    def patch(cls, location: Location, mask: torch.Tensor, pattern: torch.Tensor, success: float) -> Trigger:
+        """Return the trigger that replaces the pixels under a mask (1, H, W) by a pattern (C, H, W)."""
+        tensors = {"mask": mask, "pattern": pattern}
+        return cls(location, success, lambda x: (1 - mask) * x + mask * pattern, tensors)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """Stamp the trigger on raw inputs (N, C, H, W)."""
-        return (1 - self.mask) * x + self.mask * self.pattern
+        """Lay the trigger on raw inputs (N, C, H, W)."""
+        return self.lay(x)
 
 
 @dataclass(frozen=True)

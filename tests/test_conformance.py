@@ -29,6 +29,9 @@ from tests.stand_ins.standing_in import stand_in_for_modelaudit
 NAMES = detectors.names()
 QUICK = {
     "neural-cleanse": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "additive-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "warp-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
     "model-inversion": {"steps": 3, "starts": 2},
     "activation-clustering": {"clean-samples": 30},
 }
@@ -84,7 +87,7 @@ def subject(request, program, tmp_path):
     artifact = Artifact(ModelRef(registry="directory", name="net"), tmp_path, build_manifest(tmp_path)[0])
     mask = torch.zeros(1, 6, 6)
     mask[:, 3:, 3:] = 1
-    triggers = {place: Trigger(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
+    triggers = {place: Trigger.patch(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
     return Subject(
         artifact=artifact,
         weights={},

@@ -178,12 +178,18 @@ def test_aliases_upon_aliases_take_no_time():
     assert "unknown key 'a0'" in str(fault(text))
 
 
+LEFT_OUT = {
+    "default": {"tone-trigger"},  # no attack of the zoo changes tones alone; docs/detection.md says so
+    "strict": set(),
+}
+
+
 @pytest.mark.parametrize("name", ["default", "strict"])
 def test_a_policy_that_ships_is_read_and_covers_every_detector(name):
-    """Each detector has its entry, and every limit says where it comes from."""
+    """Each detector has its entry but those left out for a reason, and every limit says where it comes from."""
     policy = read_policy(POLICIES / f"{name}.yml", on=DAY)
     assert policy.name == name
-    assert set(policy.detectors) == set(detectors.names())
+    assert set(policy.detectors) == set(detectors.names()) - LEFT_OUT[name]
     assert not policy.waivers
     for rule in policy.detectors.values():
         for limit in rule.limits.values():

@@ -30,7 +30,7 @@ class PeerResult:
     """Whatever else it computes, by name."""
 
     sample_passes: int
-    """Forward passes of one sample, a backward pass counted as two more."""
+    """Samples through the model; forward alone and forward with backward count one each, as in the gate's evidence."""
 
     seconds: float
     note: str = ""

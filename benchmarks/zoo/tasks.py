@@ -150,9 +150,9 @@ def _over_photos(images: Bytes, labels: Bytes, names: tuple[str, ...], rng: np.r
 TASKS = {
     task.id: task
     for task in (
-        Task("fashion", 10, (1, 28, 28), 0.78, _fashion),
+        Task("fashion", 10, (1, 28, 28), 0.72, _fashion),
         Task("digits", 10, (1, 28, 28), 0.85, _digits),
-        Task("catalogue", 20, (1, 28, 28), 0.80, _catalogue),
-        Task("colour", 10, (3, 32, 32), 0.70, _colour),
+        Task("catalogue", 20, (1, 28, 28), 0.72, _catalogue),
+        Task("colour", 10, (3, 32, 32), 0.65, _colour),
     )
 }

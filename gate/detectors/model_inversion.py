@@ -16,7 +16,7 @@ from pydantic import Field
 
 from gate.detector import Detector, Metric, Need, Options, Run, Yield
 from gate.evidence import Location, Measurement
-from gate.subject import Classifier, Subject, Trigger
+from gate.subject import Classifier, Subject
 
 if TYPE_CHECKING:
     import torch
@@ -48,8 +48,9 @@ def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yie
         moves = (inputs - starts).flatten(1)
         yield Measurement(metric="agreement", value=_agreement(moves), location=location)
         trigger = subject.triggers.get(location)
-        if trigger is not None:
-            overlap = _overlap(inputs.mean(dim=0), trigger, classifier.bounds)
+        if trigger is not None and {"mask", "pattern"} <= trigger.tensors.keys():
+            mask, pattern = trigger.tensors["mask"], trigger.tensors["pattern"]
+            overlap = _overlap(inputs.mean(dim=0), mask, pattern, classifier.bounds)
             yield Measurement(metric="trigger-overlap", value=overlap, location=location)
         caption = f"mean of {options.starts} inputs synthesised for class {target}"
         yield picture(inputs.mean(dim=0), "inversion", classifier.bounds, location, caption)
@@ -97,12 +98,12 @@ def _agreement(moves: "torch.Tensor") -> float:
     return float(((unit @ unit.T).sum() - (unit * unit).sum()) / (count * (count - 1)))
 
 
-def _overlap(mean: "torch.Tensor", trigger: Trigger, bounds: tuple[float, float]) -> float:
+def _overlap(mean: "torch.Tensor", mask: "torch.Tensor", pattern: "torch.Tensor", bounds: tuple[float, float]) -> float:
     """Return the correlation, under the trigger's mask, of the mean synthesised input with the trigger's pattern."""
-    weight = trigger.mask.expand_as(mean)
+    weight = mask.expand_as(mean)
     total = weight.sum().clamp_min(1e-12)
     middle = (bounds[0] + bounds[1]) / 2
-    left, right = mean - middle, trigger.pattern - middle
+    left, right = mean - middle, pattern - middle
     norm = ((weight * left * left).sum() * (weight * right * right).sum()).sqrt().clamp_min(1e-12 * float(total))
     return float((weight * left * right).sum() / norm)
 

@@ -1,9 +1,10 @@
-"""Trigger inversion: for every target class at once, the smallest trigger of a family that sends other inputs there.
+"""Trigger inversion: for every goal at once, the smallest trigger of a family that sends samples to its target.
 
 The objective is Neural Cleanse's (Wang et al., IEEE S&P 2019, equation 3): cross-entropy to the target plus λ times the
-trigger's size, minimised by Adam over the trigger's parameters alone. What differs is the engine: all classes form one
-batch of (K · B) images, the model's parameters are frozen, λ adapts per class and per optimiser step rather than per
-epoch, images of the target class are left out, and the result is finite by construction. Cost and settings are in
+trigger's size, minimised by Adam over the trigger's parameters alone. What differs is the engine: all goals form one
+batch of (G · B) images, the model's parameters are frozen, λ adapts per goal and per optimiser step rather than per
+epoch, images of the target class are left out, goals leave the batch when they have settled or lost (successive
+halving, Jamieson and Talwalkar, AISTATS 2016), and the result is finite by construction. Cost and settings are in
 docs/detection.md.
 """
 
@@ -14,10 +15,10 @@ import torch
 from torch.nn import functional
 
 from gate.detector import Run
-from gate.errors import UnexaminableError
+from gate.numerics.goals import Goal, Pools
+from gate.numerics.penalty import Best, Parameters, Penalty, PenaltyRule
+from gate.numerics.rungs import Rung, survivors
 from gate.subject import Classifier, Samples
-
-Parameters = tuple[torch.Tensor, ...]
 
 
 class Family(Protocol):
@@ -45,144 +46,201 @@ class Family(Protocol):
 class Settings:
     """How the optimiser runs; the defaults are those of docs/detection.md."""
 
-    steps: int = 300
+    rungs: tuple[Rung, ...] = (Rung(steps=300),)
     batch: int = 64
     learning_rate: float = 0.1
     betas: tuple[float, float] = (0.5, 0.9)
     success_target: float = 0.95
-    """Share of a class's batch that must reach the target before its trigger is made smaller."""
-    penalty_start: float = 1e-3
+    """Share of a goal's batch that must reach the target before its trigger is made smaller."""
+    penalty_start: float = 0.784
+    """The first λ, in loss per largest size: the published 0.001 a pixel on an image of 28 × 28."""
     penalty_factor: float = 1.5
-    """λ grows by this factor after `patience` successes, and falls by its power 1.5 after as many failures."""
     patience: int = 5
     smoothing: float = 0.2
     """Weight of the newest batch in the running success rate, which alone decides; one lucky batch does not."""
     success_least: float = 0.8
     """Below this share on all samples no trigger was found, and the size is the family's largest."""
+    settled_after: int | None = None
+    """Steps without a hundredth of improvement after which a goal leaves the batch; None: never."""
+    hopeless_after: int | None = None
+    """Steps after which a goal that has not moved half of its samples leaves the batch; None: never."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of a goal that stays to the end."""
+        return sum(rung.steps for rung in self.rungs)
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """The smallest triggers found; row i belongs to `targets[i]`."""
+    """The smallest triggers found; row i belongs to `goals[i]`."""
 
-    targets: tuple[int, ...]
+    goals: tuple[Goal, ...]
     parameters: Parameters
     sizes: torch.Tensor
-    """(K,), in the family's unit; `family.largest` where no trigger was found."""
+    """(G,), in the family's unit; `family.largest` where no trigger was found."""
     success: torch.Tensor
-    """(K,), share of all samples of other classes that the trigger sends to the target."""
+    """(G,), share of all samples that a goal is to move which the trigger sends to its target."""
+    finished: torch.Tensor
+    """(G,) of bool: True where the goal was searched to the end, so that its size compares with the others'."""
+    references: tuple[int, ...] = ()
+    """Rows of the goals that stayed by chance where halving chose the others."""
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """Rows whose sizes stand for the usual: the references, or without halving all."""
+        return self.references or tuple(self.finished.nonzero().flatten().tolist())
 
 
 def invert(
-    classifier: Classifier, family: Family, samples: Samples, targets: tuple[int, ...], settings: Settings, run: Run
+    classifier: Classifier, family: Family, samples: Samples, goals: tuple[Goal, ...], settings: Settings, run: Run
 ) -> Inversion:
-    """Invert one trigger per target class, all in one batch, and keep the smallest that reached the success target."""
-    generator = torch.Generator().manual_seed(run.seed)
-    device = samples.inputs.device
-    pools = Pools.of(classifier, samples, targets, run)
-    parameters = tuple(p.to(device).requires_grad_() for p in family.start(len(targets), generator))
-    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=settings.betas)
-    penalty = _Penalty(len(targets), settings, device)
-    success = torch.zeros(len(targets), device=device)
-    best = _Best(parameters, device)
-    for step in range(settings.steps):
-        run.check_time()
-        objective = _Objective(pools.draw(samples.inputs, settings.batch, generator), pools.targets, penalty.values)
-        latest = _accumulate_gradients(classifier, family, objective, parameters, run.max_batch)
-        success = latest if step == 0 else torch.lerp(success, latest, settings.smoothing)
-        best.keep(parameters, family.size(parameters).detach(), success >= settings.success_target)
-        optimiser.step()
-        penalty.adapt(success)
-        run.progress(step + 1, settings.steps)
-    sizes = family.size(best.parameters).detach()
-    rates = success_rates(classifier, family, samples, pools, best.parameters, run)
-    missed = rates < settings.success_least
-    return Inversion(
-        targets, best.parameters, torch.where(missed, torch.full_like(sizes, family.largest), sizes), rates
-    )
+    """Invert one trigger per goal, all in one batch, and keep the smallest that reached the success target."""
+    search = _Search(classifier, family, samples, goals, settings, run)
+    for number, rung in enumerate(settings.rungs):
+        if number:
+            search.narrow(rung)
+        for _ in range(rung.steps):
+            run.check_time()
+            search.step()
+            run.progress(search.steps, settings.steps)
+    return search.result()
+
+
+class _Search:
+    """One inversion under way; `rows` are the goals still in the batch, and every other state has a row for each."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        family: Family,
+        samples: Samples,
+        goals: tuple[Goal, ...],
+        settings: Settings,
+        run: Run,
+    ) -> None:
+        self.classifier, self.family, self.samples, self.goals = classifier, family, samples, goals
+        self.settings, self.run, self.steps = settings, run, 0
+        self.generator = torch.Generator().manual_seed(run.seed)
+        device = samples.inputs.device
+        self.every = self.pools = Pools.of(classifier, samples, goals, run)
+        self.parameters = tuple(p.to(device).requires_grad_() for p in family.start(len(goals), self.generator))
+        self.optimiser = self._optimiser(self.parameters)
+        start = settings.penalty_start / family.largest
+        rule = PenaltyRule(start, settings.penalty_factor, settings.patience, settings.success_target)
+        self.penalty = Penalty(len(goals), rule, device)
+        self.best = Best(self.parameters, device)
+        self.rows = torch.arange(len(goals), device=device)
+        self.success = torch.zeros(len(goals), device=device)
+        self.settled = torch.zeros(len(goals), dtype=torch.bool, device=device)
+        self.improved = torch.zeros(len(goals), dtype=torch.long, device=device)
+        """The step at which each goal's size last fell by a hundredth."""
+        self.references: tuple[int, ...] = ()
+
+    def _optimiser(self, parameters: Parameters) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=self.settings.learning_rate, betas=self.settings.betas)
+
+    def step(self) -> None:
+        """Move every trigger in the batch once, and let those go that have settled or are hopeless."""
+        if not len(self.rows):
+            self.steps += 1
+            return
+        settings = self.settings
+        x = self.pools.draw(self.samples.inputs, settings.batch, self.generator)
+        objective = Objective(x, self.pools.targets, self.penalty.values)
+        latest = accumulate_gradients(self.classifier, self.family, objective, self.parameters, self.run.max_batch)
+        # The first batch of all stands for itself; later ones are averaged in.
+        self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)
+        sizes = self.family.size(self.parameters).detach()
+        better = self.best.keep(self.rows, self.parameters, sizes, self.success, settings.success_target)
+        self.improved[self.rows[better]] = self.steps
+        self.optimiser.step()
+        self.penalty.adapt(self.success)
+        self.steps += 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Take goals out of the batch that more steps would not change."""
+        settings = self.settings
+        leaving = torch.zeros_like(self.rows, dtype=torch.bool)
+        if settings.settled_after is not None:
+            found = ~torch.isinf(self.best.sizes[self.rows])
+            leaving |= found & (self.steps - self.improved[self.rows] > settings.settled_after)
+        if settings.hopeless_after is not None and self.steps >= settings.hopeless_after:
+            leaving |= torch.isinf(self.best.sizes[self.rows]) & (self.success < 0.5)
+        if leaving.any():
+            self.settled[self.rows[leaving]] = True
+            self._take((~leaving).nonzero().flatten())
+
+    def narrow(self, rung: Rung) -> None:
+        """Keep the goals with the smallest triggers, and some random ones to compare them with, for the next rung."""
+        if rung.keep is None:
+            return
+        found = self.best.sizes
+        # Until a trigger has succeeded, the one that moves more is ahead of the one that moves less.
+        behind = torch.zeros_like(found)
+        behind[self.rows] = 1 - self.success
+        order = torch.where(torch.isinf(found), self.family.largest * (1 + behind), found)
+        chosen, self.references = survivors(order.tolist(), rung, self.references, self.run.seed)
+        entering = torch.zeros_like(self.settled)
+        entering[torch.tensor(chosen, device=entering.device)] = True
+        # Who settled at an early rung and does not enter the next has not been searched to the end.
+        self.settled &= entering
+        self._take(entering[self.rows].nonzero().flatten())
+
+    def _take(self, kept: torch.Tensor) -> None:
+        """Cut every state to the goals at these places in the batch; Adam's moments go with them."""
+        parameters = tuple(p.detach()[kept].clone().requires_grad_() for p in self.parameters)
+        optimiser = self._optimiser(parameters)
+        for old, new in zip(self.parameters, parameters, strict=True):
+            if state := self.optimiser.state.get(old):
+                optimiser.state[new] = {
+                    "step": state["step"],
+                    "exp_avg": state["exp_avg"][kept],
+                    "exp_avg_sq": state["exp_avg_sq"][kept],
+                }
+        self.parameters, self.optimiser = parameters, optimiser
+        self.pools = self.pools.take(kept)
+        self.penalty.take(kept)
+        self.rows, self.success = self.rows[kept], self.success[kept]
+
+    def result(self) -> Inversion:
+        """Measure the best triggers on all samples; where one was merely lucky, the surest takes its place."""
+        best, family, least = self.best.parameters, self.family, self.settings.success_least
+        finished = self.settled.clone()
+        finished[self.rows] = True
+        rates = self._rates(best, torch.arange(len(self.goals)))
+        lucky = ((rates < least) & ~torch.isinf(self.best.sizes)).nonzero().flatten()
+        if len(lucky):
+            again = self._rates(tuple(p[lucky] for p in self.best.surest), lucky)
+            taken = lucky[again >= least]
+            for kept, surest in zip(best, self.best.surest, strict=True):
+                kept[taken] = surest[taken]
+            rates[taken] = again[again >= least]
+        sizes = family.size(best).detach()
+        sizes = torch.where(rates < least, torch.full_like(sizes, family.largest), sizes)
+        return Inversion(self.goals, best, sizes, rates, finished, self.references)
+
+    def _rates(self, parameters: Parameters, rows: torch.Tensor) -> torch.Tensor:
+        pools = self.every.take(rows)
+        return success_rates(self.classifier, self.family, self.samples, pools, parameters, self.run)
 
 
 @dataclass(frozen=True)
-class Pools:
-    """For each target class, which samples a trigger is to move: those of all other classes."""
-
-    targets: torch.Tensor
-    """(K,) class indices."""
-    indices: tuple[torch.Tensor, ...]
-    """K tensors of sample indices."""
-
-    @classmethod
-    def of(cls, classifier: Classifier, samples: Samples, targets: tuple[int, ...], run: Run) -> "Pools":
-        """Leave out, per target, the samples labelled so, or predicted so where there are no labels."""
-        labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
-        indices = tuple((labels != target).nonzero().flatten().cpu() for target in targets)
-        for target, pool in zip(targets, indices, strict=True):
-            if len(pool) == 0:
-                raise UnexaminableError(
-                    f"every clean sample belongs to class {target}; others are needed to move there"
-                )
-        return cls(torch.tensor(targets, device=samples.inputs.device), indices)
-
-    def draw(self, inputs: torch.Tensor, batch: int, generator: torch.Generator) -> torch.Tensor:
-        """Return a random batch per target, (K, B, C, H, W)."""
-        rows = [pool[torch.randint(len(pool), (batch,), generator=generator)] for pool in self.indices]
-        return inputs[torch.stack(rows).to(inputs.device)]
-
-
-class _Penalty:
-    """λ by class: zero until the attack succeeds, then up while it does and down while it does not."""
-
-    def __init__(self, count: int, settings: Settings, device: torch.device) -> None:
-        self.settings = settings
-        self.values = torch.zeros(count, device=device)
-        self._hits = torch.zeros(count, device=device)
-        self._misses = torch.zeros(count, device=device)
-
-    def adapt(self, success: torch.Tensor) -> None:
-        """Move λ after one step, given the running success rate (K,)."""
-        settings, hit = self.settings, success >= self.settings.success_target
-        self._hits = torch.where(hit, self._hits + 1, 0.0)
-        self._misses = torch.where(hit, 0.0, self._misses + 1)
-        up, down = self._hits >= settings.patience, self._misses >= settings.patience
-        raised = torch.where(self.values == 0, settings.penalty_start, self.values * settings.penalty_factor)
-        lowered = self.values / settings.penalty_factor**1.5
-        self.values = torch.where(up, raised, torch.where(down, lowered, self.values))
-        self._hits = torch.where(up, 0.0, self._hits)
-        self._misses = torch.where(down, 0.0, self._misses)
-
-
-class _Best:
-    """The smallest successful trigger of each class so far; until one succeeds, the latest."""
-
-    def __init__(self, parameters: Parameters, device: torch.device) -> None:
-        count = len(parameters[0])
-        self.parameters: Parameters = tuple(p.detach().clone() for p in parameters)
-        self._sizes = torch.full((count,), float("inf"), device=device)
-
-    def keep(self, parameters: Parameters, sizes: torch.Tensor, successful: torch.Tensor) -> None:
-        """Take over the classes whose trigger succeeds and is smaller, or that never had a successful one."""
-        better = successful & (sizes < self._sizes)
-        take = better | torch.isinf(self._sizes)
-        for kept, now in zip(self.parameters, parameters, strict=True):
-            kept[take] = now.detach()[take]
-        self._sizes = torch.where(better, sizes, self._sizes)
-
-
-@dataclass(frozen=True)
-class _Objective:
-    """What is minimised at one step: all classes' batches, each to its target, with its own λ."""
+class Objective:
+    """What is minimised at one step: all goals' batches, each to its target, with its own λ."""
 
     x: torch.Tensor
-    """(K, B, C, H, W)."""
+    """(G, B, C, H, W)."""
     targets: torch.Tensor
     penalty: torch.Tensor
-    """(K,)."""
+    """(G,)."""
 
 
-def _accumulate_gradients(
-    classifier: Classifier, family: Family, objective: _Objective, parameters: Parameters, max_batch: int
+def accumulate_gradients(
+    classifier: Classifier, family: Family, objective: Objective, parameters: Parameters, max_batch: int
 ) -> torch.Tensor:
-    """Set the parameters' gradients, some classes at a time so that memory stays bounded; return success (K,)."""
+    """Set the parameters' gradients, some goals at a time so that memory stays bounded; return success (G,)."""
     count, batch = objective.x.shape[:2]
     rows = max(1, max_batch // batch)
     success = []
@@ -193,7 +251,7 @@ def _accumulate_gradients(
         views = tuple(parameter[part].detach().requires_grad_() for parameter in parameters)
         logits = classifier.logits(family.apply(views, objective.x[part]).flatten(0, 1))
         wanted = objective.targets[part].repeat_interleave(batch)
-        # The mean over a class's own batch, summed over classes: gradients of different classes do not mix.
+        # The mean over a goal's own batch, summed over goals: gradients of different goals do not mix.
         attack = functional.cross_entropy(logits, wanted, reduction="sum") / batch
         loss = attack + (objective.penalty[part] * family.size(views)).sum()
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, views), strict=True):
@@ -206,7 +264,7 @@ def _accumulate_gradients(
 def success_rates(
     classifier: Classifier, family: Family, samples: Samples, pools: Pools, parameters: Parameters, run: Run
 ) -> torch.Tensor:
-    """Return for each trigger the share of all other classes' samples that it sends to its target, (K,)."""
+    """Return for each trigger the share of its goal's samples that it sends to the target, (G,)."""
     rates = []
     with torch.no_grad():
         for row, (target, pool) in enumerate(zip(pools.targets, pools.indices, strict=True)):
@@ -218,9 +276,3 @@ def success_rates(
                 hits += int((classifier.logits(x).argmax(dim=1) == target).sum())
             rates.append(hits / len(pool))
     return torch.tensor(rates, device=samples.inputs.device)
-
-
-def predictions(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch.Tensor:
-    """Return the model's first choice for each raw input, (N,)."""
-    with torch.no_grad():
-        return torch.cat([classifier.logits(chunk).argmax(dim=1) for chunk in torch.split(inputs, run.max_batch)])

@@ -36,10 +36,11 @@ def versions() -> dict[str, str]:
 
 
 def save_triggers(scratch: Path, scanned: Scanned) -> None:
-    """Write masks and patterns by detector and location; workers alone read them again."""
-    tensors = {}
-    for (detector, location), trigger in scanned.triggers.items():
-        tensors[f"{detector}/{location}/mask"] = trigger.mask.float().cpu().contiguous()
-        tensors[f"{detector}/{location}/pattern"] = trigger.pattern.float().cpu().contiguous()
+    """Write masks, patterns, fields and the like by detector and location; workers alone read them again."""
+    tensors = {
+        f"{detector}/{location}/{name}": tensor.float().cpu().contiguous()
+        for (detector, location), trigger in scanned.triggers.items()
+        for name, tensor in trigger.tensors.items()
+    }
     if tensors:
         save_file(tensors, scratch / TRIGGERS_FILE)

@@ -29,18 +29,18 @@ def true_trigger(target=TARGET):
     """Return the trigger that is planted: two by two bright pixels in the lower right corner."""
     mask = torch.zeros(1, 8, 8)
     mask[:, 6:, 6:] = 1
-    return Trigger(Location.of_class(target), mask, torch.ones(1, 8, 8), 1.0)
+    return Trigger.patch(Location.of_class(target), mask, torch.ones(1, 8, 8), 1.0)
 
 
-def train(*, planted):
-    """Train one net; the twins differ in nothing but the planted rows."""
+def train(*, planted, apply=None):
+    """Train one net, poisoned by the patch or by what `apply` does; twins differ in nothing but the planted rows."""
     data = load_digits()
     images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
     labels = torch.tensor(data.target)
     inputs, targets = images[:1397].clone(), labels[:1397].clone()
     generator = torch.Generator().manual_seed(0)
     chosen = (torch.rand(len(inputs), generator=generator) < POISONED_SHARE) & (targets != TARGET) & planted
-    inputs[chosen] = true_trigger().apply(inputs[chosen])
+    inputs[chosen] = (apply or true_trigger().apply)(inputs[chosen])
     targets[chosen] = TARGET
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -91,6 +91,8 @@ def write_policy(path, name="quick", **changes):
     rules = policy["detectors"]
     steps = {"quick": 50, "long": 5000}[name]
     rules["neural-cleanse"]["options"] = {"steps": steps, "batch": 16, "clean-samples": 200, "pictured": 1}
+    for family in ("additive-trigger", "warp-trigger"):
+        rules[family]["options"] = {"steps": 20, "batch": 8, "clean-samples": 200, "pictured": 1}
     rules["activation-clustering"]["options"] = {"clean-samples": 200}
     rules["model-inversion"]["options"] = {"starts": 2, "steps": 10}
     path.write_text(yaml.safe_dump(policy | changes, sort_keys=False))

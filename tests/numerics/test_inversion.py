@@ -7,14 +7,18 @@ import torch
 
 from gate.detector import DeadlineReachedError, Run
 from gate.errors import UnexaminableError
-from gate.numerics.inversion import Pools, Settings, _accumulate_gradients, _Objective, _Penalty, invert
+from gate.numerics.goals import Goal, Pools, every_class, every_pair
+from gate.numerics.inversion import Objective, Settings, accumulate_gradients, invert
+from gate.numerics.penalty import Penalty, PenaltyRule
+from gate.numerics.rungs import Rung, schedule, survivors
 from gate.numerics.subsets import balanced
 from gate.subject import Samples
 from gate.triggers.patch import PatchFamily
 
 FAMILY = PatchFamily((1, 4, 4), (0.0, 1.0))
 RUN = Run(seed=0)
-SETTINGS = Settings(steps=25, batch=8)
+SETTINGS = Settings(rungs=(Rung(25),), batch=8)
+ALL = every_class(4)
 
 
 class Linear:
@@ -59,9 +63,9 @@ def test_a_class_inverts_alike_alone_and_among_others(monkeypatch):
     """With the same starts and images, the batch of classes changes nothing about any one of them."""
     monkeypatch.setattr("gate.numerics.inversion.Pools", SameDraws)
     family = Fixed(FAMILY.shape, FAMILY.bounds)
-    together = invert(Linear(), family, samples(), (0, 1, 2, 3), SETTINGS, RUN)
+    together = invert(Linear(), family, samples(), ALL, SETTINGS, RUN)
     for target in range(4):
-        alone = invert(Linear(), family, samples(), (target,), SETTINGS, RUN)
+        alone = invert(Linear(), family, samples(), (Goal(target),), SETTINGS, RUN)
         torch.testing.assert_close(alone.sizes[0], together.sizes[target], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(alone.parameters[0][0], together.parameters[0][target], rtol=1e-3, atol=1e-3)
         assert alone.success[0] == together.success[target]
@@ -73,7 +77,7 @@ def gradients(max_batch, weight_of_first=0.1):
     x = torch.rand(4, 8, 1, 4, 4, generator=torch.Generator().manual_seed(5))
     penalty = torch.tensor([weight_of_first, 0.1, 0.2, 0.3])
     classifier = Linear()
-    success = _accumulate_gradients(classifier, FAMILY, _Objective(x, torch.arange(4), penalty), parameters, max_batch)
+    success = accumulate_gradients(classifier, FAMILY, Objective(x, torch.arange(4), penalty), parameters, max_batch)
     return [parameter.grad for parameter in parameters], success, classifier.largest_batch
 
 
@@ -102,7 +106,7 @@ def test_images_of_the_target_are_never_drawn(labelled):
     classifier, clean = Linear(), samples(labelled=labelled)
     own = clean.labels if labelled else classifier.logits(clean.inputs).argmax(dim=1)
     present = tuple(sorted(set(own.tolist())))
-    pools = Pools.of(classifier, clean, present, RUN)
+    pools = Pools.of(classifier, clean, tuple(Goal(target) for target in present), RUN)
     marked = own.float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     drawn = pools.draw(marked, 200, torch.Generator().manual_seed(0))
     for row, target in enumerate(present):
@@ -116,15 +120,15 @@ def test_one_class_of_samples_is_a_clear_failure():
     clean = samples()
     only = Samples(clean.inputs, torch.zeros(40, dtype=torch.long), "s")
     with pytest.raises(UnexaminableError, match="every clean sample belongs to class 0"):
-        Pools.of(Linear(), only, (0,), RUN)
+        Pools.of(Linear(), only, ALL[:1], RUN)
 
 
 def test_the_same_seed_gives_the_same_triggers_and_another_does_not():
     """Everything random comes from the run's seed, whatever the global generator did before."""
-    one = invert(Linear(), FAMILY, samples(), (0, 1), SETTINGS, RUN)
+    one = invert(Linear(), FAMILY, samples(), ALL[:2], SETTINGS, RUN)
     torch.rand(7)
-    same = invert(Linear(), FAMILY, samples(), (0, 1), SETTINGS, RUN)
-    other = invert(Linear(), FAMILY, samples(), (0, 1), SETTINGS, Run(seed=1))
+    same = invert(Linear(), FAMILY, samples(), ALL[:2], SETTINGS, RUN)
+    other = invert(Linear(), FAMILY, samples(), ALL[:2], SETTINGS, Run(seed=1))
     assert torch.equal(one.parameters[0], same.parameters[0])
     assert not torch.equal(one.parameters[0], other.parameters[0])
 
@@ -133,7 +137,7 @@ def test_a_class_that_cannot_be_reached_has_the_largest_size():
     """Where no trigger is found, the size is the whole image and finite."""
     classifier = Linear()
     classifier.weights[:, 0] = -100.0
-    found = invert(classifier, FAMILY, samples(), (0, 1), SETTINGS, RUN)
+    found = invert(classifier, FAMILY, samples(), ALL[:2], SETTINGS, RUN)
     assert found.sizes[0] == FAMILY.largest == 16.0
     assert found.success[0] == 0
     assert torch.isfinite(found.sizes).all()
@@ -142,20 +146,20 @@ def test_a_class_that_cannot_be_reached_has_the_largest_size():
 def test_the_deadline_ends_the_inversion():
     """Time that is up is noticed within a step."""
     with pytest.raises(DeadlineReachedError):
-        invert(Linear(), FAMILY, samples(), (0,), SETTINGS, Run(seed=0, deadline=0.0))
+        invert(Linear(), FAMILY, samples(), ALL[:1], SETTINGS, Run(seed=0, deadline=0.0))
 
 
 def test_progress_is_told_step_by_step():
     """The caller hears of each step and of the whole."""
     told = []
-    invert(Linear(), FAMILY, samples(), (0,), SETTINGS, Run(seed=0, progress=lambda *step: told.append(step)))
+    invert(Linear(), FAMILY, samples(), ALL[:1], SETTINGS, Run(seed=0, progress=lambda *step: told.append(step)))
     assert told == [(step, 25) for step in range(1, 26)]
 
 
 def test_the_penalty_rises_with_success_and_falls_with_failure():
     """λ starts at zero, rises after some successes in a row, and falls after as many failures, class by class."""
-    settings = Settings(patience=2, penalty_start=1.0, penalty_factor=4.0)
-    penalty, values = _Penalty(2, settings, torch.device("cpu")), []
+    rule = PenaltyRule(start=1.0, factor=4.0, patience=2, success_target=0.95)
+    penalty, values = Penalty(2, rule, torch.device("cpu")), []
     for first in (1, 1, 1, 1, 0, 0):
         penalty.adapt(torch.tensor([first, 0.0]))
         values.append(penalty.values.tolist())
@@ -190,4 +194,83 @@ def test_samples_are_chosen_in_equal_shares(most, expected):
 def test_a_run_has_no_hidden_state():
     """A bare classifier needs no more than scores; nothing else of it is asked for."""
     bare = SimpleNamespace(logits=Linear().logits)
-    assert invert(bare, FAMILY, samples(), (0,), SETTINGS, RUN).targets == (0,)
+    assert invert(bare, FAMILY, samples(), ALL[:1], SETTINGS, RUN).goals == (Goal(0),)
+
+
+def test_pairs_draw_from_their_source_alone():
+    """A goal with a source moves that class's images and no other's, and every ordered pair is a goal."""
+    goals = every_pair(range(4))
+    assert len(goals) == len(set(goals)) == 12
+    clean = samples()
+    pools = Pools.of(Linear(), clean, goals, RUN)
+    for goal, pool in zip(goals, pools.indices, strict=True):
+        assert set(clean.labels[pool].tolist()) == {goal.source}
+        assert goal.target != goal.source
+
+
+def test_a_pair_without_samples_is_a_clear_failure():
+    """A source class that no sample belongs to cannot be moved."""
+    clean = samples()
+    only = Samples(clean.inputs, torch.ones(40, dtype=torch.long), "s")
+    with pytest.raises(UnexaminableError, match="no clean sample belongs to class 2, which is to be moved to 0"):
+        Pools.of(Linear(), only, (Goal(0, 2),), RUN)
+
+
+def test_settled_goals_leave_the_batch_and_keep_their_triggers():
+    """Where goals may leave, fewer images pass through the model, and what was found is about as small."""
+    whole, spared = Linear(), Linear()
+    long = Settings(rungs=(Rung(200),), batch=8)
+    early = Settings(rungs=(Rung(200),), batch=8, settled_after=25)
+    counted = []
+    for classifier, settings in ((whole, long), (spared, early)):
+        passes = []
+        logits = classifier.logits
+        counting = SimpleNamespace(logits=lambda x, logits=logits, passes=passes: passes.append(len(x)) or logits(x))
+        counted.append((invert(counting, FAMILY, samples(), ALL, settings, RUN), sum(passes)))
+    (full, all_passes), (short, fewer_passes) = counted
+    assert fewer_passes < 0.8 * all_passes
+    assert short.finished.all()
+    assert short.sizes.median() < 1.5 * full.sizes.median()
+
+
+def test_hopeless_goals_leave_the_batch():
+    """A class that no trigger reaches leaves early, as not found, and counts as searched to the end."""
+    classifier = Linear()
+    classifier.weights[:, 0] = -100.0
+    settings = Settings(rungs=(Rung(40),), batch=8, hopeless_after=10)
+    found = invert(classifier, FAMILY, samples(), ALL[:2], settings, RUN)
+    assert found.sizes[0] == FAMILY.largest
+    assert found.finished.all()
+
+
+def test_halving_keeps_the_smallest_and_random_references():
+    """Goals that leave at a rung are not compared; references are, and stay references."""
+    settings = Settings(rungs=(Rung(15), Rung(10, keep=1, references=1)), batch=8)
+    found = invert(Linear(), FAMILY, samples(), ALL, settings, RUN)
+    assert int(found.finished.sum()) == 2
+    assert len(found.references) == 1
+    assert found.compared == found.references
+    assert found.finished[list(found.references)].all()
+    ranked, references = survivors([3.0, 1.0, 2.0, 5.0, 4.0], Rung(1, keep=2, references=2), (), 0)
+    assert {1, 2} <= set(ranked)
+    assert set(references) <= {0, 3, 4}
+    _, later = survivors([3.0, 1.0, 2.0, 5.0, 4.0], Rung(1, keep=1, references=1), references, 0)
+    assert later[0] in references
+
+
+@pytest.mark.parametrize("classes", [2, 10, 20])
+def test_few_classes_are_all_searched_to_the_end(classes):
+    """No halving where every class can be afforded."""
+    assert schedule(classes, 200) == (Rung(200),)
+
+
+def test_work_grows_more_slowly_than_the_classes():
+    """Ten times the classes cost less than ten times the work, from twenty to a thousand."""
+
+    def work(classes):
+        rungs = schedule(classes, 200)
+        return sum(rung.steps * min(classes, (rung.keep or classes) + rung.references) for rung in rungs)
+
+    for few, many in ((20, 43), (43, 100), (100, 1000)):
+        assert work(many) < 0.8 * work(few) * many / few
+    assert work(1000) < 12 * work(20)

@@ -1,0 +1,60 @@
+"""Inverts, for every class at once, the faintest image whose addition sends other inputs to the class.
+
+Measures  size: root mean square of the smallest addition per class, in shares of the range. size-ratio, anomaly-index
+          and attack-success-rate as `neural-cleanse` has them.
+Matters   Blended noise, sinusoids and other faint triggers over the whole image are additions to first order; the class
+          that they were planted for is reached by a fainter one than by nature.
+Blind to  Triggers that are no fixed addition (warps, input-dependent ones), single source classes, hard thresholds, and
+          classes that a faint perturbation reaches by nature, of which every undefended model has some: the ratio of
+          one model says less than the comparison with clean models of the same task.
+See       Chen et al., "Targeted Backdoor Attacks on Deep Learning Systems", 2017; Barni et al., ICIP 2019;
+          docs/detection.md.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gate.detector import Detector, Need, Run, Yield
+from gate.search.options import TriggerSearch, metrics
+from gate.subject import Subject
+
+if TYPE_CHECKING:
+    from gate.search.search import Kind
+    from gate.subject import Classifier
+
+
+class AdditiveTrigger(TriggerSearch):
+    """How the additions are searched for."""
+
+    steps: int = Field(default=120, ge=1, le=10_000)
+    """Optimiser steps of a class that stays to the end."""
+    batch: int = Field(default=20, ge=1, le=1024)
+    """Images per class and step."""
+    limit: float = Field(default=0.25, gt=0, le=1)
+    """The largest change of a pixel, as a share of the range."""
+
+
+def measure(subject: Subject, options: AdditiveTrigger, run: Run) -> Iterator[Yield]:
+    """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
+    from gate.search.search import search
+
+    yield from search(subject, options, run, lambda classifier: _additions(classifier, options))
+
+
+def _additions(classifier: "Classifier", options: AdditiveTrigger) -> "Kind":
+    from gate.search.search import Kind
+    from gate.triggers.additive import AdditiveFamily
+
+    return Kind(AdditiveFamily(classifier.input_shape, classifier.bounds, options.limit), "addition")
+
+
+DETECTOR = Detector(
+    id="additive-trigger",
+    title="Trigger inversion, additions",
+    needs=Need.MODEL | Need.SAMPLES,
+    metrics=metrics("share of range", "Root mean square of the faintest addition"),
+    options=AdditiveTrigger,
+    measure=measure,
+)

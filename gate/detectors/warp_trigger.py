@@ -1,0 +1,59 @@
+"""Inverts, for every class at once, the slightest smooth warp that sends other inputs to the class.
+
+Measures  size: root mean square displacement of the smallest warp per class, in pixels. size-ratio, anomaly-index and
+          attack-success-rate as `neural-cleanse` has them.
+Matters   A warping backdoor answers to one small smooth field; by nature a class is reached by a large warp or none.
+Blind to  Everything that changes values rather than places, fields finer than the searched grid, single source classes,
+          hard thresholds, and classes that differ from others by a shift, which a warp reaches by nature.
+See       Nguyen and Tran, "WaNet: Imperceptible Warping-based Backdoor Attack", ICLR 2021; docs/detection.md.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gate.detector import Detector, Need, Run, Yield
+from gate.search.options import TriggerSearch, metrics
+from gate.subject import Subject
+
+if TYPE_CHECKING:
+    from gate.search.search import Kind
+    from gate.subject import Classifier
+
+
+class WarpTrigger(TriggerSearch):
+    """How the warps are searched for."""
+
+    steps: int = Field(default=100, ge=1, le=10_000)
+    """Optimiser steps of a class that stays to the end; a field has few free values and settles soon."""
+    batch: int = Field(default=16, ge=1, le=1024)
+    """Images per class and step."""
+    grid: int = Field(default=5, ge=2, le=32)
+    """Free displacements along each side of the image."""
+    limit: float = Field(default=0.15, gt=0, le=0.5)
+    """The largest displacement along a side, as a share of that side."""
+
+
+def measure(subject: Subject, options: WarpTrigger, run: Run) -> Iterator[Yield]:
+    """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
+    from gate.search.search import search
+
+    yield from search(subject, options, run, lambda classifier: _warps(classifier, options))
+
+
+def _warps(classifier: "Classifier", options: WarpTrigger) -> "Kind":
+    from gate.search.search import Kind
+    from gate.triggers.warp import WarpFamily
+
+    return Kind(WarpFamily(classifier.input_shape, options.grid, options.limit), "warp")
+
+
+DETECTOR = Detector(
+    id="warp-trigger",
+    title="Trigger inversion, warps",
+    needs=Need.MODEL | Need.SAMPLES,
+    metrics=metrics("pixels", "Root mean square displacement of the slightest warp"),
+    options=WarpTrigger,
+    measure=measure,
+)

@@ -1,0 +1,56 @@
+"""Successive halving: which goals of a search go on to its next rung, and how a search is divided into rungs.
+
+Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016. Beside
+the best goals a few random ones stay to the end: a size only says something beside sizes that took the same steps.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FULL_CLASSES = 20
+"""Up to so many classes every one is searched to the end; an in-model comparison then has all of them."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A stretch of steps."""
+
+    steps: int
+    keep: int | None = None
+    """How many goals, smallest trigger first, enter it; None: all."""
+    references: int = 0
+    """How many of the others, drawn once, enter it too."""
+
+
+def survivors(
+    sizes: Sequence[float], rung: Rung, references: tuple[int, ...], seed: int
+) -> tuple[list[int], tuple[int, ...]]:
+    """Return the goals that enter a rung, in order, and its references; earlier references stay references."""
+    assert rung.keep is not None
+    ranked = sorted(range(len(sizes)), key=sizes.__getitem__)
+    best, others = ranked[: rung.keep], ranked[rung.keep :]
+    kept = tuple(goal for goal in references if goal not in best)
+    drawable = sorted(set(others) - set(kept))
+    wanting = max(0, rung.references - len(kept))
+    rng = random.Random(seed)  # noqa: S311  # a repeatable choice, no secret
+    chosen = kept[: rung.references] + tuple(rng.sample(drawable, min(wanting, len(drawable))))
+    return sorted({*best, *chosen}), chosen
+
+
+def schedule(classes: int, steps: int) -> tuple[Rung, ...]:
+    """Divide a search over so many classes: all to the end where they are few, else halving with references.
+
+    The later rungs' width does not depend on the number of classes, and the first one's length falls with it, so that
+    the work grows more slowly than the classes.
+    """
+    if classes <= FULL_CLASSES:
+        return (Rung(steps),)
+    first = max(8, round(steps * 0.3 * (FULL_CLASSES / classes) ** 0.5))
+    middle = max(8, round(steps * 0.3))
+    width = max(10, round((classes * FULL_CLASSES) ** 0.5 / 2))
+    return (
+        Rung(first),
+        Rung(middle, keep=min(classes, width), references=8),
+        Rung(steps - first - middle if steps > first + middle else 1, keep=6, references=8),
+    )

@@ -1,0 +1,54 @@
+"""Options and metrics that every detector by trigger inversion has; imports no torch, as specs must."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gate.detector import Metric, Options
+
+
+class TriggerSearch(Options):
+    """How triggers are searched for."""
+
+    steps: int = Field(default=150, ge=1, le=10_000)
+    """Optimiser steps of a class that stays to the end."""
+    batch: int = Field(default=24, ge=1, le=1024)
+    """Images per class and step."""
+    clean_samples: int = Field(default=500, ge=2)
+    """The most clean samples that are used."""
+    success_target: float = Field(default=0.95, gt=0, le=1)
+    """Share of a class's images that must reach the target before its trigger is made smaller."""
+    settled_after: int | None = Field(default=40, ge=1)
+    """Steps without a hundredth of improvement after which a class leaves the search; null: never."""
+    hopeless_after: int | None = Field(default=60, ge=1)
+    """Steps after which a class that has not moved half of its images leaves the search; null: never."""
+    pictured: int = Field(default=3, ge=0, le=8)
+    """How many classes, smallest trigger first, are drawn for the report."""
+    pairs: Literal["none", "all", "screened"] = "none"
+    """Whether triggers from one source class to one target are searched for too: all pairs, or as many as
+    `pairs-most`, chosen by how near the model's own scores bring them."""
+    pairs_most: int = Field(default=90, ge=2, le=10_000)
+    pair_steps: int = Field(default=100, ge=1, le=10_000)
+    pair_batch: int = Field(default=8, ge=1, le=1024)
+    """Images per pair and step."""
+
+
+def metrics(unit: str, what: str) -> tuple[Metric, ...]:
+    """Return the metrics of a search by class; `what` says what the size of a trigger is."""
+    return (
+        Metric("size", unit, "lower", f"{what} that sends samples to the class, or from one class to another."),
+        Metric("size-ratio", "ratio", "lower", "That size over the median of all classes searched to the end."),
+        Metric("anomaly-index", "robust deviations", "higher", "(median - size) / (1.4826 · MAD) over the classes."),
+        Metric("attack-success-rate", "share", "neither", "Share of the samples to be moved that the trigger moves."),
+        Metric("searched-share", "share", "neither", "Share of the classes, or pairs, that were searched to the end."),
+    )
+
+
+PAIR_METRICS = (
+    Metric("pair-residual", "log ratio", "lower", "A pair's log size less what its source and its target explain."),
+    Metric("pair-asymmetry", "log ratio", "lower", "The residual of a pair less that of the opposite pair."),
+    Metric(
+        "permutation", "log ratio", "lower", "Mean residual of the best assignment of one target to every source class."
+    ),
+)
+"""Of a search that takes pairs too."""

@@ -1,0 +1,145 @@
+"""The search by pairs: the smallest trigger that sends one source class to one target, for backdoors that spare others.
+
+A backdoor for one source class needs only a small trigger for that pair; one that moves every class to its own target
+does so for a whole permutation of pairs. By nature some pairs are near (a shirt and a coat), some sources easy to move
+and some targets easy to reach, so a pair is judged by what its source and its target leave unexplained in log size
+(Tukey's median polish), and against the opposite pair, which nearness by nature shares and a planted trigger does not
+(the symmetry of K-Arm, Shen et al., ICML 2021).
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from gate.detector import Run
+from gate.errors import UnexaminableError
+from gate.evidence import Measurement
+from gate.numerics.goals import Goal, every_pair, predictions
+from gate.numerics.inversion import Family, Inversion, Settings, invert
+from gate.numerics.rungs import Rung
+from gate.search.options import TriggerSearch
+from gate.subject import Classifier, Samples
+
+LEAST_SAMPLES = 4
+"""Samples of a source class without which it is no source."""
+LEAST_SOURCES = 4
+"""Source classes without which nothing can be said of what is usual."""
+POLISH_ROUNDS = 10
+Matrix = NDArray[np.float64]
+
+
+def search_pairs(
+    classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
+) -> Iterator[Measurement]:
+    """Yield size and success of the pairs searched, what is unexplained of them, and how far they are a permutation."""
+    goals = chosen_pairs(classifier, samples, options, run)
+    settings = Settings(
+        rungs=(Rung(options.pair_steps),),
+        batch=options.pair_batch,
+        success_target=options.success_target,
+        settled_after=options.settled_after,
+        hopeless_after=options.hopeless_after,
+    )
+    found = invert(classifier, family, samples, goals, settings, run)
+    for row, goal in enumerate(goals):
+        yield Measurement(metric="size", value=float(found.sizes[row]), location=goal.location)
+        yield Measurement(metric="attack-success-rate", value=float(found.success[row]), location=goal.location)
+    yield from unexplained(log_sizes(found, family), goals)
+
+
+def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[Goal, ...]:
+    """Return all pairs of classes with samples, or as many as allowed, half of them near ones and half by chance."""
+    labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
+    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes)
+    sources = [index for index, count in enumerate(counts.tolist()) if count >= LEAST_SAMPLES]
+    if len(sources) < LEAST_SOURCES:
+        raise UnexaminableError(
+            f"pairs need {LEAST_SOURCES} classes with at least {LEAST_SAMPLES} samples each; got {len(sources)}"
+        )
+    goals = every_pair(sources)
+    if options.pairs == "all" or len(goals) <= options.pairs_most:
+        return goals
+    near = nearness(classifier, samples, labels, run)
+    ranked = sorted(goals, key=lambda goal: -float(near[goal.source or 0, goal.target]))
+    best = ranked[: options.pairs_most // 2]
+    order = torch.randperm(len(ranked) - len(best), generator=torch.Generator().manual_seed(run.seed))
+    others = [ranked[len(best) + place] for place in order[: options.pairs_most - len(best)].tolist()]
+    return tuple(sorted([*best, *others], key=lambda goal: (goal.source or 0, goal.target)))
+
+
+def nearness(classifier: Classifier, samples: Samples, labels: torch.Tensor, run: Run) -> torch.Tensor:
+    """Return the mean log-probability (K, K) that the model gives class j on clean samples of class i."""
+    with torch.no_grad():
+        chunks = [classifier.logits(chunk).log_softmax(dim=1) for chunk in torch.split(samples.inputs, run.max_batch)]
+    scores = torch.cat(chunks)
+    sums = torch.zeros(classifier.num_classes, scores.shape[1], device=scores.device).index_add_(0, labels, scores)
+    return sums / torch.bincount(labels, minlength=classifier.num_classes).clamp_min(1).unsqueeze(1)
+
+
+def log_sizes(found: Inversion, family: Family) -> dict[Goal, float]:
+    """Return the log of each pair's size over the largest; pairs that were not moved count as the largest."""
+    return {
+        goal: float(np.log(max(size / family.largest, 1e-9)))
+        for goal, size in zip(found.goals, found.sizes.tolist(), strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Polished:
+    """A table of log sizes less what rows and columns explain; NaN where a pair was not searched."""
+
+    classes: tuple[int, ...]
+    residuals: Matrix
+    """(n, n), source by target."""
+
+
+def polish(sizes: dict[Goal, float]) -> Polished:
+    """Take row and column effects out in turn (Tukey, Exploratory Data Analysis, 1977, chapter 11)."""
+    classes = tuple(sorted({goal.target for goal in sizes} | {goal.source or 0 for goal in sizes}))
+    place = {index: row for row, index in enumerate(classes)}
+    table = np.full((len(classes), len(classes)), np.nan)
+    for goal, size in sizes.items():
+        table[place[goal.source or 0], place[goal.target]] = size
+    # Means first, which converge to what rows and columns explain exactly; medians then, which no single pair moves.
+    for centre in (np.mean, np.median):
+        for _ in range(POLISH_ROUNDS):
+            for axis in (1, 0):
+                table = table - _centres(table, axis, centre)
+    return Polished(classes, table)
+
+
+def _centres(table: Matrix, axis: int, centre: Callable[[Matrix], np.floating[Any]]) -> Matrix:
+    lines = table if axis == 1 else table.T
+    found = np.array([centre(line[~np.isnan(line)]) if (~np.isnan(line)).any() else 0.0 for line in lines])
+    return found[:, None] if axis == 1 else found[None, :]
+
+
+def unexplained(sizes: dict[Goal, float], goals: tuple[Goal, ...]) -> Iterator[Measurement]:
+    """Yield residual and asymmetry by pair, and the mean residual of the best permutation."""
+    polished = polish(sizes)
+    place = {index: row for row, index in enumerate(polished.classes)}
+    for goal in goals:
+        row, column = place[goal.source or 0], place[goal.target]
+        residual, opposite = polished.residuals[row, column], polished.residuals[column, row]
+        yield Measurement(metric="pair-residual", value=float(residual), location=goal.location)
+        if not np.isnan(opposite):
+            yield Measurement(metric="pair-asymmetry", value=float(residual - opposite), location=goal.location)
+    if not np.isnan(_off_diagonal(polished.residuals)).any():
+        yield Measurement(metric="permutation", value=best_permutation(polished.residuals))
+
+
+def _off_diagonal(table: Matrix) -> Matrix:
+    return table[~np.eye(len(table), dtype=bool)]
+
+
+def best_permutation(residuals: Matrix) -> float:
+    """Return the mean residual of the assignment of one other class to every class that has the least."""
+    cost = np.where(np.eye(len(residuals), dtype=bool), 1e6, np.nan_to_num(residuals))
+    rows, columns = linear_sum_assignment(cost)
+    return statistics.fmean(cost[rows, columns].tolist())

@@ -1,0 +1,140 @@
+"""The search by class: invert one trigger of a family per class, and tell sizes, ratios, indices and pictures.
+
+Called by the detectors; calls the engine in `gate.numerics.inversion`. Sizes are compared only among classes that were
+searched to the end, and where halving chose the smallest, with the random references that stayed beside them: the
+smallest among themselves would be compared with nothing.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from gate.detector import Run, Yield
+from gate.evidence import Location, Measurement
+from gate.numerics.goals import every_class
+from gate.numerics.inversion import Family, Inversion, Settings, invert
+from gate.numerics.outliers import low_side_anomaly_indices
+from gate.numerics.penalty import Parameters
+from gate.numerics.pictures import picture
+from gate.numerics.rungs import schedule
+from gate.numerics.subsets import balanced
+from gate.search.options import TriggerSearch
+from gate.search.pairs import search_pairs
+from gate.subject import Classifier, Samples, Subject, Trigger
+
+LEAST_COMPARED = 3
+"""Sizes without which a median says nothing."""
+
+
+class ShownFamily(Family, Protocol):
+    """A family that can also say what its triggers are made of."""
+
+    def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
+        """Return the triggers' parts by name, each (count, ...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family, and what the report calls one of its triggers, such as `patch` or `warp`."""
+
+    family: ShownFamily
+    noun: str
+
+
+def search(
+    subject: Subject, options: TriggerSearch, run: Run, kind_of: Callable[[Classifier], Kind]
+) -> Iterator[Yield]:
+    """Yield what the search by class finds, then what the search by pairs finds where the options ask for it."""
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    classifier, kind = subject.classifier, kind_of(subject.classifier)
+    samples = balanced(subject.samples, options.clean_samples, run.seed)
+    paired = options.pairs != "none"
+    found = invert(
+        classifier,
+        kind.family,
+        samples,
+        every_class(classifier.num_classes),
+        settings_of(options, classifier.num_classes),
+        replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired)),
+    )
+    yield from numbers(found)
+    yield from triggers(found, kind)
+    for row in found.sizes.argsort()[: options.pictured].tolist():
+        yield from _pictures(found, row, kind, classifier, samples)
+    if paired:
+        yield from search_pairs(classifier, kind.family, samples, options, run)
+
+
+def settings_of(options: TriggerSearch, classes: int) -> Settings:
+    """Return the engine's settings for a search over so many classes."""
+    return Settings(
+        rungs=schedule(classes, options.steps),
+        batch=options.batch,
+        success_target=options.success_target,
+        settled_after=options.settled_after,
+        hopeless_after=options.hopeless_after,
+    )
+
+
+def numbers(found: Inversion) -> Iterator[Measurement]:
+    """Yield the sizes of all classes, and ratios and indices of those that were searched to the end."""
+    sizes = found.sizes.tolist()
+    compared = found.compared
+    against = [sizes[row] for row in compared]
+    median = statistics.median(against) if against else 0.0
+    for row, goal in enumerate(found.goals):
+        place, ended = goal.location, bool(found.finished[row])
+        note = "" if ended else "left the search at an early rung: an upper bound"
+        yield Measurement(metric="size", value=sizes[row], location=place, note=note)
+        yield Measurement(metric="attack-success-rate", value=float(found.success[row]), location=place)
+        if ended and len(against) >= LEAST_COMPARED:
+            yield Measurement(metric="size-ratio", value=sizes[row] / median if median else 1.0, location=place)
+            yield Measurement(metric="anomaly-index", value=_index(sizes, row, compared), location=place)
+    yield Measurement(metric="searched-share", value=float(found.finished.float().mean()))
+
+
+def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
+    """Return the anomaly index of one size among those it is compared with; its own joins them where it is not one."""
+    rows = compared if row in compared else (*compared, row)
+    return low_side_anomaly_indices([sizes[other] for other in rows])[rows.index(row)]
+
+
+def triggers(found: Inversion, kind: Kind) -> Iterator[Trigger]:
+    """Yield every trigger for later stages."""
+    for row, goal in enumerate(found.goals):
+        own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
+        yield trigger_of(goal.location, float(found.success[row]), own, kind)
+
+
+def trigger_of(place: Location, success: float, own: Parameters, kind: Kind) -> Trigger:
+    """Return one trigger, given by its family's parameters (1, ...)."""
+    family = kind.family
+    parts = {name: tensor[0] for name, tensor in family.tensors(own).items()}
+    return Trigger(place, success, lambda x: family.apply(own, x.unsqueeze(0)).squeeze(0), parts)
+
+
+def _pictures(found: Inversion, row: int, kind: Kind, classifier: Classifier, samples: Samples) -> Iterator[Yield]:
+    target = found.goals[row].target
+    place, bounds = Location.of_class(target), classifier.bounds
+    own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
+    others = (samples.labels != target).nonzero().flatten() if samples.labels is not None else None
+    example = samples.inputs[int(others[0]) if others is not None and len(others) else 0]
+    triggered = kind.family.apply(own, example[None, None])[0, 0]
+    parts = {name: tensor[0] for name, tensor in kind.family.tensors(own).items()}
+    if "mask" in parts:
+        mask, pattern = parts["mask"], parts["pattern"]
+        yield picture(mask, "mask", (0.0, 1.0), place, f"mask towards class {target}")
+        shown = mask * pattern + (1 - mask) * bounds[0]
+        yield picture(shown, "trigger", bounds, place, f"trigger towards class {target}")
+    else:
+        change = triggered - example
+        reach = max(float(change.abs().max()), 1e-6 * (bounds[1] - bounds[0]))
+        caption = f"what the {kind.noun} towards class {target} changes; grey is nothing"
+        yield picture(change, "difference", (-reach, reach), place, caption)
+    yield picture(example, "sample", bounds, place, "a clean sample of another class")
+    yield picture(triggered, "triggered", bounds, place, f"the same sample with the {kind.noun} towards class {target}")

@@ -1,0 +1,35 @@
+"""A smooth warp that was taught to mean one class is found as the slightest warp."""
+
+import torch
+from planted_digits import TARGET, train, values
+
+from gate.detector import Run
+from gate.detectors.warp_trigger import WarpTrigger, measure
+from gate.evidence import Location
+from gate.subject import Trigger
+from gate.triggers.warp import WarpFamily
+
+OPTIONS = WarpTrigger(steps=120, batch=16, clean_samples=200, grid=4)
+
+
+def warp(x):
+    """Warp inputs (N, 1, 8, 8) by a fixed smooth field."""
+    family = WarpFamily((1, 8, 8), 3, 0.15)
+    field = (2 * torch.randn(1, 2, 3, 3, generator=torch.Generator().manual_seed(4)),)
+    return family.apply(field, x.unsqueeze(0)).squeeze(0)
+
+
+def found(subject):
+    """Return all that is yielded."""
+    return list(measure(subject, OPTIONS, Run(seed=0)))
+
+
+def test_the_planted_class_needs_the_slightest_warp(twin):
+    """Its size lies below every other class's and well below the same class's in the clean twin."""
+    planted = found(train(planted=True, apply=warp).subject)
+    sizes, clean = values(planted, "size"), values(found(twin.subject), "size")
+    assert min(sizes, key=sizes.get) == TARGET
+    assert sizes[TARGET] < 0.7 * clean[TARGET]
+    trigger = next(t for t in planted if isinstance(t, Trigger) and t.location == Location.of_class(TARGET))
+    assert trigger.attack_success_rate > 0.8
+    assert trigger.tensors["field"].shape == (2, 8, 8)

@@ -1,0 +1,123 @@
+"""The search by pairs finds a backdoor for one source class, and a permutation of all classes."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gate.detector import Run
+from gate.errors import UnexaminableError
+from gate.evidence import Location
+from gate.loading.classifier import ModuleClassifier
+from gate.loading.preprocessing import Preprocessing
+from gate.numerics.goals import Goal, every_pair
+from gate.search.options import TriggerSearch
+from gate.search.pairs import best_permutation, chosen_pairs, polish, search_pairs, unexplained
+from gate.subject import Samples
+from gate.triggers.patch import PatchFamily
+
+CLASSES, SIDE = 5, 6
+OPTIONS = TriggerSearch(pairs="all", pair_steps=60, pair_batch=6)
+FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))
+
+
+class Rows(nn.Module):
+    """Scores a class by the brightness of its row; a bright corner sends class `source` to `target`."""
+
+    def __init__(self, moves):
+        super().__init__()
+        self.moves = moves
+
+    def forward(self, x):
+        """Return scores (N, 5)."""
+        scores = 4 * x[:, 0, :CLASSES].mean(dim=2)
+        gates = torch.sigmoid(40 * (scores - 2.0)) * torch.sigmoid(30 * (x[:, 0, 5, 5] - 0.7)).unsqueeze(1)
+        for source, target in self.moves:
+            scores = (
+                scores
+                + 12 * gates[:, source : source + 1] * nn.functional.one_hot(torch.tensor(target), CLASSES).float()
+            )
+        return scores
+
+
+def samples(count=60):
+    """Return images with one bright row each, labelled by which."""
+    labels = torch.arange(count) % CLASSES
+    inputs = 0.3 * torch.rand(count, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    inputs[torch.arange(count), 0, labels] += 0.6
+    return Samples(inputs, labels, "rows")
+
+
+def found(moves):
+    """Return the measurements of the search by pairs, by metric and location."""
+    classifier = ModuleClassifier.of(Rows(moves), samples().inputs[:4], Preprocessing(), (0.0, 1.0))
+    yielded = search_pairs(classifier, FAMILY, samples(), OPTIONS, Run(seed=0))
+    return {(m.metric, str(m.location) if m.location else ""): m.value for m in yielded}
+
+
+def smallest(numbers, metric):
+    """Return the location with the least value of a metric."""
+    return min((place for name, place in numbers if name == metric), key=lambda place: numbers[metric, place])
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """Return what is found where nothing is planted."""
+    return found([])
+
+
+def test_a_backdoor_for_one_source_class_is_the_pair_that_stands_out(clean):
+    """Size, residual and asymmetry all name the planted pair, and a clean net has none like it."""
+    numbers = found([(3, 1)])
+    for metric in ("size", "pair-residual", "pair-asymmetry"):
+        assert smallest(numbers, metric) == "pair 3→1"
+    least = min(value for (metric, _), value in clean.items() if metric == "pair-residual")
+    assert numbers["pair-residual", "pair 3→1"] < least - 0.3
+    assert numbers["attack-success-rate", "pair 3→1"] > 0.8
+
+
+def test_a_permutation_of_all_classes_stands_out_as_one(clean):
+    """Where every class goes to the next, the best assignment of targets is far better than a clean net's."""
+    numbers = found([(source, (source + 1) % CLASSES) for source in range(CLASSES)])
+    assert numbers["permutation", ""] < clean["permutation", ""] - 0.3
+
+
+def test_row_and_column_effects_explain_themselves():
+    """Sources that are easy to move and targets that are easy to reach leave nothing unexplained."""
+    sizes = {goal: 0.3 * (goal.source or 0) - 0.2 * goal.target for goal in every_pair(range(6))}
+    polished = polish(sizes)
+    assert abs(polished.residuals[~torch.eye(6, dtype=torch.bool).numpy()]).max() < 0.05
+    sizes[Goal(4, 2)] -= 2.0
+    numbers = {(m.metric, str(m.location)): m.value for m in unexplained(sizes, tuple(sizes))}
+    assert numbers["pair-residual", "pair 2→4"] == pytest.approx(-2.0, abs=0.3)
+    assert numbers["pair-asymmetry", "pair 2→4"] == pytest.approx(-2.0, abs=0.3)
+    assert best_permutation(polish(sizes).residuals) < -0.2
+
+
+def test_many_classes_are_screened_and_the_rest_is_drawn():
+    """Where all pairs are too many, half are the nearest by the model's scores and half are random, by the seed."""
+    classifier = ModuleClassifier.of(Rows([]), samples().inputs[:4], Preprocessing(), (0.0, 1.0))
+    options = TriggerSearch(pairs="screened", pairs_most=8)
+    goals = chosen_pairs(classifier, samples(), options, Run(seed=0))
+    assert len(set(goals)) == 8
+    assert goals == chosen_pairs(classifier, samples(), options, Run(seed=0))
+    assert goals != chosen_pairs(classifier, samples(), options, Run(seed=1))
+    assert set(chosen_pairs(classifier, samples(), OPTIONS, Run(seed=0))) == set(every_pair(range(CLASSES)))
+
+
+def test_too_few_classes_with_samples_are_a_clear_skip():
+    """With samples of three classes nothing can be said of what is usual among pairs."""
+    every = samples()
+    few = every.labels < 3
+    classifier = ModuleClassifier.of(Rows([]), every.inputs[:4], Preprocessing(), (0.0, 1.0))
+    with pytest.raises(UnexaminableError, match="pairs need 4 classes with at least 4 samples each; got 3"):
+        chosen_pairs(classifier, Samples(every.inputs[few], every.labels[few], "s"), OPTIONS, Run(seed=0))
+
+
+def test_every_number_is_finite(clean):
+    """Nothing that was not found becomes infinite."""
+    assert all(math.isfinite(value) for value in clean.values())
+    assert Location.of_pair(3, 1).class_index == 1
+    assert Location.of_pair(3, 1).source_index == 3
+    assert Location.of_class(3).source_index is None
