@@ -156,7 +156,7 @@ def cost_command(policy: Path, seed: int, classes: str, widths: str, *, plot_onl
         cost.write(known)
         click.echo(
             f"{found.detector} {found.classes} classes, {found.parameters} parameters, {found.macs} multiply-adds: "
-            f"{found.sample_passes:.0f} sample-passes, {found.seconds:.0f} s at {found.steps} steps"
+            f"{found.sample_passes} sample-passes, {found.seconds:.0f} s"
         )
         sys.stdout.flush()
     write_whole(PAGE.with_name("efficacy-cost-classes.svg"), cost.by_classes(known).encode())

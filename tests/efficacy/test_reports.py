@@ -115,17 +115,10 @@ def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store)
 
 def test_costs_are_drawn_beside_published_ones():
     """Measured sample-passes and the published methods' formulas share one plot."""
-    common = {"detector": "neural-cleanse", "width": 1.0, "parameters": 9, "steps": 200, "peak_mib": 1}
+    common = {"detector": "neural-cleanse", "width": 1.0, "parameters": 9, "accuracy": 0.9, "seconds": 100}
     costs = [
         cost.Cost(
-            **common,
-            classes=classes,
-            macs=1000 * classes,
-            measured_passes=(64 * classes, 128 * classes),
-            sample_passes=6400.0 * classes,
-            measured_seconds=(1, 2),
-            seconds=100,
-            processor_seconds=(1, 2),
+            **common, classes=classes, macs=1000 * classes, sample_passes=6400 * classes, scan_processor_seconds=9
         )
         for classes in (10, 100)
     ]
@@ -135,6 +128,16 @@ def test_costs_are_drawn_beside_published_ones():
     assert "multiply-adds" in cost.by_size(costs)
 
 
-def test_only_detectors_that_search_every_class_are_costed(policy):
-    """The search has steps that can be lowered; a detector over suspects is left out."""
-    assert cost.searching(policy) == {"neural-cleanse": 200}
+def test_only_detectors_that_look_at_every_class_are_costed(policy):
+    """The search is; a detector over suspects, whose cost depends on the model, is left out."""
+    assert "neural-cleanse" in cost.searching(policy)
+    assert "activation-clustering" not in cost.searching(policy)
+
+
+@pytest.mark.parametrize("classes", [10, 200])
+def test_a_net_for_costing_tells_its_made_up_classes_apart(classes):
+    """The search is costed on a net that has classes to find, whatever their number."""
+    net, inputs, labels = cost.built(cost.Size(classes, 0.5), seed=0)
+    assert inputs.shape == (cost.SAMPLES, *cost.SHAPE)
+    assert float((net(inputs).argmax(1) == labels).float().mean()) > 0.9
+    assert 10_000 < cost.multiply_adds(net) < 1_000_000
