@@ -98,7 +98,7 @@ def _peers(models: Models, path: Path, seed: int) -> list[SystemResult]:
     for peer in dict.fromkeys(row.peer for row in answers):
         rows = peering.judged((row for row in answers if row.peer == peer), models.counting)
         left_out = [*models.left_out, *_unfinished(models, {row.name for row in rows}, "not asked")]
-        result = result_of(peer, rows, left_out, seed=seed)
+        result = result_of(f"{peer} (peer)", rows, left_out, seed=seed)
         part = "" if len(rows) == len(models.counting) else f"on {len(rows)} of {len(models.counting)} models"
         results.append(result.model_copy(update={"subset": part}))
     return results

@@ -9,6 +9,7 @@ from benchmarks.efficacy import peering
 from benchmarks.efficacy.peer import PeerResult
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.store import Store
+from gate.errors import CannotFinishError
 
 
 @dataclass
@@ -63,6 +64,19 @@ def test_a_peer_that_breaks_is_an_answer(store, plain, tmp_path):
     assert list(peering.run(store, peer, entries, 0)) == []
     row = peering.judged(peering.collect(store, [peer], entries, 0, tmp_path / "peers.jsonl"), entries)[0]
     assert (row.flagged, row.score, row.note) == (None, None, "RuntimeError: no gradient")
+
+
+def test_a_package_that_is_missing_is_no_answer(store, plain):
+    """Where a peer cannot be run at all the run ends with that word, and nothing is kept."""
+    entries = models_of(store, "fit").counting[:1]
+
+    class Absent(Fixed):
+        def measure(self, model, inputs, labels, classes, seed):
+            raise CannotFinishError("it is not installed")
+
+    with pytest.raises(CannotFinishError):
+        list(peering.run(store, Absent(), entries, 0))
+    assert len(list(peering.run(store, Fixed(), entries, 0))) == 1
 
 
 def test_collecting_one_peer_keeps_the_others(store, plain, tmp_path):
