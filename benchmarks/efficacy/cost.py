@@ -21,6 +21,7 @@ from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.picture import Series, log_plot
 from benchmarks.efficacy.scanning import processor_seconds, scan_folder
 from benchmarks.efficacy.subjects import MLMODEL, PROGRAM
+from benchmarks.efficacy.tables import markdown, number
 from benchmarks.zoo.architectures import Classifier, Plan, cnn
 from benchmarks.zoo.attack import seeded
 from benchmarks.zoo.export import exported_bytes
@@ -179,6 +180,26 @@ def by_size(costs: Sequence[Cost]) -> str:
         for name in _names(costs)
     ]
     return log_plot(series, "Seconds of a scan of ten classes by size of the model", ("multiply-adds", "seconds"))
+
+
+def table(costs: Iterable[Cost]) -> str:
+    """Return all costs as a Markdown table."""
+    head = (
+        "detector",
+        "classes",
+        "width",
+        "parameters",
+        "multiply-adds",
+        "sample-passes",
+        "seconds",
+        "scan, processor s",
+    )
+    rows = [
+        (c.detector, str(c.classes), f"{c.width:g}", *map(number, (c.parameters, c.macs, c.sample_passes, c.seconds)),
+         number(c.scan_processor_seconds))
+        for c in costs
+    ]  # fmt: skip
+    return markdown(head, rows)
 
 
 def _names(costs: Iterable[Cost]) -> list[str]:

@@ -9,7 +9,7 @@ import click
 
 from benchmarks.efficacy import checking, cost, peering, summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
-from benchmarks.efficacy.page import PAGE
+from benchmarks.efficacy.page import PAGE, between
 from benchmarks.efficacy.running import Choice, Step, collect, run, todo
 from benchmarks.efficacy.scanning import through_the_gate
 from benchmarks.efficacy.subjects import models_of
@@ -161,3 +161,4 @@ def cost_command(policy: Path, seed: int, classes: str, widths: str, *, plot_onl
         sys.stdout.flush()
     write_whole(PAGE.with_name("efficacy-cost-classes.svg"), cost.by_classes(known).encode())
     write_whole(PAGE.with_name("efficacy-cost-size.svg"), cost.by_size(known).encode())
+    between(PAGE, "efficacy-cost", cost.table(known))

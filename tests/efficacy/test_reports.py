@@ -93,12 +93,12 @@ def test_results_are_written_for_people_and_programs(tmp_path, monkeypatch, poli
     assert value["bootstrap_seed"] == 7
     assert value["left_out"][0]["reason"] == LEFT[0].reason
     assert value["systems"][0]["overall"]["detected"] == 4
-    assert "12 models, 6 of them backdoored; 1 more are left out" in page.PAGE.read_text()
+    assert "12 models, 6 of them backdoored; 1 more are left out, because they did not learn" in page.PAGE.read_text()
     assert (tmp_path / "efficacy-fit.svg").read_text().startswith("<svg")
 
 
 def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store):
-    """The smallest ratio separates all backdoored models at the planted class; a constant metric has no line."""
+    """The smallest size separates all backdoored models at the planted class; constants and twins have no line."""
     from conftest import QuickScan
 
     entries = models_of(store, "fit").counting
@@ -107,10 +107,11 @@ def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store)
     found = [(entry, merged(bench, state_of(bench, entry))) for entry in entries]
     for within_task in (False, True):
         lines = {(one.metric, one.form): one for one in detectors_table.lines(found, within_task=within_task)}
-        ratio = lines["size-ratio", "worst"]
+        ratio = lines["size", "worst"]
         assert (ratio.overall.area, ratio.overall.right, ratio.overall.placed, ratio.clean) == (1.0, 3, 3, 3)
         assert ("silhouette", "worst") not in lines
-        assert "| neural-cleanse | size-ratio | worst | 3 | 1.00 (3/3) |" in detectors_table.text([ratio])
+        assert ("size-ratio", "worst") not in lines, "its order is that of the sizes"
+        assert "| neural-cleanse | size | worst | 3 | 1.00 (3/3) |" in detectors_table.text([ratio])
 
 
 def test_costs_are_drawn_beside_published_ones():
@@ -126,6 +127,7 @@ def test_costs_are_drawn_beside_published_ones():
     assert "Neural Cleanse as published" in svg
     assert "MM-BD as published" in svg
     assert "multiply-adds" in cost.by_size(costs)
+    assert "| neural-cleanse | 100 | 1 | 9 | 100,000 | 640,000 | 100 | 9 |" in cost.table(costs)
 
 
 def test_only_detectors_that_look_at_every_class_are_costed(policy):
