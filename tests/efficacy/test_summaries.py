@@ -1,5 +1,4 @@
 import datetime as dt
-import json
 
 import pytest
 from conftest import QuickScan
@@ -84,12 +83,16 @@ def test_judging_the_summary_is_judging_the_evidence(outcome):
     assert (first.decision, first.target_classes) == (second.decision, second.target_classes)
 
 
-@given(outcomes)
-def test_a_written_summary_is_read_back(outcome):
-    """A line of JSON gives the same summary again, although defaults are left out of it."""
-    summary = summaries.compact(evidence_with(outcome), "fit-000", {"neural-cleanse": "abc"}, 6)
-    line = json.dumps(summary.model_dump(mode="json", exclude_defaults=True))
-    assert summaries.Summary.from_json(line.encode()) == summary
+@given(st.lists(outcomes, max_size=4))
+def test_written_summaries_are_read_back(tmp_path_factory, found):
+    """A file gives the same summaries again, although defaults and what is common are left out of their lines."""
+    path = tmp_path_factory.getbasetemp() / "written.jsonl"
+    written = [
+        summaries.compact(evidence_with(outcome), f"fit-{place:03}", {"neural-cleanse": "abc"}, 6)
+        for place, outcome in enumerate(found)
+    ]
+    summaries.write(path, written)
+    assert summaries.read(path) == written
 
 
 def test_rounding_never_moves_a_value_over_its_limit(bench, store):
