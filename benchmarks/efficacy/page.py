@@ -33,7 +33,9 @@ def write(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOu
         "systems": [result.model_dump(mode="json") for result in results],
     }
     write_whole(RESULTS / f"{split}.json", (json.dumps(value, indent=1) + "\n").encode())
-    write_whole(PAGE.with_name(f"efficacy-{split}.svg"), areas(results, f"Split {split}").encode())
+    write_whole(
+        PAGE.with_name(f"efficacy-{split}.svg"), areas(results, f"Split {split}, area under the ROC curve").encode()
+    )
     between(PAGE, f"efficacy-{split}", text(split, results, left_out, policy, seed))
 
 
