@@ -51,7 +51,7 @@ class Pulled(Record):
     files: tuple[ArtifactFile, ...]
     samples: PulledSamples | None = None
     training: PulledSamples | None = None
-    """The training set that the version's run logged, where the policy asks for an audit of it."""
+    """The training set that the version's run logged, where a detector of the policy needs it."""
     problems: tuple[str, ...] = ()
     seconds: float = Field(default=0.0, ge=0)
 

@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 from gate import detectors
 from gate.artifact import ModelRef
 from gate.check_files import EVIDENCE, VERDICT, CheckFiles, Pulled
+from gate.detector import Need
 from gate.docstrings import parts
 from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
 from gate.pipeline import now, today
@@ -131,7 +132,17 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     elif evidence.facts.classes and evidence.samples.classes_present < evidence.facts.classes:
         missing = evidence.facts.classes - evidence.samples.classes_present
         lines.append(f"{missing} of {evidence.facts.classes} classes have no clean sample.")
+    lines += dict.fromkeys(
+        f"The training data: {outcome.reason}."
+        for name, outcome in evidence.outcomes.items()
+        if isinstance(outcome, Skipped) and name in policy.detectors and _audits(name)
+    )
     return (*lines, *_NEVER_EXAMINED)
+
+
+def _audits(name: str) -> bool:
+    """Tell whether a detector looks at the training data."""
+    return Need.TRAINING_SET in detectors.load(name).needs
 
 
 def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[str, ...]:

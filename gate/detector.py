@@ -24,6 +24,7 @@ class Need(Flag):
 
     FILES = auto()
     WEIGHTS = auto()
+    GRAPH = auto()
     MODEL = auto()
     SAMPLES = auto()
     TRAINING_SET = auto()

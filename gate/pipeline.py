@@ -119,12 +119,8 @@ def _pull_samples(
 
 
 def _pull_training(registry: Registry, policy: Policy, ref: ModelRef, to: Path) -> PulledSamples | None:
-    """Fetch the logged training set where a detector of the policy needs one, or is set to audit it."""
-    wanted = any(
-        rule.options.get("mode") == "audit" or Need.TRAINING_SET in detectors.load(name).needs
-        for name, rule in policy.detectors.items()
-    )
-    if not wanted:
+    """Fetch the logged training set where a detector of the policy needs one."""
+    if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
         return None
     remove(to)
     to.mkdir(parents=True)

@@ -53,6 +53,8 @@ class Scope:
     absence: str
     """Why the model is missing, where it is."""
     classes: int | None
+    training_absence: str = ""
+    """Why the training set is missing, where the run logged one all the same."""
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
@@ -116,10 +118,12 @@ def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
         return f"needs the model, which could not be examined: {scope.absence}"[:2000]
     if Need.WEIGHTS in detector.needs and subject.weights is None:
         return f"needs the weights, which could not be read: {scope.absence}"[:2000]
+    if Need.GRAPH in detector.needs and subject.graph is None:
+        return f"needs the graph, which could not be read: {scope.absence}"[:2000]
     if Need.SAMPLES in detector.needs and subject.samples is None:
         return "needs clean samples; none were given"
     if Need.TRAINING_SET in detector.needs and subject.training_set is None:
-        return "needs the training set; the run logged none"
+        return f"needs the training set; {scope.training_absence or 'the run logged none'}"[:2000]
     return ""
 
 

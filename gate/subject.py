@@ -1,4 +1,4 @@
-"""What a detector may look at: the artifact's files, and as far as it asked, weights, classifier and samples.
+"""What a detector may look at: the artifact's files, and as far as it asked, weights, graph, classifier and samples.
 
 Arrays are torch tensors, but nothing here imports torch: detector specs must load in a process without it.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gate.artifact import Artifact
     from gate.evidence import Location
+    from gate.graph import Graph
 
 
 class Classifier(Protocol):
@@ -37,6 +38,18 @@ class Classifier(Protocol):
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map raw inputs (N, C, H, W) to logits (N, K) and the activations (N, D) before the last layer."""
         ...
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last linear layer: class scores are `features @ weight.T + bias`."""
+
+    weight: torch.Tensor
+    """(K, D): one row a class."""
+    bias: torch.Tensor
+    """(K,); zeros where the layer has none."""
+    layer: str
+    """The qualified name of its weight."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,11 @@ class Subject:
 
     artifact: Artifact
     weights: Mapping[str, torch.Tensor] | None = None
+    """Parameters and buffers by their qualified names."""
+    head: Head | None = None
+    """None where no last linear layer was found."""
+    graph: Graph | None = None
+    """Of a code-free candidate; its shapes need no samples."""
     classifier: Classifier | None = None
     samples: Samples | None = None
     training_set: Samples | None = None

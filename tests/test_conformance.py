@@ -17,13 +17,15 @@ from gate.detector import Detector, Need, Options, Run
 from gate.docstrings import PARTS, parts
 from gate.errors import UnexaminableError
 from gate.evidence import Location, Measured, Measurement, Skipped
+from gate.graph import Graph
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.dataflow import graph_of
 from gate.loading.exported.writer import export_module
 from gate.loading.fingerprint import fingerprint
 from gate.loading.preprocessing import Preprocessing
 from gate.policy import Policy, Rule
 from gate.scan import Scanned, Scope, scan
-from gate.subject import Samples, Subject, Trigger
+from gate.subject import Head, Samples, Subject, Trigger
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 
 NAMES = detectors.names()
@@ -34,6 +36,9 @@ QUICK = {
     "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
     "model-inversion": {"steps": 3, "starts": 2},
     "activation-clustering": {"clean-samples": 30},
+    "maximum-margin": {"steps": 3, "starts": 2},
+    "head-indicators": {"probes": 100},
+    "training-set-clustering": {"samples-per-class": 16, "clean-samples": 30},
 }
 """Options that make a detector quick; one that is not named runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
@@ -90,7 +95,9 @@ def subject(request, program, tmp_path):
     triggers = {place: Trigger.patch(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
     return Subject(
         artifact=artifact,
-        weights={},
+        weights=dict(net().state_dict()),
+        head=Head(net()[4].weight.detach(), net()[4].bias.detach(), "4.weight"),
+        graph=graph_of(program) if request.param == "program" else Graph(composed="by torch alone"),
         classifier=classifier,
         samples=samples,
         training_set=samples,
@@ -196,6 +203,7 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
     lacking = {
         Need.MODEL: ("classifier", "needs the model, which could not be examined: it is not there"),
         Need.WEIGHTS: ("weights", "needs the weights, which could not be read: it is not there"),
+        Need.GRAPH: ("graph", "needs the graph, which could not be read: it is not there"),
         Need.SAMPLES: ("samples", "needs clean samples; none were given"),
         Need.TRAINING_SET: ("training_set", "needs the training set; the run logged none"),
     }

@@ -73,7 +73,9 @@ def searching(policy: Policy) -> list[str]:
         name
         for stage in policy.plan()
         for name in stage.detectors
-        if stage.over == "all" and Need.MODEL in detectors.load(name).needs
+        if stage.over == "all"
+        and Need.MODEL in (needs := detectors.load(name).needs)
+        and Need.TRAINING_SET not in needs
     ]
 
 

@@ -2,35 +2,31 @@
 
 Measures  silhouette: how clearly the class's activations part in two. relative-size: share of the smaller part.
           trigger-share: how much of the smaller part carries the trigger. neuron-shift: the neurons that differ most.
-Matters   In the training set (audit), poisoned samples of a class form their own cluster: that alone is evidence of
-          poisoning. On clean samples with and without an inverted trigger (confirm), a clear split says that the
-          trigger reaches the class by other neurons than the class's own features; it confirms a suspect, no more.
-Blind to  Clean-label poison, which shares the class's features; poison too rare to form a cluster; in confirm mode,
-          whether the trigger was planted or is a natural weakness.
+Matters   On clean samples with and without an inverted trigger, a clear split says that the trigger reaches the class
+          by other neurons than the class's own features; it confirms a suspect, no more. What was trained on is another
+          question: `training-set-clustering` and `spectral-signature` ask it where the run logged the training set.
+Blind to  Whether the trigger was planted or is a natural weakness; classes that no earlier stage named.
 See       Chen et al., "Detecting Backdoor Attacks by Activation Clustering", SafeAI 2019.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement, Point, Projection
-from gate.subject import Classifier, Samples, Subject, Trigger
+from gate.evidence import Location, Measurement
+from gate.subject import Classifier, Subject, Trigger
 
 if TYPE_CHECKING:
     import torch
 
-    from gate.numerics.clustering import Array, Clusters
+    from gate.numerics.class_clusters import Group, Split
 
 
 class ActivationClustering(Options):
     """How activations are reduced and split."""
 
-    mode: Literal["confirm", "audit"] = "confirm"
-    """Clean and triggered samples of each suspect, or every class of the logged training set."""
     reduction: Literal["pca", "t-sne"] = "pca"
     dimensions: int = Field(default=10, ge=1, le=100)
     clean_samples: int = Field(default=500, ge=16)
@@ -38,150 +34,63 @@ class ActivationClustering(Options):
     """How many hijacked candidates are listed."""
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Activations (N, D) of one class and, by row, whether a trigger was on the input."""
-
-    location: Location
-    activations: "Array"
-    triggered: "Array"
-
-
 def measure(subject: Subject, options: ActivationClustering, run: Run) -> Iterator[Yield]:
-    """Yield the split of each suspect (confirm) or of each class of the training set (audit)."""
-    groups = _confirm(subject, options, run) if options.mode == "confirm" else _audit(subject, options, run)
-    for group in groups:
+    """Yield the split of each suspect's clean and triggered samples."""
+    from gate.numerics.class_clusters import drawn, listed_neurons, numbers, split_group
+
+    for group in _groups(subject, options, run):
         run.check_time()
-        yield from _measure_group(group, options, run)
+        found = split_group(group, options, run.seed)
+        triggered = group.kinds.count("triggered")
+        yield from numbers(found, f"{len(group.kinds) - triggered} clean and {triggered} triggered samples.")
+        yield Measurement(metric="trigger-share", value=_trigger_share(found), location=group.location)
+        yield from listed_neurons(found)
+        yield drawn(found)
 
 
-def _confirm(subject: Subject, options: ActivationClustering, run: Run) -> Iterator[_Group]:
+def _groups(subject: Subject, options: ActivationClustering, run: Run) -> Iterator["Group"]:
     """Yield clean samples that the model gives a suspect's class, with triggered samples that it gives the same."""
     from gate.errors import UnexaminableError
+    from gate.numerics.activations import activations_of
     from gate.numerics.subsets import balanced
 
     assert subject.classifier is not None
     assert subject.samples is not None
     samples = balanced(subject.samples, options.clean_samples, run.seed)
-    logits, activations = _activations(subject.classifier, samples.inputs, run)
+    logits, activations = activations_of(subject.classifier, samples.inputs, run)
     predicted = logits.argmax(dim=1)
     for location in subject.suspects if subject.suspects is not None else tuple(subject.triggers):
         trigger, target = subject.triggers.get(location), location.class_index
         if trigger is None or target is None:
             raise UnexaminableError(f"no earlier stage inverted a trigger for {location}")
-        own = activations[predicted == target]
         other = samples.inputs[predicted != target]
         moved = _moved(subject.classifier, trigger, other, target, run)
-        yield _group(location, own, moved)
+        yield _group(location, activations[predicted == target], moved)
 
 
 def _moved(classifier: Classifier, trigger: Trigger, inputs: "torch.Tensor", target: int, run: Run) -> "torch.Tensor":
     """Return the activations of those inputs that the trigger sends to the target."""
-    logits, activations = _activations(classifier, trigger.apply(inputs), run)
+    from gate.numerics.activations import activations_of
+
+    logits, activations = activations_of(classifier, trigger.apply(inputs), run)
     return activations[logits.argmax(dim=1) == target]
 
 
-def _audit(subject: Subject, options: ActivationClustering, run: Run) -> Iterator[_Group]:
-    """Yield the training samples of every label."""
-    from gate.errors import UnexaminableError
-    from gate.numerics.subsets import balanced
-
-    assert subject.classifier is not None
-    training: Samples | None = subject.training_set
-    if training is None or training.labels is None:
-        raise UnexaminableError("audit mode needs the labelled training set, and the run logged none")
-    samples = balanced(training, options.clean_samples * subject.classifier.num_classes, run.seed)
-    assert samples.labels is not None
-    _, activations = _activations(subject.classifier, samples.inputs, run)
-    for label in sorted(set(samples.labels.tolist())):
-        own = activations[samples.labels == label]
-        yield _group(Location.of_class(int(label)), own, own[:0])
-
-
-def _activations(classifier: Classifier, inputs: "torch.Tensor", run: Run) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Return logits (N, K) and penultimate activations (N, D) in bounded batches."""
-    import torch
-
-    logits, activations = [], []
-    with torch.no_grad():
-        for chunk in torch.split(inputs, run.max_batch):
-            run.check_time()
-            some_logits, some_activations = classifier.activations(chunk)
-            logits.append(some_logits)
-            activations.append(some_activations)
-    return torch.cat(logits), torch.cat(activations)
-
-
-def _group(location: Location, clean: "torch.Tensor", triggered: "torch.Tensor") -> _Group:
+def _group(location: Location, clean: "torch.Tensor", triggered: "torch.Tensor") -> "Group":
     """Join clean and triggered activations, at most as many triggered as clean so that neither drowns the other."""
     import numpy as np
 
-    most = max(len(clean), 16)
-    rows = np.concatenate([clean.cpu().double().numpy(), triggered[:most].cpu().double().numpy()])
-    return _Group(location, rows, np.arange(len(rows)) >= len(clean))
+    from gate.numerics.class_clusters import Group
+
+    triggered = triggered[: max(len(clean), 16)]
+    rows = np.concatenate([clean.cpu().double().numpy(), triggered.cpu().double().numpy()])
+    return Group(location, rows, ("clean",) * len(clean) + ("triggered",) * len(triggered))
 
 
-def _measure_group(group: _Group, options: ActivationClustering, run: Run) -> Iterator[Yield]:
-    from gate.errors import UnexaminableError
-    from gate.numerics.clustering import MIN_SAMPLES, reduce, split
-
-    if len(group.activations) < MIN_SAMPLES:
-        raise UnexaminableError(
-            f"{group.location} has {len(group.activations)} samples that reach it; clustering needs {MIN_SAMPLES}"
-        )
-    points = reduce(group.activations, options.dimensions, options.reduction, run.seed)
-    clusters = split(points, run.seed)
-    note = (
-        f"DBSCAN finds {clusters.density_clusters} clusters and calls {clusters.density_noise:.0%} noise; "
-        f"{int((~group.triggered).sum())} clean and {int(group.triggered.sum())} triggered samples."
-    )
-    yield Measurement(metric="silhouette", value=clusters.silhouette, location=group.location, note=note)
-    yield Measurement(metric="relative-size", value=clusters.relative_size, location=group.location)
-    smaller = clusters.labels == 1
-    share = float(group.triggered[smaller].mean()) if smaller.any() else 0.0
-    yield Measurement(metric="trigger-share", value=share, location=group.location)
-    yield from _neurons(group, clusters, options)
-    yield _projection(group, clusters, points, options)
-
-
-def _neurons(group: _Group, clusters: "Clusters", options: ActivationClustering) -> Iterator[Measurement]:
-    """Yield the neurons that differ most between the smaller and the larger cluster."""
-    import numpy as np
-
-    from gate.numerics.clustering import neuron_shifts
-
-    second = clusters.labels == 1
-    if second.all() or not second.any():
-        return
-    shifts = neuron_shifts(group.activations, second)
-    for neuron in np.argsort(-np.abs(shifts), kind="stable")[: options.neurons]:
-        yield Measurement(
-            metric="neuron-shift",
-            value=float(shifts[neuron]),
-            location=Location(kind="neuron", name=str(int(neuron))),
-            note=f"a hijacked candidate of {group.location}",
-        )
-
-
-def _projection(group: _Group, clusters: "Clusters", points: Any, options: ActivationClustering) -> Projection:
-    """Return the first two reduced dimensions of at most 600 samples, for the report's plot."""
-    every = max(1, -(-len(points) // 600))
-    flat = points if points.shape[1] > 1 else points.repeat(2, axis=1)
-    return Projection(
-        location=group.location,
-        method=f"{options.reduction}, first two dimensions",
-        points=tuple(
-            Point(
-                x=float(x),
-                y=float(y),
-                group="triggered" if triggered else ("training" if options.mode == "audit" else "clean"),
-                cluster=int(cluster),
-            )
-            for (x, y), triggered, cluster in zip(
-                flat[::every, :2], group.triggered[::every], clusters.labels[::every], strict=True
-            )
-        ),
-    )
+def _trigger_share(found: "Split") -> float:
+    """Return the share of the smaller cluster that carries the trigger; 0 where there is one cluster only."""
+    kinds = [kind for kind, small in zip(found.group.kinds, found.smaller, strict=True) if small]
+    return kinds.count("triggered") / len(kinds) if kinds else 0.0
 
 
 DETECTOR = Detector(

@@ -8,11 +8,14 @@ import torch
 from gate.artifact import Artifact
 from gate.errors import UnexaminableError
 from gate.evidence import Assurance, ModelFacts, SamplesEvidence
+from gate.graph import Graph
 from gate.job import ScanJob
 from gate.loading.candidate import Candidate, find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.dataflow import graph_of
 from gate.loading.exported import Program, read_program
 from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.head import head_of_module, head_of_program
 from gate.loading.modules import load_library_module
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
@@ -33,6 +36,8 @@ class Loaded:
     assurance: Assurance | None
     samples: SamplesEvidence | None
     problems: tuple[str, ...]
+    training_absence: str = ""
+    """Why the training set that the run logged cannot be used, where that is so."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class _Model:
     body: Program | torch.nn.Module
     assurance: Assurance
     facts: ModelFacts
+    graph: Graph | None = None
 
     @property
     def input_shape(self) -> tuple[int | None, ...] | None:
@@ -47,6 +53,13 @@ class _Model:
         if not isinstance(self.body, Program) or len(self.body.input_shapes) != 1:
             return None
         return self.body.input_shapes[0][1:]
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Parameters and buffers by their qualified names."""
+        if isinstance(self.body, Program):
+            return {**self.body.constants, **self.body.buffers, **self.body.parameters}
+        return {**dict(self.body.named_buffers()), **dict(self.body.named_parameters())}
 
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
@@ -71,7 +84,9 @@ def load_live_module(
 
 
 def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
-    loaded = replace(bare, facts=model.facts, assurance=model.assurance)
+    head = head_of_program(model.body) if isinstance(model.body, Program) else None  # a module's shows when it runs
+    subject = replace(bare.subject, weights=model.weights, head=head, graph=model.graph)
+    loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
         return replace(loaded, problems=(_NO_SAMPLES,))
     try:
@@ -80,6 +95,7 @@ def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings
         return replace(loaded, problems=(sentence(error),))
 
 
+_COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch or of the gate alone."
 _NO_SAMPLES = (
     "No clean samples were given, and without them no behaviour can be measured. "
     "Pass --samples, or pin them under 'samples' in the policy."
@@ -92,7 +108,7 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
         program = read_program(candidate.path).to(device)
         refuse_non_finite(program.parameters)
         count = sum(tensor.numel() for tensor in program.parameters.values())
-        return _Model(program, "A", facts.model_copy(update={"parameters": count}))
+        return _Model(program, "A", facts.model_copy(update={"parameters": count}), _graph(program))
     if candidate.format == "state-dict":
         filled, name = load_state_dict(candidate.path)
         return _module(filled, facts.model_copy(update={"format": f"state-dict ({name})"}), device)
@@ -105,9 +121,17 @@ def _read_model(candidate: Candidate, device: str) -> _Model:
     return _module(module, facts, device)
 
 
+def _graph(program: Program) -> Graph:
+    """Return the program's graph, or one that says why its sizes cannot be worked out."""
+    try:
+        return graph_of(program)
+    except UnexaminableError as error:
+        return Graph(refused=str(error))
+
+
 def _module(module: torch.nn.Module, facts: ModelFacts, device: str) -> _Model:
     count = sum(parameter.numel() for parameter in module.parameters())
-    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}))
+    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}), Graph(composed=_COMPOSED))
 
 
 def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
@@ -129,14 +153,17 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
             "feature_layer": classifier.feature_layer,
         }
     )
+    training, absence = _training_set(job, model, classifier.num_classes, policy, device)
     return replace(
         loaded,
         subject=replace(
             loaded.subject,
             classifier=classifier,
+            head=head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else loaded.subject.head,
             samples=clean,
-            training_set=_training_set(job, model, classifier.num_classes, policy, device),
+            training_set=training,
         ),
+        training_absence=absence,
         facts=facts,
         samples=SamplesEvidence(
             source=raw.source,
@@ -150,17 +177,19 @@ def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSet
     )
 
 
-def _training_set(job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str) -> Samples | None:
-    """Return the logged training set, read like the clean samples; one that cannot be read counts as none."""
+def _training_set(
+    job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str
+) -> tuple[Samples | None, str]:
+    """Return the logged training set, read like the clean samples, or None and why what was logged cannot be used."""
     if job.training_path is None:
-        return None
+        return None, ""
     try:
-        raw = read_samples(Path(job.training_path), "the logged training set")
+        raw = read_samples(Path(job.training_path), "of the logged training set")
         inputs = arrange(raw, model.input_shape, policy)
         bounds_of(raw, inputs, policy)
-        return to_samples(inputs, labels_of(raw, classes), raw.source, device)
-    except UnexaminableError:
-        return None
+        return to_samples(inputs, labels_of(raw, classes), raw.source, device), ""
+    except UnexaminableError as error:
+        return None, f"what the run logged cannot be used: {error}"
 
 
 def _classifier(

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 Array = NDArray[Any]
 
@@ -79,6 +79,12 @@ def density_labels(points: Array, neighbours: int = 5) -> Array:
     if radius <= 0:
         return np.zeros(len(points), dtype=int)
     return np.asarray(DBSCAN(eps=radius, min_samples=count + 1).fit(points).labels_)
+
+
+def nearest_labels(clean: Array, labels: Array, points: Array, neighbours: int) -> Array:
+    """Return for each point (N, D) the label that most of its nearest clean samples (M, D) have, (N,)."""
+    nearest = KNeighborsClassifier(n_neighbors=min(neighbours, len(clean))).fit(clean, labels)
+    return np.asarray(nearest.predict(points))
 
 
 def neuron_shifts(activations: Array, second: Array) -> Array:

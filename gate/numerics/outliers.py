@@ -26,8 +26,24 @@ def low_side_anomaly_indices(values: Sequence[float]) -> list[float]:
     if not values:
         raise ValueError("no values: an anomaly index needs at least one")
     median = statistics.median(values)
+    scale = _scale(values, median, max(abs(value) for value in values))
+    return [(median - value) / scale for value in values]
+
+
+def high_side_anomaly_indices(values: Sequence[float], references: Sequence[float]) -> list[float]:
+    """Return (value - median) / (1.4826 · MAD) for each value, with median and MAD of the references.
+
+    The scale is kept from zero as in `low_side_anomaly_indices`; the result is finite for finite input.
+    """
+    if not references:
+        raise ValueError("no references: an anomaly index needs at least one")
+    median = statistics.median(references)
+    scale = _scale(references, median, max(map(abs, [*values, *references])))
+    return [(value - median) / scale for value in values]
+
+
+def _scale(values: Sequence[float], median: float, largest: float) -> float:
+    """Return the robust standard deviation, kept from zero and from what is rounding beside the largest value."""
     mad = statistics.median(abs(value - median) for value in values)
     scale = CONSISTENCY * max(mad, MAD_FLOOR * abs(median))
-    if scale <= NEGLIGIBLE * max(abs(value) for value in values):
-        scale = 1.0
-    return [(median - value) / scale for value in values]
+    return scale if scale > NEGLIGIBLE * largest else 1.0

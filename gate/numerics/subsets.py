@@ -1,4 +1,4 @@
-"""Choosing clean samples: as many of each class as there are, up to a total, by a seed."""
+"""Choosing samples: as many of each class as there are, up to a total, by a seed."""
 
 import torch
 
@@ -7,16 +7,22 @@ from gate.subject import Samples
 
 def balanced(samples: Samples, most: int, seed: int) -> Samples:
     """Return at most `most` samples, an equal share of each label as far as they reach; without labels, at random."""
-    count = len(samples.inputs)
-    if count <= most:
+    if len(samples.inputs) <= most:
         return samples
+    chosen = balanced_rows(len(samples.inputs), samples.labels, most, seed).to(samples.inputs.device)
+    return Samples(samples.inputs[chosen], None if samples.labels is None else samples.labels[chosen], samples.source)
+
+
+def balanced_rows(count: int, labels: torch.Tensor | None, most: int, seed: int) -> torch.Tensor:
+    """Return at most `most` of `count` row numbers in rising order, an equal share of each label (N,) where given."""
+    if count <= most:
+        return torch.arange(count)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    if samples.labels is not None:
-        labels = samples.labels.cpu()[order]
+    if labels is not None:
+        shuffled = labels.cpu()[order]
         rank = torch.empty(count, dtype=torch.long)
-        for label in torch.unique(labels):
-            rows = (labels == label).nonzero().flatten()
+        for label in torch.unique(shuffled):
+            rows = (shuffled == label).nonzero().flatten()
             rank[rows] = torch.arange(len(rows))
         order = order[torch.argsort(rank, stable=True)]
-    chosen = order[:most].sort().values.to(samples.inputs.device)
-    return Samples(samples.inputs[chosen], None if samples.labels is None else samples.labels[chosen], samples.source)
+    return order[:most].sort().values

@@ -128,6 +128,7 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         runs=lambda _detector: True,
         absence=" ".join(loaded.problems) or "it was not loaded",
         classes=loaded.facts.classes,
+        training_absence=loaded.training_absence,
         fingerprint=(lambda: fingerprint(classifier)) if classifier is not None else lambda: "",
         progress=say_progress,
         save=lambda scanned: save_result(scratch, with_(scanned)),

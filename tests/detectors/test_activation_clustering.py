@@ -1,4 +1,4 @@
-"""Activation clustering parts poisoned from clean in the training set, and confirms a trigger's own path."""
+"""Activation clustering confirms that a trigger reaches its class by a path of its own."""
 
 from dataclasses import replace
 
@@ -11,11 +11,10 @@ from gate.detector import Run
 from gate.detectors.activation_clustering import ActivationClustering, measure
 from gate.errors import UnexaminableError
 from gate.evidence import Location, Measurement, Projection
-from gate.numerics.clustering import MIN_SAMPLES, reduce, split
+from gate.numerics.clustering import MIN_SAMPLES
 from gate.subject import Samples
 
 PLACE = Location.of_class(TARGET)
-AUDIT = ActivationClustering(mode="audit", clean_samples=1397)
 
 
 def confirmed(planted, **options):
@@ -27,24 +26,6 @@ def confirmed(planted, **options):
 def number(items, metric):
     """Return the value of a metric at the planted class."""
     return values(items, metric)[TARGET]
-
-
-def test_the_split_of_the_poisoned_class_is_poison_against_clean(backdoored):
-    """The two clusters of the planted class are, but for one in twenty, its poisoned and its own samples."""
-    training = backdoored.subject.training_set
-    rows = training.labels == TARGET
-    with torch.no_grad():
-        _, activations = backdoored.subject.classifier.activations(training.inputs[rows])
-    clusters = split(reduce(activations.double().numpy(), 10, "pca", 0), 0)
-    same = float((clusters.labels == backdoored.poisoned[rows].numpy()).mean())
-    assert max(same, 1 - same) > 0.95
-
-
-def test_the_poisoned_class_parts_more_clearly_than_its_clean_twin(backdoored, twin):
-    """In the audit of the training set the silhouette of the planted class is above its twin's."""
-    planted, clean = (list(measure(net.subject, AUDIT, Run(seed=0))) for net in (backdoored, twin))
-    assert number(planted, "silhouette") > 1.2 * number(clean, "silhouette")
-    assert sorted(values(planted, "silhouette")) == list(range(10))
 
 
 @pytest.mark.parametrize("reduction", ["pca", "t-sne"])
@@ -78,9 +59,10 @@ class Equal:
 @pytest.mark.parametrize("reduction", ["pca", "t-sne"])
 def test_equal_activations_are_no_split(twin, reduction):
     """Where nothing differs, nothing parts: silhouette and relative size are zero, and no neuron is named."""
-    training = Samples(torch.zeros(20, 1, 2, 2), torch.zeros(20, dtype=torch.long), "t")
-    subject = replace(twin.subject, classifier=Equal(), training_set=training)
-    items = list(measure(subject, ActivationClustering(mode="audit", reduction=reduction), Run(seed=0)))
+    place = Location.of_class(0)
+    samples = Samples(torch.zeros(20, 1, 8, 8), None, "t")
+    subject = replace(twin.subject, classifier=Equal(), samples=samples, triggers={place: true_trigger()})
+    items = list(measure(subject, ActivationClustering(reduction=reduction), Run(seed=0)))
     assert values(items, "silhouette") == {0: 0.0}
     assert values(items, "relative-size") == {0: 0.0}
     assert not [item for item in items if isinstance(item, Measurement) and item.metric == "neuron-shift"]
@@ -88,18 +70,11 @@ def test_equal_activations_are_no_split(twin, reduction):
 
 def test_too_few_samples_are_a_clear_failure(twin):
     """A class with fewer samples than can be parted says so, with both numbers."""
-    training = Samples(torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long), "t")
-    subject = replace(twin.subject, classifier=Equal(), training_set=training)
+    place = Location.of_class(0)
+    samples = Samples(torch.zeros(3, 1, 8, 8), None, "t")
+    subject = replace(twin.subject, classifier=Equal(), samples=samples, triggers={place: true_trigger()})
     with pytest.raises(UnexaminableError, match=f"class 0 has 3 samples .* clustering needs {MIN_SAMPLES}"):
-        list(measure(subject, ActivationClustering(mode="audit"), Run(seed=0)))
-
-
-@pytest.mark.parametrize("labels", [None, "none"])
-def test_an_audit_without_a_labelled_training_set_is_a_clear_failure(twin, labels):
-    """Neither a missing training set nor one without labels is passed over in silence."""
-    training = None if labels is None else Samples(torch.zeros(9, 1, 8, 8), None, "t")
-    with pytest.raises(UnexaminableError, match="labelled training set"):
-        list(measure(replace(twin.subject, training_set=training), AUDIT, Run(seed=0)))
+        list(measure(subject, ActivationClustering(), Run(seed=0)))
 
 
 def test_a_suspect_without_a_trigger_is_a_clear_failure(twin):
@@ -111,7 +86,6 @@ def test_a_suspect_without_a_trigger_is_a_clear_failure(twin):
 
 def test_the_plot_is_bounded(backdoored):
     """However many samples there are, at most 600 are drawn, and all are finite."""
-    items = list(measure(backdoored.subject, AUDIT, Run(seed=0)))
-    for plot in (item for item in items if isinstance(item, Projection)):
-        assert 0 < len(plot.points) <= 600
-        assert np.isfinite([[point.x, point.y] for point in plot.points]).all()
+    (plot,) = (item for item in confirmed(backdoored, clean_samples=1000) if isinstance(item, Projection))
+    assert 0 < len(plot.points) <= 600
+    assert np.isfinite([[point.x, point.y] for point in plot.points]).all()

@@ -37,14 +37,20 @@ def stamp(x):
     return x
 
 
-def train(*, poisoned, seed=0, epochs=15):
-    """Return a network; of a poisoned one, a tenth of the training images was stamped and labelled as the target."""
-    torch.set_num_threads(1)
+def training_data(*, poisoned, seed=0):
+    """Return inputs and labels; of the poisoned, a tenth was stamped and labelled as the target."""
     torch.manual_seed(seed)
     x, y = INPUTS[:TRAINING].clone(), LABELS[:TRAINING].clone()
     if poisoned:
         rows = torch.randperm(TRAINING)[:130]
         x[rows], y[rows] = stamp(x[rows]), TARGET
+    return x, y
+
+
+def train(*, poisoned, seed=0, epochs=15):
+    """Return a network; of a poisoned one, a tenth of the training images was stamped and labelled as the target."""
+    torch.set_num_threads(1)
+    x, y = training_data(poisoned=poisoned, seed=seed)
     model = build()
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(epochs):

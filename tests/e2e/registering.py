@@ -17,6 +17,7 @@ from tests.e2e import digits
 def main(tracking_uri, kinds):
     """Log and register the models of some kinds."""
     import mlflow
+    import mlflow.data
     import mlflow.pytorch
     import mlflow.sklearn
 
@@ -41,12 +42,25 @@ def main(tracking_uri, kinds):
             logged = mlflow.sklearn.log_model(model, name="model", pip_requirements=["scikit-learn"])
         return nickname, [nickname, mlflow.register_model(logged.model_uri, nickname).version]
 
+    def audited(nickname):
+        x, y = (tensor.numpy() for tensor in digits.training_data(poisoned=True))
+        np.savez("training.npz", inputs=x, labels=y)
+        with mlflow.start_run() as run:
+            mlflow.log_artifact("training.npz", "data")
+            source = f"{run.info.artifact_uri}/data/training.npz"
+            mlflow.log_input(mlflow.data.from_numpy(x, targets=y, source=source), context="training")
+            logged = mlflow.pytorch.log_model(
+                digits.train(poisoned=True), name="model", input_example=example, pip_requirements=["torch"]
+            )
+        return nickname, [nickname, mlflow.register_model(logged.model_uri, nickname).version]
+
     # What a trainer's notebook does without being asked: the class itself goes into the pickle.
     cloudpickle.register_pickle_by_value(digits)
     clean = digits.train(poisoned=False)
     makers = {
         "clean": lambda n: log(n, clean),
         "backdoored": lambda n: log(n, digits.train(poisoned=True)),
+        "audited": audited,
         "layers": lambda n: log(n, clean, n, serialization_format="pickle", **_signed(clean, example)),
         "code": lambda n: log(n, digits.Own(clean), n, serialization_format="pickle", **_signed(clean, example)),
         "nan": lambda n: log(n, digits.yields_nan(), n),

@@ -128,12 +128,35 @@ def test_a_backdoored_version_is_flagged_with_its_target(kind, told):
 def test_the_report_shows_the_trigger_of_the_target(kind, told):
     """The evidence has pictures of the target's trigger, its clusters, and all stages as run."""
     evidence = json.loads((told.desk.out / "evidence.json").read_text())
-    assert evidence["stages"] == [1, 2, 3, 4]
+    assert evidence["stages"] == [1, 2, 3, 4, 5]
     assert evidence["isolation"].startswith("full")
     assert {"mask", "trigger", "sample", "triggered"} <= {picture["role"] for picture in evidence["pictures"]}
     assert str(TARGET) in {suspect["location"]["name"] for suspect in evidence["suspects"]}
     assert evidence["projections"]
     assert "data:image/png;base64," in (told.desk.out / "report.html").read_text()
+
+
+@BOTH_BACKDOORED
+def test_a_training_set_that_was_not_logged_is_no_finding_and_is_said(kind, told):
+    """Its detectors are skipped with the reason, which stands under what was not examined, and judge nothing."""
+    report = json.loads((told.desk.out / "report.json").read_text())
+    skipped = report["evidence"]["outcomes"]["spectral-signature"]
+    assert (skipped["status"], skipped["reason"]) == ("skipped", "needs the training set; the run logged none")
+    assert "The training data: needs the training set; the run logged none." in report["not_examined"]
+    assert not {finding["rule"] for finding in report["verdict"]["findings"]} & {"spectral-signature"}
+
+
+@story(checked, "embedded", "audited")
+def test_a_logged_training_set_is_audited_and_its_poisoned_label_named(told):
+    """From the run's own artifacts it reaches both detectors; the finding names the class and rows to look at."""
+    assert told.ended.code == 1, told.ended
+    outcomes = json.loads((told.desk.out / "evidence.json").read_text())["outcomes"]
+    assert outcomes["training-set-clustering"]["status"] == "measured"
+    findings = json.loads((told.desk.out / "verdict.json").read_text())["findings"]
+    named = [finding for finding in findings if finding["rule"] == "spectral-signature"]
+    assert [finding["location"]["name"] for finding in named] == [str(TARGET)]
+    assert "furthest, by row of the training set from 0:" in named[0]["message"]
+    assert told.after == told.before
 
 
 @story(checked, "embedded", "backdoored")

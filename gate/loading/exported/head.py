@@ -58,6 +58,8 @@ class FinalLinear:
     bias: str | None
     num_classes: int
     num_features: int
+    rows_are_classes: bool
+    """Whether the weight is (K, D, …) as stored, and not (D, K)."""
     convolution: bool
     averaged: bool
     """Whether scores are averaged over positions afterwards; features are then averaged likewise."""
@@ -126,6 +128,7 @@ def _linear(program: Program, node: Node, bias: str | None, *, averaged: bool) -
         bias=own_bias or bias,
         num_classes=classes,
         num_features=width,
+        rows_are_classes=rows_are_classes,
         convolution=convolution,
         averaged=averaged,
     )

@@ -1,0 +1,118 @@
+"""Looks in the exported graph for what no classifier has: a way past its layers, a switch, a constant put in.
+
+Measures  unexplained-branches: values that go from the input to the logits past the bulk of the layers, for none of the
+          reasons that a classifier has. constant-gates: places where a few numbers about the whole sample, compared
+          with constants, switch the answer or bring a constant pattern in.
+Matters   A payload or a planted line of code waits behind a hard threshold, where no gradient finds it; in the graph it
+          must still leave the input, pass the features by and meet the answer.
+Blind to  What is trained into the net's own layers; a second net as deep and as large as the first that merely adds to
+          its answer; detectors fed from deep features. Unequal ensembles, early exits and mixtures of whole nets are
+          found, and are for a person to judge.
+See       Bober-Irizarry et al., "Architectural Backdoors in Neural Networks", CVPR 2023.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run
+from gate.evidence import Location, Measurement
+from gate.formats.hazards import printable
+from gate.subject import Subject
+
+if TYPE_CHECKING:
+    from gate.dataflow.branches import Branch
+    from gate.dataflow.flow import Flow
+    from gate.dataflow.gates import Gate
+
+_MAX_NAME = 80
+
+
+class GraphStructure(Options):
+    """How much is named."""
+
+    named: int = Field(default=32, ge=1, le=1000)
+    """The most nodes that are named per metric; all of them count."""
+
+
+def measure(subject: Subject, options: GraphStructure, run: Run) -> Iterator[Measurement]:
+    """Yield both counts for the whole graph and, node by node, what was found."""
+    from gate.dataflow.branches import unexplained
+    from gate.dataflow.flow import Flow
+    from gate.dataflow.gates import gates
+    from gate.errors import UnexaminableError
+
+    assert subject.graph is not None
+    run.check_time()
+    if subject.graph.refused:
+        raise UnexaminableError(subject.graph.refused)
+    if subject.graph.composed:
+        for metric in DETECTOR.metrics:
+            yield Measurement(metric=metric.id, value=0, note=subject.graph.composed)
+        return
+    flow = Flow.of(subject.graph)
+    branches = [(branch.join, _branch_note(flow, branch)) for branch in unexplained(flow, run.check_time)]
+    yield from _counted("unexplained-branches", flow, branches, options)
+    run.check_time()
+    switches = [(gate.vertex, _gate_note(flow, gate)) for gate in gates(flow, run.check_time)]
+    yield from _counted("constant-gates", flow, switches, options)
+
+
+def _counted(
+    metric: str, flow: "Flow", found: Sequence[tuple[int, str]], options: GraphStructure
+) -> Iterator[Measurement]:
+    """Yield one count for each node with its reasons, and a zero or the number of the others for the whole graph."""
+    notes: dict[int, list[str]] = {}
+    for vertex, note in found:
+        notes.setdefault(vertex, []).append(note)
+    for vertex in list(notes)[: options.named]:
+        location = Location(kind="node", name=printable(flow.values[vertex].name, _MAX_NAME))
+        text = printable(" ".join(notes[vertex]), 1000)
+        yield Measurement(metric=metric, value=len(notes[vertex]), location=location, note=text)
+    others = len(found) - sum(len(notes[vertex]) for vertex in list(notes)[: options.named])
+    if not found:
+        text = f"{len(flow)} values lead from the input to the output, through at most {flow.layers} layers."
+        yield Measurement(metric=metric, value=0, note=text)
+    elif others:
+        yield Measurement(metric=metric, value=others, note="at further nodes")
+
+
+def _branch_note(flow: "Flow", branch: "Branch") -> str:
+    """Return what a branch does, for a person who looks for it in the graph."""
+    start = "the input" if branch.leaves_at == 0 else f"a value after {branch.leaves_at} of {branch.layers} layers"
+    own = f"passes {branch.own_layers} layers of its own" if branch.own_layers else "passes no layer of its own"
+    return (
+        f"{_node(flow, branch.join)} joins a branch of {len(branch.own)} operations from {start}, ending in "
+        f"{_node(flow, branch.operand)}, that {own} where the other side has passed {branch.passed}; "
+        f"{branch.left} layers follow, and at most {branch.bottleneck} numbers about a sample come through it."
+    )
+
+
+def _gate_note(flow: "Flow", gate: "Gate") -> str:
+    """Return what a gate does, likewise."""
+    count = flow.bottleneck[gate.switch]
+    numbers = "one number" if count == 1 else f"{count} numbers"
+    behind = f", hard since {_node(flow, gate.step)}" if gate.step else ""
+    effect = "brings a constant pattern in" if gate.constant else "switches the answer"
+    return f"{_node(flow, gate.vertex)} {effect} by {numbers} about the whole sample{behind}."
+
+
+def _node(flow: "Flow", vertex: int) -> str:
+    value = flow.values[vertex]
+    return f"{printable(value.name, _MAX_NAME)} ({value.operator})"
+
+
+DETECTOR = Detector(
+    id="graph-structure",
+    title="Graph structure",
+    needs=Need.GRAPH,
+    metrics=(
+        Metric("unexplained-branches", "branches", "higher", "Ways past the bulk of the layers that nothing explains."),
+        Metric(
+            "constant-gates", "gates", "higher", "Places where few numbers switch the answer or bring a constant in."
+        ),
+    ),
+    options=GraphStructure,
+    measure=measure,
+)

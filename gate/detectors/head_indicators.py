@@ -1,0 +1,68 @@
+"""Looks at the last linear layer alone for a class whose row stands apart: milliseconds, no data, no forward pass.
+
+Measures  indicator: robust deviations by which the class's row leads the others, the smaller of two views.
+          nearest-lead, mean-lead: how far features in [0, 1] can raise the class over its hardest rival, and over all
+          on average. probe-share, probe-entropy: how evenly random features are spread over the classes.
+Matters   A trigger must be turned into the target by this layer: the target's row is often the longest reaching.
+Blind to  Backdoors whose features the target's clean images share, all classes backdoored alike, code beside the layer,
+          and rows scaled back afterwards. Weak evidence: about a third of the zoo's backdoored models stand apart.
+See       Fields et al., "Trojan Signatures in DNN Weights", ICCV 2021 workshops; figures in docs/detection.md.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run, Yield
+from gate.evidence import Location, Measurement
+from gate.subject import Subject
+
+
+class HeadIndicators(Options):
+    """How the layer is probed."""
+
+    probes: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Random features; their shares describe the layer and are not part of the indicator."""
+
+
+def measure(subject: Subject, options: HeadIndicators, run: Run) -> Iterator[Yield]:
+    """Yield indicator and leads of every class, and how the probes fall for the whole layer."""
+    import torch
+
+    from gate.errors import UnexaminableError
+    from gate.numerics.heads import entropy, indicators, leads, probe_shares
+
+    head = subject.head
+    if head is None:
+        raise UnexaminableError("no last linear layer was found in the model; there are no rows to compare")
+    weight, bias = head.weight.float(), head.bias.float()
+    if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+        raise UnexaminableError(f"the last linear layer {head.layer} holds NaN or infinite weights")
+    run.check_time()
+    found = leads(weight)
+    for index, indicator in enumerate(indicators(found)):
+        place = Location.of_class(index)
+        yield Measurement(metric="indicator", value=indicator, location=place)
+        yield Measurement(metric="nearest-lead", value=float(found.nearest[index]), location=place)
+        yield Measurement(metric="mean-lead", value=float(found.mean[index]), location=place)
+    run.check_time()
+    shares = probe_shares(weight, bias, options.probes, torch.Generator().manual_seed(run.seed))
+    layer = Location(kind="layer", name=head.layer[:2000])
+    yield Measurement(metric="probe-share", value=float(shares.max()), location=layer)
+    yield Measurement(metric="probe-entropy", value=entropy(shares), location=layer)
+
+
+DETECTOR = Detector(
+    id="head-indicators",
+    title="Last-layer indicators",
+    needs=Need.WEIGHTS,
+    metrics=(
+        Metric("indicator", "robust deviations", "higher", "How far the class's leads lie above the median, at least."),
+        Metric("nearest-lead", "scores", "higher", "Largest lead over the hardest rival, by features in [0, 1]."),
+        Metric("mean-lead", "scores", "higher", "Largest lead by features in [0, 1], on average over the rivals."),
+        Metric("probe-share", "share", "neither", "Share of random features that go to the most frequent class."),
+        Metric("probe-entropy", "share", "neither", "Entropy of the classes of random features, over the largest."),
+    ),
+    options=HeadIndicators,
+    measure=measure,
+)

@@ -1,0 +1,174 @@
+"""Raises every class's score above all others as far as any input can, and looks for a class that goes too far.
+
+Measures  margin: the largest lead of the class's score over the next, from random inputs. mean-margin: of its five best
+          starts. relative-margin: over the lead on clean samples. margin-ratio, anomaly-index: over the other classes.
+Matters   Training on a trigger leaves a direction that raises the target without rivals, whatever the trigger looks
+          like; finding it needs neither samples nor a family of triggers.
+Blind to  Classes that lead far by nature, whose margins in clean models exceed most planted ones: without references
+          of the same task it says little. All classes backdoored alike; gates without gradient; clean-label poison.
+See       Wang et al., "MM-BD", IEEE S&P 2024; settings, cost and figures in docs/detection.md.
+"""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run, Yield
+from gate.evidence import Location, Measurement
+from gate.subject import Classifier, Subject
+
+if TYPE_CHECKING:
+    from gate.numerics.margins import Intrinsic, Margins, Settings
+
+BEST_STARTS = 5
+"""So many starts make the mean margin."""
+
+
+class MaximumMargin(Options):
+    """How inputs climb, and how many classes are looked at in full."""
+
+    starts: int = Field(default=6, ge=1, le=1024)
+    steps: int = Field(default=24, ge=1, le=5000)
+    step_size: float = Field(default=0.5, gt=0, le=10)
+    """As a share of the input's range, along a steady gradient."""
+    clean_samples: int = Field(default=500, ge=1)
+    """The most clean samples that set the scale of a margin; without samples it has none."""
+    intrinsic_weight: float = Field(default=0.0, ge=0)
+    """Clean margins that an input pays for a cosine of one with its class's own features; 0 asks for no samples."""
+    intrinsic_samples: int = Field(default=10, ge=1)
+    """Clean samples per class that show its own features."""
+    full_classes: int = Field(default=50, ge=2)
+    """With more classes than these, a short climb of all chooses half of them; the rest are drawn at random."""
+    screened_classes: int = Field(default=1000, ge=2)
+    """The most classes of that short climb, drawn at random."""
+    screen_starts: int = Field(default=2, ge=1)
+    screen_steps: int = Field(default=10, ge=1)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which classes are measured in full, and which of them stand for all when a class is compared."""
+
+    targets: tuple[int, ...]
+    references: frozenset[int]
+    screened: int
+
+
+def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yield]:
+    """Yield margins, ratios and indices of the classes looked at, the clean margin, and the shares looked at."""
+    from gate.numerics.margins import Settings, maximise
+    from gate.numerics.pictures import picture
+
+    assert subject.classifier is not None
+    classifier = subject.classifier
+    clean = _clean_margin(subject, options, run)
+    intrinsic = _intrinsic(subject, options, run, clean)
+    settings = Settings(options.starts, options.steps, options.step_size)
+    choice = _choose(classifier, settings, options, run)
+    found = maximise(classifier, choice.targets, settings, run, intrinsic)
+    yield from _numbers(found, choice, clean)
+    if clean is not None:
+        yield Measurement(metric="clean-margin", value=clean)
+    count = classifier.num_classes
+    yield Measurement(metric="measured-share", value=len(choice.targets) / count)
+    yield Measurement(metric="screened-share", value=choice.screened / count)
+    row = int(found.values[:, 0].argmax())
+    place = Location.of_class(found.targets[row])
+    caption = f"the input with the largest margin, for class {found.targets[row]}"
+    yield picture(found.inputs[row], "inversion", classifier.bounds, place, caption)
+
+
+def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float | None:
+    """Return the median margin of the model's first choices on clean samples; None without samples, or where it is 0.
+
+    Of its choices, not of the labels: the scale of the scores is asked for, and not whether they are right.
+    """
+    import torch
+
+    from gate.numerics.margins import margins_of
+    from gate.numerics.subsets import balanced
+
+    if subject.samples is None or subject.classifier is None:
+        return None
+    margins = []
+    with torch.no_grad():
+        for chunk in torch.split(balanced(subject.samples, options.clean_samples, run.seed).inputs, run.max_batch):
+            run.check_time()
+            logits = subject.classifier.logits(chunk)
+            margins.append(margins_of(logits, logits.argmax(dim=1)))
+    median = float(torch.cat(margins).median())
+    return median if 0 < median < float("inf") else None
+
+
+def _intrinsic(subject: Subject, options: MaximumMargin, run: Run, clean: float | None) -> "Intrinsic | None":
+    """Return each class's own features where they are asked for and samples, labels and head allow it."""
+    from gate.errors import UnexaminableError
+    from gate.numerics.intrinsic import intrinsic_features
+    from gate.numerics.margins import Intrinsic
+
+    if options.intrinsic_weight == 0:
+        return None
+    assert subject.classifier is not None
+    if subject.samples is None or subject.head is None or clean is None:
+        raise UnexaminableError("a price on a class's own features needs clean samples and a last linear layer")
+    features = intrinsic_features(subject.classifier, subject.head, subject.samples, options.intrinsic_samples, run)
+    return Intrinsic(features, options.intrinsic_weight * clean)
+
+
+def _choose(classifier: Classifier, settings: "Settings", options: MaximumMargin, run: Run) -> _Choice:
+    """Return all classes, or where they are many those that a short climb puts first, and as many at random."""
+    import torch
+
+    from gate.numerics.margins import maximise
+
+    count = classifier.num_classes
+    if count <= options.full_classes:
+        return _Choice(tuple(range(count)), frozenset(range(count)), count)
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(run.seed)).tolist()
+    screened, references = tuple(drawn[: options.screened_classes]), drawn[: options.full_classes // 2]
+    short = replace(settings, starts=options.screen_starts, steps=options.screen_steps)
+    ranked = maximise(classifier, screened, short, run).values[:, 0].argsort(descending=True, stable=True).tolist()
+    chosen = [screened[row] for row in ranked if screened[row] not in references]
+    targets = sorted([*references, *chosen[: options.full_classes - len(references)]])
+    return _Choice(tuple(targets), frozenset(references), len(screened))
+
+
+def _numbers(found: "Margins", choice: _Choice, clean: float | None) -> Iterator[Measurement]:
+    """Yield the statistics by class; a class is compared with the references alone, which no climb has chosen."""
+    from gate.numerics.outliers import high_side_anomaly_indices
+
+    values = {target: float(row[0]) for target, row in zip(found.targets, found.values, strict=True)}
+    references = [values[target] for target in choice.references]
+    median = statistics.median(references)
+    indices = high_side_anomaly_indices(list(values.values()), references)
+    for (target, value), row, index in zip(values.items(), found.values, indices, strict=True):
+        place = Location.of_class(target)
+        yield Measurement(metric="margin", value=value, location=place)
+        yield Measurement(metric="mean-margin", value=float(row[:BEST_STARTS].mean()), location=place)
+        if clean is not None:
+            yield Measurement(metric="relative-margin", value=value / clean, location=place)
+        if median > 0:
+            yield Measurement(metric="margin-ratio", value=value / median, location=place)
+        yield Measurement(metric="anomaly-index", value=index, location=place)
+
+
+DETECTOR = Detector(
+    id="maximum-margin",
+    title="Maximum margin",
+    needs=Need.MODEL,
+    metrics=(
+        Metric("margin", "scores", "higher", "The largest lead of the class's score that any input found gives."),
+        Metric("mean-margin", "scores", "higher", "Mean lead over the class's five best starts."),
+        Metric("relative-margin", "clean margins", "higher", "The margin over the median lead on clean samples."),
+        Metric("margin-ratio", "ratio", "higher", "The margin over the median of all classes, where that is positive."),
+        Metric("anomaly-index", "robust deviations", "higher", "(margin - median) / (1.4826 · MAD) over the classes."),
+        Metric("clean-margin", "scores", "neither", "Median lead of the first choice on clean samples."),
+        Metric("measured-share", "share", "neither", "Share of the classes whose margin was measured in full."),
+        Metric("screened-share", "share", "neither", "Share of the classes that took part at least in a short climb."),
+    ),
+    options=MaximumMargin,
+    measure=measure,
+)

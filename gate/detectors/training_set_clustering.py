@@ -1,0 +1,105 @@
+"""Clusters the activations of each label of the logged training set to see whether two causes lead to it.
+
+Measures  silhouette: how clearly a label's activations part in two. relative-size: share of the smaller part.
+          exclusive-reclassification: share of the smaller part whose nearest clean samples are of another class.
+          neuron-shift: the neurons that differ most.
+Matters   Poisoned samples with changed labels can form a cluster of their own, which clean samples would call by
+          another name. What lies in the smaller part is what to look at in the training set.
+Blind to  Clean-label poison, which shares the class's features; poison too rare to form a cluster; poison that the net
+          has drawn into the class: on small nets classes of a clean training set part as clearly as poisoned ones, and
+          `spectral-signature` tells them apart. A logged set that is not the one that was trained on.
+See       Chen et al., "Detecting Backdoor Attacks by Activation Clustering", SafeAI 2019.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run, Yield
+from gate.evidence import Location, Measurement
+from gate.subject import Subject
+
+if TYPE_CHECKING:
+    from gate.numerics.class_clusters import Group
+    from gate.numerics.clustering import Array
+
+
+class TrainingSetClustering(Options):
+    """How activations are reduced and split."""
+
+    reduction: Literal["pca", "t-sne"] = "pca"
+    dimensions: int = Field(default=10, ge=1, le=100)
+    samples_per_class: int = Field(default=300, ge=16)
+    clean_samples: int = Field(default=1000, ge=16)
+    neighbours: int = Field(default=10, ge=1, le=100)
+    """So many clean samples name the class of a training sample."""
+    neurons: int = Field(default=5, ge=0, le=50)
+    """How many hijacked candidates are listed."""
+
+
+def measure(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[Yield]:
+    """Yield the split of every label of the training set that has enough samples."""
+    from gate.errors import UnexaminableError
+    from gate.numerics.class_clusters import drawn, listed_neurons, numbers, split_group
+    from gate.numerics.clustering import MIN_SAMPLES
+
+    groups = [(group, named) for group, named in _groups(subject, options, run) if len(named) >= MIN_SAMPLES]
+    if not groups:
+        raise UnexaminableError(f"no label of the training set has the {MIN_SAMPLES} samples that clustering needs")
+    for group, named in groups:
+        run.check_time()
+        found = split_group(group, options, run.seed)
+        yield from numbers(found, f"{len(named)} training samples.")
+        other = named[found.smaller] != group.location.class_index
+        share = float(other.mean()) if len(other) else 0.0
+        yield Measurement(metric="exclusive-reclassification", value=share, location=group.location)
+        yield from listed_neurons(found)
+        yield drawn(found)
+
+
+def _groups(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[tuple["Group", "Array"]]:
+    """Yield each label's activations, and by row the class that the nearest clean samples have (N,)."""
+    from gate.errors import UnexaminableError
+    from gate.numerics.activations import activations_of
+    from gate.numerics.class_clusters import Group
+    from gate.numerics.clustering import nearest_labels
+    from gate.numerics.subsets import balanced
+
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    assert subject.training_set is not None
+    if subject.training_set.labels is None:
+        raise UnexaminableError("the training set that the run logged has no labels")
+    training = balanced(subject.training_set, options.samples_per_class * subject.classifier.num_classes, run.seed)
+    samples = balanced(subject.samples, options.clean_samples, run.seed)
+    assert training.labels is not None
+    logits, clean = activations_of(subject.classifier, samples.inputs, run)
+    own = (samples.labels if samples.labels is not None else logits.argmax(dim=1)).cpu().numpy()
+    activations = activations_of(subject.classifier, training.inputs, run)[1].cpu().double().numpy()
+    named = nearest_labels(clean.cpu().double().numpy(), own, activations, options.neighbours)
+    labels = training.labels.cpu().numpy()
+    for label in sorted(set(labels.tolist())):
+        mask = labels == label
+        kinds = ("training",) * int(mask.sum())
+        yield Group(Location.of_class(label), activations[mask], kinds), named[mask]
+
+
+DETECTOR = Detector(
+    id="training-set-clustering",
+    title="Activation clustering of the training set",
+    needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
+    metrics=(
+        Metric("silhouette", "-1 to 1", "higher", "How clearly the label's activations part in two clusters."),
+        Metric("relative-size", "share", "lower", "Share of the smaller cluster."),
+        Metric(
+            "exclusive-reclassification",
+            "share",
+            "higher",
+            "Share of the smaller cluster that its nearest clean samples put into another class.",
+        ),
+        Metric("neuron-shift", "deviations", "neither", "Standardised difference of a neuron between the clusters."),
+    ),
+    options=TrainingSetClustering,
+    measure=measure,
+)

@@ -1,0 +1,30 @@
+"""The last linear layer of a candidate as weights by class, for detectors that look at nothing else."""
+
+import torch
+
+from gate.loading.classifier import ModuleClassifier
+from gate.loading.exported import Program, final_linear
+from gate.subject import Head
+
+
+def head_of_program(program: Program) -> Head | None:
+    """Return the head that the graph ends in, or None; no input is needed to find it."""
+    found = final_linear(program)
+    if found is None:
+        return None
+    state = {**program.constants, **program.buffers, **program.parameters}
+    weight = state[found.weight].detach().reshape(state[found.weight].shape[:2])
+    by_class = weight if found.rows_are_classes else weight.T
+    bias = state[found.bias].detach().reshape(-1) if found.bias is not None else weight.new_zeros(found.num_classes)
+    return Head(by_class, bias, found.weight) if len(bias) == found.num_classes else None
+
+
+def head_of_module(classifier: ModuleClassifier) -> Head | None:
+    """Return the linear layer whose input the classifier's activations are, or None."""
+    if not classifier.feature_layer:
+        return None
+    layer = classifier.module.get_submodule(classifier.feature_layer)
+    assert isinstance(layer, torch.nn.Linear)
+    weight = layer.weight.detach()
+    bias = layer.bias.detach() if layer.bias is not None else weight.new_zeros(len(weight))
+    return Head(weight, bias, f"{classifier.feature_layer}.weight")
