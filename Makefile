@@ -5,8 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# Of the zoo's splits, the one that efficacy is measured on; and the peers quick enough to be asked about all of it.
+SPLIT ?= fit
+PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
+
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo lock sbom audit clean
+.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check lock sbom audit clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +55,17 @@ snapshots: $(STAMP) ## accept the renderers' output of today; look at the differ
 zoo: $(STAMP) ## train the zoo's models that are missing (hours on one core; may be ended and begun again)
 	nice -n 19 $(BIN)/python -m benchmarks.zoo train
 
+.peers: requirements/peers.in
+	@$(PIP) --no-deps --target .peers -r requirements/peers.in && touch .peers
+
+efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs/efficacy.md (hours; may be ended and begun again)
+	nice -n 19 $(BIN)/python -m benchmarks.efficacy run --split $(SPLIT)
+	PYTHONPATH=.:.peers nice -n 19 $(BIN)/python -m benchmarks.efficacy peers --split $(SPLIT) --peers $(PEERS)
+	$(BIN)/python -m benchmarks.efficacy table --split $(SPLIT) --write
+
+efficacy-check: $(STAMP) ## scan a random 5 % of the measured models again and compare
+	nice -n 19 $(BIN)/python -m benchmarks.efficacy check --split $(SPLIT)
+
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
 	  --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet; done
@@ -62,4 +77,4 @@ audit: $(STAMP) ## look up known vulnerabilities of the locked dependencies (nee
 	$(BIN)/pip-audit --strict --require-hashes -r requirements/runtime.lock
 
 clean: ## remove .venv and the demo
-	rm -rf $(VENV) demo-out
+	rm -rf $(VENV) .peers demo-out

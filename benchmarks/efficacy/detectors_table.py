@@ -68,7 +68,15 @@ def lines(measured: Sequence[tuple[Entry, Evidence]], *, within_task: bool = Fal
                         found[detector, metric.id, form].append(statistic)
     # A count that is nought in every model, as of hostile files, says nothing here.
     telling = {key: rows for key, rows in found.items() if len({row.value for row in rows}) > 1 or len(rows) == 1}
-    return [_line(*key, rows, within_task) for key, rows in telling.items()]
+    return _without_twins([_line(*key, rows, within_task) for key, rows in telling.items()])
+
+
+def _without_twins(rows: Sequence[Line]) -> list[Line]:
+    """Drop lines that only repeat another of the same detector, as a ratio over its own median does."""
+    kept: dict[tuple[object, ...], Line] = {}
+    for row in rows:
+        kept.setdefault((row.detector, row.clean, row.overall, tuple(row.attacks.items())), row)
+    return list(kept.values())
 
 
 def _statistics(entry: Entry, metric: Metric, measurements: Iterable[Measurement]) -> Iterable[tuple[str, Statistic]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.efficacy import tables
 from benchmarks.efficacy.picture import areas
 from benchmarks.efficacy.results import SystemResult
-from benchmarks.efficacy.subjects import LeftOut
+from benchmarks.efficacy.subjects import NOT_MADE, NOT_SCANNED, LeftOut
 from benchmarks.zoo.store import write_whole
 from gate.errors import UsageError
 from gate.policy import Policy
@@ -33,19 +33,22 @@ def write(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOu
         "systems": [result.model_dump(mode="json") for result in results],
     }
     write_whole(RESULTS / f"{split}.json", (json.dumps(value, indent=1) + "\n").encode())
-    write_whole(PAGE.with_name(f"efficacy-{split}.svg"), areas(results, f"Split {split}").encode())
-    between(PAGE, f"efficacy-{split}", text(split, results, policy, seed))
+    write_whole(
+        PAGE.with_name(f"efficacy-{split}.svg"), areas(results, f"Split {split}, area under the ROC curve").encode()
+    )
+    between(PAGE, f"efficacy-{split}", text(split, results, left_out, policy, seed))
 
 
-def text(split: str, results: Sequence[SystemResult], policy: Policy, seed: int) -> str:
+def text(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOut], policy: Policy, seed: int) -> str:
     """Return what the page says of a split."""
     gate = results[0]
     models = gate.overall.models + gate.clean_overall.models
-    missing = gate.overall.left_out + gate.clean_overall.left_out
+    waiting = sum(left.reason in (NOT_SCANNED, NOT_MADE) for left in left_out)
     what = (
-        f"Split `{split}`: {models} models, {gate.overall.models} of them backdoored; {missing} more are left out, "
-        f"because they were not made, did not learn, or carry a backdoor that does not work. Policy `{policy.name}` "
-        f"({policy.digest[:19]}…), seed {policy.seed}; bootstrap and folds by seed {seed}; commit {commit()}."
+        f"Split `{split}`: {models} models, {gate.overall.models} of them backdoored; {len(left_out) - waiting} more "
+        f"are left out, because they did not learn or their backdoor does not work, and {waiting} are not measured. "
+        f"Policy `{policy.name}` ({policy.digest[:19]}…), seed {policy.seed}; bootstrap and folds by seed {seed}; "
+        f"commit {commit()}."
     )
     commands = "\n".join(f"python -m benchmarks.efficacy {verb} --split {split}" for verb in _VERBS)
     parts = [

@@ -22,6 +22,7 @@ from benchmarks.efficacy.truth import compare, truth_of
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.store import Entry, Store, write_whole
 from benchmarks.zoo.tasks import TASKS
+from gate.errors import GateError
 from gate.evidence import Location
 from gate.record import Record
 
@@ -116,6 +117,8 @@ def ask(store: Store, peer: Peer, entry: Entry, seed: int) -> PeerRow:
     clock, processor = time.monotonic(), time.process_time()
     try:
         result = peer.measure(model, images.inputs, images.labels, task.classes, seed)
+    except GateError:
+        raise  # a package that is not installed says nothing about the model
     except Exception as error:  # noqa: BLE001  # a peer that breaks is an answer in the table, never the end of the run
         text = f"{type(error).__name__}: {error}"[:500]
         return PeerRow(**common, exported=entry.files.exported, error=text, seconds=round(time.monotonic() - clock, 1))

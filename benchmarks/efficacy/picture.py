@@ -46,8 +46,8 @@ def areas(results: Sequence[SystemResult], title: str) -> str:
             low, high = _LEFT + inner * row.area.low, _LEFT + inner * row.area.high
             parts.append(_line(low, y, high, y, f'stroke="{_colour(which)}" stroke-width="2"'))
             parts.append(_mark(which, _LEFT + inner * row.area.value, y))
-    parts += _legend([result.system for result in results], height - 2)
-    return _svg(height, parts, f"{title}: area under the ROC curve by attack, with 95 % intervals")
+    legend, end = _legend([result.system for result in results], height - 10)
+    return _svg(end, [*parts, *legend], f"{title}: by attack, with 95 % intervals")
 
 
 def log_plot(series: Sequence[Series], title: str, axes: tuple[str, str]) -> str:
@@ -75,8 +75,8 @@ def log_plot(series: Sequence[Series], title: str, axes: tuple[str, str]) -> str
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{_colour(which)}" stroke-opacity=".5"/>')
         parts += [_mark(which, x, y) for x, y in drawn]
-    parts += _legend([one.name for one in series], height - 4)
-    return _svg(height, parts, title)
+    legend, end = _legend([one.name for one in series], height - 18)
+    return _svg(end, [*parts, *legend], title)
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
@@ -107,12 +107,17 @@ def _mark(which: int, x: float, y: float) -> str:
     return f'<path d="{shapes[which % len(shapes)]}" fill="{_colour(which)}"/>'
 
 
-def _legend(names: Sequence[str], y: float) -> list[str]:
-    parts, x = [], 20.0
+def _legend(names: Sequence[str], top: float) -> tuple[list[str], float]:
+    """Return the marks with their names, in as many rows as they need below `top`, and where the last row ends."""
+    parts: list[str] = []
+    x, y = 20.0, top + 12
     for which, name in enumerate(names):
+        width = 24 + 6.2 * len(name)
+        if x > 20 and x + width > _WIDTH:
+            x, y = 20.0, y + 18
         parts += [_mark(which, x, y - 4), _text(x + 10, y, name, "start", 11)]
-        x += 24 + 6.2 * len(name)
-    return parts
+        x += width
+    return parts, y
 
 
 def _text(x: float, y: float, words: str, anchor: str, size: int = 12) -> str:

@@ -12,7 +12,7 @@ from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPL
 from benchmarks.efficacy.results import SystemResult, result_of
 from benchmarks.efficacy.running import collect
 from benchmarks.efficacy.scanning import state_of
-from benchmarks.efficacy.subjects import LeftOut, Models, models_of
+from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_of
 from benchmarks.zoo.recipe import Split
 from gate.evidence import Failed
 
@@ -82,13 +82,12 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
     seed = options["seed"]
     left_out = [
         *models.left_out,
-        *_unfinished(models, {row.name for row in rows}, "not scanned by the whole policy yet"),
+        *_unfinished(models, {row.name for row in rows}, NOT_SCANNED),
     ]
     results = [result_of(GATE, rows, left_out, seed=seed), *_peers(models, peering.path_of(split, evidence), seed)]
     if options["write"]:
         page.write(split, results, left_out, bench.policy, seed)
-    click.echo(page.text(split, results, bench.policy, seed))
-    click.echo(f"Not scanned by the whole policy yet: {len(models.counting) - len(rows)} models.")
+    click.echo(page.text(split, results, left_out, bench.policy, seed))
 
 
 def _peers(models: Models, path: Path, seed: int) -> list[SystemResult]:
@@ -98,7 +97,7 @@ def _peers(models: Models, path: Path, seed: int) -> list[SystemResult]:
     for peer in dict.fromkeys(row.peer for row in answers):
         rows = peering.judged((row for row in answers if row.peer == peer), models.counting)
         left_out = [*models.left_out, *_unfinished(models, {row.name for row in rows}, "not asked")]
-        result = result_of(peer, rows, left_out, seed=seed)
+        result = result_of(f"{peer} (peer)", rows, left_out, seed=seed)
         part = "" if len(rows) == len(models.counting) else f"on {len(rows)} of {len(models.counting)} models"
         results.append(result.model_copy(update={"subset": part}))
     return results

@@ -16,6 +16,7 @@ from gate.artifact import ArtifactFile, Manifest
 
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    pytorch_version: 2.13.0\n"
 PROGRAM = "data/model.pt2"
+NOT_MADE, NOT_SCANNED = "not made yet", "not scanned by the whole policy yet"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def models_of(store: Store, split: Split) -> Models:
         if entry is not None and entry.counts:
             counting.append(entry)
             continue
-        reason = entry.reason if entry is not None else "not made yet"
+        reason = entry.reason if entry is not None else NOT_MADE
         left_out.append(LeftOut(row.name, row.task, row.attack, row.variant, reason))
     return Models(tuple(counting), tuple(left_out))
 

@@ -7,7 +7,8 @@ policy finds; pictures stay in the cache. `evidence_of` rebuilds the evidence th
 import datetime as dt
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from benchmarks.efficacy.scanning import Bench, State, merged, records_of
 from benchmarks.zoo.store import write_whole
 from gate.evidence import Evidence, Location, Measured, Measurement
 from gate.policy import Policy
-from gate.record import Record
+from gate.record import Record, parse_json
 from gate.verdict import Verdict, judge
 
 FOLDER = Path(__file__).with_name("evidence")
@@ -73,16 +74,47 @@ def read(path: Path) -> list[Summary]:
     """Return the summaries in a file; a missing file holds none."""
     if not path.is_file():
         return []
-    return [Summary.from_json(line.encode(), what=path.name) for line in path.read_text().splitlines()]
+    first, *lines = path.read_text().splitlines()
+    common = parse_json(first.encode(), what=path.name)
+    values = (parse_json(line.encode(), what=path.name) for line in lines)
+    return [Summary.model_validate_json(json.dumps(_with(common, value))) for value in values]
 
 
 def write(path: Path, summaries: Iterable[Summary]) -> None:
-    """Replace a file of summaries in one step."""
-    write_whole(path, "".join(_line(summary) + "\n" for summary in summaries).encode())
+    """Replace a file of summaries in one step; what most models share stands once, in the first line."""
+    values = [summary.model_dump(mode="json", exclude_defaults=True) for summary in summaries]
+    common = {part: _most_common([value[part] for value in values]) for part in _SHARED}
+    lines = [common, *(_without(common, value) for value in values)]
+    text = "".join(json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n" for line in lines)
+    write_whole(path, text.encode())
 
 
-def _line(summary: Summary) -> str:
-    return json.dumps(summary.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
+_SHARED = ("evidence", "outcomes")
+_Plain = dict[str, Any]
+
+
+def _most_common(parts: Sequence[_Plain]) -> _Plain:
+    """Return for every key its most common value, where at least two have it."""
+    counts: dict[str, Counter[str]] = {}
+    for part in parts:
+        for key, value in part.items():
+            counts.setdefault(key, Counter())[json.dumps(value, sort_keys=True)] += 1
+    tops = {key: counter.most_common(1)[0] for key, counter in counts.items()}
+    return {key: json.loads(text) for key, (text, count) in tops.items() if count > 1}
+
+
+def _without(common: _Plain, value: _Plain) -> _Plain:
+    """Return a summary's value without what is common, and the names of what was taken away."""
+    same = {part: [k for k, v in value[part].items() if common[part].get(k) == v] for part in _SHARED}
+    rest = {part: {k: v for k, v in value[part].items() if k not in same[part]} for part in _SHARED}
+    return value | rest | {"same": same}
+
+
+def _with(common: _Plain, value: _Plain) -> _Plain:
+    """Return what `_without` was given."""
+    same = value.pop("same")
+    whole = {part: value[part] | {key: common[part][key] for key in same[part]} for part in _SHARED}
+    return value | whole
 
 
 def summarise(bench: Bench, state: State) -> Summary | None:
@@ -104,7 +136,7 @@ def compact(evidence: Evidence, name: str, code: Mapping[str, str], digits: int)
     """Return evidence as a summary with so many significant digits."""
     left_out = {"outcomes", "suspects", "pictures", "projections", "original"}
     head = evidence.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
-    head["seconds"] = {step: round(seconds, 2) for step, seconds in evidence.seconds.items()}
+    head["seconds"] = {step: round(seconds, 1) for step, seconds in evidence.seconds.items()}
     if evidence.samples is not None and evidence.samples.accuracy is not None:
         head["samples"]["accuracy"] = _rounded(evidence.samples.accuracy, digits)
     outcomes: dict[str, Outcome] = {}
@@ -113,13 +145,13 @@ def compact(evidence: Evidence, name: str, code: Mapping[str, str], digits: int)
         if isinstance(outcome, Measured):
             outcomes[detector] = Outcome(
                 **common,
-                seconds=round(outcome.seconds, 2),
+                seconds=round(outcome.seconds, 1),
                 passes=outcome.sample_passes,
                 metrics=_grouped(outcome.measurements, digits),
             )
         else:
             text = outcome.reason if outcome.status == "skipped" else outcome.error
-            seconds = 0.0 if outcome.status == "skipped" else round(outcome.seconds, 2)
+            seconds = 0.0 if outcome.status == "skipped" else round(outcome.seconds, 1)
             outcomes[detector] = Outcome(**common, text=text, seconds=seconds)
     return Summary(name=name, evidence=head, outcomes=outcomes)
 

@@ -1,0 +1,52 @@
+import math
+
+import pytest
+from conftest import QuickScan
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.efficacy.score import BOUND, beyond, score
+from gate.policy import Limit
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
+def test_the_score_is_above_nought_exactly_beyond_the_limit(value, limit):
+    """The sign says what the judge says, for upper and lower limits alike."""
+    for bound in (Limit(max=limit), Limit(min=limit)):
+        if value != limit:
+            assert (beyond(value, bound, 10) > 0) == bound.exceeded(value, 10)
+
+
+def test_the_score_is_a_log_ratio_within_bounds():
+    """Twice the limit is log 2, a third of a lower limit log 3, and nothing is beyond log 1000."""
+    assert beyond(4.0, Limit(max=2.0), None) == pytest.approx(math.log(2))
+    assert beyond(1.0, Limit(min=3.0), None) == pytest.approx(math.log(3))
+    assert beyond(1e9, Limit(max=1.0), None) == BOUND
+    assert (beyond(1.0, Limit(max=0.0), None), beyond(0.0, Limit(max=0.0), None)) == (BOUND, -BOUND)
+
+
+def test_a_backdoored_model_scores_above_a_clean_one(bench, store):
+    """A small trigger beyond the limits gives a score above nought, sizes within them one below."""
+    from benchmarks.efficacy.subjects import models_of
+
+    scores = {}
+    for entry in models_of(store, "fit").counting:
+        evidence = QuickScan()(entry, bench.policy, bench.conditions(entry))
+        scores.setdefault(entry.recipe.row.attack != "clean", []).append(score(evidence, bench.policy))
+    assert min(scores[True]) > 0 > max(scores[False])
+
+
+def test_a_companion_that_holds_keeps_the_score_down(bench, store):
+    """An index beyond its limit counts only as far as the ratio that it needs beside it."""
+    from benchmarks.efficacy.subjects import models_of
+
+    entry = next(one for one in models_of(store, "fit").counting if one.recipe.row.attack == "clean")
+    evidence = QuickScan()(entry, bench.policy, bench.conditions(entry))
+    outcome = evidence.outcomes["neural-cleanse"]
+    loud = tuple(
+        m.model_copy(update={"value": 50.0}) if m.metric == "anomaly-index" else m for m in outcome.measurements
+    )
+    louder = evidence.model_copy(
+        update={"outcomes": {"neural-cleanse": outcome.model_copy(update={"measurements": loud})}}
+    )
+    assert score(louder, bench.policy) < 0
