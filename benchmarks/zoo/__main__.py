@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.zoo`: train, status, list, index, verify, samples.
+"""The command `python -m benchmarks.zoo`: train, status, list, index, verify, samples, subset.
 
 The top of the zoo's flow; prints, and turns errors into an exit code.
 """
@@ -13,6 +13,7 @@ from benchmarks.zoo.queue import missing, work
 from benchmarks.zoo.recipe import CLEAN, Split, draw
 from benchmarks.zoo.splits import FIRST_SEED, rows
 from benchmarks.zoo.store import INDEX, Entry, Store, merge_index, read_index
+from benchmarks.zoo.subset import write_subset
 from benchmarks.zoo.verify import chosen, compare
 from gate.errors import GateError
 
@@ -109,6 +110,14 @@ def samples(cache: Path | None) -> None:
     """Write the clean samples for scanning, and print their digests."""
     for task, digest in Store.at(cache).write_samples().items():
         click.echo(f"{digest}  samples/{task}.npz")
+
+
+@zoo.command()
+@cache
+def subset(cache: Path | None) -> None:
+    """Write the few models that the tests use to tests/zoo_subset, from the cache."""
+    for member in write_subset(Store.at(cache)):
+        click.echo(f"{member.sha256}  {member.nickname}.pt2 {member.size_bytes} bytes")
 
 
 def line(entry: Entry) -> str:

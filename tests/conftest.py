@@ -1,0 +1,27 @@
+"""What any test may use: the zoo's committed models. Imports stay inside, so that other tests do not pay for torch."""
+
+import pytest
+
+
+@pytest.fixture
+def zoo_model():
+    """Return a function from a nickname (`clean`, `badnets`, …) to the committed model of tests/zoo_subset."""
+    from tests.zoo_subset.models import model
+
+    return model
+
+
+@pytest.fixture
+def zoo_images():
+    """Return a function from `scan` or `measure` to the committed images of the models' task, in [0, 1]."""
+    from tests.zoo_subset.models import images
+
+    return images
+
+
+@pytest.fixture
+def zoo_samples(tmp_path):
+    """Return the path of the committed `scan` images as the .npz file that the gate takes."""
+    from tests.zoo_subset.models import write_samples
+
+    return write_samples(tmp_path / "zoo-samples.npz")
