@@ -131,9 +131,9 @@ def _pixels(path: Path, settings: Metaparameters) -> Pixels:
             raise UsageError(f"the example image {path.name} is smaller than the crop of {settings.crop}")
         array = array[top : top + settings.crop, left : left + settings.crop]
     if settings.scale == "stretched":
-        array = (array - array.min()) / max(float(array.max() - array.min()), 1.0)
+        array = ((array - array.min()) / max(float(array.max() - array.min()), 1.0)).astype(np.float32)
     else:
-        array = array / 255
+        array = (array / 255).astype(np.float32)
     ordered = array[..., ::-1] if settings.channel_order == "BGR" else array
     return np.ascontiguousarray(ordered.transpose(2, 0, 1), dtype=np.float32)
 
