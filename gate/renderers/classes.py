@@ -66,7 +66,7 @@ def _series(name: str, report: Report) -> ClassSizes | None:
     if not sizes:
         return None
     median = statistics.median(sizes.values())
-    standings = _standings(report)
+    standings = _standings(report, name)
     title = next((coverage.title for coverage in report.coverage if coverage.detector == name), name)
     return ClassSizes(
         detector=name,
@@ -86,12 +86,16 @@ def _series(name: str, report: Report) -> ClassSizes | None:
     )
 
 
-def _standings(report: Report) -> dict[int, Standing]:
-    """Return what stands against a class anywhere in the report, by class index."""
+def _standings(report: Report, detector: str) -> dict[int, Standing]:
+    """Return what stands against a class: this detector's own findings flag it, those of others make it a suspect."""
     standings: dict[int, Standing] = {}
     for suspect in report.evidence.suspects if report.evidence else ():
         if suspect.location.class_index is not None:
             standings[suspect.location.class_index] = "suspect"
     for index in report.verdict.target_classes if report.verdict else ():
-        standings[index] = "flagged"
+        standings[index] = "suspect"
+    for finding in report.verdict.findings if report.verdict else ():
+        index = finding.location.class_index if finding.location is not None else None
+        if finding.rule == detector and finding.kind == "limit" and not finding.waived and index is not None:
+            standings[index] = "flagged"
     return standings

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gate.evidence import Location, Point, Projection
+from gate.policy import Rule
 from gate.renderers import html
 from gate.renderers.classes import ClassSize, ClassSizes, class_sizes
 from gate.renderers.plots import HEIGHT, SIDE, WIDTH, bars, scatter
@@ -44,6 +45,22 @@ def test_flagged_and_suspect_classes_carry_signs_and_words() -> None:
     assert "Suspect and examined further: class 3." in drawn.description
     assert [key.label for key in drawn.keys][:2] == ["exceeds a limit", "suspect, examined further"]
     assert [entry.index for entry in series.smallest][:3] == [7, 3, 4]
+
+
+def test_a_class_is_flagged_by_the_detector_whose_limit_it_exceeds() -> None:
+    """In another detector's plot the same class is a suspect: no limit of that detector is exceeded there."""
+    report = reports.flagged()
+    assert report.evidence is not None
+    assert report.verdict is not None
+    patches = report.evidence.outcomes["neural-cleanse"]
+    outcomes = report.evidence.outcomes | {"warp-trigger": patches}
+    rules = report.policy.model_copy(update={"detectors": report.policy.detectors | {"warp-trigger": Rule()}})
+    evidence = report.evidence.model_copy(update={"outcomes": outcomes})
+    both = class_sizes(report.model_copy(update={"evidence": evidence, "policy": rules}))
+    own, other = ({entry.index: entry.standing for entry in series.sizes} for series in both)
+    flagged = [index for index, standing in own.items() if standing == "flagged"]
+    assert flagged == list(report.verdict.target_classes)
+    assert {other[index] for index in flagged} == {"suspect"}
 
 
 @given(st.lists(FINITE, min_size=1, max_size=30), FINITE)
