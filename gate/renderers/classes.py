@@ -95,7 +95,7 @@ def _standings(report: Report, detector: str) -> dict[int, Standing]:
     for index in report.verdict.target_classes if report.verdict else ():
         standings[index] = "suspect"
     for finding in report.verdict.findings if report.verdict else ():
-        index = finding.location.class_index if finding.location is not None else None
-        if finding.rule == detector and finding.kind == "limit" and not finding.waived and index is not None:
-            standings[index] = "flagged"
+        place = finding.location.class_index if finding.location is not None else None
+        if finding.rule == detector and finding.kind == "limit" and not finding.waived and place is not None:
+            standings[place] = "flagged"
     return standings
