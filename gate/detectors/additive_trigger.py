@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gate.detector import Detector, Need, Run, Yield
-from gate.search.options import TriggerSearch, metrics
+from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ DETECTOR = Detector(
     id="additive-trigger",
     title="Trigger inversion, additions",
     needs=Need.MODEL | Need.SAMPLES,
-    metrics=metrics("share of range", "Root mean square of the faintest addition"),
+    metrics=metrics("share of range", "Root mean square of the faintest addition") + PAIR_METRICS,
     options=AdditiveTrigger,
     measure=measure,
 )

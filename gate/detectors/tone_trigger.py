@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gate.detector import Detector, Need, Run, Yield
-from gate.search.options import TriggerSearch, metrics
+from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ DETECTOR = Detector(
     id="tone-trigger",
     title="Trigger inversion, tones and colours",
     needs=Need.MODEL | Need.SAMPLES,
-    metrics=metrics("share of range", "Root mean square change of the slightest tone curve"),
+    metrics=metrics("share of range", "Root mean square change of the slightest tone curve") + PAIR_METRICS,
     options=ToneTrigger,
     measure=measure,
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gate.detector import Detector, Need, Run, Yield
-from gate.search.options import TriggerSearch, metrics
+from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
 from gate.subject import Subject
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ DETECTOR = Detector(
     id="warp-trigger",
     title="Trigger inversion, warps",
     needs=Need.MODEL | Need.SAMPLES,
-    metrics=metrics("pixels", "Root mean square displacement of the slightest warp"),
+    metrics=metrics("pixels", "Root mean square displacement of the slightest warp") + PAIR_METRICS,
     options=WarpTrigger,
     measure=measure,
 )

@@ -1,20 +1,23 @@
 """The search by pairs finds a backdoor for one source class, and a permutation of all classes."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from gate import detectors
+from gate.artifact import Artifact, Manifest, ModelRef
 from gate.detector import Run
 from gate.errors import UnexaminableError
-from gate.evidence import Location
+from gate.evidence import Location, Measurement
 from gate.loading.classifier import ModuleClassifier
 from gate.loading.preprocessing import Preprocessing
 from gate.numerics.goals import Goal, every_pair
 from gate.search.options import TriggerSearch
 from gate.search.pairs import best_permutation, chosen_pairs, polish, search_pairs, unexplained
-from gate.subject import Samples
+from gate.subject import Samples, Subject
 from gate.triggers.patch import PatchFamily
 
 CLASSES, SIDE = 5, 6
@@ -121,3 +124,17 @@ def test_every_number_is_finite(clean):
     assert Location.of_pair(3, 1).class_index == 1
     assert Location.of_pair(3, 1).source_index == 3
     assert Location.of_class(3).source_index is None
+
+
+@pytest.mark.parametrize("name", ["neural-cleanse", "additive-trigger", "warp-trigger", "tone-trigger"])
+def test_every_family_takes_pairs_and_declares_what_it_yields(name):
+    """With `pairs` each detector of the kind measures classes and pairs, by metrics that it declares."""
+    detector = detectors.load(name)
+    classifier = ModuleClassifier.of(Rows([]), samples().inputs[:4], Preprocessing(), (0.0, 1.0))
+    artifact = Artifact(ModelRef(registry="directory", name="rows"), Path(), Manifest(files=()))
+    subject = Subject(artifact=artifact, classifier=classifier, samples=samples())
+    options = detector.options(steps=3, batch=4, pairs="all", pair_steps=3, pair_batch=2, pictured=0)
+    yielded = [item for item in detector.measure(subject, options, Run(seed=0)) if isinstance(item, Measurement)]
+    assert {item.metric for item in yielded} <= {metric.id for metric in detector.metrics}
+    kinds = {item.location.kind for item in yielded if item.metric == "size"}
+    assert kinds == {"class", "pair"}
