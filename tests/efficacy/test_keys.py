@@ -1,4 +1,4 @@
-from conftest import QuickScan
+from made_up import QuickScan
 
 from benchmarks.efficacy.keys import keys_after, look_up, reduced
 from benchmarks.efficacy.scanning import state_of

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from conftest import put_model
+from made_up import put_model
 
 from benchmarks.efficacy import peering
 from benchmarks.efficacy.peer import PeerResult

@@ -99,7 +99,7 @@ def test_results_are_written_for_people_and_programs(tmp_path, monkeypatch, poli
 
 def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store):
     """The smallest size separates all backdoored models at the planted class; constants and twins have no line."""
-    from conftest import QuickScan
+    from made_up import QuickScan
 
     entries = models_of(store, "fit").counting
     for entry in entries:

@@ -1,9 +1,9 @@
 import math
 
 import pytest
-from conftest import QuickScan
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import QuickScan
 
 from benchmarks.efficacy.score import BOUND, beyond, score
 from gate.policy import Limit

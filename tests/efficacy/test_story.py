@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import QuickScan
+from made_up import QuickScan
 
 from benchmarks.efficacy import checking, summaries
 from benchmarks.efficacy.judged import judged_by_policy

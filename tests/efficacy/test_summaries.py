@@ -1,9 +1,9 @@
 import datetime as dt
 
 import pytest
-from conftest import QuickScan
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import QuickScan
 
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.scanning import measure, merged, state_of
