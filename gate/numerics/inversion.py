@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch.nn import functional
 
 from gate.detector import Run
-from gate.numerics.goals import Goal, Pools
+from gate.numerics.goals import Goal, Pools, attack_loss, reached
 from gate.numerics.penalty import Best, Parameters, Penalty, PenaltyRule
 from gate.numerics.rungs import Rung, survivors
 from gate.subject import Classifier, Samples
@@ -146,8 +145,8 @@ class _Search:
             self.steps += 1
             return
         settings = self.settings
-        x = self.pools.draw(self.samples.inputs, settings.batch, self.generator)
-        objective = Objective(x, self.pools.targets, self.penalty.values)
+        rows, pools = self.pools.draw(settings.batch, self.generator), self.pools
+        objective = Objective(self.samples.inputs[rows], pools.labels[rows], pools.targets, self.penalty.values)
         latest = accumulate_gradients(self.classifier, self.family, objective, self.parameters, self.run.max_batch)
         # The first batch of all stands for itself; later ones are averaged in.
         self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)
@@ -232,7 +231,10 @@ class Objective:
 
     x: torch.Tensor
     """(G, B, C, H, W)."""
+    labels: torch.Tensor
+    """(G, B), the classes that the images are from."""
     targets: torch.Tensor
+    """(G,)."""
     penalty: torch.Tensor
     """(G,)."""
 
@@ -250,14 +252,14 @@ def accumulate_gradients(
         part = slice(start, min(start + rows, count))
         views = tuple(parameter[part].detach().requires_grad_() for parameter in parameters)
         logits = classifier.logits(family.apply(views, objective.x[part]).flatten(0, 1))
-        wanted = objective.targets[part].repeat_interleave(batch)
+        wanted, labels = objective.targets[part].repeat_interleave(batch), objective.labels[part].flatten()
         # The mean over a goal's own batch, summed over goals: gradients of different goals do not mix.
-        attack = functional.cross_entropy(logits, wanted, reduction="sum") / batch
+        attack = attack_loss(logits, wanted, labels) / batch
         loss = attack + (objective.penalty[part] * family.size(views)).sum()
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, views), strict=True):
             assert parameter.grad is not None
             parameter.grad[part] = gradient
-        success.append((logits.detach().argmax(dim=1) == wanted).view(-1, batch).float().mean(dim=1))
+        success.append(reached(logits, wanted, labels).view(-1, batch).float().mean(dim=1))
     return torch.cat(success)
 
 
@@ -270,9 +272,9 @@ def success_rates(
         for row, (target, pool) in enumerate(zip(pools.targets, pools.indices, strict=True)):
             own = tuple(parameter[row : row + 1] for parameter in parameters)
             hits = 0
-            for chunk in torch.split(pool, run.max_batch):
+            for chunk in torch.split(pool.to(samples.inputs.device), run.max_batch):
                 run.check_time()
-                x = family.apply(own, samples.inputs[chunk.to(samples.inputs.device)].unsqueeze(0)).squeeze(0)
-                hits += int((classifier.logits(x).argmax(dim=1) == target).sum())
+                logits = classifier.logits(family.apply(own, samples.inputs[chunk].unsqueeze(0)).squeeze(0))
+                hits += int(reached(logits, target.expand(len(chunk)), pools.labels[chunk]).sum())
             rates.append(hits / len(pool))
     return torch.tensor(rates, device=samples.inputs.device)

@@ -77,7 +77,13 @@ def gradients(max_batch, weight_of_first=0.1):
     x = torch.rand(4, 8, 1, 4, 4, generator=torch.Generator().manual_seed(5))
     penalty = torch.tensor([weight_of_first, 0.1, 0.2, 0.3])
     classifier = Linear()
-    success = accumulate_gradients(classifier, FAMILY, Objective(x, torch.arange(4), penalty), parameters, max_batch)
+    success = accumulate_gradients(
+        classifier,
+        FAMILY,
+        Objective(x, torch.zeros(4, 8, dtype=torch.long), torch.arange(4), penalty),
+        parameters,
+        max_batch,
+    )
     return [parameter.grad for parameter in parameters], success, classifier.largest_batch
 
 
