@@ -14,7 +14,8 @@ import torch
 from gate.detector import Run
 from gate.evidence import Location, Measurement
 from gate.numerics.goals import ANYWHERE, Goal, away, predictions
-from gate.numerics.inversion import Family, Inversion, invert
+from gate.numerics.inversion import Inversion, invert
+from gate.numerics.objective import Family
 from gate.search.options import TriggerSearch
 from gate.search.origins import pair_settings, single_settings
 from gate.search.pairs import LEAST_SAMPLES, LEAST_SOURCES

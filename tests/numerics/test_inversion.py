@@ -8,7 +8,8 @@ import torch
 from gate.detector import DeadlineReachedError, Run
 from gate.errors import UnexaminableError
 from gate.numerics.goals import Goal, Pools, every_class, every_pair
-from gate.numerics.inversion import Objective, Settings, accumulate_gradients, invert
+from gate.numerics.inversion import Settings, invert
+from gate.numerics.objective import Objective, accumulate_gradients
 from gate.numerics.penalty import Penalty, PenaltyRule
 from gate.numerics.rungs import Rung, schedule, survivors
 from gate.numerics.subsets import balanced

@@ -34,7 +34,7 @@ def exits(moves):
 
 
 def test_one_trigger_that_moves_every_class_is_smaller_than_any_class_where_all_are_backdoored():
-    """Where every class goes to the next, leaving from everywhere at once is easy; by nature it is harder than entering."""
+    """Where every class goes to the next, leaving from everywhere is easy; by nature it is harder than entering."""
     assert untargeted_ratio(ROTATION) < 0.9
     assert untargeted_ratio(()) > 1.0
 
