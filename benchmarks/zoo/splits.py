@@ -33,7 +33,7 @@ PER_OTHER: dict[Split, int] = {"fit": 3, "test": 10}
 """More than the promised eight in test, because some attacks fail; the clean-label ones fail more often."""
 
 ADDED: dict[str, int] = {"all-to-all": 5, "input-aware": 3, "multi-target": 3, "semantic": 3, "source-specific": 3}
-"""Rows added to test where fewer than eight of an attack counted; before any model of test was measured (decision 0008)."""
+"""Rows added to test where fewer than eight of an attack counted, before any of test was measured (decision 0008)."""
 
 
 def draw_split(split: Split) -> list[Row]:
@@ -101,6 +101,6 @@ def rows() -> tuple[Row, ...]:
 
 
 def write() -> None:
-    """Write the drawn rows to the committed file; done before the first model was made, and once more for those added."""
+    """Write the drawn rows to the committed file; done before the first model was made, and again for those added."""
     drawn = [row for split in FIRST_SEED for row in draw_split(split)] + draw_added()
     FILE.write_text("[\n" + ",\n".join(row.canonical_json().decode() for row in drawn) + "\n]\n")
