@@ -37,15 +37,16 @@ def inert(value: str, limit: int = 2000) -> str:
 
 
 def _values(report: Report | None, metric: str) -> Iterator[float]:
-    outcomes = report.evidence.outcomes.values() if report and report.evidence else ()
-    for outcome in outcomes:
-        for measurement in outcome.measurements if isinstance(outcome, Measured) else ():
-            if measurement.metric == metric:
-                yield measurement.value
+    """Yield a metric's values by the detectors on which the policy limits it: others' are on scales of their own."""
+    rules = report.policy.detectors if report else {}
+    outcomes = report.evidence.outcomes if report and report.evidence else {}
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Measured) and name in rules and metric in rules[name].limits:
+            yield from (found.value for found in outcome.measurements if found.metric == metric)
 
 
 def _greatest(report: Report | None, metric: str) -> str:
-    """Return the greatest value of a metric by any detector of the policy."""
+    """Return a metric's greatest value among those that the policy judges."""
     return max((f"{value:.4g}" for value in _values(report, metric)), key=float, default="")
 
 
