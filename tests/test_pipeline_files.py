@@ -131,3 +131,44 @@ def test_the_documented_outputs_exist():
     outputs = set(re.findall(r"steps\.gate\.outputs\.([a-z-]+)", CI))
     assert outputs
     assert outputs <= ACTION["outputs"].keys()
+
+
+def block(language, after):
+    """Return the first block of a language below a heading of docs/ci.md."""
+    return re.search(rf"```{language}\n(.+?)```", CI.split(f"## {after}\n")[1], re.DOTALL)[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(0, "approved"), (1, "flagged: a person"), (2, "no verdict"), (3, "no verdict")]
+)
+def test_the_shell_example_goes_by_the_exit_code(code, said, tmp_path):
+    """It says what the code means and ends with it, whatever shell is strict about errors."""
+    gate = tmp_path / "gate"
+    gate.write_text(f"#!/bin/sh\nexit {code}\n")
+    gate.chmod(0o755)
+    ended = subprocess.run(
+        ["sh", "-e", "-c", block("sh", "Any shell")],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout.startswith(said)) == (code, True)
+
+
+def test_the_azure_example_fits_azures_schema(tmp_path):
+    """Azure's own schema of a pipeline has no objection."""
+    file = tmp_path / "azure-pipelines.yml"
+    file.write_text(block("yaml", "Azure Pipelines"))
+    checked = command(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.azure-pipelines", str(file))
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_gitlab_example_names_a_component_and_its_inputs():
+    """The component is a file of templates/, and every input is one of its own."""
+    (include,) = yaml.safe_load(block("yaml", "GitLab"))["include"]
+    name = re.fullmatch(r"\$CI_SERVER_FQDN/GROUP/gate/([a-z-]+)@COMMIT", include["component"])[1]
+    header = (ROOT / "templates" / f"{name}.yml").read_text(encoding="utf-8").partition("\n---\n")[0]
+    inputs = yaml.safe_load(header)["spec"]["inputs"]
+    assert include["inputs"].keys() <= inputs.keys()
+    assert {key for key, spec in inputs.items() if "default" not in spec} <= include["inputs"].keys()

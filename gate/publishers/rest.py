@@ -8,14 +8,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from gate.errors import GateError
 from gate.version import VERSION
-
-if TYPE_CHECKING:
-    import requests
 
 MAX_ANSWER_BYTES = 16 << 20
 MAX_PAGES = 50
@@ -35,6 +32,16 @@ class RefusedError(GateError):
 
 class UnansweredError(GateError):
     """No usable answer came: no connection, a timeout, a server's own fault to the last try."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came back."""
+
+    status: int
+    retry_after: str
+    next_page: str | None
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class RestApi:
             if not isinstance(page, list):
                 raise UnansweredError(f"{_shown(address)} gave no list")
             yield from page
-            address = answer.links.get("next", {}).get("url")
+            address = answer.next_page
             if address is not None and urlsplit(address)[:2] != urlsplit(self.base)[:2]:
                 raise UnansweredError("the server's next page lies on another host; the token stays here")
 
@@ -77,7 +84,7 @@ class RestApi:
     def _address(self, path: str) -> str:
         return f"{self.base.rstrip('/')}/{path.lstrip('/')}"
 
-    def _send(self, method: str, address: str, body: Mapping[str, str] | None, *, again: bool) -> "requests.Response":
+    def _send(self, method: str, address: str, body: Mapping[str, str] | None, *, again: bool) -> _Answer:
         import requests  # noqa: PLC0415  # commands that send nothing do not pay for it
 
         fault = ""
@@ -95,45 +102,51 @@ class RestApi:
                 if not again:
                     break
             else:
-                asked = answer.headers.get("Retry-After", "")
-                busy = answer.status_code in _PASSING or (answer.status_code == 403 and asked.isdigit())
+                asked = answer.retry_after
+                busy = answer.status in _PASSING or (answer.status == 403 and asked.isdigit())
                 if not busy:
                     return _accepted(answer, method, address)
-                fault, wait = f"status {answer.status_code}", float(asked) if asked.isdigit() else wait
-                if wait > MAX_WAIT_SECONDS or (not again and answer.status_code not in (403, 429)):
+                fault, wait = f"status {answer.status}", float(asked) if asked.isdigit() else wait
+                if wait > MAX_WAIT_SECONDS or (not again and answer.status not in (403, 429)):
                     break
             if attempt < self.retries:
                 self.pause(wait)
         raise UnansweredError(f"{method} {_shown(address)}: {fault}")
 
-    def _request(self, method: str, address: str, body: Mapping[str, str] | None) -> "requests.Response":
+    def _request(self, method: str, address: str, body: Mapping[str, str] | None) -> _Answer:
         import requests  # noqa: PLC0415  # as above
 
         with requests.Session() as session:
             # A ~/.netrc entry for the host would otherwise take the place of the token.
             session.auth = lambda request: request
-            return session.request(
+            answer = session.request(
                 method,
                 address,
                 json=body,
                 headers={"User-Agent": f"gate/{VERSION}", "Accept": "application/json", **self.headers},
                 timeout=(self.timeout_seconds, self.timeout_seconds),
                 allow_redirects=False,
+                stream=True,
             )
+            raw = b""
+            for part in answer.iter_content(1 << 16):
+                raw += part
+                if len(raw) > MAX_ANSWER_BYTES:
+                    raise UnansweredError(f"an answer larger than {MAX_ANSWER_BYTES} bytes")
+            following = answer.links.get("next", {}).get("url")
+            return _Answer(answer.status_code, answer.headers.get("Retry-After", ""), following, raw)
 
-    def _json(self, answer: "requests.Response") -> Any:
+    def _json(self, answer: _Answer) -> Any:
         try:
-            if len(answer.content) > MAX_ANSWER_BYTES:
-                raise UnansweredError(f"an answer larger than {MAX_ANSWER_BYTES} bytes")
-            return json.loads(answer.content or b"null")
+            return json.loads(answer.body or b"null")
         except (ValueError, RecursionError):
             raise UnansweredError("the server's answer is not JSON") from None
 
 
-def _accepted(answer: "requests.Response", method: str, address: str) -> "requests.Response":
-    if 200 <= answer.status_code < 300:
+def _accepted(answer: _Answer, method: str, address: str) -> _Answer:
+    if 200 <= answer.status < 300:
         return answer
-    raise RefusedError(f"{method} {_shown(address)}: status {answer.status_code}", answer.status_code)
+    raise RefusedError(f"{method} {_shown(address)}: status {answer.status}", answer.status)
 
 
 def _shown(address: str) -> str:

@@ -42,7 +42,7 @@ def run(command, folder, variables):
 
 
 def component(name, **given):
-    """Return a GitLab component's jobs with its inputs filled in, as GitLab does before it reads them."""
+    """Return a GitLab component's jobs with its inputs filled into the text, as GitLab does before it reads it."""
     header, _, body = (ROOT / "templates" / f"{name}.yml").read_text().partition("\n---\n")
     inputs = yaml.safe_load(header)["spec"]["inputs"]
     names = {key.replace("_", "-"): value for key, value in given.items()}

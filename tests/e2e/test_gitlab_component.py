@@ -68,13 +68,13 @@ class Ran:
     variables: dict
 
 
-def ran(world, nickname, times=1, **inputs):
+def ran(world, nickname, times=1, policy="policy.yml"):
     """Run the component's job on a model folder in a merge request, and return what the last run left."""
-    model = world.server.model_folder(nickname) if nickname else "models:/none/1"
+    model = world.server.model_folder(nickname)
     folder = world.desk().folder
     (folder / "policy.yml").write_bytes(world.policy().read_bytes())
-    given = {"model": str(model), "samples": str(world.samples / "clean.npz"), "policy": "policy.yml", "mark": "false"}
-    job = pipelines.component("gate", **{**INPUTS, **given, "device": "cpu", **inputs})["gate"]
+    given = {"model": str(model), "samples": str(world.samples / "clean.npz"), "policy": policy, "mark": "false"}
+    job = pipelines.component("gate", **{**INPUTS, **given, "device": "cpu"})["gate"]
     with forge.serving("gitlab") as hub:
         variables = pipelines.environment(
             folder,
@@ -115,7 +115,7 @@ def test_a_backdoored_model_fails_the_job(told):
     assert len(told.notes) == 1
 
 
-@story(ran, "clean", 1, policy="missing.yml")
+@story(ran, "clean", 1, "missing.yml")
 def test_a_wrong_policy_fails_the_job_with_two(told):
     """Exit 2, and the variables flag, although nothing was pulled."""
     assert told.ended.returncode == 2, told.ended.stderr

@@ -101,3 +101,24 @@ def test_the_token_is_in_no_message(hub, thread_with):
     thread = thread_with(retries=0)
     hub.faults = [("*", 500)] * 4
     assert "secret" not in post(thread, MARK, MARK).why + repr(thread)
+
+
+def test_a_netrc_entry_does_not_take_the_tokens_place(hub, thread, tmp_path, monkeypatch):
+    """Whatever ~/.netrc says of the host, the request carries the token that was given."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert post(thread, MARK, MARK).action == "created"
+
+
+def test_a_redirect_is_not_followed(hub, thread):
+    """Elsewhere nobody may have the token."""
+    hub.faults = [("*", 302, {"Location": f"{hub.address}/elsewhere"})] * 2
+    assert post(thread, MARK, MARK).action == "left out"
+    assert not [path for _, path, _ in hub.requests if path == "/elsewhere"]
+
+
+def test_an_answer_without_end_is_cut_off(hub, thread, monkeypatch):
+    """What is larger than any page of comments is not read to its end."""
+    monkeypatch.setattr("gate.publishers.rest.MAX_ANSWER_BYTES", 1000)
+    hub.add("x" * 5000)
+    assert "larger than 1000 bytes" in post(thread, MARK, MARK).why
