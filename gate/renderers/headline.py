@@ -51,8 +51,10 @@ def _greatest(report: Report | None, metric: str) -> str:
 
 
 def _p_value(report: Report | None) -> str:
-    """Return the least fused p-value; empty as long as no bank calibrated the scan."""
-    return min((f"{value:.4g}" for value in _values(report, "p-value")), key=float, default="")
+    """Return the least p-value that a finding carries; empty as long as no bank calibrated the scan."""
+    findings = report.verdict.findings if report and report.verdict else ()
+    values = [found.value for found in findings if found.metric == "p-value" and found.value is not None]
+    return f"{min(values):.4g}" if values else ""
 
 
 def _digest(report: Report | None) -> str:
