@@ -76,6 +76,7 @@ def check(
     from gate.jail.launch import protect_parent
     from gate.pipeline import PullRequest, today
     from gate.policy_file import read_policy
+    from gate.policy_lines import policy_source
     from gate.registries import open_registry
 
     protect_parent()
@@ -90,6 +91,7 @@ def check(
         policy_path=str(policy),
         mark=mark,
         bank=named_bank(bank, rules, policy),
+        policy_source=policy_source(policy),
     )
     registry = open_registry(uri, registry_options)
     with progress_bars() as progress:
