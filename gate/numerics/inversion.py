@@ -122,7 +122,7 @@ class _Search:
         return torch.optim.Adam(parameters, lr=self.settings.learning_rate, betas=self.settings.betas)
 
     def step(self, images: int) -> None:
-        """Move every trigger in the batch once, by so many images; then those leave that have settled or are hopeless."""
+        """Move every trigger in the batch once; then those leave that have settled or are hopeless."""
         if not len(self.rows):
             self.steps += 1
             return
