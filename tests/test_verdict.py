@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gate.artifact import ModelRef
+from gate.comparison import Comparison, Surprise, Trait
 from gate.evidence import (
     BankEvidence,
     Evidence,
@@ -23,7 +24,16 @@ from gate.verdict import Decision, forbids_loading, judge
 
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
-BANK = BankEvidence(digest=DIGEST, count=10, same_task=True, calibrates=True)
+INSIDE = Trait(name="accuracy", value=0.95, least=0.9, greatest=0.97)
+ORDINARY = Comparison(
+    kind="per-class",
+    score=1.0,
+    bank_scores=tuple(float(score) for score in range(19, 0, -1)),
+    surprises=(Surprise(detector="inversion", metric="index", kind="class", name="3", surprise=1.0),),
+    detectors=("inversion",),
+    traits=(INSIDE,),
+)
+BANK = BankEvidence(digest=DIGEST, count=19, same_task=True, comparison=ORDINARY)
 ACCURATE = SamplesEvidence(source="clean.npz", sha256="b" * 64, count=500, classes_present=10, accuracy=0.97)
 OVER = Limit(max=3.0, together_with={"ratio": Limit(min=0.5)})
 FIRST = Stage(detectors=("bytes", "inversion"), suspects=(SuspectRule(detector="inversion", metric="index", max=2.0),))
@@ -169,7 +179,8 @@ def test_a_detector_that_is_missing_fails_or_is_skipped_never_approves(seen, nam
     idle = {"gone": None, "failed": Failed(error="broke"), "skipped": Skipped(reason="no time")}[how]
     left = {key: value for key, value in {**seen.outcomes, name: idle}.items() if value is not None}
     after = seen.model_copy(update={"outcomes": left})
-    rightly = how == "skipped" and name == "clusters" and not flagged(evidence(outcomes=seen.outcomes | {name: idle}))
+    alone = evidence(seen.facts.classes, bank=BANK, outcomes=seen.outcomes | {name: idle})
+    rightly = how == "skipped" and name == "clusters" and not flagged(alone)
     assert flagged(after) or rightly
     assert flagged(after) >= (flagged(seen) and not rightly)
 
@@ -261,7 +272,7 @@ def accuracy(value):
     return ACCURATE.model_copy(update={"accuracy": value})
 
 
-REFERENCES = BANK.model_copy(update={"calibrates": False})
+REFERENCES = BANK.model_copy(update={"comparison": None})
 PINNED = POLICY.model_copy(update={"bank": BankSettings(path="bank.json", sha256=DIGEST.removeprefix("sha256:"))})
 CASES = {
     "nothing stands against it": (evidence(), POLICY, None),
