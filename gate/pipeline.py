@@ -37,6 +37,7 @@ from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
 from gate.registry import Registry
+from gate.settings import option_digests
 from gate.verdict import forbids_loading
 from gate.version import VERSION
 
@@ -352,14 +353,6 @@ def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
         return evidence
     comparison = compare(evidence, request.bank.bank, option_digests(request.policy))
     return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
-
-
-def option_digests(policy: Policy) -> dict[str, str]:
-    """Return the digest of each detector's options, defaults included: what numbers must share to be compared."""
-    every = {name: detectors.load(name).options for name in policy.detectors}
-    return {
-        name: options.model_validate(dict(policy.options_of(name))).content_sha256 for name, options in every.items()
-    }
 
 
 def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
