@@ -5,7 +5,7 @@ import traceback
 
 import click
 
-from gate.cli import check, explain, schema, steps
+from gate.cli import bank, check, explain, schema, steps
 from gate.cli.terminal import fail
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.version import VERSION
@@ -32,7 +32,16 @@ def main(debug: bool) -> None:
     del debug
 
 
-for command in (check.check, steps.pull, steps.scan, steps.judge, steps.publish, explain.explain, schema.schema):
+for command in (
+    check.check,
+    steps.pull,
+    steps.scan,
+    steps.judge,
+    steps.publish,
+    bank.bank,
+    explain.explain,
+    schema.schema,
+):
     main.add_command(command)
 
 
