@@ -1,7 +1,7 @@
 """One score per model and one p-value over the bank, whose error rate holds whatever the statistics are.
 
 Pure. Full conformal prediction: candidate and bank members are scored by one rule that treats all of them alike, each
-against all the others (docs/decisions/0008). If the candidate is exchangeable with the bank, its rank among the scores
+against all the others (docs/decisions/0010). If the candidate is exchangeable with the bank, its rank among the scores
 is uniform, so P(p ≤ a) ≤ a for every a, however crude the score; a better score only finds more.
 """
 
