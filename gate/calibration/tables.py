@@ -27,6 +27,9 @@ COMPARED: Mapping[str, tuple[Worse, Scale, Where]] = {
     "pair-residual": ("lower", "linear", "pair"),
     "pair-asymmetry": ("lower", "linear", "pair"),
     "permutation": ("lower", "linear", "model"),
+    "untargeted-size": ("lower", "log", "model"),
+    "untargeted-ratio": ("lower", "log", "model"),
+    "exit-ratio": ("lower", "log", "pair"),  # not exit-size: its class is the one that is left, and no target
 }
 """By metric: which direction is worse, on what scale it varies, and where it is compared."""
 TRAITS = ("accuracy", "clean-margin", "head-norm")
