@@ -20,4 +20,5 @@ def measured_digests(evidence: Evidence) -> dict[str, str]:
 
 
 def _digest(name: str, options: dict[str, object]) -> str:
-    return detectors.load(name).options.model_validate(options).content_sha256
+    digest: str = detectors.load(name).options.model_validate(options).content_sha256
+    return digest
