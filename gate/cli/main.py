@@ -5,7 +5,7 @@ import traceback
 
 import click
 
-from gate.cli import check, explain, report, schema, steps
+from gate.cli import bank, check, explain, report, schema, steps
 from gate.cli.terminal import fail
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.version import VERSION
@@ -39,6 +39,7 @@ for command in (
     steps.judge,
     steps.publish,
     report.report,
+    bank.bank,
     explain.explain,
     schema.schema,
 ):

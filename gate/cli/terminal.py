@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gate.jail.inert import inert_line
 from gate.launch import Progress as Report_progress
+from gate.renderers.calibration import in_short
 from gate.renderers.confirmation import confirmed_suspects, in_a_line
 from gate.renderers.text import plain
 from gate.report import Report
@@ -91,6 +92,7 @@ def show_result(report: Report, directory: Path | None, reports_at: str) -> None
         if report.verdict.target_classes:
             named = ", ".join(map(str, report.verdict.target_classes))
             console.print(f"target class{'es' if ',' in named else ''}: {named}", markup=False)
+        console.print(f"p-value  {plain(in_short(report.verdict), 500).replace('::', ': :')}", markup=False)
         console.print(f"model    {report.verdict.model_digest}", markup=False)
         if report.verdict.bundle_digest:
             console.print(f"bundle   {report.verdict.bundle_digest}", markup=False)
