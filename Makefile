@@ -9,8 +9,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SPLIT ?= fit
 PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 
+# The build of torch in the image: cpu or cuda.
+TORCH ?= cpu
+
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check lock sbom audit clean
+.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check container container-test \
+  lock sbom audit clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,11 +40,12 @@ test: $(STAMP) ## run the quick tests
 test-slow: $(STAMP) ## run every test that needs no GPU and no network
 	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online"
 
-lint: $(STAMP) ## style, types, architecture
+lint: $(STAMP) ## style, types, architecture, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 reformat: $(STAMP) ## let ruff mend style
 	$(BIN)/ruff format .
@@ -65,6 +70,12 @@ efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs
 
 efficacy-check: $(STAMP) ## scan a random 5 % of the measured models again and compare
 	nice -n 19 $(BIN)/python -m benchmarks.efficacy check --split $(SPLIT)
+
+container: ## build the image gate:cpu (needs a Docker engine; TORCH=cuda builds gate:cuda)
+	@$(PYTHON) -m containers build --torch $(TORCH)
+
+container-test: $(STAMP) ## build the image and try it against an MLflow server on loopback (where a Docker engine is)
+	@nice -n 5 $(BIN)/python -m containers trial
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
