@@ -30,6 +30,9 @@ RUN pin="$(cat /build/requirements/torch.txt)" \
     esac \
  && { /opt/pip/bin/pip --python /opt/gate/bin/python3 install --quiet --only-binary :all: "$@" \
  || { echo "no $TORCH build of $pin was found: see docs/container.md, 'Build'" >&2; exit 1; }; }
+# Packages' own tests, and headers for a compiler that is not there: a sixth of all of it.
+RUN find /opt/gate/lib -depth \( -type d -name tests -o -path '*/site-packages/torch/test' \
+      -o -path '*/site-packages/torch/include' -o -path '*/site-packages/torch/bin/test_*' \) -exec rm -rf {} +
 
 FROM dependencies AS program
 COPY pyproject.toml README.md LICENSE /build/
@@ -41,7 +44,7 @@ FROM debian:bookworm-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates python3 \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY --from=dependencies /opt/gate /opt/gate
 COPY --from=program /program /
 COPY policies /opt/gate/policies

@@ -3,6 +3,7 @@
 The models are the committed ones of tests/zoo_subset; they are logged as files, so that this process needs no torch.
 """
 
+import logging
 import os
 import shutil
 import socket
@@ -60,7 +61,11 @@ def serving(folder: Path) -> Iterator[Registry]:
         *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--serve-artifacts"),
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }
     os.environ.update(quiet)
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
@@ -68,6 +73,7 @@ def serving(folder: Path) -> Iterator[Registry]:
         _wait(f"{uri}/health", process, folder / "server.log")
         import mlflow
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(uri)
         client: Any = mlflow.MlflowClient(uri, uri)
         client.create_registered_model(MODEL_NAME)
