@@ -13,11 +13,11 @@ PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 TORCH ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check container container-test \
-  lock sbom audit clean
+.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
+.PHONY: container container-test
 
 help: ## list these verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 dev: $(STAMP) ## make .venv with locked dependencies and the gate itself
 
@@ -70,6 +70,9 @@ efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs
 
 efficacy-check: $(STAMP) ## scan a random 5 % of the measured models again and compare
 	nice -n 19 $(BIN)/python -m benchmarks.efficacy check --split $(SPLIT)
+
+bench: $(STAMP) ## count and time the search for patches beside Neural Cleanse as published, in one run
+	$(BIN)/python -m benchmarks.against_published
 
 container: ## build the image gate:cpu (needs a Docker engine; TORCH=cuda builds gate:cuda)
 	@$(PYTHON) -m containers build --torch $(TORCH)
