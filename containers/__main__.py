@@ -1,13 +1,13 @@
 """`make container` and `make container-test`: build the image; run it as a pipeline would.
 
 python -m containers build [--torch cuda]
-python -m containers trial [--policy FILE] [--no-build]
+python -m containers trial [--no-build]
 """
 
 import argparse
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 from containers.engine import ROOT, Engine, EngineError, absence
 
@@ -19,6 +19,8 @@ def main() -> int:
         print(f"{arguments.verb}: NOT RUN: {missing}")
         # Without an engine there is nothing to try, which is no fault; but an image that was asked for is missing.
         return 0 if arguments.verb == "trial" else 1
+    # A polite kill ends as Ctrl-C does: with everything cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     engine = Engine(f"gate:{arguments.torch}")
     try:
         if not arguments.no_build:
@@ -28,7 +30,7 @@ def main() -> int:
             return 0
         from containers.trial import Trial
 
-        return Trial(engine, arguments.policy).run()
+        return Trial(engine).run()
     except (EngineError, subprocess.TimeoutExpired) as error:
         print(f"{arguments.verb}: {error}", file=sys.stderr)
         return 1
@@ -40,10 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     for verb, text in (("build", "build the image"), ("trial", "build the image and run every check of it")):
         one = verbs.add_parser(verb, help=text)
         one.add_argument("--torch", choices=("cpu", "cuda"), default="cpu", help="which build of torch")
-        one.set_defaults(no_build=False, policy=None)
+        one.set_defaults(no_build=False)
         if verb == "trial":
             one.add_argument("--no-build", action="store_true", help="take the image that is there")
-            one.add_argument("--policy", type=Path, help="a policy file instead of the image's own")
     return parser
 
 

@@ -125,8 +125,8 @@ def build_arguments() -> dict[str, str]:
         reachable = [word for word in settings.get(name, "").split() if not word.startswith(("/", "file:"))]
         if reachable:
             found[f"PIP_{name.replace('-', '_').upper()}"] = " ".join(reachable)
-    if "TORCH_INDEX" in os.environ:
-        found["TORCH_INDEX"] = os.environ["TORCH_INDEX"]
+    if index := os.environ.get("TORCH_INDEX"):
+        found["TORCH_INDEX"] = index
     return found
 
 

@@ -64,9 +64,8 @@ print(before, subprocess.run(check).returncode)
 class Trial:
     """One run of every check; `run` returns 0 if all of them held."""
 
-    def __init__(self, engine: Engine, policy: Path | None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._policy = policy
         self._failed = 0
         caller = (os.getuid(), os.getgid())
         self._uid, self._gid = caller if caller[0] != 0 else (ORDINARY_USER, ORDINARY_USER)
@@ -124,15 +123,24 @@ class Trial:
         server = {"MLFLOW_TRACKING_URI": registry.uri}
         samples = f"{case.samples}:/work/samples.npz:ro"
         uri = f"models:/{MODEL_NAME}/{case.version}"
-        policy = ["--policy", "/work/policy.yml"] if self._policy else []
         began = time.monotonic()
 
-        ended = self._gate(case, "pull", uri, "--to", "/work/out", "--samples", "/work/samples.npz", *policy,
-                           network="host", variables=server, mounts=[samples])  # fmt: skip
+        ended = self._gate(
+            case,
+            "pull",
+            uri,
+            "--to",
+            "/work/out",
+            "--samples",
+            "/work/samples.npz",
+            network="host",
+            variables=server,
+            mounts=[samples],
+        )
         self._ends(case, "pull", ended, 0)
-        ended = self._gate(case, "scan", "/work/out", "--device", "cpu", *policy)
+        ended = self._gate(case, "scan", "/work/out", "--device", "cpu")
         self._ends(case, "scan, without network and secret", ended, 0)
-        ended = self._gate(case, "judge", "/work/out", *policy)
+        ended = self._gate(case, "judge", "/work/out")
         self._ends(case, "judge", ended, case.code)
         ended = self._gate(case, "publish", "/work/out", network="host", variables=server)
         self._ends(case, "publish", ended, case.code)
@@ -154,11 +162,14 @@ class Trial:
         self._holds(f"{case.nickname}: isolation {isolation}", strong, isolation)
 
     def _gate(
-        self, case: "_Case", *arguments: str, network: str = "none", variables: dict[str, str] | None = None,
+        self,
+        case: "_Case",
+        *arguments: str,
+        network: str = "none",
+        variables: dict[str, str] | None = None,
         mounts: list[str] | None = None,
-    ) -> Ended:  # fmt: skip
+    ) -> Ended:
         own = [f"{case.out}:/work/out", *(mounts or [])]
-        own += [f"{self._policy.resolve()}:/work/policy.yml:ro"] if self._policy else []
         user = f"{self._uid}:{self._gid}"
         return self._engine.run(*arguments, network=network, user=user, mounts=own, variables=variables)
 

@@ -72,6 +72,7 @@ def test_the_container_runs_hardened(client):
     ((arguments, _),) = calls()
     assert (ended.code, ended.stdout) == (0, "said\n")
     assert set(HARDENED) <= set(arguments)
+    assert "--env" not in arguments
     assert arguments[arguments.index("--network") + 1] == "none"
     assert arguments[arguments.index("--user") + 1] == "12:34"
     assert arguments[-2:] == ["gate:cpu", "--version"]
