@@ -22,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "tests" / "zoo_subset"
 MODEL_NAME = "digits"
-START_SECONDS = 180
+START_SECONDS = 600
 _MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    serialization_format: pt2\n"
 
 
