@@ -7,7 +7,6 @@ import reports
 
 from gate.evidence import Location, Measured, Measurement
 from gate.renderers.headline import headline, inert
-from gate.verdict import Finding
 
 
 def test_an_index_on_which_the_policy_sets_no_limit_is_not_the_headline() -> None:
@@ -22,15 +21,10 @@ def test_an_index_on_which_the_policy_sets_no_limit_is_not_the_headline() -> Non
     assert headline(found)["anomaly-index"] == "7.64"
 
 
-def test_the_least_p_value_of_the_findings_is_the_headline() -> None:
-    """Where a bank calibrated the scan, the p-value that flagged is an output."""
-    report = reports.flagged()
-    assert report.verdict
-    p_values = [
-        Finding(rule="calibration", kind="limit", message="p", metric="p-value", value=value) for value in (0.04, 0.01)
-    ]
-    verdict = report.verdict.model_copy(update={"findings": (*report.verdict.findings, *p_values)})
-    assert headline(report.model_copy(update={"verdict": verdict}))["p-value"] == "0.01"
+def test_the_p_value_that_judged_is_the_headline() -> None:
+    """Where a bank calibrated the verdict, its p-value is an output, flagged or not; without one there is none."""
+    assert headline(reports.approved())["p-value"] == "0.8"
+    assert headline(reports.flagged())["p-value"] == ""
 
 
 def test_without_a_report_the_decision_is_flagged() -> None:
