@@ -118,6 +118,12 @@ class MlflowProduction(MlflowRegistry):
             raise
         return ModelRef(registry="mlflow", name=name, version=str(found.version))
 
+    def aliases(self, name: str) -> Mapping[str, ModelRef]:
+        """Return every alias of a registered model and the version that it names."""
+        with self._errors(f"the registered model {name!r}"):
+            found = dict(self._client.get_registered_model(name).aliases)
+        return {alias: ModelRef(registry="mlflow", name=name, version=str(v)) for alias, v in found.items()}
+
     def set_alias(self, ref: ModelRef, alias: str) -> None:
         """Point an alias of the version's model to it."""
         with self._errors(f"the alias {alias!r} of {ref.name!r}"):
