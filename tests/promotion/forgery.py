@@ -128,7 +128,7 @@ def _grant(stage, _client):
 
 
 REGISTRY = {
-    "point production's alias at another version": lambda s, c: c.set_registered_model_alias(s.prod, "champion", "1"),
+    "set production's alias": lambda s, c: c.set_registered_model_alias(s.prod, "champion", "1"),
     "delete production's alias": lambda s, c: c.delete_registered_model_alias(s.prod, "champion"),
     "create a production version from an own model": _create_version,
     "copy the flagged version into production": lambda s, c: c.copy_model_version(f"models:/{s.cand}/2", s.prod),
