@@ -129,7 +129,12 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
             f"{seen.ref} cannot be reviewed: {' '.join(seen.found.reasons)}",
             what_to_do="`gate check` with --signing-key makes the signed decision that a review is about.",
         )
-    said, reasons = statement.predicate, list(superseded(seen.found, seen.tags.get(ATTESTATION_TAG, ""), signing.log))
+    said, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
+    assert signing.log is not None
+    if signing.log.newest(seen.ref, said.model_digest) is None:
+        # Checked where there was no log: what the review is about enters it first.
+        signing.log.append(Said("scan", seen.ref, said.model_digest, said.decision.value, envelope), at)
+    reasons = list(superseded(seen.found, envelope, signing.log))
     if said.policy_digest != request.policy.digest:
         reasons.append(f"It was checked under {said.policy_digest}; the policy is {request.policy.digest} today.")
     if at >= said.expires_at:

@@ -111,11 +111,6 @@ class MlflowProduction(MlflowRegistry):
                 found = self._client.get_model_version_by_alias(name, alias)
         except UnknownVersionError:
             return None
-        except RegistryError as error:
-            # An alias that does not exist is, to MLflow, a wrong parameter.
-            if "alias" in str(error).lower() and "not" in str(error).lower() and "INVALID" not in str(error):
-                return None
-            raise
         return ModelRef(registry="mlflow", name=name, version=str(found.version))
 
     def aliases(self, name: str) -> Mapping[str, ModelRef]:
