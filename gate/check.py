@@ -17,10 +17,9 @@ from gate.errors import CannotFinishError, GateError, UsageError
 from gate.launch import Progress
 from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan, write_scanned
 from gate.policy import Policy
-from gate.publish import publish
+from gate.publish import WITHDRAWN, Signing, publish
 from gate.registry import Registry
 from gate.report import PolicySource, Report
-from gate.verdict import Decision
 
 Tell = Callable[[str], None]
 
@@ -35,6 +34,8 @@ class CheckRequest:
     policy_path: str
     mark: bool = True
     bank: OpenBank | None = None
+    signing: Signing | None = None
+    """None: the verdict is unsigned, and can never be promoted by `gate promote`."""
     policy_source: PolicySource | None = None
 
     @property
@@ -81,7 +82,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
             return Checked(report, "")
         tell(f"marking {ref}")
         try:
-            _, where = publish(registry, files)
+            _, where = publish(registry, files, request.signing)
         except UsageError as error:
             # The files are this check's own, so nobody used anything wrongly, and the version must not stay as it was.
             raise CannotFinishError(f"the files of this check cannot be published: {error}") from error
@@ -130,6 +131,6 @@ def _give_up(registry: Registry, request: CheckRequest, context: Context, error:
     if request.mark and context.model is not None:
         try:
             with contextlib.suppress(KeyboardInterrupt):
-                registry.mark(context.model, {"gate.decision": Decision.FLAGGED.value})
+                registry.mark(context.model, WITHDRAWN)
         except GateError as second:
             tell(f"the version could not be marked flagged: {second}")

@@ -25,6 +25,7 @@ MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER = "model", "samples", "training"
 """Where a pulled copy lies, beside the files of the check or in a private directory."""
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
+ATTESTATION = "attestation.json"
 
 
 class PulledSamples(Record):

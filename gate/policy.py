@@ -1,7 +1,6 @@
 """The policy: every threshold, waiver and setting of a check, as frozen values.
 
-The only place where limits live. Pure: `gate.policy_file` reads the YAML, `gate.verdict` compares evidence with it.
-Keys are kebab-case in the file; docs/contracts.md section 10 lists them.
+The only place where limits live; pure. Keys are kebab-case in the file; docs/contracts.md section 10 lists them.
 """
 
 import datetime as dt
@@ -186,6 +185,19 @@ class Waiver(PolicyRecord):
         return detector
 
 
+class Reviewers(PolicyRecord):
+    """Who may decide about a flagged version, and how many of them it takes; without it, nobody may."""
+
+    names: tuple[str, ...] = Field(min_length=1, max_length=1000)
+    """User names as the registry's own authentication gives them."""
+    approvals: int = Field(default=1, ge=1, le=20)
+    """So many different reviewers must approve; one who rejects outweighs them."""
+    identity: Literal["registry", "stated"] = "registry"
+    """Whether a reviewer is who the registry's authentication says, or who `--reviewer` says."""
+    longest: int = Field(default=90, ge=1, le=3650)
+    """Days that an approval may hold at most."""
+
+
 def _stages_error(message: str) -> PydanticCustomError:
     return PydanticCustomError("stages", "{message}", {"message": message, "where": ("stages",)})
 
@@ -219,6 +231,9 @@ class Policy(PolicyRecord):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deadline: float = Field(default=1800, gt=0, le=7 * 86400)
     """Seconds that the scan may take."""
+    valid_days: int = Field(default=90, ge=1, le=3650)
+    """Days for which a scan's signed decision holds."""
+    reviewers: Reviewers | None = None
     waivers: tuple[Waiver, ...] = ()
 
     @model_validator(mode="after")

@@ -1,16 +1,24 @@
-"""The last step: log the reports in a run of the gate's own, and mark the version.
+"""The last step: sign the decision where there is a key, log the reports in a run of the gate's own, mark the version.
 
-Fail-closed in order: the version is flagged first, and `gate.decision: approved` is the very last tag that is set, so
-that a failure between report and mark leaves the version not approved. Doing it twice changes nothing.
+Fail-closed in order: the version is flagged and its earlier attestation withdrawn first, and `gate.decision: approved`
+is the very last tag that is set, so that a failure between report and mark leaves the version not approved. A signed
+decision is in the review log before it is anywhere else. Doing it twice changes nothing.
 """
 
 import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from gate.check_files import EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.artifact import build_manifest
+from gate.bundle import FOLDER as BUNDLE_FOLDER
+from gate.check_files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.decisions.envelope import UNSIGNED, sign
+from gate.decisions.keys import SigningKey
+from gate.decisions.log import ReviewLog, Said, same_decision
+from gate.decisions.statement import scan_statement
 from gate.errors import UsageError
 from gate.evidence import Evidence
 from gate.registry import Registry
@@ -19,17 +27,65 @@ from gate.verdict import Decision, Verdict, judge
 from gate.version import VERSION
 
 LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html")
+WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.value}
+"""What stands on a version while nothing is decided: an earlier signed approval may not outlive a new check."""
+
 _TAG_LIMIT = 5000
 
 
-def publish(registry: Registry, files: CheckFiles) -> tuple[Verdict, str]:
+@dataclass(frozen=True)
+class Signing:
+    """What signs a decision, and where it is logged first."""
+
+    key: SigningKey
+    log: ReviewLog | None = None
+
+
+def publish(registry: Registry, files: CheckFiles, signing: Signing | None = None) -> tuple[Verdict, str]:
     """Mark the version that the check's files are about; return the verdict and where the reports lie."""
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
     _require_consistent(verdict, evidence, report)
-    registry.mark(evidence.model, {"gate.decision": Decision.FLAGGED.value})
+    _require_bundle(files, verdict)
+    attestation = attest(files, evidence, verdict, report, signing)
+    registry.mark(evidence.model, WITHDRAWN)
     where = log_reports(registry, files, evidence, verdict)
-    registry.mark(evidence.model, tags(verdict, report, where))
+    registry.mark(evidence.model, tags(verdict, report, where, attestation))
     return verdict, where
+
+
+def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report, signing: Signing | None) -> str:
+    """Sign the decision, log it, write `attestation.json` and return its text; without a key, the word `unsigned`."""
+    if signing is None:
+        (files.root / ATTESTATION).unlink(missing_ok=True)
+        return UNSIGNED
+    at = dt.datetime.fromisoformat(report.checked_at)
+    if at > dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5):
+        raise UsageError(
+            f"the check is dated in the future, {report.checked_at}; nothing was signed",
+            what_to_do="Set the clocks right and run `gate judge` on this directory again.",
+        )
+    statement = scan_statement(evidence, verdict, at=at, days=report.policy.valid_days)
+    envelope = sign(statement, signing.key)
+    if signing.log is not None:
+        newest = signing.log.newest(evidence.model, verdict.model_digest)
+        if newest is None or not same_decision(newest, envelope):
+            said = Said("scan", evidence.model, verdict.model_digest, verdict.decision.value, envelope)
+            signing.log.append(said, dt.datetime.now(dt.UTC))
+    files.write(ATTESTATION, envelope + "\n")
+    return envelope
+
+
+def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
+    """Refuse a verdict of level B whose bundle does not lie beside it, or is another."""
+    if verdict.bundle_digest is None:
+        return
+    found, problems = build_manifest(files.root / BUNDLE_FOLDER)
+    if problems or found.digest != verdict.bundle_digest:
+        raise UsageError(
+            f"the bundle in {files.root / BUNDLE_FOLDER} is not the one that the verdict covers: expected "
+            f"{verdict.bundle_digest}, got {found.digest}; nothing was marked",
+            what_to_do="Run `gate scan` and `gate judge` on this directory again.",
+        )
 
 
 def _require_consistent(verdict: Verdict, evidence: Evidence, report: Report) -> None:
@@ -53,11 +109,16 @@ def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdi
     with tempfile.TemporaryDirectory(prefix="gate-report-") as folder:
         for name in LOGGED:
             shutil.copyfile(files.root / name, Path(folder) / name)
+        if (files.root / ATTESTATION).exists():
+            shutil.copyfile(files.root / ATTESTATION, Path(folder) / ATTESTATION)
+        if verdict.bundle_digest is not None:
+            # What is promoted later; a production version is made from these bytes and no others.
+            shutil.copytree(files.root / BUNDLE_FOLDER, Path(folder) / BUNDLE_FOLDER)
         return registry.log_reports(evidence.model, Path(folder), key)
 
 
-def tags(verdict: Verdict, report: Report, where: str) -> Mapping[str, str]:
-    """Return the tags of docs/contracts.md section 9 that exist before signing, the decision last."""
+def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGNED) -> Mapping[str, str]:
+    """Return the tags of docs/contracts.md section 9, the decision last."""
     values = {
         "gate.model_digest": verdict.model_digest,
         **({"gate.bundle_digest": verdict.bundle_digest} if verdict.bundle_digest else {}),
@@ -66,6 +127,7 @@ def tags(verdict: Verdict, report: Report, where: str) -> Mapping[str, str]:
         "gate.report": where,
         "gate.checked_at": report.checked_at,
         "gate.version": VERSION,
-        "gate.decision": verdict.decision.value,
     }
-    return {key: value[:_TAG_LIMIT] for key, value in values.items()}
+    shown = {key: value[:_TAG_LIMIT] for key, value in values.items()}
+    # Cut short, an envelope would be void; `sign` has seen to it that it fits.
+    return {**shown, "gate.attestation": attestation, "gate.decision": verdict.decision.value}

@@ -59,3 +59,59 @@ class Registry(Protocol):
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Set tags on the version, in the order given."""
         ...
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom the registry takes the bearer of some credentials for."""
+
+    name: str
+    admin: bool
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user name and a password for the registry, other than the gate's own."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class ProductionRegistry(Registry, Protocol):
+    """A registry in which the gate also owns what is in production."""
+
+    def user(self, credentials: Credentials | None = None) -> User | None:
+        """Return who the credentials belong to, the gate's own where none are given; None without authentication."""
+        ...
+
+    def may_edit(self, user: User, model: str, credentials: Credentials | None = None) -> bool:
+        """Tell whether a user may change a registered model or its versions."""
+        ...
+
+    def log_model(self, folder: Path, key: str) -> str:
+        """Store the folder's files as a model of the gate's own, once per `key`, and return its source."""
+        ...
+
+    def promoted(self, name: str, key: str) -> ModelRef | None:
+        """Return the version of a production model that an earlier promotion with this key made."""
+        ...
+
+    def create_version(self, name: str, source: str, tags: Mapping[str, str]) -> ModelRef:
+        """Make a version of a production model, and the model itself if it does not exist yet."""
+        ...
+
+    def alias(self, name: str, alias: str) -> ModelRef | None:
+        """Return the version that an alias names now; None where there is no such alias or model."""
+        ...
+
+    def aliases(self, name: str) -> Mapping[str, ModelRef]:
+        """Return every alias of a registered model and the version that it names."""
+        ...
+
+    def set_alias(self, ref: ModelRef, alias: str) -> None:
+        """Point an alias of the version's model to it."""
+        ...
+
+    def versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
+        """Return the versions, of one registered model or of all, that carry certain tags, newest first."""
+        ...

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, SIGNING_KEY, many, option
+from gate.cli.signing import signing
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.bank import OpenBank
     from gate.policy import Policy
+    from gate.publish import Signing
     from gate.registries import RegistrySettings
 
 
@@ -65,14 +67,15 @@ def stop_on_termination() -> None:
 @click.argument("uri")
 @many(POLICY, SAMPLES, BANK, REPORT_DIR)
 @option("--mark/--no-mark", default=True, help="Mark the version and log the reports, or look only.")
-@many(SCAN, REGISTRY)
+@many(SIGNING_KEY, AUDIT_LOG, SCAN, REGISTRY)
 def check(
     uri: str, policy: Path, samples: str | None, bank: Path | None, report_dir: Path, mark: bool, **options: Any
 ) -> int:
     """Pull a model version, scan it, judge it, report, and mark it.
 
     URI is models:/NAME/VERSION, models:/NAME@ALIAS (looked up once), models:/NAME/latest, or a model folder on disk
-    (with --no-mark). Reports are written whatever the outcome.
+    (with --no-mark). Reports are written whatever the outcome. With --signing-key the decision is signed: only a signed
+    approval can be promoted.
     """
     from gate.check import CheckRequest
     from gate.check import check as run_check
@@ -85,7 +88,7 @@ def check(
 
     protect_parent()
     stop_on_termination()
-    registry_options = registry_settings(options)
+    registry_options, signs = registry_settings(options), signing(options)
     rules = read_policy(policy, on=today())
     require_samples(samples)
     request = CheckRequest(
@@ -95,13 +98,24 @@ def check(
         policy_path=str(policy),
         mark=mark,
         bank=named_bank(bank, rules, policy),
+        signing=signs if mark else None,
         policy_source=policy_source(policy),
     )
     registry = open_registry(uri, registry_options)
     with progress_bars() as progress:
         checked = run_check(registry, request, progress, tell)
     show_result(checked.report, report_dir, checked.reports_at)
+    if mark:
+        tell_signed(signs)
     return 0 if checked.report.decision is Decision.APPROVED else 1
+
+
+def tell_signed(signs: "Signing | None") -> None:
+    """Say under which key the verdict was signed, or plainly that it was not."""
+    if signs is None:
+        tell("the verdict is unsigned: it cannot be promoted (--signing-key)")
+    else:
+        tell(f"the verdict is signed by key {signs.key.key_id}")
 
 
 def scan_settings(options: dict[str, Any]) -> Any:

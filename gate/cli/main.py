@@ -5,7 +5,7 @@ import traceback
 
 import click
 
-from gate.cli import bank, check, explain, report, schema, steps
+from gate.cli import bank, check, doctor, explain, keys, promote, report, rescan, review, schema, steps, verify
 from gate.cli.terminal import fail
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.version import VERSION
@@ -28,21 +28,19 @@ def main(debug: bool) -> None:
     gate check models:/credit/7 --samples clean.npz       a version in an MLflow registry
     gate check models:/credit@candidate                   by alias, looked up once
     gate check ./model-dir --no-mark --samples clean.npz  a model folder on disk
+    gate promote models:/credit/7 --to prod               what was approved and signed
+    gate verify models:/prod@champion                     at deploy time
     """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
     del debug
 
 
-for command in (
-    check.check,
-    steps.pull,
-    steps.scan,
-    steps.judge,
-    steps.publish,
-    report.report,
-    bank.bank,
-    explain.explain,
-    schema.schema,
-):
+_COMMANDS: tuple[click.Command, ...] = (
+    *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
+    *(promote.promote, review.review, verify.verify, rescan.rescan),
+    *(keys.keys, doctor.doctor, report.report, bank.bank),
+    *(explain.explain, schema.schema),
+)
+for command in _COMMANDS:
     main.add_command(command)
 
 

@@ -121,6 +121,23 @@ SCAN = many(
         help="The least isolation in which the scan may run at all; what was achieved is judged by the policy.",
     ),
 )
+SIGNING_KEY = option(
+    "--signing-key",
+    help="An Ed25519 private key (PEM) that signs the decision: a path, or the text itself in the environment. Without "
+    "one the verdict is unsigned and can never be promoted. GATE_SIGNING_KEY_PASSPHRASE opens an encrypted key.",
+)
+AUDIT_LOG = option(
+    "--audit-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The review log: signed decisions, reviews and promotions, one JSON line each, chained by their hashes.",
+)
+PUBLIC_KEY = option(
+    "--public-key",
+    type=click.Path(),
+    multiple=True,
+    help="A trusted public key (PEM): a path, or the text itself in the environment. Give it several times, or several "
+    "keys in one file, while keys are being changed.",
+)
 REPORT_DIR = option(
     "--report-dir",
     type=click.Path(path_type=Path, file_okay=False),

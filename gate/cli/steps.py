@@ -8,8 +8,16 @@ from typing import Any
 
 import click
 
-from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, stop_on_termination
-from gate.cli.options import BANK, POLICY, REGISTRY, SAMPLES, SCAN, many, option
+from gate.cli.check import (
+    named_bank,
+    registry_settings,
+    require_samples,
+    scan_settings,
+    stop_on_termination,
+    tell_signed,
+)
+from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
+from gate.cli.signing import signing
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
 
@@ -113,19 +121,21 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
 
 @click.command()
 @DIRECTORY
-@REGISTRY
+@many(SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def publish(directory: Path, **options: Any) -> int:
-    """Mark the version and log the reports that `gate judge` wrote; needs write access."""
+    """Sign the decision, mark the version, log the reports that `gate judge` wrote; needs write access and the key."""
     from gate.check_files import CheckFiles
     from gate.publish import publish as run_publish
     from gate.registries import open_registry
     from gate.verdict import Decision
 
+    signs = signing(options)
     files = CheckFiles(directory.absolute())
     model = files.evidence().model
     registry = open_registry(str(model), registry_settings(options))
     if not registry.marks:
         raise UsageError(f"{model} is a folder on disk, where nothing can be marked")
-    verdict, where = run_publish(registry, files)
+    verdict, where = run_publish(registry, files, signs)
+    tell_signed(signs)
     tell(f"marked {model} {verdict.decision.value}; reports at {where}")
     return 0 if verdict.decision is Decision.APPROVED else 1

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from gate.errors import UsageError
-from gate.registry import Registry
+from gate.registry import ProductionRegistry, Registry
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,18 @@ def parse_model_uri(uri: str) -> tuple[str, str | None, str | None]:
         f"{uri!r} names no model version; expected models:/NAME/VERSION, models:/NAME@ALIAS or models:/NAME/latest",
         what_to_do="Stages are deprecated in MLflow; use a version number or an alias.",
     )
+
+
+def open_production(settings: RegistrySettings) -> ProductionRegistry:
+    """Return the MLflow registry with what promotion and review need."""
+    if settings.tracking_uri is None and settings.registry_uri is None:
+        raise UsageError(
+            "no registry is known",
+            what_to_do="Set MLFLOW_TRACKING_URI (or MLFLOW_REGISTRY_URI), or pass --tracking-uri.",
+        )
+    from gate.registries.mlflow_production import MlflowProduction  # noqa: PLC0415  # slow to import
+
+    return MlflowProduction(settings)
 
 
 def open_registry(uri: str, settings: RegistrySettings) -> Registry:

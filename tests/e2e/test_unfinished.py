@@ -170,7 +170,7 @@ def test_an_interrupted_check_flags_the_version(number, told):
     """Ctrl-C and a polite kill end with exit 3, a report that says so and a flagged version."""
     assert told.ended.code == 3, told.ended
     assert told.ended.errors == ["gate: error: the check was interrupted"]
-    assert told.tags == {"gate.decision": "flagged"}
+    assert told.tags == {"gate.attestation": "unsigned", "gate.decision": "flagged"}
     assert told.unharmed
     assert "interrupted" in told.report
 
@@ -207,7 +207,7 @@ def test_an_unwritable_report_directory_is_found_before_the_scan(told):
     assert len(told.ended.errors) == 1
     assert "/proc/gate-report cannot be written" in told.ended.errors[0]
     assert "pulling" not in told.ended.stderr
-    assert told.tags == {"gate.decision": "flagged"}
+    assert told.tags == {"gate.attestation": "unsigned", "gate.decision": "flagged"}
 
 
 @contextmanager
@@ -267,6 +267,6 @@ def test_a_full_disk_ends_the_check(when, told):
     assert told.ended.code == 3, told.ended
     assert len(told.ended.errors) == 1
     assert "No space left on device" in told.ended.errors[0]
-    assert told.tags == {"gate.decision": "flagged"}
+    assert told.tags == {"gate.attestation": "unsigned", "gate.decision": "flagged"}
     assert told.unharmed
     assert ("pulling" in told.ended.stderr) == (when == "in mid-run")

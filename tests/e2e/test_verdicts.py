@@ -10,6 +10,7 @@ from tests.e2e.digits import TARGET
 from tests.e2e.stories import story
 
 TAGS = [
+    "gate.attestation",
     "gate.checked_at",
     "gate.decision",
     "gate.evidence_digest",

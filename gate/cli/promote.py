@@ -1,0 +1,56 @@
+"""`gate promote`: an approved version becomes production, as bytes of the gate's own."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gate.cli.check import registry_settings, stop_on_termination
+from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
+from gate.cli.signing import policy_digest, public_keys, review_log, signing_key
+from gate.cli.terminal import tell
+
+
+@click.command()
+@click.argument("uri")
+@option("--to", required=True, envvar="GATE_PROMOTE_TO", help="The production model; only the gate may write to it.")
+@option("--alias", default="champion", show_default=True, help="The alias that production looks at.")
+@option(
+    "--bundle",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Level B: the folder `bundle` of the check's directory; by default it is taken from the logged reports.",
+)
+@many(PUBLIC_KEY, SIGNING_KEY, POLICY, AUDIT_LOG, REGISTRY)
+def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **options: Any) -> int:
+    """Promote an approved version: copy the approved bytes into production and set the alias.
+
+    \b
+    gate promote models:/cand/7 --to prod --alias champion
+
+    The signed decision in the version's tag is verified first: the signature, the bytes as they are now, today's
+    policy, the expiry and, with --audit-log, that nothing newer was decided. Then the bytes (of level B: the bundle)
+    are stored as a model of the gate's own, a version of the production model is made from it and read back, and the
+    alias is set as the last step. Broken off anywhere, production is as it was, and running it again completes it.
+
+    Trainers need READ on the production model and nothing more; the gate's account needs MANAGE (docs/promotion.md).
+    """  # noqa: D301  # \b is click's own sign
+    from gate.promotion.promote import Promotion
+    from gate.promotion.promote import promote as run_promote
+    from gate.promotion.verification import Trust, now
+    from gate.registries import open_production, parse_model_uri
+
+    stop_on_termination()
+    name, _, _ = parse_model_uri(uri)
+    own = signing_key(options)
+    trust = Trust(
+        keys=public_keys(options["public_key"], own),
+        policy_digest=policy_digest(policy, None, any_policy=False),
+        candidate=name,
+        log=review_log(options["audit_log"]),
+    )
+    registry = open_production(registry_settings(options))
+    done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)
+    before = f", was version {done.before.version}" if done.before and done.before != done.version else ""
+    click.echo(f"PROMOTED  {done.candidate} to {done.version} as {alias}{before}")
+    click.echo(f"bytes     {done.digest}")
+    return 0

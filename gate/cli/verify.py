@@ -1,0 +1,122 @@
+"""`gate verify`: at deploy time, online or offline; and the check of the review log."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.cli.check import registry_settings
+from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
+from gate.cli.signing import policy_digest, public_keys, review_log
+from gate.cli.terminal import tell
+from gate.errors import UsageError
+from gate.jail.inert import inert_line
+
+if TYPE_CHECKING:
+    from gate.promotion.verification import Looked, Trust
+
+
+@click.command()
+@click.argument("target", required=False)
+@option(
+    "--attestation",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The signed decision of a model folder; by default attestation.json in it is not looked for.",
+)
+@PUBLIC_KEY
+@POLICY
+@option("--policy-digest", help="The policy's digest in place of the file: sha256:…")
+@option("--any-policy", is_flag=True, help="Accept a decision under whatever policy; it is said, not compared.")
+@option("--candidate", help="The registered model that the decision's candidate must be a version of.")
+@option(
+    "--audit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Check this review log: its chain and, with public keys, each signed decision in it.",
+)
+@option("--head", help="With --audit: the hash that the log's newest line must have.")
+@many(AUDIT_LOG, REGISTRY)
+def verify(target: str | None, audit: Path | None, head: str | None, **options: Any) -> int:
+    """Verify that a trusted, unexpired approval covers these very bytes.
+
+    \b
+    gate verify models:/prod@champion --public-key gate.pub.pem            in the deploy job
+    gate verify ./model --attestation attestation.json --public-key KEY    offline, on the copy to be served
+    gate verify --audit reviews.jsonl --public-key KEY                     the review log
+
+    TARGET is downloaded, or read where it lies, and hashed; the signature, the digest, the policy (--policy, or
+    its digest), the expiry and, with --audit-log, newer decisions are compared. Exit 0: it holds. Exit 1: it does not,
+    and every reason is printed. Exit 2: a key or policy cannot be used. Exit 3: the registry did not answer.
+    """  # noqa: D301  # \b is click's own sign
+    if (target is None) == (audit is None):
+        raise UsageError("expected either a version or folder to verify, or --audit LOG", what_to_do="See --help.")
+    if audit is not None:
+        return _audit(audit, options["public_key"], head)
+    assert target is not None
+    looked = _look(target, _trust(options), options)
+    return _show(looked, compared=not options["any_policy"])
+
+
+def _trust(options: dict[str, Any]) -> "Trust":
+    from gate.promotion.verification import Trust
+
+    return Trust(
+        keys=public_keys(options["public_key"]),
+        policy_digest=policy_digest(options["policy"], options["policy_digest"], options["any_policy"]),
+        candidate=options["candidate"],
+        log=review_log(options["audit_log"]),
+    )
+
+
+def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
+    from gate.promotion.verification import now, verify_folder, verify_version
+    from gate.record import MalformedError, read_bounded
+    from gate.registries import is_registry_uri, open_registry
+
+    attestation: Path | None = options["attestation"]
+    if is_registry_uri(target):
+        if attestation is not None:
+            raise UsageError("--attestation is for a model folder; a version carries its own in its tag")
+        return verify_version(open_registry(target, registry_settings(options)), target, trust, now())
+    if attestation is None:
+        raise UsageError(f"{target} is a folder; name its signed decision with --attestation FILE")
+    if not Path(target).is_dir():
+        raise UsageError(f"there is no model folder at {target}")
+    try:
+        envelope = read_bounded(attestation, limit=100_001)
+    except MalformedError as error:
+        raise UsageError(f"the attestation {attestation} cannot be read: {error}") from None
+    return verify_folder(Path(target), envelope.decode(errors="replace"), trust, now())
+
+
+def _show(looked: "Looked", *, compared: bool) -> int:
+    """Print the outcome, the signed decision as far as there is one, and every reason against it."""
+    click.echo(f"{'VERIFIED' if looked.holds else 'NOT VERIFIED'}  {inert_line(looked.what, limit=300)}")
+    click.echo(f"bytes    {looked.digest}")
+    statement = looked.verified.statement
+    if statement is not None:
+        said = statement.predicate
+        by = ", ".join(voice.reviewer for voice in said.review.voices) if said.review else ""
+        word = said.review.outcome if said.review and said.review.outcome != "waiting" else said.decision.value
+        click.echo(inert_line(f"decision {word}{f' by {by}' if by else ''} for {said.model}", limit=500))
+        click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
+        click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
+        click.echo(f"key      {looked.verified.key_id}")
+        if not compared:
+            tell("the policy was not compared (--any-policy)")
+    for reason in looked.verified.reasons:
+        click.echo(f"- {inert_line(reason, limit=1000)}")
+    return 0 if looked.holds else 1
+
+
+def _audit(path: Path, places: tuple[str, ...], head: str | None) -> int:
+    from gate.decisions.log import ReviewLog
+    from gate.decisions.log import audit as run_audit
+
+    found = run_audit(ReviewLog(path), public_keys(places) if places else (), head)
+    click.echo(f"{'WHOLE' if not found.faults else 'BROKEN'}  {path}: {len(found.entries)} entries")
+    click.echo(f"head     {found.head}")
+    if not places:
+        tell("without --public-key the chain alone was checked, and no signature in it")
+    for fault in found.faults:
+        click.echo(f"- {inert_line(fault, limit=1000)}")
+    return 1 if found.faults else 0

@@ -1,0 +1,200 @@
+"""`gate promote`: the approved bytes, and no reference to them, become a version of a production model.
+
+In order: verify the signed decision, download, compare digests, store the bytes as the gate's own model, make the
+version from it, read it back and compare again, and set the alias as the very last step. Until then nothing that
+production looks at has changed, so that an end at any step leaves it as it was; a second run finds what the first left
+by the promotion's key and completes it.
+"""
+
+import datetime as dt
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.artifact import ModelRef, build_manifest, make_read_only
+from gate.check_files import private_directory, remove
+from gate.decisions.envelope import Expected, envelope_digest, verify
+from gate.decisions.log import Said
+from gate.decisions.statement import Statement
+from gate.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
+from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
+from gate.registry import ProductionRegistry
+from gate.version import VERSION
+
+PROMOTION_TAG = "gate.promotion"
+REPORTS = re.compile(r"runs:/[0-9a-f]{32}/report")
+"""What a tag gate.report may name for the gate to follow it."""
+
+Tell = Callable[[str], None]
+
+
+class NotApprovedError(UnexaminableError):
+    """The version may not be promoted; every reason is in `reasons` (exit 1)."""
+
+    def __init__(self, ref: ModelRef, reasons: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{ref} is not promoted: " + " ".join(reasons),
+            what_to_do="`gate check` makes a signed decision, `gate review` turns flagged into approved.",
+        )
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What is to be promoted where."""
+
+    uri: str
+    to: str
+    """The production model's name."""
+    alias: str
+    trust: Trust
+    bundle: Path | None = None
+    """Where the bundle of level B lies, if not beside the reports."""
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A completed promotion."""
+
+    candidate: ModelRef
+    version: ModelRef
+    digest: str
+    before: ModelRef | None
+    """What the alias named before."""
+
+
+def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, tell: Tell) -> Promoted:
+    """Promote one version whose signed approval holds; raise `NotApprovedError` with every reason where it does not."""
+    _require_other_model(request)
+    ref = registry.resolve(request.uri)
+    facts = registry.facts(ref)
+    envelope = facts.tags.get(ATTESTATION_TAG, "")
+    statement = _approval(ref, envelope, request, at)
+    with _scratch() as folder:
+        tell(f"downloading what was approved of {ref}")
+        root, digest = _fetch(registry, request, statement, facts.tags.get("gate.report", ""), folder)
+        key = hashlib.sha256(f"{request.to}\n{digest}\n{envelope_digest(envelope)}".encode()).hexdigest()
+        made = _version(registry, request, root, _tags(statement, envelope, key, facts.tags), digest, tell)
+    before = registry.alias(request.to, request.alias)
+    if request.trust.log is not None:
+        where = f"{made} as {request.alias}"
+        said = Said("promotion", ref, statement.predicate.model_digest, where, envelope, _who(registry))
+        request.trust.log.append(said, at)
+    if before != made:
+        tell(f"setting {request.to}@{request.alias} to version {made.version}")
+        registry.set_alias(made, request.alias)
+    return Promoted(ref, made, digest, before)
+
+
+def _version(
+    registry: ProductionRegistry, request: Promotion, root: Path, tags: Mapping[str, str], digest: str, tell: Tell
+) -> ModelRef:
+    """Return the production version with these bytes: the one that an interrupted run has made, or a new one."""
+    key = tags[PROMOTION_TAG]
+    found = registry.promoted(request.to, key)
+    if found is not None and _same_bytes(registry, found, digest):
+        registry.mark(found, tags)
+        return found
+    tell(f"storing {digest[:19]}… as the gate's own model")
+    made = registry.create_version(request.to, registry.log_model(root, key), tags)
+    if not _same_bytes(registry, made, digest):
+        # Somebody writes past the registry into its store, or the store lies.
+        raise CannotFinishError(
+            f"{made} does not read back as what was stored; the alias {request.alias!r} was left alone",
+            what_to_do="Delete that version, see who can write to the artifact store, and run it again.",
+        )
+    return made
+
+
+def _require_other_model(request: Promotion) -> None:
+    name = request.uri.removeprefix("models:/").split("/")[0].split("@")[0]
+    if name == request.to:
+        raise UsageError(
+            f"{request.uri} is a version of {request.to!r} itself",
+            what_to_do="Promote into another registered model, on which only the gate may write.",
+        )
+    if not re.fullmatch(r"[\w-]{1,255}", request.alias) or re.fullmatch(r"latest|v\d+", request.alias):
+        raise UsageError(f"{request.alias!r} is no alias; expected letters, digits, '-' and '_', not 'latest' or 'v1'")
+
+
+def _approval(ref: ModelRef, envelope: str, request: Promotion, at: dt.datetime) -> Statement:
+    """Return the statement that approves this version, before anything is downloaded."""
+    expected = Expected(None, request.trust.policy_digest, ref, request.trust.candidate)
+    found = verify(envelope, request.trust.keys, at, expected)
+    reasons = (*found.reasons, *superseded(found, envelope, request.trust.log))
+    if found.statement is None or reasons:
+        raise NotApprovedError(ref, reasons)
+    return found.statement
+
+
+def _fetch(
+    registry: ProductionRegistry, request: Promotion, statement: Statement, reports: str, folder: Path
+) -> tuple[Path, str]:
+    """Copy what the approval covers below the folder; return where it lies and its digest, or refuse other bytes."""
+    said = statement.predicate
+    root = folder
+    if said.bundle_digest is None:
+        registry.pull(said.model, folder)
+    elif request.bundle is not None:
+        shutil.copytree(request.bundle, folder, symlinks=True, dirs_exist_ok=True)
+    elif REPORTS.fullmatch(reports):
+        # The tag is the candidate side's to write: only a run's report folder is followed, and the digest decides.
+        root = registry.fetch(f"{reports}/bundle", folder)
+    else:
+        raise UsageError(
+            f"the approval of {said.model} covers its bundle, and its tag gate.report names no run that holds it",
+            what_to_do="Name the `bundle` folder of the check's directory with --bundle.",
+        )
+    manifest, problems = build_manifest(root)
+    if problems or manifest.digest != statement.covered_digest:
+        changed = (
+            f"The bytes are not those of the decision: expected {statement.covered_digest}, got {manifest.digest}."
+        )
+        raise NotApprovedError(said.model, (*problems, changed))
+    make_read_only(root)
+    return root, manifest.digest
+
+
+def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:
+    """Tell whether a version, read back, has the digest."""
+    with _scratch() as folder:
+        try:
+            registry.pull(ref, folder)
+        except RegistryError:
+            return False
+        manifest, problems = build_manifest(folder)
+    return not problems and manifest.digest == digest
+
+
+def _tags(statement: Statement, envelope: str, key: str, candidate: Mapping[str, str]) -> Mapping[str, str]:
+    said, reports = statement.predicate, candidate.get("gate.report", "")
+    return {
+        "gate.decision": said.decision.value,
+        "gate.model_digest": said.model_digest,
+        **({"gate.bundle_digest": said.bundle_digest} if said.bundle_digest else {}),
+        "gate.policy": f"{said.policy_name}@{said.policy_digest}",
+        "gate.evidence_digest": said.evidence_digest,
+        **({"gate.report": reports} if REPORTS.fullmatch(reports) else {}),
+        "gate.promoted_from": str(said.model),
+        "gate.version": VERSION,
+        ATTESTATION_TAG: envelope,
+        PROMOTION_TAG: key,
+    }
+
+
+def _who(registry: ProductionRegistry) -> str:
+    user = registry.user()
+    return user.name if user else ""
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = private_directory()
+    try:
+        yield folder
+    finally:
+        remove(folder)

@@ -1,0 +1,155 @@
+"""The MLflow registry as promotion sees it: identities, the gate's own copies, production versions and aliases.
+
+Every step can be repeated: what an interrupted promotion left is found again by its key, or is an orphan that nothing
+points to.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from gate.artifact import ModelRef
+from gate.errors import RegistryError, UnknownVersionError, UsageError
+from gate.registries.mlflow import MlflowRegistry
+from gate.registry import Credentials, User, VersionFacts
+
+PROMOTION_TAG = "gate.promotion"
+_EDITING = frozenset({"EDIT", "MANAGE"})
+_PAGE = 200
+
+
+class MlflowProduction(MlflowRegistry):
+    """Registered models behind an MLflow server, some of which are the gate's own."""
+
+    def user(self, credentials: Credentials | None = None) -> User | None:
+        """Return whom the server takes the bearer for; None where it has no authentication."""
+        answer = self._get("/api/2.0/mlflow/users/current", {}, credentials)
+        if answer is None:
+            return None
+        found = answer.get("user", {})
+        return User(str(found["username"]), bool(found["is_admin"]))
+
+    def may_edit(self, user: User, model: str, credentials: Credentials | None = None) -> bool:
+        """Tell whether a user holds EDIT or MANAGE on a registered model or its versions, or is an administrator."""
+        if user.admin:
+            return True
+        # Without EDIT on the model, a grant on the tier of versions suffices to set a version's tags.
+        for kind, resource in (("registered_model", model), ("registered_model_version", "*")):
+            asked = {"username": user.name, "resource_type": kind, "resource_id": resource}
+            answer = self._get("/api/3.0/mlflow/users/permissions/get", asked, credentials)
+            if answer is None:
+                raise RegistryError(f"the registry does not say what {user.name!r} may do with {model!r}")
+            if answer.get("permission") in _EDITING:
+                return True
+        return False
+
+    def _get(self, path: str, query: Mapping[str, str], credentials: Credentials | None) -> dict[str, Any] | None:
+        """Ask the server's authentication; None where there is no such server or no such path."""
+        if not str(self._tracking_uri).startswith("http"):
+            return None
+        from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
+        from mlflow.utils.rest_utils import MlflowHostCreds, http_request  # noqa: PLC0415
+
+        uri = str(self._registry_uri)
+        with self._errors(path):
+            host = (
+                MlflowHostCreds(uri, username=credentials.username, password=credentials.password)
+                if credentials
+                else get_default_host_creds(uri)
+            )
+            answer = http_request(host, path, "GET", params=dict(query), raise_on_status=False)
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return None
+            if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                who = credentials.username if credentials else "the gate's own account"
+                raise UsageError(
+                    f"the registry does not accept the credentials of {who!r} for {path} ({answer.status_code})",
+                    what_to_do="Check user name and password; identities come from the registry's own authentication.",
+                )
+            answer.raise_for_status()
+            found: dict[str, Any] = answer.json()
+        return found
+
+    def log_model(self, folder: Path, key: str) -> str:
+        """Store a folder as a logged model of the gate's experiment; a finished one of the same key is found again."""
+        with self._errors("the gate's own copy"):
+            experiment = self._experiment()
+            found = self._client.search_logged_models(
+                [experiment], filter_string=f"tags.`{PROMOTION_TAG}` = '{key}'", max_results=10
+            )
+            ready = [model for model in found if str(model.status) == "READY"]
+            if ready:
+                return f"models:/{ready[0].model_id}"
+            logged = self._client.create_logged_model(experiment, name="promoted", tags={PROMOTION_TAG: key})
+            self._client.log_model_artifacts(logged.model_id, str(folder))
+            self._client.finalize_logged_model(logged.model_id, "READY")
+        return f"models:/{logged.model_id}"
+
+    def promoted(self, name: str, key: str) -> ModelRef | None:
+        """Return the newest version that a promotion with this key made, if there is one."""
+        found = self.versions(name, {PROMOTION_TAG: key})
+        return found[0][0] if found else None
+
+    def create_version(self, name: str, source: str, tags: Mapping[str, str]) -> ModelRef:
+        """Make a version from a source, and the registered model at its first version."""
+        with self._errors(f"a version of {name!r}"):
+            try:
+                self._client.get_registered_model(name)
+            except Exception as error:  # only 'unknown' is mended, by its code
+                if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                self._client.create_registered_model(name, description="Written by the gate's promotions alone.")
+            model_id = source.rsplit("/", maxsplit=1)[-1]
+            made = self._client.create_model_version(name, source, model_id=model_id, tags=dict(tags))
+        return ModelRef(registry="mlflow", name=name, version=str(made.version))
+
+    def alias(self, name: str, alias: str) -> ModelRef | None:
+        """Return the version that an alias names now."""
+        try:
+            with self._errors(f"{name}@{alias}"):
+                found = self._client.get_model_version_by_alias(name, alias)
+        except UnknownVersionError:
+            return None
+        return ModelRef(registry="mlflow", name=name, version=str(found.version))
+
+    def aliases(self, name: str) -> Mapping[str, ModelRef]:
+        """Return every alias of a registered model and the version that it names."""
+        with self._errors(f"the registered model {name!r}"):
+            found = dict(self._client.get_registered_model(name).aliases)
+        return {alias: ModelRef(registry="mlflow", name=name, version=str(v)) for alias, v in found.items()}
+
+    def set_alias(self, ref: ModelRef, alias: str) -> None:
+        """Point an alias of the version's model to it."""
+        with self._errors(f"the alias {alias!r} of {ref.name!r}"):
+            self._client.set_registered_model_alias(ref.name, alias, str(ref.version))
+
+    def versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
+        """Return versions that carry certain tags, newest first."""
+        wanted = [f"name = '{_quoted(name)}'"] if name is not None else []
+        wanted += [f"tags.`{key}` = '{_quoted(value)}'" for key, value in tags.items()]
+        found: list[Any] = []
+        with self._errors(f"the versions of {name!r}" if name else "the versions"):
+            token = None
+            while True:
+                page = self._client.search_model_versions(
+                    " and ".join(wanted) or None,
+                    max_results=_PAGE,
+                    page_token=token,
+                    order_by=["creation_timestamp DESC", "name ASC"],
+                )
+                found += page
+                token = getattr(page, "token", None)
+                if not token:
+                    break
+        return [
+            (
+                ModelRef(registry="mlflow", name=str(one.name), version=str(one.version)),
+                VersionFacts(one.description or "", dict(one.tags)),
+            )
+            for one in found
+        ]
+
+
+def _quoted(text: str | None) -> str:
+    return (text or "").replace("'", "''")

@@ -1,0 +1,20 @@
+"""One server for all tests of this folder, and a key."""
+
+import pytest
+
+from gate.decisions import generate_key
+from tests.promotion.accounts import serving_with_accounts
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """Return a real MLflow server with basic authentication."""
+    with serving_with_accounts(tmp_path_factory.mktemp("accounts")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory):
+    """Return the gate's signing key, beside its public key's file."""
+    folder = tmp_path_factory.mktemp("key")
+    return generate_key(folder / "gate.pem", folder / "gate.pub.pem")
