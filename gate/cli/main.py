@@ -5,7 +5,7 @@ import traceback
 
 import click
 
-from gate.cli import check, explain, keys, promote, schema, steps, verify
+from gate.cli import check, explain, keys, promote, schema, serve, steps, verify
 from gate.cli.terminal import fail
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.version import VERSION
@@ -37,6 +37,7 @@ def main(debug: bool) -> None:
 _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
     *(promote.promote, verify.verify, keys.keys),
+    serve.serve,
     *(explain.explain, schema.schema),
 )
 for command in _COMMANDS:
