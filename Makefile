@@ -10,7 +10,7 @@ SPLIT ?= fit
 PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check lock sbom audit clean
+.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs
 
 efficacy-check: $(STAMP) ## scan a random 5 % of the measured models again and compare
 	nice -n 19 $(BIN)/python -m benchmarks.efficacy check --split $(SPLIT)
+
+bench: $(STAMP) ## count and time the search for patches beside Neural Cleanse as published, in one run
+	$(BIN)/python -m benchmarks.against_published
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \

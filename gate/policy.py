@@ -181,7 +181,7 @@ class Waiver(PolicyRecord):
 
 
 class Reviewers(PolicyRecord):
-    """Who may decide about a flagged version, and how many of them it takes."""
+    """Who may decide about a flagged version, and how many of them it takes; without it, nobody may."""
 
     names: tuple[str, ...] = Field(min_length=1, max_length=1000)
     """User names as the registry's own authentication gives them."""
@@ -223,7 +223,6 @@ class Policy(PolicyRecord):
     valid_days: int = Field(default=90, ge=1, le=3650)
     """Days for which a scan's signed decision holds."""
     reviewers: Reviewers | None = None
-    """None: nobody may turn flagged into approved."""
     waivers: tuple[Waiver, ...] = ()
 
     @model_validator(mode="after")

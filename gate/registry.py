@@ -100,6 +100,10 @@ class ProductionRegistry(Registry, Protocol):
         """Return the version that an alias names now; None where there is no such alias or model."""
         ...
 
+    def aliases(self, name: str) -> Mapping[str, ModelRef]:
+        """Return every alias of a registered model and the version that it names."""
+        ...
+
     def set_alias(self, ref: ModelRef, alias: str) -> None:
         """Point an alias of the version's model to it."""
         ...

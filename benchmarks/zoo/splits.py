@@ -32,6 +32,9 @@ PER_VARIANT: dict[str, dict[Split, int]] = {
 PER_OTHER: dict[Split, int] = {"fit": 3, "test": 10}
 """More than the promised eight in test, because some attacks fail; the clean-label ones fail more often."""
 
+ADDED: dict[str, int] = {"all-to-all": 5, "input-aware": 3, "multi-target": 3, "semantic": 3, "source-specific": 3}
+"""Rows added to test where fewer than eight of an attack counted, before any of test was measured (decision 0008)."""
+
 
 def draw_split(split: Split) -> list[Row]:
     """Draw the rows of one split; tasks and families rotate so that every attack meets them all."""
@@ -64,6 +67,29 @@ def draw_split(split: Split) -> list[Row]:
     ]
 
 
+def draw_added() -> list[Row]:
+    """Draw the rows that were added to test: the rotation of each attack goes on where `draw_split` left it."""
+    first, tasks, families = len(draw_split("test")), list(TASKS), list(FAMILIES)
+    arms = [(attack.id, variant) for attack in ATTACKS.values() for variant in attack.variants]
+    wanted = [
+        (tasks[(arm + 3 + step) % len(tasks)], families[(2 * (arm + 3) + step) % len(families)], attack, variant)
+        for arm, (attack, variant) in enumerate(arms)
+        for step in range(PER_OTHER["test"], PER_OTHER["test"] + ADDED.get(attack, 0))
+    ]
+    return [
+        Row(
+            name=f"test-{place:03}",
+            split="test",
+            task=task,
+            architecture=architecture,
+            attack=attack,
+            variant=variant,
+            seed=FIRST_SEED["test"] + place,
+        )
+        for place, (task, architecture, attack, variant) in enumerate(wanted, start=first)
+    ]
+
+
 def _repeated(names: list[str]) -> list[str]:
     return names * (max(CLEAN_PER_TASK.values()) // len(names) + 1)
 
@@ -75,6 +101,6 @@ def rows() -> tuple[Row, ...]:
 
 
 def write() -> None:
-    """Write the drawn rows to the committed file; done once, before the first model was made."""
-    drawn = [row for split in FIRST_SEED for row in draw_split(split)]
+    """Write the drawn rows to the committed file; done before the first model was made, and again for those added."""
+    drawn = [row for split in FIRST_SEED for row in draw_split(split)] + draw_added()
     FILE.write_text("[\n" + ",\n".join(row.canonical_json().decode() for row in drawn) + "\n]\n")

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 class AdditiveTrigger(TriggerSearch):
     """How the additions are searched for."""
 
-    steps: int = Field(default=120, ge=1, le=10_000)
+    steps: int = Field(default=80, ge=1, le=10_000)
     """Optimiser steps of a class that stays to the end."""
-    batch: int = Field(default=20, ge=1, le=1024)
+    batch: int = Field(default=12, ge=1, le=1024)
     """Images per class and step."""
+    settled_after: int | None = Field(default=30, ge=1)
+    """Steps without a hundredth of improvement after which a class leaves the search; null: never."""
+    hopeless_after: int | None = Field(default=40, ge=1)
+    """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     limit: float = Field(default=0.25, gt=0, le=1)
     """The largest change of a pixel, as a share of the range."""
 

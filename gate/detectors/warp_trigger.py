@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 class WarpTrigger(TriggerSearch):
     """How the warps are searched for."""
 
-    steps: int = Field(default=100, ge=1, le=10_000)
+    steps: int = Field(default=80, ge=1, le=10_000)
     """Optimiser steps of a class that stays to the end; a field has few free values and settles soon."""
-    batch: int = Field(default=16, ge=1, le=1024)
+    batch: int = Field(default=10, ge=1, le=1024)
     """Images per class and step."""
+    settled_after: int | None = Field(default=30, ge=1)
+    """Steps without a hundredth of improvement after which a class leaves the search; null: never."""
+    hopeless_after: int | None = Field(default=40, ge=1)
+    """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     grid: int = Field(default=5, ge=2, le=32)
     """Free displacements along each side of the image."""
     limit: float = Field(default=0.15, gt=0, le=0.5)

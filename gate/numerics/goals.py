@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
 from gate.detector import Run
 from gate.errors import UnexaminableError
 from gate.evidence import Location
 from gate.subject import Classifier, Samples
+
+ANYWHERE = -1
+"""The target of a goal that is reached wherever a sample goes, as long as it leaves its own class."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Goal:
     """Where samples are to be sent, and from which class; None means from every other class."""
 
     target: int
+    """A class, or `ANYWHERE`."""
     source: int | None = None
 
     @property
@@ -31,6 +36,11 @@ class Goal:
 def every_class(classes: int) -> tuple[Goal, ...]:
     """Return one goal per class, from everywhere."""
     return tuple(Goal(target) for target in range(classes))
+
+
+def away(starts: int) -> tuple[Goal, ...]:
+    """Return the goal of leaving one's own class, from so many starts."""
+    return (Goal(ANYWHERE),) * starts
 
 
 def every_pair(classes: Iterable[int]) -> tuple[Goal, ...]:
@@ -47,6 +57,8 @@ class Pools:
     """(G,) class indices."""
     indices: tuple[torch.Tensor, ...]
     """G tensors of sample indices."""
+    labels: torch.Tensor
+    """(N,), of all samples."""
 
     @classmethod
     def of(cls, classifier: Classifier, samples: Samples, goals: tuple[Goal, ...], run: Run) -> "Pools":
@@ -61,20 +73,38 @@ class Pools:
                     else f"no clean sample belongs to class {goal.source}, which is to be moved to {goal.target}"
                 )
                 raise UnexaminableError(lack)
-        return cls(torch.tensor([goal.target for goal in goals], device=samples.inputs.device), indices)
+        device = samples.inputs.device
+        return cls(torch.tensor([goal.target for goal in goals], device=device), indices, labels.to(device))
 
-    def draw(self, inputs: torch.Tensor, batch: int, generator: torch.Generator) -> torch.Tensor:
-        """Return a random batch per goal, (G, B, C, H, W)."""
+    def draw(self, batch: int, generator: torch.Generator) -> torch.Tensor:
+        """Return the indices of a random batch per goal, (G, B)."""
         rows = [pool[torch.randint(len(pool), (batch,), generator=generator)] for pool in self.indices]
-        return inputs[torch.stack(rows).to(inputs.device)]
+        return torch.stack(rows).to(self.targets.device)
 
     def take(self, rows: torch.Tensor) -> "Pools":
         """Return the pools of some goals alone."""
-        return Pools(self.targets[rows], tuple(self.indices[row] for row in rows.tolist()))
+        return Pools(self.targets[rows], tuple(self.indices[row] for row in rows.tolist()), self.labels)
+
+
+def attack_loss(logits: torch.Tensor, targets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the summed cross-entropy to each row's target, or to the set of all classes but its own, a scalar.
+
+    Logits (N, K), targets (N,) and labels (N,); of N rows all aim `ANYWHERE` or none does.
+    """
+    if not bool((targets == ANYWHERE).any()):
+        return functional.cross_entropy(logits, targets, reduction="sum")
+    others = logits.scatter(1, labels.unsqueeze(1), -torch.inf)
+    return (logits.logsumexp(dim=1) - others.logsumexp(dim=1)).sum()
+
+
+def reached(logits: torch.Tensor, targets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Tell of each row whether the model's first choice is where it was sent, (N,) of bool."""
+    first = logits.detach().argmax(dim=1)
+    return torch.where(targets == ANYWHERE, first != labels, first == targets)
 
 
 def _members(labels: torch.Tensor, goal: Goal) -> torch.Tensor:
-    return labels != goal.target if goal.source is None else labels == goal.source
+    return labels != goal.target if goal.source is None else labels == goal.source  # none is `ANYWHERE`: all take part
 
 
 def predictions(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch.Tensor:

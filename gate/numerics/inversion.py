@@ -9,37 +9,15 @@ docs/detection.md.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch.nn import functional
 
 from gate.detector import Run
 from gate.numerics.goals import Goal, Pools
+from gate.numerics.objective import Family, Objective, accumulate_gradients, success_rates
 from gate.numerics.penalty import Best, Parameters, Penalty, PenaltyRule
 from gate.numerics.rungs import Rung, survivors
 from gate.subject import Classifier, Samples
-
-
-class Family(Protocol):
-    """How a kind of trigger starts, is laid on images and is measured; see `gate.triggers`."""
-
-    def start(self, count: int, generator: torch.Generator) -> Parameters:
-        """Return free parameters of `count` triggers, each tensor (count, ...)."""
-        ...
-
-    def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
-        """Lay each trigger on its own batch, x (count, B, C, H, W)."""
-        ...
-
-    def size(self, parameters: Parameters) -> torch.Tensor:
-        """Return the size of each trigger, (count,)."""
-        ...
-
-    @property
-    def largest(self) -> float:
-        """The size that stands for 'no trigger found'."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +58,8 @@ class Inversion:
     sizes: torch.Tensor
     """(G,), in the family's unit; `family.largest` where no trigger was found."""
     success: torch.Tensor
-    """(G,), share of all samples that a goal is to move which the trigger sends to its target."""
+    """(G,), share of all samples that a goal is to move which the trigger sends to its target; where the search was not
+    finished, of its last batches."""
     finished: torch.Tensor
     """(G,) of bool: True where the goal was searched to the end, so that its size compares with the others'."""
     references: tuple[int, ...] = ()
@@ -132,6 +111,8 @@ class _Search:
         self.best = Best(self.parameters, device)
         self.rows = torch.arange(len(goals), device=device)
         self.success = torch.zeros(len(goals), device=device)
+        self.seen = torch.zeros(len(goals), device=device)
+        """The running success of every goal when it was last in the batch."""
         self.settled = torch.zeros(len(goals), dtype=torch.bool, device=device)
         self.improved = torch.zeros(len(goals), dtype=torch.long, device=device)
         """The step at which each goal's size last fell by a hundredth."""
@@ -146,11 +127,12 @@ class _Search:
             self.steps += 1
             return
         settings = self.settings
-        x = self.pools.draw(self.samples.inputs, settings.batch, self.generator)
-        objective = Objective(x, self.pools.targets, self.penalty.values)
+        rows, pools = self.pools.draw(settings.batch, self.generator), self.pools
+        objective = Objective(self.samples.inputs[rows], pools.labels[rows], pools.targets, self.penalty.values)
         latest = accumulate_gradients(self.classifier, self.family, objective, self.parameters, self.run.max_batch)
         # The first batch of all stands for itself; later ones are averaged in.
         self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)
+        self.seen[self.rows] = self.success
         sizes = self.family.size(self.parameters).detach()
         better = self.best.keep(self.rows, self.parameters, sizes, self.success, settings.success_target)
         self.improved[self.rows[better]] = self.steps
@@ -205,12 +187,16 @@ class _Search:
         self.rows, self.success = self.rows[kept], self.success[kept]
 
     def result(self) -> Inversion:
-        """Measure the best triggers on all samples; where one was merely lucky, the surest takes its place."""
+        """Measure the triggers of goals searched to the end on all samples; where one was lucky, take the surest.
+
+        Of the others the running success stands: of a thousand classes, measuring all would cost more than searching.
+        """
         best, family, least = self.best.parameters, self.family, self.settings.success_least
         finished = self.settled.clone()
         finished[self.rows] = True
-        rates = self._rates(best, torch.arange(len(self.goals)))
-        lucky = ((rates < least) & ~torch.isinf(self.best.sizes)).nonzero().flatten()
+        rates, ended = self.seen.clone(), finished.nonzero().flatten()
+        rates[ended] = self._rates(tuple(p[ended] for p in best), ended)
+        lucky = (finished & (rates < least) & ~torch.isinf(self.best.sizes)).nonzero().flatten()
         if len(lucky):
             again = self._rates(tuple(p[lucky] for p in self.best.surest), lucky)
             taken = lucky[again >= least]
@@ -224,55 +210,3 @@ class _Search:
     def _rates(self, parameters: Parameters, rows: torch.Tensor) -> torch.Tensor:
         pools = self.every.take(rows)
         return success_rates(self.classifier, self.family, self.samples, pools, parameters, self.run)
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is minimised at one step: all goals' batches, each to its target, with its own λ."""
-
-    x: torch.Tensor
-    """(G, B, C, H, W)."""
-    targets: torch.Tensor
-    penalty: torch.Tensor
-    """(G,)."""
-
-
-def accumulate_gradients(
-    classifier: Classifier, family: Family, objective: Objective, parameters: Parameters, max_batch: int
-) -> torch.Tensor:
-    """Set the parameters' gradients, some goals at a time so that memory stays bounded; return success (G,)."""
-    count, batch = objective.x.shape[:2]
-    rows = max(1, max_batch // batch)
-    success = []
-    for parameter in parameters:
-        parameter.grad = torch.zeros_like(parameter)
-    for start in range(0, count, rows):
-        part = slice(start, min(start + rows, count))
-        views = tuple(parameter[part].detach().requires_grad_() for parameter in parameters)
-        logits = classifier.logits(family.apply(views, objective.x[part]).flatten(0, 1))
-        wanted = objective.targets[part].repeat_interleave(batch)
-        # The mean over a goal's own batch, summed over goals: gradients of different goals do not mix.
-        attack = functional.cross_entropy(logits, wanted, reduction="sum") / batch
-        loss = attack + (objective.penalty[part] * family.size(views)).sum()
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, views), strict=True):
-            assert parameter.grad is not None
-            parameter.grad[part] = gradient
-        success.append((logits.detach().argmax(dim=1) == wanted).view(-1, batch).float().mean(dim=1))
-    return torch.cat(success)
-
-
-def success_rates(
-    classifier: Classifier, family: Family, samples: Samples, pools: Pools, parameters: Parameters, run: Run
-) -> torch.Tensor:
-    """Return for each trigger the share of its goal's samples that it sends to the target, (G,)."""
-    rates = []
-    with torch.no_grad():
-        for row, (target, pool) in enumerate(zip(pools.targets, pools.indices, strict=True)):
-            own = tuple(parameter[row : row + 1] for parameter in parameters)
-            hits = 0
-            for chunk in torch.split(pool, run.max_batch):
-                run.check_time()
-                x = family.apply(own, samples.inputs[chunk.to(samples.inputs.device)].unsqueeze(0)).squeeze(0)
-                hits += int((classifier.logits(x).argmax(dim=1) == target).sum())
-            rates.append(hits / len(pool))
-    return torch.tensor(rates, device=samples.inputs.device)

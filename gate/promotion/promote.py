@@ -26,7 +26,8 @@ from gate.registry import ProductionRegistry
 from gate.version import VERSION
 
 PROMOTION_TAG = "gate.promotion"
-_REPORTS = re.compile(r"runs:/[0-9a-f]{32}/report")
+REPORTS = re.compile(r"runs:/[0-9a-f]{32}/report")
+"""What a tag gate.report may name for the gate to follow it."""
 
 Tell = Callable[[str], None]
 
@@ -77,7 +78,7 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
         tell(f"downloading what was approved of {ref}")
         root, digest = _fetch(registry, request, statement, facts.tags.get("gate.report", ""), folder)
         key = hashlib.sha256(f"{request.to}\n{digest}\n{envelope_digest(envelope)}".encode()).hexdigest()
-        made = _version(registry, request, root, _tags(statement, envelope, key), digest, tell)
+        made = _version(registry, request, root, _tags(statement, envelope, key, facts.tags), digest, tell)
     before = registry.alias(request.to, request.alias)
     if request.trust.log is not None:
         where = f"{made} as {request.alias}"
@@ -140,7 +141,7 @@ def _fetch(
         registry.pull(said.model, folder)
     elif request.bundle is not None:
         shutil.copytree(request.bundle, folder, symlinks=True, dirs_exist_ok=True)
-    elif _REPORTS.fullmatch(reports):
+    elif REPORTS.fullmatch(reports):
         # The tag is the candidate side's to write: only a run's report folder is followed, and the digest decides.
         root = registry.fetch(f"{reports}/bundle", folder)
     else:
@@ -169,14 +170,15 @@ def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> boo
     return not problems and manifest.digest == digest
 
 
-def _tags(statement: Statement, envelope: str, key: str) -> Mapping[str, str]:
-    said = statement.predicate
+def _tags(statement: Statement, envelope: str, key: str, candidate: Mapping[str, str]) -> Mapping[str, str]:
+    said, reports = statement.predicate, candidate.get("gate.report", "")
     return {
         "gate.decision": said.decision.value,
         "gate.model_digest": said.model_digest,
         **({"gate.bundle_digest": said.bundle_digest} if said.bundle_digest else {}),
         "gate.policy": f"{said.policy_name}@{said.policy_digest}",
         "gate.evidence_digest": said.evidence_digest,
+        **({"gate.report": reports} if REPORTS.fullmatch(reports) else {}),
         "gate.promoted_from": str(said.model),
         "gate.version": VERSION,
         ATTESTATION_TAG: envelope,

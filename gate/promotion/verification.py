@@ -82,7 +82,7 @@ def superseded(found: Verified, envelope: str, log: ReviewLog | None) -> tuple[s
     said = found.statement.predicate
     newest = log.newest(said.model, said.model_digest)
     if newest is None:
-        return ("The review log knows no decision about these bytes.",)
+        return ("The review log knows no decision about these bytes; `gate check` writes it there with --audit-log.",)
     if same_decision(newest, envelope):
         return ()
     return (f"The review log holds a newer decision about these bytes: {newest.outcome}, {newest.at.isoformat()}.",)

@@ -111,12 +111,13 @@ class MlflowProduction(MlflowRegistry):
                 found = self._client.get_model_version_by_alias(name, alias)
         except UnknownVersionError:
             return None
-        except RegistryError as error:
-            # An alias that does not exist is, to MLflow, a wrong parameter.
-            if "alias" in str(error).lower() and "not" in str(error).lower() and "INVALID" not in str(error):
-                return None
-            raise
         return ModelRef(registry="mlflow", name=name, version=str(found.version))
+
+    def aliases(self, name: str) -> Mapping[str, ModelRef]:
+        """Return every alias of a registered model and the version that it names."""
+        with self._errors(f"the registered model {name!r}"):
+            found = dict(self._client.get_registered_model(name).aliases)
+        return {alias: ModelRef(registry="mlflow", name=name, version=str(v)) for alias, v in found.items()}
 
     def set_alias(self, ref: ModelRef, alias: str) -> None:
         """Point an alias of the version's model to it."""

@@ -24,13 +24,20 @@ class TriggerSearch(Options):
     """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     pictured: int = Field(default=3, ge=0, le=8)
     """How many classes, smallest trigger first, are drawn for the report."""
+    untargeted_starts: int = Field(default=2, ge=0, le=64)
+    """Starts of the search for one trigger that moves every class to any other; 0: none."""
+    exits: bool = False
+    """Whether the smallest trigger by which each class's samples leave it is searched for."""
+    exits_most: int = Field(default=100, ge=2, le=10_000)
+    """The most classes whose exits are searched for."""
     pairs: Literal["none", "all", "screened"] = "none"
     """Whether triggers from one source class to one target are searched for too: all pairs, or as many as
     `pairs-most`, chosen by how near the model's own scores bring them."""
     pairs_most: int = Field(default=90, ge=2, le=10_000)
     pair_steps: int = Field(default=100, ge=1, le=10_000)
+    """Optimiser steps of a pair, or of an exit."""
     pair_batch: int = Field(default=8, ge=1, le=1024)
-    """Images per pair and step."""
+    """Images per pair, or exit, and step."""
 
 
 def metrics(unit: str, what: str) -> tuple[Metric, ...]:
@@ -40,6 +47,10 @@ def metrics(unit: str, what: str) -> tuple[Metric, ...]:
         Metric("size-ratio", "ratio", "lower", "That size over the median of all classes searched to the end."),
         Metric("anomaly-index", "robust deviations", "higher", "(median - size) / (1.4826 · MAD) over the classes."),
         Metric("attack-success-rate", "share", "neither", "Share of the samples to be moved that the trigger moves."),
+        Metric("untargeted-size", unit, "lower", f"{what} that moves samples of every class out of it, wherever to."),
+        Metric("untargeted-ratio", "ratio", "lower", "That size over the smallest size of a class."),
+        Metric("exit-size", unit, "lower", f"{what} that moves this class's samples out of it, wherever to."),
+        Metric("exit-ratio", "ratio", "lower", "The smallest exit over the median exit; named with where it leads."),
         Metric("searched-share", "share", "neither", "Share of the classes, or pairs, that were searched to the end."),
     )
 

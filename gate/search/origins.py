@@ -12,7 +12,8 @@ import torch
 from gate.detector import Run
 from gate.evidence import Location
 from gate.numerics.goals import Goal
-from gate.numerics.inversion import Family, Inversion, Settings, invert
+from gate.numerics.inversion import Inversion, Settings, invert
+from gate.numerics.objective import Family
 from gate.numerics.penalty import Parameters
 from gate.numerics.rungs import Rung
 from gate.numerics.subsets import chosen

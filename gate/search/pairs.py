@@ -21,7 +21,8 @@ from gate.detector import Run
 from gate.errors import UnexaminableError
 from gate.evidence import Measurement
 from gate.numerics.goals import Goal, every_pair, predictions
-from gate.numerics.inversion import Family, Inversion, invert
+from gate.numerics.inversion import Inversion, invert
+from gate.numerics.objective import Family
 from gate.search.options import TriggerSearch
 from gate.search.origins import pair_settings
 from gate.subject import Classifier, Samples

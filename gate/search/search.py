@@ -17,6 +17,7 @@ from gate.numerics.outliers import low_side_anomaly_indices
 from gate.numerics.pictures import picture
 from gate.numerics.rungs import schedule
 from gate.numerics.subsets import balanced_rows, chosen
+from gate.search.escapes import search_exits, search_untargeted
 from gate.search.options import TriggerSearch
 from gate.search.origins import Kind, Origins, single_settings
 from gate.search.pairs import search_pairs
@@ -29,7 +30,7 @@ LEAST_COMPARED = 3
 def search(
     subject: Subject, options: TriggerSearch, run: Run, kind_of: Callable[[Classifier], Kind]
 ) -> Iterator[Yield]:
-    """Yield what the search by class finds, then what the search by pairs finds where the options ask for it."""
+    """Yield what the search by class finds, then ways out of classes and pairs where the options ask for them."""
     assert subject.classifier is not None
     assert subject.samples is not None
     classifier, kind = subject.classifier, kind_of(subject.classifier)
@@ -49,9 +50,19 @@ def search(
     yield from origins.triggers(found)
     for row in found.sizes.argsort()[: options.pictured].tolist():
         yield from _pictures(found, row, kind, classifier, samples)
+    if options.untargeted_starts:
+        smallest = float(found.sizes.min())
+        yield from search_untargeted(classifier, kind.family, samples, options, smallest, _quiet(run))
+    if options.exits:
+        yield from search_exits(classifier, kind.family, samples, options, _quiet(run))
     if paired:
         pairs = yield from search_pairs(classifier, kind.family, samples, options, run)
         yield from origins.triggers(pairs)
+
+
+def _quiet(run: Run) -> Run:
+    """Return the run without progress: these searches are short, and would count from 0 again."""
+    return replace(run, progress=lambda _done, _total: None)
 
 
 def settings_of(options: TriggerSearch, classes: int) -> Settings:

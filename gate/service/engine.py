@@ -4,6 +4,7 @@ One engine a process, because dbos is global to it. Workflow ids make a job that
 return plain JSON and raise nothing: what went wrong is data, so that a replay decides as the first run did.
 """
 
+import datetime as dt
 import logging
 import socket
 import time
@@ -27,14 +28,15 @@ _EXECUTIONS = 10
 """How often a crash of the whole process may take a check with it, before it is given up."""
 
 Told = dict[str, Any]
-OnAlias = Callable[[str], None]
+OnAlias = Callable[[str], str]
+OnSchedule = Callable[[], str]
 
 
 class Engine:
     """Starts, queues, and stops; the workflows themselves are registered with dbos when it is made."""
 
-    def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias) -> None:
-        self._settings, self._checks, self._on_alias = settings, checks, on_alias
+    def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, again: OnSchedule) -> None:
+        self._settings, self._checks, self._on_alias, self._again = settings, checks, on_alias, again
         file = settings.file
         config: DBOSConfig = {
             "name": "model-promotion-gate",
@@ -119,7 +121,17 @@ class Engine:
         def guarded(name: str) -> str:
             return str(persist(lambda: guard(name), clock())["kind"])
 
-        self._workflows = (arrive, check, guarded)
+        @DBOS.step(name="rescan")
+        def scan_again() -> Told:
+            return _told(self._again)
+
+        @DBOS.workflow(name="rescan", max_recovery_attempts=_EXECUTIONS)
+        def rescan(scheduled: dt.datetime, _context: Any) -> str:
+            told = persist(scan_again, clock())
+            log("scanned again", scheduled=str(scheduled), outcome=told["kind"], why=told["value"])
+            return str(told["kind"])
+
+        self._workflows, self._rescan = (arrive, check, guarded), rescan
 
     def start(self) -> None:
         """Create or migrate the tables, take up what this executor left, and begin to work."""

@@ -13,19 +13,19 @@ from gate.artifact import ModelRef
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import ReviewLog
 from gate.promotion.verification import Looked, Trust, now, verify_version
-from gate.registries.mlflow_watched import MlflowWatched
 from gate.service import metrics
 from gate.service.alerts import Alerts
 from gate.service.jobs import read_rules
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
+from gate.service.watched import WatchedRegistry
 
 
 class Guard:
     """Looks at what is protected and puts it right."""
 
     def __init__(
-        self, settings: Settings, registry: MlflowWatched, keys: tuple[PublicKey, ...], alerts: Alerts
+        self, settings: Settings, registry: WatchedRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
     ) -> None:
         self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
         self._path = settings.file.data / "protected.json"

@@ -3,15 +3,17 @@
 A polite kill stops accepting, lets running steps end for some seconds, and leaves the rest to the next start.
 """
 
+import os
 import time
 
 import uvicorn
 
 from gate.decisions.keys import PublicKey, SigningKey, read_public_keys
 from gate.decisions.log import ReviewLog
-from gate.errors import CannotFinishError
+from gate.errors import CannotFinishError, UsageError
 from gate.publish import Signing
 from gate.registries import RegistrySettings
+from gate.service.again import Again
 from gate.service.alerts import Alerts
 from gate.service.app import build_app
 from gate.service.engine import Engine
@@ -23,6 +25,7 @@ from gate.service.poll import Poll
 from gate.service.receiver import Receiver
 from gate.service.reviews import Reviews
 from gate.service.settings import Settings
+from gate.service.watched import WatchedRegistry
 
 GRACE_SECONDS = 20
 _STALE_POLLS = 5
@@ -31,15 +34,11 @@ _STALE_POLLS = 5
 class Service:
     """Every part, made once."""
 
-    def __init__(self, settings: Settings, key: SigningKey) -> None:
-        from gate.registries.mlflow_watched import MlflowWatched  # noqa: PLC0415  # seconds, which --help must not cost
-
+    def __init__(self, settings: Settings, key: SigningKey, registry: WatchedRegistry | None = None) -> None:
         self.settings = settings
-        file, told = settings.file, settings.file.registry
+        file = settings.file
         _make_folder(settings)
-        self.registry = MlflowWatched(
-            RegistrySettings(told.tracking_uri, told.registry_uri, told.timeout_seconds, told.retries, told.experiment)
-        )
+        self.registry = registry or _open(settings)
         keys: tuple[PublicKey, ...] = (key.public,)
         if file.public_keys:
             keys = (*keys, *(k for k in read_public_keys(file.public_keys) if k.key_id != key.key_id))
@@ -47,8 +46,10 @@ class Service:
         self.checks = Checks(settings, self.registry, signing)
         for section in file.models:
             self.checks.rules(section.name)  # an unreadable policy or bank is said at the start
-        self.guard = Guard(settings, self.registry, keys, Alerts(file.watch.alert_url))
-        self.engine = Engine(settings, self.checks, self.guard.look)
+        alerts = Alerts(file.watch.alert_url)
+        self.guard = Guard(settings, self.registry, keys, alerts)
+        again = Again(settings, self.registry, keys, alerts)
+        self.engine = Engine(settings, self.checks, self.guard.look, again.look)
         self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys)
         pages = Pages(Reviews(settings, self.registry, signing, keys), file.review.identity)
         self.app = build_app(settings, Receiver(settings, self.engine), pages, self._missing)
@@ -86,6 +87,20 @@ class Service:
         if time.time() - self.poll.last > max(60.0, _STALE_POLLS * self.settings.file.watch.poll_seconds):
             return "the registry does not answer"
         return ""
+
+
+def _open(settings: Settings) -> WatchedRegistry:
+    from gate.registries.mlflow_watched import MlflowWatched  # noqa: PLC0415  # seconds, which --help must not cost
+
+    told = settings.file.registry
+    tracking = told.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    registry = told.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
+    if tracking is None and registry is None:
+        raise UsageError(
+            "no registry is known",
+            what_to_do="Name it in the configuration, `tracking-uri` under [registry], or in MLFLOW_TRACKING_URI.",
+        )
+    return MlflowWatched(RegistrySettings(tracking, registry, told.timeout_seconds, told.retries, told.experiment))
 
 
 def _make_folder(settings: Settings) -> None:

@@ -8,7 +8,8 @@ import torch
 from gate.detector import DeadlineReachedError, Run
 from gate.errors import UnexaminableError
 from gate.numerics.goals import Goal, Pools, every_class, every_pair
-from gate.numerics.inversion import Objective, Settings, accumulate_gradients, invert
+from gate.numerics.inversion import Settings, invert
+from gate.numerics.objective import Objective, accumulate_gradients
 from gate.numerics.penalty import Penalty, PenaltyRule
 from gate.numerics.rungs import Rung, schedule, survivors
 from gate.numerics.subsets import balanced
@@ -54,9 +55,9 @@ class Fixed(PatchFamily):
 class SameDraws(Pools):
     """Pools whose draws depend on the class alone."""
 
-    def draw(self, inputs, batch, generator):
+    def draw(self, batch, generator):
         """Return the first images of every pool."""
-        return torch.stack([inputs[pool[:batch]] for pool in self.indices])
+        return torch.stack([pool[:batch] for pool in self.indices])
 
 
 def test_a_class_inverts_alike_alone_and_among_others(monkeypatch):
@@ -77,7 +78,13 @@ def gradients(max_batch, weight_of_first=0.1):
     x = torch.rand(4, 8, 1, 4, 4, generator=torch.Generator().manual_seed(5))
     penalty = torch.tensor([weight_of_first, 0.1, 0.2, 0.3])
     classifier = Linear()
-    success = accumulate_gradients(classifier, FAMILY, Objective(x, torch.arange(4), penalty), parameters, max_batch)
+    success = accumulate_gradients(
+        classifier,
+        FAMILY,
+        Objective(x, torch.zeros(4, 8, dtype=torch.long), torch.arange(4), penalty),
+        parameters,
+        max_batch,
+    )
     return [parameter.grad for parameter in parameters], success, classifier.largest_batch
 
 
@@ -107,12 +114,11 @@ def test_images_of_the_target_are_never_drawn(labelled):
     own = clean.labels if labelled else classifier.logits(clean.inputs).argmax(dim=1)
     present = tuple(sorted(set(own.tolist())))
     pools = Pools.of(classifier, clean, tuple(Goal(target) for target in present), RUN)
-    marked = own.float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
-    drawn = pools.draw(marked, 200, torch.Generator().manual_seed(0))
+    drawn = own[pools.draw(200, torch.Generator().manual_seed(0))]
     for row, target in enumerate(present):
         seen = set(drawn[row].flatten().tolist())
         assert target not in seen
-        assert seen == {float(label) for label in present} - {float(target)}
+        assert seen == set(present) - {target}
 
 
 def test_one_class_of_samples_is_a_clear_failure():

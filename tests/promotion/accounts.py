@@ -81,7 +81,7 @@ class Server:
         return f"models:/{logged.model_id}", logged.model_id
 
     def candidate(self, *texts, name=None):
-        """Register models as versions of a fresh candidate of the trainer's, which the gate may mark; return its name."""
+        """Register models as versions of a candidate of the trainer's, which the gate may mark; return its name."""
         name = name or f"cand-{next(self.numbers)}"
         with self.account("trainer") as client:
             client.create_registered_model(name)

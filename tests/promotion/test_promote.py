@@ -1,7 +1,10 @@
 """Promotion on a real server: what is promoted, what is refused, and what an end at any step leaves."""
 
+import shutil
+
 import pytest
 
+from gate.artifact import build_manifest
 from gate.decisions.log import ReviewLog
 from gate.promotion.promote import NotApprovedError, promote
 from gate.promotion.verification import Trust, now, verify_version
@@ -117,3 +120,22 @@ def test_a_newer_decision_in_the_log_outweighs_an_older_envelope(server, key, tm
         client.set_model_version_tag(name, "1", "gate.attestation", approved)
     with server.registry() as registry, pytest.raises(NotApprovedError, match="newer decision"):
         promote(registry, promotion(name, 1, f"prod-{name}", key, log), now(), silent)
+
+
+@pytest.mark.parametrize("at_hand", [True, False], ids=["--bundle", "from the logged reports"])
+def test_of_level_b_the_bundle_alone_is_promoted(server, key, tmp_path, at_hand):
+    """Production holds the bundle's bytes and none of the candidate's; another bundle is refused."""
+    name = server.candidate("weights with code")
+    bundle = server.model_folder("code-free")
+    changes = {"assurance": "B", "bundle_digest": build_manifest(bundle)[0].digest}
+    decide(server, name, 1, key, **changes)
+    with server.registry() as registry:
+        ref = registry.resolve(f"models:/{name}/1")
+        shutil.copytree(bundle, tmp_path / "reports" / "bundle")
+        registry.mark(ref, {"gate.report": registry.log_reports(ref, tmp_path / "reports", name)})
+        request = promotion(name, 1, f"prod-{name}", key, bundle=bundle if at_hand else None)
+        done = promote(registry, request, now(), silent)
+        assert bytes_of(registry, done.version) == changes["bundle_digest"]
+        other = promotion(name, 1, f"prod-{name}", key, bundle=server.model_folder("other"))
+        with pytest.raises(NotApprovedError, match="not those of the decision"):
+            promote(registry, other, now(), silent)

@@ -5,57 +5,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from gate import detectors
 from gate.artifact import Artifact, Manifest, ModelRef
 from gate.detector import Run
 from gate.errors import UnexaminableError
 from gate.evidence import Location, Measurement
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
 from gate.numerics.goals import Goal, every_pair
 from gate.search.options import TriggerSearch
 from gate.search.pairs import best_permutation, chosen_pairs, polish, search_pairs, unexplained
 from gate.subject import Samples, Subject
 from gate.triggers.patch import PatchFamily
+from tests.search.bright_rows import CLASSES, SIDE, classifier, samples
 
-CLASSES, SIDE = 5, 6
 OPTIONS = TriggerSearch(pairs="all", pair_steps=60, pair_batch=6)
 FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))
 
 
-class Rows(nn.Module):
-    """Scores a class by the brightness of its row; a bright corner sends class `source` to `target`."""
-
-    def __init__(self, moves):
-        super().__init__()
-        self.moves = moves
-
-    def forward(self, x):
-        """Return scores (N, 5)."""
-        scores = 4 * x[:, 0, :CLASSES].mean(dim=2)
-        gates = torch.sigmoid(40 * (scores - 2.0)) * torch.sigmoid(30 * (x[:, 0, 5, 5] - 0.7)).unsqueeze(1)
-        for source, target in self.moves:
-            scores = (
-                scores
-                + 12 * gates[:, source : source + 1] * nn.functional.one_hot(torch.tensor(target), CLASSES).float()
-            )
-        return scores
-
-
-def samples(count=60):
-    """Return images with one bright row each, labelled by which."""
-    labels = torch.arange(count) % CLASSES
-    inputs = 0.3 * torch.rand(count, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    inputs[torch.arange(count), 0, labels] += 0.6
-    return Samples(inputs, labels, "rows")
-
-
 def found(moves):
     """Return the measurements of the search by pairs, by metric and location."""
-    classifier = ModuleClassifier.of(Rows(moves), samples().inputs[:4], Preprocessing(), (0.0, 1.0))
-    yielded = search_pairs(classifier, FAMILY, samples(), OPTIONS, Run(seed=0))
+    yielded = search_pairs(classifier(moves), FAMILY, samples(), OPTIONS, Run(seed=0))
     return {(m.metric, str(m.location) if m.location else ""): m.value for m in yielded}
 
 
@@ -100,22 +69,20 @@ def test_row_and_column_effects_explain_themselves():
 
 def test_many_classes_are_screened_and_the_rest_is_drawn():
     """Where all pairs are too many, half are the nearest by the model's scores and half are random, by the seed."""
-    classifier = ModuleClassifier.of(Rows([]), samples().inputs[:4], Preprocessing(), (0.0, 1.0))
     options = TriggerSearch(pairs="screened", pairs_most=8)
-    goals = chosen_pairs(classifier, samples(), options, Run(seed=0))
+    goals = chosen_pairs(classifier([]), samples(), options, Run(seed=0))
     assert len(set(goals)) == 8
-    assert goals == chosen_pairs(classifier, samples(), options, Run(seed=0))
-    assert goals != chosen_pairs(classifier, samples(), options, Run(seed=1))
-    assert set(chosen_pairs(classifier, samples(), OPTIONS, Run(seed=0))) == set(every_pair(range(CLASSES)))
+    assert goals == chosen_pairs(classifier([]), samples(), options, Run(seed=0))
+    assert goals != chosen_pairs(classifier([]), samples(), options, Run(seed=1))
+    assert set(chosen_pairs(classifier([]), samples(), OPTIONS, Run(seed=0))) == set(every_pair(range(CLASSES)))
 
 
 def test_too_few_classes_with_samples_are_a_clear_skip():
     """With samples of three classes nothing can be said of what is usual among pairs."""
     every = samples()
     few = every.labels < 3
-    classifier = ModuleClassifier.of(Rows([]), every.inputs[:4], Preprocessing(), (0.0, 1.0))
     with pytest.raises(UnexaminableError, match="pairs need 4 classes with at least 4 samples each; got 3"):
-        chosen_pairs(classifier, Samples(every.inputs[few], every.labels[few], "s"), OPTIONS, Run(seed=0))
+        chosen_pairs(classifier([]), Samples(every.inputs[few], every.labels[few], "s"), OPTIONS, Run(seed=0))
 
 
 def test_every_number_is_finite(clean):
@@ -130,9 +97,8 @@ def test_every_number_is_finite(clean):
 def test_every_family_takes_pairs_and_declares_what_it_yields(name):
     """With `pairs` each detector of the kind measures classes and pairs, by metrics that it declares."""
     detector = detectors.load(name)
-    classifier = ModuleClassifier.of(Rows([]), samples().inputs[:4], Preprocessing(), (0.0, 1.0))
     artifact = Artifact(ModelRef(registry="directory", name="rows"), Path(), Manifest(files=()))
-    subject = Subject(artifact=artifact, classifier=classifier, samples=samples())
+    subject = Subject(artifact=artifact, classifier=classifier([]), samples=samples())
     options = detector.options(steps=3, batch=4, pairs="all", pair_steps=3, pair_batch=2, pictured=0)
     yielded = [item for item in detector.measure(subject, options, Run(seed=0)) if isinstance(item, Measurement)]
     assert {item.metric for item in yielded} <= {metric.id for metric in detector.metrics}

@@ -1,4 +1,4 @@
-"""A `gate serve` process beside an embedded registry, webhooks as MLflow sends them, and what came of them."""
+"""A `gate serve` process beside a registry in a folder, webhooks as MLflow sends them, and what came of them."""
 
 import json
 import os
@@ -10,10 +10,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-import warnings
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 
 from gate.decisions import generate_key
 from gate.decisions.log import ReviewLog, audit
@@ -38,7 +36,7 @@ data = "data"
 listen = "127.0.0.1:{port}"
 {top}
 [registry]
-tracking-uri = "{uri}"
+tracking-uri = "unused"
 timeout-seconds = 5
 retries = 0
 [work]
@@ -81,7 +79,7 @@ class Gate:
         """Write configuration, policy and key."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "policy.yml").write_text(POLICY)
-        settings = {"port": self.port, "uri": self.registry, "poll": self.poll}
+        settings = {"port": self.port, "poll": self.poll}
         text = CONFIG.format(top=self.top, watch=self.watch, tail=self.tail, **settings)
         (self.folder / "gate.toml").write_text(text)
         if self.key is None:
@@ -100,9 +98,10 @@ class Gate:
             "GATE_SIGNING_KEY": str(self.folder / "gate.pem"),
             **self.variables,
         }
+        config = str(self.folder / "gate.toml")
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "gate", "serve", "--config", str(self.folder / "gate.toml")],
+                [sys.executable, "-W", "ignore", "-m", "tests.service.standing_registry", self.registry, config],
                 cwd=self.folder,
                 env=environment,
                 stdout=log,
@@ -180,50 +179,3 @@ def created(version, name="cand"):
         "timestamp": "2026-11-22T10:27:31.465773+00:00",
         "data": {**data, "description": None},
     }
-
-
-@dataclass
-class Registry:
-    """An MLflow registry in SQLite and a folder, with tiny models."""
-
-    folder: object
-    uri: str = ""
-    numbers: count = field(default_factory=lambda: count(1))
-
-    def __post_init__(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.uri = self.uri or f"sqlite:///{self.folder / 'mlflow.db'}"
-
-    @contextmanager
-    def client(self):
-        """Yield MLflow's own client without its warnings."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import mlflow
-
-            before = os.environ.get("MLFLOW_TRACKING_URI")
-            mlflow.set_tracking_uri(self.uri)
-            try:
-                yield mlflow.MlflowClient(self.uri, self.uri)
-            finally:
-                mlflow.set_tracking_uri(before)
-
-    def register(self, number, name="cand"):
-        """Make versions 1 to `number` of a model, each with bytes of its own; return their ids."""
-        with self.client() as client:
-            with suppress(Exception):
-                client.create_registered_model(name)
-            return [self._version(client, name) for _ in range(number)]
-
-    def _version(self, client, name):
-        number = next(self.numbers)
-        folder = self.folder / "made" / f"{name}-{number}"
-        (folder / "data").mkdir(parents=True)
-        (folder / "MLmodel").write_text("flavors:\n  pytorch:\n    model_data: data\n")
-        (folder / "data" / "weights.bin").write_text(f"{name} {number}")
-        return str(client.create_model_version(name, str(folder), await_creation_for=0).version)
-
-    def tags(self, version, name="cand"):
-        """Return a version's tags."""
-        with self.client() as client:
-            return dict(client.get_model_version(name, str(version)).tags)

@@ -1,0 +1,213 @@
+"""What a search for patches costs beside Neural Cleanse as published: counted and timed in one run, on the same models.
+
+    make bench                       # or: python -m benchmarks.against_published [--cases 10,20] [--to FILE]
+
+Backdoored models of the zoo's fit split (ten and twenty classes), where both must name the target, and made-up tasks of
+more classes (`benchmarks/efficacy/cost.py`), which have nothing to name. The published method runs with its early stop:
+to completion on ten classes, on a drawn few above, and the rest is the mean times the number of classes, said so.
+A pass is one sample forward, or forward and backward. Processor seconds are of one thread. Seed 0.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.efficacy.cost import Size, built
+from benchmarks.efficacy.peers.neural_cleanse import Search, anomaly_indices, endless_batches, flagged
+from benchmarks.efficacy.peers.neural_cleanse_schedule import Settings
+from benchmarks.efficacy.tables import markdown, number
+from benchmarks.efficacy.truth import truth_of
+from benchmarks.fit_models import fit_entries, subject_of
+from benchmarks.zoo.store import Store
+from gate import detectors
+from gate.artifact import Artifact, Manifest, ModelRef
+from gate.detector import Run
+from gate.evidence import Measurement
+from gate.loading.classifier import ModuleClassifier
+from gate.loading.preprocessing import Preprocessing
+from gate.pipeline import today
+from gate.policy import Policy
+from gate.policy_file import read_policy
+from gate.subject import Samples, Subject
+
+FILE = Path(__file__).with_name("results") / "against_published.jsonl"
+POLICY = Path(__file__).parents[1] / "policies" / "default.yml"
+ZOO = ("fit-004", "fit-013", "fit-019")
+"""BadNets models of the fit split: digits and fashion (ten classes), catalogue (twenty)."""
+MADE = (43, 100, 1000)
+WHOLE = 10
+"""Up to so many classes the published method is run on all of them; above, on `DRAWN`."""
+DRAWN = 3
+SEED = 0
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and what is planted in it."""
+
+    name: str
+    subject: Subject
+    classes: int
+    targets: frozenset[int]
+
+
+def cases(store: Store, wanted: set[int]) -> Iterator[Case]:
+    """Yield the zoo's models, then the made-up ones, of the wanted numbers of classes; all if none is wanted."""
+    for entry in fit_entries(store):
+        if entry.name in ZOO:
+            subject = subject_of(entry, store)
+            assert subject.classifier is not None
+            classes = subject.classifier.num_classes
+            if not wanted or classes in wanted:
+                name = f"{entry.name} ({entry.recipe.row.task}, {entry.recipe.row.architecture})"
+                yield Case(name, subject, classes, truth_of(entry).targets)
+    for classes in MADE:
+        if not wanted or classes in wanted:
+            net, inputs, labels = built(Size(classes, 1.0), SEED)
+            classifier = ModuleClassifier.of(net, inputs[:4], Preprocessing(), (0.0, 1.0))
+            artifact = Artifact(ModelRef(registry="directory", name="made"), Path(), Manifest(files=()))
+            samples = Samples(inputs, labels, "made")
+            yield Case(
+                "made up", Subject(artifact=artifact, classifier=classifier, samples=samples), classes, frozenset()
+            )
+
+
+def ours(case: Case, policy: Policy) -> Row:
+    """Search for patches by class as the policy says, alone and with the ways out, and count."""
+    detector = detectors.load("neural-cleanse")
+    options = detector.options.model_validate(policy.detectors["neural-cleanse"].options)
+    alone = options.model_copy(update={"exits": False, "untargeted_starts": 0})
+    counted = {}
+    for name, chosen in (("classes alone", alone), ("whole", options)):
+        classifier = case.subject.classifier
+        assert classifier is not None
+        passes, began = classifier.sample_passes, time.process_time()
+        found = [
+            item for item in detector.measure(case.subject, chosen, Run(seed=SEED)) if isinstance(item, Measurement)
+        ]
+        counted[name] = (classifier.sample_passes - passes, time.process_time() - began)
+    ratios = {item.location.class_index: item.value for item in found if item.metric == "size-ratio" and item.location}
+    least = min(ratios, key=ratios.__getitem__)
+    return {
+        "passes": counted["classes alone"][0],
+        "seconds": round(counted["classes alone"][1], 1),
+        "whole_passes": counted["whole"][0],
+        "whole_seconds": round(counted["whole"][1], 1),
+        "named": least if case.targets else None,
+        "least_ratio": round(ratios[least], 3),
+    }
+
+
+def published(case: Case) -> Row:
+    """Run the published method on all classes or on a drawn few, and count."""
+    classifier, samples = case.subject.classifier, case.subject.samples
+    assert classifier is not None
+    assert samples is not None
+    every = list(range(case.classes))
+    targets = every if case.classes <= WHOLE else sorted(random.Random(SEED).sample(every, DRAWN))  # repeatable
+    generator = torch.Generator().manual_seed(SEED)
+    search = Search(_Net(classifier.logits), endless_batches(samples.inputs, 32, generator), Settings(), float("inf"))
+    began = time.process_time()
+    done = [search.invert(target, _start(samples.inputs, generator)) for target in targets]
+    seconds = time.process_time() - began
+    share = case.classes / len(targets)
+    indices = anomaly_indices([inversion.norm for inversion in done]) if len(targets) == case.classes else None
+    return {
+        "published_classes": len(targets),
+        "published_passes": round(search.sample_passes * share),
+        "published_seconds": round(seconds * share, 1),
+        "published_steps": round(sum(inversion.steps for inversion in done) / len(done), 1),
+        "published_named": list(flagged(indices)) if indices is not None else None,
+    }
+
+
+class _Net(nn.Module):
+    """The classifier as the module that the published method takes."""
+
+    def __init__(self, logits: Any) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map raw inputs (N, C, H, W) to logits (N, K)."""
+        answer: torch.Tensor = self.logits(x)
+        return answer
+
+
+def _start(inputs: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    uniform = partial(torch.rand, generator=generator)
+    drawn = uniform(inputs.shape[2:]), uniform(inputs.shape[1:])
+    mask, pattern = (torch.atanh((value - 0.5) * (2 - 1e-7)) for value in drawn)
+    return mask, pattern
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    head = (
+        "model",
+        "classes",
+        "published: passes (classes run)",
+        "named",
+        "ours: passes",
+        "named",
+        "fewer",
+        "with ways out",
+    )
+    body = [
+        (
+            row["model"],
+            str(row["classes"]),
+            f"{number(row['published_passes'])} ({row['published_classes']} of {row['classes']})",
+            _named(row["published_named"], row["targets"]),
+            number(row["passes"]),
+            _named(None if row["named"] is None else [row["named"]], row["targets"]),
+            f"{row['published_passes'] / row['passes']:.0f}×",
+            f"{number(row['whole_passes'])} ({row['published_passes'] / row['whole_passes']:.0f}×)",
+        )
+        for row in rows
+    ]
+    return markdown(head, body)
+
+
+def _named(found: list[int] | None, planted: list[int]) -> str:
+    if found is None or not planted:
+        return "–"
+    return (
+        "target" if set(found) == set(planted) else (", ".join(map(str, found)) or "none") + f" (planted {planted[0]})"
+    )
+
+
+def main() -> None:
+    """Run what is asked, keep a line a model, and print the table."""
+    parser = argparse.ArgumentParser(description="Cost beside Neural Cleanse as published, in one run.")
+    parser.add_argument("--cases", default="", help="numbers of classes, separated by commas; default all")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gate-zoo")
+    parser.add_argument("--to", type=Path, default=FILE)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    policy = read_policy(POLICY, on=today())
+    rows = []
+    for case in cases(Store(arguments.cache), {int(text) for text in arguments.cases.split(",") if text}):
+        row = {"model": case.name, "classes": case.classes, "targets": sorted(case.targets), "seed": SEED}
+        row |= ours(case, policy)
+        print(
+            f"{case.name}, {case.classes} classes: ours {row['passes']:,} passes; the published method runs …",
+            flush=True,
+        )
+        rows.append(row | published(case))
+    arguments.to.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

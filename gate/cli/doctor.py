@@ -1,0 +1,54 @@
+"""`gate doctor`: every precondition, and how to mend what is missing."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gate.cli.check import registry_settings
+from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SIGNING_KEY, many, option
+from gate.cli.signing import PASSPHRASE
+from gate.jail.inert import inert_line
+
+_SIGNS = {"ok": "ok    ", "unused": "-     ", "wrong": "WRONG "}
+
+
+@click.command()
+@option("--candidate", help="A candidate model, on which the gate needs EDIT.")
+@option("--production", help="The production model, on which the gate needs MANAGE.")
+@many(POLICY, SAMPLES, SIGNING_KEY, PUBLIC_KEY, AUDIT_LOG, REPORT_DIR, REGISTRY)
+def doctor(candidate: str | None, production: str | None, **options: Any) -> int:
+    """Check every precondition of checks, reviews and promotions, and say how to mend what is wrong.
+
+    \b
+    gate doctor --candidate credit --production prod
+
+    Policy, keys, samples and bank against their digests, jail, disk, review log, registry, credentials and rights.
+    Nothing is changed and no secret is shown. Exit 0: nothing is wrong. Exit 2: something is. What is not configured is
+    marked '-' and is no fault.
+    """  # noqa: D301  # \b is click's own sign
+    from gate.promotion.preconditions import Setup, examine
+    from gate.registries import open_production
+
+    settings = registry_settings(options)
+    setup = Setup(
+        policy=Path(options["policy"]),
+        signing_key=options["signing_key"],
+        passphrase=os.environ.get(PASSPHRASE),
+        public_keys=tuple(options["public_key"]),
+        audit_log=options["audit_log"],
+        report_dir=options["report_dir"],
+        samples=options["samples"],
+        candidate=candidate,
+        production=production,
+        open=lambda: open_production(settings),
+    )
+    wrong = 0
+    for condition in examine(setup):
+        click.echo(inert_line(f"{_SIGNS[condition.state]} {condition.name:20} {condition.said}", limit=600))
+        if condition.state != "ok" and condition.mend:
+            click.echo(inert_line(f"{'':28}{condition.mend}", limit=600))
+        wrong += condition.state == "wrong"
+    click.echo(f"{wrong} wrong" if wrong else "nothing is wrong")
+    return 2 if wrong else 0

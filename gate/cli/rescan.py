@@ -1,0 +1,90 @@
+"""`gate rescan`: production under today's policy."""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.cli.check import registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.cli.signing import public_keys, review_log
+from gate.cli.terminal import progress_bars, tell
+from gate.errors import UsageError
+from gate.jail.inert import inert_line
+
+if TYPE_CHECKING:
+    from gate.promotion.rescan import Rescanned
+
+_WHY = {
+    "policy": "the earlier evidence would be flagged by today's policy too",
+    "measurements": "the earlier evidence would still be approved: today's scan measured something else",
+    "unknown": "the earlier evidence is not there to compare with",
+}
+
+
+@click.command()
+@option("--registered-model", required=True, help="The production model.")
+@option("--older-than", default="0d", show_default=True, help="Only what was last scanned so long ago, such as 30d.")
+@many(POLICY, SAMPLES, PUBLIC_KEY, AUDIT_LOG, REPORT_DIR, SCAN, REGISTRY)
+def rescan(registered_model: str, older_than: str, policy: Path, samples: str | None, **options: Any) -> int:
+    """Scan what is in production again, by today's policy, and compare.
+
+    \b
+    gate rescan --registered-model prod --older-than 30d
+
+    Every version behind an alias is scanned whose signed decision, or last re-scan, is old enough. Nothing is taken out
+    of production: the version gets the tag gate.rescan, the log an entry. Exit 0: all would be approved today. Exit 1:
+    a once-approved model would be flagged today. Exit 3: one could not be scanned.
+    """  # noqa: D301  # \b is click's own sign
+    from gate.jail.launch import protect_parent
+    from gate.pipeline import today
+    from gate.policy_file import read_policy
+    from gate.promotion.rescan import Rescan
+    from gate.promotion.rescan import rescan as run_rescan
+    from gate.promotion.verification import Trust, now
+    from gate.registries import open_production
+
+    protect_parent()
+    stop_on_termination()
+    match = re.fullmatch(r"([0-9]{1,5})d?", older_than.strip())
+    if match is None:
+        raise UsageError(f"{older_than[:40]!r} is no time; expected days, such as 30d")
+    rules = read_policy(policy, on=today())
+    require_samples(samples)
+    trust = Trust(public_keys(options.pop("public_key")), rules.digest, log=review_log(options.pop("audit_log")))
+    request = Rescan(
+        model=registered_model,
+        older_than=dt.timedelta(days=int(match[1])),
+        policy=rules,
+        policy_path=str(policy),
+        report_dir=options.pop("report_dir"),
+        samples=samples,
+        trust=trust,
+        settings=scan_settings(options),
+    )
+    registry = open_production(registry_settings(options))
+    with progress_bars() as progress:
+        done = run_rescan(registry, request, now(), progress, tell)
+    if not done:
+        click.echo(f"nothing of {registered_model} is older than {match[1]} days")
+    for one in done:
+        _show(one)
+    return 1 if any(one.would_be_flagged for one in done) else 3 if any(one.error for one in done) else 0
+
+
+def _show(one: "Rescanned") -> None:
+    """Print what became of a version, and why it would be flagged today."""
+    names = f"{one.ref} ({', '.join(one.aliases)})"
+    if one.error:
+        click.echo(inert_line(f"NOT SCANNED  {names}: {one.error}", limit=600))
+        return
+    then = f"approved on {one.earlier.predicate.decided_at:%Y-%m-%d}" if one.earlier else "never signed"
+    word = "WOULD BE FLAGGED" if one.would_be_flagged else "STILL APPROVED"
+    click.echo(inert_line(f"{word}  {names}, {then}", limit=600))
+    if one.would_be_flagged:
+        click.echo(f"  {_WHY[one.cause]}")
+        assert one.verdict is not None
+        for finding in one.verdict.open_findings[:10]:
+            click.echo(f"  - {inert_line(f'{finding.rule}: {finding.message}', limit=400)}")

@@ -1,0 +1,165 @@
+"""`gate review`: what waits for a person, and the person's word."""
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from gate.cli.check import registry_settings
+from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
+from gate.cli.signing import public_keys, signing
+from gate.errors import UsageError
+from gate.jail.inert import inert_line
+
+if TYPE_CHECKING:
+    from gate.promotion.review import Waiting
+    from gate.registry import Credentials
+
+_DECIDING = many(
+    click.argument("uri"),
+    option("--reason", required=True, envvar="GATE_REVIEW_REASON", help="What was looked at, and why it decides."),
+    option("--reviewer", help="The reviewer's name; only where the policy says `reviewers: {identity: stated}`."),
+    POLICY,
+    SIGNING_KEY,
+    PUBLIC_KEY,
+    AUDIT_LOG,
+    REGISTRY,
+)
+
+
+@click.group()
+def review() -> None:
+    """What waits for human review, and the reviewer's word about it.
+
+    \b
+    gate review list                          flagged versions
+    gate review show models:/cand/7           what is known of one, and the commands
+    gate review approve models:/cand/7 --reason "trigger is the brand's logo" --expires 30d
+    gate review reject models:/cand/7 --reason "class 7 has a planted patch"
+
+    Reviewers stand in the policy (`reviewers: {names: [ann, bob], approvals: 2}`). Who one is, the registry's own
+    authentication says: GATE_REVIEWER_USERNAME and GATE_REVIEWER_PASSWORD are the reviewer's account, while the gate's
+    account (MLFLOW_TRACKING_USERNAME) writes the tags. Whoever may change the candidate may not review it.
+    """  # noqa: D301  # \b is click's own sign
+
+
+@review.command(name="list")
+@option("--registered-model", help="Only versions of this registered model.")
+@many(PUBLIC_KEY, REGISTRY)
+def list_(registered_model: str | None, **options: Any) -> int:
+    """List the flagged versions and how far their review is; nothing unsigned is believed."""
+    from gate.promotion.review import waiting
+    from gate.registries import open_production
+
+    keys = public_keys(options.pop("public_key"))
+    for seen in waiting(open_production(registry_settings(options)), registered_model, keys):
+        click.echo(f"{seen.state:9} {inert_line(str(seen.ref), limit=200):40} {_one_line(seen)}")
+    return 0
+
+
+@review.command()
+@click.argument("uri")
+@many(PUBLIC_KEY, REGISTRY)
+def show(uri: str, **options: Any) -> int:
+    """Show the signed decision about a version, its reviewers' words, where its reports lie, and what can be done."""
+    from gate.promotion.review import look
+    from gate.registries import open_production
+
+    keys = public_keys(options.pop("public_key"))
+    seen = look(open_production(registry_settings(options)), uri, keys)
+    click.echo(f"{seen.state.upper()}  {inert_line(str(seen.ref), limit=200)}")
+    for reason in seen.found.reasons:
+        click.echo(f"- {inert_line(reason, limit=500)}")
+    if seen.found.statement is not None:
+        said = seen.found.statement.predicate
+        click.echo(f"decision {said.decision.value}, level {said.assurance or 'none'}")
+        click.echo(f"bytes    {said.model_digest}")
+        click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
+        click.echo(f"evidence {said.evidence_digest}")
+        click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
+        for voice in said.review.voices if said.review else ():
+            click.echo(
+                inert_line(f"{voice.outcome} by {voice.reviewer}, {voice.at:%Y-%m-%d}: {voice.reason}", limit=900)
+            )
+    click.echo(inert_line(f"reports  {seen.tags.get('gate.report', 'none')}  (as the version's tag says)", limit=300))
+    click.echo(f'then     gate review approve {seen.ref} --reason "…" --expires 30d')
+    click.echo(f'or       gate review reject {seen.ref} --reason "…"')
+    return 0
+
+
+@review.command()
+@_DECIDING
+@option("--expires", default="30d", show_default=True, envvar="GATE_REVIEW_EXPIRES", help="Days it holds, such as 30d.")
+def approve(uri: str, expires: str, **options: Any) -> int:
+    """Approve a flagged version for a time; with a four-eyes count it waits for the other reviewers.
+
+    Exit 0: approved and signed. Exit 1: it waits for another reviewer, or may not be approved.
+    """
+    return _decide(uri, "approved", _days(expires), options)
+
+
+@review.command()
+@_DECIDING
+def reject(uri: str, **options: Any) -> int:
+    """Reject a version: it stays flagged, and the rejection is signed and logged. Exit 0 when that is done."""
+    return _decide(uri, "rejected", None, options)
+
+
+def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None, options: dict[str, Any]) -> int:
+    from gate.pipeline import today
+    from gate.policy_file import read_policy
+    from gate.promotion.review import Review
+    from gate.promotion.review import review as run_review
+    from gate.promotion.verification import now
+    from gate.registries import open_production
+
+    rules = read_policy(options.pop("policy"), on=today())
+    signs = signing(options)
+    if signs is None:
+        raise UsageError("a review is signed", what_to_do="Name the gate's key with --signing-key or GATE_SIGNING_KEY.")
+    longest = rules.reviewers.longest if rules.reviewers else 1
+    request = Review(
+        uri=uri,
+        outcome=outcome,
+        reason=options.pop("reason"),
+        days=longest if days is None else days,
+        policy=rules,
+        keys=public_keys(options.pop("public_key"), signs.key),
+        stated=options.pop("reviewer"),
+        credentials=_credentials(),
+    )
+    said = run_review(open_production(registry_settings(options)), request, signs, now()).predicate
+    assert said.review is not None
+    click.echo(f"{said.review.outcome.upper()}  {said.model} by {', '.join(v.reviewer for v in said.review.voices)}")
+    if said.review.outcome == "waiting":
+        click.echo(f"{len(said.review.voices)} of {said.review.needed} approvals; it stays flagged until then")
+    if said.review.outcome == "approved":
+        click.echo(f"until {said.expires_at:%Y-%m-%d %H:%M} UTC")
+    return 0 if said.review.outcome == outcome else 1
+
+
+def _days(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,4})d?", text.strip())
+    if match is None:
+        raise UsageError(f"{text[:40]!r} is no time; expected days, such as 30d")
+    return int(match[1])
+
+
+def _credentials() -> "Credentials | None":
+    """Return the reviewer's own account from the environment; a half of it is an error."""
+    from gate.registry import Credentials
+
+    name, password = os.environ.get("GATE_REVIEWER_USERNAME"), os.environ.get("GATE_REVIEWER_PASSWORD")
+    if name is None and password is None:
+        return None
+    if not name or not password:
+        raise UsageError("expected both GATE_REVIEWER_USERNAME and GATE_REVIEWER_PASSWORD, got one")
+    return Credentials(name, password)
+
+
+def _one_line(seen: "Waiting") -> str:
+    if seen.found.statement is None:
+        return inert_line(" ".join(seen.found.reasons), limit=120)
+    said = seen.found.statement.predicate
+    return inert_line(f"{said.decided_at:%Y-%m-%d} {said.policy_name} {said.model_digest[:19]}…", limit=200)

@@ -1,0 +1,162 @@
+"""`gate rescan`: what is in production, scanned again by today's policy and compared with what was known of it.
+
+What it measures is a new scan of the bytes in production. Where the earlier evidence is still there (its digest is
+signed) it is judged by today's policy too, which tells a stricter policy from other measurements.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gate.artifact import ModelRef
+from gate.check import CheckRequest, check
+from gate.check_files import EVIDENCE, private_directory, remove
+from gate.decisions.envelope import open_envelope
+from gate.decisions.log import Said
+from gate.decisions.statement import Statement
+from gate.errors import CannotFinishError
+from gate.evidence import Evidence
+from gate.launch import Progress
+from gate.pipeline import PullRequest, ScanSettings, today
+from gate.policy import Policy
+from gate.promotion.promote import REPORTS
+from gate.promotion.verification import ATTESTATION_TAG, Trust
+from gate.record import MalformedError
+from gate.registry import ProductionRegistry, VersionFacts
+from gate.verdict import Decision, Verdict, judge
+
+RESCAN_TAG = "gate.rescan"
+Tell = Callable[[str], None]
+Cause = Literal["", "policy", "measurements", "unknown"]
+
+
+@dataclass(frozen=True)
+class Rescan:
+    """What is to be scanned again, and how."""
+
+    model: str
+    older_than: dt.timedelta
+    policy: Policy
+    policy_path: str
+    settings: ScanSettings
+    trust: Trust
+    report_dir: Path
+    samples: str | None = None
+
+
+@dataclass(frozen=True)
+class Rescanned:
+    """One version in production, then and now."""
+
+    ref: ModelRef
+    aliases: tuple[str, ...]
+    earlier: Statement | None
+    verdict: Verdict | None
+    """Today's; None where the scan could not finish."""
+    cause: Cause = ""
+    """Why it would be flagged today: the policy, other measurements, or unknown as the earlier evidence is gone."""
+    error: str = ""
+
+    @property
+    def would_be_flagged(self) -> bool:
+        """Whether what was once approved would be flagged today."""
+        return self.verdict is not None and self.verdict.decision is Decision.FLAGGED
+
+
+def due(registry: ProductionRegistry, request: Rescan, at: dt.datetime) -> dict[ModelRef, tuple[str, ...]]:
+    """Return the versions behind an alias whose last scan is older than asked for, with their aliases."""
+    found: dict[ModelRef, tuple[str, ...]] = {}
+    for alias, ref in sorted(registry.aliases(request.model).items()):
+        if at - _last(registry.facts(ref), request.trust) >= request.older_than:
+            found[ref] = (*found.get(ref, ()), alias)
+    return found
+
+
+def _last(facts: VersionFacts, trust: Trust) -> dt.datetime:
+    """Return when a version was last looked at; what nobody signed was never."""
+    said = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), trust.keys).statement
+    times = [said.predicate.decided_at] if said else [dt.datetime.min.replace(tzinfo=dt.UTC)]
+    words = facts.tags.get(RESCAN_TAG, "").split()
+    if len(words) == 2:
+        try:
+            times.append(dt.datetime.fromisoformat(words[1]))
+        except ValueError:
+            return times[0]
+    return max(times)
+
+
+def rescan(
+    registry: ProductionRegistry, request: Rescan, at: dt.datetime, progress: Progress, tell: Tell
+) -> list[Rescanned]:
+    """Scan everything that is due; one that cannot be scanned is recorded, and keeps no other from its scan."""
+    done: list[Rescanned] = []
+    for ref, aliases in due(registry, request, at).items():
+        facts = registry.facts(ref)
+        earlier = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), request.trust.keys).statement
+        tell(f"scanning {ref} ({', '.join(aliases)}) again")
+        try:
+            verdict = _scan(registry, request, ref, earlier, progress, tell)
+        except CannotFinishError as error:
+            done.append(Rescanned(ref, aliases, earlier, None, error=str(error)))
+            continue
+        cause: Cause = ""
+        if verdict.decision is Decision.FLAGGED:
+            cause = _cause(registry, request.policy, facts, earlier)
+        if request.trust.log is not None:
+            reason = f"{request.policy.name}: {cause or 'as before'}"
+            said = Said("rescan", ref, verdict.model_digest, verdict.decision.value, reason=reason)
+            request.trust.log.append(said, at)
+        registry.mark(ref, {RESCAN_TAG: f"{verdict.decision.value} {at:%Y-%m-%dT%H:%M:%S%z}"})
+        done.append(Rescanned(ref, aliases, earlier, verdict, cause))
+    return done
+
+
+def _scan(
+    registry: ProductionRegistry,
+    request: Rescan,
+    ref: ModelRef,
+    earlier: Statement | None,
+    progress: Progress,
+    tell: Tell,
+) -> Verdict:
+    policy = _for_production(request.policy, ref, earlier)
+    asked = CheckRequest(
+        pull=PullRequest(uri=str(ref), policy=policy, samples=request.samples),
+        settings=request.settings,
+        report_dir=request.report_dir / f"{ref.name}-{ref.version}",
+        policy_path=request.policy_path,
+        mark=False,
+    )
+    verdict = check(registry, asked, progress, tell).report.verdict
+    assert verdict is not None
+    return verdict
+
+
+def _for_production(policy: Policy, ref: ModelRef, earlier: Statement | None) -> Policy:
+    """Return the policy in which the production model has the samples of the candidate that it came from."""
+    models = policy.samples.models
+    origin = earlier.predicate.model.name if earlier else ref.name
+    if ref.name in models or origin not in models:
+        return policy
+    samples = policy.samples.model_copy(update={"models": {**models, ref.name: models[origin]}})
+    return policy.model_copy(update={"samples": samples})
+
+
+def _cause(registry: ProductionRegistry, policy: Policy, facts: VersionFacts, earlier: Statement | None) -> Cause:
+    """Say whether the earlier evidence would be flagged by today's policy too."""
+    where = facts.tags.get("gate.report", "")
+    if earlier is None or not REPORTS.fullmatch(where):
+        return "unknown"
+    folder = private_directory()
+    try:
+        evidence = Evidence.from_file(registry.fetch(f"{where}/{EVIDENCE}", folder))
+    except (CannotFinishError, MalformedError):
+        return "unknown"
+    finally:
+        remove(folder)
+    if evidence.digest != earlier.predicate.evidence_digest:
+        return "unknown"
+    then = judge(evidence, policy, on=today())
+    return "policy" if then.decision is Decision.FLAGGED else "measurements"

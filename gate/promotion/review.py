@@ -1,0 +1,202 @@
+"""`gate review`: a person decides about a flagged version, and what they say is signed, dated, logged and expires.
+
+The reviewer's name comes from the registry's own authentication, stands in the policy's list, and belongs to somebody
+who cannot change the candidate. What a waiver cannot cover no reviewer can either: a version that was not loaded, or
+was measured alive only (levels none and C), is never approved.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gate.artifact import ModelRef, build_manifest
+from gate.check_files import private_directory, remove
+from gate.decisions.envelope import Verified, open_envelope, sign
+from gate.decisions.keys import PublicKey
+from gate.decisions.log import Said
+from gate.decisions.statement import Statement, Voice, reviewed
+from gate.errors import UnexaminableError, UsageError
+from gate.policy import Policy, Reviewers
+from gate.promotion.verification import ATTESTATION_TAG, superseded
+from gate.publish import Signing
+from gate.registry import Credentials, ProductionRegistry, Registry
+from gate.verdict import Decision
+
+_SHOWN_REASON = 500
+
+
+class NotReviewableError(UnexaminableError):
+    """The version has no signed decision that a reviewer could decide about, or may never be approved (exit 1)."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A flagged version and what is known of it under a trusted key."""
+
+    ref: ModelRef
+    found: Verified
+    tags: Mapping[str, str]
+
+    @property
+    def state(self) -> str:
+        """One word: unsigned, waiting, rejected, approved."""
+        if self.found.statement is None:
+            return "unsigned"
+        said = self.found.statement.predicate
+        if said.review is not None:
+            return said.review.outcome
+        return "approved" if said.decision is Decision.APPROVED else "waiting"
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a reviewer asks for."""
+
+    uri: str
+    outcome: Literal["approved", "rejected"]
+    reason: str
+    days: int
+    """For which an approval holds."""
+    policy: Policy
+    keys: Sequence[PublicKey]
+    stated: str | None = None
+    """The reviewer's name, where the policy takes it from the command."""
+    credentials: Credentials | None = None
+    """The reviewer's own, by which the registry says who it is; None for those of the process."""
+
+
+def waiting(registry: ProductionRegistry, name: str | None, keys: Sequence[PublicKey]) -> list[Waiting]:
+    """Return the flagged versions of one registered model or of all, newest first."""
+    flagged = registry.versions(name, {"gate.decision": Decision.FLAGGED.value})
+    return [_waiting(ref, facts.tags, keys) for ref, facts in flagged]
+
+
+def look(registry: Registry, uri: str, keys: Sequence[PublicKey]) -> Waiting:
+    """Return what is known of the one version that a URI names."""
+    ref = registry.resolve(uri)
+    return _waiting(ref, registry.facts(ref).tags, keys)
+
+
+def _waiting(ref: ModelRef, tags: Mapping[str, str], keys: Sequence[PublicKey]) -> Waiting:
+    found = open_envelope(tags.get(ATTESTATION_TAG, ""), keys)
+    if found.statement is not None and found.statement.predicate.model != ref:
+        copied = f"The attestation is about {found.statement.predicate.model}, and was copied here."
+        found = Verified(None, found.key_id, (copied,))
+    return Waiting(ref, found, tags)
+
+
+def review(registry: ProductionRegistry, request: Review, signing: Signing, at: dt.datetime) -> Statement:
+    """Add a reviewer's voice to the signed decision: check who and what, sign, log, mark; return the new statement."""
+    rules = _require_rules(request, signing)
+    seen = look(registry, request.uri, request.keys)
+    statement = _reviewable(registry, seen, request, signing, at)
+    who = reviewer(registry, seen.ref, rules, request)
+    voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at)
+    said = reviewed(statement, voice, needed=rules.approvals, days=request.days)
+    envelope = sign(said, signing.key)
+    assert signing.log is not None
+    digest = said.predicate.model_digest
+    signing.log.append(Said("review", seen.ref, digest, request.outcome, envelope, who, request.reason), at)
+    registry.mark(seen.ref, _tags(said, voice, envelope))
+    return said
+
+
+def _require_rules(request: Review, signing: Signing) -> Reviewers:
+    """Refuse what needs no registry to be refused, and return the policy's rules for reviewers."""
+    rules = request.policy.reviewers
+    if rules is None:
+        raise UsageError(
+            f"the policy {request.policy.name!r} names no reviewers, so that nobody may decide",
+            what_to_do="Add `reviewers: {names: […], approvals: 1}` to the policy, and check the version again.",
+        )
+    if signing.log is None:
+        raise UsageError("a review is logged before it counts", what_to_do="Name the log with --audit-log.")
+    if not request.reason.strip():
+        raise UsageError("a review needs a reason", what_to_do="Say with --reason what was looked at and why it holds.")
+    if not 1 <= request.days <= rules.longest:
+        raise UsageError(f"an approval of {request.days} days was asked for; the policy allows 1 to {rules.longest}")
+    if len(set(rules.names)) < rules.approvals:
+        raise UsageError(f"the policy asks for {rules.approvals} approvals and names {len(set(rules.names))} reviewers")
+    return rules
+
+
+def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Signing, at: dt.datetime) -> Statement:
+    """Return the signed decision that may be reviewed: trusted, newest, unexpired, of this policy and these bytes."""
+    statement = seen.found.statement
+    if statement is None:
+        raise NotReviewableError(
+            f"{seen.ref} cannot be reviewed: {' '.join(seen.found.reasons)}",
+            what_to_do="`gate check` with --signing-key makes the signed decision that a review is about.",
+        )
+    said, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
+    assert signing.log is not None
+    if signing.log.newest(seen.ref, said.model_digest) is None:
+        # Checked where there was no log: what the review is about enters it first.
+        signing.log.append(Said("scan", seen.ref, said.model_digest, said.decision.value, envelope), at)
+    reasons = list(superseded(seen.found, envelope, signing.log))
+    if said.policy_digest != request.policy.digest:
+        reasons.append(f"It was checked under {said.policy_digest}; the policy is {request.policy.digest} today.")
+    if at >= said.expires_at:
+        reasons.append(f"The decision expired at {said.expires_at.isoformat()}.")
+    if request.outcome == "approved" and said.decision is Decision.APPROVED:
+        reasons.append("It is approved already.")
+    if request.outcome == "approved" and said.assurance not in {"A", "B"}:
+        level = said.assurance or "none"
+        reasons.append(f"Its assurance level is {level}: what was not loaded free of code is never approved.")
+    if (digest := _digest(registry, seen.ref)) != said.model_digest:
+        reasons.append(f"Its bytes have changed since the check: expected {said.model_digest}, got {digest}.")
+    if reasons:
+        raise NotReviewableError(
+            f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do="Run `gate check` on it again."
+        )
+    return statement
+
+
+def _digest(registry: Registry, ref: ModelRef) -> str:
+    folder = private_directory()
+    try:
+        registry.pull(ref, folder)
+        return build_manifest(folder)[0].digest
+    finally:
+        remove(folder)
+
+
+def reviewer(registry: ProductionRegistry, ref: ModelRef, rules: Reviewers, request: Review) -> str:
+    """Return the reviewer's name, or refuse whoever is not on the list or could have changed the candidate."""
+    if rules.identity == "stated":
+        if not request.stated:
+            raise UsageError("the policy takes the reviewer's name from the command; expected --reviewer NAME")
+        name = request.stated
+    else:
+        if request.stated:
+            raise UsageError(
+                "--reviewer is refused: the policy takes the reviewer from the registry's authentication",
+                what_to_do="Set GATE_REVIEWER_USERNAME and GATE_REVIEWER_PASSWORD to the reviewer's own account.",
+            )
+        user = registry.user(request.credentials)
+        if user is None:
+            raise UsageError(
+                "the registry has no authentication that could say who the reviewer is",
+                what_to_do="Run MLflow with `--app-name basic-auth`, or set `reviewers: {identity: stated}`.",
+            )
+        name = user.name
+        if name in rules.names and registry.may_edit(user, ref.name, request.credentials):
+            raise UsageError(
+                f"{name!r} may change {ref.name!r}, and so may not review its versions",
+                what_to_do="Let somebody with READ on the candidate review it; the gate's own account writes the tags.",
+            )
+    if name not in rules.names:
+        raise UsageError(f"{name!r} is none of the policy's reviewers: {', '.join(rules.names)}")
+    return name
+
+
+def _tags(statement: Statement, voice: Voice, envelope: str) -> dict[str, str]:
+    """Return the tags that show a review, the decision last; after a rejection it stays flagged."""
+    said = statement.predicate
+    assert said.review is not None
+    word = said.review.outcome
+    if word == "waiting":
+        word = f"waiting, {len(said.review.voices)} of {said.review.needed} approved"
+    shown = f"{word}; {voice.reviewer}: {voice.reason[:_SHOWN_REASON]}; until {said.expires_at:%Y-%m-%d}"
+    return {"gate.review": shown, ATTESTATION_TAG: envelope, "gate.decision": said.decision.value}

@@ -1,0 +1,70 @@
+"""The search for ways out: the smallest trigger by which samples leave their own class, wherever they go.
+
+Beside the search by class. A backdoor that sends every class to a target of its own (all-to-all) makes no class small:
+but one small trigger moves the samples of all classes, where by nature leaving from everywhere at once needs a larger
+trigger than reaching the easiest class does. A backdoor for one source class makes that class alone easy to leave. Both
+cost as many searches as there are classes, where the search by pairs costs their square.
+"""
+
+import statistics
+from collections.abc import Iterator
+
+import torch
+
+from gate.detector import Run
+from gate.evidence import Location, Measurement
+from gate.numerics.goals import ANYWHERE, Goal, away, predictions
+from gate.numerics.inversion import Inversion, invert
+from gate.numerics.objective import Family
+from gate.search.options import TriggerSearch
+from gate.search.origins import pair_settings, single_settings
+from gate.search.pairs import LEAST_SAMPLES, LEAST_SOURCES
+from gate.subject import Classifier, Samples
+
+
+def search_untargeted(
+    classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, smallest: float, run: Run
+) -> Iterator[Measurement]:
+    """Yield the size of the smallest trigger that moves samples of every class, alone and over the smallest class's."""
+    found = invert(classifier, family, samples, away(options.untargeted_starts), single_settings(options), run)
+    best = int(found.sizes.argmin())
+    size = float(found.sizes[best])
+    note = f"moves {float(found.success[best]):.0%} of all samples out of their class"
+    yield Measurement(metric="untargeted-size", value=size, note=note)
+    yield Measurement(metric="untargeted-ratio", value=size / smallest if smallest else 1.0)
+
+
+def search_exits(
+    classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
+) -> Iterator[Measurement]:
+    """Yield of each class with samples how small a trigger moves it away, and of the easiest one whither it goes."""
+    labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
+    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes).tolist()
+    sources = [index for index, count in enumerate(counts) if count >= LEAST_SAMPLES][: options.exits_most]
+    if len(sources) < LEAST_SOURCES:
+        return
+    goals = tuple(Goal(ANYWHERE, source) for source in sources)
+    found = invert(classifier, family, samples, goals, pair_settings(options), run)
+    sizes = found.sizes.tolist()
+    for source, size in zip(sources, sizes, strict=True):
+        yield Measurement(metric="exit-size", value=size, location=Location.of_class(source))
+    row = min(range(len(sizes)), key=sizes.__getitem__)
+    if found.success[row] < pair_settings(options).success_least:
+        return  # no class was moved: none is easier than another
+    reached, share = _whither(classifier, family, samples.inputs[labels == sources[row]], found, row)
+    median = statistics.median(sizes)
+    note = f"{share:.0%} of the samples that leave class {sources[row]} go to class {reached}"
+    place = Location.of_pair(sources[row], reached)
+    yield Measurement(metric="exit-ratio", value=sizes[row] / median if median else 1.0, location=place, note=note)
+
+
+def _whither(
+    classifier: Classifier, family: Family, inputs: torch.Tensor, found: Inversion, row: int
+) -> tuple[int, float]:
+    """Return the class that most samples of a source go to under its trigger, and their share of those that leave."""
+    own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
+    with torch.no_grad():
+        first = classifier.logits(family.apply(own, inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
+    left = torch.bincount(first, minlength=classifier.num_classes)
+    left[found.goals[row].source] = 0
+    return int(left.argmax()), float(left.max() / left.sum().clamp_min(1))

@@ -1,0 +1,131 @@
+"""A registry in a folder that a service can be killed beside, and that can be made unreachable, slow or erroneous.
+
+Run as a module it is `gate serve` over that registry: no MLflow is imported, so that a storm takes minutes.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from gate.artifact import ModelRef
+from gate.errors import RegistryError, UnknownVersionError
+from gate.registry import VersionFacts
+
+
+class FolderRegistry:
+    """Versions as folders, tags as JSON beside them, written in one move."""
+
+    marks = True
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def _answer(self):
+        """Behave as the file `weather` says: down, erroneous, slow."""
+        weather = self.root / "weather"
+        said = weather.read_text() if weather.exists() else ""
+        if said == "slow":
+            time.sleep(1.0)
+        elif said:
+            raise RegistryError(f"the registry is {said}")
+
+    def _folder(self, ref):
+        folder = self.root / ref.name / ref.version
+        if not folder.is_dir():
+            raise UnknownVersionError(f"the registry does not know {ref}")
+        return folder
+
+    def add(self, name, version, text):
+        """Make a version."""
+        folder = self.root / name / str(version)
+        (folder / "model" / "data").mkdir(parents=True)
+        (folder / "model" / "MLmodel").write_text("flavors:\n  pytorch:\n    model_data: data\n")
+        (folder / "model" / "data" / "weights.bin").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return ModelRef(registry="mlflow", name=name, version=str(version))
+
+    def resolve(self, uri):
+        self._answer()
+        _, name, version = uri.split("/")
+        ref = ModelRef(registry="mlflow", name=name, version=version)
+        self._folder(ref)
+        return ref
+
+    def facts(self, ref):
+        self._answer()
+        path = self._folder(ref) / "tags.json"
+        return VersionFacts("", json.loads(path.read_text()) if path.exists() else {}, {})
+
+    def pull(self, ref, to):
+        self._answer()
+        shutil.copytree(self._folder(ref) / "model", to, dirs_exist_ok=True)
+
+    def fetch(self, uri, to):
+        self._answer()
+        return shutil.copytree(self.root / "runs" / uri.split("/")[1], to / "report")
+
+    def training_set(self, ref, to):
+        return None
+
+    def log_reports(self, ref, folder, key):
+        self._answer()
+        to = self.root / "runs" / key[:32]
+        shutil.copytree(folder, to, dirs_exist_ok=True)
+        return f"runs:/{key[:32]}/report"
+
+    def mark(self, ref, tags):
+        self._answer()
+        path = self._folder(ref) / "tags.json"
+        before = json.loads(path.read_text()) if path.exists() else {}
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(before | dict(tags)))
+        partial.replace(path)
+
+    def versions(self, name, tags):
+        self._answer()
+        refs = [ModelRef(registry="mlflow", name=name, version=one.name) for one in (self.root / name).glob("[0-9]*")]
+        found = [(ref, self.facts(ref)) for ref in sorted(refs, key=lambda ref: -int(ref.version))]
+        return [(ref, facts) for ref, facts in found if set(tags.items()) <= set(facts.tags.items())]
+
+    def _aliases(self, name):
+        path = self.root / name / "aliases.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def alias(self, name, alias):
+        self._answer()
+        version = self._aliases(name).get(alias)
+        return ModelRef(registry="mlflow", name=name, version=version) if version else None
+
+    def set_alias(self, ref, alias):
+        path = self.root / ref.name / "aliases.json"
+        path.write_text(json.dumps(self._aliases(ref.name) | {alias: ref.version}))
+
+    def staged(self, name, stages):
+        path = self.root / name / "stages.json"
+        found = json.loads(path.read_text()) if path.exists() else {}
+        return [(ModelRef(registry="mlflow", name=name, version=v), s) for v, s in found.items() if s in stages]
+
+    def archive(self, ref):
+        (self.root / ref.name / "stages.json").write_text(json.dumps({ref.version: "Archived"}))
+
+    def user(self, credentials=None):
+        return None
+
+
+def main():
+    """Run the service over the folder that the first argument names."""
+    from gate.decisions.keys import read_signing_key
+    from gate.service.logs import set_up_logs
+    from gate.service.run import Service
+    from gate.service.settings import read_settings
+
+    set_up_logs()
+    key = read_signing_key(os.environ["GATE_SIGNING_KEY"])
+    Service(read_settings(Path(sys.argv[2])), key, FolderRegistry(sys.argv[1])).run()
+
+
+if __name__ == "__main__":
+    main()
