@@ -44,7 +44,7 @@ class Again:
             report_dir=self._settings.file.data / "rescans",
             samples=section.samples,
         )
-        found = rescan(self._registry, request, now(), lambda *_: None, lambda text: log(text))
+        found = rescan(self._registry, request, now(), lambda *_: None, log)
         for one in found:
             if one.error:
                 self._alerts.send("rescan-unfinished", model=str(one.ref), why=one.error)

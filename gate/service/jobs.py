@@ -8,7 +8,6 @@ import datetime as dt
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,12 +108,7 @@ class Checks:
 
     def run(self, step: str, job: Job) -> str:
         """Run one step by its name and return what came of it."""
-        steps: dict[str, Callable[[Job], str]] = {
-            "pull": self.pull,
-            "scan": self.scan,
-            "judge": self.judge,
-            "publish": self.publish,
-        }
+        steps = {"pull": self.pull, "scan": self.scan, "judge": self.judge, "publish": self.publish}
         return steps[step](job)
 
     def pull(self, job: Job) -> str:

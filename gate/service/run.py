@@ -4,6 +4,7 @@ A polite kill stops accepting, lets running steps end for some seconds, and leav
 """
 
 import os
+import signal
 import time
 
 import uvicorn
@@ -61,6 +62,9 @@ class Service:
         self.engine.start()
         self.poll.start()
         log("serving", listen=self.settings.file.listen, models=len(self.settings.file.models))
+        # uvicorn raises the signal that stopped it once more when it has ended; the stopping below must still come.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
         try:
             uvicorn.run(
                 self.app,
