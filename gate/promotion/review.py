@@ -195,7 +195,7 @@ def _tags(statement: Statement, voice: Voice, envelope: str) -> dict[str, str]:
     """Return the tags that show a review, the decision last; after a rejection it stays flagged."""
     said = statement.predicate
     assert said.review is not None
-    word = said.review.outcome
+    word: str = said.review.outcome
     if word == "waiting":
         word = f"waiting, {len(said.review.voices)} of {said.review.needed} approved"
     shown = f"{word}; {voice.reviewer}: {voice.reason[:_SHOWN_REASON]}; until {said.expires_at:%Y-%m-%d}"
