@@ -48,6 +48,7 @@ class FolderRegistry:
         return ModelRef(registry="mlflow", name=name, version=str(version))
 
     def resolve(self, uri):
+        """Return the version a URI names."""
         self._answer()
         _, name, version = uri.split("/")
         ref = ModelRef(registry="mlflow", name=name, version=version)
@@ -55,28 +56,34 @@ class FolderRegistry:
         return ref
 
     def facts(self, ref):
+        """Return a version's tags."""
         self._answer()
         path = self._folder(ref) / "tags.json"
         return VersionFacts("", json.loads(path.read_text()) if path.exists() else {}, {})
 
     def pull(self, ref, to):
+        """Copy a version's files."""
         self._answer()
         shutil.copytree(self._folder(ref) / "model", to, dirs_exist_ok=True)
 
     def fetch(self, uri, to):
+        """Copy a run's report."""
         self._answer()
         return shutil.copytree(self.root / "runs" / uri.split("/")[1], to / "report")
 
     def training_set(self, ref, to):
+        """Nothing was logged."""
         return None
 
     def log_reports(self, ref, folder, key):
+        """Keep a report's files."""
         self._answer()
         to = self.root / "runs" / key[:32]
         shutil.copytree(folder, to, dirs_exist_ok=True)
         return f"runs:/{key[:32]}/report"
 
     def mark(self, ref, tags):
+        """Set tags in one move."""
         self._answer()
         path = self._folder(ref) / "tags.json"
         before = json.loads(path.read_text()) if path.exists() else {}
@@ -85,6 +92,7 @@ class FolderRegistry:
         partial.replace(path)
 
     def versions(self, name, tags):
+        """Return versions, newest first."""
         self._answer()
         refs = [ModelRef(registry="mlflow", name=name, version=one.name) for one in (self.root / name).glob("[0-9]*")]
         found = [(ref, self.facts(ref)) for ref in sorted(refs, key=lambda ref: -int(ref.version))]
@@ -95,23 +103,28 @@ class FolderRegistry:
         return json.loads(path.read_text()) if path.exists() else {}
 
     def alias(self, name, alias):
+        """Return what an alias names."""
         self._answer()
         version = self._aliases(name).get(alias)
         return ModelRef(registry="mlflow", name=name, version=version) if version else None
 
     def set_alias(self, ref, alias):
+        """Point an alias."""
         path = self.root / ref.name / "aliases.json"
         path.write_text(json.dumps(self._aliases(ref.name) | {alias: ref.version}))
 
     def staged(self, name, stages):
+        """Return versions in a stage."""
         path = self.root / name / "stages.json"
         found = json.loads(path.read_text()) if path.exists() else {}
         return [(ModelRef(registry="mlflow", name=name, version=v), s) for v, s in found.items() if s in stages]
 
     def archive(self, ref):
+        """Take a version out of its stage."""
         (self.root / ref.name / "stages.json").write_text(json.dumps({ref.version: "Archived"}))
 
     def user(self, credentials=None):
+        """There is no authentication."""
         return None
 
 

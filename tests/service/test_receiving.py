@@ -27,11 +27,13 @@ class Queue:
         self.queued, self.broken = {}, False
 
     def arrived(self, workflow_id, name, version, number=0):
+        """Queue a version."""
         if self.broken:
             raise OSError("no room")
         return self.queued.setdefault(workflow_id, (name, version)) == (name, version) and not self._seen(workflow_id)
 
     def alias_moved(self, workflow_id, name):
+        """Queue a look."""
         return self.queued.setdefault(workflow_id, name) == name
 
     def _seen(self, workflow_id):
