@@ -73,7 +73,7 @@ class FolderRegistry:
 
     def training_set(self, ref, to):
         """Nothing was logged."""
-        return None
+        return
 
     def log_reports(self, ref, folder, key):
         """Keep a report's files."""
@@ -125,7 +125,7 @@ class FolderRegistry:
 
     def user(self, credentials=None):
         """There is no authentication."""
-        return None
+        return
 
 
 def stand_in_worker():
