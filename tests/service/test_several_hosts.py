@@ -37,14 +37,14 @@ def _database(folder):
         shutil.chown(where, user)
     options = {"user": user, "cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        subprocess.run([binaries / "initdb", "-D", where / "data", "-A", "trust", "-U", "gate", "--no-sync"], **options)
+        subprocess.run(
+            [binaries / "initdb", "-D", where / "data", "-A", "trust", "-U", "gate", "--no-sync"], check=True, **options
+        )
         flags = f"-p {port} -h 127.0.0.1 -k {where} -F"
         subprocess.run([binaries / "pg_ctl", "-D", where / "data", "-o", flags, "-w", "start"], check=True, **options)
         yield f"postgresql://gate@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run(
-            [binaries / "pg_ctl", "-D", where / "data", "-m", "immediate", "stop"], check=False, check=True, **options
-        )
+        subprocess.run([binaries / "pg_ctl", "-D", where / "data", "-m", "immediate", "stop"], check=False, **options)
         shutil.rmtree(where, ignore_errors=True)
 
 
