@@ -19,7 +19,7 @@ from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan, wr
 from gate.policy import Policy
 from gate.publish import WITHDRAWN, Signing, publish
 from gate.registry import Registry
-from gate.report import Report
+from gate.report import PolicySource, Report
 
 Tell = Callable[[str], None]
 
@@ -36,6 +36,7 @@ class CheckRequest:
     bank: OpenBank | None = None
     signing: Signing | None = None
     """None: the verdict is unsigned, and can never be promoted by `gate promote`."""
+    policy_source: PolicySource | None = None
 
     @property
     def policy(self) -> Policy:
@@ -55,7 +56,11 @@ class Checked:
 def check(registry: Registry, request: CheckRequest, progress: Progress, tell: Tell) -> Checked:
     """Resolve, pull, scan, judge, report and mark one version; raise `CannotFinishError` when that cannot be done."""
     context = Context(
-        uri=request.pull.uri, model=None, policy_path=request.policy_path, directory=str(request.report_dir)
+        uri=request.pull.uri,
+        model=None,
+        policy_path=request.policy_path,
+        policy_source=request.policy_source,
+        directory=str(request.report_dir),
     )
     # A version that cannot be looked up has a report too, though nothing that could be marked.
     with _flagged_on_failure(registry, request, context, tell):

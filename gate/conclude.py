@@ -18,7 +18,7 @@ from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
 from gate.pipeline import now, today
 from gate.policy import Policy
 from gate.renderers import RENDERERS
-from gate.report import Coverage, Report
+from gate.report import Coverage, PolicySource, Report
 from gate.verdict import Decision, Verdict, judge
 from gate.version import VERSION
 
@@ -38,6 +38,7 @@ class Context:
     description: str = ""
     pulled: Pulled | None = None
     policy_path: str = "policies/default.yml"
+    policy_source: PolicySource | None = None
     directory: str = "."
 
 
@@ -62,6 +63,7 @@ def build_report(evidence: Evidence, verdict: Verdict, policy: Policy, context: 
         manifest=context.pulled.manifest if context.pulled else None,
         evidence=evidence,
         policy=policy,
+        policy_source=context.policy_source,
         verdict=verdict,
         coverage=tuple(_coverage(name, evidence.outcomes) for name in policy.detectors),
         not_examined=_not_examined(evidence, policy),
@@ -79,6 +81,7 @@ def error_report(policy: Policy, context: Context, error: str, what_to_do: str) 
         description=context.description,
         manifest=context.pulled.manifest if context.pulled else None,
         policy=policy,
+        policy_source=context.policy_source,
         coverage=tuple(_coverage(name, {}) for name in policy.detectors),
         not_examined=("Everything: the check did not finish.",),
         error=error,

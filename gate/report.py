@@ -6,6 +6,8 @@ finish has a report too: it carries the error, and whatever of the rest exists.
 
 from typing import Literal
 
+from pydantic import Field
+
 from gate.artifact import Manifest, ModelRef
 from gate.evidence import Evidence
 from gate.policy import Policy
@@ -29,6 +31,15 @@ class Coverage(Record):
     """Metric id to its meaning."""
 
 
+class PolicySource(Record):
+    """Where the policy was read, so that a finding can point at the line that it breaks."""
+
+    path: str = Field(max_length=4096)
+    """With forward slashes, relative to the directory in which the gate ran; empty where it lies elsewhere."""
+    lines: dict[str, int] = Field(default_factory=dict)
+    """From `detector/metric`, `detector` or a key of the file's first level to its line, from 1."""
+
+
 class Report(Record):
     """One check, ready to be rendered."""
 
@@ -44,6 +55,7 @@ class Report(Record):
     manifest: Manifest | None = None
     evidence: Evidence | None = None
     policy: Policy
+    policy_source: PolicySource | None = None
     verdict: Verdict | None = None
     coverage: tuple[Coverage, ...] = ()
     not_examined: tuple[str, ...] = ()

@@ -81,6 +81,7 @@ def check(
     from gate.jail.launch import protect_parent
     from gate.pipeline import PullRequest, today
     from gate.policy_file import read_policy
+    from gate.policy_lines import policy_source
     from gate.registries import open_registry
 
     protect_parent()
@@ -96,6 +97,7 @@ def check(
         mark=mark,
         bank=named_bank(bank, rules, policy),
         signing=signs if mark else None,
+        policy_source=policy_source(policy),
     )
     registry = open_registry(uri, registry_options)
     with progress_bars() as progress:

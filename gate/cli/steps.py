@@ -92,6 +92,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     from gate.evidence import Evidence
     from gate.pipeline import today
     from gate.policy_file import read_policy
+    from gate.policy_lines import policy_source
     from gate.verdict import judge as run_judge
 
     rules = read_policy(policy, on=today())
@@ -107,6 +108,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
         description=pulled.description if pulled else "",
         pulled=pulled,
         policy_path=str(policy),
+        policy_source=policy_source(policy),
         directory=str(target or folder),
     )
     if target is not None:

@@ -81,7 +81,7 @@ def invert(
             search.narrow(rung)
         for _ in range(rung.steps):
             run.check_time()
-            search.step()
+            search.step(rung.images(settings.batch))
             run.progress(search.steps, settings.steps)
     return search.result()
 
@@ -121,13 +121,13 @@ class _Search:
     def _optimiser(self, parameters: Parameters) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=self.settings.learning_rate, betas=self.settings.betas)
 
-    def step(self) -> None:
-        """Move every trigger in the batch once, and let those go that have settled or are hopeless."""
+    def step(self, images: int) -> None:
+        """Move every trigger in the batch once; then those leave that have settled or are hopeless."""
         if not len(self.rows):
             self.steps += 1
             return
         settings = self.settings
-        rows, pools = self.pools.draw(settings.batch, self.generator), self.pools
+        rows, pools = self.pools.draw(images, self.generator), self.pools
         objective = Objective(self.samples.inputs[rows], pools.labels[rows], pools.targets, self.penalty.values)
         latest = accumulate_gradients(self.classifier, self.family, objective, self.parameters, self.run.max_batch)
         # The first batch of all stands for itself; later ones are averaged in.

@@ -21,6 +21,12 @@ class Rung:
     """How many goals, smallest trigger first, enter it; None: all."""
     references: int = 0
     """How many of the others, drawn once, enter it too."""
+    share: float = 1.0
+    """Of the search's images per goal and step."""
+
+    def images(self, batch: int) -> int:
+        """Return the images per goal and step, given those of the last rung."""
+        return max(2, round(batch * self.share))
 
 
 def survivors(
@@ -41,16 +47,17 @@ def survivors(
 def schedule(classes: int, steps: int) -> tuple[Rung, ...]:
     """Divide a search over so many classes: all to the end where they are few, else halving with references.
 
-    The later rungs' width does not depend on the number of classes, and the first one's length falls with it, so that
-    the work grows more slowly than the classes.
+    The first rung only has to tell who moves at all: a class with a planted patch does so after a few steps of a few
+    images (docs/detection.md). Its length falls with the number of classes and the later rungs are narrow, so that the
+    work grows more slowly than the classes.
     """
     if classes <= FULL_CLASSES:
         return (Rung(steps),)
-    first = max(8, round(steps * 0.3 * (FULL_CLASSES / classes) ** 0.5))
-    middle = max(8, round(steps * 0.3))
-    width = max(10, round((classes * FULL_CLASSES) ** 0.5 / 2))
+    first = max(6, round(steps * 0.3 * (FULL_CLASSES / classes) ** 0.5))
+    middle = max(8, round(steps * 0.2))
+    width = min(classes, 40, max(10, round((classes * FULL_CLASSES) ** 0.5 / 2)))
     return (
-        Rung(first),
-        Rung(middle, keep=min(classes, width), references=8),
-        Rung(steps - first - middle if steps > first + middle else 1, keep=6, references=8),
+        Rung(first, share=0.25),
+        Rung(middle, keep=width, references=8, share=0.5),
+        Rung(max(1, steps - first - middle), keep=6, references=8),
     )

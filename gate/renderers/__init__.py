@@ -7,7 +7,7 @@ text and escaped by default (gate.renderers.templates).
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from gate.renderers import html, json, markdown
+from gate.renderers import codequality, html, json, junit, markdown, sarif
 from gate.report import Report
 
 Renderer = Callable[[Report], str]
@@ -17,6 +17,9 @@ RENDERERS: Mapping[str, tuple[str, Renderer]] = MappingProxyType(
         "markdown": ("report.md", markdown.render),
         "html": ("report.html", html.render),
         "json": ("report.json", json.render),
+        "sarif": ("report.sarif", sarif.render),
+        "junit": ("report.junit.xml", junit.render),
+        "codequality": ("report.codequality.json", codequality.render),
     }
 )
 """Format to the file's name in the report directory (docs/contracts.md, section 4) and the function that makes it."""

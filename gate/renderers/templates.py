@@ -7,6 +7,7 @@ made plain, then escaped for its format. A template cannot forget it, and an und
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.runtime import Undefined
@@ -25,6 +26,17 @@ def _whole(source: str) -> Markup:
     """Let a picture's data URI through uncut, after looking that it is nothing else."""
     assert re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/=]+", source)
     return Markup(source)  # noqa: S704  # the alphabet above holds no character of HTML
+
+
+def _address(source: str) -> Markup:
+    """Return an address that the pipeline gives as the target of a Markdown link; anything but http(s) is an error."""
+    assert source.startswith(("https://", "http://")), source
+    return Markup(quote(source, safe="/:?&=%#~@+,;.-"))  # noqa: S704  # no blank, bracket or quote is left
+
+
+def _verbatim(source: str) -> Markup:
+    """Let through Markdown that one of the gate's own renderers has already escaped."""
+    return Markup(source)  # noqa: S704  # only report.md and markers, never a name
 
 
 def _finalise(escape_text: Callable[[str], Markup]) -> Callable[[Any], Any]:
@@ -53,6 +65,8 @@ def _environment(escape_text: Callable[[str], Markup]) -> Environment:
         duration=text.duration,
         size=text.size,
         picture=_whole,
+        address=_address,
+        verbatim=_verbatim,
         code=code,
         fence=fence,
     )

@@ -275,7 +275,9 @@ def test_work_grows_more_slowly_than_the_classes():
 
     def work(classes):
         rungs = schedule(classes, 200)
-        return sum(rung.steps * min(classes, (rung.keep or classes) + rung.references) for rung in rungs)
+        return sum(
+            rung.steps * rung.images(16) * min(classes, (rung.keep or classes) + rung.references) for rung in rungs
+        )
 
     for few, many in ((20, 43), (43, 100), (100, 1000)):
         assert work(many) < 0.8 * work(few) * many / few

@@ -21,7 +21,7 @@ from gate.evidence import (
     Suspect,
 )
 from gate.policy import Limit, Policy, Rule, Stage, SuspectRule, Waiver
-from gate.report import Coverage, Report
+from gate.report import Coverage, PolicySource, Report
 from gate.verdict import judge
 
 DAY = dt.date(2026, 12, 1)
@@ -248,6 +248,19 @@ def _report(found: Evidence | None, rules: Policy, **changes: object) -> Report:
         "manifest": manifest(),
         "evidence": found,
         "policy": rules,
+        "policy_source": PolicySource(
+            path="policies/default.yml",
+            lines={
+                "samples": 9,
+                "detectors": 12,
+                "artifact-integrity": 13,
+                "neural-cleanse": 16,
+                "neural-cleanse/anomaly-index": 18,
+                "activation-clustering": 20,
+                "activation-clustering/silhouette": 22,
+                "model-inversion": 24,
+            },
+        ),
         "verdict": verdict,
     }
     return Report.model_validate({**values, **changes})

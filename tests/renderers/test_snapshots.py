@@ -5,7 +5,15 @@ import reports
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from gate.renderers import RENDERERS
+from gate.renderers import RENDERERS, comment, dotenv, summary
+
+LINK = "https://ci.example/runs/5"
+SURFACES = {
+    "comment": ("md", lambda report: comment.render(report, LINK)),
+    "summary": ("md", lambda report: summary.render(report, LINK, "The comment could not be posted.")),
+    "dotenv": ("env", lambda report: dotenv.render(report, {"report-address": LINK, "exit": "1"})),
+}
+"""Renderings that need an address of the pipeline, and so are made where it is known."""
 
 
 @pytest.mark.parametrize("name", ["approved", "flagged", "unfinished", "without_anything"])
@@ -17,6 +25,19 @@ def test_a_report_is_rendered_as_it_was(renderer: str, name: str, snapshot: Snap
     class OneFile(SingleFileSnapshotExtension):
         _write_mode = WriteMode.TEXT
         file_extension = file_name.rsplit(".", maxsplit=1)[-1]
+
+    assert render(getattr(reports, name)()) == snapshot(extension_class=OneFile)
+
+
+@pytest.mark.parametrize("name", ["approved", "flagged", "unfinished"])
+@pytest.mark.parametrize("surface", sorted(SURFACES))
+def test_a_surface_is_rendered_as_it_was(surface: str, name: str, snapshot: SnapshotAssertion) -> None:
+    """What is posted to a forge equals what was looked at and kept."""
+    extension, render = SURFACES[surface]
+
+    class OneFile(SingleFileSnapshotExtension):
+        _write_mode = WriteMode.TEXT
+        file_extension = extension
 
     assert render(getattr(reports, name)()) == snapshot(extension_class=OneFile)
 

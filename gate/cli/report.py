@@ -1,0 +1,171 @@
+"""`gate report`: show a finished check in a pipeline, on GitHub or GitLab.
+
+Never changes a decision: whatever a server answers, the command ends with 0 once the files that the pipeline reads are
+written, and the pipeline goes by the exit code of `gate check`.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.cli.options import many, option
+from gate.cli.terminal import tell
+from gate.errors import UsageError
+
+if TYPE_CHECKING:
+    from gate.publishers.sticky import Posted, Thread
+    from gate.report import Report
+
+DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+COMMON = many(
+    option(
+        "--exit-code",
+        type=click.IntRange(0, 255),
+        help="The exit code of the `gate check` or `gate judge` that was to write the report. A report that does not "
+        "go with it is left from an earlier check, and is not shown.",
+    ),
+    option("--report-url", help="Address of the whole report; by default the page of this run or job."),
+    option("--comment/--no-comment", default=True, help="Comment on the pull or merge request, if there is one."),
+    option(
+        "--api-timeout",
+        type=click.FloatRange(0.1, 600),
+        default=10.0,
+        show_default=True,
+        help="Seconds that one request to the server may take.",
+    ),
+    option(
+        "--api-retries",
+        type=click.IntRange(0, 10),
+        default=3,
+        show_default=True,
+        help="How often a request is tried again after a passing fault.",
+    ),
+)
+
+
+@click.group()
+def report() -> None:
+    """Show a finished check in a pipeline: outputs, summary, annotations, comment.
+
+    \b
+    gate check models:/credit/7 --report-dir out; code=$?
+    gate report github out --exit-code "$code"
+    exit "$code"
+    """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
+
+
+@report.command()
+@DIRECTORY
+@COMMON
+@option("--token", envvar=["GATE_GITHUB_TOKEN", "GITHUB_TOKEN"], help="Token with `pull-requests: write`.")
+@option("--comment-author", default="", help="The token's account, where it cannot be asked: a GitHub App's NAME[bot].")
+def github(directory: Path, token: str | None, comment_author: str, **options: Any) -> None:
+    """Write the step's outputs and summary, annotate the policy's lines, comment on the pull request.
+
+    DIRECTORY is the report directory of a check. The files to write and the pull request are taken from the runner's
+    variables (GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITHUB_EVENT_PATH, …). Where the token may only read, as on a pull
+    request from a fork, the summary says so and nothing fails.
+    """
+    from gate.publishers import github as there
+    from gate.renderers import summary
+    from gate.renderers.headline import headline, inert
+
+    run = there.run_of(os.environ)
+    found, reason, code = _read(directory, options["exit_code"])
+    link = _link(options["report_url"] or run.address)
+    notice = reason
+    if found is not None and options["comment"] and run.pull_request is not None and run.repository:
+        thread = there.PullRequest.of(run, token, comment_author, **_settings(options)) if token else None
+        posted = _post(thread, found, link, "Give the step `github-token` and the job `pull-requests: write`.")
+        notice = posted.why
+    for line in there.annotations(found) if found else (there.command("error", reason, title="gate"),):
+        click.echo(line)
+    if found is not None and notice:
+        click.echo(there.command("notice", notice, title="gate"))
+    text = summary.render(found, link, notice) if found else summary.render_without_report(reason, code)
+    there.write_summary(run, text)
+    files = {f"report-{kind}": directory / f"report.{kind}" for kind in ("html", "sarif")}
+    there.write_outputs(
+        run,
+        {
+            **headline(found),
+            **{name: inert(str(path)) if found and path.is_file() else "" for name, path in files.items()},
+            "report-url": inert(link),
+            "exit-code": str(code),
+        },
+    )
+
+
+@report.command()
+@DIRECTORY
+@COMMON
+@option("--token", envvar=["GATE_GITLAB_TOKEN"], help="Project access token with the scope `api`.")
+@option(
+    "--dotenv",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write GATE_DECISION and other variables here, for `artifacts: reports: dotenv`.",
+)
+def gitlab(directory: Path, token: str | None, dotenv: Path | None, **options: Any) -> None:
+    """Write the variables for later jobs and a note on the merge request.
+
+    DIRECTORY is the report directory of a check. Project and merge request are taken from GitLab's variables
+    (CI_API_V4_URL, CI_MERGE_REQUEST_IID, …). Without a token there is no note, and nothing fails.
+    """
+    from gate.check_files import CheckFiles
+    from gate.publishers import gitlab as there
+    from gate.renderers import dotenv as variables
+
+    job = there.job_of(os.environ)
+    found, reason, code = _read(directory, options["exit_code"])
+    link = _link(options["report_url"] or job.address)
+    if reason:
+        tell(reason)
+    if dotenv is not None:
+        text = variables.render(found, {"report-address": link, "exit": str(code)})
+        CheckFiles.create(dotenv.absolute().parent).write(dotenv.name, text)
+    if found is not None and options["comment"] and job.merge_request is not None and job.project and job.api:
+        thread = there.MergeRequest.of(job, token, **_settings(options)) if token else None
+        posted = _post(thread, found, link, "Set the masked variable GATE_GITLAB_TOKEN.")
+        if posted.why:
+            tell(posted.why)
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    return {"timeout_seconds": options["api_timeout"], "retries": options["api_retries"]}
+
+
+def _read(directory: Path, exit_code: int | None) -> "tuple[Report | None, str, int]":
+    """Return the report that goes with an exit code, or why there is none, and the code."""
+    from gate.check_files import CheckFiles
+    from gate.renderers.sarif import EXIT_CODES
+    from gate.renderers.view import state_of
+
+    try:
+        found = CheckFiles(directory.absolute()).report() if exit_code != 2 else None
+    except UsageError as error:
+        return None, f"There is no report of this check: {error}.", 3 if exit_code is None else exit_code
+    if found is None:
+        return None, "The command or the policy was wrong, so nothing was pulled; the job's log says what.", 2
+    written = EXIT_CODES[state_of(found)]
+    if exit_code not in (None, written):
+        return None, f"The report in {directory} is of an earlier check and is not shown.", exit_code or 3
+    return found, "", written
+
+
+def _link(address: str) -> str:
+    if address and not address.startswith(("https://", "http://")):
+        raise UsageError(f"--report-url is {address[:200]!r}; expected an address that begins with https://")
+    return address
+
+
+def _post(thread: "Thread | None", found: "Report", link: str, advice: str) -> "Posted":
+    from gate.publishers.sticky import Posted, post
+    from gate.renderers import comment
+
+    if thread is None:
+        return Posted("left out", why=f"There is no token, so no comment was posted. {advice}")
+    posted = post(thread, comment.marker(found), comment.render(found, link))
+    tell(f"comment {posted.action} {posted.address}".rstrip())
+    return posted

@@ -1,0 +1,32 @@
+"""The sticky comment on a pull or merge request: the decision and why, short, with the whole report folded below.
+
+GitHub takes 65,536 characters. The whole report is left out where it does not fit, and a link leads to it; the part
+above the fold is bounded by its own cuts. The first line is a hidden marker, by which the comment is found again.
+"""
+
+import hashlib
+
+from gate.renderers import markdown
+from gate.renderers.templates import MARKDOWN
+from gate.renderers.view import view
+from gate.report import Report
+
+MAX_BYTES = 65_000
+"""In UTF-8, below GitHub's 65,536 characters however they are counted; GitLab takes more."""
+
+
+def marker(report: Report) -> str:
+    """Return the hidden line that names the comment: a hash of model and policy, so that each has one comment."""
+    model = report.model.name if report.model else report.uri
+    name = f"{model}\0{report.policy.name}".encode("utf-8", errors="surrogatepass")
+    return f"<!-- gate:{hashlib.sha256(name).hexdigest()[:32]} -->"
+
+
+def render(report: Report, link: str = "") -> str:
+    """Return the comment; `link` is an address that the pipeline gives, for the whole report."""
+    whole = markdown.render(report)
+    template = MARKDOWN.get_template("comment.md.j2")
+    text = template.render(view=view(report), marker=marker(report), link=link, whole=whole)
+    if len(text.encode()) <= MAX_BYTES:
+        return text
+    return template.render(view=view(report), marker=marker(report), link=link, whole="")

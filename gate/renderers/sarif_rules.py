@@ -1,0 +1,125 @@
+"""The rules of `report.sarif`: one for each limit of the policy, and one for each other kind of issue that was found.
+
+Texts are the detectors' own (what is measured, why it matters, what it cannot see), so that an alert teaches; each
+rule names the MITRE ATLAS techniques that it speaks of.
+"""
+
+from typing import Any
+
+from gate.policy import HARD_RULES
+from gate.renderers.atlas import TECHNIQUES, techniques
+from gate.renderers.escape import escape_markdown
+from gate.renderers.issues import UNFINISHED, Issue
+from gate.renderers.text import plain
+from gate.report import Coverage, Report
+
+ATLAS = "MITRE ATLAS"
+_SEVERITY = {"hard": "9.5", "limit": "8.0", "other": "5.0"}
+"""GitHub reads above 9.0 as critical, from 7.0 as high, from 4.0 as medium."""
+
+_OTHER_TITLES = {
+    "silence": "Something that the policy asks for was not measured",
+    "condition": "A condition of the check does not hold",
+    "error": "The gate could not finish",
+}
+_OTHER_MEANS = {
+    "silence": "Silence is never approval: what was skipped, failed or absent flags the version for human review.",
+    "condition": "The policy asks for a condition, such as an assurance level or an accuracy, that does not hold.",
+    "error": "Without a verdict nothing is approved. Remove the cause and run the check again.",
+}
+
+
+def rules(report: Report, found: tuple[Issue, ...]) -> dict[str, dict[str, Any]]:
+    """Return SARIF rules by id: those of the policy's limits first, then what issues need besides."""
+    covered = {coverage.detector: coverage for coverage in report.coverage}
+    by_id = {
+        f"{name}/{metric}": _of_limit(name, metric, covered.get(name))
+        for name, rule in report.policy.detectors.items()
+        for metric in rule.limits
+    }
+    for issue in found:
+        if issue.rule not in by_id:
+            by_id[issue.rule] = _of_other(issue, covered.get(issue.subject))
+    return by_id
+
+
+def _of_limit(name: str, metric: str, coverage: Coverage | None) -> dict[str, Any]:
+    title = plain(coverage.title, 80) if coverage else name
+    meaning = plain(coverage.metrics.get(metric, ""), 500) if coverage else ""
+    return _rule(
+        rule=f"{name}/{metric}",
+        subject=name,
+        short=f"{title}: {metric} is beyond the policy's limit",
+        full=meaning or f"The metric {metric} of the detector {name} is beyond the policy's limit.",
+        severity=_SEVERITY["hard" if name in HARD_RULES else "limit"],
+        level="error",
+        coverage=coverage,
+    )
+
+
+def _of_other(issue: Issue, coverage: Coverage | None) -> dict[str, Any]:
+    subject = plain(coverage.title, 80) if coverage else issue.subject
+    kind = issue.kind if issue.kind in _OTHER_TITLES else "condition"
+    return _rule(
+        rule=issue.rule,
+        subject=issue.subject,
+        short=f"{subject}: {_OTHER_TITLES[kind][0].lower()}{_OTHER_TITLES[kind][1:]}",
+        full=_OTHER_MEANS[kind],
+        severity=_SEVERITY["other"],
+        level="error" if issue.rule == UNFINISHED else "warning",
+        coverage=coverage,
+    )
+
+
+def _rule(  # the fields of one record
+    *, rule: str, subject: str, short: str, full: str, severity: str, level: str, coverage: Coverage | None
+) -> dict[str, Any]:
+    spoken = techniques(subject)
+    parts = [("", full)]
+    if coverage:
+        parts += [("Measures", coverage.measures), ("Matters", coverage.matters), ("Blind to", coverage.blind_to)]
+        parts += [("See", coverage.see)] if coverage.see else []
+    parts.append(("ATLAS", ", ".join(f"{technique.id} {technique.name}" for technique in spoken)))
+    told = [(head, plain(text, 1000)) for head, text in parts if text]
+    return {
+        "id": rule,
+        "name": "".join(word.capitalize() for word in rule.replace("/", "-").split("-")),
+        "shortDescription": {"text": f"{short}."},
+        "fullDescription": {"text": full},
+        "help": {
+            "text": "\n".join(f"{head}: {text}" if head else text for head, text in told),
+            "markdown": "\n\n".join(
+                f"**{head}**: {escape_markdown(text)}" if head else str(escape_markdown(text)) for head, text in told
+            ),
+        },
+        "helpUri": spoken[-1].page,
+        "defaultConfiguration": {"level": level},
+        "relationships": [
+            {"target": {"id": technique.id, "toolComponent": {"name": ATLAS}}, "kinds": ["relevant"]}
+            for technique in spoken
+        ],
+        "properties": {
+            "tags": ["security", "backdoor", *(technique.id for technique in spoken)],
+            "security-severity": severity,
+            "precision": "medium",
+        },
+    }
+
+
+def taxonomy() -> dict[str, Any]:
+    """Return the techniques as a SARIF taxonomy."""
+    return {
+        "name": ATLAS,
+        "organization": "MITRE",
+        "informationUri": "https://atlas.mitre.org/",
+        "shortDescription": {"text": "Adversarial Threat Landscape for Artificial-Intelligence Systems."},
+        "taxa": [
+            {
+                "id": technique.id,
+                "name": technique.name,
+                "shortDescription": {"text": technique.means},
+                "helpUri": technique.page,
+            }
+            for technique in TECHNIQUES
+        ],
+    }
