@@ -9,11 +9,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SPLIT ?= fit
 PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 
+# The build of torch in the image: cpu or cuda.
+TORCH ?= cpu
+
 .DEFAULT_GOAL := help
 .PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
+.PHONY: container container-test
 
 help: ## list these verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 dev: $(STAMP) ## make .venv with locked dependencies and the gate itself
 
@@ -36,11 +40,12 @@ test: $(STAMP) ## run the quick tests
 test-slow: $(STAMP) ## run every test that needs no GPU and no network
 	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online"
 
-lint: $(STAMP) ## style, types, architecture
+lint: $(STAMP) ## style, types, architecture, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 reformat: $(STAMP) ## let ruff mend style
 	$(BIN)/ruff format .
@@ -68,6 +73,12 @@ efficacy-check: $(STAMP) ## scan a random 5 % of the measured models again and c
 
 bench: $(STAMP) ## count and time the search for patches beside Neural Cleanse as published, in one run
 	$(BIN)/python -m benchmarks.against_published
+
+container: ## build the image gate:cpu (needs a Docker engine; TORCH=cuda builds gate:cuda)
+	@$(PYTHON) -m containers build --torch $(TORCH)
+
+container-test: $(STAMP) ## build the image and try it against an MLflow server on loopback (where a Docker engine is)
+	@nice -n 5 $(BIN)/python -m containers trial
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \

@@ -8,16 +8,16 @@ programs, by the strict reader. Whoever can change a bank can change a verdict, 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from gate.artifact import file_sha256
 from gate.errors import UsageError
-from gate.evidence import Finite, Text
+from gate.evidence import Digest, Finite, Text
 from gate.record import MalformedError, Record, read_bounded
 
 MAX_BANK_BYTES = 16 << 20
@@ -45,35 +45,73 @@ class Reference(Record):
         return path
 
 
+class Statistic(Record):
+    """One kind of number by which models of the bank are compared with a candidate."""
+
+    detector: str
+    metric: str
+    worse: Literal["higher", "lower"]
+    scale: Literal["log", "linear"]
+    at: Literal["class", "pair", "model"]
+    """Where it is compared: class by class, at each model's worst pair, or as one number of the model."""
+
+
+class BankSamples(Record):
+    """The clean samples that the bank's models were measured on; the same bytes make it the same task."""
+
+    sha256: Sha256
+    count: int = Field(ge=0)
+
+
 class ModelStatistics(Record):
-    """What was measured on one clean model."""
+    """What was measured on one clean model, and where the model is from."""
 
     model: Text
-    sizes: dict[str, dict[str, Finite]]
-    """By detector id, then by location as the report writes it, such as `class 3`."""
+    uri: Text = ""
+    manifest_digest: Digest | None = None
+    traits: dict[str, Finite] = Field(default_factory=dict)
+    """Accuracy and norms, by which a candidate is seen to be such a model or not."""
+    values: dict[str, dict[str, dict[str, Finite]]] = Field(default_factory=dict)
+    """By detector id, metric and location as the report writes it, such as `class 3`; empty for the whole model."""
 
 
 class Bank(Record):
     """The bank's JSON file."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str = Field(min_length=1, max_length=100)
     provenance: Text = ""
     """Where the models come from: data, recipe, who trained them."""
+    gate_version: Text = ""
+    policy: Text = ""
+    """Name and digest of the policy by which the models were measured."""
+    seed: int = Field(default=0, ge=0)
+    samples: BankSamples | None = None
+    classes: int | None = Field(default=None, ge=1)
+    input_shape: tuple[int, ...] = ()
     settings: dict[str, Sha256] = Field(default_factory=dict)
     """By detector id, the digest of the options that its statistics were measured with."""
+    compared: tuple[Statistic, ...] = Field(default=(), max_length=200)
     statistics: tuple[ModelStatistics, ...] = Field(default=(), max_length=10_000)
-    references: tuple[Reference, ...] = Field(min_length=LEAST_REFERENCES, max_length=MAX_REFERENCES)
+    references: tuple[Reference, ...] = Field(default=(), max_length=MAX_REFERENCES)
+    """None, or at least three."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len({reference.sha256 for reference in self.references}) < len(self.references):
             raise ValueError("two references are the same file; the same model twice is one witness")
+        if 0 < len(self.references) < LEAST_REFERENCES:
+            raise ValueError(f"expected no reference models or at least {LEAST_REFERENCES}")
+        digests = [model.manifest_digest for model in self.statistics if model.manifest_digest is not None]
+        if len(set(digests)) < len(digests):
+            raise ValueError("two models have the same digest; the same model twice is one witness")
+        if not self.references and not self.statistics:
+            raise ValueError("a bank holds statistics, references or both; found neither")
         return self
 
     def sizes(self, detector: str, place: str) -> tuple[float, ...]:
         """Return the sizes that a detector measured at a place, one for each model that has one."""
-        found = (model.sizes.get(detector, {}).get(place) for model in self.statistics)
+        found = (model.values.get(detector, {}).get("size", {}).get(place) for model in self.statistics)
         return tuple(size for size in found if size is not None)
 
 
@@ -134,27 +172,17 @@ def _check_reference(folder: Path, reference: Reference) -> None:
         )
 
 
-def write_bank(
-    path: Path,
-    references: Iterable[Path],
-    *,
-    name: str = "bank",
-    provenance: str = "",
-    settings: Mapping[str, str] | None = None,
-    statistics: Iterable[ModelStatistics] = (),
-) -> Bank:
-    """Write a bank of programs that lie beside or below its file, and return it; their digests are taken now."""
+def write_bank(path: Path, references: Iterable[Path] = (), **values: Any) -> Bank:
+    """Write a bank of programs that lie beside or below its file, and return it; their digests are taken now.
+
+    `values` are the other keys of `Bank`.
+    """
     folder = path.resolve().parent
-    bank = Bank(
-        name=name,
-        provenance=provenance,
-        settings=dict(settings or {}),
-        statistics=tuple(statistics),
-        references=tuple(
-            Reference(path=found.resolve().relative_to(folder).as_posix(), sha256=file_sha256(found))
-            for found in references
-        ),
+    named = tuple(
+        Reference(path=found.resolve().relative_to(folder).as_posix(), sha256=file_sha256(found))
+        for found in references
     )
+    bank = Bank(references=named, **{"name": "bank", **values})
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as partial:
         partial.write(bank.pretty_json())
     os.replace(partial.name, path)  # noqa: PTH105  # the atomic call, by its own name

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from gate.artifact import ModelRef
+from gate.comparison import Comparison
 from gate.record import Record
 
 MAX_PICTURES = 64
@@ -190,8 +191,8 @@ class BankEvidence(Record):
     """How many models it holds."""
     same_task: bool
     """Whether any of them does the candidate's task: its input shape, its classes, its clean samples."""
-    calibrates: bool = False
-    """Whether limits of this scan come from its statistics; a bank of references alone calibrates nothing."""
+    comparison: Comparison | None = None
+    """The candidate among the bank's models; None for a bank of references alone, which calibrates nothing."""
     name: Text = ""
     source: Text = ""
     by_option: bool = False

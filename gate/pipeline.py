@@ -17,6 +17,7 @@ from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
 from gate.bank import OpenBank
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.bundle import Bundle, write_bundle
+from gate.calibration.calibrate import compare
 from gate.check_files import (
     EVIDENCE,
     MANIFEST,
@@ -36,6 +37,7 @@ from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
 from gate.registry import Registry
+from gate.settings import option_digests
 from gate.verdict import forbids_loading
 from gate.version import VERSION
 
@@ -322,7 +324,7 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
     """Join what the worker saw with what the orchestrator knows itself."""
     pulled = request.pulled
     changed = () if _unchanged(request) else ("The private copy changed during the scan: nothing can be said of it.",)
-    return Evidence(
+    evidence = Evidence(
         gate_version=VERSION,
         model=pulled.model,
         manifest_digest=pulled.digest,
@@ -342,6 +344,15 @@ def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
         versions=result.versions,
         seconds={"pull": pulled.seconds, **result.seconds},
     )
+    return _compared(request, evidence)
+
+
+def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
+    """Return the evidence with the candidate's place among the bank's models, where the two can be compared."""
+    if request.bank is None or evidence.bank is None:
+        return evidence
+    comparison = compare(evidence, request.bank.bank, option_digests(request.policy))
+    return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
 
 
 def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
@@ -360,7 +371,7 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
         return None
     return BankEvidence(
         digest=f"sha256:{given.sha256}",
-        count=len(given.bank.references),
+        count=max(len(given.bank.references), len(given.bank.statistics)),
         same_task=any(reference.used for reference in result.references),
         name=given.bank.name,
         source=given.source[:2000],

@@ -16,6 +16,9 @@ HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards
 """Detectors whose findings no waiver covers: hostile files and code execution (docs/contracts.md, section 10)."""
 # Not among them: `modelaudit`. It is known to take harmless files for suspicious, so that a person may waive a finding.
 
+CALIBRATED_RULE, CALIBRATED_METRIC = "calibration", "p-value"
+"""What a finding by the p-value over a bank is named by, and a waiver of it."""
+
 Bound = float | dict[int, float] | None
 """One number, or a table from the least number of classes to the number that holds from there on."""
 
@@ -32,6 +35,8 @@ class Limit(PolicyRecord):
     max: Bound = None
     min: Bound = None
     source: str = Field(default="", max_length=1000)
+    judges: Literal["always", "uncalibrated-only"] = "always"
+    """Whether the limit also judges where a p-value over a reference bank does, or is then shown and only confirms."""
     together_with: dict[str, "Limit"] = Field(default_factory=dict)
     """By metric id: the limit is broken only where these of the same detector are broken too, at the same location.
 
@@ -213,6 +218,12 @@ class Policy(PolicyRecord):
     bank: BankSettings | None = None
     uncalibrated: Literal["judge", "flag"] = "judge"
     """Without a reference bank: judge by the limits for the number of classes, or flag."""
+    least_references: int = Field(default=19, ge=3, le=10_000)
+    """Models that a bank must have before its p-value judges; 1 / (n + 1) must reach the level too."""
+    exchange_margin: float = Field(default=0.5, ge=0, le=100)
+    """By this share of the bank's range the candidate's accuracy and norms may lie outside it."""
+    other_task: Literal["show", "judge"] = "show"
+    """What the p-value of a bank that was measured on other samples does; it compares ratios within each model."""
     assurance: Literal["A", "B", "C"] = "A"
     """The least assurance level that can be approved."""
     isolation: Literal["full", "partial", "none"] = "full"

@@ -36,6 +36,10 @@ class Registry(Protocol):
         """Return description and tags."""
         ...
 
+    def versions(self, name: str) -> tuple[tuple[ModelRef, Mapping[str, str]], ...]:
+        """Return every version of a registered model with its tags, the oldest first."""
+        ...
+
     def pull(self, ref: ModelRef, to: Path) -> None:
         """Copy the version's files into the empty directory `to`."""
         ...

@@ -10,7 +10,7 @@ from gate.errors import UsageError
 
 SETTINGS = {"neural-cleanse": "a" * 64}
 STATISTICS = [
-    ModelStatistics(model=f"m{number}", sizes={"neural-cleanse": {"class 0": 10.0 + number, "class 1": 5.0}})
+    ModelStatistics(model=f"m{number}", values={"neural-cleanse": {"size": {"class 0": 10.0 + number, "class 1": 5.0}}})
     for number in range(4)
 ]
 
@@ -83,8 +83,8 @@ def test_a_reference_outside_the_banks_folder_is_refused(path, bank):
 
 
 WRONG = {
-    "too few references": {"references": []},
-    "another version": {"schema_version": 2},
+    "too few references": {"references": [{"path": "models/0.pt2", "sha256": "a" * 64}]},
+    "another version": {"schema_version": 1},
     "a key of its own": {"comment": "x"},
     "a size that is no number": {"statistics": [{"model": "m", "sizes": {"d": {"class 0": "small"}}}]},
     "settings that are no digest": {"settings": {"neural-cleanse": "x"}},

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gate.artifact import ModelRef
+from gate.comparison import Comparison, Surprise, Trait
 from gate.evidence import (
     BankEvidence,
     Evidence,
@@ -23,7 +24,16 @@ from gate.verdict import Decision, forbids_loading, judge
 
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
-BANK = BankEvidence(digest=DIGEST, count=10, same_task=True, calibrates=True)
+INSIDE = Trait(name="accuracy", value=0.95, least=0.9, greatest=0.97)
+ORDINARY = Comparison(
+    kind="per-class",
+    score=1.0,
+    bank_scores=tuple(float(score) for score in range(19, 0, -1)),
+    surprises=(Surprise(detector="inversion", metric="index", kind="class", name="3", surprise=1.0),),
+    detectors=("inversion",),
+    traits=(INSIDE,),
+)
+BANK = BankEvidence(digest=DIGEST, count=19, same_task=True, comparison=ORDINARY)
 ACCURATE = SamplesEvidence(source="clean.npz", sha256="b" * 64, count=500, classes_present=10, accuracy=0.97)
 OVER = Limit(max=3.0, together_with={"ratio": Limit(min=0.5)})
 FIRST = Stage(detectors=("bytes", "inversion"), suspects=(SuspectRule(detector="inversion", metric="index", max=2.0),))
@@ -169,7 +179,8 @@ def test_a_detector_that_is_missing_fails_or_is_skipped_never_approves(seen, nam
     idle = {"gone": None, "failed": Failed(error="broke"), "skipped": Skipped(reason="no time")}[how]
     left = {key: value for key, value in {**seen.outcomes, name: idle}.items() if value is not None}
     after = seen.model_copy(update={"outcomes": left})
-    rightly = how == "skipped" and name == "clusters" and not flagged(evidence(outcomes=seen.outcomes | {name: idle}))
+    alone = evidence(seen.facts.classes, bank=BANK, outcomes=left)
+    rightly = how == "skipped" and name == "clusters" and not flagged(alone)
     assert flagged(after) or rightly
     assert flagged(after) >= (flagged(seen) and not rightly)
 
@@ -261,7 +272,7 @@ def accuracy(value):
     return ACCURATE.model_copy(update={"accuracy": value})
 
 
-REFERENCES = BANK.model_copy(update={"calibrates": False})
+REFERENCES = BANK.model_copy(update={"comparison": None})
 PINNED = POLICY.model_copy(update={"bank": BankSettings(path="bank.json", sha256=DIGEST.removeprefix("sha256:"))})
 CASES = {
     "nothing stands against it": (evidence(), POLICY, None),
@@ -449,3 +460,70 @@ def test_a_verdict_binds_what_it_was_given_for():
     assert verdict.model_digest == DIGEST
     assert verdict.policy_digest == POLICY.digest
     assert verdict.evidence_digest == evidence().digest != other.evidence_digest
+
+
+def calibrated(score, *, places=((3, None),), policy=POLICY, **changes):
+    """Return the verdict on a candidate with that score beside the bank's nineteen, the greatest of which is 19."""
+    parts = tuple(
+        Surprise(
+            detector="inversion", metric="index", kind="class", name=str(k), surprise=score if own is None else own
+        )
+        for k, own in places
+    )
+    update = {"score": score, "surprises": parts, **changes}
+    seen = BANK.model_copy(update={"comparison": ORDINARY.model_copy(update=update)})
+    return judge(evidence(bank=seen), policy, on=DAY)
+
+
+def test_a_p_value_at_the_level_flags_and_names_the_classes():
+    """Beyond all nineteen models p is 1/20: classes further out than any model are named, and no others."""
+    verdict = calibrated(20.0, places=((3, None), (5, 19.5), (6, 18.0)))
+    assert (verdict.decision, verdict.calibrated, verdict.target_classes) == (Decision.FLAGGED, True, (3, 5))
+    assert verdict.standing.p_value == pytest.approx(0.05)
+    assert "p = 0.05 over 19 clean models" in verdict.findings[0].message
+    assert "inversion index at class 3" in verdict.findings[0].message
+
+
+def test_a_p_value_above_the_level_approves():
+    """A tie with the greatest of the bank counts against the p-value's being small."""
+    verdict = calibrated(19.0)
+    assert (verdict.decision, verdict.standing.p_value) == (Decision.APPROVED, pytest.approx(0.1))
+
+
+UNBELIEVED = {
+    "too few models": ({"bank_scores": (3.0, 2.0, 1.0)}, "no p-value below 1/4 = 0.25 is possible"),
+    "an odd trait": ({"traits": (INSIDE.model_copy(update={"value": 0.5}),)}, "accuracy on the clean samples is 0.5"),
+    "an unmeasured trait": ({"traits": (INSIDE.model_copy(update={"value": None}),)}, "was not measured"),
+    "other settings": ({"unusable": "it ran with other settings"}, "cannot be used: it ran with other settings"),
+    "another task": ({"kind": "scale-free"}, "measured on other samples"),
+}
+
+
+@pytest.mark.parametrize(("changes", "why"), UNBELIEVED.values(), ids=UNBELIEVED)
+def test_a_p_value_that_is_not_believed_decides_nothing(changes, why):
+    """It is shown, the verdict is uncalibrated and says why, and the policy's word on that decides."""
+    verdict = calibrated(20.0, **changes)
+    assert (verdict.decision, verdict.calibrated) == (Decision.APPROVED, False)
+    assert why in verdict.uncalibrated_because
+    strict = calibrated(20.0, policy=POLICY.model_copy(update={"uncalibrated": "flag"}), **changes)
+    assert strict.decision is Decision.FLAGGED
+    assert why in strict.findings[0].message
+
+
+def test_a_limit_that_judges_uncalibrated_only_confirms_beside_a_p_value():
+    """It is kept apart and flags nothing; without a believed p-value it judges as ever."""
+    rule = POLICY.detectors["inversion"]
+    lenient = {
+        metric: limit.model_copy(update={"judges": "uncalibrated-only"}) for metric, limit in rule.limits.items()
+    }
+    detectors = {**POLICY.detectors, "inversion": rule.model_copy(update={"limits": lenient})}
+    policy = POLICY.model_copy(update={"detectors": detectors})
+    low = outcomes(inversion=inversion([1.0] * 10, [0.1, *[1.0] * 9]))
+    beside, alone = evidence(bank=BANK, outcomes=low), evidence(outcomes=low)
+    verdict = judge(beside, policy, on=DAY)
+    assert verdict.decision is Decision.APPROVED
+    assert [finding.metric for finding in verdict.confirming] == ["ratio"]
+    assert flagged(alone, policy)
+    assert flagged(beside)
+    unscored = ORDINARY.model_copy(update={"detectors": ("other",)})
+    assert flagged(evidence(bank=BANK.model_copy(update={"comparison": unscored}), outcomes=low), policy)

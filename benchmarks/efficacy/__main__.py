@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table.
+"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table, bank.
 
 The top of the harness's flow; prints, and turns errors into an exit code.
 """
@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from benchmarks.efficacy import measuring_commands, reporting_commands
+from benchmarks.efficacy import banking, measuring_commands, reporting_commands
 from gate.errors import GateError
 
 
@@ -24,6 +24,7 @@ for command in (
     reporting_commands.status,
     reporting_commands.collect_command,
     reporting_commands.table,
+    banking.bank_command,
 ):
     efficacy.add_command(command)
 

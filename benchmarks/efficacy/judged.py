@@ -3,12 +3,14 @@
 Between summaries and results: the one form in which the gate under a policy and the peers are counted alike.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from benchmarks.efficacy import summaries
+from benchmarks.efficacy.banking import beside
 from benchmarks.efficacy.score import score
 from benchmarks.efficacy.truth import compare, truth_of
 from benchmarks.zoo.store import Entry
+from gate.bank import OpenBank
 from gate.evidence import Failed, Measured
 from gate.policy import Policy
 from gate.record import Record
@@ -42,13 +44,15 @@ class Judged(Record):
     note: str = ""
 
 
-def judged_by_policy(pairs: Iterable[tuple[Entry, summaries.Summary]], policy: Policy) -> list[Judged]:
-    """Judge the summaries of models by a policy."""
-    return [_judged(entry, summary, policy) for entry, summary in pairs]
+def judged_by_policy(
+    pairs: Iterable[tuple[Entry, summaries.Summary]], policy: Policy, banks: Sequence[OpenBank] = ()
+) -> list[Judged]:
+    """Judge the summaries of models by a policy, beside the bank of its task where one is given."""
+    return [_judged(entry, summary, policy, banks) for entry, summary in pairs]
 
 
-def _judged(entry: Entry, summary: summaries.Summary, policy: Policy) -> Judged:
-    evidence = summaries.evidence_of(summary)
+def _judged(entry: Entry, summary: summaries.Summary, policy: Policy, banks: Sequence[OpenBank]) -> Judged:
+    evidence = beside(summaries.evidence_of(summary), banks, policy)
     verdict = judge(evidence, policy, on=summaries.ANY_DAY)
     limits = [finding for finding in verdict.open_findings if finding.kind == "limit"]
     places = [finding.location for finding in limits if finding.location is not None]

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from benchmarks.efficacy import detectors_table, page, peering, summaries, tables
+from benchmarks.efficacy.banking import opened, pairs_of
 from benchmarks.efficacy.judged import GATE, Judged, judged_by_policy
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.results import SystemResult, result_of
@@ -59,23 +60,23 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 @click.option("--by-detector", is_flag=True, help="Each detector's own metrics by attack, before any limit.")
 @click.option("--within-task", is_flag=True, help="With --by-detector: compare models of the same task only.")
 @click.option("--by-model", is_flag=True, help="One line a model under the policy.")
+@click.option("--bank", "banks", type=click.Path(path_type=Path), multiple=True, help="Judge beside this bank, too.")
 @click.option("--write", is_flag=True, help="Write JSON, picture and docs/efficacy.md.")
 def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
     """Print what the summaries of a split say under a policy."""
     bench = bench_of(policy, cache)
     models = models_of(bench.store, split)
     entries = {entry.name: entry for entry in models.counting}
-    found = [one for one in summaries.read(summaries.path_of(split, evidence)) if one.name in entries]
-    pairs = [(entries[summary.name], summary) for summary in found]
+    pairs = pairs_of(entries, summaries.path_of(split, evidence))
     if options["by_detector"]:
-        opened = [(entry, summaries.evidence_of(summary)) for entry, summary in pairs]
-        lines = detectors_table.lines(opened, within_task=options["within_task"])
+        measured = [(entry, summaries.evidence_of(summary)) for entry, summary in pairs]
+        lines = detectors_table.lines(measured, within_task=options["within_task"])
         click.echo(
             detectors_table.text([line for line in lines if line.detector in (options["only"] or line.detector)])
         )
         return
     whole = [(entry, one) for entry, one in pairs if set(bench.policy.detectors) <= set(one.outcomes)]
-    rows = judged_by_policy(whole, bench.policy)
+    rows = judged_by_policy(whole, bench.policy, opened(options["banks"]))
     if options["by_model"]:
         click.echo("\n".join(_line(row) for row in rows))
         return

@@ -1,8 +1,8 @@
 """One number for a model, higher for more suspicious: how far its worst measurement lies beyond the policy's limit.
 
-Pure, over evidence and policy. Until a bank of references calibrates a fused score, it is the greatest signed
-log-ratio of value to limit over all limits that the policy judges: nought at a limit, above it beyond. A limit that
-holds together with others counts as far as the least of them. A later score takes the place of `score` here.
+Pure, over evidence and policy. Beside a usable bank of references it is the fused score of `gate.calibration`. Without,
+it is the greatest signed log-ratio of value to limit over all limits that the policy judges: nought at a limit, above
+it beyond. A limit that holds together with others counts as far as the least of them.
 """
 
 import math
@@ -16,7 +16,13 @@ BOUND = math.log(1000.0)
 
 
 def score(evidence: Evidence, policy: Policy) -> float:
-    """Return the greatest signed log-ratio of a measurement to its limit, within ± log 1000; -log 1000 if none."""
+    """Return the fused score beside a bank, else the greatest signed log-ratio of a measurement to its limit.
+
+    The ratio lies within ± log 1000, and is -log 1000 where nothing was measured.
+    """
+    seen = evidence.bank.comparison if evidence.bank else None
+    if seen is not None and not seen.unusable:
+        return seen.score
     ratios = [
         ratio
         for name, rule in policy.detectors.items()

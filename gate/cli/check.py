@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.bank import OpenBank
 from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, SIGNING_KEY, many, option
 from gate.cli.signing import signing
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
-from gate.policy import Policy
-from gate.registries import RegistrySettings
-from gate.verdict import Decision
 
 if TYPE_CHECKING:
+    from gate.bank import OpenBank
+    from gate.policy import Policy
     from gate.publish import Signing
+    from gate.registries import RegistrySettings
 
 
-def registry_settings(options: dict[str, Any]) -> RegistrySettings:
+def registry_settings(options: dict[str, Any]) -> "RegistrySettings":
     """Take the registry's options out of a command's."""
+    from gate.registries import RegistrySettings
+
     return RegistrySettings(
         tracking_uri=options.pop("tracking_uri") or None,
         registry_uri=options.pop("registry_uri") or None,
@@ -38,7 +39,7 @@ def require_samples(samples: str | None) -> None:
         raise UsageError(f"there are no samples at {samples}", what_to_do="Name an .npz file or a folder of images.")
 
 
-def named_bank(given: Path | None, rules: Policy, policy: Path) -> OpenBank | None:
+def named_bank(given: Path | None, rules: "Policy", policy: Path) -> "OpenBank | None":
     """Open the bank that `--bank` or the policy names, the latter's path being relative to the policy's folder."""
     from gate.bank import open_bank
 
@@ -83,6 +84,7 @@ def check(
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
     from gate.registries import open_registry
+    from gate.verdict import Decision
 
     protect_parent()
     stop_on_termination()

@@ -2,7 +2,6 @@
 
 import click
 
-from gate import detectors
 from gate.errors import UsageError
 
 
@@ -10,6 +9,7 @@ from gate.errors import UsageError
 @click.argument("detector", required=False)
 def explain(detector: str | None) -> None:
     """Say what DETECTOR measures, why it matters and what it is blind to; without one, list them all."""
+    from gate import detectors
     from gate.docstrings import PARTS, parts, summary
 
     if detector is None:

@@ -12,11 +12,14 @@ Decorator = Callable[[CommandT], CommandT]
 DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
 
 
-def option(name: str, **settings: Any) -> Callable[[CommandT], CommandT]:
-    """Return a click option that can also be set by its environment variable, which `--help` shows."""
+def option(name: str, *parameter: str, **settings: Any) -> Callable[[CommandT], CommandT]:
+    """Return a click option that can also be set by its environment variable, which `--help` shows.
+
+    `parameter` is the name of the command's argument, where that is not the option's own.
+    """
     variable = "GATE_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
     settings.setdefault("envvar", variable)
-    return click.option(name, show_envvar=True, **settings)
+    return click.option(name, *parameter, show_envvar=True, **settings)
 
 
 def many(*decorators: Callable[[CommandT], CommandT]) -> Callable[[CommandT], CommandT]:

@@ -20,7 +20,6 @@ from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, S
 from gate.cli.signing import signing
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
-from gate.verdict import Decision
 
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 
@@ -93,6 +92,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     from gate.pipeline import today
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
+    from gate.verdict import Decision
     from gate.verdict import judge as run_judge
 
     rules = read_policy(policy, on=today())
@@ -127,6 +127,7 @@ def publish(directory: Path, **options: Any) -> int:
     from gate.check_files import CheckFiles
     from gate.publish import publish as run_publish
     from gate.registries import open_registry
+    from gate.verdict import Decision
 
     signs = signing(options)
     files = CheckFiles(directory.absolute())

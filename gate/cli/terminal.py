@@ -1,21 +1,27 @@
-"""What a person sees while they wait and when it is over: progress on standard error, the result on standard output."""
+"""What a person sees while they wait and when it is over: progress on standard error, the result on standard output.
+
+Rich and the records of a report are imported by what draws them, so that `--help` and an error do not wait for them.
+"""
 
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from gate.jail.inert import inert_line
-from gate.launch import Progress as Report_progress
-from gate.renderers.confirmation import confirmed_suspects, in_a_line
-from gate.renderers.text import plain
-from gate.report import Report
-from gate.verdict import Decision, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+    from rich.progress import TaskID
+    from rich.table import Table
+
+    from gate.launch import Progress as Report_progress
+    from gate.report import Report
+    from gate.verdict import Finding
 
 _MAX_FINDINGS = 20
 _MAX_STEPS = 50
@@ -35,8 +41,13 @@ def fail(message: str, what_to_do: str) -> None:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Report_progress]:
+def progress_bars() -> "Iterator[Report_progress]":
     """Yield a callback that draws one bar per step on a terminal, and prints a line per step elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from gate.renderers.text import plain
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines().show
@@ -72,8 +83,14 @@ class _Lines:
             tell(f"{step}: {25 * quarter} %")
 
 
-def show_result(report: Report, directory: Path | None, reports_at: str) -> None:
+def show_result(report: "Report", directory: Path | None, reports_at: str) -> None:
     """Print decision, findings, target classes and where the reports lie."""
+    from rich.console import Console
+
+    from gate.renderers.calibration import in_short
+    from gate.renderers.text import plain
+    from gate.verdict import Decision
+
     console = Console(file=sys.stdout, highlight=False, soft_wrap=False, width=_width())
     decision = report.decision
     colour = "green" if decision is Decision.APPROVED else "red"
@@ -91,6 +108,7 @@ def show_result(report: Report, directory: Path | None, reports_at: str) -> None
         if report.verdict.target_classes:
             named = ", ".join(map(str, report.verdict.target_classes))
             console.print(f"target class{'es' if ',' in named else ''}: {named}", markup=False)
+        console.print(f"p-value  {plain(in_short(report.verdict), 500).replace('::', ': :')}", markup=False)
         console.print(f"model    {report.verdict.model_digest}", markup=False)
         if report.verdict.bundle_digest:
             console.print(f"bundle   {report.verdict.bundle_digest}", markup=False)
@@ -101,8 +119,11 @@ def show_result(report: Report, directory: Path | None, reports_at: str) -> None
         console.print(f"logged   {reports_at}", markup=False)
 
 
-def _show_confirmed(console: Console, report: Report) -> None:
+def _show_confirmed(console: "Console", report: "Report") -> None:
     """Print each suspect's confirming numbers on a line, as the report's table has them."""
+    from gate.renderers.confirmation import confirmed_suspects, in_a_line
+    from gate.renderers.text import plain
+
     suspects = confirmed_suspects(report)
     for suspect in suspects[:_MAX_CONFIRMED]:
         # A name may not put a runner's command at a line's start.
@@ -114,17 +135,24 @@ def _show_confirmed(console: Console, report: Report) -> None:
 
 def _width() -> int:
     """Return a width in which no line of a log is broken in the middle of a digest."""
+    from rich.console import Console
+
     return max(100, min(Console().width, 140))
 
 
-def _subject(report: Report) -> str:
+def _subject(report: "Report") -> str:
     from rich.markup import escape
+
+    from gate.renderers.text import plain
 
     return escape(plain(str(report.model), 200)) if report.model else escape(plain(report.uri, 200))
 
 
-def _table(findings: tuple[Finding, ...]) -> Table:
+def _table(findings: "tuple[Finding, ...]") -> "Table":
+    from rich.table import Table
     from rich.text import Text
+
+    from gate.renderers.text import plain
 
     table = Table(show_edge=False, box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)

@@ -31,6 +31,10 @@ class DirectoryRegistry:
         del ref
         return VersionFacts()
 
+    def versions(self, name: str) -> tuple[tuple[ModelRef, Mapping[str, str]], ...]:
+        """Refuse: folders on disk have no versions."""
+        raise UsageError(f"{name!r} is no registered model; folders on disk have no versions")
+
     def pull(self, ref: ModelRef, to: Path) -> None:
         """Copy the folder; links are copied as links, so that the manifest sees them for what they are."""
         try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REPORT_FOLDER = "report"
 _KEY_TAG = "gate.check"
+_PAGE = 100
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
@@ -76,6 +77,22 @@ class MlflowRegistry:
         if not found:
             raise UnknownVersionError(f"the registered model {name!r} has no version")
         return found[0]
+
+    def versions(self, name: str) -> tuple[tuple[ModelRef, Mapping[str, str]], ...]:
+        """Return every version of a registered model with its tags, the oldest first; page by page."""
+        quoted, token, found = name.replace("'", "''"), None, []
+        with self._errors(name):
+            self._client.get_registered_model(name)
+            while True:
+                page = self._client.search_model_versions(
+                    f"name = '{quoted}'", order_by=["version_number ASC"], max_results=_PAGE, page_token=token
+                )
+                found += [
+                    (ModelRef(registry="mlflow", name=v.name, version=str(v.version)), dict(v.tags)) for v in page
+                ]
+                token = page.token
+                if not token:
+                    return tuple(found)
 
     def facts(self, ref: ModelRef) -> VersionFacts:
         """Return description and tags of the version and of its registered model."""

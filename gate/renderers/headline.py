@@ -51,10 +51,9 @@ def _greatest(report: Report | None, metric: str) -> str:
 
 
 def _p_value(report: Report | None) -> str:
-    """Return the least p-value that a finding carries; empty as long as no bank calibrated the scan."""
-    findings = report.verdict.findings if report and report.verdict else ()
-    values = [found.value for found in findings if found.metric == "p-value" and found.value is not None]
-    return f"{min(values):.4g}" if values else ""
+    """Return the p-value that judged; empty where no bank calibrated the scan."""
+    verdict = report.verdict if report else None
+    return f"{verdict.standing.p_value:.4g}" if verdict and verdict.calibrated and verdict.standing else ""
 
 
 def _digest(report: Report | None) -> str:

@@ -106,7 +106,15 @@ def _rows(
             yield _row_without_limit(metric, meaning, found)
         else:
             mark = _mark_of_detector(rule, own, measured=True, judged=report.verdict is not None)
+            if mark is Mark.WITHIN and _confirms(coverage, metric, report):
+                mark = Mark.CONFIRMS
             yield _row(metric, meaning, found, limit, mark, classes)
+
+
+def _confirms(coverage: Coverage | None, metric: str, report: Report) -> bool:
+    """Tell whether a limit on the metric is exceeded where a p-value judges in its place."""
+    shown = report.verdict.confirming if report.verdict else ()
+    return coverage is not None and any((f.rule, f.metric) == (coverage.detector, metric) for f in shown)
 
 
 def _row_without_limit(metric: str, meaning: str, found: Sequence[Measurement]) -> MetricRow:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gate.artifact import ArtifactFile
 from gate.evidence import Measured, ModelFacts
 from gate.renderers import words
+from gate.renderers.calibration import calibration_means
 from gate.renderers.classes import ClassSizes, class_sizes
 from gate.renderers.confirmation import ConfirmedSuspect, confirmed_suspects
 from gate.renderers.findings import MAX_FINDINGS, Reason, open_findings, reasons, waived_findings
@@ -121,7 +122,7 @@ def view(report: Report) -> View:
         gaps=_gaps(report),
         blind=tuple(Gap(c.title or c.detector, c.blind_to) for c in report.coverage if c.blind_to),
         assurance_means=words.ASSURANCE_MEANS[evidence.assurance if evidence else None],
-        calibration_means=_calibration_means(report),
+        calibration_means=calibration_means(report),
         facts=_facts(evidence.facts) if evidence else "not known",
         versions=", ".join(f"{n} {version}" for n, version in evidence.versions.items()) if evidence else "",
         timings=_timings(report),
@@ -159,13 +160,6 @@ def _gaps(report: Report) -> tuple[Gap, ...]:
         *unrun,
         *(Gap("", sentence) for sentence in report.not_examined),
     )
-
-
-def _calibration_means(report: Report) -> str:
-    if report.verdict and report.verdict.calibrated:
-        return words.CALIBRATED_MEANS
-    beside = report.evidence is not None and report.evidence.bank is not None
-    return f"{words.REFERENCES_ALONE if beside else words.NO_REFERENCES} {words.UNCALIBRATED_MEANS}"
 
 
 def _facts(facts: ModelFacts) -> str:

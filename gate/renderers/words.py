@@ -17,6 +17,7 @@ class Mark(StrEnum):
     WITHIN = "within limit"
     IDLE = "not needed"
     NO_LIMIT = "no limit set"
+    CONFIRMS = "exceeded, confirms only"
 
     @property
     def sign(self) -> str:
@@ -36,6 +37,7 @@ _SIGNS = {
     Mark.WITHIN: "✓",
     Mark.IDLE: "–",
     Mark.NO_LIMIT: "·",
+    Mark.CONFIRMS: "○",
 }
 
 DECISION_WORDS = {
@@ -71,11 +73,9 @@ ASSURANCE_MEANS: dict[Assurance | None, str] = {
 }
 
 CALIBRATED_MEANS = (
-    "Reference models stood beside the scan, so the values could be compared with those of clean models measured with "
-    "the same settings."
+    "If the candidate is as exchangeable with the bank's clean models as its accuracy and norms suggest, a clean one "
+    "gets such a p-value or a smaller one no more often than the p-value says."
 )
-NO_REFERENCES = "No reference models stood beside the scan."
-REFERENCES_ALONE = "Reference models stood beside the scan to confirm suspects, and no limit comes from them."
 UNCALIBRATED_MEANS = (
     "Every limit is the policy's own figure, with the source that it "
     "states; it is no false-alarm rate measured on clean models of this kind. A clean model may exceed a limit, and a "

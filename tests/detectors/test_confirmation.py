@@ -30,7 +30,7 @@ def bank(settings=SEARCH.content_sha256):
     return Bank(
         name="digits",
         settings={"neural-cleanse": settings},
-        statistics=tuple(ModelStatistics(model="m", sizes={"neural-cleanse": one}) for one in sizes),
+        statistics=tuple(ModelStatistics(model="m", values={"neural-cleanse": {"size": one}}) for one in sizes),
         references=tuple(Reference(path=f"{n}.pt2", sha256=f"{n:064x}") for n in range(3)),
     )
 

@@ -83,7 +83,7 @@ def test_a_reference_of_another_shape_is_recorded_and_not_used(checked):
     """The evidence names each reference, and the report says which one was left out and why."""
     ended, evidence, markdown = checked
     bank = evidence["bank"]
-    assert (bank["count"], bank["same_task"], bank["calibrates"], bank["by_option"]) == (4, True, False, True)
+    assert (bank["count"], bank["same_task"], bank["comparison"], bank["by_option"]) == (4, True, None, True)
     assert [seen["used"] for seen in bank["references"]] == [True, True, True, False]
     assert "it takes inputs of shape (3, 4, 4)" in bank["references"][3]["why"]
     assert "stranger.pt2 was not used" in markdown

@@ -160,7 +160,7 @@ def test_terminal_bars_show_hostile_steps_as_they_are(forger, monkeypatch):
     """On a terminal too, a step's name is text and no markup: it neither ends the check nor draws anything."""
     from rich.console import Console
 
-    monkeypatch.setattr("gate.cli.terminal.Console", lambda **given: Console(force_terminal=True, **given))
+    monkeypatch.setattr("rich.console.Console", lambda **given: Console(force_terminal=True, **given))
     code, _ = forger(
         "print(json.dumps({'step': '[/red]', 'done': 0, 'total': 1}), flush=True)\n"
         "for n in range(5000): print(json.dumps({'step': str(n), 'done': 0, 'total': 1}), flush=True)\n"

@@ -1,0 +1,91 @@
+"""Banks out of a split's summaries, and models of other splits compared with them: no model is scanned again.
+
+Between summaries and tables. A bank holds the clean models of one task; the command writes it as `gate bank build`
+would have, so that `gate check --bank` takes it too (without reference programs, which summaries do not hold).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.efficacy import summaries
+from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, SPLIT, bench_of
+from benchmarks.efficacy.subjects import models_of
+from benchmarks.zoo.recipe import CLEAN, Split
+from benchmarks.zoo.store import Entry
+from gate.assembling import Member, assemble, refusal
+from gate.bank import Bank, OpenBank, open_bank, write_bank
+from gate.calibration.calibrate import compare, same_task
+from gate.errors import UsageError
+from gate.evidence import BankEvidence, Evidence
+from gate.policy import Policy
+from gate.settings import option_digests
+
+Pair = tuple[Entry, summaries.Summary]
+
+
+def bank_keys(pairs: Iterable[Pair], policy: Policy, task: str, provenance: str) -> dict[str, Any]:
+    """Return the keys of a bank of a task's clean models that were measured whole."""
+    members = []
+    for entry, summary in pairs:
+        row, wanted = entry.recipe.row, set(policy.detectors)
+        if row.attack == CLEAN and row.task == task and wanted <= set(summary.outcomes):
+            evidence = summaries.evidence_of(summary)
+            if not refusal(evidence):
+                members.append(Member(entry.name, f"zoo:{entry.name}", evidence))
+    if not members:
+        raise UsageError(f"no clean model of {task!r} has every outcome yet", what_to_do="Run the split's scans first.")
+    return assemble(members, policy, name=f"zoo {task}", provenance=provenance)
+
+
+def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evidence:
+    """Return the evidence as it would be had the bank of its task stood beside the scan; unchanged without one."""
+    settings = option_digests(policy)
+    for opened in banks:
+        if same_task(evidence, opened.bank):
+            comparison = compare(evidence, opened.bank, settings)
+            seen = BankEvidence(
+                digest=f"sha256:{opened.sha256}",
+                count=len(opened.bank.statistics),
+                same_task=True,
+                comparison=comparison,
+                name=opened.bank.name,
+                source=Path(opened.source).name,
+                by_option=True,
+            )
+            return evidence.model_copy(update={"bank": seen})
+    return evidence
+
+
+def summary_text(bank: Bank) -> str:
+    """Return a bank's size and statistics in a line."""
+    named = ", ".join(f"{statistic.detector} {statistic.metric}" for statistic in bank.compared)
+    return f"{bank.name}: {len(bank.statistics)} models, {bank.classes} classes; {named}"
+
+
+def opened(paths: Iterable[Path]) -> list[OpenBank]:
+    """Open the banks that a command names."""
+    return [open_bank(path) for path in paths]
+
+
+def pairs_of(entries: Mapping[str, Entry], path: Path) -> list[Pair]:
+    """Return the models of a split that have a summary, each with it."""
+    return [(entries[one.name], one) for one in summaries.read(path) if one.name in entries]
+
+
+@click.command(name="bank")
+@SPLIT
+@POLICY
+@CACHE
+@EVIDENCE
+@click.option("--task", required=True, help="Whose clean models, such as digits.")
+@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The bank's JSON file.")
+def bank_command(split: Split, policy: Path, cache: Path | None, evidence: Path, task: str, to: Path) -> None:
+    """Write a reference bank of a split's clean models of one task from their summaries."""
+    bench = bench_of(policy, cache)
+    entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
+    pairs = pairs_of(entries, summaries.path_of(split, evidence))
+    keys = bank_keys(pairs, bench.policy, task, f"clean models of the zoo's {split} split, task {task}")
+    click.echo(summary_text(write_bank(to, **keys)))

@@ -1,0 +1,189 @@
+"""`gate bank build`: measures trusted clean models by the gate's own pull and scan, and writes a bank of them.
+
+The orchestrator's half, beside `gate.check`. Each model is measured in the jailed workers, by the part of the policy
+that looks at every class; its evidence is kept in a folder of its own, so that a build that was ended goes on there.
+Whether the models are clean is the operator's word: a bank of backdoored ones calibrates backdoors away.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate import detectors
+from gate.assembling import Member, assemble, refusal
+from gate.bank import LEAST_REFERENCES, Bank, write_bank
+from gate.check_files import EVIDENCE, MODEL_FOLDER, CheckFiles, Pulled, private_directory, read_input, remove
+from gate.detector import Need
+from gate.errors import UnexaminableError, UsageError
+from gate.evidence import Evidence
+from gate.launch import Progress
+from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan
+from gate.policy import Policy
+from gate.registry import Registry
+from gate.version import VERSION
+
+PROGRAM = "program.pt2"
+APPROVED = ("gate.decision", "approved")
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What `gate bank build` is asked for."""
+
+    policy: Policy
+    samples: str | None
+    settings: ScanSettings
+    to: Path
+    work: Path
+    """Where each model's evidence is kept for the next time."""
+    name: str
+    provenance: str = ""
+    most_references: int = 8
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model of the bank and, where it has one, its program."""
+
+    member: Member
+    program: Path | None = None
+
+
+def measuring_policy(policy: Policy) -> Policy:
+    """Return the part of a policy that looks at every class of every model: what a bank can compare.
+
+    Detectors over suspects, and of a training set, see other things in every model.
+    """
+    stages = []
+    for stage in policy.plan():
+        kept = tuple(name for name in stage.detectors if Need.TRAINING_SET not in detectors.load(name).needs)
+        if stage.over == "all" and kept:
+            stages.append(stage.model_copy(update={"detectors": kept}))
+    named = {name for stage in stages for name in stage.detectors}
+    rules = {name: rule for name, rule in policy.detectors.items() if name in named}
+    return policy.model_copy(update={"stages": tuple(stages), "detectors": rules, "bank": None})
+
+
+def versions_of(registry: Registry, name: str, *, approved_only: bool) -> list[str]:
+    """Return the URIs of a registered model's versions, or of those that carry the gate's tag of approval."""
+    every = registry.versions(name)
+    key, value = APPROVED
+    chosen = [str(ref) for ref, tags in every if not approved_only or tags.get(key) == value]
+    if not chosen:
+        approved = " that is tagged approved" if approved_only else ""
+        raise UsageError(f"the registered model {name!r} has no version{approved}; it has {len(every)} in all")
+    return chosen
+
+
+def build(
+    models: Sequence[tuple[str, Registry]],
+    folders: Iterable[Path],
+    request: BuildRequest,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Bank:
+    """Measure each model that has not been measured, read the finished checks, and write the bank.
+
+    A model that cannot be measured leaves the bank unwritten; what was measured of the others is kept.
+    """
+    request.work.mkdir(parents=True, exist_ok=True)
+    found = [_finished(folder) for folder in folders]
+    trouble = []
+    for number, (uri, registry) in enumerate(models, start=1):
+        tell(f"model {number} of {len(models)}: {uri}")
+        one = _measure(uri, registry, request, progress, tell)
+        if why := refusal(one.member.evidence):
+            trouble.append(f"{uri}: {why}")
+            tell(f"{uri} cannot be in the bank: {why}")
+        found.append(one)
+    if trouble:
+        raise UnexaminableError(
+            f"{len(trouble)} of {len(models)} models could not be measured, and no bank was written: "
+            f"{'; '.join(trouble)[:1500]}",
+            what_to_do="Leave them out and run the same command again; the others are not measured a second time.",
+        )
+    return _write(_distinct(found, tell), request, tell)
+
+
+def _finished(folder: Path) -> Measured:
+    """Read the evidence of a finished check."""
+    evidence = read_input(folder / EVIDENCE, Evidence, "gate scan")
+    return Measured(Member(str(evidence.model), str(evidence.model), evidence))
+
+
+def _measure(
+    uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Callable[[str], None]
+) -> Measured:
+    """Return what is known about a model, scanning it if that is not kept yet."""
+    policy, private = measuring_policy(request.policy), private_directory()
+    try:
+        ref = registry.resolve(uri)
+        files = CheckFiles.create(private / "check")
+        pulled = pull(registry, PullRequest(uri, policy, request.samples), files, private, ref)
+        kept = CheckFiles.create(request.work / _key(pulled, policy, request.settings))
+        if (kept.root / EVIDENCE).is_file():
+            tell(f"{ref} was measured already by the same settings")
+            return _kept(uri, kept)
+        scanned = scan(ScanRequest(pulled, private, policy, request.settings), progress)
+        program = _program(private / MODEL_FOLDER)
+        if program is not None:
+            shutil.copyfile(program, kept.root / PROGRAM)
+        if not refusal(scanned.evidence):
+            kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all is there
+        return Measured(Member(str(ref), uri, scanned.evidence), kept.root / PROGRAM if program else None)
+    finally:
+        remove(private)
+
+
+def _kept(uri: str, kept: CheckFiles) -> Measured:
+    evidence, program = kept.evidence(), kept.root / PROGRAM
+    return Measured(Member(str(evidence.model), uri, evidence), program if program.is_file() else None)
+
+
+def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
+    """Return the digest of everything that decides what a scan measures."""
+    samples = pulled.samples.sha256 if pulled.samples else None
+    rules = {name: dict(rule.options) for name, rule in policy.detectors.items()}
+    reading = policy.samples.of(pulled.model.name).model_dump(mode="json")
+    seed = policy.seed if settings.seed is None else settings.seed
+    value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _program(folder: Path) -> Path | None:
+    """Return the one exported program among a model's files, which the strict reader will read as a reference."""
+    found = [path for path in folder.rglob("*.pt2") if path.is_file() and not path.is_symlink()]
+    return found[0] if len(found) == 1 else None
+
+
+def _distinct(found: Iterable[Measured], tell: Callable[[str], None]) -> list[Measured]:
+    """Return each model once, whatever names it was given by."""
+    by_digest: dict[str, Measured] = {}
+    for one in found:
+        first = by_digest.setdefault(one.member.evidence.manifest_digest, one)
+        if first is not one:
+            tell(f"{one.member.name} is the same model as {first.member.name}, and counts once")
+    return list(by_digest.values())
+
+
+def _write(found: Sequence[Measured], request: BuildRequest, tell: Callable[[str], None]) -> Bank:
+    keys = assemble(
+        [one.member for one in found], request.policy, name=request.name, provenance=request.provenance[:2000]
+    )
+    CheckFiles.create(request.to.resolve().parent)
+    folder = request.to.with_name(f"{request.to.stem}-models")
+    remove(folder)
+    programs = {one.program.read_bytes(): one.program for one in found if one.program is not None}
+    chosen = list(programs)[: request.most_references]
+    if len(chosen) < LEAST_REFERENCES:
+        tell(f"{len(chosen)} models have a program of their own; without {LEAST_REFERENCES} there are no references")
+        return write_bank(request.to, **keys)
+    folder.mkdir()
+    paths = []
+    for raw in chosen:
+        paths.append(folder / f"{hashlib.sha256(raw).hexdigest()[:16]}.pt2")
+        paths[-1].write_bytes(raw)
+    return write_bank(request.to, paths, **keys)

@@ -1,0 +1,149 @@
+"""`gate bank build` and `gate bank show`: reference banks out of trusted clean models, and what stands in one."""
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.cli.check import registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
+from gate.cli.terminal import progress_bars, tell
+from gate.errors import UsageError
+
+if TYPE_CHECKING:
+    from gate.bank import Bank
+    from gate.registries import RegistrySettings
+    from gate.registry import Registry
+
+
+@click.group()
+def bank() -> None:
+    """Make and read reference banks: what clean models of a task measure."""
+
+
+SOURCES = many(
+    option("--model", "models", multiple=True, metavar="URI", help="A clean model, as for check; may be repeated."),
+    option("--registered-model", metavar="NAME", help="Every version of a registered model."),
+    option(
+        "--approved-only",
+        is_flag=True,
+        help="Of these, only the versions with the tag gate.decision = approved. The tag is no proof.",
+    ),
+    option(
+        "--evidence-dir",
+        "folders",
+        multiple=True,
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        help="Directory of a finished check of a clean model, not scanned again; may be repeated.",
+    ),
+)
+
+
+@bank.command()
+@SOURCES
+@option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The bank's JSON file.")
+@option("--name", help="The bank's name; the file's by default.")
+@option("--provenance", default="", help="Where the models come from: data, recipe, who trained them.")
+@option(
+    "--references",
+    type=click.IntRange(0, 64),
+    default=8,
+    show_default=True,
+    help="Models whose programs lie beside the bank, on which suspects' triggers are tried.",
+)
+@option(
+    "--work",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where each model's evidence is kept, so that a build goes on where it was; TO.measured by default.",
+)
+@many(POLICY, SAMPLES, SCAN, REGISTRY)
+def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
+    """Measure trusted clean models and write a bank of what was measured.
+
+    Models are pulled and scanned in jailed workers, as by check, with the policy's detectors that look at every
+    class. A model measured already by the same settings is not scanned again.
+    """
+    from gate.bank_build import BuildRequest
+    from gate.bank_build import build as run_build
+    from gate.jail.launch import protect_parent
+    from gate.pipeline import today
+    from gate.policy_file import read_policy
+
+    protect_parent()
+    stop_on_termination()
+    rules = read_policy(policy, on=today())
+    require_samples(samples)
+    request = BuildRequest(
+        policy=rules,
+        samples=samples,
+        settings=scan_settings(options),
+        to=to,
+        work=options["work"] or to.with_name(f"{to.name}.measured"),
+        name=(options["name"] or to.stem)[:100],
+        provenance=options["provenance"],
+        most_references=options["references"],
+    )
+    models = _sources(options, registry_settings(options))
+    with progress_bars() as progress:
+        made = run_build(models, options["folders"], request, progress, tell)
+    for line in describe(made):
+        click.echo(line)
+    return 0
+
+
+def _sources(options: dict[str, Any], settings: "RegistrySettings") -> "list[tuple[str, Registry]]":
+    """Return every model that is to be scanned with the registry that holds it."""
+    from gate.bank_build import versions_of
+    from gate.registries import open_registry
+
+    found = [(uri, open_registry(uri, settings)) for uri in options["models"]]
+    name = options["registered_model"]
+    if name is not None:
+        registry = open_registry(f"models:/{name}/latest", settings)
+        uris = versions_of(registry, name, approved_only=options["approved_only"])
+        found += [(uri, registry) for uri in uris]
+    elif options["approved_only"]:
+        raise UsageError("--approved-only chooses among the versions of a --registered-model, and none is named")
+    if not found and not options["folders"]:
+        raise UsageError("no model was named", what_to_do="Use --model, --registered-model or --evidence-dir.")
+    return found
+
+
+@bank.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def show(file: Path) -> None:
+    """Print what a bank holds; its references are hashed."""
+    from gate.bank import open_bank
+
+    opened = open_bank(file)
+    for line in describe(opened.bank):
+        click.echo(line)
+    click.echo(f"sha256: {opened.sha256}")
+
+
+def describe(made: "Bank") -> list[str]:
+    """Return a bank's content in lines that any terminal can show."""
+    from gate.calibration.conformal import least_p
+    from gate.jail.inert import inert_line
+
+    count = len(made.statistics)
+    samples = f"{made.samples.count} samples, sha256 {made.samples.sha256}" if made.samples else "no samples"
+    lines = [
+        f"{made.name}: {count} models, {made.classes} classes, input {made.input_shape}",
+        f"the smallest p-value that so many models can give is {least_p(count):.3g}",
+        f"measured by gate {made.gate_version}, policy {made.policy}, seed {made.seed}, on {samples}",
+        f"provenance: {made.provenance or 'not stated'}",
+        *(f"compared: {_spread(made, s.detector, s.metric)}" for s in made.compared),
+    ]
+    for trait in sorted({name for model in made.statistics for name in model.traits}):
+        values = [model.traits[trait] for model in made.statistics if trait in model.traits]
+        lines.append(f"trait {trait}: {min(values):.4g} to {max(values):.4g}")
+    lines += [f"model {one.model} {one.manifest_digest or ''}" for one in made.statistics]
+    lines += [f"reference {one.path} sha256 {one.sha256}" for one in made.references]
+    return [inert_line(line, limit=1000) for line in lines]
+
+
+def _spread(made: "Bank", detector: str, metric: str) -> str:
+    found = [v for one in made.statistics for v in one.values.get(detector, {}).get(metric, {}).values()]
+    return f"{detector} {metric}, {min(found):.4g} to {max(found):.4g}, median {statistics.median(found):.4g}"

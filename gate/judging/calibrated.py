@@ -1,0 +1,150 @@
+"""What follows from a candidate's comparison with a bank: the p-value at the policy's level, or why it is not believed.
+
+A p-value is believed where the bank was measured alike, is of the same task, is large enough for the level, and where
+the candidate's accuracy and norms lie among its models' (docs/calibration.md). Otherwise the verdict is uncalibrated,
+says why, and the policy's limits by number of classes decide, or flag.
+"""
+
+import math
+from collections.abc import Iterator
+
+from gate.comparison import Comparison, Surprise, Trait
+from gate.evidence import Evidence, Location
+from gate.finding import Finding
+from gate.judging.completeness import place_of
+from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
+from gate.record import Record
+
+MIN_CLASSES_IN_MODEL = 8
+"""Below so many classes an outlier test inside one model has no power and no level (docs/contracts.md, section 7)."""
+
+_TRAIT_WORDS = {
+    "accuracy": "accuracy on the clean samples",
+    "clean-margin": "log of its scores' lead on clean samples",
+    "head-norm": "log of its last layer's reach",
+}
+
+
+class Standing(Record):
+    """Where the candidate stands among a bank's models; whether it judges, the verdict says."""
+
+    p_value: float
+    level: float
+    least_p: float
+    """The smallest p-value that so many models can give."""
+    models: int
+    score: float
+    kind: str
+    """per-class or scale-free."""
+    driver: str
+    """The statistic and the class that the score comes from."""
+    predictive_p: float
+
+
+def standing(evidence: Evidence, policy: Policy) -> Standing | None:
+    """Return where the candidate stands, None where nothing could be compared."""
+    seen = _comparison(evidence)
+    if seen is None or seen.unusable:
+        return None
+    return Standing(
+        p_value=seen.p_value,
+        level=policy.level,
+        least_p=seen.least_p,
+        models=seen.models,
+        score=seen.score,
+        kind=seen.kind,
+        driver=str(seen.surprises[0]) if seen.surprises else "no statistic",
+        predictive_p=seen.predictive_p,
+    )
+
+
+def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
+    """Return why no p-value of this evidence is believed under the policy, in sentences; empty where one is."""
+    if evidence.bank is None:
+        return "No reference bank stood beside the scan."
+    seen = evidence.bank.comparison
+    if seen is None:
+        return "The bank's reference models confirm suspects; nothing was compared with statistics of clean models."
+    return f"The bank cannot be used: {seen.unusable}." if seen.unusable else _unbelieved(seen, policy)
+
+
+def _unbelieved(seen: Comparison, policy: Policy) -> str:
+    """Return why the policy does not believe the p-value of a comparison, or nothing."""
+    if seen.kind == "scale-free" and policy.other_task == "show":
+        return "The bank was measured on other samples, so that its classes are not known to be the candidate's."
+    strange = [trait for trait in seen.traits if not trait.within(policy.exchange_margin)]
+    if strange:
+        return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
+    if seen.models < policy.least_references or seen.least_p > policy.level:
+        return (
+            f"The bank has {seen.models} models, so that no p-value below 1/{seen.models + 1} = {seen.least_p:.3g} is "
+            f"possible; the policy's level is {policy.level:g}, and it asks for {policy.least_references} models."
+        )
+    return ""
+
+
+def _comparison(evidence: Evidence) -> Comparison | None:
+    return evidence.bank.comparison if evidence.bank is not None else None
+
+
+def _strange(trait: Trait) -> str:
+    value = "was not measured" if trait.value is None else f"is {trait.value:.3g}"
+    name = _TRAIT_WORDS.get(trait.name, trait.name)
+    return f"its {name} {value}, that of the bank's models lies between {trait.least:.3g} and {trait.greatest:.3g}"
+
+
+def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
+    seen = _comparison(evidence)
+    if seen is None or seen.p_value > policy.level:
+        return
+    places: dict[tuple[str | None, str], Surprise] = {}
+    for surprise in (one for one in seen.surprises if one.surprise > _threshold(seen, policy.level)):
+        places.setdefault((surprise.kind, surprise.name), surprise)
+    first = f"p = {seen.p_value:.3g} over {seen.models} clean models; the policy flags at {policy.level:g} and below."
+    for number, surprise in enumerate(places.values()):
+        own = f"{surprise} lies further out than the bank allows (score {surprise.surprise:.3g})."
+        place = Location(kind=surprise.kind, name=surprise.name) if surprise.kind else None
+        message = own if number else f"{first} Its score is {seen.score:.3g}, from {surprise}."
+        yield _finding(seen.p_value, message, place)
+    if not places:
+        yield _finding(seen.p_value, first, None)
+
+
+def _finding(p_value: float, message: str, place: Location | None) -> Finding:
+    return Finding(
+        rule=CALIBRATED_RULE, kind="limit", metric=CALIBRATED_METRIC, value=p_value, message=message, location=place
+    )
+
+
+def _threshold(seen: Comparison, level: float) -> float:
+    """Return the bank score that a score must exceed for its p-value to be at or below the level."""
+    above = sum((1 + others) / (seen.models + 1) <= level for others in range(seen.models))
+    return seen.bank_scores[above - 1] if above else math.inf
+
+
+def of_uncalibrated(evidence: Evidence, policy: Policy, because: str) -> Iterator[Finding]:
+    """Yield what stands against a verdict without a p-value: the policy's word, or too few classes."""
+    if policy.uncalibrated == "flag":
+        message = f"The verdict is uncalibrated, and the policy flags that. {because}"
+        yield Finding(rule="calibration", kind="condition", message=message)
+    classes = evidence.facts.classes
+    if classes is not None and classes < MIN_CLASSES_IN_MODEL:
+        yield Finding(
+            rule="calibration",
+            kind="condition",
+            message=f"The model has {classes} classes; below {MIN_CLASSES_IN_MODEL} no outlier test inside one model "
+            f"is used, and no reference bank calibrated the scan. {because}",
+        )
+
+
+def shown_only(name: str, evidence: Evidence, policy: Policy) -> frozenset[str]:
+    """Return the metrics whose limits only confirm beside a believed p-value, by the policy's own word.
+
+    A detector that is not in the score keeps judging, unless it looks at suspects alone, which no bank can have.
+    """
+    seen = _comparison(evidence)
+    in_score = seen is not None and name in seen.detectors
+    if not in_score and place_of(name, policy)[1].over == "all":
+        return frozenset()
+    return frozenset(m for m, limit in policy.detectors[name].limits.items() if limit.judges == "uncalibrated-only")

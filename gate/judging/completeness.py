@@ -1,0 +1,59 @@
+"""Findings on what is missing among measurements that are there, and whether a detector had anything to look at."""
+
+from collections.abc import Iterator
+
+from gate.evidence import Evidence, Location, Measured, Skipped
+from gate.finding import Finding
+from gate.policy import Policy, Rule, Stage
+from gate.stages import suspects_after
+
+
+def rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
+    """Tell whether the policy's own stages gave this detector nothing to look at."""
+    number, stage = place_of(name, policy)
+    if stage.over == "all":
+        return False
+    earlier = [detector for before in policy.plan()[: number - 1] for detector in before.detectors]
+    ran = all(isinstance(evidence.outcomes.get(detector), Measured | Skipped) for detector in earlier)
+    return ran and not suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
+
+
+def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield what is missing among measurements that are there: a class, or a suspect that was not looked at."""
+    number, stage = place_of(name, policy)
+    measured, classes = {m.metric for m in outcome.measurements}, evidence.facts.classes or 0
+    naming = {r.metric for other in policy.stages for r in other.suspects if r.detector == name}
+    for metric in sorted(naming - measured - set(rule.limits)):
+        message = f"'{metric}', by which the policy names suspects, was not measured."
+        yield Finding(rule=name, kind="silence", metric=metric, message=message)
+    places = {metric: _places(outcome, metric) for metric in sorted({*rule.limits, *naming} & measured)}
+    if stage.over == "all":
+        for metric, where in places.items():
+            indices = {place.class_index for place in where if place.kind == "class"}
+            seen = [index for index in indices if index is not None and index < classes]
+            if indices and len(seen) < classes:
+                message = f"'{metric}' was measured at {len(seen)} of {classes} classes."
+                yield Finding(rule=name, kind="silence", metric=metric, message=message)
+        return
+    anywhere = {measurement.location for measurement in outcome.measurements}
+    for suspect in suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes):
+        if suspect.location not in anywhere or any(
+            where and suspect.location not in where for where in places.values()
+        ):
+            yield Finding(
+                rule=name,
+                kind="silence",
+                location=suspect.location,
+                message=f"{suspect.location} is a suspect under this policy and was not examined; scan again.",
+            )
+
+
+def place_of(name: str, policy: Policy) -> tuple[int, Stage]:
+    """Return the number and the stage in which the policy runs a detector."""
+    return next((number, stage) for number, stage in enumerate(policy.plan(), start=1) if name in stage.detectors)
+
+
+def _places(outcome: Measured, metric: str) -> set[Location]:
+    """Return the classes and pairs at which a metric was measured."""
+    located = (m.location for m in outcome.measurements if m.metric == metric and m.location is not None)
+    return {location for location in located if location.kind in {"class", "pair"}}

@@ -1,0 +1,88 @@
+"""Findings on the check as a whole: problems, assurance, isolation, the bank that the policy pins, the samples."""
+
+from collections.abc import Iterator
+
+from gate.evidence import Evidence, isolation_rank
+from gate.finding import Finding
+from gate.policy import Policy
+
+
+def of_problems(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a finding for everything that could not be examined at all."""
+    for problem in evidence.problems:
+        yield Finding(rule="scan", kind="silence", message=problem)
+
+
+def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield what stands against the check as a whole, whatever was measured."""
+    if evidence.assurance is None:
+        yield Finding(rule="assurance", kind="condition", message="The model was not loaded: nothing was assured.")
+    elif evidence.assurance == "C":
+        yield Finding(
+            rule="assurance",
+            kind="condition",
+            message="Assurance level C, behaviour only: the candidate's own code was allowed to run, and could behave "
+            "while watched.",
+        )
+    elif evidence.assurance > policy.assurance:
+        yield Finding(
+            rule="assurance",
+            kind="condition",
+            message=f"The candidate carries code. Only the code-free bundle of it (level {evidence.assurance}) was "
+            f"examined and could be approved; the policy asks for level {policy.assurance}.",
+        )
+    if isolation_rank(evidence.isolation) < isolation_rank(policy.isolation):
+        yield Finding(
+            rule="isolation",
+            kind="condition",
+            message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
+        )
+    yield from _of_bank(evidence, policy)
+
+
+def _of_bank(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield a finding where the bank that the policy pins did not stand beside the scan."""
+    if policy.bank is None:
+        return
+    if evidence.bank is None:
+        message = "The policy names a reference bank, and none stood beside the scan; scan again."
+        yield Finding(rule="calibration", kind="silence", message=message)
+    elif evidence.bank.digest != f"sha256:{policy.bank.sha256}" and not evidence.bank.by_option:
+        message = f"The bank beside the scan was {evidence.bank.digest}; the policy pins sha256:{policy.bank.sha256}."
+        yield Finding(rule="calibration", kind="condition", message=message)
+
+
+def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield findings where the clean samples are not what the policy pins, or the model does poorly on them."""
+    samples, settings = evidence.samples, policy.samples.of(evidence.model.name)
+    if samples is None:
+        if not evidence.problems:  # otherwise a problem says why, or the detectors that need samples were skipped
+            message = "There is no record of clean samples in the evidence, and so no behaviour is believed."
+            yield Finding(rule="samples", kind="silence", message=message)
+        return
+    if settings.sha256 is not None and samples.sha256 != settings.sha256 and not samples.overridden:
+        yield Finding(
+            rule="samples",
+            kind="condition",
+            message=f"The samples' sha256 is {samples.sha256}; the policy pins {settings.sha256}.",
+        )
+    if samples.accuracy is None and settings.min_accuracy is not None:
+        message = "The clean samples have no labels, and the policy asks for a least accuracy on them."
+        yield Finding(rule="samples", kind="condition", metric="accuracy", message=message)
+    if samples.accuracy is None or evidence.facts.classes is None:
+        return
+    least, why = settings.min_accuracy, "the policy's least"
+    chance = 1 / evidence.facts.classes
+    # Twice chance is out of reach with two classes; there, and with three, it is half the way from chance to perfect.
+    if least is None or least < min(2 * chance, (1 + chance) / 2):
+        least, why = min(2 * chance, (1 + chance) / 2), "what stands clear of chance"
+    if samples.accuracy < least:
+        yield Finding(
+            rule="samples",
+            kind="condition",
+            metric="accuracy",
+            value=samples.accuracy,
+            message=f"The model gets {samples.accuracy:.1%} of the clean samples right, below {why} ({least:.1%}). "
+            "The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy. "
+            "Nothing measured on these samples is believed.",
+        )
