@@ -49,7 +49,7 @@ class Guard:
         good = self._remembered().get(place)
         if self._approved(section, held):
             if good != held.version:
-                self._remember(place, held.version)
+                self._remember(place, held.version or "")
             return True
         if good == held.version:
             self._alerts.send("no-longer-approved", model=str(held), place=place)

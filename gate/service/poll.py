@@ -108,7 +108,7 @@ class Poll:
             workflow_id = f"seen/{ref.name}/{ref.version}/{policy}/{number}"
             found = self._engine.outcome(workflow_id)
             if found is None:
-                if self._engine.arrived(workflow_id, ref.name, ref.version, number):
+                if self._engine.arrived(workflow_id, ref.name, ref.version or "", number):
                     log("found without a decision", model=ref.name, version=ref.version)
                 return
             status, check_id = found
