@@ -112,6 +112,6 @@ class ProductionRegistry(Registry, Protocol):
         """Point an alias of the version's model to it."""
         ...
 
-    def versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
+    def find_versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
         """Return the versions, of one registered model or of all, that carry certain tags, newest first."""
         ...

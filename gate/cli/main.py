@@ -5,7 +5,7 @@ import traceback
 
 import click
 
-from gate.cli import bank, check, doctor, explain, keys, promote, report, rescan, review, schema, steps, verify
+from gate.cli import bank, check, doctor, explain, keys, promote, report, rescan, review, schema, serve, steps, verify
 from gate.cli.terminal import fail
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.version import VERSION
@@ -37,7 +37,7 @@ def main(debug: bool) -> None:
 _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
     *(promote.promote, review.review, verify.verify, rescan.rescan),
-    *(keys.keys, doctor.doctor, report.report, bank.bank),
+    *(serve.serve, keys.keys, doctor.doctor, report.report, bank.bank),
     *(explain.explain, schema.schema),
 )
 for command in _COMMANDS:

@@ -188,7 +188,7 @@ def _log(setup: Setup) -> Iterator[Condition]:
 def _registry(setup: Setup) -> Iterator[Condition]:
     try:
         registry = setup.open()
-        versions = registry.versions(setup.candidate, {"gate.decision": "flagged"})
+        versions = registry.find_versions(setup.candidate, {"gate.decision": "flagged"})
         yield Condition("registry", "ok", f"answers; {len(versions)} flagged versions")
         user = registry.user()
     except GateError as error:

@@ -68,7 +68,7 @@ class Review:
 
 def waiting(registry: ProductionRegistry, name: str | None, keys: Sequence[PublicKey]) -> list[Waiting]:
     """Return the flagged versions of one registered model or of all, newest first."""
-    flagged = registry.versions(name, {"gate.decision": Decision.FLAGGED.value})
+    flagged = registry.find_versions(name, {"gate.decision": Decision.FLAGGED.value})
     return [_waiting(ref, facts.tags, keys) for ref, facts in flagged]
 
 

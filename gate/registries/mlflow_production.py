@@ -88,7 +88,7 @@ class MlflowProduction(MlflowRegistry):
 
     def promoted(self, name: str, key: str) -> ModelRef | None:
         """Return the newest version that a promotion with this key made, if there is one."""
-        found = self.versions(name, {PROMOTION_TAG: key})
+        found = self.find_versions(name, {PROMOTION_TAG: key})
         return found[0][0] if found else None
 
     def create_version(self, name: str, source: str, tags: Mapping[str, str]) -> ModelRef:
@@ -124,7 +124,7 @@ class MlflowProduction(MlflowRegistry):
         with self._errors(f"the alias {alias!r} of {ref.name!r}"):
             self._client.set_registered_model_alias(ref.name, alias, str(ref.version))
 
-    def versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
+    def find_versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
         """Return versions that carry certain tags, newest first."""
         wanted = [f"name = '{_quoted(name)}'"] if name is not None else []
         wanted += [f"tags.`{key}` = '{_quoted(value)}'" for key, value in tags.items()]

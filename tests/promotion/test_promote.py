@@ -89,7 +89,7 @@ def test_an_end_at_any_step_leaves_production_and_a_second_run_completes(server,
     assert (after == before) == ((step, when) != ("set_alias", "after"))
     with server.registry() as registry:
         done = promote(registry, promotion(name, 2, to, key), now(), silent)
-        assert [str(ref) for ref, _ in registry.versions(to, {})] == [str(done.version), str(first.version)]
+        assert [str(ref) for ref, _ in registry.find_versions(to, {})] == [str(done.version), str(first.version)]
     assert everything(server, to) == (done.version, done.digest)
 
 
@@ -107,7 +107,7 @@ def test_what_is_not_approved_is_not_promoted(server, key, changes, said):
     with server.registry() as registry:
         with pytest.raises(NotApprovedError, match=said):
             promote(registry, promotion(name, 1, f"prod-{name}", key), now(), silent)
-        assert registry.versions(f"prod-{name}", {}) == []
+        assert registry.find_versions(f"prod-{name}", {}) == []
 
 
 def test_a_newer_decision_in_the_log_outweighs_an_older_envelope(server, key, tmp_path):

@@ -1,0 +1,55 @@
+"""The scheduled re-scan: what is in production, by today's policy; an alert when it would be flagged today."""
+
+import datetime as dt
+
+from gate.decisions.keys import PublicKey
+from gate.decisions.log import ReviewLog
+from gate.errors import CannotFinishError
+from gate.pipeline import ScanSettings
+from gate.promotion.rescan import Rescan, rescan
+from gate.promotion.verification import Trust, now
+from gate.registry import ProductionRegistry
+from gate.service.alerts import Alerts
+from gate.service.jobs import read_rules
+from gate.service.logs import log
+from gate.service.settings import ModelSection, Settings
+
+_LEAST_AGE = dt.timedelta(hours=1)
+"""What was scanned within the hour is not due: a schedule that fires twice scans once."""
+
+
+class Again:
+    """Looks at production again."""
+
+    def __init__(
+        self, settings: Settings, registry: ProductionRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
+    ) -> None:
+        self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
+
+    def look(self) -> str:
+        """Scan what every production model's aliases name; return how many would be flagged today."""
+        flagged = sum(self._look(section) for section in self._settings.file.models if section.production)
+        return str(flagged)
+
+    def _look(self, section: ModelSection) -> int:
+        assert section.production is not None
+        rules, work = read_rules(section), self._settings.file.work
+        request = Rescan(
+            model=section.production,
+            older_than=_LEAST_AGE,
+            policy=rules.policy,
+            policy_path=str(section.policy),
+            settings=ScanSettings(memory_gib=work.memory_gib, threads=work.threads),
+            trust=Trust(self._keys, rules.policy.digest, section.name, ReviewLog(self._settings.audit_log)),
+            report_dir=self._settings.file.data / "rescans",
+            samples=section.samples,
+        )
+        found = rescan(self._registry, request, now(), lambda *_: None, log)
+        for one in found:
+            if one.error:
+                self._alerts.send("rescan-unfinished", model=str(one.ref), why=one.error)
+            elif one.would_be_flagged:
+                self._alerts.send("would-be-flagged", model=str(one.ref), cause=one.cause)
+        if any(one.error for one in found):
+            raise CannotFinishError(f"{section.production!r} could not be scanned again as a whole")
+        return sum(one.would_be_flagged for one in found)

@@ -1,0 +1,38 @@
+"""Alerts out: a metric, a log line, and a JSON post to one configured address, which is tried and never waited for."""
+
+import json
+import logging
+import urllib.request
+from http.client import HTTPException
+
+from gate.service import metrics
+from gate.service.logs import log
+
+_SECONDS = 5
+
+
+class Alerts:
+    """Where alerts go."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._sent: set[str] = set()
+
+    def send(self, kind: str, **facts: str) -> None:
+        """Send one alert; the same one is sent once while the process lives."""
+        text = json.dumps({"alert": kind, **facts}, sort_keys=True)
+        if kind == "no-longer-approved" and text in self._sent:
+            return
+        self._sent.add(text)
+        metrics.ALERTS.labels(kind).inc()
+        log("alert", level=logging.WARNING, alert=kind, **facts)
+        if not self._url:
+            return
+        request = urllib.request.Request(  # noqa: S310  # the configuration allows http and https alone
+            self._url, text.encode(), {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310  # likewise
+                pass
+        except (OSError, HTTPException, ValueError) as error:
+            log("an alert could not be posted", level=logging.ERROR, alert=kind, why=type(error).__name__)

@@ -1,0 +1,220 @@
+"""Durable execution: every delivery and every check is a workflow of `dbos`, which takes up what a crash broke off.
+
+One engine a process, because dbos is global to it. Workflow ids make a job that is delivered ten times one job. Steps
+return plain JSON and raise nothing: what went wrong is data, so that a replay decides as the first run did.
+"""
+
+import datetime as dt
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
+
+from gate.errors import GateError, RegistryError, UnknownVersionError
+from gate.service import metrics
+from gate.service.jobs import ChangedError, Checks, Job
+from gate.service.logs import log
+from gate.service.settings import Settings
+
+APPLICATION_VERSION = "gate-service-1"
+"""Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""
+
+ARRIVALS, CHECKING = "arrivals", "checks"
+STEPS = ("pull", "scan", "judge", "publish")
+_EXECUTIONS = 10
+"""How often a crash of the whole process may take a check with it, before it is given up."""
+
+Told = dict[str, Any]
+OnAlias = Callable[[str], str]
+OnSchedule = Callable[[], str]
+
+
+class Engine:
+    """Starts, queues, and stops; the workflows themselves are registered with dbos when it is made."""
+
+    def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, again: OnSchedule) -> None:
+        self._settings, self._checks, self._on_alias, self._again = settings, checks, on_alias, again
+        file = settings.file
+        config: DBOSConfig = {
+            "name": "model-promotion-gate",
+            "system_database_url": settings.database,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": file.executor or (socket.gethostname() if settings.several_hosts else "local"),
+            "serializer": DBOSPortableJSONSerializer(),
+            # At INFO dbos advertises a hosted console.
+            "log_level": "WARNING",
+            "enable_otlp": False,
+        }
+        logging.getLogger("dbos").setLevel(logging.WARNING)
+        DBOS(config=config)
+        self._register()
+        self.executor = config["executor_id"]
+
+    def _register(self) -> None:  # noqa: C901  # dbos takes functions, so that each workflow stands here
+        """Hand the workflows to dbos under names that outlive the process."""
+
+        @DBOS.step(name="attempt")
+        def attempt(step: str, raw: Told) -> Told:
+            return _told(lambda: self._checks.run(step, Job.model_validate(raw)))
+
+        @DBOS.step(name="identify")
+        def identify(name: str, version: str) -> Told:
+            return _told(lambda: self._checks.identify(name, version).model_dump(mode="json"))
+
+        @DBOS.step(name="give-up")
+        def give_up(raw: Told) -> Told:
+            return _told(lambda: self._checks.give_up(Job.model_validate(raw)))
+
+        @DBOS.step(name="clock")
+        def clock() -> float:
+            return time.time()
+
+        @DBOS.step(name="guard")
+        def guard(name: str) -> Told:
+            return _told(lambda: self._on_alias(name))
+
+        def persist(run: Callable[[], Told], begun: float) -> Told:
+            """Try until it works, the registry's patience ends, or the gate itself has failed too often."""
+            work, own, pause = self._settings.file.work, 0, 1.0
+            while True:
+                told = run()
+                if told["kind"] in {"done", "gone", "changed"}:
+                    return told
+                own += told["kind"] == "failed"
+                if own >= work.attempts or (told["kind"] == "registry" and clock() - begun > work.patience_seconds):
+                    return told
+                metrics.RETRIES.labels(told["kind"]).inc()
+                DBOS.sleep(pause)
+                pause = min(2 * pause, work.longest_pause_seconds)
+
+        @DBOS.workflow(name="arrive", max_recovery_attempts=_EXECUTIONS)
+        def arrive(name: str, version: str, number: int) -> str:
+            told = persist(lambda: identify(name, version), clock())
+            if told["kind"] != "done":
+                log("not identified", model=name, version=version, why=told["value"], kind=told["kind"])
+                return str(told["kind"])
+            job = Job.model_validate({**told["value"], "round": number})
+            _enqueue("check", CHECKING, job.workflow_id, "return-existing", job.model_dump(mode="json"))
+            return job.workflow_id
+
+        @DBOS.workflow(name="check", max_recovery_attempts=_EXECUTIONS)
+        def check(raw: Told) -> str:
+            begun, job = clock(), Job.model_validate(raw)
+            log("check begins", model=job.name, version=job.version, digest=job.digest)
+            told: Told = {}
+            for step in STEPS:
+                told = persist(lambda step=step: attempt(step, raw), begun)  # type: ignore[misc]
+                if told["kind"] != "done":
+                    break
+            outcome = _outcome(told)
+            if outcome == "unfinished":
+                give_up(raw)
+            metrics.CHECKS.labels(outcome).inc()
+            metrics.CHECK_SECONDS.observe(max(0.0, clock() - begun))
+            log("check ends", model=job.name, version=job.version, outcome=outcome, why=told["value"])
+            return outcome
+
+        @DBOS.workflow(name="guard", max_recovery_attempts=_EXECUTIONS)
+        def guarded(name: str) -> str:
+            return str(persist(lambda: guard(name), clock())["kind"])
+
+        @DBOS.step(name="rescan")
+        def scan_again() -> Told:
+            return _told(self._again)
+
+        @DBOS.workflow(name="rescan", max_recovery_attempts=_EXECUTIONS)
+        def rescan(scheduled: dt.datetime, _context: Any) -> str:
+            told = persist(scan_again, clock())
+            log("scanned again", scheduled=str(scheduled), outcome=told["kind"], why=told["value"])
+            return str(told["kind"])
+
+        self._workflows, self._rescan = (arrive, check, guarded), rescan
+
+    def start(self) -> None:
+        """Create or migrate the tables, take up what this executor left, and begin to work."""
+        DBOS.launch()
+        DBOS.register_queue(ARRIVALS, worker_concurrency=2, polling_interval_sec=0.2)
+        DBOS.register_queue(CHECKING, worker_concurrency=self._settings.file.work.concurrency, polling_interval_sec=0.2)
+
+    def stop(self, seconds: int) -> None:
+        """Let running steps end for so long; what does not is begun again at the next start."""
+        DBOS.destroy(workflow_completion_timeout_sec=seconds)
+
+    def arrived(self, workflow_id: str, name: str, version: str, number: int = 0) -> bool:
+        """Queue a version durably; return False where this id was queued before."""
+        return enqueue("arrive", ARRIVALS, workflow_id, name, version, number)
+
+    def alias_moved(self, workflow_id: str, name: str) -> bool:
+        """Queue a look at a model's protected aliases; return False where this id was queued before."""
+        return enqueue("guard", ARRIVALS, workflow_id, name)
+
+    def outcome(self, workflow_id: str) -> tuple[str, str] | None:
+        """Return status and result of a workflow, None where there is none."""
+        found = DBOS.get_workflow_status(workflow_id)
+        return None if found is None else (found.status, str(found.output))
+
+    def waiting(self) -> int:
+        """Return how many workflows are queued or running."""
+        return len(DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False))
+
+    def poisoned(self) -> list[Job]:
+        """Return the checks that took the whole process down too often."""
+        found = DBOS.list_workflows(status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name="check", load_output=False)
+        return [Job.model_validate(one.input["args"][0]) for one in found if one.input]
+
+    def take_over(self, executor: str) -> None:
+        """Queue again what another executor, known to be dead, had begun."""
+        DBOS._recover_pending_workflows([executor])  # noqa: SLF001  # the one call for it; pinned by version and test
+
+    def executors(self) -> set[str]:
+        """Return the executors that have begun something which is not finished."""
+        found = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {str(one.executor_id) for one in found if one.executor_id}
+
+
+def enqueue(workflow: str, queue: str, workflow_id: str, *arguments: Any) -> bool:
+    """Queue a workflow under an id; return False where that id was queued before, whatever became of it."""
+    try:
+        _enqueue(workflow, queue, workflow_id, "reject", *arguments)
+    except error.DBOSWorkflowIDInUseError:
+        return False
+    return True
+
+
+def _enqueue(
+    workflow: str, queue: str, workflow_id: str, known: Literal["reject", "return-existing"], *arguments: Any
+) -> None:
+    options: EnqueueOptions = {
+        "workflow_name": workflow,
+        "queue_name": queue,
+        "workflow_id": workflow_id,
+        "app_version": APPLICATION_VERSION,
+        "workflow_id_reuse_policy": known,
+    }
+    DBOS.enqueue_workflow_with_options(options, *arguments)
+
+
+def _outcome(told: Told) -> Literal["approved", "flagged", "gone", "changed", "unfinished"]:
+    if told["kind"] == "done":
+        return "approved" if told["value"] == "approved" else "flagged"
+    return told["kind"] if told["kind"] in {"gone", "changed"} else "unfinished"
+
+
+def _told(run: Callable[[], Any]) -> Told:
+    """Return what came of a call as data: done, gone, changed, registry (to be tried again) or failed (here)."""
+    try:
+        return {"kind": "done", "value": run()}
+    except UnknownVersionError as error:
+        return {"kind": "gone", "value": str(error)[:2000]}
+    except ChangedError as error:
+        return {"kind": "changed", "value": str(error)[:2000]}
+    except RegistryError as error:
+        return {"kind": "registry", "value": str(error)[:2000]}
+    except GateError as error:
+        return {"kind": "failed", "value": str(error)[:2000]}
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other checks go on
+        log("a step failed", level=logging.ERROR, why=f"{type(error).__name__}: {str(error)[:500]}")
+        return {"kind": "failed", "value": f"{type(error).__name__}: {str(error)[:500]}"}

@@ -1,0 +1,128 @@
+"""Protected aliases and stages: whoever moved one to an unapproved version, the last approved one is put back.
+
+Detection after the fact: the window is a webhook's delivery, or one poll where none comes. A version that was put there
+rightly and whose decision has since expired stays and raises an alert: an expiry must not stop production.
+"""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+from gate.artifact import ModelRef
+from gate.decisions.keys import PublicKey
+from gate.decisions.log import ReviewLog
+from gate.promotion.verification import Looked, Trust, now, verify_version
+from gate.service import metrics
+from gate.service.alerts import Alerts
+from gate.service.jobs import read_rules
+from gate.service.logs import log
+from gate.service.settings import ModelSection, Settings
+from gate.service.watched import WatchedRegistry
+
+
+class Guard:
+    """Looks at what is protected and puts it right."""
+
+    def __init__(
+        self, settings: Settings, registry: WatchedRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
+    ) -> None:
+        self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
+        self._path = settings.file.data / "protected.json"
+        self._looked: dict[tuple[ModelRef, str], bool] = {}
+
+    def look(self, production: str) -> str:
+        """Put every protected alias and stage of a production model right; say how many were wrong."""
+        wrong = 0
+        for section in self._settings.file.models:
+            if section.production == production:
+                wrong += sum(not self._alias(section, alias) for alias in section.aliases)
+                wrong += self._stages(section)
+        return str(wrong)
+
+    def _alias(self, section: ModelSection, alias: str) -> bool:
+        assert section.production is not None
+        held = self._registry.alias(section.production, alias)
+        if held is None:
+            return True
+        place = f"{section.production}@{alias}"
+        good = self._remembered().get(place)
+        if self._approved(section, held):
+            if good != held.version:
+                self._remember(place, held.version or "")
+            return True
+        if good == held.version:
+            self._alerts.send("no-longer-approved", model=str(held), place=place)
+            return False
+        self._put_back(section, alias, held, good)
+        return False
+
+    def _put_back(self, section: ModelSection, alias: str, held: ModelRef, good: str | None) -> None:
+        """Point the alias at the last approved version; without one nothing can be put back, and that is said."""
+        place = f"{held.name}@{alias}"
+        last = ModelRef(registry="mlflow", name=held.name, version=good) if good else self._last_approved(section)
+        outcome = "put-back" if last else "nothing-to-put-back"
+        if last is not None:
+            self._registry.set_alias(last, alias)
+        metrics.REVERTED.labels("alias", outcome).inc()
+        log("a protected alias was moved", level=logging.WARNING, place=place, to=str(held), outcome=outcome)
+        self._alerts.send("protected-alias", model=str(held), place=place, outcome=outcome, now=str(last or held))
+
+    def _last_approved(self, section: ModelSection) -> ModelRef | None:
+        """Return the newest version of a production model whose decision holds."""
+        assert section.production is not None
+        found = self._registry.find_versions(section.production, {})
+        return next((ref for ref, _ in found if self._approved(section, ref)), None)
+
+    def _stages(self, section: ModelSection) -> int:
+        """Archive what stands in a protected stage without a decision; return how many did."""
+        assert section.production is not None
+        wrong = 0
+        for ref, stage in self._registry.staged(section.production, section.stages):
+            if not self._approved(section, ref):
+                self._registry.archive(ref)
+                wrong += 1
+                metrics.REVERTED.labels("stage", "archived").inc()
+                log(
+                    "an unapproved version was in a protected stage", level=logging.WARNING, model=str(ref), stage=stage
+                )
+                self._alerts.send("protected-stage", model=str(ref), place=stage, outcome="archived")
+        return wrong
+
+    def _approved(self, section: ModelSection, ref: ModelRef) -> bool:
+        """Tell whether a decision covers the version's bytes; a yes is remembered while its attestation stays."""
+        attestation = self._registry.facts(ref).tags.get("gate.attestation", "")
+        if self._looked.get((ref, attestation)):
+            trust = Trust(self._keys, None, section.name, self._log())
+            return not _expired(attestation, trust)
+        policy = read_rules(section).policy
+        looked: Looked = verify_version(
+            self._registry, str(ref), Trust(self._keys, policy.digest, section.name, self._log()), now()
+        )
+        self._looked[ref, attestation] = looked.holds
+        return looked.holds
+
+    def _log(self) -> ReviewLog | None:
+        path = self._settings.audit_log
+        return ReviewLog(path) if path.exists() else None
+
+    def _remembered(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+    def _remember(self, place: str, version: str) -> None:
+        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(self._remembered() | {place: version}))
+        Path(partial).replace(self._path)
+
+
+def _expired(attestation: str, trust: Trust) -> bool:
+    """Tell whether a decision that held before, about bytes that were compared then, has ended since."""
+    from gate.decisions.envelope import Expected, verify  # noqa: PLC0415  # its one use
+    from gate.promotion.verification import superseded  # noqa: PLC0415  # likewise
+
+    found = verify(attestation, trust.keys, now(), Expected(None, None, candidate=trust.candidate))
+    return bool(found.reasons or superseded(found, attestation, trust.log))

@@ -1,0 +1,195 @@
+"""One check as the service runs it: the four steps of docs/contracts.md section 2, each of which can begin again.
+
+A step whose inputs are gone, because another host takes a check over, makes them again first. Nothing is handed on but
+files in the check's own folder; `publish` writes the same signed decision however often it runs on the same files.
+"""
+
+import datetime as dt
+import hashlib
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.artifact import ModelRef, build_manifest
+from gate.bank import OpenBank, open_bank
+from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, private_directory, remove
+from gate.conclude import Context, conclude
+from gate.errors import CannotFinishError, UsageError
+from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan, today, write_scanned
+from gate.policy import Policy
+from gate.policy_file import read_policy
+from gate.publish import WITHDRAWN, Signing, publish
+from gate.record import Record
+from gate.registry import Registry
+from gate.service.settings import ModelSection, Settings
+from gate.verdict import Decision
+
+_PUBLISHED = "published"
+
+
+class ChangedError(CannotFinishError):
+    """The version's bytes or the policy are no longer those that the check was queued for."""
+
+
+class Job(Record):
+    """What one check is about; it makes the workflow's id."""
+
+    name: str
+    version: str
+    digest: str
+    policy_digest: str
+    round: int = 0
+    """Raised when a check that could not finish is begun anew."""
+
+    @property
+    def ref(self) -> ModelRef:
+        """The version."""
+        return ModelRef(registry="mlflow", name=self.name, version=self.version)
+
+    @property
+    def workflow_id(self) -> str:
+        """Registered model, version, manifest digest and policy digest."""
+        again = f"/{self.round}" if self.round else ""
+        return f"check/{self.name}/{self.version}/{self.digest}/{self.policy_digest}{again}"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a registered model's candidates are examined by."""
+
+    section: ModelSection
+    policy: Policy
+    bank: OpenBank | None
+
+
+def read_rules(section: ModelSection) -> Rules:
+    """Read policy and bank of one model as they are now."""
+    policy = read_policy(section.policy, on=today())
+    bank = None
+    if section.bank is not None:
+        bank = open_bank(section.bank)
+    elif policy.bank is not None:
+        path = section.policy.parent / policy.bank.path
+        bank = open_bank(path, sha256=policy.bank.sha256, source=policy.bank.path)
+    return Rules(section, policy, bank)
+
+
+class Checks:
+    """The steps, with what they need: settings, registry, and what signs."""
+
+    def __init__(self, settings: Settings, registry: Registry, signing: Signing) -> None:
+        self._settings, self._registry, self._signing = settings, registry, signing
+        self._root = settings.file.data / "checks"
+        self._sweep()
+
+    def rules(self, name: str) -> Rules:
+        """Return the rules of a candidate model; one that is not configured is a `UsageError`."""
+        section = self._settings.model(name)
+        if section is None:
+            raise UsageError(f"the registered model {name!r} is not configured")
+        return read_rules(section)
+
+    def identify(self, name: str, version: str) -> Job:
+        """Download a version for its manifest's digest alone and return what is to be checked."""
+        policy = self.rules(name).policy
+        ref = ModelRef(registry="mlflow", name=name, version=version)
+        folder = private_directory()
+        try:
+            self._registry.pull(ref, folder)
+            digest = build_manifest(folder)[0].digest
+        finally:
+            remove(folder)
+        return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)
+
+    def folder(self, job: Job) -> Path:
+        """Return where the files of a check lie on this host."""
+        return self._root / hashlib.sha256(job.workflow_id.encode()).hexdigest()[:32]
+
+    def run(self, step: str, job: Job) -> str:
+        """Run one step by its name and return what came of it."""
+        steps = {"pull": self.pull, "scan": self.scan, "judge": self.judge, "publish": self.publish}
+        return steps[step](job)
+
+    def pull(self, job: Job) -> str:
+        """Copy the version and hash it, unless this host has."""
+        files, work = CheckFiles.create(self.folder(job)), self._work(job)
+        if (files.root / MANIFEST).exists() and (work / MODEL_FOLDER).is_dir():
+            return files.pulled().digest
+        # Its digest is not yet compared and its policy may have changed: nothing is marked before both are.
+        rules = self._same_rules(job)
+        remove(work)
+        work.mkdir(parents=True, mode=0o700)
+        request = PullRequest(str(job.ref), rules.policy, rules.section.samples)
+        pulled = pull(self._registry, request, files, work, job.ref)
+        if pulled.digest != job.digest:
+            (files.root / MANIFEST).unlink()
+            remove(work)
+            raise ChangedError(f"the bytes of {job.ref} changed: expected {job.digest}, got {pulled.digest}")
+        return pulled.digest
+
+    def scan(self, job: Job) -> str:
+        """Examine the copy, unless this host has."""
+        files = CheckFiles.create(self.folder(job))
+        if not (files.root / EVIDENCE).exists():
+            self.pull(job)
+            rules, work = self._same_rules(job), self._settings.file.work
+            settings = ScanSettings(
+                allow_code=rules.section.allow_code, memory_gib=work.memory_gib, threads=work.threads
+            )
+            request = ScanRequest(files.pulled(), self._work(job), rules.policy, settings, rules.bank)
+            write_scanned(scan(request, _silent), files)
+        return f"sha256:{files.evidence().content_sha256}"
+
+    def judge(self, job: Job) -> str:
+        """Judge and write the reports, unless this host has."""
+        files = CheckFiles.create(self.folder(job))
+        if not (files.root / VERDICT).exists() or not (files.root / "report.json").exists():
+            self.scan(job)
+            rules, pulled = self._same_rules(job), files.pulled()
+            context = Context(
+                uri=str(job.ref),
+                model=job.ref,
+                description=pulled.description,
+                pulled=pulled,
+                policy_path=str(rules.section.policy),
+                directory=str(files.root),
+            )
+            conclude(files.evidence(), rules.policy, context, files)
+        return files.verdict().decision.value
+
+    def publish(self, job: Job) -> str:
+        """Sign, log and mark; the private copy of the model is removed."""
+        self.judge(job)
+        files = CheckFiles.create(self.folder(job))
+        verdict, _ = publish(self._registry, files, self._signing)
+        (files.root / _PUBLISHED).write_text(job.workflow_id)
+        remove(self._work(job))
+        return verdict.decision.value
+
+    def give_up(self, job: Job) -> str:
+        """Flag a version that could not be examined, and remove its private copy."""
+        remove(self._work(job))
+        self._registry.mark(job.ref, WITHDRAWN)
+        return Decision.FLAGGED.value
+
+    def _same_rules(self, job: Job) -> Rules:
+        rules = self.rules(job.name)
+        if rules.policy.digest != job.policy_digest:
+            raise ChangedError(f"the policy of {job.name!r} has changed since the check of {job.ref} was queued")
+        return rules
+
+    def _work(self, job: Job) -> Path:
+        return self.folder(job) / "work"
+
+    def _sweep(self) -> None:
+        """Remove what finished checks left longer ago than the configuration keeps it."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        oldest = time.time() - dt.timedelta(days=self._settings.file.work.keep_days).total_seconds()
+        for mark in self._root.glob(f"*/{_PUBLISHED}"):
+            if mark.stat().st_mtime < oldest:
+                shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _silent(_stage: str, _done: int, _of: int) -> None:
+    """Progress bars are for terminals."""

@@ -1,0 +1,54 @@
+"""Structured logs: one JSON object a line on standard error, from a fixed set of fields, none of which is a secret.
+
+Free text comes only from the gate's own errors, which quote no credential; other libraries' records are reduced to
+their logger's name and level where they are no warnings, and never carry request headers or bodies.
+"""
+
+import datetime as dt
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+LOG = logging.getLogger("gate.service")
+_LONGEST = 2000
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        said: dict[str, Any] = {
+            "at": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": without_secret(record.getMessage())[:_LONGEST],
+            **{key: _bounded(value) for key, value in getattr(record, "facts", {}).items()},
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            said["error"] = record.exc_info[0].__name__
+        return json.dumps(said, ensure_ascii=True)
+
+
+def without_secret(text: str) -> str:
+    """Remove user names and passwords from addresses in a text."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
+def _bounded(value: object) -> object:
+    return value if isinstance(value, bool | int | float | None) else without_secret(str(value))[:_LONGEST]
+
+
+def set_up_logs() -> None:
+    """Send every logger's records through the one format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    LOG.setLevel(logging.INFO)
+
+
+def log(event: str, *, level: int = logging.INFO, **facts: object) -> None:
+    """Write one event with its facts."""
+    LOG.log(level, event, extra={"facts": facts})

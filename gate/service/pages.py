@@ -1,0 +1,139 @@
+"""The review pages: what waits, one version with its whole report, and the form. Server-rendered, without a script.
+
+Every value is escaped by the renderers' own rules. The report stands in a sandboxed frame of this same service, under a
+policy that lets it load nothing.
+"""
+
+from typing import Any
+
+from jinja2 import ChoiceLoader, PackageLoader
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from gate.errors import GateError, UnknownVersionError, UsageError
+from gate.renderers import html
+from gate.renderers.templates import HTML
+from gate.service.logs import log
+from gate.service.receiver import TooLargeError, read_body
+from gate.service.reviews import Form, Person, Reviews, UnknownPersonError
+from gate.verdict import Decision
+
+_MAX_FORM = 16 << 10
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; "
+    "form-action 'self'; frame-ancestors 'self'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+TEMPLATES = HTML.overlay(loader=ChoiceLoader([PackageLoader("gate.service"), PackageLoader("gate.renderers")]))
+
+
+def page(name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+    """Return one page."""
+    text = TEMPLATES.get_template(name).render(**values)
+    return HTMLResponse(text, status, {**_HEADERS, **(headers or {})})
+
+
+class Pages:
+    """What answers below `/reviews`."""
+
+    def __init__(self, reviews: Reviews, identity: str) -> None:
+        self._reviews, self._identity = reviews, identity
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        one = "/reviews/{name}/{version:int}"
+        return [
+            Route("/reviews", self.all, methods=["GET"]),
+            Route(one, self.one, methods=["GET"]),
+            Route(f"{one}/report", self.report, methods=["GET"]),
+            Route(one, self.decide, methods=["POST"]),
+        ]
+
+    async def all(self, request: Request) -> Response:
+        """Show what waits for a reviewer."""
+        return await run_in_threadpool(self._answer, request, self._all)
+
+    def _all(self, _request: Request, person: Person) -> Response:
+        return page("reviews.html.j2", person=person.name, waiting=self._reviews.waiting())
+
+    async def one(self, request: Request) -> Response:
+        """Show one version."""
+        return await run_in_threadpool(self._answer, request, self._one)
+
+    def _one(self, request: Request, person: Person, error: str = "", form: Form | None = None) -> Response:
+        seen = self._reviews.look(*_named(request))
+        report = self._reviews.report(seen)
+        statement = seen.found.statement
+        return page(
+            "review.html.j2",
+            status=400 if error else 200,
+            person=person.name,
+            seen=seen,
+            said=statement.predicate if statement else None,
+            report=report,
+            earlier=self._reviews.earlier(seen.ref.name),
+            token=self._reviews.token(person, seen.ref),
+            reviewable=statement is not None and statement.predicate.decision is Decision.FLAGGED,
+            error=error,
+            form=form or Form("", "", "30"),
+        )
+
+    async def report(self, request: Request) -> Response:
+        """Show the report that a signed decision is about."""
+        return await run_in_threadpool(self._answer, request, self._report)
+
+    def _report(self, request: Request, _person: Person) -> Response:
+        report = self._reviews.report(self._reviews.look(*_named(request)))
+        if report is None:
+            return page("problem.html.j2", 404, title="No report", what="There is no report of that decision.")
+        sandboxed = {"Content-Security-Policy": _HEADERS["Content-Security-Policy"] + "; sandbox"}
+        return HTMLResponse(html.render(report), headers={**_HEADERS, **sandboxed})
+
+    async def decide(self, request: Request) -> Response:
+        """Take a decision and show the version again."""
+        from urllib.parse import parse_qs  # noqa: PLC0415  # its one use
+
+        try:
+            raw = await read_body(request, _MAX_FORM)
+            values = parse_qs(raw.decode(), max_num_fields=10, keep_blank_values=True)
+        except (TooLargeError, ValueError):
+            return page("problem.html.j2", 413, title="Too large", what="The form is larger than is accepted.")
+        sent = {key: found[0] for key, found in values.items()}
+        return await run_in_threadpool(self._answer, request, lambda r, p: self._decide(r, p, sent))
+
+    def _decide(self, request: Request, person: Person, sent: dict[str, str]) -> Response:
+        seen = self._reviews.look(*_named(request))
+        if not self._reviews.believes(sent.get("token", ""), person, seen.ref):
+            what = "The form was not made for you here, or has run out. Nothing was decided."
+            return page("problem.html.j2", 403, title="Not accepted", what=what)
+        form = Form(sent.get("outcome", ""), sent.get("reason", ""), sent.get("days", ""))
+        try:
+            self._reviews.decide(person, seen, form)
+        except GateError as error:
+            return self._one(request, person, f"{error} {error.what_to_do}".strip(), form)
+        log("reviewed", model=str(seen.ref), reviewer=person.name, outcome=form.outcome)
+        return RedirectResponse(request.url.path, status_code=303, headers=_HEADERS)
+
+    def _answer(self, request: Request, run: Any) -> Response:
+        try:
+            found: Response = run(request, self._reviews.person(request))
+        except UnknownPersonError:
+            if self._identity == "none":
+                what = "No identity is configured for reviewers; see `review` in the configuration."
+                return page("problem.html.j2", 403, title="Reviews are closed", what=what)
+            asks = {"WWW-Authenticate": 'Basic realm="gate", charset="UTF-8"'} if self._identity == "registry" else {}
+            what = "Sign in with your account of the registry, or through the proxy."
+            return page("problem.html.j2", 401, asks, title="Who are you?", what=what)
+        except (UnknownVersionError, UsageError) as error:
+            return page("problem.html.j2", 404, title="Not found", what=str(error))
+        except GateError as error:
+            return page("problem.html.j2", 503, title="The registry does not answer", what=str(error))
+        return found
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return str(request.path_params["name"]), str(request.path_params["version"])

@@ -1,0 +1,140 @@
+"""The reconcile poll: what no webhook told, because deliveries are fire-and-forget and stages fire none.
+
+Every interval: versions without a decision under today's policy are queued, protected places are looked at, checks that
+took the process down too often are flagged, and on PostgreSQL the work of dead processes is taken over. A registry that
+does not answer costs one poll.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from gate.artifact import ModelRef
+from gate.decisions.envelope import open_envelope
+from gate.decisions.keys import PublicKey
+from gate.errors import GateError
+from gate.promotion.verification import ATTESTATION_TAG
+from gate.registry import ProductionRegistry
+from gate.service import metrics
+from gate.service.engine import Engine
+from gate.service.guard import Guard
+from gate.service.jobs import Checks
+from gate.service.logs import log
+from gate.service.presence import Presence
+from gate.service.settings import ModelSection, Settings
+
+_FINAL = frozenset({"approved", "flagged"})
+_ROUNDS = 1000
+
+
+class Poll:
+    """A thread that looks every so many seconds until it is stopped."""
+
+    def __init__(  # the parts that it brings together
+        self,
+        settings: Settings,
+        registry: ProductionRegistry,
+        checks: Checks,
+        engine: Engine,
+        guard: Guard,
+        keys: Sequence[PublicKey],
+    ) -> None:
+        self._settings, self._registry, self._checks, self._engine = settings, registry, checks, engine
+        self._guard, self._keys = guard, keys
+        self._presence = Presence(settings.database, str(engine.executor)) if settings.several_hosts else None
+        self._flagged: set[str] = set()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gate-poll", daemon=True)
+        self.last = 0.0
+        """When a poll last ended well, in seconds since the epoch."""
+
+    def announce(self) -> None:
+        """Say that this process lives, before it begins anything that another could take for a dead one's."""
+        if self._presence is not None:
+            self._presence.announce()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look at hand."""
+        self._ended.set()
+        self._thread.join(timeout=10)
+        if self._presence is not None:
+            self._presence.leave()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0 if self.last == 0.0 else self._settings.file.watch.poll_seconds):
+            try:
+                self.look()
+            except GateError as error:
+                metrics.POLL_FAILURES.inc()
+                log("the registry could not be looked through", level=logging.WARNING, why=str(error))
+            except Exception as error:  # noqa: BLE001  # the next look may succeed; the thread must live
+                metrics.POLL_FAILURES.inc()
+                log("a poll failed", level=logging.ERROR, why=f"{type(error).__name__}: {error}")
+            if self.last == 0.0 and self._ended.wait(min(5.0, self._settings.file.watch.poll_seconds)):
+                return
+
+    def look(self) -> None:
+        """Look once."""
+        self._take_over()
+        self._flag_poisoned()
+        metrics.WAITING.set(self._engine.waiting())
+        for section in self._settings.file.models:
+            policy = self._checks.rules(section.name).policy.digest
+            for ref, facts in self._registry.find_versions(section.name, {}):
+                if not self._decided(ref, facts.tags.get(ATTESTATION_TAG, ""), policy):
+                    self._queue(ref, policy)
+            self._look_at_production(section)
+        self.last = time.time()
+        metrics.POLLED.set(self.last)
+
+    def _look_at_production(self, section: ModelSection) -> None:
+        if section.production is not None:
+            self._guard.look(section.production)
+
+    def _decided(self, ref: ModelRef, envelope: str, policy: str) -> bool:
+        """Tell whether a trusted key signed a decision about this version under this policy."""
+        statement = open_envelope(envelope, self._keys).statement
+        return statement is not None and (statement.predicate.model, statement.predicate.policy_digest) == (ref, policy)
+
+    def _queue(self, ref: ModelRef, policy: str) -> None:
+        """Queue a version that has no decision, unless it is under way or a round of it has come to an end."""
+        for number in range(_ROUNDS):
+            workflow_id = f"seen/{ref.name}/{ref.version}/{policy}/{number}"
+            found = self._engine.outcome(workflow_id)
+            if found is None:
+                if self._engine.arrived(workflow_id, ref.name, ref.version or "", number):
+                    log("found without a decision", model=ref.name, version=ref.version)
+                return
+            status, check_id = found
+            if status != "SUCCESS":
+                return  # under way, or given up
+            check = self._engine.outcome(check_id) if check_id.startswith("check/") else None
+            if check is None:
+                if check_id in {"gone", "failed"}:
+                    return
+            elif check[0] != "SUCCESS" or check[1] in _FINAL:
+                return
+
+    def _flag_poisoned(self) -> None:
+        for job in self._engine.poisoned():
+            if job.workflow_id not in self._flagged:
+                with contextlib.suppress(GateError):
+                    self._checks.give_up(job)
+                    self._flagged.add(job.workflow_id)
+                    metrics.CHECKS.labels("poisoned").inc()
+                    log("a check took the gate down too often", level=logging.ERROR, model=str(job.ref))
+
+    def _take_over(self) -> None:
+        """Begin again what dead processes had begun; which are dead, the database's locks tell."""
+        if self._presence is None:
+            return
+        for executor in self._engine.executors() - {str(self._engine.executor)}:
+            if self._presence.dead(executor):
+                log("taking over", level=logging.WARNING, executor=executor)
+                self._engine.take_over(executor)

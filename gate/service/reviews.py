@@ -1,0 +1,170 @@
+"""The review page's half without HTML: who asks, what waits, what the signed report says, and taking a decision.
+
+The identity is the registry's own authentication or a header of a reverse proxy whose address is configured; a form is
+believed only with a token that this process made for that identity (a page elsewhere cannot have it).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.requests import Request
+
+from gate.artifact import ModelRef
+from gate.check_files import CheckFiles, private_directory, remove
+from gate.decisions.keys import PublicKey
+from gate.decisions.log import Entry, ReviewLog
+from gate.errors import GateError, UsageError
+from gate.promotion.promote import REPORTS
+from gate.promotion.review import Review, Waiting, look, review, waiting
+from gate.promotion.verification import now
+from gate.publish import Signing
+from gate.registry import Credentials, ProductionRegistry
+from gate.report import Report
+from gate.service.jobs import read_rules
+from gate.service.settings import ModelSection, Settings
+
+_TOKEN_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks, as the configured authority says."""
+
+    name: str
+    credentials: Credentials | None = field(default=None, repr=False)
+
+
+class UnknownPersonError(Exception):
+    """Nobody whom the configured authority knows (401)."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a reviewer sent."""
+
+    outcome: str
+    reason: str
+    days: str
+
+
+class Reviews:
+    """What the pages ask for; every method may wait for the registry, so none runs on the event loop."""
+
+    def __init__(
+        self, settings: Settings, registry: ProductionRegistry, signing: Signing, keys: Sequence[PublicKey]
+    ) -> None:
+        self._settings, self._registry, self._signing, self._keys = settings, registry, signing, keys
+        self._secret = secrets.token_bytes(32)
+
+    def person(self, request: Request) -> Person:
+        """Return who asks; raise `UnknownPersonError` for anybody whom the authority does not name."""
+        section = self._settings.file.review
+        if section.identity == "header":
+            address = request.client.host if request.client else ""
+            names = request.headers.getlist(section.header)
+            # Twice the same header is a client's beside the proxy's: whichever won would be a guess.
+            if address not in section.proxies or len(names) != 1 or not 0 < len(names[0]) <= 200:
+                raise UnknownPersonError
+            return Person(names[0])
+        if section.identity == "registry":
+            return self._by_registry(request.headers.get("authorization", ""))
+        raise UnknownPersonError
+
+    def _by_registry(self, header: str) -> Person:
+        scheme, _, encoded = header.partition(" ")
+        try:
+            username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            raise UnknownPersonError from None
+        if scheme.lower() != "basic" or not colon or not username:
+            raise UnknownPersonError
+        given = Credentials(username, password)
+        try:
+            user = self._registry.user(given)
+        except UsageError:
+            raise UnknownPersonError from None
+        if user is None or user.name != username:
+            raise UnknownPersonError
+        return Person(user.name, given)
+
+    def token(self, person: Person, ref: ModelRef) -> str:
+        """Return a token for a form about a version, for an hour."""
+        until = str(int(time.time()) + _TOKEN_SECONDS)
+        return f"{until}.{self._seal(person, ref, until)}"
+
+    def believes(self, token: str, person: Person, ref: ModelRef) -> bool:
+        """Tell whether a form's token was made for this person and version and has not run out."""
+        until, _, seal = token.partition(".")
+        good = hmac.compare_digest(seal.encode(), self._seal(person, ref, until).encode())
+        return good and until.isdigit() and int(until) >= time.time()
+
+    def _seal(self, person: Person, ref: ModelRef, until: str) -> str:
+        said = "\n".join((person.name, str(ref), until)).encode()
+        return hmac.new(self._secret, said, hashlib.sha256).hexdigest()
+
+    def waiting(self) -> list[Waiting]:
+        """Return the flagged versions of every configured model."""
+        return [one for model in self._settings.file.models for one in waiting(self._registry, model.name, self._keys)]
+
+    def look(self, name: str, version: str) -> Waiting:
+        """Return one version of a configured model."""
+        self._section(name)
+        return look(self._registry, f"models:/{name}/{version}", self._keys)
+
+    def report(self, seen: Waiting) -> Report | None:
+        """Return the report that belongs to a signed decision, from the registry; None where it is not that one's."""
+        where, statement = seen.tags.get("gate.report", ""), seen.found.statement
+        # The tag is the candidate side's to write: only a run's folder is followed, and the signed digest decides.
+        if statement is None or not REPORTS.fullmatch(where):
+            return None
+        folder = private_directory()
+        try:
+            found = self._registry.fetch(where, folder)
+            report = CheckFiles(Path(found)).report()
+        except GateError:
+            return None
+        finally:
+            remove(folder)
+        evidence = report.evidence
+        same = evidence is not None and evidence.digest == statement.predicate.evidence_digest
+        return report if same else None
+
+    def earlier(self, name: str) -> list[Entry]:
+        """Return the newest decisions about versions of a model, the newest first."""
+        if not self._settings.audit_log.exists():
+            return []
+        entries = ReviewLog(self._settings.audit_log).read().entries
+        return [entry for entry in reversed(entries) if entry.model.name == name][:20]
+
+    def decide(self, person: Person, seen: Waiting, form: Form) -> None:
+        """Take a reviewer's decision as `gate review` does."""
+        if form.outcome not in {"approved", "rejected"}:
+            raise UsageError("a review approves or rejects")
+        if not form.days.isascii() or not form.days.isdigit() or len(form.days) > 4:
+            raise UsageError("the number of days is no number")
+        policy = read_rules(self._section(seen.ref.name)).policy
+        stated = person.name if self._settings.file.review.identity == "header" else None
+        asked = Review(
+            uri=str(seen.ref),
+            outcome="approved" if form.outcome == "approved" else "rejected",
+            reason=form.reason.strip()[:2000],
+            days=int(form.days),
+            policy=policy,
+            keys=self._keys,
+            stated=stated,
+            credentials=person.credentials,
+        )
+        review(self._registry, asked, self._signing, now())
+
+    def _section(self, name: str) -> ModelSection:
+        section = self._settings.model(name)
+        if section is None:
+            raise UsageError(f"the registered model {name!r} is not configured")
+        return section

@@ -1,0 +1,120 @@
+"""The service put together: read what it is given, start the engine, the poll and the server, and stop in that order.
+
+A polite kill stops accepting, lets running steps end for some seconds, and leaves the rest to the next start.
+"""
+
+import os
+import signal
+import time
+
+import uvicorn
+
+from gate.decisions.keys import PublicKey, SigningKey, read_public_keys
+from gate.decisions.log import ReviewLog
+from gate.errors import CannotFinishError, UsageError
+from gate.publish import Signing
+from gate.registries import RegistrySettings
+from gate.service.again import Again
+from gate.service.alerts import Alerts
+from gate.service.app import build_app
+from gate.service.engine import Engine
+from gate.service.guard import Guard
+from gate.service.jobs import Checks
+from gate.service.logs import log, set_up_logs
+from gate.service.pages import Pages
+from gate.service.poll import Poll
+from gate.service.receiver import Receiver
+from gate.service.reviews import Reviews
+from gate.service.settings import Settings
+from gate.service.watched import WatchedRegistry
+
+GRACE_SECONDS = 20
+_STALE_POLLS = 5
+
+
+class Service:
+    """Every part, made once."""
+
+    def __init__(self, settings: Settings, key: SigningKey, registry: WatchedRegistry | None = None) -> None:
+        self.settings = settings
+        file = settings.file
+        _make_folder(settings)
+        self.registry = registry or _open(settings)
+        keys: tuple[PublicKey, ...] = (key.public,)
+        if file.public_keys:
+            keys = (*keys, *(k for k in read_public_keys(file.public_keys) if k.key_id != key.key_id))
+        signing = Signing(key, ReviewLog(settings.audit_log))
+        self.checks = Checks(settings, self.registry, signing)
+        for section in file.models:
+            self.checks.rules(section.name)  # an unreadable policy or bank is said at the start
+        alerts = Alerts(file.watch.alert_url)
+        self.guard = Guard(settings, self.registry, keys, alerts)
+        again = Again(settings, self.registry, keys, alerts)
+        self.engine = Engine(settings, self.checks, self.guard.look, again.look)
+        self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys)
+        pages = Pages(Reviews(settings, self.registry, signing, keys), file.review.identity)
+        self.app = build_app(settings, Receiver(settings, self.engine), pages, self._missing)
+
+    def run(self) -> None:
+        """Serve until a signal; what is under way then gets some seconds."""
+        host, _, port = self.settings.file.listen.rpartition(":")
+        self.poll.announce()
+        self.engine.start()
+        self.poll.start()
+        log("serving", listen=self.settings.file.listen, models=len(self.settings.file.models))
+        # uvicorn raises the signal that stopped it once more when it has ended; the stopping below must still come.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            uvicorn.run(
+                self.app,
+                host=host,
+                port=int(port),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # The page believes addresses, so that nobody may forge one.
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                limit_concurrency=200,
+                h11_max_incomplete_event_size=32 << 10,
+            )
+        finally:
+            log("stopping")
+            self.poll.stop()
+            self.engine.stop(GRACE_SECONDS)
+
+    def _missing(self) -> str:
+        """Return why the service is not ready, if it is not: the registry has not answered for several polls."""
+        if self.poll.last == 0.0:
+            return "the registry has not been looked through yet"
+        if time.time() - self.poll.last > max(60.0, _STALE_POLLS * self.settings.file.watch.poll_seconds):
+            return "the registry does not answer"
+        return ""
+
+
+def _open(settings: Settings) -> WatchedRegistry:
+    from gate.registries.mlflow_watched import MlflowWatched  # noqa: PLC0415  # seconds, which --help must not cost
+
+    told = settings.file.registry
+    tracking = told.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    registry = told.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
+    if tracking is None and registry is None:
+        raise UsageError(
+            "no registry is known",
+            what_to_do="Name it in the configuration, `tracking-uri` under [registry], or in MLFLOW_TRACKING_URI.",
+        )
+    return MlflowWatched(RegistrySettings(tracking, registry, told.timeout_seconds, told.retries, told.experiment))
+
+
+def _make_folder(settings: Settings) -> None:
+    try:
+        settings.file.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CannotFinishError(f"the folder {settings.file.data} cannot be made: {error.strerror}") from None
+
+
+def serve(settings: Settings, key: SigningKey) -> None:
+    """Run the service until it is stopped."""
+    set_up_logs()
+    Service(settings, key).run()

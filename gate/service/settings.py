@@ -1,0 +1,196 @@
+"""The service's configuration: one TOML file, and the environment for whatever is secret.
+
+What a candidate is examined by (samples, policy, bank) stands here by registered model, never in the candidate's tags.
+Keys are kebab-case; unknown ones are errors. Relative paths are relative to the file's folder.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gate.errors import UsageError
+from gate.record import MalformedError, read_bounded
+
+MAX_FILE_BYTES = 1 << 20
+SECRET, DATABASE, METRICS_TOKEN = "GATE_WEBHOOK_SECRET", "GATE_DATABASE_URL", "GATE_METRICS_TOKEN"  # names
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+    )
+
+
+class WebhookSection(Section):
+    """What the receiver accepts."""
+
+    freshness_seconds: int = Field(default=600, ge=30, le=86400)
+    """MLflow's retries keep the first attempt's timestamp and may span more than 90 seconds."""
+    max_bytes: int = Field(default=256 << 10, ge=1024, le=16 << 20)
+
+
+class RegistrySection(Section):
+    """Where the registry is and how long it is waited for."""
+
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    timeout_seconds: int = Field(default=20, ge=1, le=3600)
+    retries: int = Field(default=1, ge=0, le=20)
+    experiment: str = "gate"
+
+
+class WorkSection(Section):
+    """How checks are run."""
+
+    concurrency: int = Field(default=1, ge=1, le=64)
+    """Checks at a time in this process."""
+    attempts: int = Field(default=3, ge=1, le=20)
+    """How often a check that fails within the gate itself, or takes it down, is begun before the version is flagged."""
+    patience_seconds: int = Field(default=3600, ge=0, le=7 * 86400)
+    """How long one check waits for a registry that does not answer, before it is left to the next poll."""
+    longest_pause_seconds: int = Field(default=60, ge=1, le=3600)
+    threads: int = Field(default=0, ge=0, le=1024)
+    memory_gib: float = Field(default=12.0, gt=0.5, le=4096)
+    keep_days: int = Field(default=90, ge=1, le=3650)
+    """How long a finished check's files are kept here; the registry keeps its own copy."""
+
+
+class WatchSection(Section):
+    """What is looked at without being told."""
+
+    poll_seconds: float = Field(default=60, ge=0.2, le=86400)
+    rescan: str = ""
+    """A cron line on which what is in production is examined again; empty for never."""
+    alert_url: str = Field(default="", pattern=r"^(https?://.*)?$")
+    """Where alerts are posted as JSON."""
+
+
+class ModelSection(Section):
+    """One registered model whose versions are candidates."""
+
+    name: str = Field(min_length=1, max_length=255)
+    policy: Path
+    samples: str | None = None
+    """Overrides what the policy pins."""
+    bank: Path | None = None
+    allow_code: bool = False
+    production: str | None = None
+    """The registered model into which versions are promoted."""
+    aliases: tuple[str, ...] = ("champion",)
+    """Aliases of the production model that only an approved version may bear."""
+    stages: tuple[str, ...] = ("Production",)
+    """Stages of the production model that only an approved version may be in."""
+
+
+class ReviewSection(Section):
+    """Who may decide on the page, and how the page knows them."""
+
+    identity: Literal["none", "header", "registry"] = "none"
+    header: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
+    """In which the reverse proxy states the user's name; it must remove the header from what clients send."""
+    proxies: tuple[str, ...] = ()
+    """Addresses from which that header is believed."""
+
+    @model_validator(mode="after")
+    def _header_is_explicit(self) -> Self:
+        if (self.identity == "header") != bool(self.header and self.proxies):
+            raise ValueError("identity = 'header' needs both 'header' and 'proxies', and nothing else has them")
+        return self
+
+
+class ServiceFile(Section):
+    """The whole file."""
+
+    data: Path
+    """The service's own folder: database, files of checks, review log."""
+    listen: str = Field(default="127.0.0.1:8200", pattern=r"^[^\s:]+:\d{1,5}$")
+    executor: str = Field(default="", max_length=100)
+    """This process's own name among several on one database; the same after a restart."""
+    audit_log: Path | None = None
+    public_keys: tuple[str, ...] = ()
+    webhook: WebhookSection = WebhookSection()
+    registry: RegistrySection = RegistrySection()
+    work: WorkSection = WorkSection()
+    watch: WatchSection = WatchSection()
+    review: ReviewSection = ReviewSection()
+    models: tuple[ModelSection, ...] = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _models_are_distinct(self) -> Self:
+        names = [model.name for model in self.models]
+        if len(set(names)) != len(names):
+            raise ValueError("a registered model is configured twice")
+        if set(names) & {model.production for model in self.models}:
+            raise ValueError("a production model cannot be a candidate too")
+        return self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The file with its paths made absolute, and the secrets from the environment."""
+
+    file: ServiceFile
+    secrets: tuple[str, ...] = field(repr=False)
+    """Webhook secrets, the newest first: more than one while they are being changed."""
+    database: str = field(repr=False)
+    metrics_token: str = field(default="", repr=False)
+
+    @property
+    def several_hosts(self) -> bool:
+        """Whether other processes may share the database."""
+        return self.database.startswith("postgresql")
+
+    def model(self, name: str) -> ModelSection | None:
+        """Return what is configured for a candidate model."""
+        return next((model for model in self.file.models if model.name == name), None)
+
+    @property
+    def audit_log(self) -> Path:
+        """Where the review log lies."""
+        return self.file.audit_log or self.file.data / "reviews.jsonl"
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the configuration; a fault is a `UsageError` that names the key."""
+    try:
+        value = tomllib.loads(read_bounded(path, limit=MAX_FILE_BYTES).decode())
+        file = ServiceFile.model_validate(value)
+    except (MalformedError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error}", what_to_do="See docs/serve.md.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"the configuration {path}: at '{where}': {first['msg']}", what_to_do="See docs/serve.md."
+        ) from None
+    base = path.resolve().parent
+    file = _absolute(file, base)
+    secrets = tuple(os.environ.get(SECRET, "").split())
+    if not secrets:
+        raise UsageError(
+            f"no webhook secret is set, so that no delivery could be believed; expected {SECRET}",
+            what_to_do="Give the registry's webhook the same secret. While it is being changed: both, with a space.",
+        )
+    database = os.environ.get(DATABASE) or f"sqlite:///{file.data / 'gate.db'}"
+    if not database.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+        raise UsageError(f"{DATABASE} names another database than SQLite or PostgreSQL")
+    return Settings(file, secrets, database, os.environ.get(METRICS_TOKEN, ""))
+
+
+def _absolute(file: ServiceFile, base: Path) -> ServiceFile:
+    models = tuple(
+        model.model_copy(update={"policy": base / model.policy, "bank": base / model.bank if model.bank else None})
+        for model in file.models
+    )
+    log = base / file.audit_log if file.audit_log else None
+    return file.model_copy(update={"data": base / file.data, "audit_log": log, "models": models})

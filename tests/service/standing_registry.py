@@ -1,0 +1,172 @@
+"""A registry in a folder that a service can be killed beside, and that can be made unreachable, slow or erroneous.
+
+Run as a module it is `gate serve` over that registry: no MLflow is imported, so that a storm takes minutes.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from gate.artifact import ModelRef
+from gate.errors import RegistryError, UnknownVersionError
+from gate.registry import VersionFacts
+
+
+class FolderRegistry:
+    """Versions as folders, tags as JSON beside them, written in one move."""
+
+    marks = True
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def _answer(self):
+        """Behave as the file `weather` says: down, erroneous, slow."""
+        weather = self.root / "weather"
+        said = weather.read_text() if weather.exists() else ""
+        if said == "slow":
+            time.sleep(1.0)
+        elif said:
+            raise RegistryError(f"the registry is {said}")
+
+    def _folder(self, ref):
+        folder = self.root / ref.name / ref.version
+        if not folder.is_dir():
+            raise UnknownVersionError(f"the registry does not know {ref}")
+        return folder
+
+    def add(self, name, version, text):
+        """Make a version."""
+        folder = self.root / name / str(version)
+        (folder / "model" / "data").mkdir(parents=True)
+        (folder / "model" / "MLmodel").write_text("flavors:\n  pytorch:\n    model_data: data\n")
+        (folder / "model" / "data" / "weights.bin").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return ModelRef(registry="mlflow", name=name, version=str(version))
+
+    def resolve(self, uri):
+        """Return the version a URI names."""
+        self._answer()
+        _, name, version = uri.split("/")
+        ref = ModelRef(registry="mlflow", name=name, version=version)
+        self._folder(ref)
+        return ref
+
+    def facts(self, ref):
+        """Return a version's tags."""
+        self._answer()
+        path = self._folder(ref) / "tags.json"
+        return VersionFacts("", json.loads(path.read_text()) if path.exists() else {}, {})
+
+    def pull(self, ref, to):
+        """Copy a version's files."""
+        self._answer()
+        shutil.copytree(self._folder(ref) / "model", to, dirs_exist_ok=True)
+
+    def fetch(self, uri, to):
+        """Copy a run's report."""
+        self._answer()
+        return shutil.copytree(self.root / "runs" / uri.split("/")[1], to / "report")
+
+    def training_set(self, ref, to):
+        """Nothing was logged."""
+        return
+
+    def log_reports(self, ref, folder, key):
+        """Keep a report's files."""
+        self._answer()
+        to = self.root / "runs" / key[:32]
+        shutil.copytree(folder, to, dirs_exist_ok=True)
+        return f"runs:/{key[:32]}/report"
+
+    def mark(self, ref, tags):
+        """Set tags in one move."""
+        self._answer()
+        path = self._folder(ref) / "tags.json"
+        before = json.loads(path.read_text()) if path.exists() else {}
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(before | dict(tags)))
+        partial.replace(path)
+
+    def find_versions(self, name, tags):
+        """Return versions, newest first."""
+        self._answer()
+        refs = [ModelRef(registry="mlflow", name=name, version=one.name) for one in (self.root / name).glob("[0-9]*")]
+        found = [(ref, self.facts(ref)) for ref in sorted(refs, key=lambda ref: -int(ref.version))]
+        return [(ref, facts) for ref, facts in found if set(tags.items()) <= set(facts.tags.items())]
+
+    def _aliases(self, name):
+        path = self.root / name / "aliases.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def alias(self, name, alias):
+        """Return what an alias names."""
+        self._answer()
+        version = self._aliases(name).get(alias)
+        return ModelRef(registry="mlflow", name=name, version=version) if version else None
+
+    def set_alias(self, ref, alias):
+        """Point an alias."""
+        path = self.root / ref.name / "aliases.json"
+        path.write_text(json.dumps(self._aliases(ref.name) | {alias: ref.version}))
+
+    def staged(self, name, stages):
+        """Return versions in a stage."""
+        path = self.root / name / "stages.json"
+        found = json.loads(path.read_text()) if path.exists() else {}
+        return [(ModelRef(registry="mlflow", name=name, version=v), s) for v, s in found.items() if s in stages]
+
+    def archive(self, ref):
+        """Take a version out of its stage."""
+        (self.root / ref.name / "stages.json").write_text(json.dumps({ref.version: "Archived"}))
+
+    def user(self, credentials=None):
+        """There is no authentication."""
+        return
+
+
+def stand_in_worker():
+    """Let every scan end at once with nothing measured, where the workflow is what a test is about."""
+    from gate import pipeline
+    from gate.jail.launch import WorkerExit
+    from gate.job import ScanResult
+    from gate.launch import WorkerReport
+
+    ended = WorkerExit(
+        exit_code=0,
+        signal=None,
+        timed_out=False,
+        said_too_much=False,
+        seconds=0.0,
+        stderr_tail="",
+        dropped_user=False,
+    )
+    nothing = ScanResult(isolation="full", complete=True)
+    seconds = float(os.environ["GATE_TEST_NO_WORKER"])
+
+    def run(job, progress):
+        time.sleep(seconds)
+        return WorkerReport(nothing, ended)
+
+    pipeline.run_job = run
+
+
+def main():
+    """Run the service over the folder that the first argument names."""
+    from gate.decisions.keys import read_signing_key
+    from gate.service.logs import set_up_logs
+    from gate.service.run import Service
+    from gate.service.settings import read_settings
+
+    if "GATE_TEST_NO_WORKER" in os.environ:
+        stand_in_worker()
+    set_up_logs()
+    key = read_signing_key(os.environ["GATE_SIGNING_KEY"])
+    Service(read_settings(Path(sys.argv[2])), key, FolderRegistry(sys.argv[1])).run()
+
+
+if __name__ == "__main__":
+    main()
