@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-DEFAULT_ADDRESS = "http://127.0.0.1:8080/health"
+DEFAULT_ADDRESS = "http://127.0.0.1:8200/health"
 FIRST_PROCESS = Path("/proc/1/cmdline")
 
 

@@ -55,7 +55,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 check = ['/opt/gate/bin/python3', '-I', '/opt/gate/health.py']
 before = subprocess.run(check).returncode
-server = http.server.HTTPServer(('127.0.0.1', 8080), Answers)
+server = http.server.HTTPServer(('127.0.0.1', 8200), Answers)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(before, subprocess.run(check).returncode)
 """
