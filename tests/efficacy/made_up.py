@@ -90,4 +90,6 @@ class QuickScan:
             values = {"size": 30 * ratio, "size-ratio": ratio, "anomaly-index": 9.0 if target in small else 1 / 3}
             location = Location.of_class(target)
             measured += [Measurement(metric=metric, value=value, location=location) for metric, value in values.items()]
+        if name == "neural-cleanse":
+            measured.append(Measurement(metric="untargeted-ratio", value=2.0))
         return Measured(measurements=tuple(measured), seconds=1.25, sample_passes=6400, options=options)
