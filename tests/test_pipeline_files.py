@@ -82,7 +82,9 @@ def test_action_and_workflows_fit_githubs_schemas(schema, files):
 
 def test_zizmor_has_nothing_to_say():
     """No template is expanded in a script, nothing is unpinned, no permission is too wide."""
-    checked = command("zizmor", "--offline", "--no-progress", "action.yml", ".github")
+    checked = command(
+        str(Path(sys.executable).with_name("zizmor")), "--offline", "--no-progress", "action.yml", ".github"
+    )
     assert checked.returncode == 0, checked.stdout
     assert "No findings to report" in checked.stdout
 

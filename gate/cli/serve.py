@@ -5,20 +5,26 @@ from pathlib import Path
 
 import click
 
+from gate.cli.options import option
 from gate.cli.signing import PASSPHRASE
 from gate.errors import UsageError
 
 
 @click.command()
-@click.option(
+@option(
     "--config",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     required=True,
     envvar="GATE_SERVE_CONFIG",
-    show_envvar=True,
     help="The service's configuration, a TOML file.",
 )
-@click.option("--check", "only_check", is_flag=True, help="Read configuration, policies and keys, and stop.")
+@option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    envvar="GATE_SERVE_CHECK",
+    help="Read configuration, policies and keys, and stop.",
+)
 def serve(config: Path, only_check: bool) -> int:
     """Hear the registry, scan what comes, mark it, guard production, and let people review.
 

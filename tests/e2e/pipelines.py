@@ -22,7 +22,8 @@ def environment(folder, **variables):
     gate.chmod(0o755)
     (folder / "tmp").mkdir(exist_ok=True)
     return {
-        "PATH": f"{binaries}:{os.environ['PATH']}",
+        # What was installed beside this interpreter, such as act, though nobody activated its environment.
+        "PATH": f"{binaries}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",

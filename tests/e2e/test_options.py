@@ -25,28 +25,35 @@ def _variables(option):
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS)
 def test_an_option_names_its_variable_in_the_help(command, option):
-    """The variable is GATE_ and the option's name in capitals, and stands first in --help."""
-    expected = "GATE_" + option.opts[0].removeprefix("--").replace("-", "_").upper()
-    assert _variables(option)[0] == expected
+    """The variable is GATE_, the command's name where the option means something else there, and the option's name."""
+    name = option.opts[0].removeprefix("--").replace("-", "_").upper()
+    expected = _variables(option)[0]
+    assert expected in {f"GATE_{name}", f"GATE_{command.name.upper()}_{name}"}
     shown = CliRunner().invoke(command, ["--help"]).output
     assert expected in shown
 
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS)
-def test_an_option_is_set_by_its_variable(command, option, monkeypatch):
+def test_an_option_is_set_by_its_variable(command, option, monkeypatch, tmp_path):
     """The command's parsed value is the variable's, not the default."""
     arguments = ["x" for param in command.params if isinstance(param, click.Argument)]
-    if command.name == "pull" and option.name != "to":
-        arguments += ["--to", "y"]
+    for other in command.params:
+        if isinstance(other, click.Option) and other.required and other is not option:
+            arguments += [other.opts[0], _value(other.type, tmp_path)]
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
     plain = command.make_context(command.name, list(arguments), resilient_parsing=option.required).params[option.name]
-    text = str(int(not plain)) if option.is_flag else _value(option.type)
+    text = str(int(not plain)) if option.is_flag else _value(option.type, tmp_path)
     monkeypatch.setenv(_variables(option)[0], text)
     found = command.make_context(command.name, list(arguments)).params[option.name]
+    found = found[0] if option.multiple else found
     assert found != plain
     assert str(found) == text or isinstance(found, bool) or float(found) == float(text)
 
 
-def _value(kind):
+def _value(kind, folder):
+    """Return a text that the type takes; of a path that must be there, one that is."""
+    if isinstance(kind, click.Path) and kind.exists:
+        (folder / "file").touch()
+        return str(folder if kind.dir_okay else folder / "file")
     return next((make(kind) for type_, make in VALUES.items() if isinstance(kind, type_)), "elsewhere")
