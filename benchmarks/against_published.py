@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import torch
 from torch import nn
 
 from benchmarks.efficacy.cost import Size, built
-from benchmarks.efficacy.peers.neural_cleanse import Search, anomaly_indices, endless_batches, flagged
+from benchmarks.efficacy.peers.neural_cleanse import Search, anomaly_indices, endless_batches, flagged, start
 from benchmarks.efficacy.peers.neural_cleanse_schedule import Settings
 from benchmarks.efficacy.tables import markdown, number
 from benchmarks.efficacy.truth import truth_of
@@ -118,7 +117,7 @@ def published(case: Case) -> Row:
     generator = torch.Generator().manual_seed(SEED)
     search = Search(_Net(classifier.logits), endless_batches(samples.inputs, 32, generator), Settings(), float("inf"))
     began = time.process_time()
-    done = [search.invert(target, _start(samples.inputs, generator)) for target in targets]
+    done = [search.invert(target, start(samples.inputs, generator)) for target in targets]
     seconds = time.process_time() - began
     share = case.classes / len(targets)
     indices = anomaly_indices([inversion.norm for inversion in done]) if len(targets) == case.classes else None
@@ -142,13 +141,6 @@ class _Net(nn.Module):
         """Map raw inputs (N, C, H, W) to logits (N, K)."""
         answer: torch.Tensor = self.logits(x)
         return answer
-
-
-def _start(inputs: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    uniform = partial(torch.rand, generator=generator)
-    drawn = uniform(inputs.shape[2:]), uniform(inputs.shape[1:])
-    mask, pattern = (torch.atanh((value - 0.5) * (2 - 1e-7)) for value in drawn)
-    return mask, pattern
 
 
 def table(rows: list[Row]) -> str:

@@ -7,7 +7,7 @@ Importing a detector must not import torch, so that policies validate and `gate 
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Flag, auto
 from typing import Generic, Literal, TypeVar
 
@@ -66,6 +66,10 @@ class Run:
     progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
     max_batch: int = 2048
     """The most images in one pass through the model; memory is bounded by it."""
+
+    def quiet(self) -> "Run":
+        """Return the run without progress, for a search inside another, whose count it would upset."""
+        return replace(self, progress=lambda _done, _total: None)
 
     def check_time(self) -> None:
         """Raise `DeadlineReachedError` when the time is up; detectors call it once a step."""

@@ -206,7 +206,8 @@ def test_versions_are_chosen_by_the_tag_of_approval():
 )
 def test_wrong_use_is_said_before_anything_is_pulled(arguments, message, tmp_path, monkeypatch):
     """Each is one usage error."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("gate.jail.launch.protect_parent", lambda: None)
     monkeypatch.setattr("gate.cli.bank.stop_on_termination", lambda: None)
     ended = CliRunner().invoke(main, ["bank", "build", "--to", str(tmp_path / "b.json"), *arguments])

@@ -7,6 +7,7 @@ tuned on. No seed is in two splits. Rows are in the order of training: fit, cali
 
 import json
 import random
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from benchmarks.zoo.tasks import TASKS
 
 FILE = Path(__file__).with_name("splits.json")
 
+Wanted = tuple[str, str, str, str]
+"""Task, architecture, attack and variant."""
 FIRST_SEED: dict[Split, int] = {"fit": 10_000, "calibrate": 20_000, "test": 30_000}
+FIRST_TURN: dict[Split, int] = {"fit": 0, "calibrate": 0, "test": 3}
+"""Where each split's rotation over tasks and families begins."""
 CLEAN_PER_TASK: dict[Split, int] = {"fit": 8, "calibrate": 24, "test": 28}
 """Eight families and controls take turns."""
 
@@ -43,16 +48,31 @@ def draw_split(split: Split) -> list[Row]:
         for task in TASKS
         for architecture, _ in zip(_repeated([*FAMILIES, *CONTROLS]), range(CLEAN_PER_TASK[split]), strict=False)
     ]
+    wanted += _rotated(split, lambda attack: range(PER_VARIANT.get(attack, PER_OTHER).get(split, 0)))
+    random.Random(f"zoo-{split}").shuffle(wanted)
+    return _rows(split, wanted, first=0)
+
+
+def draw_added() -> list[Row]:
+    """Draw the rows that were added to test: the rotation of each attack goes on where `draw_split` left it."""
+    past = PER_OTHER["test"]
+    wanted = _rotated("test", lambda attack: range(past, past + ADDED.get(attack, 0)))
+    return _rows("test", wanted, first=len(draw_split("test")))
+
+
+def _rotated(split: Split, steps_of: Callable[[str], range]) -> list[Wanted]:
+    """Return the backdoored models at these steps of each attack's rotation over tasks and families."""
     tasks, families = list(TASKS), list(FAMILIES)
     arms = [(attack.id, variant) for attack in ATTACKS.values() for variant in attack.variants]
-    for arm, (attack, variant) in enumerate(arms):
-        count = PER_VARIANT.get(attack, PER_OTHER).get(split, 0)
-        turn = arm + {"fit": 0, "calibrate": 0, "test": 3}[split]
-        wanted += [
-            (tasks[(turn + step) % len(tasks)], families[(2 * turn + step) % len(families)], attack, variant)
-            for step in range(count)
-        ]
-    random.Random(f"zoo-{split}").shuffle(wanted)
+    turns = ((arm + FIRST_TURN[split], *what) for arm, what in enumerate(arms))
+    return [
+        (tasks[(turn + step) % len(tasks)], families[(2 * turn + step) % len(families)], attack, variant)
+        for turn, attack, variant in turns
+        for step in steps_of(attack)
+    ]
+
+
+def _rows(split: Split, wanted: list[Wanted], first: int) -> list[Row]:
     return [
         Row(
             name=f"{split}-{place:03}",
@@ -62,29 +82,6 @@ def draw_split(split: Split) -> list[Row]:
             attack=attack,
             variant=variant,
             seed=FIRST_SEED[split] + place,
-        )
-        for place, (task, architecture, attack, variant) in enumerate(wanted)
-    ]
-
-
-def draw_added() -> list[Row]:
-    """Draw the rows that were added to test: the rotation of each attack goes on where `draw_split` left it."""
-    first, tasks, families = len(draw_split("test")), list(TASKS), list(FAMILIES)
-    arms = [(attack.id, variant) for attack in ATTACKS.values() for variant in attack.variants]
-    wanted = [
-        (tasks[(arm + 3 + step) % len(tasks)], families[(2 * (arm + 3) + step) % len(families)], attack, variant)
-        for arm, (attack, variant) in enumerate(arms)
-        for step in range(PER_OTHER["test"], PER_OTHER["test"] + ADDED.get(attack, 0))
-    ]
-    return [
-        Row(
-            name=f"test-{place:03}",
-            split="test",
-            task=task,
-            architecture=architecture,
-            attack=attack,
-            variant=variant,
-            seed=FIRST_SEED["test"] + place,
         )
         for place, (task, architecture, attack, variant) in enumerate(wanted, start=first)
     ]

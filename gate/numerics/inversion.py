@@ -65,6 +65,10 @@ class Inversion:
     references: tuple[int, ...] = ()
     """Rows of the goals that stayed by chance where halving chose the others."""
 
+    def trigger(self, row: int) -> Parameters:
+        """Return the parameters of one goal's trigger, each tensor (1, ...)."""
+        return tuple(parameter[row : row + 1].detach() for parameter in self.parameters)
+
     @property
     def compared(self) -> tuple[int, ...]:
         """Rows whose sizes stand for the usual: the references, or without halving all."""

@@ -123,12 +123,8 @@ def _numbers(bench: Bench, case: Case, *, again: bool) -> Iterator[Measurement]:
 
 def _again(bench: Bench, case: Case, origin: Origin, rows: torch.Tensor) -> Trigger:
     """Search for the suspect's trigger from another start."""
-    (second,) = origin.again((case.place,), rows, replace(bench.run, seed=bench.run.seed + 1, progress=_silent))
+    (second,) = origin.again((case.place,), rows, replace(bench.run.quiet(), seed=bench.run.seed + 1))
     return second
-
-
-def _silent(_done: int, _total: int) -> None:
-    """Tell no progress: a search inside a suspect would jump ahead of the suspects' own count."""
 
 
 def _stability(case: Case, origin: Origin, second: Trigger, where: str) -> Iterator[Measurement]:
@@ -189,7 +185,7 @@ def _symmetry(bench: Bench, case: Case, origin: Origin) -> Iterator[Measurement]
         return
     back, there = Location.of_pair(case.target, source), Location.of_pair(source, case.target)
     searched = (back,) if case.place == there else (back, there)
-    found = origin.again(searched, origin.rows, replace(bench.run, progress=_silent))
+    found = origin.again(searched, origin.rows, bench.run.quiet())
     sizes = [trigger.origin.size for trigger in found if trigger.origin is not None]
     way_back, way_there = (max(size, SMALLEST * origin.largest) for size in [*sizes, origin.size][:2])
     note = f"{back} {way_back:.4g}, {there} {way_there:.4g}"

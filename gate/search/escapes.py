@@ -18,7 +18,7 @@ from gate.numerics.inversion import Inversion, invert
 from gate.numerics.objective import Family
 from gate.search.options import TriggerSearch
 from gate.search.origins import pair_settings, single_settings
-from gate.search.pairs import LEAST_SAMPLES, LEAST_SOURCES
+from gate.search.pairs import LEAST_SOURCES, movable_classes
 from gate.subject import Classifier, Samples
 
 
@@ -39,17 +39,17 @@ def search_exits(
 ) -> Iterator[Measurement]:
     """Yield of each class with samples how small a trigger moves it away, and of the easiest one whither it goes."""
     labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
-    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes).tolist()
-    sources = [index for index, count in enumerate(counts) if count >= LEAST_SAMPLES][: options.exits_most]
+    sources = movable_classes(labels)[: options.exits_most]
     if len(sources) < LEAST_SOURCES:
         return
     goals = tuple(Goal(ANYWHERE, source) for source in sources)
-    found = invert(classifier, family, samples, goals, pair_settings(options), run)
+    settings = pair_settings(options)
+    found = invert(classifier, family, samples, goals, settings, run)
     sizes = found.sizes.tolist()
     for source, size in zip(sources, sizes, strict=True):
         yield Measurement(metric="exit-size", value=size, location=Location.of_class(source))
     row = min(range(len(sizes)), key=sizes.__getitem__)
-    if found.success[row] < pair_settings(options).success_least:
+    if found.success[row] < settings.success_least:
         return  # no class was moved: none is easier than another
     reached, share = _whither(classifier, family, samples.inputs[labels == sources[row]], found, row)
     median = statistics.median(sizes)
@@ -62,9 +62,8 @@ def _whither(
     classifier: Classifier, family: Family, inputs: torch.Tensor, found: Inversion, row: int
 ) -> tuple[int, float]:
     """Return the class that most samples of a source go to under its trigger, and their share of those that leave."""
-    own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
     with torch.no_grad():
-        first = classifier.logits(family.apply(own, inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
+        first = classifier.logits(family.apply(found.trigger(row), inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
     left = torch.bincount(first, minlength=classifier.num_classes)
     left[found.goals[row].source] = 0
     return int(left.argmax()), float(left.max() / left.sum().clamp_min(1))

@@ -63,7 +63,7 @@ class Origins:
 
     def _trigger(self, found: Inversion, row: int) -> Trigger:
         family = self.kind.family
-        own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
+        own = found.trigger(row)
         return Trigger(
             found.goals[row].location,
             float(found.success[row]),

@@ -51,8 +51,7 @@ def search_pairs(
 def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[Goal, ...]:
     """Return all pairs of classes with samples, or as many as allowed, half of them near ones and half by chance."""
     labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
-    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes)
-    sources = [index for index, count in enumerate(counts.tolist()) if count >= LEAST_SAMPLES]
+    sources = movable_classes(labels)
     if len(sources) < LEAST_SOURCES:
         raise UnexaminableError(
             f"pairs need {LEAST_SOURCES} classes with at least {LEAST_SAMPLES} samples each; got {len(sources)}"
@@ -66,6 +65,11 @@ def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearc
     order = torch.randperm(len(ranked) - len(best), generator=torch.Generator().manual_seed(run.seed))
     others = [ranked[len(best) + place] for place in order[: options.pairs_most - len(best)].tolist()]
     return tuple(sorted([*best, *others], key=lambda goal: (goal.source or 0, goal.target)))
+
+
+def movable_classes(labels: torch.Tensor) -> list[int]:
+    """Return the classes with enough samples to be moved, given the samples' labels (N,)."""
+    return [index for index, count in enumerate(torch.bincount(labels.cpu()).tolist()) if count >= LEAST_SAMPLES]
 
 
 def nearness(classifier: Classifier, samples: Samples, labels: torch.Tensor, run: Run) -> torch.Tensor:
@@ -82,9 +86,8 @@ def nearest_class(classifier: Classifier, samples: Samples, labels: torch.Tensor
 
     `labels` (N,) are the samples' own or the model's first choices.
     """
-    counts = torch.bincount(labels.cpu(), minlength=classifier.num_classes)
-    others = [index for index, count in enumerate(counts.tolist()) if count >= LEAST_SAMPLES and index != target]
-    if not others or counts[target] == 0:
+    others = [index for index in movable_classes(labels) if index != target]
+    if not others or not bool((labels == target).any()):
         return None
     scores = nearness(classifier, samples, labels.to(samples.inputs.device), run)[target]
     return max(others, key=lambda index: float(scores[index]))

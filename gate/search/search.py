@@ -52,17 +52,12 @@ def search(
         yield from _pictures(found, row, kind, classifier, samples)
     if options.untargeted_starts:
         smallest = float(found.sizes.min())
-        yield from search_untargeted(classifier, kind.family, samples, options, smallest, _quiet(run))
+        yield from search_untargeted(classifier, kind.family, samples, options, smallest, run.quiet())
     if options.exits:
-        yield from search_exits(classifier, kind.family, samples, options, _quiet(run))
+        yield from search_exits(classifier, kind.family, samples, options, run.quiet())
     if paired:
         pairs = yield from search_pairs(classifier, kind.family, samples, options, run)
         yield from origins.triggers(pairs)
-
-
-def _quiet(run: Run) -> Run:
-    """Return the run without progress: these searches are short, and would count from 0 again."""
-    return replace(run, progress=lambda _done, _total: None)
 
 
 def settings_of(options: TriggerSearch, classes: int) -> Settings:
@@ -96,7 +91,7 @@ def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
 def _pictures(found: Inversion, row: int, kind: Kind, classifier: Classifier, samples: Samples) -> Iterator[Yield]:
     target = found.goals[row].target
     place, bounds = Location.of_class(target), classifier.bounds
-    own = tuple(parameter[row : row + 1].detach() for parameter in found.parameters)
+    own = found.trigger(row)
     others = (samples.labels != target).nonzero().flatten() if samples.labels is not None else None
     example = samples.inputs[int(others[0]) if others is not None and len(others) else 0]
     triggered = kind.family.apply(own, example[None, None])[0, 0]

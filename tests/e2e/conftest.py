@@ -89,8 +89,12 @@ def write_policy(path, name="quick", **changes):
     policy = yaml.safe_load((ROOT / "policies" / "default.yml").read_text())
     policy["name"] = name
     rules = policy["detectors"]
-    steps = {"quick": 50, "long": 5000}[name]
-    rules["neural-cleanse"]["options"] = {"steps": steps, "batch": 16, "clean-samples": 200, "pictured": 1}
+    search = {
+        "quick": {"steps": 50, "batch": 16},
+        # No class leaves this one early, so that a fast machine takes minutes for it too.
+        "long": {"steps": 10_000, "batch": 64, "settled-after": None, "hopeless-after": None},
+    }[name]
+    rules["neural-cleanse"]["options"] = search | {"clean-samples": 200, "pictured": 1}
     for family in ("additive-trigger", "warp-trigger"):
         rules[family]["options"] = {"steps": 20, "batch": 8, "clean-samples": 200, "pictured": 1}
     rules["maximum-margin"]["options"] = {"starts": 2, "steps": 6, "clean-samples": 100}

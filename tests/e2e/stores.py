@@ -149,7 +149,7 @@ def serving(folder):
             command, cwd=folder, env=_environment(folder), stdout=log, stderr=log, start_new_session=True
         )
     try:
-        _wait_for(f"{uri}/health", process, folder / "server.log")
+        wait_for(f"{uri}/health", process, folder / "server.log")
         yield uri, process
     finally:
         with suppress(ProcessLookupError):
@@ -157,7 +157,8 @@ def serving(folder):
         process.wait()
 
 
-def _wait_for(address, process, log):
+def wait_for(address, process, log):
+    """Return when a server answers, and fail with the end of its log where it does not."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
         with suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:

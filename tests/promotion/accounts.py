@@ -7,15 +7,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from tests.e2e.command import PATIENCE, ROOT
+from tests.e2e.command import ROOT
+from tests.e2e.stores import wait_for
 
 PASSWORD = "a-password-of-some-length"
 ACCOUNTS = ("gate", "trainer", "ann", "bob")
@@ -34,6 +33,7 @@ class Server:
         """Yield MLflow's client with an account's credentials in the environment, without its warnings."""
         wanted = {
             "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_REGISTRY_URI": self.uri,  # set_registry_uri sets it, and never takes it away
             "MLFLOW_TRACKING_USERNAME": name,
             "MLFLOW_TRACKING_PASSWORD": PASSWORD,
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -111,6 +111,7 @@ class Server:
         """Return the environment in which a command runs under an account."""
         return {
             "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_REGISTRY_URI": self.uri,  # set_registry_uri sets it, and never takes it away
             "MLFLOW_TRACKING_USERNAME": account,
             "MLFLOW_TRACKING_PASSWORD": PASSWORD,
         }
@@ -152,7 +153,7 @@ def serving_with_accounts(folder):
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        _wait_for(f"{server.uri}/health", process, folder / "server.log")
+        wait_for(f"{server.uri}/health", process, folder / "server.log")
         with server.account("admin"):
             for name in ACCOUNTS:
                 server.auth().create_user(name, PASSWORD)
@@ -161,13 +162,3 @@ def serving_with_accounts(folder):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait()
-
-
-def _wait_for(address, process, log):
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")

@@ -70,7 +70,7 @@ class NeuralCleanse:
         try:
             for target in range(classes):
                 # One by one: the classes before a deadline are kept.
-                done.append(search.invert(target, _start(inputs, generator)))  # noqa: PERF401  # see above
+                done.append(search.invert(target, start(inputs, generator)))  # noqa: PERF401  # see above
         except OutOfTimeError:
             note = f"stopped by the deadline of {self.max_seconds:g} s: {len(done)} of {classes} classes were finished"
         seconds = time.monotonic() - began
@@ -176,7 +176,7 @@ def flagged(indices: list[float]) -> tuple[int, ...]:
     return tuple(sorted(above, key=lambda target: -indices[target]))
 
 
-def _start(inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def start(inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw a mask (H, W) and a pattern (C, H, W), uniform in [0, 1], and return their arguments of tanh."""
     _, channels, height, width = inputs.shape
     drawn = (
