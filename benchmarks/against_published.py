@@ -29,11 +29,11 @@ from benchmarks.fit_models import fit_entries, subject_of
 from benchmarks.zoo.store import Store
 from gate import detectors
 from gate.artifact import Artifact, Manifest, ModelRef
+from gate.clock import today
 from gate.detector import Run
 from gate.evidence import Measurement
 from gate.loading.classifier import ModuleClassifier
 from gate.loading.preprocessing import Preprocessing
-from gate.pipeline import today
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.subject import Samples, Subject

@@ -31,8 +31,8 @@ def prepare(folder: Path, options: argparse.Namespace) -> Path:
     from demo.models import load_digits, train
     from demo.registry import save_samples
     from gate.artifact import ModelRef, build_manifest
+    from gate.clock import today
     from gate.job import ScanJob
-    from gate.pipeline import today
     from gate.policy_file import read_policy
 
     torch.set_num_threads(1)

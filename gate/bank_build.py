@@ -20,9 +20,11 @@ from gate.detector import Need
 from gate.errors import UnexaminableError, UsageError
 from gate.evidence import Evidence
 from gate.launch import Progress
-from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan
+from gate.pipeline import scan
 from gate.policy import Policy
+from gate.pulling import PullRequest, pull
 from gate.registry import Registry
+from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.version import VERSION
 
 PROGRAM = "program.pt2"

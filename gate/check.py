@@ -15,11 +15,13 @@ from gate.check_files import CheckFiles, private_directory, remove
 from gate.conclude import Context, conclude, error_report, write_reports
 from gate.errors import CannotFinishError, GateError, UsageError
 from gate.launch import Progress
-from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan, write_scanned
+from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.publish import WITHDRAWN, Signing, publish
+from gate.pulling import PullRequest, pull
 from gate.registry import Registry
 from gate.report import PolicySource, Report
+from gate.scan_evidence import ScanRequest, ScanSettings
 
 Tell = Callable[[str], None]
 

@@ -12,10 +12,10 @@ from typing import Literal, assert_never
 from gate import detectors
 from gate.artifact import ModelRef
 from gate.check_files import EVIDENCE, VERDICT, CheckFiles, Pulled
+from gate.clock import now, today
 from gate.detector import Need
 from gate.docstrings import parts
 from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
-from gate.pipeline import now, today
 from gate.policy import Policy
 from gate.renderers import RENDERERS
 from gate.report import Coverage, PolicySource, Report

@@ -1,166 +1,30 @@
-"""The story: resolve, pull, scan, judge, report, mark. Each step reads and writes files and returns a frozen value.
+"""The scan step: hand a pulled copy to workers, one after the other, as far as what they see allows.
 
-The orchestrator's half: it holds credentials in pull and publish only, imports neither torch nor numpy, and hands
-hostile bytes to workers. `gate.check` puts the steps together for `gate check`.
+The orchestrator's half, without credentials: it imports neither torch nor numpy, and hostile bytes go to workers. The
+steps before and after are `gate.pulling` and `gate.conclude`; `gate.check` puts them together for `gate check`.
 """
 
-import datetime as dt
-import os
-import shutil
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
-from gate import detectors
-from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
-from gate.bank import OpenBank
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.bundle import Bundle, write_bundle
-from gate.calibration.calibrate import compare
 from gate.check_files import (
     EVIDENCE,
-    MANIFEST,
     MODEL_FOLDER,
     SAMPLES_FOLDER,
     TRAINING_FOLDER,
     CheckFiles,
-    Pulled,
-    PulledSamples,
     private_directory,
     remove,
 )
-from gate.detector import Need
-from gate.errors import UsageError
-from gate.evidence import BankEvidence, Evidence, Outcome, SamplesEvidence, Skipped, isolation_rank
+from gate.evidence import Evidence, Outcome, Skipped, isolation_rank
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
-from gate.registry import Registry
-from gate.settings import option_digests
+from gate.scan_evidence import ScanRequest, evidence_of
 from gate.verdict import forbids_loading
-from gate.version import VERSION
-
-SAMPLES_TAG = "gate.samples"
-
-
-@dataclass(frozen=True)
-class ScanSettings:
-    """What an operator may set for one scan, beyond the policy."""
-
-    seed: int | None = None
-    device: Literal["auto", "cpu", "cuda"] | None = None
-    deadline_seconds: float | None = None
-    allow_code: bool = False
-    memory_gib: float = 12.0
-    """Address space of a worker without a GPU."""
-    threads: int = 0
-    isolation: Literal["full", "partial", "none"] | None = None
-    """The least isolation in which the scan may run at all; the policy's where None."""
-
-
-@dataclass(frozen=True)
-class PullRequest:
-    """What `pull` is asked for."""
-
-    uri: str
-    policy: Policy
-    samples: str | None = None
-    """Overrides what the policy pins."""
-
-
-def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:
-    """Copy version and samples below `base`, hash them, make them read-only, write `manifest.json`."""
-    started = time.monotonic()
-    facts = registry.facts(ref)
-    model = base / MODEL_FOLDER
-    remove(model)
-    model.mkdir(parents=True)
-    registry.pull(ref, model)
-    manifest, problems = build_manifest(model)
-    samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
-    make_read_only(model)
-    pulled = Pulled(
-        gate_version=VERSION,
-        uri=request.uri,
-        model=ref,
-        description=facts.description[:2000],
-        digest=manifest.digest,
-        files=manifest.files,
-        samples=samples,
-        training=_pull_training(registry, request.policy, ref, base / TRAINING_FOLDER),
-        problems=problems,
-        seconds=time.monotonic() - started,
-    )
-    files.write(MANIFEST, pulled.pretty_json())
-    return pulled
-
-
-def _pull_samples(
-    registry: Registry, request: PullRequest, model_name: str, model_tags: dict[str, str], to: Path
-) -> PulledSamples | None:
-    """Fetch the samples that --samples, the policy or, where the policy says so, the model's tag names."""
-    pinned = request.policy.samples.of(model_name).uri
-    tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
-    uri = request.samples or pinned or tagged
-    if uri is None:
-        return None
-    remove(to)
-    to.mkdir(parents=True)
-    path = registry.fetch(uri, to).resolve()
-    if not path.exists():
-        raise UsageError(f"there are no samples at {uri}")
-    if not path.is_relative_to(to.resolve()):
-        # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
-        path = _copied(path, to / path.name)
-    return PulledSamples(
-        name=path.relative_to(to.resolve()).parts[0],
-        source=uri[:2000],
-        sha256=_content_sha256(path),
-        overridden=request.samples is not None and pinned is not None and request.samples != pinned,
-    )
-
-
-def _pull_training(registry: Registry, policy: Policy, ref: ModelRef, to: Path) -> PulledSamples | None:
-    """Fetch the logged training set where a detector of the policy needs one."""
-    if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
-        return None
-    remove(to)
-    to.mkdir(parents=True)
-    found = registry.training_set(ref, to)
-    if found is None:
-        return None
-    uri, path = found
-    name = path.resolve().relative_to(to.resolve()).parts[0]
-    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False)
-
-
-def _copied(path: Path, to: Path) -> Path:
-    copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
-    return Path(copied).resolve()
-
-
-def _content_sha256(path: Path) -> str:
-    """Return the sha256 of a file, or of a folder's manifest."""
-    if path.is_dir():
-        return build_manifest(path)[0].digest.removeprefix("sha256:")
-    return file_sha256(path)
-
-
-@dataclass(frozen=True)
-class ScanRequest:
-    """What is scanned, where its copy lies, by which policy and settings."""
-
-    pulled: Pulled
-    base: Path
-    policy: Policy
-    settings: ScanSettings
-    bank: OpenBank | None = None
-
-    @property
-    def seed(self) -> int:
-        """The seed of the scan."""
-        return self.policy.seed if self.settings.seed is None else self.settings.seed
 
 
 @dataclass(frozen=True)
@@ -178,9 +42,9 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
     inspected = _run(request, progress, Worker("inspector", deadline))
     if request.pulled.problems:
         return _not_loaded(request, inspected, "the artifact holds what is no plain file")
-    if not forbids_loading(_evidence(request, inspected.result), request.policy):
+    if not forbids_loading(evidence_of(request, inspected.result), request.policy):
         measured = _run(request, progress, Worker("scan", deadline, inspected.outcomes))
-        return Scanned(_evidence(request, _joined(inspected, measured)), measured.triggers)
+        return Scanned(evidence_of(request, _joined(inspected, measured)), measured.triggers)
     if not request.settings.allow_code:
         reason = "it carries code, or its bytes are not what they should be, as the findings say"
         return _not_loaded(request, inspected, reason)
@@ -189,7 +53,7 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
         # The converter ran the candidate's code: whatever it claims, its word is of level C.
         result = _joined(inspected, converted)
         result = result.model_copy(update={"assurance": None if result.assurance is None else "C"})
-        return Scanned(_evidence(request, result), converted.triggers)
+        return Scanned(evidence_of(request, result), converted.triggers)
     return _scan_bundle(request, inspected, converted.bundle, progress, deadline)
 
 
@@ -205,13 +69,13 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
         pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
         own = replace(request, pulled=pulled, base=folder)
         inspected = _run(own, progress, Worker("inspector", deadline))
-        if forbids_loading(_evidence(own, inspected.result), request.policy):
+        if forbids_loading(evidence_of(own, inspected.result), request.policy):
             refused = _not_loaded(own, inspected, "what was found in the converted bundle forbids loading it")
             evidence = refused.evidence
             triggers = None
         else:
             measured = _run(own, progress, Worker("scan", deadline, inspected.outcomes))
-            evidence, triggers = _evidence(own, _joined(inspected, measured)), measured.triggers
+            evidence, triggers = evidence_of(own, _joined(inspected, measured)), measured.triggers
     finally:
         remove(folder)
     covered = {
@@ -235,7 +99,7 @@ def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
 
 
 def _not_loaded(request: ScanRequest, inspected: "_Seen", reason: str) -> Scanned:
-    return Scanned(_evidence(request, _refused(inspected, request.policy, reason)))
+    return Scanned(evidence_of(request, _refused(inspected, request.policy, reason)))
 
 
 @dataclass(frozen=True)
@@ -318,79 +182,3 @@ def _joined(inspected: _Seen, measured: _Seen) -> ScanResult:
             "seconds": {**inspected.result.seconds, **measured.result.seconds},
         }
     )
-
-
-def _evidence(request: ScanRequest, result: ScanResult) -> Evidence:
-    """Join what the worker saw with what the orchestrator knows itself."""
-    pulled = request.pulled
-    changed = () if _unchanged(request) else ("The private copy changed during the scan: nothing can be said of it.",)
-    evidence = Evidence(
-        gate_version=VERSION,
-        model=pulled.model,
-        manifest_digest=pulled.digest,
-        assurance=result.assurance,
-        isolation=result.isolation,
-        device=result.device,
-        seed=request.seed,
-        facts=result.facts,
-        samples=_samples(request, result),
-        bank=_bank(request, result),
-        stages=result.stages,
-        outcomes=result.outcomes,
-        suspects=result.suspects,
-        problems=tuple(text[:2000] for text in (*pulled.problems, *result.problems, *changed)),
-        pictures=result.pictures,
-        projections=result.projections,
-        versions=result.versions,
-        seconds={"pull": pulled.seconds, **result.seconds},
-    )
-    return _compared(request, evidence)
-
-
-def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
-    """Return the evidence with the candidate's place among the bank's models, where the two can be compared."""
-    if request.bank is None or evidence.bank is None:
-        return evidence
-    comparison = compare(evidence, request.bank.bank, option_digests(request.policy))
-    return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
-
-
-def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
-    """Return what the worker saw of the samples; where they are from and which they are, the orchestrator knows."""
-    given, seen = request.pulled.samples, result.samples
-    if given is None or seen is None:
-        return None
-    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden}
-    return seen.model_copy(update=known)
-
-
-def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
-    """Return which bank stood beside the scan; of its models, the worker says which it could use."""
-    given = request.bank
-    if given is None:
-        return None
-    return BankEvidence(
-        digest=f"sha256:{given.sha256}",
-        count=max(len(given.bank.references), len(given.bank.statistics)),
-        same_task=any(reference.used for reference in result.references),
-        name=given.bank.name,
-        source=given.source[:2000],
-        by_option=given.by_option,
-        references=result.references,
-    )
-
-
-def _unchanged(request: ScanRequest) -> bool:
-    return build_manifest(request.base / MODEL_FOLDER)[0].digest == request.pulled.digest
-
-
-def today() -> dt.date:
-    """Return the day on which waivers are looked at, in UTC."""
-    return dt.datetime.now(dt.UTC).date()
-
-
-def now() -> str:
-    """Return the time in UTC to the second; `SOURCE_DATE_EPOCH` fixes it for reports that must repeat."""
-    fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = dt.datetime.fromtimestamp(int(fixed), dt.UTC) if fixed else dt.datetime.now(dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

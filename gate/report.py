@@ -1,6 +1,6 @@
 """Report: everything that a renderer may know, as one frozen value.
 
-Put together by `gate.pipeline` from evidence, policy and verdict; `report.json` is this record. A check that could not
+Put together by `gate.conclude` from evidence, policy and verdict; `report.json` is this record. A check that could not
 finish has a report too: it carries the error, and whatever of the rest exists.
 """
 

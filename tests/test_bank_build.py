@@ -13,9 +13,10 @@ from gate.bank_build import BuildRequest, build, measuring_policy, versions_of
 from gate.cli.main import main
 from gate.errors import UnexaminableError, UsageError
 from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, SamplesEvidence, Skipped
-from gate.pipeline import Scanned, ScanSettings
+from gate.pipeline import Scanned
 from gate.policy_file import parse_policy
 from gate.registries.directory import DirectoryRegistry
+from gate.scan_evidence import ScanSettings
 
 POLICY = parse_policy(
     """

@@ -30,9 +30,9 @@ from gate import detectors
 from gate.detector import Need
 from gate.errors import UsageError
 from gate.evidence import Measured
-from gate.pipeline import ScanSettings
 from gate.policy import Policy
 from gate.record import Record
+from gate.scan_evidence import ScanSettings
 
 FILE = Path(__file__).with_name("results") / "cost.jsonl"
 SHAPE = (1, 28, 28)

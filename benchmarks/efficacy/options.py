@@ -9,7 +9,7 @@ from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.scanning import Bench
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.store import Store
-from gate.pipeline import today
+from gate.clock import today
 from gate.policy_file import read_policy
 
 DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"

@@ -22,9 +22,11 @@ from gate import detectors
 from gate.artifact import ModelRef, file_sha256
 from gate.check_files import CheckFiles, private_directory, remove
 from gate.evidence import Evidence, isolation_rank
-from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan
+from gate.pipeline import scan
 from gate.policy import Policy
+from gate.pulling import PullRequest, pull
 from gate.registries.directory import DirectoryRegistry
+from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.stages import suspects_after
 
 Scan = Callable[[Entry, Policy, Conditions], Evidence]

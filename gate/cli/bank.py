@@ -66,8 +66,8 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """
     from gate.bank_build import BuildRequest
     from gate.bank_build import build as run_build
+    from gate.clock import today
     from gate.jail.launch import protect_parent
-    from gate.pipeline import today
     from gate.policy_file import read_policy
 
     protect_parent()

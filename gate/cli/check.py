@@ -79,10 +79,11 @@ def check(
     """
     from gate.check import CheckRequest
     from gate.check import check as run_check
+    from gate.clock import today
     from gate.jail.launch import protect_parent
-    from gate.pipeline import PullRequest, today
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
+    from gate.pulling import PullRequest
     from gate.registries import open_registry
     from gate.verdict import Decision
 
@@ -120,7 +121,7 @@ def tell_signed(signs: "Signing | None") -> None:
 
 def scan_settings(options: dict[str, Any]) -> Any:
     """Take the scan's options out of a command's."""
-    from gate.pipeline import ScanSettings
+    from gate.scan_evidence import ScanSettings
 
     return ScanSettings(
         seed=options.pop("seed"),

@@ -38,8 +38,8 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     of production: the version gets the tag gate.rescan, the log an entry. Exit 0: all would be approved today. Exit 1:
     a once-approved model would be flagged today. Exit 3: one could not be scanned.
     """  # noqa: D301  # \b is click's own sign
+    from gate.clock import today
     from gate.jail.launch import protect_parent
-    from gate.pipeline import today
     from gate.policy_file import read_policy
     from gate.promotion.rescan import Rescan
     from gate.promotion.rescan import rescan as run_rescan

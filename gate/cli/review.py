@@ -107,7 +107,7 @@ def reject(uri: str, **options: Any) -> int:
 
 
 def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None, options: dict[str, Any]) -> int:
-    from gate.pipeline import today
+    from gate.clock import today
     from gate.policy_file import read_policy
     from gate.promotion.review import Review
     from gate.promotion.review import review as run_review

@@ -48,7 +48,7 @@ def policy_digest(policy: Path, digest: str | None, any_policy: bool) -> str | N
     """Return the digest that a decision's policy must have; None where any is accepted, which is said."""
     import re
 
-    from gate.pipeline import today
+    from gate.clock import today
     from gate.policy_file import read_policy
 
     if any_policy:

@@ -33,9 +33,10 @@ DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_oka
 def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """Download a version and its samples, hash them, write manifest.json; needs read access."""
     from gate.check_files import CheckFiles
-    from gate.pipeline import PullRequest, today
-    from gate.pipeline import pull as run_pull
+    from gate.clock import today
     from gate.policy_file import read_policy
+    from gate.pulling import PullRequest
+    from gate.pulling import pull as run_pull
     from gate.registries import open_registry
 
     rules = read_policy(policy, on=today())
@@ -54,10 +55,12 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
 def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> int:
     """Scan what `gate pull` brought; needs no credential and no network. Writes evidence.json."""
     from gate.check_files import CheckFiles
+    from gate.clock import today
     from gate.jail.launch import protect_parent
-    from gate.pipeline import ScanRequest, today, write_scanned
     from gate.pipeline import scan as run_scan
+    from gate.pipeline import write_scanned
     from gate.policy_file import read_policy
+    from gate.scan_evidence import ScanRequest
 
     protect_parent()
     stop_on_termination()
@@ -87,9 +90,9 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     nothing is written unless --report-dir says where.
     """
     from gate.check_files import EVIDENCE, CheckFiles, read_input
+    from gate.clock import today
     from gate.conclude import Context, build_report, conclude
     from gate.evidence import Evidence
-    from gate.pipeline import today
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
     from gate.verdict import Decision

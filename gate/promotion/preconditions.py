@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from gate.bank import open_bank
+from gate.clock import today
 from gate.decisions.keys import PublicKey, read_public_keys, read_signing_key
 from gate.decisions.log import ReviewLog
 from gate.errors import GateError
 from gate.jail.entry import probe
-from gate.pipeline import today
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.registry import ProductionRegistry, User

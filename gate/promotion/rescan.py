@@ -13,18 +13,20 @@ from typing import Literal
 from gate.artifact import ModelRef
 from gate.check import CheckRequest, check
 from gate.check_files import EVIDENCE, private_directory, remove
+from gate.clock import today
 from gate.decisions.envelope import open_envelope
 from gate.decisions.log import Said
 from gate.decisions.statement import Statement
 from gate.errors import CannotFinishError
 from gate.evidence import Evidence
 from gate.launch import Progress
-from gate.pipeline import PullRequest, ScanSettings, today
 from gate.policy import Policy
 from gate.promotion.promote import REPORTS
 from gate.promotion.verification import ATTESTATION_TAG, Trust
+from gate.pulling import PullRequest
 from gate.record import MalformedError
 from gate.registry import ProductionRegistry, VersionFacts
+from gate.scan_evidence import ScanSettings
 from gate.verdict import Decision, Verdict, judge
 
 RESCAN_TAG = "gate.rescan"

@@ -8,6 +8,7 @@ cost as many searches as there are classes, where the search by pairs costs thei
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -37,8 +38,13 @@ def search_untargeted(
 def search_exits(
     classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
 ) -> Iterator[Measurement]:
-    """Yield of each class with samples how small a trigger moves it away, and of the easiest one whither it goes."""
-    labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
+    """Yield of each class with samples how small a trigger moves it away, and of the easiest one whither it goes.
+
+    A sample is of the class that the model gives it: of the shirts that a clean model calls pullovers, some would have
+    left their label without a trigger, and shirts would seem as easy to leave as a class with a backdoor.
+    """
+    labels = predictions(classifier, samples.inputs, run)
+    samples = replace(samples, labels=labels)
     sources = movable_classes(labels)[: options.exits_most]
     if len(sources) < LEAST_SOURCES:
         return

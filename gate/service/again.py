@@ -5,10 +5,10 @@ import datetime as dt
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import ReviewLog
 from gate.errors import CannotFinishError
-from gate.pipeline import ScanSettings
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
 from gate.registry import ProductionRegistry
+from gate.scan_evidence import ScanSettings
 from gate.service.alerts import Alerts
 from gate.service.jobs import read_rules
 from gate.service.logs import log

@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
@@ -32,11 +33,41 @@ OnAlias = Callable[[str], str]
 OnSchedule = Callable[[], str]
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """What workflows do: each call's answer is kept, and a workflow that is taken up again gets that answer."""
+
+    attempt: Callable[[str, Told], Told]
+    identify: Callable[[str, str], Told]
+    give_up: Callable[[Told], Told]
+    guard: Callable[[str], Told]
+    rescan: Callable[[], Told]
+    clock: Callable[[], float]
+
+
+def _steps(checks: Checks, on_alias: OnAlias, again: OnSchedule) -> _Steps:
+    """Return the steps, known to dbos under names that outlive the process."""
+    return _Steps(
+        attempt=DBOS.step(name="attempt")(lambda step, raw: _told(lambda: checks.run(step, Job.model_validate(raw)))),
+        identify=DBOS.step(name="identify")(
+            lambda name, version: _told(lambda: checks.identify(name, version).model_dump(mode="json"))
+        ),
+        give_up=DBOS.step(name="give-up")(lambda raw: _told(lambda: checks.give_up(Job.model_validate(raw)))),
+        guard=DBOS.step(name="guard")(lambda name: _told(lambda: on_alias(name))),
+        rescan=DBOS.step(name="rescan")(lambda: _told(again)),
+        clock=DBOS.step(name="clock")(_seconds),
+    )
+
+
+def _seconds() -> float:
+    return time.time()  # dbos takes no built-in function
+
+
 class Engine:
     """Starts, queues, and stops; the workflows themselves are registered with dbos when it is made."""
 
     def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, again: OnSchedule) -> None:
-        self._settings, self._checks, self._on_alias, self._again = settings, checks, on_alias, again
+        self._settings = settings
         file = settings.file
         config: DBOSConfig = {
             "name": "model-promotion-gate",
@@ -50,49 +81,32 @@ class Engine:
         }
         logging.getLogger("dbos").setLevel(logging.WARNING)
         DBOS(config=config)
+        self._steps = _steps(checks, on_alias, again)
         self._register()
         self.executor = config["executor_id"]
 
-    def _register(self) -> None:  # noqa: C901  # dbos takes functions, so that each workflow stands here
-        """Hand the workflows to dbos under names that outlive the process."""
+    def _persist(self, run: Callable[[], Told], begun: float) -> Told:
+        """Try until it works, the registry's patience ends, or the gate itself has failed too often."""
+        work, own, pause = self._settings.file.work, 0, 1.0
+        while True:
+            told = run()
+            if told["kind"] in {"done", "gone", "changed"}:
+                return told
+            own += told["kind"] == "failed"
+            late = told["kind"] == "registry" and self._steps.clock() - begun > work.patience_seconds
+            if own >= work.attempts or late:
+                return told
+            metrics.RETRIES.labels(told["kind"]).inc()
+            DBOS.sleep(pause)
+            pause = min(2 * pause, work.longest_pause_seconds)
 
-        @DBOS.step(name="attempt")
-        def attempt(step: str, raw: Told) -> Told:
-            return _told(lambda: self._checks.run(step, Job.model_validate(raw)))
-
-        @DBOS.step(name="identify")
-        def identify(name: str, version: str) -> Told:
-            return _told(lambda: self._checks.identify(name, version).model_dump(mode="json"))
-
-        @DBOS.step(name="give-up")
-        def give_up(raw: Told) -> Told:
-            return _told(lambda: self._checks.give_up(Job.model_validate(raw)))
-
-        @DBOS.step(name="clock")
-        def clock() -> float:
-            return time.time()
-
-        @DBOS.step(name="guard")
-        def guard(name: str) -> Told:
-            return _told(lambda: self._on_alias(name))
-
-        def persist(run: Callable[[], Told], begun: float) -> Told:
-            """Try until it works, the registry's patience ends, or the gate itself has failed too often."""
-            work, own, pause = self._settings.file.work, 0, 1.0
-            while True:
-                told = run()
-                if told["kind"] in {"done", "gone", "changed"}:
-                    return told
-                own += told["kind"] == "failed"
-                if own >= work.attempts or (told["kind"] == "registry" and clock() - begun > work.patience_seconds):
-                    return told
-                metrics.RETRIES.labels(told["kind"]).inc()
-                DBOS.sleep(pause)
-                pause = min(2 * pause, work.longest_pause_seconds)
+    def _register(self) -> None:
+        """Hand the workflows, as functions, to dbos under names that outlive the process."""
+        steps, persist = self._steps, self._persist
 
         @DBOS.workflow(name="arrive", max_recovery_attempts=_EXECUTIONS)
         def arrive(name: str, version: str, number: int) -> str:
-            told = persist(lambda: identify(name, version), clock())
+            told = persist(lambda: steps.identify(name, version), steps.clock())
             if told["kind"] != "done":
                 log("not identified", model=name, version=version, why=told["value"], kind=told["kind"])
                 return str(told["kind"])
@@ -102,32 +116,28 @@ class Engine:
 
         @DBOS.workflow(name="check", max_recovery_attempts=_EXECUTIONS)
         def check(raw: Told) -> str:
-            begun, job = clock(), Job.model_validate(raw)
+            begun, job = steps.clock(), Job.model_validate(raw)
             log("check begins", model=job.name, version=job.version, digest=job.digest)
             told: Told = {}
             for step in STEPS:
-                told = persist(lambda step=step: attempt(step, raw), begun)  # type: ignore[misc]
+                told = persist(lambda step=step: steps.attempt(step, raw), begun)  # type: ignore[misc]
                 if told["kind"] != "done":
                     break
             outcome = _outcome(told)
             if outcome == "unfinished":
-                give_up(raw)
+                steps.give_up(raw)
             metrics.CHECKS.labels(outcome).inc()
-            metrics.CHECK_SECONDS.observe(max(0.0, clock() - begun))
+            metrics.CHECK_SECONDS.observe(max(0.0, steps.clock() - begun))
             log("check ends", model=job.name, version=job.version, outcome=outcome, why=told["value"])
             return outcome
 
         @DBOS.workflow(name="guard", max_recovery_attempts=_EXECUTIONS)
         def guarded(name: str) -> str:
-            return str(persist(lambda: guard(name), clock())["kind"])
-
-        @DBOS.step(name="rescan")
-        def scan_again() -> Told:
-            return _told(self._again)
+            return str(persist(lambda: steps.guard(name), steps.clock())["kind"])
 
         @DBOS.workflow(name="rescan", max_recovery_attempts=_EXECUTIONS)
         def rescan(scheduled: dt.datetime, _context: Any) -> str:
-            told = persist(scan_again, clock())
+            told = persist(steps.rescan, steps.clock())
             log("scanned again", scheduled=str(scheduled), outcome=told["kind"], why=told["value"])
             return str(told["kind"])
 

@@ -14,14 +14,17 @@ from pathlib import Path
 from gate.artifact import ModelRef, build_manifest
 from gate.bank import OpenBank, open_bank
 from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, private_directory, remove
+from gate.clock import today
 from gate.conclude import Context, conclude
 from gate.errors import CannotFinishError, UsageError
-from gate.pipeline import PullRequest, ScanRequest, ScanSettings, pull, scan, today, write_scanned
+from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.publish import WITHDRAWN, Signing, publish
+from gate.pulling import PullRequest, pull
 from gate.record import Record
 from gate.registry import Registry
+from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.service.settings import ModelSection, Settings
 from gate.verdict import Decision
 

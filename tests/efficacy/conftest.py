@@ -7,7 +7,7 @@ from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.scanning import Bench
 from benchmarks.zoo.store import Store
-from gate.pipeline import today
+from gate.clock import today
 from gate.policy_file import read_policy
 
 

@@ -5,8 +5,9 @@ import pytest
 from forging import POLICY, policy
 
 from gate.check import CheckRequest, check
-from gate.pipeline import PullRequest, ScanSettings
+from gate.pulling import PullRequest
 from gate.registries.directory import DirectoryRegistry
+from gate.scan_evidence import ScanSettings
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from gate.clock import today
 from gate.evidence import Location, Measured, Measurement, ModelFacts, Outcome, SamplesEvidence, Skipped
 from gate.job import ScanResult
 from gate.launch import expected_detectors
-from gate.pipeline import today
 from gate.policy import Policy
 from gate.policy_file import read_policy
 

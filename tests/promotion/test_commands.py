@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gate.pipeline import today
+from gate.clock import today
 from gate.policy_file import parse_policy
 from gate.verdict import Decision
 from tests.e2e.command import ROOT, Desk

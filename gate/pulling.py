@@ -1,0 +1,117 @@
+"""The pull step: a version and its samples copied, hashed, made read-only and written down in `manifest.json`.
+
+The orchestrator's half, with credentials: it asks the registry and reads nothing of what it copies but its bytes.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate import detectors
+from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
+from gate.check_files import (
+    MANIFEST,
+    MODEL_FOLDER,
+    SAMPLES_FOLDER,
+    TRAINING_FOLDER,
+    CheckFiles,
+    Pulled,
+    PulledSamples,
+    remove,
+)
+from gate.detector import Need
+from gate.errors import UsageError
+from gate.policy import Policy
+from gate.registry import Registry
+from gate.version import VERSION
+
+SAMPLES_TAG = "gate.samples"
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """What `pull` is asked for."""
+
+    uri: str
+    policy: Policy
+    samples: str | None = None
+    """Overrides what the policy pins."""
+
+
+def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:
+    """Copy version and samples below `base`, hash them, make them read-only, write `manifest.json`."""
+    started = time.monotonic()
+    facts = registry.facts(ref)
+    model = base / MODEL_FOLDER
+    remove(model)
+    model.mkdir(parents=True)
+    registry.pull(ref, model)
+    manifest, problems = build_manifest(model)
+    samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
+    make_read_only(model)
+    pulled = Pulled(
+        gate_version=VERSION,
+        uri=request.uri,
+        model=ref,
+        description=facts.description[:2000],
+        digest=manifest.digest,
+        files=manifest.files,
+        samples=samples,
+        training=_pull_training(registry, request.policy, ref, base / TRAINING_FOLDER),
+        problems=problems,
+        seconds=time.monotonic() - started,
+    )
+    files.write(MANIFEST, pulled.pretty_json())
+    return pulled
+
+
+def _pull_samples(
+    registry: Registry, request: PullRequest, model_name: str, model_tags: dict[str, str], to: Path
+) -> PulledSamples | None:
+    """Fetch the samples that --samples, the policy or, where the policy says so, the model's tag names."""
+    pinned = request.policy.samples.of(model_name).uri
+    tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
+    uri = request.samples or pinned or tagged
+    if uri is None:
+        return None
+    remove(to)
+    to.mkdir(parents=True)
+    path = registry.fetch(uri, to).resolve()
+    if not path.exists():
+        raise UsageError(f"there are no samples at {uri}")
+    if not path.is_relative_to(to.resolve()):
+        # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
+        path = _copied(path, to / path.name)
+    return PulledSamples(
+        name=path.relative_to(to.resolve()).parts[0],
+        source=uri[:2000],
+        sha256=_content_sha256(path),
+        overridden=request.samples is not None and pinned is not None and request.samples != pinned,
+    )
+
+
+def _pull_training(registry: Registry, policy: Policy, ref: ModelRef, to: Path) -> PulledSamples | None:
+    """Fetch the logged training set where a detector of the policy needs one."""
+    if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
+        return None
+    remove(to)
+    to.mkdir(parents=True)
+    found = registry.training_set(ref, to)
+    if found is None:
+        return None
+    uri, path = found
+    name = path.resolve().relative_to(to.resolve()).parts[0]
+    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False)
+
+
+def _copied(path: Path, to: Path) -> Path:
+    copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
+    return Path(copied).resolve()
+
+
+def _content_sha256(path: Path) -> str:
+    """Return the sha256 of a file, or of a folder's manifest."""
+    if path.is_dir():
+        return build_manifest(path)[0].digest.removeprefix("sha256:")
+    return file_sha256(path)

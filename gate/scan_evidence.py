@@ -1,0 +1,113 @@
+"""What is scanned and by which settings, and the evidence of it: the workers' word joined with the orchestrator's own.
+
+A worker may be in a candidate's hand: of the model, its bytes, its samples and the bank it says only what it saw.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gate.artifact import build_manifest
+from gate.bank import OpenBank
+from gate.calibration.calibrate import compare
+from gate.check_files import MODEL_FOLDER, Pulled
+from gate.evidence import BankEvidence, Evidence, SamplesEvidence
+from gate.job import ScanResult
+from gate.policy import Policy
+from gate.settings import option_digests
+from gate.version import VERSION
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """What an operator may set for one scan, beyond the policy."""
+
+    seed: int | None = None
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    deadline_seconds: float | None = None
+    allow_code: bool = False
+    memory_gib: float = 12.0
+    """Address space of a worker without a GPU."""
+    threads: int = 0
+    isolation: Literal["full", "partial", "none"] | None = None
+    """The least isolation in which the scan may run at all; the policy's where None."""
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What is scanned, where its copy lies, by which policy and settings."""
+
+    pulled: Pulled
+    base: Path
+    policy: Policy
+    settings: ScanSettings
+    bank: OpenBank | None = None
+
+    @property
+    def seed(self) -> int:
+        """The seed of the scan."""
+        return self.policy.seed if self.settings.seed is None else self.settings.seed
+
+
+def evidence_of(request: ScanRequest, result: ScanResult) -> Evidence:
+    """Join what the worker saw with what the orchestrator knows itself."""
+    pulled = request.pulled
+    changed = () if _unchanged(request) else ("The private copy changed during the scan: nothing can be said of it.",)
+    evidence = Evidence(
+        gate_version=VERSION,
+        model=pulled.model,
+        manifest_digest=pulled.digest,
+        assurance=result.assurance,
+        isolation=result.isolation,
+        device=result.device,
+        seed=request.seed,
+        facts=result.facts,
+        samples=_samples(request, result),
+        bank=_bank(request, result),
+        stages=result.stages,
+        outcomes=result.outcomes,
+        suspects=result.suspects,
+        problems=tuple(text[:2000] for text in (*pulled.problems, *result.problems, *changed)),
+        pictures=result.pictures,
+        projections=result.projections,
+        versions=result.versions,
+        seconds={"pull": pulled.seconds, **result.seconds},
+    )
+    return _compared(request, evidence)
+
+
+def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
+    """Return the evidence with the candidate's place among the bank's models, where the two can be compared."""
+    if request.bank is None or evidence.bank is None:
+        return evidence
+    comparison = compare(evidence, request.bank.bank, option_digests(request.policy))
+    return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
+
+
+def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
+    """Return what the worker saw of the samples; where they are from and which they are, the orchestrator knows."""
+    given, seen = request.pulled.samples, result.samples
+    if given is None or seen is None:
+        return None
+    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden}
+    return seen.model_copy(update=known)
+
+
+def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
+    """Return which bank stood beside the scan; of its models, the worker says which it could use."""
+    given = request.bank
+    if given is None:
+        return None
+    return BankEvidence(
+        digest=f"sha256:{given.sha256}",
+        count=max(len(given.bank.references), len(given.bank.statistics)),
+        same_task=any(reference.used for reference in result.references),
+        name=given.bank.name,
+        source=given.source[:2000],
+        by_option=given.by_option,
+        references=result.references,
+    )
+
+
+def _unchanged(request: ScanRequest) -> bool:
+    return build_manifest(request.base / MODEL_FOLDER)[0].digest == request.pulled.digest
