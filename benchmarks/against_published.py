@@ -2,11 +2,12 @@
 
     make bench                       # or: python -m benchmarks.against_published [--cases 10,20] [--to FILE]
 
-Backdoored models of the zoo's fit split (ten and twenty classes) and the MobileNetV2 of a thousand real ones, whose target
-must be named, and made-up tasks of 43 and 100 (`benchmarks/efficacy/cost.py`), which have nothing to name. The published
-method runs with its early stop: to completion on ten classes, on a drawn few above (of a thousand on one), and the rest
-is the mean times the number of classes, said so. A pass is one sample forward, or forward and backward. Processor seconds
-are of one thread, memory is the process's peak. Seed 0. Rows of a part that is run again replace those in the file.
+Backdoored models of the zoo's fit split (ten and twenty classes) and a MobileNetV2 of a thousand real classes, whose
+targets must be named, and made-up tasks of 43 and 100 (`benchmarks/efficacy/cost.py`), which have nothing to name.
+The published method runs with its early stop: to completion on ten classes, on a drawn few above (of a thousand on
+one), and the rest is the mean times the number of classes, said so. A pass is one sample forward, or forward and
+backward. Seconds are the processor's, of one thread; memory is the process's peak. Seed 0. Rows that are run again
+replace those in the file.
 """
 
 import argparse
