@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
 
-from gate.errors import GateError, RegistryError, UnknownVersionError
+from gate.errors import GateError, RegistryError, UnknownVersionError, UsageError
 from gate.service import metrics
 from gate.service.jobs import ChangedError, Checks, Job
 from gate.service.logs import log
@@ -24,6 +24,7 @@ APPLICATION_VERSION = "gate-service-1"
 """Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""
 
 ARRIVALS, CHECKING = "arrivals", "checks"
+RESCAN = "rescan"
 STEPS = ("pull", "scan", "judge", "publish")
 _EXECUTIONS = 10
 """How often a crash of the whole process may take a check with it, before it is given up."""
@@ -39,7 +40,7 @@ class _Steps:
 
     attempt: Callable[[str, Told], Told]
     identify: Callable[[str, str], Told]
-    give_up: Callable[[Told], Told]
+    give_up: Callable[[Told, bool], Told]
     guard: Callable[[str], Told]
     rescan: Callable[[], Told]
     clock: Callable[[], float]
@@ -52,7 +53,9 @@ def _steps(checks: Checks, on_alias: OnAlias, again: OnSchedule) -> _Steps:
         identify=DBOS.step(name="identify")(
             lambda name, version: _told(lambda: checks.identify(name, version).model_dump(mode="json"))
         ),
-        give_up=DBOS.step(name="give-up")(lambda raw: _told(lambda: checks.give_up(Job.model_validate(raw)))),
+        give_up=DBOS.step(name="give-up")(
+            lambda raw, flag: _told(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
+        ),
         guard=DBOS.step(name="guard")(lambda name: _told(lambda: on_alias(name))),
         rescan=DBOS.step(name="rescan")(lambda: _told(again)),
         clock=DBOS.step(name="clock")(_seconds),
@@ -124,8 +127,9 @@ class Engine:
                 if told["kind"] != "done":
                     break
             outcome = _outcome(told)
-            if outcome == "unfinished":
-                steps.give_up(raw)
+            if outcome in {"unfinished", "failed"}:
+                flag = outcome == "failed"
+                persist(lambda: steps.give_up(raw, flag), steps.clock())
             metrics.CHECKS.labels(outcome).inc()
             metrics.CHECK_SECONDS.observe(max(0.0, steps.clock() - begun))
             log("check ends", model=job.name, version=job.version, outcome=outcome, why=told["value"])
@@ -148,6 +152,19 @@ class Engine:
         DBOS.launch()
         DBOS.register_queue(ARRIVALS, worker_concurrency=2, polling_interval_sec=0.2)
         DBOS.register_queue(CHECKING, worker_concurrency=self._settings.file.work.concurrency, polling_interval_sec=0.2)
+        self._schedule(self._settings.file.watch.rescan)
+
+    def _schedule(self, line: str) -> None:
+        """Put the configured cron line in the database's place of the one before, or take that one out."""
+        if not line:
+            DBOS.delete_schedule(RESCAN)
+            return
+        try:
+            DBOS.apply_schedules([{"schedule_name": RESCAN, "workflow_fn": self._rescan, "schedule": line}])
+        except error.DBOSException as wrong:
+            raise UsageError(
+                f"the schedule {line!r} cannot be used: {wrong}", what_to_do="`rescan` under [watch] is a cron line."
+            ) from None
 
     def stop(self, seconds: int) -> None:
         """Let running steps end for so long; what does not is begun again at the next start."""
@@ -207,10 +224,11 @@ def _enqueue(
     DBOS.enqueue_workflow_with_options(options, *arguments)
 
 
-def _outcome(told: Told) -> Literal["approved", "flagged", "gone", "changed", "unfinished"]:
+def _outcome(told: Told) -> Literal["approved", "flagged", "gone", "changed", "failed", "unfinished"]:
+    """Return how a check ended: `failed` is final, `unfinished` (the registry's silence) is left to the next poll."""
     if told["kind"] == "done":
         return "approved" if told["value"] == "approved" else "flagged"
-    return told["kind"] if told["kind"] in {"gone", "changed"} else "unfinished"
+    return "unfinished" if told["kind"] == "registry" else told["kind"]
 
 
 def _told(run: Callable[[], Any]) -> Told:

@@ -170,10 +170,11 @@ class Checks:
         remove(self._work(job))
         return verdict.decision.value
 
-    def give_up(self, job: Job) -> str:
-        """Flag a version that could not be examined, and remove its private copy."""
+    def give_up(self, job: Job, *, flag: bool = True) -> str:
+        """Remove the private copy of a version that could not be examined, and flag it, unless it comes again."""
         remove(self._work(job))
-        self._registry.mark(job.ref, WITHDRAWN)
+        if flag:
+            self._registry.mark(job.ref, WITHDRAWN)
         return Decision.FLAGGED.value
 
     def _same_rules(self, job: Job) -> Rules:

@@ -7,6 +7,12 @@ REGISTRY = CollectorRegistry()
 DELIVERIES = Counter(
     "gate_webhook_deliveries_total", "Webhook deliveries by what became of them.", ["outcome"], registry=REGISTRY
 )
+ANSWER_SECONDS = Histogram(
+    "gate_webhook_answer_seconds",
+    "Seconds from a delivery's headers to its answer, queueing included.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+    registry=REGISTRY,
+)
 CHECKS = Counter("gate_checks_total", "Finished checks by outcome.", ["outcome"], registry=REGISTRY)
 CHECK_SECONDS = Histogram(
     "gate_check_seconds",

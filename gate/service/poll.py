@@ -25,7 +25,7 @@ from gate.service.logs import log
 from gate.service.presence import Presence
 from gate.service.settings import ModelSection, Settings
 
-_FINAL = frozenset({"approved", "flagged"})
+_FINAL = frozenset({"approved", "flagged", "failed"})
 _ROUNDS = 1000
 
 

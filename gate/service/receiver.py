@@ -46,6 +46,10 @@ class Receiver:
 
     async def receive(self, request: Request) -> Response:
         """Answer one delivery."""
+        with metrics.ANSWER_SECONDS.time():
+            return await self._receive(request)
+
+    async def _receive(self, request: Request) -> Response:
         limits = self._settings.file.webhook
         try:
             body = await read_body(request, limits.max_bytes)

@@ -118,7 +118,7 @@ class Server:
 
 
 @contextmanager
-def serving_with_accounts(folder):
+def serving_with_accounts(folder, **variables):
     """Yield a server on loopback with basic authentication and every account; it is killed in the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -149,6 +149,7 @@ def serving_with_accounts(folder):
         "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "a-secret-of-the-tests",
         "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
+        **variables,
     }
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)

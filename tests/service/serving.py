@@ -86,8 +86,18 @@ class Gate:
             self.key = generate_key(self.folder / "gate.pem", self.folder / "gate.pub.pem")
         return self
 
+    def command(self):
+        """Return the module that serves, and its arguments."""
+        return ("tests.service.standing_registry", self.registry, str(self.folder / "gate.toml"))
+
     def start(self):
         """Start the process and wait until it answers."""
+        self.launch()
+        self.wait_for(lambda: self.get("/health")[0] == 200)
+        return self
+
+    def launch(self):
+        """Start the process."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -98,18 +108,15 @@ class Gate:
             "GATE_SIGNING_KEY": str(self.folder / "gate.pem"),
             **self.variables,
         }
-        config = str(self.folder / "gate.toml")
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "tests.service.standing_registry", self.registry, config],
+                [sys.executable, "-W", "ignore", "-m", *self.command()],
                 cwd=self.folder,
                 env=environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self.wait_for(lambda: self.get("/health")[0] == 200)
-        return self
 
     def kill(self, number=signal.SIGKILL):
         """End the process and whatever it started."""

@@ -6,6 +6,7 @@ Run as a module it is `gate serve` over that registry: no MLflow is imported, so
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -108,6 +109,11 @@ class FolderRegistry:
         version = self._aliases(name).get(alias)
         return ModelRef(registry="mlflow", name=name, version=version) if version else None
 
+    def aliases(self, name):
+        """Return every alias."""
+        self._answer()
+        return {a: ModelRef(registry="mlflow", name=name, version=v) for a, v in self._aliases(name).items()}
+
     def set_alias(self, ref, alias):
         """Point an alias."""
         path = self.root / ref.name / "aliases.json"
@@ -148,6 +154,11 @@ def stand_in_worker():
     seconds = float(os.environ["GATE_TEST_NO_WORKER"])
 
     def run(job, progress):
+        said = (Path(job.root) / "data" / "weights.bin").read_bytes()
+        if said == b"takes the process down":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if said == b"makes the scan fail":
+            raise MemoryError("a stand-in for what no worker's jail holds back")
         time.sleep(seconds)
         return WorkerReport(nothing, ended)
 
