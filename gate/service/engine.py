@@ -23,7 +23,7 @@ from gate.service.settings import Settings
 APPLICATION_VERSION = "gate-service-1"
 """Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""
 
-ARRIVALS, CHECKING = "arrivals", "checks"
+ARRIVALS, CHECKING, AGAIN = "arrivals", "checks", "rescans"
 RESCAN = "rescan"
 STEPS = ("pull", "scan", "judge", "publish")
 _EXECUTIONS = 10
@@ -152,6 +152,7 @@ class Engine:
         DBOS.launch()
         DBOS.register_queue(ARRIVALS, worker_concurrency=2, polling_interval_sec=0.2)
         DBOS.register_queue(CHECKING, worker_concurrency=self._settings.file.work.concurrency, polling_interval_sec=0.2)
+        DBOS.register_queue(AGAIN, global_concurrency=1, polling_interval_sec=1.0)
         self._schedule(self._settings.file.watch.rescan)
 
     def _schedule(self, line: str) -> None:
@@ -160,7 +161,10 @@ class Engine:
             DBOS.delete_schedule(RESCAN)
             return
         try:
-            DBOS.apply_schedules([{"schedule_name": RESCAN, "workflow_fn": self._rescan, "schedule": line}])
+            # One at a time on all hosts: what fires meanwhile waits, and then finds nothing due.
+            DBOS.apply_schedules(
+                [{"schedule_name": RESCAN, "workflow_fn": self._rescan, "schedule": line, "queue_name": AGAIN}]
+            )
         except error.DBOSException as wrong:
             raise UsageError(
                 f"the schedule {line!r} cannot be used: {wrong}", what_to_do="`rescan` under [watch] is a cron line."
