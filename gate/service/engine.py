@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
 
-from gate.errors import GateError, RegistryError, UnknownVersionError, UsageError
+from gate.errors import UsageError
 from gate.service import metrics
-from gate.service.jobs import ChangedError, Checks, Job
+from gate.service.jobs import Checks, Job
 from gate.service.logs import log
 from gate.service.settings import Settings
+from gate.service.told import Told, outcome_of, told_of
 
 APPLICATION_VERSION = "gate-service-1"
 """Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""
@@ -29,7 +30,6 @@ STEPS = ("pull", "scan", "judge", "publish")
 _EXECUTIONS = 10
 """How often a crash of the whole process may take a check with it, before it is given up."""
 
-Told = dict[str, Any]
 OnAlias = Callable[[str], str]
 OnSchedule = Callable[[], str]
 
@@ -49,15 +49,15 @@ class _Steps:
 def _steps(checks: Checks, on_alias: OnAlias, again: OnSchedule) -> _Steps:
     """Return the steps, known to dbos under names that outlive the process."""
     return _Steps(
-        attempt=DBOS.step(name="attempt")(lambda step, raw: _told(lambda: checks.run(step, Job.model_validate(raw)))),
+        attempt=DBOS.step(name="attempt")(lambda step, raw: told_of(lambda: checks.run(step, Job.model_validate(raw)))),
         identify=DBOS.step(name="identify")(
-            lambda name, version: _told(lambda: checks.identify(name, version).model_dump(mode="json"))
+            lambda name, version: told_of(lambda: checks.identify(name, version).model_dump(mode="json"))
         ),
         give_up=DBOS.step(name="give-up")(
-            lambda raw, flag: _told(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
+            lambda raw, flag: told_of(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
         ),
-        guard=DBOS.step(name="guard")(lambda name: _told(lambda: on_alias(name))),
-        rescan=DBOS.step(name="rescan")(lambda: _told(again)),
+        guard=DBOS.step(name="guard")(lambda name: told_of(lambda: on_alias(name))),
+        rescan=DBOS.step(name="rescan")(lambda: told_of(again)),
         clock=DBOS.step(name="clock")(_seconds),
     )
 
@@ -126,7 +126,7 @@ class Engine:
                 told = persist(lambda step=step: steps.attempt(step, raw), begun)  # type: ignore[misc]
                 if told["kind"] != "done":
                     break
-            outcome = _outcome(told)
+            outcome = outcome_of(told)
             if outcome in {"unfinished", "failed"}:
                 flag = outcome == "failed"
                 persist(lambda: steps.give_up(raw, flag), steps.clock())
@@ -226,27 +226,3 @@ def _enqueue(
         "workflow_id_reuse_policy": known,
     }
     DBOS.enqueue_workflow_with_options(options, *arguments)
-
-
-def _outcome(told: Told) -> Literal["approved", "flagged", "gone", "changed", "failed", "unfinished"]:
-    """Return how a check ended: `failed` is final, `unfinished` (the registry's silence) is left to the next poll."""
-    if told["kind"] == "done":
-        return "approved" if told["value"] == "approved" else "flagged"
-    return "unfinished" if told["kind"] == "registry" else told["kind"]
-
-
-def _told(run: Callable[[], Any]) -> Told:
-    """Return what came of a call as data: done, gone, changed, registry (to be tried again) or failed (here)."""
-    try:
-        return {"kind": "done", "value": run()}
-    except UnknownVersionError as error:
-        return {"kind": "gone", "value": str(error)[:2000]}
-    except ChangedError as error:
-        return {"kind": "changed", "value": str(error)[:2000]}
-    except RegistryError as error:
-        return {"kind": "registry", "value": str(error)[:2000]}
-    except GateError as error:
-        return {"kind": "failed", "value": str(error)[:2000]}
-    except Exception as error:  # noqa: BLE001  # whatever it is, the other checks go on
-        log("a step failed", level=logging.ERROR, why=f"{type(error).__name__}: {str(error)[:500]}")
-        return {"kind": "failed", "value": f"{type(error).__name__}: {str(error)[:500]}"}

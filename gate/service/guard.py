@@ -10,9 +10,10 @@ import os
 from pathlib import Path
 
 from gate.artifact import ModelRef
+from gate.decisions.envelope import open_envelope
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import ReviewLog
-from gate.promotion.verification import Looked, Trust, now, verify_version
+from gate.promotion.verification import ATTESTATION_TAG, Looked, Trust, now, verify_version
 from gate.service import metrics
 from gate.service.alerts import Alerts
 from gate.service.jobs import read_rules
@@ -51,6 +52,9 @@ class Guard:
             if good != held.version:
                 self._remember(place, held.version or "")
             return True
+        if good is None and self._once_approved(section, held):
+            good = held.version  # what was known of this place is lost, or never was: the decision says it instead
+            self._remember(place, good or "")
         if good == held.version:
             self._alerts.send("no-longer-approved", model=str(held), place=place)
             return False
@@ -101,6 +105,15 @@ class Guard:
         )
         self._looked[ref, attestation] = looked.holds
         return looked.holds
+
+    def _once_approved(self, section: ModelSection, ref: ModelRef) -> bool:
+        """Tell whether these bytes were approved under some policy at some time, and nobody has said no since."""
+        facts = self._registry.facts(ref)
+        statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
+        if statement is None:
+            return False
+        trust = Trust(self._keys, None, section.name, self._log())
+        return verify_version(self._registry, str(ref), trust, statement.predicate.decided_at).holds
 
     def _log(self) -> ReviewLog | None:
         path = self._settings.audit_log

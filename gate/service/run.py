@@ -3,8 +3,10 @@
 A polite kill stops accepting, lets running steps end for some seconds, and leaves the rest to the next start.
 """
 
+import contextlib
 import os
 import signal
+import sqlite3
 import time
 
 import uvicorn
@@ -50,6 +52,7 @@ class Service:
         alerts = Alerts(file.watch.alert_url)
         self.guard = Guard(settings, self.registry, keys, alerts)
         again = Again(settings, self.registry, keys, alerts)
+        _write_ahead(settings.database)
         self.engine = Engine(settings, self.checks, self.guard.look, again.look)
         self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys)
         pages = Pages(Reviews(settings, self.registry, signing, keys), file.review.identity)
@@ -105,6 +108,13 @@ def _open(settings: Settings) -> WatchedRegistry:
             what_to_do="Name it in the configuration, `tracking-uri` under [registry], or in MLFLOW_TRACKING_URI.",
         )
     return MlflowWatched(RegistrySettings(tracking, registry, told.timeout_seconds, told.retries, told.experiment))
+
+
+def _write_ahead(database: str) -> None:
+    """Let SQLite keep a write-ahead log: one flush of the disk for each delivery, in place of three."""
+    if database.startswith("sqlite:///"):
+        with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as opened:
+            opened.execute("PRAGMA journal_mode=WAL")
 
 
 def _make_folder(settings: Settings) -> None:

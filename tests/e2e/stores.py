@@ -157,9 +157,9 @@ def serving(folder):
         process.wait()
 
 
-def wait_for(address, process, log):
+def wait_for(address, process, log, seconds=PATIENCE):
     """Return when a server answers, and fail with the end of its log where it does not."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         with suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:
             if answer.status == 200:

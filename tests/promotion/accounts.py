@@ -154,7 +154,7 @@ def serving_with_accounts(folder, **variables):
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_for(f"{server.uri}/health", process, folder / "server.log")
+        wait_for(f"{server.uri}/health", process, folder / "server.log", seconds=600)
         with server.account("admin"):
             for name in ACCOUNTS:
                 server.auth().create_user(name, PASSWORD)

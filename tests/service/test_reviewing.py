@@ -163,6 +163,30 @@ def test_an_expired_approval_moves_nothing(registry, settings, key):
     assert registry.alias("prod", "champion") == held
 
 
+def test_without_its_memory_the_guard_still_moves_nothing_that_was_once_approved(registry, settings, key):
+    """`protected.json` is lost and the approval has expired: another version must not take over for that."""
+    origin = registry.add("cand", 1, "good")
+    held, other = registry.add("prod", 1, "good"), registry.add("prod", 2, "good")
+    past = now() - dt.timedelta(days=2)
+    decided(registry, settings, key, held, model=origin, decided_at=past, expires_at=past + dt.timedelta(days=1))
+    decided(registry, settings, key, other, model=origin)
+    registry.set_alias(held, "champion")
+    guard = Guard(settings, registry, (key.public,), Alerts(""))
+    assert [guard.look("prod"), guard.look("prod")] == ["1", "1"]
+    assert registry.alias("prod", "champion") == held
+
+
+def test_without_its_memory_the_guard_still_puts_back_what_nobody_approved(registry, settings, key):
+    """A flagged version behind the alias at the first look: the newest approved one takes its place."""
+    origin = registry.add("cand", 1, "good")
+    good, bad = registry.add("prod", 1, "good"), registry.add("prod", 2, "bad")
+    decided(registry, settings, key, good, model=origin)
+    decided(registry, settings, key, bad, Decision.FLAGGED, model=origin)
+    registry.set_alias(bad, "champion")
+    assert Guard(settings, registry, (key.public,), Alerts("")).look("prod") == "1"
+    assert registry.alias("prod", "champion") == good
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

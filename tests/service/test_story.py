@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from gate.decisions.log import ReviewLog, audit
-from tests.e2e.command import PATIENCE, ROOT, Desk
+from tests.e2e.command import ROOT, Desk
 from tests.e2e.conftest import write_policy
-from tests.promotion.accounts import serving_with_accounts
+from tests.promotion.accounts import PASSWORD, serving_with_accounts
 from tests.service.browser import needs_chromium, reviewing, tab_to
 from tests.service.serving import SECRET, Gate
 
@@ -130,7 +130,7 @@ def _train(site, *kinds):
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stderr
     return {kind: int(version) for kind, (_, version) in json.loads(ended.stdout.splitlines()[-1]).items()}
@@ -172,8 +172,6 @@ def _reject(site):
     from playwright.sync_api import expect
 
     address = f"http://127.0.0.1:{site.gate.port}"
-    from tests.promotion.accounts import PASSWORD
-
     with reviewing(address, "trainer", PASSWORD) as page:
         page.goto("/reviews/digits/2")
         _decide(page, "Approve", "mine is fine")
