@@ -55,7 +55,7 @@ class WorkSection(Section):
     concurrency: int = Field(default=1, ge=1, le=64)
     """Checks at a time in this process."""
     attempts: int = Field(default=3, ge=1, le=20)
-    """How often a check that fails within the gate itself, or takes it down, is begun before the version is flagged."""
+    """How often a step that fails within the gate itself is tried before the version is flagged."""
     patience_seconds: int = Field(default=3600, ge=0, le=7 * 86400)
     """How long one check waits for a registry that does not answer, before it is left to the next poll."""
     longest_pause_seconds: int = Field(default=60, ge=1, le=3600)
