@@ -12,7 +12,7 @@ from gate.decisions.log import ReviewLog, audit
 from tests.e2e.command import ROOT, Desk
 from tests.e2e.conftest import write_policy
 from tests.promotion.accounts import PASSWORD, serving_with_accounts
-from tests.service.browser import needs_chromium, reviewing, tab_to
+from tests.service.browser import decide, needs_chromium, reviewing, tab_to
 from tests.service.serving import SECRET, Gate
 
 WEBHOOKS = {
@@ -174,7 +174,7 @@ def _reject(site):
     address = f"http://127.0.0.1:{site.gate.port}"
     with reviewing(address, "trainer", PASSWORD) as page:
         page.goto("/reviews/digits/2")
-        _decide(page, "Approve", "mine is fine")
+        decide(page, "Approve", "mine is fine")
         expect(page.get_by_role("alert")).to_contain_text("may change 'digits', and so may not review its versions")
     with reviewing(address, "ann", PASSWORD) as page:
         page.goto("/reviews")
@@ -185,23 +185,10 @@ def _reject(site):
         frame = page.frame_locator("iframe")
         expect(frame.get_by_role("heading", level=1)).to_be_visible()
         page.screenshot(path=site.desk.folder / "waiting.png", full_page=True)
-        _decide(page, "Reject", REASON)
+        decide(page, "Reject", REASON)
         expect(page.get_by_role("region", name="Decision")).to_contain_text("rejected")
         expect(page.get_by_role("table", name="Newest first")).to_contain_text(REASON)
         page.screenshot(path=site.desk.folder / "rejected.png", full_page=True)
-
-
-def _decide(page, outcome, reason):
-    """Fill the form and send it without a mouse."""
-    tab_to(page, "radio", "Reject")
-    if outcome == "Approve":
-        page.keyboard.press("ArrowDown")
-    else:
-        page.keyboard.press("Space")
-    tab_to(page, "textbox", "Reason (is signed and logged)")
-    page.keyboard.type(reason)
-    tab_to(page, "button", "Sign the decision")
-    page.keyboard.press("Enter")
 
 
 def _put_back(site):
