@@ -89,7 +89,7 @@ def site(tmp_path):
                 "GATE_AUDIT_LOG": gate.folder / "data" / "reviews.jsonl",
             },
         )
-        gate.start()
+        gate.start().wait_for(lambda: gate.get("/ready")[0] == 200)
         try:
             yield Site(server, gate, desk)
         finally:
