@@ -35,11 +35,22 @@ class Guard:
     def look(self, production: str) -> str:
         """Put every protected alias and stage of a production model right; say how many were wrong."""
         wrong = 0
+        if not self._exists(production):
+            return "0"
         for section in self._settings.file.models:
             if section.production == production:
                 wrong += sum(not self._alias(section, alias) for alias in section.aliases)
                 wrong += self._stages(section)
         return str(wrong)
+
+    def _exists(self, production: str) -> bool:
+        """Tell whether there is anything to guard: before the first promotion MLflow answers 403 to a look at aliases.
+
+        A model of which something is remembered is looked at whatever the search says: lost rights must not pass for
+        an empty registry.
+        """
+        remembered = any(place.startswith(f"{production}@") for place in self._remembered())
+        return remembered or bool(self._registry.find_versions(production, {}))
 
     def _alias(self, section: ModelSection, alias: str) -> bool:
         assert section.production is not None

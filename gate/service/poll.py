@@ -84,16 +84,22 @@ class Poll:
         self._take_over()
         self._flag_poisoned()
         metrics.WAITING.set(self._engine.waiting())
+        failed: GateError | None = None
         for section in self._settings.file.models:
-            policy = self._checks.rules(section.name).policy.digest
-            for ref, facts in self._registry.find_versions(section.name, {}):
-                if not self._decided(ref, facts.tags.get(ATTESTATION_TAG, ""), policy):
-                    self._queue(ref, policy)
-            self._look_at_production(section)
+            try:
+                self._look(section)
+            except GateError as error:
+                failed = error  # one model that cannot be read must not hide the others
+        if failed is not None:
+            raise failed
         self.last = time.time()
         metrics.POLLED.set(self.last)
 
-    def _look_at_production(self, section: ModelSection) -> None:
+    def _look(self, section: ModelSection) -> None:
+        policy = self._checks.rules(section.name).policy.digest
+        for ref, facts in self._registry.find_versions(section.name, {}):
+            if not self._decided(ref, facts.tags.get(ATTESTATION_TAG, ""), policy):
+                self._queue(ref, policy)
         if section.production is not None:
             self._guard.look(section.production)
 

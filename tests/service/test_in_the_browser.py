@@ -34,11 +34,11 @@ def test_a_flagged_version_is_found_read_and_rejected_by_keyboard(tmp_path):
             for role in ("banner", "navigation", "main", "contentinfo"):
                 expect(page.get_by_role(role)).to_have_count(1)
             for name in ("Decision", "Report", "Your decision", "Earlier decisions about this model"):
-                expect(page.get_by_role("region", name=name)).to_have_count(1)
+                expect(page.get_by_role("region", name=name, exact=True)).to_have_count(1)
             expect(page.get_by_role("group", name="Outcome").get_by_role("radio")).to_have_count(2)
             page.screenshot(path=tmp_path / "waiting.png", full_page=True)
             decide(page, "Reject", "class 7 has a planted patch")
-            expect(page.get_by_role("region", name="Decision")).to_contain_text("rejected")
+            expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text("rejected")
             expect(page.get_by_role("table", name="Newest first")).to_contain_text("class 7 has a planted patch")
             expect(page.get_by_role("button")).to_have_count(1)  # further voices are heard
             page.screenshot(path=tmp_path / "rejected.png", full_page=True)

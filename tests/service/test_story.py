@@ -89,7 +89,7 @@ def site(tmp_path):
                 "GATE_AUDIT_LOG": gate.folder / "data" / "reviews.jsonl",
             },
         )
-        gate.start()
+        gate.start().wait_for(lambda: gate.get("/ready")[0] == 200)
         try:
             yield Site(server, gate, desk)
         finally:
@@ -186,7 +186,7 @@ def _reject(site):
         expect(frame.get_by_role("heading", level=1)).to_be_visible()
         page.screenshot(path=site.desk.folder / "waiting.png", full_page=True)
         decide(page, "Reject", REASON)
-        expect(page.get_by_role("region", name="Decision")).to_contain_text("rejected")
+        expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text("rejected")
         expect(page.get_by_role("table", name="Newest first")).to_contain_text(REASON)
         page.screenshot(path=site.desk.folder / "rejected.png", full_page=True)
 
