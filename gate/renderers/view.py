@@ -158,8 +158,14 @@ def _gaps(report: Report) -> tuple[Gap, ...]:
     return (
         *(Gap("The scan", problem) for problem in problems),
         *unrun,
-        *(Gap("", sentence) for sentence in report.not_examined),
+        *(Gap("", sentence) for sentence in report.not_examined if not _said(sentence, unrun)),
     )
+
+
+def _said(sentence: str, gaps: list[Gap]) -> bool:
+    """Tell whether a sentence such as `The training data: REASON.` repeats the reason of a gap."""
+    reason = sentence.partition(": ")[2].rstrip(".")
+    return bool(reason) and any(gap.why.endswith(reason) for gap in gaps)
 
 
 def _facts(facts: ModelFacts) -> str:
