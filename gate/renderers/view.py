@@ -163,9 +163,10 @@ def _gaps(report: Report) -> tuple[Gap, ...]:
 
 
 def _said(sentence: str, gaps: list[Gap]) -> bool:
-    """Tell whether a sentence such as `The training data: REASON.` repeats the reason of a gap."""
-    reason = sentence.partition(": ")[2].rstrip(".")
-    return bool(reason) and any(gap.why.endswith(reason) for gap in gaps)
+    """Tell whether the sentence about the training data repeats the reason of a detector that looks at them."""
+    prefix = "The training data: "
+    reason = sentence.removeprefix(prefix).rstrip(".")
+    return sentence.startswith(prefix) and any(gap.why.endswith(reason) for gap in gaps)
 
 
 def _facts(facts: ModelFacts) -> str:
