@@ -22,6 +22,7 @@ from gate.pulling import PullRequest, pull
 from gate.registry import Registry
 from gate.report import PolicySource, Report
 from gate.scan_evidence import ScanRequest, ScanSettings
+from gate.unfinished import Unfinished
 
 Tell = Callable[[str], None]
 
@@ -77,7 +78,8 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
             pulled = pull(registry, request.pull, files, private, ref)
             context = replace(context, pulled=pulled, description=pulled.description)
             tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
-            scanned = scan(ScanRequest(pulled, private, request.policy, request.settings, request.bank), progress)
+            asked = ScanRequest(pulled, private, request.policy, request.settings, request.bank, Unfinished(files.root))
+            scanned = scan(asked, progress)
         write_scanned(scanned, files)
         report = conclude(scanned.evidence, request.policy, context, files)
         if not request.mark:

@@ -8,6 +8,7 @@ only a machine that cannot start workers at all raises (exit 3).
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,7 @@ MAX_BUNDLE_BYTES = 8 << 30
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 
 Progress = Callable[[str, int, int], None]
+Keep = Callable[[ScanResult], None]
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,21 @@ class WorkerReport:
     """What a converter left: hostile bytes."""
 
 
-def run_job(job: ScanJob, progress: Progress) -> WorkerReport:
-    """Run one worker to its end and return its result, with failures filled in for whatever it did not answer."""
+def run_job(job: ScanJob, progress: Progress, keep: Keep = lambda _result: None) -> WorkerReport:
+    """Run one worker to its end and return its result, with failures filled in for whatever it did not answer.
+
+    Whenever a detector begins, `keep` is given what the worker had saved before.
+    """
     with scratch_directory() as scratch:
         (scratch / JOB_FILE).write_bytes(job.canonical_json())
         heard: list[str] = []
+        told = _keeping(scratch, job, progress, keep)
         ended = run_worker(
             worker_command("gate.worker", str(scratch)),
             scratch=scratch,
             deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
             variables=_passed_on(),
-            on_line=lambda line: _relay(line, progress, heard),
+            on_line=lambda line: _relay(line, told, heard),
         )
         # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.
         if ended.exit_code == JAIL_REFUSED and not heard:
@@ -86,13 +92,34 @@ def _relay(line: str, progress: Progress, heard: list[str]) -> None:
         progress(step[:60], done, total)
 
 
+def _keeping(scratch: Path, job: ScanJob, progress: Progress, keep: Keep) -> Progress:
+    """Return progress that also hands on what was saved, once a detector: no worker can make it read for ever."""
+    expected = expected_detectors(job.policy, job.role)
+    awaited = set(expected)
+
+    def told(step: str, done: int, total: int) -> None:
+        progress(step, done, total)
+        if step in awaited and (scratch / RESULT_FILE).exists():
+            awaited.discard(step)
+            with suppress(MalformedError):
+                keep(_checked(scratch, job, expected))
+
+    return told
+
+
+def _checked(scratch: Path, job: ScanJob, expected: tuple[str, ...]) -> ScanResult:
+    """Read a result; one that is no result, or none of this job's, is malformed."""
+    result = ScanResult.from_file(scratch / RESULT_FILE)
+    _check(result, job, expected)
+    _check_size(result)
+    return result
+
+
 def _read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
     """Return the checked result; a missing, forged or partial one is completed with failures."""
     expected = expected_detectors(job.policy, job.role)
     try:
-        result = ScanResult.from_file(scratch / RESULT_FILE)
-        _check(result, job, expected)
-        _check_size(result)
+        result = _checked(scratch, job, expected)
     except MalformedError as error:
         return _without_result(expected, ended, str(error))
     if result.complete and ended.ended_by_itself:

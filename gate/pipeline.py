@@ -24,6 +24,7 @@ from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
 from gate.scan_evidence import ScanRequest, evidence_of
+from gate.unfinished import Unfinished, joined
 from gate.verdict import forbids_loading
 
 
@@ -88,10 +89,11 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
 
 
 def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
-    """Write evidence, triggers and bundle; what an earlier scan left of the latter two is removed."""
+    """Write evidence, triggers and bundle; what an earlier scan left of the latter two, or unfinished, is removed."""
     for leftover in (files.root / TRIGGERS_FILE, files.root / BUNDLE_FOLDER):
         leftover.unlink(missing_ok=True) if leftover.is_file() else remove(leftover)
     files.write(EVIDENCE, scanned.evidence.pretty_json())
+    Unfinished(files.root).path.unlink(missing_ok=True)
     if scanned.triggers is not None:
         files.write(TRIGGERS_FILE, scanned.triggers)
     for name, raw in (scanned.bundle.files if scanned.bundle else {}).items():
@@ -153,8 +155,14 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
         bank_folder=str(request.bank.folder) if request.bank and worker.role == "scan" else "",
         done=worker.done,
     )
-    report: WorkerReport = run_job(job, progress)
-    return _Seen(report.result, report.triggers, report.bundle)
+    kept = request.unfinished if worker.role == "scan" else None
+    if kept is None:
+        report: WorkerReport = run_job(job, progress)
+        return _Seen(report.result, report.triggers, report.bundle)
+    earlier = kept.earlier(job)
+    asked = job if earlier is None else job.model_copy(update={"done": {**earlier.outcomes, **job.done}})
+    report = run_job(asked, progress, lambda result: kept.keep(asked, joined(earlier, result)))
+    return _Seen(joined(earlier, report.result), report.triggers)
 
 
 def _refused(inspected: _Seen, policy: Policy, reason: str) -> ScanResult:

@@ -15,6 +15,7 @@ from gate.evidence import BankEvidence, Evidence, SamplesEvidence
 from gate.job import ScanResult
 from gate.policy import Policy
 from gate.settings import option_digests
+from gate.unfinished import Unfinished
 from gate.version import VERSION
 
 
@@ -42,6 +43,8 @@ class ScanRequest:
     policy: Policy
     settings: ScanSettings
     bank: OpenBank | None = None
+    unfinished: Unfinished | None = None
+    """Where finished outcomes are kept until all are; None: a scan that is broken off begins anew."""
 
     @property
     def seed(self) -> int:

@@ -61,6 +61,7 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
     from gate.pipeline import write_scanned
     from gate.policy_file import read_policy
     from gate.scan_evidence import ScanRequest
+    from gate.unfinished import Unfinished
 
     protect_parent()
     stop_on_termination()
@@ -69,7 +70,8 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
     pulled = CheckFiles(directory.absolute()).pulled()
     files = CheckFiles.create(directory)
     with progress_bars() as progress:
-        scanned = run_scan(ScanRequest(pulled, files.root, rules, scan_settings(options), references), progress)
+        settings, kept = scan_settings(options), Unfinished(files.root)
+        scanned = run_scan(ScanRequest(pulled, files.root, rules, settings, references, kept), progress)
     write_scanned(scanned, files)
     tell(f"scanned {pulled.model}: evidence {scanned.evidence.digest}")
     return 0

@@ -26,6 +26,7 @@ from gate.record import Record
 from gate.registry import Registry
 from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.service.settings import ModelSection, Settings
+from gate.unfinished import Unfinished
 from gate.verdict import Decision
 
 _PUBLISHED = "published"
@@ -140,7 +141,9 @@ class Checks:
             settings = ScanSettings(
                 allow_code=rules.section.allow_code, memory_gib=work.memory_gib, threads=work.threads
             )
-            request = ScanRequest(files.pulled(), self._work(job), rules.policy, settings, rules.bank)
+            request = ScanRequest(
+                files.pulled(), self._work(job), rules.policy, settings, rules.bank, Unfinished(files.root)
+            )
             write_scanned(scan(request, _silent), files)
         return f"sha256:{files.evidence().content_sha256}"
 

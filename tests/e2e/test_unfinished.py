@@ -1,5 +1,6 @@
 """What the gate could not finish: exit 3, one message, a report that says so, and never an approved version."""
 
+import json
 import os
 import shutil
 import signal
@@ -270,3 +271,41 @@ def test_a_full_disk_ends_the_check(when, told):
     assert told.tags == {"gate.attestation": "unsigned", "gate.decision": "flagged"}
     assert told.unharmed
     assert ("pulling" in told.ended.stderr) == (when == "in mid-run")
+
+
+QUICK_SEARCH = {"options": {"steps": 40, "batch": 8, "clean-samples": 200}}
+NO_SUSPECTS = {
+    "detectors": dict.fromkeys(("neural-cleanse", "additive-trigger", "warp-trigger"), QUICK_SEARCH),
+    "stages": [{"detectors": ["neural-cleanse", "additive-trigger", "warp-trigger"]}],
+}
+
+
+def killed_and_begun_again(world):
+    """Kill a check and its worker without warning after its first search, and type the same command again."""
+    store = world.embedded
+    name = store.register("clean")
+    desk = world.desk(MLFLOW_TRACKING_URI=store.uri, GATE_POLICY=world.policy(**NO_SUSPECTS))
+    running = desk.start("check", f"models:/{name}/1").until("warp-trigger: 0 %")
+    running.end(signal.SIGKILL)
+    left = (desk.out / "unfinished.json").exists()
+    begun_again = desk.gate("check", f"models:/{name}/1")
+    evidence = json.loads((desk.out / "evidence.json").read_text())
+    anew = world.desk(MLFLOW_TRACKING_URI=store.uri, GATE_POLICY=desk.variables["GATE_POLICY"])
+    anew.gate("check", f"models:/{name}/1")
+    return left, begun_again, desk, evidence, json.loads((anew.out / "evidence.json").read_text())
+
+
+@story(killed_and_begun_again)
+def test_a_killed_check_goes_on_from_what_it_had_measured(told):
+    """The finished search is not run again; numbers and pictures are those of an unbroken scan, and no rest is left."""
+    left, ended, desk, evidence, whole = told
+    assert left
+    assert ended.code in {0, 1}, ended
+    assert "neural-cleanse" not in ended.stderr
+    assert "warp-trigger: 100 %" in ended.stderr
+    assert not (desk.out / "unfinished.json").exists()
+    numbers = [
+        {name: outcome["measurements"] for name, outcome in one["outcomes"].items()} for one in (evidence, whole)
+    ]
+    assert numbers[0] == numbers[1]
+    assert len(evidence["pictures"]) == len(whole["pictures"]) > 0

@@ -147,7 +147,7 @@ def stand_in_worker():
     nothing = ScanResult(isolation="full", complete=True)
     seconds = float(os.environ["GATE_TEST_NO_WORKER"])
 
-    def run(job, progress):
+    def run(job, progress, keep=None):
         time.sleep(seconds)
         return WorkerReport(nothing, ended)
 
