@@ -172,5 +172,6 @@ def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[s
 
 
 def _rules(verdict: Verdict) -> tuple[str, ...]:
-    """Return the detectors that something stands open against, each once."""
-    return tuple(dict.fromkeys(f.rule for f in verdict.open_findings if f.rule in detectors.names()))
+    """Return the detectors that measured something beyond a limit, each once; one that failed explains nothing."""
+    limits = (finding for finding in verdict.open_findings if finding.kind == "limit")
+    return tuple(dict.fromkeys(finding.rule for finding in limits if finding.rule in detectors.names()))

@@ -44,6 +44,16 @@ def test_an_approved_version_leaves_one_thing_to_type() -> None:
     assert [words[1] for words in found] == ["judge"]
 
 
+def test_a_detector_that_failed_is_not_explained() -> None:
+    """Where nothing was measured, what a detector measures is no next step."""
+    report = reports.flagged()
+    assert report.verdict
+    silent = tuple(finding.model_copy(update={"kind": "silence"}) for finding in report.verdict.findings)
+    report = report.model_copy(update={"verdict": report.verdict.model_copy(update={"findings": silent})})
+    found = steps(report, ModelRef(registry="mlflow", name="credit", version="7"))
+    assert [words[1] for words in found] == ["check", "judge", "review"]
+
+
 @pytest.mark.parametrize("name", ["a b; rm x", "$(id)", "it's", "x # y"])
 def test_a_name_stays_one_word_of_a_command(name: str) -> None:
     """Whatever a registry calls a model, a shell reads it as an argument."""
