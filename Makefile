@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -13,25 +14,32 @@ PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 TORCH ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
+.PHONY: help install dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
 .PHONY: container container-test
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-dev: $(STAMP) ## make .venv with locked dependencies and the gate itself
+install: $(RUNS) ## make .venv with the gate and what it needs to run
 
-$(STAMP): requirements/dev.lock requirements/torch.txt pyproject.toml
+$(RUNS): requirements/runtime.lock requirements/torch.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "gate needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
 	@echo "setting up $(VENV): locked dependencies (some minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --require-hashes -r requirements/dev.lock
+	@$(PIP) --require-hashes -r requirements/runtime.lock
 	@$(PIP) -r requirements/torch.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## train a clean and a poisoned model, register both, run the gate on them
+dev: $(STAMP) ## the same, with what tests and checks need
+
+$(STAMP): $(RUNS) requirements/dev.lock
+	@echo "setting up $(VENV): what tests and checks need"
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+demo: $(RUNS) ## train a clean and a poisoned model, register both, run the gate on them
 	@$(BIN)/python -m demo
 
 test: $(STAMP) ## run the quick tests

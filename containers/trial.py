@@ -6,6 +6,7 @@ network; scan and judge run with no network and nothing to tell. Every container
 
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from containers.acting import ROOT, Workspace
 from containers.engine import Ended, Engine
 from containers.registry import MODEL_NAME, Registry, serving, write_samples
 from gate.check_files import remove
@@ -78,10 +80,10 @@ class Trial:
             with _temporary() as folder, serving(folder) as registry:
                 samples = write_samples(folder / "samples.npz")
                 for nickname, decision, code in STORIES:
-                    version = registry.register(nickname, folder / nickname)
-                    self._steps(
-                        registry, _Case(nickname, version, decision, code, samples, self._desk(folder, version))
-                    )
+                    for surface in (self._steps, self._action):
+                        version = registry.register(nickname, folder / f"{nickname}-{surface.__name__}")
+                        out = self._desk(folder, version)
+                        surface(registry, _Case(nickname, version, decision, code, samples, out))
         finally:
             self._engine.clear()
         print(f"container-test: {'FAILED' if self._failed else 'passed'}, image {self._engine.image}")
@@ -150,16 +152,46 @@ class Trial:
         self._holds(f"{case.nickname}: tagged {case.decision}", tags.get("gate.decision") == case.decision, tags)
         owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in case.out.rglob("*")}
         self._holds(f"{case.nickname}: every file belongs to the caller", owners == {(self._uid, self._gid)}, owners)
-        self._isolation(case)
+        self._isolation(case.nickname, case.out)
 
-    def _isolation(self, case: "_Case") -> None:
+    def _action(self, registry: Registry, case: "_Case") -> None:
+        """The composite action with the image, as a runner of the caller's own runs it."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        if shutil.which("act", path=path) is None:
+            print(f"      {case.nickname}: the action: NOT RUN: there is no act here")
+            return
+        # act's steps get a home of their own, so the client is told where its settings lie.
+        engine = {"DOCKER_CONFIG": str(Path.home() / ".docker")}
+        engine |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        workspace = Workspace.write(case.out, ROOT / "policies" / "default.yml", case.samples)
+        uri = f"models:/{MODEL_NAME}/{case.version}"
+        inputs = {"model": uri, "fail-on": "flagged", "image": self._engine.image}
+        began = time.monotonic()
+        acted = workspace.act(inputs, {**engine, "MLFLOW_TRACKING_URI": registry.uri}, path)
+        print(f"      {case.nickname}: the action in {time.monotonic() - began:.0f} s")
+
+        name, found = case.nickname, acted.outputs
+        self._holds(
+            f"{name}: the action's step ends with {case.code}", found.get("exit-code") == str(case.code), acted.log
+        )
+        self._holds(f"{name}: the workflow fails unless approved", acted.code == min(case.code, 1), acted.log)
+        self._holds(f"{name}: its output says {case.decision}", found.get("decision") == case.decision, found)
+        tags = registry.tags(case.version)
+        self._holds(f"{name}: the action tagged it {case.decision}", tags.get("gate.decision") == case.decision, tags)
+        self._holds(f"{name}: digest as tagged", found.get("model-digest") == tags.get("gate.model_digest"), found)
+        annotated = any("❗" in line and "policy.yml" in line for line in acted.log.splitlines())
+        self._holds(f"{name}: annotations where it is flagged", annotated == (case.code == FLAGGED), acted.log)
+        self._holds(f"{name}: the summary names the version", f"`{uri}`" in acted.log, acted.log)
+        self._isolation(name, acted.results / "gate-report")
+
+    def _isolation(self, nickname: str, checked: Path) -> None:
         """The jail inside the container is as strong as outside."""
         try:
-            isolation = str(json.loads((case.out / "evidence.json").read_text(encoding="utf-8"))["isolation"])
+            isolation = str(json.loads((checked / "evidence.json").read_text(encoding="utf-8"))["isolation"])
         except (OSError, ValueError, KeyError) as error:
             isolation = f"unknown: {error}"
         strong = isolation.startswith("full") and "Landlock" in isolation and "seccomp" in isolation
-        self._holds(f"{case.nickname}: isolation {isolation}", strong, isolation)
+        self._holds(f"{nickname}: isolation {isolation}", strong, isolation)
 
     def _gate(
         self,

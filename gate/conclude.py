@@ -152,18 +152,26 @@ def _audits(name: str) -> bool:
 
 
 def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[str, ...]:
-    """Return what a reviewer types next."""
+    """Return what a reviewer types next, each with a comment that says what for; the last one decides."""
     folder, policy = shlex.quote(context.directory), shlex.quote(context.policy_path)
-    commands = [f"gate judge {folder} --policy {policy}"]
-    if verdict.decision is Decision.FLAGGED:
-        samples = f" --samples {shlex.quote(evidence.samples.source)}" if evidence.samples else ""
-        bank = f" --bank {shlex.quote(evidence.bank.source)}" if evidence.bank and evidence.bank.by_option else ""
-        code = " --allow-code" if evidence.assurance in ("B", "C") else ""
-        again = f"gate check {shlex.quote(context.uri)} --policy {policy}{samples}{bank}{code}"
-        commands.append(f"{again} --seed {evidence.seed + 1} --no-mark")
-        commands += [f"gate explain {name}" for name in dict.fromkeys(_rules(verdict))]
+    judging = (
+        f"gate judge {folder} --policy {policy}  # judge the same measurements again, after a change of the policy"
+    )
+    if verdict.decision is Decision.APPROVED:
+        return (judging,)
+    samples = f" --samples {shlex.quote(evidence.samples.source)}" if evidence.samples else ""
+    bank = f" --bank {shlex.quote(evidence.bank.source)}" if evidence.bank and evidence.bank.by_option else ""
+    code = " --allow-code" if evidence.assurance in ("B", "C") else ""
+    again = f"gate check {shlex.quote(context.uri)} --policy {policy}{samples}{bank}{code}"
+    commands = [f"gate explain {name}  # what it measures, and what it is blind to" for name in _rules(verdict)]
+    commands += [f"{again} --seed {evidence.seed + 1} --no-mark  # measure again, from another seed", judging]
+    if evidence.model is not None and evidence.model.version is not None:
+        version = shlex.quote(str(evidence.model))
+        commands.append(f"gate review show {version}  # what is known of it, and how to approve or reject it")
     return tuple(commands)
 
 
-def _rules(verdict: Verdict) -> list[str]:
-    return [finding.rule for finding in verdict.open_findings if finding.rule in detectors.names()]
+def _rules(verdict: Verdict) -> tuple[str, ...]:
+    """Return the detectors that measured something beyond a limit, each once; one that failed explains nothing."""
+    limits = (finding for finding in verdict.open_findings if finding.kind == "limit")
+    return tuple(dict.fromkeys(finding.rule for finding in limits if finding.rule in detectors.names()))

@@ -4,15 +4,17 @@
 # is installed from the action's own files with locked dependencies.
 set -euo pipefail
 
-refuse() { # a fixed sentence: nothing that a user or a registry wrote
-  printf '::error title=gate::%s\n' "$1"
-  exit 2
+stop() { # CODE SENTENCE: a fixed one, with nothing that a user or a registry wrote
+  printf '::error title=gate::%s\n' "$2"
+  # What stands last in the file counts.
+  printf 'decision=flagged\nexit-code=%s\n' "$1" >> "${GITHUB_OUTPUT:-/dev/null}"
+  exit "$1"
 }
 
-case $INPUT_FAIL_ON in flagged | never) ;; *) refuse "fail-on must be flagged or never" ;; esac
-case $GATE_DEVICE in auto | cpu | cuda) ;; *) refuse "device must be auto, cpu or cuda" ;; esac
-[[ -n $INPUT_MODEL && $INPUT_MODEL != -* ]] || refuse "model must name a version, such as models:/NAME/VERSION"
-[[ -n $GATE_REPORT_DIR && $GATE_REPORT_DIR != -* ]] || refuse "report-dir must name a directory"
+case $INPUT_FAIL_ON in flagged | never) ;; *) stop 2 "fail-on must be flagged or never" ;; esac
+case $GATE_DEVICE in auto | cpu | cuda) ;; *) stop 2 "device must be auto, cpu or cuda" ;; esac
+[[ -n $INPUT_MODEL && $INPUT_MODEL != -* ]] || stop 2 "model must name a version, such as models:/NAME/VERSION"
+[[ -n $GATE_REPORT_DIR && $GATE_REPORT_DIR != -* ]] || stop 2 "report-dir must name a directory"
 
 token=${GATE_GITHUB_TOKEN:-}
 unset GATE_GITHUB_TOKEN # the check has no use for it
@@ -75,12 +77,13 @@ report_from_image() {
 install() {
   local venv=${RUNNER_TEMP:-/tmp}/gate-venv source=$GITHUB_ACTION_PATH
   local pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || refuse "the gate needs Python 3.11 or newer"
-  python3 -m venv "$venv"
-  "${pip[@]}" --require-hashes -r "$source/requirements/runtime.lock"
-  "${pip[@]}" -r "$source/requirements/torch.txt"
-  "${pip[@]}" --no-deps --no-build-isolation -e "$source"
-  PATH=$venv/bin:$PATH
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop 3 "the gate needs Python 3.11 or newer"
+  # Chained, because `set -e` is off in a function whose failure is asked for.
+  python3 -m venv "$venv" \
+    && "${pip[@]}" --require-hashes -r "$source/requirements/runtime.lock" \
+    && "${pip[@]}" -r "$source/requirements/torch.txt" \
+    && "${pip[@]}" --no-deps --no-build-isolation -e "$source" \
+    && PATH=$venv/bin:$PATH
 }
 
 # ------------------------------------------------------------------------------------------------ the check
@@ -90,7 +93,7 @@ if [[ -n $INPUT_IMAGE ]]; then
   report=$(cd "$GATE_REPORT_DIR" && pwd)
   check=(check_in_image) show=(report_from_image)
 else
-  command -v gate > /dev/null || install
+  command -v gate > /dev/null || install || stop 3 "the gate could not be installed: the log above says why"
   report=$GATE_REPORT_DIR
   check=(gate check "$INPUT_MODEL") show=(gate)
 fi
@@ -103,7 +106,7 @@ printf '\n::%s::\n' "$quiet"
 ((code <= 3)) || code=3 # killed, or an engine that did not start it
 
 [[ -z $token ]] || export GATE_GITHUB_TOKEN=$token
-"${show[@]}" report github "$report" --exit-code "$code"
+"${show[@]}" report github "$report" --exit-code "$code" || stop 3 "the check could not be shown: the log above says why"
 
 [[ $code != 1 || $INPUT_FAIL_ON != never ]] || exit 0
 exit "$code"

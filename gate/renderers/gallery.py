@@ -57,13 +57,12 @@ def picture_groups(report: Report) -> tuple[PictureGroup, ...]:
 
 def _group(location: Location | None, pictures: Iterable[Picture], targets: tuple[int, ...]) -> PictureGroup:
     heading = f"{location.kind.capitalize()} {location.name}" if location else "The whole model"
-    if location is not None and location.class_index in targets:
-        heading += " — named as a target"
+    if targets and location is not None and location.class_index is not None:
+        heading += " — named as a target" if location.class_index in targets else " — for comparison"
     order = list(ROLE_TITLES)
-    return PictureGroup(
-        heading=heading,
-        pictures=tuple(_shown(picture) for picture in sorted(pictures, key=lambda p: order.index(p.role))),
-    )
+    shown = (_shown(picture) for picture in sorted(pictures, key=lambda p: order.index(p.role)))
+    # Several searches of one class begin from the same clean sample; once is enough.
+    return PictureGroup(heading=heading, pictures=tuple(dict.fromkeys(shown)))
 
 
 def _shown(picture: Picture) -> Shown:

@@ -150,7 +150,8 @@ def _row(
         value, margin_words = (number(worst.value) if worst else "not measured"), ""
     else:
         margin, worst = min(margins, key=lambda pair: pair[0])
-        value, margin_words = number(worst.value), _in_words(margin)
+        # None of what may not occur occurred: to call that "at the limit" would sound narrow.
+        value, margin_words = number(worst.value), _in_words(margin) if worst.value or margin else "–"
     return MetricRow(
         metric=metric,
         meaning=meaning,

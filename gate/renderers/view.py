@@ -158,8 +158,15 @@ def _gaps(report: Report) -> tuple[Gap, ...]:
     return (
         *(Gap("The scan", problem) for problem in problems),
         *unrun,
-        *(Gap("", sentence) for sentence in report.not_examined),
+        *(Gap("", sentence) for sentence in report.not_examined if not _said(sentence, unrun)),
     )
+
+
+def _said(sentence: str, gaps: list[Gap]) -> bool:
+    """Tell whether the sentence about the training data repeats the reason of a detector that looks at them."""
+    prefix = "The training data: "
+    reason = sentence.removeprefix(prefix).rstrip(".")
+    return sentence.startswith(prefix) and any(gap.why.endswith(reason) for gap in gaps)
 
 
 def _facts(facts: ModelFacts) -> str:

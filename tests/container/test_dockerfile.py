@@ -1,14 +1,19 @@
 """The Dockerfile holds what docs/container.md says of it, without an engine to build it."""
 
 import fnmatch
+import os
 import re
+import subprocess
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from containers.engine import HARDENED
 from gate.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+TORCH = (ROOT / "requirements" / "torch.txt").read_text(encoding="utf-8").strip()
 BUILDKIT = re.compile(
     r"^#\s*syntax=|^(?:RUN|COPY|ADD) .*(?:--mount|--chmod|--link|--network|--security)|<<", re.MULTILINE
 )
@@ -97,3 +102,37 @@ def test_the_documented_flags_are_those_of_the_trial():
     """What a reader copies from the page is what was tried."""
     page = (ROOT / "docs" / "container.md").read_text(encoding="utf-8").replace("=", " ")
     assert all(flag.replace("=", " ") in page for flag in HARDENED)
+
+
+def chosen(tmp_path, **arguments):
+    """Run the step that installs torch with a stand-in for pip; return its exit code and pip's last arguments."""
+    (step,) = [rest for stage in instructions() for name, rest in stage if name == "RUN" and 'case "$TORCH"' in rest]
+    pip = tmp_path / "pip"
+    pip.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/asked\n")
+    pip.chmod(0o755)
+    step = step.replace("/opt/pip/bin/pip", str(pip)).replace("/build/requirements", str(ROOT / "requirements"))
+    ended = subprocess.run(["sh", "-c", step], env={"PATH": os.defpath, **arguments}, check=False, capture_output=True)
+    asked = (tmp_path / "asked").read_text().splitlines() if ended.returncode == 0 else []
+    return ended.returncode, asked[asked.index(":all:") + 1 :] if asked else []
+
+
+def test_the_cpu_build_of_torch_is_asked_for_by_name(tmp_path):
+    """Its own index where one is given, and none of the libraries that the lock holds already."""
+    assert chosen(tmp_path, TORCH="cpu") == (0, ["--no-deps", f"{TORCH}+cpu"])
+    index = "https://index.example/cpu"
+    _, asked = chosen(tmp_path, TORCH="cpu", TORCH_INDEX=index)
+    assert asked == ["--no-deps", "--index-url", index, f"{TORCH}+cpu"]
+
+
+def test_the_cuda_build_of_torch_is_never_the_cpus(tmp_path):
+    """Of two builds of one version the specifier takes the index's own, with the libraries that it names."""
+    code, (asked,) = chosen(tmp_path, TORCH="cuda")
+    wanted = Requirement(asked).specifier
+    version = TORCH.removeprefix("torch==")
+    assert code == 0
+    assert (wanted.contains(version), wanted.contains(f"{version}+cpu")) == (True, False)
+
+
+def test_another_build_of_torch_is_refused(tmp_path):
+    """A misspelt argument ends the build."""
+    assert chosen(tmp_path, TORCH="gpu")[0] == 2

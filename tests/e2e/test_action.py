@@ -4,120 +4,76 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from containers.acting import Acted, Workspace
 from tests.e2e import pipelines
 from tests.e2e.command import ROOT
 from tests.e2e.digits import TARGET
 from tests.e2e.stories import story
-from tests.publishers.test_github_run import read_outputs
 
-WORKFLOW = """
-name: selftest
-on: workflow_dispatch
-permissions: {}
-jobs:
-  gate:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2
-        with: {persist-credentials: false}
-      - id: gate
-        uses: ./
-        with:
-          model: ${{ github.event.inputs.model }}
-          fail-on: ${{ github.event.inputs.fail-on }}
-          policy: policy.yml
-          samples: clean.npz
-          device: cpu
-      - if: always()
-        shell: bash
-        env:
-          FOUND: ${{ toJSON(steps.gate.outputs) }}
-        run: printf '%s' "$FOUND" > "$RESULTS/outputs.json" && cp -r gate-report "$RESULTS"
-"""
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DOCKER = """#!/bin/bash
 # Records what it is called with and which variables would reach the container; ends as the test says.
 printf '%s\\n' "$@" --- >> "$CALLS"
 [[ " $* " != *" judge "* ]] || exit "$JUDGED"
 [[ " $* " != *" publish "* ]] || exit "$JUDGED"
+[[ " $* " != *" report "* ]] || exit "$SHOWN"
 """
 
 
-@dataclass
-class Acted:
-    """A workflow that ended."""
+UNSET = ("SAMPLES", "POLICY", "BANK", "TRACKING_URI", "REPORT_URL")
+"""Inputs that the action passes on as empty variables where they are not given."""
 
-    code: int
-    log: str
-    outputs: dict
-    results: Path
+
+@dataclass
+class Seen:
+    """A workflow that ended, and how the version stood in the registry then."""
+
+    acted: Acted
     tags: dict
 
 
 def acted(world, nickname, fail_on="flagged"):
-    """Run the action under act on a fresh version in the server."""
+    """Run the action under act on a fresh version in the server, with a `gate` on the PATH."""
     store = world.server
     name, folder = store.register(nickname), world.desk().folder
-    repository, results = folder / "repository", folder / "results"
-    (repository / ".github" / "workflows").mkdir(parents=True)
-    results.mkdir()
-    (repository / ".github" / "workflows" / "selftest.yml").write_text(WORKFLOW)
-    shutil.copy(ROOT / "action.yml", repository)
-    shutil.copytree(ROOT / ".github" / "action", repository / ".github" / "action")
-    shutil.copy(world.policy(), repository / "policy.yml")
-    shutil.copy(world.samples / "clean.npz", repository)
-    variables = pipelines.environment(folder)
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for step in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *step], cwd=repository, env=variables, check=True)
-    passed = {"MLFLOW_TRACKING_URI": store.uri, "RESULTS": str(results), "GATE_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    ended = pipelines.run(
-        [
-            *("act", "workflow_dispatch", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server"),
-            *("--input", f"model=models:/{name}/1", "--input", f"fail-on={fail_on}"),
-            *(part for key, value in passed.items() for part in ("--env", f"{key}={value}")),
-        ],
-        repository,
-        variables,
-    )
-    outputs = json.loads((results / "outputs.json").read_text() or "{}")
-    return Acted(ended.returncode, COLOURS.sub("", ended.stdout + ended.stderr), outputs, results, store.tags(name))
+    variables = pipelines.environment(folder, MLFLOW_TRACKING_URI=store.uri)
+    path = variables.pop("PATH")
+    workspace = Workspace.write(folder, world.policy(), world.samples / "clean.npz")
+    inputs = {"model": f"models:/{name}/1", "fail-on": fail_on}
+    return Seen(workspace.act(inputs, variables, path), store.tags(name))
 
 
 @story(acted, "clean")
 def test_a_clean_version_passes_the_action(told):
     """Every output, the summary, the tag; the workflow succeeds."""
-    assert told.code == 0, told.log
-    assert (told.outputs["decision"], told.outputs["exit-code"]) == ("approved", "0")
-    assert told.outputs["target-classes"] == ""
-    assert told.outputs["model-digest"] == told.tags["gate.model_digest"]
+    assert told.acted.code == 0, told.acted.log
+    assert (told.acted.outputs["decision"], told.acted.outputs["exit-code"]) == ("approved", "0")
+    assert told.acted.outputs["target-classes"] == ""
+    assert told.acted.outputs["model-digest"] == told.tags["gate.model_digest"]
     assert told.tags["gate.decision"] == "approved"
-    assert "# APPROVED: `models:/clean-" in told.log
-    assert "❗" not in told.log
+    assert "# APPROVED: `models:/clean-" in told.acted.log
+    assert "❗" not in told.acted.log
 
 
 @story(acted, "backdoored")
 def test_a_backdoored_version_fails_the_action(told):
     """The workflow fails with the gate's code, and outputs, annotations and summary name the target."""
-    assert told.code == 1, told.log
-    assert (told.outputs["decision"], told.outputs["exit-code"]) == ("flagged", "1")
-    assert told.outputs["target-classes"] == str(TARGET)
-    assert float(told.outputs["anomaly-index"]) > 2
+    assert told.acted.code == 1, told.acted.log
+    assert (told.acted.outputs["decision"], told.acted.outputs["exit-code"]) == ("flagged", "1")
+    assert told.acted.outputs["target-classes"] == str(TARGET)
+    assert float(told.acted.outputs["anomaly-index"]) > 2
     assert told.tags["gate.decision"] == "flagged"
-    assert "# FLAGGED for human review: `models:/backdoored-" in told.log
-    assert "exit status 1" in told.log
+    assert "# FLAGGED for human review: `models:/backdoored-" in told.acted.log
+    assert "exit status 1" in told.acted.log
 
 
 @story(acted, "backdoored")
 def test_the_action_leaves_sarif_for_code_scanning(told):
     """The file that `report-sarif` names is there, with a result at the policy's line."""
-    (run,) = json.loads((told.results / told.outputs["report-sarif"]).read_text())["runs"]
+    (run,) = json.loads((told.acted.results / told.acted.outputs["report-sarif"]).read_text())["runs"]
     places = [result["locations"][0]["physicalLocation"] for result in run["results"]]
     assert {place["artifactLocation"]["uri"] for place in places} == {"policy.yml"}
     assert min(place["region"]["startLine"] for place in places) > 1
@@ -129,18 +85,23 @@ class InImage:
 
     ended: object
     calls: list
-    outputs: dict
 
 
-def in_image(folder, judged=1, **inputs):
-    """Run the action's script with a stand-in for docker whose judge and publish end with `judged`."""
+def in_image(folder, judged=1, shown=0, **inputs):
+    """Run the action's script with a stand-in for docker whose judge, publish and report end as told."""
     variables = pipelines.environment(folder)
     for name, text in (("docker", DOCKER), ("nvidia-smi", "#!/bin/sh\nexit 1\n")):
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
     (folder / "calls").write_text("")
-    defaults = {"samples": "", "policy": "", "bank": "", "tracking_uri": "", "report_url": ""}
-    settings = {**defaults, "device": "auto", "mark": "true", "allow_code": "false", "comment": "true", **inputs}
+    settings = {
+        **dict.fromkeys(map(str.lower, UNSET), ""),
+        "device": "auto",
+        "mark": "true",
+        "allow_code": "false",
+        "comment": "true",
+        **inputs,
+    }
     ended = pipelines.run(
         ["bash", str(ROOT / ".github" / "action" / "check.sh")],
         folder,
@@ -158,11 +119,11 @@ def in_image(folder, judged=1, **inputs):
             "GITHUB_OUTPUT": str(folder / "output"),
             "CALLS": str(folder / "calls"),
             "JUDGED": str(judged),
+            "SHOWN": str(shown),
         },
     )
     calls = [call.split("\n") for call in (folder / "calls").read_text().split("\n---\n") if call]
-    file = folder / "output"
-    return InImage(ended, calls, read_outputs(file.read_text()) if file.exists() else {})
+    return InImage(ended, calls)
 
 
 def passed(call):
@@ -214,6 +175,35 @@ def test_a_gpu_is_asked_for_and_never_assumed(tmp_path, device, gpus):
 def test_only_a_flagged_version_can_be_let_through(tmp_path, judged, fail_on, code):
     """`fail-on: never` lets exit code 1 pass and nothing else; what docker adds counts as could not finish."""
     assert in_image(tmp_path, judged, fail_on=fail_on).ended.returncode == code
+
+
+@pytest.mark.parametrize("judged", [0, 1, 125])
+def test_a_check_that_cannot_be_shown_approves_nothing(tmp_path, judged):
+    """An engine that starts nothing leaves no empty outputs: the step ends with 3 and says `flagged`, whatever was."""
+    ended = in_image(tmp_path, judged, shown=125, fail_on="never").ended
+    assert ended.returncode == 3
+    assert (tmp_path / "output").read_text() == "decision=flagged\nexit-code=3\n"
+    assert "::error title=gate::the check could not be shown" in ended.stdout
+
+
+def test_a_gate_that_cannot_be_installed_is_no_verdict(tmp_path):
+    """Pip's own exit code 1 is not taken for the gate's, which would let `fail-on: never` pass."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "od", "tr", "grep"):
+        (programs / name).symlink_to(shutil.which(name))
+    (programs / "python3").write_text("#!/bin/bash\n[[ $1 == -c ]]\n")
+    (programs / "python3").chmod(0o755)
+    empty = dict.fromkeys((f"GATE_{name}" for name in UNSET), "")
+    settings = {**empty, "GATE_DEVICE": "auto", "GATE_REPORT_DIR": "out"}
+    inputs = {"INPUT_MODEL": "models:/credit/7", "INPUT_FAIL_ON": "never", "INPUT_IMAGE": ""}
+    ended = pipelines.run(
+        ["bash", str(ROOT / ".github" / "action" / "check.sh")],
+        tmp_path,
+        {"PATH": str(programs), "GITHUB_ACTION_PATH": str(ROOT), **settings, **inputs},
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "::error title=gate::the gate could not be installed" in ended.stdout
 
 
 @pytest.mark.parametrize("inputs", [{"model": "--help"}, {"fail_on": "no"}, {"device": "tpu"}])

@@ -361,9 +361,8 @@ def flagged() -> Report:
         not_examined=("The training data: the run logged none.",),
         what_to_do="Look at the recovered trigger and the samples of class 7, then approve or reject the version.",
         commands=(
-            "gate review approve models:/credit-digits/7 --reason '…' --expires 30d",
-            "gate review reject models:/credit-digits/7 --reason '…'",
-            "gate explain neural-cleanse",
+            "gate explain neural-cleanse  # what it measures, and what it is blind to",
+            "gate review show models:/credit-digits/7  # what is known of it, and how to approve or reject it",
         ),
     )
 

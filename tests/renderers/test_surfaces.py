@@ -13,13 +13,14 @@ import reports
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
-from gate.renderers import RENDERERS, comment, summary
+from gate.renderers import RENDERERS, comment, dotenv, summary
 from gate.renderers.escape import escape_markdown
 from gate.renderers.issues import issues
 from gate.report import Report
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0.json").read_text())
 NAMES = ["approved", "flagged", "unfinished", "without_anything"]
+LINK = "https://ci.example/runs/5"
 INVISIBLE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]"
 TEXTS = pytest.mark.parametrize("text", reports.HOSTILE, ids=range(len(reports.HOSTILE)))
 
@@ -164,14 +165,13 @@ def test_names_act_in_no_json(kind: str, text: str) -> None:
 def test_names_add_no_block_to_comment_or_summary(text: str) -> None:
     """A hostile name adds no block and no link of its own to what is posted."""
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    link = "https://ci.example/runs/5"
     for renderer in (comment, summary):
-        rendered, calm = (renderer.render(reports.hostile(words), link) for words in (text, "calm"))
+        rendered, calm = (renderer.render(reports.hostile(words), LINK) for words in (text, "calm"))
         tokens = parser.parse(rendered)
         assert [token.type for token in tokens] == [token.type for token in parser.parse(calm)]
         children = [child for token in tokens for child in token.children or []]
         targets = {child.attrs["href"] for child in children if child.type == "link_open"}
-        assert targets <= {link}
+        assert targets <= {LINK}
         assert not {"image", "html_inline"} & {child.type for child in children}
         assert not re.search(INVISIBLE, rendered)
 
@@ -183,6 +183,30 @@ def test_a_comment_too_long_leaves_the_whole_report_out() -> None:
     assert len(text.encode()) <= comment.MAX_BYTES
     assert "too long for a comment; [it is here](https://ci.example/5)" in text
     assert "<details>" not in text
+
+
+SURFACES = {
+    "summary": (lambda report: summary.render(report, LINK), 1 << 20),
+    "comment": (lambda report: comment.render(report, LINK), 65_536),
+    "dotenv": (lambda report: dotenv.render(report, {"report-address": LINK}), 5_000),
+    "codequality": (RENDERERS["codequality"][1], 1 << 20),
+    "junit": (RENDERERS["junit"][1], 1 << 20),
+}
+"""How each surface is rendered, and the bytes that its reader takes (characters, for the comment)."""
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_more_of_everything_stays_within_every_surfaces_limit(surface: str) -> None:
+    """Thousands of findings, classes and gaps in four-byte characters: each surface is cut and stays useful."""
+    report, wide = many(3000), "\N{LARGE RED SQUARE}" * 1900
+    assert report.verdict
+    verdict = report.verdict.model_copy(update={"target_classes": tuple(range(5000))})
+    update = {"verdict": verdict, "not_examined": (wide,) * 400, "description": wide, "commands": (wide,) * 30}
+    render_surface, limit = SURFACES[surface]
+    text = render_surface(report.model_copy(update=update))
+    assert len(text.encode()) <= limit
+    shown = {"summary": LINK, "comment": LINK, "dotenv": LINK, "codequality": "more findings", "junit": "more places"}
+    assert shown[surface] in text
 
 
 def test_the_marker_names_model_and_policy() -> None:
