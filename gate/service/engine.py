@@ -140,10 +140,9 @@ class Engine:
             return str(persist(lambda: steps.guard(name), steps.clock())["kind"])
 
         @DBOS.workflow(name="rescan", max_recovery_attempts=_EXECUTIONS)
-        def rescan(scheduled: dt.datetime, _context: Any) -> str:
+        def rescan(scheduled: dt.datetime, _context: Any) -> None:
             told = persist(steps.rescan, steps.clock())
             log("scanned again", scheduled=str(scheduled), outcome=told["kind"], why=told["value"])
-            return str(told["kind"])
 
         self._workflows, self._rescan = (arrive, check, guarded), rescan
 
