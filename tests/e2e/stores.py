@@ -133,11 +133,9 @@ def _environment(folder):
 
 
 @contextmanager
-def serving(folder):
+def serving(folder, port=None):
     """Yield the address of an `mlflow server` on loopback and its process; it is killed in the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or free_port()
     uri = f"http://127.0.0.1:{port}"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
@@ -155,6 +153,13 @@ def serving(folder):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait()
+
+
+def free_port():
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def wait_for(address, process, log, seconds=PATIENCE):

@@ -92,4 +92,5 @@ class QuickScan:
             measured += [Measurement(metric=metric, value=value, location=location) for metric, value in values.items()]
         if name == "neural-cleanse":
             measured.append(Measurement(metric="untargeted-ratio", value=2.0))
+            measured.append(Measurement(metric="exit-ratio", value=0.5, location=Location.of_pair(0, 1)))
         return Measured(measurements=tuple(measured), seconds=1.25, sample_passes=6400, options=options)

@@ -186,3 +186,11 @@ def created(version, name="cand"):
         "timestamp": "2026-11-22T10:27:31.465773+00:00",
         "data": {**data, "description": None},
     }
+
+
+class RealGate(Gate):
+    """`gate serve` itself."""
+
+    def command(self):
+        """Return the module that serves, and its arguments."""
+        return ("gate", "serve", "--config", str(self.folder / "gate.toml"))

@@ -13,7 +13,7 @@ from tests.e2e.command import ROOT, Desk
 from tests.e2e.conftest import write_policy
 from tests.promotion.accounts import PASSWORD, serving_with_accounts
 from tests.service.browser import decide, needs_chromium, reviewing, tab_to
-from tests.service.serving import SECRET, Gate
+from tests.service.serving import SECRET, Gate, RealGate
 
 WEBHOOKS = {
     # The encryption key is any Fernet key; MLflow stores the webhook's secret under it.
@@ -40,14 +40,6 @@ samples = "{samples}"
 production = "prod"
 """
 REASON = "class 7 has a planted patch"
-
-
-class RealGate(Gate):
-    """`gate serve` itself."""
-
-    def command(self):
-        """Return the module that serves, and its arguments."""
-        return ("gate", "serve", "--config", str(self.folder / "gate.toml"))
 
 
 @dataclass
