@@ -12,6 +12,7 @@ from gate.comparison import Comparison, Surprise, Trait
 from gate.evidence import Evidence, Location
 from gate.finding import Finding
 from gate.judging.completeness import place_of
+from gate.judging.repaired import level_of
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 from gate.record import Record
 
@@ -48,7 +49,7 @@ def standing(evidence: Evidence, policy: Policy) -> Standing | None:
         return None
     return Standing(
         p_value=seen.p_value,
-        level=policy.level,
+        level=level_of(evidence, policy),
         least_p=seen.least_p,
         models=seen.models,
         score=seen.score,
@@ -65,20 +66,24 @@ def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
     seen = evidence.bank.comparison
     if seen is None:
         return "The bank's reference models confirm suspects; nothing was compared with statistics of clean models."
-    return f"The bank cannot be used: {seen.unusable}." if seen.unusable else _unbelieved(seen, policy)
+    return (
+        f"The bank cannot be used: {seen.unusable}."
+        if seen.unusable
+        else _unbelieved(seen, policy, level_of(evidence, policy))
+    )
 
 
-def _unbelieved(seen: Comparison, policy: Policy) -> str:
+def _unbelieved(seen: Comparison, policy: Policy, level: float) -> str:
     """Return why the policy does not believe the p-value of a comparison, or nothing."""
     if seen.kind == "scale-free" and policy.other_task == "show":
         return "The bank was measured on other samples, so that its classes are not known to be the candidate's."
     strange = [trait for trait in seen.traits if not trait.within(policy.exchange_margin)]
     if strange:
         return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
-    if seen.models < policy.least_references or seen.least_p > policy.level:
+    if seen.models < policy.least_references or seen.least_p > level:
         return (
             f"The bank has {seen.models} models, so that no p-value below 1/{seen.models + 1} = {seen.least_p:.3g} is "
-            f"possible; the policy's level is {policy.level:g}, and it asks for {policy.least_references} models."
+            f"possible; the level is {level:g}, and the policy asks for {policy.least_references} models."
         )
     return ""
 
@@ -96,12 +101,13 @@ def _strange(trait: Trait) -> str:
 def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
     seen = _comparison(evidence)
-    if seen is None or seen.p_value > policy.level:
+    level = level_of(evidence, policy)
+    if seen is None or seen.p_value > level:
         return
     places: dict[tuple[str | None, str], Surprise] = {}
-    for surprise in (one for one in seen.surprises if one.surprise > _threshold(seen, policy.level)):
+    for surprise in (one for one in seen.surprises if one.surprise > _threshold(seen, level)):
         places.setdefault((surprise.kind, surprise.name), surprise)
-    first = f"p = {seen.p_value:.3g} over {seen.models} clean models; the policy flags at {policy.level:g} and below."
+    first = f"p = {seen.p_value:.3g} over {seen.models} clean models; the policy flags at {level:g} and below."
     for number, surprise in enumerate(places.values()):
         own = f"{surprise} lies further out than the bank allows (score {surprise.surprise:.3g})."
         place = Location(kind=surprise.kind, name=surprise.name) if surprise.kind else None
