@@ -52,8 +52,10 @@ class RepairTask(Record):
 
     method: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     options: dict[str, Any] = Field(default_factory=dict)
-    """As the user stated them; the method's own defaults for the rest."""
+    """All of them, the method's own defaults too."""
     suspects: tuple[Location, ...] = Field(default=(), max_length=MAX_PLACES)
+    named_by: dict[str, str] = Field(default_factory=dict, max_length=MAX_PLACES)
+    """From a suspect, as the report writes it, to the detector whose trigger is to be taken where there are several."""
     triggers_path: str | None = None
     """The parent's `triggers.safetensors`; None where its scan left none."""
     triggers_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
