@@ -73,7 +73,9 @@ class RepairResult(Record):
     seed: int = Field(ge=0)
     before: RepairMeasures | None = None
     after: RepairMeasures | None = None
-    changed: dict[str, Finite | int | Text] = Field(default_factory=dict, max_length=200)
+    changed: dict[Annotated[str, Field(max_length=200)], Finite | int | Text] = Field(
+        default_factory=dict, max_length=200
+    )
     """What was done: neurons pruned by layer, steps taken, and the like."""
     seconds: Finite = Field(default=0.0, ge=0)
     sample_passes: int = Field(default=0, ge=0)

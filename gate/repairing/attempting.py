@@ -16,6 +16,7 @@ from gate.repair import REPAIR_FILE, REPAIRED_FILE, RepairMeasures, RepairResult
 from gate.scratch import scratch_directory
 
 MAX_RESULT_BYTES = 8 << 20
+_ROUNDING = 1e-6
 _SPARE_BYTES = 64 << 20
 """What a repaired program may be larger than its parent: none of the methods adds a tensor."""
 
@@ -62,15 +63,16 @@ def check_result(result: RepairResult, task: RepairTask, seed: int) -> None:
         raise MalformedError(f"it states other options of {task.method} than were asked for")
     if unknown := sorted(set(result.used_detectors) - set(detectors.names())):
         raise MalformedError(f"it names the detector {unknown[0]!r:.80}, which there is not")
-    asked = {str(place) for place in task.suspects}
+    _check_measures(result, {str(place) for place in task.suspects})
+
+
+def _check_measures(result: RepairResult, asked: set[str]) -> None:
     if foreign := sorted({place for place in _places(result) if place not in asked}):
         raise MalformedError(f"it measures {foreign[0]!r:.80}, which was not asked for")
     if any(picture.location is not None and str(picture.location) not in asked for picture in result.pictures):
         raise MalformedError("it shows a picture of a place that was not asked for")
-    if any(len(name) > 200 for name in result.changed):
-        raise MalformedError("it names a change by more than 200 characters")
     for measures in _measures(result):
-        if not measures.accuracy_low <= measures.accuracy <= measures.accuracy_high:
+        if not measures.accuracy_low - _ROUNDING <= measures.accuracy <= measures.accuracy_high + _ROUNDING:
             raise MalformedError("its accuracy lies outside its own interval")
     if result.status == "repaired" and len(_measures(result)) != 2:
         raise MalformedError("it claims a repair and measured nothing before or after it")
