@@ -66,6 +66,7 @@ def _group(location: Location | None, pictures: Iterable[Picture], targets: tupl
 
 
 def shown(picture: Picture) -> Shown:
+    """Return a picture ready to be shown, with its role's words where it has no caption of its own."""
     title, means = ROLE_TITLES[picture.role], ROLE_MEANS[picture.role]
     where = f" at {picture.location}" if picture.location else ""
     return Shown(

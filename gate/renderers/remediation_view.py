@@ -23,9 +23,9 @@ STATES = {"repaired": "unfinished", "none-holds": "flagged", "does-not-fit": "fl
 """The page's colours: amber for what is still to be judged, red for what is not repaired."""
 
 MEANS = {
-    "repaired": "One attempt keeps its own bounds: the triggers that were found no longer work, none as small was found "
-    "anew at the same classes, and clean accuracy is kept. That is worth a scan, and no more. The repaired model is a "
-    "candidate like any other, and only the gate's own scan of it decides.",
+    "repaired": "One attempt keeps its own bounds: the triggers that were found no longer work, none as small was "
+    "found anew at the same classes, and clean accuracy is kept. That is worth a scan, and no more. The repaired model "
+    "is a candidate like any other, and only the gate's own scan of it decides.",
     "none-holds": "No attempt both removes the triggers that were found and keeps clean accuracy. Nothing was "
     "registered. Retrain from scratch, on data that were looked through.",
     "does-not-fit": "No method could be applied to this model with these samples, for the reasons below. Nothing was "
