@@ -94,4 +94,5 @@ def _attempt(task: RepairTask, loaded: _Loaded, run: "Run") -> tuple[RepairResul
         loaded.samples,
         loaded.triggers,
         run,
+        task.suspects,
     )

@@ -1,28 +1,36 @@
 """A flagged parent, a repair of it that holds, and a registry in a folder: made up, so that no model is trained."""
 
+import datetime as dt
 import json
 import shutil
+from pathlib import Path
 
 from gate.artifact import ModelRef
 from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Picture, SamplesEvidence, Suspect
 from gate.policy import Limit, Policy, Rule, Stage, SuspectRule
+from gate.policy_file import read_policy
 from gate.registry import VersionFacts
 from gate.repair import RepairMeasures, RepairResult
 from tests.service.standing_registry import FolderRegistry
 
 PLACE = Location.of_class(7)
+_FILES = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format")
+_DEFAULT = read_policy(Path(__file__).resolve().parents[2] / "policies" / "default.yml", on=dt.date(2026, 1, 1))
 POLICY = Policy(
     version=1,
-    name="two detectors",
+    name="one search",
     seed=5,
     isolation="none",
     stages=(
         Stage(
-            detectors=("unsafe-format", "neural-cleanse"),
+            detectors=(*_FILES, "neural-cleanse"),
             suspects=(SuspectRule(detector="neural-cleanse", metric="size-ratio", min=0.31),),
         ),
     ),
-    detectors={"unsafe-format": Rule(), "neural-cleanse": Rule(limits={"size-ratio": Limit(min=0.31)})},
+    detectors={
+        **{name: _DEFAULT.detectors[name] for name in _FILES},
+        "neural-cleanse": Rule(limits={"size-ratio": Limit(min=0.31)}),
+    },
 )
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    serialization_format: pt2\n"
 
@@ -67,6 +75,13 @@ def result(method="unlearning", after=None, **changes):
     return RepairResult(**(facts | changes))
 
 
+def _clean(name):
+    """Return the outcome of a detector of files that finds nothing."""
+    rule = POLICY.detectors[name]
+    found = tuple(Measurement(metric=metric, value=0.0) for metric in rule.limits)
+    return Measured(measurements=found, seconds=0.1, options=dict(rule.options))
+
+
 def evidence(manifest_digest, model, ratio=0.1, **changes):
     """Return evidence of a parent whose class 7 has a small trigger, unless the ratio says otherwise."""
     places = [
@@ -88,7 +103,7 @@ def evidence(manifest_digest, model, ratio=0.1, **changes):
         "samples": SamplesEvidence(source="x", sha256="0" * 64, count=200, classes_present=10, accuracy=0.96),
         "stages": (1,),
         "outcomes": {
-            "unsafe-format": Measured(measurements=(), seconds=0.1),
+            **{name: _clean(name) for name in _FILES},
             "neural-cleanse": Measured(measurements=tuple(places), seconds=1.0),
         },
         "suspects": tuple(suspects),
@@ -118,8 +133,6 @@ class Shelf(FolderRegistry):
 
     def fetch(self, uri, to):
         """Return samples on disk."""
-        from pathlib import Path
-
         return Path(uri) if Path(uri).exists() else super().fetch(uri, to)
 
     def log_model(self, folder, key, title="promoted"):
