@@ -1,7 +1,7 @@
 """`provenance.json` of a code-free bundle: what it was made of, and, of a repaired model, by how many attempts.
 
 Near the ground. The file is the candidate side's word like any other of its files. It can only make a judgement
-stricter: more attempts divide the level further, and a bundle without it is simply another candidate.
+stricter: more attempts divide the p-value further, and a bundle without it is simply another candidate.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ class RepairOrigin(Record):
     method: str = Field(max_length=64)
     options: dict[str, Any] = Field(default_factory=dict, max_length=100)
     attempts: int = Field(ge=1, le=MAX_ATTEMPTS)
-    """Planned, whether or not all were made: the level of the judging scan is divided by them."""
+    """Planned, whether or not all were made: the p-value of the judging scan is divided by them."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(), max_length=MAX_ATTEMPTS)
     detectors: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=200)
     """What the attempts were tuned on, and so what says less about their outcome."""

@@ -84,8 +84,8 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     for measuring it.
 
     Nothing here approves: the original is left as it is, and the new version is a candidate like any other. Only `gate
-    check` of it decides, at the policy's level divided by the attempts planned. Exit 0: a repaired version was
-    registered (or written). Exit 1: none holds, and remediation.html says what to do. With --check, the check's own.
+    check` of it decides, its p-value divided by the attempts planned. Exit 0: a repaired version was registered (or
+    written). Exit 1: none holds, and remediation.html says what to do. With --check, the check's own.
     """  # noqa: D301  # \b is click's own sign
     from gate.jail.launch import protect_parent
     from gate.registries import is_registry_uri, open_production, open_registry
@@ -158,7 +158,7 @@ def _show_report(report: "RemediationReport", request: "Remediation") -> None:
     click.echo(inert_line(f"{seen.word}  {seen.subject}", limit=600))
     for one in seen.tried:
         reason = f": {one.reasons[0]}" if one.reasons else f", accuracy {one.accuracy}"
-        click.echo(inert_line(f"  {one.method} {one.word}{reason}", limit=400))
+        click.echo(inert_line(f"  {one.method} {one.word}{reason}", limit=400).replace("\N{NARROW NO-BREAK SPACE}", " "))
     for sentence in (*seen.hidden, *(seen.advice if report.outcome != "repaired" else ())):
         click.echo(inert_line(sentence, limit=800))
     click.echo(f"reports  {request.report_dir}/remediation.html (and .md, .json)")

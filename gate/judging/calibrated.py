@@ -66,24 +66,20 @@ def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
     seen = evidence.bank.comparison
     if seen is None:
         return "The bank's reference models confirm suspects; nothing was compared with statistics of clean models."
-    return (
-        f"The bank cannot be used: {seen.unusable}."
-        if seen.unusable
-        else _unbelieved(seen, policy, level_of(evidence, policy))
-    )
+    return f"The bank cannot be used: {seen.unusable}." if seen.unusable else _unbelieved(seen, policy)
 
 
-def _unbelieved(seen: Comparison, policy: Policy, level: float) -> str:
+def _unbelieved(seen: Comparison, policy: Policy) -> str:
     """Return why the policy does not believe the p-value of a comparison, or nothing."""
     if seen.kind == "scale-free" and policy.other_task == "show":
         return "The bank was measured on other samples, so that its classes are not known to be the candidate's."
     strange = [trait for trait in seen.traits if not trait.within(policy.exchange_margin)]
     if strange:
         return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
-    if seen.models < policy.least_references or seen.least_p > level:
+    if seen.models < policy.least_references or seen.least_p > policy.level:
         return (
             f"The bank has {seen.models} models, so that no p-value below 1/{seen.models + 1} = {seen.least_p:.3g} is "
-            f"possible; the level is {level:g}, and the policy asks for {policy.least_references} models."
+            f"possible; the policy's level is {policy.level:g}, and it asks for {policy.least_references} models."
         )
     return ""
 

@@ -1,7 +1,8 @@
 """What a repair asks of the judging scan: a stricter level, another seed, and a detector that no attempt was tuned on.
 
 Trying until the gate passes is an attack on the gate. Whoever makes m attempts gets m chances of a lucky p-value, so
-that each is judged at the level divided by m; and what an attempt was tuned on is no independent witness of it.
+that the p-value is divided by m before it is compared with the level; and what an attempt was tuned on is no
+independent witness of it. Dividing the level itself would do the opposite: a p-value flags at or below it.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from gate.policy import HARD_RULES, Policy
 
 
 def level_of(evidence: Evidence, policy: Policy) -> float:
-    """Return the level at which a p-value judges: the policy's, divided by the attempts of a repair."""
-    return policy.level / evidence.repair.attempts if evidence.repair is not None else policy.level
+    """Return the p-value at and below which a model is flagged: the policy's level, times the attempts of a repair."""
+    return min(1.0, policy.level * evidence.repair.attempts) if evidence.repair is not None else policy.level
 
 
 def of_repair(evidence: Evidence, policy: Policy) -> Iterator[Finding]:

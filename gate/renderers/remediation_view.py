@@ -96,7 +96,7 @@ def view(report: RemediationReport) -> View:
         hidden=tuple(_hidden(method, place) for method, place in report.hidden),
         pictures=_pictures(report, main),
         advice=tuple(_advice(report)),
-        level=f"{report.level:g} / {len(report.planned)} = {report.level / len(report.planned):.3g}",
+        level=f"{min(1.0, report.level * len(report.planned)):.3g} ({report.level:g} times {len(report.planned)})",
     )
 
 

@@ -1,6 +1,6 @@
 """Which methods a remediation tries, with which options and seeds; settled before anything is pulled.
 
-The number of attempts that the judging scan divides its level by is that of this plan, whether or not all are made.
+The number of attempts that the judging scan divides its p-value by is that of this plan, whether or not all are made.
 """
 
 from collections.abc import Mapping, Sequence
