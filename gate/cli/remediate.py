@@ -158,7 +158,8 @@ def _show_report(report: "RemediationReport", request: "Remediation") -> None:
     click.echo(inert_line(f"{seen.word}  {seen.subject}", limit=600))
     for one in seen.tried:
         reason = f": {one.reasons[0]}" if one.reasons else f", accuracy {one.accuracy}"
-        click.echo(inert_line(f"  {one.method} {one.word}{reason}", limit=400).replace("\N{NARROW NO-BREAK SPACE}", " "))
+        line = f"  {one.method} {one.word}{reason}".replace("\N{NARROW NO-BREAK SPACE}", " ")
+        click.echo(inert_line(line, limit=400))
     for sentence in (*seen.hidden, *(seen.advice if report.outcome != "repaired" else ())):
         click.echo(inert_line(sentence, limit=800))
     click.echo(f"reports  {request.report_dir}/remediation.html (and .md, .json)")

@@ -123,11 +123,13 @@ def _compared(report: RemediationReport, attempt: Attempt) -> Iterator[Compared]
             note += "" if kept is not None else "fidelity"
             old = _share(before.old_success, place), _share(after.old_success, place)
             yield Compared(f"Success of the parent's trigger at {place}", *old, note)
-        fresh = _share(before.fresh_success, place), _share(after.fresh_success, place)
-        yield Compared(f"Success of a fresh trigger at {place}", *fresh, "inverted anew on each model")
-        ratio = _ratio(before, place), _ratio(after, place)
+        # What a search finds on the parent is the parent's trigger; only the repaired model is searched anew.
+        first = before.fresh_success if place in before.fresh_success else before.old_success
+        fresh = _share(first, place), _share(after.fresh_success, place)
+        yield Compared(f"Success of a trigger inverted on each model, at {place}", *fresh, "a fresh one afterwards")
+        ratio = _ratio(before, place, _scanned(report, attempt, place)), _ratio(after, place, None)
         note = f"over the median class's; a trigger counts as found below {report.bounds.min_size_ratio:g}"
-        yield Compared(f"Size of the fresh trigger at {place}", *ratio, note)
+        yield Compared(f"Size of that trigger at {place}", *ratio, note)
 
 
 def _accuracy(measures: RepairMeasures) -> str:
@@ -139,8 +141,14 @@ def _share(values: dict[str, float], place: str) -> str:
     return percent(values[place]) if place in values else "not measured"
 
 
-def _ratio(measures: RepairMeasures, place: str) -> str:
-    value = measures.fresh_size_ratio.get(place)
+def _scanned(report: RemediationReport, attempt: Attempt, place: str) -> float | None:
+    """Return the size ratio that the parent's scan measured there, by the search that the attempt repeated."""
+    own = [one for one in report.named if one.place == place and one.metric == "size-ratio"]
+    return next((one.value for one in own if one.detector in attempt.result.used_detectors), None)
+
+
+def _ratio(measures: RepairMeasures, place: str, otherwise: float | None) -> str:
+    value = measures.fresh_size_ratio.get(place, otherwise)
     return "not measured" if value is None else f"{value:.2f}"
 
 
