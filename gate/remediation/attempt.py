@@ -17,18 +17,16 @@ from gate.detector import Run
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.evidence import Location, Picture
 from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported import Program, final_linear
+from gate.loading.exported import Program
 from gate.loading.preprocessing import Preprocessing
 from gate.numerics.pictures import picture
 from gate.numerics.subsets import chosen
 from gate.remediation import load
-from gate.remediation.layers import norms
+from gate.remediation.fitting import Triggers, halves, lack_of_fit, lack_of_samples
 from gate.remediation.measuring import Fresh, measure, movable, search_again, search_of
-from gate.remediation.method import Material, Method, Need, Repaired
-from gate.repair import LEAST_PER_CLASS, LEAST_SAMPLES, MAX_REPAIR_PICTURES, RepairMeasures, RepairResult
+from gate.remediation.method import Material, Method, Repaired
+from gate.repair import MAX_REPAIR_PICTURES, RepairMeasures, RepairResult
 from gate.subject import Samples, Trigger
-
-Triggers = Mapping[Location, Trigger]
 
 
 @dataclass(frozen=True)
@@ -77,39 +75,36 @@ def attempt(  # noqa: PLR0917  # everything that an attempt depends on, named on
     places = tuple(dict.fromkeys((*triggers, *suspects)))
     try:
         bench = _bench(method, program, preprocessing, bounds, samples, triggers, places, run)
-        result = result.model_copy(
-            update={
-                "samples_used": len(bench.material.samples.inputs),
-                "used_detectors": tuple(
-                    sorted({search_of(triggers.get(p), bench.classifier).detector for p in places})
-                ),
-            }
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(run.seed)
-            outcome = _tried(bench, settings)
-    except UnexaminableError as error:
-        status, why = "does-not-fit", f"{error}. {error.what_to_do}".strip()
-    except GateError as error:
-        status, why = "failed", str(error)
-    except (torch.OutOfMemoryError, MemoryError):
-        status, why = "failed", "the memory did not suffice"
+        families = {search_of(triggers.get(place), bench.classifier).detector for place in places}
+        used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": tuple(sorted(families))}
+        result = result.model_copy(update=used)
+        outcome = _tried(bench, settings)
     except Exception as error:  # noqa: BLE001  # a method that breaks is a failed attempt, never the worker's end
-        status, why = "failed", f"{type(error).__name__}: {error}"
-    else:
-        done = {
-            "status": "repaired",
-            "before": outcome.before,
-            "after": outcome.after,
-            "changed": dict(outcome.changed),
-            "pictures": outcome.pictures,
-            "sample_passes": outcome.sample_passes,
-            "seconds": time.monotonic() - started,
-            "complete": True,
-        }
-        return result.model_copy(update=done), outcome.program
-    update = {"status": status, "reason": why[:2000], "seconds": time.monotonic() - started, "complete": True}
-    return result.model_copy(update=update), None
+        return _ended(result, error, time.monotonic() - started), None
+    done = {
+        "status": "repaired",
+        "before": outcome.before,
+        "after": outcome.after,
+        "changed": dict(outcome.changed),
+        "pictures": outcome.pictures,
+        "sample_passes": outcome.sample_passes,
+        "seconds": time.monotonic() - started,
+        "complete": True,
+    }
+    return result.model_copy(update=done), outcome.program
+
+
+def _ended(result: RepairResult, error: Exception, seconds: float) -> RepairResult:
+    """Return the result of an attempt that an error ended: one that does not fit, or one that failed."""
+    why = f"{type(error).__name__}: {error}"
+    if isinstance(error, UnexaminableError):
+        why = f"{error}. {error.what_to_do}".strip()
+    elif isinstance(error, GateError):
+        why = str(error)
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
+        why = "the memory did not suffice; give the worker more, or the method a smaller batch"
+    status = "does-not-fit" if isinstance(error, UnexaminableError) else "failed"
+    return result.model_copy(update={"status": status, "reason": why[:2000], "seconds": seconds, "complete": True})
 
 
 def _options(method: Method[Any], given: Mapping[str, Any]) -> Any:
@@ -133,7 +128,7 @@ def _bench(  # noqa: PLR0917  # `attempt` in two steps
 ) -> _Bench:
     """Check that the method fits, and divide the samples."""
     classifier = ProgramClassifier.of(program, samples.inputs[:4], preprocessing, bounds)
-    lack = _lack_of_samples(samples, classifier.num_classes) or _lack(method, program, classifier, triggers)
+    lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, program, classifier, triggers)
     if lack:
         raise UnexaminableError(lack)
     assert samples.labels is not None
@@ -142,52 +137,12 @@ def _bench(  # noqa: PLR0917  # `attempt` in two steps
     return _Bench(method, material, chosen(samples, kept), places, classifier, run)
 
 
-def halves(labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the indices to repair with and those to measure on: by the seed, half of each class of labels (N,)."""
-    labels = labels.cpu()
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    rank = torch.zeros(len(labels), dtype=torch.long)
-    for label in torch.unique(labels):
-        rows = order[labels[order] == label]
-        rank[rows] = torch.arange(len(rows))
-    return (rank % 2 == 0).nonzero().flatten(), (rank % 2 == 1).nonzero().flatten()
-
-
-def _lack_of_samples(samples: Samples, classes: int) -> str:
-    """Return why a model of so many classes can be neither repaired nor measured with these samples, or nothing."""
-    if samples.labels is None:
-        return "the clean samples carry no labels; a repair needs them to train on and to measure what it costs"
-    if len(samples.inputs) < LEAST_SAMPLES:
-        return f"there are {len(samples.inputs)} clean samples; a repair needs at least {LEAST_SAMPLES}"
-    counts = torch.bincount(samples.labels.cpu(), minlength=classes)
-    scarce = (counts < LEAST_PER_CLASS).nonzero().flatten().tolist()
-    if scarce:
-        named = ", ".join(map(str, scarce[:10])) + (", …" if len(scarce) > 10 else "")
-        return (
-            f"fewer than {LEAST_PER_CLASS} clean samples are of class {named}; one to repair with and one to measure on"
-        )
-    return ""
-
-
-def _lack(method: Method[Any], program: Program, classifier: ProgramClassifier, triggers: Triggers) -> str:
-    """Return why the method does not fit this architecture or this finding, or nothing."""
-    if Need.TRIGGERS in method.needs and not triggers:
-        return f"{method.id} needs an inverted trigger; the scan left none that can be laid again"
-    if Need.BATCH_NORM in method.needs and not any(norm.convolution for norm in norms(program)):
-        return f"{method.id} needs a convolution followed by batch normalisation; the graph has none"
-    if Need.HEAD in method.needs and final_linear(program) is None:
-        return f"{method.id} needs a last linear layer; none was found in the graph"
-    if Need.BATCHES in method.needs and classifier.body.mode not in ("direct", "relaxed"):
-        return f"{method.id} trains on several samples at once; the exported graph takes one at a time"
-    return ""
-
-
 def _tried(bench: _Bench, options: Any) -> _Outcome:
     """Measure, repair, check what came back, and measure again."""
     material, run = bench.material, bench.run
     before = measure(bench.classifier, bench.held_out, material.triggers, run)
     as_given = _digest(material.program)
-    repaired = bench.method.repair(material, options, run)
+    repaired = repaired_by(bench.method, material, options, run)
     if _digest(material.program) != as_given:
         raise GateError(f"{bench.method.id} changed the model that it was given")
     program = _checked(material.program, repaired)
@@ -196,6 +151,13 @@ def _tried(bench: _Bench, options: Any) -> _Outcome:
     after = measure(classifier, bench.held_out, material.triggers, run, fresh)
     passes = bench.classifier.sample_passes + classifier.sample_passes + repaired.sample_passes
     return _Outcome(program, repaired.changed, before, after, _pictures(bench, fresh), passes)
+
+
+def repaired_by(method: Method[Any], material: Material, options: Any, run: Run) -> Repaired:
+    """Run a method with torch's global random numbers, of which dropout draws, begun by the seed and put back after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        return method.repair(material, options, run)
 
 
 def _checked(original: Program, repaired: Repaired) -> Program:

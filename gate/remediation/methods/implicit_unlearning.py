@@ -92,7 +92,7 @@ def repair(material: Material, options: ImplicitUnlearning, run: Run) -> Repaire
     for _ in range(options.rounds):
         ascent = [next(draws) for _ in range(an_epoch * options.ascent_passes)]
         delta = _worst(inner, inputs, ascent, options)
-        norm = float(delta.square().mean().sqrt())
+        norm = delta.detach().square().mean().sqrt().item()
         for rows in (next(draws) for _ in range(an_epoch * options.passes)):
             x, y = inputs[rows], labels[rows]
             carrying = (torch.rand(len(rows), generator=generator) < options.perturbed_share).to(x)
