@@ -75,7 +75,7 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
 
     \b
     gate remediate models:/cand/8 --samples clean.npz --report-dir out/
-    gate remediate models:/cand/8 --from gate-report --method channel-lipschitz --no-register
+    gate remediate models:/cand/8 --from gate-report --method trigger-unlearning --no-register
     gate remediate models:/cand/8 --check
 
     The version is scanned (or --from names a check of it), and a jailed worker tries methods on its code-free program,
