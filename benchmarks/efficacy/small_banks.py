@@ -22,10 +22,16 @@ from benchmarks.efficacy.small_rules import CLIPPED, UNCLIPPED, Array, Rule, pre
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
+from benchmarks.zoo.store import Entry
+from gate.assembling import refusal
 from gate.calibration import few
-from gate.calibration.tables import Values, values_of
+from gate.calibration.calibrate import traits_beside
+from gate.calibration.tables import Values, traits_of, values_of
+from gate.clock import today
+from gate.evidence import Evidence
+from gate.policy_file import read_policy
 
-FLOORS = (1e-3, 0.1, 0.2, 0.25, 0.3, 0.4)
+FLOORS = (1e-3, 0.1, 0.2, 0.3, 0.4)
 SIZES = (3, 5, 8, 12)
 LEVEL = 0.05
 IN_THE_GRAPH = frozenset({"payload", "architectural"})
@@ -41,6 +47,7 @@ class Model:
     task: str
     attack: str
     values: Values
+    traits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -128,7 +135,7 @@ def report(found: Measured) -> str:
     for name in dict.fromkeys(name for name, _, _ in found):
         for count in SIZES:
             parts = [found[name, count, task] for task in tasks]
-            each = [f"{part.rate():.0%}, {part.found():.0%}" for part in parts]
+            each = [f"{part.rate():.0%}, {part.found():.0%}" if part.clean else "–" for part in parts]
             lines.append([name, str(count), *each, *_pooled(parts)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -144,15 +151,38 @@ def _pooled(parts: Sequence[Flags]) -> tuple[str, str]:
     return f"{np.mean(clean):.1%} of {len(clean)} ({bound:.1%})", f"{np.mean(backdoored):.0%} of {len(backdoored)}"
 
 
+def unlike(models: Sequence[Model], draws: int, seed: int, margin: float) -> dict[int, float]:
+    """Return the share of clean models that a bank of so many would refuse as unlike its own, by their traits."""
+    found: dict[int, list[bool]] = {}
+    rng = random.Random(f"traits {seed}")
+    for task in dict.fromkeys(model.task for model in models):
+        clean = [model for model in models if model.task == task and model.attack == CLEAN]
+        for count in SIZES:
+            for _ in range(draws if count < len(clean) else 0):
+                bank = rng.sample(clean, count)
+                outside = [_outside(model, bank, margin) for model in clean if model not in bank]
+                found.setdefault(count, []).extend(outside)
+    return {count: float(np.mean(outside)) for count, outside in sorted(found.items())}
+
+
+def _outside(model: Model, bank: Sequence[Model], margin: float) -> bool:
+    return any(not trait.within(margin) for trait in traits_beside([one.traits for one in bank], model.traits))
+
+
 def models_in(split: Split, policy: Path, cache: Path | None, evidence: Path) -> list[Model]:
     """Return the models of a split that were measured whole."""
     bench = bench_of(policy, cache)
     entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
     return [
-        Model(entry.name, entry.recipe.row.task, entry.recipe.row.attack, values_of(whole.outcomes))
+        _model(entry, whole)
         for entry, summary in pairs_of(entries, summaries.path_of(split, evidence))
-        if not summary.missing and (whole := summaries.evidence_of(summary))
+        if not summary.missing and not refusal(whole := summaries.evidence_of(summary))
     ]
+
+
+def _model(entry: Entry, seen: Evidence) -> Model:
+    traits = traits_of(seen.outcomes, seen.samples.accuracy if seen.samples else None)
+    return Model(entry.name, entry.recipe.row.task, entry.recipe.row.attack, values_of(seen.outcomes), traits)
 
 
 @click.command(name="small-banks")
@@ -160,7 +190,7 @@ def models_in(split: Split, policy: Path, cache: Path | None, evidence: Path) ->
 @POLICY
 @CACHE
 @EVIDENCE
-@click.option("--draws", type=int, default=40, show_default=True, help="Banks of each size and task.")
+@click.option("--draws", type=int, default=25, show_default=True, help="Banks of each size and task.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which banks are drawn.")
 def small_banks(
     splits: tuple[Split, ...], policy: Path, cache: Path | None, evidence: Path, draws: int, seed: int
@@ -171,3 +201,6 @@ def small_banks(
     click.echo(f"{clean} clean and {len(models) - clean} backdoored models of {', '.join(splits)}; {draws} draws each.")
     click.echo(f"The gate ships: {floor_name(few.LEAST_SPREAD)}.\n")
     click.echo(report(with_chosen(measure(models, draws, seed))))
+    margin = read_policy(policy, on=today()).exchange_margin
+    shares = ", ".join(f"{count}: {share:.0%}" for count, share in unlike(models, draws, seed, margin).items())
+    click.echo(f"\nClean models that a bank refuses as unlike its own, by its size: {shares}.")

@@ -50,7 +50,10 @@ def compare(evidence: Evidence, bank: Bank, settings: Mapping[str, str]) -> Comp
         surprises=_surprises(candidate.parts, bank.compared, own),
         detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
         predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
-        traits=_traits(models, traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None)),
+        traits=traits_beside(
+            [model.traits for model in models],
+            traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None),
+        ),
     )
 
 
@@ -114,11 +117,11 @@ def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, M
     )
 
 
-def _traits(models: Sequence[ModelStatistics], own: Mapping[str, float]) -> tuple[Trait, ...]:
+def traits_beside(models: Sequence[Mapping[str, float]], own: Mapping[str, float]) -> tuple[Trait, ...]:
     """Return the candidate's traits beside the range of those that almost all of the bank's models have."""
     found = []
     for name in TRAITS:
-        values = [model.traits[name] for model in models if name in model.traits]
+        values = [model[name] for model in models if name in model]
         if len(values) >= ALMOST_ALL * len(models):
             found.append(
                 Trait(name=name, value=own.get(name), least=min(values), greatest=max(values), room=ROOM[name])

@@ -15,7 +15,7 @@ from gate.subject import Samples
 
 
 def test_a_copy_learns_the_candidates_answers_and_depends_on_its_seed(tmp_path):
-    """Some steps make it agree more often than chance would, the same seed gives the same copy, another another."""
+    """Some steps bring its answers near the candidate's, the same seed gives the same copy, another another."""
     model, shape = make("lenet")
     inputs = samples(shape, 64).sigmoid()
     program = read_program(export(model, shape, tmp_path / "model.pt2"))
@@ -26,7 +26,8 @@ def test_a_copy_learns_the_candidates_answers_and_depends_on_its_seed(tmp_path):
         one, two, three = (copy.classifier.logits(inputs) for copy in (first, again, other))
     torch.testing.assert_close(one, two)
     assert not torch.allclose(one, three)
-    assert first.agreement > 0.5
+    assert first.loss < 0.02
+    assert 0 <= first.agreement <= 1
     assert first.passes == 15 * 16 * 4
 
 
