@@ -12,6 +12,7 @@ from gate.comparison import Comparison, Surprise, Trait
 from gate.evidence import Evidence, Location
 from gate.finding import Finding
 from gate.judging.completeness import place_of
+from gate.judging.repaired import level_of
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 from gate.record import Record
 
@@ -48,7 +49,7 @@ def standing(evidence: Evidence, policy: Policy) -> Standing | None:
         return None
     return Standing(
         p_value=seen.p_value,
-        level=policy.level,
+        level=level_of(evidence, policy),
         least_p=seen.least_p,
         models=seen.models,
         score=seen.score,
@@ -96,12 +97,13 @@ def _strange(trait: Trait) -> str:
 def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
     seen = _comparison(evidence)
-    if seen is None or seen.p_value > policy.level:
+    level = level_of(evidence, policy)
+    if seen is None or seen.p_value > level:
         return
     places: dict[tuple[str | None, str], Surprise] = {}
-    for surprise in (one for one in seen.surprises if one.surprise > _threshold(seen, policy.level)):
+    for surprise in (one for one in seen.surprises if one.surprise > _threshold(seen, level)):
         places.setdefault((surprise.kind, surprise.name), surprise)
-    first = f"p = {seen.p_value:.3g} over {seen.models} clean models; the policy flags at {policy.level:g} and below."
+    first = f"p = {seen.p_value:.3g} over {seen.models} clean models; the policy flags at {level:g} and below."
     for number, surprise in enumerate(places.values()):
         own = f"{surprise} lies further out than the bank allows (score {surprise.surprise:.3g})."
         place = Location(kind=surprise.kind, name=surprise.name) if surprise.kind else None

@@ -1,4 +1,4 @@
-"""What each worker does once it is in the jail: inspect bytes, convert a model that carries code, load and measure."""
+"""What each worker does once it is in the jail: inspect, convert what carries code, load and measure, or repair."""
 
 import time
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
             _convert(job, scratch, isolation, deadline)
         case "scan":
             _scan(job, scratch, isolation, deadline)
+        case "repairer":
+            _repair(job, scratch, deadline)
         case _:
             assert_never(job.role)
 
@@ -83,6 +85,20 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds))
 
 
+def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
+    from gate.worker import compute
+    from gate.worker.repairing import repair
+
+    device = compute.prepare(job)
+    repair(
+        job, _artifact(job), scratch, Run(seed=job.seed, device=device, deadline=deadline, progress=_repair_progress)
+    )
+
+
+def _repair_progress(done: int, total: int) -> None:
+    say_progress("repairing", done, total)
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where and how long this worker computes, and what it spent so far."""
@@ -134,7 +150,8 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         progress=say_progress,
         save=lambda scanned: save_result(scratch, with_(scanned)),
     )
-    run_ = Run(seed=job.seed, device=place.device, deadline=place.deadline)
+    most = compute.largest_batch(loaded.subject, job, place.device)
+    run_ = Run(seed=job.seed, device=place.device, deadline=place.deadline, max_batch=most)
     scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
     compute.save_triggers(scratch, scanned)
     save_result(scratch, with_(scanned, complete=True))
