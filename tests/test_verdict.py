@@ -1,13 +1,14 @@
 """The properties of the judgement, and a table of cases."""
 
 import datetime as dt
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gate.artifact import ModelRef
-from gate.comparison import Comparison, Surprise, Trait
+from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import (
     BankEvidence,
     Evidence,
@@ -25,11 +26,13 @@ from gate.verdict import Decision, forbids_loading, judge
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
 INSIDE = Trait(name="accuracy", value=0.95, least=0.9, greatest=0.97)
+TELLING = Surprise(detector="inversion", metric="index", kind="class", name="3", surprise=1.0)
 ORDINARY = Comparison(
     kind="per-class",
     score=1.0,
     bank_scores=tuple(float(score) for score in range(19, 0, -1)),
-    surprises=(Surprise(detector="inversion", metric="index", kind="class", name="3", surprise=1.0),),
+    surprises=(TELLING,),
+    places=(PlaceScore(kind="class", name="3", score=1.0, because=(TELLING,)),),
     detectors=("inversion",),
     traits=(INSIDE,),
 )
@@ -470,7 +473,8 @@ def calibrated(score, *, places=((3, None),), policy=POLICY, **changes):
         )
         for k, own in places
     )
-    update = {"score": score, "surprises": parts, **changes}
+    named = tuple(PlaceScore(kind=one.kind, name=one.name, score=one.surprise, because=(one,)) for one in parts)
+    update = {"score": score, "surprises": parts, "places": named, **changes}
     seen = BANK.model_copy(update={"comparison": ORDINARY.model_copy(update=update)})
     return judge(evidence(bank=seen), policy, on=DAY)
 
@@ -527,3 +531,41 @@ def test_a_limit_that_judges_uncalibrated_only_confirms_beside_a_p_value():
     assert flagged(beside)
     unscored = ORDINARY.model_copy(update={"detectors": ("other",)})
     assert flagged(evidence(bank=BANK.model_copy(update={"comparison": unscored}), outcomes=low), policy)
+
+
+def beside_three(p_value, **changes):
+    """Return the verdict beside a bank of three models, where the t distributions give a p-value."""
+    policy = POLICY.model_copy(update={"few_references": "judge"})
+    named = Surprise(detector="inversion", metric="size", kind="class", name="7", surprise=-math.log(p_value))
+    few = {
+        "bank_scores": (3.0, 2.0, 1.0),
+        "predictive_p": p_value,
+        "predictive": (named,),
+        "predicting": ("inversion",),
+    }
+    comparison = ORDINARY.model_copy(update={**few, **changes})
+    return judge(evidence(bank=BANK.model_copy(update={"comparison": comparison})), policy, on=DAY)
+
+
+def test_a_p_value_from_few_models_judges_where_the_policy_says_so():
+    """At the level it flags and names the class, above it approves; either way the verdict is calibrated."""
+    found = beside_three(0.04)
+    assert (found.decision, found.target_classes, found.calibrated) == (Decision.FLAGGED, (7,), True)
+    assert (found.standing.p_value, found.standing.by) == (0.04, "t")
+    assert "by t distributions beside 3 clean models" in found.findings[0].message
+    assert beside_three(0.06).decision is Decision.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"predicting": ()}, "no statistic of trigger sizes"),
+        ({"kind": "scale-free"}, "other samples"),
+        ({"traits": (INSIDE.model_copy(update={"value": 0.2}),)}, "no model like the bank's"),
+    ],
+)
+def test_a_p_value_from_few_models_is_not_believed(changes, why):
+    """Without sizes, of another task, or for a candidate unlike the bank's models: the verdict is uncalibrated."""
+    found = beside_three(0.001, **changes)
+    assert not found.calibrated
+    assert why in found.uncalibrated_because

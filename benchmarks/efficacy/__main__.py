@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table, bank.
+"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table, bank, small-banks.
 
 The top of the harness's flow; prints, and turns errors into an exit code.
 """
@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from benchmarks.efficacy import banking, measuring_commands, reporting_commands
+from benchmarks.efficacy import banking, measuring_commands, reporting_commands, small_banks
 from gate.errors import GateError
 
 
@@ -25,6 +25,7 @@ for command in (
     reporting_commands.collect_command,
     reporting_commands.table,
     banking.bank_command,
+    small_banks.small_banks,
 ):
     efficacy.add_command(command)
 
