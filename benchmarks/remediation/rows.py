@@ -70,11 +70,11 @@ def path_of(split: str) -> Path:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a file, of several for one key the last; a missing file holds none."""
+    """Return the rows of a file, of several by versions of one method the last; a missing file holds none."""
     if not path.is_file():
         return []
     rows = [Row.from_json(line.encode(), what=path.name) for line in path.read_text().splitlines()]
-    return list({row.key: row for row in rows}.values())
+    return list({row.key[:-1]: row for row in rows}.values())
 
 
 def append(path: Path, row: Row) -> None:

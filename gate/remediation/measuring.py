@@ -119,8 +119,11 @@ def search_of(trigger: Trigger | None, classifier: Classifier) -> Search:
 
 def movable(labels: torch.Tensor, place: Location) -> torch.Tensor:
     """Return the indices of the samples that a trigger at a class or pair is to move, given their labels (N,)."""
-    source = place.source_index
-    return (labels != place.class_index if source is None else labels == source).nonzero().flatten()
+    target, source = place.class_index, place.source_index
+    if target is None:
+        return labels.new_zeros(0)
+    meant = labels.ne(target) if source is None else labels.eq(source)
+    return meant.nonzero().flatten()
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

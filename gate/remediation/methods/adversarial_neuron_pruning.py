@@ -105,7 +105,8 @@ def _masks(
         still = [torch.zeros_like(part) for part in noise]
         clean, worst = scaled.loss(masks, still, x, y), scaled.loss(masks, noise, x, y)
         optimiser.zero_grad()
-        (options.clean_share * clean + (1 - options.clean_share) * worst).backward()
+        loss = options.clean_share * clean + (1 - options.clean_share) * worst
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         with torch.no_grad():
             for mask in masks:

@@ -65,7 +65,7 @@ def _bounds(program: "Program", norm: "Norm") -> "torch.Tensor":
     assert norm.convolution is not None
     weight = program.tensors[norm.convolution].detach()
     slope = program.tensors[norm.scale].detach() / (program.tensors[norm.variance] + norm.epsilon).sqrt()
-    largest = torch.linalg.matrix_norm(weight.flatten(2).double(), ord=2)
+    largest: torch.Tensor = torch.linalg.matrix_norm(weight.flatten(2).double(), ord=2)
     return largest * slope.double().abs()
 
 

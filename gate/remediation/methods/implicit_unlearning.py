@@ -130,7 +130,7 @@ def _worst(
 
 
 def _implicit(
-    inner: _Inner, parameters: "list[torch.Tensor]", delta: "torch.Tensor", batch: _Batch, steps: int
+    inner: _Inner, parameters: "Sequence[torch.Tensor]", delta: "torch.Tensor", batch: _Batch, steps: int
 ) -> "list[torch.Tensor]":
     """Return the gradient of the outer loss by the weights, with the perturbation's own reaction counted in."""
     import torch

@@ -54,7 +54,7 @@ def repair(material: Material, options: SharpnessAwareTuning, run: Run) -> Repai
         kept = [buffer.clone() for buffer in model.buffers()]
         _move(parameters, ascent, 1)
         optimiser.zero_grad()
-        model.loss(x, y).backward()
+        model.loss(x, y).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         _move(parameters, ascent, -1)
         for buffer, value in zip(model.buffers(), kept, strict=True):
             buffer.copy_(value)

@@ -46,7 +46,7 @@ def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired
     for rows in batches(len(inputs), options.batch, options.steps, run):
         optimiser.zero_grad()
         loss = model.loss(_stamped(material, inputs[rows], options.stamped_share), labels[rows])
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
     changed = {"steps": options.steps, "loss at the end": round(loss.item(), 4)}
     return Repaired(model.to_program(), changed, model.sample_passes)
