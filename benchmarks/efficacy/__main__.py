@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table, bank.
+"""The command `python -m benchmarks.efficacy`: run, packaged, peers, check, cost; status, collect, table, bank.
 
 The top of the harness's flow; prints, and turns errors into an exit code.
 """
@@ -18,6 +18,7 @@ def efficacy() -> None:
 
 for command in (
     measuring_commands.run_command,
+    measuring_commands.packaged_command,
     measuring_commands.peers,
     measuring_commands.check,
     measuring_commands.cost_command,

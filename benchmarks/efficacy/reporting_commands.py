@@ -60,6 +60,9 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 @click.option("--by-detector", is_flag=True, help="Each detector's own metrics by attack, before any limit.")
 @click.option("--within-task", is_flag=True, help="With --by-detector: compare models of the same task only.")
 @click.option("--by-model", is_flag=True, help="One line a model under the policy.")
+@click.option(
+    "--each", is_flag=True, help="A table of all models, one row each; --write puts it into docs/efficacy.md."
+)
 @click.option("--bank", "banks", type=click.Path(path_type=Path), multiple=True, help="Judge beside this bank, too.")
 @click.option("--write", is_flag=True, help="Write JSON, picture and docs/efficacy.md.")
 def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
@@ -76,9 +79,17 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         )
         return
     whole = [(entry, one) for entry, one in pairs if set(bench.policy.detectors) <= set(one.outcomes)]
-    rows = judged_by_policy(whole, bench.policy, opened(options["banks"]))
+    banks = opened(options["banks"])
+    rows = judged_by_policy(whole, bench.policy, banks)
     if options["by_model"]:
         click.echo("\n".join(_line(row) for row in rows))
+        return
+    if options["each"]:
+        named = [bank.bank.name for bank in banks]
+        text = page.each_text(split, bench.policy, [(entries[row.name], row) for row in rows], models.left_out, named)
+        if options["write"]:
+            page.between(page.PAGE, f"efficacy-{split}", text)
+        click.echo(text)
         return
     seed = options["seed"]
     left_out = [
