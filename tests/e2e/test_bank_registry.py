@@ -90,6 +90,6 @@ def test_building_leaves_the_registry_as_it_was(told):
 
 def test_a_name_that_the_registry_does_not_know_is_one_error(told):
     """No bank of nothing: one line that names what was asked for."""
-    assert told.strange.code == 2, told.strange.stderr
+    assert told.strange.code == 3, told.strange.stderr
     assert len(told.strange.errors) == 1
     assert "nobody" in told.strange.errors[0]
