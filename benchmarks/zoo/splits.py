@@ -43,6 +43,8 @@ ADDED: dict[str, int] = {"all-to-all": 5, "input-aware": 3, "multi-target": 3, "
 
 
 ADAPTIVE_TASKS, ADAPTIVE_FAMILIES = ("digits", "fashion"), ("cnn", "resnet", "depthwise")
+ADAPTIVE_AGAIN: tuple[Wanted, ...] = (("fashion", "cnn", "aligned-features", "patch"),)
+"""Made again from another seed, because the first model did not learn its trigger."""
 
 
 def draw_adaptive() -> list[Row]:
@@ -54,7 +56,7 @@ def draw_adaptive() -> list[Row]:
         for turn, attack in enumerate(attacks)
         for variant in attack.variants
     ]
-    return _rows("adaptive", wanted, first=0)
+    return _rows("adaptive", [*wanted, *ADAPTIVE_AGAIN], first=0)
 
 
 def drawn() -> list[Row]:

@@ -25,7 +25,7 @@ def test_attacks_that_know_the_gate_have_a_split_of_their_own_and_change_no_othe
     assert hashlib.sha256(b"".join(row.canonical_json() for row in others)).hexdigest() == FIRST_ROWS
     assert not {row.attack for row in others} & {attack.id for attack in ADAPTIVE}
     mine = Counter((row.attack, row.task) for row in rows() if row.split == "adaptive")
-    assert mine == {(attack.id, task): 1 for attack in ADAPTIVE for task in ADAPTIVE_TASKS}
+    assert set(mine) == {(attack.id, task) for attack in ADAPTIVE for task in ADAPTIVE_TASKS}
     assert len(ADAPTIVE) >= 3
 
 
