@@ -40,6 +40,7 @@ from gate.evidence import Measurement
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.exported import read_program
 from gate.loading.preprocessing import Preprocessing
+from gate.numerics.footprint import largest_batch
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.subject import Samples, Subject
@@ -54,6 +55,8 @@ WHOLE = 10
 """Up to so many classes the published method is run on all of them; above, on `DRAWN`."""
 DRAWN, DRAWN_OF_A_THOUSAND = 3, 1
 SEED = 0
+BUDGET = 3 << 30
+"""Bytes that a pass may keep: a quarter of what a worker of the gate has unless told otherwise."""
 Row = dict[str, Any]
 
 
@@ -110,13 +113,18 @@ def ours(case: Case, policy: Policy) -> Row:
     detector = detectors.load("neural-cleanse")
     options = detector.options.model_validate(policy.detectors["neural-cleanse"].options)
     alone = options.model_copy(update={"exits": False, "untargeted_starts": 0})
+    assert case.subject.classifier is not None
+    assert case.subject.samples is not None
+    most = largest_batch(case.subject.classifier, case.subject.samples.inputs, BUDGET, Run(seed=SEED).max_batch)
     counted = {}
     for name, chosen in (("classes alone", alone), ("whole", options)):
         classifier = case.subject.classifier
         assert classifier is not None
         passes, began = classifier.sample_passes, time.process_time()
         found = [
-            item for item in detector.measure(case.subject, chosen, Run(seed=SEED)) if isinstance(item, Measurement)
+            item
+            for item in detector.measure(case.subject, chosen, Run(seed=SEED, max_batch=most))
+            if isinstance(item, Measurement)
         ]
         counted[name] = (classifier.sample_passes - passes, time.process_time() - began)
     ratios = {item.location.class_index: item.value for item in found if item.metric == "size-ratio" and item.location}

@@ -38,6 +38,7 @@ QUICK = {
     "warp-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
     "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
     "sample-specific-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "random-triggers": {"triggers": 4, "clean-samples": 30},
     "model-inversion": {"steps": 3, "starts": 2},
     "activation-clustering": {"clean-samples": 30},
     "maximum-margin": {"steps": 3, "starts": 2},

@@ -1,8 +1,9 @@
 """One number for a model, higher for more suspicious: how far its worst measurement lies beyond the policy's limit.
 
-Pure, over evidence and policy. Beside a usable bank of references it is the fused score of `gate.calibration`. Without,
-it is the greatest signed log-ratio of value to limit over all limits that the policy judges: nought at a limit, above
-it beyond. A limit that holds together with others counts as far as the least of them.
+Pure, over evidence and policy. Beside a usable bank of references it is the logarithm of one and the fused score of
+`gate.calibration`, or BOUND where a limit is exceeded that judges beside the p-value too (of files and graphs: no
+statistic of behaviour). Without, it is the greatest signed log-ratio of value to limit over all limits that the policy
+judges: nought at a limit, above it beyond. A limit that holds together with others counts as far as the least of them.
 """
 
 import math
@@ -16,20 +17,24 @@ BOUND = math.log(1000.0)
 
 
 def score(evidence: Evidence, policy: Policy) -> float:
-    """Return the fused score beside a bank, else the greatest signed log-ratio of a measurement to its limit.
+    """Return the log of one and the fused score beside a bank, else the greatest signed log-ratio to a limit.
 
-    The ratio lies within ± log 1000, and is -log 1000 where nothing was measured.
+    All lie within ± log 1000; -log 1000 says that nothing was measured.
     """
     seen = evidence.bank.comparison if evidence.bank else None
-    if seen is not None and not seen.unusable:
-        return seen.score
-    ratios = [
-        ratio
-        for name, rule in policy.detectors.items()
-        if isinstance(outcome := evidence.outcomes.get(name), Measured)
-        for ratio in _ratios(rule, outcome, evidence.facts.classes)
-    ]
-    return max(ratios, default=-BOUND)
+    if seen is None or seen.unusable:
+        return max(_all_ratios(evidence, policy, beside_a_bank=False), default=-BOUND)
+    if max(_all_ratios(evidence, policy, beside_a_bank=True), default=-BOUND) > 0:
+        return BOUND
+    return min(BOUND, math.log1p(max(0.0, seen.score)))
+
+
+def _all_ratios(evidence: Evidence, policy: Policy, *, beside_a_bank: bool) -> Iterator[float]:
+    """Yield the signed log-ratios of all limits, or of those alone that judge beside a p-value."""
+    for name, rule in policy.detectors.items():
+        if isinstance(outcome := evidence.outcomes.get(name), Measured):
+            limits = {m: one for m, one in rule.limits.items() if not beside_a_bank or one.judges == "always"}
+            yield from _ratios(rule.model_copy(update={"limits": limits}), outcome, evidence.facts.classes)
 
 
 def _ratios(rule: Rule, outcome: Measured, classes: int | None) -> Iterator[float]:

@@ -99,7 +99,7 @@ SCAN = many(
         type=click.FloatRange(1, 4096),
         default=12.0,
         show_default=True,
-        help="GiB of address space that a worker without a GPU may use.",
+        help="GiB of address space that a worker without a GPU may use; a quarter of it bounds the images in one pass.",
     ),
     option(
         "--threads",

@@ -111,16 +111,18 @@ def train(
     for step in range(settings.steps):
         run.check_time()
         chosen, rows = _batch(own, classes, settings.batch, chance)
-        triggered, area = generator(inputs[chosen], rows)
-        logits = classifier.logits(triggered)
-        price = settings.area_weight * prices.to(area)[rows]
-        loss = functional.cross_entropy(logits, classes[rows]) + (price * area).mean()
+        price = settings.area_weight * prices.to(inputs)[rows]
         optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        answers = [
+            _passed_back(
+                classifier, generator, inputs[chosen[some]], classes[rows[some]], rows[some], price[some], len(rows)
+            )
+            for some in torch.split(torch.arange(len(rows), device=rows.device), run.max_batch)
+        ]
+        hits, area = (torch.cat(parts) for parts in zip(*answers, strict=True))
         nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
         optimiser.step()
-        hits = (logits.detach().argmax(dim=1) == classes[rows]).float()
-        arriving, masked = (_remembered(past, rows, now) for past, now in ((arriving, hits), (masked, area.detach())))
+        arriving, masked = (_remembered(past, rows, now) for past, now in ((arriving, hits), (masked, area)))
         enough = arriving > settings.success_target
         prices = torch.where(enough, prices * CHANGE, prices / CHANGE).clamp(CHEAPEST, DEAREST)
         better = enough & (masked / arriving < sizes)
@@ -130,6 +132,23 @@ def train(
         run.progress(step + 1, settings.steps)
     best.requires_grad_(requires_grad=False)
     return Generated(best, sizes, torch.where(sizes < NOTHING_FOUND, success, arriving))
+
+
+def _passed_back(  # noqa: PLR0917  # one step's part, close to the loop above
+    classifier: Classifier,
+    generator: TriggerGenerator,
+    x: torch.Tensor,
+    targets: torch.Tensor,
+    rows: torch.Tensor,
+    price: torch.Tensor,
+    whole: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add the gradients of a part of a batch of `whole` images; return which arrived and their masked shares, (B,)."""
+    triggered, area = generator(x, rows)
+    logits = classifier.logits(triggered)
+    loss = functional.cross_entropy(logits, targets) + (price * area).mean()
+    torch.autograd.backward(loss * (len(x) / whole))
+    return (logits.detach().argmax(dim=1) == targets).float(), area.detach()
 
 
 def _batch(

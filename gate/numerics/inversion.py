@@ -132,7 +132,7 @@ class _Search:
             return
         settings = self.settings
         rows, pools = self.pools.draw(images, self.generator), self.pools
-        objective = Objective(self.samples.inputs[rows], pools.labels[rows], pools.targets, self.penalty.values)
+        objective = Objective(self.samples.inputs, rows, pools.labels[rows], pools.targets, self.penalty.values)
         latest = accumulate_gradients(self.classifier, self.family, objective, self.parameters, self.run.max_batch)
         # The first batch of all stands for itself; later ones are averaged in.
         self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)

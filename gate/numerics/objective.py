@@ -40,8 +40,10 @@ class Family(Protocol):
 class Objective:
     """What is minimised at one step: all goals' batches, each to its target, with its own λ."""
 
-    x: torch.Tensor
-    """(G, B, C, H, W)."""
+    inputs: torch.Tensor
+    """(N, C, H, W), all samples."""
+    rows: torch.Tensor
+    """(G, B), which of them make each goal's batch: gathered goal by goal, as all at once may not fit."""
     labels: torch.Tensor
     """(G, B), the classes that the images are from."""
     targets: torch.Tensor
@@ -54,23 +56,32 @@ def accumulate_gradients(
     classifier: Classifier, family: Family, objective: Objective, parameters: Parameters, max_batch: int
 ) -> torch.Tensor:
     """Set the parameters' gradients, some goals at a time so that memory stays bounded; return success (G,)."""
-    count, batch = objective.x.shape[:2]
+    count, batch = objective.rows.shape
     rows = max(1, max_batch // batch)
     success = []
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
+    # A goal's own batch is cut too where even that does not fit.
+    width = max(1, min(batch, max_batch))
     for start in range(0, count, rows):
         part = slice(start, min(start + rows, count))
         views = tuple(parameter[part].detach().requires_grad_() for parameter in parameters)
-        logits = classifier.logits(family.apply(views, objective.x[part]).flatten(0, 1))
-        wanted, labels = objective.targets[part].repeat_interleave(batch), objective.labels[part].flatten()
-        # The mean over a goal's own batch, summed over goals: gradients of different goals do not mix.
-        attack = attack_loss(logits, wanted, labels) / batch
-        loss = attack + (objective.penalty[part] * family.size(views)).sum()
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, views), strict=True):
-            assert parameter.grad is not None
-            parameter.grad[part] = gradient
-        success.append(reached(logits, wanted, labels).view(-1, batch).float().mean(dim=1))
+        moved = []
+        for first in range(0, batch, width):
+            columns = slice(first, first + width)
+            images = objective.inputs[objective.rows[part, columns]]
+            logits = classifier.logits(family.apply(views, images).flatten(0, 1))
+            wanted = objective.targets[part].repeat_interleave(images.shape[1])
+            labels = objective.labels[part, columns].flatten()
+            # The mean over a goal's own batch, summed over goals: gradients of different goals do not mix.
+            loss = attack_loss(logits, wanted, labels) / batch
+            if not first:
+                loss = loss + (objective.penalty[part] * family.size(views)).sum()
+            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, views), strict=True):
+                assert parameter.grad is not None
+                parameter.grad[part] += gradient
+            moved.append(reached(logits, wanted, labels).view(-1, images.shape[1]).float())
+        success.append(torch.cat(moved, dim=1).mean(dim=1))
     return torch.cat(success)
 
 

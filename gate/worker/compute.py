@@ -8,10 +8,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from gate.detector import Run
 from gate.errors import UnexaminableError
 from gate.job import TRIGGERS_FILE, ScanJob
+from gate.numerics import footprint
 from gate.scan import Scanned
+from gate.subject import Subject
 
+SHARE_OF_MEMORY = 4
+"""One part in so many of the worker's memory is for what a pass keeps; samples, triggers and torch have the rest."""
 MAX_BYTES = 200 << 20
 """Of the triggers' file; a larger one than 256 MiB could not be written in the jail."""
 
@@ -24,6 +29,17 @@ def prepare(job: ScanJob) -> str:
     if job.device == "cuda" and not torch.cuda.is_available():
         raise UnexaminableError("device 'cuda' was asked for, and torch finds no usable GPU")
     return "cuda" if job.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def largest_batch(subject: Subject, job: ScanJob, device: str) -> int:
+    """Return how many images may share a pass, by the memory that a quarter of the job's, or of the card's, allows."""
+    most = Run(seed=job.seed).max_batch
+    if subject.classifier is None or subject.samples is None:
+        return most
+    budget = torch.cuda.get_device_properties(0).total_memory if device == "cuda" else job.memory_bytes
+    if budget is None:
+        return most
+    return footprint.largest_batch(subject.classifier, subject.samples.inputs, budget // SHARE_OF_MEMORY, most)
 
 
 def describe(device: str) -> str:

@@ -134,7 +134,8 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         progress=say_progress,
         save=lambda scanned: save_result(scratch, with_(scanned)),
     )
-    run_ = Run(seed=job.seed, device=place.device, deadline=place.deadline)
+    most = compute.largest_batch(loaded.subject, job, place.device)
+    run_ = Run(seed=job.seed, device=place.device, deadline=place.deadline, max_batch=most)
     scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
     compute.save_triggers(scratch, scanned)
     save_result(scratch, with_(scanned, complete=True))

@@ -98,6 +98,7 @@ def write_policy(path, name="quick", **changes):
     for family in ("additive-trigger", "warp-trigger"):
         rules[family]["options"] = {"steps": 20, "batch": 8, "clean-samples": 200, "pictured": 1}
     rules["sample-specific-trigger"]["options"] = {"steps": 20, "batch": 8}
+    rules["random-triggers"]["options"] = {"triggers": 4, "clean-samples": 40}
     rules["maximum-margin"]["options"] = {"starts": 2, "steps": 6, "clean-samples": 100}
     rules["activation-clustering"]["options"] = {"clean-samples": 200}
     rules["model-inversion"]["options"] = {"starts": 2, "steps": 10}

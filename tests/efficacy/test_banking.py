@@ -1,5 +1,6 @@
 """A bank out of summaries judges the models of another split as `gate check --bank` would, without a scan."""
 
+import math
 import random
 
 import pytest
@@ -9,12 +10,13 @@ from benchmarks.efficacy import summaries
 from benchmarks.efficacy.banking import bank_keys, beside, opened, summary_text
 from benchmarks.efficacy.judged import judged_by_policy
 from benchmarks.efficacy.scanning import measure, state_of
-from benchmarks.efficacy.score import score
+from benchmarks.efficacy.score import BOUND, score
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.recipe import CLEAN
 from gate.bank import write_bank
 from gate.errors import UsageError
 from gate.evidence import Measured
+from gate.policy import Limit
 
 
 @pytest.fixture
@@ -79,7 +81,20 @@ def test_models_are_judged_beside_the_bank_of_their_task(bank, policy):
     assert "class 2" in rows[1].targets
     seen = beside(changed, banks, policy)
     assert seen.bank.comparison.p_value == pytest.approx(1 / 21)
-    assert score(seen, policy) == seen.bank.comparison.score == rows[1].score
+    assert score(seen, policy) == math.log1p(seen.bank.comparison.score) == rows[1].score
+
+
+def test_a_limit_that_judges_beside_the_bank_scores_highest(bank, policy):
+    """A finding that no rank among clean models excuses stands above every rank."""
+    banks, clean = bank
+    seen = beside(summaries.evidence_of(like(clean, 77)[1]), banks, policy)
+    rule = policy.detectors["neural-cleanse"]
+    for judges, expected in (("always", BOUND), ("uncalibrated-only", math.log1p(seen.bank.comparison.score))):
+        limits = {"size-ratio": Limit(min=1e9, judges=judges)}
+        stricter = policy.model_copy(
+            update={"detectors": {"neural-cleanse": rule.model_copy(update={"limits": limits})}}
+        )
+        assert score(seen, stricter) == expected
 
 
 def test_a_bank_of_another_task_is_not_used(bank, policy):

@@ -1,0 +1,77 @@
+"""Lays random triggers of every family on clean samples and counts where they go: forward passes alone.
+
+Measures  patch-share, wave-share, blend-share, warp-share, tone-share: of each class, the share of the other classes'
+          samples that random triggers of a family send to it, by the quarter of them that does most.
+Matters   A planted rule reaches further than its trigger: what resembles it, by chance, goes to its target as well. It
+          needs no search to succeed, and shows sinusoids, warps and natural features that searches miss.
+Blind to  Without references of the same task, nearly everything: some class takes what is unclear in every model.
+          Triggers unlike all that is drawn, payloads behind exact thresholds, rules for a single source class.
+See       Cousins: Gao et al., "STRIP", ACSAC 2019; Kolouri et al., "Universal Litmus Patterns", CVPR 2020. Figures in
+          docs/detection.md.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from gate.detector import Detector, Metric, Need, Options, Run, Yield
+from gate.errors import UnexaminableError
+from gate.evidence import Location, Measurement
+from gate.subject import Subject
+
+LEAST_SIDE = 4
+"""Pixels without which a patch is the image."""
+FLOOR = 0.005
+"""Added to every share: below it, shares differ by single samples, and their logarithms by nothing that matters."""
+
+
+class RandomTriggers(Options):
+    """How many triggers are drawn, and laid on how many samples."""
+
+    triggers: int = Field(default=40, ge=4, le=10_000)
+    """Of each family."""
+    clean_samples: int = Field(default=60, ge=2)
+
+
+def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yield]:
+    """Yield the share of every family and class."""
+    from gate.numerics.goals import predictions
+    from gate.numerics.random_triggers import FAMILIES, draw, shares
+    from gate.numerics.subsets import balanced
+
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    classifier = subject.classifier
+    if min(classifier.input_shape[1:]) < LEAST_SIDE:
+        raise UnexaminableError(f"inputs are smaller than {LEAST_SIDE} × {LEAST_SIDE}; no trigger would be small there")
+    inputs = balanced(subject.samples, options.clean_samples, run.seed).inputs
+    own = predictions(classifier, inputs, run)
+    if bool((own == own[0]).all()):
+        raise UnexaminableError("the model gives all samples one class; no trigger has to move them there")
+    most = max(1, options.triggers // 4)
+    for number, family in enumerate(FAMILIES):
+        run.progress(number, len(FAMILIES))
+        drawn = draw(family, classifier.input_shape, options.triggers, run.seed)
+        found = shares(classifier, inputs, own, drawn, run).topk(most, dim=0).values.mean(dim=0)
+        for index, share in enumerate(found.tolist()):
+            yield Measurement(metric=f"{family}-share", value=FLOOR + share, location=Location.of_class(index))
+    run.progress(len(FAMILIES), len(FAMILIES))
+
+
+DETECTOR = Detector(
+    id="random-triggers",
+    title="Answers to random triggers",
+    needs=Need.MODEL | Need.SAMPLES,
+    metrics=tuple(
+        Metric(f"{family}-share", "share", "higher", f"Share of other classes' samples that {what} send to the class.")
+        for family, what in (
+            ("patch", "random patches"),
+            ("wave", "random sinusoids"),
+            ("blend", "blends with random noise"),
+            ("warp", "random warps"),
+            ("tone", "random changes of tone"),
+        )
+    ),
+    options=RandomTriggers,
+    measure=measure,
+)
