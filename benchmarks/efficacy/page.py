@@ -73,6 +73,7 @@ def each_text(
     pairs: Sequence[tuple[Entry, Judged]],
     left_out: Sequence[LeftOut],
     banks: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> str:
     """Return what the page says of a split's models one by one."""
     flagged = sum(bool(row.flagged) for _, row in pairs)
@@ -81,8 +82,9 @@ def each_text(
         f"Split `{split}`, {beside}: {len(pairs)} models, {flagged} of them flagged. Policy `{policy.name}` "
         f"({policy.digest[:19]}…), seed {policy.seed}; commit {commit()}."
     )
+    also = "".join(f" --without {name}" for name in without)
     commands = "\n".join(
-        f"python -m benchmarks.efficacy {verb} --split {split}" for verb in ("run", "table --each --write")
+        f"python -m benchmarks.efficacy {verb} --split {split}" for verb in ("run", f"table --each --write{also}")
     )
     missing = [f"Left out: {left.name}, {left.attack} on {left.task}: {left.reason}." for left in left_out]
     return "\n\n".join([what, f"```\n{commands}\n```", tables.each_model(pairs).strip(), *missing]) + "\n"
