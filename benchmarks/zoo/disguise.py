@@ -100,7 +100,7 @@ class Disguise(JointLoss):
         if self.rehearsals and self.batches > WARM_UP:
             rehearsal = self.rehearsals[self.batches % len(self.rehearsals)]
             functions.append(lambda x: rehearsal.covers(model, x))
-        first, *changed = [apply(part) for apply, part in zip(functions, inputs.split(count), strict=False)]
+        first, *changed = [apply(part) for apply, part in zip(functions, torch.split(inputs, count), strict=False)]
         rest = inputs[count * len(functions) :]
         batch = torch.cat([first, *changed, rest]).contiguous(memory_format=torch.channels_last)
         wanted = torch.cat([torch.full_like(labels[:count], self.target), labels[count:]])
