@@ -59,11 +59,15 @@ class Comparison(Record):
     bank_scores: tuple[Finite, ...] = Field(default=(), max_length=10_000)
     """Those of the bank's models, the greatest first."""
     predictive_p: Finite = Field(default=1.0, ge=0, le=1)
-    """By t distributions alone; shown, since it rests on their assumptions."""
+    """By t distributions over sizes alone; where the bank is too small for ranks it judges if the policy says so."""
+    predictive: tuple[Surprise, ...] = Field(default=(), max_length=64)
+    """The greatest surprises that this p is made of, in nats over all its statistics: p is exp(-surprise)."""
     surprises: tuple[Surprise, ...] = Field(default=(), max_length=64)
     """The candidate's greatest; the first one is the score."""
     detectors: tuple[str, ...] = ()
     """Those whose statistics are in the score."""
+    predicting: tuple[str, ...] = ()
+    """Those whose statistics are in `predictive_p`."""
     traits: tuple[Trait, ...] = ()
 
     @property

@@ -220,6 +220,8 @@ class Policy(PolicyRecord):
     """Without a reference bank: judge by the limits for the number of classes, or flag."""
     least_references: int = Field(default=19, ge=3, le=10_000)
     """Models that a bank must have before its p-value judges; 1 / (n + 1) must reach the level too."""
+    few_references: Literal["show", "judge"] = "show"
+    """What the p-value by t distributions does beside a bank of the task that has fewer models."""
     exchange_margin: float = Field(default=0.5, ge=0, le=100)
     """By this share of the bank's range the candidate's accuracy and norms may lie outside it."""
     other_task: Literal["show", "judge"] = "show"

@@ -1,6 +1,7 @@
 """The properties of the judgement, and a table of cases."""
 
 import datetime as dt
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -527,3 +528,41 @@ def test_a_limit_that_judges_uncalibrated_only_confirms_beside_a_p_value():
     assert flagged(beside)
     unscored = ORDINARY.model_copy(update={"detectors": ("other",)})
     assert flagged(evidence(bank=BANK.model_copy(update={"comparison": unscored}), outcomes=low), policy)
+
+
+def beside_three(p_value, **changes):
+    """Return the verdict beside a bank of three models, where the t distributions give a p-value."""
+    policy = POLICY.model_copy(update={"few_references": "judge"})
+    named = Surprise(detector="inversion", metric="size", kind="class", name="7", surprise=-math.log(p_value))
+    few = {
+        "bank_scores": (3.0, 2.0, 1.0),
+        "predictive_p": p_value,
+        "predictive": (named,),
+        "predicting": ("inversion",),
+    }
+    comparison = ORDINARY.model_copy(update={**few, **changes})
+    return judge(evidence(bank=BANK.model_copy(update={"comparison": comparison})), policy, on=DAY)
+
+
+def test_a_p_value_from_few_models_judges_where_the_policy_says_so():
+    """At the level it flags and names the class, above it approves; either way the verdict is calibrated."""
+    found = beside_three(0.04)
+    assert (found.decision, found.target_classes, found.calibrated) == (Decision.FLAGGED, (7,), True)
+    assert (found.standing.p_value, found.standing.by) == (0.04, "t")
+    assert "by t distributions beside 3 clean models" in found.findings[0].message
+    assert beside_three(0.06).decision is Decision.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"predicting": ()}, "no statistic of trigger sizes"),
+        ({"kind": "scale-free"}, "other samples"),
+        ({"traits": (INSIDE.model_copy(update={"value": 0.2}),)}, "no model like the bank's"),
+    ],
+)
+def test_a_p_value_from_few_models_is_not_believed(changes, why):
+    """Without sizes, of another task, or for a candidate unlike the bank's models: the verdict is uncalibrated."""
+    found = beside_three(0.001, **changes)
+    assert not found.calibrated
+    assert why in found.uncalibrated_because

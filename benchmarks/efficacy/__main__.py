@@ -1,13 +1,14 @@
-"""The command `python -m benchmarks.efficacy`: run, packaged, peers, check, cost; status, collect, table, bank.
+"""The command `python -m benchmarks.efficacy`.
 
-The top of the harness's flow; prints, and turns errors into an exit code.
+It measures (run, packaged, peers, check, cost), reads (status, collect, table) and makes banks (bank, small-banks). The top
+of the harness's flow; prints, and turns errors into an exit code.
 """
 
 import sys
 
 import click
 
-from benchmarks.efficacy import banking, measuring_commands, reporting_commands
+from benchmarks.efficacy import banking, measuring_commands, reporting_commands, small_banks
 from gate.errors import GateError
 
 
@@ -26,6 +27,7 @@ for command in (
     reporting_commands.collect_command,
     reporting_commands.table,
     banking.bank_command,
+    small_banks.small_banks,
 ):
     efficacy.add_command(command)
 

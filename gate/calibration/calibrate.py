@@ -7,7 +7,8 @@ statistic that the bank's models have and the candidate lacks.
 from collections.abc import Mapping, Sequence
 
 from gate.bank import Bank, ModelStatistics, Statistic
-from gate.calibration.conformal import Part, Scored, score_all
+from gate.calibration.conformal import Part, score_all
+from gate.calibration.few import METRICS, predicted
 from gate.calibration.tables import TRAITS, columns, traits_of, values_of, worst_place
 from gate.comparison import Comparison, Surprise, Trait
 from gate.evidence import Evidence
@@ -39,14 +40,20 @@ def compare(evidence: Evidence, bank: Bank, settings: Mapping[str, str]) -> Comp
     if not scored:
         return Comparison(kind=kind, unusable="the bank's statistics cannot be compared without their scale")
     candidate, others = scored[-1], scored[:-1]
+    few = predicted(bank.compared, [*rows, own], per_class=kind == "per-class")
     return Comparison(
         kind=kind,
         score=candidate.score,
         bank_scores=tuple(sorted((one.score for one in others), reverse=True)),
-        predictive_p=candidate.predictive_p,
-        surprises=_surprises(candidate, bank.compared, own),
+        predictive_p=few.p_value,
+        predictive=_surprises(few.parts, bank.compared, own),
+        surprises=_surprises(candidate.parts, bank.compared, own),
         detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
-        traits=_traits(models, traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None)),
+        predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
+        traits=traits_beside(
+            [model.traits for model in models],
+            traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None),
+        ),
     )
 
 
@@ -90,11 +97,11 @@ def _unusable(
 
 
 def _surprises(
-    candidate: Scored, compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
+    parts: Sequence[Part], compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
 ) -> tuple[Surprise, ...]:
     known = {f"{statistic.detector} {statistic.metric}": statistic for statistic in compared}
-    parts = candidate.parts[:MOST_SURPRISES]
-    return tuple(_surprise(part, known[part.statistic.partition(", ")[0]], own) for part in parts)
+    first = parts[:MOST_SURPRISES]
+    return tuple(_surprise(part, known[part.statistic.partition(", ")[0]], own) for part in first)
 
 
 def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Surprise:
@@ -110,11 +117,11 @@ def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, M
     )
 
 
-def _traits(models: Sequence[ModelStatistics], own: Mapping[str, float]) -> tuple[Trait, ...]:
+def traits_beside(models: Sequence[Mapping[str, float]], own: Mapping[str, float]) -> tuple[Trait, ...]:
     """Return the candidate's traits beside the range of those that almost all of the bank's models have."""
     found = []
     for name in TRAITS:
-        values = [model.traits[name] for model in models if name in model.traits]
+        values = [model[name] for model in models if name in model]
         if len(values) >= ALMOST_ALL * len(models):
             found.append(
                 Trait(name=name, value=own.get(name), least=min(values), greatest=max(values), room=ROOM[name])

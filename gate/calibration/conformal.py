@@ -28,8 +28,6 @@ class Scored:
     score: float
     parts: tuple[Part, ...]
     """The greatest first; the first one drives the score."""
-    predictive_p: float
-    """By the t distributions alone, over all statistics (Bonferroni): for few references, at its assumptions' risk."""
 
 
 def fuse(by_statistic: Mapping[str, float]) -> float:
@@ -43,8 +41,7 @@ def fuse(by_statistic: Mapping[str, float]) -> float:
 
 def score_all(columns: Sequence[Column]) -> list[Scored]:
     """Return the scores of all models, each compared with all the others."""
-    raw = {column.name: surprises(column) for column in columns}
-    scaled = {name: on_common_scale(found) for name, found in raw.items()}
+    scaled = {column.name: on_common_scale(surprises(column)) for column in columns}
     count = len(columns[0].models) if columns else 0
     if any(len(column.models) != count for column in columns):
         raise ValueError("every statistic needs a row for every model, empty where it was not measured")
@@ -52,10 +49,8 @@ def score_all(columns: Sequence[Column]) -> list[Scored]:
     for index in range(count):
         parts = [Part(name, place, u) for name, found in scaled.items() for place, u in found[index].items()]
         parts.sort(key=lambda part: (-part.surprise, part.statistic, part.place))
-        tops = [largest(found[index]) for found in raw.values() if found[index]]
-        predictive = min(1.0, len(tops) * math.exp(-max(tops))) if tops else 1.0
         score = fuse({name: largest(found[index]) for name, found in scaled.items()})
-        scored.append(Scored(score, tuple(parts), predictive))
+        scored.append(Scored(score, tuple(parts)))
     return scored
 
 

@@ -23,6 +23,8 @@ median of few residuals says too little to clip by."""
 CLIP_FROM = 8
 PRIOR = 10.0
 """So many models' weight has the mean that theory gives when a statistic's surprises are put on the common scale."""
+RELATIVE = ", relative"
+"""At the end of a column's name: each model's own level is taken out of it."""
 FEWEST_OTHERS = 2
 FEWEST_PLACES_TO_CENTRE = 5
 _LINEAR_BELOW = -20.0
@@ -66,16 +68,25 @@ class _Place:
 
 def surprises(column: Column) -> list[dict[str, float]]:
     """Return each model's surprise at each place, compared with all the others and never with itself."""
-    places = _places(column)
-    return [_of_model(column.models[index], index, places) for index in range(len(column.models))]
+    places = _places(column, clips=len(column.models) >= CLIP_FROM)
+    return [_of_model(column.models[index], index, places, LEAST_SPREAD) for index in range(len(column.models))]
 
 
-def _places(column: Column) -> dict[str, _Place]:
+def surprise_of_last(column: Column, least_spread: float) -> dict[str, float]:
+    """Return the last model's surprise at each place beside all the others, whose values count in full.
+
+    Clipping makes the others' spread too small, and the t tails with it: a rank does not mind, a level would.
+    """
+    last = len(column.models) - 1
+    return _of_model(column.models[last], last, _places(column, clips=False), least_spread)
+
+
+def _places(column: Column, *, clips: bool) -> dict[str, _Place]:
     names = dict.fromkeys(place for model in column.models for place in model)
     values = {name: {i: m[name] for i, m in enumerate(column.models) if name in m} for name in names}
     medians = {name: statistics.median(found.values()) for name, found in values.items()}
     residuals = {name: {i: x - medians[name] for i, x in found.items()} for name, found in values.items()}
-    bound = _clipping(residuals) if len(column.models) >= CLIP_FROM else math.inf
+    bound = _clipping(residuals) if clips else math.inf
     places = {}
     for name, found in residuals.items():
         clipped = {i: max(-bound, min(bound, r)) for i, r in found.items()}
@@ -92,7 +103,9 @@ def _clipping(residuals: Mapping[str, Mapping[int, float]]) -> float:
     return CLIP * spread
 
 
-def _of_model(model: Mapping[str, float], index: int, places: Mapping[str, _Place]) -> dict[str, float]:
+def _of_model(
+    model: Mapping[str, float], index: int, places: Mapping[str, _Place], least_spread: float
+) -> dict[str, float]:
     others = {name: place.without(index) for name, place in places.items()}
     freedom = sum(count - 1 for count, _, _ in others.values() if count > 1)
     if freedom < 1:
@@ -104,7 +117,7 @@ def _of_model(model: Mapping[str, float], index: int, places: Mapping[str, _Plac
         count, mean, squares = others[name]
         dof = min(float(freedom), SHRINKAGE + count - 1)
         variance = (SHRINKAGE * pooled + squares) / (SHRINKAGE + count - 1)
-        spread = max(math.sqrt(variance), LEAST_SPREAD) * math.sqrt(1 + 1 / count)
+        spread = max(math.sqrt(variance), least_spread) * math.sqrt(1 + 1 / count)
         t = (model[name] - places[name].median - mean) / spread
         found[name] = _nats(log_lower_tail(t, dof), len(compared))
     return found
@@ -147,4 +160,4 @@ def centred(column: Column) -> Column | None:
     for model in column.models:
         level = statistics.median(x - usual[name] for name, x in model.items()) if model else 0.0
         models.append({name: x - level for name, x in model.items()})
-    return Column(f"{column.name}, relative", tuple(models))
+    return Column(column.name + RELATIVE, tuple(models))

@@ -7,6 +7,7 @@ says why, and the policy's limits by number of classes decide, or flag.
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 from gate.comparison import Comparison, Surprise, Trait
 from gate.evidence import Evidence, Location
@@ -29,9 +30,10 @@ class Standing(Record):
     """Where the candidate stands among a bank's models; whether it judges, the verdict says."""
 
     p_value: float
+    """By rank, or where the bank is too small for ranks and the policy says so, by t distributions."""
     level: float
     least_p: float
-    """The smallest p-value that so many models can give."""
+    """The smallest p-value that the rank among so many models can give."""
     models: int
     score: float
     kind: str
@@ -39,6 +41,8 @@ class Standing(Record):
     driver: str
     """The statistic and the class that the score comes from."""
     predictive_p: float
+    by: Literal["rank", "t"] = "rank"
+    """What `p_value` is from."""
 
 
 def standing(evidence: Evidence, policy: Policy) -> Standing | None:
@@ -46,16 +50,33 @@ def standing(evidence: Evidence, policy: Policy) -> Standing | None:
     seen = _comparison(evidence)
     if seen is None or seen.unusable:
         return None
+    few = _few(seen, policy)
+    driving = seen.predictive if few else seen.surprises
     return Standing(
-        p_value=seen.p_value,
+        p_value=_p_value(seen, policy),
         level=policy.level,
         least_p=seen.least_p,
         models=seen.models,
         score=seen.score,
         kind=seen.kind,
-        driver=str(seen.surprises[0]) if seen.surprises else "no statistic",
+        driver=str(driving[0]) if driving else "no statistic",
         predictive_p=seen.predictive_p,
+        by="t" if few else "rank",
     )
+
+
+def _too_few(seen: Comparison, policy: Policy) -> bool:
+    """Tell whether the bank is too small for a rank to judge."""
+    return seen.models < policy.least_references or seen.least_p > policy.level
+
+
+def _few(seen: Comparison, policy: Policy) -> bool:
+    """Tell whether the t distributions judge in the rank's place."""
+    return policy.few_references == "judge" and seen.kind == "per-class" and _too_few(seen, policy)
+
+
+def _p_value(seen: Comparison, policy: Policy) -> float:
+    return seen.predictive_p if _few(seen, policy) else seen.p_value
 
 
 def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
@@ -75,7 +96,9 @@ def _unbelieved(seen: Comparison, policy: Policy) -> str:
     strange = [trait for trait in seen.traits if not trait.within(policy.exchange_margin)]
     if strange:
         return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
-    if seen.models < policy.least_references or seen.least_p > policy.level:
+    if _few(seen, policy):
+        return "" if seen.predicting else "The bank is small, and no statistic of trigger sizes was compared with it."
+    if _too_few(seen, policy):
         return (
             f"The bank has {seen.models} models, so that no p-value below 1/{seen.models + 1} = {seen.least_p:.3g} is "
             f"possible; the policy's level is {policy.level:g}, and it asks for {policy.least_references} models."
@@ -96,19 +119,29 @@ def _strange(trait: Trait) -> str:
 def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
     seen = _comparison(evidence)
-    if seen is None or seen.p_value > policy.level:
+    if seen is None or (p_value := _p_value(seen, policy)) > policy.level:
         return
+    few = _few(seen, policy)
     places: dict[tuple[str | None, str], Surprise] = {}
-    for surprise in (one for one in seen.surprises if one.surprise > _threshold(seen, policy.level)):
+    for surprise in _beyond(seen, policy):
         places.setdefault((surprise.kind, surprise.name), surprise)
-    first = f"p = {seen.p_value:.3g} over {seen.models} clean models; the policy flags at {policy.level:g} and below."
+    how = f"by t distributions beside {seen.models}" if few else f"over {seen.models}"
+    first = f"p = {p_value:.3g} {how} clean models; the policy flags at {policy.level:g} and below."
     for number, surprise in enumerate(places.values()):
         own = f"{surprise} lies further out than the bank allows (score {surprise.surprise:.3g})."
         place = Location(kind=surprise.kind, name=surprise.name) if surprise.kind else None
-        message = own if number else f"{first} Its score is {seen.score:.3g}, from {surprise}."
-        yield _finding(seen.p_value, message, place)
+        score = surprise.surprise if few else seen.score
+        message = own if number else f"{first} Its score is {score:.3g}, from {surprise}."
+        yield _finding(p_value, message, place)
     if not places:
-        yield _finding(seen.p_value, first, None)
+        yield _finding(p_value, first, None)
+
+
+def _beyond(seen: Comparison, policy: Policy) -> list[Surprise]:
+    """Return the surprises that are beyond the level by themselves, the greatest first."""
+    if _few(seen, policy):
+        return [one for one in seen.predictive if math.exp(-one.surprise) <= policy.level]
+    return [one for one in seen.surprises if one.surprise > _threshold(seen, policy.level)]
 
 
 def _finding(p_value: float, message: str, place: Location | None) -> Finding:
@@ -144,7 +177,7 @@ def shown_only(name: str, evidence: Evidence, policy: Policy) -> frozenset[str]:
     A detector that is not in the score keeps judging, unless it looks at suspects alone, which no bank can have.
     """
     seen = _comparison(evidence)
-    in_score = seen is not None and name in seen.detectors
+    in_score = seen is not None and name in (seen.predicting if _few(seen, policy) else seen.detectors)
     if not in_score and place_of(name, policy)[1].over == "all":
         return frozenset()
     return frozenset(m for m, limit in policy.detectors[name].limits.items() if limit.judges == "uncalibrated-only")

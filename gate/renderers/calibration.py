@@ -27,7 +27,8 @@ def in_short(verdict: Verdict) -> str:
     standing = verdict.standing
     if verdict.calibrated and standing is not None:
         return (
-            f"{standing.p_value:.3g} over {count(standing.models, 'clean model')} (level {standing.level:g}), "
+            f"{standing.p_value:.3g} {'by t distributions beside' if standing.by == 't' else 'over'} "
+            f"{count(standing.models, 'clean model')} (level {standing.level:g}), "
             f"driven by {standing.driver}"
         )
     return f"none: {verdict.uncalibrated_because}"
@@ -35,6 +36,12 @@ def in_short(verdict: Verdict) -> str:
 
 def _standing(seen: Standing) -> str:
     how = "class by class" if seen.kind == "per-class" else "by ratios within each model"
+    if seen.by == "t":
+        return (
+            f"p = {seen.p_value:.3g} by t distributions beside {count(seen.models, 'clean model')} of the reference "
+            f"bank, too few for ranks; the level is {seen.level:g}. What drives it is {seen.driver}. The rate of false "
+            "alarms rests on trigger sizes that vary between clean models as they did where it was measured."
+        )
     return (
         f"p = {seen.p_value:.3g} over {count(seen.models, 'clean model')} of the reference bank, compared {how}; the "
         f"level is {seen.level:g}, and so many models can give no p below {seen.least_p:.3g}. The score is "

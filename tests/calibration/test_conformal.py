@@ -45,15 +45,6 @@ def test_p_is_uniform_under_exchangeability(heavy):
         assert abs(share - level) <= 4 * math.sqrt(level * (1 - level) / len(found))
 
 
-def test_the_t_rule_holds_its_level_with_three_references():
-    """Without levels of the models' own, the predictive p of normal statistics is at or below 0.05 at most as often."""
-    draw, hits = random.Random(0), 0
-    for _ in range(400):
-        models = tuple({place: draw.gauss(0, 1) for place in PLACES} for _ in range(4))
-        hits += score_all([Column("size", models)])[-1].predictive_p <= 0.05
-    assert hits / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
-
-
 def test_a_planted_class_is_named_and_gets_the_least_p():
     """One value far below is found among twenty models, by its statistic and its class."""
     columns = population(21, 1)
