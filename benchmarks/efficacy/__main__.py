@@ -1,7 +1,7 @@
 """The command `python -m benchmarks.efficacy`.
 
-It measures (run, packaged, peers, check, cost), reads (status, collect, table) and makes banks (bank, small-banks). The top
-of the harness's flow; prints, and turns errors into an exit code.
+It measures (run, packaged, peers, check, cost), reads (status, collect, table) and makes banks (bank, small-banks).
+The top of the harness's flow; prints, and turns errors into an exit code.
 """
 
 import sys
