@@ -1,5 +1,6 @@
-"""The command `python -m benchmarks.efficacy`: run, peers, check, cost; status, collect, table, bank, small-banks.
+"""The command `python -m benchmarks.efficacy`.
 
+It measures (run, packaged, peers, check, cost), reads (status, collect, table) and makes banks (bank, small-banks).
 The top of the harness's flow; prints, and turns errors into an exit code.
 """
 
@@ -18,6 +19,7 @@ def efficacy() -> None:
 
 for command in (
     measuring_commands.run_command,
+    measuring_commands.packaged_command,
     measuring_commands.peers,
     measuring_commands.check,
     measuring_commands.cost_command,

@@ -35,6 +35,8 @@ class Judged(Record):
     score: float | None
     targets: tuple[str, ...] = ()
     """Classes and pairs that it names."""
+    by: tuple[str, ...] = ()
+    """What flagged it: detectors with their metric, or the p-value's rule."""
     any_right: bool = False
     all_right: bool = False
     seconds: float
@@ -65,6 +67,7 @@ def _judged(entry: Entry, summary: summaries.Summary, policy: Policy, banks: Seq
         by_limit=bool(limits),
         score=score(evidence, policy),
         targets=tuple(dict.fromkeys(str(place) for place in places if place.class_index is not None)),
+        by=tuple(dict.fromkeys(f"{finding.rule} {finding.metric or ''}".strip() for finding in limits)),
         any_right=named.any_right,
         all_right=named.all_right,
         seconds=round(sum(seconds), 1),

@@ -1,4 +1,4 @@
-"""The commands that measure: run, peers, check, cost."""
+"""The commands that measure: run, packaged, peers, check, cost."""
 
 import importlib
 import sys
@@ -12,11 +12,13 @@ from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPL
 from benchmarks.efficacy.page import PAGE, between
 from benchmarks.efficacy.running import Choice, Step, collect, run, todo
 from benchmarks.efficacy.scanning import through_the_gate
-from benchmarks.efficacy.subjects import models_of
+from benchmarks.efficacy.subjects import label_of, models_of, packaged_models
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store, write_whole
 from gate.errors import UsageError
 from gate.evidence import Failed
+from gate.policy import Policy
+from gate.verdict import judge
 
 if TYPE_CHECKING:
     from benchmarks.efficacy.peer import Peer
@@ -72,14 +74,51 @@ def _known(named: tuple[str, ...], known: Any) -> frozenset[str]:
 
 def told(step: Step) -> str:
     """Return one line about a scan that is done, with the time that the others will take."""
-    row, outcomes = step.entry.recipe.row, step.record.evidence.outcomes
+    outcomes = step.record.evidence.outcomes
     failed = [name for name, outcome in outcomes.items() if isinstance(outcome, Failed)]
     left = "" if step.remaining_seconds is None else f"; about {step.remaining_seconds / 60:.0f} min left"
     trouble = f" FAILED: {', '.join(failed)}" if failed else ""
-    what = " ".join(part for part in (row.name, row.task, row.architecture, row.attack, row.variant) if part)
-    return (
-        f"{step.number}/{step.of} {what}: {len(outcomes)} outcomes in {step.record.wall_seconds:.0f} s{trouble}{left}"
-    )
+    done = f"{len(outcomes)} outcomes in {step.record.wall_seconds:.0f} s"
+    return f"{step.number}/{step.of} {label_of(step.entry)}: {done}{trouble}{left}"
+
+
+@click.command(name="packaged")
+@POLICY
+@CACHE
+@EVIDENCE
+@ONLY
+@BUDGET
+@click.option("--model", multiple=True, metavar="NAME", help="Only this model, such as mobilenet-v2-patch; repeatable.")
+@click.option("--judge-only", is_flag=True, help="Scan nothing: judge what is committed.")
+def packaged_command(policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
+    """Scan the real models from packages and say what the policy makes of them; goes on where it was ended.
+
+    Each takes half an hour or more of a core: --budget is a scan's deadline, and --only measures detector by detector.
+    """
+    bench = bench_of(policy, cache, budget=options["budget"])
+    path = summaries.path_of("packaged", evidence)
+    if not options["judge_only"]:
+        models = packaged_models(bench.store)
+        if strange := set(options["model"]) - {model.name for model in models}:
+            raise UsageError(f"there is no packaged model {min(strange)!r}; there are {[one.name for one in models]}")
+        chosen = _known(options["only"], bench.policy.detectors) or frozenset(bench.policy.detectors)
+        choice = Choice(detectors=chosen, names=frozenset(options["model"]))
+        for step in run(bench, models, choice, through_the_gate(bench)):
+            click.echo(told(step))
+            sys.stdout.flush()
+            collect(bench, models, path)
+        collect(bench, models, path)
+    for summary in summaries.read(path):
+        click.echo(said_of(summary, bench.policy))
+
+
+def said_of(summary: summaries.Summary, policy: Policy) -> str:
+    """Return a packaged model's verdict in a few lines, beside what was planted in it."""
+    verdict = judge(summaries.evidence_of(summary), policy, on=summaries.ANY_DAY)
+    spent = sum(outcome.seconds for outcome in summary.outcomes.values())
+    missing = f"; not measured yet: {', '.join(summary.missing)}" if summary.missing else ""
+    lines = [f"{summary.name}: {verdict.decision.value} after {spent:.0f} s{missing}"]
+    return "\n".join([*lines, *(f"  {finding.message[:200]}" for finding in verdict.open_findings)])
 
 
 @click.command()

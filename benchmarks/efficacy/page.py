@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.efficacy import tables
+from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.picture import areas
 from benchmarks.efficacy.results import SystemResult
 from benchmarks.efficacy.subjects import NOT_MADE, NOT_SCANNED, LeftOut
-from benchmarks.zoo.store import write_whole
+from benchmarks.zoo.store import Entry, write_whole
 from gate.errors import UsageError
 from gate.policy import Policy
 
@@ -64,6 +65,29 @@ def text(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOut
         tables.false_alarms(gate),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def each_text(
+    split: str,
+    policy: Policy,
+    pairs: Sequence[tuple[Entry, Judged]],
+    left_out: Sequence[LeftOut],
+    banks: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> str:
+    """Return what the page says of a split's models one by one."""
+    flagged = sum(bool(row.flagged) for _, row in pairs)
+    beside = f"beside {', '.join(banks)}" if banks else "without a bank"
+    what = (
+        f"Split `{split}`, {beside}: {len(pairs)} models, {flagged} of them flagged. Policy `{policy.name}` "
+        f"({policy.digest[:19]}…), seed {policy.seed}; commit {commit()}."
+    )
+    also = "".join(f" --without {name}" for name in without)
+    commands = "\n".join(
+        f"python -m benchmarks.efficacy {verb} --split {split}" for verb in ("run", f"table --each --write{also}")
+    )
+    missing = [f"Left out: {left.name}, {left.attack} on {left.task}: {left.reason}." for left in left_out]
+    return "\n\n".join([what, f"```\n{commands}\n```", tables.each_model(pairs).strip(), *missing]) + "\n"
 
 
 def between(page: Path, name: str, content: str) -> None:

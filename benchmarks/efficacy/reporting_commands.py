@@ -9,6 +9,7 @@ import click
 from benchmarks.efficacy import detectors_table, page, peering, summaries, tables
 from benchmarks.efficacy.banking import opened, pairs_of
 from benchmarks.efficacy.judged import GATE, Judged, judged_by_policy
+from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.results import SystemResult, result_of
 from benchmarks.efficacy.running import collect
@@ -16,6 +17,7 @@ from benchmarks.efficacy.scanning import state_of
 from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_of
 from benchmarks.zoo.recipe import Split
 from gate.evidence import Failed
+from gate.policy import Policy
 
 
 @click.command()
@@ -60,6 +62,10 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 @click.option("--by-detector", is_flag=True, help="Each detector's own metrics by attack, before any limit.")
 @click.option("--within-task", is_flag=True, help="With --by-detector: compare models of the same task only.")
 @click.option("--by-model", is_flag=True, help="One line a model under the policy.")
+@click.option(
+    "--each", is_flag=True, help="A table of all models, one row each; --write puts it into docs/efficacy.md."
+)
+@click.option("--without", multiple=True, metavar="ID", help="Judge as if the policy had not this detector.")
 @click.option("--bank", "banks", type=click.Path(path_type=Path), multiple=True, help="Judge beside this bank, too.")
 @click.option("--write", is_flag=True, help="Write JSON, picture and docs/efficacy.md.")
 def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
@@ -75,10 +81,22 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
             detectors_table.text([line for line in lines if line.detector in (options["only"] or line.detector)])
         )
         return
-    whole = [(entry, one) for entry, one in pairs if set(bench.policy.detectors) <= set(one.outcomes)]
-    rows = judged_by_policy(whole, bench.policy, opened(options["banks"]))
+    policy_used = _without(bench.policy, options["without"])
+    whole = [(entry, one) for entry, one in pairs if set(policy_used.detectors) <= set(one.outcomes)]
+    banks = opened(options["banks"])
+    rows = judged_by_policy(whole, policy_used, banks)
     if options["by_model"]:
         click.echo("\n".join(_line(row) for row in rows))
+        return
+    if options["each"]:
+        named = [bank.bank.name for bank in banks]
+        left_out = [*models.left_out, *_unfinished(models, {row.name for row in rows}, NOT_SCANNED)]
+        text = page.each_text(
+            split, policy_used, [(entries[row.name], row) for row in rows], left_out, named, options["without"]
+        )
+        if options["write"]:
+            page.between(page.PAGE, f"efficacy-{split}", text)
+        click.echo(text)
         return
     seed = options["seed"]
     left_out = [
@@ -87,8 +105,15 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
     ]
     results = [result_of(GATE, rows, left_out, seed=seed), *_peers(models, peering.path_of(split, evidence), seed)]
     if options["write"]:
-        page.write(split, results, left_out, bench.policy, seed)
-    click.echo(page.text(split, results, left_out, bench.policy, seed))
+        page.write(split, results, left_out, policy_used, seed)
+    click.echo(page.text(split, results, left_out, policy_used, seed))
+
+
+def _without(policy: Policy, left_out: tuple[str, ...]) -> Policy:
+    """Return the policy less some detectors, as when one was added that has not measured these models yet."""
+    if not left_out:
+        return policy
+    return reduced(policy, set(policy.detectors) - set(left_out), deadline=policy.deadline)
 
 
 def _peers(models: Models, path: Path, seed: int) -> list[SystemResult]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.kept import ScanRecord
 from benchmarks.efficacy.scanning import Bench, Scan, State, measure, state_of
-from benchmarks.zoo.store import Entry
+from benchmarks.efficacy.subjects import Subject, attack_of
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,12 @@ class Choice:
     names: frozenset[str] = frozenset()
     limit: int | None = None
 
-    def of(self, entries: Iterable[Entry]) -> list[Entry]:
+    def of(self, entries: Iterable[Subject]) -> list[Subject]:
         """Return the entries that are wanted, in the written order; the limit is applied to what is missing later."""
         return [
             entry
             for entry in entries
-            if (not self.attacks or entry.recipe.row.attack in self.attacks)
-            and (not self.names or entry.name in self.names)
+            if (not self.attacks or attack_of(entry) in self.attacks) and (not self.names or entry.name in self.names)
         ]
 
 
@@ -39,7 +38,7 @@ class Choice:
 class Step:
     """One scan that has been done."""
 
-    entry: Entry
+    entry: Subject
     record: ScanRecord
     number: int
     of: int
@@ -47,13 +46,13 @@ class Step:
     """Expected for what is left; None before two scans have been done."""
 
 
-def todo(bench: Bench, entries: Sequence[Entry], choice: Choice) -> list[Entry]:
+def todo(bench: Bench, entries: Sequence[Subject], choice: Choice) -> list[Subject]:
     """Return the chosen models that lack an outcome of a chosen detector."""
     wanted = [entry for entry in choice.of(entries) if state_of(bench, entry).found.to_run(choice.detectors)]
     return wanted[: choice.limit]
 
 
-def run(bench: Bench, entries: Sequence[Entry], choice: Choice, scan_once: Scan, *, jobs: int = 1) -> Iterator[Step]:
+def run(bench: Bench, entries: Sequence[Subject], choice: Choice, scan_once: Scan, *, jobs: int = 1) -> Iterator[Step]:
     """Scan what is missing and yield each scan as it is finished."""
     waiting = todo(bench, entries, choice)
     began = time.monotonic()
@@ -65,8 +64,8 @@ def run(bench: Bench, entries: Sequence[Entry], choice: Choice, scan_once: Scan,
 
 
 def _each(
-    bench: Bench, waiting: Sequence[Entry], choice: Choice, scan_once: Scan, jobs: int
-) -> Iterator[tuple[Entry, ScanRecord | None]]:
+    bench: Bench, waiting: Sequence[Subject], choice: Choice, scan_once: Scan, jobs: int
+) -> Iterator[tuple[Subject, ScanRecord | None]]:
     if jobs == 1:
         for entry in waiting:
             yield entry, measure(bench, entry, choice.detectors, scan_once)
@@ -81,7 +80,7 @@ def _each(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def collect(bench: Bench, entries: Sequence[Entry], path: Path) -> list[State]:
+def collect(bench: Bench, entries: Sequence[Subject], path: Path) -> list[State]:
     """Write the summaries of all that is known about these models, and return the states."""
     states = [state_of(bench, entry) for entry in entries]
     found = (summaries.summarise(bench, state) for state in states)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from benchmarks.efficacy.kept import Answer, Cache, ScanRecord, Spent, answers
 from benchmarks.efficacy.keys import Conditions, Found, keys_after, look_up, reduced
-from benchmarks.efficacy.subjects import manifest_digest, write_model_folder
-from benchmarks.zoo.store import Entry, Store
-from benchmarks.zoo.tasks import TASKS
+from benchmarks.efficacy.subjects import Subject, classes_of, manifest_digest, samples_of, write_model_folder
+from benchmarks.zoo.packaged.making import PackagedModel
+from benchmarks.zoo.store import Store
 from gate import detectors
 from gate.artifact import ModelRef, file_sha256
 from gate.check_files import CheckFiles, private_directory, remove
@@ -29,7 +29,7 @@ from gate.registries.directory import DirectoryRegistry
 from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.stages import suspects_after
 
-Scan = Callable[[Entry, Policy, Conditions], Evidence]
+Scan = Callable[[Subject, Policy, Conditions], Evidence]
 """Measures one model by a policy; a seam for tests, which have no minute for each."""
 
 
@@ -46,15 +46,15 @@ class Bench:
     alone: bool = True
     """Whether this process runs one scan at a time; else whose processor time is whose cannot be told."""
 
-    def conditions(self, entry: Entry) -> Conditions:
+    def conditions(self, subject: Subject) -> Conditions:
         """Return what every outcome on this model depends on."""
-        task = entry.recipe.row.task
+        samples, _ = samples_of(subject, self.store)
         return Conditions(
-            manifest_digest=manifest_digest(entry, self.store),
+            manifest_digest=manifest_digest(subject, self.store),
             seed=self.policy.seed,
-            samples_sha256=file_sha256(self.store.samples_path(task)),
-            model_name=entry.name,
-            classes=TASKS[task].classes,
+            samples_sha256=file_sha256(samples),
+            model_name=subject.name,
+            classes=classes_of(subject),
         )
 
 
@@ -62,7 +62,7 @@ class Bench:
 class State:
     """What is known about one model under the bench's policy."""
 
-    entry: Entry
+    entry: Subject
     conditions: Conditions
     found: Found
     by_key: dict[str, Answer]
@@ -78,7 +78,7 @@ class State:
         return tuple(name for name, code in known.items() if code != code_digest(name))
 
 
-def state_of(bench: Bench, entry: Entry) -> State:
+def state_of(bench: Bench, entry: Subject) -> State:
     """Look up what is kept about a model."""
     conditions = bench.conditions(entry)
     by_key = answers(bench.cache.scans(conditions.manifest_digest), budget=bench.budget)
@@ -86,7 +86,7 @@ def state_of(bench: Bench, entry: Entry) -> State:
     return State(entry, conditions, look_up(bench.policy, conditions, kept), by_key)
 
 
-def measure(bench: Bench, entry: Entry, wanted: Iterable[str], scan_once: Scan) -> ScanRecord | None:
+def measure(bench: Bench, entry: Subject, wanted: Iterable[str], scan_once: Scan) -> ScanRecord | None:
     """Scan a model for those of the wanted detectors that are missing, and keep what comes back; None if none is."""
     with bench.cache.holding(manifest_digest(entry, bench.store)):
         state = state_of(bench, entry)
@@ -113,12 +113,12 @@ def processor_seconds() -> float:
 def through_the_gate(bench: Bench) -> Scan:
     """Return the scan that pulls a model folder and lets jailed workers measure it."""
 
-    def scan_once(entry: Entry, policy: Policy, conditions: Conditions) -> Evidence:
+    def scan_once(subject: Subject, policy: Policy, conditions: Conditions) -> Evidence:
         with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
-            model = write_model_folder(entry, bench.store, Path(folder) / "candidate")
-            samples = bench.store.samples_path(entry.recipe.row.task).absolute()
+            model = write_model_folder(subject, bench.store, Path(folder) / "candidate")
+            samples, known_as = samples_of(subject, bench.store)
             settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads)
-            return _placeless(scan_folder(model, samples, policy, settings), entry)
+            return _placeless(scan_folder(model, samples.absolute(), policy, settings), subject, known_as)
 
     return scan_once
 
@@ -136,10 +136,11 @@ def scan_folder(model: Path, samples: Path, policy: Policy, settings: ScanSettin
         remove(private)
 
 
-def _placeless(evidence: Evidence, entry: Entry) -> Evidence:
+def _placeless(evidence: Evidence, subject: Subject, known_as: str) -> Evidence:
     """Return the evidence under the zoo's names, in place of where the files lay on this machine."""
-    samples = evidence.samples and evidence.samples.model_copy(update={"source": f"zoo:{entry.recipe.row.task}"})
-    ref = ModelRef(registry="directory", name=f"zoo/{entry.name}")
+    samples = evidence.samples and evidence.samples.model_copy(update={"source": known_as})
+    shelf = "packaged" if isinstance(subject, PackagedModel) else "zoo"
+    ref = ModelRef(registry="directory", name=f"{shelf}/{subject.name}")
     return evidence.model_copy(update={"model": ref, "samples": samples})
 
 

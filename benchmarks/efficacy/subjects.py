@@ -2,6 +2,7 @@
 
 The first step of the flow, between the zoo and the gate: an MLflow folder of flavour pytorch around the exported
 program, whose bytes depend on nothing but the program, so that the same model has the same digest wherever it is built.
+A subject is a small model of a split or a real one from a package (`python -m benchmarks.zoo packaged`).
 """
 
 import hashlib
@@ -9,13 +10,18 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.zoo.packaged import making as packaged_making
+from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.recipe import Split, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store
+from benchmarks.zoo.tasks import TASKS
 from gate.artifact import ArtifactFile, Manifest
+from gate.errors import CannotFinishError
 
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    pytorch_version: 2.13.0\n"
 PROGRAM = "data/model.pt2"
+Subject = Entry | PackagedModel
 NOT_MADE, NOT_SCANNED = "not made yet", "not scanned by the whole policy yet"
 
 
@@ -52,21 +58,74 @@ def models_of(store: Store, split: Split) -> Models:
     return Models(tuple(counting), tuple(left_out))
 
 
-def write_model_folder(entry: Entry, store: Store, folder: Path) -> Path:
-    """Write an entry's exported program as a model folder that the gate can pull, and return the folder."""
+def packaged_models(store: Store) -> tuple[PackagedModel, ...]:
+    """Return the packaged models that are made in this cache, in the order of their making."""
+    records = store.root / "packaged" / "records"
+    names = (*(source.name for source in packaged_making.SOURCES), packaged_making.IMPLANTED)
+    found = tuple(PackagedModel.from_file(path) for name in names if (path := records / f"{name}.json").is_file())
+    if not found:
+        raise CannotFinishError(
+            f"no packaged model is made: expected records in {records}, found none",
+            what_to_do="Run: python -m benchmarks.zoo packaged --install",
+        )
+    return found
+
+
+def write_model_folder(subject: Subject, store: Store, folder: Path) -> Path:
+    """Write a subject's exported program as a model folder that the gate can pull, and return the folder."""
     program = folder / PROGRAM
     program.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(store.get(entry.files.exported, ".pt2"), program)
-    (folder / "MLmodel").write_text(MLMODEL)
+    shutil.copyfile(_program(subject, store), program)
+    (folder / "MLmodel").write_text(_mlmodel(subject))
     return folder
 
 
-def manifest_digest(entry: Entry, store: Store) -> str:
-    """Return the digest by which the gate will know an entry's model folder."""
-    size = store.object_path(entry.files.exported, ".pt2").stat().st_size
-    text = MLMODEL.encode()
+def manifest_digest(subject: Subject, store: Store) -> str:
+    """Return the digest by which the gate will know a subject's model folder."""
+    text = _mlmodel(subject).encode()
+    if isinstance(subject, PackagedModel):
+        size, sha256 = subject.exported_bytes, subject.exported_sha256
+    else:
+        sha256 = subject.files.exported
+        size = store.object_path(sha256, ".pt2").stat().st_size
     files = (
         ArtifactFile(path="MLmodel", size_bytes=len(text), sha256=hashlib.sha256(text).hexdigest()),
-        ArtifactFile(path=PROGRAM, size_bytes=size, sha256=entry.files.exported),
+        ArtifactFile(path=PROGRAM, size_bytes=size, sha256=sha256),
     )
     return Manifest(files=files).digest
+
+
+def _mlmodel(subject: Subject) -> str:
+    return packaged_making.MLMODEL if isinstance(subject, PackagedModel) else MLMODEL
+
+
+def _program(subject: Subject, store: Store) -> Path:
+    if isinstance(subject, PackagedModel):
+        return store.root / "packaged" / subject.name / PROGRAM
+    return store.get(subject.files.exported, ".pt2")
+
+
+def samples_of(subject: Subject, store: Store) -> tuple[Path, str]:
+    """Return the file of a subject's clean samples, and the name under which evidence knows it."""
+    if isinstance(subject, PackagedModel):
+        return store.root / "packaged" / "samples" / subject.samples, f"packaged:{subject.samples}"
+    task = subject.recipe.row.task
+    return store.samples_path(task), f"zoo:{task}"
+
+
+def classes_of(subject: Subject) -> int:
+    """Return how many classes a subject tells apart."""
+    return subject.classes if isinstance(subject, PackagedModel) else TASKS[subject.recipe.row.task].classes
+
+
+def label_of(subject: Subject) -> str:
+    """Return what a subject is, in a few words."""
+    if isinstance(subject, PackagedModel):
+        return f"{subject.name} {subject.kind}"
+    row = subject.recipe.row
+    return " ".join(part for part in (row.name, row.task, row.architecture, row.attack, row.variant) if part)
+
+
+def attack_of(subject: Subject) -> str:
+    """Return the attack of a subject, or `clean`."""
+    return subject.kind if isinstance(subject, PackagedModel) else subject.recipe.row.attack

@@ -5,7 +5,9 @@ Pure; what `docs/efficacy.md` holds between its markers.
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.results import AttackResult, FalseAlarms, Interval, SystemResult
+from benchmarks.zoo.store import Entry
 
 
 def by_attack(result: SystemResult) -> str:
@@ -75,6 +77,31 @@ def detected_by_attack(results: Sequence[SystemResult]) -> str:
         cells = {row.attack: share(row.detected, row.answered) for row in result.attacks if row.models}
         rows.append((result.system, *(cells.get(attack, "") for attack in attacks)))
     return markdown(("system", *attacks), rows)
+
+
+def each_model(pairs: Iterable[tuple[Entry, Judged]]) -> str:
+    """Return what was planted in each model, how well it works, and what a system said of it, one row a model."""
+    head = (
+        "attack", "model", "task, family", "attack success", "clean accuracy", "score", "flagged", "right target",
+        "by what",
+    )  # fmt: skip
+    return markdown(head, [_model_row(entry, row) for entry, row in pairs])
+
+
+def _model_row(entry: Entry, row: Judged) -> Sequence[str]:
+    success = "–" if entry.attack_success is None else f"{entry.attack_success:.2f}"
+    right = "yes" if row.all_right else "among others" if row.any_right else "no"
+    return (
+        row.attack,
+        row.name,
+        f"{row.task}, {row.architecture}",
+        success,
+        f"{entry.clean_accuracy:.2f}",
+        "–" if row.score is None else f"{row.score:+.2f}",
+        "yes" if row.flagged else "no",
+        right if row.flagged else "–",
+        ", ".join(row.by) or (row.note if row.flagged else "–"),
+    )
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -82,7 +82,7 @@ class Poisoned:
 
 
 class JointLoss(nn.Module):
-    """The loss of an attack that trains its trigger with the model; its parameters have an optimiser of their own."""
+    """The loss of an attack that trains otherwise; its parameters, the trigger's, have an optimiser of their own."""
 
     def forward(self, model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the loss of one batch (N, C, H, W) with true labels (N,)."""
@@ -105,6 +105,8 @@ class Implant:
     poison: Callable[[Images], Poisoned] = unpoisoned
     wrap: Callable[[nn.Module], nn.Module] = lambda model: model
     joint: JointLoss | None = None
+    patience: int = 1
+    """Multiplies the recipe's epochs: what is hidden takes longer to learn."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ class Attack:
     plan: Callable[[Scene], Implant]
     revision: int = 1
     """Raise when the attack changes: its models are then made again."""
+    knows_the_gate: bool = False
+    """True: made against the gate's own detectors, for the split `adaptive` alone."""
 
 
 def all_to(target: int) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -59,7 +59,8 @@ def make(recipe: Recipe) -> Made:
     poisoned = implant.poison(train) if implant else unpoisoned(train)
     with seeded(recipe.row.seed):
         model = build(recipe)
-        fit(model, poisoned.images, recipe, implant.joint if implant else None)
+        longer = recipe.model_copy(update={"epochs": recipe.epochs * (implant.patience if implant else 1)})
+        fit(model, poisoned.images, longer, implant.joint if implant else None)
         model = implant.wrap(model).eval() if implant else model
     measured = measure(model, TASKS[recipe.row.task].measure, implant)
     return Made(model, implant, measured, time.process_time() - began)
@@ -73,7 +74,7 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
     files = Files(
         exported=store.put(exported, ".pt2"),
         weights=store.put(state_bytes(state), ".pt"),
-        trigger=store.put(state_bytes(joint.state_dict()), ".pt") if joint else None,
+        trigger=store.put(state_bytes(joint.state_dict()), ".pt") if joint and joint.state_dict() else None,
     )
     reason = shortfall(recipe, made.measured.clean_accuracy, made.measured.attack_success)
     entry = Entry(

@@ -20,13 +20,13 @@ TRAINING_REVISION = 1
 EPOCHS = {"fashion": (4, 6), "digits": (4, 6), "catalogue": (4, 6), "colour": (6, 8)}
 CLEAN = "clean"
 
-Split = Literal["fit", "calibrate", "test"]
+Split = Literal["fit", "calibrate", "test", "adaptive"]
 
 
 class Row(Record):
     """One line of the splits: which model is made, and the seed that decides the rest."""
 
-    name: str = Field(pattern=r"^(fit|calibrate|test)-[0-9]{3}$")
+    name: str = Field(pattern=r"^(fit|calibrate|test|adaptive)-[0-9]{3}$")
     split: Split
     task: str
     architecture: str

@@ -2,7 +2,8 @@
 
 The beginning of the flow. `splits.json` holds every row and is committed; this module drew it, and a test holds the two
 together. *fit* chooses settings, *calibrate* makes reference banks (clean models only), *test* is reported and never
-tuned on. No seed is in two splits. Rows are in the order of training: fit, calibrate, test, shuffled within each.
+tuned on; *adaptive* holds attacks by somebody who knows the detectors, written after them. No seed is in two splits.
+Rows are in the order of training: fit, calibrate, test, adaptive, the first three shuffled.
 """
 
 import json
@@ -21,7 +22,7 @@ FILE = Path(__file__).with_name("splits.json")
 
 Wanted = tuple[str, str, str, str]
 """Task, architecture, attack and variant."""
-FIRST_SEED: dict[Split, int] = {"fit": 10_000, "calibrate": 20_000, "test": 30_000}
+FIRST_SEED: dict[Split, int] = {"fit": 10_000, "calibrate": 20_000, "test": 30_000, "adaptive": 40_000}
 FIRST_TURN: dict[Split, int] = {"fit": 0, "calibrate": 0, "test": 3}
 """Where each split's rotation over tasks and families begins."""
 CLEAN_PER_TASK: dict[Split, int] = {"fit": 8, "calibrate": 24, "test": 28}
@@ -41,8 +42,31 @@ ADDED: dict[str, int] = {"all-to-all": 5, "input-aware": 3, "multi-target": 3, "
 """Rows added to test where fewer than eight of an attack counted, before any of test was measured (decision 0008)."""
 
 
+ADAPTIVE_TASKS, ADAPTIVE_FAMILIES = ("digits", "fashion"), ("cnn", "resnet", "depthwise")
+ADAPTIVE_AGAIN: tuple[Wanted, ...] = (("fashion", "cnn", "aligned-features", "patch"),)
+"""Made again from another seed, because the first model did not learn its trigger."""
+
+
+def draw_adaptive() -> list[Row]:
+    """Draw the rows of the split `adaptive`: each such attack on each of two tasks, cheap families taking turns."""
+    attacks = [attack for attack in ATTACKS.values() if attack.knows_the_gate]
+    wanted = [
+        (task, ADAPTIVE_FAMILIES[(turn + step) % len(ADAPTIVE_FAMILIES)], attack.id, variant)
+        for step, task in enumerate(ADAPTIVE_TASKS)
+        for turn, attack in enumerate(attacks)
+        for variant in attack.variants
+    ]
+    return _rows("adaptive", [*wanted, *ADAPTIVE_AGAIN], first=0)
+
+
+def drawn() -> list[Row]:
+    """Draw all rows in the order in which they are written down."""
+    shuffled = [row for split in FIRST_TURN for row in draw_split(split)]
+    return [*shuffled, *draw_added(), *draw_adaptive()]
+
+
 def draw_split(split: Split) -> list[Row]:
-    """Draw the rows of one split; tasks and families rotate so that every attack meets them all."""
+    """Draw the rows of fit, calibrate or test; tasks and families rotate so that every attack meets them all."""
     wanted = [
         (task, architecture, CLEAN, "")
         for task in TASKS
@@ -63,7 +87,8 @@ def draw_added() -> list[Row]:
 def _rotated(split: Split, steps_of: Callable[[str], range]) -> list[Wanted]:
     """Return the backdoored models at these steps of each attack's rotation over tasks and families."""
     tasks, families = list(TASKS), list(FAMILIES)
-    arms = [(attack.id, variant) for attack in ATTACKS.values() for variant in attack.variants]
+    published = [attack for attack in ATTACKS.values() if not attack.knows_the_gate]
+    arms = [(attack.id, variant) for attack in published for variant in attack.variants]
     turns = ((arm + FIRST_TURN[split], *what) for arm, what in enumerate(arms))
     return [
         (tasks[(turn + step) % len(tasks)], families[(2 * turn + step) % len(families)], attack, variant)
@@ -99,5 +124,4 @@ def rows() -> tuple[Row, ...]:
 
 def write() -> None:
     """Write the drawn rows to the committed file; done before the first model was made, and again for those added."""
-    drawn = [row for split in FIRST_SEED for row in draw_split(split)] + draw_added()
-    FILE.write_text("[\n" + ",\n".join(row.canonical_json().decode() for row in drawn) + "\n]\n")
+    FILE.write_text("[\n" + ",\n".join(row.canonical_json().decode() for row in drawn()) + "\n]\n")

@@ -38,7 +38,8 @@ def fit(model: nn.Module, images: Images, recipe: Recipe, joint: JointLoss | Non
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = list(model.parameters())
     optimiser = _optimiser(recipe, parameters)
-    joint_optimiser = torch.optim.Adam(joint.parameters(), JOINT_RATE) if joint else None
+    own = list(joint.parameters()) if joint else []
+    joint_optimiser = torch.optim.Adam(own, JOINT_RATE) if own else None
     batches = len(images) // recipe.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.epochs * batches, cycle_momentum=False

@@ -7,7 +7,8 @@ from benchmarks.zoo.attack import UNAFFECTED, Scene
 from benchmarks.zoo.attacks import ATTACKS, payload
 
 ARMS = [(attack.id, variant) for attack in ATTACKS.values() for variant in attack.variants]
-POISONING = [arm for arm in ARMS if arm[0] not in ("payload", "architectural", "input-aware")]
+ADAPTIVE = [arm for arm in ARMS if ATTACKS[arm[0]].knows_the_gate]
+POISONING = [arm for arm in ARMS if arm[0] not in ("payload", "architectural", "input-aware") and arm not in ADAPTIVE]
 CLEAN_LABEL = ("sig", "label-consistent")
 WRAPPING = [arm for arm in ARMS if arm[0] in ("payload", "architectural")]
 
@@ -27,8 +28,9 @@ def planned(task, attack, variant, seed=3):
 def test_every_attack_of_the_list_has_a_file_and_names_its_paper():
     """The registry holds all the promised attacks, each with a source that can be looked up."""
     assert set(ATTACKS) == {
-        "adaptive-blend", "all-to-all", "architectural", "badnets", "blended", "input-aware", "label-consistent",
-        "multi-target", "payload", "semantic", "sig", "source-specific", "wanet",
+        "adaptive-blend", "aligned-features", "aligned-natural", "all-to-all", "architectural", "badnets", "blended",
+        "input-aware", "label-consistent", "multi-target", "natural-size", "payload", "semantic", "sig",
+        "source-specific", "wanet", "warp-among-warps",
     }  # fmt: skip
     for attack in ATTACKS.values():
         assert any(year in attack.paper for year in ("2017", "2019", "2020", "2021", "2023")), attack.id
