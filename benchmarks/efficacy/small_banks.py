@@ -31,7 +31,7 @@ from gate.clock import today
 from gate.evidence import Evidence
 from gate.policy_file import read_policy
 
-FLOORS = (1e-3, 0.1, 0.2, 0.25, 0.3, 0.4)
+FLOORS = (1e-3, 0.1, 0.2, 0.3, 0.4)
 SIZES = (3, 5, 8, 12)
 LEVEL = 0.05
 IN_THE_GRAPH = frozenset({"payload", "architectural"})
@@ -190,7 +190,7 @@ def _model(entry: Entry, seen: Evidence) -> Model:
 @POLICY
 @CACHE
 @EVIDENCE
-@click.option("--draws", type=int, default=40, show_default=True, help="Banks of each size and task.")
+@click.option("--draws", type=int, default=25, show_default=True, help="Banks of each size and task.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which banks are drawn.")
 def small_banks(
     splits: tuple[Split, ...], policy: Path, cache: Path | None, evidence: Path, draws: int, seed: int
