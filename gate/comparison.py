@@ -31,6 +31,21 @@ class Surprise(Record):
         return f"{what} at {self.kind} {self.name}" if self.kind else what
 
 
+class PlaceScore(Record):
+    """What all statistics say together of one class, or one of them of the whole model."""
+
+    kind: Literal["class", "pair"] | None = None
+    name: Text = ""
+    score: Finite
+    because: tuple[Surprise, ...] = Field(min_length=1, max_length=8)
+    """The statistics that stand out most there, the greatest first."""
+
+    def __str__(self) -> str:
+        named = [f"{one.detector} {one.metric}" for one in self.because]
+        where = f" at {self.kind} {self.name}" if self.kind else ""
+        return (", ".join(named[:-1]) + " and " + named[-1] if len(named) > 1 else named[0]) + where
+
+
 class Trait(Record):
     """Accuracy or a norm of the candidate beside the bank's range of it."""
 
@@ -63,7 +78,9 @@ class Comparison(Record):
     predictive: tuple[Surprise, ...] = Field(default=(), max_length=64)
     """The greatest surprises that this p is made of, in nats over all its statistics: p is exp(-surprise)."""
     surprises: tuple[Surprise, ...] = Field(default=(), max_length=64)
-    """The candidate's greatest; the first one is the score."""
+    """The candidate's greatest, each statistic by itself."""
+    places: tuple[PlaceScore, ...] = Field(default=(), max_length=64)
+    """The candidate's greatest, all statistics together; the first one is the score."""
     detectors: tuple[str, ...] = ()
     """Those whose statistics are in the score."""
     predicting: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gate.artifact import ModelRef
-from gate.comparison import Comparison, Surprise, Trait
+from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import (
     BankEvidence,
     Evidence,
@@ -26,11 +26,13 @@ from gate.verdict import Decision, forbids_loading, judge
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
 INSIDE = Trait(name="accuracy", value=0.95, least=0.9, greatest=0.97)
+TELLING = Surprise(detector="inversion", metric="index", kind="class", name="3", surprise=1.0)
 ORDINARY = Comparison(
     kind="per-class",
     score=1.0,
     bank_scores=tuple(float(score) for score in range(19, 0, -1)),
-    surprises=(Surprise(detector="inversion", metric="index", kind="class", name="3", surprise=1.0),),
+    surprises=(TELLING,),
+    places=(PlaceScore(kind="class", name="3", score=1.0, because=(TELLING,)),),
     detectors=("inversion",),
     traits=(INSIDE,),
 )
@@ -471,7 +473,8 @@ def calibrated(score, *, places=((3, None),), policy=POLICY, **changes):
         )
         for k, own in places
     )
-    update = {"score": score, "surprises": parts, **changes}
+    named = tuple(PlaceScore(kind=one.kind, name=one.name, score=one.surprise, because=(one,)) for one in parts)
+    update = {"score": score, "surprises": parts, "places": named, **changes}
     seen = BANK.model_copy(update={"comparison": ORDINARY.model_copy(update=update)})
     return judge(evidence(bank=seen), policy, on=DAY)
 

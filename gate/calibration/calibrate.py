@@ -7,10 +7,10 @@ statistic that the bank's models have and the candidate lacks.
 from collections.abc import Mapping, Sequence
 
 from gate.bank import Bank, ModelStatistics, Statistic
-from gate.calibration.conformal import Part, score_all
+from gate.calibration.conformal import Part, Placed, score_all
 from gate.calibration.few import METRICS, predicted
 from gate.calibration.tables import TRAITS, columns, traits_of, values_of, worst_place
-from gate.comparison import Comparison, Surprise, Trait
+from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import Evidence
 
 ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
@@ -18,6 +18,8 @@ ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
 FEWEST_MODELS = 3
 MOST_SURPRISES = 64
 ALMOST_ALL = 0.9
+MOST_NAMED, TELLING = 3, 0.3
+"""So many statistics at most are named for a place, of those that have this share of its greatest surprise."""
 
 
 def compare(evidence: Evidence, bank: Bank, settings: Mapping[str, str]) -> Comparison | None:
@@ -48,6 +50,7 @@ def compare(evidence: Evidence, bank: Bank, settings: Mapping[str, str]) -> Comp
         predictive_p=few.p_value,
         predictive=_surprises(few.parts, bank.compared, own),
         surprises=_surprises(candidate.parts, bank.compared, own),
+        places=_places(candidate.places, bank.compared, own),
         detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
         predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
         traits=traits_beside(
@@ -102,6 +105,17 @@ def _surprises(
     known = {f"{statistic.detector} {statistic.metric}": statistic for statistic in compared}
     first = parts[:MOST_SURPRISES]
     return tuple(_surprise(part, known[part.statistic.partition(", ")[0]], own) for part in first)
+
+
+def _places(
+    placed: Sequence[Placed], compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> tuple[PlaceScore, ...]:
+    found = []
+    for one in placed[:MOST_SURPRISES]:
+        telling = [part for part in one.parts if part.surprise > TELLING * one.parts[0].surprise] or [one.parts[0]]
+        because = _surprises(telling[:MOST_NAMED], compared, own)
+        found.append(PlaceScore(kind=because[0].kind, name=because[0].name, score=one.score, because=because))
+    return tuple(found)
 
 
 def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Surprise:

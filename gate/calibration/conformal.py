@@ -6,10 +6,13 @@ is uniform, so P(p ≤ a) ≤ a for every a, however crude the score; a better s
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gate.calibration.surprise import Column, largest, on_common_scale, surprises
+from gate.calibration.surprise import Column, on_common_scale, surprises
+
+AGREEMENT = 0.7
+"""By so much less counts each further statistic that stands out at the same place (docs/calibration.md)."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +25,50 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """What all statistics say together of one place, a class or the whole model."""
+
+    place: str
+    score: float
+    parts: tuple[Part, ...]
+    """One for each statistic, the greatest first."""
+
+
+@dataclass(frozen=True)
 class Scored:
     """One model's score and what it is made of."""
 
     score: float
     parts: tuple[Part, ...]
-    """The greatest first; the first one drives the score."""
+    """The greatest first."""
+    places: tuple[Placed, ...] = ()
+    """The greatest first; the first one is the score."""
 
 
-def fuse(by_statistic: Mapping[str, float]) -> float:
-    """Return one score from each statistic's largest surprise: the greatest of them, 0 without any.
+def fuse(parts: Iterable[Part]) -> tuple[Placed, ...]:
+    """Return what the statistics say together of each place: the greatest surprise, and less and less of the others.
 
-    A backdoor shows in the one or two statistics that resemble its trigger, so a mean would drown it. Any other
-    function of the surprises may stand here: the p-value's validity does not depend on it.
+    A planted rule shows at its target in several statistics, the one that resembles its trigger first; an odd clean
+    model shows somewhere in one. A statistic counts once, by the greater of its views. Statistics of the whole model
+    speak each for itself: they name no place at which they could agree. Any other function of the surprises may stand
+    here: the p-value's validity does not depend on it.
     """
-    return max(by_statistic.values(), default=0.0)
+    best: dict[tuple[str, str], Part] = {}
+    for part in parts:
+        statistic = part.statistic.partition(", ")[0]
+        key = (part.place, statistic)
+        if key not in best or part.surprise > best[key].surprise:
+            best[key] = part
+    groups: dict[tuple[str, str], list[Part]] = {}
+    for (place, statistic), part in best.items():
+        groups.setdefault((place, "" if place else statistic), []).append(part)
+    placed = [_placed(place, found) for (place, _), found in groups.items()]
+    return tuple(sorted(placed, key=lambda one: (-one.score, one.place, one.parts[0].statistic)))
+
+
+def _placed(place: str, parts: Iterable[Part]) -> Placed:
+    ordered = tuple(sorted(parts, key=lambda part: (-part.surprise, part.statistic)))
+    return Placed(place, math.fsum(part.surprise * AGREEMENT**rank for rank, part in enumerate(ordered)), ordered)
 
 
 def score_all(columns: Sequence[Column]) -> list[Scored]:
@@ -49,8 +81,8 @@ def score_all(columns: Sequence[Column]) -> list[Scored]:
     for index in range(count):
         parts = [Part(name, place, u) for name, found in scaled.items() for place, u in found[index].items()]
         parts.sort(key=lambda part: (-part.surprise, part.statistic, part.place))
-        score = fuse({name: largest(found[index]) for name, found in scaled.items()})
-        scored.append(Scored(score, tuple(parts)))
+        places = fuse(parts)
+        scored.append(Scored(places[0].score if places else 0.0, tuple(parts), places))
     return scored
 
 

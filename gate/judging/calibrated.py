@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-from gate.comparison import Comparison, Surprise, Trait
+from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import Evidence, Location
 from gate.finding import Finding
 from gate.judging.completeness import place_of
@@ -39,7 +39,7 @@ class Standing(Record):
     kind: str
     """per-class or scale-free."""
     driver: str
-    """The statistic and the class that the score comes from."""
+    """The statistics and the class that the score comes from."""
     predictive_p: float
     by: Literal["rank", "t"] = "rank"
     """What `p_value` is from."""
@@ -51,7 +51,7 @@ def standing(evidence: Evidence, policy: Policy) -> Standing | None:
     if seen is None or seen.unusable:
         return None
     few = _few(seen, policy)
-    driving = seen.predictive if few else seen.surprises
+    driving = seen.predictive if few else seen.places
     return Standing(
         p_value=_p_value(seen, policy),
         level=policy.level,
@@ -122,26 +122,27 @@ def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     if seen is None or (p_value := _p_value(seen, policy)) > policy.level:
         return
     few = _few(seen, policy)
-    places: dict[tuple[str | None, str], Surprise] = {}
-    for surprise in _beyond(seen, policy):
-        places.setdefault((surprise.kind, surprise.name), surprise)
     how = f"by t distributions beside {seen.models}" if few else f"over {seen.models}"
     first = f"p = {p_value:.3g} {how} clean models; the policy flags at {policy.level:g} and below."
-    for number, surprise in enumerate(places.values()):
-        own = f"{surprise} lies further out than the bank allows (score {surprise.surprise:.3g})."
-        place = Location(kind=surprise.kind, name=surprise.name) if surprise.kind else None
-        score = surprise.surprise if few else seen.score
-        message = own if number else f"{first} Its score is {score:.3g}, from {surprise}."
-        yield _finding(p_value, message, place)
-    if not places:
+    beyond = _beyond(seen, policy)
+    for number, (score, what) in enumerate(beyond):
+        own = f"{what} lies further out than the bank allows (score {score:.3g})."
+        place = Location(kind=what.kind, name=what.name) if what.kind else None
+        yield _finding(p_value, own if number else f"{first} Its score is {score:.3g}, from {what}.", place)
+    if not beyond:
         yield _finding(p_value, first, None)
 
 
-def _beyond(seen: Comparison, policy: Policy) -> list[Surprise]:
-    """Return the surprises that are beyond the level by themselves, the greatest first."""
-    if _few(seen, policy):
-        return [one for one in seen.predictive if math.exp(-one.surprise) <= policy.level]
-    return [one for one in seen.surprises if one.surprise > _threshold(seen, policy.level)]
+def _beyond(seen: Comparison, policy: Policy) -> list[tuple[float, PlaceScore | Surprise]]:
+    """Return the places that are beyond the level by themselves with their scores, the greatest first."""
+    if not _few(seen, policy):
+        least = _threshold(seen, policy.level)
+        return [(one.score, one) for one in seen.places if one.score > least]
+    places: dict[tuple[str | None, str], tuple[float, Surprise]] = {}
+    for one in seen.predictive:
+        if math.exp(-one.surprise) <= policy.level:
+            places.setdefault((one.kind, one.name), (one.surprise, one))
+    return list(places.values())
 
 
 def _finding(p_value: float, message: str, place: Location | None) -> Finding:

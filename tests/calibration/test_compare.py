@@ -69,7 +69,7 @@ def test_a_planted_class_gets_the_least_p_and_its_name():
     found = compare(evidence(planted=9), bank(), SETTINGS)
     assert (found.kind, found.models, found.p_value) == ("per-class", 19, pytest.approx(0.05))
     assert (found.surprises[0].detector, found.surprises[0].kind, found.surprises[0].name) == ("search", "class", "9")
-    assert found.surprises[0].surprise == found.score
+    assert (found.places[0].name, found.places[0].score) == ("9", found.score)
     assert found.detectors == ("margins", "search")
     assert [trait.name for trait in found.traits] == ["accuracy"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gate.calibration.conformal import fuse, least_p, p_value, score_all
+from gate.calibration.conformal import AGREEMENT, Part, fuse, least_p, p_value, score_all
 from gate.calibration.student import log_lower_tail
 from gate.calibration.surprise import Column, centred, on_common_scale, surprises
 
@@ -54,8 +54,8 @@ def test_a_planted_class_is_named_and_gets_the_least_p():
     columns.append(centred(columns[1]))
     scored = score_all(columns)
     assert p_value(scored[-1].score, [one.score for one in scored[:-1]]) == least_p(20)
-    assert scored[-1].parts[0].place == "class 3"
-    assert scored[-1].parts[0].statistic.startswith("statistic 1")
+    assert scored[-1].places[0].place == "class 3"
+    assert scored[-1].places[0].parts[0].statistic.startswith("statistic 1")
 
 
 numbers = st.floats(-1e6, 1e6)
@@ -127,8 +127,28 @@ def test_too_few_models_are_not_compared():
     """Two models, one other each: there is no spread, and so no surprise."""
     models = ({"class 0": 1.0}, {"class 0": 9.0})
     assert [scored.score for scored in score_all([Column("x", models)])] == [0.0, 0.0]
-    assert fuse({}) == 0.0
+    assert fuse([]) == ()
     assert score_all([]) == []
+
+
+def test_statistics_that_agree_at_a_class_count_together():
+    """Two at a class outweigh a greater one alone; views of a statistic count once; the whole model's stand apart."""
+    parts = [
+        Part("a size", "class 1", 5.0),
+        Part("a size, relative", "class 1", 4.0),
+        Part("b share", "class 1", 4.0),
+        Part("a size", "class 2", 7.0),
+        Part("c ratio", "", 6.0),
+        Part("d ratio", "", 6.0),
+    ]
+    placed = fuse(parts)
+    assert [(one.place, one.score) for one in placed] == [
+        ("class 1", pytest.approx(5 + AGREEMENT * 4)),
+        ("class 2", 7.0),
+        ("", 6.0),
+        ("", 6.0),
+    ]
+    assert [part.statistic for part in placed[0].parts] == ["a size", "b share"]
 
 
 def test_a_statistic_with_heavy_tails_is_put_on_the_common_scale():

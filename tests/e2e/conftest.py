@@ -97,7 +97,6 @@ def write_policy(path, name="quick", **changes):
     rules["neural-cleanse"]["options"] = search | {"clean-samples": 200, "pictured": 1}
     for family in ("additive-trigger", "warp-trigger"):
         rules[family]["options"] = {"steps": 20, "batch": 8, "clean-samples": 200, "pictured": 1}
-    rules["sample-specific-trigger"]["options"] = {"steps": 20, "batch": 8}
     rules["random-triggers"]["options"] = {"triggers": 4, "clean-samples": 40}
     rules["maximum-margin"]["options"] = {"starts": 2, "steps": 6, "clean-samples": 100}
     rules["activation-clustering"]["options"] = {"clean-samples": 200}

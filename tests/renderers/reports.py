@@ -5,7 +5,7 @@ import datetime as dt
 import math
 
 from gate.artifact import ArtifactFile, Manifest, ModelRef
-from gate.comparison import Comparison, Surprise, Trait
+from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import (
     BankEvidence,
     Evidence,
@@ -276,6 +276,7 @@ def _comparison() -> Comparison:
         bank_scores=tuple(3 - number / 10 for number in range(24)),
         predictive_p=0.61,
         surprises=(place,),
+        places=(PlaceScore(kind="class", name="4", score=1.2, because=(place,)),),
         detectors=("neural-cleanse",),
         traits=(Trait(name="accuracy", value=0.97, least=0.95, greatest=0.98, room=0.02),),
     )
