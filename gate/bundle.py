@@ -8,11 +8,10 @@ from pathlib import Path
 
 from gate.artifact import Manifest, build_manifest, make_read_only
 from gate.check_files import Pulled
-from gate.record import Record
+from gate.provenance import PROVENANCE, Provenance, RepairOrigin
 from gate.version import VERSION
 
 MODEL = "data/model.pt2"
-PROVENANCE = "provenance.json"
 FOLDER = "bundle"
 """Where the bundle lies beside the files of a check."""
 
@@ -23,15 +22,6 @@ _MLMODEL = """flavors:
 """
 
 
-class Provenance(Record):
-    """Where a bundle comes from."""
-
-    made_by: str
-    parent: str
-    """The model reference of the candidate."""
-    parent_digest: str
-
-
 @dataclass(frozen=True)
 class Bundle:
     """A bundle's files in memory and their manifest."""
@@ -40,9 +30,11 @@ class Bundle:
     files: dict[str, bytes] = field(repr=False)
 
 
-def write_bundle(model: bytes, root: Path, pulled: Pulled) -> Bundle:
+def write_bundle(model: bytes, root: Path, pulled: Pulled, repair: RepairOrigin | None = None) -> Bundle:
     """Write a bundle's files below `root`, read-only, and return them with their manifest."""
-    provenance = Provenance(made_by=f"gate {VERSION}", parent=str(pulled.model), parent_digest=pulled.digest)
+    provenance = Provenance(
+        made_by=f"gate {VERSION}", parent=str(pulled.model), parent_digest=pulled.digest, repair=repair
+    )
     files = {"MLmodel": _MLMODEL.encode(), MODEL: model, PROVENANCE: provenance.pretty_json().encode()}
     for name, raw in files.items():
         path = root / name

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from gate.artifact import ArtifactFile, Manifest, ModelRef, make_writable
 from gate.errors import CannotFinishError, UsageError
 from gate.evidence import Evidence
+from gate.provenance import RepairOrigin
 from gate.record import MalformedError, Record
 from gate.report import Report
 from gate.verdict import Verdict
@@ -54,6 +55,10 @@ class Pulled(Record):
     training: PulledSamples | None = None
     """The training set that the version's run logged, where a detector of the policy needs it."""
     problems: tuple[str, ...] = ()
+    repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the candidate's own `provenance.json` says of a repair."""
+    repair_problem: str = Field(default="", exclude_if=lambda value: not value)
+    """Why that file cannot be read."""
     seconds: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from gate.artifact import ModelRef
 from gate.comparison import Comparison
+from gate.provenance import RepairOrigin
 from gate.record import Record
 
 MAX_PICTURES = 64
@@ -235,6 +236,8 @@ class Evidence(Record):
     original: dict[str, Outcome] = Field(default_factory=dict)
     """Under level B, what the detectors on bytes saw in the candidate that the bundle was made of; not judged."""
     suspects: tuple[Suspect, ...] = ()
+    repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the candidate's own provenance says of the attempts to repair it."""
     problems: tuple[Text, ...] = ()
     """Why something could not be examined at all: model, samples, worker."""
     pictures: tuple[Picture, ...] = Field(default=(), max_length=MAX_PICTURES)

@@ -25,6 +25,7 @@ from gate.evidence import (
 )
 from gate.policy import Policy
 from gate.record import Record
+from gate.repair import RepairTask
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
@@ -39,10 +40,11 @@ JAIL_REFUSED = 77
 class ScanJob(Record):
     """One worker's task."""
 
-    role: Literal["inspector", "converter", "scan"]
+    role: Literal["inspector", "converter", "scan", "repairer"]
     """The inspector runs the detectors that need files alone, without torch. The converter may run the candidate's own
     code, turns it into a code-free bundle, and measures behaviour itself only where that cannot be done. The scan
-    worker runs no foreign code and all other detectors."""
+    worker runs no foreign code and all other detectors. The repairer runs no detector: it makes one attempt to repair
+    a code-free candidate, and leaves a `RepairResult` and a program."""
     model: ModelRef
     manifest: Manifest
     root: str
@@ -65,6 +67,8 @@ class ScanJob(Record):
     bank_folder: str = ""
     done: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes that an earlier worker reached."""
+    repair: RepairTask | None = None
+    """The repairer's alone."""
 
 
 class ScanResult(Record):

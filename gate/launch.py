@@ -51,26 +51,31 @@ def run_job(job: ScanJob, progress: Progress, keep: Keep = lambda _result: None)
     Whenever a detector begins, `keep` is given what the worker had saved before.
     """
     with scratch_directory() as scratch:
-        (scratch / JOB_FILE).write_bytes(job.canonical_json())
-        heard: list[str] = []
-        told = _keeping(scratch, job, progress, keep)
-        ended = run_worker(
-            worker_command("gate.worker", str(scratch)),
-            scratch=scratch,
-            deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
-            variables=_passed_on(),
-            on_line=lambda line: _relay(line, told, heard),
-        )
-        # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.
-        if ended.exit_code == JAIL_REFUSED and not heard:
-            raise CannotFinishError(
-                f"the worker's jail could not be built: {ended.stderr_tail.strip().splitlines()[-1:] or ['no reason']}",
-                what_to_do="Run on Linux 5.13 or newer with Landlock, or accept less with 'isolation' in the policy.",
-            )
+        ended = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
         result = _read_result(scratch, job, ended)
-        triggers = _opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
-        bundle = _opaque(scratch / CONVERTED_FILE, MAX_BUNDLE_BYTES) if job.role == "converter" else None
+        triggers = opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
+        bundle = opaque(scratch / CONVERTED_FILE, MAX_BUNDLE_BYTES) if job.role == "converter" else None
         return WorkerReport(result, ended, triggers, bundle)
+
+
+def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> WorkerExit:
+    """Run one jailed worker to its end and say how it ended; what it left in the scratch is hostile bytes."""
+    (scratch / JOB_FILE).write_bytes(job.canonical_json())
+    heard: list[str] = []
+    ended = run_worker(
+        worker_command("gate.worker", str(scratch)),
+        scratch=scratch,
+        deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
+        variables=_passed_on(),
+        on_line=lambda line: _relay(line, progress, heard),
+    )
+    # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.
+    if ended.exit_code == JAIL_REFUSED and not heard:
+        raise CannotFinishError(
+            f"the worker's jail could not be built: {ended.stderr_tail.strip().splitlines()[-1:] or ['no reason']}",
+            what_to_do="Run on Linux 5.13 or newer with Landlock, or accept less with 'isolation' in the policy.",
+        )
+    return ended
 
 
 def _passed_on() -> Mapping[str, str]:
@@ -173,20 +178,20 @@ def _check_size(result: ScanResult) -> None:
 
 
 def _without_result(expected: tuple[str, ...], ended: WorkerExit, why: str) -> ScanResult:
-    text = f"{_manner(ended)} Its result was not accepted: {why}"[:2000]
+    text = f"{manner(ended)} Its result was not accepted: {why}"[:2000]
     outcomes: dict[str, Outcome] = {name: Failed(error=text) for name in expected}
     return ScanResult(isolation="none", outcomes=outcomes, problems=(text,))
 
 
 def _completed(result: ScanResult, expected: tuple[str, ...], ended: WorkerExit) -> ScanResult:
-    text = f"{_manner(ended)} What it had saved before is kept."[:2000]
+    text = f"{manner(ended)} What it had saved before is kept."[:2000]
     failed: dict[str, Outcome] = {name: Failed(error=text) for name in expected if name not in result.outcomes}
     return result.model_copy(
         update={"outcomes": {**result.outcomes, **failed}, "problems": (*result.problems, text), "complete": False}
     )
 
 
-def _manner(ended: WorkerExit) -> str:
+def manner(ended: WorkerExit) -> str:
     """Return how the worker ended, in one sentence."""
     if ended.timed_out:
         return f"The worker did not end in time and was killed after {ended.seconds:.0f} s."
@@ -198,7 +203,7 @@ def _manner(ended: WorkerExit) -> str:
     return f"The worker ended with exit code {ended.exit_code}." + (f" Its last words: {last[0][:300]}" if last else "")
 
 
-def _opaque(path: Path, limit: int) -> bytes | None:
+def opaque(path: Path, limit: int) -> bytes | None:
     """Return a worker's file as bytes that the orchestrator never parses; none where it is odd or too large."""
     try:
         return read_bounded(path, limit=limit)

@@ -88,6 +88,12 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
     return Scanned(Evidence.model_validate({**evidence.model_dump(), **covered}), triggers, bundle)
 
 
+def forbids_bytes(request: ScanRequest, progress: Progress) -> bool:
+    """Inspect the bytes alone, in a worker, and tell whether what was found forbids loading them."""
+    inspected = _run(request, progress, Worker("inspector", time.monotonic() + request.policy.deadline))
+    return forbids_loading(evidence_of(request, inspected.result), request.policy)
+
+
 def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
     """Write evidence, triggers and bundle; what an earlier scan left of the latter two, or unfinished, is removed."""
     for leftover in (files.root / TRIGGERS_FILE, files.root / BUNDLE_FOLDER):

@@ -1,6 +1,7 @@
 """The pull step: a version and its samples copied, hashed, made read-only and written down in `manifest.json`.
 
-The orchestrator's half, with credentials: it asks the registry and reads nothing of what it copies but its bytes.
+The orchestrator's half, with credentials: it asks the registry and reads nothing of what it copies but its bytes,
+and the few bounded kilobytes of a repaired bundle's `provenance.json`.
 """
 
 import shutil
@@ -23,6 +24,7 @@ from gate.check_files import (
 from gate.detector import Need
 from gate.errors import UsageError
 from gate.policy import Policy
+from gate.provenance import read_repair
 from gate.registry import Registry
 from gate.version import VERSION
 
@@ -50,6 +52,7 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
     manifest, problems = build_manifest(model)
     samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
     make_read_only(model)
+    repair, repair_problem = read_repair(model)
     pulled = Pulled(
         gate_version=VERSION,
         uri=request.uri,
@@ -60,6 +63,8 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
         samples=samples,
         training=_pull_training(registry, request.policy, ref, base / TRAINING_FOLDER),
         problems=problems,
+        repair=repair,
+        repair_problem=repair_problem,
         seconds=time.monotonic() - started,
     )
     files.write(MANIFEST, pulled.pretty_json())

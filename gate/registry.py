@@ -88,7 +88,7 @@ class ProductionRegistry(Registry, Protocol):
         """Tell whether a user may change a registered model or its versions."""
         ...
 
-    def log_model(self, folder: Path, key: str) -> str:
+    def log_model(self, folder: Path, key: str, title: str = "promoted") -> str:
         """Store the folder's files as a model of the gate's own, once per `key`, and return its source."""
         ...
 

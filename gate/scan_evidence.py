@@ -56,6 +56,7 @@ def evidence_of(request: ScanRequest, result: ScanResult) -> Evidence:
     """Join what the worker saw with what the orchestrator knows itself."""
     pulled = request.pulled
     changed = () if _unchanged(request) else ("The private copy changed during the scan: nothing can be said of it.",)
+    unread = (pulled.repair_problem,) if pulled.repair_problem else ()
     evidence = Evidence(
         gate_version=VERSION,
         model=pulled.model,
@@ -70,7 +71,8 @@ def evidence_of(request: ScanRequest, result: ScanResult) -> Evidence:
         stages=result.stages,
         outcomes=result.outcomes,
         suspects=result.suspects,
-        problems=tuple(text[:2000] for text in (*pulled.problems, *result.problems, *changed)),
+        repair=pulled.repair,
+        problems=tuple(text[:2000] for text in (*pulled.problems, *unread, *result.problems, *changed)),
         pictures=result.pictures,
         projections=result.projections,
         versions=result.versions,

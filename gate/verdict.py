@@ -15,6 +15,7 @@ from gate.finding import Decision, Finding
 from gate.judging.calibrated import Standing, of_standing, of_uncalibrated, shown_only, standing, uncalibrated_because
 from gate.judging.conditions import of_conditions, of_problems, of_samples
 from gate.judging.limits import of_detector
+from gate.judging.repaired import of_repair
 from gate.judging.waivers import with_waiver
 from gate.policy import HARD_RULES, Policy
 from gate.record import Record
@@ -57,6 +58,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
     raw = [
         *of_problems(evidence),
         *of_conditions(evidence, policy),
+        *of_repair(evidence, policy),
         *(of_uncalibrated(evidence, policy, because) if because else of_standing(evidence, policy)),
         *of_samples(evidence, policy),
         *_of_detectors(evidence, policy, confirming, calibrated=not because),

@@ -26,7 +26,7 @@ for arguments in (["--help"], ["explain"], ["explain", "neural-cleanse"], ["sche
 import datetime, pathlib
 from gate.policy_file import read_policy
 read_policy(pathlib.Path({str(ROOT / "policies" / "default.yml")!r}), on=datetime.date(2026, 12, 1))
-import gate.check, gate.conclude, gate.publish, gate.registries
+import gate.check, gate.conclude, gate.publish, gate.registries, gate.remediation, gate.repairing.flow
 print(sorted({HEAVY!r} & sys.modules.keys()))
 """.replace(f"{HEAVY!r} &", f"set({HEAVY!r}) &")
 

@@ -51,7 +51,7 @@ def test_the_version_is_answered_by_the_standard_library():
     assert loaded(["--version"], (*HEAVY, *SHOWN, "click"), 0) == []
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["scan"], ["explain"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["scan"], ["explain"], ["remediate"]])
 def test_help_loads_the_library_of_the_command_line_alone(command):
     """Help draws no table and validates no record."""
     assert loaded([*command, "--help"], (*HEAVY, *SHOWN), 0) == []

@@ -17,7 +17,7 @@ from benchmarks.efficacy.subjects import models_of
 from benchmarks.self_references.choice import chosen
 from benchmarks.self_references.comparing import compared
 from benchmarks.self_references.copies import Training
-from benchmarks.self_references.measuring import Kept, measured, missing
+from benchmarks.self_references.measuring import Kept, measured, missing, of_training
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.store import Store
 
@@ -52,7 +52,9 @@ def run(policy: Path, cache: Path | None, models: int, count: int, minutes: floa
 def table(cache: Path | None) -> None:
     """Print each candidate beside its copies, and how many are flagged at 0.05."""
     entries = {entry.name: entry for entry in models_of(Store.at(cache), "fit").counting}
-    found = [(entries[one.model], one) for one in compared(Kept().rows()) if one.model in entries]
+    found = [
+        (entries[one.model], one) for one in compared(of_training(Kept().rows(), Training())) if one.model in entries
+    ]
     for entry, one in found:
         row = entry.recipe.row
         targets = ", ".join(map(str, sorted(entry.facts.get("targets", [])))) or "–"

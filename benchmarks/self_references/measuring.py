@@ -39,6 +39,8 @@ CHEAPER: Mapping[str, Mapping[str, object]] = {
 """By detector, how it runs here instead of as the policy says."""
 CANDIDATE = -1
 """Stands for a copy's number in the row of the candidate itself."""
+REVISION = 1
+"""Raise when `CHEAPER` changes: rows measured otherwise are not compared."""
 Row = dict[str, Any]
 
 
@@ -60,16 +62,18 @@ class Kept:
 
 
 def identity(entry: Entry, number: int, training: Training) -> Row:
-    """Return the part of a row by which it is known again: model, number of the copy, training."""
-    return {"model": entry.name, "key": entry.key, "copy": number, "training": asdict(training)}
+    """Return the part of a row by which it is known again: model, number of the copy, training, searches."""
+    own = {"model": entry.name, "key": entry.key, "copy": number}
+    return {**own, "training": asdict(training), "revision": REVISION}
 
 
 def missing(entries: list[Entry], count: int, training: Training, kept: Kept) -> Iterator[tuple[Entry, int]]:
     """Yield each model and number of a copy that has no row yet."""
-    known = [{name: row[name] for name in ("model", "key", "copy", "training")} for row in kept.rows()]
+    rows = kept.rows()
     for entry in entries:
         for number in (CANDIDATE, *range(count)):
-            if identity(entry, number, training) not in known:
+            own = identity(entry, number, training)
+            if not any(own.items() <= row.items() for row in rows):
                 yield entry, number
 
 
@@ -102,6 +106,11 @@ def _looked_at(subject: Subject, classifier: ProgramClassifier, policy: Policy) 
         seconds[name] = round(time.process_time() - started, 2)
         passes[name] = classifier.sample_passes - before
     return {"seconds": seconds, "passes": passes, "values": _rounded(values_of(outcomes))}
+
+
+def of_training(rows: list[Row], training: Training) -> list[Row]:
+    """Return the rows of one way of training, measured as today."""
+    return [row for row in rows if row["training"] == asdict(training) and row["revision"] == REVISION]
 
 
 def seed_of(number: int) -> int:

@@ -5,7 +5,22 @@ import traceback
 
 import click
 
-from gate.cli import bank, check, doctor, explain, keys, promote, report, rescan, review, schema, serve, steps, verify
+from gate.cli import (
+    bank,
+    check,
+    doctor,
+    explain,
+    keys,
+    promote,
+    remediate,
+    report,
+    rescan,
+    review,
+    schema,
+    serve,
+    steps,
+    verify,
+)
 from gate.cli.terminal import fail
 from gate.errors import GateError, UnexaminableError, UsageError
 from gate.version import VERSION
@@ -29,6 +44,7 @@ def main(debug: bool) -> None:
     gate check models:/credit@candidate                   by alias, looked up once
     gate check ./model-dir --no-mark --samples clean.npz  a model folder on disk
     gate promote models:/credit/7 --to prod               what was approved and signed
+    gate remediate models:/credit/8 --samples clean.npz   a repaired version of what was flagged
     gate verify models:/prod@champion                     at deploy time
     """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
     del debug
@@ -36,7 +52,7 @@ def main(debug: bool) -> None:
 
 _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
-    *(promote.promote, review.review, verify.verify, rescan.rescan),
+    *(promote.promote, review.review, verify.verify, rescan.rescan, remediate.remediate),
     *(serve.serve, keys.keys, doctor.doctor, report.report, bank.bank),
     *(explain.explain, schema.schema),
 )

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["policy", "evidence", "report"]))
+@click.argument("kind", type=click.Choice(["policy", "evidence", "report", "remediation"]))
 def schema(kind: str) -> None:
-    """Print the JSON schema of a policy, of evidence.json or of report.json."""
+    """Print the JSON schema of a policy, of evidence.json, report.json or remediation.json."""
     click.echo(schema_text(kind), nl=False)
 
 
@@ -20,8 +20,14 @@ def schema_text(kind: str) -> str:
     """Return a schema as indented JSON with a final newline."""
     from gate.evidence import Evidence
     from gate.policy import Policy
+    from gate.remediation_report import RemediationReport
     from gate.report import Report
 
-    records: dict[str, type[Record]] = {"policy": Policy, "evidence": Evidence, "report": Report}
+    records: dict[str, type[Record]] = {
+        "policy": Policy,
+        "evidence": Evidence,
+        "report": Report,
+        "remediation": RemediationReport,
+    }
     body = records[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **body}, indent=2) + "\n"

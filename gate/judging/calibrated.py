@@ -13,6 +13,7 @@ from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import Evidence, Location
 from gate.finding import Finding
 from gate.judging.completeness import place_of
+from gate.judging.repaired import level_of
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 from gate.record import Record
 
@@ -54,7 +55,7 @@ def standing(evidence: Evidence, policy: Policy) -> Standing | None:
     driving = seen.predictive if few else seen.places
     return Standing(
         p_value=_p_value(seen, policy),
-        level=policy.level,
+        level=level_of(evidence, policy),
         least_p=seen.least_p,
         models=seen.models,
         score=seen.score,
@@ -119,12 +120,13 @@ def _strange(trait: Trait) -> str:
 def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
     seen = _comparison(evidence)
-    if seen is None or (p_value := _p_value(seen, policy)) > policy.level:
+    level = level_of(evidence, policy)
+    if seen is None or (p_value := _p_value(seen, policy)) > level:
         return
     few = _few(seen, policy)
     how = f"by t distributions beside {seen.models}" if few else f"over {seen.models}"
-    first = f"p = {p_value:.3g} {how} clean models; the policy flags at {policy.level:g} and below."
-    beyond = _beyond(seen, policy)
+    first = f"p = {p_value:.3g} {how} clean models; the policy flags at {level:g} and below."
+    beyond = _beyond(seen, policy, level)
     for number, (score, what) in enumerate(beyond):
         own = f"{what} lies further out than the bank allows (score {score:.3g})."
         place = Location(kind=what.kind, name=what.name) if what.kind else None
@@ -133,14 +135,14 @@ def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         yield _finding(p_value, first, None)
 
 
-def _beyond(seen: Comparison, policy: Policy) -> list[tuple[float, PlaceScore | Surprise]]:
+def _beyond(seen: Comparison, policy: Policy, level: float) -> list[tuple[float, PlaceScore | Surprise]]:
     """Return the places that are beyond the level by themselves with their scores, the greatest first."""
     if not _few(seen, policy):
-        least = _threshold(seen, policy.level)
+        least = _threshold(seen, level)
         return [(one.score, one) for one in seen.places if one.score > least]
     places: dict[tuple[str | None, str], tuple[float, Surprise]] = {}
     for one in seen.predictive:
-        if math.exp(-one.surprise) <= policy.level:
+        if math.exp(-one.surprise) <= level:
             places.setdefault((one.kind, one.name), (one.surprise, one))
     return list(places.values())
 

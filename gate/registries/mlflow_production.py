@@ -71,7 +71,7 @@ class MlflowProduction(MlflowRegistry):
             found: dict[str, Any] = answer.json()
         return found
 
-    def log_model(self, folder: Path, key: str) -> str:
+    def log_model(self, folder: Path, key: str, title: str = "promoted") -> str:
         """Store a folder as a logged model of the gate's experiment; a finished one of the same key is found again."""
         with self._errors("the gate's own copy"):
             experiment = self._experiment()
@@ -81,7 +81,7 @@ class MlflowProduction(MlflowRegistry):
             ready = [model for model in found if str(model.status) == "READY"]
             if ready:
                 return f"models:/{ready[0].model_id}"
-            logged = self._client.create_logged_model(experiment, name="promoted", tags={PROMOTION_TAG: key})
+            logged = self._client.create_logged_model(experiment, name=title, tags={PROMOTION_TAG: key})
             self._client.log_model_artifacts(logged.model_id, str(folder))
             self._client.finalize_logged_model(logged.model_id, "READY")
         return f"models:/{logged.model_id}"

@@ -60,12 +60,13 @@ def _group(location: Location | None, pictures: Iterable[Picture], targets: tupl
     if targets and location is not None and location.class_index is not None:
         heading += " — named as a target" if location.class_index in targets else " — for comparison"
     order = list(ROLE_TITLES)
-    shown = (_shown(picture) for picture in sorted(pictures, key=lambda p: order.index(p.role)))
+    inside = (shown(picture) for picture in sorted(pictures, key=lambda p: order.index(p.role)))
     # Several searches of one class begin from the same clean sample; once is enough.
-    return PictureGroup(heading=heading, pictures=tuple(dict.fromkeys(shown)))
+    return PictureGroup(heading=heading, pictures=tuple(dict.fromkeys(inside)))
 
 
-def _shown(picture: Picture) -> Shown:
+def shown(picture: Picture) -> Shown:
+    """Return a picture ready to be shown, with its role's words where it has no caption of its own."""
     title, means = ROLE_TITLES[picture.role], ROLE_MEANS[picture.role]
     where = f" at {picture.location}" if picture.location else ""
     return Shown(

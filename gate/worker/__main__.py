@@ -28,17 +28,20 @@ def main() -> int:
 
 
 def _spec(job: ScanJob, scratch: Path) -> JailSpec:
-    beside = tuple(Path(path) for path in (job.samples_path, job.training_path) if path)
+    beside = tuple(
+        Path(path) for path in (job.samples_path, job.training_path, job.repair and job.repair.triggers_path) if path
+    )
     references = job.bank.references if job.bank is not None else ()
     beside += tuple(path for one in references if (path := reference_path(Path(job.bank_folder), one)) is not None)
     return JailSpec(
         readable=(*interpreter_paths(), Path(job.root), *beside),
         listable=source_roots(),
         writable=(scratch,),
-        devices=_gpu_devices() if job.role == "scan" and job.device != "cpu" else (),
+        devices=_gpu_devices() if job.role in ("scan", "repairer") and job.device != "cpu" else (),
         # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
         cpu_seconds=int(job.deadline_seconds * 256) + 60,
-        file_size_bytes=MAX_RESULT_BYTES + (2 * job.manifest.size_bytes if job.role == "converter" else 0),
+        file_size_bytes=MAX_RESULT_BYTES
+        + (2 * job.manifest.size_bytes if job.role in ("converter", "repairer") else 0),
         address_space_bytes=job.memory_bytes if job.device == "cpu" or not _gpu_devices() else None,
         open_files=OPEN_FILES,
     )

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from gate.job import RESULT_FILE, ScanResult
+from gate.repair import RepairResult
 
 _SHARE = 200
 """At most so many lines of progress per detector."""
@@ -17,8 +18,8 @@ def say_progress(step: str, done: int, total: int) -> None:
         print(json.dumps({"step": step, "done": done, "total": total}), flush=True)
 
 
-def save_result(scratch: Path, result: ScanResult) -> None:
+def save_result(scratch: Path, result: ScanResult | RepairResult, name: str = RESULT_FILE) -> None:
     """Write the result so that a reader sees the old file or the new one, never a part."""
-    partial = scratch / f"{RESULT_FILE}.part"
+    partial = scratch / f"{name}.part"
     partial.write_bytes(result.canonical_json())
-    os.replace(partial, scratch / RESULT_FILE)  # noqa: PTH105  # the atomic call, by its own name
+    os.replace(partial, scratch / name)  # noqa: PTH105  # the atomic call, by its own name

@@ -1,4 +1,4 @@
-"""What each worker does once it is in the jail: inspect bytes, convert a model that carries code, load and measure."""
+"""What each worker does once it is in the jail: inspect, convert what carries code, load and measure, or repair."""
 
 import time
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
             _convert(job, scratch, isolation, deadline)
         case "scan":
             _scan(job, scratch, isolation, deadline)
+        case "repairer":
+            _repair(job, scratch, deadline)
         case _:
             assert_never(job.role)
 
@@ -81,6 +83,20 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     say_progress("loading the model", 1, 1)
     seconds = {"import": imported - started, "load": time.monotonic() - imported}
     _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds))
+
+
+def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
+    from gate.worker import compute
+    from gate.worker.repairing import repair
+
+    device = compute.prepare(job)
+    repair(
+        job, _artifact(job), scratch, Run(seed=job.seed, device=device, deadline=deadline, progress=_repair_progress)
+    )
+
+
+def _repair_progress(done: int, total: int) -> None:
+    say_progress("repairing", done, total)
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ def test_the_floor_is_chosen_on_the_other_tasks_alone():
     for count in (3, 5, 8, 12):
         for floor in FLOORS:
             for task in ("calm", "wild"):
-                alarms = task == "wild" and floor < 0.25
-                found[floor_name(floor), count, task] = Flags({"m": [alarms]}, {"b": [floor < 0.3]})
+                alarms = task == "wild" and floor < 0.3
+                found[floor_name(floor), count, task] = Flags({"m": [alarms]}, {"b": [floor < 0.4]})
     chosen = with_chosen(found)
-    assert chosen[CHOSEN, 3, "calm"] is found[floor_name(0.25), 3, "calm"]
+    assert chosen[CHOSEN, 3, "calm"] is found[floor_name(0.3), 3, "calm"]
     assert chosen[CHOSEN, 3, "wild"] is found[floor_name(min(FLOORS)), 3, "wild"]
 
 

@@ -2,7 +2,8 @@
 
 `read_program` turns an archive into a `Program`, a plain sequence of reviewed aten operators that can be run, tapped,
 patched and differentiated; `batched` decides how it takes batches; `final_linear` and `logits_name` find its head;
-`trainable` gives a module with fresh parameters. No pickle, no sympy, no exec; `torch.export.load` is never called.
+`trainable` gives a module with fresh parameters, or with copies of the program's. No pickle, no sympy, no exec;
+`torch.export.load` is never called.
 """
 
 from gate.loading.exported.batching import Batched, batched

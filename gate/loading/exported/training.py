@@ -1,7 +1,8 @@
-"""A program made trainable: fresh parameters, batch statistics that learn, dropout that drops; for references only.
+"""A program made trainable: batch statistics that learn, dropout that drops; for references and for repairs.
 
 The archive holds the inference graph of an architecture. `trainable` keeps its operators, gives every parameter a fresh
-value of the kind its use asks for, and turns normalisation and dropout to training mode while the module trains.
+value of the kind its use asks for, or where a repair asks for it the archive's own, and turns normalisation and dropout
+to training mode while the module trains.
 """
 
 from __future__ import annotations
@@ -68,33 +69,35 @@ _TRANSPOSING: Final = frozenset({"t", "transpose", "permute", "numpy_T", "mT", "
 class TrainableProgram(nn.Module):
     """A module with the architecture of a program and its own parameters; eval mode is the program's own graph."""
 
-    def __init__(self, program: Program, seed: int) -> None:
+    def __init__(self, program: Program, seed: int, *, keep: bool = False) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         uses = _uses(program)
         self._program = program
         self._plans: dict[tuple[bool, torch.device], Plan] = {}
-        self._places: dict[str, str] = {}
+        self.places: dict[str, str] = {}
+        """By the graph's name of each entry of the program's state, the name of this module's parameter or buffer."""
         for entry in program.state:
-            place = f"{entry.kind}_{len(self._places)}"
+            place = f"{entry.kind}_{len(self.places)}"
             original = program.tensors[entry.name].cpu()
             if entry.kind == "parameter" and original.is_floating_point():
-                fresh = _fresh(original, uses.get(entry.name), generator)
-                self.register_parameter(place, nn.Parameter(fresh.to(program.device)))
+                start = original.clone() if keep else _fresh(original, uses.get(entry.name), generator)
+                self.register_parameter(place, nn.Parameter(start.to(program.device)))
             else:
-                self.register_buffer(place, _fresh_buffer(original, entry.qualified_name).to(program.device))
-            self._places[entry.name] = place
-        self.qualified_names = {self._places[entry.name]: entry.qualified_name for entry in program.state}
+                start = original.clone() if keep else _fresh_buffer(original, entry.qualified_name)
+                self.register_buffer(place, start.to(program.device))
+            self.places[entry.name] = place
+        self.qualified_names = {self.places[entry.name]: entry.qualified_name for entry in program.state}
         """The architecture's own names for this module's parameters and buffers."""
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Return what the program's graph yields with this module's parameters."""
-        state = [getattr(self, place) for place in self._places.values()]
+        state = [getattr(self, place) for place in self.places.values()]
         return run_plan(self._plan(state[0].device), inputs, state)
 
     def to_program(self) -> Program:
         """Return the program with the values that were trained, detached."""
-        tensors = {name: getattr(self, place).detach().clone() for name, place in self._places.items()}
+        tensors = {name: getattr(self, place).detach().clone() for name, place in self.places.items()}
         return replace(self._program, tensors=tensors, device=next(iter(tensors.values())).device)
 
     def _plan(self, device: torch.device) -> Plan:
@@ -109,11 +112,14 @@ class TrainableProgram(nn.Module):
         return self._plans[key]
 
 
-def trainable(program: Program, seed: int) -> TrainableProgram:
-    """Return a module of the program's architecture with fresh parameters, in training mode."""
+def trainable(program: Program, seed: int, *, keep: bool = False) -> TrainableProgram:
+    """Return a module of the program's architecture in training mode; its values are fresh, or copies of the program's.
+
+    With `keep` every parameter and buffer starts from the archive's own value, and the program stays as it is.
+    """
     if not program.parameters:
         raise RefusedError("parameters", "the program has none that could be trained")
-    return TrainableProgram(program, seed).train()
+    return TrainableProgram(program, seed, keep=keep).train()
 
 
 def _training_node(node: Node) -> Node:

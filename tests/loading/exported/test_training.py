@@ -64,3 +64,20 @@ def test_a_program_without_parameters_cannot_be_trained(tmp_path):
     """There is nothing to give a fresh value to, and the refusal says so."""
     with pytest.raises(RefusedError, match="none that could be trained"):
         trainable(read_program(export(nn.ReLU(), (4,), tmp_path / "model.pt2")), seed=0)
+
+
+def test_kept_values_are_copies_that_train_while_the_program_stays(tmp_path):
+    """With `keep` a module gives what its program gives, and a step changes the module alone."""
+    model, shape = make("mlp")
+    program = read_program(export(model, shape, tmp_path / "model.pt2"))
+    before = {name: tensor.clone() for name, tensor in program.tensors.items()}
+    module = trainable(program, seed=0, keep=True).eval()
+    x, labels = samples(shape, 8), torch.arange(8) % 4
+    torch.testing.assert_close(module(x), program(x))
+    module.train()
+    nn.functional.cross_entropy(module(x), labels).backward()
+    torch.optim.SGD(module.parameters(), 0.1).step()
+    trained = module.to_program()
+    assert all(torch.equal(program.tensors[name], tensor) for name, tensor in before.items())
+    assert any(not torch.equal(trained.tensors[name], tensor) for name, tensor in before.items())
+    assert trained.nodes is program.nodes

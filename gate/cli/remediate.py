@@ -1,0 +1,200 @@
+"""`gate remediate`: from a flagged version to a repaired one that is worth a scan."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.cli.terminal import progress_bars, show_result, tell
+from gate.jail.inert import inert_line
+
+if TYPE_CHECKING:
+    from gate.artifact import ModelRef
+    from gate.registry import Registry
+    from gate.remediation_report import RemediationReport
+    from gate.repairing.flow import Remediated, Remediation
+
+_BOUNDS = many(
+    option(
+        "--max-loss",
+        type=click.FloatRange(0, 1),
+        default=0.02,
+        show_default=True,
+        help="Clean accuracy that a repair may cost, beyond one standard error on the held-out samples.",
+    ),
+    option(
+        "--max-success",
+        type=click.FloatRange(0, 1),
+        default=0.1,
+        show_default=True,
+        help="Share of held-out samples that a trigger of the parent may still move.",
+    ),
+    option(
+        "--min-size-ratio",
+        type=click.FloatRange(0, 10),
+        default=0.31,
+        show_default=True,
+        help="A fresh trigger of a suspect below this share of the median class's size counts as a trigger found.",
+    ),
+)
+
+
+@click.command()
+@click.argument("uri")
+@option(
+    "--method", default="auto", show_default=True, help="One method, or auto: all of them from cheap to dear until one "
+    "holds. `gate remediate --list` names them.",
+)  # fmt: skip
+@option(
+    "--set", "settings", multiple=True, help="An option of a method, METHOD.OPTION=VALUE; may be given several times."
+)
+@option(
+    "--from",
+    "earlier",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The directory of a check of this version; its evidence and triggers are taken, and nothing is scanned again.",
+)
+@option(
+    "--register/--no-register",
+    default=True,
+    help="Register what holds as a new version, without a decision; or write it to --report-dir alone.",
+)
+@option(
+    "--check", "then_check", is_flag=True, help="Have the gate check the new version at once; its exit code counts."
+)
+@option("--even-if-approved", is_flag=True, help="Try although nothing stands against the version.")
+@click.option(
+    "--list", "listing", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _p, v: _list(c, v),
+    help="List the methods, cheap to dear, and exit.",
+)  # fmt: skip
+@many(POLICY, SAMPLES, BANK, REPORT_DIR, _BOUNDS, SCAN, REGISTRY)
+def remediate(uri: str, then_check: bool, **options: Any) -> int:
+    """Repair a flagged version, and register what holds as a new version without a decision.
+
+    \b
+    gate remediate models:/cand/8 --samples clean.npz --report-dir out/
+    gate remediate models:/cand/8 --from gate-report --method trigger-unlearning --no-register
+    gate remediate models:/cand/8 --check
+
+    The version is scanned (or --from names a check of it), and a jailed worker tries methods on its code-free program,
+    cheap to dear, until one holds: the triggers that the scan found no longer work, fresh ones are no smaller than
+    other classes', and clean accuracy is kept. Half of the clean samples, which need labels, is for the repair and half
+    for measuring it.
+
+    Nothing here approves: the original is left as it is, and the new version is a candidate like any other. Only `gate
+    check` of it decides, its p-value divided by the attempts planned. Exit 0: a repaired version was registered (or
+    written). Exit 1: none holds, and remediation.html says what to do. With --check, the check's own.
+    """  # noqa: D301  # \b is click's own sign
+    from gate.jail.launch import protect_parent
+    from gate.registries import is_registry_uri, open_production, open_registry
+    from gate.repairing.flow import remediate as run_remediation
+
+    protect_parent()
+    stop_on_termination()
+    settings = registry_settings(options)
+    request = _request(uri, options, then_check=then_check)
+    shelf = open_production(settings) if is_registry_uri(uri) else None
+    registry: Registry = shelf if shelf is not None else open_registry(uri, settings)
+    with progress_bars() as progress:
+        done = run_remediation(registry, shelf, request, progress, tell)
+    _show(done, request)
+    if done.registered is not None and then_check:
+        return _check(registry, done.registered, request)
+    return 0 if done.registered is not None or (done.report and done.report.outcome == "repaired") else 1
+
+
+def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remediation":
+    """Put the options together; whatever is wrong in them is said before anything is pulled."""
+    from gate.clock import today
+    from gate.errors import UsageError
+    from gate.policy_file import read_policy
+    from gate.policy_lines import policy_source
+    from gate.pulling import PullRequest
+    from gate.repair import RepairBounds
+    from gate.repairing.flow import Remediation
+    from gate.repairing.parents import ParentRequest
+    from gate.repairing.plan import parse_settings, plan_of
+
+    if then_check and not options["register"]:
+        raise UsageError("--check needs a new version to check; leave --no-register out")
+    policy: Path = options["policy"]
+    rules = read_policy(policy, on=today())
+    require_samples(options["samples"])
+    parent = ParentRequest(
+        pull=PullRequest(uri=uri, policy=rules, samples=options["samples"]),
+        settings=scan_settings(options),
+        policy_path=str(policy),
+        bank=named_bank(options["bank"], rules, policy),
+        policy_source=policy_source(policy),
+        earlier=options["earlier"],
+        even_if_approved=options["even_if_approved"],
+    )
+    return Remediation(
+        parent=parent,
+        plan=plan_of(options["method"], parse_settings(options["settings"])),
+        report_dir=options["report_dir"],
+        bounds=RepairBounds(
+            max_success=options["max_success"], min_size_ratio=options["min_size_ratio"], max_loss=options["max_loss"]
+        ),
+        register=options["register"],
+    )
+
+
+def _show(done: "Remediated", request: "Remediation") -> None:
+    """Print what became of it, on standard output."""
+    if done.report is None:
+        click.echo(inert_line(f"REPAIRED before  {done.registered}: the same repair of the same bytes; nothing was "
+                              "registered anew", limit=600))  # fmt: skip
+        return
+    _show_report(done.report, request)
+
+
+def _show_report(report: "RemediationReport", request: "Remediation") -> None:
+    from gate.renderers.remediation_view import view
+
+    seen = view(report)
+    click.echo(inert_line(f"{seen.word}  {seen.subject}", limit=600))
+    for one in seen.tried:
+        reason = f": {one.reasons[0]}" if one.reasons else f", accuracy {one.accuracy}"
+        line = f"  {one.method} {one.word}{reason}".replace("\N{NARROW NO-BREAK SPACE}", " ")
+        click.echo(inert_line(line, limit=400))
+    for sentence in (*seen.hidden, *(seen.advice if report.outcome != "repaired" else ())):
+        click.echo(inert_line(sentence, limit=800))
+    click.echo(f"reports  {request.report_dir}/remediation.html (and .md, .json)")
+    if report.commands:
+        click.echo(inert_line(f"decides  {report.commands[0]}", limit=1000))
+
+
+def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int:
+    """Check the new version as `gate check` does, unsigned, with the policy's own seed."""
+    from dataclasses import replace
+
+    from gate.check import CheckRequest
+    from gate.check import check as run_check
+    from gate.verdict import Decision
+
+    parent = request.parent
+    asked = CheckRequest(
+        pull=replace(parent.pull, uri=str(ref)),
+        settings=replace(parent.settings, seed=None, allow_code=False),
+        report_dir=request.report_dir / "check",
+        policy_path=parent.policy_path,
+        bank=parent.bank,
+        policy_source=parent.policy_source,
+    )
+    with progress_bars() as progress:
+        checked = run_check(registry, asked, progress, tell)
+    show_result(checked.report, asked.report_dir, checked.reports_at)
+    return 0 if checked.report.decision is Decision.APPROVED else 1
+
+
+def _list(context: click.Context, wanted: bool) -> None:
+    if not wanted:
+        return
+    from gate import remediation
+
+    for name in remediation.ORDER:
+        click.echo(f"{name:28} {remediation.load(name).title}")
+    context.exit()

@@ -1,0 +1,97 @@
+"""Triggers that a scan left in `triggers.safetensors`, made into something that can be laid on images again.
+
+Read by workers alone. A trigger is told by the names of its tensors; one of a family that needs more than its tensors,
+such as a generator's, is left out. Files come from a scan worker, and shapes that do not fit are left out as well.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from gate.errors import UnexaminableError
+from gate.evidence import Location
+from gate.subject import Trigger
+from gate.triggers.tone import ToneFamily
+
+Shape = tuple[int, int, int]
+Bounds = tuple[float, float]
+Tensors = Mapping[str, torch.Tensor]
+Lay = Callable[[torch.Tensor], torch.Tensor]
+
+_TONE_SHARE = 0.999
+"""Of the limit, so that atanh of the largest change stays finite."""
+
+
+def load_triggers(
+    path: Path, places: Mapping[Location, str], shape: Shape, bounds: Bounds, device: str
+) -> dict[Location, Trigger]:
+    """Return a trigger for each place that has one, by the detector that is named for it where that one left it."""
+    try:
+        stored = load_file(path, device=device)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UnexaminableError(f"the triggers of the scan cannot be read: {str(error)[:200]}") from None
+    found: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
+    for key, tensor in stored.items():
+        detector, _, rest = key.partition("/")
+        place, _, name = rest.rpartition("/")
+        found.setdefault((place, detector), {})[name] = tensor
+    chosen: dict[Location, Trigger] = {}
+    for place, wanted in places.items():
+        own = sorted((detector for where, detector in found if where == str(place)), key=lambda d: (d != wanted, d))
+        for detector in own:
+            tensors = found[str(place), detector]
+            lay = _lay(tensors, shape, bounds) if place not in chosen else None
+            if lay is not None:
+                chosen[place] = Trigger(place, 0.0, lay, tensors)
+    return chosen
+
+
+def _lay(tensors: Tensors, shape: Shape, bounds: Bounds) -> Lay | None:
+    """Return how a trigger of these tensors is laid; None where they are of no known family or do not fit."""
+    channels, height, width = shape
+    kinds: dict[frozenset[str], tuple[tuple[int, ...], ...]] = {
+        frozenset({"mask", "pattern"}): ((1, height, width), (channels, height, width)),
+        frozenset({"addition"}): ((channels, height, width),),
+        frozenset({"field"}): ((2, height, width),),
+    }
+    names = frozenset(tensors)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        return None
+    if names in (frozenset({"curves"}), frozenset({"curves", "mixing"})):
+        return _tone(tensors, shape, bounds)
+    if names not in kinds or tuple(tuple(tensors[name].shape) for name in sorted(names)) != kinds[names]:
+        return None
+    least, greatest = bounds
+    if "addition" in names:
+        return lambda x: (x + (greatest - least) * tensors["addition"]).clamp(least, greatest)
+    if "field" in names:
+        return lambda x: _moved(x, tensors["field"])
+    mask, pattern = tensors["mask"], tensors["pattern"]
+    return lambda x: (1 - mask) * x + mask * pattern
+
+
+def _moved(x: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
+    """Warp images (N, C, H, W) by a field (2, H, W) in pixels; pixels from beyond the edge repeat the edge."""
+    height, width = x.shape[2:]
+    down, right = torch.linspace(-1, 1, height, device=x.device), torch.linspace(-1, 1, width, device=x.device)
+    still = torch.stack([right.expand(height, width), down.unsqueeze(1).expand(height, width)], dim=-1)
+    steps = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=x.device)
+    places = (still + displacement.permute(1, 2, 0) * steps).expand(len(x), height, width, 2)
+    return functional.grid_sample(x, places, padding_mode="border", align_corners=True)
+
+
+def _tone(tensors: Tensors, shape: Shape, bounds: Bounds) -> Lay | None:
+    curves, mixing = tensors["curves"], tensors.get("mixing")
+    if curves.ndim != 2 or curves.shape[0] != shape[0] or curves.shape[1] < 2:
+        return None
+    if mixing is not None and tuple(mixing.shape) != (shape[0], shape[0]):
+        return None
+    parts = [curves] if mixing is None else [curves, mixing]
+    limit = max(max(float(part.abs().max()) for part in parts) / _TONE_SHARE, 1e-6)
+    family = ToneFamily(shape, bounds, curves.shape[1], limit)
+    parameters = tuple(torch.atanh(part / limit).unsqueeze(0) for part in parts)
+    return lambda x: family.apply(parameters, x.unsqueeze(0))[0]

@@ -1,0 +1,95 @@
+"""The model under repair as a module that trains: raw pixels in, logits out, its own copies of the archive's values.
+
+Below the methods that train, above `gate.loading.exported`. Preprocessing lies inside, as in the scan, and a softmax at
+the end of the graph is left out, since losses are of logits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gate.detector import Run
+from gate.errors import UnexaminableError
+from gate.loading.exported import batched, logits_name, trainable
+from gate.remediation.method import Material
+
+if TYPE_CHECKING:
+    from gate.loading.exported import Program
+
+_EXAMPLE = 4
+"""So many samples decide how the program takes batches."""
+
+
+class Tuned(nn.Module):
+    """A program's graph with parameters that start from its values; `to_program` returns what became of it."""
+
+    def __init__(self, material: Material, seed: int) -> None:
+        super().__init__()
+        example = material.preprocessing(material.samples.inputs[:_EXAMPLE])
+        body = batched(material.program, example)
+        if body.mode not in ("direct", "relaxed"):
+            raise UnexaminableError(
+                "the exported graph takes one sample at a time, and a method that trains needs several at once",
+                what_to_do="Export the model with a free batch size, or repair it where it was trained.",
+            )
+        self._original = material.program
+        self._preprocessing = material.preprocessing
+        graph = replace(body.program, output_names=(logits_name(body.program),))
+        self.body = trainable(graph, seed, keep=True)
+        self.sample_passes = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map raw inputs (N, C, H, W) to logits (N, K)."""
+        self.sample_passes += len(x)
+        logits: torch.Tensor = self.body(self._preprocessing(x))
+        return logits if logits.ndim == 2 else logits.reshape(len(x), -1)
+
+    def place(self, name: str) -> str:
+        """Return this module's name of the parameter that the graph calls so."""
+        return f"body.{self.body.places[name]}"
+
+    def loss(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the mean cross-entropy of raw inputs (N, C, H, W) and labels (N,), a scalar."""
+        return functional.cross_entropy(self(x), labels)
+
+    def to_program(self) -> "Program":
+        """Return the original program with the values that were reached."""
+        return replace(self._original, tensors=dict(self.body.to_program().tensors))
+
+
+def labels_of(material: Material) -> torch.Tensor:
+    """Return the samples' labels (N,); an attempt without any has ended before it comes here."""
+    assert material.samples.labels is not None
+    return material.samples.labels
+
+
+def batches(count: int, size: int, steps: int, run: Run) -> Iterator[torch.Tensor]:
+    """Yield the row numbers of `steps` batches, epoch after epoch in an order drawn by the seed, and keep to the time.
+
+    A last batch that would be smaller is left out of its epoch: statistics of two samples are none.
+    """
+    size = min(size, count)
+    generator = torch.Generator().manual_seed(run.seed)
+    order, start = torch.randperm(count, generator=generator), 0
+    for step in range(steps):
+        run.check_time()
+        run.progress(step, steps)
+        if start + size > count:
+            order, start = torch.randperm(count, generator=generator), 0
+        yield order[start : start + size]
+        start += size
+
+
+def accuracy(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, run: Run) -> float:
+    """Return the share of raw inputs (N, C, H, W) that the module, in eval mode, gives their label (N,)."""
+    hits = 0
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(inputs), run.max_batch):
+            part = slice(start, start + run.max_batch)
+            hits += int((model(inputs[part]).argmax(dim=1) == labels[part]).sum())
+    return hits / len(inputs)

@@ -1,0 +1,119 @@
+"""What holds becomes a bundle, and the bundle a new version of the same registered model, without a decision.
+
+The version is linked to its parent by digest, and says in its tags what was done; all of these tags are display. A
+repair that is asked for twice finds the version that it made the first time.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gate.artifact import ModelRef, file_sha256
+from gate.bundle import Bundle, write_bundle
+from gate.check_files import EVIDENCE, MODEL_FOLDER, Pulled, private_directory, remove
+from gate.launch import Progress
+from gate.pipeline import forbids_bytes
+from gate.provenance import RepairOrigin
+from gate.registry import ProductionRegistry
+from gate.remediation_report import RemediationReport
+from gate.renderers.remediation import REMEDIATION_RENDERERS
+from gate.repair import RepairBounds, RepairResult
+from gate.repairing.parents import Parent, ParentRequest
+from gate.repairing.plan import Planned
+from gate.scan_evidence import ScanRequest
+
+PARENT_TAG, PARENT_DIGEST_TAG = "gate.parent", "gate.parent_digest"
+REMEDIATION_TAG, KEY_TAG = "gate.remediation", "gate.remediation_key"
+TITLE = "repaired"
+
+
+@dataclass(frozen=True)
+class Held:
+    """The attempt that holds, its program's bytes, and what all attempts were tuned on."""
+
+    result: RepairResult
+    model: bytes
+    seeds: tuple[int, ...]
+    detectors: tuple[str, ...]
+
+
+def repair_key(request: ParentRequest, pulled: Pulled, plan: Sequence[Planned], bounds: RepairBounds) -> str:
+    """Return what makes a repair the same one: parent, samples, policy, evidence asked for, methods and bounds."""
+    words = {
+        "parent": str(pulled.model),
+        "digest": pulled.digest,
+        "samples": pulled.samples.sha256 if pulled.samples else "",
+        "policy": request.policy.digest,
+        "seed": request.settings.seed,
+        "evidence": file_sha256(request.earlier / EVIDENCE) if request.earlier else "",
+        "plan": [[one.method, one.options] for one in plan],
+        "bounds": bounds.model_dump(mode="json"),
+    }
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+
+
+def find_earlier(shelf: ProductionRegistry, name: str, key: str) -> ModelRef | None:
+    """Return the version that the very same repair has registered before."""
+    found = shelf.find_versions(name, {KEY_TAG: key})
+    return found[0][0] if found else None
+
+
+def bundle_of(parent: Parent, held: Held, progress: Progress) -> Bundle | None:
+    """Return the repaired bundle after an inspection of its bytes; None where they forbid loading it."""
+    origin = RepairOrigin(
+        parent=str(parent.ref),
+        parent_digest=parent.pulled.digest,
+        method=held.result.method,
+        options=held.result.options,
+        attempts=len(held.seeds),
+        seeds=held.seeds,
+        detectors=held.detectors,
+    )
+    folder = private_directory()
+    try:
+        bundle = write_bundle(held.model, folder / MODEL_FOLDER, parent.pulled, origin)
+        pulled = parent.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
+        request = parent.request
+        asked = ScanRequest(pulled, folder, request.policy, replace(request.settings, allow_code=False))
+        return None if forbids_bytes(asked, progress) else bundle
+    finally:
+        remove(folder)
+
+
+def register(shelf: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
+    """Log the reports, store the bundle as a model of the gate's own, and make it a version of the parent's model."""
+    with tempfile.TemporaryDirectory(prefix="gate-repaired-") as folder:
+        reports, model = Path(folder) / "reports", Path(folder) / "model"
+        for name, render in REMEDIATION_RENDERERS.items():
+            _put(reports / name, render(report).encode())
+        for name, raw in bundle.files.items():
+            _put(model / name, raw)
+        where = shelf.log_reports(report.parent, reports, f"repair-{key[:57]}")
+        source = shelf.log_model(model, f"repair-{bundle.manifest.digest[7:]}", TITLE)
+    return shelf.create_version(report.parent.name, source, _tags(report, where, key))
+
+
+def _put(path: Path, raw: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(raw)
+
+
+def _tags(report: RemediationReport, where: str, key: str) -> dict[str, str]:
+    """Return what links a version to its parent; no decision is among it."""
+    held = report.held
+    assert held is not None
+    done = {
+        "method": held.result.method,
+        "attempts": len(report.planned),
+        "report_digest": report.digest,
+        "report": where[:1000],
+    }
+    return {
+        PARENT_TAG: str(report.parent)[:5000],
+        PARENT_DIGEST_TAG: report.parent_digest,
+        REMEDIATION_TAG: json.dumps(done),
+        KEY_TAG: key,
+    }

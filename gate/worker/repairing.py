@@ -1,0 +1,98 @@
+"""The repairer: one method, on one code-free model, in a jailed process; what it writes is read by the strict reader.
+
+It runs no foreign code. Everything that stands against an attempt is a `RepairResult` in words; what the repaired model
+is worth, a scan of its own decides.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gate.artifact import Artifact
+from gate.errors import GateError, UnexaminableError
+from gate.job import ScanJob
+from gate.loading.candidate import find_candidate
+from gate.loading.classifier import ProgramClassifier
+from gate.loading.exported import Program, read_program
+from gate.loading.exported.writer import write_program
+from gate.loading.laying import load_triggers
+from gate.loading.preprocessing import Preprocessing
+from gate.loading.subject import load_subject, sentence
+from gate.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, RepairTask
+from gate.subject import Samples, Trigger
+from gate.worker.output import save_result, say_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gate.detector import Run
+    from gate.evidence import Location
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    program: Program
+    preprocessing: Preprocessing
+    bounds: tuple[float, float]
+    samples: Samples
+    triggers: "Mapping[Location, Trigger]"
+
+
+def repair(job: ScanJob, artifact: Artifact, scratch: Path, run: "Run") -> None:
+    """Make the job's attempt and leave its result, and the repaired program where there is one."""
+    task = job.repair
+    assert task is not None
+    say_progress("loading the model", 0, 1)
+    try:
+        loaded = _load(job, task, artifact, run.device)
+        say_progress("loading the model", 1, 1)
+        result, program = _attempt(task, loaded, run)
+    except UnexaminableError as error:
+        result, program = _without(job, task, "does-not-fit", sentence(error)), None
+    except GateError as error:
+        result, program = _without(job, task, "failed", str(error)[:2000]), None
+    if program is not None:
+        write_program(program.to("cpu"), scratch / REPAIRED_FILE)
+    save_result(scratch, result.model_copy(update={"complete": True}), REPAIR_FILE)
+
+
+def _without(job: ScanJob, task: RepairTask, status: str, reason: str) -> RepairResult:
+    return RepairResult.model_validate(
+        {"method": task.method, "options": task.options, "seed": job.seed, "status": status, "reason": reason}
+    )
+
+
+def _load(job: ScanJob, task: RepairTask, artifact: Artifact, device: str) -> _Loaded:
+    """Read model, samples and triggers as the scan does; what the scan would not look at is not repaired either."""
+    loaded = load_subject(artifact, job, job.policy.samples.of(job.model.name), device)
+    classifier, samples = loaded.subject.classifier, loaded.subject.samples
+    if loaded.problems or classifier is None or samples is None:
+        raise UnexaminableError(" ".join(loaded.problems) or "the model and its samples could not be read")
+    if not isinstance(classifier, ProgramClassifier):
+        raise UnexaminableError("only an exported program (model.pt2) can be repaired without code of its own")
+    places = {place: task.named_by.get(str(place), "") for place in task.suspects}
+    return _Loaded(
+        read_program(find_candidate(artifact.root).path).to(device),
+        classifier.preprocessing,
+        classifier.bounds,
+        samples,
+        load_triggers(Path(task.triggers_path), places, classifier.input_shape, classifier.bounds, device)
+        if task.triggers_path is not None
+        else {},
+    )
+
+
+def _attempt(task: RepairTask, loaded: _Loaded, run: "Run") -> tuple[RepairResult, Program | None]:
+    from gate.remediation.attempt import attempt
+
+    return attempt(
+        task.method,
+        task.options,
+        loaded.program,
+        loaded.preprocessing,
+        loaded.bounds,
+        loaded.samples,
+        loaded.triggers,
+        run,
+        task.suspects,
+    )
