@@ -1,6 +1,7 @@
 """The flow of `gate remediate`, with a stand-in for the worker: what is registered, what never is, what is taken up."""
 
 import json
+import signal
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,15 @@ def test_the_same_repair_is_not_registered_twice(bench):
     assert str(bench.run(other)[0].registered) == "models:/cand/3"
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT interrupt, as the command does; a run of the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_remediation_that_was_broken_off_takes_up_finished_attempts(bench):
     """What was finished before a kill is not done again; a changed attempt, or other samples, are."""
     bench.let("if job['repair']['method'] == 'second': os.kill(os.getppid(), signal.SIGINT); time.sleep(5)\nleave()",

@@ -10,6 +10,7 @@ See       Wang et al., "Neural Cleanse", IEEE S&P 2019, section VI-C: a tenth of
           stamped, one epoch; with a twentieth of the data as much work takes more epochs.
 """
 
+import itertools
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -30,6 +31,9 @@ class TriggerUnlearning(Options):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     stamped_share: float = Field(default=0.2, gt=0, le=1)
     """Share of each batch that carries a trigger."""
+    random_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of each batch, beside those, that carries random triggers of every family, as `random-triggers` draws them:
+    they bring back samples that the planted rule takes by resemblance, and the inverted trigger does not reach."""
 
 
 def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired:
@@ -41,11 +45,13 @@ def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired
     inputs, labels = material.samples.inputs, labels_of(material)
     model = Tuned(material, run.seed)
     optimiser = torch.optim.SGD(model.parameters(), lr=options.learning_rate, momentum=options.momentum)
-    loss = torch.zeros(())
+    loss, drawn = torch.zeros(()), itertools.count(run.seed)
     model.train()
     for rows in batches(len(inputs), options.batch, options.steps, run):
         optimiser.zero_grad()
-        loss = model.loss(_stamped(material, inputs[rows], options.stamped_share), labels[rows])
+        stamped = _stamped(material, inputs[rows], options.stamped_share)
+        stamped = _resembling(material, stamped, options, next(drawn)) if options.random_share else stamped
+        loss = model.loss(stamped, labels[rows])
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
     changed = {"steps": options.steps, "loss at the end": round(loss.item(), 4)}
@@ -59,6 +65,22 @@ def _stamped(material: Material, x: "torch.Tensor", share: float) -> "torch.Tens
     for number, trigger in enumerate(triggers[:count]):
         rows = slice(number, count, len(triggers))
         x[rows] = trigger.apply(x[rows]).detach()
+    return x
+
+
+def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearning, seed: int) -> "torch.Tensor":
+    """Return raw inputs (N, C, H, W) of which the rows after the stamped ones carry random triggers, one each."""
+    from gate.numerics.random_triggers import FAMILIES, draw
+
+    first = max(1, round(options.stamped_share * len(x)))
+    last = min(len(x), first + round(options.random_share * len(x)))
+    least, greatest = material.bounds
+    families = tuple(FAMILIES)
+    each = -(-(last - first) // len(families))
+    lays = [lay for family in families for lay in draw(family, tuple(x.shape[1:]), each, seed)]
+    for row, lay in zip(range(first, last), lays, strict=False):
+        scaled = (x[row : row + 1] - least) / (greatest - least)
+        x[row : row + 1] = least + (greatest - least) * lay(scaled)
     return x
 
 
