@@ -67,7 +67,7 @@ _BOUNDS = many(
 @option("--even-if-approved", is_flag=True, help="Try although nothing stands against the version.")
 @click.option(
     "--list", "listing", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _p, v: _list(c, v),
-    help="List the methods, cheap to dear, and exit.",
+    help="List the methods, cheap to dear, and which of them auto tries, and exit.",
 )  # fmt: skip
 @many(POLICY, SAMPLES, BANK, REPORT_DIR, _BOUNDS, SCAN, REGISTRY)
 def remediate(uri: str, then_check: bool, **options: Any) -> int:
@@ -196,5 +196,6 @@ def _list(context: click.Context, wanted: bool) -> None:
     from gate import remediation
 
     for name in remediation.ORDER:
-        click.echo(f"{name:28} {remediation.load(name).title}")
+        tried = "" if name in remediation.AUTO else "; not tried by auto"
+        click.echo(f"{name:28} {remediation.load(name).title}{tried}")
     context.exit()

@@ -20,7 +20,10 @@ ORDER: Final = (
     "adversarial-neuron-pruning",
     "implicit-unlearning",
 )
-"""The methods' ids from cheap to dear: the order in which they are tried one after another."""
+"""The methods' ids from cheap to dear."""
+AUTO: Final = ("neuron-pruning", "trigger-unlearning", "sharpness-aware-tuning", "adversarial-neuron-pruning")
+"""Those that won somewhere on the zoo, in the order in which `auto` tries them: each further one makes it harder for
+the repaired model to pass (docs/remediation.md)."""
 
 
 def load(method_id: str) -> "Method[Any]":

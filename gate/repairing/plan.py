@@ -29,7 +29,7 @@ def plan_of(method: str, settings: Mapping[str, Mapping[str, Any]]) -> tuple[Pla
     known = tuple(remediation.ORDER)
     if method not in (AUTO, *known):
         raise UsageError(f"unknown method {method[:80]!r}; expected auto or one of {', '.join(known)}")
-    chosen = known if method == AUTO else (method,)
+    chosen = remediation.AUTO if method == AUTO else (method,)
     if foreign := sorted(set(settings) - set(chosen)):
         raise UsageError(f"--set names the method {foreign[0][:80]!r}, which is not tried; tried: {', '.join(chosen)}")
     return tuple(Planned(name, _options(name, settings.get(name, {}))) for name in chosen)

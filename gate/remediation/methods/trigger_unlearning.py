@@ -1,7 +1,9 @@
 """Trigger unlearning: fine-tunes on clean samples of which a fifth carry the inverted trigger and their true labels.
 
 Each batch is a fresh draw of the samples given; the stamped fifth is shared among the triggers where there are several.
-Plain cross-entropy, stochastic gradient descent with momentum, batch statistics that go on learning.
+A further fifth carries random triggers of every family with its true labels: the planted rule takes what resembles its
+trigger, and the inverted trigger does not reach all of that. Plain cross-entropy, stochastic gradient descent with
+momentum and a rate that falls to nought as a cosine does, batch statistics that go on learning.
 
 Needs     An inverted trigger, and a graph that takes batches.
 Fits      Whatever the inverted trigger imitates: patches, blends, tones and warps that were found.
@@ -31,7 +33,7 @@ class TriggerUnlearning(Options):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     stamped_share: float = Field(default=0.2, gt=0, le=1)
     """Share of each batch that carries a trigger."""
-    random_share: float = Field(default=0.0, ge=0, le=1)
+    random_share: float = Field(default=0.2, ge=0, le=1)
     """Share of each batch, beside those, that carries random triggers of every family, as `random-triggers` draws them:
     they bring back samples that the planted rule takes by resemblance, and the inverted trigger does not reach."""
 
@@ -45,6 +47,7 @@ def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired
     inputs, labels = material.samples.inputs, labels_of(material)
     model = Tuned(material, run.seed)
     optimiser = torch.optim.SGD(model.parameters(), lr=options.learning_rate, momentum=options.momentum)
+    slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
     loss, drawn = torch.zeros(()), itertools.count(run.seed)
     model.train()
     for rows in batches(len(inputs), options.batch, options.steps, run):
@@ -54,6 +57,7 @@ def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired
         loss = model.loss(stamped, labels[rows])
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
+        slower.step()
     changed = {"steps": options.steps, "loss at the end": round(loss.item(), 4)}
     return Repaired(model.to_program(), changed, model.sample_passes)
 
