@@ -81,7 +81,8 @@ def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearnin
     least, greatest = material.bounds
     families = tuple(FAMILIES)
     each = -(-(last - first) // len(families))
-    lays = [lay for family in families for lay in draw(family, tuple(x.shape[1:]), each, seed)]
+    shape = (x.shape[1], x.shape[2], x.shape[3])
+    lays = [lay for family in families for lay in draw(family, shape, each, seed)]
     for row, lay in zip(range(first, last), lays, strict=False):
         scaled = (x[row : row + 1] - least) / (greatest - least)
         x[row : row + 1] = least + (greatest - least) * lay(scaled)
