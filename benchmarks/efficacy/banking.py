@@ -33,6 +33,9 @@ def bank_keys(pairs: Iterable[Pair], policy: Policy, task: str, provenance: str)
         row, wanted = entry.recipe.row, set(policy.detectors)
         if row.attack == CLEAN and row.task == task and wanted <= set(summary.outcomes):
             evidence = summaries.evidence_of(summary)
+            # What an earlier policy measured besides is nothing that this one's candidates have.
+            kept = {name: outcome for name, outcome in evidence.outcomes.items() if name in wanted}
+            evidence = evidence.model_copy(update={"outcomes": kept})
             if not refusal(evidence):
                 members.append(Member(entry.name, f"zoo:{entry.name}", evidence))
     if not members:
