@@ -120,8 +120,8 @@ def _measure(
     uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Callable[[str], None]
 ) -> Measured:
     """Return what is known about a model, scanning it if that is not kept yet."""
-    policy, private = measuring_policy(request.policy), private_directory()
-    try:
+    policy = measuring_policy(request.policy)
+    with private_directory() as private:
         ref = registry.resolve(uri)
         files = CheckFiles.create(private / "check")
         pulled = pull(registry, PullRequest(uri, policy, request.samples), files, private, ref)
@@ -136,8 +136,6 @@ def _measure(
         if not refusal(scanned.evidence):
             kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all is there
         return Measured(Member(str(ref), uri, scanned.evidence), kept.root / PROGRAM if program else None)
-    finally:
-        remove(private)
 
 
 def _kept(uri: str, kept: CheckFiles) -> Measured:

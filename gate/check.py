@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate.bank import OpenBank
-from gate.check_files import CheckFiles, private_directory, remove
+from gate.check_files import CheckFiles, private_directory
 from gate.conclude import Context, conclude, error_report, write_reports
 from gate.errors import CannotFinishError, GateError, UsageError
 from gate.launch import Progress
@@ -73,7 +73,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
     context = replace(context, model=ref)
     with _flagged_on_failure(registry, request, context, tell):
         files = CheckFiles.create(request.report_dir)
-        with _private_directory() as private:
+        with private_directory() as private:
             tell(f"pulling {ref}")
             pulled = pull(registry, request.pull, files, private, ref)
             context = replace(context, pulled=pulled, description=pulled.description)
@@ -91,15 +91,6 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
             # The files are this check's own, so nobody used anything wrongly, and the version must not stay as it was.
             raise CannotFinishError(f"the files of this check cannot be published: {error}") from error
         return Checked(report, where)
-
-
-@contextmanager
-def _private_directory() -> Iterator[Path]:
-    path = private_directory()
-    try:
-        yield path
-    finally:
-        remove(path)
 
 
 @contextmanager

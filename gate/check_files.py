@@ -6,6 +6,8 @@ The four steps hand nothing to each other but these files, so that they can run 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -142,9 +144,14 @@ def _unwritable(path: Path, error: OSError) -> CannotFinishError:
     )
 
 
-def private_directory() -> Path:
-    """Return a new directory that this user alone may enter."""
-    return Path(tempfile.mkdtemp(prefix="gate-model-")).resolve()
+@contextmanager
+def private_directory() -> Iterator[Path]:
+    """Yield a new directory that this user alone may enter, and remove it with all that was put there."""
+    path = Path(tempfile.mkdtemp(prefix="gate-model-")).resolve()
+    try:
+        yield path
+    finally:
+        remove(path)
 
 
 def remove(path: Path) -> None:

@@ -60,8 +60,7 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
 
 def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: Progress, deadline: float) -> Scanned:
     """Inspect and measure the converted bundle, as hostile bytes like any other; the verdict covers it alone."""
-    folder = private_directory()
-    try:
+    with private_directory() as folder:
         bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
         if request.pulled.samples is not None:
             (folder / SAMPLES_FOLDER).symlink_to(request.base / SAMPLES_FOLDER)
@@ -77,8 +76,6 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
         else:
             measured = _run(own, progress, Worker("scan", deadline, inspected.outcomes))
             evidence, triggers = evidence_of(own, _joined(inspected, measured)), measured.triggers
-    finally:
-        remove(folder)
     covered = {
         "manifest_digest": request.pulled.digest,
         "bundle_digest": bundle.manifest.digest,

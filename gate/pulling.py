@@ -19,6 +19,7 @@ from gate.check_files import (
     CheckFiles,
     Pulled,
     PulledSamples,
+    private_directory,
     remove,
 )
 from gate.detector import Need
@@ -39,6 +40,13 @@ class PullRequest:
     policy: Policy
     samples: str | None = None
     """Overrides what the policy pins."""
+
+
+def digest_now(registry: Registry, ref: ModelRef) -> str:
+    """Return the digest of a version as it is downloaded at this moment."""
+    with private_directory() as folder:
+        registry.pull(ref, folder)
+        return build_manifest(folder)[0].digest
 
 
 def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:

@@ -96,11 +96,10 @@ def test_each_file_names_its_own_step(tmp_path, read, step):
 
 def test_a_private_directory_is_private_and_goes_away():
     """Only this user may enter it, and read-only content does not keep it from being removed."""
-    root = private_directory()
-    (root / "data").mkdir()
-    (root / "data" / "file").touch(mode=0o400)
-    (root / "data").chmod(0o500)
-    assert root.stat().st_mode & 0o077 == 0
-    remove(root)
+    with private_directory() as root:
+        (root / "data").mkdir()
+        (root / "data" / "file").touch(mode=0o400)
+        (root / "data").chmod(0o500)
+        assert root.stat().st_mode & 0o077 == 0
     assert not root.exists()
     remove(root)

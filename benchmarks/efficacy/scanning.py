@@ -20,7 +20,7 @@ from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.store import Store
 from gate import detectors
 from gate.artifact import ModelRef, file_sha256
-from gate.check_files import CheckFiles, private_directory, remove
+from gate.check_files import CheckFiles, private_directory
 from gate.evidence import Evidence, isolation_rank
 from gate.pipeline import scan
 from gate.policy import Policy
@@ -125,15 +125,11 @@ def through_the_gate(bench: Bench) -> Scan:
 
 def scan_folder(model: Path, samples: Path, policy: Policy, settings: ScanSettings) -> Evidence:
     """Take a model folder through `gate pull` and `gate scan`, and return the evidence."""
-    private = private_directory()
-    try:
-        with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
-            registry, files = DirectoryRegistry(), CheckFiles.create(Path(folder))
-            request = PullRequest(str(model), policy, str(samples))
-            pulled = pull(registry, request, files, private, registry.resolve(str(model)))
-            return scan(ScanRequest(pulled, private, policy, settings), lambda _step, _done, _total: None).evidence
-    finally:
-        remove(private)
+    with private_directory() as private, tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
+        registry, files = DirectoryRegistry(), CheckFiles.create(Path(folder))
+        request = PullRequest(str(model), policy, str(samples))
+        pulled = pull(registry, request, files, private, registry.resolve(str(model)))
+        return scan(ScanRequest(pulled, private, policy, settings), lambda _step, _done, _total: None).evidence
 
 
 def _placeless(evidence: Evidence, subject: Subject, known_as: str) -> Evidence:

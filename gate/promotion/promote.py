@@ -10,13 +10,12 @@ import datetime as dt
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gate.artifact import ModelRef, build_manifest, make_read_only
-from gate.check_files import private_directory, remove
+from gate.check_files import private_directory
 from gate.decisions.envelope import Expected, envelope_digest, verify
 from gate.decisions.log import Said
 from gate.decisions.statement import Statement
@@ -74,7 +73,7 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
     facts = registry.facts(ref)
     envelope = facts.tags.get(ATTESTATION_TAG, "")
     statement = _approval(ref, envelope, request, at)
-    with _scratch() as folder:
+    with private_directory() as folder:
         tell(f"downloading what was approved of {ref}")
         root, digest = _fetch(registry, request, statement, facts.tags.get("gate.report", ""), folder)
         key = hashlib.sha256(f"{request.to}\n{digest}\n{envelope_digest(envelope)}".encode()).hexdigest()
@@ -161,7 +160,7 @@ def _fetch(
 
 def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:
     """Tell whether a version, read back, has the digest."""
-    with _scratch() as folder:
+    with private_directory() as folder:
         try:
             registry.pull(ref, folder)
         except RegistryError:
@@ -189,12 +188,3 @@ def _tags(statement: Statement, envelope: str, key: str, candidate: Mapping[str,
 def _who(registry: ProductionRegistry) -> str:
     user = registry.user()
     return user.name if user else ""
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = private_directory()
-    try:
-        yield folder
-    finally:
-        remove(folder)

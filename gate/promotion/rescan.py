@@ -12,7 +12,7 @@ from typing import Literal
 
 from gate.artifact import ModelRef
 from gate.check import CheckRequest, check
-from gate.check_files import EVIDENCE, private_directory, remove
+from gate.check_files import EVIDENCE, private_directory
 from gate.clock import today
 from gate.decisions.envelope import open_envelope
 from gate.decisions.log import Said
@@ -151,13 +151,11 @@ def _cause(registry: ProductionRegistry, policy: Policy, facts: VersionFacts, ea
     where = facts.tags.get("gate.report", "")
     if earlier is None or not REPORTS.fullmatch(where):
         return "unknown"
-    folder = private_directory()
     try:
-        evidence = Evidence.from_file(registry.fetch(f"{where}/{EVIDENCE}", folder))
+        with private_directory() as folder:
+            evidence = Evidence.from_file(registry.fetch(f"{where}/{EVIDENCE}", folder))
     except (CannotFinishError, MalformedError):
         return "unknown"
-    finally:
-        remove(folder)
     if evidence.digest != earlier.predicate.evidence_digest:
         return "unknown"
     then = judge(evidence, policy, on=today())

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.artifact import ModelRef, build_manifest
-from gate.check_files import private_directory, remove
+from gate.artifact import ModelRef
 from gate.decisions.envelope import Verified, open_envelope, sign
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import Said
@@ -20,6 +19,7 @@ from gate.errors import UnexaminableError, UsageError
 from gate.policy import Policy, Reviewers
 from gate.promotion.verification import ATTESTATION_TAG, superseded
 from gate.publish import Signing
+from gate.pulling import digest_now
 from gate.registry import Credentials, ProductionRegistry, Registry
 from gate.verdict import Decision
 
@@ -144,22 +144,13 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
     if request.outcome == "approved" and said.assurance not in {"A", "B"}:
         level = said.assurance or "none"
         reasons.append(f"Its assurance level is {level}: what was not loaded free of code is never approved.")
-    if (digest := _digest(registry, seen.ref)) != said.model_digest:
+    if (digest := digest_now(registry, seen.ref)) != said.model_digest:
         reasons.append(f"Its bytes have changed since the check: expected {said.model_digest}, got {digest}.")
     if reasons:
         raise NotReviewableError(
             f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do="Run `gate check` on it again."
         )
     return statement
-
-
-def _digest(registry: Registry, ref: ModelRef) -> str:
-    folder = private_directory()
-    try:
-        registry.pull(ref, folder)
-        return build_manifest(folder)[0].digest
-    finally:
-        remove(folder)
 
 
 def reviewer(registry: ProductionRegistry, ref: ModelRef, rules: Reviewers, request: Review) -> str:

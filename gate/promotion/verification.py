@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gate.artifact import ModelRef, build_manifest
-from gate.check_files import private_directory, remove
+from gate.check_files import private_directory
 from gate.decisions.envelope import Expected, Verified, verify
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import ReviewLog, same_decision
@@ -67,12 +67,9 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) 
 
 
 def _verify_pulled(registry: Registry, ref: ModelRef, envelope: str, trust: Trust, at: dt.datetime) -> Looked:
-    folder = private_directory()
-    try:
+    with private_directory() as folder:
         registry.pull(ref, folder)
         return verify_folder(folder, envelope, trust, at, str(ref))
-    finally:
-        remove(folder)
 
 
 def superseded(found: Verified, envelope: str, log: ReviewLog | None) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def remediate(
         )
     ref = registry.resolve(uri)
     files = CheckFiles.create(request.report_dir)
-    with _private() as private, _explained():
+    with private_directory() as private, _explained():
         own = CheckFiles.create(files.root / PARENT_FOLDER)
         tell(f"pulling {ref}")
         pulled = pull_parent(registry, request.parent, ref, own, private)
@@ -95,15 +95,6 @@ def remediate(
     report = report.model_copy(update={"registered": made, "commands": (parent.check_command(str(made), mark=True),)})
     _write(report, bundle, files)
     return Remediated(report, made)
-
-
-@contextmanager
-def _private() -> Iterator[Path]:
-    path = private_directory()
-    try:
-        yield path
-    finally:
-        remove(path)
 
 
 @contextmanager

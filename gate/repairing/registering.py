@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gate.artifact import ModelRef, file_sha256
 from gate.bundle import Bundle, write_bundle
-from gate.check_files import EVIDENCE, MODEL_FOLDER, Pulled, private_directory, remove
+from gate.check_files import EVIDENCE, MODEL_FOLDER, Pulled, private_directory
 from gate.launch import Progress
 from gate.pipeline import forbids_bytes
 from gate.provenance import RepairOrigin
@@ -72,15 +72,12 @@ def bundle_of(parent: Parent, held: Held, progress: Progress) -> Bundle | None:
         seeds=held.seeds,
         detectors=held.detectors,
     )
-    folder = private_directory()
-    try:
+    with private_directory() as folder:
         bundle = write_bundle(held.model, folder / MODEL_FOLDER, parent.pulled, origin)
         pulled = parent.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
         request = parent.request
         asked = ScanRequest(pulled, folder, request.policy, replace(request.settings, allow_code=False))
         return None if forbids_bytes(asked, progress) else bundle
-    finally:
-        remove(folder)
 
 
 def register(shelf: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:

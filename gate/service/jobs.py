@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.artifact import ModelRef, build_manifest
+from gate.artifact import ModelRef
 from gate.bank import OpenBank, open_bank
-from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, private_directory, remove
+from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
 from gate.clock import today
 from gate.conclude import Context, conclude
 from gate.errors import CannotFinishError, UsageError
@@ -21,7 +21,7 @@ from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.publish import WITHDRAWN, Signing, publish
-from gate.pulling import PullRequest, pull
+from gate.pulling import PullRequest, digest_now, pull
 from gate.record import Record
 from gate.registry import Registry
 from gate.scan_evidence import ScanRequest, ScanSettings
@@ -98,12 +98,7 @@ class Checks:
         """Download a version for its manifest's digest alone and return what is to be checked."""
         policy = self.rules(name).policy
         ref = ModelRef(registry="mlflow", name=name, version=version)
-        folder = private_directory()
-        try:
-            self._registry.pull(ref, folder)
-            digest = build_manifest(folder)[0].digest
-        finally:
-            remove(folder)
+        digest = digest_now(self._registry, ref)
         return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)
 
     def folder(self, job: Job) -> Path:

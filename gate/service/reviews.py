@@ -17,7 +17,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from gate.artifact import ModelRef
-from gate.check_files import CheckFiles, private_directory, remove
+from gate.check_files import CheckFiles, private_directory
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import Entry, ReviewLog
 from gate.errors import GateError, UsageError
@@ -124,14 +124,11 @@ class Reviews:
         # The tag is the candidate side's to write: only a run's folder is followed, and the signed digest decides.
         if statement is None or not REPORTS.fullmatch(where):
             return None
-        folder = private_directory()
         try:
-            found = self._registry.fetch(where, folder)
-            report = CheckFiles(Path(found)).report()
+            with private_directory() as folder:
+                report = CheckFiles(Path(self._registry.fetch(where, folder))).report()
         except GateError:
             return None
-        finally:
-            remove(folder)
         evidence = report.evidence
         same = evidence is not None and evidence.digest == statement.predicate.evidence_digest
         return report if same else None

@@ -2,12 +2,12 @@
 
 import datetime as dt
 
-from gate.artifact import ModelRef, build_manifest
-from gate.check_files import private_directory, remove
+from gate.artifact import ModelRef
 from gate.decisions import sign
 from gate.decisions.log import Said
 from gate.promotion.promote import Promotion
 from gate.promotion.verification import Trust, now
+from gate.pulling import digest_now
 from gate.verdict import Decision
 from tests.decisions.signed import digest, statement
 
@@ -21,7 +21,7 @@ def decide(server, name, version, key, *, log=None, decision=Decision.APPROVED, 
         envelope = sign(
             statement(
                 model=ref,
-                model_digest=bytes_of(registry, ref),
+                model_digest=digest_now(registry, ref),
                 decision=decision,
                 decided_at=now(),
                 expires_at=now() + dt.timedelta(days=30),
@@ -30,19 +30,9 @@ def decide(server, name, version, key, *, log=None, decision=Decision.APPROVED, 
             key,
         )
         if log is not None:
-            log.append(Said("scan", ref, bytes_of(registry, ref), decision.value, envelope), now())
+            log.append(Said("scan", ref, digest_now(registry, ref), decision.value, envelope), now())
         registry.mark(ref, {"gate.attestation": envelope, "gate.decision": decision.value})
     return envelope
-
-
-def bytes_of(registry, ref):
-    """Return the digest of a version as it is downloaded."""
-    folder = private_directory()
-    try:
-        registry.pull(ref, folder)
-        return build_manifest(folder)[0].digest
-    finally:
-        remove(folder)
 
 
 def promotion(name, version, to, key, log=None, **changes):

@@ -20,11 +20,12 @@ from gate.promotion.promote import NotApprovedError, promote
 from gate.promotion.review import Review, review
 from gate.promotion.verification import Trust, now, verify_version
 from gate.publish import Signing
+from gate.pulling import digest_now
 from gate.registry import Credentials
 from gate.verdict import Decision
 from tests.decisions.signed import statement
 from tests.promotion.accounts import PASSWORD, Server, serving_with_accounts
-from tests.promotion.deciding import POLICY, bytes_of, decide, promotion
+from tests.promotion.deciding import POLICY, decide, promotion
 
 HOLE = "SUCCEEDED"
 
@@ -181,7 +182,7 @@ def own_key(stage):
     with tempfile.TemporaryDirectory() as folder, stage.server.registry() as registry:
         stranger = generate_key(Path(folder) / "k.pem", Path(folder) / "k.pub.pem")
         ref = registry.resolve(f"models:/{stage.cand}/2")
-        forged = sign(statement(model=ref, model_digest=bytes_of(registry, ref)), stranger)
+        forged = sign(statement(model=ref, model_digest=digest_now(registry, ref)), stranger)
     return refused_by_gate(stage, "2", {"gate.attestation": forged})
 
 

@@ -8,8 +8,9 @@ from gate.artifact import build_manifest
 from gate.decisions.log import ReviewLog
 from gate.promotion.promote import NotApprovedError, promote
 from gate.promotion.verification import Trust, now, verify_version
+from gate.pulling import digest_now
 from gate.verdict import Decision
-from tests.promotion.deciding import POLICY, bytes_of, decide, promotion
+from tests.promotion.deciding import POLICY, decide, promotion
 
 STEPS = ("pull", "log_model", "create_version", "set_alias")
 
@@ -45,7 +46,7 @@ def everything(server, name):
     """Return what production looks at: the alias, and the bytes behind it."""
     with server.registry() as registry:
         ref = registry.alias(name, "champion")
-        return ref, bytes_of(registry, ref) if ref else None
+        return ref, digest_now(registry, ref) if ref else None
 
 
 def test_an_approved_version_is_promoted_as_the_gates_own_bytes(server, key, tmp_path):
@@ -56,7 +57,7 @@ def test_an_approved_version_is_promoted_as_the_gates_own_bytes(server, key, tmp
     with server.registry() as registry:
         done = promote(registry, promotion(name, 1, f"prod-{name}", key, log), now(), silent)
         assert registry.alias(f"prod-{name}", "champion") == done.version
-        assert bytes_of(registry, done.version) == done.digest
+        assert digest_now(registry, done.version) == done.digest
         again = promote(registry, promotion(name, 1, f"prod-{name}", key, log), now(), silent)
         assert (again.version, again.before) == (done.version, done.version)
     with server.account("trainer") as client:
@@ -135,7 +136,7 @@ def test_of_level_b_the_bundle_alone_is_promoted(server, key, tmp_path, at_hand)
         registry.mark(ref, {"gate.report": registry.log_reports(ref, tmp_path / "reports", name)})
         request = promotion(name, 1, f"prod-{name}", key, bundle=bundle if at_hand else None)
         done = promote(registry, request, now(), silent)
-        assert bytes_of(registry, done.version) == changes["bundle_digest"]
+        assert digest_now(registry, done.version) == changes["bundle_digest"]
         other = promotion(name, 1, f"prod-{name}", key, bundle=server.model_folder("other"))
         with pytest.raises(NotApprovedError, match="not those of the decision"):
             promote(registry, other, now(), silent)
