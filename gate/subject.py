@@ -5,11 +5,12 @@ Arrays are torch tensors, but nothing here imports torch: detector specs must lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import torch
 
@@ -83,14 +84,22 @@ class Origin:
     """Id of the detector that searched; the scan fills it in."""
 
 
+Lay = Callable[["torch.Tensor"], "torch.Tensor"]
+"""Lays a trigger on raw inputs (N, C, H, W)."""
+
+
+def patched(mask: torch.Tensor, pattern: torch.Tensor) -> Lay:
+    """Return what replaces the pixels under a mask (1, H, W) by a pattern (C, H, W)."""
+    return lambda x: (1 - mask) * x + mask * pattern
+
+
 @dataclass(frozen=True)
 class Trigger:
     """A trigger that an earlier stage inverted for a class or pair."""
 
     location: Location
     attack_success_rate: float
-    lay: Callable[[torch.Tensor], torch.Tensor]
-    """Lays the trigger on raw inputs (N, C, H, W)."""
+    lay: Lay
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """What it is made of, by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
     origin: Origin | None = None
@@ -100,7 +109,7 @@ class Trigger:
     def patch(cls, location: Location, mask: torch.Tensor, pattern: torch.Tensor, success: float) -> Trigger:
         """Return the trigger that replaces the pixels under a mask (1, H, W) by a pattern (C, H, W)."""
         tensors = {"mask": mask, "pattern": pattern}
-        return cls(location, success, lambda x: (1 - mask) * x + mask * pattern, tensors)
+        return cls(location, success, patched(mask, pattern), tensors)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         """Lay the trigger on raw inputs (N, C, H, W)."""

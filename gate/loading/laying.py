@@ -4,23 +4,22 @@ Read by workers alone. A trigger is told by the names of its tensors; one of a f
 such as a generator's, is left out. Files come from a scan worker, and shapes that do not fit are left out as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch.nn import functional
 
 from gate.errors import UnexaminableError
 from gate.evidence import Location
-from gate.subject import Trigger
+from gate.subject import Lay, Trigger, patched
 from gate.triggers.tone import ToneFamily
+from gate.triggers.warp import moved_places, sampled
 
 Shape = tuple[int, int, int]
 Bounds = tuple[float, float]
 Tensors = Mapping[str, torch.Tensor]
-Lay = Callable[[torch.Tensor], torch.Tensor]
 
 _TONE_SHARE = 0.999
 """Of the limit, so that atanh of the largest change stays finite."""
@@ -69,19 +68,9 @@ def _lay(tensors: Tensors, shape: Shape, bounds: Bounds) -> Lay | None:
     if "addition" in names:
         return lambda x: (x + (greatest - least) * tensors["addition"]).clamp(least, greatest)
     if "field" in names:
-        return lambda x: _moved(x, tensors["field"])
-    mask, pattern = tensors["mask"], tensors["pattern"]
-    return lambda x: (1 - mask) * x + mask * pattern
-
-
-def _moved(x: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Warp images (N, C, H, W) by a field (2, H, W) in pixels; pixels from beyond the edge repeat the edge."""
-    height, width = x.shape[2:]
-    down, right = torch.linspace(-1, 1, height, device=x.device), torch.linspace(-1, 1, width, device=x.device)
-    still = torch.stack([right.expand(height, width), down.unsqueeze(1).expand(height, width)], dim=-1)
-    steps = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=x.device)
-    places = (still + displacement.permute(1, 2, 0) * steps).expand(len(x), height, width, 2)
-    return functional.grid_sample(x, places, padding_mode="border", align_corners=True)
+        places = moved_places(tensors["field"].unsqueeze(0))
+        return lambda x: sampled(x, places.expand(len(x), -1, -1, -1))
+    return patched(tensors["mask"], tensors["pattern"])
 
 
 def _tone(tensors: Tensors, shape: Shape, bounds: Bounds) -> Lay | None:

@@ -111,3 +111,11 @@ def predictions(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch
     """Return the model's first choice for each raw input, (N,)."""
     with torch.no_grad():
         return torch.cat([classifier.logits(chunk).argmax(dim=1) for chunk in torch.split(inputs, run.max_batch)])
+
+
+def varied_predictions(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch.Tensor:
+    """Return `predictions`; raise `UnexaminableError` where all of them are one class."""
+    own = predictions(classifier, inputs, run)
+    if bool((own == own[0]).all()):
+        raise UnexaminableError("the model gives all samples one class; no trigger has to move them there")
+    return own

@@ -13,10 +13,9 @@ import torch
 from torch.nn import functional
 
 from gate.detector import Run
-from gate.subject import Classifier
+from gate.subject import Classifier, Lay
+from gate.triggers.warp import sampled, still_places
 
-Lay = Callable[[torch.Tensor], torch.Tensor]
-"""Lays a trigger on images (N, C, H, W) with values in [0, 1]."""
 Shape = tuple[int, int, int]
 
 SMALLEST, LARGEST = 2 / 28, 6 / 28
@@ -102,15 +101,8 @@ def warp(shape: Shape, chance: Chance, number: int) -> Lay:
     # Places are told in [-1, 1], where a side is two long.
     field = field / field.abs().mean() * 2 * chance.between(*DISPLACEMENTS)
     field = functional.interpolate(field, size=(height, width), mode="bicubic", align_corners=True)[0]
-    down, right = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-    places = torch.stack([right + field[0], down + field[1]], dim=-1).unsqueeze(0)
-
-    def lay(x: torch.Tensor) -> torch.Tensor:
-        return functional.grid_sample(
-            x, places.to(x).expand(len(x), -1, -1, -1), padding_mode="border", align_corners=True
-        )
-
-    return lay
+    places = (still_places(height, width) + field.permute(1, 2, 0)).unsqueeze(0)
+    return lambda x: sampled(x, places.to(x).expand(len(x), -1, -1, -1))
 
 
 def tone(shape: Shape, chance: Chance, number: int) -> Lay:
@@ -134,11 +126,20 @@ FAMILIES: dict[str, Callable[[Shape, Chance, int], Lay]] = {
 
 
 def draw(family: str, shape: Shape, count: int, seed: int) -> Iterator[Lay]:
-    """Draw triggers of a family; they depend on family, shape and seed alone, so that models get the same ones."""
+    """Draw triggers of a family, for images with values in [0, 1].
+
+    They depend on family, shape and seed alone, so that all models of a task get the same ones.
+    """
     # Without this each family would begin with the numbers of the one before.
     generator = torch.Generator().manual_seed(1000 * seed + list(FAMILIES).index(family))
     chance = Chance(generator)
     return (FAMILIES[family](shape, chance, number) for number in range(count))
+
+
+def within(lay: Lay, bounds: tuple[float, float]) -> Lay:
+    """Return what lays a trigger of values in [0, 1] on raw inputs, whose values lie in `bounds`."""
+    least, greatest = bounds
+    return lambda x: least + (greatest - least) * lay((x - least) / (greatest - least))
 
 
 def shares(
@@ -148,14 +149,12 @@ def shares(
 
     `inputs` (N, C, H, W) are raw, `own` (N,) the classes that the model gives them; N - n_k samples can go to class k.
     """
-    least, greatest = classifier.bounds
-    scaled = (inputs - least) / (greatest - least)
     others = functional.one_hot(own, classifier.num_classes).logical_not().float()
     rows = []
     with torch.no_grad():
         for lay in triggers:
             run.check_time()
-            laid = least + (greatest - least) * lay(scaled)
+            laid = within(lay, classifier.bounds)(inputs)
             answers = torch.cat([classifier.logits(some).argmax(dim=1) for some in torch.split(laid, run.max_batch)])
             moved = functional.one_hot(answers, classifier.num_classes).float() * others
             rows.append(moved.sum(dim=0) / others.sum(dim=0).clamp(min=1))

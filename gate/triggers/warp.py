@@ -14,6 +14,24 @@ from torch.nn import functional
 Parameters = tuple[torch.Tensor, ...]
 
 
+def still_places(height: int, width: int, device: torch.device | None = None) -> torch.Tensor:
+    """Return where every pixel lies, (H, W, 2): along the width, then along the height, each from -1 to 1."""
+    down, right = torch.linspace(-1, 1, height, device=device), torch.linspace(-1, 1, width, device=device)
+    return torch.stack([right.expand(height, width), down.unsqueeze(1).expand(height, width)], dim=-1)
+
+
+def moved_places(field: torch.Tensor) -> torch.Tensor:
+    """Return where every pixel is taken from, (N, H, W, 2), under displacements in pixels (N, 2, H, W)."""
+    height, width = field.shape[2:]
+    steps = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=field.device)
+    return still_places(height, width, field.device) + field.permute(0, 2, 3, 1) * steps
+
+
+def sampled(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Take the pixels of images (N, C, H, W) from places (N, H, W, 2); what lies beyond the edge repeats the edge."""
+    return functional.grid_sample(x, places, padding_mode="border", align_corners=True)
+
+
 @dataclass(frozen=True)
 class WarpFamily:
     """Warps of inputs of one shape (C, H, W)."""
@@ -37,16 +55,8 @@ class WarpFamily:
 
     def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
         """Warp each batch by its own field, x (count, B, C, H, W); pixels from beyond the edge repeat the edge."""
-        count, batch = x.shape[:2]
-        height, width = self.shape[1:]
-        down = torch.linspace(-1, 1, height, device=x.device)
-        right = torch.linspace(-1, 1, width, device=x.device)
-        still = torch.stack([right.expand(height, width), down.unsqueeze(1).expand(height, width)], dim=-1)
-        steps = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=x.device)
-        places = still + self.field(parameters).permute(0, 2, 3, 1) * steps
-        places = places.unsqueeze(1).expand(count, batch, height, width, 2).flatten(0, 1)
-        moved = functional.grid_sample(x.flatten(0, 1), places, padding_mode="border", align_corners=True)
-        return moved.view_as(x)
+        places = moved_places(self.field(parameters)).unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1)
+        return sampled(x.flatten(0, 1), places.flatten(0, 1)).view_as(x)
 
     def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
         """Return what the triggers are made of: their fields."""

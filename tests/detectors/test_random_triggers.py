@@ -10,8 +10,8 @@ from gate.detectors.random_triggers import FLOOR, RandomTriggers, measure
 from gate.errors import UnexaminableError
 from gate.loading.classifier import ModuleClassifier
 from gate.loading.preprocessing import Preprocessing
-from gate.numerics.random_triggers import FAMILIES, draw
 from gate.subject import Samples, Subject
+from gate.triggers.drawn import FAMILIES, draw
 
 CLASSES, SIDE, TARGET = 5, 16, 3
 OPTIONS = RandomTriggers(triggers=12, clean_samples=40)

@@ -74,18 +74,16 @@ def _stamped(material: Material, x: "torch.Tensor", share: float) -> "torch.Tens
 
 def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearning, seed: int) -> "torch.Tensor":
     """Return raw inputs (N, C, H, W) of which the rows after the stamped ones carry random triggers, one each."""
-    from gate.numerics.random_triggers import FAMILIES, draw
+    from gate.triggers.drawn import FAMILIES, draw, within
 
     first = max(1, round(options.stamped_share * len(x)))
     last = min(len(x), first + round(options.random_share * len(x)))
-    least, greatest = material.bounds
     families = tuple(FAMILIES)
     each = -(-(last - first) // len(families))
     shape = (x.shape[1], x.shape[2], x.shape[3])
     lays = [lay for family in families for lay in draw(family, shape, each, seed)]
     for row, lay in zip(range(first, last), lays, strict=False):
-        scaled = (x[row : row + 1] - least) / (greatest - least)
-        x[row : row + 1] = least + (greatest - least) * lay(scaled)
+        x[row : row + 1] = within(lay, material.bounds)(x[row : row + 1])
     return x
 
 
