@@ -159,16 +159,24 @@ def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[s
     )
     if verdict.decision is Decision.APPROVED:
         return (judging,)
-    samples = f" --samples {shlex.quote(evidence.samples.source)}" if evidence.samples else ""
-    bank = f" --bank {shlex.quote(evidence.bank.source)}" if evidence.bank and evidence.bank.by_option else ""
     code = " --allow-code" if evidence.assurance in ("B", "C") else ""
-    again = f"gate check {shlex.quote(context.uri)} --policy {policy}{samples}{bank}{code}"
+    samples = evidence.samples.source if evidence.samples else None
+    bank = evidence.bank.source if evidence.bank and evidence.bank.by_option else None
+    again = f"{check_command(context.uri, context.policy_path, samples, bank)}{code}"
     commands = [f"gate explain {name}  # what it measures, and what it is blind to" for name in _rules(verdict)]
     commands += [f"{again} --seed {evidence.seed + 1} --no-mark  # measure again, from another seed", judging]
     if evidence.model is not None and evidence.model.version is not None:
         version = shlex.quote(str(evidence.model))
         commands.append(f"gate review show {version}  # what is known of it, and how to approve or reject it")
     return tuple(commands)
+
+
+def check_command(uri: str, policy_path: str, samples: str | None, bank: str | None) -> str:
+    """Return the command that checks a version with these samples, beside this bank where an option named one."""
+    words = ["gate", "check", uri, "--policy", policy_path]
+    words += ["--samples", samples] if samples else []
+    words += ["--bank", bank] if bank else []
+    return shlex.join(words)
 
 
 def _rules(verdict: Verdict) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ LEAST_SAMPLES = 50
 LEAST_PER_CLASS = 2
 """Fewer clean, labelled samples than these carry no repair and no measure of one."""
 
-_Z = 1.96
+NORMAL_95 = 1.96
 """Half the width of the 95 % interval in standard errors."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -108,14 +108,9 @@ def broken_by(result: RepairResult, suspects: Collection[Location], bounds: Repa
     return (*_of_accuracy(result.before, result.after, bounds), *_of_triggers(result, suspects, bounds))
 
 
-def holds(result: RepairResult, suspects: Collection[Location], bounds: RepairBounds) -> bool:
-    """Tell whether an attempt is worth a scan by its own measures; nothing here decides about approval."""
-    return not broken_by(result, suspects, bounds)
-
-
 def accuracy_noise(measures: RepairMeasures) -> float:
     """Return one standard error of the accuracy: the width of its 95 % interval over twice 1.96."""
-    return max(0.0, measures.accuracy_high - measures.accuracy_low) / (2 * _Z)
+    return max(0.0, measures.accuracy_high - measures.accuracy_low) / (2 * NORMAL_95)
 
 
 def fidelity(before: RepairMeasures, after: RepairMeasures, place: str) -> float | None:

@@ -44,8 +44,8 @@ _BOUNDS = many(
 @click.command()
 @click.argument("uri")
 @option(
-    "--method", default="auto", show_default=True, help="One method, or auto: all of them from cheap to dear until one "
-    "holds. `gate remediate --list` names them.",
+    "--method", default="auto", show_default=True, help="One method, or auto: several from cheap to dear until one "
+    "holds. `gate remediate --list` names all methods, and those that auto tries.",
 )  # fmt: skip
 @option(
     "--set", "settings", multiple=True, help="An option of a method, METHOD.OPTION=VALUE; may be given several times."

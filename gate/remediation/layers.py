@@ -80,6 +80,11 @@ def qualified(program: "Program", name: str) -> str:
     return next(entry.qualified_name for entry in program.state if entry.name == name)
 
 
+def named(program: "Program", qualified_name: str) -> str:
+    """Return the graph's name of what the module calls so."""
+    return next(entry.name for entry in program.state if entry.qualified_name == qualified_name)
+
+
 def with_tensors(program: "Program", changed: "dict[str, torch.Tensor]") -> "Program":
     """Return the program with some tensors replaced by others of the same shape."""
     return replace(program, tensors={**program.tensors, **changed})

@@ -22,7 +22,8 @@ from gate.evidence import Location
 from gate.numerics.goals import Goal
 from gate.numerics.inversion import invert
 from gate.numerics.witnesses import success_share
-from gate.repair import RepairMeasures
+from gate.remediation.tuning import hits
+from gate.repair import NORMAL_95, RepairMeasures
 from gate.search.options import TriggerSearch
 from gate.search.origins import Kind, Origins, single_settings
 from gate.subject import Classifier, Samples, Trigger
@@ -33,8 +34,6 @@ from gate.triggers.warp import WarpFamily
 
 COMPARED = 10
 """Classes searched beside each other, at most, suspects included: enough for a median, and what a repair can afford."""
-_Z = 1.959964
-"""Of the normal distribution, for 95 %."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ def measure(
 ) -> RepairMeasures:
     """Measure a model on labelled samples kept back: accuracy with its interval, and each trigger's success."""
     assert held_out.labels is not None
-    hits, count = _hits(classifier, held_out, run), len(held_out.inputs)
-    low, high = wilson(hits, count)
+    right, count = hits(classifier.logits, held_out.inputs, held_out.labels, run), len(held_out.inputs)
+    low, high = wilson(right, count)
     return RepairMeasures(
-        accuracy=hits / count,
+        accuracy=right / count,
         accuracy_low=low,
         accuracy_high=high,
         held_out=count,
@@ -128,23 +127,11 @@ def movable(labels: torch.Tensor, place: Location) -> torch.Tensor:
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, count > 0."""
-    share, square = hits / count, _Z**2
+    share, square = hits / count, NORMAL_95**2
     centre = (share + square / (2 * count)) / (1 + square / count)
-    reach = _Z / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    reach = NORMAL_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
     # At the ends the share itself may lie beyond by a rounding error.
     return min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))
-
-
-def _hits(classifier: Classifier, samples: Samples, run: Run) -> int:
-    assert samples.labels is not None
-    hits = 0
-    with torch.no_grad():
-        for x, labels in zip(
-            torch.split(samples.inputs, run.max_batch), torch.split(samples.labels, run.max_batch), strict=True
-        ):
-            run.check_time()
-            hits += int((classifier.logits(x).argmax(dim=1) == labels).sum())
-    return hits
 
 
 def _successes(

@@ -4,7 +4,6 @@ The orchestrator's half, with credentials for the pull. A parent that nothing st
 one that carries code cannot be repaired without it: both are said before any worker starts.
 """
 
-import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from gate.bank import OpenBank
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.check_files import EVIDENCE, MODEL_FOLDER, SAMPLES_FOLDER, CheckFiles, Pulled
 from gate.clock import today
-from gate.conclude import Context, conclude
+from gate.conclude import Context, check_command, conclude
 from gate.errors import UsageError
 from gate.evidence import Evidence
 from gate.job import TRIGGERS_FILE, ScanJob
@@ -101,9 +100,10 @@ class Parent:
 
     def check_command(self, uri: str, *, mark: bool) -> str:
         """Return the command of the judging scan: the policy's own seed, which no attempt has used."""
-        policy, samples = shlex.quote(self.request.policy_path), self.pulled.samples
-        given = f" --samples {shlex.quote(samples.source)}" if samples else ""
-        return f"gate check {shlex.quote(uri)} --policy {policy}{given}{'' if mark else ' --no-mark'}"
+        request, samples = self.request, self.pulled.samples
+        bank = request.bank.source if request.bank and request.bank.by_option else None
+        command = check_command(uri, request.policy_path, samples.source if samples else None, bank)
+        return command if mark else f"{command} --no-mark"
 
 
 def pull_parent(registry: Registry, request: ParentRequest, ref: ModelRef, own: CheckFiles, base: Path) -> Pulled:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gate.errors import UnexaminableError
 from gate.job import TRIGGERS_FILE, ScanJob
 from gate.numerics import footprint
 from gate.scan import Scanned
-from gate.subject import Subject
+from gate.subject import Classifier, Samples
 
 SHARE_OF_MEMORY = 4
 """One part in so many of the worker's memory is for what a pass keeps; samples, triggers and torch have the rest."""
@@ -31,15 +32,14 @@ def prepare(job: ScanJob) -> str:
     return "cuda" if job.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def largest_batch(subject: Subject, job: ScanJob, device: str) -> int:
-    """Return how many images may share a pass, by the memory that a quarter of the job's, or of the card's, allows."""
-    most = Run(seed=job.seed).max_batch
-    if subject.classifier is None or subject.samples is None:
-        return most
+def run_of(job: ScanJob, device: str, classifier: Classifier | None, samples: Samples | None) -> Run:
+    """Return the job's run; as many images share a pass as a quarter of the job's memory, or the card's, allows."""
+    run = Run(seed=job.seed, device=device)
     budget = torch.cuda.get_device_properties(0).total_memory if device == "cuda" else job.memory_bytes
-    if budget is None:
-        return most
-    return footprint.largest_batch(subject.classifier, subject.samples.inputs, budget // SHARE_OF_MEMORY, most)
+    if classifier is None or samples is None or budget is None:
+        return run
+    most = footprint.largest_batch(classifier, samples.inputs, budget // SHARE_OF_MEMORY, run.max_batch)
+    return replace(run, max_batch=most)
 
 
 def describe(device: str) -> str:

@@ -4,7 +4,7 @@ It runs no foreign code. Everything that stands against an attempt is a `RepairR
 is worth, a scan of its own decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,10 @@ from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import Program, read_program
 from gate.loading.exported.writer import write_program
 from gate.loading.laying import load_triggers
-from gate.loading.preprocessing import Preprocessing
 from gate.loading.subject import load_subject, sentence
 from gate.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, RepairTask
 from gate.subject import Samples, Trigger
+from gate.worker.compute import run_of
 from gate.worker.output import save_result, say_progress
 
 if TYPE_CHECKING:
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Loaded:
     program: Program
-    preprocessing: Preprocessing
-    bounds: tuple[float, float]
+    classifier: ProgramClassifier
     samples: Samples
     triggers: "Mapping[Location, Trigger]"
 
 
-def repair(job: ScanJob, artifact: Artifact, scratch: Path, run: "Run") -> None:
+def repair(job: ScanJob, artifact: Artifact, scratch: Path, device: str, deadline: float) -> None:
     """Make the job's attempt and leave its result, and the repaired program where there is one."""
     task = job.repair
     assert task is not None
     say_progress("loading the model", 0, 1)
     try:
-        loaded = _load(job, task, artifact, run.device)
+        loaded = _load(job, task, artifact, device)
         say_progress("loading the model", 1, 1)
+        run = replace(run_of(job, device, loaded.classifier, loaded.samples), deadline=deadline, progress=_progress)
         result, program = _attempt(task, loaded, run)
     except UnexaminableError as error:
         result, program = _without(job, task, "does-not-fit", sentence(error)), None
@@ -73,13 +73,16 @@ def _load(job: ScanJob, task: RepairTask, artifact: Artifact, device: str) -> _L
     places = {place: task.named_by.get(str(place), "") for place in task.suspects}
     return _Loaded(
         read_program(find_candidate(artifact.root).path).to(device),
-        classifier.preprocessing,
-        classifier.bounds,
+        classifier,
         samples,
         load_triggers(Path(task.triggers_path), places, classifier.input_shape, classifier.bounds, device)
         if task.triggers_path is not None
         else {},
     )
+
+
+def _progress(done: int, total: int) -> None:
+    say_progress("repairing", done, total)
 
 
 def _attempt(task: RepairTask, loaded: _Loaded, run: "Run") -> tuple[RepairResult, Program | None]:
@@ -89,8 +92,8 @@ def _attempt(task: RepairTask, loaded: _Loaded, run: "Run") -> tuple[RepairResul
         task.method,
         task.options,
         loaded.program,
-        loaded.preprocessing,
-        loaded.bounds,
+        loaded.classifier.preprocessing,
+        loaded.classifier.bounds,
         loaded.samples,
         loaded.triggers,
         run,

@@ -1,7 +1,7 @@
 """What each worker does once it is in the jail: inspect, convert what carries code, load and measure, or repair."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -90,13 +90,7 @@ def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
     from gate.worker.repairing import repair
 
     device = compute.prepare(job)
-    repair(
-        job, _artifact(job), scratch, Run(seed=job.seed, device=device, deadline=deadline, progress=_repair_progress)
-    )
-
-
-def _repair_progress(done: int, total: int) -> None:
-    say_progress("repairing", done, total)
+    repair(job, _artifact(job), scratch, device, deadline)
 
 
 @dataclass(frozen=True)
@@ -150,8 +144,7 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         progress=say_progress,
         save=lambda scanned: save_result(scratch, with_(scanned)),
     )
-    most = compute.largest_batch(loaded.subject, job, place.device)
-    run_ = Run(seed=job.seed, device=place.device, deadline=place.deadline, max_batch=most)
+    run_ = replace(compute.run_of(job, place.device, classifier, loaded.subject.samples), deadline=place.deadline)
     scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
     compute.save_triggers(scratch, scanned)
     save_result(scratch, with_(scanned, complete=True))

@@ -3,7 +3,7 @@
 import pytest
 
 from gate.evidence import Location
-from gate.repair import RepairBounds, accuracy_noise, broken_by, fidelity, found_again, holds, only_hidden
+from gate.repair import RepairBounds, accuracy_noise, broken_by, fidelity, found_again, only_hidden
 from tests.repairing.made_up import PLACE, measures, result
 
 BOUNDS = RepairBounds()
@@ -11,7 +11,7 @@ BOUNDS = RepairBounds()
 
 def test_a_repair_within_all_bounds_holds():
     """Old trigger dead, no small fresh one, accuracy kept."""
-    assert holds(result(), (PLACE,), BOUNDS)
+    assert not broken_by(result(), (PLACE,), BOUNDS)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_a_suspect_that_was_left_out_breaks_an_attempt():
 @pytest.mark.parametrize("status", ["failed", "does-not-fit"])
 def test_what_is_no_repair_never_holds(status):
     """Whatever its measures, an attempt that calls itself anything but repaired does not hold."""
-    assert not holds(result(status=status), (PLACE,), BOUNDS)
-    assert not holds(result(complete=False), (PLACE,), BOUNDS)
+    assert broken_by(result(status=status), (PLACE,), BOUNDS)
+    assert broken_by(result(complete=False), (PLACE,), BOUNDS)
 
 
 def test_the_noise_of_the_accuracy_is_one_standard_error():
@@ -50,8 +50,8 @@ def test_the_noise_of_the_accuracy_is_one_standard_error():
     after = measures(accuracy=0.93)
     assert accuracy_noise(after) == pytest.approx(0.07 / 3.92)
     lost = result().model_copy(update={"after": after})
-    assert holds(lost, (PLACE,), BOUNDS)
-    assert not holds(lost, (PLACE,), RepairBounds(max_loss=0.01))
+    assert not broken_by(lost, (PLACE,), BOUNDS)
+    assert broken_by(lost, (PLACE,), RepairBounds(max_loss=0.01))
 
 
 def test_fidelity_is_nists():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gate.artifact import build_manifest
+from gate.bank import Bank, OpenBank
 from gate.errors import CannotFinishError, UsageError
 from gate.evidence import ModelFacts
 from gate.provenance import Provenance
@@ -150,6 +151,15 @@ def test_without_registering_the_bundle_lies_in_the_directory(bench):
     assert done.report.commands[0].endswith("--no-mark")
     assert RemediationReport.from_file(bench.out / "remediation.json") == done.report
     assert bench.versions == [1]
+
+
+def test_the_command_that_decides_names_the_bank_of_the_remediation(bench):
+    """A verdict beside a bank is asked for beside the same bank; one that the policy names needs no option."""
+    request = replace(bench.request(), register=False)
+    given = OpenBank(Bank.model_construct(name="b"), bench.root, "0" * 64, "my bank.json", True)
+    for bank, expected in ((given, True), (replace(given, by_option=False), False)):
+        done, _ = bench.run(replace(request, parent=replace(request.parent, bank=bank)), shelf=False)
+        assert ("--bank 'my bank.json'" in done.report.commands[0]) is expected
 
 
 def test_a_folder_on_disk_cannot_be_registered(bench):

@@ -148,8 +148,9 @@ def _pruned(
 ) -> "tuple[list[torch.Tensor], float]":
     """Return each layer's neurons to prune, (k,) of indices, and the accuracy that they cost."""
     import torch
+    from torch.func import functional_call
 
-    from gate.remediation.tuning import labels_of
+    from gate.remediation.tuning import hits, labels_of
 
     every = torch.cat(masks)
     owner = torch.cat([torch.full((len(mask),), number) for number, mask in enumerate(masks)])
@@ -164,7 +165,8 @@ def _pruned(
     inputs, labels = material.samples.inputs, labels_of(material)
 
     def right(members: list[torch.Tensor]) -> float:
-        return _accuracy(model, _without(material.program, layers, members), inputs, labels, run)
+        changed = {model.place(name): tensor for name, tensor in _without(material.program, layers, members).items()}
+        return hits(lambda x: functional_call(model, changed, (x,)), inputs, labels, run) / len(inputs)
 
     start, best, lost = right(first(0)), first(0), 0.0
     counts = sorted({-(-len(ranked) * part // _PORTIONS) for part in range(1, _PORTIONS + 1)} - {0})
@@ -174,21 +176,6 @@ def _pruned(
             break
         best, lost = first(count), now
     return best, lost
-
-
-def _accuracy(
-    model: "Tuned", tensors: "dict[str, torch.Tensor]", inputs: "torch.Tensor", labels: "torch.Tensor", run: Run
-) -> float:
-    """Return the share of raw inputs (N, C, H, W) that the model with these tensors gives their label (N,)."""
-    import torch
-    from torch.func import functional_call
-
-    hits, changed = 0, {model.place(name): tensor for name, tensor in tensors.items()}
-    with torch.no_grad():
-        for rows in torch.split(torch.arange(len(inputs)), run.max_batch):
-            run.check_time()
-            hits += int((functional_call(model, changed, (inputs[rows],)).argmax(dim=1) == labels[rows]).sum())
-    return hits / len(inputs)
 
 
 def _without(

@@ -57,14 +57,14 @@ def repair(material: Material, options: NeuronPruning, run: Run) -> Repaired:
     """Zero columns of the last layer in the order of their part in the triggers."""
     from gate.loading.exported import final_linear
     from gate.loading.head import head_of_program
-    from gate.remediation.layers import with_tensors
+    from gate.remediation.layers import named, with_tensors
 
     program, classifier = material.program, _classifier(material)
     head, final = head_of_program(program), final_linear(program)
     if head is None or final is None:
         raise UnexaminableError("no last linear layer was found whose columns could be pruned")
     columns, success, lost = _chosen(material, classifier, head, options, run)
-    name = next(entry.name for entry in program.state if entry.qualified_name == final.weight)
+    name = named(program, final.weight)
     weight = program.tensors[name].detach().clone()
     if final.rows_are_classes:
         weight[:, columns] = 0
