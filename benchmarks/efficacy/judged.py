@@ -16,7 +16,7 @@ from gate.policy import Policy
 from gate.record import Record
 from gate.verdict import Decision, judge
 
-GATE = "gate"
+GATE, GATE_BESIDE = "gate", "gate beside a bank"
 
 
 class Judged(Record):

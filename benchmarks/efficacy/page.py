@@ -6,6 +6,7 @@ The end of the flow. Everything comes from committed summaries, so anybody can w
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.efficacy import tables
@@ -23,48 +24,67 @@ RESULTS = Path(__file__).with_name("results")
 _VERBS = ("run", "peers", "table --write")
 
 
-def write(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOut], policy: Policy, seed: int) -> None:
+@dataclass(frozen=True)
+class Told:
+    """What is to be told of a split; the first system's results are told in full."""
+
+    split: str
+    results: Sequence[SystemResult]
+    left_out: Sequence[LeftOut]
+    policy: Policy
+    seed: int
+    banks: tuple[str, ...] = ()
+    """Of the first system."""
+    targets: str = ""
+    """A table of what was to be reached."""
+
+
+def write(told: Told) -> None:
     """Write a split's results as JSON and picture, and into the page."""
+    split, policy = told.split, told.policy
     value = {
         "split": split,
         "commit": commit(),
         "policy": {"name": policy.name, "digest": policy.digest, "seed": policy.seed},
-        "bootstrap_seed": seed,
-        "left_out": [vars(left) for left in left_out],
-        "systems": [result.model_dump(mode="json") for result in results],
+        "bootstrap_seed": told.seed,
+        "banks": told.banks,
+        "left_out": [vars(left) for left in told.left_out],
+        "systems": [result.model_dump(mode="json") for result in told.results],
     }
     write_whole(RESULTS / f"{split}.json", (json.dumps(value, indent=1) + "\n").encode())
-    write_whole(
-        PAGE.with_name(f"efficacy-{split}.svg"), areas(results, f"Split {split}, area under the ROC curve").encode()
-    )
-    between(PAGE, f"efficacy-{split}", text(split, results, left_out, policy, seed))
+    plot = areas(told.results, f"Split {split}, area under the ROC curve")
+    write_whole(PAGE.with_name(f"efficacy-{split}.svg"), plot.encode())
+    between(PAGE, f"efficacy-{split}", text(told))
 
 
-def text(split: str, results: Sequence[SystemResult], left_out: Sequence[LeftOut], policy: Policy, seed: int) -> str:
+def text(told: Told) -> str:
     """Return what the page says of a split."""
+    split, results, left_out, policy = told.split, told.results, told.left_out, told.policy
     gate = results[0]
     models = gate.overall.models + gate.clean_overall.models
     waiting = sum(left.reason in (NOT_SCANNED, NOT_MADE) for left in left_out)
     what = (
         f"Split `{split}`: {models} models, {gate.overall.models} of them backdoored; {len(left_out) - waiting} more "
         f"are left out, because they did not learn or their backdoor does not work, and {waiting} are not measured. "
-        f"Policy `{policy.name}` ({policy.digest[:19]}…), seed {policy.seed}; bootstrap and folds by seed {seed}; "
+        f"Policy `{policy.name}` ({policy.digest[:19]}…), seed {policy.seed}; bootstrap and folds by seed {told.seed}; "
         f"commit {commit()}."
     )
     commands = "\n".join(f"python -m benchmarks.efficacy {verb} --split {split}" for verb in _VERBS)
+    commands += "".join(f" --bank {bank}" for bank in told.banks)
     parts = [
         what,
         f"```\n{commands}\n```",
+        told.targets,
         tables.side_by_side(results),
         f"![Area under the ROC curve by attack](efficacy-{split}.svg)",
         "Detected, by system and attack:",
         tables.detected_by_attack(results),
-        "The gate by attack (medians; seconds on a busy clock, of the processor where known):",
+        f"The {gate.system} by attack (medians; seconds on a busy clock, of the processor where known):",
         tables.by_attack(gate),
-        "The gate on clean models:",
+        f"The {gate.system} on clean models:",
         tables.false_alarms(gate),
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def each_text(

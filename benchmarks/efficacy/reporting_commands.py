@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from benchmarks.efficacy import detectors_table, page, peering, summaries, tables
+from benchmarks.efficacy import detectors_table, page, peering, summaries, tables, targets
 from benchmarks.efficacy.banking import opened, pairs_of
-from benchmarks.efficacy.judged import GATE, Judged, judged_by_policy
+from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_policy
 from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.results import SystemResult, result_of
@@ -103,10 +103,15 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         *models.left_out,
         *_unfinished(models, {row.name for row in rows}, NOT_SCANNED),
     ]
-    results = [result_of(GATE, rows, left_out, seed=seed), *_peers(models, peering.path_of(split, evidence), seed)]
+    results = [result_of(GATE_BESIDE if banks else GATE, rows, left_out, seed=seed)]
+    if banks:
+        results.append(result_of(GATE, judged_by_policy(whole, policy_used), left_out, seed=seed))
+    reached = targets.table(results[0], rows) if split == "test" else ""
+    results += _peers(models, peering.path_of(split, evidence), seed)
+    told = page.Told(split, results, left_out, policy_used, seed, tuple(map(str, options["banks"])), reached)
     if options["write"]:
-        page.write(split, results, left_out, policy_used, seed)
-    click.echo(page.text(split, results, left_out, policy_used, seed))
+        page.write(told)
+    click.echo(page.text(told))
 
 
 def _without(policy: Policy, left_out: tuple[str, ...]) -> Policy:

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.efficacy import cost, detectors_table, page, picture, results, tables
+from benchmarks.efficacy import cost, detectors_table, page, picture, results, tables, targets
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.scanning import measure, merged, state_of
 from benchmarks.efficacy.subjects import LeftOut, models_of
@@ -88,13 +88,30 @@ def test_results_are_written_for_people_and_programs(tmp_path, monkeypatch, poli
     monkeypatch.setattr(page, "PAGE", tmp_path / "efficacy.md")
     monkeypatch.setattr(page, "RESULTS", tmp_path)
     page.PAGE.write_text("<!-- efficacy-fit -->\n<!-- /efficacy-fit -->\n")
-    page.write("fit", [RESULT], LEFT, policy, 7)
+    page.write(page.Told("fit", [RESULT], LEFT, policy, 7, banks=("digits.json",), targets="| reached |"))
     value = json.loads((tmp_path / "fit.json").read_text())
     assert value["bootstrap_seed"] == 7
     assert value["left_out"][0]["reason"] == LEFT[0].reason
     assert value["systems"][0]["overall"]["detected"] == 4
     assert "12 models, 6 of them backdoored; 1 more are left out, because they did not learn" in page.PAGE.read_text()
+    assert "table --write --split fit --bank digits.json" in page.PAGE.read_text()
+    assert "| reached |" in page.PAGE.read_text()
     assert (tmp_path / "efficacy-fit.svg").read_text().startswith("<svg")
+
+
+def test_a_target_that_is_missed_stands_in_the_table_like_one_that_is_reached():
+    """Shares have their interval; a target without a number is reported; nothing measured is nothing claimed."""
+    odd = row("o", "clean", flagged=True, score=0.1).model_copy(update={"architecture": "routed", "by": ("x size",)})
+    text = targets.table(RESULT, [*ROWS, odd]).splitlines()
+    assert "| badnets, multi-target: detected | ≥ 98% | 3 of 3, 100% [29%, 100%] | yes |" in text
+    assert (
+        "| sig, label-consistent, source-specific, all-to-all: detected | ≥ 85% | 1 of 3, 33% [1%, 91%] | **no** |"
+        in text
+    )
+    assert "| payload, architectural: detected | ≥ 90% | – | – |" in text
+    assert "| semantic: detected | – | – | – |" in text
+    assert "| odd clean graphs flagged by graph-structure | 0 | 0 of 1 | yes |" in text
+    assert "| clean models flagged | ≤ 5% | 1 of 6, 16.7% (at most 58.2%) | **no** |" in text
 
 
 def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store):
