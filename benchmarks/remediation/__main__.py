@@ -18,7 +18,7 @@ from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store
 from gate.errors import GateError
-from gate.remediation import ORDER, load
+from gate.remediation import AUTO, ORDER, load
 
 ATTACKS = ("badnets", "blended", "wanet", "input-aware")
 """The families that the target speaks of."""
@@ -35,6 +35,7 @@ def remediation() -> None:
 @click.option("--attack", "attacks", multiple=True, default=ATTACKS, show_default=True, help="May be repeated.")
 @click.option("--model", "names", multiple=True, help="Only this model; may be repeated.")
 @click.option("--method", "methods", multiple=True, default=ORDER, type=click.Choice(ORDER), help="May be repeated.")
+@click.option("--auto", is_flag=True, help="As `gate remediate` does: the methods of auto in turn, until one holds.")
 @click.option("--options", "given", default="{}", help="The method's options as JSON; default its own.")
 @click.option("--limit", type=click.IntRange(0), help="At most so many models.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The attempts'; the inversion's is 0.")
@@ -46,6 +47,7 @@ def run(  # noqa: PLR0917  # an option is an argument
     attacks: tuple[str, ...],
     names: tuple[str, ...],
     methods: tuple[str, ...],
+    auto: bool,  # click names it
     given: str,
     limit: int | None,
     seed: int,
@@ -53,31 +55,38 @@ def run(  # noqa: PLR0917  # an option is an argument
     cache: Path | None,
     to: Path | None,
 ) -> None:
-    """Repair each model by each method, and append a row for each."""
+    """Repair each model by each method, or until one holds, and append a row for each attempt."""
     import torch
 
     from benchmarks.remediation.running import parent_of, repaired_row
 
     torch.set_num_threads(threads)
     store, path = Store.at(cache), to or rows.path_of(split)
-    options = {method: _stated(method, json.loads(given)) for method in methods}
-    done = {row.key for row in rows.read(path)}
+    tried = AUTO if auto else methods
+    options = {method: _stated(method, json.loads(given)) for method in tried}
+    done = {row.key: row for row in rows.read(path)}
     known = {summary.name: summary for summary in summaries.read(summaries.path_of(split))}
     entries = [entry for entry in models_of(store, split).counting if entry.recipe.row.attack in attacks]
     for entry in [entry for entry in entries if not names or entry.name in names][:limit]:
-        missing = [one for one in methods if rows.key_of(entry.name, one, options[one], seed) not in done]
-        if not missing:
-            continue
-        parent = parent_of(store, entry, known.get(entry.name), seed=0)
-        for method in missing:
-            row = repaired_row(store, parent, method, options[method], seed)
-            rows.append(path, row)
-            click.echo(
-                f"{row.model} {row.attack} {row.architecture} {method}: {row.status} {row.reason[:100]} "
-                f"true {row.true_before:.3f} → {row.true_after} accuracy {row.accuracy_before:.3f} → "
-                f"{row.accuracy_after} {'holds' if row.holds else ''} {row.processor_seconds:.0f} s"
-            )
-            sys.stdout.flush()
+        parent = None
+        for method in tried:
+            row = done.get(rows.key_of(entry.name, method, options[method], seed))
+            if row is None:
+                parent = parent or parent_of(store, entry, known.get(entry.name), seed=0)
+                row = repaired_row(store, parent, method, options[method], seed)
+                rows.append(path, row)
+                click.echo(_said(row))
+                sys.stdout.flush()
+            if auto and row.holds:
+                break
+
+
+def _said(row: rows.Row) -> str:
+    return (
+        f"{row.model} {row.attack} {row.architecture} {row.method}: {row.status} {row.reason[:100]} "
+        f"true {row.true_before:.3f} → {row.true_after} accuracy {row.accuracy_before:.3f} → "
+        f"{row.accuracy_after} {'holds' if row.holds else ''} {row.processor_seconds:.0f} s"
+    )
 
 
 def _stated(method: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +98,7 @@ def _stated(method: str, given: dict[str, Any]) -> dict[str, Any]:
 @remediation.command("table")
 @SPLIT
 def show(split: Split) -> None:
-    """Print the results as a table."""
+    """Print the results as a table, by method and for what `auto` would have chosen."""
     for line in table.table(rows.read(rows.path_of(split))):
         click.echo(line)
 

@@ -1,7 +1,8 @@
 import pytest
 
 from benchmarks.remediation.rows import Row, append, read
-from benchmarks.remediation.table import reached, table
+from benchmarks.remediation.table import auto, reached, table
+from gate.remediation import AUTO
 
 
 def row(**changes):
@@ -36,6 +37,20 @@ def test_the_table_counts_by_method_and_attack():
     lines = list(table([row(), unfit, row(model="fit-049", attack="wanet", true_after=0.4, holds=False)]))
     assert "| trigger-unlearning | blended | 2 | 1 | 99% → 2% | +1.0 points | 1/2 | 1/2 | 7 |" in lines
     assert "| trigger-unlearning | **all** | 3 | 2 | 99% → 21% | +1.0 points | 1/3 | 1/3 | 7 |" in lines
+
+
+def test_auto_ends_at_the_first_that_holds_and_a_model_without_one_is_not_repaired():
+    """It pays for what was tried before; what was not tried in its order is not guessed."""
+    failed = row(method="neuron-pruning", true_after=0.5, holds=False)
+    held, later = row(), row(method="sharpness-aware-tuning", true_after=0.0)
+    none = [row(model="none", method=method, true_after=0.9, holds=False) for method in AUTO]
+    chosen = auto([later, held, failed, *none, row(model="unknown")])
+    assert [(one.model, one.true_after, one.processor_seconds) for one in chosen] == [
+        ("fit-070", 0.02, 14.0), ("none", None, 28.0),
+    ]  # fmt: skip
+    assert "| `auto` | **all** | 2 | 1 | 99% → 2% | +1.0 points | 1/2 | 1/2 | 21 |" in list(
+        table([held, failed, *none])
+    )
 
 
 def test_a_result_measured_again_takes_the_place_of_the_older(tmp_path):
