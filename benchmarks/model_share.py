@@ -77,12 +77,13 @@ class Row:
 def scan(subject: Subject, classifier: Classifier, policy: Policy) -> Iterator[Row]:
     """Run the detectors one after the other, each followed by its batches through the model alone."""
     suspect: dict[Location, Trigger] = {}
+    noted = Noted(classifier)  # one for all, since a suspect's second search goes through the model of the first
     for stage in policy.plan():
         for name in stage.detectors:
             detector = detectors.load(name)
             if Need.MODEL not in detector.needs or Need.TRAINING_SET in detector.needs:
                 continue
-            noted = Noted(classifier)
+            before, passes = Counter(noted.batches), noted.sample_passes
             given = replace(subject, classifier=noted)
             if stage.over == "suspects":
                 given = replace(given, suspects=tuple(suspect), triggers=suspect)
@@ -91,7 +92,8 @@ def scan(subject: Subject, classifier: Classifier, policy: Policy) -> Iterator[R
             found = list(detector.measure(given, options, Run(seed=policy.seed)))
             seconds = time.process_time() - started
             suspect = suspect or smallest(found)
-            yield Row(name, noted.sample_passes, seconds, alone(subject, classifier, noted.batches))
+            batches = noted.batches - before
+            yield Row(name, noted.sample_passes - passes, seconds, alone(subject, classifier, batches))
 
 
 def smallest(found: list[Yield]) -> dict[Location, Trigger]:
