@@ -78,7 +78,7 @@ def work(tmp_path, zoo_model, zoo_samples):
     root, scratch = zoo_model("badnets").write_folder(tmp_path / "model"), tmp_path / "scratch"
     scratch.mkdir()
 
-    def run(samples=zoo_samples, **changes):
+    def run(samples=zoo_samples, memory=None, **changes):
         ref = ModelRef(registry="directory", name=str(root))
         job = ScanJob(
             role="repairer",
@@ -89,11 +89,12 @@ def work(tmp_path, zoo_model, zoo_samples):
             seed=9,
             device="cpu",
             deadline_seconds=60,
+            memory_bytes=memory,
             samples_path=samples and str(samples),
             samples_sha256=hashlib.sha256(zoo_samples.read_bytes()).hexdigest(),
             repair=RepairTask(**({"method": "trigger-unlearning", "suspects": (PLACE,)} | changes)),
         )
-        repair(job, Artifact(ref, root, job.manifest), scratch, Run(seed=9, deadline=float("inf")))
+        repair(job, Artifact(ref, root, job.manifest), scratch, "cpu", float("inf"))
         return RepairResult.from_file(scratch / "repair.json"), scratch / "repaired.pt2"
 
     return run
@@ -105,7 +106,7 @@ def test_the_worker_hands_everything_to_the_attempt(work, monkeypatch, capsys):
 
     def attempt(method, options, program, _pre, bounds, samples, triggers, run, suspects):  # noqa: PLR0917  # as it is
         seen.update(method=method, options=options, bounds=bounds, triggers=triggers, seed=run.seed, suspects=suspects)
-        seen["labels"] = samples.labels
+        seen.update(labels=samples.labels, most=run.max_batch)
         return RepairResult(method=method, status="repaired", seed=run.seed), program
 
     monkeypatch.setattr("gate.remediation.attempt.attempt", attempt)
@@ -116,6 +117,21 @@ def test_the_worker_hands_everything_to_the_attempt(work, monkeypatch, capsys):
     assert seen["labels"] is not None
     assert read_program(path).parameters.keys()
     assert "loading the model" in capsys.readouterr().out
+
+
+def test_what_one_pass_keeps_is_bounded_by_the_memory(work, monkeypatch):
+    """As in a scan: with four megabytes to work in, fewer images share a pass than without a bound."""
+    seen = []
+
+    def attempt(method, *given):
+        seen.append(given[-2].max_batch)
+        return RepairResult(method=method, status="failed", seed=9), None
+
+    monkeypatch.setattr("gate.remediation.attempt.attempt", attempt)
+    work()
+    work(memory=4 << 20)
+    assert seen[0] == Run(seed=9).max_batch
+    assert 1 <= seen[1] < seen[0]
 
 
 def test_what_cannot_be_loaded_is_a_result_in_words(work, tmp_path, capsys):
