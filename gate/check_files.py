@@ -4,8 +4,6 @@ The four steps hand nothing to each other but these files, so that they can run 
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from gate.evidence import Evidence
 from gate.provenance import RepairOrigin
 from gate.record import MalformedError, Record
 from gate.report import Report
+from gate.scratch import remove_tree, scratch_directory
 from gate.verdict import Verdict
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -147,15 +146,15 @@ def _unwritable(path: Path, error: OSError) -> CannotFinishError:
 @contextmanager
 def private_directory() -> Iterator[Path]:
     """Yield a new directory that this user alone may enter, and remove it with all that was put there."""
-    path = Path(tempfile.mkdtemp(prefix="gate-model-")).resolve()
-    try:
-        yield path
-    finally:
-        remove(path)
+    with scratch_directory("gate-model-") as path:
+        try:
+            yield path
+        finally:
+            make_writable(path)
 
 
 def remove(path: Path) -> None:
     """Remove a private copy, read-only as it may be."""
     if path.is_dir():
         make_writable(path)
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)

@@ -1,4 +1,4 @@
-"""A worker's scratch directory: made for it alone, removed with whatever it left, however that was arranged."""
+"""Scratch directories, a worker's and others: made for one use, removed with whatever was left, however arranged."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 @contextmanager
-def scratch_directory() -> Iterator[Path]:
+def scratch_directory(prefix: str = "gate-worker-") -> Iterator[Path]:
     """Yield a new directory that this user alone may enter, and remove it afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="gate-worker-")).resolve()
+    path = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
     try:
         yield path
     finally:
