@@ -162,7 +162,7 @@ def published(case: Case, most_steps: int) -> Row:
     targets = every if case.classes <= WHOLE else sorted(random.Random(SEED).sample(every, case.drawn))
     generator = torch.Generator().manual_seed(SEED)
     capped = most_steps < Settings().steps
-    settings = replace(Settings(), steps=min(Settings().steps, most_steps))
+    settings = replace(Settings(), steps=most_steps) if capped else Settings()
     search = Search(_Net(classifier.logits), endless_batches(samples.inputs, 32, generator), settings, float("inf"))
     began = time.process_time()
     done = [search.invert(target, start(samples.inputs, generator)) for target in targets]

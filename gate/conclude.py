@@ -86,7 +86,7 @@ def error_report(policy: Policy, context: Context, error: str, what_to_do: str) 
         not_examined=("Everything: the check did not finish.",),
         error=error,
         what_to_do=what_to_do,
-        commands=(f"gate check {shlex.quote(context.uri)} --policy {shlex.quote(context.policy_path)}",),
+        commands=(check_command(context.uri, context.policy_path),),
     )
 
 
@@ -171,7 +171,7 @@ def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[s
     return tuple(commands)
 
 
-def check_command(uri: str, policy_path: str, samples: str | None, bank: str | None) -> str:
+def check_command(uri: str, policy_path: str, samples: str | None = None, bank: str | None = None) -> str:
     """Return the command that checks a version with these samples, beside this bank where an option named one."""
     words = ["gate", "check", uri, "--policy", policy_path]
     words += ["--samples", samples] if samples else []

@@ -52,7 +52,7 @@ def table(result: SystemResult, rows: Sequence[Judged]) -> str:
     lines.append(_line("ROC-AUC, all attacks", f"≥ {LEAST_AREA:g}", interval(area), _at_least(area, LEAST_AREA)))
     below = entropy is not None and entropy.value <= MOST_ENTROPY
     lines.append(_line("cross-entropy of P(trojan)", f"≤ {MOST_ENTROPY:.2f}", plus_minus(entropy), below))
-    return markdown(("what", "target", f"{result.system}", "reached"), lines)
+    return markdown(("what", "target", result.system, "reached"), lines)
 
 
 def _shares(target: Target, result: SystemResult) -> list[tuple[str, ...]]:

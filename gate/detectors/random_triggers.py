@@ -11,6 +11,7 @@ See       Cousins: Gao et al., "STRIP", ACSAC 2019; Kolouri et al., "Universal L
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -18,6 +19,11 @@ from gate.detector import Detector, Metric, Need, Options, Run, Yield
 from gate.errors import UnexaminableError
 from gate.evidence import Location, Measurement
 from gate.subject import Subject
+
+if TYPE_CHECKING:
+    import torch
+
+    from gate.subject import Classifier, Lay
 
 LEAST_SIDE = 4
 """Pixels without which a patch is the image."""
@@ -37,7 +43,7 @@ def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yie
     """Yield the share of every family and class."""
     from gate.numerics.goals import varied_predictions
     from gate.numerics.subsets import balanced
-    from gate.triggers.drawn import FAMILIES, draw, shares
+    from gate.triggers.drawn import FAMILIES, draw
 
     assert subject.classifier is not None
     assert subject.samples is not None
@@ -50,10 +56,33 @@ def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yie
     for number, family in enumerate(FAMILIES):
         run.progress(number, len(FAMILIES))
         drawn = draw(family, classifier.input_shape, options.triggers, run.seed)
-        found = shares(classifier, inputs, own, drawn, run).topk(most, dim=0).values.mean(dim=0)
+        found = _shares(classifier, inputs, own, drawn, run).topk(most, dim=0).values.mean(dim=0)
         for index, share in enumerate(found.tolist()):
             yield Measurement(metric=f"{family}-share", value=FLOOR + share, location=Location.of_class(index))
     run.progress(len(FAMILIES), len(FAMILIES))
+
+
+def _shares(
+    classifier: "Classifier", inputs: "torch.Tensor", own: "torch.Tensor", triggers: "Iterator[Lay]", run: Run
+) -> "torch.Tensor":
+    """Return of each trigger the share of the samples of other classes that it sends to each class, (T, K).
+
+    `inputs` (N, C, H, W) are raw, `own` (N,) the classes that the model gives them; N - n_k samples can go to class k.
+    """
+    import torch
+    from torch.nn import functional
+
+    from gate.numerics.goals import predictions
+    from gate.triggers.drawn import within
+
+    others = functional.one_hot(own, classifier.num_classes).logical_not().float()
+    rows = []
+    for lay in triggers:
+        run.check_time()
+        answers = predictions(classifier, within(lay, classifier.bounds)(inputs), run)
+        moved = functional.one_hot(answers, classifier.num_classes).float() * others
+        rows.append(moved.sum(dim=0) / others.sum(dim=0).clamp(min=1))
+    return torch.stack(rows)
 
 
 DETECTOR = Detector(

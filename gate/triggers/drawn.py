@@ -1,7 +1,6 @@
-"""Random triggers of five families, and how many samples of other classes each of them sends to a class.
+"""Random triggers of five families: drawn, not optimised, and laid on samples.
 
-Nothing here is optimised: a trigger is drawn, laid on samples, and the model answers, by forward passes alone. A
-backdoor has taught its target's decision region to reach out towards triggers like its own; so more of what merely
+A backdoor has taught its target's decision region to reach out towards triggers like its own; so more of what merely
 resembles them falls into it than into the same class of a clean model.
 """
 
@@ -12,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from gate.detector import Run
-from gate.subject import Classifier, Lay
+from gate.subject import Lay
 from gate.triggers.warp import sampled, still_places
 
 Shape = tuple[int, int, int]
@@ -140,22 +138,3 @@ def within(lay: Lay, bounds: tuple[float, float]) -> Lay:
     """Return what lays a trigger of values in [0, 1] on raw inputs, whose values lie in `bounds`."""
     least, greatest = bounds
     return lambda x: least + (greatest - least) * lay((x - least) / (greatest - least))
-
-
-def shares(
-    classifier: Classifier, inputs: torch.Tensor, own: torch.Tensor, triggers: Iterator[Lay], run: Run
-) -> torch.Tensor:
-    """Return of each trigger the share of the samples of other classes that it sends to each class, (T, K).
-
-    `inputs` (N, C, H, W) are raw, `own` (N,) the classes that the model gives them; N - n_k samples can go to class k.
-    """
-    others = functional.one_hot(own, classifier.num_classes).logical_not().float()
-    rows = []
-    with torch.no_grad():
-        for lay in triggers:
-            run.check_time()
-            laid = within(lay, classifier.bounds)(inputs)
-            answers = torch.cat([classifier.logits(some).argmax(dim=1) for some in torch.split(laid, run.max_batch)])
-            moved = functional.one_hot(answers, classifier.num_classes).float() * others
-            rows.append(moved.sum(dim=0) / others.sum(dim=0).clamp(min=1))
-    return torch.stack(rows)
