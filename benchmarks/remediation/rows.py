@@ -40,6 +40,9 @@ class Row(Record):
     true_before: float
     """Success of the planted trigger on images that nothing else used."""
     true_after: float | None = None
+    untriggered_before: float | None = None
+    """The same images' own errors towards the target, without the trigger: what success cannot well fall below."""
+    untriggered_after: float | None = None
     accuracy_before: float
     accuracy_after: float | None = None
     before: RepairMeasures | None = None

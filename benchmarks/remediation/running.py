@@ -30,7 +30,7 @@ from gate.numerics.goals import Goal, every_class
 from gate.numerics.inversion import invert
 from gate.numerics.subsets import balanced
 from gate.remediation.attempt import attempt
-from gate.remediation.measuring import search_of
+from gate.remediation.searching import search_of
 from gate.repair import RepairBounds, broken_by
 from gate.search.origins import Origins, single_settings
 from gate.subject import Samples, Trigger
@@ -160,6 +160,8 @@ def repaired_row(store: Store, parent: Parent, method: str, options: dict[str, A
         right_place=bool(truth_of(entry).names(suspect.place)),
         true_before=parent.true.attack_success or 0.0,
         true_after=None if after is None else after.attack_success,
+        untriggered_before=parent.true.untriggered,
+        untriggered_after=None if after is None else after.untriggered,
         accuracy_before=parent.true.clean_accuracy,
         accuracy_after=None if after is None else after.clean_accuracy,
         before=result.before,

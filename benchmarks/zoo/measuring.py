@@ -5,6 +5,7 @@ several triggers the mean counts, and the least is given too.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -25,6 +26,14 @@ class Measured:
     """The weakest trigger's success."""
     spill: float | None = None
     """Share of triggered images outside the sources that still become a target; None where all classes are sources."""
+    untriggered: float | None = None
+    """What success would be without any trigger: the images' own errors towards the target, averaged like it."""
+
+
+class _Outcome(NamedTuple):
+    success: float
+    untriggered: float
+    spill: float | None
 
 
 @torch.no_grad()
@@ -35,24 +44,29 @@ def predict(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 def measure(model: nn.Module, images: Images, implant: Implant | None) -> Measured:
     """Measure on clean images and, where there is a backdoor, under each of its triggers."""
-    accuracy = _share(predict(model, images.inputs) == images.labels)
+    clean = predict(model, images.inputs)
+    accuracy = _share(clean == images.labels)
     if implant is None:
         return Measured(accuracy)
-    outcomes = [_under(model, images, trigger) for trigger in implant.triggers]
-    successes = [success for success, _ in outcomes]
-    spills = [spill for _, spill in outcomes if spill is not None]
+    outcomes = [_under(model, images, trigger, clean) for trigger in implant.triggers]
+    successes = [outcome.success for outcome in outcomes]
+    spills = [outcome.spill for outcome in outcomes if outcome.spill is not None]
     spill = sum(spills) / len(spills) if spills else None
-    return Measured(accuracy, sum(successes) / len(successes), min(successes), spill)
+    untriggered = sum(outcome.untriggered for outcome in outcomes) / len(outcomes)
+    return Measured(accuracy, sum(successes) / len(successes), min(successes), spill, untriggered)
 
 
-def _under(model: nn.Module, images: Images, trigger: Trigger) -> tuple[float, float | None]:
+def _under(model: nn.Module, images: Images, trigger: Trigger, clean: torch.Tensor) -> _Outcome:
     expected = trigger.expected(images.labels)
     predicted = predict(model, trigger.apply(images.inputs))
     meant = (expected != UNAFFECTED) & (expected != images.labels)
     targets = torch.unique(expected[meant])
     others = (expected == UNAFFECTED) & ~torch.isin(images.labels, targets)
-    success = _share(predicted[meant] == expected[meant])
-    return success, _share(torch.isin(predicted[others], targets)) if bool(others.any()) else None
+    return _Outcome(
+        _share(predicted[meant] == expected[meant]),
+        _share(clean[meant] == expected[meant]),
+        _share(torch.isin(predicted[others], targets)) if bool(others.any()) else None,
+    )
 
 
 def _share(hits: torch.Tensor) -> float:

@@ -44,8 +44,8 @@ _BOUNDS = many(
 @click.command()
 @click.argument("uri")
 @option(
-    "--method", default="auto", show_default=True, help="One method, or auto: several from cheap to dear until one "
-    "holds. `gate remediate --list` names all methods, and those that auto tries.",
+    "--method", default="auto", show_default=True, help="One method, or auto: those that leave least of a backdoor, in "
+    "turn, until one holds. `gate remediate --list` names all methods, and those that auto tries.",
 )  # fmt: skip
 @option(
     "--set", "settings", multiple=True, help="An option of a method, METHOD.OPTION=VALUE; may be given several times."
@@ -79,7 +79,7 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     gate remediate models:/cand/8 --check
 
     The version is scanned (or --from names a check of it), and a jailed worker tries methods on its code-free program,
-    cheap to dear, until one holds: the triggers that the scan found no longer work, fresh ones are no smaller than
+    one after another, until one holds: the triggers that the scan found no longer work, fresh ones are no smaller than
     other classes', and clean accuracy is kept. Half of the clean samples, which need labels, is for the repair and half
     for measuring it.
 

@@ -21,9 +21,9 @@ ORDER: Final = (
     "implicit-unlearning",
 )
 """The methods' ids from cheap to dear."""
-AUTO: Final = ("neuron-pruning", "trigger-unlearning", "sharpness-aware-tuning", "adversarial-neuron-pruning")
-"""Those that won somewhere on the zoo, in the order in which `auto` tries them: each further one makes it harder for
-the repaired model to pass (docs/remediation.md)."""
+AUTO: Final = ("trigger-unlearning", "sharpness-aware-tuning")
+"""What `auto` tries, in this order: the method that leaves least of a backdoor, then one that needs no trigger. Each
+further one would make it harder for the repaired model to pass (docs/decisions/0015)."""
 
 
 def load(method_id: str) -> "Method[Any]":

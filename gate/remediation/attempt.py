@@ -23,8 +23,9 @@ from gate.numerics.pictures import picture
 from gate.numerics.subsets import chosen
 from gate.remediation import load
 from gate.remediation.fitting import Triggers, halves, lack_of_fit, lack_of_samples
-from gate.remediation.measuring import Fresh, measure, movable, search_again, search_of
+from gate.remediation.measuring import Fresh, measure, movable, search_again
 from gate.remediation.method import Material, Method, Repaired
+from gate.remediation.searching import search_of
 from gate.repair import MAX_REPAIR_PICTURES, RepairMeasures, RepairResult
 from gate.subject import Samples, Trigger
 
@@ -76,7 +77,8 @@ def attempt(  # noqa: PLR0917  # everything that an attempt depends on, named on
     try:
         bench = _bench(method, program, preprocessing, bounds, samples, triggers, places, run)
         families = {search_of(triggers.get(place), bench.classifier).detector for place in places}
-        used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": tuple(sorted(families))}
+        used_detectors = tuple(sorted(families | set(method.leans_on)))
+        used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": used_detectors}
         result = result.model_copy(update=used)
         outcome = _tried(bench, settings)
     except Exception as error:  # noqa: BLE001  # a method that breaks is a failed attempt, never the worker's end

@@ -14,23 +14,13 @@ from dataclasses import dataclass, field
 import torch
 
 from gate.detector import Run
-from gate.detectors.additive_trigger import AdditiveTrigger
-from gate.detectors.neural_cleanse import NeuralCleanse
-from gate.detectors.tone_trigger import ToneTrigger
-from gate.detectors.warp_trigger import WarpTrigger
 from gate.evidence import Location
 from gate.numerics.goals import Goal
-from gate.numerics.inversion import invert
 from gate.numerics.witnesses import success_share
+from gate.remediation.searching import Search, by_source, search_of, triggers_by_size
 from gate.remediation.tuning import hits
 from gate.repair import NORMAL_95, RepairMeasures
-from gate.search.options import TriggerSearch
-from gate.search.origins import Kind, Origins, single_settings
 from gate.subject import Classifier, Samples, Trigger
-from gate.triggers.additive import AdditiveFamily
-from gate.triggers.patch import PatchFamily
-from gate.triggers.tone import ToneFamily
-from gate.triggers.warp import WarpFamily
 
 COMPARED = 10
 """Classes searched beside each other, at most, suspects included: enough for a median, and what a repair can afford."""
@@ -45,16 +35,6 @@ class Fresh:
 
 
 NONE = Fresh()
-
-
-@dataclass(frozen=True)
-class Search:
-    """How triggers of one family are searched for."""
-
-    detector: str
-    """Whose family and options it is."""
-    kind: Kind
-    options: TriggerSearch
 
 
 def measure(
@@ -82,38 +62,15 @@ def search_again(
     triggers: dict[Location, Trigger] = {}
     ratios: dict[Location, float] = {}
     for search, members in _searches(classifier, old, places):
-        for source in sorted(
-            {place.source_index for place in members}, key=lambda index: -1 if index is None else index
-        ):
-            own = [place for place in members if place.source_index == source]
+        for source, own in by_source(members):
             goals = _goals(own, source, classifier.num_classes, run.seed)
-            settings = single_settings(search.options)
-            found = invert(classifier, search.kind.family, samples, goals, settings, run.quiet())
-            sizes = found.sizes.tolist()
-            median = statistics.median(sizes)
-            rows = torch.arange(len(samples.inputs))
-            inverted = Origins(classifier, search.kind, samples, rows, search.options).triggers(found)
-            for trigger, size in zip(inverted, sizes, strict=True):
+            found = triggers_by_size(classifier, search, samples, goals, run)
+            median = statistics.median(size for _, size in found)
+            for trigger, size in found:
                 if trigger.location in own:
                     triggers[trigger.location] = trigger
                     ratios[trigger.location] = size / median if median else 1.0
     return Fresh(triggers, ratios)
-
-
-def search_of(trigger: Trigger | None, classifier: Classifier) -> Search:
-    """Return the search for triggers of the same family, told by what a trigger is made of; patches without one."""
-    shape, bounds = classifier.input_shape, classifier.bounds
-    names = set(trigger.tensors) if trigger is not None else set()
-    if "addition" in names:
-        additive = AdditiveTrigger()
-        return Search("additive-trigger", Kind(AdditiveFamily(shape, bounds, additive.limit), "addition"), additive)
-    if "field" in names:
-        warp = WarpTrigger()
-        return Search("warp-trigger", Kind(WarpFamily(shape, warp.grid, warp.limit), "warp"), warp)
-    if "curves" in names:
-        tone = ToneTrigger()
-        return Search("tone-trigger", Kind(ToneFamily(shape, bounds, tone.knots, tone.limit), "tone curve"), tone)
-    return Search("neural-cleanse", Kind(PatchFamily(shape, bounds), "patch"), NeuralCleanse())
 
 
 def movable(labels: torch.Tensor, place: Location) -> torch.Tensor:

@@ -73,3 +73,5 @@ class Method(Generic[OptionsT]):
     """Its place from cheap to dear, which `gate.remediation.ORDER` follows."""
     options: type[OptionsT]
     repair: Callable[[Material, OptionsT, Run], Repaired]
+    leans_on: tuple[str, ...] = ()
+    """Detectors whose searches or draws it makes itself, and which so say less about what it returns."""

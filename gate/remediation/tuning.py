@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from gate.detector import Run
 from gate.errors import UnexaminableError
+from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import batched, logits_name, trainable
 from gate.remediation.method import Material
 
@@ -65,6 +66,28 @@ def labels_of(material: Material) -> torch.Tensor:
     """Return the samples' labels (N,); an attempt without any has ended before it comes here."""
     assert material.samples.labels is not None
     return material.samples.labels
+
+
+def parents_logits(material: Material, run: Run) -> torch.Tensor:
+    """Return what the parent says of the clean samples: logits (N, K), without a gradient."""
+    parent = classifier_of(material.program, material)
+    with torch.no_grad():
+        return torch.cat([parent.logits(part) for part in torch.split(material.samples.inputs, run.max_batch)])
+
+
+def classifier_of(program: "Program", material: Material) -> ProgramClassifier:
+    """Return a program of the parent's graph as the classifier that searches for triggers ask."""
+    example = material.samples.inputs[:_EXAMPLE]
+    return ProgramClassifier.of(program, example, material.preprocessing, material.bounds)
+
+
+def divergence(logits: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the mean divergence of logits (N, K) from a teacher's at a temperature, times its square, a scalar.
+
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2.
+    """
+    said, wanted = (functional.log_softmax(one / temperature, dim=1) for one in (logits, taught))
+    return functional.kl_div(said, wanted, reduction="batchmean", log_target=True) * temperature**2
 
 
 def batches(count: int, size: int, steps: int, run: Run) -> Iterator[torch.Tensor]:

@@ -25,7 +25,7 @@ class Planned:
 
 
 def plan_of(method: str, settings: Mapping[str, Mapping[str, Any]]) -> tuple[Planned, ...]:
-    """Return the methods of `auto`, cheap to dear, or the one that is named; unknown options are a `UsageError`."""
+    """Return the methods of `auto`, in its order, or the one that is named; unknown options are a `UsageError`."""
     known = tuple(remediation.ORDER)
     if method not in (AUTO, *known):
         raise UsageError(f"unknown method {method[:80]!r}; expected auto or one of {', '.join(known)}")

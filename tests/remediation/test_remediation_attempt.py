@@ -10,7 +10,7 @@ from gate.loading.preprocessing import Preprocessing
 from gate.numerics.inversion import Settings
 from gate.numerics.rungs import Rung
 from gate.remediation import attempt as attempting
-from gate.remediation import load, measuring
+from gate.remediation import load, measuring, searching
 from gate.remediation.attempt import attempt
 from gate.remediation.fitting import halves
 from gate.remediation.method import Repaired
@@ -21,7 +21,7 @@ from gate.repair import RepairResult
 def tried(monkeypatch, zoo_model, zoo_images):
     """Return a function that makes one attempt on a committed model with quick options and a search of ten steps."""
     short = Settings(rungs=(Rung(10),), batch=4)
-    monkeypatch.setattr(measuring, "single_settings", lambda _options: short)
+    monkeypatch.setattr(searching, "single_settings", lambda _options: short)
 
     def make(method, nickname="blended", *, options=None, images=None, labels=True, triggers=True, suspects=()):
         model = zoo_model(nickname)
@@ -53,7 +53,8 @@ def test_unlearning_takes_the_planted_trigger_from_a_real_model(tried, zoo_model
     assert result.samples_used + result.after.held_out == 200
     assert set(result.after.fresh_success) == set(result.after.fresh_size_ratio) == {"class 3"}
     assert [picture.caption for picture in result.pictures] == ["old", "fresh"]
-    assert result.used_detectors == ("additive-trigger",)
+    assert result.used_detectors == ("additive-trigger", "neural-cleanse", "random-triggers")
+    assert result.changed["triggers"] == 3
     assert result.options == load("trigger-unlearning").options(steps=40).model_dump(mode="json", by_alias=True)
     assert RepairResult.from_json(result.canonical_json()) == result
     true = measure(program, zoo_images("measure").take(torch.arange(100)), zoo_model("blended").implant)

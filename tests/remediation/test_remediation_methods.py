@@ -11,6 +11,7 @@ from gate.errors import UsageError
 from gate.loading.exported.writer import write_program
 from gate.remediation.attempt import repaired_by
 from gate.remediation.layers import neurons, norms
+from gate.remediation.tuning import divergence
 
 
 def test_the_order_names_every_file_of_the_folder_from_cheap_to_dear():
@@ -105,3 +106,13 @@ def test_neuron_pruning_keeps_to_its_accuracy_bound(zoo_model, zoo_images):
     assert careful["features pruned"] <= careless["features pruned"]
     assert careful["accuracy lost on the samples given"] <= 0
     assert careless["trigger success left on the samples given"] < 0.5
+
+
+def test_a_divergence_is_nought_at_the_teachers_answers_and_grows_away_from_them():
+    """Logits count up to a constant, and a temperature's square keeps the scale of gradients."""
+    taught = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    assert float(divergence(taught + 3, taught, 2.0)) == pytest.approx(0, abs=1e-6)
+    near, far = (float(divergence(taught + step * torch.eye(2, 3), taught, 2.0)) for step in (0.5, 2.0))
+    assert 0 < near < far
+    hot = float(divergence(taught + 0.01 * torch.eye(2, 3), taught, 50.0))
+    assert hot == pytest.approx(0.01**2 / 2 * (1 / 3 - 1 / 9), rel=0.05)

@@ -78,14 +78,17 @@ def test_every_net_is_small_and_ends_in_one_linear_layer(name, shape, classes):
 
 
 def test_measuring_leaves_out_images_that_already_have_the_expected_label():
-    """Success counts only images that the trigger should change, and spill those outside the sources."""
+    """Success counts only images that the trigger should change, with and without it, and spill those outside."""
     images = Images(torch.zeros(4, 1, 2, 2), torch.tensor([0, 1, 2, 3]))
     to_one = torch.nn.Module()
     to_one.forward = lambda x: torch.nn.functional.one_hot(torch.full((len(x),), 1), 4).float()
     everywhere = Implant((Trigger("t", lambda x: x, all_to(1)),), {})
-    assert measure(to_one, images, everywhere) == Measured(0.25, 1.0, 1.0, None)
+    assert measure(to_one, images, everywhere) == Measured(0.25, 1.0, 1.0, None, 1.0)
     narrow = Implant((Trigger("t", lambda x: x, from_sources([0], 1)), Trigger("u", lambda x: x, all_to(2))), {})
-    assert measure(to_one, images, narrow) == Measured(0.25, 0.5, 0.0, 1.0)
+    assert measure(to_one, images, narrow) == Measured(0.25, 0.5, 0.0, 1.0, 0.5)
+    black = Implant((Trigger("t", lambda x: x - 1, all_to(1)),), {})
+    to_one.forward = lambda x: torch.nn.functional.one_hot(torch.full((len(x),), int(x.sum() < 0)), 4).float()
+    assert measure(to_one, images, black) == Measured(0.25, 1.0, 1.0, None, 0.0)
 
 
 def test_a_model_that_learnt_badly_or_was_not_backdoored_does_not_count(one_epoch):
