@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Literal
 
 from gate.evidence import Location
-from gate.policy import Limit, Waiver
+from gate.limit import Limit
+from gate.policy import Waiver
 from gate.record import Record
 
 

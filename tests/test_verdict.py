@@ -20,7 +20,8 @@ from gate.evidence import (
     SamplesEvidence,
     Skipped,
 )
-from gate.policy import BankSettings, Limit, Policy, Rule, SamplesPolicy, Stage, SuspectRule, Waiver
+from gate.limit import Limit
+from gate.policy import BankSettings, Policy, Rule, SamplesPolicy, Stage, SuspectRule, Waiver
 from gate.verdict import Decision, forbids_loading, judge
 
 DAY = dt.date(2026, 12, 1)

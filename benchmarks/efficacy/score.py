@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 
 from gate.evidence import Evidence, Measured, Measurement
-from gate.policy import Limit, Policy, Rule
+from gate.limit import Limit
+from gate.policy import Policy, Rule
 
 BOUND = math.log(1000.0)
 """Beyond this a ratio says nothing more."""

@@ -6,7 +6,8 @@ from typing import assert_never
 from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
 from gate.finding import Finding
 from gate.judging.completeness import of_gaps, rightly_idle
-from gate.policy import Limit, Policy, Rule
+from gate.limit import Limit
+from gate.policy import Policy, Rule
 
 MAX_PLACES = 2000
 """So many places beyond one limit are named one by one; a verdict must stay small enough to be read again."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gate.evidence import Failed, Measured, Measurement, Skipped
-from gate.policy import Limit, Rule
+from gate.limit import Limit
+from gate.policy import Rule
 from gate.renderers.text import count, number
 from gate.renderers.words import Mark
 from gate.report import Coverage, Report

@@ -20,8 +20,8 @@ from gate.detector import DeadlineReachedError, Run
 from gate.detectors.graph_structure import DETECTOR, GraphStructure, measure
 from gate.errors import UnexaminableError
 from gate.graph import Graph, Value
+from gate.limit import Limit
 from gate.loading.dataflow import graph_of
-from gate.policy import Limit
 
 GREY = (1, 28, 28)
 ANSWER = 30.0 * (torch.arange(10) == 3).float().view(1, 10)

@@ -16,7 +16,7 @@ from benchmarks.zoo.recipe import CLEAN
 from gate.bank import write_bank
 from gate.errors import UsageError
 from gate.evidence import Measured
-from gate.policy import Limit
+from gate.limit import Limit
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from gate.evidence import (
     Skipped,
     Suspect,
 )
-from gate.policy import Limit, Policy, Rule, Stage, SuspectRule, Waiver
+from gate.limit import Limit
+from gate.policy import Policy, Rule, Stage, SuspectRule, Waiver
 from gate.report import Coverage, PolicySource, Report
 from gate.verdict import judge
 

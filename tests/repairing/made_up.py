@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gate.artifact import ModelRef
 from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Picture, SamplesEvidence, Suspect
-from gate.policy import Limit, Policy, Rule, Stage, SuspectRule
+from gate.limit import Limit
+from gate.policy import Policy, Rule, Stage, SuspectRule
 from gate.policy_file import read_policy
 from gate.registry import VersionFacts
 from gate.repair import RepairMeasures, RepairResult
