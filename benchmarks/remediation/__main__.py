@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from benchmarks.efficacy import summaries
+from benchmarks.efficacy.page import between
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.remediation import rows, table
 from benchmarks.zoo.__main__ import SPLITS
@@ -22,6 +23,7 @@ from gate.remediation import AUTO, ORDER, load
 
 ATTACKS = ("badnets", "blended", "wanet", "input-aware")
 """The families that the target speaks of."""
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "remediation.md"
 SPLIT = click.option("--split", type=SPLITS, default="fit", show_default=True, help="Which models.")
 
 
@@ -97,10 +99,14 @@ def _stated(method: str, given: dict[str, Any]) -> dict[str, Any]:
 
 @remediation.command("table")
 @SPLIT
-def show(split: Split) -> None:
+@click.option("--write", is_flag=True, help="Into docs/remediation.md, model by model too.")
+def show(split: Split, write: bool) -> None:
     """Print the results as a table, by method and for what `auto` would have chosen."""
-    for line in table.table(rows.read(rows.path_of(split))):
-        click.echo(line)
+    found = rows.read(rows.path_of(split))
+    summary = "\n".join(table.table(found)) + "\n\n" + "\n".join(table.sentences(found))
+    click.echo(summary)
+    if write:
+        between(PAGE, f"remediation-{split}", summary + "\n\n" + "\n".join(table.each(found)) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 
+from benchmarks.efficacy import rates
+from benchmarks.efficacy.targets import TAIL
 from benchmarks.remediation.rows import Row
 from gate.remediation import AUTO, ORDER
 
 MOST_SUCCESS, MOST_LOST = 0.05, 0.02
 """The target: a planted trigger at most this successful, and at most so much clean accuracy lost."""
+ERRORS_ALONE = 0.05
+"""By so much true success may lie above the images' own errors towards the target to count as those."""
 _HEAD = (
     "| method | attack | models | fits | true success, before → after (medians) | accuracy lost | target | holds | s |"
 )
@@ -56,6 +60,65 @@ def reached(row: Row) -> bool:
         return False
     # Shares are kept to four digits, so a loss of exactly two points may come out a little larger.
     return row.true_after <= MOST_SUCCESS and row.accuracy_before - row.accuracy_after <= MOST_LOST + 1e-9
+
+
+def sentences(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield in words how often `auto` reached the target, with the exact 95 % interval of Clopper and Pearson."""
+    ended = auto(rows)
+    right = [row for row in ended if row.right_place]
+    near = [row for row in right if _errors_alone(row)]
+    yield f"`auto` reached the target on {_share(sum(map(reached, ended)), len(ended))} models,"
+    yield f"on {_share(sum(map(reached, right)), len(right))} of those whose planted target was the suspect."
+    yield (
+        f"On {_share(len(near), len(right))} of the latter true success ended at most {100 * ERRORS_ALONE:.0f} points "
+        "above the same images' errors towards the target without a trigger, accuracy apart."
+    )
+
+
+def each(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a line for every attempt that came to a repaired model, model by model, with the attempt's own measures."""
+    yield (
+        "| model | method | true success | without the trigger | clean accuracy | old trigger, kept back | "
+        "fresh size over the median | holds | s |"
+    )
+    yield "|---|---|---|--:|---|--:|--:|---|--:|"
+    order = list(ORDER)
+    for row in sorted(rows, key=lambda row: (row.model, order.index(row.method))):
+        if row.true_after is None or row.accuracy_after is None or row.after is None:
+            continue
+        cells = (
+            f"{row.attack}, {row.task}, {row.architecture} ({row.model}{'' if row.right_place else ', wrong suspect'})",
+            row.method,
+            f"{row.true_before:.1%} → {_marked(f'{row.true_after:.1%}', reached(row))}",
+            "–" if row.untriggered_after is None else f"{row.untriggered_after:.1%}",
+            f"{row.accuracy_before:.1%} → {row.accuracy_after:.1%}",
+            _number(row.after.old_success.get(row.place), "{:.0%}"),
+            _number(row.after.fresh_size_ratio.get(row.place), "{:.2f}"),
+            "yes" if row.holds else "no",
+            f"{row.processor_seconds:.0f}",
+        )
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _marked(text: str, strong: bool) -> str:
+    return f"**{text}**" if strong else text
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _errors_alone(row: Row) -> bool:
+    if row.true_after is None or row.untriggered_after is None:
+        return False
+    return row.true_after - row.untriggered_after <= ERRORS_ALONE + 1e-9
+
+
+def _share(hits: int, count: int) -> str:
+    if not count:
+        return "0 of 0"
+    low, high = rates.lower_bound(hits, count, TAIL), rates.upper_bound(hits, count, TAIL)
+    return f"{hits} of {count} ({hits / count:.0%} [{low:.0%}, {high:.0%}])"
 
 
 def _line(method: str, attack: str, rows: Sequence[Row]) -> str:

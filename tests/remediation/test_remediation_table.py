@@ -1,8 +1,9 @@
 import pytest
 
 from benchmarks.remediation.rows import Row, append, read
-from benchmarks.remediation.table import auto, reached, table
+from benchmarks.remediation.table import auto, each, reached, sentences, table
 from gate.remediation import AUTO
+from gate.repair import RepairMeasures
 
 
 def row(**changes):
@@ -61,3 +62,29 @@ def test_a_result_measured_again_takes_the_place_of_the_older(tmp_path):
         append(path, row(true_after=success))
     append(path, row(options={"steps": 6}))
     assert [one.true_after for one in read(path)] == [0.1, 0.02]
+
+
+def test_what_auto_reaches_is_said_with_an_interval_and_apart_from_the_models_own_errors():
+    """A model of another suspect counts against the target; one of many errors is told by what is above them."""
+    rows = [
+        row(), row(model="wrong", right_place=False, true_after=0.9),
+        row(model="errs", true_after=0.09, untriggered_after=0.06),
+    ]  # fmt: skip
+    first, second, third = sentences(rows)
+    assert first == "`auto` reached the target on 1 of 3 (33% [1%, 91%]) models,"
+    assert second.startswith("on 1 of 2 (50% [1%, 99%]) of those")
+    assert third.startswith("On 1 of 2 (50% [1%, 99%]) of the latter true success ended at most 5 points above")
+
+
+def test_each_repair_is_a_line_with_its_own_measures():
+    """A repair that reached the target is bold; what came to no model has no line."""
+    after = RepairMeasures(
+        accuracy=0.95, accuracy_low=0.9, accuracy_high=0.98, held_out=400, old_success={"class 3": 0.011},
+        fresh_success={"class 3": 1.0}, fresh_size_ratio={"class 3": 0.71},
+    )  # fmt: skip
+    lines = list(each([row(true_after=None, accuracy_after=None), row(after=after, untriggered_after=0.004)]))
+    assert len(lines) == 3
+    assert lines[2] == (
+        "| blended, digits, vgg (fit-070) | trigger-unlearning | 99.0% → **2.0%** | 0.4% | 97.0% → 96.0% | 1% | 0.71 | "
+        "yes | 7 |"
+    )
