@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.remediation`: run, table.
+"""The command `python -m benchmarks.remediation`: run, table, story.
 
 The top of the flow; prints, and turns errors into an exit code. Ended at any time, a run loses at most the attempt
 under way; begun again, it goes on with what is missing.
@@ -107,6 +107,18 @@ def show(split: Split, write: bool) -> None:
     click.echo(summary)
     if write:
         between(PAGE, f"remediation-{split}", summary + "\n\n" + "\n".join(table.each(found)) + "\n")
+
+
+@remediation.command()
+@click.option(
+    "--to", type=click.Path(path_type=Path), default=Path("story"), show_default=True, help="Folder of it all."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The demo's.")
+def story(to: Path, seed: int) -> None:
+    """Repair the demo's poisoned version, check what was registered, and try the planted patch on it."""
+    from benchmarks.remediation.story import tell
+
+    click.echo(tell(to, seed))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,12 @@ def _inverted(classifier: ProgramClassifier, samples: Samples, suspect: Suspect,
 
 def _truth(store: Store, entry: Entry, program: Program) -> Measured:
     images = TASKS[entry.recipe.row.task].measure
-    return measured_truly(_Model(program, images.inputs[:4]), images, implant_of(entry, store))
+    return measured_truly(as_module(program, images.inputs[:4]), images, implant_of(entry, store))
+
+
+def as_module(program: Program, example: torch.Tensor) -> torch.nn.Module:
+    """Return a program as the module that the zoo measures: images (N, C, H, W) in, logits (N, K) out."""
+    return _Model(program, example)
 
 
 class _Model(torch.nn.Module):
