@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import ConfigDict
 
 from gate.errors import GateError
-from gate.evidence import Measurement, Picture, Projection
+from gate.evidence import Measurement, Picture, Projection, Unmeasured
 from gate.record import Record
 from gate.subject import Subject, Trigger
 
@@ -77,7 +77,7 @@ class Run:
             raise DeadlineReachedError("the deadline was reached")
 
 
-Yield = Measurement | Picture | Projection | Trigger
+Yield = Measurement | Unmeasured | Picture | Projection | Trigger
 """What a detector may yield; a trigger is handed on to later stages and never leaves the worker."""
 
 OptionsT = TypeVar("OptionsT", bound=Options)

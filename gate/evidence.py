@@ -7,7 +7,7 @@ The file `evidence.json` is this record (docs/contracts.md, section 4), so a ver
 import base64
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gate.artifact import ModelRef
 from gate.comparison import Comparison
@@ -21,6 +21,7 @@ MAX_TEXT = 2000
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+MetricId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Assurance = Literal["A", "B", "C"]
 LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
@@ -72,7 +73,7 @@ class Location(Record):
 class Measurement(Record):
     """One finite number that a detector measured."""
 
-    metric: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
+    metric: MetricId
     value: Finite
     location: Location | None = None
     note: Text = ""
@@ -118,6 +119,13 @@ class Projection(Record):
     points: tuple[Point, ...] = Field(max_length=MAX_PROJECTION_POINTS)
 
 
+class Unmeasured(Record):
+    """A metric that a detector could not measure on this model and these samples: the reason, and no excuse."""
+
+    metric: MetricId
+    reason: Text
+
+
 class Measured(Record):
     """A detector ran to its end."""
 
@@ -127,6 +135,13 @@ class Measured(Record):
     sample_passes: int = Field(ge=0, default=0)
     """One sample through forward, or through forward and backward, counts one."""
     options: dict[str, Any] = Field(default_factory=dict)
+    unmeasured: tuple[Unmeasured, ...] = Field(default=(), max_length=64)
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the gaps out where there are none, so that earlier evidence keeps its digest."""
+        fields: dict[str, Any] = handler(self)
+        return fields if self.unmeasured else {name: fields[name] for name in fields if name != "unmeasured"}
 
 
 class Skipped(Record):

@@ -22,6 +22,7 @@ from gate.evidence import (
     Projection,
     Skipped,
     Suspect,
+    Unmeasured,
 )
 from gate.policy import Policy, Stage
 from gate.stages import suspects_after
@@ -142,7 +143,8 @@ def _measure(
     try:
         own_run.check_time()
         options = detector.options.model_validate(stated)
-        measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned))
+        gaps: list[Unmeasured] = []
+        measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned, gaps))
     except DeadlineReachedError as error:
         scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
         return Skipped(reason=str(error), options=stated)
@@ -160,6 +162,7 @@ def _measure(
         seconds=time.monotonic() - started,
         sample_passes=_passes(subject) - before,
         options=stated,
+        unmeasured=tuple(gaps),
     )
 
 
@@ -168,18 +171,27 @@ def _passes(subject: Subject) -> int:
     return sum(classifier.sample_passes for classifier in asked)
 
 
-def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned) -> Iterator[Measurement]:
-    """Pass measurements on, and file pictures, projections and triggers; an undeclared metric is a breach."""
+def _check_declared(detector: Detector[Any], metric: str) -> None:
+    if detector.metric(metric) is None:
+        raise GateError(f"the detector yielded '{metric}', which it does not declare")
+
+
+def _file(
+    detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, gaps: list[Unmeasured]
+) -> Iterator[Measurement]:
+    """Pass measurements on, and file gaps, pictures, projections and triggers; an undeclared metric is a breach."""
     count = 0
     for item in yielded:
         match item:
             case Measurement():
                 count += 1
-                if detector.metric(item.metric) is None:
-                    raise GateError(f"the detector yielded '{item.metric}', which it does not declare")
+                _check_declared(detector, item.metric)
                 if count > MAX_MEASUREMENTS:
                     raise GateError(f"the detector yielded more than {MAX_MEASUREMENTS} measurements")
                 yield item
+            case Unmeasured():
+                _check_declared(detector, item.metric)
+                gaps.append(item)
             case Picture():
                 if len(scanned.pictures) < MAX_PICTURES:
                     scanned.pictures.append(item)

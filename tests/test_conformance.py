@@ -16,7 +16,7 @@ from gate.artifact import Artifact, ModelRef, build_manifest
 from gate.detector import Detector, Need, Options, Run
 from gate.docstrings import PARTS, parts
 from gate.errors import UnexaminableError
-from gate.evidence import Location, Measured, Measurement, Skipped
+from gate.evidence import Failed, Location, Measured, Measurement, Skipped, Unmeasured
 from gate.graph import Graph
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.dataflow import graph_of
@@ -184,6 +184,18 @@ def test_only_declared_finite_numbers_come_back(name, subject):
     for measurement in found.measurements:
         assert measurement.metric in declared
         assert math.isfinite(measurement.value)
+
+
+def test_what_could_not_be_measured_comes_back_with_its_reason_and_only_of_a_declared_metric(subject, monkeypatch):
+    """A gap is evidence as a number is; one that the detector does not declare is its failure."""
+    declared = detectors.load("neural-cleanse")
+    for metric, kind in (("exit-ratio", Measured), ("no-such-metric", Failed)):
+        gap = Unmeasured(metric=metric, reason="too few samples")
+        made_up = replace(declared, measure=lambda *_given, gap=gap: iter([gap]))
+        monkeypatch.setattr(detectors, "load", lambda _name, made_up=made_up: made_up)
+        found = outcome("neural-cleanse", subject)
+        assert isinstance(found, kind), found
+        assert not isinstance(found, Measured) or found.unmeasured == (gap,)
 
 
 @pytest.mark.parametrize("name", NAMES)

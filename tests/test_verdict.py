@@ -19,6 +19,7 @@ from gate.evidence import (
     ModelFacts,
     SamplesEvidence,
     Skipped,
+    Unmeasured,
 )
 from gate.limit import Limit
 from gate.policy import BankSettings, Policy, Rule, SamplesPolicy, Stage, SuspectRule, Waiver
@@ -446,6 +447,14 @@ def test_suspects_named_by_a_metric_that_was_not_measured_are_missed():
     stage = FIRST.model_copy(update={"suspects": (SuspectRule(detector="inversion", metric="spread", max=2.0),)})
     verdict = judge(evidence(), POLICY.model_copy(update={"stages": (stage, POLICY.stages[1])}), on=DAY)
     assert [(finding.rule, finding.metric) for finding in verdict.findings] == [("inversion", "spread")]
+
+
+def test_a_metric_that_could_not_be_measured_is_flagged_with_its_reason():
+    """The reason excuses nothing: it says what to do about the silence. That of another metric is not told."""
+    reasons = tuple(Unmeasured(metric=name, reason=f"why {name}") for name in ("other", "count"))
+    silent = Measured(measurements=(), seconds=1, unmeasured=reasons)
+    (finding,) = judge(evidence(outcomes=outcomes(bytes=silent)), POLICY, on=DAY).findings
+    assert (finding.kind, finding.message) == ("silence", "'count' was not measured: why count.")
 
 
 def test_hostile_bytes_forbid_loading_and_other_findings_do_not():

@@ -47,7 +47,8 @@ def _of_measurements(
     for metric, limit in rule.limits.items():
         found = [measurement for measurement in outcome.measurements if measurement.metric == metric]
         if not found:
-            yield _not_judged(name, metric, limit, f"'{metric}' was not measured.")
+            why = next((f": {gap.reason}" for gap in outcome.unmeasured if gap.metric == metric), "")
+            yield _not_judged(name, metric, limit, f"'{metric}' was not measured{why}.")
             continue
         try:
             limit.at(classes)

@@ -13,13 +13,13 @@ from dataclasses import replace
 import torch
 
 from gate.detector import Run
-from gate.evidence import Location, Measurement
+from gate.evidence import Location, Measurement, Unmeasured
 from gate.numerics.goals import ANYWHERE, Goal, away, predictions
 from gate.numerics.inversion import Inversion, invert
 from gate.numerics.objective import Family
 from gate.search.options import TriggerSearch
 from gate.search.origins import pair_settings, single_settings
-from gate.search.pairs import LEAST_SOURCES, movable_classes
+from gate.search.pairs import LEAST_SAMPLES, LEAST_SOURCES, movable_classes
 from gate.subject import Classifier, Samples
 
 
@@ -37,7 +37,7 @@ def search_untargeted(
 
 def search_exits(
     classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
-) -> Iterator[Measurement]:
+) -> Iterator[Measurement | Unmeasured]:
     """Yield of each class with samples how small a trigger moves it away, and of the easiest one whither it goes.
 
     A sample is of the class that the model gives it: of the shirts that a clean model calls pullovers, some would have
@@ -47,6 +47,11 @@ def search_exits(
     samples = replace(samples, labels=labels)
     sources = movable_classes(labels)[: options.exits_most]
     if len(sources) < LEAST_SOURCES:
+        yield Unmeasured(
+            metric="exit-ratio",
+            reason=f"at least {LEAST_SOURCES} classes with {LEAST_SAMPLES} clean samples each are compared, and there "
+            f"were {len(sources)}",
+        )
         return
     goals = tuple(Goal(ANYWHERE, source) for source in sources)
     settings = pair_settings(options)
@@ -56,7 +61,9 @@ def search_exits(
         yield Measurement(metric="exit-size", value=size, location=Location.of_class(source))
     row = min(range(len(sizes)), key=sizes.__getitem__)
     if found.success[row] < settings.success_least:
-        return  # no class was moved: none is easier than another
+        reason = "no trigger moves the samples of any class, so that none is easier to leave than another"
+        yield Unmeasured(metric="exit-ratio", reason=reason)
+        return
     reached, share = _whither(classifier, family, samples.inputs[labels == sources[row]], found, row)
     median = statistics.median(sizes)
     note = f"{share:.0%} of the samples that leave class {sources[row]} go to class {reached}"

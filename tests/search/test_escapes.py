@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gate.detector import Run
+from gate.evidence import Measurement, Unmeasured
 from gate.numerics.goals import every_class
 from gate.numerics.inversion import Settings, invert
 from gate.numerics.rungs import Rung
@@ -44,7 +45,7 @@ def test_one_trigger_that_moves_every_class_is_smaller_than_any_class_where_all_
 def test_the_class_that_a_backdoor_serves_is_the_easiest_to_leave_and_its_target_is_named():
     """The exit ratio stands at the planted pair, well below a clean net's."""
     (planted,) = [item for item in exits([(3, 1)]) if item.metric == "exit-ratio"]
-    natural = [item for item in exits([]) if item.metric == "exit-ratio"]
+    natural = [item for item in exits([]) if item.metric == "exit-ratio" and isinstance(item, Measurement)]
     assert str(planted.location) == "pair 3→1"
     assert "go to class 1" in planted.note
     assert all(planted.value < 0.7 * item.value for item in natural)
@@ -66,6 +67,10 @@ def test_a_sample_is_of_the_class_that_the_model_gives_it():
 
 @pytest.mark.parametrize("most", [2, 3])
 def test_too_few_sources_say_nothing(most):
-    """Below four classes with samples there is no usual exit to compare with."""
+    """Below four classes with samples there is no usual exit to compare with, and the reason is told."""
     options = OPTIONS.model_copy(update={"exits_most": most})
-    assert list(search_exits(classifier([], GENTLE), FAMILY, samples(), options, Run(seed=0))) == []
+    (gap,) = search_exits(classifier([], GENTLE), FAMILY, samples(), options, Run(seed=0))
+    assert gap == Unmeasured(
+        metric="exit-ratio",
+        reason=f"at least 4 classes with 4 clean samples each are compared, and there were {most}",
+    )
