@@ -64,7 +64,7 @@ class RemediationReport(Record):
     pictures: tuple[Picture, ...] = Field(default=(), max_length=64)
     """Of the suspects, from the parent's evidence."""
     planned: tuple[str, ...] = Field(min_length=1)
-    """The methods, cheap to dear."""
+    """The methods, in the order in which they are tried."""
     seeds: tuple[int, ...]
     attempts: tuple[Attempt, ...] = ()
     """Those that were made, in order; the last one holds where any does."""

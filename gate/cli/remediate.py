@@ -67,7 +67,7 @@ _BOUNDS = many(
 @option("--even-if-approved", is_flag=True, help="Try although nothing stands against the version.")
 @click.option(
     "--list", "listing", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _p, v: _list(c, v),
-    help="List the methods, cheap to dear, and which of them auto tries, and exit.",
+    help="List the methods, roughly from cheap to dear, and which of them auto tries, and exit.",
 )  # fmt: skip
 @many(POLICY, SAMPLES, BANK, REPORT_DIR, _BOUNDS, SCAN, REGISTRY)
 def remediate(uri: str, then_check: bool, **options: Any) -> int:
