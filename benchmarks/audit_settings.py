@@ -1,12 +1,12 @@
-"""What the detectors of the training set measure on the fit split: figures by attack, and the source of their limits.
+"""What the detectors of the training set measure on a split: figures by attack, and the source of their limits.
 
-    python -m benchmarks.audit_settings --out audit.jsonl [--limit N]
+    python -m benchmarks.audit_settings --out audit.jsonl [--split test] [--attack sig …] [--limit N]
 
-Each counted model of the fit split is given half of its own training set (`TRAINING` images, poison in place), made
-again from its recipe, and `CLEAN_SAMPLES` of the zoo's clean samples. Attacks that poison no data (payload,
-architectural, input-aware) are left out. A model that is in the file already is not measured again. The table gives,
-by attack, the area under the curve of each statistic: over classes (those with poison against all classes of clean
-models) and over models (the worst class of each).
+Limits were chosen on the fit split. Each counted model is given half of its own training set (`TRAINING` images, poison
+in place), made again from its recipe, and `CLEAN_SAMPLES` of the zoo's clean samples. Attacks that poison no data
+(payload, architectural, input-aware) are left out. A model that is in the file already is not measured again. The table
+gives, by attack, the area under the curve of each statistic: over classes (those with poison against all classes of
+clean models) and over models (the worst class of each); the last column counts models beyond the default limit.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.efficacy.options import DEFAULT_POLICY
+from benchmarks.efficacy.tables import exact_share
 from benchmarks.zoo.making import training_set
 from benchmarks.zoo.recipe import CLEAN, draw
 from benchmarks.zoo.splits import rows
@@ -25,11 +27,13 @@ from benchmarks.zoo.store import Entry, Store
 from benchmarks.zoo.tasks import TASKS
 from gate import detectors
 from gate.artifact import Artifact, Manifest, ModelRef
+from gate.clock import today
 from gate.detector import Run
 from gate.evidence import Measurement
 from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import read_program
 from gate.loading.preprocessing import Preprocessing
+from gate.policy_file import read_policy
 from gate.subject import Samples, Subject
 
 DATA_IS_CLEAN = ("payload", "architectural", "input-aware")
@@ -42,6 +46,8 @@ STATISTICS = {
     "exclusive-reclassification": 1,
 }
 """1: higher is worse; -1: lower is."""
+LIMITED = "spectral-gap"
+"""The one that the default policy judges by."""
 TRAINING, CLEAN_SAMPLES = 4000, 700
 LEAST_POISON = 0.02
 """Share of a class's training samples from which it counts as poisoned."""
@@ -98,12 +104,19 @@ def by_model(found: list[dict[str, Any]], metric: str) -> list[float]:
     return [max(STATISTICS[metric] * value for value in model["values"][metric].values()) for model in found]
 
 
+def beyond(found: list[dict[str, Any]]) -> str:
+    """Return how many models have a class beyond the default policy's limit, with the exact 95 % interval."""
+    limit = read_policy(DEFAULT_POLICY, on=today()).detectors["spectral-signature"].limits[LIMITED]
+    hits = sum(any(limit.exceeded(value, None) for value in model["values"][LIMITED].values()) for model in found)
+    return exact_share(hits, len(found))
+
+
 def report(found: list[dict[str, Any]]) -> None:
     """Print the table by attack, and the extremes of each statistic on both sides."""
     clean = [model for model in found if model["attack"] == CLEAN]
     attacks = sorted({model["attack"] for model in found} - {CLEAN})
     print(f"{len(clean)} clean models; area under the curve over classes / over models")
-    print(f"| attack | models | {' | '.join(STATISTICS)} |")
+    print(f"| attack | models | {' | '.join(STATISTICS)} | {LIMITED} beyond the limit |")
     for attack in [*attacks, "all"]:
         some = [model for model in found if model["attack"] == attack or (attack == "all" and model not in clean)]
         cells = [
@@ -111,7 +124,8 @@ def report(found: list[dict[str, Any]]) -> None:
             f"{area(by_model(some, metric), by_model(clean, metric)):.2f}"
             for metric in STATISTICS
         ]
-        print(f"| {attack} | {len(some)} | {' | '.join(cells)} |")
+        print(f"| {attack} | {len(some)} | {' | '.join(cells)} | {beyond(some)} |")
+    print(f"| clean | {len(clean)} | {' | '.join('–' for _ in STATISTICS)} | {beyond(clean)} |")
     for metric in STATISTICS:
         worst = sorted(by_model(clean, metric))[-4:]
         least = sorted(by_model([model for model in found if model not in clean], metric))[:6]
@@ -122,7 +136,9 @@ def report(found: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Measure what is missing in the file, then print the table."""
-    parser = argparse.ArgumentParser(description="Figures of the training set's detectors on the fit split.")
+    parser = argparse.ArgumentParser(description="Figures of the training set's detectors on a split of the zoo.")
+    parser.add_argument("--split", choices=("fit", "test"), default="fit", help="which models; limits are of fit")
+    parser.add_argument("--attack", action="append", help="only these attacks, or `clean`; may be repeated")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one a model; continued where it is there")
     parser.add_argument("--limit", type=int, help="at most so many further models")
     arguments = parser.parse_args()
@@ -130,8 +146,9 @@ def main() -> None:
     store, known = Store.at(), set()
     if arguments.out.is_file():
         known = {json.loads(line)["name"] for line in arguments.out.read_text().splitlines()}
-    made = [entry for row in rows() if row.split == "fit" and (entry := store.entry(draw(row)))]
-    todo = [e for e in made if e.counts and e.recipe.row.attack not in DATA_IS_CLEAN and e.name not in known]
+    made = [entry for row in rows() if row.split == arguments.split and (entry := store.entry(draw(row)))]
+    asked = [e for e in made if not arguments.attack or e.recipe.row.attack in arguments.attack]
+    todo = [e for e in asked if e.counts and e.recipe.row.attack not in DATA_IS_CLEAN and e.name not in known]
     # Label-consistent poison needs a surrogate net to be trained first: last.
     for entry in sorted(todo, key=lambda e: e.recipe.row.attack == "label-consistent")[: arguments.limit]:
         with arguments.out.open("a") as file:

@@ -5,9 +5,13 @@ Pure; what `docs/efficacy.md` holds between its markers.
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.efficacy import rates
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.results import AttackResult, FalseAlarms, Interval, SystemResult
 from benchmarks.zoo.store import Entry
+
+TAIL = 0.975
+"""On each side of an interval of 95 %."""
 
 
 def by_attack(result: SystemResult) -> str:
@@ -113,6 +117,14 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def share(hits: int, count: int) -> str:
     """Return so many of so many; nothing where nobody answered."""
     return f"{hits} of {count}" if count else "–"
+
+
+def exact_share(hits: int, count: int) -> str:
+    """Return so many of so many with the exact two-sided 95 % interval of Clopper and Pearson (1934)."""
+    if not count:
+        return "–"
+    low, high = rates.lower_bound(hits, count, TAIL), rates.upper_bound(hits, count, TAIL)
+    return f"{hits} of {count}, {hits / count:.0%} [{low:.0%}, {high:.0%}]"
 
 
 def alarms(row: FalseAlarms) -> str:

@@ -7,14 +7,10 @@ Clopper and Pearson (1934).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.efficacy import rates
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.results import Interval, SystemResult
-from benchmarks.efficacy.tables import interval, markdown, plus_minus, share
+from benchmarks.efficacy.tables import exact_share, interval, markdown, plus_minus, share
 from benchmarks.zoo.controls import CONTROLS
-
-TAIL = 0.975
-"""On each side of an interval of 95 %."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +57,12 @@ def _shares(target: Target, result: SystemResult) -> list[tuple[str, ...]]:
     wanted = [("detected", target.detected, sum(row.detected for row in own))]
     wanted += [("true target named", target.named, sum(row.any_right for row in own))] if target.named else []
     names = ", ".join(target.attacks)
-    return [_line(f"{names}: {what}", _least(least), _share(hits, count), _holds(hits, count, least))
+    return [_line(f"{names}: {what}", _least(least), exact_share(hits, count), _holds(hits, count, least))
             for what, least, hits in wanted]  # fmt: skip
 
 
 def _least(share_wanted: float | None) -> str:
     return "–" if share_wanted is None else f"≥ {share_wanted:.0%}"
-
-
-def _share(hits: int, count: int) -> str:
-    if not count:
-        return "–"
-    low, high = rates.lower_bound(hits, count, TAIL), rates.upper_bound(hits, count, TAIL)
-    return f"{hits} of {count}, {hits / count:.0%} [{low:.0%}, {high:.0%}]"
 
 
 def _holds(hits: int, count: int, least: float | None) -> bool | None:

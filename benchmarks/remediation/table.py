@@ -4,8 +4,7 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 
-from benchmarks.efficacy import rates
-from benchmarks.efficacy.targets import TAIL
+from benchmarks.efficacy.tables import exact_share
 from benchmarks.remediation.rows import Row
 from gate.remediation import AUTO, ORDER
 
@@ -67,11 +66,12 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
     ended = auto(rows)
     right = [row for row in ended if row.right_place]
     near = [row for row in right if _errors_alone(row)]
-    yield f"`auto` reached the target on {_share(sum(map(reached, ended)), len(ended))} models,"
-    yield f"on {_share(sum(map(reached, right)), len(right))} of those whose planted target was the suspect."
+    yield f"`auto` reached the target on {exact_share(sum(map(reached, ended)), len(ended))}, models;"
+    yield f"on {exact_share(sum(map(reached, right)), len(right))}, of those whose planted target was the suspect."
     yield (
-        f"On {_share(len(near), len(right))} of the latter true success ended at most {100 * ERRORS_ALONE:.0f} points "
-        "above the same images' errors towards the target without a trigger, accuracy apart."
+        f"On {exact_share(len(near), len(right))}, of the latter true success ended at most "
+        f"{100 * ERRORS_ALONE:.0f} points above the same images' "
+        "errors towards the target without a trigger, accuracy apart."
     )
 
 
@@ -112,13 +112,6 @@ def _errors_alone(row: Row) -> bool:
     if row.true_after is None or row.untriggered_after is None:
         return False
     return row.true_after - row.untriggered_after <= ERRORS_ALONE + 1e-9
-
-
-def _share(hits: int, count: int) -> str:
-    if not count:
-        return "0 of 0"
-    low, high = rates.lower_bound(hits, count, TAIL), rates.upper_bound(hits, count, TAIL)
-    return f"{hits} of {count} ({hits / count:.0%} [{low:.0%}, {high:.0%}])"
 
 
 def _line(method: str, attack: str, rows: Sequence[Row]) -> str:

@@ -71,9 +71,9 @@ def test_what_auto_reaches_is_said_with_an_interval_and_apart_from_the_models_ow
         row(model="errs", true_after=0.09, untriggered_after=0.06),
     ]  # fmt: skip
     first, second, third = sentences(rows)
-    assert first == "`auto` reached the target on 1 of 3 (33% [1%, 91%]) models,"
-    assert second.startswith("on 1 of 2 (50% [1%, 99%]) of those")
-    assert third.startswith("On 1 of 2 (50% [1%, 99%]) of the latter true success ended at most 5 points above")
+    assert first == "`auto` reached the target on 1 of 3, 33% [1%, 91%], models;"
+    assert second.startswith("on 1 of 2, 50% [1%, 99%], of those")
+    assert third.startswith("On 1 of 2, 50% [1%, 99%], of the latter true success ended at most 5 points above")
 
 
 def test_each_repair_is_a_line_with_its_own_measures():
