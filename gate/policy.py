@@ -160,7 +160,8 @@ class Policy(PolicyRecord):
     exchange_margin: float = Field(default=0.5, ge=0, le=100)
     """By this share of the bank's range the candidate's accuracy and norms may lie outside it."""
     other_task: Literal["show", "judge"] = "show"
-    """What the p-value of a bank that was measured on other samples does; it compares ratios within each model."""
+    """What the p-value of a bank that was measured on other samples does; it compares ratios within each model, and on
+    clean models its false alarms are many (docs/calibration.md)."""
     assurance: Literal["A", "B", "C"] = "A"
     """The least assurance level that can be approved."""
     isolation: Literal["full", "partial", "none"] = "full"

@@ -1,6 +1,7 @@
 """The command `python -m benchmarks.efficacy`.
 
-It measures (run, packaged, peers, check, cost), reads (status, collect, table) and makes banks (bank, small-banks).
+It measures (run, packaged, peers, check, cost), reads (status, collect, table), makes banks (bank) and asks what banks
+are worth that are too small or of another task (small-banks, other-task).
 The top of the harness's flow; prints, and turns errors into an exit code.
 """
 
@@ -8,7 +9,7 @@ import sys
 
 import click
 
-from benchmarks.efficacy import banking, measuring_commands, reporting_commands, small_banks
+from benchmarks.efficacy import banking, measuring_commands, other_task, reporting_commands, small_banks
 from gate.errors import GateError
 
 
@@ -28,6 +29,7 @@ for command in (
     reporting_commands.table,
     banking.bank_command,
     small_banks.small_banks,
+    other_task.other_task,
 ):
     efficacy.add_command(command)
 

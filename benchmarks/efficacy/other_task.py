@@ -1,0 +1,115 @@
+"""Banks of another task: how often their p-value flags clean models, and what it finds.
+
+Between summaries and a table; no model is scanned again. Each model of the splits is compared with each bank of another
+task that the gate would compare it with at all, which is one of as many classes, by ratios within each model.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from benchmarks.efficacy import summaries
+from benchmarks.efficacy.banking import opened, pairs_of
+from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, bench_of
+from benchmarks.efficacy.ranking import area
+from benchmarks.efficacy.small_banks import IN_THE_GRAPH
+from benchmarks.efficacy.subjects import models_of
+from benchmarks.efficacy.tables import exact_share, markdown, number, share
+from benchmarks.zoo.__main__ import SPLITS
+from benchmarks.zoo.recipe import CLEAN, Split
+from gate.bank import OpenBank
+from gate.calibration.calibrate import compare
+from gate.evidence import Evidence
+from gate.policy import Policy
+from gate.settings import option_digests
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One model beside one bank of another task."""
+
+    model: str
+    task: str
+    backdoored: bool
+    bank: str
+    score: float
+    p_value: float
+    alike: bool
+    """Whether accuracy and norms lie in the bank's range as the policy widens it; else p would not be believed."""
+
+
+def compared_with(
+    model: tuple[str, str, bool], evidence: Evidence, banks: Iterable[OpenBank], policy: Policy
+) -> list[Compared]:
+    """Compare one model, given as name, task and whether it is backdoored, with every bank that is not of its task."""
+    found, settings = [], option_digests(policy)
+    for bank in banks:
+        seen = compare(evidence, bank.bank, settings)
+        if seen is not None and seen.kind == "scale-free" and not seen.unusable:
+            alike = all(trait.within(policy.exchange_margin) for trait in seen.traits)
+            found.append(Compared(*model, bank.bank.name, seen.score, seen.p_value, alike))
+    return found
+
+
+def report(rows: Sequence[Compared], level: float) -> str:
+    """Return a table in Markdown: by bank and task of the models, and over all, each model beside each bank."""
+    lines = []
+    for bank, task in sorted({(row.bank, row.task) for row in rows}):
+        clean, backdoored = _parted([row for row in rows if (row.bank, row.task) == (bank, task)])
+        curve = area([row.score for row in backdoored], [row.score for row in clean])
+        flagged = [exact_share(_flagged(part, level), len(part)) for part in (clean, backdoored)]
+        believed = [share(_flagged(part, level), len(part)) for part in map(_alike, (clean, backdoored))]
+        lines.append([bank, task, *flagged, number(curve), *believed])
+    every, alike = (
+        [share(_flagged(part, level), len(part)) for part in _parted(kept)] for kept in (rows, _alike(rows))
+    )
+    head = ["bank", "models of", "clean flagged", "backdoored flagged", "area under the ROC curve"]
+    head += ["clean, of those like the bank's", "backdoored, of those"]
+    return markdown(head, [*lines, ["all", "all", *every, number(None), *alike]])
+
+
+def _parted(rows: Sequence[Compared]) -> tuple[list[Compared], list[Compared]]:
+    return [row for row in rows if not row.backdoored], [row for row in rows if row.backdoored]
+
+
+def _alike(rows: Sequence[Compared]) -> list[Compared]:
+    return [row for row in rows if row.alike]
+
+
+def _flagged(rows: Sequence[Compared], level: float) -> int:
+    return sum(row.p_value <= level for row in rows)
+
+
+def compare_all(
+    policy: Policy, pairs: Iterable[tuple[str, str, str, Evidence]], banks: Sequence[OpenBank]
+) -> list[Compared]:
+    """Compare models, given as name, task, attack and evidence; attacks in the graph are judged otherwise."""
+    return [
+        row
+        for name, task, attack, evidence in pairs
+        if attack not in IN_THE_GRAPH
+        for row in compared_with((name, task, attack != CLEAN), evidence, banks, policy)
+    ]
+
+
+@click.command(name="other-task")
+@click.option("--split", "splits", type=SPLITS, multiple=True, default=("fit", "calibrate"), show_default=True)
+@POLICY
+@CACHE
+@EVIDENCE
+@click.option("--bank", "paths", type=click.Path(path_type=Path), multiple=True, required=True, help="A bank's file.")
+def other_task(
+    splits: tuple[Split, ...], policy: Path, cache: Path | None, evidence: Path, paths: tuple[Path, ...]
+) -> None:
+    """Compare models with banks of other tasks, as `other-task: judge` in a policy would."""
+    bench = bench_of(policy, cache)
+    pairs = []
+    for split in splits:
+        entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
+        for entry, summary in pairs_of(entries, summaries.path_of(split, evidence)):
+            row = entry.recipe.row
+            pairs.append((entry.name, row.task, row.attack, summaries.evidence_of(summary)))
+    rows = compare_all(bench.policy, pairs, opened(paths))
+    click.echo(report(rows, bench.policy.level))
