@@ -10,19 +10,15 @@ from gate.artifact import Artifact
 from gate.detector import Need
 from gate.errors import UnexaminableError
 from gate.evidence import Assurance, ModelFacts, ReferenceEvidence, SamplesEvidence
-from gate.graph import Graph
 from gate.job import ScanJob
-from gate.loading.candidate import Candidate, find_candidate
+from gate.loading.candidate import find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
-from gate.loading.dataflow import graph_of
-from gate.loading.exported import Program, read_program
-from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.exported import Program
 from gate.loading.head import head_of_module, head_of_program
-from gate.loading.modules import load_library_module
+from gate.loading.model import Model, read_model
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.references import References, load_references
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
-from gate.loading.state_dict import load_state_dict
 from gate.policy import SampleSettings
 from gate.subject import Samples, Subject
 
@@ -44,33 +40,11 @@ class Loaded:
     references: tuple[ReferenceEvidence, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Model:
-    body: Program | torch.nn.Module
-    assurance: Assurance
-    facts: ModelFacts
-    graph: Graph | None = None
-
-    @property
-    def input_shape(self) -> tuple[int | None, ...] | None:
-        """The shape of one input where the program states it."""
-        if not isinstance(self.body, Program) or len(self.body.input_shapes) != 1:
-            return None
-        return self.body.input_shapes[0][1:]
-
-    @property
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Parameters and buffers by their qualified names."""
-        if isinstance(self.body, Program):
-            return {**self.body.constants, **self.body.buffers, **self.body.parameters}
-        return {**dict(self.body.named_buffers()), **dict(self.body.named_parameters())}
-
-
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
     """Fill a subject; what cannot be read is a problem in words, never an exception."""
     bare = Loaded(Subject(artifact), ModelFacts(), None, None, ())
     try:
-        model = _read_model(find_candidate(artifact.root), device)
+        model = read_model(find_candidate(artifact.root), device)
     except UnexaminableError as error:
         return replace(bare, problems=(sentence(error),))
     return _filled(bare, model, job, samples, device)
@@ -83,11 +57,11 @@ def load_live_module(
     count = sum(parameter.numel() for parameter in module.parameters())
     facts = ModelFacts(flavour="pytorch", format="own code", parameters=count)
     bare = Loaded(Subject(artifact), facts, None, None, ())
-    loaded = _filled(bare, _Model(module, "C", facts), job, samples, "cpu")
+    loaded = _filled(bare, Model(module, "C", facts), job, samples, "cpu")
     return replace(loaded, problems=(problem, *loaded.problems))
 
 
-def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
+def _filled(bare: Loaded, model: Model, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
     head = head_of_program(model.body) if isinstance(model.body, Program) else None  # a module's shows when it runs
     subject = replace(bare.subject, weights=model.weights, head=head, graph=model.graph)
     loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
@@ -99,46 +73,13 @@ def _filled(bare: Loaded, model: "_Model", job: ScanJob, samples: SampleSettings
         return replace(loaded, problems=(sentence(error),))
 
 
-_COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch or of the gate alone."
 _NO_SAMPLES = (
     "No clean samples were given, and without them no behaviour can be measured. "
     "Pass --samples, or pin them under 'samples' in the policy."
 )
 
 
-def _read_model(candidate: Candidate, device: str) -> _Model:
-    facts = ModelFacts(flavour=candidate.flavour, format=candidate.format)
-    if candidate.format == "pt2":
-        program = read_program(candidate.path).to(device)
-        refuse_non_finite(program.parameters)
-        count = sum(tensor.numel() for tensor in program.parameters.values())
-        return _Model(program, "A", facts.model_copy(update={"parameters": count}), _graph(program))
-    if candidate.format == "state-dict":
-        filled, name = load_state_dict(candidate.path)
-        return _module(filled, facts.model_copy(update={"format": f"state-dict ({name})"}), device)
-    module = load_library_module(candidate.path)
-    if module is None:
-        raise UnexaminableError(
-            "the model is a pickle that does not load as library layers alone; loading it otherwise would run its code"
-        )
-    refuse_non_finite(dict(module.named_parameters()))
-    return _module(module, facts, device)
-
-
-def _graph(program: Program) -> Graph:
-    """Return the program's graph, or one that says why its sizes cannot be worked out."""
-    try:
-        return graph_of(program)
-    except UnexaminableError as error:
-        return Graph(refused=str(error))
-
-
-def _module(module: torch.nn.Module, facts: ModelFacts, device: str) -> _Model:
-    count = sum(parameter.numel() for parameter in module.parameters())
-    return _Model(module.to(device), "A", facts.model_copy(update={"parameters": count}), Graph(composed=_COMPOSED))
-
-
-def _with_samples(loaded: Loaded, model: _Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
+def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
     assert job.samples_path is not None
     assert job.samples_sha256 is not None
     raw = read_samples(Path(job.samples_path), job.samples_source)
@@ -196,7 +137,7 @@ def _references(
 
 
 def _training_set(
-    job: ScanJob, model: _Model, classes: int, policy: SampleSettings, device: str
+    job: ScanJob, model: Model, classes: int, policy: SampleSettings, device: str
 ) -> tuple[Samples | None, str]:
     """Return the logged training set, read like the clean samples, or None and why what was logged cannot be used."""
     if job.training_path is None:
@@ -211,7 +152,7 @@ def _training_set(
 
 
 def _classifier(
-    model: _Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
+    model: Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
 ) -> ProgramClassifier | ModuleClassifier:
     try:
         if isinstance(model.body, Program):
