@@ -5,7 +5,7 @@ detector is blind to and what its documentation says are one text.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -16,6 +16,7 @@ from gate.clock import now, today
 from gate.detector import Need
 from gate.docstrings import parts
 from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
+from gate.judging.completeness import SEARCHED
 from gate.policy import Policy
 from gate.renderers import RENDERERS
 from gate.report import Coverage, PolicySource, Report
@@ -140,10 +141,23 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
         for name, outcome in evidence.outcomes.items()
         if isinstance(outcome, Skipped) and name in policy.detectors and _audits(name)
     )
+    lines += _let_go(evidence, policy)
     references = evidence.bank.references if evidence.bank else ()
     if evidence.suspects and not any(reference.used for reference in references):
         lines.append("Whether suspects' triggers move clean models too: no bank with models of this task was given.")
     return (*lines, *_NEVER_EXAMINED)
+
+
+def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
+    """Yield for each search of many classes how many of them it did not search to the end."""
+    for name in policy.detectors:
+        outcome, classes = evidence.outcomes.get(name), evidence.facts.classes or 0
+        for item in outcome.measurements if isinstance(outcome, Measured) else ():
+            if item.metric == SEARCHED and item.location is None and (left := round((1 - item.value) * classes)):
+                yield (
+                    f"The search of {name} to its end at {left} of {classes} classes: they left early, when their "
+                    "triggers were larger than others'; what these might have shrunk to is not known."
+                )
 
 
 def _audits(name: str) -> bool:

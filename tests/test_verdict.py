@@ -413,6 +413,36 @@ def test_a_case_is_decided(name):
     assert (verdict.decision is Decision.APPROVED) == (rule is None)
 
 
+SOME = POLICY.detectors["inversion"]
+LETTING_GO = SOME.model_copy(update={"limits": {**SOME.limits, "searched-share": Limit(min=0.2)}})
+
+
+@pytest.mark.parametrize(
+    ("rule", "measured", "share", "said"),
+    [
+        (LETTING_GO, 14, 14 / 40, set()),
+        (LETTING_GO, 40, 1.0, set()),
+        (LETTING_GO, 13, 14 / 40, {"was measured at 13 of 40 classes"}),
+        (LETTING_GO, 6, 6 / 40, {"searched-share"}),
+        (LETTING_GO, 14, None, {"was measured at 14 of 40 classes", "'searched-share' was not measured"}),
+        (SOME, 14, 14 / 40, {"was measured at 14 of 40 classes"}),
+    ],
+    ids=["as many as it says", "all", "one fewer", "too few", "no word of it", "the policy asks for all"],
+)
+def test_a_search_may_let_classes_go_where_the_policy_bounds_how_many(rule, measured, share, said):
+    """A metric is owed at the classes that were searched to the end, if a limit says how many these must be."""
+    found = inversion([1.0] * measured, [1.0] * measured)
+    if share is not None:
+        found = found.model_copy(update={"measurements": (*found.measurements, at("searched-share", share))})
+    policy = POLICY.model_copy(update={"detectors": {**POLICY.detectors, "inversion": rule}})
+    messages = [
+        str(f.message) + str(f.metric)
+        for f in judge(evidence(40, outcomes=outcomes(inversion=found)), policy, on=DAY).findings
+    ]
+    assert all(any(word in message for message in messages) for word in said)
+    assert bool(messages) == bool(said)
+
+
 def test_two_classes_need_not_be_perfect():
     """With two classes and references an accurate model is believed, and a coin is not."""
     two = {"inversion": inversion([1.0] * 2, [1.0] * 2)}

@@ -126,7 +126,7 @@ DETECTOR = Detector(
         Metric("size-ratio", "ratio", "lower", "That size over the median of the classes."),
         Metric("anomaly-index", "robust deviations", "higher", "(median - size) / (1.4826 · MAD) over the classes."),
         Metric("attack-success-rate", "share", "neither", "Running share of samples that reach the class."),
-        Metric("searched-share", "share", "neither", "Share of the classes that the generator was trained for."),
+        Metric("searched-share", "share", "lower", "Share of the classes that the generator was trained for."),
     ),
     options=SampleSpecificTrigger,
     measure=measure,

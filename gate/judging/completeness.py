@@ -18,6 +18,10 @@ def rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
     return ran and not suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
 
 
+SEARCHED = "searched-share"
+"""The metric by which a detector says what share of the classes it looked at to the end, having let the others go."""
+
+
 def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield what is missing among measurements that are there: a class, or a suspect that was not looked at."""
     number, stage = place_of(name, policy)
@@ -31,7 +35,7 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
         for metric, where in places.items():
             indices = {place.class_index for place in where if place.kind == "class"}
             seen = [index for index in indices if index is not None and index < classes]
-            if indices and len(seen) < classes:
+            if indices and len(seen) < _owed(rule, outcome, classes):
                 message = f"'{metric}' was measured at {len(seen)} of {classes} classes."
                 yield Finding(rule=name, kind="silence", metric=metric, message=message)
         return
@@ -46,6 +50,16 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
                 location=suspect.location,
                 message=f"{suspect.location} is a suspect under this policy and was not examined; scan again.",
             )
+
+
+def _owed(rule: Rule, outcome: Measured, classes: int) -> int:
+    """Return at how many classes a metric must have been measured: at all, or at those that were searched to the end.
+
+    A search over many classes lets most of them go early (`gate.numerics.rungs`). Whether it may is for the policy to
+    say, by a limit on the share that it searched to the end; without one every class is owed.
+    """
+    shares = [m.value for m in outcome.measurements if m.metric == SEARCHED and m.location is None]
+    return round(max(shares) * classes) if shares and SEARCHED in rule.limits else classes
 
 
 def place_of(name: str, policy: Policy) -> tuple[int, Stage]:

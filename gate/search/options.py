@@ -51,7 +51,7 @@ def metrics(unit: str, what: str) -> tuple[Metric, ...]:
         Metric("untargeted-ratio", "ratio", "lower", "That size over the smallest size of a class."),
         Metric("exit-size", unit, "lower", f"{what} that moves this class's samples out of it, wherever to."),
         Metric("exit-ratio", "ratio", "lower", "The smallest exit over the median exit; named with where it leads."),
-        Metric("searched-share", "share", "neither", "Share of the classes, or pairs, that were searched to the end."),
+        Metric("searched-share", "share", "lower", "Share of the classes, or pairs, that were searched to the end."),
     )
 
 

@@ -1,0 +1,48 @@
+"""Above twenty classes most leave the search early: what is yielded says how many were searched to the end."""
+
+import torch
+from torch import nn
+
+from gate.detector import Run
+from gate.evidence import Measurement
+from gate.loading.classifier import ModuleClassifier
+from gate.loading.preprocessing import Preprocessing
+from gate.numerics.goals import every_class
+from gate.numerics.inversion import invert
+from gate.search.options import TriggerSearch
+from gate.search.search import numbers, settings_of
+from gate.subject import Samples
+from gate.triggers.patch import PatchFamily
+
+CLASSES, SIDE = 30, 6
+FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))
+
+
+def measured(classes):
+    """Return what a search on an untrained net of so many classes yields, by metric."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, classes)).eval()
+    samples = Samples(torch.rand(2 * classes, 1, SIDE, SIDE), torch.arange(2 * classes) % classes, "noise")
+    classifier = ModuleClassifier.of(net, samples.inputs[:4], Preprocessing(), (0.0, 1.0))
+    settings = settings_of(TriggerSearch(steps=40, batch=4), classes)
+    found = invert(classifier, FAMILY, samples, every_class(classes), settings, Run(seed=0))
+    items = [item for item in numbers(found) if isinstance(item, Measurement)]
+    return {metric: [item for item in items if item.metric == metric] for metric in {item.metric for item in items}}
+
+
+def test_ratios_are_of_as_many_classes_as_the_share_says():
+    """Sizes are of every class; ratios and indices of those searched to the end, and the share counts these."""
+    seen = measured(CLASSES)
+    (share,) = seen["searched-share"]
+    assert len(seen["size"]) == CLASSES
+    assert 0 < share.value < 1
+    assert len(seen["size-ratio"]) == len(seen["anomaly-index"]) == round(share.value * CLASSES)
+    early = [item for item in seen["size"] if "an upper bound" in item.note]
+    assert len(early) == CLASSES - len(seen["size-ratio"])
+
+
+def test_few_classes_are_all_searched_to_the_end():
+    """Up to twenty, no class leaves."""
+    seen = measured(8)
+    assert seen["searched-share"][0].value == 1
+    assert len(seen["size-ratio"]) == 8
