@@ -118,7 +118,7 @@ def said_of(summary: summaries.Summary, policy: Policy) -> str:
     spent = sum(outcome.seconds for outcome in summary.outcomes.values())
     missing = f"; not measured yet: {', '.join(summary.missing)}" if summary.missing else ""
     lines = [f"{summary.name}: {verdict.decision.value} after {spent:.0f} s{missing}"]
-    return "\n".join([*lines, *(f"  {finding.message[:200]}" for finding in verdict.open_findings)])
+    return "\n".join([*lines, *(f"  {finding.rule}: {finding.message[:200]}" for finding in verdict.open_findings)])
 
 
 @click.command()

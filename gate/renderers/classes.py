@@ -5,6 +5,7 @@ median absolute deviations.
 """
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,10 +25,12 @@ class ClassSize:
     index: int
     size: float
     of_median: float | None
-    """Size over the median of all classes; None where the median is zero."""
+    """Size over the median; None where that is zero, or where the class left the search early."""
     anomaly_index: float | None
     attack_success_rate: float | None
     standing: Standing
+    ended: bool = True
+    """Whether it was searched to the end; else its size is an upper bound."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,18 @@ class ClassSizes:
     sizes: tuple[ClassSize, ...]
     """By class index."""
     median: float
+    """Of all classes, or of those with which the detector compared where some left the search early."""
 
     @property
     def smallest(self) -> tuple[ClassSize, ...]:
         """The rows of the table: flagged classes, then suspects, then the smallest of the others."""
         order = {"flagged": 0, "suspect": 1, "ordinary": 2}
-        return tuple(sorted(self.sizes, key=lambda c: (order[c.standing], c.size, c.index))[:MAX_ROWS])
+        return tuple(sorted(self.sizes, key=lambda c: (order[c.standing], not c.ended, c.size, c.index))[:MAX_ROWS])
+
+    @property
+    def early(self) -> int:
+        """How many classes left the search early."""
+        return sum(not entry.ended for entry in self.sizes)
 
 
 def class_sizes(report: Report) -> tuple[ClassSizes, ...]:
@@ -65,7 +74,9 @@ def _series(name: str, report: Report) -> ClassSizes | None:
     sizes = values.get("size", {})
     if not sizes:
         return None
-    median = statistics.median(sizes.values())
+    ratios = values.get("size-ratio", {})
+    early = set(sizes) - set(ratios) if ratios else set()
+    median = _compared_with(sizes, ratios) if early else statistics.median(sizes.values())
     standings = _standings(report, name)
     title = next((coverage.title for coverage in report.coverage if coverage.detector == name), name)
     return ClassSizes(
@@ -76,14 +87,20 @@ def _series(name: str, report: Report) -> ClassSizes | None:
             ClassSize(
                 index=index,
                 size=size,
-                of_median=size / median if median else None,
+                of_median=size / median if median and index not in early else None,
                 anomaly_index=values.get("anomaly-index", {}).get(index),
                 attack_success_rate=values.get("attack-success-rate", {}).get(index),
                 standing=standings.get(index, "ordinary"),
+                ended=index not in early,
             )
             for index, size in sorted(sizes.items())
         ),
     )
+
+
+def _compared_with(sizes: Mapping[int, float], ratios: Mapping[int, float]) -> float:
+    """Return the median that the detector's own ratios are over, which is of few classes where many left early."""
+    return next((sizes[index] / ratio for index, ratio in ratios.items() if ratio > 0 and index in sizes), 0.0)
 
 
 def _standings(report: Report, detector: str) -> dict[int, Standing]:

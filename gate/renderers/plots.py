@@ -43,12 +43,13 @@ def bars(series: ClassSizes) -> Plot:
         return _BASE - _INNER_HEIGHT * max(0.0, min(1.0, size / top))
 
     parts = [_axis(top), _ticks([entry.index for entry in series.sizes], centre)]
-    for standing in ("ordinary", "suspect", "flagged"):
-        members = [entry for entry in series.sizes if entry.standing == standing]
+    for standing, ended in (("ordinary", False), ("ordinary", True), ("suspect", True), ("flagged", True)):
+        members = [e for e in series.sizes if e.standing == standing and (e.ended is ended or standing != "ordinary")]
         path = "".join(
             f"M{centre[e.index] - width / 2:.1f} {_BASE}V{y(e.size):.1f}h{width:.1f}V{_BASE}z" for e in members
         )
-        parts.append(f'<path class="bar {standing}" d="{path}"/>' if members else "")
+        css = standing if ended else f"{standing} early"
+        parts.append(f'<path class="bar {css}" d="{path}"/>' if members else "")
     median = y(series.median)
     parts.append(f'<path class="median" d="M{_LEFT} {median:.1f}H{_END}"/>')
     parts.extend(_sign(entry, centre[entry.index], y(entry.size)) for entry in _set_off(series.sizes)[:_MAX_SIGNS])
@@ -99,7 +100,12 @@ def _bar_keys(series: ClassSizes) -> tuple[Key, ...]:
         for standing, label in words.items()
         if standing in present
     ]
-    return (*keys, Key(svg.symbol('<path class="median" d="M0 9H16"/>'), "median of all classes"))
+    if series.early:
+        keys.append(
+            Key(svg.symbol('<path class="bar ordinary early" d="M3 17V3h10v14z"/>'), "left early: at most so large")
+        )
+    median = "median of those compared" if series.early else "median of all classes"
+    return (*keys, Key(svg.symbol('<path class="median" d="M0 9H16"/>'), median))
 
 
 def _bar_symbol(standing: str, sign: str | None) -> str:
@@ -113,6 +119,8 @@ def _bars_in_words(series: ClassSizes) -> str:
         f"Trigger sizes of {count(len(series.sizes), 'class', 'classes')}: median {number(series.median)}, "
         f"smallest {number(least.size)} at class {least.index}."
     )
+    if series.early:
+        words += f" {series.early} of the classes left the search early; their sizes are upper bounds."
     for standing, why in (("flagged", "A limit is exceeded at"), ("suspect", "Suspect and examined further:")):
         names = [str(entry.index) for entry in series.sizes if entry.standing == standing]
         if names:

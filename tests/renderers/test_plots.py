@@ -8,7 +8,7 @@ import reports
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gate.evidence import Location, Point, Projection
+from gate.evidence import Location, Measured, Measurement, Point, Projection
 from gate.policy import Rule
 from gate.renderers import html
 from gate.renderers.classes import ClassSize, ClassSizes, class_sizes
@@ -61,6 +61,27 @@ def test_a_class_is_flagged_by_the_detector_whose_limit_it_exceeds() -> None:
     flagged = [index for index, standing in own.items() if standing == "flagged"]
     assert flagged == list(report.verdict.target_classes)
     assert {other[index] for index in flagged} == {"suspect"}
+
+
+def test_classes_that_left_the_search_early_are_set_apart() -> None:
+    """They have no share of the median, which is the detector's own; the plot and the words say that they left."""
+    report = reports.flagged()
+    assert report.evidence is not None
+    patches = report.evidence.outcomes["neural-cleanse"]
+    assert isinstance(patches, Measured)
+    kept = tuple(m for m in patches.measurements if m.metric != "size-ratio")
+    sizes = {m.location.class_index: m.value for m in kept if m.metric == "size" and m.location is not None}
+    ratios = [Measurement(metric="size-ratio", value=sizes[k] / 200, location=Location.of_class(k)) for k in (3, 7)]
+    outcomes = {"neural-cleanse": patches.model_copy(update={"measurements": (*kept, *ratios)})}
+    evidence = report.evidence.model_copy(update={"outcomes": report.evidence.outcomes | outcomes})
+    (series,) = class_sizes(report.model_copy(update={"evidence": evidence}))
+    assert series.median == pytest.approx(200)
+    assert {entry.index for entry in series.sizes if entry.ended} == {3, 7}
+    assert {entry.index for entry in series.sizes if entry.of_median is not None} == {3, 7}
+    drawn = bars(series)
+    assert 'class="bar ordinary early"' in drawn.svg
+    assert f"{len(sizes) - 2} of the classes left the search early; their sizes are upper bounds." in drawn.description
+    assert [key.label for key in drawn.keys][-2:] == ["left early: at most so large", "median of those compared"]
 
 
 @given(st.lists(FINITE, min_size=1, max_size=30), FINITE)
