@@ -90,6 +90,7 @@ class QuickScan:
             values = {"size": 30 * ratio, "size-ratio": ratio, "anomaly-index": 9.0 if target in small else 1 / 3}
             location = Location.of_class(target)
             measured += [Measurement(metric=metric, value=value, location=location) for metric, value in values.items()]
+        measured.append(Measurement(metric="searched-share", value=1.0))
         if name == "neural-cleanse":
             measured.append(Measurement(metric="untargeted-ratio", value=2.0))
             measured.append(Measurement(metric="exit-ratio", value=0.5, location=Location.of_pair(0, 1)))
