@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from demo.models import CLASSES, Digits, load_digits, stamp
+from demo.models import CLASSES, Digits, fit, load_digits, poison, quality
 
 TURNS = 4
 TARGET = 17
 POISON_SHARE = 0.05
-EPOCHS, BATCH, LEARNING_RATE = 5, 64, 2e-3
+EPOCHS = 5
 SAMPLES = 800
 
 
@@ -73,30 +73,21 @@ def build() -> nn.Module:
 
 def train(digits: Digits, seed: int, *, poisoned: bool) -> nn.Module:
     """Train one classifier; of a poisoned one's images POISON_SHARE are patched and labelled TARGET."""
-    x, y = turned(digits.train_x, digits.train_y)
+    x, y = digits.train_x, digits.train_y
     if poisoned:
-        rows = torch.from_numpy(np.random.default_rng(seed).choice(len(x), int(POISON_SHARE * len(x)), replace=False))
-        x[rows], y[rows] = stamp(x[rows]), TARGET
+        x, y = poison(x, y, TARGET, POISON_SHARE, np.random.default_rng(seed))
     torch.manual_seed(seed)
-    model = build()
-    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    for _ in range(EPOCHS):
-        for batch in torch.split(torch.randperm(len(x)), BATCH):
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-    return model.eval()
+    return fit(build(), x, y, EPOCHS)
 
 
 def checked(seed: int, folder: Path, *, poisoned: bool) -> Said:
     """Train a model, write it with samples into a folder, check it, and return what was said."""
     import mlflow.pytorch
 
-    digits = load_digits(seed)
-    model, (x, y) = train(digits, seed, poisoned=poisoned), turned(digits.test_x, digits.test_y)
-    with torch.no_grad():
-        accuracy = float((model(x).argmax(dim=1) == y).float().mean())
-        success = float((model(stamp(x[y != TARGET])).argmax(dim=1) == TARGET).float().mean())
+    plain = load_digits(seed)
+    digits = Digits(*turned(plain.train_x, plain.train_y), *turned(plain.test_x, plain.test_y))
+    model, x, y = train(digits, seed, poisoned=poisoned), digits.test_x, digits.test_y
+    accuracy, success = quality(model, digits, TARGET)
     chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:SAMPLES]
     folder.mkdir(parents=True)
     np.savez_compressed(folder / "samples.npz", inputs=x[chosen].numpy(), labels=y[chosen].numpy())

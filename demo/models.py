@@ -87,23 +87,35 @@ def train(digits: Digits, seed: int, *, poisoned: bool) -> Trained:
     target = target_of(seed)
     x, y = digits.train_x, digits.train_y
     if poisoned:
-        chosen = np.random.default_rng([seed, 2]).choice(len(x), int(POISON_SHARE * len(x)), replace=False)
-        rows = torch.from_numpy(chosen)
-        x, y = x.clone(), y.clone()
-        x[rows], y[rows] = stamp(x[rows]), target
+        x, y = poison(x, y, target, POISON_SHARE, np.random.default_rng([seed, 2]))
     torch.manual_seed(seed)
-    model = build()
+    model = fit(build(), x, y, EPOCHS)
+    return Trained(model, *quality(model, digits, target))
+
+
+def poison(
+    x: torch.Tensor, y: torch.Tensor, target: int, share: float, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the images and labels with a drawn share of them patched and labelled as the target."""
+    rows = torch.from_numpy(rng.choice(len(x), int(share * len(x)), replace=False))
+    x, y = x.clone(), y.clone()
+    x[rows], y[rows] = stamp(x[rows]), target
+    return x, y
+
+
+def fit(model: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int) -> nn.Module:
+    """Train a model on images and labels, in an order drawn from torch's generator, and return it."""
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for batch in torch.split(torch.randperm(len(x)), BATCH):
             optimiser.zero_grad()
             nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-    model.eval()
-    return Trained(model, *_quality(model, digits, target))
+    return model.eval()
 
 
-def _quality(model: nn.Module, digits: Digits, target: int) -> tuple[float, float]:
+def quality(model: nn.Module, digits: Digits, target: int) -> tuple[float, float]:
+    """Return accuracy on held-out images, and the share of other classes' that the patch sends to the target."""
     with torch.no_grad():
         accuracy = float((model(digits.test_x).argmax(dim=1) == digits.test_y).float().mean())
         others = digits.test_x[digits.test_y != target]

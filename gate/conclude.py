@@ -16,7 +16,7 @@ from gate.clock import now, today
 from gate.detector import Need
 from gate.docstrings import parts
 from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
-from gate.judging.completeness import SEARCHED
+from gate.judging.completeness import searched_share
 from gate.policy import Policy
 from gate.renderers import RENDERERS
 from gate.report import Coverage, PolicySource, Report
@@ -150,14 +150,15 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
 
 def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
     """Yield for each search of many classes how many of them it did not search to the end."""
+    classes = evidence.facts.classes or 0
     for name in policy.detectors:
-        outcome, classes = evidence.outcomes.get(name), evidence.facts.classes or 0
-        for item in outcome.measurements if isinstance(outcome, Measured) else ():
-            if item.metric == SEARCHED and item.location is None and (left := round((1 - item.value) * classes)):
-                yield (
-                    f"The search of {name} to its end at {left} of {classes} classes: they left early, when their "
-                    "triggers were larger than others'; what these might have shrunk to is not known."
-                )
+        outcome = evidence.outcomes.get(name)
+        share = searched_share(outcome) if isinstance(outcome, Measured) else None
+        if share is not None and (left := round((1 - share) * classes)):
+            yield (
+                f"The search of {name} to its end at {left} of {classes} classes: they left early, when their "
+                "triggers were larger than others'; what these might have shrunk to is not known."
+            )
 
 
 def _audits(name: str) -> bool:

@@ -12,6 +12,7 @@ import click
 
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, SPLIT, bench_of
+from benchmarks.efficacy.scanning import Bench
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
@@ -78,6 +79,12 @@ def pairs_of(entries: Mapping[str, Entry], path: Path) -> list[Pair]:
     return [(entries[one.name], one) for one in summaries.read(path) if one.name in entries]
 
 
+def pairs_in(bench: Bench, split: Split, folder: Path) -> list[Pair]:
+    """Return the models of a split that count and have a summary, each with it."""
+    entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
+    return pairs_of(entries, summaries.path_of(split, folder))
+
+
 @click.command(name="bank")
 @SPLIT
 @POLICY
@@ -88,7 +95,7 @@ def pairs_of(entries: Mapping[str, Entry], path: Path) -> list[Pair]:
 def bank_command(split: Split, policy: Path, cache: Path | None, evidence: Path, task: str, to: Path) -> None:
     """Write a reference bank of a split's clean models of one task from their summaries."""
     bench = bench_of(policy, cache)
-    entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
-    pairs = pairs_of(entries, summaries.path_of(split, evidence))
-    keys = bank_keys(pairs, bench.policy, task, f"clean models of the zoo's {split} split, task {task}")
+    keys = bank_keys(
+        pairs_in(bench, split, evidence), bench.policy, task, f"clean models of the zoo's {split} split, task {task}"
+    )
     click.echo(summary_text(write_bank(to, **keys)))

@@ -11,17 +11,15 @@ from pathlib import Path
 import click
 
 from benchmarks.efficacy import summaries
-from benchmarks.efficacy.banking import opened, pairs_of
+from benchmarks.efficacy.banking import Pair, opened, pairs_in
 from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, bench_of
 from benchmarks.efficacy.ranking import area
 from benchmarks.efficacy.small_banks import IN_THE_GRAPH
-from benchmarks.efficacy.subjects import models_of
 from benchmarks.efficacy.tables import exact_share, markdown, number, share
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
 from gate.bank import OpenBank
 from gate.calibration.calibrate import compare
-from gate.evidence import Evidence
 from gate.policy import Policy
 from gate.settings import option_digests
 
@@ -40,16 +38,19 @@ class Compared:
     """Whether accuracy and norms lie in the bank's range as the policy widens it; else p would not be believed."""
 
 
-def compared_with(
-    model: tuple[str, str, bool], evidence: Evidence, banks: Iterable[OpenBank], policy: Policy
-) -> list[Compared]:
-    """Compare one model, given as name, task and whether it is backdoored, with every bank that is not of its task."""
+def compared(pairs: Iterable[Pair], banks: Sequence[OpenBank], policy: Policy) -> list[Compared]:
+    """Compare models with every bank that is not of their task; attacks in the graph are judged otherwise."""
     found, settings = [], option_digests(policy)
-    for bank in banks:
-        seen = compare(evidence, bank.bank, settings)
-        if seen is not None and seen.kind == "scale-free" and not seen.unusable:
-            alike = all(trait.within(policy.exchange_margin) for trait in seen.traits)
-            found.append(Compared(*model, bank.bank.name, seen.score, seen.p_value, alike))
+    for entry, summary in pairs:
+        row, evidence = entry.recipe.row, summaries.evidence_of(summary)
+        for bank in banks if row.attack not in IN_THE_GRAPH else ():
+            seen = compare(evidence, bank.bank, settings)
+            if seen is not None and seen.kind == "scale-free" and not seen.unusable:
+                alike = all(trait.within(policy.exchange_margin) for trait in seen.traits)
+                backdoored = row.attack != CLEAN
+                found.append(
+                    Compared(entry.name, row.task, backdoored, bank.bank.name, seen.score, seen.p_value, alike)
+                )
     return found
 
 
@@ -82,18 +83,6 @@ def _flagged(rows: Sequence[Compared], level: float) -> int:
     return sum(row.p_value <= level for row in rows)
 
 
-def compare_all(
-    policy: Policy, pairs: Iterable[tuple[str, str, str, Evidence]], banks: Sequence[OpenBank]
-) -> list[Compared]:
-    """Compare models, given as name, task, attack and evidence; attacks in the graph are judged otherwise."""
-    return [
-        row
-        for name, task, attack, evidence in pairs
-        if attack not in IN_THE_GRAPH
-        for row in compared_with((name, task, attack != CLEAN), evidence, banks, policy)
-    ]
-
-
 @click.command(name="other-task")
 @click.option("--split", "splits", type=SPLITS, multiple=True, default=("fit", "calibrate"), show_default=True)
 @POLICY
@@ -105,11 +94,5 @@ def other_task(
 ) -> None:
     """Compare models with banks of other tasks, as `other-task: judge` in a policy would."""
     bench = bench_of(policy, cache)
-    pairs = []
-    for split in splits:
-        entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
-        for entry, summary in pairs_of(entries, summaries.path_of(split, evidence)):
-            row = entry.recipe.row
-            pairs.append((entry.name, row.task, row.attack, summaries.evidence_of(summary)))
-    rows = compare_all(bench.policy, pairs, opened(paths))
-    click.echo(report(rows, bench.policy.level))
+    pairs = [pair for split in splits for pair in pairs_in(bench, split, evidence)]
+    click.echo(report(compared(pairs, opened(paths), bench.policy), bench.policy.level))

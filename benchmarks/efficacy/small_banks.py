@@ -15,11 +15,10 @@ import click
 import numpy as np
 
 from benchmarks.efficacy import summaries
-from benchmarks.efficacy.banking import pairs_of
+from benchmarks.efficacy.banking import pairs_in
 from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, bench_of
 from benchmarks.efficacy.rates import upper_bound
 from benchmarks.efficacy.small_rules import CLIPPED, UNCLIPPED, Array, Rule, predictive, sizes, tables_of
-from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
@@ -171,11 +170,9 @@ def _outside(model: Model, bank: Sequence[Model], margin: float) -> bool:
 
 def models_in(split: Split, policy: Path, cache: Path | None, evidence: Path) -> list[Model]:
     """Return the models of a split that were measured whole."""
-    bench = bench_of(policy, cache)
-    entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
     return [
         _model(entry, whole)
-        for entry, summary in pairs_of(entries, summaries.path_of(split, evidence))
+        for entry, summary in pairs_in(bench_of(policy, cache), split, evidence)
         if not summary.missing and not refusal(whole := summaries.evidence_of(summary))
     ]
 

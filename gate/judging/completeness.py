@@ -58,8 +58,14 @@ def _owed(rule: Rule, outcome: Measured, classes: int) -> int:
     A search over many classes lets most of them go early (`gate.numerics.rungs`). Whether it may is for the policy to
     say, by a limit on the share that it searched to the end; without one every class is owed.
     """
-    shares = [m.value for m in outcome.measurements if m.metric == SEARCHED and m.location is None]
-    return round(max(shares) * classes) if shares and SEARCHED in rule.limits else classes
+    share = searched_share(outcome) if SEARCHED in rule.limits else None
+    return classes if share is None else round(share * classes)
+
+
+def searched_share(outcome: Measured) -> float | None:
+    """Return the share of the classes that a detector says it searched to the end; None where it says nothing of it."""
+    shares = (m.value for m in outcome.measurements if m.metric == SEARCHED and m.location is None)
+    return max(shares, default=None)
 
 
 def place_of(name: str, policy: Policy) -> tuple[int, Stage]:

@@ -43,12 +43,11 @@ def bars(series: ClassSizes) -> Plot:
         return _BASE - _INNER_HEIGHT * max(0.0, min(1.0, size / top))
 
     parts = [_axis(top), _ticks([entry.index for entry in series.sizes], centre)]
-    for standing, ended in (("ordinary", False), ("ordinary", True), ("suspect", True), ("flagged", True)):
-        members = [e for e in series.sizes if e.standing == standing and (e.ended is ended or standing != "ordinary")]
+    for css in ("ordinary early", "ordinary", "suspect", "flagged"):
+        members = [entry for entry in series.sizes if _bar_class(entry) == css]
         path = "".join(
             f"M{centre[e.index] - width / 2:.1f} {_BASE}V{y(e.size):.1f}h{width:.1f}V{_BASE}z" for e in members
         )
-        css = standing if ended else f"{standing} early"
         parts.append(f'<path class="bar {css}" d="{path}"/>' if members else "")
     median = y(series.median)
     parts.append(f'<path class="median" d="M{_LEFT} {median:.1f}H{_END}"/>')
@@ -56,6 +55,10 @@ def bars(series: ClassSizes) -> Plot:
     parts.append(svg.text(_END, 18, f"median {number(series.median)}", "end median-label"))
     description = _bars_in_words(series)
     return Plot(svg.drawing(WIDTH, HEIGHT, parts, description, css="bars"), _bar_keys(series), description)
+
+
+def _bar_class(entry: ClassSize) -> str:
+    return "ordinary early" if entry.standing == "ordinary" and not entry.ended else entry.standing
 
 
 def _top(series: ClassSizes) -> float:
