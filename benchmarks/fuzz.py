@@ -60,7 +60,8 @@ def _result() -> Target:
 
 
 def _mlmodel() -> Target:
-    """Return the target that parses an MLmodel file and asks it for code and paths, and a valid one."""
+    """Return the target that parses an MLmodel file and asks what it names, and a valid one."""
+    from gate.formats.mlflow_model import foreign_entries
     from gate.formats.mlmodel import read_mlmodel
     from gate.formats.source import UnreadableError
 
@@ -69,6 +70,7 @@ def _mlmodel() -> Target:
             declared = read_mlmodel(raw)
             list(declared.code())
             list(declared.paths())
+            list(foreign_entries(declared))
         except UnreadableError:
             return
 

@@ -3,7 +3,9 @@
 `model.pt2` comes from the converter and is hostile bytes; everything beside it is written here, by the orchestrator.
 """
 
+import platform
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from gate.artifact import Manifest, build_manifest, make_read_only
@@ -16,10 +18,19 @@ FOLDER = "bundle"
 """Where the bundle lies beside the files of a check."""
 
 _MLMODEL = """flavors:
+  python_function:
+    config:
+      device: null
+    data: data
+    loader_module: mlflow.pytorch
+    pickle_module_name: mlflow.pytorch.pickle_module
+    python_version: {python}
   pytorch:
+    code: null
     model_data: data
-    serialization_format: pt2
+    pytorch_version: {torch}
 """
+"""What MLflow's loaders need to open the bundle, by the versions that wrote it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,8 @@ def write_bundle(model: bytes, root: Path, pulled: Pulled, repair: RepairOrigin 
     provenance = Provenance(
         made_by=f"gate {VERSION}", parent=str(pulled.model), parent_digest=pulled.digest, repair=repair
     )
-    files = {"MLmodel": _MLMODEL.encode(), MODEL: model, PROVENANCE: provenance.pretty_json().encode()}
+    described = _MLMODEL.format(python=platform.python_version(), torch=version("torch"))
+    files = {"MLmodel": described.encode(), MODEL: model, PROVENANCE: provenance.pretty_json().encode()}
     for name, raw in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

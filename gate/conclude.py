@@ -141,11 +141,21 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
         for name, outcome in evidence.outcomes.items()
         if isinstance(outcome, Skipped) and name in policy.detectors and _audits(name)
     )
+    lines += _unjudged(evidence)
     lines += _let_go(evidence, policy)
     references = evidence.bank.references if evidence.bank else ()
     if evidence.suspects and not any(reference.used for reference in references):
         lines.append("Whether suspects' triggers move clean models too: no bank with models of this task was given.")
     return (*lines, *_NEVER_EXAMINED)
+
+
+def _unjudged(evidence: Evidence) -> Iterator[str]:
+    """Yield which texts beside the model were let be."""
+    outcome = evidence.outcomes.get("artifact-integrity")
+    if isinstance(outcome, Measured):
+        found = [m for m in outcome.measurements if m.metric == "unjudged-files" and m.value]
+        if names := [m.location.name if m.location else m.note for m in found]:
+            yield f"Texts beside the model, which no loader reads: {', '.join(names)[:500]}."
 
 
 def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:

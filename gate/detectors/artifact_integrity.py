@@ -1,9 +1,10 @@
 """Counts files that are missing, surplus, misnamed, damaged or not what their ending says.
 
 Measures  missing-files: declared in MLmodel or in an index of weights, and absent. irregular-files: links and special
-          files. odd-names: control characters, traversal, names that collide. unexpected-files: whatever no positive
-          list names: sources, libraries, scripts, archives. mismatched-formats: first bytes that contradict the ending.
-          damaged-archives: zips whose headers contradict each other, or whose checksums do not hold.
+          files. odd-names: control characters, traversal, names that collide. unexpected-files: whatever a supported
+          MLflow does not write for the flavour. unjudged-files: text beside the model that no loader reads.
+          mismatched-formats: first bytes that contradict the ending. damaged-archives: zips whose headers contradict
+          each other, or whose checksums do not hold.
 Matters   Attacks on loaders ride on files that nobody expected and on archives that two readers read differently.
 Blind to  What well-formed, expected files contain; the other detectors on bytes look at that.
 See       CVE-2025-1889, CVE-2025-1944, CVE-2025-1945 and CVE-2025-10156: each hid a pickle in a name or a damaged zip.
@@ -19,10 +20,11 @@ from gate.artifact import IGNORED, Artifact
 from gate.detector import Detector, Metric, Need, Options, Run
 from gate.errors import GateError
 from gate.evidence import Measurement
-from gate.formats.expected import mismatch, unexpected
+from gate.formats.expected import mismatch
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
-from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
+from gate.formats.mlflow_folder import MAX_INERT_BYTES, is_inert, unexpected_files
+from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.names import collisions, odd_name
 from gate.formats.source import Bounds, Source, UnreadableError, open_source
 from gate.formats.zips import DEFLATED, STORED, checksum_holds, is_zip, read_zip
@@ -48,8 +50,8 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
         run.check_time()
-        if unexpected(path):
-            yield Hazard("unexpected-files", path, "no file of a saved model is called so")
+        if is_inert(path):
+            yield from _inert(path, source)
         if what := mismatch(path, source):
             yield Hazard("mismatched-formats", path, what)
         if is_zip(source):
@@ -58,11 +60,29 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     hazards = chain(
         _missing(artifact, frozenset(paths), options),
         _irregular(artifact),
+        (Hazard("unexpected-files", path, why) for path, why in unexpected_files(paths, _declared_model(artifact))),
         (Hazard("odd-names", path, what) for path in paths for what in odd_name(path)),
         (Hazard("odd-names", path, "the same name as another but for case") for path in collisions(paths)),
         each_file(artifact, examine, "damaged-archives"),
     )
     yield from measurements(hazards, (metric.id for metric in DETECTOR.metrics))
+
+
+def _declared_model(artifact: Artifact) -> MLmodel | None:
+    """Return the artifact's `MLmodel`; None where it cannot be read, which other metrics say."""
+    try:
+        with open_source(artifact.root / "MLmodel") as source:
+            return read_mlmodel(source.whole(MAX_BYTES, "MLmodel"))
+    except UnreadableError:
+        return None
+
+
+def _inert(path: str, source: Source) -> Iterator[Hazard]:
+    """Yield that a text beside the model is let be, or what keeps it from being such a text."""
+    if source.size > MAX_INERT_BYTES:
+        yield Hazard("unexpected-files", path, f"a text beside the model of more than {MAX_INERT_BYTES >> 20} MiB")
+    else:
+        yield Hazard("unjudged-files", path, "text that no loader reads; it was not judged")
 
 
 def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactIntegrity) -> Iterator[Hazard]:
@@ -143,7 +163,10 @@ DETECTOR = Detector(
         Metric("missing-files", "files", "higher", "Files that the artifact declares and does not hold."),
         Metric("irregular-files", "files", "higher", "Links, special files and files outside the manifest."),
         Metric("odd-names", "names", "higher", "File names that different systems take for different things."),
-        Metric("unexpected-files", "files", "higher", "Files that do not belong to a saved model."),
+        Metric("unexpected-files", "files", "higher", "Files that no supported MLflow writes for the flavour."),
+        Metric(
+            "unjudged-files", "files", "neither", "Texts beside the model, such as a licence, that no loader reads."
+        ),
         Metric("mismatched-formats", "files", "higher", "Files whose first bytes contradict their ending."),
         Metric("damaged-archives", "faults", "higher", "Contradictions and damage in zip archives."),
     ),

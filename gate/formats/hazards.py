@@ -7,7 +7,7 @@ from gate.evidence import Location, Measurement
 
 MAX_FILES = 200
 """How many files are named per metric; the others are counted together."""
-_MAX_NOTE = 1000
+_MAX_NOTE = 1840
 _MAX_NAME = 1000
 _NAMED = 8
 

@@ -62,6 +62,9 @@ def read_yaml(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
     """Return plain YAML as plain values; size, depth, aliases, tags and duplicate keys are bounded or refused."""
     if len(raw) > limit:
         raise UnreadableError(f"{what}: larger than {limit} bytes")
+    if not raw.isascii():
+        # MLflow escapes whatever is beyond; readers of YAML guess encodings by the first bytes, and differ.
+        raise UnreadableError(f"{what}: holds characters beyond ASCII, which MLflow does not write there")
     try:
         return yaml.load(raw, Loader=_Loader)  # noqa: S506  # a stricter SafeLoader
     except Exception as error:  # noqa: BLE001  # any failure of a parser of hostile bytes is what was found

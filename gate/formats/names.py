@@ -17,8 +17,9 @@ def odd_name(path: str) -> Iterator[str]:
         yield "a name that is too long"
     if not all(character.isprintable() for character in path):
         yield "control or invisible characters"
-    if unicodedata.normalize("NFC", path) != path:
-        yield "characters that are not composed (NFC)"
+    if unicodedata.normalize("NFKC", path) != path:
+        yield "characters that some systems take for others (it is not its own NFKC form)"
+    path = unicodedata.normalize("NFKC", path)  # a full-width solidus is a solidus to whoever normalises
     if path.startswith(("/", "~")) or (len(path) > 1 and path[1] == ":"):
         yield "an absolute path"
     if _FORBIDDEN & set(path):

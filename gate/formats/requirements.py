@@ -1,77 +1,180 @@
-"""Requirements that install from elsewhere than the index by a plain name: pip lines, conda and virtualenv files.
+"""The environment files of a model (pip lines, conda, virtualenv), by the grammar of what MLflow writes.
 
-A positive grammar: a distribution's name, extras, version bounds, a marker, hashes. Whatever else a line says (a URL,
-a path, an option, a direct reference) makes the deployer's installer fetch or run what the candidate chose.
+A line of pip is a distribution's name from a list, with extras, version bounds, a marker, hashes. Whatever else it says
+(a URL, a path, an option, a direct reference) makes the deployer's installer fetch or run what the candidate chose. The
+characters are narrowed first, since installers join, decode and expand lines before they parse them: no backslash, no
+coding line, nothing but printable ASCII. Then `packaging`, the parser that pip carries, reads what is left.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from gate.formats.mlmodel import read_yaml
+from gate.formats.packages import CHANNELS, CONDA_PACKAGES, PACKAGES
 from gate.formats.source import UnreadableError
 
 MAX_BYTES = 512 << 10
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?"
-_VERSION = r"(===?|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]{1,64}"
-_BOUNDS = rf"(\(?\s*{_VERSION}(\s*,\s*{_VERSION}){{0,8}}\s*,?\s*\)?)?"
-_MARKER = r"(\s*;[\sA-Za-z0-9_.,'\"<>=!~()+*-]{1,500})?"
-_HASHES = r"(\s+--hash=sha(256|384|512):[0-9a-f]{64,128}){0,64}"
-_PLAIN = re.compile(
-    rf"{_NAME}(\s*\[\s*[A-Za-z0-9._-]+(\s*,\s*[A-Za-z0-9._-]+){{0,16}}\s*\])?\s*{_BOUNDS}{_MARKER}{_HASHES}\s*"
-)
-_OWN_FILE = re.compile(r"(-r|-c|--requirement|--constraint)[ =]*(requirements|constraints)\.txt")
-_CONDA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(\s*[=<>!~|,* A-Za-z0-9_.+-]*)?")
 _MAX_LINE = 2000
-CHANNELS = frozenset({"conda-forge", "defaults", "nodefaults", "pytorch", "nvidia"})
-"""Channels that a conda file may name without comment."""
+_MAX_LINES = 10_000
+_COMMENT = re.compile(r"(^|[ \t])#.*$")
+_HASHES = re.compile(r"([ \t]+--hash=sha(256|384|512):[0-9a-f]{64,128}){1,64}[ \t]*$")
+_OWN_FILES: Final = frozenset({"-c constraints.txt"})
+"""What MLflow writes where the trainer gave constraints."""
+_BUILD: Final = frozenset({"pip", "setuptools", "wheel"})
+_PYTHON = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3}){1,2}", flags=re.ASCII)
+_CONDA = re.compile(
+    r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,100}) ?((==?|>=|<=|~=|!=|<|>)[A-Za-z0-9.*,<>=!_+ -]{1,100})?", re.ASCII
+)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
 
 
-def foreign_lines(text: str) -> Iterator[str]:
-    """Yield the lines of a pip requirements file that are no plain requirement."""
-    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
-        # Runs of spaces are folded before the grammar sees them: they would cost it polynomial time.
-        bare = " ".join(re.sub(r"(^|\s)#.*$", "", line).split())
-        if bare and (len(bare) > _MAX_LINE or not (_PLAIN.fullmatch(bare) or _OWN_FILE.fullmatch(bare))):
-            yield bare
+@dataclass(frozen=True)
+class Line:
+    """One requirement that is not what MLflow writes, or, with `unpinned`, one without a version."""
+
+    text: str
+    why: str = ""
+    unpinned: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.text[:100]!r}: {self.why}" if self.why else self.text[:100]
 
 
-def foreign_in_file(path: str, raw: bytes) -> Iterator[str]:
-    """Yield what a requirements, conda or virtualenv file installs from elsewhere; else raise `UnreadableError`."""
-    if path.endswith(".txt"):
-        if len(raw) > MAX_BYTES:
-            raise UnreadableError(f"larger than {MAX_BYTES} bytes")
-        try:
-            yield from foreign_lines(raw.decode("utf-8"))
-        except UnicodeDecodeError:
-            raise UnreadableError("requirements that are not UTF-8") from None
+def odd_lines(text: str, allowed: Collection[str] = ()) -> Iterator[Line]:
+    """Yield what is odd about the lines of a pip requirements or constraints file."""
+    if fault := _fault(text):
+        yield Line(text[:100], fault)
         return
-    value = read_yaml(raw, what=path)
-    if not isinstance(value, dict):
-        raise UnreadableError(f"{path}: expected a mapping")
-    for key, content in value.items():
-        yield from _entry(str(key), content)
+    for line in re.split(r"\r?\n", text):
+        bare = _COMMENT.sub("", line).strip(" \t")
+        if bare and bare not in _OWN_FILES:
+            yield from _requirement(bare, allowed)
 
 
-def _entry(key: str, content: Any) -> Iterator[str]:
-    """Yield the foreign parts under one top-level key of a conda or virtualenv file."""
-    if key == "channels":
-        yield from (f"channel {name}" for name in _items(content) if not (isinstance(name, str) and name in CHANNELS))
-    elif key in ("dependencies", "build_dependencies"):
-        for item in _items(content):
-            yield from _dependency(item)
-    elif key not in ("name", "python"):
-        yield f"{key}: {str(content)[:100]}"
+def odd_in_file(path: str, raw: bytes, allowed: Collection[str] = ()) -> Iterator[Line]:
+    """Yield what is odd in an environment file of that name; bytes that are no such file raise `UnreadableError`."""
+    name = path.rpartition("/")[2]
+    if len(raw) > MAX_BYTES:
+        raise UnreadableError(f"larger than {MAX_BYTES} bytes")
+    try:
+        text = raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise UnreadableError("holds characters beyond ASCII, which MLflow does not write there") from None
+    if name == "environment_variables.txt":
+        yield from (Line(line, "no name of a variable") for line in text.splitlines() if not _is_variable(line))
+    elif name.endswith(".txt"):
+        yield from odd_lines(text, allowed)
+    else:
+        value = read_yaml(raw, what=path)
+        if not isinstance(value, dict):
+            raise UnreadableError(f"{path}: expected a mapping")
+        grammar = _CONDA_KEYS if name == "conda.yaml" else _VIRTUALENV_KEYS
+        for key, content in value.items():
+            read = grammar.get(str(key))
+            if read is None:
+                yield Line(f"{key}: {content}", f"MLflow writes {', '.join(grammar)} there")
+            else:
+                yield from read(content, allowed)
 
 
-def _dependency(item: Any) -> Iterator[str]:
-    if isinstance(item, dict) and set(item) == {"pip"}:
-        for line in _items(item["pip"]):
-            yield from foreign_lines(str(line))
-    elif not isinstance(item, str):
-        yield str(item)[:200]
-    elif len(item) > _MAX_LINE or not _CONDA.fullmatch(" ".join(item.split())):
-        yield from foreign_lines(item)
+def _fault(text: str) -> str:
+    """Return why installers could read a text in different ways, or nothing."""
+    if not all(character in "\t\r\n" or " " <= character <= "~" for character in text):
+        return "MLflow writes printable ASCII alone"
+    if "\r" in text.replace("\r\n", ""):
+        return "a line ends in a bare carriage return"
+    if "\\" in text:
+        return "a backslash, by which an installer joins lines; MLflow writes none"
+    if re.search(r"#.*coding[:=]", text):
+        return "a comment that names an encoding, in which an installer would read the file"
+    if text.count("\n") > _MAX_LINES:
+        return f"more than {_MAX_LINES} lines"
+    return ""
+
+
+def _requirement(bare: str, allowed: Collection[str]) -> Iterator[Line]:
+    if len(bare) > _MAX_LINE:
+        yield Line(bare, f"longer than {_MAX_LINE} characters")
+        return
+    try:
+        read = Requirement(_HASHES.sub("", bare))
+    except (InvalidRequirement, RecursionError):
+        yield Line(bare, "MLflow writes a package's name and version, which installs from the configured index")
+        return
+    if read.url is not None:
+        yield Line(bare, "it installs from an address; MLflow writes a package's name and version")
+    elif (name := canonicalize_name(read.name)) not in PACKAGES and name not in allowed:
+        yield Line(bare, f"{name} is not among the packages that may be installed; {_allow(name)}")
+    elif not read.specifier:
+        yield Line(bare, unpinned=True)
+
+
+def _allow(name: str) -> str:
+    return f"once you know it, add it to the policy: consumer-hazards: {{options: {{allowed-packages: [{name}]}}}}"
+
+
+def _is_variable(line: str) -> bool:
+    return not line or line.startswith("#") or _VARIABLE.fullmatch(line) is not None
+
+
+def _name(content: Any, _: Collection[str]) -> Iterator[Line]:
+    if not (isinstance(content, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}", content, re.ASCII)):
+        yield Line(f"name: {content}", "MLflow writes the name of an environment, such as mlflow-env")
+
+
+def _channels(content: Any, _: Collection[str]) -> Iterator[Line]:
+    for item in _items(content):
+        if not (isinstance(item, str) and item in CHANNELS):
+            yield Line(f"channel {item}", f"MLflow writes {', '.join(sorted(CHANNELS))}")
+
+
+def _conda(content: Any, allowed: Collection[str]) -> Iterator[Line]:
+    for item in _items(content):
+        if isinstance(item, dict) and set(item) == {"pip"}:
+            yield from _pip(item["pip"], allowed)
+        elif not isinstance(item, str) or (match := _CONDA.fullmatch(item)) is None:
+            yield Line(str(item), "MLflow writes a package's name and version, or a list of pip's")
+        elif (name := canonicalize_name(match[1])) not in CONDA_PACKAGES | PACKAGES and name not in allowed:
+            yield Line(item, f"{name} is not among the packages that may be installed; {_allow(name)}")
+        elif not match[2]:
+            yield Line(item, unpinned=True)
+
+
+def _pip(content: Any, allowed: Collection[str]) -> Iterator[Line]:
+    for item in _items(content):
+        if not isinstance(item, str) or "\n" in item or "\r" in item:
+            yield Line(str(item), "MLflow writes one requirement as one text")
+        else:
+            yield from odd_lines(item, allowed)
+
+
+def _python(content: Any, _: Collection[str]) -> Iterator[Line]:
+    if not (isinstance(content, str) and _PYTHON.fullmatch(content)):
+        yield Line(f"python: {content}", "MLflow writes Python's version")
+
+
+def _build(content: Any, _: Collection[str]) -> Iterator[Line]:
+    for item in _items(content):
+        read = [] if not isinstance(item, str) else list(odd_lines(item))
+        if not isinstance(item, str) or "\n" in item or any(not line.unpinned for line in read):
+            yield Line(str(item), "MLflow writes pip, setuptools and wheel with their versions")
+        elif canonicalize_name(Requirement(item).name) not in _BUILD:
+            yield Line(item, "MLflow writes pip, setuptools and wheel alone")
+
+
+def _own(content: Any, _: Collection[str]) -> Iterator[Line]:
+    for item in _items(content):
+        if item != "-r requirements.txt":
+            yield Line(str(item), "MLflow writes '-r requirements.txt'")
+
+
+_CONDA_KEYS: Final = {"name": _name, "channels": _channels, "dependencies": _conda}
+_VIRTUALENV_KEYS: Final = {"python": _python, "build_dependencies": _build, "dependencies": _own}
 
 
 def _items(content: Any) -> list[Any]:

@@ -6,11 +6,12 @@ from tests.corpus.code import code_cases
 from tests.corpus.consumers import consumer_cases
 from tests.corpus.formats import format_cases
 from tests.corpus.pickles import pickle_cases
+from tests.corpus.served import served_cases
 
 
 def cases() -> tuple[Case, ...]:
     """Return every case, hostile ones first; names are unique."""
-    return (*pickle_cases(), *consumer_cases(), *code_cases(), *format_cases(), *benign_cases())
+    return (*pickle_cases(), *consumer_cases(), *served_cases(), *code_cases(), *format_cases(), *benign_cases())
 
 
 def case(name: str) -> Case:

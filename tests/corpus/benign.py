@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.corpus import formats
 from tests.corpus.case import FRAME, MODULES, Case, folder
 from tests.corpus.consumers import exported
+from tests.corpus.pickles import UNEXPECTED
 from tests.corpus.zipping import zipped
 
 
@@ -56,6 +57,8 @@ _FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("legacy-state-dict", "a state dict without a zip", "data/model.pth", lambda: _torch(_state, zipped_file=False)),
     ("module", "a pickled network of library layers", "data/model.pth", lambda: _torch(_network)),
     ("safetensors", "a safetensors file", "data/model.safetensors", _tensors),
+)
+_OTHERS: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("array", "a NumPy array of numbers", "data/weights.npy", _npy),
     ("arrays", "a zip of NumPy arrays", "data/weights.npz", lambda: zipped({"a.npy": _npy(), "b.npy": _npy()})),
     ("skops", "a scikit-learn model in skops", "data/model.skops", _skops),
@@ -64,6 +67,7 @@ _FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("old-keras", "an HDF5 Keras model", "data/m.h5", lambda: formats.old_keras({"class_name": "ReLU", "config": {}})),
     ("gguf", "a GGUF file with a plain template", "data/model.gguf", lambda: formats.gguf(formats.PLAIN_TEMPLATE)),
 )
+"""Well-formed files of other frameworks: no reader stumbles over them, and MLflow writes none for this flavour."""
 
 
 _REQUIREMENTS = b"""\
@@ -86,6 +90,16 @@ def benign_cases() -> tuple[Case, ...]:
         )
         for name, summary, path, build in _FILES
     )
+    others = (
+        Case(
+            f"other-{name}",
+            f"{summary}, which mlflow.pytorch does not write",
+            lambda root, _, path=path, build=build: folder(root, {path: build()}),
+            (UNEXPECTED,),
+            (UNEXPECTED,),
+        )
+        for name, summary, path, build in _OTHERS
+    )
     examples = {
         "input_example.json": json.dumps([[0.5, None]]).encode(),
         "serving_input_example.json": b'{"inputs": [[NaN]]}',
@@ -93,11 +107,18 @@ def benign_cases() -> tuple[Case, ...]:
         "metadata/requirements.txt": FRAME["requirements.txt"],
         "data/pickle_module_info.txt": b"mlflow.pytorch.pickle_module",
         "requirements.txt": _REQUIREMENTS,
-        "data/tokenizer_config.json": json.dumps({"chat_template": formats.PLAIN_TEMPLATE}).encode(),
+        "constraints.txt": b"torch<3\n",
+        "environment_variables.txt": b"# Names that the model asked for.\nOPENAI_API_KEY\n",
+        "LICENSE": b"Apache-2.0\n",
+        "extra_files/labels.json": b'["cat", "dog"]',
     }
     return (
         *singles,
+        *others,
         Case(
-            "benign-frame", "the files around a model", lambda root, _: folder(root, {**examples, "data/a.npy": _npy()})
+            "benign-frame",
+            "the files around a model",
+            lambda root, _: folder(root, {**examples, "data/model.pth": _torch(_network)}),
+            tolerated=(MODULES,),
         ),
     )

@@ -20,7 +20,8 @@ class Case:
     expected: tuple[tuple[str, str], ...] = ()
     """Detector and metric; a benign case has none, and then every other metric must be zero."""
     tolerated: tuple[tuple[str, str], ...] = ()
-    """What a benign case may show: what it carries, but no hazard."""
+    """What a benign case may show: what it carries, but no hazard. A hostile case that tolerates anything is judged
+    like a benign one besides: nothing else may be found in it."""
 
     @property
     def is_hostile(self) -> bool:
@@ -48,7 +49,7 @@ flavors:
     model_data: data
     pytorch_version: 2.13.0
 mlflow_version: 3.17.2
-model_uuid: 00000000000000000000000000000000
+model_uuid: 0123456789abcdef0123456789abcdef
 utc_time_created: '2026-01-01 00:00:00'
 """
 _CONDA = """\

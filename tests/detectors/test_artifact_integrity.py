@@ -5,9 +5,10 @@ import os
 import pytest
 
 from gate.artifact import Artifact, Manifest, ModelRef, build_manifest
-from gate.formats.expected import unexpected
+from gate.formats.mlflow_folder import unexpected_files
+from gate.formats.mlmodel import read_mlmodel
 from gate.formats.names import odd_name
-from tests.corpus.case import folder
+from tests.corpus.case import FRAME, folder
 from tests.corpus.measuring import measure, measure_artifact, notes, total
 from tests.corpus.zipping import torch_zip, wrong_checksums
 
@@ -68,33 +69,93 @@ def test_an_empty_artifact_is_measured(tmp_path):
     assert total(found, "missing-files") == 1
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["code/a.py", "a.pyc", "a.so", "a.pth", "x/run.sh", "a.zip", "a.tar.gz", "noending", ".hidden", "a.py.txt.exe"],
-)
-def test_files_that_no_list_names_are_unexpected(path):
-    """Whatever can be run, unpacked or is of no known ending does not belong to a model."""
-    assert unexpected(path)
+def _unexpected(*paths):
+    return dict(unexpected_files(paths, read_mlmodel(FRAME["MLmodel"])))
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "MLmodel",
-        "data/model.pth",
-        "model.pth",
-        "data/model.pt2",
-        "variables/variables.data-00000-of-00001",
-        "a.SAFETENSORS",
+        *(
+            "code/a.py",
+            "a.pyc",
+            "a.so",
+            "a.pth",
+            "x/run.sh",
+            "a.zip",
+            "a.tar.gz",
+            "noending",
+            ".hidden",
+            "a.py.txt.exe",
+        ),
+        *("model.pth", "model.pt2", "data/model.bin", "data/other.pt2", "data/sub/model.pt2", "data2/model.pt2"),
+        *("settings.yaml", "envs/conda.yaml", "data/requirements.txt", "DATA/model.pt2", "mlmodel", "data/MLmodel"),
+        *("data\uff0fmodel.pt2", "extra_files/a.py", "extra_files/a/b.txt", "README.rst", "docs/README.md"),
     ],
 )
-def test_files_of_saved_models_are_expected(path):
-    """What the known writers leave behind is on a list."""
-    assert not unexpected(path)
+def test_files_that_mlflow_does_not_write_are_unexpected(path):
+    """Whatever no supported MLflow writes for the flavour is told, with what to do, whatever it holds."""
+    assert "log the model again without it" in _unexpected("MLmodel", "data/model.pt2", path)[path]
 
 
 @pytest.mark.parametrize(
-    "path", ["a\nb", "../a", "/a", "a//b", "a/./b", "C:a", "a.", "a ", "-rf", "nul.txt", "a\u202eb", "a\\b", "x" * 300]
+    "paths",
+    [
+        ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "constraints.txt", "data/model.pt2"),
+        ("input_example.json", "serving_input_example.json", "environment_variables.txt"),
+        ("data/model.pth", "data/pickle_module_info.txt"),
+        ("data/model.safetensors", "data/architecture.json"),
+        ("metadata/MLmodel", "metadata/conda.yaml"),
+        ("LICENSE", "NOTICE", "README.md", "extra_files/labels.txt", "extra_files/class names.json"),
+    ],
+)
+def test_files_that_mlflow_writes_are_expected(paths):
+    """What the flavour's writer leaves behind is on the list, and texts beside it."""
+    assert _unexpected(*paths) == {}
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (("data/model.pt2", "data/model.pth"), "data/model.pth"),
+        (("data/model.pt2", "data/pickle_module_info.txt"), "data/pickle_module_info.txt"),
+        (("data/model.pth", "data/architecture.json"), "data/architecture.json"),
+        (("data/state_dict.pt", "data/state_dict.pth"), "data/state_dict.pt"),
+    ],
+)
+def test_files_that_do_not_go_together_are_told(paths, told):
+    """Of two models one loader takes this and another that, so that there may be one."""
+    assert list(_unexpected(*paths)) == [told]
+
+
+def test_texts_beside_a_model_are_told_as_not_judged(tmp_path):
+    """A licence is let be and named; one of more than a mebibyte, or of bytes, is a finding."""
+    big = b"all rights\n" * 200_000
+    folder(tmp_path, {"LICENSE": b"All rights.\n", "README.md": big, "NOTICE": b"\x7fELF\x00", "data/model.pt2": b"PK"})
+    found = measure(tmp_path, "artifact-integrity")
+    assert set(notes(found, "unjudged-files")) == {"LICENSE", "NOTICE"}
+    assert list(notes(found, "unexpected-files")) == ["README.md"]
+    assert "NOTICE" in notes(found, "mismatched-formats")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a\nb",
+        "../a",
+        "/a",
+        "a//b",
+        "a/./b",
+        "C:a",
+        "a.",
+        "a ",
+        "-rf",
+        "nul.txt",
+        "a\u202eb",
+        "a\\b",
+        "x" * 300,
+        "a\uff0fb",
+    ],
 )
 def test_odd_names_are_seen(path):
     """Control signs, traversal, reserved names and names that are too long are odd."""
@@ -109,7 +170,7 @@ def test_common_names_are_not_odd(path):
 
 def test_many_findings_of_one_metric_are_named_up_to_a_bound(tmp_path):
     """An artifact of ten thousand bad files does not make ten thousand measurements; the sum is kept."""
-    folder(tmp_path, {f"code/m{index}.py": b"" for index in range(230)})
+    folder(tmp_path, {f"lib/m{index}.py": b"" for index in range(230)})
     found = [item for item in measure(tmp_path, "artifact-integrity") if item.metric == "unexpected-files"]
     assert len(found) == 201
     assert sum(item.value for item in found) == 230

@@ -3,7 +3,7 @@
 import pytest
 
 from gate.formats.pt2_grammar import is_guard, is_size_expression
-from gate.formats.requirements import foreign_lines
+from gate.formats.requirements import odd_in_file, odd_lines
 from tests.corpus.case import folder, mlmodel
 from tests.corpus.measuring import measure, notes, total
 
@@ -15,7 +15,7 @@ PLAIN = (
     'pandas==3.1 ; python_version >= "3.11" and sys_platform == "linux"',
     "six==1.17.0 --hash=sha256:" + "a" * 64,
     "# a comment",
-    "-r requirements.txt",
+    "torch",
     "-c constraints.txt",
 )
 FOREIGN = (
@@ -32,6 +32,16 @@ FOREIGN = (
     "C:\\a",
     "a.whl/../b",
     "-r other.txt",
+    "-r requirements.txt",
+    "charger",
+    "numpy ; python_version > '3' charger",
+    "numpy\x0bcharger",
+    "numpy\\",
+    "# a comment that goes on \\",
+    "# -*- coding: utf-7 -*-",
+    "nump\u00fd",
+    "numpy\rcharger",
+    "numpy charger",
     "-r https://example.org/requirements.txt",
     "--trusted-host example.org",
     "${HOME}/a",
@@ -42,13 +52,13 @@ FOREIGN = (
 @pytest.mark.parametrize("line", PLAIN)
 def test_a_plain_requirement_passes(line):
     """What names a distribution and its versions installs from the configured index."""
-    assert list(foreign_lines(line)) == []
+    assert [str(odd) for odd in odd_lines(line) if not odd.unpinned] == []
 
 
 @pytest.mark.parametrize("line", FOREIGN)
 def test_any_other_requirement_is_foreign(line):
     """Whatever the grammar does not know makes an installer go elsewhere."""
-    assert len(list(foreign_lines(line))) == 1
+    assert len([odd for odd in odd_lines(line) if not odd.unpinned]) == 1
 
 
 @pytest.mark.parametrize(
@@ -81,13 +91,38 @@ def test_any_other_expression_is_refused(text):
     assert not is_size_expression(text)
 
 
-def test_a_policy_may_know_another_loader_and_flavour(tmp_path):
-    """A loader that the policy names does not count, and only that one."""
-    folder(tmp_path, {"MLmodel": mlmodel("loader_module: mlflow.pytorch", "loader_module: own.loader")})
-    assert notes(measure(tmp_path, "consumer-hazards"), "foreign-loaders") == {
-        "MLmodel": "python_function.loader_module: own.loader"
-    }
-    assert total(measure(tmp_path, "consumer-hazards", allowed_loaders=("own.loader",)), "foreign-loaders") == 0
+def test_names_without_a_version_are_told_and_not_flagged(tmp_path):
+    """MLflow itself writes `torch` where the trainer gave no version."""
+    folder(tmp_path, {"requirements.txt": b"torch\nmlflow==3.17.2\n"})
+    found = measure(tmp_path, "consumer-hazards")
+    assert notes(found, "unpinned-requirements") == {"requirements.txt": "torch"}
+    assert total(found, "foreign-requirements") == 0
+
+
+def test_a_policy_may_know_a_package_of_its_own_house(tmp_path):
+    """A name that the policy adds does not count, and only that one; the finding says how to add it."""
+    folder(tmp_path, {"requirements.txt": b"mlflow==3.17.2\nAcme_Vision==1.2\nacme-vison==1.2\n"})
+    (note,) = notes(measure(tmp_path, "consumer-hazards"), "foreign-requirements").values()
+    assert "allowed-packages: [acme-vision]" in note
+    assert total(measure(tmp_path, "consumer-hazards", allowed_packages=("acme-vision",)), "foreign-requirements") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("conda.yaml", "dependencies: [python=3.11.7, {pip: ['mlflow\\n--index-url https://example.org']}]"),
+        ("conda.yaml", "dependencies: ['conda-forge::charger']"),
+        ("conda.yaml", "dependencies: [charger=1.0]"),
+        ("conda.yaml", "prefix: /opt/env"),
+        ("python_env.yaml", "dependencies: ['-r other.txt']"),
+        ("python_env.yaml", "python: '3.11.7; charger'"),
+        ("python_env.yaml", "build_dependencies: [charger==1]"),
+        ("environment_variables.txt", "PYTHONPATH=/tmp"),
+    ],
+)
+def test_whatever_else_an_environment_says_is_told(name, content):
+    """Each is one line that no MLflow writes."""
+    assert len([odd for odd in odd_in_file(name, content.encode()) if not odd.unpinned]) == 1
 
 
 @pytest.mark.parametrize("value", ["[mlflow.pytorch]", "{a: b}", "1", "''"])

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from gate.formats.compression import compression_of, inflated
 from gate.formats.gguf import gguf_strings, template_hazards
 from gate.formats.keras import config_hazards, hdf5_configs
+from gate.formats.mlflow_folder import unexpected_files
+from gate.formats.mlflow_model import foreign_entries
 from gate.formats.mlmodel import read_mlmodel
 from gate.formats.onnx import read_onnx
 from gate.formats.pickle_search import find_pickles
 from gate.formats.pickles import walk_pickle
 from gate.formats.pt2 import pt2_hazards
-from gate.formats.requirements import foreign_in_file
+from gate.formats.requirements import odd_in_file
 from gate.formats.safetensors import check_safetensors
 from gate.formats.skops import schema_hazards
 from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
@@ -36,7 +38,7 @@ def _zip(raw):
 
 def _mlmodel(raw):
     model = read_mlmodel(raw)
-    return [*model.code(), *model.paths()]
+    return [*model.code(), *model.paths(), *foreign_entries(model), *unexpected_files(("MLmodel", "data/a"), model)]
 
 
 def _pickle(raw):
@@ -51,8 +53,8 @@ def _json(raw, read):
 
 READERS = {
     "mlmodel": (_mlmodel, FRAME["MLmodel"]),
-    "requirements": (lambda raw: list(foreign_in_file("requirements.txt", raw)), FRAME["requirements.txt"]),
-    "conda": (lambda raw: list(foreign_in_file("conda.yaml", raw)), FRAME["conda.yaml"]),
+    "requirements": (lambda raw: list(odd_in_file("requirements.txt", raw)), FRAME["requirements.txt"]),
+    "conda": (lambda raw: list(odd_in_file("conda.yaml", raw)), FRAME["conda.yaml"]),
     "pickle": (_pickle, pickles.touch(MARKER)),
     "search": (lambda raw: list(find_pickles(Source.of(raw), "x.pkl", BOUNDS)), pickles.LEGACY_MAGIC + b"\x80\x02}."),
     "zip": (_zip, zipping.torch_zip(pickles.touch(MARKER))),

@@ -1,0 +1,67 @@
+"""The files that a supported MLflow writes for the flavour that this gate examines, path by path.
+
+A file that this grammar does not know is unexpected, whatever it holds. Beside MLflow's own files it knows those of the
+gate's bundles and state dicts (docs/contracts.md, section 8), and text that no loader reads: it is accepted where it is
+inert, and told as not judged.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from gate.formats.mlflow_model import EXAMINED
+from gate.formats.mlmodel import MLmodel
+
+MAX_INERT_BYTES: Final = 1 << 20
+"""The largest LICENSE, NOTICE, README or extra file that counts as text beside a model."""
+
+ENVIRONMENTS: Final = frozenset({"conda.yaml", "constraints.txt", "python_env.yaml", "requirements.txt"})
+MODEL_FILES: Final = ("model.pt2", "model.pth", "model.safetensors", "state_dict.pth", "state_dict.pt")
+"""What the flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
+
+_COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
+_WRITTEN: Final = frozenset(
+    {"MLmodel", *ENVIRONMENTS, "environment_variables.txt", "input_example.json", "serving_input_example.json"}
+    | {f"metadata/{name}" for name in _COPIED}  # a managed registry keeps copies there; no loader reads them
+    | {f"data/{name}" for name in MODEL_FILES}
+    | {"data/pickle_module_info.txt", "data/architecture.json", "provenance.json"}
+)
+_INERT: Final = re.compile(
+    r"(LICENSE|LICENSE\.txt|LICENSE\.md|NOTICE|NOTICE\.txt|README|README\.md|README\.txt)"
+    r"|extra_files/[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}\.(txt|md|json|csv|tsv|yaml|yml)",
+    flags=re.ASCII,
+)
+_CODE: Final = re.compile(r"code/.+", flags=re.DOTALL)
+
+
+def is_inert(path: str) -> bool:
+    """Tell whether a path is one of text that people put beside a model and that no loader reads."""
+    return _INERT.fullmatch(path) is not None
+
+
+def unexpected_files(paths: Collection[str], model: MLmodel | None) -> Iterator[tuple[str, str]]:
+    """Yield each file that MLflow does not write for this model, and why, in one sentence.
+
+    Without a readable `MLmodel`, or of a flavour that is not examined, that is the finding, and files are not told by
+    the list of another flavour. Files of a code folder that `MLmodel` names are told there, as one entry.
+    """
+    if model is None or EXAMINED not in model.flavors:
+        return
+    names_code = any(True for _ in model.code())
+    held = [name for name in MODEL_FILES if f"data/{name}" in paths]
+    for path in sorted(paths):
+        if path in _WRITTEN:
+            yield from ((path, why) for why in _misplaced(path, held))
+        elif not is_inert(path) and not (names_code and _CODE.fullmatch(path)):
+            yield path, "MLflow writes no such file for the pytorch flavour: log the model again without it"
+
+
+def _misplaced(path: str, held: list[str]) -> Iterator[str]:
+    """Yield why a file of the flavour's folder does not go with the others."""
+    name = path.removeprefix("data/")
+    if name in held[1:]:
+        yield f"MLflow writes one model, and data/{held[0]} is another: log the model again"
+    elif name == "pickle_module_info.txt" and held and held[0] != "model.pth":
+        yield f"MLflow writes it beside a pickled model alone, and this is data/{held[0]}: log the model again"
+    elif name == "architecture.json" and held and held[0] in ("model.pt2", "model.pth"):
+        yield f"it goes with a state dict, and this is data/{held[0]}: log the model again without it"

@@ -1,0 +1,181 @@
+"""The keys and values that a supported MLflow writes into the `MLmodel` of a flavour that this gate examines.
+
+A positive grammar, key by key: whatever it does not know is told with its place and what MLflow would have written. Two
+loaders may take different things for the model (`mlflow.pytorch` its flavour's folder, `mlflow.pyfunc` its own), so the
+grammar leaves them no choice. A key may be absent, since what is not said names nothing; one that is there has its one
+shape. Taken from MLflow 2.9 to 3.17: `mlflow/models/model.py` (Model.to_dict), `mlflow/pytorch/__init__.py`
+(save_model), `mlflow/pyfunc/__init__.py` (add_to_model), `mlflow/models/utils.py` (_Example).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from gate.errors import GateError
+from gate.formats.mlmodel import MLmodel
+from gate.formats.shapes import Shape, either, exactly, many, number, plain, text
+from gate.record import parse_json
+
+EXAMINED: Final = "pytorch"
+"""The flavour that this gate examines; `python_function` goes with it."""
+
+Kind = Literal["code", "loader", "environment"]
+_MAX_SIGNATURE = 1 << 20
+_VERSION = text(r"[0-9]{1,4}(\.[0-9a-z]{1,16}){1,4}([+.-][0-9A-Za-z.]{1,40})?", "a version")
+_HEX = text(r"[0-9a-f]{32}", "32 hexadecimal digits")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}"
+_NULL = exactly(None)
+_FALSE = Shape("false", lambda given: given is False)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """An entry that MLflow does not write there."""
+
+    kind: Kind
+    key: str
+    """With dots, as in `python_function.data`; flavours stand at its head."""
+    got: Any
+    expected: str
+
+    def __str__(self) -> str:
+        got = "" if self.got is None else f" is {str(self.got)[:80]!r}"
+        return f"{self.key}{got}; {self.expected}"
+
+
+def _signature(part: str) -> Shape:
+    def holds(given: Any) -> bool:
+        if not isinstance(given, str):
+            return False
+        try:
+            value = parse_json(given.encode("utf-8", "replace"), what=part, limit=_MAX_SIGNATURE)
+        except GateError:
+            return False
+        return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+    return either(_NULL, Shape("JSON text, a list of column or tensor descriptions", holds))
+
+
+_SIGNATURE: Final[Mapping[str, Shape]] = {part: _signature(part) for part in ("inputs", "outputs", "params")}
+_EXAMPLE: Final[Mapping[str, Shape]] = {
+    "artifact_path": exactly("input_example.json"),
+    "serving_input_path": exactly("serving_input_example.json"),
+    "type": exactly("ndarray", "dataframe", "json_object", "sparse_matrix_csc", "sparse_matrix_csr"),
+    "pandas_orient": exactly("split", "values", "records"),
+    "format": exactly("tf-serving"),
+    "params": exactly("true"),
+}
+_TOP: Final[Mapping[str, Shape]] = {
+    "artifact_path": text(r"[^\x00-\x1f\x7f]{1,4096}", "the path or URI that it was logged under"),
+    "auth_policy": _NULL,
+    "databricks_runtime": text(r"[A-Za-z0-9._-]{1,100}", "the runtime's version"),
+    "env_vars": either(_NULL, many(text(r"[A-Za-z_][A-Za-z0-9_]{0,255}", "a name"), "names of environment variables")),
+    "is_signature_from_type_hint": _FALSE,
+    "metadata": either(_NULL, plain("what the trainer gave as metadata, in plain values")),
+    "mlflow_version": _VERSION,
+    "model_id": either(_NULL, text(r"m-[0-9a-f]{32}", "m- and 32 hexadecimal digits")),
+    "model_size_bytes": either(_NULL, number("a number of bytes")),
+    "model_uuid": either(_NULL, text(r"(m-)?[0-9a-f]{32}", "32 hexadecimal digits")),
+    "prompts": either(_NULL, many(text(r"prompts:/[^\x00-\x1f]{1,1000}", "a prompt's URI"), "URIs of prompts")),
+    "resources": _NULL,
+    "run_id": either(_NULL, _HEX),
+    "type_hint_from_example": _FALSE,
+    "utc_time_created": text(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?", "a time"),
+}
+_EXTRA_FILE = Shape(
+    "{path: extra_files/NAME}",
+    lambda given: (
+        isinstance(given, dict) and set(given) == {"path"} and text(rf"extra_files/{_NAME}", "").holds(given["path"])
+    ),
+)
+_FLAVOUR: Final[Mapping[str, Shape]] = {
+    "code": _NULL,
+    "extra_files": many(_EXTRA_FILE, "a list of {path: extra_files/NAME}"),
+    "model_data": exactly("data"),
+    "pytorch_version": _VERSION,
+    "requirements_file": Shape("{path: requirements.txt}", lambda given: given == {"path": "requirements.txt"}),
+    "serialization_format": exactly("pt2", "pickle"),  # this gate's own bundles; no loader of MLflow reads it
+}
+_FUNCTION: Final[Mapping[str, Shape]] = {
+    "code": _NULL,
+    "config": Shape("{device: null}", lambda given: given in ({}, {"device": None})),
+    "data": exactly("data"),
+    "env": Shape(
+        "{conda: conda.yaml, virtualenv: python_env.yaml}",
+        lambda given: given == {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+    ),
+    "loader_module": exactly("mlflow.pytorch"),
+    "model_code_path": _NULL,
+    "pickle_module_name": exactly("mlflow.pytorch.pickle_module", "cloudpickle", "pickle"),
+    "python_version": _VERSION,
+    "streamable": _FALSE,
+}
+PICKLE_MODULES: Final = frozenset({"mlflow.pytorch.pickle_module", "cloudpickle", "pickle"})
+"""What `pickle_module_info.txt` may say: the named module is imported before any check."""
+
+_CODE_KEYS: Final = frozenset({"code", "code_path", "code_paths", "model_code_path"})
+_ENVIRONMENT_KEYS: Final = frozenset({"env", "env_manager", "requirements_file", "python_version"})
+"""They decide under which of three metrics an entry is told, and nothing else."""
+
+
+def foreign_entries(model: MLmodel) -> Iterator[Foreign]:
+    """Yield every entry of an `MLmodel` that no supported MLflow writes for the flavour that is examined."""
+    yield from _flavours(model)
+    yield from _entries(
+        "", model.top, {**_TOP, "signature": _mapping(_SIGNATURE), "saved_input_example_info": _mapping(_EXAMPLE)}
+    )
+    if EXAMINED in model.flavors:
+        yield from _entries(EXAMINED, model.flavors[EXAMINED], _FLAVOUR)
+        yield from _entries("python_function", model.flavors.get("python_function", {}), _FUNCTION)
+        yield from _together(model)
+
+
+def _flavours(model: MLmodel) -> Iterator[Foreign]:
+    foreign = sorted(set(model.flavors) - {EXAMINED, "python_function"})
+    if EXAMINED not in model.flavors:
+        named = ", ".join(sorted(model.flavors)) or "no flavour"
+        yield Foreign("loader", "flavors", named, "this gate examines what mlflow.pytorch writes")
+        return
+    for name in foreign:
+        expected = "mlflow.pytorch writes the flavours pytorch and python_function alone"
+        yield Foreign("loader", f"flavors.{name}", None, expected)
+
+
+def _together(model: MLmodel) -> Iterator[Foreign]:
+    """Yield what an entry lacks that goes with it: without it a loader would take a default of its own."""
+    function = model.flavors.get("python_function")
+    if "model_data" not in model.flavors[EXAMINED]:
+        yield Foreign("loader", "pytorch.model_data", None, "MLflow writes 'data'")
+    for key, expected in (("loader_module", "'mlflow.pytorch'"), ("data", "'data'")) if function is not None else ():
+        if key not in function:  # type: ignore[operator]  # the loop is empty where it is None
+            yield Foreign("loader", f"python_function.{key}", None, f"MLflow writes {expected}")
+
+
+def _entries(head: str, entries: Mapping[str, Any], grammar: Mapping[str, Shape]) -> Iterator[Foreign]:
+    for key, value in entries.items():
+        place = f"{head}.{key}".lstrip(".")
+        shape = grammar.get(key)
+        if shape is None:
+            yield Foreign(_kind(key), place, value, "MLflow writes no such key for this flavour")
+        elif not shape.holds(value):
+            yield Foreign(_kind(key), place, value, f"MLflow writes {shape.expected}")
+
+
+def _mapping(grammar: Mapping[str, Shape]) -> Shape:
+    expected = f"a mapping of {', '.join(grammar)}"
+    return either(
+        _NULL,
+        Shape(
+            expected,
+            lambda given: (
+                isinstance(given, dict)
+                and all(key in grammar and grammar[key].holds(value) for key, value in given.items())
+            ),
+        ),
+    )
+
+
+def _kind(key: str) -> Kind:
+    if key in _CODE_KEYS:
+        return "code"
+    return "environment" if key in _ENVIRONMENT_KEYS else "loader"
