@@ -28,7 +28,8 @@ from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pt2 import is_pt2, pt2_hazards
 from gate.formats.requirements import foreign_in_file
 from gate.formats.source import Bounds, Source, UnreadableError
-from gate.formats.zips import Archive, is_zip, member_source, read_zip
+from gate.formats.zip_members import member_source
+from gate.formats.zips import Archive, is_zip, read_zip
 from gate.subject import Subject
 
 _MODULE_INFO = "pickle_module_info.txt"

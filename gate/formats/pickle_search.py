@@ -14,7 +14,8 @@ from gate.formats.compression import compression_of, inflated
 from gate.formats.pickles import PickleWalk, walk_pickle
 from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
 from gate.formats.zip_headers import LOCAL
-from gate.formats.zips import Member, is_zip, member_source, read_zip
+from gate.formats.zip_members import Member, member_source
+from gate.formats.zips import is_zip, read_zip
 
 PICKLE_SUFFIXES = frozenset(
     {".bin", ".ckpt", ".debug_pkl", ".dill", ".joblib", ".p", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".sav", ".tar"}

@@ -11,7 +11,8 @@ from typing import Any
 from gate.errors import GateError
 from gate.formats.pt2_document import lint_document
 from gate.formats.source import Bounds, Source, UnreadableError
-from gate.formats.zips import Archive, Member, member_source
+from gate.formats.zip_members import Member, member_source
+from gate.formats.zips import Archive
 from gate.record import parse_json
 
 _MAX_JSON = 64 << 20
