@@ -3,7 +3,8 @@
 Measures  code-paths: code that MLmodel puts on the import path or runs. foreign-loaders: loaders, flavours, pickle
           modules and trusted types that are not MLflow's own. foreign-requirements: requirements from URLs, paths,
           options and unknown channels. archive-hazards: fields of exported programs that a loader evaluates, executes
-          or unpickles. unreadable-files: such files that cannot be parsed.
+          or unpickles, and members of torch archives that are longer than their tensors or belong to none.
+          unreadable-files: such files that cannot be parsed.
 Matters   The gate's reader ignores these, the deployer's does not: an artifact can pass every look at its weights and
           still run code where it is served.
 Blind to  A plainly named requirement that is itself malicious, and loaders other than MLflow's and torch's.
@@ -28,6 +29,7 @@ from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pt2 import is_pt2, pt2_hazards
 from gate.formats.requirements import foreign_in_file
 from gate.formats.source import Bounds, Source, UnreadableError
+from gate.formats.torch_zips import is_torch_zip, torch_zip_faults
 from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
 from gate.subject import Subject
@@ -64,6 +66,9 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
             archive = read_zip(source, bounds)
             if is_pt2(archive):
                 yield from _exported(path, source, archive, bounds)
+            elif is_torch_zip(archive.members):
+                for what in torch_zip_faults(source, archive.members, bounds):
+                    yield Hazard("archive-hazards", path, what)
 
     yield from measurements(
         each_file(subject.artifact, examine, "unreadable-files"), (metric.id for metric in DETECTOR.metrics)
@@ -136,7 +141,10 @@ DETECTOR = Detector(
         ),
         Metric("foreign-requirements", "lines", "higher", "Requirements that are installed from elsewhere."),
         Metric(
-            "archive-hazards", "fields", "higher", "Fields of exported programs that a loader would run or unpickle."
+            "archive-hazards",
+            "fields",
+            "higher",
+            "Fields of torch archives that a loader would run or unpickle, and records that no tensor needs.",
         ),
         Metric("unreadable-files", "files", "higher", "Such files that could not be parsed."),
     ),
