@@ -65,7 +65,10 @@ class Records:
             if member is None:
                 yield f"record data/{kind}/{path:.60} is named by a tensor and absent"
             elif member.size != reach:
-                yield f"member {member.name!r} has {member.size} bytes; expected {reach}, as far as its tensors reach"
+                yield (
+                    f"member {member.name!r} has {member.size} bytes; expected {reach}, as far as its tensors reach "
+                    "(clone a view of a larger tensor before exporting it)"
+                )
         for key in sorted(self.present.keys() - self.reach.keys()):
             yield f"member {self.present[key].name!r} belongs to no tensor"
 

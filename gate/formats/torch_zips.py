@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from gate.formats.pickles import Storage, walk_pickle
 from gate.formats.source import Bounds, ByteStream, Source
-from gate.formats.zip_members import Member, member_chunks
+from gate.formats.zip_members import STORED, Member, member_chunks
 
 _PICKLE = "data.pkl"
 _RECORD = re.compile(r"data/(\d{1,20})")
@@ -48,6 +48,8 @@ def torch_zip_faults(source: Source, members: tuple[Member, ...], bounds: Bounds
         head, _, name = member.name.partition("/")
         if head != root:
             yield f"member {member.name!r} stands outside of the folder {root!r}"
+        elif member.method != STORED:
+            yield f"member {member.name!r} is compressed; expected it stored"
         elif match := _RECORD.fullmatch(name):
             records[match[1]] = member
         elif name == _PICKLE:
