@@ -38,6 +38,23 @@ def _npy() -> bytes:
     return out.getvalue()
 
 
+def _savez(*, compressed: bool) -> bytes:
+    import numpy as np
+
+    out = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(out, a=np.zeros((3, 4)), b=np.arange(500))
+    return out.getvalue()
+
+
+def _many_types() -> object:
+    import torch
+
+    whole = torch.arange(100.0)
+    kinds = ("uint16", "float8_e4m3fn", "bfloat16", "complex64", "bool")
+    tensors = {kind: torch.zeros(3).to(getattr(torch, kind)) for kind in kinds}
+    return {**tensors, "whole": whole, "view": whole[3:7], "empty": torch.zeros(0)}
+
+
 def _skops() -> bytes:
     import skops.io
     from sklearn.linear_model import LogisticRegression
@@ -58,6 +75,9 @@ _FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("safetensors", "a safetensors file", "data/model.safetensors", _tensors),
     ("array", "a NumPy array of numbers", "data/weights.npy", _npy),
     ("arrays", "a zip of NumPy arrays", "data/weights.npz", lambda: zipped({"a.npy": _npy(), "b.npy": _npy()})),
+    ("savez", "arrays as numpy.savez writes them", "data/weights.npz", lambda: _savez(compressed=False)),
+    ("savez-compressed", "compressed arrays", "data/weights.npz", lambda: _savez(compressed=True)),
+    ("many-types", "tensors of many types, views and none", "data/model.pth", lambda: _torch(_many_types)),
     ("skops", "a scikit-learn model in skops", "data/model.skops", _skops),
     ("onnx", "an ONNX model", "data/model.onnx", formats.onnx),
     ("keras", "a Keras model", "data/model.keras", lambda: formats.keras_zip(formats.RELU)),

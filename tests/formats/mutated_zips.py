@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from gate.formats.source import Bounds, Source, UnreadableError
 from gate.formats.strict_zips import AmbiguousZipError, strict_zip
 from gate.formats.zip_members import STORED, Member, content_fault, member_chunks
-from tests.formats import zip_writing as writing
+from tests.corpus import zip_writing as writing
 from tests.formats.zip_readers import Readers, digest
-from tests.formats.zip_writing import Built, Part, build
+from tests.corpus.zip_writing import Built, Part, build
 
 LIMIT = 1 << 20
 BOUNDS = Bounds(max_members=1000, max_inflated_bytes=LIMIT)
