@@ -156,7 +156,12 @@ DETECTOR = Detector(
         Metric("odd-names", "names", "higher", "File names that different systems take for different things."),
         Metric("unexpected-files", "files", "higher", "Files that do not belong to a saved model."),
         Metric("mismatched-formats", "files", "higher", "Files whose first bytes contradict their ending."),
-        Metric("damaged-archives", "faults", "higher", "Zip archives that readers could read differently, and damage in them."),
+        Metric(
+            "damaged-archives",
+            "faults",
+            "higher",
+            "Zip archives that readers could read differently, and damage in them.",
+        ),
     ),
     options=ArtifactIntegrity,
     measure=measure,

@@ -73,15 +73,11 @@ def inflated(chunks: Iterator[bytes], kind: str, limit: int) -> Iterator[bytes]:
 def _outputs(chunks: Iterator[bytes], kind: str) -> Iterator[bytes]:
     """Yield pieces of at most one mebibyte; a finished stream may be followed by another one."""
     machine = _decompressor(kind)
-    if kind == "lzma":
-        chunks = _with_small_dictionary(chunks)
-    for chunk in chunks:
+    for chunk in _with_small_dictionary(chunks) if kind == "lzma" else chunks:
         pending = chunk
         while True:
             if machine.eof and pending:
-                if kind == "deflate":
-                    raise UnreadableError("bytes behind the end of the compressed data")
-                machine = _decompressor("xz" if kind == "lzma" else kind)
+                machine = _following(kind)
             if out := machine.decompress(pending, CHUNK):
                 yield out
             if machine.eof:
@@ -96,6 +92,15 @@ def _outputs(chunks: Iterator[bytes], kind: str) -> Iterator[bytes]:
                 break
     if not machine.eof and (out := machine.decompress(b"", CHUNK)):
         yield out
+    if kind == "deflate" and not machine.eof:
+        raise UnreadableError("compressed data without their end, which some readers insist on")
+
+
+def _following(kind: str) -> _Decompressor:
+    """Return the machine for a stream behind another one: lzma's readers tell the format anew, a member has none."""
+    if kind == "deflate":
+        raise UnreadableError("bytes behind the end of the compressed data")
+    return _decompressor("xz" if kind == "lzma" else kind)
 
 
 def _decompressor(kind: str) -> _Decompressor:
@@ -109,7 +114,7 @@ def _decompressor(kind: str) -> _Decompressor:
 
 
 def _with_small_dictionary(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield lzma data with a header that asks for little memory, and with the first byte that newer readers insist on."""
+    """Yield lzma data whose header asks for little memory, with the first byte that newer readers insist on."""
     head = b""
     for chunk in chunks:
         head += chunk

@@ -1,8 +1,8 @@
 """A bounded walk over one pickle stream that names what it would import, without importing or building anything.
 
-The walk keeps a stack of which strings, whole numbers, names and tuples are known, and a memo, as the real machine does;
-so a name that is put together on the stack is known exactly or counted as unresolved, and so is each record outside of
-the stream that torch would read for it. `pickle_names` says which imports are allowed.
+The walk keeps a stack of which strings, whole numbers, names and tuples are known, and a memo, as the real machine
+does; so a name that is put together on the stack is known exactly or counted as unresolved, and so is each record
+outside of the stream that torch would read for it. `pickle_names` says which imports are allowed.
 """
 
 import codecs

@@ -1,7 +1,8 @@
 """The raw records of an exported program: each named by its list of tensors, and exactly as long as they reach.
 
-What `data/weights/weight_3` holds behind the last element of its tensors no loader shows, so it has no place there. The
-sample inputs, which the gate never reads and `torch.export.load` does, are an archive of torch.save and held to the same.
+What `data/weights/weight_3` holds behind the last element of its tensors no loader shows, so it has no place there.
+The sample inputs, which the gate never reads and `torch.export.load` does, are an archive of torch.save and are held to
+the same.
 """
 
 import re

@@ -1,10 +1,10 @@
 """The one grammar of zip archives: laid out so that every reader lists the same members and reads the same bytes.
 
-Zip readers differ in which headers they believe: Python takes a zip64 record from where it should stand, torch from where
-the locator points; some read local headers, others the directory; miniz ignores case and gives a member with a DOS
-directory bit no bytes. So nothing is accepted but what torch, NumPy and Python's zipfile write (docs/decisions/0018):
-members back to back from byte 0 in the directory's order, the directory behind them, the end record last, every value
-stated twice stated equally. What breaks a rule is one `AmbiguousZipError`, which names it.
+Zip readers differ in which headers they believe: Python takes a zip64 record from where it should stand, torch from
+where the locator points; some read local headers, others the directory; torch's ignores case and gives a member with a
+DOS directory bit no bytes. So nothing is accepted but what torch, NumPy and Python's zipfile write
+(docs/decisions/0018): members back to back from byte 0 in the directory's order, the directory behind them, the end
+record last, every value stated twice stated equally. What breaks a rule is one `AmbiguousZipError`, which names it.
 """
 
 import struct
@@ -40,7 +40,7 @@ class AmbiguousZipError(UnreadableError):
 
     def __init__(self, rule: str, what: str) -> None:
         self.rule = rule
-        super().__init__(f"readers could differ on this zip: {what}")
+        super().__init__(f"ambiguous zip: {what}")
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,8 @@ def _refuse_second_end(tail: bytes) -> None:
         at = tail.find(END, at + 1)
 
 
-def _wide_end(
-    source: Source, locator: bytes, narrow: tuple[int, int, int], end: int
-) -> tuple[int, int, int, int]:
-    """Return count, size and offset by a zip64 record that stands and says what torch's writer leaves, and its place."""
+def _wide_end(source: Source, locator: bytes, narrow: tuple[int, int, int], end: int) -> tuple[int, int, int, int]:
+    """Return count, size and offset by a zip64 record that is as torch's writer leaves it, and its place."""
     place = end - _LOCATOR.size - _END64.size
     _, disk, stated, disks = _LOCATOR.unpack(locator)
     if (disk, stated, disks) != (0, place, 1):
@@ -174,7 +172,9 @@ def _entry(source: Source, at: int, limit: int) -> _Entry:
     raw_name, extra = rest[:name_size], rest[name_size:]
     name = _name(raw_name, flags)
     if flags not in _FLAGS or version > _MAX_VERSION:
-        raise AmbiguousZipError("flags", f"member {name!r} has flags {flags:#x} for version {version}; expected plain ones")
+        raise AmbiguousZipError(
+            "flags", f"member {name!r} has flags {flags:#x} for version {version}; expected plain ones"
+        )
     if method not in (STORED, DEFLATED):
         raise AmbiguousZipError("method", f"member {name!r} is compressed by method {method}; expected none or deflate")
     if comment or disk or internal or external & _FULL16 or external >> 28 not in (0, 8):
@@ -196,7 +196,9 @@ def _wide(name: str, extra: bytes, packed: int, size: int, offset: int) -> tuple
     if len(extra) != 4 + 8 * count or extra[:4] != struct.pack("<HH", _ZIP64, 8 * count):
         raise AmbiguousZipError("extra", f"member {name!r} lacks the zip64 field that its entry refers to, or has more")
     values = iter(struct.unpack(f"<{count}Q", extra[4:]))
-    size, packed, offset = (next(values) if wide else value for wide, value in zip(full, (size, packed, offset), strict=True))
+    size, packed, offset = (
+        next(values) if wide else value for wide, value in zip(full, (size, packed, offset), strict=True)
+    )
     if max(size, packed, offset) < _BEGINS_WIDE:
         raise AmbiguousZipError("extra", f"member {name!r} has a zip64 field and lies below two gigabytes")
     return packed, size, offset
@@ -223,11 +225,15 @@ def _member(source: Source, entry: _Entry, at: int) -> tuple[Member, int]:
     if (crc, packed, size) != (form.crc, form.packed, form.size):
         raise AmbiguousZipError("local", f"member {name!r} has another size or checksum in its local header")
     if not extra.startswith(form.extra) or not _is_padding(extra[len(form.extra) :]):
-        raise AmbiguousZipError("extra", f"member {name!r} has an extra field that torch, NumPy and Python do not write")
+        raise AmbiguousZipError(
+            "extra", f"member {name!r} has an extra field that torch, NumPy and Python do not write"
+        )
     data = at + _LOCAL.size + name_size + extra_size
     behind = data + entry.packed
     if source.read(behind, len(form.descriptor)) != form.descriptor:
-        raise AmbiguousZipError("descriptor", f"member {name!r} is not followed by the descriptor that its flags announce")
+        raise AmbiguousZipError(
+            "descriptor", f"member {name!r} is not followed by the descriptor that its flags announce"
+        )
     member = Member(name, entry.method, entry.crc, entry.packed, entry.size, at, data)
     return member, behind + len(form.descriptor)
 
@@ -268,7 +274,9 @@ def _name(raw: bytes, flags: int) -> str:
         raise AmbiguousZipError("name", f"the name {raw!r:.200} is not in the encoding that its flags state") from None
     plain = unicodedata.normalize("NFKC", name)
     if not 0 < len(raw) <= _MAX_NAME or not name.isprintable() or "\\" in plain or plain[1:2] == ":":
-        raise AmbiguousZipError("name", f"the name {name!r:.200} is empty, too long, or holds what some systems read otherwise")
+        raise AmbiguousZipError(
+            "name", f"the name {name!r:.200} is empty, too long, or holds what some systems read otherwise"
+        )
     if any(part in ("", ".", "..") for part in plain.split("/")):
         raise AmbiguousZipError("name", f"the name {name!r:.200} is absolute, a folder, or leads out of its folder")
     return name

@@ -66,7 +66,7 @@ def difference(path: Path, source: Source, members: Sequence[Member]) -> str:
 
 def _member_difference(reader: torch._C.PyTorchFileReader, name: str, source: Source, member: Member) -> str:
     """Return how torch's reading of one member differs, its place first, then its checksum, then byte for byte."""
-    place, size = reader.get_record_offset(name), reader.get_record_size(name)
+    place, size = reader.get_record_offset(name), reader.get_record_size(name)  # type: ignore[attr-defined]
     if (place, size) != (member.data_offset, member.size):
         return f"torch's reader finds {size} bytes at {place}; expected {member.size} at {member.data_offset}"
     if fault := content_fault(source, member, member.size, lambda: None):
@@ -74,7 +74,7 @@ def _member_difference(reader: torch._C.PyTorchFileReader, name: str, source: So
     if not size:
         return ""
     storage = reader.get_storage_from_record(name, size, torch.uint8).untyped_storage()
-    read = memoryview(torch.empty(0, dtype=torch.uint8).set_(storage).numpy())
+    read = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().data
     if len(read) != size:
         return f"torch's reader reads {len(read)} bytes; expected {size}"
     at = 0

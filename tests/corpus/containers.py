@@ -131,7 +131,8 @@ def _lists_less() -> bytes:
 
 
 _PROGRAMS = (
-    ("two-directories", "a second program in the slack of a weight, which torch alone finds", two_directories, (DAMAGED, FIELD)),
+    ("two-directories", "a second program in the slack of a weight, which torch alone finds",
+     two_directories, (DAMAGED, FIELD)),
     ("slack", "a weight longer than its tensor", lambda: _longer(WEIGHT, bytes(64)), (FIELD,)),
     ("unnamed-record", "a record that no tensor names", lambda: _with("data/weights/weight_99", bytes(64)), (FIELD,)),
     ("unlisted-weight", "a weight that the list of weights leaves out", _lists_less, (FIELD,)),
@@ -217,7 +218,7 @@ _MESSAGES = {
     "unnamed-record": "weight_99' belongs to no tensor",
     "unlisted-weight": "belongs to no tensor",
     "folder-bit": "attributes that a plain file has not",
-    "other-case": "have one name for some readers",
+    "other-case": "have one name for some",
     "other-path": "an extra field in the directory",
     "comment": "its end record states a comment",
     "sample-slack": "has 1600 bytes; expected 1536",

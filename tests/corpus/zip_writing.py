@@ -24,6 +24,8 @@ class Part:
     central_extra: bytes = b""
     comment: bytes = b""
     descriptor: bytes | None = None
+    stream: bytes | None = None
+    """Compressed bytes in place of those that zlib would give."""
     before: bytes = b""
     """Bytes that belong to no member, in front of the local header."""
 
@@ -86,6 +88,8 @@ def locator(place: int) -> bytes:
 
 def packed(part: Part) -> bytes:
     """Return the bytes that a part stores."""
+    if part.stream is not None:
+        return part.stream
     if not part.deflated:
         return part.content
     machine = zlib.compressobj(6, zlib.DEFLATED, -15)
@@ -124,7 +128,9 @@ def _write(raw: bytearray, part: Part, contents: list[int]) -> None:
         extra = part.local_extra
     local.update(part.local)
     head = ("version", "flags", "method", "time", "date", "crc", "packed", "size")
-    raw += struct.pack("<4sHHHHHLLLHH", b"PK\x03\x04", *(local[key] for key in head), len(name), len(extra)) + name + extra
+    raw += (
+        struct.pack("<4sHHHHHLLLHH", b"PK\x03\x04", *(local[key] for key in head), len(name), len(extra)) + name + extra
+    )
     contents.append(len(raw))
     raw += packed(part)
     descriptor = struct.pack("<4sLLL", b"PK\x07\x08", *(fields[key] for key in ("crc", "packed", "size")))

@@ -53,7 +53,10 @@ def gzips(draw):
             flags, fields = flags | 4, fields + struct.pack("<H", len(extra)) + extra
         for bit in (8, 16):
             if draw(st.booleans()):
-                flags, fields = flags | bit, fields + draw(st.binary(max_size=20).map(lambda x: x.replace(b"\0", b""))) + b"\0"
+                flags, fields = (
+                    flags | bit,
+                    fields + draw(st.binary(max_size=20).map(lambda x: x.replace(b"\0", b""))) + b"\0",
+                )
         out.append(packed[:3] + bytes([flags]) + packed[4:10] + fields + packed[10:])
     raw = b"".join(out)
     assert gzip.decompress(raw) == PAYLOAD
@@ -87,7 +90,7 @@ def xzs(draw):
 
 @st.composite
 def old_lzmas(draw):
-    """lzma's old format: any properties, any dictionary (also one that the header makes larger), size stated or not."""
+    """The old format of lzma: any properties, any dictionary (made larger by the header, too), size stated or not."""
     lc = draw(st.integers(0, 4))
     lp = draw(st.integers(0, 4 - lc))
     chain = {"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": draw(st.integers(0, 4))}
@@ -130,9 +133,9 @@ def test_a_file_that_is_named_like_a_pickle_never_passes_unread(raw):
 
 @MANY
 @given(raw=_damaged())
-def test_what_joblib_would_open_is_seen(raw, tmp_path_factory):
-    """joblib's own choice of a decompressor, and the payload behind it: never passed over in any file."""
-    if PAYLOAD == _opened_by_joblib(raw):
+def test_what_joblib_would_open_is_seen(raw):
+    """The decompressor that joblib itself would choose, and the payload behind it: never passed over in any file."""
+    if _opened_by_joblib(raw) == PAYLOAD:
         assert seen(raw, "notes") != "passed"
 
 
@@ -151,7 +154,7 @@ def _opened_by_joblib(raw):
 
 
 def test_an_lz4_frame_is_unreadable():
-    """joblib opens lz4 where the package is there; the gate does not, and says so."""
+    """Where the package is there, joblib opens it; the gate does not, and says so."""
     frame = b"\x04\x22\x4d\x18\x60\x40\x82" + struct.pack("<L", len(PAYLOAD) | 1 << 31) + PAYLOAD + bytes(4)
     assert seen(frame, "notes") == "unreadable"
 

@@ -1,4 +1,4 @@
-"""The strict grammar of zips: what the writers write is read, what readers could read differently is refused by name."""
+"""The strict grammar of zips: what the writers write is read, what two readers could read differently is refused."""
 
 import io
 import struct
@@ -162,7 +162,17 @@ def agree(count, seed):
     assert figures.crashes == 0
     assert figures.compared >= count // 20
     assert figures.differing > 0, "none of the hostile ones split the readers: the generator tests nothing"
-    assert set(figures.refused) >= {"end", "zip64", "name", "place", "local", "extra", "descriptor", "attributes", "flags"}
+    assert set(figures.refused) >= {
+        "end",
+        "zip64",
+        "name",
+        "place",
+        "local",
+        "extra",
+        "descriptor",
+        "attributes",
+        "flags",
+    }
     return figures
 
 

@@ -1,8 +1,9 @@
 """Python's zipfile and torch's reader, in a process of their own: torch's may crash on hostile bytes.
 
-`python -m tests.formats.zip_readers` takes archives on stdin, each behind its length, and answers one line of JSON each.
+`python -m tests.formats.zip_readers` takes archives on stdin, each behind its length; each answer is a line of JSON.
 """
 
+import contextlib
 import hashlib
 import json
 import resource
@@ -60,7 +61,7 @@ def serve() -> None:
             for name, read in (("zipfile", read_by_zipfile), ("torch", read_by_torch)):
                 try:
                     answer[name] = read(path)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # whatever they raise means: refused
                     answer[name] = f"{type(error).__name__}: {str(error)[:80]}"
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
@@ -94,10 +95,8 @@ class Readers:
         """End the process."""
         if self._process is not None:
             out, back = _pipes(self._process)
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 out.close()
-            except BrokenPipeError:
-                pass
             self._process.wait()
             back.close()
             self._process = None

@@ -96,4 +96,6 @@ def _reach(record: TensorRecord) -> int:
     """Return how many elements of its record a tensor reaches into."""
     if 0 in record.sizes:
         return 0
-    return record.offset + sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True)) + 1
+    return (
+        record.offset + sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True)) + 1
+    )
