@@ -127,7 +127,12 @@ def _damage(
     archive = read_zip(source, bounds)
     for fault in archive.faults:
         yield Hazard("damaged-archives", path, f"{inside}{fault}")
+    spent, limit = 0, source.size + bounds.max_inflated_bytes
     for member in archive.members:
+        spent += member.compressed_size
+        if spent > limit:
+            yield Hazard("damaged-archives", path, f"{inside}its members hold more than {limit} bytes, over and over")
+            return
         for what in odd_name(member.name.removesuffix("/")):
             yield Hazard("odd-names", path, f"{inside}member {member.name!r}: {what}")
         if member.method not in (STORED, DEFLATED):

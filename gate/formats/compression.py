@@ -80,20 +80,22 @@ def _outputs(chunks: Iterator[bytes], kind: str) -> Iterator[bytes]:
                 machine = _following(kind)
             if out := machine.decompress(pending, CHUNK):
                 yield out
-            if machine.eof:
-                pending = machine.unused_data
-            elif isinstance(machine, bz2.BZ2Decompressor | lzma.LZMADecompressor):
-                pending = b""
-                if not machine.needs_input:
-                    continue
-            else:
-                pending = machine.unconsumed_tail
-            if not pending:
+            pending, more = _left(machine)
+            if not pending and not more:
                 break
     if not machine.eof and (out := machine.decompress(b"", CHUNK)):
         yield out
     if kind == "deflate" and not machine.eof:
         raise UnreadableError("compressed data without their end, which some readers insist on")
+
+
+def _left(machine: _Decompressor) -> tuple[bytes, bool]:
+    """Return what is left of the input, and whether output waits without any."""
+    if machine.eof:
+        return machine.unused_data, False
+    if isinstance(machine, bz2.BZ2Decompressor | lzma.LZMADecompressor):
+        return b"", not machine.needs_input
+    return machine.unconsumed_tail, False
 
 
 def _following(kind: str) -> _Decompressor:

@@ -220,7 +220,7 @@ _MESSAGES = {
     "folder-bit": "attributes that a plain file has not",
     "other-case": "have one name for some",
     "other-path": "an extra field in the directory",
-    "comment": "its end record states a comment",
+    "comment": "a second end record stands before its end",
     "sample-slack": "has 1600 bytes; expected 1536",
     "saved-slack": "has 112 bytes; expected 48",
     "saved-record": "data/7' belongs to no tensor",

@@ -48,7 +48,9 @@ def read_tensors(archive: Archive, kind: str) -> dict[str, torch.Tensor]:
     for member, elements in reach.items():
         if elements != storages[member].numel():
             raise RefusedError(
-                member, f"holds {storages[member].numel()} elements; expected {elements}, as far as its tensors reach"
+                member,
+                f"holds {storages[member].numel()} elements; expected {elements}, as far as its tensors reach "
+                "(clone a view of a larger tensor before exporting it)",
             )
     unclaimed = archive.records(kind) - storages.keys()
     if unclaimed:
