@@ -3,8 +3,8 @@
 Measures  missing-files: declared in MLmodel or in an index of weights, and absent. irregular-files: links and special
           files. odd-names: control characters, traversal, names that collide. unexpected-files: whatever a supported
           MLflow does not write for the flavour. unjudged-files: text beside the model that no loader reads.
-          mismatched-formats: first bytes that contradict the ending. damaged-archives: zips whose headers contradict
-          each other, or whose checksums do not hold.
+          mismatched-formats: first bytes that contradict the ending. damaged-archives: zips that two readers could
+          read differently, whose headers contradict each other, or whose checksums do not hold, zips inside zips too.
 Matters   Attacks on loaders ride on files that nobody expected and on archives that two readers read differently.
 Blind to  What well-formed, expected files contain; the other detectors on bytes look at that.
 See       CVE-2025-1889, CVE-2025-1944, CVE-2025-1945 and CVE-2025-10156: each hid a pickle in a name or a damaged zip.
@@ -27,7 +27,8 @@ from gate.formats.mlflow_folder import MAX_INERT_BYTES, is_inert, unexpected_fil
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.names import collisions, odd_name
 from gate.formats.source import Bounds, Source, UnreadableError, open_source
-from gate.formats.zips import DEFLATED, STORED, checksum_holds, is_zip, read_zip
+from gate.formats.zip_members import DEFLATED, STORED, content_fault, member_source
+from gate.formats.zips import is_zip, read_zip
 from gate.record import parse_json
 from gate.subject import Subject
 
@@ -135,24 +136,38 @@ def _irregular(artifact: Artifact) -> Iterator[Hazard]:
                 yield Hazard("irregular-files", relative, "not in the manifest")
 
 
-def _damage(path: str, source: Source, bounds: Bounds, options: ArtifactIntegrity) -> Iterator[Hazard]:
-    """Yield what is wrong with a zip archive's headers and checksums."""
+def _damage(
+    path: str, source: Source, bounds: Bounds, options: ArtifactIntegrity, inside: str = "", depth: int = 0
+) -> Iterator[Hazard]:
+    """Yield what is wrong with a zip archive's layout, headers and checksums, and with those of the zips inside it."""
+    if depth >= bounds.max_depth:
+        yield Hazard("damaged-archives", path, f"{inside}more than {bounds.max_depth} archives inside each other")
+        return
     archive = read_zip(source, bounds)
     for fault in archive.faults:
-        yield Hazard("damaged-archives", path, fault)
+        yield Hazard("damaged-archives", path, f"{inside}{fault}")
+    spent, limit = 0, source.size + bounds.max_inflated_bytes
     for member in archive.members:
+        spent += member.compressed_size
+        if spent > limit:
+            yield Hazard("damaged-archives", path, f"{inside}its members hold more than {limit} bytes, over and over")
+            return
         for what in odd_name(member.name.removesuffix("/")):
-            yield Hazard("odd-names", path, f"member {member.name!r}: {what}")
+            yield Hazard("odd-names", path, f"{inside}member {member.name!r}: {what}")
         if member.method not in (STORED, DEFLATED):
-            yield Hazard("damaged-archives", path, f"member {member.name!r} is compressed by method {member.method}")
-        elif options.verify_checksums:
-            try:
-                holds = checksum_holds(source, member, bounds.max_inflated_bytes, bounds.tick)
-            except UnreadableError as error:
-                yield Hazard("damaged-archives", path, f"member {member.name!r}: {error}")
-                continue
-            if not holds:
-                yield Hazard("damaged-archives", path, f"member {member.name!r}: its checksum does not hold")
+            what = f"{inside}member {member.name!r} is compressed by method {member.method}"
+            yield Hazard("damaged-archives", path, what)
+            continue
+        try:
+            content = member_source(source, member, bounds.max_inflated_bytes)
+            fault = content_fault(source, member, bounds.max_inflated_bytes, bounds.tick)
+        except UnreadableError as error:
+            yield Hazard("damaged-archives", path, f"{inside}member {member.name!r}: {error}")
+            continue
+        if fault and options.verify_checksums:
+            yield Hazard("damaged-archives", path, f"{inside}member {member.name!r}: {fault}")
+        if is_zip(content):
+            yield from _damage(path, content, bounds, options, f"{inside}{member.name}: ", depth + 1)
 
 
 DETECTOR = Detector(
@@ -168,7 +183,12 @@ DETECTOR = Detector(
             "unjudged-files", "files", "neither", "Texts beside the model, such as a licence, that no loader reads."
         ),
         Metric("mismatched-formats", "files", "higher", "Files whose first bytes contradict their ending."),
-        Metric("damaged-archives", "faults", "higher", "Contradictions and damage in zip archives."),
+        Metric(
+            "damaged-archives",
+            "faults",
+            "higher",
+            "Zip archives that readers could read differently, and damage in them.",
+        ),
     ),
     options=ArtifactIntegrity,
     measure=measure,

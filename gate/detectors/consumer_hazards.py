@@ -4,7 +4,8 @@ Measures  code-paths: code that MLmodel puts on the import path or runs. foreign
           values of MLmodel, and pickle modules, that no supported MLflow writes for the flavour. foreign-requirements:
           whatever an environment holds but packages of a list, by name and version. unpinned-requirements: names
           without a version. archive-hazards: fields of exported programs that a loader evaluates, executes or
-          unpickles. unreadable-files: such files that cannot be parsed.
+          unpickles, and members of torch archives that are longer than their tensors or belong to none.
+          unreadable-files: such files that cannot be parsed.
 Matters   The gate's reader ignores these, the deployer's does not: an artifact can pass every look at its weights and
           still run code where it is served.
 Blind to  A version of a listed package that is itself malicious, and loaders other than MLflow's and torch's.
@@ -29,7 +30,9 @@ from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pt2 import is_pt2, pt2_hazards
 from gate.formats.requirements import odd_in_file
 from gate.formats.source import Bounds, Source, UnreadableError
-from gate.formats.zips import Archive, is_zip, member_source, read_zip
+from gate.formats.torch_zips import is_torch_zip, torch_zip_faults
+from gate.formats.zip_members import member_source
+from gate.formats.zips import Archive, is_zip, read_zip
 from gate.subject import Subject
 
 _MODULE_INFO = "pickle_module_info.txt"
@@ -67,6 +70,9 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
             archive = read_zip(source, bounds)
             if is_pt2(archive):
                 yield from _exported(path, source, archive, bounds)
+            elif is_torch_zip(archive.members):
+                for what in torch_zip_faults(source, archive.members, bounds):
+                    yield Hazard("archive-hazards", path, what)
 
     yield from measurements(
         each_file(subject.artifact, examine, "unreadable-files"), (metric.id for metric in DETECTOR.metrics)
@@ -120,7 +126,10 @@ DETECTOR = Detector(
         Metric("foreign-requirements", "lines", "higher", "Requirements that are no listed package by name."),
         Metric("unpinned-requirements", "lines", "neither", "Packages that are named without a version."),
         Metric(
-            "archive-hazards", "fields", "higher", "Fields of exported programs that a loader would run or unpickle."
+            "archive-hazards",
+            "fields",
+            "higher",
+            "Fields of torch archives that a loader would run or unpickle, and records that no tensor needs.",
         ),
         Metric("unreadable-files", "files", "higher", "Such files that could not be parsed."),
     ),

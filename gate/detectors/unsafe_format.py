@@ -22,7 +22,8 @@ from gate.formats import gguf, keras, onnx, safetensors, savedmodel, skops
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
 from gate.formats.source import Bounds, Source, UnreadableError
-from gate.formats.zips import Archive, Member, is_zip, member_source, read_zip
+from gate.formats.zip_members import Member, member_source
+from gate.formats.zips import Archive, is_zip, read_zip
 from gate.record import parse_json
 from gate.subject import Subject
 

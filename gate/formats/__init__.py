@@ -2,6 +2,6 @@
 
 Below the detectors and the loaders, which both lean on it. Every reader here either returns plain values or raises
 `UnreadableError`; it never imports what a file names, never follows a link and never believes a length. `source` holds
-the bounded bytes, `zips`, `archives` and `compression` the containers, one further file each the formats inside them,
-and `hazards` turns what was seen into measurements.
+the bounded bytes, `strict_zips`, `zips` and `compression` the containers, one further file each the formats inside
+them, and `hazards` turns what was seen into measurements.
 """

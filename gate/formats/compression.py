@@ -1,4 +1,8 @@
-"""Decompression with a limit on what comes out: gzip, zlib, bzip2 and xz, as joblib and zip members use them."""
+"""Decompression with a limit on what comes out: gzip, zlib, bzip2, xz and lzma, as joblib and zip members use them.
+
+A container is told by what its format requires of the first bytes, never by what one writer happens to put there: any
+window, level, filter and size of dictionary that a decompressor takes is taken here.
+"""
 
 import bz2
 import lzma
@@ -8,8 +12,13 @@ from typing import Any
 
 from gate.formats.source import CHUNK, UnreadableError
 
-_ZLIB_FIRST = 0x78
-_ZLIB_LEVELS = (0x01, 0x5E, 0x9C, 0xDA)
+_ZLIB_METHOD, _ZLIB_WINDOWS, _ZLIB_CHECK = 8, 7, 31
+_LZMA_PROPERTIES = 225
+_LZMA_HEADER = 13
+_LZMA_DICTIONARY = 64 << 20
+"""A larger dictionary is not allocated, whatever the header states; a stream that reaches further back is damaged."""
+_JOBLIBS_ZLIB = b"\x78"
+_JOBLIBS_LZMA = b"\x5d\x00"
 _LZMA_MEMORY = 128 << 20
 
 
@@ -25,11 +34,27 @@ def compression_of(head: bytes) -> str:
         return "bzip2"
     if head.startswith(b"\xfd7zXZ\x00"):
         return "xz"
-    if head.startswith(b"\x5d\x00\x00") and head[5:13] == b"\xff" * 8:
+    if head.startswith(_JOBLIBS_LZMA):
         return "lzma"
-    if head[:1] == bytes([_ZLIB_FIRST]) and head[1:2] and head[1] in _ZLIB_LEVELS:
+    if head.startswith(_JOBLIBS_ZLIB) and _is_zlib(head):
         return "zlib"
     return ""
+
+
+def unmarked(head: bytes) -> tuple[str, ...]:
+    """Return what else the bytes could be, by the two formats that have no mark of their own.
+
+    zlib's header may begin as a pickle of text does, and nearly any byte may begin lzma's old format.
+    """
+    lzma_too = len(head) > _LZMA_HEADER and head[0] < _LZMA_PROPERTIES
+    return (*(("zlib",) if _is_zlib(head) else ()), *(("lzma",) if lzma_too else ()))
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Tell a zlib header by its method, its window and its check."""
+    if len(head) < 2 or head[0] & 15 != _ZLIB_METHOD or head[0] >> 4 > _ZLIB_WINDOWS:
+        return False
+    return int.from_bytes(head[:2]) % _ZLIB_CHECK == 0
 
 
 def inflated(chunks: Iterator[bytes], kind: str, limit: int) -> Iterator[bytes]:
@@ -48,25 +73,36 @@ def inflated(chunks: Iterator[bytes], kind: str, limit: int) -> Iterator[bytes]:
 def _outputs(chunks: Iterator[bytes], kind: str) -> Iterator[bytes]:
     """Yield pieces of at most one mebibyte; a finished stream may be followed by another one."""
     machine = _decompressor(kind)
-    for chunk in chunks:
+    for chunk in _with_small_dictionary(chunks) if kind == "lzma" else chunks:
         pending = chunk
         while True:
             if machine.eof and pending:
-                machine = _decompressor(kind)
+                machine = _following(kind)
             if out := machine.decompress(pending, CHUNK):
                 yield out
-            if machine.eof:
-                pending = machine.unused_data
-            elif isinstance(machine, bz2.BZ2Decompressor | lzma.LZMADecompressor):
-                pending = b""
-                if not machine.needs_input:
-                    continue
-            else:
-                pending = machine.unconsumed_tail
-            if not pending:
+            pending, more = _left(machine)
+            if not pending and not more:
                 break
     if not machine.eof and (out := machine.decompress(b"", CHUNK)):
         yield out
+    if kind == "deflate" and not machine.eof:
+        raise UnreadableError("compressed data without their end, which some readers insist on")
+
+
+def _left(machine: _Decompressor) -> tuple[bytes, bool]:
+    """Return what is left of the input, and whether output waits without any."""
+    if machine.eof:
+        return machine.unused_data, False
+    if isinstance(machine, bz2.BZ2Decompressor | lzma.LZMADecompressor):
+        return b"", not machine.needs_input
+    return machine.unconsumed_tail, False
+
+
+def _following(kind: str) -> _Decompressor:
+    """Return the machine for a stream behind another one: lzma's readers tell the format anew, a member has none."""
+    if kind == "deflate":
+        raise UnreadableError("bytes behind the end of the compressed data")
+    return _decompressor("xz" if kind == "lzma" else kind)
 
 
 def _decompressor(kind: str) -> _Decompressor:
@@ -76,4 +112,16 @@ def _decompressor(kind: str) -> _Decompressor:
         return zlib.decompressobj(zlib.MAX_WBITS | 32)
     if kind == "bzip2":
         return bz2.BZ2Decompressor()
-    return lzma.LZMADecompressor(memlimit=_LZMA_MEMORY)
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE if kind == "lzma" else lzma.FORMAT_AUTO, memlimit=_LZMA_MEMORY)
+
+
+def _with_small_dictionary(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield lzma data whose header asks for little memory, with the first byte that newer readers insist on."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) > _LZMA_HEADER:
+            break
+    size = min(int.from_bytes(head[1:5], "little"), _LZMA_DICTIONARY)
+    yield head[:1] + size.to_bytes(4, "little") + head[5:_LZMA_HEADER] + b"\0" + head[_LZMA_HEADER + 1 :]
+    yield from chunks

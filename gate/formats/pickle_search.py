@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from gate.formats.compression import compression_of, inflated
+from gate.formats.compression import compression_of, inflated, unmarked
 from gate.formats.pickles import PickleWalk, walk_pickle
 from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
 from gate.formats.zip_headers import LOCAL
-from gate.formats.zips import Member, is_zip, member_source, read_zip
+from gate.formats.zip_members import Member, member_source
+from gate.formats.zips import is_zip, read_zip
 
 PICKLE_SUFFIXES = frozenset(
     {".bin", ".ckpt", ".debug_pkl", ".dill", ".joblib", ".p", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".sav", ".tar"}
@@ -24,6 +25,7 @@ LEGACY_TORCH = 0x1950A86A20F9469CFC6C
 _LEGACY_STREAMS = 5
 _MAX_STREAMS = 1000
 _CLOSED = {b"7z\xbc\xaf\x27\x1c": "7z", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"Rar!\x1a\x07": "rar"}
+_CLOSED |= {b"\x02\x21\x4c\x18": "lz4", b"LZIP": "lzip", b"ZF0x": "old joblib"}
 _NPY = b"\x93NUMPY"
 _PLAIN_HEADER = re.compile(
     rb"\{'descr': '[<>|=]?[biufcSUmM]\d+(\[[a-zA-Z0-9]+\])?', 'fortran_order': (True|False), "
@@ -72,6 +74,8 @@ def find_pickles(source: Source, where: str, bounds: Bounds, depth: int = 0) -> 
             yield from _behind_header(source, where, bounds)
         else:
             yield from _streams(ByteStream(source.chunks()), where, bounds)
+            for kind in () if _RAW_MEMBER.search(where) else unmarked(head):
+                yield from _in_unmarked(source, kind, where, bounds)
     except UnreadableError as error:
         yield Blocked(where, str(error))
 
@@ -114,6 +118,19 @@ def _in_compressed(source: Source, kind: str, where: str, bounds: Bounds) -> Ite
     yield from found
     if not found and kind != "zlib":
         yield Blocked(where, f"{kind} data that hold no pickle are not looked into")
+
+
+def _in_unmarked(source: Source, kind: str, where: str, bounds: Bounds) -> Iterator[Found]:
+    """Read the bytes as compressed by a format that has no mark, and yield what must be a pickle then."""
+    stream = ByteStream(inflated(source.chunks(), kind, bounds.max_inflated_bytes))
+    try:
+        yield from (item for item in _streams(stream, where, bounds) if _is_telling(item))
+    except UnreadableError:
+        return
+
+
+def _is_telling(item: Found) -> bool:
+    return isinstance(item, FoundPickle) and item.walk.is_telling and (item.walk.calls > 0 or not item.walk.fault)
 
 
 def _in_tar(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[Found]:

@@ -1,7 +1,8 @@
 """A bounded walk over one pickle stream that names what it would import, without importing or building anything.
 
-The walk keeps a stack of which only strings are known, and a memo, as the real machine does; so a name that is put
-together on the stack is known exactly or counted as unresolved. `names` says which imports are allowed.
+The walk keeps a stack of which strings, whole numbers, names and tuples are known, and a memo, as the real machine
+does; so a name that is put together on the stack is known exactly or counted as unresolved, and so is each record
+outside of the stream that torch would read for it. `pickle_names` says which imports are allowed.
 """
 
 import codecs
@@ -20,8 +21,28 @@ _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _CALLS = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
 _EXTENSIONS = frozenset({"EXT1", "EXT2", "EXT4"})
 _MAX_NAMES = 10_000
+_MAX_STORAGES = 100_000
+_INTEGERS = frozenset({"INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2"})
+_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MARK = object()
 _UNKNOWN = object()
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A value that a stream imports by a written name."""
+
+    module: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A record outside of the stream that torch reads for it: the type of its elements, its key, and how many."""
+
+    kind: str
+    key: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,10 @@ class PickleWalk:
     """The value of a stream that holds nothing but an integer: the legacy torch format begins so."""
     raw: bytes | None
     """The stream's own bytes, where few."""
+    storages: tuple[Storage, ...] = ()
+    """The records outside of the stream that it refers to, once each."""
+    odd_references: int = 0
+    """References to what is no record of numbers, or is computed."""
 
     @property
     def is_telling(self) -> bool:
@@ -53,11 +78,13 @@ class PickleWalk:
 
 @dataclass
 class _Machine:
-    """The part of the pickle machine's state that decides which names are imported."""
+    """The part of the pickle machine's state that decides which names are imported and which records are read."""
 
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
     names: dict[tuple[str, str], None] = field(default_factory=dict)
+    storages: dict[Storage, None] = field(default_factory=dict)
+    odd_references: int = 0
     unresolved: int = 0
     calls: int = 0
 
@@ -74,43 +101,63 @@ class _Machine:
             self.stack.append(self._top())
         elif name == "STACK_GLOBAL":
             last, first = self._pop(), self._pop()
-            self._import(first, last)
-            self.stack.append(_UNKNOWN)
+            self.stack.append(self._import(first, last))
         else:
             self._generic(opcode, argument)
 
     def _generic(self, opcode: Any, argument: Any) -> None:
-        """Pop and push by the opcode's own table; only strings and marks are kept apart."""
+        """Pop and push by the opcode's own table; only strings, whole numbers, names and tuples are known."""
         before = opcode.stack_before
         wanted = len(before)
+        popped: list[Any] = []
         if pickletools.markobject in before:
-            while self._pop() is not _MARK:
-                pass
+            while (value := self._pop()) is not _MARK:
+                popped.append(value)
             wanted = before.index(pickletools.markobject)
-        for _ in range(wanted):
-            self._pop()
-        if opcode.name in ("GLOBAL", "INST"):
-            self._import(*argument)
-        elif opcode.name in _EXTENSIONS:
+        popped.extend(self._pop() for _ in range(wanted))
+        if opcode.name in _EXTENSIONS:
             self.unresolved += 1
         if opcode.name in _CALLS:
             self.calls += 1
-        if opcode.name in _STRINGS and isinstance(argument, str):
-            self.stack.append(argument)
-        else:
-            self.stack.extend(_MARK if kind is pickletools.markobject else _UNKNOWN for kind in opcode.stack_after)
+        if opcode.name in ("PERSID", "BINPERSID"):
+            self._refer(popped[0] if opcode.name == "BINPERSID" else argument)
+        self.stack.extend(self._pushed(opcode, argument, popped))
 
-    def _import(self, module: Any, name: Any) -> None:
+    def _pushed(self, opcode: Any, argument: Any, popped: list[Any]) -> list[Any]:
+        name = opcode.name
+        if name in ("GLOBAL", "INST"):
+            imported = self._import(*argument)
+            return [imported if name == "GLOBAL" else _UNKNOWN]
+        if name in _STRINGS and isinstance(argument, str):
+            return [argument]
+        if name in _INTEGERS and isinstance(argument, int):
+            return [argument]
+        if name == "TUPLE" or name in _TUPLES:
+            return [tuple(reversed(popped))]
+        return [_MARK if kind is pickletools.markobject else _UNKNOWN for kind in opcode.stack_after]
+
+    def _refer(self, value: Any) -> None:
+        """Note a reference as torch writes it: ("storage", type, key, place, count of elements)."""
+        match value:
+            case ("storage", Imported("torch" | "torch.cuda" | "torch.storage", kind), str(key), str(), int(count)):
+                if len(self.storages) >= _MAX_STORAGES:
+                    raise UnreadableError(f"more than {_MAX_STORAGES} records")
+                self.storages[Storage(kind, key, count)] = None
+            case _:
+                self.odd_references += 1
+
+    def _import(self, module: Any, name: Any) -> Any:
         if not isinstance(module, str) or not isinstance(name, str):
             self.unresolved += 1
-        elif len(self.names) < _MAX_NAMES:
-            self.names[module, name] = None
-        else:
+            return _UNKNOWN
+        if len(self.names) >= _MAX_NAMES:
             raise UnreadableError(f"more than {_MAX_NAMES} imports")
+        self.names[module, name] = None
+        return Imported(module, name)
 
     def _store(self, key: int) -> None:
         value = self._top()
-        self.memo[key] = value if isinstance(value, str) else _UNKNOWN
+        self.memo[key] = _UNKNOWN if value is _MARK else value
 
     def _top(self) -> Any:
         if not self.stack:
@@ -147,7 +194,17 @@ def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
         number = argument if opcode.name in ("LONG1", "LONG4", "BININT", "BININT1", "BININT2") else None
         number = None if count > 3 else number  # PROTO, the integer, STOP
     raw = bytes(stream.kept) if stream.kept_whole else None
-    return PickleWalk(tuple(machine.names), machine.unresolved, machine.calls, count, fault, number, raw)
+    return PickleWalk(
+        names=tuple(machine.names),
+        unresolved=machine.unresolved,
+        calls=machine.calls,
+        opcodes=count,
+        fault=fault,
+        number=number,
+        raw=raw,
+        storages=tuple(machine.storages),
+        odd_references=machine.odd_references,
+    )
 
 
 def _is_plausible(name: str) -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 
 from gate.errors import GateError
 from gate.formats.pt2_document import lint_document
+from gate.formats.pt2_records import Records, sample_faults
 from gate.formats.source import Bounds, Source, UnreadableError
-from gate.formats.zips import Archive, Member, member_source
+from gate.formats.zip_members import Member, member_source
+from gate.formats.zips import Archive
 from gate.record import parse_json
 
 _MAX_JSON = 64 << 20
@@ -34,15 +36,23 @@ def is_pt2(archive: Archive) -> bool:
 
 
 def pt2_hazards(source: Source, archive: Archive, bounds: Bounds) -> Iterator[str]:
-    """Yield each field or member that would make a deployer's loader run, unpickle or link what the archive says."""
+    """Yield each field or member that would make a deployer's loader run, unpickle or link what the archive says.
+
+    Then each record that is not exactly as long as its tensors reach, and what the sample inputs hold beside tensors.
+    """
+    records = Records.of(archive.members)
     for member in archive.members:
         bounds.tick()
         if not _MEMBER.fullmatch(member.name) or not _PLAIN_MEMBER.fullmatch(member.name):
             yield f"unexpected member {member.name!r}"
         elif member.name.endswith("_config.json"):
-            yield from _payloads(_json(source, member))
+            config = _config(_json(source, member))
+            yield from _payloads(config)
+            yield from records.note(member, config, bounds)
         elif "/models/" in member.name:
             yield from _program(_json(source, member), bounds)
+    yield from records.faults()
+    yield from sample_faults(source, archive.members, bounds)
 
 
 def _json(source: Source, member: Member) -> Any:
@@ -53,11 +63,15 @@ def _json(source: Source, member: Member) -> Any:
         raise UnreadableError(str(error)) from None
 
 
-def _payloads(value: Any) -> Iterator[str]:
-    """Yield the weights or constants that are stored as pickles."""
+def _config(value: Any) -> dict[str, Any]:
     config = value.get("config") if isinstance(value, dict) else None
     if not isinstance(config, dict):
         raise UnreadableError("a payload list without a config")
+    return config
+
+
+def _payloads(config: dict[str, Any]) -> Iterator[str]:
+    """Yield the weights or constants that are stored as pickles."""
     for name, payload in config.items():
         if not isinstance(payload, dict) or payload.get("use_pickle") is not False:
             yield f"{name!r} is stored as a pickle"

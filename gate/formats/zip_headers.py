@@ -10,9 +10,9 @@ from gate.formats.source import Source
 
 LOCAL = b"PK\x03\x04"
 CENTRAL = b"PK\x01\x02"
-_END = b"PK\x05\x06"
-_END64 = b"PK\x06\x06"
-_END64_LOCATOR = b"PK\x06\x07"
+END = b"PK\x05\x06"
+END64 = b"PK\x06\x06"
+END64_LOCATOR = b"PK\x06\x07"
 _END_REACH = (1 << 16) + 22
 _LOCAL_SIZE, _CENTRAL_SIZE, _END_SIZE, _END64_SIZE, _LOCATOR_SIZE = 30, 46, 22, 56, 20
 _FULL32 = 0xFFFFFFFF
@@ -49,18 +49,18 @@ def find_directory(source: Source) -> Directory | None:
     """Find the end record, as far from the end as its comment may be long, and the directory before it."""
     reach = min(source.size, _END_REACH)
     tail = source.read(source.size - reach, reach)
-    at = tail.rfind(_END)
+    at = tail.rfind(END)
     if at < 0 or len(tail) - at < _END_SIZE:
         return None
     end = source.size - reach + at
     entries, size, offset = struct.unpack_from("<10xHLL", tail, at)
     before = end
     locator = source.read(end - _LOCATOR_SIZE, _LOCATOR_SIZE)
-    if locator[:4] == _END64_LOCATOR:
+    if locator[:4] == END64_LOCATOR:
         (stated,) = struct.unpack_from("<8xQ", locator)
         for candidate in (stated, end - _LOCATOR_SIZE - _END64_SIZE):
             record = source.read(candidate, _END64_SIZE)
-            if record[:4] == _END64 and len(record) == _END64_SIZE:
+            if record[:4] == END64 and len(record) == _END64_SIZE:
                 entries, size, offset = struct.unpack_from("<32xQQQ", record)
                 before = candidate
                 break

@@ -4,13 +4,12 @@ Loaders differ in which header they believe, and most ignore checksums and the e
 every member that any of them could find, gives its bytes regardless, and reports each disagreement as a fault.
 """
 
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gate.formats.compression import inflated
 from gate.formats.source import CHUNK, Bounds, Source, UnreadableError
+from gate.formats.strict_zips import AmbiguousZipError, strict_zip
 from gate.formats.zip_headers import (
     CENTRAL,
     LOCAL,
@@ -19,24 +18,11 @@ from gate.formats.zip_headers import (
     find_directory,
     local_header,
 )
+from gate.formats.zip_members import DEFLATED, STORED, Member
 
-STORED, DEFLATED = 0, 8
 _ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
 _METHODS = frozenset({STORED, DEFLATED, 9, 12, 14, 93, 95, 99})
 _MAX_NAME = 4096
-
-
-@dataclass(frozen=True)
-class Member:
-    """One member of a zip archive, as its directory entry or, unlisted, its local header describes it."""
-
-    name: str
-    method: int
-    crc: int
-    compressed_size: int
-    size: int
-    header_offset: int
-    data_offset: int
 
 
 @dataclass(frozen=True)
@@ -80,33 +66,11 @@ def read_zip(source: Source, bounds: Bounds) -> Archive:
     names = [member.name for member in members]
     if len(set(names)) != len(names):
         faults.append("two members of one name")
+    try:
+        strict_zip(source, bounds)
+    except AmbiguousZipError as error:
+        faults.append(str(error))
     return Archive(tuple(members), tuple(faults[:100]))
-
-
-def member_chunks(source: Source, member: Member, limit: int) -> Iterator[bytes]:
-    """Yield a member's bytes, ignoring checksum and encryption bit as most loaders do."""
-    window = source.window(member.data_offset, member.compressed_size)
-    if member.method == STORED:
-        return window.chunks()
-    if member.method == DEFLATED:
-        return inflated(window.chunks(), "deflate", limit)
-    raise UnreadableError(f"member {member.name!r} is compressed by method {member.method}")
-
-
-def member_source(source: Source, member: Member, limit: int) -> Source:
-    """Return a member as a source of its own: a window where stored, else unpacked into memory."""
-    if member.method == STORED:
-        return source.window(member.data_offset, member.compressed_size)
-    return Source.of(b"".join(member_chunks(source, member, limit)))
-
-
-def checksum_holds(source: Source, member: Member, limit: int, tick: Callable[[], None]) -> bool:
-    """Tell whether a member's bytes have the CRC-32 that the directory states."""
-    crc = 0
-    for chunk in member_chunks(source, member, limit):
-        tick()
-        crc = zlib.crc32(chunk, crc)
-    return crc == member.crc
 
 
 def _listed(source: Source, directory: Directory, bounds: Bounds, faults: list[str]) -> Iterator[Member]:

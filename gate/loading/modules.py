@@ -17,6 +17,7 @@ import torch
 
 from gate.errors import UnexaminableError
 from gate.formats.pickle_names import LAYER_NAMES
+from gate.loading.torch_archive import read_torch_zip
 
 _HOOKS = tuple(name for name in vars(torch.nn.Module()) if "hooks" in name and name != "_is_hf_initialized")
 _FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -24,7 +25,11 @@ _PLAIN = (int, float, bool, str, type(None), torch.Tensor, torch.dtype, torch.de
 
 
 def load_library_module(path: Path) -> torch.nn.Module | None:
-    """Return a pickled module built of library layers alone; None where it holds anything else."""
+    """Return a pickled module built of library layers alone; None where it holds anything else.
+
+    A zip that is none of torch.save, or that torch's reader could see otherwise, raises `UnexaminableError`.
+    """
+    read_torch_zip(path)
     try:
         wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # noqa: BLE001  # any failure on hostile bytes means: not plainly library layers

@@ -5,7 +5,6 @@ needs is known before a tensor is read: names, shapes and types must match it ex
 sizes are bounded by the gate's own module and never by what a file claims.
 """
 
-import zipfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -19,6 +18,7 @@ from gate.errors import GateError, UnexaminableError
 from gate.formats.safetensors import read_header
 from gate.formats.source import UnreadableError, open_source
 from gate.loading import architectures
+from gate.loading.torch_archive import read_torch_zip
 from gate.record import Record, read_bounded
 
 ARCHITECTURE_FILE: Final = "architecture.json"
@@ -114,13 +114,12 @@ def _torch_archive(path: Path, expected: Described) -> dict[str, torch.Tensor]:
 
 def _stored_bytes(path: Path, limit: int) -> int:
     """Return the bytes of all members of a torch archive; one that is no zip, or larger unpacked, is refused."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            stored = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    members = read_torch_zip(path)
+    if members is None:
         raise UnexaminableError(
             f"{path.name} is no torch archive", what_to_do="Save it with torch 1.6 or newer, or as model.safetensors."
-        ) from None
+        )
+    stored = sum(member.size for member in members)
     if stored > limit:
         raise UnexaminableError(f"{path.name} unpacks to {stored} bytes; the architecture explains at most {limit}")
     return stored

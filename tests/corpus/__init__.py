@@ -4,6 +4,7 @@ from tests.corpus.benign import benign_cases
 from tests.corpus.case import Case
 from tests.corpus.code import code_cases
 from tests.corpus.consumers import consumer_cases
+from tests.corpus.containers import container_cases
 from tests.corpus.formats import format_cases
 from tests.corpus.pickles import pickle_cases
 from tests.corpus.served import served_cases
@@ -11,7 +12,8 @@ from tests.corpus.served import served_cases
 
 def cases() -> tuple[Case, ...]:
     """Return every case, hostile ones first; names are unique."""
-    return (*pickle_cases(), *consumer_cases(), *served_cases(), *code_cases(), *format_cases(), *benign_cases())
+    hostile = (*pickle_cases(), *consumer_cases(), *served_cases(), *code_cases(), *container_cases(), *format_cases())
+    return (*hostile, *benign_cases())
 
 
 def case(name: str) -> Case:

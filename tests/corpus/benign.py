@@ -39,6 +39,23 @@ def _npy() -> bytes:
     return out.getvalue()
 
 
+def _savez(*, compressed: bool) -> bytes:
+    import numpy as np
+
+    out = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(out, a=np.zeros((3, 4)), b=np.arange(500))
+    return out.getvalue()
+
+
+def _many_types() -> object:
+    import torch
+
+    whole = torch.arange(100.0)
+    kinds = ("uint16", "float8_e4m3fn", "bfloat16", "complex64", "bool")
+    tensors = {kind: torch.zeros(3).to(getattr(torch, kind)) for kind in kinds}
+    return {**tensors, "whole": whole, "view": whole[3:7], "empty": torch.zeros(0)}
+
+
 def _skops() -> bytes:
     import skops.io
     from sklearn.linear_model import LogisticRegression
@@ -56,11 +73,14 @@ _FILES: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("state-dict", "a state dict in a torch archive", "data/model.pth", lambda: _torch(_state)),
     ("legacy-state-dict", "a state dict without a zip", "data/model.pth", lambda: _torch(_state, zipped_file=False)),
     ("module", "a pickled network of library layers", "data/model.pth", lambda: _torch(_network)),
+    ("many-types", "tensors of many types, views and none", "data/model.pth", lambda: _torch(_many_types)),
     ("safetensors", "a safetensors file", "data/model.safetensors", _tensors),
 )
 _OTHERS: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
     ("array", "a NumPy array of numbers", "data/weights.npy", _npy),
     ("arrays", "a zip of NumPy arrays", "data/weights.npz", lambda: zipped({"a.npy": _npy(), "b.npy": _npy()})),
+    ("savez", "arrays as numpy.savez writes them", "data/weights.npz", lambda: _savez(compressed=False)),
+    ("savez-compressed", "compressed arrays", "data/weights.npz", lambda: _savez(compressed=True)),
     ("skops", "a scikit-learn model in skops", "data/model.skops", _skops),
     ("onnx", "an ONNX model", "data/model.onnx", formats.onnx),
     ("keras", "a Keras model", "data/model.keras", lambda: formats.keras_zip(formats.RELU)),

@@ -128,6 +128,11 @@ def write_code(root: Path, marker: Path, name: str, *, forged: str = "{}") -> No
     _write(root, _FRAME.format(body=textwrap.indent(body, " " * 8)))
 
 
+def write_body(root: Path, body: str) -> None:
+    """Write a network whose forward pass begins with these lines of Python."""
+    _write(root, _FRAME.format(body=textwrap.indent(body, " " * 8)))
+
+
 def write_looking(root: Path, credential: Path, port: int, marker: Path) -> None:
     """Write the network that looks around and says in an error what it reached; unpickling it runs a command."""
     body = f"raise RuntimeError(attempts({str(credential)!r}, {port}, {str(marker)!r}))\n"

@@ -20,7 +20,8 @@ from gate.formats.requirements import odd_in_file
 from gate.formats.safetensors import check_safetensors
 from gate.formats.skops import schema_hazards
 from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
-from gate.formats.zips import member_source, read_zip
+from gate.formats.zip_members import member_source
+from gate.formats.zips import read_zip
 from tests.corpus import formats, pickles, zipping
 from tests.corpus.case import FRAME
 

@@ -36,6 +36,7 @@ def read_tensors(archive: Archive, kind: str) -> dict[str, torch.Tensor]:
     if len(records) > MAX_TENSORS:
         raise RefusedError(config_name, f"{len(records)} tensors; at most {MAX_TENSORS} are read")
     storages: dict[str, torch.Tensor] = {}
+    reach: dict[str, int] = {}
     tensors: dict[str, torch.Tensor] = {}
     for name, record in records.items():
         member = archive.record_name(kind, record.path_name)
@@ -43,6 +44,14 @@ def read_tensors(archive: Archive, kind: str) -> dict[str, torch.Tensor]:
         if member not in storages:
             storages[member] = _storage(archive.record(member), record.dtype, member)
         tensors[name] = _tensor(storages[member], record, where)
+        reach[member] = max(reach.get(member, 0), _reach(record))
+    for member, elements in reach.items():
+        if elements != storages[member].numel():
+            raise RefusedError(
+                member,
+                f"holds {storages[member].numel()} elements; expected {elements}, as far as its tensors reach "
+                "(clone a view of a larger tensor before exporting it)",
+            )
     unclaimed = archive.records(kind) - storages.keys()
     if unclaimed:
         raise RefusedError(min(unclaimed), "the record belongs to no tensor")
@@ -78,9 +87,17 @@ def _tensor(storage: torch.Tensor, record: TensorRecord, where: str) -> torch.Te
         raise RefusedError(where, f"{elements} elements; at most {MAX_ELEMENTS} are read")
     if elements == 0:
         return torch.empty(record.sizes, dtype=record.dtype)
-    last = record.offset + sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True))
-    if last >= storage.numel():
-        raise RefusedError(where, f"element {last} lies outside a record of {storage.numel()}")
+    if _reach(record) > storage.numel():
+        raise RefusedError(where, f"element {_reach(record) - 1} lies outside a record of {storage.numel()}")
     if elements > max(storage.numel(), MAX_EXPANDED):
         raise RefusedError(where, f"the strides make {elements} elements out of {storage.numel()}")
     return storage.as_strided(record.sizes, record.strides, record.offset)
+
+
+def _reach(record: TensorRecord) -> int:
+    """Return how many elements of its record a tensor reaches into."""
+    if 0 in record.sizes:
+        return 0
+    return (
+        record.offset + sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True)) + 1
+    )

@@ -1,0 +1,53 @@
+"""One member of a zip archive: what its headers say, and its bytes, unpacked within a limit."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gate.formats.compression import inflated
+from gate.formats.source import Source, UnreadableError
+
+STORED, DEFLATED = 0, 8
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a zip archive, as its directory entry or, unlisted, its local header describes it."""
+
+    name: str
+    method: int
+    crc: int
+    compressed_size: int
+    size: int
+    header_offset: int
+    data_offset: int
+
+
+def member_chunks(source: Source, member: Member, limit: int) -> Iterator[bytes]:
+    """Yield a member's bytes, ignoring checksum and encryption bit as most loaders do."""
+    window = source.window(member.data_offset, member.compressed_size)
+    if member.method == STORED:
+        return window.chunks()
+    if member.method == DEFLATED:
+        return inflated(window.chunks(), "deflate", limit)
+    raise UnreadableError(f"member {member.name!r} is compressed by method {member.method}")
+
+
+def member_source(source: Source, member: Member, limit: int) -> Source:
+    """Return a member as a source of its own: a window where stored, else unpacked into memory."""
+    if member.method == STORED:
+        return source.window(member.data_offset, member.compressed_size)
+    return Source.of(b"".join(member_chunks(source, member, limit)))
+
+
+def content_fault(source: Source, member: Member, limit: int, tick: Callable[[], None]) -> str:
+    """Return how a member's bytes contradict the directory: their checksum or their length; empty where they do not."""
+    crc = size = 0
+    for chunk in member_chunks(source, member, limit):
+        tick()
+        crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+    if crc != member.crc:
+        return "its checksum does not hold"
+    if size != member.size:
+        return f"holds {size} bytes where the directory states {member.size}"
+    return ""
