@@ -98,7 +98,7 @@ class Checks:
         """Download a version for its manifest's digest alone and return what is to be checked."""
         policy = self.rules(name).policy
         ref = ModelRef(registry="mlflow", name=name, version=version)
-        digest = digest_now(self._registry, ref)
+        digest = digest_now(self._registry, ref, policy.artifact_stores)
         return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)
 
     def folder(self, job: Job) -> Path:
