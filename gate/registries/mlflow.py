@@ -242,8 +242,10 @@ class MlflowRegistry:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return _without_secret(text.splitlines()[0][:400])
+    first, *more = (str(error).strip() or type(error).__name__).splitlines()
+    if first.endswith(":"):  # MLflow's list of failed downloads: the first of them says why
+        first = " ".join((first, *(line for line in more if line and not line.startswith("###"))))
+    return _without_secret(first[:400])
 
 
 def _without_secret(text: str) -> str:

@@ -130,7 +130,7 @@ class _WithoutCredentials(_Strict):
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         base, root = self.artifact_uri.split(_SERVED, maxsplit=1)
-        asked = posixpath.join(root.lstrip("/"), path or "")
+        asked = posixpath.join(root.lstrip("/"), path) if path else root.lstrip("/")
         answer = http_request(MlflowHostCreds(base), _SERVED, "GET", params={"path": asked})
         with answer:
             _require_ok(answer, asked)
