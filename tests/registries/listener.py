@@ -71,7 +71,7 @@ def listening(answer=None):
 
 @contextmanager
 def in_front_of(server, answer):
-    """Yield the address of a proxy before a real server, which answers some paths by itself: `answer(path)`, or None."""
+    """Yield the address of a proxy before a real server, which answers a path by itself where `answer(path)` does."""
     with listening() as heard:
         own = heard.requests
 
