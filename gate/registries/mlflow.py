@@ -226,6 +226,11 @@ class MlflowRegistry:
             raise RegistryError(
                 f"the registry refused {what}: {_first_line(error)}", what_to_do=self._advice()
             ) from None
+        except ModuleNotFoundError as error:
+            raise RegistryError(
+                f"the store of {what} needs the package {error.name!r}",
+                what_to_do="Install it beside the gate; the extra `s3` brings what s3:// needs.",
+            ) from None
         except (OSError, shutil.Error) as error:
             raise RegistryError(f"{what} could not be transferred: {_first_line(error)}") from None
         except Exception as error:  # noqa: BLE001  # requests, SQLAlchemy and stores raise what they like

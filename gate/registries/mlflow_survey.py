@@ -42,7 +42,7 @@ def _some(users: list[str]) -> tuple[str, ...]:
 
 def _locations(registry: Any, client: Any, model: str | None) -> Iterator[tuple[str, str]]:
     for name, location in experiment_locations(client):
-        yield f"experiment {name}", location
+        yield f"experiment {name}", _of_a_run(location)
     quoted = (model or "").replace("'", "''")
     versions = client.search_model_versions(
         f"name = '{quoted}'" if model else None, max_results=_MOST_VERSIONS, order_by=["creation_timestamp DESC"]
@@ -57,6 +57,11 @@ def _locations(registry: Any, client: Any, model: str | None) -> Iterator[tuple[
                 raise
             continue
         yield f"models:/{one.name}/{one.version}", raw
+
+
+def _of_a_run(location: str) -> str:
+    """Return where a run would lie in an experiment's own folder, so that the store before it is recognised."""
+    return f"{location}/{32 * '0'}/artifacts" if re.search(r"/[0-9]+$", location) else location
 
 
 def _judged(allowed: Allowed, who: str, raw: str) -> StoreUse:

@@ -35,7 +35,8 @@ def download_folder(place: Place, to: Path, tracking_uri: str, allows: Callable[
 
 
 def download(place: Place, to: Path, tracking_uri: str, allows: Callable[[str], bool]) -> Path:
-    """Copy a file or folder into a folder that exists, under its own name; return where it is."""
+    """Copy a file or folder into a folder, under its own name; return where it is."""
+    to.mkdir(parents=True, exist_ok=True)
     if not place.address.path:
         raise UnknownVersionError(f"{place.address} names no artifact")
     if place.path is not None:

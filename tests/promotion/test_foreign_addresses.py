@@ -17,6 +17,7 @@ from gate.errors import CannotFinishError, RefusedAddressError, UsageError
 from gate.policy_file import parse_policy
 from gate.pulling import PullRequest, pull
 from gate.registries import RegistrySettings, open_production
+from gate.registries.mlflow_survey import missing_features
 from tests.e2e.command import Desk
 from tests.promotion.accounts import Server
 from tests.registries.listener import in_front_of, listening
@@ -307,6 +308,38 @@ def test_a_check_says_the_line_and_leaves_the_version_flagged(server, heard, tmp
     assert heard.requests == []
     with server.account("gate") as client:
         assert client.get_model_version(name, "1").tags["gate.decision"] == "flagged"
+
+
+def test_the_doctor_knows_the_stores_in_use_and_the_line_for_each(server, heard):
+    """What is not allowed comes first, with the whole line; what no line can allow has none, and nothing is asked."""
+    name = server.candidate("weights", "weights", "weights")
+    places = (f"s3://company-models/ml/1/models/m-{32 * 'a'}/artifacts", f"{heard.uri}/{API}/x", "ftp://host/x")
+    for number, place in enumerate(places, start=1):
+        rewrite(
+            server, "UPDATE model_versions SET storage_location = ? WHERE name = ? AND version = ?", place, name, number
+        )
+    with server.registry() as registry:
+        found = {use.used_by[0]: use for use in registry.allowing(["s3://other"]).stores(name)}
+        assert (registry.server_version() or "").startswith("3.")
+    assert found[f"models:/{name}/1"].line == 'artifact-stores: ["s3://other", "s3://company-models/ml"]'
+    assert found[f"models:/{name}/2"].line.endswith(f'"{heard.uri}/{API}/x"]')
+    assert (found[f"models:/{name}/3"].allowed, found[f"models:/{name}/3"].line) == (False, "")
+    assert {use.allowed for who, use in found.items() if who.startswith("experiment")} >= {True}
+    assert heard.requests == []
+
+
+@pytest.mark.parametrize(
+    ("version", "missing"),
+    [
+        ("2.2.1", ["aliases", "logged", "webhooks"]),
+        ("2.22.0", ["logged", "webhooks"]),
+        ("3.2", ["webhooks"]),
+        ("3.17.2", []),
+    ],
+)
+def test_what_a_servers_version_lacks_is_known(version, missing):
+    """A sentence for each feature that the gate uses."""
+    assert [said.split()[0].rstrip(",") for said in missing_features(version)] == missing
 
 
 def test_a_tracking_uri_that_is_none_is_a_usage_error():

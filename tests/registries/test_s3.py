@@ -110,7 +110,7 @@ def test_the_commands_say_the_line_and_take_it(site, store, registry, version, t
     line = 'artifact-stores: ["s3://models/ml"]'
     direct = site[0] == "direct"
     assert (without.code, line in without.stderr) == ((3, True) if direct else (0, False)), without
-    assert (line in seen.stdout, "server                MLflow 3." in seen.stdout) == (direct, True), seen
+    assert (line in seen.stdout, "server               MLflow 3." in seen.stdout) == (direct, True), seen
     policy = yaml.safe_load((ROOT / "policies" / "default.yml").read_text()) | yaml.safe_load(line)
     (tmp_path / "policy.yml").write_text(yaml.safe_dump(policy))
     taken = desk.gate("pull", str(version), "--to", "with", "--policy", tmp_path / "policy.yml")
