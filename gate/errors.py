@@ -37,5 +37,12 @@ class UnknownVersionError(RegistryError):
     """The registered model or its version does not exist, or no longer exists (exit 3)."""
 
 
+class RefusedAddressError(CannotFinishError):
+    """An artifact lies where the gate does not go; nothing was downloaded (exit 3, and the version is flagged).
+
+    No `RegistryError`: the registry has answered, and asking again brings the same answer.
+    """
+
+
 class UnexaminableError(GateError):
     """The candidate or its samples cannot be examined; recorded in the evidence and flagged (exit 1)."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from gate.addresses import AddressError, parse_store
 from gate.limit import Bound, Limit, PolicyRecord
 
 HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format"})
@@ -150,6 +151,8 @@ class Policy(PolicyRecord):
     samples: SamplesPolicy = SamplesPolicy()
     samples_from_tag: bool = False
     """Whether the registered model's tag `gate.samples`, the candidate side's word, may name the samples."""
+    artifact_stores: tuple[str, ...] = Field(default=(), max_length=100)
+    """Where artifacts may lie beside the tracking server: `scheme://host-or-bucket[/prefix]` (docs/security.md)."""
     bank: BankSettings | None = None
     uncalibrated: Literal["judge", "flag"] = "judge"
     """Without a reference bank: judge by the limits for the number of classes, or flag."""
@@ -173,6 +176,20 @@ class Policy(PolicyRecord):
     """Days for which a scan's signed decision holds."""
     reviewers: Reviewers | None = None
     waivers: tuple[Waiver, ...] = ()
+
+    @field_validator("artifact_stores")
+    @classmethod
+    def _stores_are_addresses(cls, stores: tuple[str, ...]) -> tuple[str, ...]:
+        for number, store in enumerate(stores):
+            try:
+                parse_store(store)
+            except AddressError as error:
+                raise PydanticCustomError(
+                    "store",
+                    "'{store}' is no artifact store: it {reason}",
+                    {"store": store[:200], "reason": str(error), "where": ("artifact-stores", number)},
+                ) from None
+        return stores
 
     @model_validator(mode="after")
     def _stages_name_detectors(self) -> Self:

@@ -46,6 +46,7 @@ def publish(registry: Registry, files: CheckFiles, signing: Signing | None = Non
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
     _require_consistent(verdict, evidence, report)
     _require_bundle(files, verdict)
+    registry = registry.allowing(report.policy.artifact_stores)
     attestation = attest(files, evidence, verdict, report, signing)
     registry.mark(evidence.model, WITHDRAWN)
     where = log_reports(registry, files, evidence, verdict)

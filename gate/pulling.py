@@ -6,10 +6,12 @@ and the few bounded kilobytes of a repaired bundle's `provenance.json`.
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gate import detectors
+from gate.addresses import is_reference
 from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
 from gate.check_files import (
     MANIFEST,
@@ -23,7 +25,7 @@ from gate.check_files import (
     remove,
 )
 from gate.detector import Need
-from gate.errors import UsageError
+from gate.errors import RefusedAddressError, UsageError
 from gate.policy import Policy
 from gate.provenance import read_repair
 from gate.registry import Registry
@@ -42,23 +44,24 @@ class PullRequest:
     """Overrides what the policy pins."""
 
 
-def digest_now(registry: Registry, ref: ModelRef) -> str:
-    """Return the digest of a version as it is downloaded at this moment."""
+def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) -> str:
+    """Return the digest of a version as it is downloaded at this moment; `stores` are the policy's."""
     with private_directory() as folder:
-        registry.pull(ref, folder)
+        registry.allowing(stores).pull(ref, folder)
         return build_manifest(folder)[0].digest
 
 
 def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:
     """Copy version and samples below `base`, hash them, make them read-only, write `manifest.json`."""
-    started = time.monotonic()
+    started, registry = time.monotonic(), registry.allowing(request.policy.artifact_stores)
     facts = registry.facts(ref)
     model = base / MODEL_FOLDER
     remove(model)
     model.mkdir(parents=True)
     registry.pull(ref, model)
     manifest, problems = build_manifest(model)
-    samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
+    samples, refused = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
+    training, refused_too = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
     make_read_only(model)
     repair, repair_problem = read_repair(model)
     pulled = Pulled(
@@ -69,8 +72,8 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
         digest=manifest.digest,
         files=manifest.files,
         samples=samples,
-        training=_pull_training(registry, request.policy, ref, base / TRAINING_FOLDER),
-        problems=problems,
+        training=training,
+        problems=(*problems, *refused, *refused_too),
         repair=repair,
         repair_problem=repair_problem,
         seconds=time.monotonic() - started,
@@ -81,13 +84,30 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
 
 def _pull_samples(
     registry: Registry, request: PullRequest, model_name: str, model_tags: dict[str, str], to: Path
-) -> PulledSamples | None:
-    """Fetch the samples that --samples, the policy or, where the policy says so, the model's tag names."""
+) -> tuple[PulledSamples | None, tuple[str, ...]]:
+    """Fetch the samples that --samples, the policy or, where the policy says so, the model's tag names.
+
+    The first two are the operator's claim. The tag is candidate-controlled: it may name an artifact of the same
+    registry, never a path or another address, and what it names otherwise is a problem of the candidate.
+    """
     pinned = request.policy.samples.of(model_name).uri
+    uri = request.samples or pinned
+    if uri is not None:
+        overridden = request.samples is not None and pinned is not None and request.samples != pinned
+        return _fetched(registry, uri, to, overridden=overridden), ()
     tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
-    uri = request.samples or pinned or tagged
-    if uri is None:
-        return None
+    if tagged is None:
+        return None, ()
+    if not is_reference(tagged):
+        named = f"the tag {SAMPLES_TAG} names {tagged[:200]!a}; expected runs:/… or models:/… of the same registry"
+        return None, (f"{named}, and nothing was fetched",)
+    try:
+        return _fetched(registry, tagged, to, overridden=False), ()
+    except RefusedAddressError as error:
+        return None, (f"the samples that the tag {SAMPLES_TAG} names were not fetched: {error}",)
+
+
+def _fetched(registry: Registry, uri: str, to: Path, *, overridden: bool) -> PulledSamples:
     remove(to)
     to.mkdir(parents=True)
     path = registry.fetch(uri, to).resolve()
@@ -100,22 +120,27 @@ def _pull_samples(
         name=path.relative_to(to.resolve()).parts[0],
         source=uri[:2000],
         sha256=_content_sha256(path),
-        overridden=request.samples is not None and pinned is not None and request.samples != pinned,
+        overridden=overridden,
     )
 
 
-def _pull_training(registry: Registry, policy: Policy, ref: ModelRef, to: Path) -> PulledSamples | None:
-    """Fetch the logged training set where a detector of the policy needs one."""
+def _pull_training(
+    registry: Registry, policy: Policy, ref: ModelRef, to: Path
+) -> tuple[PulledSamples | None, tuple[str, ...]]:
+    """Fetch the logged training set where a detector of the policy needs one; a refused address is a problem."""
     if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
-        return None
+        return None, ()
     remove(to)
     to.mkdir(parents=True)
-    found = registry.training_set(ref, to)
+    try:
+        found = registry.training_set(ref, to)
+    except RefusedAddressError as error:
+        return None, (f"the training set was not fetched: {error}",)
     if found is None:
-        return None
+        return None, ()
     uri, path = found
     name = path.resolve().relative_to(to.resolve()).parts[0]
-    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False)
+    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False), ()
 
 
 def _copied(path: Path, to: Path) -> Path:

@@ -4,10 +4,10 @@ Implementations lie in `gate.registries`; the pipeline knows only this. Every me
 when the registry does not answer, and `UnknownVersionError` when the version does not, or no longer, exist.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from gate.artifact import ModelRef
 
@@ -28,6 +28,10 @@ class Registry(Protocol):
     marks: bool
     """Whether decisions can be written back."""
 
+    def allowing(self, stores: Sequence[str]) -> Self:
+        """Return the same registry, from which artifacts may come out of these stores too: the policy's list."""
+        ...
+
     def resolve(self, uri: str) -> ModelRef:
         """Return the one version that a URI names now; an alias is looked up once, here."""
         ...
@@ -41,11 +45,11 @@ class Registry(Protocol):
         ...
 
     def pull(self, ref: ModelRef, to: Path) -> None:
-        """Copy the version's files into the empty directory `to`."""
+        """Copy the version's files into the empty directory `to`; `RefusedAddressError` where they lie elsewhere."""
         ...
 
     def fetch(self, uri: str, to: Path) -> Path:
-        """Copy another artifact, such as samples, below `to` and return its path."""
+        """Copy another artifact, such as samples, below `to` and return its path; a path on disk is the operator's."""
         ...
 
     def training_set(self, ref: ModelRef, to: Path) -> tuple[str, Path] | None:
@@ -77,8 +81,33 @@ class Credentials:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class StoreUse:
+    """A store out of which versions or experiments would be downloaded."""
+
+    store: str
+    """Where it is, as far as it may be shown."""
+    used_by: tuple[str, ...]
+    """Some of the experiments and versions that keep something there."""
+    allowed: bool
+    line: str = ""
+    """What the policy would say to allow it; empty where nothing can."""
+
+
 class ProductionRegistry(Registry, Protocol):
     """A registry in which the gate also owns what is in production."""
+
+    def stores(self, model: str | None) -> list[StoreUse]:
+        """Return the stores that experiments and versions, of one registered model or of all, use."""
+        ...
+
+    def server_version(self) -> str | None:
+        """Return the version that the tracking server says it has; None for an embedded store."""
+        ...
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return what the gate can use and this server does not have, a sentence each."""
+        ...
 
     def user(self, credentials: Credentials | None = None) -> User | None:
         """Return who the credentials belong to, the gate's own where none are given; None without authentication."""

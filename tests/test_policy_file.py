@@ -100,6 +100,22 @@ CASES = {
     "not YAML": (RULES + "samples: [1\n", 9, ["not YAML", "expected ',' or ']'"]),
     "a tab": (RULES + "samples:\n\tlayout: NCHW\n", 9, ["not YAML"]),
     "a control character": (RULES + "name: \x00\n", 8, ["not YAML", "special characters are not allowed"]),
+    "a store that is no address": (
+        RULES + "artifact-stores:\n  - s3://models/ml\n  - s3://models/../x\n",
+        10,
+        ["'s3://models/../x' is no artifact store", "'..'"],
+    ),
+    "a store in clear text": (
+        RULES + 'artifact-stores: ["http://artifacts.example"]\n',
+        8,
+        ["'http://artifacts.example' is no artifact store", "clear text", "expected https"],
+    ),
+    "a store with a login": (RULES + "artifact-stores:\n- https://a:b@host\n", 9, ["user name or password"]),
+    "one store that is no list": (
+        RULES + "artifact-stores: s3://models\n",
+        8,
+        ["artifact-stores", "got 's3://models'"],
+    ),
     "an object of Python": (RULES + "name: !!python/name:os.system\n", 8, ["could not determine a constructor"]),
     "too deep": ("[" * 5000, 1, ["nested too deeply"]),
     "empty": ("", 1, ["a policy is a mapping"]),

@@ -24,7 +24,8 @@ def doctor(candidate: str | None, production: str | None, **options: Any) -> int
     \b
     gate doctor --candidate credit --production prod
 
-    Policy, keys, samples and bank against their digests, jail, disk, review log, registry, credentials and rights.
+    Policy, keys, samples and bank against their digests, jail, disk, review log, registry, credentials and rights; what
+    the server's version lacks, and the artifact stores in use, with the line for each that the policy does not list.
     Nothing is changed and no secret is shown. Exit 0: nothing is wrong. Exit 2: something is. What is not configured is
     marked '-' and is no fault.
     """  # noqa: D301  # \b is click's own sign

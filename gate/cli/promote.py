@@ -7,7 +7,7 @@ import click
 
 from gate.cli.check import registry_settings, stop_on_termination
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
-from gate.cli.signing import policy_digest, public_keys, review_log, signing_key
+from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log, signing_key
 from gate.cli.terminal import tell
 
 
@@ -47,6 +47,7 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
         policy_digest=policy_digest(policy, None, any_policy=False),
         candidate=name,
         log=review_log(options["audit_log"]),
+        stores=policy_stores(policy),
     )
     registry = open_production(registry_settings(options))
     done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)

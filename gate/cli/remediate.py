@@ -95,7 +95,8 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     stop_on_termination()
     settings = registry_settings(options)
     request = _request(uri, options, then_check=then_check)
-    shelf = open_production(settings) if is_registry_uri(uri) else None
+    stores = request.parent.policy.artifact_stores
+    shelf = open_production(settings).allowing(stores) if is_registry_uri(uri) else None
     registry: Registry = shelf if shelf is not None else open_registry(uri, settings)
     with progress_bars() as progress:
         done = run_remediation(registry, shelf, request, progress, tell)

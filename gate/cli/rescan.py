@@ -53,7 +53,12 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
         raise UsageError(f"{older_than[:40]!r} is no time; expected days, such as 30d")
     rules = read_policy(policy, on=today())
     require_samples(samples)
-    trust = Trust(public_keys(options.pop("public_key")), rules.digest, log=review_log(options.pop("audit_log")))
+    trust = Trust(
+        public_keys(options.pop("public_key")),
+        rules.digest,
+        log=review_log(options.pop("audit_log")),
+        stores=rules.artifact_stores,
+    )
     request = Rescan(
         model=registered_model,
         older_than=dt.timedelta(days=int(match[1])),

@@ -58,3 +58,17 @@ def policy_digest(policy: Path, digest: str | None, any_policy: bool) -> str | N
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise UsageError(f"{digest[:80]!r} is no digest of a policy; expected sha256: and 64 hexadecimal digits")
     return digest
+
+
+def policy_stores(policy: Path, *, needed: bool = True) -> tuple[str, ...]:
+    """Return the policy's `artifact-stores`; none where the file cannot be read and is not needed otherwise."""
+    from gate.clock import today
+    from gate.errors import PolicyError
+    from gate.policy_file import read_policy
+
+    try:
+        return read_policy(policy, on=today()).artifact_stores
+    except PolicyError:
+        if needed:
+            raise
+        return ()  # by digest or under any policy: the tracking server alone is asked

@@ -7,7 +7,7 @@ import click
 
 from gate.cli.check import registry_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
-from gate.cli.signing import policy_digest, public_keys, review_log
+from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log
 from gate.cli.terminal import tell
 from gate.errors import UsageError
 from gate.jail.inert import inert_line
@@ -64,6 +64,7 @@ def _trust(options: dict[str, Any]) -> "Trust":
         policy_digest=policy_digest(options["policy"], options["policy_digest"], options["any_policy"]),
         candidate=options["candidate"],
         log=review_log(options["audit_log"]),
+        stores=policy_stores(options["policy"], needed=False),
     )
 
 

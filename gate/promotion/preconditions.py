@@ -66,7 +66,7 @@ def examine(setup: Setup) -> Iterator[Condition]:
     yield from _jail(policy)
     yield from _disk(setup)
     yield from _log(setup)
-    yield from _registry(setup)
+    yield from _registry(setup, policy)
 
 
 def _wrong(name: str, error: GateError, mend: str = "") -> Condition:
@@ -185,21 +185,42 @@ def _log(setup: Setup) -> Iterator[Condition]:
             yield Condition("review log", "ok", f"{len(found.entries)} entries, chained")
 
 
-def _registry(setup: Setup) -> Iterator[Condition]:
+def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
     try:
-        registry = setup.open()
+        registry = setup.open().allowing(policy.artifact_stores if policy else ())
         versions = registry.find_versions(setup.candidate, {"gate.decision": "flagged"})
         yield Condition("registry", "ok", f"answers; {len(versions)} flagged versions")
         user = registry.user()
     except GateError as error:
         yield _wrong("registry", error)
         return
+    yield from _server(registry, setup)
     if user is None:
         mend = "Run MLflow with `--app-name basic-auth`; without it anybody may set any alias."
         yield Condition("credentials", "wrong", "the registry has no authentication", mend)
         return
     yield Condition("credentials", "ok", f"{user.name}{', an administrator' if user.admin else ''}")
     yield from _rights(registry, user, setup)
+
+
+def _server(registry: ProductionRegistry, setup: Setup) -> Iterator[Condition]:
+    """Look at the server's version, and at where experiments and versions keep their files."""
+    try:
+        version, lacks = registry.server_version(), registry.lacks()
+        said = f"MLflow {version}" if version else "an embedded store, no server"
+        yield Condition("server", "ok" if version else "unused", said)
+        for one in lacks:
+            yield Condition("server lacks", "unused", one)
+        for use in registry.stores(setup.candidate):
+            said = f"{use.store}: {', '.join(use.used_by)}"
+            mend = (
+                f"If that store is your own, add to the policy: {use.line}"
+                if use.line
+                else "Nothing is taken from there."
+            )
+            yield Condition("artifact store", "ok" if use.allowed else "wrong", said, mend)
+    except GateError as error:
+        yield _wrong("artifact store", error)
 
 
 def _rights(registry: ProductionRegistry, user: User, setup: Setup) -> Iterator[Condition]:

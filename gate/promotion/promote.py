@@ -69,6 +69,7 @@ class Promoted:
 def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, tell: Tell) -> Promoted:
     """Promote one version whose signed approval holds; raise `NotApprovedError` with every reason where it does not."""
     _require_other_model(request)
+    registry = registry.allowing(request.trust.stores)
     ref = registry.resolve(request.uri)
     facts = registry.facts(ref)
     envelope = facts.tags.get(ATTESTATION_TAG, "")

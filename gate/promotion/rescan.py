@@ -153,7 +153,8 @@ def _cause(registry: ProductionRegistry, policy: Policy, facts: VersionFacts, ea
         return "unknown"
     try:
         with private_directory() as folder:
-            evidence = Evidence.from_file(registry.fetch(f"{where}/{EVIDENCE}", folder))
+            allowing = registry.allowing(policy.artifact_stores)
+            evidence = Evidence.from_file(allowing.fetch(f"{where}/{EVIDENCE}", folder))
     except (CannotFinishError, MalformedError):
         return "unknown"
     if evidence.digest != earlier.predicate.evidence_digest:

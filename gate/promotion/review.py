@@ -144,7 +144,7 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
     if request.outcome == "approved" and said.assurance not in {"A", "B"}:
         level = said.assurance or "none"
         reasons.append(f"Its assurance level is {level}: what was not loaded free of code is never approved.")
-    if (digest := digest_now(registry, seen.ref)) != said.model_digest:
+    if (digest := digest_now(registry, seen.ref, request.policy.artifact_stores)) != said.model_digest:
         reasons.append(f"Its bytes have changed since the check: expected {said.model_digest}, got {digest}.")
     if reasons:
         raise NotReviewableError(

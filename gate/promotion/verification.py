@@ -29,6 +29,8 @@ class Trust:
     """The registered model that the candidate must come from; None for any."""
     log: ReviewLog | None = field(default=None, repr=False)
     """Where given, no newer decision about the same bytes may stand in it."""
+    stores: tuple[str, ...] = ()
+    """The policy's `artifact-stores`, out of which bytes may be downloaded beside the tracking server."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) 
     """Download the version that a URI names now and verify it by the attestation in its tag."""
     ref = registry.resolve(uri)
     envelope = registry.facts(ref).tags.get(ATTESTATION_TAG, "")
-    return _verify_pulled(registry, ref, envelope, trust, at)
+    return _verify_pulled(registry.allowing(trust.stores), ref, envelope, trust, at)
 
 
 def _verify_pulled(registry: Registry, ref: ModelRef, envelope: str, trust: Trust, at: dt.datetime) -> Looked:

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from gate.artifact import ModelRef
 from gate.errors import RegistryError, UnknownVersionError, UsageError
@@ -14,6 +15,11 @@ class DirectoryRegistry:
     """Model folders on disk, named by their path."""
 
     marks = False
+
+    def allowing(self, stores: Sequence[str]) -> Self:
+        """Return this: a folder has no stores elsewhere."""
+        del stores
+        return self
 
     def resolve(self, uri: str) -> ModelRef:
         """Return the folder's absolute path as a reference; a missing folder is an unknown version."""
@@ -38,7 +44,7 @@ class DirectoryRegistry:
     def pull(self, ref: ModelRef, to: Path) -> None:
         """Copy the folder; links are copied as links, so that the manifest sees them for what they are."""
         try:
-            shutil.copytree(ref.name, to, symlinks=True, dirs_exist_ok=True, copy_function=_copy)
+            shutil.copytree(ref.name, to, symlinks=True, dirs_exist_ok=True, copy_function=copy_regular)
         except (OSError, shutil.Error) as error:
             raise RegistryError(f"the folder {ref.name} cannot be copied: {str(error)[:300]}") from None
 
@@ -68,7 +74,7 @@ def _not_marked(ref: ModelRef, *_unused: object) -> UsageError:
     return UsageError(f"{ref} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
 
 
-def _copy(source: str, target: str) -> str:
+def copy_regular(source: str, target: str) -> str:
     """Copy regular files; a special file (a pipe would block for ever) is put as an empty one for the manifest."""
     if not Path(source).is_symlink() and not Path(source).is_file():
         os.mkfifo(target)

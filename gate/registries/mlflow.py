@@ -1,22 +1,26 @@
-"""The MLflow registry: the only file that imports mlflow, and it uses no more than the client and the download.
+"""The MLflow registry: versions, tags and reports by its client, downloads by `mlflow_places` and `mlflow_transfer`.
 
-No `mlflow.*.load_model` is called, here or anywhere: a flavour's loader runs the candidate's code. Every error is
-turned into one of the gate's, with what was asked and what the server answered.
+No `mlflow.*.load_model` is called, here or anywhere: a flavour's loader runs the candidate's code. Where a version's
+files lie is candidate-controlled: every address is judged before anything is asked of it, and only the tracking server
+gets the registry's credentials. Every error is turned into one of the gate's, with what was asked and the answer.
 """
 
+import copy
 import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from gate.addresses import AddressError, is_reference, parse_server, parse_store
 from gate.artifact import IGNORED, ModelRef
 from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
-from gate.record import MalformedError, parse_json
 from gate.registries import parse_model_uri
+from gate.registries.allowed import Allowed
+from gate.registries.mlflow_places import experiment_folders, locate, training_path
 from gate.registry import VersionFacts
 
 if TYPE_CHECKING:
@@ -42,6 +46,8 @@ class MlflowRegistry:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         # Standard output is the gate's own: a server's client would put a link to the run before the decision.
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+        # A redirect would lead from an address that was judged to one that was not.
+        os.environ["MLFLOW_ALLOW_HTTP_REDIRECTS"] = "false"
         import mlflow  # noqa: PLC0415  # two seconds that only a registry costs
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
@@ -50,11 +56,25 @@ class MlflowRegistry:
         self._settings = settings
         self._tracking_uri = settings.tracking_uri or settings.registry_uri
         self._registry_uri = settings.registry_uri or settings.tracking_uri
+        self.allowed = self._allowed(())
         with self._errors("the registry"):
-            # The download resolves models:/ URIs by the process's own setting, whatever it is given as arguments.
+            # An embedded registry looks a version's source up in the process's own store.
             mlflow.set_tracking_uri(self._tracking_uri)
             mlflow.set_registry_uri(self._registry_uri)
             self._client: Any = MlflowClient(self._tracking_uri, self._registry_uri)
+
+    def _allowed(self, stores: Sequence[str]) -> Allowed:
+        try:
+            server = parse_server(str(self._tracking_uri))
+        except AddressError as error:
+            raise UsageError(f"the tracking URI {_without_secret(str(self._tracking_uri))!r} {error}") from None
+        return Allowed(server, tuple(map(parse_store, stores)), lambda: experiment_folders(self._client))
+
+    def allowing(self, stores: Sequence[str]) -> Self:
+        """Return the same registry, from which artifacts may come out of these stores too: the policy's list."""
+        other = copy.copy(self)
+        other.allowed = self._allowed(stores)
+        return other
 
     def resolve(self, uri: str) -> ModelRef:
         """Return the version that `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `models:/NAME/latest` names now."""
@@ -102,15 +122,23 @@ class MlflowRegistry:
         return VersionFacts(version.description or "", dict(version.tags), dict(model.tags))
 
     def pull(self, ref: ModelRef, to: Path) -> None:
-        """Download the version's files into `to`."""
-        self._download(str(ref), to)
+        """Download the version's files into `to`, from an address that is allowed or not at all."""
+        from gate.registries.mlflow_transfer import download_folder  # noqa: PLC0415  # slow to import
+
+        with self._errors(str(ref)):
+            raw = locate(self._client, self._client.get_model_version_download_uri(ref.name, ref.version), self.resolve)
+            download_folder(self.allowed.place(raw, str(ref)), to, str(self._tracking_uri), self.allowed.allows)
         for name in IGNORED:
             (to / name).unlink(missing_ok=True)
 
     def fetch(self, uri: str, to: Path) -> Path:
-        """Download an artifact such as `runs:/…/samples.npz` below `to`; a path on disk is returned as it is."""
+        """Download an artifact such as `runs:/…/samples.npz` below `to`; the operator's own path is returned as it is.
+
+        What comes out of a tag is no operator's word: whoever passes it on has made sure that it is no path
+        (`gate.addresses.is_reference`).
+        """
         local = Path(uri.removeprefix("file://"))
-        if local.exists():
+        if not is_reference(uri) and local.exists():
             return local
         return self._download(uri, to)
 
@@ -125,22 +153,15 @@ class MlflowRegistry:
             if not run_id:
                 return None
             run = self._client.get_run(run_id)
-        for logged in run.inputs.dataset_inputs:
-            context = {tag.key: tag.value for tag in logged.tags}.get("mlflow.data.context")
-            inside = _path_inside(_source_uri(logged.dataset.source), run.info.artifact_uri)
-            if context == "training" and inside:
-                uri = f"runs:/{run_id}/{inside}"
-                return uri, self._download(uri, to)
-        return None
+        inside = training_path(run)
+        return (uri := f"runs:/{run_id}/{inside}", self._download(uri, to)) if inside else None
 
     def _download(self, uri: str, to: Path) -> Path:
-        import mlflow.artifacts  # noqa: PLC0415
+        from gate.registries.mlflow_transfer import download  # noqa: PLC0415  # slow to import
 
         with self._errors(uri):
-            where = mlflow.artifacts.download_artifacts(
-                artifact_uri=uri, dst_path=str(to), tracking_uri=self._tracking_uri, registry_uri=self._registry_uri
-            )
-        return Path(where)
+            place = self.allowed.place(locate(self._client, uri, self.resolve), uri)
+            return download(place, to, str(self._tracking_uri), self.allowed.allows)
 
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
         """Store the folder's files in a run of the gate's own experiment; the same key finds the same run again."""
@@ -153,9 +174,16 @@ class MlflowRegistry:
                 name = f"{ref.name} {ref.version}"
                 tags = {_KEY_TAG: key, "gate.model": str(ref)}
                 run_id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
-            self._client.log_artifacts(run_id, str(folder), REPORT_FOLDER)
+            self._upload(self._client.get_run(run_id).info.artifact_uri, folder, REPORT_FOLDER)
             self._client.set_terminated(run_id)
         return f"runs:/{run_id}/{REPORT_FOLDER}"
+
+    def _upload(self, location: str, folder: Path, below: str | None = None) -> None:
+        """Store a folder's files at a location of the gate's experiment, which somebody else may have made before."""
+        from gate.registries.mlflow_transfer import upload  # noqa: PLC0415  # slow to import
+
+        place = self.allowed.place(location, f"the experiment {self._settings.experiment!r}")
+        upload(place, folder, below, str(self._tracking_uri), self.allowed.allows)
 
     def _experiment(self) -> str:
         """Return the id of the gate's experiment, making it at the first use."""
@@ -198,6 +226,11 @@ class MlflowRegistry:
             raise RegistryError(
                 f"the registry refused {what}: {_first_line(error)}", what_to_do=self._advice()
             ) from None
+        except ModuleNotFoundError as error:
+            raise RegistryError(
+                f"the store of {what} needs the package {error.name!r}",
+                what_to_do="Install it beside the gate; the extra `s3` brings what s3:// needs.",
+            ) from None
         except (OSError, shutil.Error) as error:
             raise RegistryError(f"{what} could not be transferred: {_first_line(error)}") from None
         except Exception as error:  # noqa: BLE001  # requests, SQLAlchemy and stores raise what they like
@@ -213,25 +246,11 @@ class MlflowRegistry:
         )
 
 
-def _source_uri(source: str) -> str:
-    """Return the address in a dataset's source, which MLflow keeps as JSON text; nothing where it is odd."""
-    try:
-        value = parse_json(source.encode(), what="dataset source", limit=1 << 16)
-    except MalformedError:
-        return ""
-    return str(value.get("uri", "")) if isinstance(value, dict) else ""
-
-
-def _path_inside(uri: str, artifacts: str) -> str:
-    """Return the path of an address below a run's artifacts; nothing where it lies elsewhere."""
-    below = uri.removeprefix("file://").removeprefix(artifacts.removeprefix("file://").rstrip("/") + "/")
-    outside = below == uri.removeprefix("file://") or ".." in below.split("/")
-    return "" if outside else below
-
-
 def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return _without_secret(text.splitlines()[0][:400])
+    first, *more = (str(error).strip() or type(error).__name__).splitlines()
+    if first.endswith(":"):  # MLflow's list of failed downloads: the first of them says why
+        first = " ".join((first, *(line for line in more if line and not line.startswith("###"))))
+    return _without_secret(first[:400])
 
 
 def _without_secret(text: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from gate.artifact import ModelRef
 from gate.errors import RegistryError, UnknownVersionError, UsageError
 from gate.registries.mlflow import MlflowRegistry
-from gate.registry import Credentials, User, VersionFacts
+from gate.registries.mlflow_survey import missing_accounts, missing_features, stores_in_use
+from gate.registry import Credentials, StoreUse, User, VersionFacts
 
 PROMOTION_TAG = "gate.promotion"
 _EDITING = frozenset({"EDIT", "MANAGE"})
@@ -21,6 +22,27 @@ _PAGE = 200
 
 class MlflowProduction(MlflowRegistry):
     """Registered models behind an MLflow server, some of which are the gate's own."""
+
+    def stores(self, model: str | None) -> list[StoreUse]:
+        """Return the stores that experiments and versions use, those that are not allowed first."""
+        with self._errors("the stores in use"):
+            return stores_in_use(self, self._client, model)
+
+    def server_version(self) -> str | None:
+        """Return the version that the tracking server says it has; None for an embedded store."""
+        if not str(self._tracking_uri).startswith("http"):
+            return None
+        from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
+        from mlflow.utils.rest_utils import http_request  # noqa: PLC0415
+
+        with self._errors("the server's version"):
+            answer = http_request(get_default_host_creds(str(self._tracking_uri)), "/version", "GET")
+            answer.raise_for_status()
+            return str(answer.text).strip()[:40]
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return what the gate can use and this server does not have, a sentence each."""
+        return (*missing_features(self.server_version() or ""), *missing_accounts(self))
 
     def user(self, credentials: Credentials | None = None) -> User | None:
         """Return whom the server takes the bearer for; None where it has no authentication."""
@@ -82,7 +104,7 @@ class MlflowProduction(MlflowRegistry):
             if ready:
                 return f"models:/{ready[0].model_id}"
             logged = self._client.create_logged_model(experiment, name=title, tags={PROMOTION_TAG: key})
-            self._client.log_model_artifacts(logged.model_id, str(folder))
+            self._upload(logged.artifact_location, folder)
             self._client.finalize_logged_model(logged.model_id, "READY")
         return f"models:/{logged.model_id}"
 

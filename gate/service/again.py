@@ -40,7 +40,13 @@ class Again:
             policy=rules.policy,
             policy_path=str(section.policy),
             settings=ScanSettings(memory_gib=work.memory_gib, threads=work.threads),
-            trust=Trust(self._keys, rules.policy.digest, section.name, ReviewLog(self._settings.audit_log)),
+            trust=Trust(
+                self._keys,
+                rules.policy.digest,
+                section.name,
+                ReviewLog(self._settings.audit_log),
+                rules.policy.artifact_stores,
+            ),
             report_dir=self._settings.file.data / "rescans",
             samples=section.samples,
         )

@@ -112,7 +112,10 @@ class Guard:
             return not _expired(attestation, trust)
         policy = read_rules(section).policy
         looked: Looked = verify_version(
-            self._registry, str(ref), Trust(self._keys, policy.digest, section.name, self._log()), now()
+            self._registry,
+            str(ref),
+            Trust(self._keys, policy.digest, section.name, self._log(), policy.artifact_stores),
+            now(),
         )
         self._looked[ref, attestation] = looked.holds
         return looked.holds
@@ -123,7 +126,8 @@ class Guard:
         statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
         if statement is None:
             return False
-        trust = Trust(self._keys, None, section.name, self._log())
+        stores = read_rules(section).policy.artifact_stores
+        trust = Trust(self._keys, None, section.name, self._log(), stores)
         return verify_version(self._registry, str(ref), trust, statement.predicate.decided_at).holds
 
     def _log(self) -> ReviewLog | None:

@@ -16,7 +16,7 @@ from gate.bank import OpenBank, open_bank
 from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
 from gate.clock import today
 from gate.conclude import Context, conclude
-from gate.errors import CannotFinishError, UsageError
+from gate.errors import CannotFinishError, RefusedAddressError, UsageError
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
@@ -95,10 +95,17 @@ class Checks:
         return read_rules(section)
 
     def identify(self, name: str, version: str) -> Job:
-        """Download a version for its manifest's digest alone and return what is to be checked."""
+        """Download a version for its manifest's digest alone and return what is to be checked.
+
+        One whose files lie where the gate does not go was registered so by the candidate side: it is flagged.
+        """
         policy = self.rules(name).policy
         ref = ModelRef(registry="mlflow", name=name, version=version)
-        digest = digest_now(self._registry, ref)
+        try:
+            digest = digest_now(self._registry, ref, policy.artifact_stores)
+        except RefusedAddressError:
+            self._registry.mark(ref, WITHDRAWN)
+            raise
         return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)
 
     def folder(self, job: Job) -> Path:

@@ -125,8 +125,9 @@ class Reviews:
         if statement is None or not REPORTS.fullmatch(where):
             return None
         try:
+            stores = read_rules(self._section(seen.ref.name)).policy.artifact_stores
             with private_directory() as folder:
-                report = CheckFiles(Path(self._registry.fetch(where, folder))).report()
+                report = CheckFiles(Path(self._registry.allowing(stores).fetch(where, folder))).report()
         except GateError:
             return None
         evidence = report.evidence

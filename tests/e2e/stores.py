@@ -133,18 +133,21 @@ def _environment(folder):
 
 
 @contextmanager
-def serving(folder, port=None):
-    """Yield the address of an `mlflow server` on loopback and its process; it is killed in the end."""
+def serving(folder, port=None, artifacts=(), **variables):
+    """Yield the address of an `mlflow server` on loopback and its process; it is killed in the end.
+
+    `artifacts` are the arguments that say where it keeps them, `variables` come on top of its environment.
+    """
     port = port or free_port()
     uri = f"http://127.0.0.1:{port}"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--serve-artifacts"),
-        *("--artifacts-destination", str(folder / "artifacts")),
+        *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
+        *(artifacts or ("--serve-artifacts", "--artifacts-destination", str(folder / "artifacts"))),
     ]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder), stdout=log, stderr=log, start_new_session=True
+            command, cwd=folder, env=_environment(folder) | variables, stdout=log, stderr=log, start_new_session=True
         )
     try:
         wait_for(f"{uri}/health", process, folder / "server.log")

@@ -150,3 +150,5 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(server, site):
     assert f"chmod 600 {loose}" in ill.stdout
     assert "nowhere.yml cannot be read" in ill.stdout
     assert json.dumps(PASSWORD)[1:-1] not in ill.stdout + ill.stderr
+    assert "MLflow 3." in well.stdout
+    assert "artifact store       the tracking server: " in well.stdout

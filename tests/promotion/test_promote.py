@@ -29,6 +29,10 @@ class EndsAt:
     def __init__(self, registry, step, when):
         self._registry, self._step, self._when = registry, step, when
 
+    def allowing(self, stores):
+        """Return one that ends likewise."""
+        return EndsAt(self._registry.allowing(stores), self._step, self._when)
+
     def __getattr__(self, name):
         method = getattr(self._registry, name)
         if name != self._step:

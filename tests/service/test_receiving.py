@@ -6,12 +6,15 @@ import time
 
 import pytest
 
+from gate.errors import RefusedAddressError
 from gate.service.app import build_app
+from gate.service.jobs import Checks
 from gate.service.pages import Pages
 from gate.service.receiver import Receiver
 from gate.service.settings import ServiceFile, Settings
 from gate.service.signature import sign_delivery
-from tests.service.serving import created
+from tests.registries.listener import listening
+from tests.service.serving import POLICY, created
 
 RECORDED = (
     b'{"entity": "model_version", "action": "created", "timestamp": "2026-11-22T10:27:31.465773+00:00", "data": '
@@ -113,6 +116,48 @@ def test_a_signed_delivery_is_queued_once_whatever_its_retries(call, queue):
     assert outcome(call, BODY, signed(BODY)) == (200, "queued")
     assert outcome(call, BODY, signed(BODY)) == (200, "duplicate")
     assert queue.queued == {"hook/d-1": ("cand", "7")}
+
+
+def test_no_address_in_a_delivery_is_used(call, queue):
+    """Source, run, links and tags of a delivery are passed over: the registry is asked by name and version alone."""
+    event = created(7)
+    with listening() as heard:
+        elsewhere = f"{heard.uri}/model"
+        event |= {"url": elsewhere, "registry_uri": heard.uri, "tracking_uri": heard.uri}
+        event["data"] |= {"source": elsewhere, "run_link": elsewhere, "storage_location": elsewhere, "uri": elsewhere}
+        event["data"] |= {"tags": {"gate.samples": elsewhere, "gate.report": elsewhere}, "run_id": elsewhere}
+        body = json.dumps(event).encode()
+        assert outcome(call, body, signed(body)) == (200, "queued")
+        for name in (elsewhere, "models:/cand/7", "cand/../x", "cand@champion", "//127.0.0.1/x"):
+            event["data"]["name"] = name
+            body = json.dumps(event).encode()
+            assert outcome(call, body, signed(body, delivery="d-2")) == (200, "ignored")
+        assert heard.requests == []
+    assert queue.queued == {"hook/d-1": ("cand", "7")}
+
+
+def test_a_version_that_lies_elsewhere_is_flagged_before_it_is_queued(settings, tmp_path):
+    """A delivery leads to a version whose files the gate does not fetch: it is marked, by name and version alone."""
+    marked = {}
+
+    class Elsewhere:
+        """A registry whose version lies in somebody else's store."""
+
+        def allowing(self, stores):
+            assert stores == ("s3://models",)
+            return self
+
+        def pull(self, ref, to):
+            raise RefusedAddressError(f"{ref} lies elsewhere")
+
+        def mark(self, ref, tags):
+            marked[str(ref)] = dict(tags)
+
+    (tmp_path / "p.yml").write_text(f"{POLICY}artifact-stores: [s3://models]\n")
+    checks = Checks(settings, Elsewhere(), None)
+    with pytest.raises(RefusedAddressError):
+        checks.identify("cand", "7")
+    assert marked["models:/cand/7"]["gate.decision"] == "flagged"
 
 
 def test_either_secret_is_believed_while_they_are_being_changed(call):

@@ -1,0 +1,122 @@
+"""From where the gate downloads: the tracking server, the stores that the policy lists, an embedded store's folders.
+
+Pure but for the links of local paths, which are followed before a path is believed. Whatever is refused was chosen by
+whoever registered the version, until the operator's policy says otherwise.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+from gate.addresses import Address, AddressError, parse_address, parse_store, suggested_store
+from gate.errors import RefusedAddressError
+
+API = ("api", "2.0", "mlflow-artifacts", "artifacts")
+"""Below which path a tracking server serves artifacts."""
+KEY = "artifact-stores"
+_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Place:
+    """An address that was judged, in the one form in which it is downloaded."""
+
+    kind: Literal["server", "store", "local"]
+    address: Address
+    path: Path | None = None
+    """Of a local place: what its links lead to, which is what was judged."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Whom this process may ask for artifacts."""
+
+    server: Address | None
+    """The tracking server; None for an embedded store."""
+    stores: tuple[Address, ...] = ()
+    """The policy's."""
+    folders: Callable[[], Sequence[Address]] = tuple
+    """The artifact locations of an embedded store's experiments."""
+
+    def place(self, raw: str, what: str) -> Place:
+        """Return the place of an address that the registry answered; raise `RefusedAddressError` for any other."""
+        try:
+            address = self._own(parse_address(raw))
+        except AddressError as error:
+            raise RefusedAddressError(
+                f"{what} lies at {_shown(raw)}, which {error}; nothing was downloaded",
+                what_to_do="Register the version anew from a store that this gate knows (docs/security.md).",
+            ) from None
+        if address.scheme == "mlflow-artifacts" and not address.host and self.server is not None:
+            return Place("server", address)
+        if address.scheme == "file":
+            path = local_path(address).resolve()
+            if self._in_folders(path):
+                return Place("local", address, path)
+        elif any(address.within(store) for store in self.stores):
+            return Place("store", address)
+        shown = ascii(str(address)[:_SHOWN])
+        raise RefusedAddressError(
+            f"{what} lies at {shown}, which is neither the tracking server nor in the policy's {KEY}; "
+            "nothing was downloaded",
+            what_to_do=self._advice(address),
+        )
+
+    def allows(self, raw: str) -> bool:
+        """Tell whether a presigned address, which has a query, lies in a store of the policy or on the server."""
+        try:
+            address = parse_address(raw.split("?", maxsplit=1)[0])
+        except AddressError:
+            return False
+        on_server = self.server is not None and (address.scheme, address.host) == (self.server.scheme, self.server.host)
+        return address.scheme in {"http", "https"} and (on_server or any(address.within(one) for one in self.stores))
+
+    def _own(self, address: Address) -> Address:
+        """Return what the tracking server serves in its short form, and everything else as it is."""
+        if self.server is None:
+            return address
+        if address.scheme == "mlflow-artifacts" and address.host:
+            address = parse_address(f"{self.server.scheme}://{address.host}/{'/'.join((*self._prefix, *address.path))}")
+        root = Address(self.server.scheme, self.server.host, self._prefix)
+        if address.within(root):
+            return Address("mlflow-artifacts", "", address.path[len(root.path) :])
+        return address
+
+    @property
+    def _prefix(self) -> tuple[str, ...]:
+        return (*(self.server.path if self.server else ()), *API)
+
+    def _in_folders(self, path: Path) -> bool:
+        """Tell whether a path lies in a folder that the policy lists, or in one of an embedded store's experiments."""
+        listed = (store for store in self.stores if store.scheme == "file")
+        own = (one for one in (self.folders() if self.server is None else ()) if one.path)
+        return any(path.is_relative_to(local_path(folder).resolve()) for folder in (*listed, *own))
+
+    def _advice(self, address: Address) -> str:
+        line = self.line(address)
+        if not line:
+            return "Have it registered anew from the tracking server or from a store that the policy lists."
+        return f"If that store is your own, the policy says so by the line: {line}"
+
+    def line(self, address: Address) -> str:
+        """Return the line of the policy that would list the store of an address; empty where none can."""
+        try:
+            store = parse_store(str(suggested_store(address)))
+        except AddressError:
+            return ""
+        return f"{KEY}: {json.dumps([*map(str, self.stores), str(store)])}"
+
+
+def local_path(address: Address) -> Path:
+    """Return the path on disk that a file's address names."""
+    return Path("/", *(unquote(segment) for segment in address.path))
+
+
+def _shown(raw: str) -> str:
+    """Return a hostile text as it may be shown: short, and without a password."""
+    scheme, separator, rest = raw[:_SHOWN].partition("://")
+    authority, slash, path = rest.partition("/")
+    return ascii(f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}") if separator else ascii(scheme)

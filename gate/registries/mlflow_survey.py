@@ -1,0 +1,111 @@
+"""What `gate doctor` asks of an MLflow server: the stores that are in use, its version, and what that version lacks."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gate.addresses import AddressError, parse_address, suggested_store
+from gate.errors import CannotFinishError, GateError, RefusedAddressError, UnknownVersionError
+from gate.registries.allowed import Allowed
+from gate.registries.mlflow_places import experiment_locations, locate
+from gate.registry import StoreUse
+
+_MOST_VERSIONS = 500
+"""So many versions are asked where they lie, the newest first."""
+_NAMED = 3
+_FEATURES: tuple[tuple[tuple[int, int], str], ...] = (
+    ((2, 3), "aliases, by which production is moved (MLflow 2.3)"),
+    ((3, 0), "logged models, which promotion makes (MLflow 3.0)"),
+    (
+        (3, 3),
+        "webhooks for new versions and aliases, without which `gate serve` finds them by its poll alone (MLflow 3.3)",
+    ),
+)
+"""From which version on a server has what the gate uses."""
+
+
+def stores_in_use(registry: Any, client: Any, model: str | None) -> list[StoreUse]:
+    """Return every store that experiments and versions use, those that are not allowed first."""
+    allowed: Allowed = registry.allowed
+    found: dict[str, tuple[StoreUse, list[str]]] = {}
+    for who, raw in _locations(registry, client, model):
+        use = _judged(allowed, who, raw)
+        found.setdefault(use.store, (use, []))[1].append(who)
+    named = [StoreUse(use.store, _some(users), use.allowed, use.line) for use, users in found.values()]
+    return sorted(named, key=lambda use: (use.allowed, use.store))
+
+
+def _some(users: list[str]) -> tuple[str, ...]:
+    more = len(users) - _NAMED
+    return (*users[:_NAMED], *((f"{more} more",) if more > 0 else ()))
+
+
+def _locations(registry: Any, client: Any, model: str | None) -> Iterator[tuple[str, str]]:
+    for name, location in experiment_locations(client):
+        yield f"experiment {name}", _of_a_run(location)
+    quoted = (model or "").replace("'", "''")
+    versions = client.search_model_versions(
+        f"name = '{quoted}'" if model else None, max_results=_MOST_VERSIONS, order_by=["creation_timestamp DESC"]
+    )
+    for one in versions:
+        try:
+            raw = locate(client, client.get_model_version_download_uri(one.name, one.version), registry.resolve)
+        except CannotFinishError:
+            raw = str(one.source)
+        except Exception as error:  # one version that cannot be looked up must not hide the others
+            if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            continue
+        yield f"models:/{one.name}/{one.version}", raw
+
+
+def _of_a_run(location: str) -> str:
+    """Return where a run would lie in an experiment's own folder, so that the store before it is recognised."""
+    return f"{location}/{32 * '0'}/artifacts" if re.search(r"/[0-9]+$", location) else location
+
+
+def _judged(allowed: Allowed, who: str, raw: str) -> StoreUse:
+    try:
+        place = allowed.place(raw, who)
+    except RefusedAddressError:
+        try:
+            address = parse_address(raw)
+        except AddressError as error:
+            return StoreUse(f"{raw[:200]!r}, which {error}", (), allowed=False)
+        return StoreUse(str(suggested_store(address)), (), allowed=False, line=allowed.line(address))
+    if place.kind == "server":
+        return StoreUse("the tracking server", (), allowed=True)
+    if place.kind == "local":
+        return StoreUse("folders on this machine", (), allowed=True)
+    inside = (store for store in allowed.stores if place.address.within(store))
+    return StoreUse(str(next(inside)), (), allowed=True)
+
+
+def missing_features(version: str) -> tuple[str, ...]:
+    """Return what a server of this version does not have, from what versions brought."""
+    matched = re.match(r"(\d+)\.(\d+)", version)
+    if matched is None:
+        return ()
+    has = (int(matched[1]), int(matched[2]))
+    return tuple(said for since, said in _FEATURES if has < since)
+
+
+def missing_accounts(registry: Any) -> tuple[str, ...]:
+    """Return what the server's authentication does not answer, where it has one."""
+    try:
+        user = registry.user()
+    except GateError:
+        return ()
+    if user is None:
+        return ("accounts (basic-auth, /api/2.0/mlflow/users/current), without which reviewers cannot be told apart",)
+    if user.admin:
+        return ()
+    try:
+        registry.may_edit(user, "gate-doctor")
+    except UnknownVersionError:
+        return ()
+    except CannotFinishError:
+        return (
+            "the permissions of an account (/api/3.0/mlflow/users/permissions/get), without which nobody may review",
+        )
+    return ()
