@@ -29,17 +29,18 @@ def part(parts: list[Part], name: str) -> Part:
     return next(part for part in parts if part.name.partition(b"/")[2] == name.encode())
 
 
-def two_directories() -> bytes:
-    """Return an exported program in whose first weight another program lies, with its own directory.
+def two_directories(shown: bytes | None = None, served: bytes | None = None) -> bytes:
+    """Return a program in whose first weight another one lies, with its own directory.
 
     The zip64 locator points nowhere. Python's zipfile takes the zip64 record from where it should stand, and reads the
-    outer program; torch's reader takes the end record, which names the directory of the inner one.
+    program that is shown; torch's reader takes the end record, which names the directory of the one that is served.
     """
-    inner = parts_of(exported())
-    weight = part(inner, WEIGHT)
-    weight.content = bytes(byte ^ 0x80 for byte in weight.content)
+    inner = parts_of(served or exported())
+    if served is None:
+        weight = part(inner, WEIGHT)
+        weight.content = bytes(byte ^ 0x80 for byte in weight.content)
     hidden = build(inner, zip64=False)
-    outer = parts_of(exported())
+    outer = parts_of(shown or exported())
     index = outer.index(part(outer, WEIGHT))
     numbers = outer[index].content
     outer[index].content = numbers + bytes(hidden.raw)
