@@ -179,7 +179,21 @@ def _facts(facts: ModelFacts) -> str:
         words.append(count(facts.parameters, "parameter"))
     if facts.feature_layer:
         words.append(f"feature layer {facts.feature_layer}")
-    return ", ".join(words)
+    return "; ".join((", ".join(words), *_outputs(facts)))
+
+
+def _outputs(facts: ModelFacts) -> tuple[str, ...]:
+    """Return which output was judged and what became of the others; nothing where the evidence does not say."""
+    told = {
+        "judged": "judged",
+        "same-decision": "gives the same decision",
+        "constant": "never changes",
+        "not-examined": "not examined",
+    }
+    if not facts.outputs:
+        return ()
+    heading = count(len(facts.outputs), "output")
+    return (f"{heading}: " + ", ".join(f"'{output.name}' ({output}) {told[output.role]}" for output in facts.outputs),)
 
 
 def _timings(report: Report) -> tuple[Timing, ...]:
