@@ -22,6 +22,9 @@ MAX_FILES = 500
 """Files listed in HTML; manifest.json lists them all."""
 
 
+MAX_OUTPUTS = 8
+"""Outputs of the model in its line; report.json holds them all."""
+
 MAX_CONFIRMED = 20
 """Suspects in the table of confirmation; report.json holds them all."""
 
@@ -192,8 +195,10 @@ def _outputs(facts: ModelFacts) -> tuple[str, ...]:
     }
     if not facts.outputs:
         return ()
+    shown = [f"'{output.name}' ({output}) {told[output.role]}" for output in facts.outputs[:MAX_OUTPUTS]]
+    more = len(facts.outputs) - MAX_OUTPUTS
     heading = count(len(facts.outputs), "output")
-    return (f"{heading}: " + ", ".join(f"'{output.name}' ({output}) {told[output.role]}" for output in facts.outputs),)
+    return (f"{heading}: {', '.join([*shown, *([f'{more} more'] if more > 0 else [])])}",)
 
 
 def _timings(report: Report) -> tuple[Timing, ...]:

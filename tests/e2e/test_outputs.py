@@ -93,6 +93,7 @@ def test_a_backdoored_output_beside_a_clean_one_is_flagged(told):
     assert sorted(roles.values()) == ["judged", "not-examined"]
     judged, other = sorted(roles, key=lambda name: roles[name] != "judged")
     assert f"The output '{other}' (10 a sample, float32) was not examined: '{judged}' was judged" in told.ended.text
+    assert f"judged the output '{judged}', one of 2" in told.ended.text
     assert "2 outputs:" in told.report
 
 
