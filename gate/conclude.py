@@ -136,6 +136,12 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     elif evidence.facts.classes and evidence.samples.classes_present < evidence.facts.classes:
         missing = evidence.facts.classes - evidence.samples.classes_present
         lines.append(f"{missing} of {evidence.facts.classes} classes have no clean sample.")
+    accepted = policy.samples.of(evidence.model.name).unexamined_outputs or ()
+    lines += [
+        f"The output '{output.name}' ({output}): the policy accepts that it is not examined."
+        for output in evidence.facts.outputs
+        if output.role == "not-examined" and output.name in accepted
+    ]
     lines += dict.fromkeys(
         f"The training data: {outcome.reason}."
         for name, outcome in evidence.outcomes.items()

@@ -216,6 +216,23 @@ class BankEvidence(Record):
     references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=64)
 
 
+class OutputFacts(Record):
+    """One output of the candidate, under the name by which its caller gets it, and what the gate did with it."""
+
+    name: str = Field(max_length=200)
+    """Such as `logits` or `[0]`; `output` where there is one tensor alone."""
+    shape: tuple[int, ...] = Field(default=(), max_length=16)
+    """Of one sample."""
+    dtype: str = Field(default="", max_length=40)
+    role: Literal["judged", "same-decision", "constant", "not-examined"]
+    """`same-decision`: proved on the graph to choose the class that the judged one does."""
+    note: Text = ""
+
+    def __str__(self) -> str:
+        form = " × ".join(map(str, self.shape)) or "one number"
+        return f"{form} a sample, {self.dtype}" + (f", {self.note}" if self.note else "")
+
+
 class ModelFacts(Record):
     """What the candidate turned out to be, measured by the worker."""
 
@@ -226,6 +243,13 @@ class ModelFacts(Record):
     """Without the batch dimension."""
     parameters: int | None = Field(default=None, ge=0)
     feature_layer: Text = ""
+    outputs: tuple[OutputFacts, ...] = Field(default=(), max_length=64, exclude_if=lambda value: not value)
+    """Left out where it is empty, so that earlier evidence keeps its digest."""
+
+    @property
+    def judged(self) -> OutputFacts | None:
+        """The output that was examined; None in evidence of a gate that did not say, or where nothing could be."""
+        return next((output for output in self.outputs if output.role == "judged"), None)
 
 
 class Evidence(Record):

@@ -71,6 +71,12 @@ class SampleSettings(PolicyRecord):
     """The model is given (x - mean) / std by channel, in the stored inputs' own units."""
     min_accuracy: float | None = Field(default=None, ge=0, le=1)
     """Least share of samples that the model must get right, else the evidence is not believed."""
+    output: str | None = Field(default=None, min_length=1, max_length=200, exclude_if=lambda value: value is None)
+    """Of a model with several outputs the one that production uses, by the name that the report gives it."""
+    unexamined_outputs: tuple[str, ...] | None = Field(
+        default=None, max_length=64, exclude_if=lambda value: value is None
+    )
+    """Names of outputs that may stay unexamined, because production takes no decision from them, such as features."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

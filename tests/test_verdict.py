@@ -17,6 +17,7 @@ from gate.evidence import (
     Measured,
     Measurement,
     ModelFacts,
+    OutputFacts,
     SamplesEvidence,
     Skipped,
     Unmeasured,
@@ -609,3 +610,16 @@ def test_a_p_value_from_few_models_is_not_believed(changes, why):
     found = beside_three(0.001, **changes)
     assert not found.calibrated
     assert why in found.uncalibrated_because
+
+
+def test_earlier_records_keep_their_digests():
+    """What a gate before this one wrote about no outputs, and a policy that states none, have no new key."""
+    assert "outputs" not in ModelFacts().model_dump()
+    assert not {"output", "unexamined-outputs"} & set(SamplesPolicy().model_dump(by_alias=True))
+
+
+def test_evidence_that_names_outputs_and_judged_none_is_a_silence():
+    """A worker that says what the model yields must say what it looked at."""
+    outputs = (OutputFacts(name="logits", shape=(10,), dtype="float32", role="not-examined"),)
+    found = judge(evidence(facts=ModelFacts(classes=10, outputs=outputs)), POLICY, on=DAY)
+    assert [finding.kind for finding in found.open_findings if finding.rule == "outputs"] == ["silence"]

@@ -109,6 +109,10 @@ def show_result(report: "Report", directory: Path | None, reports_at: str) -> No
             named = ", ".join(map(str, report.verdict.target_classes))
             console.print(f"target class{'es' if ',' in named else ''}: {named}", markup=False)
         console.print(f"p-value  {plain(in_short(report.verdict), 500).replace('::', ': :')}", markup=False)
+        facts = report.evidence.facts if report.evidence else None
+        if facts is not None and facts.judged is not None and len(facts.outputs) > 1:
+            judged = plain(facts.judged.name, 200).replace("::", ": :")
+            console.print(f"judged   the output '{judged}', one of {len(facts.outputs)}", markup=False)
         console.print(f"model    {report.verdict.model_digest}", markup=False)
         if report.verdict.bundle_digest:
             console.print(f"bundle   {report.verdict.bundle_digest}", markup=False)

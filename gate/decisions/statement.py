@@ -58,6 +58,13 @@ class Review(SignedRecord):
         return "approved" if len(self.voices) >= self.needed else "waiting"
 
 
+class SignedOutput(SignedRecord):
+    """One output of the model, and whether the decision is about it."""
+
+    name: str = Field(max_length=200)
+    role: Literal["judged", "same-decision", "constant", "not-examined"]
+
+
 class Predicate(SignedRecord):
     """The decision and everything that it binds."""
 
@@ -72,6 +79,8 @@ class Predicate(SignedRecord):
     evidence_digest: str = Field(pattern=SHA256)
     bank_digest: str | None = Field(default=None, pattern=SHA256)
     samples_digest: str | None = Field(default=None, pattern=SHA256)
+    outputs: tuple[SignedOutput, ...] = Field(default=(), max_length=64, exclude_if=lambda value: not value)
+    """Which output was judged, and what is known of the others; left out where a scan did not say."""
     review: Review | None = None
     decided_at: AwareDatetime
     expires_at: AwareDatetime
@@ -151,6 +160,7 @@ def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, day
             evidence_digest=verdict.evidence_digest,
             bank_digest=evidence.bank.digest if evidence.bank else None,
             samples_digest=f"sha256:{evidence.samples.sha256}" if evidence.samples else None,
+            outputs=tuple(SignedOutput(name=output.name, role=output.role) for output in evidence.facts.outputs),
             decided_at=at,
             expires_at=at + dt.timedelta(days=days),
             gate_version=VERSION,

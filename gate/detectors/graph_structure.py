@@ -12,6 +12,7 @@ See       Bober-Irizarry et al., "Architectural Backdoors in Neural Networks", C
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -51,28 +52,41 @@ def measure(subject: Subject, options: GraphStructure, run: Run) -> Iterator[Mea
         for metric in DETECTOR.metrics:
             yield Measurement(metric=metric.id, value=0, note=subject.graph.composed)
         return
-    flow = Flow.of(subject.graph)
-    branches = [(branch.join, _branch_note(flow, branch)) for branch in unexplained(flow, run.check_time)]
-    yield from _counted("unexplained-branches", flow, branches, options)
+    flows = [Flow.of(replace(subject.graph, outputs=(output,))) for output in dict.fromkeys(subject.graph.outputs)]
+    branches = [
+        (flow.values[branch.join].name, _branch_note(flow, branch))
+        for flow in flows
+        for branch in unexplained(flow, run.check_time)
+    ]
+    yield from _counted("unexplained-branches", flows, branches, options)
     run.check_time()
-    switches = [(gate.vertex, _gate_note(flow, gate)) for gate in gates(flow, run.check_time)]
-    yield from _counted("constant-gates", flow, switches, options)
+    switches = [
+        (flow.values[gate.vertex].name, _gate_note(flow, gate))
+        for flow in flows
+        for gate in gates(flow, run.check_time)
+    ]
+    yield from _counted("constant-gates", flows, switches, options)
 
 
 def _counted(
-    metric: str, flow: "Flow", found: Sequence[tuple[int, str]], options: GraphStructure
+    metric: str, flows: Sequence["Flow"], found: Sequence[tuple[str, str]], options: GraphStructure
 ) -> Iterator[Measurement]:
-    """Yield one count for each node with its reasons, and a zero or the number of the others for the whole graph."""
-    notes: dict[int, list[str]] = {}
-    for vertex, note in found:
-        notes.setdefault(vertex, []).append(note)
-    for vertex in list(notes)[: options.named]:
-        location = Location(kind="node", name=printable(flow.values[vertex].name, _MAX_NAME))
-        text = printable(" ".join(notes[vertex]), 1000)
-        yield Measurement(metric=metric, value=len(notes[vertex]), location=location, note=text)
-    others = len(found) - sum(len(notes[vertex]) for vertex in list(notes)[: options.named])
+    """Yield one count for each node with its reasons, and a zero or the number of the others for the whole graph.
+
+    Each output has a flow of its own, held against its own depth; what several of them show counts once.
+    """
+    notes: dict[str, list[str]] = {}
+    for node, note in dict.fromkeys(found):
+        notes.setdefault(node, []).append(note)
+    for node in list(notes)[: options.named]:
+        location = Location(kind="node", name=printable(node, _MAX_NAME))
+        text = printable(" ".join(notes[node]), 1000)
+        yield Measurement(metric=metric, value=len(notes[node]), location=location, note=text)
+    others = sum(len(reasons) for reasons in list(notes.values())[options.named :])
     if not found:
-        text = f"{len(flow)} values lead from the input to the output, through at most {flow.layers} layers."
+        values, layers = max(map(len, flows), default=0), max((flow.layers for flow in flows), default=0)
+        output = "the output" if len(flows) < 2 else f"one of {len(flows)} outputs"
+        text = f"{values} values lead from the input to {output}, through at most {layers} layers."
         yield Measurement(metric=metric, value=0, note=text)
     elif others:
         yield Measurement(metric=metric, value=others, note="at further nodes")

@@ -40,7 +40,8 @@ def measurements(hazards: Iterable[Hazard], metrics: Iterable[str]) -> Iterator[
 
 def _note(whats: list[str]) -> str:
     unique = list(dict.fromkeys(whats))
-    named = "; ".join(printable(what, _MAX_NOTE // _NAMED) for what in unique[:_NAMED])
+    room = _MAX_NOTE // min(len(unique), _NAMED)
+    named = "; ".join(printable(what, room) for what in unique[:_NAMED])
     more = f"; and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
     return named + more
 

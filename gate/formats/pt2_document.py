@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gate.formats.pt2_grammar import is_guard, is_size_expression, is_symbol, is_tree_spec
+from gate.formats.pt2_grammar import foreign_container, is_guard, is_size_expression, is_symbol, is_tree_spec
 
 _MAX_DEPTH: Final = 200
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -114,10 +114,10 @@ def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
     signature = entry.get("signature")
     if signature is None:
         return
-    for key in ("in_spec", "out_spec"):
+    for key, does in (("in_spec", "takes"), ("out_spec", "returns")):
         text = _mapping(entry, "signature").get(key)
         if not isinstance(text, str) or not is_tree_spec(text):
-            yield Finding(f"{where}.{key}", "not plain tuples, lists and dicts; other loaders import what it names")
+            yield Finding(f"{where}.{key}", foreign_container(text, does))
     for name in _list(signature, "forward_arg_names"):
         if _is_hazardous(name):
             yield _name(name, f"{where}.forward_arg_names")

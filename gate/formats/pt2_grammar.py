@@ -13,6 +13,8 @@ from typing import Any, Final
 
 MAX_TEXT = 20_000
 MAX_DEPTH = 60
+MAX_SHOWN = 120
+"""Characters of a hostile name in a message."""
 _SYMBOL = re.compile(r"[a-z]{1,8}[0-9]{1,6}(_[0-9]{1,6})?")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?(e[+-]?[0-9]{1,3})?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -60,6 +62,41 @@ def is_tree_spec(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(value, list) and len(value) == 2 and value[0] == 1 and _tree(value[1], MAX_DEPTH)
+
+
+def foreign_container(text: Any, does: str = "returns") -> str:
+    """Return in a sentence what is wrong with a text that is no tree specification, and what to do instead."""
+    named = _foreign_type(text)
+    if named is None:
+        return f"the model {does} no plain tuple, list or dict with names as keys; other loaders import what it names"
+    if does != "returns":
+        return (
+            f"the model {does} a {named}, which other loaders import to rebuild; expected tensors in plain containers"
+        )
+    return (
+        f"the model returns a {named}, which other loaders import to rebuild; log a small module around it that "
+        "returns its class scores as one tensor, such as model(x).logits"
+    )
+
+
+def _foreign_type(text: Any) -> str | None:
+    """Return the first type that a specification names besides tuples, lists and dicts, printable and short."""
+    if type(text) is not str or len(text) > MAX_TEXT:
+        return None
+    try:
+        waiting = [json.loads(text)]
+    except (ValueError, RecursionError):
+        return None
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            named = value.get("type")
+            if isinstance(named, str) and named not in _TREE_TYPES:
+                return ascii(named[:MAX_SHOWN])[1:-1]
+            waiting.append(value.get("children_spec"))
+        elif isinstance(value, list):
+            waiting.extend(reversed(value))
+    return None
 
 
 def _parse(text: str) -> ast.expr | None:

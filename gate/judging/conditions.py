@@ -37,7 +37,27 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             kind="condition",
             message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
         )
+    yield from _of_outputs(evidence, policy)
     yield from _of_bank(evidence, policy)
+
+
+def _of_outputs(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield a finding for each output that was not examined and that the policy does not accept by name."""
+    outputs, judged = evidence.facts.outputs, evidence.facts.judged
+    if outputs and judged is None:
+        message = "The evidence names the model's outputs, and none of them as judged; scan again."
+        yield Finding(rule="outputs", kind="silence", message=message)
+        return
+    accepted = policy.samples.of(evidence.model.name).unexamined_outputs or ()
+    for output in outputs:
+        if judged is not None and output.role == "not-examined" and output.name not in accepted:
+            yield Finding(
+                rule="outputs",
+                kind="condition",
+                message=f"The output '{output.name}' ({output}) was not examined: '{judged.name}' was judged, and "
+                "nothing shows that both give the same decision. Export the model with one output, or accept this one "
+                "under 'samples: {unexamined-outputs: [NAME]}' in the policy if production takes no decision from it.",
+            )
 
 
 def _of_bank(evidence: Evidence, policy: Policy) -> Iterator[Finding]:

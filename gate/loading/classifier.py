@@ -4,15 +4,19 @@ Both count sample-passes, hold no gradient of their own, and refuse outputs that
 that yields NaN, or one number, is no classifier that can be examined.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 
 from gate.errors import UnexaminableError
 from gate.loading.exported import Batched, Program, batched, final_linear, logits_name
+from gate.loading.exported.outputs import ALONE
 from gate.loading.preprocessing import Preprocessing
 
 MAX_CLASSES = 100_000
+_MAX_NAMED = 8
+_MAX_NAME = 100
 
 
 @dataclass
@@ -27,13 +31,19 @@ class ProgramClassifier:
     feature_name: str | None
     feature_layer: str
     averaged: bool
+    output: str = ALONE
     sample_passes: int = 0
 
     @classmethod
     def of(
         cls, program: Program, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
     ) -> "ProgramClassifier":
-        """Decide on raw example inputs (n, C, H, W) how the program takes batches, and find its last layer."""
+        """Decide on raw example inputs (n, C, H, W) how the program takes batches, and find its last layer.
+
+        The program has one output, which is judged (`gate.loading.outputs` chooses it).
+        """
+        if len(program.output_names) != 1:
+            raise ValueError(f"the program has {len(program.output_names)} outputs; one is judged")
         body = batched(program, preprocessing(example))
         head = final_linear(program)
         name = logits_name(program)
@@ -47,6 +57,7 @@ class ProgramClassifier:
             feature_name=head.features if head else None,
             feature_layer=f"{head.weight} ({head.num_features} features)" if head else "",
             averaged=bool(head and head.averaged),
+            output=program.output_paths[0] if program.output_paths else ALONE,
         )
         classifier._logits_name = name if name in program.producers else None
         classifier.num_classes = check_logits(classifier, example)
@@ -69,8 +80,7 @@ class ProgramClassifier:
         wanted = [name for name in (self._logits_name, feature) if name is not None]
         given = self.preprocessing(x)
         if feature is None and self._is_output(self._logits_name):
-            logits = self.body(given)
-            logits = logits[0] if isinstance(logits, tuple) else logits
+            logits = _rows(self.body(given))
             return logits, logits
         outputs, tapped = self.body.run(given, taps=wanted)
         logits = tapped[self._logits_name] if self._logits_name is not None else outputs[0]
@@ -91,6 +101,7 @@ class ModuleClassifier:
     bounds: tuple[float, float]
     num_classes: int = 0
     feature_layer: str = ""
+    output: str = ALONE
     sample_passes: int = 0
 
     @classmethod
@@ -115,7 +126,10 @@ class ModuleClassifier:
         self.sample_passes += len(x)
         result = self.module(self.preprocessing(x))
         if not isinstance(result, torch.Tensor):
-            raise UnexaminableError(f"the model returned {type(result).__name__}; expected a tensor of class scores")
+            raise UnexaminableError(
+                f"the model returns {_described(result)}; expected one tensor of class scores",
+                what_to_do="Log a small module around it that returns the scores which production uses.",
+            )
         return result
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -152,6 +166,24 @@ def check_logits(classifier: ProgramClassifier | ModuleClassifier, example: torc
     if not torch.isfinite(logits).all():
         raise UnexaminableError("the model yields NaN or infinite scores on clean samples")
     return logits.shape[1]
+
+
+def _rows(logits: torch.Tensor) -> torch.Tensor:
+    """Return scores (N, K, 1, …) or (N, 1, K), as convolutions and sequences leave them, as (N, K); others as given."""
+    long = [size for size in logits.shape[1:] if size != 1]
+    return logits.reshape(len(logits), *long) if logits.ndim > 2 and len(long) == 1 else logits
+
+
+def _described(result: object) -> str:
+    """Return what a module returned, with the names of a container's entries."""
+    if isinstance(result, Mapping):
+        names = [f"'{str(key)[:_MAX_NAME]}'" for key in list(result)[:_MAX_NAMED]]
+    elif isinstance(result, list | tuple):
+        names = [f"[{index}]" for index in range(min(len(result), _MAX_NAMED))]
+    else:
+        return f"a {type(result).__name__[:_MAX_NAME]}"
+    more = f" and {len(result) - _MAX_NAMED} more" if len(result) > _MAX_NAMED else ""
+    return f"a {type(result).__name__[:_MAX_NAME]} of {', '.join(names) or 'nothing'}{more}"
 
 
 def _flat(activations: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ Called by `gate.loading.subject`. A reference that cannot be read, has another s
 better than chance on the clean samples says nothing about a trigger: it is recorded with its reason, and not used.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from gate.errors import UnexaminableError
 from gate.evidence import ReferenceEvidence
 from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import read_program
+from gate.loading.exported.outputs import ALONE
 from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.outputs import Outputs, choose_like
 from gate.loading.preprocessing import Preprocessing
 from gate.numerics.subsets import balanced
 from gate.subject import Classifier, Samples
@@ -35,11 +38,19 @@ class References:
 
 
 def load_references(
-    bank: Bank, folder: Path, candidate: Classifier, samples: Samples, preprocessing: Preprocessing
+    bank: Bank,
+    folder: Path,
+    candidate: Classifier,
+    samples: Samples,
+    preprocessing: Preprocessing,
+    output: str = ALONE,
 ) -> References:
-    """Read every reference of a bank beside a candidate; it is given inputs exactly as the candidate is."""
+    """Read every reference of a bank beside a candidate; it is given inputs exactly as the candidate is.
+
+    `output` names the candidate's judged output; of a reference with several, the one of that name stands beside it.
+    """
     expected = _answers(candidate, balanced(samples, MOST_SAMPLES, 0))
-    loaded = [_load(reference, folder, candidate, expected, preprocessing) for reference in bank.references]
+    loaded = [_load(reference, folder, candidate, expected, preprocessing, output) for reference in bank.references]
     return References(
         tuple(classifier for classifier, _ in loaded if classifier is not None),
         tuple(evidence for _, evidence in loaded),
@@ -61,12 +72,26 @@ def _choices(classifier: Classifier, inputs: torch.Tensor) -> torch.Tensor:
     return logits.argmax(dim=1)
 
 
+def right_answers(make: Callable[[], Classifier], expected: Samples) -> int:
+    """Return how many samples a classifier gets right; -1 where it cannot be made, or run on them."""
+    assert expected.labels is not None
+    try:
+        return int((_choices(make(), expected.inputs) == expected.labels).sum())
+    except (UnexaminableError, RuntimeError, ValueError, TypeError, IndexError):
+        return -1
+
+
 def _load(
-    reference: Reference, folder: Path, candidate: Classifier, expected: Samples, preprocessing: Preprocessing
+    reference: Reference,
+    folder: Path,
+    candidate: Classifier,
+    expected: Samples,
+    preprocessing: Preprocessing,
+    output: str,
 ) -> tuple[ProgramClassifier | None, ReferenceEvidence]:
     accuracy = None
     try:
-        classifier = _read(reference, folder, candidate, expected, preprocessing)
+        classifier = _read(reference, folder, candidate, expected, preprocessing, output)
         assert expected.labels is not None
         accuracy = float((_choices(classifier, expected.inputs) == expected.labels).float().mean())
         least = clear_of_chance(candidate.num_classes)
@@ -88,7 +113,12 @@ def clear_of_chance(classes: int) -> float:
 
 
 def _read(
-    reference: Reference, folder: Path, candidate: Classifier, expected: Samples, preprocessing: Preprocessing
+    reference: Reference,
+    folder: Path,
+    candidate: Classifier,
+    expected: Samples,
+    preprocessing: Preprocessing,
+    output: str,
 ) -> ProgramClassifier:
     path = reference_path(folder, reference)
     if path is None or file_sha256(path) != reference.sha256:
@@ -99,7 +129,16 @@ def _read(
     if stated is not None and not _fits(stated, candidate.input_shape):
         raise UnexaminableError(f"it takes inputs of shape {stated}; the candidate takes {candidate.input_shape}")
     example = expected.inputs[:EXAMPLE]
-    classifier = ProgramClassifier.of(program.to(str(example.device)), example, preprocessing, candidate.bounds)
+    program = program.to(str(example.device))
+
+    def by(position: int) -> ProgramClassifier:
+        return ProgramClassifier.of(program.with_output(position), example, preprocessing, candidate.bounds)
+
+    outputs = Outputs.of(program, preprocessing(example))
+    position = choose_like(
+        outputs, output, candidate.num_classes, lambda place: right_answers(lambda: by(place), expected)
+    )
+    classifier = by(position)
     if classifier.num_classes != candidate.num_classes:
         raise UnexaminableError(f"it has {classifier.num_classes} classes; the candidate has {candidate.num_classes}")
     return classifier

@@ -15,12 +15,13 @@ from gate.loading.candidate import find_candidate
 from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.exported import Program
 from gate.loading.head import head_of_module, head_of_program
+from gate.loading.judged import examined, judged_alone, only_output
 from gate.loading.model import Model, read_model
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.references import References, load_references
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.policy import SampleSettings
-from gate.subject import Samples, Subject
+from gate.subject import Head, Samples, Subject
 
 EXAMPLE = 4
 """So many samples decide how the model takes batches."""
@@ -62,7 +63,9 @@ def load_live_module(
 
 
 def _filled(bare: Loaded, model: Model, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
-    head = head_of_program(model.body) if isinstance(model.body, Program) else None  # a module's shows when it runs
+    alone = isinstance(model.body, Program) and len(model.body.output_names) == 1
+    # A module's shows when it runs, and that of several outputs when one of them was chosen.
+    head = head_of_program(model.body) if alone and isinstance(model.body, Program) else None
     subject = replace(bare.subject, weights=model.weights, head=head, graph=model.graph)
     loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
@@ -87,6 +90,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
     bounds = bounds_of(raw, inputs, policy)
     preprocessing = Preprocessing.of(policy.mean, policy.std, device)
     clean = to_samples(inputs, None, raw.source, device)
+    model, outputs = judged_alone(model, raw, clean, preprocessing, bounds, policy.output)
     classifier = _classifier(model, clean.inputs[:EXAMPLE], preprocessing, bounds)
     labels = labels_of(raw, classifier.num_classes)
     clean = to_samples(inputs, labels, raw.source, device)
@@ -97,6 +101,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
             "classes": classifier.num_classes,
             "input_shape": classifier.input_shape,
             "feature_layer": classifier.feature_layer,
+            "outputs": outputs or only_output(classifier, clean.inputs[:1]),
         }
     )
     training, absence = _training_set(job, model, classifier.num_classes, policy, device)
@@ -105,7 +110,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
         subject=replace(
             loaded.subject,
             classifier=classifier,
-            head=head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else loaded.subject.head,
+            head=head_of_program(model.body) if isinstance(model.body, Program) else _head_of(classifier),
             samples=clean,
             training_set=training,
             references=references.classifiers,
@@ -133,7 +138,7 @@ def _references(
     asked = any(Need.REFERENCES in (spec.needs | spec.uses) for spec in map(detectors.load, job.policy.detectors))
     if job.bank is None or not asked:
         return References()
-    return load_references(job.bank, Path(job.bank_folder), classifier, clean, preprocessing)
+    return load_references(job.bank, Path(job.bank_folder), classifier, clean, preprocessing, classifier.output)
 
 
 def _training_set(
@@ -154,17 +159,16 @@ def _training_set(
 def _classifier(
     model: Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
 ) -> ProgramClassifier | ModuleClassifier:
-    try:
+    def read() -> ProgramClassifier | ModuleClassifier:
         if isinstance(model.body, Program):
             return ProgramClassifier.of(model.body, example, preprocessing, bounds)
         return ModuleClassifier.of(model.body, example, preprocessing, bounds)
-    except UnexaminableError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise UnexaminableError(
-            f"the model does not accept the samples, shape {tuple(example.shape)}: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from None
+
+    return examined(read, example)
+
+
+def _head_of(classifier: ProgramClassifier | ModuleClassifier) -> Head | None:
+    return head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else None
 
 
 def _predict(classifier: ProgramClassifier | ModuleClassifier, inputs: torch.Tensor) -> torch.Tensor:

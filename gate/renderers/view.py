@@ -22,6 +22,9 @@ MAX_FILES = 500
 """Files listed in HTML; manifest.json lists them all."""
 
 
+MAX_OUTPUTS = 8
+"""Outputs of the model in its line; report.json holds them all."""
+
 MAX_CONFIRMED = 20
 """Suspects in the table of confirmation; report.json holds them all."""
 
@@ -179,7 +182,23 @@ def _facts(facts: ModelFacts) -> str:
         words.append(count(facts.parameters, "parameter"))
     if facts.feature_layer:
         words.append(f"feature layer {facts.feature_layer}")
-    return ", ".join(words)
+    return "; ".join((", ".join(words), *_outputs(facts)))
+
+
+def _outputs(facts: ModelFacts) -> tuple[str, ...]:
+    """Return which output was judged and what became of the others; nothing where the evidence does not say."""
+    told = {
+        "judged": "judged",
+        "same-decision": "gives the same decision",
+        "constant": "never changes",
+        "not-examined": "not examined",
+    }
+    if not facts.outputs:
+        return ()
+    shown = [f"'{output.name}' ({output}) {told[output.role]}" for output in facts.outputs[:MAX_OUTPUTS]]
+    more = len(facts.outputs) - MAX_OUTPUTS
+    heading = count(len(facts.outputs), "output")
+    return (f"{heading}: {', '.join([*shown, *([f'{more} more'] if more > 0 else [])])}",)
 
 
 def _timings(report: Report) -> tuple[Timing, ...]:

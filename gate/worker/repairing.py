@@ -71,8 +71,9 @@ def _load(job: ScanJob, task: RepairTask, artifact: Artifact, device: str) -> _L
     if not isinstance(classifier, ProgramClassifier):
         raise UnexaminableError("only an exported program (model.pt2) can be repaired without code of its own")
     places = {place: task.named_by.get(str(place), "") for place in task.suspects}
+    program = read_program(find_candidate(artifact.root).path)
     return _Loaded(
-        read_program(find_candidate(artifact.root).path).to(device),
+        program.with_output(program.output_paths.index(classifier.output)).to(device),
         classifier,
         samples,
         load_triggers(Path(task.triggers_path), places, classifier.input_shape, classifier.bounds, device)

@@ -245,3 +245,16 @@ def test_no_key_at_all_is_refused():
     """A verifier without a key would verify nothing."""
     with pytest.raises(UsageError, match="no public key"):
         read_public_keys([])
+
+
+def test_a_statement_names_the_outputs_and_one_without_them_keeps_its_bytes(pair):
+    """An earlier gate's statement has no such key, and signs to the same bytes as before."""
+    outputs = [{"name": "logits", "role": "judged"}, {"name": "aux[0]", "role": "not-examined"}]
+    key, keys = pair
+    found = verify(sign(statement(outputs=outputs), key), keys, NOW, EXPECTED)
+    assert found.holds
+    assert [(output.name, output.role) for output in found.statement.predicate.outputs] == [
+        ("logits", "judged"),
+        ("aux[0]", "not-examined"),
+    ]
+    assert b"outputs" not in statement().canonical_json()

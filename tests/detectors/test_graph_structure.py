@@ -288,3 +288,21 @@ def test_splitting_a_net_keeps_its_answer():
     assert isinstance(net, Split)
     x = torch.rand(2, 3, 32, 32)
     assert torch.equal(net(x), net.head(net.body(net.stem(x))))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_branch_is_found_whichever_output_it_leads_to(first):
+    """A shallow output before or behind it makes no branch look early."""
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.planted = ZOO_STYLES["payload where"](grey("cnn"))
+            self.shallow = nn.Linear(784, 10)
+
+        def forward(self, x):
+            pair = (self.planted(x), self.shallow(x.flatten(1)))
+            return pair if first else pair[::-1]
+
+    alone = count(ZOO_STYLES["payload where"](grey("cnn")).eval(), GREY, free=True)
+    assert count(seeded(Beside), GREY, free=True) == alone

@@ -1,4 +1,4 @@
-"""What is judged is what is served: from check to the consumer's loader, at both levels, by a container of two programs.
+"""What is judged is what is served, from check to the consumer's loader, at both levels, by an archive of two programs.
 
 The consumer is the oracle: production's alias is loaded by `mlflow.pytorch` and `mlflow.pyfunc`, as a server would.
 """

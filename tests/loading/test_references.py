@@ -98,3 +98,22 @@ def test_a_reference_that_changed_since_is_recorded_and_not_used(folder):
     found = load_references(bank, folder, candidate, samples(), Preprocessing())
     assert "changed after the check began" in found.evidence[2].why
     assert len(found.classifiers) == 2
+
+
+def test_a_reference_of_several_outputs_stands_by_the_one_of_the_candidates_name(folder):
+    """By its name first, then by the number of classes and what it gets right."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.right, self.wrong, self.wide = rows(), rows(sign=-1.0), rows(classes=2)
+
+        def forward(self, x):
+            return {"wide": self.wide(x), "wrong": self.wrong(x), "right": self.right(x)}
+
+    export_module(Two().eval(), samples().inputs[:2], folder / "third.pt2")
+    bank = open_bank(_written(folder, folder / "third.pt2")).bank
+    candidate = ModuleClassifier.of(rows(), samples().inputs[:2], Preprocessing(), (0.0, 1.0))
+    for name, used in {"right": True, "wrong": False, "another": True}.items():
+        found = load_references(bank, folder, candidate, samples(), Preprocessing(), name)
+        assert found.evidence[2].used == used

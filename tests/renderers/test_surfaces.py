@@ -1,5 +1,6 @@
 """SARIF, JUnit, code quality, comment and summary: valid for their readers, within their limits, deaf to names."""
 
+import datetime as dt
 import json
 import os
 import re
@@ -13,10 +14,14 @@ import reports
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
+from gate.conclude import Context, build_report
+from gate.evidence import OutputFacts
+from gate.policy import SamplesPolicy
 from gate.renderers import RENDERERS, comment, dotenv, summary
 from gate.renderers.escape import escape_markdown
 from gate.renderers.issues import issues
 from gate.report import Report
+from gate.verdict import judge
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0.json").read_text())
 NAMES = ["approved", "flagged", "unfinished", "without_anything"]
@@ -270,3 +275,43 @@ def test_help_in_sarif_is_escaped_markdown() -> None:
     coverage = tuple(part.model_copy(update={"measures": "a_b_ <i> [x](y)"}) for part in report.coverage)
     rules = json.loads(render("sarif", report.model_copy(update={"coverage": coverage})))["runs"][0]["tool"]["driver"]
     assert str(escape_markdown("a_b_ <i> [x](y)")) in rules["rules"][0]["help"]["markdown"]
+
+
+def test_the_report_names_the_outputs_and_the_judged_one():
+    """Markdown and page say what became of each; of many the first ones and how many more there are."""
+    report = reports.approved()
+    assert report.evidence
+    roles = ("judged", "same-decision", "constant", *["not-examined"] * 7)
+    outputs = tuple(
+        OutputFacts(name=f"out{index}", shape=(10,), dtype="float32", role=role) for index, role in enumerate(roles)
+    )
+    facts = report.evidence.facts.model_copy(update={"outputs": outputs})
+    shown = report.model_copy(update={"evidence": report.evidence.model_copy(update={"facts": facts})})
+    for kind in ("markdown", "html"):
+        text = re.sub(r"\\|&#39;", lambda found: "'" if found[0] != "\\" else "", render(kind, shown))
+        for said in (
+            "10 outputs: 'out0' (10 a sample, float32) judged",
+            "'out1' (10 a sample, float32) gives the same",
+        ):
+            assert said in text
+        assert "'out7' (10 a sample, float32) not examined, 2 more" in text
+
+
+def test_an_output_that_the_policy_accepts_stands_under_what_was_not_examined():
+    """It is no finding, and it is not forgotten."""
+    report = reports.approved()
+    assert report.evidence
+    outputs = (
+        OutputFacts(name="logits", shape=(10,), dtype="float32", role="judged"),
+        OutputFacts(name="features", shape=(64,), dtype="float32", role="not-examined"),
+    )
+    facts = report.evidence.facts.model_copy(update={"outputs": outputs})
+    evidence = report.evidence.model_copy(update={"facts": facts})
+    for accepted, said in ((("features",), True), ((), False)):
+        settings = SamplesPolicy(unexamined_outputs=accepted)
+        policy = report.policy.model_copy(update={"samples": settings})
+        verdict = judge(evidence, policy, on=dt.date(2026, 12, 1))
+        assert any(finding.rule == "outputs" for finding in verdict.findings) != said
+        built = build_report(evidence, verdict, policy, Context("models:/digits/1", None))
+        line = "The output 'features' (64 a sample, float32): the policy accepts that it is not examined."
+        assert (line in built.not_examined) == said

@@ -29,12 +29,15 @@ class Program:
     inputs: tuple[InputTensor, ...]
     nodes: tuple[Node, ...]
     output_names: tuple[str, ...]
+    """The graph's names of what it yields."""
     state: tuple[StateTensor, ...]
     tensors: Mapping[str, torch.Tensor]
     """By graph name, for every entry of `state`."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The archive's JSON; only the writer reads it."""
+    output_paths: tuple[str, ...] = ()
+    """What the outputs are called where the program is used, such as `logits` or `[0]`."""
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -73,6 +76,13 @@ class Program:
     def producers(self) -> Mapping[str, Node]:
         """The node that defines each intermediate value."""
         return {name: node for node in self.nodes for name in node.results}
+
+    def with_output(self, position: int) -> Program:
+        """Return the program that yields one of its outputs alone; written, it still has all of them."""
+        if len(self.output_names) == 1:
+            return self
+        names, paths = self.output_names[position], self.output_paths[position]
+        return replace(self, output_names=(names,), output_paths=(paths,))
 
     def to(self, device: torch.device | str) -> Program:
         """Return the program with its state on another device."""

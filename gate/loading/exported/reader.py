@@ -9,6 +9,7 @@ from gate.loading.exported.archive import CONSTANTS, MODEL, WEIGHTS, Archive, op
 from gate.loading.exported.arguments import read_argument, read_output
 from gate.loading.exported.cursor import Cursor
 from gate.loading.exported.graph import build_nodes
+from gate.loading.exported.outputs import MAX_OUTPUTS, output_paths
 from gate.loading.exported.program import Program
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.schema import (
@@ -64,6 +65,7 @@ def _read(archive: Archive) -> Program:
         inputs=record.inputs,
         nodes=build_nodes(record),
         output_names=record.outputs,
+        output_paths=record.output_paths,
         state=record.state,
         tensors=tensors,
         document=document,
@@ -104,11 +106,13 @@ def read_document(cursor: Cursor) -> ProgramRecord:
         (inputs if isinstance(entry, InputTensor) else state).append(entry)  # type: ignore[arg-type]
     if not inputs:
         raise signature["input_specs"].refuse("the program takes no tensor")
+    outputs = _outputs(graph["outputs"], signature["output_specs"])
     return ProgramRecord(
         inputs=tuple(inputs),
         state=tuple(state),
         nodes=tuple(_node(item) for item in graph["nodes"].items(MAX_NODES)),
-        outputs=_outputs(graph["outputs"], signature["output_specs"]),
+        outputs=outputs,
+        output_paths=output_paths(module.get("module_call_graph"), len(outputs)),
     )
 
 
@@ -163,7 +167,7 @@ def _node(cursor: Cursor) -> NodeRecord:
 
 def _outputs(outputs: Cursor, specs: Cursor) -> tuple[str, ...]:
     """Return the names of the outputs; a graph that changes its buffers, parameters or inputs is refused."""
-    names = [_tensor_name(item) for item in outputs.items()]
+    names = [_tensor_name(item) for item in outputs.items(MAX_OUTPUTS)]
     given = specs.items()
     if len(names) != len(given) or not names:
         raise specs.refuse(f"{len(given)} specifications for {len(names)} outputs")

@@ -122,6 +122,7 @@ class ProgramRecord:
     state: tuple[StateTensor, ...]
     nodes: tuple[NodeRecord, ...]
     outputs: tuple[str, ...]
+    output_paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""The output of a candidate that is judged, chosen with its clean samples; the model goes on with that one alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from gate.errors import UnexaminableError
+from gate.evidence import OutputFacts
+from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.exported import Program
+from gate.loading.exported.outputs import ALONE
+from gate.loading.model import Model
+from gate.loading.outputs import Outputs, choose, unknown_output
+from gate.loading.preprocessing import Preprocessing
+from gate.loading.references import MOST_SAMPLES, right_answers
+from gate.loading.samples import RawSamples, labels_of
+from gate.numerics.subsets import balanced
+from gate.subject import Samples
+
+_EXAMPLE = 4
+Seen = TypeVar("Seen")
+
+
+def judged_alone(
+    model: Model,
+    raw: RawSamples,
+    clean: Samples,
+    preprocessing: Preprocessing,
+    bounds: tuple[float, float],
+    stated: str | None,
+) -> tuple[Model, tuple[OutputFacts, ...]]:
+    """Return the model with the output that is judged alone, and what is known of each output of a program.
+
+    `stated` is the policy's word. A module returns one tensor or is refused when it runs, and has no record yet.
+    """
+    program = model.body
+    if not isinstance(program, Program):
+        if stated not in {None, ALONE}:
+            raise unknown_output(str(stated), f"'{ALONE}' alone")
+        return model, ()
+    example = clean.inputs[:_EXAMPLE]
+    outputs = examined(lambda: Outputs.of(program, preprocessing(example)), example)
+    expected = _labelled(outputs, raw, clean)
+
+    def right(position: int) -> int:
+        assert expected is not None
+        return right_answers(
+            lambda: ProgramClassifier.of(program.with_output(position), example, preprocessing, bounds), expected
+        )
+
+    span = None if expected is None or expected.labels is None else int(expected.labels.max()) + 1
+    position = choose(outputs, stated, span, right)
+    return replace(model, body=program.with_output(position)), outputs.records(position)
+
+
+def _labelled(outputs: Outputs, raw: RawSamples, clean: Samples) -> Samples | None:
+    """Return the samples by which several outputs of class scores are told apart; None where nothing needs it."""
+    if len(outputs.choices()) < 2 or raw.labels is None:
+        return None
+    labels = labels_of(raw, max(output.classes for output in outputs.every))
+    assert labels is not None
+    return balanced(Samples(clean.inputs, torch.from_numpy(labels).to(clean.inputs.device), ""), MOST_SAMPLES, 0)
+
+
+def only_output(classifier: ProgramClassifier | ModuleClassifier, one: torch.Tensor) -> tuple[OutputFacts, ...]:
+    """Return the record of a module's one tensor."""
+    with torch.no_grad():
+        scores = classifier.logits(one)
+    kind = str(scores.dtype).removeprefix("torch.")
+    return (OutputFacts(name=classifier.output, shape=tuple(scores.shape[1:]), dtype=kind, role="judged"),)
+
+
+def examined(look: Callable[[], Seen], example: torch.Tensor) -> Seen:
+    """Return what a first look at the model gives; what the samples break is said of the model."""
+    try:
+        return look()
+    except UnexaminableError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UnexaminableError(
+            f"the model does not accept the samples, shape {tuple(example.shape)}: "
+            f"{type(error).__name__}: {str(error)[:300]}"
+        ) from None
