@@ -236,6 +236,8 @@ class Evidence(Record):
     model: ModelRef
     manifest_digest: Digest
     bundle_digest: Digest | None = None
+    policy_digest: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The policy by which it was scanned; judged it may be by another."""
     assurance: Assurance | None = None
     """None where the candidate could not be loaded at all."""
     isolation: Text

@@ -36,6 +36,9 @@ CONVERTED_FILE = "converted.pt2"
 JAIL_REFUSED = 77
 """A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
 
+JOB_CHANGED = 78
+"""A worker's exit code where its job is not the one that the orchestrator wrote."""
+
 
 class ScanJob(Record):
     """One worker's task."""
@@ -62,6 +65,7 @@ class ScanJob(Record):
     samples_source: str = ""
     samples_sha256: str | None = None
     samples_overridden: bool = False
+    training_sha256: str | None = None
     bank: Bank | None = None
     """The scan worker's alone: a converter could look up by which models it will be compared."""
     bank_folder: str = ""

@@ -5,6 +5,7 @@ itself. Whatever goes wrong with a worker becomes failed outcomes and a problem 
 only a machine that cannot start workers at all raises (exit 3).
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -60,10 +61,11 @@ def run_job(job: ScanJob, progress: Progress, keep: Keep = lambda _result: None)
 
 def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> WorkerExit:
     """Run one jailed worker to its end and say how it ended; what it left in the scratch is hostile bytes."""
-    (scratch / JOB_FILE).write_bytes(job.canonical_json())
+    raw = job.canonical_json()
+    (scratch / JOB_FILE).write_bytes(raw)
     heard: list[str] = []
     ended = run_worker(
-        worker_command("gate.worker", str(scratch)),
+        worker_command("gate.worker", str(scratch), hashlib.sha256(raw).hexdigest()),
         scratch=scratch,
         deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
         variables=_passed_on(),

@@ -62,12 +62,8 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
     """Inspect and measure the converted bundle, as hostile bytes like any other; the verdict covers it alone."""
     with private_directory() as folder:
         bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
-        if request.pulled.samples is not None:
-            (folder / SAMPLES_FOLDER).symlink_to(request.base / SAMPLES_FOLDER)
-        if request.pulled.training is not None:
-            (folder / TRAINING_FOLDER).symlink_to(request.base / TRAINING_FOLDER)
         pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
-        own = replace(request, pulled=pulled, base=folder)
+        own = replace(request, pulled=pulled, base=folder, beside=request.base)
         inspected = _run(own, progress, Worker("inspector", deadline))
         if forbids_loading(evidence_of(own, inspected.result), request.policy):
             refused = _not_loaded(own, inspected, "what was found in the converted bundle forbids loading it")
@@ -130,7 +126,7 @@ class _Seen:
 def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
     pulled, policy, settings = request.pulled, request.policy, request.settings
     isolation = settings.isolation or policy.isolation
-    samples, training = pulled.samples, pulled.training
+    samples, training, beside = pulled.samples, pulled.training, request.beside or request.base
     if worker.role == "inspector" and not expected_detectors(policy, "inspector"):
         return _Seen(ScanResult(isolation=isolation, complete=True))
     job = ScanJob(
@@ -145,15 +141,14 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
         memory_bytes=int(settings.memory_gib * 2**30),
         threads=settings.threads,
         least_isolation=isolation,
-        samples_path=str(request.base / SAMPLES_FOLDER / samples.name)
-        if samples and worker.role != "inspector"
-        else None,
-        training_path=str(request.base / TRAINING_FOLDER / training.name)
+        samples_path=str(beside / SAMPLES_FOLDER / samples.name) if samples and worker.role != "inspector" else None,
+        training_path=str(beside / TRAINING_FOLDER / training.name)
         if training and worker.role != "inspector"
         else None,
         samples_source=samples.source if samples else "",
         samples_sha256=samples.sha256 if samples else None,
         samples_overridden=samples.overridden if samples else False,
+        training_sha256=training.sha256 if training else None,
         bank=request.bank.bank if request.bank and worker.role == "scan" else None,
         bank_folder=str(request.bank.folder) if request.bank and worker.role == "scan" else "",
         done=worker.done,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gate import detectors
-from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
+from gate.artifact import MAX_SAMPLE_FILES, ModelRef, build_manifest, file_sha256, make_read_only
 from gate.check_files import (
     MANIFEST,
     MODEL_FOLDER,
@@ -61,16 +61,18 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
     samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
     make_read_only(model)
     repair, repair_problem = read_repair(model)
+    training, odd = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
     pulled = Pulled(
         gate_version=VERSION,
         uri=request.uri,
         model=ref,
         description=facts.description[:2000],
         digest=manifest.digest,
+        policy_digest=request.policy.digest,
         files=manifest.files,
         samples=samples,
-        training=_pull_training(registry, request.policy, ref, base / TRAINING_FOLDER),
-        problems=problems,
+        training=training,
+        problems=(*problems, *odd),
         repair=repair,
         repair_problem=repair_problem,
         seconds=time.monotonic() - started,
@@ -97,25 +99,31 @@ def _pull_samples(
         # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
         path = _copied(path, to / path.name)
     return PulledSamples(
-        name=path.relative_to(to.resolve()).parts[0],
+        name=path.relative_to(to.resolve()).as_posix(),
         source=uri[:2000],
         sha256=_content_sha256(path),
         overridden=request.samples is not None and pinned is not None and request.samples != pinned,
     )
 
 
-def _pull_training(registry: Registry, policy: Policy, ref: ModelRef, to: Path) -> PulledSamples | None:
-    """Fetch the logged training set where a detector of the policy needs one."""
+def _pull_training(
+    registry: Registry, policy: Policy, ref: ModelRef, to: Path
+) -> tuple[PulledSamples | None, tuple[str, ...]]:
+    """Fetch the logged training set where a detector of the policy needs one; an odd one is a problem, and not used."""
     if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
-        return None
+        return None, ()
     remove(to)
     to.mkdir(parents=True)
     found = registry.training_set(ref, to)
     if found is None:
-        return None
+        return None, ()
     uri, path = found
-    name = path.resolve().relative_to(to.resolve()).parts[0]
-    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False)
+    name = path.resolve().relative_to(to.resolve()).as_posix()
+    try:
+        sha256 = _content_sha256(to / name)
+    except UsageError as error:  # the candidate side's choice, and so no way out that leaves no mark
+        return None, (f"The training set that the run logged is not used: {error}.",)
+    return PulledSamples(name=name, source=uri[:2000], sha256=sha256, overridden=False), ()
 
 
 def _copied(path: Path, to: Path) -> Path:
@@ -124,7 +132,13 @@ def _copied(path: Path, to: Path) -> Path:
 
 
 def _content_sha256(path: Path) -> str:
-    """Return the sha256 of a file, or of a folder's manifest."""
-    if path.is_dir():
-        return build_manifest(path)[0].digest.removeprefix("sha256:")
-    return file_sha256(path)
+    """Return the sha256 of a file, or of a folder's manifest; a folder that cannot be hashed whole is refused."""
+    if not path.is_dir():
+        return file_sha256(path)
+    manifest, problems = build_manifest(path, MAX_SAMPLE_FILES)
+    if problems:
+        raise UsageError(
+            f"the samples in {path.name!r} cannot be used: {problems[0]}",
+            what_to_do="Pass a folder of plain files, one folder of images for each class.",
+        )
+    return manifest.digest.removeprefix("sha256:")

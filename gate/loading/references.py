@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from gate.artifact import file_sha256
 from gate.bank import Bank, Reference, reference_path
 from gate.errors import UnexaminableError
 from gate.evidence import ReferenceEvidence
@@ -18,12 +17,14 @@ from gate.loading.exported import read_program
 from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.preprocessing import Preprocessing
 from gate.numerics.subsets import balanced
+from gate.sealing import ChangedError, as_pulled
 from gate.subject import Classifier, Samples
 
 EXAMPLE = 4
 MOST_SAMPLES = 500
 """So many clean samples decide whether a reference does the task."""
 _BATCH = 256
+_BANK_ADVICE = "Put the bank back as it was made, where nothing else writes to it, and check again."
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class References:
 
     classifiers: tuple[ProgramClassifier, ...] = ()
     evidence: tuple[ReferenceEvidence, ...] = ()
+    problems: tuple[str, ...] = ()
+    """A file that is another than when the check began is more than one reference less."""
 
 
 def load_references(
@@ -39,10 +42,12 @@ def load_references(
 ) -> References:
     """Read every reference of a bank beside a candidate; it is given inputs exactly as the candidate is."""
     expected = _answers(candidate, balanced(samples, MOST_SAMPLES, 0))
-    loaded = [_load(reference, folder, candidate, expected, preprocessing) for reference in bank.references]
+    problems: list[str] = []
+    loaded = [_load(reference, folder, candidate, expected, preprocessing, problems) for reference in bank.references]
     return References(
         tuple(classifier for classifier, _ in loaded if classifier is not None),
         tuple(evidence for _, evidence in loaded),
+        tuple(problems),
     )
 
 
@@ -62,7 +67,12 @@ def _choices(classifier: Classifier, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _load(
-    reference: Reference, folder: Path, candidate: Classifier, expected: Samples, preprocessing: Preprocessing
+    reference: Reference,
+    folder: Path,
+    candidate: Classifier,
+    expected: Samples,
+    preprocessing: Preprocessing,
+    problems: list[str],
 ) -> tuple[ProgramClassifier | None, ReferenceEvidence]:
     accuracy = None
     try:
@@ -71,6 +81,9 @@ def _load(
         accuracy = float((_choices(classifier, expected.inputs) == expected.labels).float().mean())
         least = clear_of_chance(candidate.num_classes)
         why = "" if accuracy >= least else f"it gets {accuracy:.1%} of the clean samples right; expected {least:.1%}"
+    except ChangedError as error:
+        why = str(error)
+        problems.append(ChangedError(why, what_to_do=_BANK_ADVICE).sentence[:2000])
     except UnexaminableError as error:
         why = str(error)
     except (RuntimeError, ValueError, TypeError, IndexError, OSError) as error:
@@ -91,9 +104,11 @@ def _read(
     reference: Reference, folder: Path, candidate: Classifier, expected: Samples, preprocessing: Preprocessing
 ) -> ProgramClassifier:
     path = reference_path(folder, reference)
-    if path is None or file_sha256(path) != reference.sha256:
-        raise UnexaminableError("its file is gone or was changed after the check began")
-    program = read_program(path)
+    what = f"the bank's reference {reference.path[:200]!r}"
+    if path is None:
+        raise ChangedError(f"{what} is gone; when the check began it was sha256:{reference.sha256}")
+    with as_pulled(path, reference.sha256, what):
+        program = read_program(path)
     refuse_non_finite(program.parameters)
     stated = program.input_shapes[0][1:] if len(program.input_shapes) == 1 else None
     if stated is not None and not _fits(stated, candidate.input_shape):
