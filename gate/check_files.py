@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from gate.artifact import ArtifactFile, Manifest, ModelRef, make_writable
 from gate.errors import CannotFinishError, UsageError
 from gate.evidence import Evidence
+from gate.jail.rights import make_private
 from gate.provenance import RepairOrigin
 from gate.record import MalformedError, Record
 from gate.report import Report
@@ -154,8 +155,12 @@ def _unwritable(path: Path, error: OSError) -> CannotFinishError:
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """Yield a new directory that this user alone may enter, and remove it with all that was put there."""
+    """Yield a new directory that this user and its jailed workers may enter, and remove it with all that was put there.
+
+    No other user may; under root a worker may by a group of its own (`gate.jail.rights`).
+    """
     with scratch_directory("gate-model-") as path:
+        make_private(path)
         try:
             yield path
         finally:

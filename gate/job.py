@@ -74,11 +74,18 @@ class ScanJob(Record):
     repair: RepairTask | None = None
     """The repairer's alone."""
 
+    @property
+    def may_use_gpu(self) -> bool:
+        """Whether the worker may open a GPU's files: one that runs no foreign code, and is not told to do without."""
+        return self.role in ("scan", "repairer") and self.device != "cpu"
+
 
 class ScanResult(Record):
     """What a worker saw."""
 
     isolation: Text
+    user: Text = ""
+    """As whom it ran, where the gate is root; the orchestrator writes it over whatever a worker says."""
     device: Text = "cpu"
     assurance: Assurance | None = None
     facts: ModelFacts = ModelFacts()

@@ -19,7 +19,7 @@ from gate.check_files import (
     private_directory,
     remove,
 )
-from gate.evidence import Evidence, Outcome, Skipped, isolation_rank
+from gate.evidence import Evidence, Outcome, Skipped, isolation_rank, least_dropped
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -55,7 +55,9 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
         result = _joined(inspected, converted)
         result = result.model_copy(update={"assurance": None if result.assurance is None else "C"})
         return Scanned(evidence_of(request, result), converted.triggers)
-    return _scan_bundle(request, inspected, converted.bundle, progress, deadline)
+    scanned = _scan_bundle(request, inspected, converted.bundle, progress, deadline)
+    user = least_dropped(inspected.result.user, converted.result.user, scanned.evidence.worker_user)
+    return replace(scanned, evidence=scanned.evidence.model_copy(update={"worker_user": user}))
 
 
 def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: Progress, deadline: float) -> Scanned:
@@ -185,6 +187,7 @@ def _joined(inspected: _Seen, measured: _Seen) -> ScanResult:
             "outcomes": {**measured.outcomes, **inspected.outcomes},
             "problems": (*inspected.result.problems, *measured.result.problems),
             "isolation": min(inspected.result.isolation, measured.result.isolation, key=isolation_rank),
+            "user": least_dropped(inspected.result.user, measured.result.user),
             "seconds": {**inspected.result.seconds, **measured.result.seconds},
         }
     )

@@ -67,6 +67,7 @@ def evidence_of(request: ScanRequest, result: ScanResult) -> Evidence:
         policy_digest=request.policy.digest,
         assurance=result.assurance,
         isolation=result.isolation,
+        worker_user=result.user,
         device=result.device,
         seed=request.seed,
         facts=result.facts,

@@ -91,14 +91,15 @@ class Seal:
     @classmethod
     def of(cls, artifact: Artifact) -> "Seal":
         """Hash every file of the manifest; one that is gone or another is a `ChangedError` that names both digests."""
-        identities = {path: _identity(path) for path in _directories(artifact.root)}
+        folders = {path: _identity(path) for path in _directories(artifact.root)}
+        identities: dict[Path, Identity] = {}
         for file in artifact.manifest.files:
             path = artifact.root / file.path
             with hashed(path) as found:
                 if found.sha256 != file.sha256:
                     raise changed(f"the model's file {file.path[:200]!r}", file.sha256, found.sha256)
                 identities[path] = Identity.of(os.fstat(found.stream.fileno()))
-        return cls(artifact.root, identities)
+        return cls(artifact.root, identities | folders)
 
     def check(self) -> None:
         """Raise `ChangedError` if any file or folder was written, renamed or exchanged since."""
@@ -117,9 +118,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise _gone(path, error.strerror or type(error).__name__) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _gone(path, _IRREGULAR)
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _gone(path, _IRREGULAR)
         yield stream
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from gate.bank import reference_path
-from gate.jail import IsolationError, JailSpec, enter, interpreter_paths, source_roots
+from gate.jail import IsolationError, JailSpec, enter, gpu_devices, interpreter_paths, source_roots
 from gate.job import JAIL_REFUSED, JOB_CHANGED, JOB_FILE, ScanJob
 from gate.record import read_bounded
 
@@ -46,18 +46,14 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
         readable=(*interpreter_paths(), Path(job.root), *beside),
         listable=source_roots(),
         writable=(scratch,),
-        devices=_gpu_devices() if job.role in ("scan", "repairer") and job.device != "cpu" else (),
+        devices=gpu_devices() if job.may_use_gpu else (),
         # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
         cpu_seconds=int(job.deadline_seconds * 256) + 60,
         file_size_bytes=MAX_RESULT_BYTES
         + (2 * job.manifest.size_bytes if job.role in ("converter", "repairer") else 0),
-        address_space_bytes=job.memory_bytes if job.device == "cpu" or not _gpu_devices() else None,
+        address_space_bytes=job.memory_bytes if job.device == "cpu" or not gpu_devices() else None,
         open_files=OPEN_FILES,
     )
-
-
-def _gpu_devices() -> tuple[Path, ...]:
-    return tuple(sorted(Path("/dev").glob("nvidia*")))
 
 
 if __name__ == "__main__":
