@@ -40,7 +40,7 @@ class Scanned:
 def scan(request: ScanRequest, progress: Progress) -> Scanned:
     """Inspect the bytes; if they allow it, load and measure; with `--allow-code`, convert what carries code first."""
     deadline = time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
-    inspected = _run(request, progress, Worker("inspector", deadline))
+    inspected = _inspect(request, progress, deadline)
     if request.pulled.problems:
         return _not_loaded(request, inspected, "the artifact holds what is no plain file")
     if not forbids_loading(evidence_of(request, inspected.result), request.policy):
@@ -66,7 +66,7 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
         bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
         pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
         own = replace(request, pulled=pulled, base=folder, beside=request.base)
-        inspected = _run(own, progress, Worker("inspector", deadline))
+        inspected = _inspect(own, progress, deadline)
         if forbids_loading(evidence_of(own, inspected.result), request.policy):
             refused = _not_loaded(own, inspected, "what was found in the converted bundle forbids loading it")
             evidence = refused.evidence
@@ -85,7 +85,7 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
 
 def forbids_bytes(request: ScanRequest, progress: Progress) -> bool:
     """Inspect the bytes alone, in a worker, and tell whether what was found forbids loading them."""
-    inspected = _run(request, progress, Worker("inspector", time.monotonic() + request.policy.deadline))
+    inspected = _inspect(request, progress, time.monotonic() + request.policy.deadline)
     return forbids_loading(evidence_of(request, inspected.result), request.policy)
 
 
@@ -123,6 +123,12 @@ class _Seen:
     @property
     def outcomes(self) -> dict[str, Outcome]:
         return dict(self.result.outcomes)
+
+
+def _inspect(request: ScanRequest, progress: Progress, deadline: float) -> _Seen:
+    """Look at the bytes, in the seconds that the policy gives to that alone."""
+    own = min(deadline, time.monotonic() + request.policy.inspection_deadline)
+    return _run(request, progress, Worker("inspector", own))
 
 
 def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:

@@ -23,8 +23,9 @@ from gate.check_files import (
     remove,
 )
 from gate.detector import Need
-from gate.errors import UsageError
-from gate.policy import Policy
+from gate.downloading import bounded, require_within
+from gate.errors import CannotFinishError, UsageError
+from gate.policy import DownloadBounds, Policy
 from gate.provenance import read_repair
 from gate.registry import Registry
 from gate.version import VERSION
@@ -44,8 +45,11 @@ class PullRequest:
 
 def digest_now(registry: Registry, ref: ModelRef) -> str:
     """Return the digest of a version as it is downloaded at this moment."""
-    with private_directory() as folder:
-        registry.pull(ref, folder)
+    with private_directory() as private:
+        folder = private / MODEL_FOLDER
+        folder.mkdir()
+        with bounded(folder, DownloadBounds(), str(ref)):
+            registry.pull(ref, folder)
         return build_manifest(folder)[0].digest
 
 
@@ -56,7 +60,8 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
     model = base / MODEL_FOLDER
     remove(model)
     model.mkdir(parents=True)
-    registry.pull(ref, model)
+    with bounded(model, request.policy.download, str(ref)):
+        registry.pull(ref, model)
     manifest, problems = build_manifest(model)
     samples = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
     make_read_only(model)
@@ -92,11 +97,14 @@ def _pull_samples(
         return None
     remove(to)
     to.mkdir(parents=True)
-    path = registry.fetch(uri, to).resolve()
+    bounds = request.policy.download
+    with bounded(to, bounds, f"the samples {uri[:200]}"):
+        path = registry.fetch(uri, to).resolve()
     if not path.exists():
         raise UsageError(f"there are no samples at {uri}")
     if not path.is_relative_to(to.resolve()):
         # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
+        require_within(path, bounds, f"the samples {uri[:200]}")
         path = _copied(path, to / path.name)
     return PulledSamples(
         name=path.relative_to(to.resolve()).as_posix(),
@@ -114,7 +122,8 @@ def _pull_training(
         return None, ()
     remove(to)
     to.mkdir(parents=True)
-    found = registry.training_set(ref, to)
+    with bounded(to, policy.download, f"the training set of {ref}"):
+        found = registry.training_set(ref, to)
     if found is None:
         return None, ()
     uri, path = found
@@ -127,7 +136,10 @@ def _pull_training(
 
 
 def _copied(path: Path, to: Path) -> Path:
-    copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
+    try:
+        copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
+    except (OSError, shutil.Error) as error:
+        raise CannotFinishError(f"the samples {path} cannot be copied: {str(error)[:300]}") from None
     return Path(copied).resolve()
 
 

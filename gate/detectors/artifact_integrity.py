@@ -127,7 +127,7 @@ def _damage(path: str, source: Source, bounds: Bounds, options: ArtifactIntegrit
             yield Hazard("damaged-archives", path, f"member {member.name!r} is compressed by method {member.method}")
         elif options.verify_checksums:
             try:
-                holds = checksum_holds(source, member, bounds.max_inflated_bytes, bounds.tick)
+                holds = checksum_holds(source, member, bounds)
             except UnreadableError as error:
                 yield Hazard("damaged-archives", path, f"member {member.name!r}: {error}")
                 continue

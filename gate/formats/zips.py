@@ -5,12 +5,12 @@ every member that any of them could find, gives its bytes regardless, and report
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 from gate.formats.compression import inflated
-from gate.formats.source import CHUNK, Bounds, Source, UnreadableError
+from gate.formats.source import CHUNK, Bounds, Budget, Source, UnreadableError
 from gate.formats.zip_headers import (
     CENTRAL,
     LOCAL,
@@ -77,6 +77,7 @@ def read_zip(source: Source, bounds: Bounds) -> Archive:
     for member in _unlisted(source, covered, bounds):
         faults.append(f"member {member.name!r} is not in the directory")
         members.append(member)
+    bounds.budget.enter(len(members))
     names = [member.name for member in members]
     if len(set(names)) != len(names):
         faults.append("two members of one name")
@@ -93,18 +94,20 @@ def member_chunks(source: Source, member: Member, limit: int) -> Iterator[bytes]
     raise UnreadableError(f"member {member.name!r} is compressed by method {member.method}")
 
 
-def member_source(source: Source, member: Member, limit: int) -> Source:
+def member_source(source: Source, member: Member, limit: int, budget: Budget | None = None) -> Source:
     """Return a member as a source of its own: a window where stored, else unpacked into memory."""
     if member.method == STORED:
         return source.window(member.data_offset, member.compressed_size)
-    return Source.of(b"".join(member_chunks(source, member, limit)))
+    chunks = member_chunks(source, member, limit)
+    return Source.of(b"".join(chunks if budget is None else budget.counted(chunks)))
 
 
-def checksum_holds(source: Source, member: Member, limit: int, tick: Callable[[], None]) -> bool:
+def checksum_holds(source: Source, member: Member, bounds: Bounds) -> bool:
     """Tell whether a member's bytes have the CRC-32 that the directory states."""
     crc = 0
-    for chunk in member_chunks(source, member, limit):
-        tick()
+    chunks = member_chunks(source, member, bounds.max_inflated_bytes)
+    for chunk in chunks if member.method == STORED else bounds.budget.counted(chunks):
+        bounds.tick()
         crc = zlib.crc32(chunk, crc)
     return crc == member.crc
 

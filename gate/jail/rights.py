@@ -61,16 +61,19 @@ def rights(scratch: Path, programs: Iterable[Path], data: Iterable[Path], device
     """
     if why := lack():
         return Rights(kept=why)
-    if not _reachable(scratch.resolve()):
-        return Rights(kept=_closed(scratch))
-    for program in programs:
-        if not is_open_to_others(program):
-            return Rights(kept=_closed(program))
+    closed = [scratch] if not _reachable(scratch.resolve()) else []
+    closed += [program for program in programs if not is_open_to_others(program)]
+    if closed:
+        return Rights(kept=_closed(closed[0]))
     for device in devices:
         if device.stat().st_mode & _OTHERS_USE != _OTHERS_USE:
             return Rights(kept=f"not every user may use {device}")
+    return _of_data(data)
+
+
+def _of_data(paths: Iterable[Path]) -> Rights:
     groups: set[int] = set()
-    for path in data:
+    for path in paths:
         private = _private_above(path)
         closed = _closed_to_others(path) if private is None else None if _reachable(private) else private
         if closed is not None:
