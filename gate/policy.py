@@ -149,6 +149,11 @@ def _stages_error(message: str) -> PydanticCustomError:
     return PydanticCustomError("stages", "{message}", {"message": message, "where": ("stages",)})
 
 
+_INSPECTION_SECONDS = 900.0
+"""Left out of the canonical form, as the default bounds of a download are: policies from before these keys keep their
+digest, and the decisions under it."""
+
+
 class Policy(PolicyRecord):
     """A whole policy."""
 
@@ -181,9 +186,11 @@ class Policy(PolicyRecord):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deadline: float = Field(default=1800, gt=0, le=7 * 86400)
     """Seconds that the scan may take."""
-    inspection_deadline: float = Field(default=900, gt=0, le=7 * 86400)
+    inspection_deadline: float = Field(
+        default=_INSPECTION_SECONDS, gt=0, le=7 * 86400, exclude_if=lambda value: value == _INSPECTION_SECONDS
+    )
     """Seconds of them that the look at the bytes may take, of all files together."""
-    download: DownloadBounds = DownloadBounds()
+    download: DownloadBounds = Field(default=DownloadBounds(), exclude_if=lambda value: value == DownloadBounds())
     valid_days: int = Field(default=90, ge=1, le=3650)
     """Days for which a scan's signed decision holds."""
     reviewers: Reviewers | None = None

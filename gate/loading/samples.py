@@ -11,7 +11,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -56,7 +56,7 @@ class _Room:
     """How many bytes all arrays or pixels together may still take."""
 
     source: str
-    left: int = MAX_BYTES
+    left: int = field(default_factory=lambda: MAX_BYTES)
 
     def take(self, size: int) -> None:
         """Count so many bytes, before they are unpacked."""
