@@ -20,7 +20,7 @@ from gate.errors import CannotFinishError
 from gate.evidence import DROPPED, Failed, Measured, Outcome
 from gate.jail import gpu_devices
 from gate.jail.launch import WorkerExit, programs, run_worker, worker_command
-from gate.jail.rights import Rights, rights
+from gate.jail.rights import Rights, lack, rights
 from gate.job import CONVERTED_FILE, JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
 from gate.policy import Policy
 from gate.record import MAX_JSON_BYTES, MalformedError, read_bounded
@@ -91,6 +91,8 @@ def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[Wor
 
 def _rights(job: ScanJob, scratch: Path) -> Rights:
     """Return with which user and group a worker of this job runs."""
+    if why := lack():
+        return Rights(kept=why)
     named = (job.root, job.samples_path, job.training_path, job.repair.triggers_path if job.repair else None)
     data = [Path(path) for path in named if path is not None and Path(path).exists()]
     bank = job.bank.references if job.bank else ()

@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,9 @@ def make_private(path: Path) -> None:
     """Open a new directory, of this user alone, to a group of its own as well, where a worker can be given one."""
     if lack() or (group := _spare_group()) is None:
         return
-    os.chown(path, -1, group)
-    path.chmod(0o710)
+    with suppress(OSError):  # a file system without owners: it stays of this user alone
+        os.chown(path, -1, group)
+        path.chmod(0o710)
 
 
 def rights(scratch: Path, programs: Iterable[Path], data: Iterable[Path], devices: Iterable[Path] = ()) -> Rights:
@@ -80,7 +82,10 @@ def _of_data(paths: Iterable[Path]) -> Rights:
             return Rights(kept=_closed(closed))
         if private is not None:
             groups.add(private.stat().st_gid)
-            _open_to_group(path, private)
+            try:
+                _open_to_group(path, private)
+            except OSError as error:
+                return Rights(kept=f"{path} cannot be opened to a group: {error.strerror}")
     if len(groups) > 1:
         return Rights(kept="what it reads lies in several private directories")
     return Rights(group=next(iter(groups), None))
