@@ -21,6 +21,11 @@ IGNORED = frozenset({"registered_model_meta"})
 """Written into a download by MLflow itself (name and version); it is no part of the model."""
 
 MAX_FILES = 20_000
+"""Of a model."""
+MAX_SAMPLE_FILES = 200_000
+"""Of a folder of images."""
+MAX_PATH_DEPTH = 32
+"""Folders inside each other."""
 _CHUNK = 1 << 20
 
 
@@ -98,16 +103,22 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def build_manifest(root: Path) -> tuple[Manifest, tuple[str, ...]]:
+def build_manifest(root: Path, most: int = MAX_FILES) -> tuple[Manifest, tuple[str, ...]]:
     """Hash every regular file below `root`; what is no regular file with a plain name is a problem, in words."""
     files: list[ArtifactFile] = []
     problems: list[str] = []
-    for path in _walk(root):
+    found, too_deep = _walk(root)
+    if too_deep:
+        problems.append(
+            f"The artifact holds {len(too_deep)} folders that lie deeper than {MAX_PATH_DEPTH} inside each other, "
+            f"such as {ascii(too_deep[0].relative_to(root).as_posix())[:200]}; nothing below them was looked at."
+        )
+    for path in found:
         relative = path.relative_to(root).as_posix()
         if relative in IGNORED:
             continue
-        if len(files) >= MAX_FILES:
-            problems.append(f"The artifact holds more than {MAX_FILES} files.")
+        if len(files) >= most:
+            problems.append(f"The artifact holds more than {most} files.")
             break
         if not _is_utf8(relative):
             problems.append(f"The artifact holds a file whose name is not UTF-8: {ascii(relative)[:200]}.")
@@ -120,7 +131,7 @@ def build_manifest(root: Path) -> tuple[Manifest, tuple[str, ...]]:
 
 def make_read_only(root: Path) -> None:
     """Take the write permission from every file and directory below `root`."""
-    for path in [*_walk(root)]:
+    for path in _walk(root)[0]:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)
 
@@ -131,14 +142,22 @@ def make_writable(root: Path) -> None:
         Path(directory).chmod(0o700)
 
 
-def _walk(root: Path) -> list[Path]:
-    """Return every non-directory below `root`, and every link, without following links."""
+def _walk(root: Path) -> tuple[list[Path], list[Path]]:
+    """Return every non-directory below `root`, and every link, without following links; and folders too deep to enter.
+
+    A path may be as long as the file system allows; one that nobody can walk or print would end whoever tried.
+    """
     found: list[Path] = []
+    too_deep: list[Path] = []
+    base = len(root.parts)
     for directory, names, files in os.walk(root, followlinks=False):
         here = Path(directory)
         found.extend(here / name for name in names if (here / name).is_symlink())
         found.extend(here / name for name in files)
-    return sorted(found)
+        if len(here.parts) - base >= MAX_PATH_DEPTH:
+            too_deep.extend(here / name for name in names if not (here / name).is_symlink())
+            names.clear()
+    return sorted(found), sorted(too_deep)
 
 
 def _is_utf8(name: str) -> bool:

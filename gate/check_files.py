@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gate.artifact import ArtifactFile, Manifest, ModelRef, make_writable
 from gate.errors import CannotFinishError, UsageError
 from gate.evidence import Evidence
+from gate.jail.rights import make_private
 from gate.provenance import RepairOrigin
 from gate.record import MalformedError, Record
 from gate.report import Report
@@ -33,11 +34,18 @@ ATTESTATION = "attestation.json"
 class PulledSamples(Record):
     """The clean samples that lie beside the model."""
 
-    name: str = Field(pattern=r"^[^/]+$")
-    """File or folder below `samples/` or `training/`."""
+    name: str = Field(min_length=1, max_length=4096)
+    """File or folder below `samples/` or `training/`, with forward slashes."""
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     overridden: bool
+
+    @field_validator("name")
+    @classmethod
+    def _below(cls, name: str) -> str:
+        if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
+            raise ValueError("expected a path below the folder, without '..'")
+        return name
 
 
 class Pulled(Record):
@@ -51,6 +59,8 @@ class Pulled(Record):
     description: str = ""
     """The version's own words."""
     digest: str
+    policy_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """The policy that said which samples and training set to bring."""
     files: tuple[ArtifactFile, ...]
     samples: PulledSamples | None = None
     training: PulledSamples | None = None
@@ -145,8 +155,12 @@ def _unwritable(path: Path, error: OSError) -> CannotFinishError:
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """Yield a new directory that this user alone may enter, and remove it with all that was put there."""
+    """Yield a new directory that this user and its jailed workers may enter, and remove it with all that was put there.
+
+    No other user may; under root a worker may by a group of its own (`gate.jail.rights`).
+    """
     with scratch_directory("gate-model-") as path:
+        make_private(path)
         try:
             yield path
         finally:

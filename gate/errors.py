@@ -16,6 +16,12 @@ class GateError(Exception):
         if what_to_do:
             self.what_to_do = what_to_do
 
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence, with its advice."""
+        message = str(self)
+        return f"{message[:1].upper()}{message[1:]}. {self.what_to_do}".strip()
+
 
 class UsageError(GateError):
     """The command, policy, waiver, bank or key is wrong; nothing was pulled yet (exit 2)."""

@@ -30,6 +30,15 @@ LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
 _ISOLATION = ("none", "partial", "full")
 
 
+DROPPED = "nobody: user rights dropped"
+"""As whom the workers of a gate ran that is root itself."""
+
+
+def least_dropped(*users: str) -> str:
+    """Return of several workers' users the one that has most rights; empty where the gate is an ordinary user."""
+    return next((user for user in users if user and user != DROPPED), DROPPED if any(users) else "")
+
+
 def isolation_rank(isolation: str) -> int:
     """Return how strong an isolation is by its first word, weakest first; an unknown word is weaker than none."""
     word = isolation.split(" ", maxsplit=1)[0]
@@ -260,9 +269,13 @@ class Evidence(Record):
     model: ModelRef
     manifest_digest: Digest
     bundle_digest: Digest | None = None
+    policy_digest: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The policy by which it was scanned; judged it may be by another."""
     assurance: Assurance | None = None
     """None where the candidate could not be loaded at all."""
     isolation: Text
+    worker_user: Text = Field(default="", exclude_if=lambda value: not value)
+    """Where the gate ran as root: whether its workers gave the user's rights up, and if not, why. Its own word."""
     device: Text
     seed: int = Field(ge=0)
     facts: ModelFacts = ModelFacts()

@@ -36,6 +36,9 @@ CONVERTED_FILE = "converted.pt2"
 JAIL_REFUSED = 77
 """A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
 
+JOB_CHANGED = 78
+"""A worker's exit code where its job is not the one that the orchestrator wrote."""
+
 
 class ScanJob(Record):
     """One worker's task."""
@@ -62,6 +65,7 @@ class ScanJob(Record):
     samples_source: str = ""
     samples_sha256: str | None = None
     samples_overridden: bool = False
+    training_sha256: str | None = None
     bank: Bank | None = None
     """The scan worker's alone: a converter could look up by which models it will be compared."""
     bank_folder: str = ""
@@ -70,11 +74,18 @@ class ScanJob(Record):
     repair: RepairTask | None = None
     """The repairer's alone."""
 
+    @property
+    def may_use_gpu(self) -> bool:
+        """Whether the worker may open a GPU's files: one that runs no foreign code, and is not told to do without."""
+        return self.role in ("scan", "repairer") and self.device != "cpu"
+
 
 class ScanResult(Record):
     """What a worker saw."""
 
     isolation: Text
+    user: Text = ""
+    """As whom it ran, where the gate is root; the orchestrator writes it over whatever a worker says."""
     device: Text = "cpu"
     assurance: Assurance | None = None
     facts: ModelFacts = ModelFacts()

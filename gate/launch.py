@@ -5,6 +5,7 @@ itself. Whatever goes wrong with a worker becomes failed outcomes and a problem 
 only a machine that cannot start workers at all raises (exit 3).
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gate import detectors
+from gate.bank import reference_path
 from gate.detector import Need
 from gate.errors import CannotFinishError
-from gate.evidence import Failed, Measured, Outcome
-from gate.jail.launch import WorkerExit, run_worker, worker_command
+from gate.evidence import DROPPED, Failed, Measured, Outcome
+from gate.jail import gpu_devices
+from gate.jail.launch import WorkerExit, programs, run_worker, worker_command
+from gate.jail.rights import Rights, lack, rights
 from gate.job import CONVERTED_FILE, JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
 from gate.policy import Policy
 from gate.record import MAX_JSON_BYTES, MalformedError, read_bounded
@@ -51,23 +55,30 @@ def run_job(job: ScanJob, progress: Progress, keep: Keep = lambda _result: None)
     Whenever a detector begins, `keep` is given what the worker had saved before.
     """
     with scratch_directory() as scratch:
-        ended = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
-        result = _read_result(scratch, job, ended)
+        ended, user = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
+        result = _read_result(scratch, job, ended).model_copy(update={"user": user})
         triggers = opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
         bundle = opaque(scratch / CONVERTED_FILE, MAX_BUNDLE_BYTES) if job.role == "converter" else None
         return WorkerReport(result, ended, triggers, bundle)
 
 
-def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> WorkerExit:
-    """Run one jailed worker to its end and say how it ended; what it left in the scratch is hostile bytes."""
-    (scratch / JOB_FILE).write_bytes(job.canonical_json())
+def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[WorkerExit, str]:
+    """Run one jailed worker to its end and say how it ended and, under root, as whom it ran.
+
+    What it left in the scratch is hostile bytes.
+    """
+    raw = job.canonical_json()
+    (scratch / JOB_FILE).write_bytes(raw)
     heard: list[str] = []
+    given = _rights(job, scratch)
     ended = run_worker(
-        worker_command("gate.worker", str(scratch)),
+        worker_command("gate.worker", str(scratch), hashlib.sha256(raw).hexdigest()),
         scratch=scratch,
         deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
         variables=_passed_on(),
         on_line=lambda line: _relay(line, progress, heard),
+        drop_user=given.dropped,
+        group=given.group,
     )
     # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.
     if ended.exit_code == JAIL_REFUSED and not heard:
@@ -75,7 +86,18 @@ def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> WorkerExi
             f"the worker's jail could not be built: {ended.stderr_tail.strip().splitlines()[-1:] or ['no reason']}",
             what_to_do="Run on Linux 5.13 or newer with Landlock, or accept less with 'isolation' in the policy.",
         )
-    return ended
+    return ended, "" if os.geteuid() != 0 else DROPPED if given.dropped else f"root: {given.kept}"
+
+
+def _rights(job: ScanJob, scratch: Path) -> Rights:
+    """Return with which user and group a worker of this job runs."""
+    if why := lack():
+        return Rights(kept=why)
+    named = (job.root, job.samples_path, job.training_path, job.repair.triggers_path if job.repair else None)
+    data = [Path(path) for path in named if path is not None and Path(path).exists()]
+    bank = job.bank.references if job.bank else ()
+    data += [path for one in bank if (path := reference_path(Path(job.bank_folder), one)) is not None]
+    return rights(scratch, programs(), data, gpu_devices() if job.may_use_gpu else ())
 
 
 def _passed_on() -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from gate.check_files import (
     private_directory,
     remove,
 )
-from gate.evidence import Evidence, Outcome, Skipped, isolation_rank
+from gate.evidence import Evidence, Outcome, Skipped, isolation_rank, least_dropped
 from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
 from gate.launch import Progress, WorkerReport, expected_detectors, run_job
 from gate.policy import Policy
@@ -40,7 +40,7 @@ class Scanned:
 def scan(request: ScanRequest, progress: Progress) -> Scanned:
     """Inspect the bytes; if they allow it, load and measure; with `--allow-code`, convert what carries code first."""
     deadline = time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
-    inspected = _run(request, progress, Worker("inspector", deadline))
+    inspected = _inspect(request, progress, deadline)
     if request.pulled.problems:
         return _not_loaded(request, inspected, "the artifact holds what is no plain file")
     if not forbids_loading(evidence_of(request, inspected.result), request.policy):
@@ -55,20 +55,18 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
         result = _joined(inspected, converted)
         result = result.model_copy(update={"assurance": None if result.assurance is None else "C"})
         return Scanned(evidence_of(request, result), converted.triggers)
-    return _scan_bundle(request, inspected, converted.bundle, progress, deadline)
+    scanned = _scan_bundle(request, inspected, converted.bundle, progress, deadline)
+    user = least_dropped(inspected.result.user, converted.result.user, scanned.evidence.worker_user)
+    return replace(scanned, evidence=scanned.evidence.model_copy(update={"worker_user": user}))
 
 
 def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: Progress, deadline: float) -> Scanned:
     """Inspect and measure the converted bundle, as hostile bytes like any other; the verdict covers it alone."""
     with private_directory() as folder:
         bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
-        if request.pulled.samples is not None:
-            (folder / SAMPLES_FOLDER).symlink_to(request.base / SAMPLES_FOLDER)
-        if request.pulled.training is not None:
-            (folder / TRAINING_FOLDER).symlink_to(request.base / TRAINING_FOLDER)
         pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
-        own = replace(request, pulled=pulled, base=folder)
-        inspected = _run(own, progress, Worker("inspector", deadline))
+        own = replace(request, pulled=pulled, base=folder, beside=request.base)
+        inspected = _inspect(own, progress, deadline)
         if forbids_loading(evidence_of(own, inspected.result), request.policy):
             refused = _not_loaded(own, inspected, "what was found in the converted bundle forbids loading it")
             evidence = refused.evidence
@@ -87,7 +85,7 @@ def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: 
 
 def forbids_bytes(request: ScanRequest, progress: Progress) -> bool:
     """Inspect the bytes alone, in a worker, and tell whether what was found forbids loading them."""
-    inspected = _run(request, progress, Worker("inspector", time.monotonic() + request.policy.deadline))
+    inspected = _inspect(request, progress, time.monotonic() + request.policy.deadline)
     return forbids_loading(evidence_of(request, inspected.result), request.policy)
 
 
@@ -127,10 +125,16 @@ class _Seen:
         return dict(self.result.outcomes)
 
 
+def _inspect(request: ScanRequest, progress: Progress, deadline: float) -> _Seen:
+    """Look at the bytes, in the seconds that the policy gives to that alone."""
+    own = min(deadline, time.monotonic() + request.policy.inspection_deadline)
+    return _run(request, progress, Worker("inspector", own))
+
+
 def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
     pulled, policy, settings = request.pulled, request.policy, request.settings
     isolation = settings.isolation or policy.isolation
-    samples, training = pulled.samples, pulled.training
+    samples, training, beside = pulled.samples, pulled.training, request.beside or request.base
     if worker.role == "inspector" and not expected_detectors(policy, "inspector"):
         return _Seen(ScanResult(isolation=isolation, complete=True))
     job = ScanJob(
@@ -145,15 +149,14 @@ def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
         memory_bytes=int(settings.memory_gib * 2**30),
         threads=settings.threads,
         least_isolation=isolation,
-        samples_path=str(request.base / SAMPLES_FOLDER / samples.name)
-        if samples and worker.role != "inspector"
-        else None,
-        training_path=str(request.base / TRAINING_FOLDER / training.name)
+        samples_path=str(beside / SAMPLES_FOLDER / samples.name) if samples and worker.role != "inspector" else None,
+        training_path=str(beside / TRAINING_FOLDER / training.name)
         if training and worker.role != "inspector"
         else None,
         samples_source=samples.source if samples else "",
         samples_sha256=samples.sha256 if samples else None,
         samples_overridden=samples.overridden if samples else False,
+        training_sha256=training.sha256 if training else None,
         bank=request.bank.bank if request.bank and worker.role == "scan" else None,
         bank_folder=str(request.bank.folder) if request.bank and worker.role == "scan" else "",
         done=worker.done,
@@ -190,6 +193,7 @@ def _joined(inspected: _Seen, measured: _Seen) -> ScanResult:
             "outcomes": {**measured.outcomes, **inspected.outcomes},
             "problems": (*inspected.result.problems, *measured.result.problems),
             "isolation": min(inspected.result.isolation, measured.result.isolation, key=isolation_rank),
+            "user": least_dropped(inspected.result.user, measured.result.user),
             "seconds": {**inspected.result.seconds, **measured.result.seconds},
         }
     )

@@ -107,6 +107,18 @@ class BankSettings(PolicyRecord):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class DownloadBounds(PolicyRecord):
+    """How much is downloaded at most, of a version and of its samples and its training set each."""
+
+    max_gib: float = Field(default=64, gt=0, le=1_000_000)
+    max_files: int = Field(default=200_000, ge=1, le=10_000_000)
+
+    @property
+    def max_bytes(self) -> int:
+        """The same in bytes."""
+        return int(self.max_gib * 2**30)
+
+
 class Waiver(PolicyRecord):
     """A finding accepted by a person, for one model's bytes, until a day."""
 
@@ -144,6 +156,11 @@ def _stages_error(message: str) -> PydanticCustomError:
     return PydanticCustomError("stages", "{message}", {"message": message, "where": ("stages",)})
 
 
+_INSPECTION_SECONDS = 900.0
+"""Left out of the canonical form, as the default bounds of a download are: policies from before these keys keep their
+digest, and the decisions under it."""
+
+
 class Policy(PolicyRecord):
     """A whole policy."""
 
@@ -178,6 +195,11 @@ class Policy(PolicyRecord):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deadline: float = Field(default=1800, gt=0, le=7 * 86400)
     """Seconds that the scan may take."""
+    inspection_deadline: float = Field(
+        default=_INSPECTION_SECONDS, gt=0, le=7 * 86400, exclude_if=lambda value: value == _INSPECTION_SECONDS
+    )
+    """Seconds of them that the look at the bytes may take, of all files together."""
+    download: DownloadBounds = Field(default=DownloadBounds(), exclude_if=lambda value: value == DownloadBounds())
     valid_days: int = Field(default=90, ge=1, le=3650)
     """Days for which a scan's signed decision holds."""
     reviewers: Reviewers | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gate import detectors
 from gate.addresses import is_reference
-from gate.artifact import ModelRef, build_manifest, file_sha256, make_read_only
+from gate.artifact import MAX_SAMPLE_FILES, ModelRef, build_manifest, file_sha256, make_read_only
 from gate.check_files import (
     MANIFEST,
     MODEL_FOLDER,
@@ -25,8 +25,9 @@ from gate.check_files import (
     remove,
 )
 from gate.detector import Need
-from gate.errors import RefusedAddressError, UsageError
-from gate.policy import Policy
+from gate.downloading import bounded, require_within
+from gate.errors import CannotFinishError, RefusedAddressError, UsageError
+from gate.policy import DownloadBounds, Policy
 from gate.provenance import read_repair
 from gate.registry import Registry
 from gate.version import VERSION
@@ -46,8 +47,11 @@ class PullRequest:
 
 def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) -> str:
     """Return the digest of a version as it is downloaded at this moment; `stores` are the policy's."""
-    with private_directory() as folder:
-        registry.allowing(stores).pull(ref, folder)
+    with private_directory() as private:
+        folder = private / MODEL_FOLDER
+        folder.mkdir()
+        with bounded(folder, DownloadBounds(), str(ref)):
+            registry.allowing(stores).pull(ref, folder)
         return build_manifest(folder)[0].digest
 
 
@@ -58,7 +62,8 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
     model = base / MODEL_FOLDER
     remove(model)
     model.mkdir(parents=True)
-    registry.pull(ref, model)
+    with bounded(model, request.policy.download, str(ref)):
+        registry.pull(ref, model)
     manifest, problems = build_manifest(model)
     samples, refused = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
     training, refused_too = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
@@ -70,6 +75,7 @@ def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path
         model=ref,
         description=facts.description[:2000],
         digest=manifest.digest,
+        policy_digest=request.policy.digest,
         files=manifest.files,
         samples=samples,
         training=training,
@@ -94,7 +100,7 @@ def _pull_samples(
     uri = request.samples or pinned
     if uri is not None:
         overridden = request.samples is not None and pinned is not None and request.samples != pinned
-        return _fetched(registry, uri, to, overridden=overridden), ()
+        return _fetched(registry, uri, to, request.policy.download, overridden=overridden), ()
     tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
     if tagged is None:
         return None, ()
@@ -102,22 +108,24 @@ def _pull_samples(
         named = f"the tag {SAMPLES_TAG} names {tagged[:200]!a}; expected runs:/… or models:/… of the same registry"
         return None, (f"{named}, and nothing was fetched",)
     try:
-        return _fetched(registry, tagged, to, overridden=False), ()
-    except RefusedAddressError as error:
+        return _fetched(registry, tagged, to, request.policy.download, overridden=False), ()
+    except (RefusedAddressError, UsageError) as error:
         return None, (f"the samples that the tag {SAMPLES_TAG} names were not fetched: {error}",)
 
 
-def _fetched(registry: Registry, uri: str, to: Path, *, overridden: bool) -> PulledSamples:
+def _fetched(registry: Registry, uri: str, to: Path, bounds: DownloadBounds, *, overridden: bool) -> PulledSamples:
     remove(to)
     to.mkdir(parents=True)
-    path = registry.fetch(uri, to).resolve()
+    with bounded(to, bounds, f"the samples {uri[:200]}"):
+        path = registry.fetch(uri, to).resolve()
     if not path.exists():
         raise UsageError(f"there are no samples at {uri}")
     if not path.is_relative_to(to.resolve()):
         # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
+        require_within(path, bounds, f"the samples {uri[:200]}")
         path = _copied(path, to / path.name)
     return PulledSamples(
-        name=path.relative_to(to.resolve()).parts[0],
+        name=path.relative_to(to.resolve()).as_posix(),
         source=uri[:2000],
         sha256=_content_sha256(path),
         overridden=overridden,
@@ -127,29 +135,46 @@ def _fetched(registry: Registry, uri: str, to: Path, *, overridden: bool) -> Pul
 def _pull_training(
     registry: Registry, policy: Policy, ref: ModelRef, to: Path
 ) -> tuple[PulledSamples | None, tuple[str, ...]]:
-    """Fetch the logged training set where a detector of the policy needs one; a refused address is a problem."""
+    """Fetch the logged training set where a detector of the policy needs one.
+
+    One that is odd, or kept where the gate does not go, is a problem, and not used.
+    """
     if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
         return None, ()
     remove(to)
     to.mkdir(parents=True)
     try:
-        found = registry.training_set(ref, to)
+        with bounded(to, policy.download, f"the training set of {ref}"):
+            found = registry.training_set(ref, to)
     except RefusedAddressError as error:
         return None, (f"the training set was not fetched: {error}",)
     if found is None:
         return None, ()
     uri, path = found
-    name = path.resolve().relative_to(to.resolve()).parts[0]
-    return PulledSamples(name=name, source=uri[:2000], sha256=_content_sha256(to / name), overridden=False), ()
+    name = path.resolve().relative_to(to.resolve()).as_posix()
+    try:
+        sha256 = _content_sha256(to / name)
+    except UsageError as error:  # the candidate side's choice, and so no way out that leaves no mark
+        return None, (f"The training set that the run logged is not used: {error}.",)
+    return PulledSamples(name=name, source=uri[:2000], sha256=sha256, overridden=False), ()
 
 
 def _copied(path: Path, to: Path) -> Path:
-    copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
+    try:
+        copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
+    except (OSError, shutil.Error) as error:
+        raise CannotFinishError(f"the samples {path} cannot be copied: {str(error)[:300]}") from None
     return Path(copied).resolve()
 
 
 def _content_sha256(path: Path) -> str:
-    """Return the sha256 of a file, or of a folder's manifest."""
-    if path.is_dir():
-        return build_manifest(path)[0].digest.removeprefix("sha256:")
-    return file_sha256(path)
+    """Return the sha256 of a file, or of a folder's manifest; a folder that cannot be hashed whole is refused."""
+    if not path.is_dir():
+        return file_sha256(path)
+    manifest, problems = build_manifest(path, MAX_SAMPLE_FILES)
+    if problems:
+        raise UsageError(
+            f"the samples in {path.name!r} cannot be used: {problems[0]}",
+            what_to_do="Pass a folder of plain files, one folder of images for each class.",
+        )
+    return manifest.digest.removeprefix("sha256:")

@@ -7,6 +7,8 @@ in size, and refuses duplicate keys, NaN and Infinity (a comparison with NaN is 
 
 import hashlib
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -71,9 +73,17 @@ class Record(BaseModel):
 
 def read_bounded(path: Path, *, limit: int = MAX_JSON_BYTES) -> bytes:
     """Return a regular file's bytes; a link, a special file or a larger one raises `MalformedError`."""
-    if path.is_symlink() or not path.is_file():
+    try:
+        # One opening that follows no link and waits for no pipe: a worker that still runs may exchange what is there.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        if path.is_symlink() or not path.is_file():
+            raise MalformedError(f"{path.name}: expected a regular file, found {_kind(path)}") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise MalformedError(f"{path.name}: expected a regular file, found {_kind(path)}")
-    with path.open("rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         raw = stream.read(limit + 1)
     if len(raw) > limit:
         raise MalformedError(f"{path.name}: larger than {limit} bytes")

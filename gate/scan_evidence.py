@@ -14,6 +14,7 @@ from gate.check_files import MODEL_FOLDER, Pulled
 from gate.evidence import BankEvidence, Evidence, SamplesEvidence
 from gate.job import ScanResult
 from gate.policy import Policy
+from gate.sealing import PULL_AGAIN
 from gate.settings import option_digests
 from gate.unfinished import Unfinished
 from gate.version import VERSION
@@ -45,6 +46,8 @@ class ScanRequest:
     bank: OpenBank | None = None
     unfinished: Unfinished | None = None
     """Where finished outcomes are kept until all are; None: a scan that is broken off begins anew."""
+    beside: Path | None = None
+    """Where samples and training set lie, if not beside the model."""
 
     @property
     def seed(self) -> int:
@@ -55,14 +58,16 @@ class ScanRequest:
 def evidence_of(request: ScanRequest, result: ScanResult) -> Evidence:
     """Join what the worker saw with what the orchestrator knows itself."""
     pulled = request.pulled
-    changed = () if _unchanged(request) else ("The private copy changed during the scan: nothing can be said of it.",)
+    changed = (*_changed_since_pull(request), *_other_policy(request))
     unread = (pulled.repair_problem,) if pulled.repair_problem else ()
     evidence = Evidence(
         gate_version=VERSION,
         model=pulled.model,
         manifest_digest=pulled.digest,
+        policy_digest=request.policy.digest,
         assurance=result.assurance,
         isolation=result.isolation,
+        worker_user=result.user,
         device=result.device,
         seed=request.seed,
         facts=result.facts,
@@ -114,5 +119,29 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
     )
 
 
-def _unchanged(request: ScanRequest) -> bool:
-    return build_manifest(request.base / MODEL_FOLDER)[0].digest == request.pulled.digest
+def _changed_since_pull(request: ScanRequest) -> tuple[str, ...]:
+    """Return a problem where the model is not what was pulled; asked after a worker's end, of whose word it is none."""
+    found, pulled = build_manifest(request.base / MODEL_FOLDER)[0], request.pulled.manifest
+    if found.digest == pulled.digest:
+        return ()
+    before = {file.path: file.sha256 for file in pulled.files}
+    after = {file.path: file.sha256 for file in found.files}
+    path = next(path for path in sorted({*before, *after}) if before.get(path) != after.get(path))
+    then, now = (f"sha256:{one[path]}" if path in one else "absent" for one in (before, after))
+    text = (
+        f"The model changed between pull and scan, so that nothing can be said of it: pulled {pulled.digest}, read "
+        f"{found.digest}; its file {path[:200]!r} was {then} and is {now}. {PULL_AGAIN}"
+    )
+    return (text,)
+
+
+def _other_policy(request: ScanRequest) -> tuple[str, ...]:
+    """Return a problem where another policy scans than has pulled: it names other samples, and other training sets."""
+    pulled, scans = request.pulled.policy_digest, request.policy.digest
+    if pulled is None or pulled == scans:
+        return ()
+    text = (
+        f"The policy changed between pull and scan: pulled by {pulled}, scanned by {scans}. "
+        "Pull and scan by one policy; `gate judge` may use another."
+    )
+    return (text,)

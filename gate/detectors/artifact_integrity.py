@@ -159,8 +159,8 @@ def _damage(
             yield Hazard("damaged-archives", path, what)
             continue
         try:
-            content = member_source(source, member, bounds.max_inflated_bytes)
-            fault = content_fault(source, member, bounds.max_inflated_bytes, bounds.tick)
+            content = member_source(source, member, bounds.max_inflated_bytes, bounds.budget)
+            fault = content_fault(source, member, bounds)
         except UnreadableError as error:
             yield Hazard("damaged-archives", path, f"{inside}member {member.name!r}: {error}")
             continue

@@ -106,7 +106,8 @@ def _exported(path: str, source: Source, archive: Archive, bounds: Bounds) -> It
     for member in archive.members:
         if "sample_inputs" not in member.name:
             continue
-        for found in find_pickles(member_source(source, member, bounds.max_inflated_bytes), member.name, bounds):
+        unpacked = member_source(source, member, bounds.max_inflated_bytes, bounds.budget)
+        for found in find_pickles(unpacked, member.name, bounds):
             if isinstance(found, Blocked):
                 yield Hazard("unreadable-files", path, f"{found.where}: {found.why}")
                 continue

@@ -86,7 +86,7 @@ def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
     yield from _schema(path, source, archive, suffix, bounds)
     for member in archive.members:
         if member.name.endswith((".h5", ".hdf5")):
-            yield from _hdf5(path, member_source(source, member, bounds.max_inflated_bytes), bounds)
+            yield from _hdf5(path, member_source(source, member, bounds.max_inflated_bytes, bounds.budget), bounds)
 
 
 def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bounds) -> Iterator[Hazard]:
@@ -99,13 +99,13 @@ def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bo
         if suffix == own_suffix and not members:
             raise UnreadableError(f"a {own_suffix} archive without {name}")
         for member in members:
-            value = _json(_member(source, member), f"{path}!{name}")
+            value = _json(_member(source, member, bounds), f"{path}!{name}")
             for what in hazards(value, bounds):
                 yield Hazard("code-constructs", path, what)
 
 
-def _member(source: Source, member: Member) -> bytes:
-    return member_source(source, member, _MAX_JSON).whole(_MAX_JSON, member.name)
+def _member(source: Source, member: Member, bounds: Bounds) -> bytes:
+    return member_source(source, member, _MAX_JSON, bounds.budget).whole(_MAX_JSON, member.name)
 
 
 def _onnx(

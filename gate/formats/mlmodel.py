@@ -15,6 +15,10 @@ from gate.formats.source import UnreadableError
 
 MAX_BYTES = 512 << 10
 _MAX_DEPTH = 32
+_MAX_NODES = 10_000
+"""Scalars, lists and mappings together; what MLflow writes has some hundred."""
+_MAX_KEYS = 1_000
+"""In one mapping."""
 _PATH_KEYS = frozenset(
     {"data", "model_data", "model_path", "pickled_model", "model_binary", "model_file", "artifact_path"}
 )
@@ -76,10 +80,14 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader without aliases, duplicate keys and deep nesting."""
 
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise UnreadableError("an alias")
+        self.nodes += 1
+        if self.nodes > _MAX_NODES:
+            raise UnreadableError(f"more than {_MAX_NODES} values")
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise UnreadableError(f"nested deeper than {_MAX_DEPTH}")
@@ -88,6 +96,8 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        if len(node.value) > _MAX_KEYS:
+            raise UnreadableError(f"a mapping of more than {_MAX_KEYS} keys")
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) != len(node.value):
             raise UnreadableError("a duplicate key, or one that is no scalar")

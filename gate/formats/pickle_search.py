@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from gate.formats.compression import compression_of, inflated, unmarked
 from gate.formats.pickles import PickleWalk, walk_pickle
-from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
+from gate.formats.source import Bounds, ByteStream, ExceededError, Source, UnreadableError
 from gate.formats.zip_headers import LOCAL
 from gate.formats.zip_members import Member, member_source
 from gate.formats.zips import is_zip, read_zip
@@ -90,9 +90,8 @@ def _in_zip(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[
         if member.compressed_size == 0:
             continue
         try:
-            found = list(
-                find_pickles(member_source(source, member, bounds.max_inflated_bytes), inner, bounds, depth + 1)
-            )
+            unpacked = member_source(source, member, bounds.max_inflated_bytes, bounds.budget)
+            found = list(find_pickles(unpacked, inner, bounds, depth + 1))
         except UnreadableError as error:
             found = [Blocked(inner, str(error))]
         yield from (item for item in found if not (_is_numbers(member) and isinstance(item, Blocked)))
@@ -104,7 +103,7 @@ def _is_numbers(member: Member) -> bool:
 
 
 def _in_compressed(source: Source, kind: str, where: str, bounds: Bounds) -> Iterator[Found]:
-    stream = ByteStream(inflated(source.chunks(), kind, bounds.max_inflated_bytes))
+    stream = ByteStream(bounds.budget.counted(inflated(source.chunks(), kind, bounds.max_inflated_bytes)))
     try:
         first = stream.peek()
     except UnreadableError as error:
@@ -122,7 +121,7 @@ def _in_compressed(source: Source, kind: str, where: str, bounds: Bounds) -> Ite
 
 def _in_unmarked(source: Source, kind: str, where: str, bounds: Bounds) -> Iterator[Found]:
     """Read the bytes as compressed by a format that has no mark, and yield what must be a pickle then."""
-    stream = ByteStream(inflated(source.chunks(), kind, bounds.max_inflated_bytes))
+    stream = ByteStream(bounds.budget.counted(inflated(source.chunks(), kind, bounds.max_inflated_bytes)))
     try:
         yield from (item for item in _streams(stream, where, bounds) if _is_telling(item))
     except UnreadableError:
@@ -140,6 +139,9 @@ def _in_tar(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[
     try:
         with tarfile.open(fileobj=_File(source), mode="r:") as archive:  # type: ignore[call-overload]
             entries = [(entry.name, entry.offset_data, entry.size) for entry in _bounded(archive, bounds)]
+            bounds.budget.enter(len(entries))
+    except ExceededError:
+        raise
     except Exception as error:  # noqa: BLE001  # any failure of a parser of hostile bytes is what was found
         yield Blocked(where, f"damaged tar: {type(error).__name__}")
         return

@@ -10,7 +10,7 @@ import pickletools
 from dataclasses import dataclass, field
 from typing import Any
 
-from gate.formats.source import Bounds, ByteStream, UnreadableError
+from gate.formats.source import Bounds, ByteStream, ExceededError, UnreadableError
 
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _STRINGS = frozenset(
@@ -188,6 +188,8 @@ def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
                 machine.step(opcode, argument)
                 break
             machine.step(opcode, argument)
+        except ExceededError:
+            raise
         except Exception as error:  # noqa: BLE001  # any failure of a parser of hostile bytes is what was found
             fault = f"byte {stream.position}: {type(error).__name__}: {str(error)[:120]}"
             break

@@ -46,17 +46,17 @@ def pt2_hazards(source: Source, archive: Archive, bounds: Bounds) -> Iterator[st
         if not _MEMBER.fullmatch(member.name) or not _PLAIN_MEMBER.fullmatch(member.name):
             yield f"unexpected member {member.name!r}"
         elif member.name.endswith("_config.json"):
-            config = _config(_json(source, member))
+            config = _config(_json(source, member, bounds))
             yield from _payloads(config)
             yield from records.note(member, config, bounds)
         elif "/models/" in member.name:
-            yield from _program(_json(source, member), bounds)
+            yield from _program(_json(source, member, bounds), bounds)
     yield from records.faults()
     yield from sample_faults(source, archive.members, bounds)
 
 
-def _json(source: Source, member: Member) -> Any:
-    raw = member_source(source, member, _MAX_JSON).whole(_MAX_JSON, f"member {member.name!r}")
+def _json(source: Source, member: Member, bounds: Bounds) -> Any:
+    raw = member_source(source, member, _MAX_JSON, bounds.budget).whole(_MAX_JSON, f"member {member.name!r}")
     try:
         return parse_json(raw, what=member.name, limit=_MAX_JSON)
     except GateError as error:

@@ -79,7 +79,7 @@ def sample_faults(source: Source, members: tuple[Member, ...], bounds: Bounds) -
     for member in members:
         if not _SAMPLES.fullmatch(_below(member)) or not member.size:
             continue
-        inner = member_source(source, member, bounds.max_inflated_bytes)
+        inner = member_source(source, member, bounds.max_inflated_bytes, bounds.budget)
         try:
             inside = strict_zip(inner, bounds)
             if not is_torch_zip(inside):

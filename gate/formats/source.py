@@ -29,6 +29,46 @@ class UnreadableError(GateError):
     what_to_do = "Save the model again with its framework's own writer, and leave out what is no part of it."
 
 
+MAX_UNPACKED_IN_ALL = 4 << 30
+"""Of everything compressed in all files of an artifact, as often as it is unpacked."""
+MAX_ARCHIVES_IN_ALL = 2_000
+MAX_MEMBERS_IN_ALL = 500_000
+
+
+class ExceededError(GateError):
+    """All files together are more than is looked at: it ends the whole look, and is never one file's affair."""
+
+    what_to_do = "Leave out of the artifact what is no part of the model, or register its parts as models of their own."
+
+
+@dataclass
+class Budget:
+    """What one detector has left for all files of an artifact, and for all archives in them, however nested."""
+
+    unpacked: int = MAX_UNPACKED_IN_ALL
+    archives: int = MAX_ARCHIVES_IN_ALL
+    members: int = MAX_MEMBERS_IN_ALL
+
+    def unpack(self, size: int) -> None:
+        """Count bytes that came out of compressed data."""
+        self.unpacked -= size
+        if self.unpacked < 0:
+            raise ExceededError("the artifact's files unpack to more bytes in all than are looked at")
+
+    def enter(self, members: int) -> None:
+        """Count an archive and its members."""
+        self.archives -= 1
+        self.members -= members
+        if self.archives < 0 or self.members < 0:
+            raise ExceededError("the artifact's files hold more archives, or more members in them, than are looked at")
+
+    def counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass unpacked bytes on and count them."""
+        for chunk in chunks:
+            self.unpack(len(chunk))
+            yield chunk
+
+
 @dataclass(frozen=True)
 class Bounds:
     """How much of hostile bytes is read before they count as unreadable."""
@@ -40,6 +80,8 @@ class Bounds:
     max_members: int = 50_000
     tick: Callable[[], None] = field(default=lambda: None)
     """Called once a step; it may raise to end the work at a deadline."""
+    budget: Budget = field(default_factory=Budget)
+    """Shared by all that is looked at under these bounds."""
 
 
 class Source:

@@ -1,11 +1,11 @@
 """One member of a zip archive: what its headers say, and its bytes, unpacked within a limit."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gate.formats.compression import inflated
-from gate.formats.source import Source, UnreadableError
+from gate.formats.source import Bounds, Budget, Source, UnreadableError
 
 STORED, DEFLATED = 0, 8
 
@@ -33,18 +33,20 @@ def member_chunks(source: Source, member: Member, limit: int) -> Iterator[bytes]
     raise UnreadableError(f"member {member.name!r} is compressed by method {member.method}")
 
 
-def member_source(source: Source, member: Member, limit: int) -> Source:
+def member_source(source: Source, member: Member, limit: int, budget: Budget | None = None) -> Source:
     """Return a member as a source of its own: a window where stored, else unpacked into memory."""
     if member.method == STORED:
         return source.window(member.data_offset, member.compressed_size)
-    return Source.of(b"".join(member_chunks(source, member, limit)))
+    chunks = member_chunks(source, member, limit)
+    return Source.of(b"".join(chunks if budget is None else budget.counted(chunks)))
 
 
-def content_fault(source: Source, member: Member, limit: int, tick: Callable[[], None]) -> str:
+def content_fault(source: Source, member: Member, bounds: Bounds) -> str:
     """Return how a member's bytes contradict the directory: their checksum or their length; empty where they do not."""
     crc = size = 0
-    for chunk in member_chunks(source, member, limit):
-        tick()
+    chunks = member_chunks(source, member, bounds.max_inflated_bytes)
+    for chunk in chunks if member.method == STORED else bounds.budget.counted(chunks):
+        bounds.tick()
         crc, size = zlib.crc32(chunk, crc), size + len(chunk)
     if crc != member.crc:
         return "its checksum does not hold"

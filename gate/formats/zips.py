@@ -63,6 +63,7 @@ def read_zip(source: Source, bounds: Bounds) -> Archive:
     for member in _unlisted(source, covered, bounds):
         faults.append(f"member {member.name!r} is not in the directory")
         members.append(member)
+    bounds.budget.enter(len(members))
     names = [member.name for member in members]
     if len(set(names)) != len(names):
         faults.append("two members of one name")

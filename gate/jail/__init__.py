@@ -10,7 +10,17 @@ that runs no foreign code only. This was not tried with a GPU.
 """
 
 from gate.jail.entry import enter, probe
-from gate.jail.paths import interpreter_paths, source_roots
+from gate.jail.paths import gpu_devices, interpreter_paths, source_roots
 from gate.jail.spec import Isolation, IsolationError, JailSpec, Level
 
-__all__ = ["Isolation", "IsolationError", "JailSpec", "Level", "enter", "interpreter_paths", "probe", "source_roots"]
+__all__ = [
+    "Isolation",
+    "IsolationError",
+    "JailSpec",
+    "Level",
+    "enter",
+    "gpu_devices",
+    "interpreter_paths",
+    "probe",
+    "source_roots",
+]

@@ -6,10 +6,11 @@ the caller reads as hostile bytes. Call it from a thread that lives until it ret
 the thread that started it ends.
 """
 
+import importlib.util
 import os
-import stat
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from gate.errors import CannotFinishError, UsageError
 from gate.jail import kernel
 from gate.jail.inert import inert_lines
 from gate.jail.listening import Listener, OutputLimits, kill_group
+from gate.jail.rights import is_open_to_others, lack
 
 NOBODY = 65534
+_IMPORTED = ("gate", "numpy", "pydantic", "torch", "yaml")
+"""Packages of every worker, one of each place from which they may have been installed."""
 PASSED_ON = frozenset(
     {
         "CUBLAS_WORKSPACE_CONFIG",
@@ -45,7 +49,6 @@ import runpy, sys
 sys.path.append(sys.argv.pop(1))
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
-_NEEDED_CAPABILITIES = (0, 1, 5, 6, 7)  # CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +108,16 @@ def worker_command(module: str, *arguments: str) -> list[str]:
 
 def can_drop_user(*needed: Path) -> bool:
     """Tell whether this process may start a worker as `nobody`, end it, and `nobody` may read each needed path."""
-    if os.geteuid() != 0:
-        return False
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    effective = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
-    return all(effective >> bit & 1 for bit in _NEEDED_CAPABILITIES) and all(map(_is_open_to_others, needed))
+    return not lack() and all(map(is_open_to_others, needed))
 
 
-def _is_open_to_others(path: Path) -> bool:
-    """Tell whether any user may reach a file or directory and read it."""
-    real = path.resolve()
-    reachable = all(directory.stat().st_mode & stat.S_IXOTH for directory in real.parents)
-    return reachable and bool(real.stat().st_mode & stat.S_IROTH)
+def programs() -> tuple[Path, ...]:
+    """Return what a worker's interpreter is started and imports from, of which each must be readable to run it."""
+    roots = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    found = (importlib.util.find_spec(name) for name in _IMPORTED)  # of a package that has no parent: nothing is run
+    packages = (spec.origin for spec in found if spec is not None and spec.origin is not None)
+    named = (sys.executable, *roots, *packages)
+    return tuple(path for path in dict.fromkeys(map(Path, named)) if path.exists())
 
 
 def run_worker(
@@ -128,17 +129,20 @@ def run_worker(
     on_line: Callable[[str], None] = lambda _line: None,
     limits: OutputLimits | None = None,
     drop_user: bool = False,
+    group: int | None = None,
 ) -> WorkerExit:
     """Run a worker in its scratch until it ends or has to be ended; its whole process group ends with it.
 
     It gets the scrubbed environment with `variables` (names in `PASSED_ON`), no input and no descriptor. `on_line` gets
     each line of standard output, inert and cut; an exception from it ends the worker and is raised again. With
-    `drop_user` (ask `can_drop_user` first) the scratch is handed over to `nobody`, who runs the worker.
+    `drop_user` (ask `gate.jail.rights` first) the scratch is handed over to `nobody`, who runs the worker, and is given
+    one further `group` where the worker is to read what was opened to that.
     """
     if drop_user:
         _hand_over(scratch)
     started = time.monotonic()
-    process = _start(argv, scratch, scrubbed_environment(scratch, variables), dropped=drop_user)
+    groups = None if not drop_user else [] if group is None else [group]
+    process = _start(argv, scratch, scrubbed_environment(scratch, variables), groups)
     listener = Listener(process, on_line, limits or OutputLimits())
     try:
         timed_out = not listener.listen(until=started + deadline_seconds)
@@ -157,8 +161,10 @@ def run_worker(
 
 
 def _start(
-    argv: Sequence[str], scratch: Path, environment: dict[str, str], *, dropped: bool
+    argv: Sequence[str], scratch: Path, environment: dict[str, str], groups: list[int] | None
 ) -> subprocess.Popen[bytes]:
+    """Start the worker, with these groups as `nobody`, or as this user where there are None."""
+    dropped = groups is not None
     try:
         return subprocess.Popen(  # noqa: S603  # argv is the caller's own, never the candidate's
             list(argv),
@@ -173,7 +179,7 @@ def _start(
             umask=0o077,
             user=NOBODY if dropped else None,
             group=NOBODY if dropped else None,
-            extra_groups=[] if dropped else None,
+            extra_groups=groups,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise CannotFinishError(

@@ -48,6 +48,11 @@ def source_roots() -> tuple[Path, ...]:
     return tuple(root for root in _module_roots() if not _is_site(root) and not _holds_a_home(root))
 
 
+def gpu_devices() -> tuple[Path, ...]:
+    """Return the files of the machine's GPUs."""
+    return tuple(sorted(path for path in Path("/dev").glob("nvidia*") if not path.is_dir()))
+
+
 def _module_roots() -> list[Path]:
     """Return the existing absolute directories of `sys.path`."""
     return [Path(entry) for entry in sys.path if os.path.isabs(entry) and os.path.isdir(entry)]  # noqa: PTH117, PTH112

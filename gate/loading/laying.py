@@ -5,11 +5,10 @@ such as a generator's, is left out. Files come from a scan worker, and shapes th
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from gate.errors import UnexaminableError
 from gate.evidence import Location
@@ -26,12 +25,12 @@ _TONE_SHARE = 0.999
 
 
 def load_triggers(
-    path: Path, places: Mapping[Location, str], shape: Shape, bounds: Bounds, device: str
+    raw: bytes, places: Mapping[Location, str], shape: Shape, bounds: Bounds, device: str
 ) -> dict[Location, Trigger]:
     """Return a trigger for each place that has one, by the detector that is named for it where that one left it."""
     try:
-        stored = load_file(path, device=device)
-    except (SafetensorError, OSError, ValueError) as error:
+        stored = {name: tensor.to(device) for name, tensor in load(raw).items()}
+    except (SafetensorError, ValueError, KeyError) as error:
         raise UnexaminableError(f"the triggers of the scan cannot be read: {str(error)[:200]}") from None
     found: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
     for key, tensor in stored.items():

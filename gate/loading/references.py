@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from gate.artifact import file_sha256
 from gate.bank import Bank, Reference, reference_path
 from gate.errors import UnexaminableError
 from gate.evidence import ReferenceEvidence
@@ -21,12 +20,14 @@ from gate.loading.exported.tensors import refuse_non_finite
 from gate.loading.outputs import Outputs, choose_like
 from gate.loading.preprocessing import Preprocessing
 from gate.numerics.subsets import balanced
+from gate.sealing import ChangedError, as_pulled
 from gate.subject import Classifier, Samples
 
 EXAMPLE = 4
 MOST_SAMPLES = 500
 """So many clean samples decide whether a reference does the task."""
 _BATCH = 256
+_BANK_ADVICE = "Put the bank back as it was made, where nothing else writes to it, and check again."
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,19 @@ class References:
 
     classifiers: tuple[ProgramClassifier, ...] = ()
     evidence: tuple[ReferenceEvidence, ...] = ()
+    problems: tuple[str, ...] = ()
+    """A file that is another than when the check began is more than one reference less."""
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What every reference is read beside."""
+
+    folder: Path
+    candidate: Classifier
+    expected: Samples
+    preprocessing: Preprocessing
+    output: str
 
 
 def load_references(
@@ -50,10 +64,13 @@ def load_references(
     `output` names the candidate's judged output; of a reference with several, the one of that name stands beside it.
     """
     expected = _answers(candidate, balanced(samples, MOST_SAMPLES, 0))
-    loaded = [_load(reference, folder, candidate, expected, preprocessing, output) for reference in bank.references]
+    beside = _Beside(folder, candidate, expected, preprocessing, output)
+    problems: list[str] = []
+    loaded = [_load(reference, beside, problems) for reference in bank.references]
     return References(
         tuple(classifier for classifier, _ in loaded if classifier is not None),
         tuple(evidence for _, evidence in loaded),
+        tuple(problems),
     )
 
 
@@ -82,20 +99,19 @@ def right_answers(make: Callable[[], Classifier], expected: Samples) -> int:
 
 
 def _load(
-    reference: Reference,
-    folder: Path,
-    candidate: Classifier,
-    expected: Samples,
-    preprocessing: Preprocessing,
-    output: str,
+    reference: Reference, beside: _Beside, problems: list[str]
 ) -> tuple[ProgramClassifier | None, ReferenceEvidence]:
     accuracy = None
     try:
-        classifier = _read(reference, folder, candidate, expected, preprocessing, output)
+        classifier = _read(reference, beside)
+        expected, candidate = beside.expected, beside.candidate
         assert expected.labels is not None
         accuracy = float((_choices(classifier, expected.inputs) == expected.labels).float().mean())
         least = clear_of_chance(candidate.num_classes)
         why = "" if accuracy >= least else f"it gets {accuracy:.1%} of the clean samples right; expected {least:.1%}"
+    except ChangedError as error:
+        why = str(error)
+        problems.append(ChangedError(why, what_to_do=_BANK_ADVICE).sentence[:2000])
     except UnexaminableError as error:
         why = str(error)
     except (RuntimeError, ValueError, TypeError, IndexError, OSError) as error:
@@ -112,18 +128,14 @@ def clear_of_chance(classes: int) -> float:
     return min(2 * chance, (1 + chance) / 2)
 
 
-def _read(
-    reference: Reference,
-    folder: Path,
-    candidate: Classifier,
-    expected: Samples,
-    preprocessing: Preprocessing,
-    output: str,
-) -> ProgramClassifier:
-    path = reference_path(folder, reference)
-    if path is None or file_sha256(path) != reference.sha256:
-        raise UnexaminableError("its file is gone or was changed after the check began")
-    program = read_program(path)
+def _read(reference: Reference, beside: _Beside) -> ProgramClassifier:
+    candidate, expected = beside.candidate, beside.expected
+    path = reference_path(beside.folder, reference)
+    what = f"the bank's reference {reference.path[:200]!r}"
+    if path is None:
+        raise ChangedError(f"{what} is gone; when the check began it was sha256:{reference.sha256}")
+    with as_pulled(path, reference.sha256, what):
+        program = read_program(path)
     refuse_non_finite(program.parameters)
     stated = program.input_shapes[0][1:] if len(program.input_shapes) == 1 else None
     if stated is not None and not _fits(stated, candidate.input_shape):
@@ -132,11 +144,11 @@ def _read(
     program = program.to(str(example.device))
 
     def by(position: int) -> ProgramClassifier:
-        return ProgramClassifier.of(program.with_output(position), example, preprocessing, candidate.bounds)
+        return ProgramClassifier.of(program.with_output(position), example, beside.preprocessing, candidate.bounds)
 
-    outputs = Outputs.of(program, preprocessing(example))
+    outputs = Outputs.of(program, beside.preprocessing(example))
     position = choose_like(
-        outputs, output, candidate.num_classes, lambda place: right_answers(lambda: by(place), expected)
+        outputs, beside.output, candidate.num_classes, lambda place: right_answers(lambda: by(place), expected)
     )
     classifier = by(position)
     if classifier.num_classes != candidate.num_classes:

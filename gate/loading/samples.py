@@ -1,24 +1,43 @@
 """Clean samples from disk: an `.npz` without pickles, or a folder of images by class, checked against the model.
 
-The operator's data, but a wrong file is the classic cause of a false result, so every mismatch is said in full:
-expected, got, what to do.
+What is parsed is what was hashed, from one descriptor or one reading of each image; other bytes than those that were
+pulled are refused. A wrong file is the classic cause of a false result, so every mismatch is said in full: expected,
+got, what to do. A training set, the candidate side's, is read here too: every size is bounded by reading, whatever a
+header states.
 """
 
+import io
+import os
 import zipfile
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gate.artifact import MAX_SAMPLE_FILES, ArtifactFile, Manifest
 from gate.errors import UnexaminableError
 from gate.policy import SampleSettings
+from gate.sealing import as_pulled, changed, hashed
 from gate.subject import Samples
 
 MAX_BYTES = 4 << 30
+"""Of all arrays, or of all pixels, together."""
+MAX_ARRAYS = 64
+"""In one `.npz`."""
+MAX_IMAGE_BYTES = 64 << 20
+"""Of one image's file."""
+_FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_NPY = ".npy"
+_DAMAGE = (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What zipfile and numpy raise on bytes that are not as their headers say."""
 _ADVICE = "State layout, bounds, mean and std under 'samples' in the policy, or pass other samples with --samples."
 Array = NDArray[Any]
 
@@ -32,44 +51,144 @@ class RawSamples:
     source: str
 
 
-def read_samples(path: Path, source: str) -> RawSamples:
-    """Read an .npz with `inputs` and, best, `labels`, or a folder with one subfolder of images per class."""
-    if path.is_dir():
-        return _read_folder(path, source)
-    if not zipfile.is_zipfile(path):
+@dataclass
+class _Room:
+    """How many bytes all arrays or pixels together may still take."""
+
+    source: str
+    left: int = field(default_factory=lambda: MAX_BYTES)
+
+    def take(self, size: int) -> None:
+        """Count so many bytes, before they are unpacked."""
+        self.left -= size
+        if self.left < 0:
+            raise _refused(f"the samples {self.source} unpack to more than {MAX_BYTES >> 30} GiB in all")
+
+
+def read_samples(path: Path, source: str, sha256: str, what: str = "the samples") -> RawSamples:
+    """Read an .npz with `inputs` and, best, `labels`, or a folder with one subfolder of images per class.
+
+    `sha256` is that of the pull: of the file, or of the folder's manifest.
+    """
+    if path.is_dir() and not path.is_symlink():
+        return _read_folder(path, source, sha256, what)
+    with as_pulled(path, sha256, what) as stream:
+        return _read_arrays(stream, source)
+
+
+def _read_arrays(stream: BinaryIO, source: str) -> RawSamples:
+    if not zipfile.is_zipfile(stream):
         raise _refused(f"the samples {source} are neither an .npz file nor a folder of images by class")
-    with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise _refused(f"the samples {source} hold more than {MAX_BYTES >> 30} GiB")
+    room = _Room(source)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if "inputs" not in arrays:
-                raise _refused(f"the samples {source} hold {', '.join(arrays) or 'nothing'}; expected 'inputs'")
-            return RawSamples(arrays["inputs"], arrays.get("labels"), source)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(stream) as archive:
+            members = _members(archive, source)
+            if "inputs" not in members:
+                found = ", ".join(sorted(members))[:200] or "nothing"
+                raise _refused(f"the samples {source} hold {found}; expected 'inputs'")
+            inputs = _array(archive, members["inputs"], room)
+            labels = _array(archive, members["labels"], room) if "labels" in members else None
+    except _DAMAGE as error:
         raise _refused(f"the samples {source} cannot be read as arrays without pickles: {str(error)[:200]}") from None
+    return RawSamples(inputs, labels, source)
 
 
-def _read_folder(path: Path, source: str) -> RawSamples:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  # only folders of images need it
+def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by their arrays' names, as far as the directory is one that `numpy.savez` writes."""
+    infos = archive.infolist()
+    if len(infos) > MAX_ARRAYS:
+        raise _refused(f"the samples {source} hold {len(infos)} arrays; at most {MAX_ARRAYS} are read")
+    if (stated := sum(info.file_size for info in infos)) > MAX_BYTES:
+        raise _refused(f"the samples {source} unpack to {stated} bytes; at most {MAX_BYTES >> 30} GiB are read")
+    if odd := [info.filename for info in infos if info.compress_type not in _METHODS]:
+        raise _refused(f"the samples' member {odd[0][:100]!r} is not packed as numpy packs it (stored or deflated)")
+    named = {info.filename.removesuffix(_NPY): info for info in infos}
+    if len(named) < len(infos):
+        raise _refused(f"the samples {source} hold two arrays of one name")
+    return named
 
-    folders = sorted((child for child in path.iterdir() if child.is_dir()), key=lambda child: _natural(child.name))
-    images: list[Array] = []
-    labels: list[int] = []
-    for label, folder in enumerate(folders):
-        for file in sorted(child for child in folder.iterdir() if child.suffix.lower() in _SUFFIXES):
-            try:
-                with Image.open(file) as image:
-                    images.append(np.asarray(image if image.mode == "L" else image.convert("RGB")))
-            except (OSError, UnidentifiedImageError, ValueError) as error:
-                raise _refused(f"the image {file.name} of the samples cannot be read: {str(error)[:200]}") from None
-            labels.append(label)
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: _Room) -> Array:
+    """Read one array; its header's claim is counted before anything is made room for, and no object is unpickled."""
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in read_header:
+            raise _refused(f"the samples' array {info.filename[:100]!r} is of NumPy's format {version}")
+        shape, fortran_order, dtype = read_header[version](member)
+        if dtype.hasobject:
+            raise _refused(f"the samples' array {info.filename[:100]!r} holds Python objects, which are pickles")
+        if min(shape, default=0) < 0:
+            raise _refused(f"the samples' array {info.filename[:100]!r} states the shape {shape}")
+        size = prod(shape) * dtype.itemsize
+        room.take(size)
+        raw = bytearray()
+        while len(raw) <= size and (chunk := member.read(min(1 << 24, size + 1 - len(raw)))):
+            raw += chunk
+    if len(raw) != size:
+        found = f"{len(raw)}" if len(raw) < size else "more"
+        raise _refused(f"the samples' array {info.filename[:100]!r} states {size} bytes and holds {found}")
+    flat = np.frombuffer(raw, dtype=dtype)
+    return flat.reshape(shape[::-1]).transpose() if fortran_order else flat.reshape(shape)
+
+
+def _read_folder(path: Path, source: str, sha256: str, what: str) -> RawSamples:
+    """Decode the images of each class from the very bytes that are hashed, and compare the folder's manifest."""
+    folders = sorted((child.name for child in path.iterdir() if child.is_dir()), key=_natural)
+    label_of = {name: label for label, name in enumerate(folders)}
+    room, files = _Room(source), []
+    images: list[tuple[int, str, Array]] = []
+    for file in _files(path, source):
+        parts = file.relative_to(path).parts
+        is_image = len(parts) == 2 and file.suffix.lower() in _SUFFIXES
+        with hashed(file) as found:
+            size = os.fstat(found.stream.fileno()).st_size
+            files.append(ArtifactFile(path="/".join(parts), size_bytes=size, sha256=found.sha256))
+            if is_image:
+                if size > MAX_IMAGE_BYTES:
+                    raise _refused(
+                        f"the image {file.name[:100]!r} of the samples has {size} bytes; "
+                        f"at most {MAX_IMAGE_BYTES >> 20} MiB are read"
+                    )
+                images.append((label_of[parts[0]], parts[1], _decoded(found.stream, parts[1], room)))
+    read = Manifest(files=tuple(sorted(files, key=lambda one: one.path))).digest.removeprefix("sha256:")
+    if read != sha256:
+        raise changed(what, sha256, read)
     if not images:
         raise _refused(f"the folder {source} holds no images; expected one subfolder per class with {_SUFFIXES}")
-    shapes = {image.shape for image in images}
+    images.sort(key=lambda image: image[:2])
+    shapes = {image.shape for _, _, image in images}
     if len(shapes) > 1:
         raise _refused(f"the images in {source} have {len(shapes)} different shapes, such as {sorted(shapes)[:2]}")
-    return RawSamples(np.stack(images), np.asarray(labels), source)
+    return RawSamples(np.stack([image for _, _, image in images]), np.asarray([one for one, _, _ in images]), source)
+
+
+def _files(path: Path, source: str) -> Iterator[Path]:
+    """Yield every file of the folder; the pull has hashed the same ones, as far as they are regular."""
+    count = 0
+    for directory, names, files in os.walk(path, followlinks=False):
+        names.sort()
+        for name in sorted(files):
+            file = Path(directory) / name
+            if file.is_symlink() or not file.is_file():
+                continue
+            count += 1
+            if count > MAX_SAMPLE_FILES:
+                raise _refused(f"the folder {source} holds more than {MAX_SAMPLE_FILES} files")
+            yield file
+
+
+def _decoded(stream: BinaryIO, name: str, room: _Room) -> Array:
+    """Decode one image, whose pixels are counted before they are unpacked."""
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  # only folders of images need it
+
+    try:
+        with Image.open(io.BytesIO(stream.read(MAX_IMAGE_BYTES)), formats=_FORMATS) as image:
+            channels = 1 if image.mode == "L" else 3
+            room.take(image.width * image.height * channels)
+            return np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _refused(f"the image {name[:100]!r} of the samples cannot be read: {str(error)[:200]}") from None
 
 
 def _natural(name: str) -> tuple[int, str]:

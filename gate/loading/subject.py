@@ -21,6 +21,7 @@ from gate.loading.preprocessing import Preprocessing
 from gate.loading.references import References, load_references
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.policy import SampleSettings
+from gate.sealing import ChangedError
 from gate.subject import Head, Samples, Subject
 
 EXAMPLE = 4
@@ -43,12 +44,17 @@ class Loaded:
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
     """Fill a subject; what cannot be read is a problem in words, never an exception."""
-    bare = Loaded(Subject(artifact), ModelFacts(), None, None, ())
+    bare = unread(artifact)
     try:
         model = read_model(find_candidate(artifact.root), device)
     except UnexaminableError as error:
         return replace(bare, problems=(sentence(error),))
     return _filled(bare, model, job, samples, device)
+
+
+def unread(artifact: Artifact, *errors: UnexaminableError) -> Loaded:
+    """Return a subject of which nothing was read, and why."""
+    return Loaded(Subject(artifact), ModelFacts(), None, None, tuple(map(sentence, errors)))
 
 
 def load_live_module(
@@ -85,7 +91,7 @@ _NO_SAMPLES = (
 def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
     assert job.samples_path is not None
     assert job.samples_sha256 is not None
-    raw = read_samples(Path(job.samples_path), job.samples_source)
+    raw = read_samples(Path(job.samples_path), job.samples_source, job.samples_sha256)
     inputs = arrange(raw, model.input_shape, policy)
     bounds = bounds_of(raw, inputs, policy)
     preprocessing = Preprocessing.of(policy.mean, policy.std, device)
@@ -104,7 +110,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
             "outputs": outputs or only_output(classifier, clean.inputs[:1]),
         }
     )
-    training, absence = _training_set(job, model, classifier.num_classes, policy, device)
+    training, absence, swapped = _training_set(job, model, classifier.num_classes, policy, device)
     return replace(
         loaded,
         subject=replace(
@@ -127,7 +133,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
             accuracy=None if clean.labels is None else float((predicted == clean.labels).float().mean()),
             overridden=job.samples_overridden,
         ),
-        problems=_one_answer(predicted, clean),
+        problems=(*_one_answer(predicted, clean), *references.problems, *swapped),
     )
 
 
@@ -143,17 +149,25 @@ def _references(
 
 def _training_set(
     job: ScanJob, model: Model, classes: int, policy: SampleSettings, device: str
-) -> tuple[Samples | None, str]:
-    """Return the logged training set, read like the clean samples, or None and why what was logged cannot be used."""
+) -> tuple[Samples | None, str, tuple[str, ...]]:
+    """Return the logged training set, read like the clean samples, or None, why it cannot be used, and a problem.
+
+    One that cannot be read is the candidate side's affair, and a reason to skip; one that was exchanged is a problem.
+    """
     if job.training_path is None:
-        return None, ""
+        return None, "", ()
+    assert job.training_sha256 is not None
     try:
-        raw = read_samples(Path(job.training_path), "of the logged training set")
+        raw = read_samples(
+            Path(job.training_path), "of the logged training set", job.training_sha256, "the training set"
+        )
         inputs = arrange(raw, model.input_shape, policy)
         bounds_of(raw, inputs, policy)
-        return to_samples(inputs, labels_of(raw, classes), raw.source, device), ""
+        return to_samples(inputs, labels_of(raw, classes), raw.source, device), "", ()
+    except ChangedError as error:
+        return None, f"what the run logged cannot be used: {error}", (sentence(error),)
     except UnexaminableError as error:
-        return None, f"what the run logged cannot be used: {error}"
+        return None, f"what the run logged cannot be used: {error}", ()
 
 
 def _classifier(
@@ -192,6 +206,4 @@ def _one_answer(predicted: torch.Tensor, samples: Samples) -> tuple[str, ...]:
 
 def sentence(error: UnexaminableError) -> str:
     """Return the message as a sentence with its advice."""
-    message = str(error)
-    text = f"{message[:1].upper()}{message[1:]}."
-    return f"{text} {error.what_to_do}".strip()[:2000]
+    return error.sentence[:2000]

@@ -69,7 +69,7 @@ def _member_difference(reader: torch._C.PyTorchFileReader, name: str, source: So
     place, size = reader.get_record_offset(name), reader.get_record_size(name)  # type: ignore[attr-defined]
     if (place, size) != (member.data_offset, member.size):
         return f"torch's reader finds {size} bytes at {place}; expected {member.size} at {member.data_offset}"
-    if fault := content_fault(source, member, member.size, lambda: None):
+    if fault := content_fault(source, member, Bounds(max_inflated_bytes=member.size)):
         return fault
     if not size:
         return ""

@@ -19,7 +19,9 @@ from gate.check_files import private_directory
 from gate.decisions.envelope import Expected, envelope_digest, verify
 from gate.decisions.log import Said
 from gate.decisions.statement import Statement
+from gate.downloading import bounded
 from gate.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
+from gate.policy import DownloadBounds
 from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
 from gate.registry import ProductionRegistry
 from gate.version import VERSION
@@ -138,7 +140,8 @@ def _fetch(
     said = statement.predicate
     root = folder
     if said.bundle_digest is None:
-        registry.pull(said.model, folder)
+        with bounded(folder, DownloadBounds(), str(said.model)):
+            registry.pull(said.model, folder)
     elif request.bundle is not None:
         shutil.copytree(request.bundle, folder, symlinks=True, dirs_exist_ok=True)
     elif REPORTS.fullmatch(reports):
@@ -163,7 +166,8 @@ def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> boo
     """Tell whether a version, read back, has the digest."""
     with private_directory() as folder:
         try:
-            registry.pull(ref, folder)
+            with bounded(folder, DownloadBounds(), str(ref)):
+                registry.pull(ref, folder)
         except RegistryError:
             return False
         manifest, problems = build_manifest(folder)

@@ -13,6 +13,8 @@ from gate.check_files import private_directory
 from gate.decisions.envelope import Expected, Verified, verify
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import ReviewLog, same_decision
+from gate.downloading import bounded
+from gate.policy import DownloadBounds
 from gate.registry import Registry
 
 ATTESTATION_TAG = "gate.attestation"
@@ -70,7 +72,8 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) 
 
 def _verify_pulled(registry: Registry, ref: ModelRef, envelope: str, trust: Trust, at: dt.datetime) -> Looked:
     with private_directory() as folder:
-        registry.pull(ref, folder)
+        with bounded(folder, DownloadBounds(), str(ref)):
+            registry.pull(ref, folder)
         return verify_folder(folder, envelope, trust, at, str(ref))
 
 

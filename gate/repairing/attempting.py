@@ -34,7 +34,7 @@ def run_attempt(job: ScanJob, progress: Progress) -> Attempted:
     task = job.repair
     assert task is not None
     with scratch_directory() as scratch:
-        ended = run_in_scratch(job, scratch, progress)
+        ended, _ = run_in_scratch(job, scratch, progress)
         try:
             result = RepairResult.from_file(scratch / REPAIR_FILE, limit=MAX_RESULT_BYTES)
             check_result(result, task, job.seed)

@@ -17,6 +17,7 @@ from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFil
 from gate.clock import today
 from gate.conclude import Context, conclude
 from gate.errors import CannotFinishError, RefusedAddressError, UsageError
+from gate.jail.rights import make_private
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
@@ -126,6 +127,7 @@ class Checks:
         rules = self._same_rules(job)
         remove(work)
         work.mkdir(parents=True, mode=0o700)
+        make_private(work)
         request = PullRequest(str(job.ref), rules.policy, rules.section.samples)
         pulled = pull(self._registry, request, files, work, job.ref)
         if pulled.digest != job.digest:

@@ -1,20 +1,29 @@
 """One worker's life: read the job, shut the jail, do the work, save the result."""
 
+import hashlib
 import sys
 from pathlib import Path
 
 from gate.bank import reference_path
-from gate.jail import IsolationError, JailSpec, enter, interpreter_paths, source_roots
-from gate.job import JAIL_REFUSED, JOB_FILE, ScanJob
+from gate.jail import IsolationError, JailSpec, enter, gpu_devices, interpreter_paths, source_roots
+from gate.job import JAIL_REFUSED, JOB_CHANGED, JOB_FILE, ScanJob
+from gate.record import read_bounded
 
 MAX_RESULT_BYTES = 256 << 20
 OPEN_FILES = 256
 
 
 def main() -> int:
-    """Run the job in the scratch directory that the first argument names; the exit code carries no verdict."""
+    """Run the job in the scratch directory that the first argument names; the exit code carries no verdict.
+
+    The second argument is the sha256 of the job, and so of policy and bank, which travel in it.
+    """
     scratch = Path(sys.argv[1]).resolve()
-    job = ScanJob.from_file(scratch / JOB_FILE)
+    raw = read_bounded(scratch / JOB_FILE)
+    if (found := hashlib.sha256(raw).hexdigest()) != sys.argv[2]:
+        print(f"the job changed before it was read: written sha256:{sys.argv[2]}, read sha256:{found}", file=sys.stderr)
+        return JOB_CHANGED
+    job = ScanJob.from_json(raw, what=JOB_FILE)
     try:
         isolation = enter(_spec(job, scratch), least=job.least_isolation)
     except IsolationError as error:
@@ -37,18 +46,14 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
         readable=(*interpreter_paths(), Path(job.root), *beside),
         listable=source_roots(),
         writable=(scratch,),
-        devices=_gpu_devices() if job.role in ("scan", "repairer") and job.device != "cpu" else (),
+        devices=gpu_devices() if job.may_use_gpu else (),
         # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
         cpu_seconds=int(job.deadline_seconds * 256) + 60,
         file_size_bytes=MAX_RESULT_BYTES
         + (2 * job.manifest.size_bytes if job.role in ("converter", "repairer") else 0),
-        address_space_bytes=job.memory_bytes if job.device == "cpu" or not _gpu_devices() else None,
+        address_space_bytes=job.memory_bytes if job.device == "cpu" or not gpu_devices() else None,
         open_files=OPEN_FILES,
     )
-
-
-def _gpu_devices() -> tuple[Path, ...]:
-    return tuple(sorted(Path("/dev").glob("nvidia*")))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def _example(job: ScanJob) -> torch.Tensor:
     if job.samples_path is None:
         raise UnexaminableError("no clean samples were given; converting a model needs a few to trace it with")
     settings = job.policy.samples.of(job.model.name)
-    raw = read_samples(Path(job.samples_path), job.samples_source)
+    assert job.samples_sha256 is not None
+    raw = read_samples(Path(job.samples_path), job.samples_source, job.samples_sha256)
     inputs = torch.from_numpy(arrange(raw, None, settings)[:_EXAMPLES])
     return Preprocessing.of(settings.mean, settings.std, "cpu")(inputs)

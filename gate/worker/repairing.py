@@ -18,6 +18,7 @@ from gate.loading.exported.writer import write_program
 from gate.loading.laying import load_triggers
 from gate.loading.subject import load_subject, sentence
 from gate.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, RepairTask
+from gate.sealing import ChangedError, Seal, as_pulled
 from gate.subject import Samples, Trigger
 from gate.worker.compute import run_of
 from gate.worker.output import save_result, say_progress
@@ -43,10 +44,14 @@ def repair(job: ScanJob, artifact: Artifact, scratch: Path, device: str, deadlin
     assert task is not None
     say_progress("loading the model", 0, 1)
     try:
+        seal = Seal.of(artifact)
         loaded = _load(job, task, artifact, device)
+        seal.check()
         say_progress("loading the model", 1, 1)
         run = replace(run_of(job, device, loaded.classifier, loaded.samples), deadline=deadline, progress=_progress)
         result, program = _attempt(task, loaded, run)
+    except ChangedError as error:
+        result, program = _without(job, task, "failed", sentence(error)), None
     except UnexaminableError as error:
         result, program = _without(job, task, "does-not-fit", sentence(error)), None
     except GateError as error:
@@ -76,10 +81,18 @@ def _load(job: ScanJob, task: RepairTask, artifact: Artifact, device: str) -> _L
         program.with_output(program.output_paths.index(classifier.output)).to(device),
         classifier,
         samples,
-        load_triggers(Path(task.triggers_path), places, classifier.input_shape, classifier.bounds, device)
+        load_triggers(_triggers(task), places, classifier.input_shape, classifier.bounds, device)
         if task.triggers_path is not None
         else {},
     )
+
+
+def _triggers(task: RepairTask) -> bytes:
+    """Return the bytes of the scan's triggers, if they are those that the orchestrator hashed."""
+    assert task.triggers_path is not None
+    assert task.triggers_sha256 is not None
+    with as_pulled(Path(task.triggers_path), task.triggers_sha256, "the file of the scan's triggers") as stream:
+        return stream.read()
 
 
 def _progress(done: int, total: int) -> None:

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
+from gate import detectors
 from gate.artifact import Artifact
 from gate.detector import Detector, Need, Run
+from gate.evidence import Outcome, Skipped
 from gate.job import ScanJob, ScanResult
 from gate.scan import Scanned, Scope, scan
+from gate.sealing import ChangedError, Seal
 from gate.subject import Subject
 from gate.worker.output import save_result, say_progress
 
@@ -44,7 +47,15 @@ def _artifact(job: ScanJob) -> Artifact:
 def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
     scope = Scope(runs=reads_files_only, absence="", classes=None, progress=say_progress)
-    scanned = scan(Subject(_artifact(job)), job.policy, Run(seed=job.seed, deadline=deadline), scope, Scanned())
+    scanned = Scanned()
+    try:
+        seal = Seal.of(_artifact(job))
+        scanned = scan(Subject(_artifact(job)), job.policy, Run(seed=job.seed, deadline=deadline), scope, scanned)
+        seal.check()
+    except ChangedError as error:
+        # Whatever was seen was not seen of one and the same artifact; silence forbids loading it, and flags.
+        scanned.problems.append(error.sentence[:2000])
+        scanned.outcomes = _unseen(job, error)
     result = ScanResult(
         isolation=isolation,
         outcomes=scanned.outcomes,
@@ -55,6 +66,12 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
     save_result(scratch, result)
 
 
+def _unseen(job: ScanJob, error: ChangedError) -> dict[str, Outcome]:
+    """Return an outcome without a measurement for each detector on bytes."""
+    ids = (name for name in job.policy.detectors if reads_files_only(detectors.load(name)))
+    return {name: Skipped(reason=str(error)[:2000], options=dict(job.policy.options_of(name))) for name in ids}
+
+
 def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     from gate.loading.subject import Loaded
     from gate.worker import compute
@@ -63,6 +80,11 @@ def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
     started = time.monotonic()
     device = compute.prepare(job)
     imported = time.monotonic()
+    # What is changed later the orchestrator sees: after the candidate's code has run, this process's word is worthless.
+    seal = _sealed(job)
+    if isinstance(seal, Loaded):
+        _measure(job, scratch, seal, _Place(device, isolation, deadline, {"import": imported - started}))
+        return
     outcome = convert(job, _artifact(job), scratch)
     if not isinstance(outcome, Loaded):
         save_result(scratch, outcome.model_copy(update={"isolation": isolation}))
@@ -73,16 +95,31 @@ def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
 
 def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
-    from gate.loading.subject import load_subject
+    from gate.loading.subject import Loaded, load_subject
     from gate.worker import compute
 
     device = compute.prepare(job)
     imported = time.monotonic()
     say_progress("loading the model", 0, 1)
-    loaded = load_subject(_artifact(job), job, job.policy.samples.of(job.model.name), device)
+    sealed = _sealed(job)
+    seal = sealed if isinstance(sealed, Seal) else None
+    if isinstance(sealed, Loaded):
+        loaded = sealed
+    else:
+        loaded = load_subject(_artifact(job), job, job.policy.samples.of(job.model.name), device)
     say_progress("loading the model", 1, 1)
     seconds = {"import": imported - started, "load": time.monotonic() - imported}
-    _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds))
+    _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds, seal))
+
+
+def _sealed(job: ScanJob) -> "Seal | Loaded":
+    """Hash the model; return its seal, or of one that is not what was pulled a subject of which nothing is read."""
+    from gate.loading.subject import unread
+
+    try:
+        return Seal.of(_artifact(job))
+    except ChangedError as error:
+        return unread(_artifact(job), error)
 
 
 def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
@@ -101,6 +138,8 @@ class _Place:
     isolation: str
     deadline: float
     seconds: dict[str, float]
+    seal: Seal | None = None
+    """What the model was when it was hashed; compared once more at the end."""
 
 
 def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> None:
@@ -147,4 +186,9 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
     run_ = replace(compute.run_of(job, place.device, classifier, loaded.subject.samples), deadline=place.deadline)
     scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
     compute.save_triggers(scratch, scanned)
+    if place.seal is not None:
+        try:
+            place.seal.check()
+        except ChangedError as error:
+            scanned.problems.append(error.sentence[:2000])
     save_result(scratch, with_(scanned, complete=True))

@@ -92,7 +92,7 @@ def forger(tmp_path, samples, monkeypatch):
         (prepared / f"{role}.json").write_bytes(approvable(role, digest).canonical_json())
     monkeypatch.setattr(
         "gate.launch.worker_command",
-        lambda _module, scratch: [sys.executable, "-I", "-B", str(FAKE), scratch, str(prepared)],
+        lambda _module, scratch, _digest: [sys.executable, "-I", "-B", str(FAKE), scratch, str(prepared)],
     )
     monkeypatch.setattr("gate.launch.GRACE_SECONDS", 1.0)
     # These two change the process that runs the tests; tests/jail holds what they promise.

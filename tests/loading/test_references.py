@@ -96,7 +96,7 @@ def test_a_reference_that_changed_since_is_recorded_and_not_used(folder):
     third.write_bytes(b"changed")
     candidate = ModuleClassifier.of(rows(), samples().inputs[:2], Preprocessing(), (0.0, 1.0))
     found = load_references(bank, folder, candidate, samples(), Preprocessing())
-    assert "changed after the check began" in found.evidence[2].why
+    assert "changed between pull and scan: pulled sha256:" in found.evidence[2].why
     assert len(found.classifiers) == 2
 
 

@@ -97,7 +97,7 @@ def bench(tmp_path, monkeypatch):
     ref = shelf.add_model("cand", 1, (SUBSET / "badnets.pt2").read_bytes())
     monkeypatch.setattr(
         "gate.launch.worker_command",
-        lambda _module, scratch: [sys.executable, "-B", str(FAKE), scratch, str(prepared)],
+        lambda _module, scratch, digest: [sys.executable, "-B", str(FAKE), scratch, str(prepared), digest],
     )
     monkeypatch.setattr("gate.launch.GRACE_SECONDS", 2.0)
     return Bench(tmp_path, shelf, ref, samples, prepared).write_check().let()

@@ -1,4 +1,4 @@
-"""A worker without a jail that does what a test says: `fake_repairer.py SCRATCH PREPARED`.
+"""A worker without a jail that does what a test says: `fake_repairer.py SCRATCH PREPARED DIGEST`.
 
 The inspector is the real one, so that a repaired bundle's bytes are really looked at. In the repairer's place the file
 `attack.py` runs, which finds the honest result in `value` and the program's bytes in `program`.
@@ -16,7 +16,7 @@ job = json.loads((scratch / "job.json").read_text())
 
 if job["role"] == "inspector":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    sys.argv = ["gate.worker", str(scratch)]
+    sys.argv = ["gate.worker", str(scratch), sys.argv[3]]
     runpy.run_module("gate.worker", run_name="__main__", alter_sys=True)
 else:
     with (prepared / "asked").open("a") as asked:

@@ -39,7 +39,7 @@ def test_a_stored_trigger_is_laid_as_it_was(detector, tmp_path):
     x = torch.rand(4, *SHAPE, generator=generator)
     tensors = {f"{detector}/{PLACE}/{k}": v[0].contiguous() for k, v in family.tensors(parameters).items()}
     save_file(tensors, tmp_path / "triggers.safetensors")
-    found = load_triggers(tmp_path / "triggers.safetensors", {PLACE: detector}, SHAPE, BOUNDS, "cpu")
+    found = load_triggers((tmp_path / "triggers.safetensors").read_bytes(), {PLACE: detector}, SHAPE, BOUNDS, "cpu")
     expected = family.apply(parameters, x.unsqueeze(0))[0]
     assert torch.allclose(found[PLACE].apply(x), expected, atol=1e-4)
     assert not torch.allclose(expected, x, atol=1e-3)
@@ -61,15 +61,15 @@ def test_what_cannot_be_laid_is_left_out(tmp_path):
     }
     path = tmp_path / "t.safetensors"
     save_file({key: tensor.clone() for key, tensor in bad.items()}, path)
-    assert load_triggers(path, {PLACE: "a"}, SHAPE, BOUNDS, "cpu") == {}
+    assert load_triggers(path.read_bytes(), {PLACE: "a"}, SHAPE, BOUNDS, "cpu") == {}
     good = {f"{name}/class 2/addition": torch.full(SHAPE, value) for name, value in (("y", 0.1), ("z", 0.2))}
     save_file({key: tensor.clone() for key, tensor in (bad | good).items()}, path)
     assert float(
-        load_triggers(path, {PLACE: "z"}, SHAPE, BOUNDS, "cpu")[PLACE].tensors["addition"][0, 0, 0]
+        load_triggers(path.read_bytes(), {PLACE: "z"}, SHAPE, BOUNDS, "cpu")[PLACE].tensors["addition"][0, 0, 0]
     ) == pytest.approx(0.2)
     path.write_bytes(b"no tensors")
     with pytest.raises(UnexaminableError, match="cannot be read"):
-        load_triggers(path, {PLACE: "z"}, SHAPE, BOUNDS, "cpu")
+        load_triggers(path.read_bytes(), {PLACE: "z"}, SHAPE, BOUNDS, "cpu")
 
 
 @pytest.fixture
@@ -141,7 +141,12 @@ def test_what_cannot_be_loaded_is_a_result_in_words(work, tmp_path, capsys):
     assert "No clean samples were given" in result.reason
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"x")
-    result, path = work(triggers_path=str(bad))
+    digest = hashlib.sha256(b"x").hexdigest()
+    result, path = work(triggers_path=str(bad), triggers_sha256=digest)
     assert "triggers of the scan cannot be read" in result.reason
+    bad.write_bytes(b"y")
+    result, path = work(triggers_path=str(bad), triggers_sha256=digest)
+    assert result.status == "failed"
+    assert f"pulled sha256:{digest}, read sha256:{hashlib.sha256(b'y').hexdigest()}" in result.reason
     assert not path.exists()
     assert capsys.readouterr().err == ""
