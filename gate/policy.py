@@ -174,7 +174,7 @@ class Policy(PolicyRecord):
     samples: SamplesPolicy = SamplesPolicy()
     samples_from_tag: bool = False
     """Whether the registered model's tag `gate.samples`, the candidate side's word, may name the samples."""
-    artifact_stores: tuple[str, ...] = Field(default=(), max_length=100)
+    artifact_stores: tuple[str, ...] = Field(default=(), max_length=100, exclude_if=lambda value: not value)
     """Where artifacts may lie beside the tracking server: `scheme://host-or-bucket[/prefix]` (docs/security.md)."""
     bank: BankSettings | None = None
     uncalibrated: Literal["judge", "flag"] = "judge"
