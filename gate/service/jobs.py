@@ -17,6 +17,7 @@ from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFil
 from gate.clock import today
 from gate.conclude import Context, conclude
 from gate.errors import CannotFinishError, UsageError
+from gate.packaged import policy_word
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
@@ -153,7 +154,7 @@ class Checks:
                 model=job.ref,
                 description=pulled.description,
                 pulled=pulled,
-                policy_path=str(rules.section.policy),
+                policy_path=policy_word(rules.section.policy),
                 directory=str(files.root),
             )
             conclude(files.evidence(), rules.policy, context, files)
