@@ -77,7 +77,9 @@ def test_the_wheel_carries_every_file_of_the_package(wheel):
         names = archive.namelist()
     assert carried(names) == kept()
     assert {"gate/policies/default.yml", "gate/policies/strict.yml", "gate/policies/schema.json"} <= set(names)
-    assert {"gate/py.typed", "gate/service/templates/base.html.j2", "gate/renderers/templates/report.md.j2"} <= set(names)
+    assert {"gate/py.typed", "gate/service/templates/base.html.j2", "gate/renderers/templates/report.md.j2"} <= set(
+        names
+    )
     assert {name.split("/")[0] for name in names} - {"gate"} == {f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
 
 
