@@ -82,3 +82,16 @@ def test_a_policy_of_the_user_keeps_its_path(tmp_path, monkeypatch):
     (tmp_path / "rules" / "default.yml").write_bytes(DEFAULT.read_bytes())
     monkeypatch.chdir(tmp_path)
     assert policy_source(Path("rules/default.yml")).path == os.path.join("rules", "default.yml")  # noqa: PTH118
+
+
+@pytest.mark.parametrize(("named", "expected"), [("strict", STRICT), ("p/own.yml", None)])
+def test_the_service_takes_a_packaged_policy_by_its_name(named, expected, tmp_path, monkeypatch):
+    """In its configuration too, where other policies are relative to the file's folder."""
+    from gate.service.settings import read_settings
+
+    monkeypatch.setenv("GATE_WEBHOOK_SECRET", "s" * 40)
+    (tmp_path / "gate.toml").write_text(
+        f'data = "data"\n[registry]\ntracking-uri = "http://127.0.0.1:9"\n[[models]]\nname = "m"\npolicy = "{named}"\n'
+    )
+    (model,) = read_settings(tmp_path / "gate.toml").file.models
+    assert model.policy == (expected or tmp_path / named)

@@ -27,9 +27,7 @@ COMMON = many(
         "go with it is left from an earlier check, and is not shown.",
     ),
     option("--report-url", help="Address of the whole report; by default the page of this run or job."),
-    option(
-        "--note", default="", help="A sentence about the run, shown above the report, as `gate base` leaves one."
-    ),
+    option("--note", default="", help="A sentence about the run, shown above the report, as `gate base` leaves one."),
     option("--comment/--no-comment", default=True, help="Comment on the pull or merge request, if there is one."),
     option(
         "--api-timeout",

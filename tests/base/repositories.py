@@ -11,7 +11,8 @@ IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protoc
 def git(folder, *arguments):
     """Run git in a folder, with nobody's settings, and return what it printed."""
     settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(["git", *IDENTITY, *map(str, arguments)], cwd=folder, env=settings, capture_output=True)
+    command = ["git", *IDENTITY, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode(errors="surrogateescape").strip()
 

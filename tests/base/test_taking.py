@@ -109,7 +109,7 @@ def test_a_bank_by_option_is_the_bases_too(tmp_path, banked):
     made = proposal(tmp_path / "r", banked | {"p/other.yml": POLICY}, {"p/bank/bank.json": "{}"})
     taken = taken_from(made, tmp_path / "to", policy="p/other.yml", bank="p/bank/bank.json")
     assert "p/bank/2.pt2" in taken.files
-    with pytest.raises(UsageError, match="the bank p/none.json: not in the base"):
+    with pytest.raises(UsageError, match=r"the bank p/none.json: not in the base"):
         taken_from(made, tmp_path / "again", bank="p/none.json")
 
 
@@ -130,7 +130,7 @@ def test_swapped_samples_decide_nothing(tmp_path):
             to = tmp_path / f"to{number}{len(named)}"
             assert told in taken_from(made, to, **named).note
             assert set(written(to).values()) == {policy.encode(), *([b"n"] if "npz" in uri else [b"1", b"2"])}
-    with pytest.raises(UsageError, match="the samples new.npz: not in the base"):
+    with pytest.raises(UsageError, match=r"the samples new.npz: not in the base"):
         taken_from(made, tmp_path / "none", samples="new.npz")
 
 
@@ -176,9 +176,9 @@ def test_a_policy_of_the_base_cannot_point_at_the_head(tmp_path):
         )
     ):
         made = proposal(tmp_path / f"{number}/r", {}, {})
-        keys = yaml.safe_load(yaml.safe_dump(keys).replace(str(folder), str(made.folder)))
-        base = commit(made.folder, {"p/gate.yml": pinning(**keys)}, "policy")
-        with pytest.raises(UsageError, match="absolute path inside the checkout|below the repository's root"):
+        policy = pinning(**keys).replace(str(folder), str(made.folder))
+        base = commit(made.folder, {"p/gate.yml": policy}, "policy")
+        with pytest.raises(UsageError, match=r"absolute path inside the checkout|below the repository's root"):
             take(made.folder, base, Named("p/gate.yml"), tmp_path / f"to{number}")
 
 
