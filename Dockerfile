@@ -39,6 +39,8 @@ COPY pyproject.toml README.md LICENSE /build/
 COPY gate /build/gate
 # Under a root of its own, so that a change of the gate's own code does not copy torch again.
 RUN /opt/pip/bin/pip --python /opt/gate/bin/python3 install --quiet --no-deps --no-build-isolation --root /program /build
+# The packaged policies under a path that does not change with Python's version.
+RUN cd /program/opt/gate && ln -s lib/python3*/site-packages/gate/policies policies && test -f policies/default.yml
 
 FROM debian:bookworm-slim
 # hadolint ignore=DL3008
@@ -47,7 +49,6 @@ RUN apt-get update \
  && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY --from=dependencies /opt/gate /opt/gate
 COPY --from=program /program /
-COPY policies /opt/gate/policies
 COPY containers/health.py /opt/gate/health.py
 
 ARG REVISION=unknown

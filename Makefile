@@ -15,7 +15,7 @@ TORCH ?= cpu
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
-.PHONY: container container-test
+.PHONY: container container-test wheel-test
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ test: $(STAMP) ## run the quick tests
 test-slow: $(STAMP) ## run every test that needs no GPU and no network
 	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online"
 
+wheel-test: $(STAMP) ## build the wheel, install it in a fresh environment and check a model with it
+	$(BIN)/python -m pytest -q -m slow tests/wheel
+
 lint: $(STAMP) ## style, types, architecture, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,8 +62,8 @@ reformat: $(STAMP) ## let ruff mend style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schema: $(STAMP) ## write policies/schema.json anew
-	$(BIN)/gate schema policy > policies/schema.json
+schema: $(STAMP) ## write gate/policies/schema.json anew
+	$(BIN)/gate schema policy > gate/policies/schema.json
 
 snapshots: $(STAMP) ## accept the renderers' output of today; look at the difference
 	$(BIN)/python -m pytest -q tests/renderers --snapshot-update

@@ -42,12 +42,13 @@ from gate.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.loading.exported import read_program
 from gate.loading.preprocessing import Preprocessing
 from gate.numerics.footprint import largest_batch
+from gate.packaged import DEFAULT
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.subject import Samples, Subject
 
 FILE = Path(__file__).with_name("results") / "against_published.jsonl"
-POLICY = Path(__file__).parents[1] / "policies" / "default.yml"
+POLICY = DEFAULT
 ZOO = ("fit-004", "fit-013", "fit-019")
 """BadNets models of the fit split: digits and fashion (ten classes), catalogue (twenty)."""
 MADE = (43, 100)

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.efficacy.options import DEFAULT_POLICY
 from benchmarks.efficacy.tables import exact_share
 from benchmarks.zoo.making import training_set
 from benchmarks.zoo.recipe import CLEAN, draw
@@ -33,6 +32,7 @@ from gate.evidence import Measurement
 from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import read_program
 from gate.loading.preprocessing import Preprocessing
+from gate.packaged import DEFAULT
 from gate.policy_file import read_policy
 from gate.subject import Samples, Subject
 
@@ -106,7 +106,7 @@ def by_model(found: list[dict[str, Any]], metric: str) -> list[float]:
 
 def beyond(found: list[dict[str, Any]]) -> str:
     """Return how many models have a class beyond the default policy's limit, with the exact 95 % interval."""
-    limit = read_policy(DEFAULT_POLICY, on=today()).detectors["spectral-signature"].limits[LIMITED]
+    limit = read_policy(DEFAULT, on=today()).detectors["spectral-signature"].limits[LIMITED]
     hits = sum(any(limit.exceeded(value, None) for value in model["values"][LIMITED].values()) for model in found)
     return exact_share(hits, len(found))
 

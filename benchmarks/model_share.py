@@ -1,6 +1,6 @@
 """How much of a scan is the model's own arithmetic, forward and backward, and how much is the gate's.
 
-    python -m benchmarks.model_share [--models fit-004,fit-013] [--policy policies/default.yml]
+    python -m benchmarks.model_share [--models fit-004,fit-013] [--policy FILE]
 
 Runs the policy's detectors that need the model on models of the zoo's fit split, in one process and one thread, and
 notes every batch that goes through the model and whether its gradient is asked for. Then the same batches go through
@@ -24,6 +24,7 @@ from gate import detectors
 from gate.clock import today
 from gate.detector import Need, Run, Yield
 from gate.evidence import Location, Measurement
+from gate.packaged import DEFAULT
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.subject import Classifier, Subject, Trigger
@@ -125,7 +126,7 @@ def main() -> None:
     """Print a table for each model."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--models", default="fit-004,fit-013", help="names, separated by commas")
-    parser.add_argument("--policy", type=Path, default=Path("policies/default.yml"))
+    parser.add_argument("--policy", type=Path, default=DEFAULT)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gate-zoo")
     given = parser.parse_args()
     torch.set_num_threads(1)

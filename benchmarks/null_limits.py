@@ -1,4 +1,4 @@
-"""The in-model limits of `policies/default.yml` by number of classes: 5 % false alarms under a stated null.
+"""The in-model limits of `gate/policies/default.yml` by number of classes: 5 % false alarms under a stated null.
 
     python -m benchmarks.null_limits [--draws 200000] [--seed 0]
 

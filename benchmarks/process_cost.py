@@ -20,6 +20,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from gate.packaged import DEFAULT
+
 PARTS = ("start", "import", "inspect", "load", "scan")
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,7 +47,7 @@ def prepare(folder: Path, options: argparse.Namespace) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.export.save(torch.export.export(trained.model, (digits.test_x[:1],)), model / "data" / "model.pt2")
-    policy = read_policy(ROOT / "policies" / "default.yml", on=today())
+    policy = read_policy(DEFAULT, on=today())
     if options.steps:
         changed = policy.model_dump()
         changed["detectors"]["neural-cleanse"]["options"]["steps"] = options.steps

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from containers.acting import ROOT, Workspace
+from containers.acting import Workspace
 from containers.engine import Ended, Engine
 from containers.registry import MODEL_NAME, Registry, serving, write_samples
 from gate.check_files import remove
+from gate.packaged import DEFAULT
 from gate.version import VERSION
 
 APPROVED, FLAGGED = 0, 1
@@ -163,7 +164,7 @@ class Trial:
         # act's steps get a home of their own, so the client is told where its settings lie.
         engine = {"DOCKER_CONFIG": str(Path.home() / ".docker")}
         engine |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
-        workspace = Workspace.write(case.out, ROOT / "policies" / "default.yml", case.samples)
+        workspace = Workspace.write(case.out, DEFAULT, case.samples)
         uri = f"models:/{MODEL_NAME}/{case.version}"
         inputs = {"model": uri, "fail-on": "flagged", "image": self._engine.image}
         began = time.monotonic()

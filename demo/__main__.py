@@ -80,7 +80,7 @@ def _check(registry: DemoRegistry, version: str, story: str, trained: Trained, s
     folder = to / f"version-{version}"
     command = [
         *(sys.executable, "-m", "gate", "check", f"models:/{MODEL_NAME}/{version}"),
-        *("--policy", str(ROOT / "policies" / "default.yml"), "--samples", str(samples), "--report-dir", str(folder)),
+        *("--policy", "default", "--samples", str(samples), "--report-dir", str(folder)),
     ]
     environment = os.environ | {"MLFLOW_TRACKING_URI": registry.tracking_uri, "PYTHONPATH": str(ROOT)}
     started = time.monotonic()
@@ -123,7 +123,7 @@ def _show(outcomes: list[Outcome], seed: int, to: Path) -> None:
     for outcome in outcomes:
         console.print(f"  {where / f'version-{outcome.version}' / 'report.html'}")
     console.print("Look further:")
-    console.print(f"  .venv/bin/gate judge {where / 'version-2' / 'evidence.json'} --policy policies/strict.yml")
+    console.print(f"  .venv/bin/gate judge {where / 'version-2' / 'evidence.json'} --policy strict")
     console.print(f"  .venv/bin/mlflow ui --backend-store-uri sqlite:///{where / 'mlflow.db'}")
     if not all(outcome.right for outcome in outcomes):
         console.print(f"[bold red]The gate was wrong here.[/] README.md says how often; seed {seed} is such a case.")

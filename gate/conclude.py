@@ -38,7 +38,7 @@ class Context:
     model: ModelRef | None
     description: str = ""
     pulled: Pulled | None = None
-    policy_path: str = "policies/default.yml"
+    policy_path: str = "default"
     policy_source: PolicySource | None = None
     directory: str = "."
 

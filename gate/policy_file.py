@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from gate import detectors
 from gate.errors import PolicyError
+from gate.packaged import successor
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 
 MAX_POLICY_BYTES = 1 << 20
@@ -27,13 +28,17 @@ def read_policy(path: Path, *, on: dt.date) -> Policy:
         with path.open("rb") as stream:
             raw = stream.read(MAX_POLICY_BYTES + 1)
     except OSError as error:
-        raise PolicyError(
-            f"the policy {path} cannot be read: {error.strerror}",
-            what_to_do="Name a policy file with --policy; policies/default.yml is the recommended one.",
-        ) from None
+        raise PolicyError(f"the policy {path} cannot be read: {error.strerror}", what_to_do=_instead_of(path)) from None
     if len(raw) > MAX_POLICY_BYTES:
         raise PolicyError(f"the policy {path} is larger than {MAX_POLICY_BYTES} bytes; expected a few kilobytes")
     return parse_policy(raw.decode("utf-8", errors="replace"), name=str(path), on=on)
+
+
+def _instead_of(path: Path) -> str:
+    """Return what to name in place of a policy that cannot be read."""
+    if (name := successor(path)) is not None:
+        return f"The gate's own policies are part of its package now: write --policy {name}."
+    return "Name a policy file with --policy; without it the gate's own is used (--policy default)."
 
 
 def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:

@@ -9,13 +9,19 @@ from pathlib import Path
 
 import yaml
 
+from gate.packaged import packaged_name
 from gate.report import PolicySource
 
 
 def policy_source(path: Path) -> PolicySource:
-    """Return where a policy that has been read says what; a file that changed since has no lines."""
+    """Return where a policy that has been read says what; a file that changed since has no lines.
+
+    A packaged policy has no path: even where the gate is installed below the working directory, it is no file of the
+    tree that a surface shows.
+    """
     here, absolute = Path.cwd(), path.absolute()
-    shown = absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else ""
+    inside = absolute.is_relative_to(here) and packaged_name(path) is None
+    shown = absolute.relative_to(here).as_posix() if inside else ""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8", errors="replace"), Loader=yaml.SafeLoader)
     except (OSError, RecursionError, yaml.YAMLError):

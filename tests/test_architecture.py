@@ -11,6 +11,7 @@ import yaml
 
 from gate import detectors
 from gate.docstrings import parts
+from gate.packaged import DEFAULT, POLICIES
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "gate").rglob("*.py"))
@@ -25,7 +26,7 @@ for arguments in (["--help"], ["explain"], ["explain", "neural-cleanse"], ["sche
     assert result.exit_code == 0, result.output
 import datetime, pathlib
 from gate.policy_file import read_policy
-read_policy(pathlib.Path({str(ROOT / "policies" / "default.yml")!r}), on=datetime.date(2026, 12, 1))
+read_policy(pathlib.Path({str(DEFAULT)!r}), on=datetime.date(2026, 12, 1))
 import gate.check, gate.conclude, gate.publish, gate.registries, gate.remediation, gate.repairing.flow
 print(sorted({HEAVY!r} & sys.modules.keys()))
 """.replace(f"{HEAVY!r} &", f"set({HEAVY!r}) &")
@@ -56,7 +57,7 @@ def test_the_import_contracts_are_kept():
 def test_a_detector_has_a_test_a_policy_entry_and_a_docstring(name):
     """Whoever adds a detector adds these three, and there is no list to forget."""
     assert (ROOT / "tests" / "detectors" / f"test_{name.replace('-', '_')}.py").is_file()
-    policies = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "policies").glob("*.yml")]
+    policies = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in POLICIES.glob("*.yml")]
     assert any(name in policy["detectors"] for policy in policies)
     assert all(parts(detectors.load(name).measure.__module__).values())
 

@@ -2,17 +2,16 @@
 
 import datetime as dt
 import json
-from pathlib import Path
 
 import pytest
 
 from gate import detectors
 from gate.cli.schema import schema_text
 from gate.errors import PolicyError
+from gate.packaged import POLICIES
 from gate.policy_file import MAX_POLICY_BYTES, parse_policy, read_policy
 
 DAY = dt.date(2026, 12, 1)
-POLICIES = Path(__file__).parents[1] / "policies"
 RULES = """\
 version: 1
 detectors:
@@ -179,7 +178,7 @@ def test_an_unreadable_file_is_named(tmp_path):
         with pytest.raises(PolicyError, match=why) as caught:
             read_policy(path, on=DAY)
         assert str(path) in str(caught.value)
-        assert "policies/default.yml" in caught.value.what_to_do
+        assert "--policy default" in caught.value.what_to_do
 
 
 def test_a_policy_that_is_too_large_is_refused(tmp_path):
@@ -230,7 +229,7 @@ def test_the_strict_policy_is_nowhere_more_lenient():
 
 
 def test_the_schema_that_ships_is_the_one_that_is_printed():
-    """`policies/schema.json` equals the output of `gate schema policy`, so editors complete what the gate accepts."""
+    """`gate/policies/schema.json` equals the output of `gate schema policy`, so editors know what is accepted."""
     text = (POLICIES / "schema.json").read_text(encoding="utf-8")
     assert text == schema_text("policy")
     assert "samples-from-tag" in json.loads(text)["properties"]

@@ -11,6 +11,7 @@ stop() { # CODE SENTENCE: a fixed one, with nothing that a user or a registry wr
   exit "$1"
 }
 
+case $INPUT_JUDGED_BY in base | checkout) ;; *) stop 2 "judged-by must be base or checkout" ;; esac
 case $INPUT_FAIL_ON in flagged | never) ;; *) stop 2 "fail-on must be flagged or never" ;; esac
 case $GATE_DEVICE in auto | cpu | cuda) ;; *) stop 2 "device must be auto, cpu or cuda" ;; esac
 [[ -n $INPUT_MODEL && $INPUT_MODEL != -* ]] || stop 2 "model must name a version, such as models:/NAME/VERSION"
@@ -37,7 +38,7 @@ in_image() { # NETWORK VARIABLE… -- [docker's arguments] -- gate's arguments
   shift
   docker run --rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
     --user "$(id -u):$(id -g)" --env HOME=/tmp --network "$network" \
-    --volume "$PWD:$PWD:ro" --volume "$report:$report" --workdir "$PWD" \
+    --volume "$work:$work:ro" --volume "$report:$report" --workdir "$work" \
     "${arguments[@]}" "$INPUT_IMAGE" "$@"
 }
 
@@ -86,27 +87,72 @@ install() {
     && PATH=$venv/bin:$PATH
 }
 
+check_installed() { # of a pull request the check runs in another folder, so it is told in full where the report goes
+  (cd "$work" && export GATE_REPORT_DIR=$report && exec gate check "$INPUT_MODEL")
+}
+
+# ------------------------------------------------------------------------------------------------ the base branch
+base_in_image() {
+  local event=()
+  [[ -z ${GITHUB_EVENT_PATH:-} ]] || event=(--volume "$GITHUB_EVENT_PATH:$GITHUB_EVENT_PATH:ro")
+  in_image none GATE_POLICY GATE_BANK GATE_SAMPLES GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_SHA -- \
+    "${event[@]}" --volume "$base:$base" -- base github "$@"
+}
+
+fetch() { # COMMIT: 40 hexadecimal digits, from the run's own repository, with the job's token and no other credential
+  local server=${GITHUB_SERVER_URL:-https://github.com} git=(git -c "safe.directory=$PWD") depth=() value=""
+  [[ $("${git[@]}" rev-parse --is-shallow-repository) != true ]] || depth=(--depth=1)
+  [[ -z $token ]] || value="AUTHORIZATION: basic $(printf 'x-access-token:%s' "$token" | base64 | tr -d '\n')"
+  # The empty value takes away what the checkout may have left there: two such headers are refused.
+  GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=2 \
+    GIT_CONFIG_KEY_0=http.$server/.extraheader GIT_CONFIG_VALUE_0="" \
+    GIT_CONFIG_KEY_1=http.$server/.extraheader GIT_CONFIG_VALUE_1=$value \
+    "${git[@]}" fetch --quiet --no-tags --no-recurse-submodules --no-write-fetch-head --no-auto-maintenance \
+    "${depth[@]}" -- "$server/${GITHUB_REPOSITORY:-}" "$1"
+}
+
+take_base() { # of a pull request: its base's policy, samples and bank into $base/files, where the check then runs
+  local commit
+  commit=$("${take[@]}" --commit) || return
+  if [[ $commit =~ ^[0-9a-f]{40}$ ]] && ! git -c "safe.directory=$PWD" cat-file -e "$commit^{commit}" 2> /dev/null; then
+    fetch "$commit" || true # the gate says what is missing then
+  fi
+  "${take[@]}" --to "$base"
+}
+
 # ------------------------------------------------------------------------------------------------ the check
-code=0
+code=0 base_code=0 note=()
+mkdir -p "$GATE_REPORT_DIR"
+report=$(cd "$GATE_REPORT_DIR" && pwd) work=$PWD shown=$GATE_REPORT_DIR
+base=$(mktemp -d "${RUNNER_TEMP:-/tmp}/gate-base.XXXXXX")
 if [[ -n $INPUT_IMAGE ]]; then
-  mkdir -p "$GATE_REPORT_DIR"
-  report=$(cd "$GATE_REPORT_DIR" && pwd)
-  check=(check_in_image) show=(report_from_image)
+  take=(base_in_image) check=(check_in_image) show=(report_from_image) shown=$report
 else
   command -v gate > /dev/null || install || stop 3 "the gate could not be installed: the log above says why"
-  report=$GATE_REPORT_DIR
-  check=(gate check "$INPUT_MODEL") show=(gate)
+  take=(gate base github) check=(check_installed) show=(gate)
 fi
 
 # Whatever the check prints, the runner reads no command in it.
 quiet=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 printf '::stop-commands::%s\n' "$quiet"
-"${check[@]}" || code=$?
+[[ $INPUT_JUDGED_BY != base ]] || take_base || base_code=$?
+if ((base_code == 0)); then
+  [[ ! -d $base/files ]] || work=$base/files
+  "${check[@]}" || code=$?
+  work=$PWD
+fi
 printf '\n::%s::\n' "$quiet"
+case $base_code in
+  0) ;;
+  2) stop 2 "policy, samples or bank of the base branch could not be taken: the log above says why and what to do" ;;
+  *) stop 3 "the base branch could not be read: the log above says why" ;;
+esac
 ((code <= 3)) || code=3 # killed, or an engine that did not start it
 
+[[ ! -s $base/note ]] || note=(--note "$(< "$base/note")")
 [[ -z $token ]] || export GATE_GITHUB_TOKEN=$token
-"${show[@]}" report github "$report" --exit-code "$code" || stop 3 "the check could not be shown: the log above says why"
+"${show[@]}" report github "$shown" --exit-code "$code" "${note[@]}" \
+  || stop 3 "the check could not be shown: the log above says why"
 
 [[ $code != 1 || $INPUT_FAIL_ON != never ]] || exit 0
 exit "$code"

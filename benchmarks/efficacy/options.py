@@ -10,16 +10,15 @@ from benchmarks.efficacy.scanning import Bench
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.store import Store
 from gate.clock import today
+from gate.packaged import DEFAULT
 from gate.policy_file import read_policy
-
-DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
 
 SPLIT = click.option("--split", type=SPLITS, default="fit", show_default=True, help="Which models.")
 POLICY = click.option(
     "--policy",
     type=click.Path(path_type=Path),
-    default=DEFAULT_POLICY,
-    show_default="policies/default.yml",
+    default=DEFAULT,
+    show_default="the packaged default.yml",
     help="What is measured, and how it is judged.",
 )
 CACHE = click.option(

@@ -124,7 +124,7 @@ def commit() -> str:
     """Return the short commit of the tree, `+` behind it where something is changed; a word where git is absent."""
     try:
         named = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "gate", "policies")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "gate")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return named + ("+" if changed else "")

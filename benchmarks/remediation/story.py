@@ -40,7 +40,7 @@ def tell(to: Path, seed: int) -> str:
 def _gate(tracking: str, to: Path, verb: str, version: str, report: str, *more: str | Path) -> int:
     """Run a command on a version and return its exit code; a third one ends the story."""
     command = [sys.executable, "-m", "gate", verb, f"models:/{MODEL_NAME}/{version}", *map(str, more)]
-    command += ["--policy", str(ROOT / "policies" / "default.yml"), "--samples", str(to / "demo" / "clean.npz")]
+    command += ["--policy", "default", "--samples", str(to / "demo" / "clean.npz")]
     environment = os.environ | {"MLFLOW_TRACKING_URI": tracking, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run([*command, "--report-dir", str(to / report)], env=environment, check=False)
     if ended.returncode not in ((0,) if verb == "remediate" else (0, 1)):

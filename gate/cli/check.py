@@ -81,6 +81,7 @@ def check(
     from gate.check import check as run_check
     from gate.clock import today
     from gate.jail.launch import protect_parent
+    from gate.packaged import policy_word
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
     from gate.pulling import PullRequest
@@ -96,7 +97,7 @@ def check(
         pull=PullRequest(uri=uri, policy=rules, samples=samples),
         settings=scan_settings(options),
         report_dir=report_dir,
-        policy_path=str(policy),
+        policy_path=policy_word(policy),
         mark=mark,
         bank=named_bank(bank, rules, policy),
         signing=signs if mark else None,

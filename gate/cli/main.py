@@ -7,6 +7,7 @@ import click
 
 from gate.cli import (
     bank,
+    base,
     check,
     doctor,
     explain,
@@ -53,7 +54,7 @@ def main(debug: bool) -> None:
 _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
     *(promote.promote, review.review, verify.verify, rescan.rescan, remediate.remediate),
-    *(serve.serve, keys.keys, doctor.doctor, report.report, bank.bank),
+    *(serve.serve, keys.keys, doctor.doctor, report.report, base.base, bank.bank),
     *(explain.explain, schema.schema),
 )
 for command in _COMMANDS:

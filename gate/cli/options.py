@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import click
 
+from gate.packaged import policy_at
+
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Decorator = Callable[[CommandT], CommandT]
-
-DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
 
 
 def option(name: str, *parameter: str, **settings: Any) -> Callable[[CommandT], CommandT]:
@@ -33,12 +33,21 @@ def many(*decorators: Callable[[CommandT], CommandT]) -> Callable[[CommandT], Co
     return apply
 
 
+def _policy(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
+    """Return the file that a policy's name or path stands for; whether it can be read is said where it is read."""
+    # A string until here: a `Path` would forget that ./default is no bare name.
+    return policy_at(value)
+
+
 POLICY = option(
     "--policy",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_POLICY,
-    show_default="the gate's policies/default.yml",
-    help="The policy file: every limit, waiver and setting.",
+    type=click.Path(),
+    callback=_policy,
+    default="default",
+    show_default=True,
+    metavar="[default|strict|FILE]",
+    help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
+    "file of your own called 'default' is ./default.",
 )
 SAMPLES = option(
     "--samples",

@@ -110,6 +110,7 @@ def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remedia
     """Put the options together; whatever is wrong in them is said before anything is pulled."""
     from gate.clock import today
     from gate.errors import UsageError
+    from gate.packaged import policy_word
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
     from gate.pulling import PullRequest
@@ -126,7 +127,7 @@ def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remedia
     parent = ParentRequest(
         pull=PullRequest(uri=uri, policy=rules, samples=options["samples"]),
         settings=scan_settings(options),
-        policy_path=str(policy),
+        policy_path=policy_word(policy),
         bank=named_bank(options["bank"], rules, policy),
         policy_source=policy_source(policy),
         earlier=options["earlier"],

@@ -27,6 +27,7 @@ COMMON = many(
         "go with it is left from an earlier check, and is not shown.",
     ),
     option("--report-url", help="Address of the whole report; by default the page of this run or job."),
+    option("--note", default="", help="A sentence about the run, shown above the report, as `gate base` leaves one."),
     option("--comment/--no-comment", default=True, help="Comment on the pull or merge request, if there is one."),
     option(
         "--api-timeout",
@@ -75,16 +76,21 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
     run = there.run_of(os.environ)
     found, reason, code = _read(directory, options["exit_code"])
     link = _link(options["report_url"] or run.address)
-    notice = reason
+    notice, note = reason, options["note"]
     if found is not None and options["comment"] and run.pull_request is not None and run.repository:
         thread = there.PullRequest.of(run, token, comment_author, **_settings(options)) if token else None
-        posted = _post(thread, found, link, "Give the step `github-token` and the job `pull-requests: write`.")
+        posted = _post(thread, (found, link, note), "Give the step `github-token` and the job `pull-requests: write`.")
         notice = posted.why
     for line in there.annotations(found) if found else (there.command("error", reason, title="gate"),):
         click.echo(line)
+    if note:
+        click.echo(there.command("warning", note, title="gate"))
     if found is not None and notice:
         click.echo(there.command("notice", notice, title="gate"))
-    text = summary.render(found, link, notice) if found else summary.render_without_report(reason, code)
+    if found is not None:
+        text = summary.render(found, link, notice, note=note)
+    else:
+        text = summary.render_without_report(reason, code, note=note)
     there.write_summary(run, text)
     files = {f"report-{kind}": directory / f"report.{kind}" for kind in ("html", "sarif")}
     there.write_outputs(
@@ -120,14 +126,14 @@ def gitlab(directory: Path, token: str | None, dotenv: Path | None, **options: A
     job = there.job_of(os.environ)
     found, reason, code = _read(directory, options["exit_code"])
     link = _link(options["report_url"] or job.address)
-    if reason:
-        tell(reason)
+    for said in filter(None, (reason, options["note"])):
+        tell(said)
     if dotenv is not None:
         text = variables.render(found, {"report-address": link, "exit": str(code)})
         CheckFiles.create(dotenv.absolute().parent).write(dotenv.name, text)
     if found is not None and options["comment"] and job.merge_request is not None and job.project and job.api:
         thread = there.MergeRequest.of(job, token, **_settings(options)) if token else None
-        posted = _post(thread, found, link, "Set the masked variable GATE_GITLAB_TOKEN.")
+        posted = _post(thread, (found, link, options["note"]), "Set the masked variable GATE_GITLAB_TOKEN.")
         if posted.why:
             tell(posted.why)
 
@@ -160,12 +166,13 @@ def _link(address: str) -> str:
     return address
 
 
-def _post(thread: "Thread | None", found: "Report", link: str, advice: str) -> "Posted":
+def _post(thread: "Thread | None", shown: "tuple[Report, str, str]", advice: str) -> "Posted":
+    """Post what is shown (report, link, note) as the thread's one comment."""
     from gate.publishers.sticky import Posted, post
     from gate.renderers import comment
 
     if thread is None:
         return Posted("left out", why=f"There is no token, so no comment was posted. {advice}")
-    posted = post(thread, comment.marker(found), comment.render(found, link))
+    posted = post(thread, comment.marker(shown[0]), comment.render(*shown))
     tell(f"comment {posted.action} {posted.address}".rstrip())
     return posted

@@ -40,6 +40,7 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     """  # noqa: D301  # \b is click's own sign
     from gate.clock import today
     from gate.jail.launch import protect_parent
+    from gate.packaged import policy_word
     from gate.policy_file import read_policy
     from gate.promotion.rescan import Rescan
     from gate.promotion.rescan import rescan as run_rescan
@@ -63,7 +64,7 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
         model=registered_model,
         older_than=dt.timedelta(days=int(match[1])),
         policy=rules,
-        policy_path=str(policy),
+        policy_path=policy_word(policy),
         report_dir=options.pop("report_dir"),
         samples=samples,
         trust=trust,

@@ -35,7 +35,7 @@ def serve(config: Path, only_check: bool) -> int:
     tracking-uri = "https://mlflow.example"
     [[models]]
     name = "cand"                     # whose versions are candidates
-    policy = "policies/default.yml"
+    policy = "policies/cand.yml"       # or one that comes with the gate: "default", "strict"
     samples = "/srv/samples/cand.npz" # the service's word, never the candidate's
     production = "prod"               # whose aliases are guarded
 

@@ -95,6 +95,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     from gate.clock import today
     from gate.conclude import Context, build_report, conclude
     from gate.evidence import Evidence
+    from gate.packaged import policy_word
     from gate.policy_file import read_policy
     from gate.policy_lines import policy_source
     from gate.verdict import Decision
@@ -112,7 +113,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
         model=evidence.model,
         description=pulled.description if pulled else "",
         pulled=pulled,
-        policy_path=str(policy),
+        policy_path=policy_word(policy),
         policy_source=policy_source(policy),
         directory=str(target or folder),
     )

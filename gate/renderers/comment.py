@@ -22,11 +22,10 @@ def marker(report: Report) -> str:
     return f"<!-- gate:{hashlib.sha256(name).hexdigest()[:32]} -->"
 
 
-def render(report: Report, link: str = "") -> str:
-    """Return the comment; `link` is an address that the pipeline gives, for the whole report."""
+def render(report: Report, link: str = "", note: str = "") -> str:
+    """Return the comment; the pipeline gives the address of the whole report and a note to stand above it."""
     whole = markdown.render(report)
     template = MARKDOWN.get_template("comment.md.j2")
-    text = template.render(view=view(report), marker=marker(report), link=link, whole=whole)
-    if len(text.encode()) <= MAX_BYTES:
-        return text
-    return template.render(view=view(report), marker=marker(report), link=link, whole="")
+    settings = {"view": view(report), "marker": marker(report), "link": link, "note": note}
+    text = template.render(**settings, whole=whole)
+    return text if len(text.encode()) <= MAX_BYTES else template.render(**settings, whole="")

@@ -20,7 +20,7 @@ MAX_MESSAGE = 1000
 """Characters of one issue's message; report.json holds it whole."""
 
 UNFINISHED = "gate/could-not-finish"
-ELSEWHERE = "policies/default.yml"
+ELSEWHERE = "gate/policies/default.yml"
 """Where issues are placed whose policy lies outside the checked-out tree: surfaces demand a relative path."""
 
 _KEYS = {"samples": "samples", "assurance": "assurance", "isolation": "isolation", "calibration": "uncalibrated"}

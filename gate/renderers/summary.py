@@ -10,18 +10,22 @@ from gate.report import Report
 MAX_BYTES = 1 << 20
 
 
-def render(report: Report, link: str = "", notice: str = "", limit: int = MAX_BYTES) -> str:
-    """Return the summary; `notice` says what could not be posted elsewhere, `link` where the whole report is."""
+def render(report: Report, link: str = "", notice: str = "", limit: int = MAX_BYTES, *, note: str = "") -> str:
+    """Return the summary.
+
+    `notice` says what could not be posted elsewhere, `link` where the whole report is, `note` what the pipeline adds.
+    """
     template = MARKDOWN.get_template("summary.md.j2")
     whole = markdown.render(report)
-    text = template.render(whole=whole, link=link, notice=notice, cut=False)
+    settings = {"link": link, "notice": notice, "note": note}
+    text = template.render(**settings, whole=whole, cut=False)
     if len(text.encode()) <= limit:
         return text
-    room = limit - len(template.render(whole="", link=link, notice=notice, cut=True).encode())
+    room = limit - len(template.render(**settings, whole="", cut=True).encode())
     kept = whole.encode()[: max(0, room)].decode(errors="ignore").rpartition("\n")[0]
-    return template.render(whole=kept, link=link, notice=notice, cut=True)
+    return template.render(**settings, whole=kept, cut=True)
 
 
-def render_without_report(reason: str, exit_code: int) -> str:
+def render_without_report(reason: str, exit_code: int, *, note: str = "") -> str:
     """Return the summary of a check that left no report: a usage error, or one that was killed."""
-    return MARKDOWN.get_template("summary-without-report.md.j2").render(reason=reason, exit_code=exit_code)
+    return MARKDOWN.get_template("summary-without-report.md.j2").render(reason=reason, exit_code=exit_code, note=note)

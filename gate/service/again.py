@@ -5,6 +5,7 @@ import datetime as dt
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import ReviewLog
 from gate.errors import CannotFinishError
+from gate.packaged import policy_word
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
 from gate.registry import ProductionRegistry
@@ -38,7 +39,7 @@ class Again:
             model=section.production,
             older_than=_LEAST_AGE,
             policy=rules.policy,
-            policy_path=str(section.policy),
+            policy_path=policy_word(section.policy),
             settings=ScanSettings(memory_gib=work.memory_gib, threads=work.threads),
             trust=Trust(
                 self._keys,

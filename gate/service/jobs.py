@@ -18,6 +18,7 @@ from gate.clock import today
 from gate.conclude import Context, conclude
 from gate.errors import CannotFinishError, RefusedAddressError, UsageError
 from gate.jail.rights import make_private
+from gate.packaged import policy_word
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
@@ -162,7 +163,7 @@ class Checks:
                 model=job.ref,
                 description=pulled.description,
                 pulled=pulled,
-                policy_path=str(rules.section.policy),
+                policy_path=policy_word(rules.section.policy),
                 directory=str(files.root),
             )
             conclude(files.evidence(), rules.policy, context, files)

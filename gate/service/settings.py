@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gate.errors import UsageError
+from gate.packaged import policy_at
 from gate.record import MalformedError, read_bounded
 
 MAX_FILE_BYTES = 1 << 20
@@ -80,6 +81,7 @@ class ModelSection(Section):
 
     name: str = Field(min_length=1, max_length=255)
     policy: Path
+    """A file, or the bare name of a policy that comes with the gate."""
     samples: str | None = None
     """Overrides what the policy pins."""
     bank: Path | None = None
@@ -189,7 +191,9 @@ def read_settings(path: Path) -> Settings:
 
 def _absolute(file: ServiceFile, base: Path) -> ServiceFile:
     models = tuple(
-        model.model_copy(update={"policy": base / model.policy, "bank": base / model.bank if model.bank else None})
+        model.model_copy(
+            update={"policy": base / policy_at(model.policy), "bank": base / model.bank if model.bank else None}
+        )
         for model in file.models
     )
     log = base / file.audit_log if file.audit_log else None

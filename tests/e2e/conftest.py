@@ -13,7 +13,8 @@ from itertools import count
 import pytest
 import yaml
 
-from tests.e2e.command import ROOT, Desk
+from gate.packaged import DEFAULT
+from tests.e2e.command import Desk
 from tests.e2e.stores import Store, fill, serving
 
 _AT_ONCE = 2
@@ -86,7 +87,7 @@ class World:
 
 def write_policy(path, name="quick", **changes):
     """Write a policy derived from the recommended one."""
-    policy = yaml.safe_load((ROOT / "policies" / "default.yml").read_text())
+    policy = yaml.safe_load(DEFAULT.read_text())
     policy["name"] = name
     rules = policy["detectors"]
     search = {

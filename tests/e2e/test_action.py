@@ -114,9 +114,11 @@ def in_image(folder, judged=1, shown=0, **inputs):
             "MLFLOW_TRACKING_TOKEN": "secret",
             "INPUT_MODEL": inputs.get("model", "models:/credit/7"),
             "INPUT_FAIL_ON": inputs.get("fail_on", "flagged"),
+            "INPUT_JUDGED_BY": inputs.get("judged_by", "base"),
             "INPUT_IMAGE": "registry.example/gate@sha256:0",
             "INPUT_CONTAINER_NETWORK": "bridge",
             "GITHUB_OUTPUT": str(folder / "output"),
+            "GITHUB_EVENT_NAME": "workflow_dispatch",
             "CALLS": str(folder / "calls"),
             "JUDGED": str(judged),
             "SHOWN": str(shown),
@@ -139,9 +141,11 @@ def verb(call):
 def test_the_image_scans_without_network_and_secret(tmp_path):
     """Pull and publish get the credentials, publish alone the key, scan and judge neither network nor secret."""
     calls = {verb(call): call for call in in_image(tmp_path).calls}
-    assert list(calls) == ["pull", "scan", "judge", "publish", "report"]
+    assert list(calls) == ["base", "pull", "scan", "judge", "publish", "report"]
     networks = {name: call[call.index("--network") + 1] for name, call in calls.items()}
-    assert networks == {"pull": "bridge", "scan": "none", "judge": "none", "publish": "bridge", "report": "bridge"}
+    online = {name for name, network in networks.items() if network == "bridge"}
+    assert online == {"pull", "publish", "report"}
+    assert set(networks.values()) == {"bridge", "none"}
     holding = {
         secret: {name for name, call in calls.items() if secret in passed(call)}
         for secret in ("MLFLOW_TRACKING_TOKEN", "GATE_SIGNING_KEY", "GATE_GITHUB_TOKEN")
@@ -190,13 +194,13 @@ def test_a_gate_that_cannot_be_installed_is_no_verdict(tmp_path):
     """Pip's own exit code 1 is not taken for the gate's, which would let `fail-on: never` pass."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("bash", "od", "tr", "grep"):
+    for name in ("bash", "od", "tr", "grep", "mkdir", "mktemp"):
         (programs / name).symlink_to(shutil.which(name))
     (programs / "python3").write_text("#!/bin/bash\n[[ $1 == -c ]]\n")
     (programs / "python3").chmod(0o755)
     empty = dict.fromkeys((f"GATE_{name}" for name in UNSET), "")
     settings = {**empty, "GATE_DEVICE": "auto", "GATE_REPORT_DIR": "out"}
-    inputs = {"INPUT_MODEL": "models:/credit/7", "INPUT_FAIL_ON": "never", "INPUT_IMAGE": ""}
+    inputs = {"INPUT_MODEL": "models:/credit/7", "INPUT_FAIL_ON": "never", "INPUT_JUDGED_BY": "base", "INPUT_IMAGE": ""}
     ended = pipelines.run(
         ["bash", str(ROOT / ".github" / "action" / "check.sh")],
         tmp_path,
@@ -206,7 +210,7 @@ def test_a_gate_that_cannot_be_installed_is_no_verdict(tmp_path):
     assert "::error title=gate::the gate could not be installed" in ended.stdout
 
 
-@pytest.mark.parametrize("inputs", [{"model": "--help"}, {"fail_on": "no"}, {"device": "tpu"}])
+@pytest.mark.parametrize("inputs", [{"model": "--help"}, {"fail_on": "no"}, {"device": "tpu"}, {"judged_by": "me"}])
 def test_inputs_that_mean_nothing_are_refused(tmp_path, inputs):
     """Exit 2 before anything is pulled, with an annotation that quotes nothing."""
     found = in_image(tmp_path, **inputs)

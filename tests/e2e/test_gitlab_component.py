@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from tests.base.repositories import commit
 from tests.e2e import pipelines
 from tests.e2e.command import ROOT
 from tests.e2e.digits import TARGET
@@ -72,13 +73,14 @@ def ran(world, nickname, times=1, policy="policy.yml"):
     """Run the component's job on a model folder in a merge request, and return what the last run left."""
     model = world.server.model_folder(nickname)
     folder = world.desk().folder
-    (folder / "policy.yml").write_bytes(world.policy().read_bytes())
+    base = commit(folder, {"policy.yml": world.policy().read_bytes()}, "base", new=True)
     given = {"model": str(model), "samples": str(world.samples / "clean.npz"), "policy": policy, "mark": "false"}
     job = pipelines.component("gate", **{**INPUTS, **given, "device": "cpu"})["gate"]
     with forge.serving("gitlab") as hub:
         variables = pipelines.environment(
             folder,
             CI_API_V4_URL=hub.address,
+            CI_MERGE_REQUEST_DIFF_BASE_SHA=base,
             CI_MERGE_REQUEST_PROJECT_ID="4",
             CI_MERGE_REQUEST_IID="3",
             CI_JOB_URL="https://gitlab.example/j/9",

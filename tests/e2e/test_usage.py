@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from tests.e2e.command import ROOT, Desk
+from gate.packaged import DEFAULT
+from tests.e2e.command import Desk
 
-DEFAULT = (ROOT / "policies" / "default.yml").read_text()
+TEXT = DEFAULT.read_text()
 EXPIRED = {
     "detector": "neural-cleanse",
     "metric": "anomaly-index",
@@ -45,7 +46,7 @@ POLICIES = {
 @pytest.mark.parametrize(("right", "wrong", "said"), POLICIES.values(), ids=POLICIES)
 def test_a_misspelt_policy_is_refused_with_its_line(right, wrong, said, desk, tmp_path):
     """The message names file, line and the likely intention."""
-    text = DEFAULT.replace(right, wrong, 1)
+    text = TEXT.replace(right, wrong, 1)
     if wrong.startswith("  model"):
         text = text.replace("[model-inversion]", "[model-inversoin]")
     policy = tmp_path / "policy.yml"
@@ -58,7 +59,7 @@ def test_a_misspelt_policy_is_refused_with_its_line(right, wrong, said, desk, tm
 
 def test_an_expired_waiver_is_refused_with_its_line(desk, tmp_path):
     """The message names the waiver, its approver, its day and its line."""
-    text = DEFAULT.replace("waivers: []", yaml.safe_dump({"waivers": [EXPIRED]}, sort_keys=False))
+    text = TEXT.replace("waivers: []", yaml.safe_dump({"waivers": [EXPIRED]}, sort_keys=False))
     policy = tmp_path / "policy.yml"
     policy.write_text(text)
     ended = _refused(desk, "check", "models:/digits/1", "--policy", policy)

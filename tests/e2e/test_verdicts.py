@@ -239,7 +239,7 @@ def test_a_model_folder_is_checked_without_a_registry(told):
 @pytest.mark.slow
 @pytest.mark.parametrize(("nickname", "code"), [("clean", 0), ("backdoored", 1)])
 def test_the_recommended_policy_tells_them_apart(nickname, code, world):
-    """With policies/default.yml as it is, the clean model is approved and the backdoored one flagged."""
+    """With the packaged default.yml as it is, the clean model is approved and the backdoored one flagged."""
     name = world.embedded.register(nickname)
     desk = world.desk(MLFLOW_TRACKING_URI=world.embedded.uri, GATE_POLICY=None)
     ended = desk.gate("check", f"models:/{name}/1")

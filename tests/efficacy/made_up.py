@@ -1,17 +1,17 @@
 """A zoo of made-up models and a scan that takes no time, so that the harness is tested without either."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Files
 from gate.artifact import ModelRef
 from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Picture, SamplesEvidence, Skipped
+from gate.packaged import DEFAULT
 from gate.stages import suspects_after
 
 HEX = "0" * 64
-POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
+POLICY = DEFAULT
 BEHAVIOUR = frozenset({"neural-cleanse", "activation-clustering"})
 
 

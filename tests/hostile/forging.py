@@ -1,15 +1,14 @@
 """Reports that a worker would have to write to get a model approved under the default policy, for others to spoil."""
 
-from pathlib import Path
-
 from gate.clock import today
 from gate.evidence import Location, Measured, Measurement, ModelFacts, Outcome, SamplesEvidence, Skipped
 from gate.job import ScanResult
 from gate.launch import expected_detectors
+from gate.packaged import DEFAULT
 from gate.policy import Policy
 from gate.policy_file import read_policy
 
-POLICY = Path(__file__).resolve().parents[2] / "policies" / "default.yml"
+POLICY = DEFAULT
 CLASSES = 10
 
 

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from gate.clock import today
+from gate.packaged import DEFAULT, STRICT
 from gate.policy_file import parse_policy
 from gate.verdict import Decision
-from tests.e2e.command import ROOT, Desk
+from tests.e2e.command import Desk
 from tests.promotion.accounts import PASSWORD
 from tests.promotion.deciding import decide
 
@@ -33,9 +34,7 @@ class Site:
 @pytest.fixture
 def site(server, key, tmp_path):
     """Return a desk that is set up as docs/promotion.md says."""
-    text = yaml.safe_dump(
-        yaml.safe_load((ROOT / "policies" / "default.yml").read_text()) | {"reviewers": {"names": ["ann", "bob"]}}
-    )
+    text = yaml.safe_dump(yaml.safe_load(DEFAULT.read_text()) | {"reviewers": {"names": ["ann", "bob"]}})
     (tmp_path / "policy.yml").write_text(text)
     settings = {
         **server.variables(),
@@ -88,7 +87,7 @@ TAMPERED = {
     "nothing": (lambda site: None, {}, 0, "VERIFIED"),
     "a byte": (lambda site: (site / "model/data/model.pt2").write_text("x"), {}, 1, "not those of the decision"),
     "a file more": (lambda site: (site / "model/extra.py").write_text("x"), {}, 1, "not those of the decision"),
-    "the policy": (lambda site: None, {"GATE_POLICY": ROOT / "policies/strict.yml"}, 1, "under another policy"),
+    "the policy": (lambda site: None, {"GATE_POLICY": STRICT}, 1, "under another policy"),
     "the key": (lambda site: None, {"GATE_PUBLIC_KEY": "other.pub.pem"}, 1, "No trusted key signed"),
     "the expiry": (lambda site: None, {"OLD": "1"}, 1, "expired at"),
     "the tag": (lambda site: (site / "attestation.json").write_text("{}"), {}, 1, "no DSSE envelope"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from gate.artifact import ModelRef
 from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Picture, SamplesEvidence, Suspect
 from gate.limit import Limit
+from gate.packaged import DEFAULT
 from gate.policy import Policy, Rule, Stage, SuspectRule
 from gate.policy_file import read_policy
 from gate.registry import VersionFacts
@@ -16,7 +17,7 @@ from tests.service.standing_registry import FolderRegistry
 
 PLACE = Location.of_class(7)
 _FILES = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format")
-_DEFAULT = read_policy(Path(__file__).resolve().parents[2] / "policies" / "default.yml", on=dt.date(2026, 1, 1))
+_DEFAULT = read_policy(DEFAULT, on=dt.date(2026, 1, 1))
 POLICY = Policy(
     version=1,
     name="one search",

@@ -1,0 +1,90 @@
+"""`gate base`: take what judges a pull request from its base branch (docs/ci.md).
+
+For pipelines: the action and the GitLab components run it before the check, which then runs in the folder it leaves.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from gate.cli.options import many, option
+from gate.cli.terminal import tell
+from gate.errors import CannotFinishError, UsageError
+
+FILES, NOTE = "files", "note"
+
+_OPTIONS = many(
+    click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="An empty folder for what is taken."),
+    click.option("--commit", "only_commit", is_flag=True, help="Print the base commit, if there is one, and stop."),
+    # As they are named to the check: `default` and paths below the checkout are not yet told apart.
+    option("--policy", default="default", show_default=True, help="The policy that the check is told."),
+    option("--bank", default="", help="The bank that the check is told."),
+    option("--samples", default="", help="The samples that the check is told."),
+)
+
+
+@click.group()
+def base() -> None:
+    """Take policy, samples and bank from the base branch of a pull request, so that it cannot choose its verdict.
+
+    \b
+    gate base github --to "$dir"
+    [ ! -d "$dir/files" ] || cd "$dir/files"   # a pull request: run the check here
+    gate check models:/credit/7 --policy policies/credit.yml
+
+    Run it in the root of the checkout. A pull request leaves DIR/files with the base commit's policy, its bank and
+    samples, and DIR/note where the checked-out ones differ. Any other run leaves nothing, and is judged by the
+    checked-out commit. Exit 2: the base commit or one of the files is not there; nothing may be judged then.
+    """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
+
+
+@base.command()
+@_OPTIONS
+def github(to: Path | None, only_commit: bool, policy: str, bank: str, samples: str) -> None:
+    """By GitHub's variables: GITHUB_EVENT_NAME, GITHUB_EVENT_PATH, GITHUB_SHA."""
+    from gate.base.events import base_on_github
+
+    _run(base_on_github, to, only_commit, (policy, bank, samples))
+
+
+@base.command()
+@_OPTIONS
+def gitlab(to: Path | None, only_commit: bool, policy: str, bank: str, samples: str) -> None:
+    """By GitLab's variables: CI_PIPELINE_SOURCE, CI_MERGE_REQUEST_TARGET_BRANCH_SHA, CI_MERGE_REQUEST_DIFF_BASE_SHA."""
+    from gate.base.events import base_on_gitlab
+
+    _run(base_on_gitlab, to, only_commit, (policy, bank, samples))
+
+
+def _run(
+    base_of: Callable[[Mapping[str, str]], str | None], to: Path | None, only_commit: bool, named: tuple[str, str, str]
+) -> None:
+    commit = base_of(os.environ)
+    if only_commit:
+        click.echo(commit or "", nl=commit is not None)
+        return
+    if to is None:
+        raise UsageError("neither --to nor --commit is given; expected one of them")
+    if commit is None:
+        tell("no pull request: judged by the checked-out policy, bank and samples")
+        return
+    _take(commit, to, named)
+
+
+def _take(commit: str, to: Path, named: tuple[str, str, str]) -> None:
+    from gate.base.taking import Named, take
+
+    if to.exists() and any(to.iterdir()):
+        raise UsageError(f"{to} is not empty; expected an empty folder, so that nothing old is judged by")
+    taken = take(Path.cwd(), commit, Named(*named), to / FILES)
+    try:
+        (to / FILES).mkdir(parents=True, exist_ok=True)
+        if taken.note:
+            (to / NOTE).write_text(taken.note + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CannotFinishError(f"{to} cannot be written: {error.strerror}") from None
+    tell(f"judged by the base commit {commit}: {', '.join(taken.files) or 'no file of the repository'}")
+    if taken.note:
+        tell(taken.note)
