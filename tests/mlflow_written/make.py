@@ -38,7 +38,9 @@ def main():
     script = sys.modules["__main__"]
     script.__file__ = "trainer.py"  # cloudpickle keeps the script's path beside its functions
     exec(compile(trainer, "trainer.py", "exec"), vars(script))
+    import logged  # noqa: F401  # both register their ways
     import mlflow
+    import saved  # noqa: F401
     import ways
 
     mlflow.set_tracking_uri(f"sqlite:///{WORK}/mlflow.db")
@@ -54,9 +56,8 @@ def main():
             except Exception:  # noqa: BLE001  # every entry is tried, and all failures are told
                 failed.append(way.name)
                 print("FAILED", way.name, traceback.format_exc()[-1500:], flush=True)
-    kept = (
-        earlier(given.to, {way.name for way in ways.WAYS} - {entry["name"] for entry in entries}) if given.only else []
-    )
+    others = {way.name for way in ways.WAYS} - {entry["name"] for entry in entries}
+    kept = earlier(given.to, others) if given.only else []
     pack(given.to, sorted([*kept, *entries], key=lambda entry: entry["name"]))
     print(f"{len(entries)} written, {len(failed)} failed: {' '.join(failed)}")
     return 1 if failed else 0

@@ -113,9 +113,13 @@ def _leaves(value, path=""):
 
 
 def _examples(values):
-    """Return a few different values in the order seen, long ones cut."""
+    """Return a few different values in the order seen, long texts cut."""
     texts = list(dict.fromkeys(json.dumps(value) for value in values))[:_EXAMPLES]
-    return [json.loads(text) if len(text) <= _LONG else f"{text[:_LONG]}…" for text in texts]
+    return [_cut(json.loads(text)) for text in texts]
+
+
+def _cut(value):
+    return f"{value[:_LONG]}…" if isinstance(value, str) and len(value) > _LONG else value
 
 
 if __name__ == "__main__":
