@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 FOLDER = Path(__file__).resolve().parent
 FORMS = FOLDER / "forms.json"
 BY_RELEASE = "*.tar.xz"
@@ -40,10 +42,11 @@ class Entry:
 
     def unpack(self, to):
         """Write the folder as MLflow left it, and return it."""
-        with tarfile.open(FOLDER / f"{self.mlflow}.tar.xz") as archive:
-            chosen = [member for member in archive if member.name.startswith(f"{self.name}/")]
-            archive.extractall(to, members=chosen, filter="data")
-        return Path(to) / self.name
+        for path, raw in _files(self.mlflow).items():
+            if path.startswith(f"{self.name}/"):
+                (to / path).parent.mkdir(parents=True, exist_ok=True)
+                (to / path).write_bytes(raw)
+        return to / self.name
 
     def input_tensors(self):
         """Return the fixed inputs on which the outputs were recorded: evenly spaced numbers from -1 to 1."""
@@ -67,6 +70,13 @@ def entries():
     return tuple(entry for release in releases() for entry in _of(release))
 
 
+@cache
+def _files(release):
+    """Return every file of a release's archive by its path."""
+    with tarfile.open(FOLDER / f"{release}.tar.xz") as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}
+
+
 def _of(release):
     index = json.loads((FOLDER / f"{release}.json").read_text(encoding="utf-8"))
     head = {key: index[key] for key in ("mlflow", "torch", "python")}
@@ -84,23 +94,16 @@ def forms():
 def _forms(release):
     """Return one release's files and keys."""
     files, keys = {}, {}
-    with tarfile.open(FOLDER / f"{release}.tar.xz") as archive:
-        for member in archive:
-            entry, _, path = member.name.partition("/")
-            files.setdefault(path, []).append(entry)
-            if path == "MLmodel":
-                for key, value in _leaves(_mlmodel(archive.extractfile(member).read())):
-                    keys.setdefault(key, []).append(value)
+    for name, raw in _files(release).items():
+        entry, _, path = name.partition("/")
+        files.setdefault(path, []).append(entry)
+        if path == "MLmodel":
+            for key, value in _leaves(yaml.safe_load(raw)):
+                keys.setdefault(key, []).append(value)
     return {
         "files": {path: len(files[path]) for path in sorted(files)},
         "keys": {key: {"seen": len(keys[key]), "examples": _examples(keys[key])} for key in sorted(keys)},
     }
-
-
-def _mlmodel(raw):
-    import yaml
-
-    return yaml.safe_load(raw)
 
 
 def _leaves(value, path=""):
