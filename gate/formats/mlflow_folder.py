@@ -27,8 +27,8 @@ _WRITTEN: Final = frozenset(
     | {"data/pickle_module_info.txt", "data/architecture.json", "provenance.json"}
 )
 _INERT: Final = re.compile(
-    r"(LICENSE|LICENSE\.txt|LICENSE\.md|NOTICE|NOTICE\.txt|README|README\.md|README\.txt)"
-    r"|extra_files/[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}\.(txt|md|json|csv|tsv|yaml|yml)",
+    r"(extra_files/)?(LICENSE|NOTICE|README)(\.txt|\.md)?"
+    r"|extra_files/[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}\.(txt|md|json|csv|tsv|yaml|yml|png|jpg|jpeg)",
     flags=re.ASCII,
 )
 _CODE: Final = re.compile(r"code/.+", flags=re.DOTALL)

@@ -32,12 +32,17 @@ _TOOLS = (
     "six python-dateutil pytz tzdata cffi defusedxml astunparse ipython ipykernel pydantic fastapi uvicorn flask "
     "gunicorn optuna ray hydra-core omegaconf tensorboard tensorboardx wandb rich loguru"
 )
+_VENDORED = (
+    "jaraco-collections jaraco-context jaraco-functools jaraco-text more-itertools autocommand inflect typeguard "
+    "backports-tarfile importlib-metadata importlib-resources zipp tomli platformdirs ordered-set"
+)
+"""What setuptools carries: MLflow 2.22 infers these where they stand on the import path."""
 _NVIDIA = (
     "nvidia-cublas-cu12 nvidia-cuda-cupti-cu12 nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 nvidia-cudnn-cu12 "
     "nvidia-cufft-cu12 nvidia-curand-cu12 nvidia-cusolver-cu12 nvidia-cusparse-cu12 nvidia-cusparselt-cu12 "
     "nvidia-nccl-cu12 nvidia-nvjitlink-cu12 nvidia-nvtx-cu12"
 )
-_GROUPS = (_MLFLOW, _TORCH, _HUGGING_FACE, _NUMBERS, _PICTURES, _FORMATS, _TOOLS, _NVIDIA)
+_GROUPS = (_MLFLOW, _TORCH, _HUGGING_FACE, _NUMBERS, _PICTURES, _FORMATS, _TOOLS, _VENDORED, _NVIDIA)
 PACKAGES: Final = frozenset(name for group in _GROUPS for name in group.split())
 """Names as the index normalises them: lower case, hyphens."""
 

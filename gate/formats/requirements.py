@@ -87,11 +87,11 @@ def _fault(text: str) -> str:
     if not all(character in "\t\r\n" or " " <= character <= "~" for character in text):
         return "MLflow writes printable ASCII alone"
     if "\r" in text.replace("\r\n", ""):
-        return "a line ends in a bare carriage return"
+        return "a line that ends in a bare carriage return; MLflow writes none"
     if "\\" in text:
         return "a backslash, by which an installer joins lines; MLflow writes none"
     if re.search(r"#.*coding[:=]", text):
-        return "a comment that names an encoding, in which an installer would read the file"
+        return "a comment that names an encoding, in which an installer reads the file; MLflow writes none"
     if text.count("\n") > _MAX_LINES:
         return f"more than {_MAX_LINES} lines"
     return ""

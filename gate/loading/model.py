@@ -58,7 +58,9 @@ def read_model(candidate: Candidate, device: str) -> Model:
     module = load_library_module(candidate.path)
     if module is None:
         raise UnexaminableError(
-            "the model is a pickle that does not load as library layers alone; loading it otherwise would run its code"
+            "the model is a pickle that does not load as library layers alone; loading it otherwise would run its code",
+            what_to_do="Log it with serialization_format='pt2'; one of library layers alone, with torch.save's own "
+            "protocol and zip format.",
         )
     refuse_non_finite(dict(module.named_parameters()))
     return _module(module, facts, device)
