@@ -428,7 +428,7 @@ def strict(raw: bytes) -> tuple[list[tuple[Member, bytes]], str]:
     try:
         found = []
         for member in strict_zip(source, BOUNDS):
-            if content_fault(source, member, LIMIT, lambda: None):
+            if content_fault(source, member, Bounds(max_inflated_bytes=LIMIT)):
                 return [], "content"
             found.append((member, b"".join(member_chunks(source, member, LIMIT))))
     except AmbiguousZipError as error:

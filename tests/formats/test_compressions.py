@@ -139,11 +139,18 @@ def test_what_joblib_would_open_is_seen(raw):
         assert seen(raw, "notes") != "passed"
 
 
+_LARGEST = 1 << 26
+"""Of a dictionary that the tests let joblib allocate."""
+
+
 def _opened_by_joblib(raw):
     """Return what joblib's decompressor yields, as its loader chooses it by the first bytes; None where it fails."""
     from joblib.compressor import _COMPRESSORS
     from joblib.numpy_pickle_utils import _detect_compressor
 
+    if len(raw) > 5 and raw[0] < 225 and int.from_bytes(raw[1:5], "little") > _LARGEST:
+        # joblib would allocate what the old format's header states, which no payload here needs.
+        raw = raw[:1] + struct.pack("<L", _LARGEST) + raw[5:]
     wrapper = _COMPRESSORS.get(_detect_compressor(io.BufferedReader(io.BytesIO(raw))))
     if wrapper is None:
         return raw
