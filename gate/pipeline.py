@@ -47,7 +47,7 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
         measured = _run(request, progress, Worker("scan", deadline, inspected.outcomes))
         return Scanned(evidence_of(request, _joined(inspected, measured)), measured.triggers)
     if not request.settings.allow_code:
-        reason = "it carries code, or its bytes are not what they should be, as the findings say"
+        reason = "it carries code, or its files are not what MLflow writes, as the findings say"
         return _not_loaded(request, inspected, reason)
     converted = _run(request, progress, Worker("converter", deadline, inspected.outcomes))
     if not converted.result.converted or converted.bundle is None:

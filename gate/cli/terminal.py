@@ -161,10 +161,21 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
     table = Table(show_edge=False, box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in findings[:_MAX_FINDINGS]:
+    told = _told_once(findings)
+    for rules, text in told[:_MAX_FINDINGS]:
         # Folding a long message may put any part of it at a line's start, where '::' begins a runner's command.
-        message = plain(finding.message, 500).replace("::", ": :")
-        table.add_row(Text(plain(finding.rule, 40), style="bold"), Text(message))
-    if len(findings) > _MAX_FINDINGS:
-        table.add_row(Text("…"), Text(f"{len(findings) - _MAX_FINDINGS} more; the report lists all."))
+        message = plain(text, 500).replace("::", ": :")
+        if len(rules) > 1:
+            message += f" (and {', '.join(plain(rule, 40) for rule in rules[1:])})"
+        table.add_row(Text(plain(rules[0], 40), style="bold"), Text(message))
+    if len(told) > _MAX_FINDINGS:
+        table.add_row(Text("…"), Text(f"{len(told) - _MAX_FINDINGS} more; the report lists all."))
     return table
+
+
+def _told_once(findings: "tuple[Finding, ...]") -> "list[tuple[list[str], str]]":
+    """Return each message in the findings' order with all the rules that say it."""
+    rules: dict[str, list[str]] = {}
+    for finding in findings:
+        rules.setdefault(finding.message, []).append(finding.rule)
+    return [(said, message) for message, said in rules.items()]
