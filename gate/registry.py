@@ -92,6 +92,8 @@ class StoreUse:
     allowed: bool
     line: str = ""
     """What the policy would say to allow it; empty where nothing can."""
+    default: bool = False
+    """Whether it is the server's own: where the experiment that every server begins with keeps its files."""
 
 
 class ProductionRegistry(Registry, Protocol):

@@ -82,7 +82,7 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
 def _model_file(path: str, model: MLmodel) -> Iterator[Hazard]:
     """Yield what `MLmodel` says that MLflow does not write, each in one sentence."""
     for entry in foreign_entries(model):
-        yield Hazard(_METRICS[entry.kind], path, f"{entry}. Log the model again with mlflow.pytorch.log_model.")
+        yield Hazard(_METRICS[entry.kind], path, str(entry))
 
 
 def _environment(path: str, raw: bytes, options: ConsumerHazards) -> Iterator[Hazard]:

@@ -37,10 +37,11 @@ class Foreign:
     """With dots, as in `python_function.data`; flavours stand at its head."""
     got: Any
     expected: str
+    advice: str = "Log the model again with mlflow.pytorch.log_model."
 
     def __str__(self) -> str:
         got = "" if self.got is None else f" is {str(self.got)[:80]!r}"
-        return f"{self.key}{got}; {self.expected}"
+        return f"{self.key}{got}; {self.expected}. {self.advice}".rstrip()
 
 
 def _signature(part: str) -> Shape:
@@ -134,7 +135,8 @@ def _flavours(model: MLmodel) -> Iterator[Foreign]:
     foreign = sorted(set(model.flavors) - {EXAMINED, "python_function"})
     if EXAMINED not in model.flavors:
         named = ", ".join(sorted(model.flavors)) or "no flavour"
-        yield Foreign("loader", "flavors", named, "this gate examines what mlflow.pytorch writes")
+        unknown = "this gate cannot examine the flavours that the model declares; it examines 'pytorch'"
+        yield Foreign("loader", "flavors", named, unknown, advice="")
         return
     for name in foreign:
         expected = "mlflow.pytorch writes the flavours pytorch and python_function alone"

@@ -218,7 +218,9 @@ def _server(registry: ProductionRegistry, setup: Setup) -> Iterator[Condition]:
                 if use.line
                 else "Nothing is taken from there."
             )
-            yield Condition("artifact store", "ok" if use.allowed else "wrong", said, mend)
+            # Anybody who may register a version may name a store; the server's own is its operator's.
+            lacking: State = "wrong" if use.default else "unused"
+            yield Condition("artifact store", "ok" if use.allowed else lacking, said, mend)
     except GateError as error:
         yield _wrong("artifact store", error)
 

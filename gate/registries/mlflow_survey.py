@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from gate.addresses import AddressError, parse_address, suggested_store
@@ -13,6 +14,7 @@ from gate.registry import StoreUse
 _MOST_VERSIONS = 500
 """So many versions are asked where they lie, the newest first."""
 _NAMED = 3
+_DEFAULT = "experiment Default"
 _FEATURES: tuple[tuple[tuple[int, int], str], ...] = (
     ((2, 3), "aliases, by which production is moved (MLflow 2.3)"),
     ((3, 0), "logged models, which promotion makes (MLflow 3.0)"),
@@ -31,7 +33,7 @@ def stores_in_use(registry: Any, client: Any, model: str | None) -> list[StoreUs
     for who, raw in _locations(registry, client, model):
         use = _judged(allowed, who, raw)
         found.setdefault(use.store, (use, []))[1].append(who)
-    named = [StoreUse(use.store, _some(users), use.allowed, use.line) for use, users in found.values()]
+    named = [replace(use, used_by=_some(users), default=_DEFAULT in users) for use, users in found.values()]
     return sorted(named, key=lambda use: (use.allowed, use.store))
 
 

@@ -20,7 +20,7 @@ BROKEN_MODELS = {
     "nan": "yields NaN or infinite scores on clean samples",
     "one-output": "The model has one output",
     "one-answer": "gives class 3 for every one of 400 clean samples",
-    "sklearn": "This gate cannot examine the flavours that the model declares",
+    "sklearn": "this gate cannot examine the flavours that the model declares",
     "code": "The model was not loaded: it carries code",
     "two-classes": "The model has 2 classes; below 8 no outlier test inside one model is used",
 }

@@ -135,5 +135,7 @@ def test_a_finding_says_key_value_and_what_mlflow_writes():
     """One sentence a person can act on."""
     value = changed(("flavors", "python_function", "data"), lambda inner, key: inner.update({key: "served"}))
     (entry,) = foreign_entries(read_mlmodel(yaml.safe_dump(value).encode()))
-    assert str(entry) == "python_function.data is 'served'; MLflow writes 'data'"
+    assert str(entry) == (
+        "python_function.data is 'served'; MLflow writes 'data'. Log the model again with mlflow.pytorch.log_model."
+    )
     assert entry.kind == "loader"

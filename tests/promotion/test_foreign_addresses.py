@@ -325,6 +325,7 @@ def test_the_doctor_knows_the_stores_in_use_and_the_line_for_each(server, heard)
     assert found[f"models:/{name}/2"].line.endswith(f'"{heard.uri}/{API}/x"]')
     assert (found[f"models:/{name}/3"].allowed, found[f"models:/{name}/3"].line) == (False, "")
     assert {use.allowed for who, use in found.items() if who.startswith("experiment")} >= {True}
+    assert [use.default for who, use in found.items() if who.startswith("models:")] == [False] * 3
     assert heard.requests == []
 
 

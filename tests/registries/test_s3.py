@@ -8,8 +8,9 @@ import yaml
 
 from gate.artifact import ModelRef
 from gate.errors import RefusedAddressError
+from gate.packaged import DEFAULT
 from gate.registries import RegistrySettings, open_production
-from tests.e2e.command import ROOT, Desk
+from tests.e2e.command import Desk
 from tests.e2e.stores import serving
 from tests.registries.object_store import missing, storing
 
@@ -111,7 +112,7 @@ def test_the_commands_say_the_line_and_take_it(site, store, registry, version, t
     direct = site[0] == "direct"
     assert (without.code, line in without.stderr) == ((3, True) if direct else (0, False)), without
     assert (line in seen.stdout, "server               MLflow 3." in seen.stdout) == (direct, True), seen
-    policy = yaml.safe_load((ROOT / "policies" / "default.yml").read_text()) | yaml.safe_load(line)
+    policy = yaml.safe_load(DEFAULT.read_text()) | yaml.safe_load(line)
     (tmp_path / "policy.yml").write_text(yaml.safe_dump(policy))
     taken = desk.gate("pull", str(version), "--to", "with", "--policy", tmp_path / "policy.yml")
     assert taken.code == 0, taken

@@ -67,12 +67,13 @@ def test_accuracy_and_attack_success_are_as_the_index_says(nickname, zoo_model, 
 
 def test_a_model_folder_and_samples_are_as_the_gate_takes_them(zoo_model, zoo_samples, tmp_path):
     """A test can hand a committed model to `gate check` as a folder and an .npz file."""
+    from gate.artifact import file_sha256
     from gate.loading.candidate import find_candidate
     from gate.loading.samples import read_samples
 
     folder = zoo_model("badnets").write_folder(tmp_path / "model")
     assert find_candidate(folder).format == "pt2"
-    raw = read_samples(zoo_samples, "test")
+    raw = read_samples(zoo_samples, "test", file_sha256(zoo_samples))
     assert raw.inputs.shape == (200, 1, 28, 28)
     assert raw.inputs.max() <= 1
     assert sorted(set(raw.labels.tolist())) == list(range(10))
