@@ -77,10 +77,11 @@ report_from_image() {
 # ------------------------------------------------------------------------------------------------ installed
 install() {
   local venv=${RUNNER_TEMP:-/tmp}/gate-venv source=$GITHUB_ACTION_PATH
-  local pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop 3 "the gate needs Python 3.11 or newer"
+  # Isolated (-I): else a venv.py or pip.py in the checkout, which is the pull request's, would run in the module's place.
+  local pip=("$venv/bin/python" -I -m pip --disable-pip-version-check install --quiet)
+  python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop 3 "the gate needs Python 3.11 or newer"
   # Chained, because `set -e` is off in a function whose failure is asked for.
-  python3 -m venv "$venv" \
+  python3 -I -m venv "$venv" \
     && "${pip[@]}" --require-hashes -r "$source/requirements/runtime.lock" \
     && "${pip[@]}" -r "$source/requirements/torch.txt" \
     && "${pip[@]}" --no-deps --no-build-isolation -e "$source" \
