@@ -105,7 +105,7 @@ def _pull_samples(
         except UsageError as error:
             if not is_reference(uri):
                 raise
-            # Whoever may write to that run made them so; the command was right, and the version must not stay as it was.
+            # Whoever may write to that run made them so, and the version must not stay as it was.
             raise CannotFinishError(str(error), what_to_do=error.what_to_do) from None
     tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
     if tagged is None:

@@ -75,7 +75,7 @@ def take(workspace: Path, commit: str, named: Named, to: Path) -> Taken:
 
 
 def require_own(workspace: Path, report_dir: str) -> None:
-    """Refuse a report directory that the checkout brings: a check takes up there what it finds, and writes through links.
+    """Refuse a report directory that the checkout brings: a check goes on from what it finds there, through links too.
 
     One that lies outside the checkout, by its name, is not the pull request's.
     """
