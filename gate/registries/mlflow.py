@@ -137,7 +137,7 @@ class MlflowRegistry:
     def fetch(self, uri: str, to: Path) -> Path:
         """Download an artifact such as `runs:/…/samples.npz` below `to`; the operator's own path is returned as it is.
 
-        What comes out of a tag is no operator's word: whoever passes it on has made sure that it is no path
+        What comes out of a tag is not the operator's claim: whoever passes it on has made sure that it is no path
         (`gate.addresses.is_reference`).
         """
         local = Path(uri.removeprefix("file://"))
