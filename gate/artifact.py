@@ -130,7 +130,7 @@ def build_manifest(root: Path, most: int = MAX_FILES) -> tuple[Manifest, tuple[s
 
 
 def make_read_only(root: Path) -> None:
-    """Take the write permission from every file and directory below `root`."""
+    """Take the write permission from every file below `root`."""
     for path in _walk(root)[0]:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)

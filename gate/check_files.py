@@ -5,7 +5,7 @@ The four steps hand nothing to each other but these files, so that they can run 
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -19,7 +19,7 @@ from gate.jail.rights import make_private
 from gate.provenance import RepairOrigin
 from gate.record import MalformedError, Record
 from gate.report import Report
-from gate.scratch import remove_tree, scratch_directory
+from gate.scratch import remove_tree, scratch_directory, write_new
 from gate.verdict import Verdict
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -96,7 +96,7 @@ class CheckFiles:
         try:
             root.mkdir(parents=True, exist_ok=True)
             probe = root / ".gate-writable"
-            probe.write_bytes(b"gate")
+            write_new(probe, b"gate")
             probe.unlink()
         except OSError as error:
             raise _unwritable(root, error) from None
@@ -109,10 +109,11 @@ class CheckFiles:
         partial = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(raw)
+            write_new(partial, raw)
             os.replace(partial, target)  # noqa: PTH105  # the atomic call, by its own name
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise _unwritable(target, error) from None
         return target
 
@@ -168,7 +169,9 @@ def private_directory() -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a private copy, read-only as it may be."""
-    if path.is_dir():
+    """Remove a private copy, read-only as it may be; of a link in its place the link alone."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.is_dir():
         make_writable(path)
         remove_tree(path)

@@ -15,6 +15,9 @@ from gate.errors import CannotFinishError
 from gate.policy import DownloadBounds
 from gate.scratch import remove_tree
 
+RECORD_BOUNDS = DownloadBounds(max_files=1)
+"""Of one evidence or report, which a tag of the candidate side names; bytes as elsewhere, since the kernel's bound on a
+file holds for all threads of a service."""
 _POLL_SECONDS = 0.5
 _lock = threading.Lock()
 _held: list[int] = []

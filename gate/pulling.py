@@ -100,7 +100,13 @@ def _pull_samples(
     uri = request.samples or pinned
     if uri is not None:
         overridden = request.samples is not None and pinned is not None and request.samples != pinned
-        return _fetched(registry, uri, to, request.policy.download, overridden=overridden), ()
+        try:
+            return _fetched(registry, uri, to, request.policy.download, overridden=overridden), ()
+        except UsageError as error:
+            if not is_reference(uri):
+                raise
+            # Whoever may write to that run made them so, and the version must not stay as it was.
+            raise CannotFinishError(str(error), what_to_do=error.what_to_do) from None
     tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
     if tagged is None:
         return None, ()
@@ -170,6 +176,8 @@ def _copied(path: Path, to: Path) -> Path:
 def _content_sha256(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's manifest; a folder that cannot be hashed whole is refused."""
     if not path.is_dir():
+        if not path.is_file():  # a pipe in a store's folder would be waited for without end
+            raise UsageError(f"the samples {path.name!r} are no regular file", what_to_do="Name a file or a folder.")
         return file_sha256(path)
     manifest, problems = build_manifest(path, MAX_SAMPLE_FILES)
     if problems:

@@ -19,6 +19,13 @@ def scratch_directory(prefix: str = "gate-worker-") -> Iterator[Path]:
         remove_tree(path)
 
 
+def write_new(path: Path, raw: bytes) -> None:
+    """Write a file in place of whatever file stands there: a link is replaced, never followed."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as stream:
+        stream.write(raw)
+
+
 def remove_tree(root: Path) -> None:
     """Remove a hostile directory tree as far as possible, following no link and raising nothing."""
     try:

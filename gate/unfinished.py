@@ -14,6 +14,7 @@ from typing import Any, Literal
 from gate.evidence import MAX_PICTURES, Measured
 from gate.job import ScanJob, ScanResult
 from gate.record import MalformedError, Record
+from gate.scratch import write_new
 from gate.stages import suspects_after
 from gate.version import VERSION
 
@@ -58,7 +59,7 @@ class Unfinished:
         """Write what is measured so far, in one move; a disk that is full only costs the chance to go on from here."""
         partial = self.path.with_name(f".{FILE}.part")
         try:
-            partial.write_bytes(Kept(job=_key(job), result=result).canonical_json())
+            write_new(partial, Kept(job=_key(job), result=result).canonical_json())
             partial.replace(self.path)
         except OSError:
             with suppress(OSError):

@@ -45,7 +45,9 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path):
     """Whoever can put a link there cannot have another file overwritten."""
     (tmp_path / "outside").write_text("kept")
     files = CheckFiles.create(tmp_path / "check")
-    (files.root / "report.md").symlink_to(tmp_path / "outside")
+    for name in ("report.md", ".report.md.part", ".gate-writable"):
+        (files.root / name).symlink_to(tmp_path / "outside")
+    CheckFiles.create(tmp_path / "check")
     files.write("report.md", "new")
     assert (tmp_path / "outside").read_text() == "kept"
     assert not (files.root / "report.md").is_symlink()
@@ -106,3 +108,13 @@ def test_a_private_directory_is_private_and_goes_away():
         assert not root.stat().st_mode & 0o010 or root.stat().st_gid not in {one.gr_gid for one in grp.getgrall()}
     assert not root.exists()
     remove(root)
+
+
+def test_a_link_in_the_place_of_a_copy_is_removed_alone(tmp_path):
+    """What it leads to, somebody else's, keeps its files and its modes."""
+    (tmp_path / "theirs" / "below").mkdir(parents=True)
+    (tmp_path / "theirs" / "below").chmod(0o755)
+    (tmp_path / "model").symlink_to(tmp_path / "theirs")
+    remove(tmp_path / "model")
+    assert not (tmp_path / "model").is_symlink()
+    assert (tmp_path / "theirs" / "below").stat().st_mode & 0o777 == 0o755

@@ -77,10 +77,11 @@ report_from_image() {
 # ------------------------------------------------------------------------------------------------ installed
 install() {
   local venv=${RUNNER_TEMP:-/tmp}/gate-venv source=$GITHUB_ACTION_PATH
-  local pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop 3 "the gate needs Python 3.11 or newer"
+  # Isolated (-I): else a venv.py or pip.py in the checkout, which is the pull request's, would run in the module's place.
+  local pip=("$venv/bin/python" -I -m pip --disable-pip-version-check install --quiet)
+  python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop 3 "the gate needs Python 3.11 or newer"
   # Chained, because `set -e` is off in a function whose failure is asked for.
-  python3 -m venv "$venv" \
+  python3 -I -m venv "$venv" \
     && "${pip[@]}" --require-hashes -r "$source/requirements/runtime.lock" \
     && "${pip[@]}" -r "$source/requirements/torch.txt" \
     && "${pip[@]}" --no-deps --no-build-isolation -e "$source" \
@@ -95,7 +96,7 @@ check_installed() { # of a pull request the check runs in another folder, so it 
 base_in_image() {
   local event=()
   [[ -z ${GITHUB_EVENT_PATH:-} ]] || event=(--volume "$GITHUB_EVENT_PATH:$GITHUB_EVENT_PATH:ro")
-  in_image none GATE_POLICY GATE_BANK GATE_SAMPLES GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_SHA -- \
+  in_image none GATE_POLICY GATE_BANK GATE_SAMPLES GATE_REPORT_DIR GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_SHA -- \
     "${event[@]}" --volume "$base:$base" -- base github "$@"
 }
 
@@ -144,7 +145,7 @@ fi
 printf '\n::%s::\n' "$quiet"
 case $base_code in
   0) ;;
-  2) stop 2 "policy, samples or bank of the base branch could not be taken: the log above says why and what to do" ;;
+  2) stop 2 "policy, samples or bank of the base branch could not be taken, or report-dir is not empty: the log above says why" ;;
   *) stop 3 "the base branch could not be read: the log above says why" ;;
 esac
 ((code <= 3)) || code=3 # killed, or an engine that did not start it

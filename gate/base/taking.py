@@ -74,6 +74,35 @@ def take(workspace: Path, commit: str, named: Named, to: Path) -> Taken:
     return _Taking(workspace.resolve(), commit, Tree(store, commit), to).all_of(named)
 
 
+def require_own(workspace: Path, report_dir: str) -> None:
+    """Refuse a report directory that the checkout brings: a check goes on from what it finds there, through links too.
+
+    One that lies outside the checkout, by its name, is not the pull request's.
+    """
+    root = workspace.resolve()
+    here = Path(posixpath.normpath(root / report_dir))
+    if not here.is_relative_to(root):
+        if here.resolve().is_relative_to(root):
+            raise _brought(report_dir, "leads into the checkout by a link")
+        return
+    if here == root:
+        raise _brought(report_dir, "is the checkout itself")
+    for directory in (here, *here.parents):
+        if directory == root:
+            break
+        if directory.is_symlink():
+            raise _brought(report_dir, "leads through a link")
+    if here.exists() and (not here.is_dir() or any(here.iterdir())):
+        raise _brought(report_dir, "is not empty")
+
+
+def _brought(report_dir: str, why: str) -> UsageError:
+    return UsageError(
+        f"the report directory {report_dir} {why}; expected an empty one, because what lies there would be believed",
+        what_to_do="Name one that the repository does not hold, another for each check of a job, or one outside it.",
+    )
+
+
 class _Taking:
     """The work of one `take`."""
 

@@ -22,6 +22,9 @@ _OPTIONS = many(
     option("--policy", default="default", show_default=True, help="The policy that the check is told."),
     option("--bank", default="", help="The bank that the check is told."),
     option("--samples", default="", help="The samples that the check is told."),
+    option(
+        "--report-dir", default="", help="Where the check is to write; a pull request must not have put files there."
+    ),
 )
 
 
@@ -36,30 +39,35 @@ def base() -> None:
 
     Run it in the root of the checkout. A pull request leaves DIR/files with the base commit's policy, its bank and
     samples, and DIR/note where the checked-out ones differ. Any other run leaves nothing, and is judged by the
-    checked-out commit. Exit 2: the base commit or one of the files is not there; nothing may be judged then.
+    checked-out commit. Exit 2: the base commit or one of the files is not there, or the report directory is not
+    empty; nothing may be judged then.
     """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
 
 
 @base.command()
 @_OPTIONS
-def github(to: Path | None, only_commit: bool, policy: str, bank: str, samples: str) -> None:
+def github(to: Path | None, only_commit: bool, report_dir: str, **named: str) -> None:
     """By GitHub's variables: GITHUB_EVENT_NAME, GITHUB_EVENT_PATH, GITHUB_SHA."""
     from gate.base.events import base_on_github
 
-    _run(base_on_github, to, only_commit, (policy, bank, samples))
+    _run(base_on_github, to, only_commit, report_dir, named)
 
 
 @base.command()
 @_OPTIONS
-def gitlab(to: Path | None, only_commit: bool, policy: str, bank: str, samples: str) -> None:
+def gitlab(to: Path | None, only_commit: bool, report_dir: str, **named: str) -> None:
     """By GitLab's variables: CI_PIPELINE_SOURCE, CI_MERGE_REQUEST_TARGET_BRANCH_SHA, CI_MERGE_REQUEST_DIFF_BASE_SHA."""
     from gate.base.events import base_on_gitlab
 
-    _run(base_on_gitlab, to, only_commit, (policy, bank, samples))
+    _run(base_on_gitlab, to, only_commit, report_dir, named)
 
 
 def _run(
-    base_of: Callable[[Mapping[str, str]], str | None], to: Path | None, only_commit: bool, named: tuple[str, str, str]
+    base_of: Callable[[Mapping[str, str]], str | None],
+    to: Path | None,
+    only_commit: bool,
+    report_dir: str,
+    named: Mapping[str, str],
 ) -> None:
     commit = base_of(os.environ)
     if only_commit:
@@ -70,15 +78,17 @@ def _run(
     if commit is None:
         tell("no pull request: judged by the checked-out policy, bank and samples")
         return
-    _take(commit, to, named)
+    _take(commit, to, report_dir, named)
 
 
-def _take(commit: str, to: Path, named: tuple[str, str, str]) -> None:
-    from gate.base.taking import Named, take
+def _take(commit: str, to: Path, report_dir: str, named: Mapping[str, str]) -> None:
+    from gate.base.taking import Named, require_own, take
 
     if to.exists() and any(to.iterdir()):
         raise UsageError(f"{to} is not empty; expected an empty folder, so that nothing old is judged by")
-    taken = take(Path.cwd(), commit, Named(*named), to / FILES)
+    if report_dir:
+        require_own(Path.cwd(), report_dir)
+    taken = take(Path.cwd(), commit, Named(**named), to / FILES)
     try:
         (to / FILES).mkdir(parents=True, exist_ok=True)
         if taken.note:

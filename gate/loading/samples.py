@@ -134,8 +134,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: _Room) -> Arra
 
 def _read_folder(path: Path, source: str, sha256: str, what: str) -> RawSamples:
     """Decode the images of each class from the very bytes that are hashed, and compare the folder's manifest."""
-    folders = sorted((child.name for child in path.iterdir() if child.is_dir()), key=_natural)
-    label_of = {name: label for label, name in enumerate(folders)}
+    label_of = _labels(path)
     room, files = _Room(source), []
     images: list[tuple[int, str, Array]] = []
     for file in _files(path, source):
@@ -156,11 +155,26 @@ def _read_folder(path: Path, source: str, sha256: str, what: str) -> RawSamples:
         raise changed(what, sha256, read)
     if not images:
         raise _refused(f"the folder {source} holds no images; expected one subfolder per class with {_SUFFIXES}")
+    _require_filled(label_of, {label for label, _, _ in images}, source)
     images.sort(key=lambda image: image[:2])
     shapes = {image.shape for _, _, image in images}
     if len(shapes) > 1:
         raise _refused(f"the images in {source} have {len(shapes)} different shapes, such as {sorted(shapes)[:2]}")
     return RawSamples(np.stack([image for _, _, image in images]), np.asarray([one for one, _, _ in images]), source)
+
+
+def _labels(path: Path) -> dict[str, int]:
+    """Return the label of each class by its folder's name: its place in their order, as numbers where they are."""
+    folders = sorted((child.name for child in path.iterdir() if child.is_dir()), key=_natural)
+    return {name: label for label, name in enumerate(folders)}
+
+
+def _require_filled(label_of: dict[str, int], filled: set[int], source: str) -> None:
+    """Refuse a class without images: no digest covers its folder, whose coming or going moves every label after it."""
+    if empty := [name for name, label in label_of.items() if label not in filled]:
+        raise _refused(
+            f"the folder {source} has a subfolder {empty[0][:100]!r} without images; expected some per class"
+        )
 
 
 def _files(path: Path, source: str) -> Iterator[Path]:

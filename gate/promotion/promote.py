@@ -146,7 +146,8 @@ def _fetch(
         shutil.copytree(request.bundle, folder, symlinks=True, dirs_exist_ok=True)
     elif REPORTS.fullmatch(reports):
         # The tag is the candidate side's to write: only a run's report folder is followed, and the digest decides.
-        root = registry.fetch(f"{reports}/bundle", folder)
+        with bounded(folder, DownloadBounds(), f"{reports}/bundle"):
+            root = registry.fetch(f"{reports}/bundle", folder)
     else:
         raise UsageError(
             f"the approval of {said.model} covers its bundle, and its tag gate.report names no run that holds it",

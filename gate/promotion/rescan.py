@@ -17,6 +17,7 @@ from gate.clock import today
 from gate.decisions.envelope import open_envelope
 from gate.decisions.log import Said
 from gate.decisions.statement import Statement
+from gate.downloading import RECORD_BOUNDS, bounded
 from gate.errors import CannotFinishError
 from gate.evidence import Evidence
 from gate.launch import Progress
@@ -154,7 +155,9 @@ def _cause(registry: ProductionRegistry, policy: Policy, facts: VersionFacts, ea
     try:
         with private_directory() as folder:
             allowing = registry.allowing(policy.artifact_stores)
-            evidence = Evidence.from_file(allowing.fetch(f"{where}/{EVIDENCE}", folder))
+            with bounded(folder, RECORD_BOUNDS, where):
+                path = allowing.fetch(f"{where}/{EVIDENCE}", folder)
+            evidence = Evidence.from_file(path)
     except (CannotFinishError, MalformedError):
         return "unknown"
     if evidence.digest != earlier.predicate.evidence_digest:

@@ -129,12 +129,15 @@ class MlflowRegistry:
             raw = locate(self._client, self._client.get_model_version_download_uri(ref.name, ref.version), self.resolve)
             download_folder(self.allowed.place(raw, str(ref)), to, str(self._tracking_uri), self.allowed.allows)
         for name in IGNORED:
-            (to / name).unlink(missing_ok=True)
+            if (
+                not (to / name).is_dir() or (to / name).is_symlink()
+            ):  # a folder is none that MLflow writes: it is judged
+                (to / name).unlink(missing_ok=True)
 
     def fetch(self, uri: str, to: Path) -> Path:
         """Download an artifact such as `runs:/…/samples.npz` below `to`; the operator's own path is returned as it is.
 
-        What comes out of a tag is no operator's word: whoever passes it on has made sure that it is no path
+        What comes out of a tag is not the operator's claim: whoever passes it on has made sure that it is no path
         (`gate.addresses.is_reference`).
         """
         local = Path(uri.removeprefix("file://"))

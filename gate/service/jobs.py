@@ -16,7 +16,7 @@ from gate.bank import OpenBank, open_bank
 from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
 from gate.clock import today
 from gate.conclude import Context, conclude
-from gate.errors import CannotFinishError, RefusedAddressError, UsageError
+from gate.errors import CannotFinishError, RegistryError, UsageError
 from gate.jail.rights import make_private
 from gate.packaged import policy_word
 from gate.pipeline import scan, write_scanned
@@ -99,13 +99,16 @@ class Checks:
     def identify(self, name: str, version: str) -> Job:
         """Download a version for its manifest's digest alone and return what is to be checked.
 
-        One whose files lie where the gate does not go was registered so by the candidate side: it is flagged.
+        One that the gate refuses to fetch or cannot hash, while the registry answers, was registered so by the
+        candidate side: it is flagged.
         """
         policy = self.rules(name).policy
         ref = ModelRef(registry="mlflow", name=name, version=version)
         try:
             digest = digest_now(self._registry, ref, policy.artifact_stores)
-        except RefusedAddressError:
+        except RegistryError:
+            raise
+        except Exception:
             self._registry.mark(ref, WITHDRAWN)
             raise
         return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)

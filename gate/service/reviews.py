@@ -12,14 +12,14 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from starlette.requests import Request
 
 from gate.artifact import ModelRef
-from gate.check_files import CheckFiles, private_directory
+from gate.check_files import REPORT, CheckFiles, private_directory
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import Entry, ReviewLog
+from gate.downloading import RECORD_BOUNDS, bounded
 from gate.errors import GateError, UsageError
 from gate.promotion.promote import REPORTS
 from gate.promotion.review import Review, Waiting, look, review, waiting
@@ -127,7 +127,9 @@ class Reviews:
         try:
             stores = read_rules(self._section(seen.ref.name)).policy.artifact_stores
             with private_directory() as folder:
-                report = CheckFiles(Path(self._registry.allowing(stores).fetch(where, folder))).report()
+                with bounded(folder, RECORD_BOUNDS, where):
+                    path = self._registry.allowing(stores).fetch(f"{where}/{REPORT}", folder)
+                report = CheckFiles(path.parent).report()
         except GateError:
             return None
         evidence = report.evidence

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gate.bank import write_bank
-from gate.base.taking import Named, take
+from gate.base.taking import Named, require_own, take
 from gate.errors import PolicyError, UsageError
 from gate.packaged import DEFAULT
 from tests.base.repositories import commit, git, proposal
@@ -265,3 +265,38 @@ def test_a_shallow_checkout_without_the_base_is_refused(tmp_path):
     assert ended.returncode == 2
     assert f"the base commit {made.base} is not in this checkout" in ended.stderr
     assert "GIT_DEPTH: 0" in ended.stderr
+
+
+def test_a_report_directory_that_the_checkout_brings_is_refused(tmp_path):
+    """What lies there would be taken up by the check, such as the measurements of a scan that was broken off."""
+    files = {"kept/unfinished.json": "{}", "link": Path("elsewhere"), "elsewhere/empty/x": "", "file": ""}
+    commit(tmp_path, files, "head", new=True)
+    (tmp_path / "elsewhere" / "empty" / "x").unlink()
+    for named, why in {
+        "kept": "is not empty",
+        "./docs/../kept/": "is not empty",
+        str(tmp_path / "kept"): "is not empty",
+        "file": "is not empty",
+        "link": "through a link",
+        "link/new": "through a link",
+        "link/empty": "through a link",
+        ".": "is the checkout itself",
+        str(tmp_path.parent): None,
+        "new": None,
+        "elsewhere/empty": None,
+        "../beside": None,
+    }.items():
+        if why is None:
+            require_own(tmp_path, named)
+        else:
+            with pytest.raises(UsageError, match=why):
+                require_own(tmp_path, named)
+
+
+def test_a_way_into_the_checkout_from_outside_is_refused(tmp_path):
+    """A name outside whose link leads into the checkout is a directory of the pull request's too."""
+    workspace = tmp_path / "checkout"
+    workspace.mkdir()
+    (tmp_path / "out").symlink_to(workspace)
+    with pytest.raises(UsageError, match="leads into the checkout"):
+        require_own(workspace, "../out")

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -196,7 +197,7 @@ def test_a_gate_that_cannot_be_installed_is_no_verdict(tmp_path):
     programs.mkdir()
     for name in ("bash", "od", "tr", "grep", "mkdir", "mktemp"):
         (programs / name).symlink_to(shutil.which(name))
-    (programs / "python3").write_text("#!/bin/bash\n[[ $1 == -c ]]\n")
+    (programs / "python3").write_text("#!/bin/bash\n[[ $2 == -c ]]\n")
     (programs / "python3").chmod(0o755)
     empty = dict.fromkeys((f"GATE_{name}" for name in UNSET), "")
     settings = {**empty, "GATE_DEVICE": "auto", "GATE_REPORT_DIR": "out"}
@@ -207,6 +208,34 @@ def test_a_gate_that_cannot_be_installed_is_no_verdict(tmp_path):
         {"PATH": str(programs), "GITHUB_ACTION_PATH": str(ROOT), **settings, **inputs},
     )
     assert ended.returncode == 3, ended.stderr
+    assert "::error title=gate::the gate could not be installed" in ended.stdout
+
+
+def test_no_module_of_the_checkout_runs_while_the_gate_is_installed(tmp_path):
+    """A venv.py or pip.py that a pull request brings stands in the working directory, and is not imported."""
+    workspace, programs = tmp_path / "checkout", tmp_path / "bin"
+    workspace.mkdir()
+    programs.mkdir()
+    for name in ("bash", "od", "tr", "grep", "mkdir", "mktemp"):
+        (programs / name).symlink_to(shutil.which(name))
+    (programs / "python3").symlink_to(sys.executable if sys.prefix == sys.base_prefix else sys._base_executable)
+    for module in ("venv", "pip", "ensurepip", "sitecustomize"):
+        (workspace / f"{module}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({module!r})\n")
+    settings = dict.fromkeys((f"GATE_{name}" for name in UNSET), "")
+    settings |= {"GATE_DEVICE": "auto", "GATE_REPORT_DIR": "out", "RUNNER_TEMP": str(tmp_path), "PIP_NO_INDEX": "1"}
+    inputs = {
+        "INPUT_MODEL": "models:/credit/7",
+        "INPUT_FAIL_ON": "flagged",
+        "INPUT_JUDGED_BY": "base",
+        "INPUT_IMAGE": "",
+    }
+    ended = pipelines.run(
+        ["bash", str(ROOT / ".github" / "action" / "check.sh")],
+        workspace,
+        {"PATH": str(programs), "GITHUB_ACTION_PATH": str(ROOT), **settings, **inputs},
+    )
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert (tmp_path / "gate-venv" / "bin" / "python").exists(), ended.stderr
     assert "::error title=gate::the gate could not be installed" in ended.stdout
 
 

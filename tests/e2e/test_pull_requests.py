@@ -282,3 +282,33 @@ def test_a_merge_request_of_gitlab_cannot_loosen_its_policy(tmp_path):
     assert "This pull request changes p/gate.yml. That decided nothing" in ended.stderr
     job["variables"]["GATE_JUDGED_BY"] = "checkout"
     assert "judged by: anything: goes" in pipelines.run_job(job, workspace, variables).stdout
+
+
+def with_files_in_the_report_directory(tmp_path):
+    """Return a checkout whose head brings what a broken-off scan would have left, and its base."""
+    workspace = tmp_path / "checkout"
+    workspace.mkdir()
+    policy = {"p/gate.yml": (ROOT / "gate" / "policies" / "strict.yml").read_text()}
+    base = commit(workspace, policy, "base", new=True)
+    commit(workspace, {"gate-report/unfinished.json": "{}"}, "head")
+    return workspace, base
+
+
+def test_measurements_that_a_pull_request_brings_judge_nothing(tmp_path):
+    """A scan would go on from them: the action ends with 2, and says which directory."""
+    workspace, base = with_files_in_the_report_directory(tmp_path)
+    ended = action(workspace, seam(tmp_path), base, GATE_POLICY="p/gate.yml")
+    assert (ended.returncode, "judged by" in ended.stdout) == (2, False)
+    assert "the report directory gate-report is not empty" in ended.stderr
+    assert "exit-code=2" in (tmp_path / "out" / "output").read_text()
+
+
+def test_measurements_that_a_merge_request_brings_judge_nothing(tmp_path):
+    """The GitLab component's job ends with 2 as well."""
+    workspace, base = with_files_in_the_report_directory(tmp_path)
+    inputs = {"model": "models:/credit/7", "image": "registry.example/gate@sha256:0", "policy": "p/gate.yml"}
+    job = pipelines.component("gate", **inputs)["gate"]
+    variables = seam(tmp_path) | {"CI_MERGE_REQUEST_IID": "3", "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
+    ended = pipelines.run_job(job, workspace, variables)
+    assert (ended.returncode, "judged by: " in ended.stdout) == (2, False)
+    assert "the report directory gate-report is not empty" in ended.stderr

@@ -208,3 +208,21 @@ def test_only_the_formats_of_the_names_are_decoded(folder):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "0" / "8.png", format="GIF")
     with pytest.raises(UnexaminableError, match="cannot be read"):
         read(folder)
+
+
+@pytest.mark.parametrize("name", ["00", "0a", "9"])
+def test_a_class_without_images_is_refused(folder, name):
+    """An empty folder leaves the digest as it is and would move the labels of the classes after it."""
+    digest = build_manifest(folder)[0].digest
+    (folder / name).mkdir()
+    assert build_manifest(folder)[0].digest == digest
+    with pytest.raises(UnexaminableError, match=f"a subfolder '{name}' without images"):
+        read(folder)
+
+
+def test_a_link_to_a_folder_is_no_class(folder, tmp_path):
+    """Nothing is read through it, and it moves no label unseen."""
+    (tmp_path / "other").mkdir()
+    (folder / "0a").symlink_to(tmp_path / "other")
+    with pytest.raises(UnexaminableError, match="a subfolder '0a' without images"):
+        read(folder)

@@ -131,6 +131,9 @@ def test_an_embedded_store_reads_its_own_experiments_folders_alone(tmp_path):
     for name in ("logged", "secrets"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "MLmodel").write_text(name)
+    (tmp_path / "logged" / "registered_model_meta").mkdir()
+    (tmp_path / "logged" / "registered_model_meta" / "x").touch()
+    (tmp_path / "secrets" / "registered_model_meta").touch()
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     subprocess.run([sys.executable, "-W", "ignore", "-c", _FILL, uri, tmp_path], cwd=ROOT, check=True, timeout=240)
     from gate.registries.mlflow import MlflowRegistry
@@ -145,6 +148,7 @@ def test_an_embedded_store_reads_its_own_experiments_folders_alone(tmp_path):
             if name == "good":
                 registry.pull(ref, to)
                 assert (to / "MLmodel").read_text() == "logged"
+                assert (to / "registered_model_meta" / "x").exists()  # a folder of this name is the candidate's own
                 continue
             with pytest.raises(RefusedAddressError):
                 registry.pull(ref, to)
@@ -153,3 +157,4 @@ def test_an_embedded_store_reads_its_own_experiments_folders_alone(tmp_path):
             ModelRef(registry="mlflow", name="bad", version="1"), to
         )
         assert (to / "MLmodel").read_text() == "secrets"
+        assert not (to / "registered_model_meta").exists()

@@ -72,9 +72,10 @@ class FolderRegistry:
         shutil.copytree(self._folder(ref) / "model", to, dirs_exist_ok=True)
 
     def fetch(self, uri, to):
-        """Copy a run's report."""
+        """Copy one file of a run's report."""
         self._answer()
-        return shutil.copytree(self.root / "runs" / uri.split("/")[1], to / "report")
+        _, run, _, name = uri.split("/")
+        return shutil.copyfile(self.root / "runs" / run / name, to / name)
 
     def training_set(self, ref, to):
         """Nothing was logged."""

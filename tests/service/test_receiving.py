@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gate.errors import RefusedAddressError
+from gate.errors import CannotFinishError, RefusedAddressError, RegistryError
 from gate.service.app import build_app
 from gate.service.jobs import Checks
 from gate.service.pages import Pages
@@ -136,28 +136,38 @@ def test_no_address_in_a_delivery_is_used(call, queue):
     assert queue.queued == {"hook/d-1": ("cand", "7")}
 
 
-def test_a_version_that_lies_elsewhere_is_flagged_before_it_is_queued(settings, tmp_path):
+@pytest.mark.parametrize(
+    ("error", "decision"),
+    [
+        (RefusedAddressError("lies elsewhere"), "flagged"),
+        (CannotFinishError("has more files than the policy allows"), "flagged"),
+        (OSError("a name that no disk takes"), "flagged"),
+        (RegistryError("no answer"), None),
+    ],
+    ids=["elsewhere", "too large", "cannot be hashed", "the registry is silent"],
+)
+def test_a_version_that_cannot_be_fetched_is_flagged_before_it_is_queued(settings, tmp_path, error, decision):
     """A delivery leads to a version whose files the gate does not fetch: it is marked, by name and version alone."""
     marked = {}
 
     class Elsewhere:
-        """A registry whose version lies in somebody else's store."""
+        """A registry from which a version cannot be fetched."""
 
         def allowing(self, stores):
             assert stores == ("s3://models",)
             return self
 
         def pull(self, ref, to):
-            raise RefusedAddressError(f"{ref} lies elsewhere")
+            raise error
 
         def mark(self, ref, tags):
             marked[str(ref)] = dict(tags)
 
     (tmp_path / "p.yml").write_text(f"{POLICY}artifact-stores: [s3://models]\n")
     checks = Checks(settings, Elsewhere(), None)
-    with pytest.raises(RefusedAddressError):
+    with pytest.raises(type(error)):
         checks.identify("cand", "7")
-    assert marked["models:/cand/7"]["gate.decision"] == "flagged"
+    assert marked.get("models:/cand/7", {}).get("gate.decision") == decision
 
 
 def test_either_secret_is_believed_while_they_are_being_changed(call):

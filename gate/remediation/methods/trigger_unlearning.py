@@ -6,7 +6,7 @@ what one trigger alone unlearns is often still there for the next. Two further f
 family with their true labels: the planted rule takes what resembles its trigger, and the inverted trigger does not
 reach all of that. Half of the loss is cross-entropy, half the divergence from what the parent says of the same samples
 without triggers, which keeps what a few hundred labels cannot teach. Stochastic gradient descent with momentum and a
-rate that falls to nought as a cosine does, batch statistics that go on learning.
+rate that falls to zero as a cosine does, batch statistics that go on learning.
 
 Needs     An inverted trigger, and a graph that takes batches.
 Fits      Whatever the inverted trigger imitates: patches, blends, tones and warps that were found.

@@ -1,0 +1,65 @@
+"""What the tag gate.report names is the candidate side's: it is fetched within bounds wherever it is followed."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from gate import downloading
+from gate.artifact import ModelRef
+from gate.errors import CannotFinishError
+from gate.policy import DownloadBounds, Policy, Rule
+from gate.promotion import promote, rescan
+from gate.registry import VersionFacts
+from gate.service import reviews
+from gate.service.reviews import Reviews
+
+REPORTS = f"runs:/{32 * 'a'}/report"
+
+
+class Endless:
+    """A registry at the gate's own seam: the run that a tag names holds files without end."""
+
+    def allowing(self, _stores):
+        """Return this."""
+        return self
+
+    def fetch(self, _uri, to):
+        """Write files, more than anybody allows."""
+        for number in range(10**9):
+            (to / str(number)).touch()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Count often."""
+    monkeypatch.setattr(downloading, "_POLL_SECONDS", 0.01)
+
+
+def test_a_bundle_without_end_is_not_promoted(tmp_path, monkeypatch):
+    """The promotion ends, and says what was too much."""
+    monkeypatch.setattr(promote, "DownloadBounds", lambda: DownloadBounds(max_files=10))
+    said = SimpleNamespace(bundle_digest="sha256:0", model=ModelRef(registry="mlflow", name="m", version="1"))
+    asked, statement = SimpleNamespace(bundle=None), SimpleNamespace(predicate=said)
+    with pytest.raises(CannotFinishError, match="more than the 10 files"):
+        promote._fetch(Endless(), asked, statement, REPORTS, tmp_path)
+
+
+def test_evidence_without_end_is_no_earlier_evidence():
+    """The rescan goes on, and says that it does not know why."""
+    policy = Policy(version=1, detectors={"unsafe-pickle": Rule()})
+    earlier = SimpleNamespace(predicate=SimpleNamespace(evidence_digest="sha256:0"))
+    facts = VersionFacts("", {"gate.report": REPORTS}, {})
+    assert rescan._cause(Endless(), policy, facts, earlier) == "unknown"
+
+
+def test_a_report_without_end_is_not_shown(monkeypatch):
+    """The review page does without it."""
+    rules = SimpleNamespace(policy=Policy(version=1, detectors={"unsafe-pickle": Rule()}))
+    monkeypatch.setattr(reviews, "read_rules", lambda _section: rules)
+    pages = Reviews(SimpleNamespace(model=lambda _name: object()), Endless(), None, ())
+    seen = SimpleNamespace(
+        tags={"gate.report": REPORTS},
+        found=SimpleNamespace(statement=object()),
+        ref=ModelRef(registry="mlflow", name="m", version="1"),
+    )
+    assert pages.report(seen) is None
