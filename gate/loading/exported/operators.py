@@ -77,7 +77,7 @@ ARITHMETIC: Final[dict[str, Callable[..., Any]]] = {
     "math.ceil": _bounded(math.ceil),
     "math.floor": _bounded(math.floor),
 }
-"""Arithmetic of sizes, on Python numbers, by torch's own functions: `sym_max(2, 1.0)` is 2.0, Python's `max` gives 2."""
+"""Arithmetic of sizes, on Python numbers, by torch's own functions: `sym_max(2, 1.0)` is 2.0, Python's `max` is 2."""
 
 _TRAINING_FLAGS: Final = {
     "dropout": "train",
@@ -193,7 +193,11 @@ def _refuse_displaced(overload: OpOverload[..., Any], given: dict[str, NamedValu
             raise RefusedError(
                 where,
                 f"{overload} is given {argument.name!r} by its place"
-                + (f", and {gap!r} before it is not; other loaders take it for that" if gap else ", and takes it by name"),
+                + (
+                    f", and {gap!r} before it is not; other loaders take it for that"
+                    if gap
+                    else ", and takes it by name"
+                ),
             )
         by_name = value is None or value.keyword or (not value.placed and argument.has_default_value())
         gap = gap or (argument.name if by_name else "")

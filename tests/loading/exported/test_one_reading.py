@@ -60,7 +60,7 @@ def _by_place_alone(document):
 
 @pytest.mark.parametrize("edit", [_by_place, _by_place_alone])
 def test_an_argument_that_other_loaders_take_for_another_is_refused(edit, saved, tmp_path):
-    """torch's loader moves an argument that is passed by place up to the first free one; by its name it is another."""
+    """Torch moves an argument that is passed by place up to the first free one; by its name it is another."""
     path = edited(saved, tmp_path / "edited.pt2", edit)
     with pytest.raises(RefusedError, match="by its place"):
         read_program(path)
@@ -93,13 +93,15 @@ def _renamed(source, target, name):
     config["config"] = {name: config["config"]["far"]}
     content[CONSTANTS] = json.dumps(config).encode()
     text = content["models/model.json"].decode()
-    content["models/model.json"] = text.replace('"tensor_constant_name": "far"', f'"tensor_constant_name": "{name}"').encode()
+    content["models/model.json"] = text.replace(
+        '"tensor_constant_name": "far"', f'"tensor_constant_name": "{name}"'
+    ).encode()
     return pack(content, target)
 
 
 @pytest.mark.parametrize("name", ["mean", "fc.weight", "fc@1.weight"])
 def test_two_tensors_of_one_name_are_refused(name, saved, tmp_path):
-    """torch's loader puts weights and constants into one module, where the last of a name replaces the other."""
+    """Torch puts weights and constants into one module, where the last of a name replaces the other."""
     path = _renamed(saved, tmp_path / "renamed.pt2", name)
     with pytest.raises(RefusedError, match=r"names two tensors|holds an @"):
         read_program(path)
