@@ -16,6 +16,8 @@ from gate.formats.pt2_grammar import foreign_container, is_guard, is_size_expres
 _MAX_DEPTH: Final = 200
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _QUALIFIED = re.compile(r"[A-Za-z0-9_.@]{0,1024}")
+_CODE_NAMES: Final = frozenset({"inf", "nan", "NoneType", "torch", "device", "fx_pytree", "pytree", "self"})
+"""What code that torch generates refers to: an argument of such a name stands in for it, `-inf` among the numbers."""
 _OPERATOR = re.compile(
     r"torch\.ops\.[a-z_]{1,64}\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_]{1,64}|"
     r"_operator\.[a-z_]{1,32}|torch\.sym_[a-z_]{1,32}|torch\._sym_sqrt|math\.(trunc|ceil|floor)"
@@ -125,7 +127,12 @@ def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
 
 def _is_hazardous(name: Any) -> bool:
     """Whether a name could be more than a name in generated code."""
-    return not isinstance(name, str) or _IDENTIFIER.fullmatch(name) is None or keyword.iskeyword(name)
+    return (
+        not isinstance(name, str)
+        or _IDENTIFIER.fullmatch(name) is None
+        or keyword.iskeyword(name)
+        or name in _CODE_NAMES
+    )
 
 
 def _name(name: Any, where: str) -> Finding:

@@ -101,8 +101,12 @@ def _requirement(bare: str, allowed: Collection[str]) -> Iterator[Line]:
     if len(bare) > _MAX_LINE:
         yield Line(bare, f"longer than {_MAX_LINE} characters")
         return
+    plain = _HASHES.sub("", bare)
+    if fault := _beyond_a_name(plain):
+        yield Line(bare, fault)
+        return
     try:
-        read = Requirement(_HASHES.sub("", bare))
+        read = Requirement(plain)
     except (InvalidRequirement, RecursionError):
         yield Line(bare, "MLflow writes a package's name and version, which installs from the configured index")
         return
@@ -112,6 +116,21 @@ def _requirement(bare: str, allowed: Collection[str]) -> Iterator[Line]:
         yield Line(bare, f"{name} is not among the packages that may be installed; {_allow(name)}")
     elif not read.specifier:
         yield Line(bare, unpinned=True)
+
+
+def _beyond_a_name(plain: str) -> str:
+    """Return what pip would act on before `packaging` reads a line, or nothing.
+
+    pip splits options off by blanks, fills variables in, and takes a line for a file by its ending: `torch===a.zip`, a
+    version by the letter of PEP 440, is a file for it.
+    """
+    if "===" in plain:
+        return "MLflow writes a version with ==; after === installers take any text, a file's name among them"
+    if "$" in plain:
+        return "an installer puts variables of its environment in there; MLflow writes none"
+    if any(word.startswith("-") for word in plain.split()):
+        return "an option; MLflow writes a package's name and version, which installs from the configured index"
+    return ""
 
 
 def _allow(name: str) -> str:

@@ -174,6 +174,14 @@ _INSTALLERS: tuple[_Row, ...] = (
     ("unknown", "a package that nobody listed", _lines(b"torch-charger==2.13.0"), (REQUIREMENT,)),
     ("lookalike", "a name that looks like a listed one", _lines("t\u043erch==2.13.0".encode()), (UNREADABLE_FILE,)),
     ("expanded", "a variable of the installer's environment", _lines(b"${CHARGER}"), (REQUIREMENT,)),
+    ("expanded-version", "a variable as a version", _lines(b"torch===${CHARGER}"), (REQUIREMENT,)),
+    ("file-as-version", "a version by the letter, a file for pip", _lines(b"torch===1/charger.zip"), (REQUIREMENT,)),
+    (
+        "option-as-version",
+        "a version by the letter, an option for pip",
+        _lines(b"torch === --config-settings=charger=1"),
+        (REQUIREMENT,),
+    ),
     (
         "conda-lines",
         "two lines in one of conda's texts",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gate.loading.exported.cursor import Cursor
 
-_KEYWORD = 2
+_PLACED, _KEYWORD = 1, 2
 
 
 def read_argument(cursor: Cursor) -> NamedValue:
@@ -30,9 +30,9 @@ def read_argument(cursor: Cursor) -> NamedValue:
     fields = cursor.object(("name", "arg"), ("kind",))
     name = fields["name"].string()
     kind = fields["kind"].value if "kind" in fields else None
-    if kind not in {None, 1, _KEYWORD}:
+    if kind is not None and (type(kind) is not int or kind not in {_PLACED, _KEYWORD}):
         raise cursor.refuse(f"unknown kind of argument {kind!r}")
-    return NamedValue(name, read_value(fields["arg"]), keyword=kind == _KEYWORD)
+    return NamedValue(name, read_value(fields["arg"]), keyword=kind == _KEYWORD, placed=kind == _PLACED)
 
 
 def read_value(cursor: Cursor) -> Value:

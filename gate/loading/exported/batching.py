@@ -1,9 +1,10 @@
 """Batches for programs: how many samples may go through at once, decided by a probe and never by the graph's word.
 
 An export may have its batch size baked in (MLflow's usual case: the example was one sample). Run directly where that is
-shown to give each sample what it gets alone; else with the baked sizes made free, shown likewise; else one sample at a
-time, vectorised by `torch.func.vmap` or, for layers that know no vectorising, one after the other: both are exact for
-whatever the graph does with its batch.
+proved to give each sample what it gets alone (`independence`) and a probe agrees; else with the baked sizes made free,
+shown likewise; else one sample at a time, vectorised by `torch.func.vmap` or, for layers that know no vectorising, one
+after the other: both are exact for whatever the graph does with its batch. A probe alone would not do: a backdoor that
+looks for neighbours, and is served without any, shows none as long as no trigger is there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from gate.loading.exported.independence import independent
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.relax import relax_batch
 
@@ -68,7 +70,7 @@ def batched(program: Program, example: torch.Tensor) -> Batched:
         expected = [_alone(program, row, size or 1) for row in probe]
         reasons: list[str] = []
         for candidate in _candidates(program, size, probe):
-            reason = _fault(candidate, probe, expected)
+            reason = _fault(candidate, probe, expected) or _unproven(candidate, probe)
             if reason is None:
                 return candidate
             reasons.append(f"{candidate.mode}: {reason}")
@@ -124,6 +126,14 @@ def _fault(candidate: Batched, probe: torch.Tensor, expected: list[tuple[torch.T
             scale = float(wanted.abs().max()) if wanted.is_floating_point() else 1.0
             if not torch.allclose(output, wanted, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE * max(scale, 1e-6)):
                 return f"{count} samples together yield other results than each alone"
+    return None
+
+
+def _unproven(candidate: Batched, probe: torch.Tensor) -> str | None:
+    """Return why a way that runs samples together may not be believed beyond the probe, or None."""
+    together = candidate.mode in {"direct", "relaxed"}
+    if together and not independent(candidate.program, probe):
+        return "nothing shows that samples leave each other alone"
     return None
 
 

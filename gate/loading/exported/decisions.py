@@ -86,7 +86,14 @@ class Chains:
 
     def _is_same(self, node: Node, before: torch.Tensor, after: torch.Tensor) -> bool:
         same_form = self._axis(before) is not None and self._axis(after) is not None
-        return node.call.name in _SAME and same_form and before.numel() == after.numel() and _as_wide(before, after)
+        told = all(map(self._is_size, node.operands[1:]))
+        as_many = before.numel() == after.numel() and _as_wide(before, after)
+        return node.call.name in _SAME and same_form and told and as_many
+
+    def _is_size(self, name: str) -> bool:
+        """Tell whether a number in a shape is a size of the input; a computed one may be another for another batch."""
+        node = self.program.producers.get(name)
+        return node is not None and node.call.name == "sym_size" and _first(node) in self.program.input_names
 
     def _is_softmax(self, node: Node, before: torch.Tensor, after: torch.Tensor) -> bool:
         along = node.call.positional[1] if len(node.call.positional) > 1 else None

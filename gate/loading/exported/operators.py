@@ -69,16 +69,15 @@ ARITHMETIC: Final[dict[str, Callable[..., Any]]] = {
         )
     },
     "_operator.pow": _bounded(_power),
-    "torch.sym_max": _bounded(max),
-    "torch.sym_min": _bounded(min),
-    "torch.sym_not": _bounded(operator.not_),
-    "torch.sym_float": _bounded(float),
-    "torch.sym_int": _bounded(int),
+    **{
+        f"torch.{name}": _bounded(getattr(torch, name))
+        for name in ("sym_max", "sym_min", "sym_not", "sym_float", "sym_int")
+    },
     "math.trunc": _bounded(math.trunc),
     "math.ceil": _bounded(math.ceil),
     "math.floor": _bounded(math.floor),
 }
-"""Arithmetic of sizes, on Python numbers."""
+"""Arithmetic of sizes, on Python numbers, by torch's own functions: `sym_max(2, 1.0)` is 2.0, Python's `max` is 2."""
 
 _TRAINING_FLAGS: Final = {
     "dropout": "train",
@@ -181,7 +180,27 @@ def _by_name(overload: OpOverload[..., Any], arguments: tuple[NamedValue, ...], 
     for name, argument in known.items():
         if name not in bound and not argument.has_default_value():
             raise RefusedError(where, f"{overload} lacks its argument {name!r}")
+    _refuse_displaced(overload, {given.name: given for given in arguments}, where)
     return bound
+
+
+def _refuse_displaced(overload: OpOverload[..., Any], given: dict[str, NamedValue], where: str) -> None:
+    """Refuse an argument that is passed by place while one before it is not: `torch.export.load` would move it up."""
+    gap = ""
+    for argument in overload._schema.arguments:  # noqa: SLF001
+        value = given.get(argument.name)
+        if value is not None and value.placed and (gap or argument.kwarg_only):
+            raise RefusedError(
+                where,
+                f"{overload} is given {argument.name!r} by its place"
+                + (
+                    f", and {gap!r} before it is not; other loaders take it for that"
+                    if gap
+                    else ", and takes it by name"
+                ),
+            )
+        by_name = value is None or value.keyword or (not value.placed and argument.has_default_value())
+        gap = gap or (argument.name if by_name else "")
 
 
 def _in_order(

@@ -24,7 +24,7 @@ from gate.loading.exported.schema import (
 from gate.loading.exported.tensors import read_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -106,6 +106,8 @@ def read_document(cursor: Cursor) -> ProgramRecord:
         (inputs if isinstance(entry, InputTensor) else state).append(entry)  # type: ignore[arg-type]
     if not inputs:
         raise signature["input_specs"].refuse("the program takes no tensor")
+    if ambiguous := _ambiguous_name(state):
+        raise signature["input_specs"].refuse(ambiguous)
     outputs = _outputs(graph["outputs"], signature["output_specs"])
     return ProgramRecord(
         inputs=tuple(inputs),
@@ -114,6 +116,21 @@ def read_document(cursor: Cursor) -> ProgramRecord:
         outputs=outputs,
         output_paths=output_paths(module.get("module_call_graph"), len(outputs)),
     )
+
+
+def _ambiguous_name(state: Sequence[StateTensor]) -> str:
+    """Return why two tensors could be taken for each other, or nothing.
+
+    Other loaders put all of them into one module, under their qualified names: the last one of a name, or of one that
+    differs in a call's number alone (`fc@1.weight`), replaces the others, whatever list it came from.
+    """
+    kinds: dict[str, tuple[str, bool]] = {}
+    for entry in state:
+        if "@" in entry.qualified_name:
+            return f"the name {entry.qualified_name!r} holds an @, by which other loaders find another module"
+        if kinds.setdefault(entry.qualified_name, (entry.kind, entry.persistent)) != (entry.kind, entry.persistent):
+            return f"{entry.qualified_name!r} names two tensors; other loaders keep one of them for both"
+    return ""
 
 
 def _tensor_name(argument: Cursor) -> str:

@@ -73,6 +73,8 @@ class NamedValue:
     name: str
     value: Value
     keyword: bool
+    placed: bool = False
+    """Whether the archive says that it is passed by its place among the others; older archives say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
