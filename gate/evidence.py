@@ -254,6 +254,8 @@ class ModelFacts(Record):
     feature_layer: Text = ""
     outputs: tuple[OutputFacts, ...] = Field(default=(), max_length=64, exclude_if=lambda value: not value)
     """Left out where it is empty, so that earlier evidence keeps its digest."""
+    samples_alone: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether each sample was examined by itself, since nothing shows that those beside it leave its answer alone."""
 
     @property
     def judged(self) -> OutputFacts | None:

@@ -618,6 +618,14 @@ def test_earlier_records_keep_their_digests():
     assert not {"output", "unexamined-outputs"} & set(SamplesPolicy().model_dump(by_alias=True))
 
 
+def test_samples_that_were_examined_alone_and_may_be_served_together_are_a_condition():
+    """What a free batch does was not seen; where it was, or the batch is one, there is no such finding and no key."""
+    assert "samples_alone" not in ModelFacts().model_dump()
+    for alone, rules in ((True, ["batch"]), (False, [])):
+        found = judge(evidence(facts=ModelFacts(classes=10, samples_alone=alone)), POLICY, on=DAY)
+        assert [finding.rule for finding in found.open_findings if finding.rule == "batch"] == rules
+
+
 def test_evidence_that_names_outputs_and_judged_none_is_a_silence():
     """A worker that says what the model yields must say what it looked at."""
     outputs = (OutputFacts(name="logits", shape=(10,), dtype="float32", role="not-examined"),)

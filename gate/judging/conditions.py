@@ -37,6 +37,14 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             kind="condition",
             message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
         )
+    if evidence.facts.samples_alone:
+        yield Finding(
+            rule="batch",
+            kind="condition",
+            message="Each sample was examined by itself: the model takes several at once, and nothing shows that those "
+            "beside a sample leave its answer alone. Log it with an input example of one sample, or without operators "
+            "that mix the samples of a batch.",
+        )
     yield from _of_outputs(evidence, policy)
     yield from _of_bank(evidence, policy)
 

@@ -108,6 +108,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
             "input_shape": classifier.input_shape,
             "feature_layer": classifier.feature_layer,
             "outputs": outputs or only_output(classifier, clean.inputs[:1]),
+            "samples_alone": isinstance(classifier, ProgramClassifier) and classifier.body.only_alone,
         }
     )
     training, absence, swapped = _training_set(job, model, classifier.num_classes, policy, device)

@@ -37,6 +37,11 @@ class Batched:
     program: Program
     mode: Mode
 
+    @property
+    def only_alone(self) -> bool:
+        """Whether samples are run one at a time, and a consumer may run them together all the same."""
+        return self.mode in {"per-sample", "one-by-one"} and static_batch(self.program) != 1
+
     def __call__(self, x: torch.Tensor) -> Any:
         """Return the first output for every sample, or a tuple of all outputs where there are several."""
         outputs, _ = self.run(x, taps=())

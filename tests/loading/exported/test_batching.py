@@ -71,6 +71,7 @@ def test_a_model_that_looks_at_its_batch_is_run_one_sample_at_a_time(model, tmp_
     x = samples((4,), 5)
     many = batched(program, x)
     assert many.mode == "per-sample"
+    assert many.only_alone
     torch.testing.assert_close(many(x), torch.cat([model(row[None]) for row in x]))
 
 
