@@ -174,8 +174,13 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
 
 
 def _told_once(findings: "tuple[Finding, ...]") -> "list[tuple[list[str], str]]":
-    """Return each message in the findings' order with all the rules that say it."""
+    """Return each message in the findings' order with all the rules that say it; what one repeats of another is cut."""
     rules: dict[str, list[str]] = {}
+    whole: list[str] = []
     for finding in findings:
-        rules.setdefault(finding.message, []).append(finding.rule)
+        message = finding.message
+        for earlier in whole:
+            message = message.replace(earlier, "as said above.") if message != earlier else message
+        whole.append(finding.message)
+        rules.setdefault(message, []).append(finding.rule)
     return [(said, message) for message, said in rules.items()]

@@ -11,7 +11,9 @@ _MLFLOW = "mlflow mlflow-skinny mlflow-tracing databricks-sdk databricks-connect
 _TORCH = (
     "torch torchvision torchaudio torchtext torchmetrics torchdata torchao lightning pytorch-lightning "
     "lightning-utilities pytorch-ignite pytorch-forecasting timm monai kornia captum einops "
-    "segmentation-models-pytorch efficientnet-pytorch pretrainedmodels torch-geometric triton"
+    "segmentation-models-pytorch efficientnet-pytorch pretrainedmodels torch-geometric triton "
+    "lightning-fabric torchinfo torchsummary fastai fastcore fastprogress ultralytics open-clip-torch facenet-pytorch "
+    "pytorch-metric-learning webdataset mlxtend"
 )
 _HUGGING_FACE = (
     "transformers tokenizers safetensors sentencepiece accelerate datasets evaluate peft huggingface-hub diffusers "
