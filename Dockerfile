@@ -40,7 +40,8 @@ COPY gate /build/gate
 # Under a root of its own, so that a change of the gate's own code does not copy torch again.
 RUN /opt/pip/bin/pip --python /opt/gate/bin/python3 install --quiet --no-deps --no-build-isolation --root /program /build
 # The packaged policies under a path that does not change with Python's version.
-RUN cd /program/opt/gate && ln -s lib/python3*/site-packages/gate/policies policies && test -f policies/default.yml
+RUN ln -rs /program/opt/gate/lib/python3*/site-packages/gate/policies /program/opt/gate/policies \
+ && test -f /program/opt/gate/policies/default.yml
 
 FROM debian:bookworm-slim
 # hadolint ignore=DL3008
