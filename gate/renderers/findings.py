@@ -4,7 +4,7 @@ A limit exceeded at forty classes is one reason with its worst place, not forty.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gate.renderers.text import count
 from gate.report import Report
@@ -36,8 +36,25 @@ def reasons(report: Report) -> tuple[tuple[Reason, ...], int]:
     groups: dict[tuple[str, str, str | None], list[Finding]] = {}
     for finding in open_findings(report):
         groups.setdefault((finding.kind, finding.rule, finding.metric), []).append(finding)
-    found = [_reason(group) for group in groups.values()]
+    found = _once([_reason(group) for group in groups.values()])
     return tuple(found[:MAX_REASONS]), max(0, len(found) - MAX_REASONS)
+
+
+def _once(found: Sequence[Reason]) -> list[Reason]:
+    """Return the reasons without those that repeat the whole of an earlier one, which then names their rules."""
+    kept: list[Reason] = []
+    likewise: list[list[str]] = []
+    for reason in found:
+        place = next((index for index, one in enumerate(kept) if one.message in reason.message), None)
+        if place is None:
+            kept.append(reason)
+            likewise.append([])
+        else:
+            likewise[place].append(reason.rule)
+    return [
+        replace(one, more=f"{one.more} Likewise {', '.join(rules)}.".lstrip()) if rules else one
+        for one, rules in zip(kept, likewise, strict=True)
+    ]
 
 
 def _reason(group: Sequence[Finding]) -> Reason:

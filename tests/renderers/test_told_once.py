@@ -1,7 +1,8 @@
-"""What a person reads on the terminal: each reason once, however many detectors give it."""
+"""What a person reads first, on the terminal and at the head of a report: each reason once, with all who give it."""
 
 from gate.cli.terminal import _told_once
 from gate.finding import Finding
+from gate.renderers.findings import Reason, _once
 
 WHY = "The model has several outputs, and nothing tells which one is used."
 
@@ -23,3 +24,10 @@ def test_what_a_later_reason_repeats_of_an_earlier_one_is_cut():
     said = _told_once((silence("scan", WHY), silence("a", skipped), silence("b", skipped)))
     cut = "The detector was skipped: needs the model, which could not be examined: as said above."
     assert said == [(["scan"], WHY), (["a", "b"], cut)]
+
+
+def test_the_head_of_a_report_names_a_reason_once_with_all_its_rules():
+    """Six detectors that lack the model are one reason, and leave room for the others."""
+    skipped = f"The detector was skipped: needs the model, which could not be examined: {WHY}"
+    found = _once([Reason("scan", WHY), Reason("a", skipped), Reason("x", "another"), Reason("b", skipped)])
+    assert found == [Reason("scan", WHY, "Likewise a, b."), Reason("x", "another")]
