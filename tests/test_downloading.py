@@ -7,14 +7,13 @@ import threading
 import pytest
 
 from gate import downloading
-from gate.artifact import ModelRef
 from gate.check import CheckRequest, check
 from gate.downloading import bounded, require_within
 from gate.errors import CannotFinishError, RegistryError
 from gate.policy import DownloadBounds, Policy, Rule
 from gate.pulling import PullRequest
-from gate.registry import VersionFacts
 from gate.scan_evidence import ScanSettings
+from tests.stand_ins.one_version import OneVersion
 
 SMALL = DownloadBounds(max_gib=2**-10, max_files=10)
 """A mebibyte."""
@@ -109,33 +108,12 @@ def test_files_on_disk_are_counted_before_they_are_copied(tmp_path):
         require_within(tmp_path, SMALL, "the samples")
 
 
-class Endless:
-    """A registry that is the gate's own seam: it sends files for ever, and remembers how a version was marked."""
-
-    marks = True
-
-    def __init__(self):
-        self.tags = {}
-
-    def allowing(self, _stores):
-        """Return itself: it has no addresses."""
-        return self
-
-    def resolve(self, _uri):
-        """Return the one version."""
-        return ModelRef(registry="mlflow", name="m", version="1")
-
-    def facts(self, _ref):
-        """Return nothing."""
-        return VersionFacts()
+class Endless(OneVersion):
+    """A registry that sends files for ever."""
 
     def pull(self, _ref, to):
         """Write files for ever."""
         write_files(to, 10**9)
-
-    def mark(self, _ref, tags):
-        """Remember the tags."""
-        self.tags |= tags
 
 
 def test_a_version_that_is_too_large_is_left_flagged(tmp_path):

@@ -4,48 +4,27 @@ import os
 
 import pytest
 
-from gate.artifact import ModelRef
 from gate.check import CheckRequest, check
 from gate.errors import CannotFinishError, UsageError
 from gate.policy import Policy, Rule
 from gate.pulling import PullRequest
-from gate.registry import VersionFacts
 from gate.scan_evidence import ScanSettings
+from tests.stand_ins.one_version import OneVersion
 
 RUN = "runs:/abc/samples"
 
 
-class Holding:
-    """A registry at the gate's own seam: an empty model, samples as a test makes them, and the marks of its version."""
-
-    marks = True
+class Holding(OneVersion):
+    """A registry of an empty model, with samples as a test makes them."""
 
     def __init__(self, make):
-        self.make, self.tags = make, {}
-
-    def allowing(self, _stores):
-        """Return this."""
-        return self
-
-    def resolve(self, _uri):
-        """Return the one version."""
-        return ModelRef(registry="mlflow", name="m", version="1")
-
-    def facts(self, _ref):
-        """Return nothing."""
-        return VersionFacts()
-
-    def pull(self, _ref, _to):
-        """Bring nothing."""
+        super().__init__()
+        self.make = make
 
     def fetch(self, _uri, to):
         """Make the samples."""
         self.make(to / "samples")
         return to / "samples"
-
-    def mark(self, _ref, tags):
-        """Remember the tags."""
-        self.tags |= tags
 
 
 def with_link(path):

@@ -36,7 +36,6 @@ from gate.formats.zips import Archive, is_zip, read_zip
 from gate.subject import Subject
 
 _MODULE_INFO = "pickle_module_info.txt"
-_ENVIRONMENTS = ENVIRONMENTS | {"environment_variables.txt"}
 _METRICS: Mapping[Kind, str] = {
     "code": "code-paths",
     "loader": "foreign-loaders",
@@ -64,7 +63,7 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
             yield from _model_file(path, read_mlmodel(source.whole(MAX_BYTES, name)))
         elif name == _MODULE_INFO:
             yield from _pickle_module(path, source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace"))
-        elif name in _ENVIRONMENTS:
+        elif name in ENVIRONMENTS:
             yield from _environment(path, source.whole(MAX_BYTES, name), options)
         elif is_zip(source):
             archive = read_zip(source, bounds)

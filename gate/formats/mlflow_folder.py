@@ -15,13 +15,15 @@ from gate.formats.mlmodel import MLmodel
 MAX_INERT_BYTES: Final = 1 << 20
 """The largest LICENSE, NOTICE, README or extra file that counts as text beside a model."""
 
-ENVIRONMENTS: Final = frozenset({"conda.yaml", "constraints.txt", "python_env.yaml", "requirements.txt"})
+ENVIRONMENTS: Final = frozenset(
+    {"conda.yaml", "constraints.txt", "environment_variables.txt", "python_env.yaml", "requirements.txt"}
+)
 MODEL_FILES: Final = ("model.pt2", "model.pth", "model.safetensors", "state_dict.pth", "state_dict.pt")
 """What the flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
 
 _COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _WRITTEN: Final = frozenset(
-    {"MLmodel", *ENVIRONMENTS, "environment_variables.txt", "input_example.json", "serving_input_example.json"}
+    {"MLmodel", *ENVIRONMENTS, "input_example.json", "serving_input_example.json"}
     | {f"metadata/{name}" for name in _COPIED}  # a managed registry keeps copies there; no loader reads them
     | {f"data/{name}" for name in MODEL_FILES}
     | {"data/pickle_module_info.txt", "data/architecture.json", "provenance.json"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from gate.errors import GateError
-from gate.formats.mlmodel import MLmodel
+from gate.formats.mlmodel import CODE_KEYS, MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, number, plain, text
 from gate.record import parse_json
 
@@ -89,6 +89,8 @@ _EXTRA_FILE = Shape(
         isinstance(given, dict) and set(given) == {"path"} and text(rf"extra_files/{_NAME}", "").holds(given["path"])
     ),
 )
+PICKLE_MODULES: Final = ("mlflow.pytorch.pickle_module", "cloudpickle", "pickle")
+"""What `pickle_module_info.txt` may say as well: the named module is imported before any check."""
 _FLAVOUR: Final[Mapping[str, Shape]] = {
     "code": _NULL,
     "extra_files": many(_EXTRA_FILE, "a list of {path: extra_files/NAME}"),
@@ -107,14 +109,11 @@ _FUNCTION: Final[Mapping[str, Shape]] = {
     ),
     "loader_module": exactly("mlflow.pytorch"),
     "model_code_path": _NULL,
-    "pickle_module_name": exactly("mlflow.pytorch.pickle_module", "cloudpickle", "pickle"),
+    "pickle_module_name": exactly(*PICKLE_MODULES),
     "python_version": _VERSION,
     "streamable": _FALSE,
 }
-PICKLE_MODULES: Final = frozenset({"mlflow.pytorch.pickle_module", "cloudpickle", "pickle"})
-"""What `pickle_module_info.txt` may say: the named module is imported before any check."""
 
-_CODE_KEYS: Final = frozenset({"code", "code_path", "code_paths", "model_code_path"})
 _ENVIRONMENT_KEYS: Final = frozenset({"env", "env_manager", "requirements_file", "python_version"})
 """They decide under which of three metrics an entry is told, and nothing else."""
 
@@ -178,6 +177,6 @@ def _mapping(grammar: Mapping[str, Shape]) -> Shape:
 
 
 def _kind(key: str) -> Kind:
-    if key in _CODE_KEYS:
+    if key in CODE_KEYS:
         return "code"
     return "environment" if key in _ENVIRONMENT_KEYS else "loader"

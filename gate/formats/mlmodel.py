@@ -22,7 +22,7 @@ _MAX_KEYS = 1_000
 _PATH_KEYS = frozenset(
     {"data", "model_data", "model_path", "pickled_model", "model_binary", "model_file", "artifact_path"}
 )
-_CODE_KEYS = ("code", "code_paths", "code_path", "model_code_path")
+CODE_KEYS = ("code", "code_paths", "code_path", "model_code_path")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MLmodel:
     def code(self) -> Iterator[tuple[str, Any]]:
         """Yield each place where the file names code to be put on the import path or to be run, and what it names."""
         for name, flavor in [("", self.top), *self.flavors.items()]:
-            yield from ((f"{name}.{key}".lstrip("."), flavor[key]) for key in _CODE_KEYS if flavor.get(key))
+            yield from ((f"{name}.{key}".lstrip("."), flavor[key]) for key in CODE_KEYS if flavor.get(key))
 
     def paths(self) -> Iterator[str]:
         """Yield the files and folders of the artifact that the file declares."""

@@ -1,23 +1,18 @@
 """Which model an artifact holds, by its `MLmodel` file and the files that are really there; nothing is loaded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from gate.errors import GateError, UnexaminableError
+from gate.formats.mlflow_folder import MODEL_FILES
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.record import read_bounded
 
 Format = Literal["pt2", "pickle", "state-dict"]
-_FILES: Final[tuple[tuple[str, Format], ...]] = (
-    ("model.pt2", "pt2"),
-    ("model.pth", "pickle"),
-    ("model.safetensors", "state-dict"),
-    ("state_dict.pth", "state-dict"),
-    ("state_dict.pt", "state-dict"),
-)
-"""What a pytorch flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
+_FORMATS: Final[Mapping[str, Format]] = {"model.pt2": "pt2", "model.pth": "pickle"}
+"""Of the files that a pytorch flavour's folder may hold; all others are state dicts."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +42,16 @@ def find_candidate(root: Path) -> Candidate:
     folder = (root / data).resolve()
     if not folder.is_relative_to(root.resolve()):
         raise UnexaminableError("the pytorch flavour names model data outside the artifact")
-    present = [(name, kind) for name, kind in _FILES if (folder / name).is_file() and not (folder / name).is_symlink()]
+    present = [name for name in MODEL_FILES if (folder / name).is_file() and not (folder / name).is_symlink()]
     if len(present) > 1:
-        names = ", ".join(name for name, _ in present)
+        names = ", ".join(present)
         raise UnexaminableError(
             f"the pytorch flavour names {data[:100]!r}, which holds {names}; expected one model alone"
         )
-    for name, kind in present:
+    for name in present:
+        kind = _FORMATS.get(name, "state-dict")
         return Candidate("pytorch", kind, folder / name, tuple(_code_folders(root, declared)))
-    names = ", ".join(name for name, _ in _FILES)
+    names = ", ".join(MODEL_FILES)
     raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds none of {names}")
 
 

@@ -22,7 +22,6 @@ from gate.loading.torch_archive import read_torch_zip
 from gate.record import Record, read_bounded
 
 ARCHITECTURE_FILE: Final = "architecture.json"
-STATE_FILES: Final = ("model.safetensors", "state_dict.pth", "state_dict.pt")
 MAX_ARCHITECTURE_BYTES: Final = 64 << 10
 MAX_ELEMENTS: Final = 1 << 31
 """No state dict of more elements is read."""

@@ -7,10 +7,13 @@ from pathlib import Path
 
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
 
+DATES = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2026-01-01T00:00:00Z")
+"""One day for all commits, so that the objects of a test are the same in every run."""
+
 
 def git(folder, *arguments):
     """Run git in a folder, with nobody's settings, and return what it printed."""
-    settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    settings = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", **DATES}
     command = ["git", *IDENTITY, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()

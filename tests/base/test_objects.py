@@ -96,7 +96,7 @@ def test_changed_bytes_are_never_returned(repository, packed):
             except UsageError:
                 refused += 1
         path.write_bytes(kept)
-    assert refused > 0
+    assert refused > 10
 
 
 def test_a_tree_is_walked_by_its_names(repository):

@@ -27,7 +27,6 @@ MAX_MEMBERS = 50_000
 MAX_TEXT_BYTES = 256
 
 MODEL = "models/model.json"
-SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 WEIGHTS = "weights"
 CONSTANTS = "constants"
 _RECORD_PREFIX = {WEIGHTS: "weight", CONSTANTS: "tensor"}
