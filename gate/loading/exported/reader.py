@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gate.errors import GateError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import torch
+    from gate.loading.exported.tensors import Stored
 
 _DOCUMENT = (
     ("graph_module", "opset_version", "range_constraints", "schema_version"),
@@ -60,27 +61,25 @@ def _read(archive: Archive) -> Program:
     record = read_document(Cursor(document, MODEL))
     weights = read_tensors(archive, WEIGHTS)
     constants = read_tensors(archive, CONSTANTS)
-    tensors = {entry.name: _state_tensor(entry, weights, constants) for entry in record.state}
+    stored = {entry.name: _stored(entry, weights, constants) for entry in record.state}
     return Program(
         inputs=record.inputs,
         nodes=build_nodes(record),
         output_names=record.outputs,
         output_paths=record.output_paths,
-        state=record.state,
-        tensors=tensors,
+        state=tuple(replace(entry, requires_grad=stored[entry.name].requires_grad) for entry in record.state),
+        tensors={name: found.tensor for name, found in stored.items()},
         document=document,
     )
 
 
-def _state_tensor(
-    entry: StateTensor, weights: Mapping[str, torch.Tensor], constants: Mapping[str, torch.Tensor]
-) -> torch.Tensor:
+def _stored(entry: StateTensor, weights: Mapping[str, Stored], constants: Mapping[str, Stored]) -> Stored:
     """Return the tensor behind a parameter, buffer or constant."""
     source = weights if entry.persistent else constants
-    tensor = source.get(entry.qualified_name)
-    if tensor is None:
+    stored = source.get(entry.qualified_name)
+    if stored is None:
         raise RefusedError(entry.name, f"the archive holds no tensor for the {entry.kind} {entry.qualified_name!r}")
-    return tensor
+    return stored
 
 
 def read_document(cursor: Cursor) -> ProgramRecord:

@@ -114,6 +114,8 @@ class StateTensor:
     """`parameter`, `buffer` or `constant`."""
     qualified_name: str
     persistent: bool
+    requires_grad: bool = False
+    """Whether other loaders give it gradients; the gate's reader never does by itself."""
 
 
 @dataclass(frozen=True, slots=True)

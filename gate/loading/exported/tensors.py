@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,7 +24,15 @@ MAX_EXPANDED = 1 << 24
 """A tensor whose strides repeat elements is a short text for a large value; this is as large as it may get."""
 
 
-def read_tensors(archive: Archive, kind: str) -> dict[str, torch.Tensor]:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor of an archive, and whether other loaders give it gradients: with them, kernels may round otherwise."""
+
+    tensor: torch.Tensor
+    requires_grad: bool
+
+
+def read_tensors(archive: Archive, kind: str) -> dict[str, Stored]:
     """Return all tensors of a kind (weights or constants) by qualified name, on the CPU."""
     if sys.byteorder != "little":
         raise RefusedError("byteorder", "raw records are little-endian; this machine is not")
@@ -37,13 +46,13 @@ def read_tensors(archive: Archive, kind: str) -> dict[str, torch.Tensor]:
         raise RefusedError(config_name, f"{len(records)} tensors; at most {MAX_TENSORS} are read")
     storages: dict[str, torch.Tensor] = {}
     reach: dict[str, int] = {}
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, Stored] = {}
     for name, record in records.items():
         member = archive.record_name(kind, record.path_name)
         where = f"{config_name}.{name}"
         if member not in storages:
             storages[member] = _storage(archive.record(member), record.dtype, member)
-        tensors[name] = _tensor(storages[member], record, where)
+        tensors[name] = Stored(_tensor(storages[member], record, where), record.requires_grad)
         reach[member] = max(reach.get(member, 0), _reach(record))
     for member, elements in reach.items():
         if elements != storages[member].numel():

@@ -7,6 +7,7 @@ from consumers_view import lint_archive
 from exported_families import FAMILIES, export, make
 from hostile_archives import LINTED, REFUSED, edited, flip, graph, members, pack
 
+from gate.formats.pt2_document import lint_document
 from gate.loading.exported import RefusedError, read_program
 
 
@@ -236,3 +237,22 @@ def test_a_model_that_is_no_function_of_its_input_is_refused(model, tmp_path):
     torch.export.save(torch.export.export(model, (torch.randn(3, 4),)), tmp_path / "model.pt2")
     with pytest.raises(RefusedError):
         read_program(tmp_path / "model.pt2")
+
+
+@pytest.mark.parametrize("word", ["inf", "nan", "device"])
+def test_an_inputs_keyword_that_is_a_word_of_generated_code_is_told(tmp_path, word):
+    """Torch writes it into the head of a function, where it takes the place of the constant of that name."""
+
+    class Keyword(torch.nn.Module):
+        def forward(self, *, x):
+            return x + torch.relu(x - 0.9) / float("inf")
+
+    torch.export.save(torch.export.export(Keyword(), (), {"x": torch.rand(2, 4)}), tmp_path / "a.pt2")
+    document = dict(read_program(tmp_path / "a.pt2").document)
+    assert list(lint_document(document)) == []
+    (entry,) = [one for one in document["graph_module"]["module_call_graph"] if one["fqn"] == ""]
+    signature = entry["signature"]
+    signature["in_spec"] = signature["in_spec"].replace('\\"x\\"', f'\\"{word}\\"')
+    signature["forward_arg_names"] = None
+    (found,) = list(lint_document(document))
+    assert "in_spec" in found.where

@@ -1,3 +1,4 @@
+import io
 import json
 
 import pytest
@@ -42,7 +43,10 @@ def test_a_bundle_holds_no_text_of_the_export_but_what_is_needed(good, tmp_path)
     assert b"stack_trace" in members(good[0])["models/model.json"]
     assert b"stack_trace" not in content["models/model.json"]
     assert document["guards_code"] == []
-    assert content["data/sample_inputs/model.pt"] == b""
+    (example,), named = torch.load(io.BytesIO(content["data/sample_inputs/model.pt"]), weights_only=True)
+    assert example.shape == (1, *good[2].shape[1:])
+    assert not example.any()
+    assert named == {}
     with pytest.raises(FileExistsError):
         write_program(program, tmp_path / "one")
 
