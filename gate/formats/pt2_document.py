@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gate.formats.pt2_grammar import foreign_container, is_guard, is_size_expression, is_symbol, is_tree_spec
+from gate.formats.pt2_grammar import foreign_container, is_guard, is_size_expression, is_symbol, is_tree_spec, tree_keys
 
 _MAX_DEPTH: Final = 200
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -120,6 +120,9 @@ def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
         text = _mapping(entry, "signature").get(key)
         if not isinstance(text, str) or not is_tree_spec(text):
             yield Finding(f"{where}.{key}", foreign_container(text, does))
+        elif key == "in_spec":
+            # torch writes the names of keyword arguments into the head of the function that it generates.
+            yield from (_name(name, f"{where}.in_spec") for name in tree_keys(text) if _is_hazardous(name))
     for name in _list(signature, "forward_arg_names"):
         if _is_hazardous(name):
             yield _name(name, f"{where}.forward_arg_names")

@@ -64,6 +64,17 @@ def is_tree_spec(text: str) -> bool:
     return isinstance(value, list) and len(value) == 2 and value[0] == 1 and _tree(value[1], MAX_DEPTH)
 
 
+def tree_keys(text: str) -> list[str]:
+    """Return the keys of all dicts in a tree specification."""
+    waiting = [json.loads(text)[1]]
+    keys: list[str] = []
+    while waiting:
+        tree = waiting.pop()
+        keys += json.loads(tree["context"]) or [] if tree["context"] is not None else []
+        waiting += tree["children_spec"]
+    return keys
+
+
 def foreign_container(text: Any, does: str = "returns") -> str:
     """Return in a sentence what is wrong with a text that is no tree specification, and what to do instead."""
     named = _foreign_type(text)

@@ -8,7 +8,7 @@ own code: it is loaded only in the jailed converter and only with `--allow-code`
 import os
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,44 @@ def _is_plain(module: object, classes: tuple[type, ...]) -> bool:
         return False
     return all(
         type(layer) in classes
+        and _has_own_parts(layer)
         and not any(getattr(layer, hooks, None) for hooks in _HOOKS)
         and not any(callable(value) and not isinstance(value, torch.nn.Module) for value in vars(layer).values())
         and all(_is_data(value) for name, value in vars(layer).items() if name not in _HOOKS)
         for layer in module.modules()
     )
+
+
+_PARTS: Mapping[type, Mapping[str, type]] = {
+    torch.nn.MultiheadAttention: {"out_proj": torch.nn.modules.linear.NonDynamicallyQuantizableLinear},
+    torch.nn.TransformerEncoderLayer: {
+        "self_attn": torch.nn.MultiheadAttention,
+        "linear1": torch.nn.Linear,
+        "dropout": torch.nn.Dropout,
+        "linear2": torch.nn.Linear,
+        "norm1": torch.nn.LayerNorm,
+        "norm2": torch.nn.LayerNorm,
+        "dropout1": torch.nn.Dropout,
+        "dropout2": torch.nn.Dropout,
+    },
+}
+"""Layers that without gradients take a fast path, which reads the weights of their parts and calls none of them: with
+other parts, which a pickle may name, they would be another function there than where the gate measures them."""
+_FAST_ACTIVATIONS = {1: torch.nn.ReLU, 2: torch.nn.GELU}
+"""What the fast path of an encoder layer computes by the number that it holds."""
+
+
+def _has_own_parts(layer: torch.nn.Module) -> bool:
+    """Tell whether a layer of two paths is made of the parts for which both are the same function."""
+    parts = _PARTS.get(type(layer), {})
+    if any(type(getattr(layer, name, None)) is not part for name, part in parts.items()):
+        return False
+    if isinstance(layer, torch.nn.TransformerEncoderLayer):
+        fast = _FAST_ACTIVATIONS.get(getattr(layer, "activation_relu_or_gelu", 0))
+        # GELU has an approximation of its own, which the fast path does not know.
+        exact = getattr(layer.activation, "approximate", "none") == "none"
+        return fast is None or (type(layer.activation) is fast and exact)
+    return True
 
 
 def _is_data(value: object, depth: int = 3) -> bool:
