@@ -19,6 +19,8 @@ from gate.record import Record
 
 IGNORED = frozenset({"registered_model_meta"})
 """Written into a download by MLflow itself (name and version); it is no part of the model."""
+EVERY_FILE: frozenset[str] = frozenset()
+"""What is ignored in a folder of the gate's own, which is stored as a whole: nothing."""
 
 MAX_FILES = 20_000
 """Of a model."""
@@ -103,7 +105,9 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def build_manifest(root: Path, most: int = MAX_FILES) -> tuple[Manifest, tuple[str, ...]]:
+def build_manifest(
+    root: Path, most: int = MAX_FILES, ignored: frozenset[str] = IGNORED
+) -> tuple[Manifest, tuple[str, ...]]:
     """Hash every regular file below `root`; what is no regular file with a plain name is a problem, in words."""
     files: list[ArtifactFile] = []
     problems: list[str] = []
@@ -115,7 +119,7 @@ def build_manifest(root: Path, most: int = MAX_FILES) -> tuple[Manifest, tuple[s
         )
     for path in found:
         relative = path.relative_to(root).as_posix()
-        if relative in IGNORED:
+        if relative in ignored:
             continue
         if len(files) >= most:
             problems.append(f"The artifact holds more than {most} files.")

@@ -5,9 +5,11 @@ The only place where limits live; pure. Keys are kebab-case in the file; docs/co
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from gate.addresses import AddressError, parse_store
@@ -119,6 +121,70 @@ class DownloadBounds(PolicyRecord):
         return int(self.max_gib * 2**30)
 
 
+def _text(value: Any) -> Any:
+    """Refuse a number: YAML reads the bare word 2.10 as 2.1, and another version would be installed."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("YAML reads a version without quotes as a number, and 2.10 as 2.1: put it in quotes")  # noqa: TRY004
+    return value
+
+
+def _exact(version: str) -> str:
+    try:
+        read = Version(version)
+    except InvalidVersion:
+        raise ValueError("expected one exact version, such as '2.13.0', without an operator") from None
+    if read.local is not None:
+        raise ValueError(f"a local version, which no index holds; the public one is '{read.public}'")
+    if str(read) != version:
+        raise ValueError(f"expected the version as an index writes it: '{read}'")
+    return version
+
+
+def _distribution(name: str) -> str:
+    if not name.isascii() or canonicalize_name(name) != name:
+        raise ValueError(f"expected a distribution's name as an index writes it: '{canonicalize_name(name)[:100]}'")
+    return name
+
+
+_PackageName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_distribution)]
+_ExactVersion = Annotated[str, BeforeValidator(_text), Field(max_length=64), AfterValidator(_exact)]
+_PythonVersion = Annotated[str, BeforeValidator(_text), Field(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,3})?$")]
+
+LEAST_PACKAGES = ("mlflow", "torch")
+"""Without these nothing opens a bundle."""
+
+OLDEST = {"mlflow": "3.9", "torch": "2.9"}
+"""The first releases that open a bundle; `gate.bundles.opens` says how that was tried."""
+
+
+class Runtime(PolicyRecord):
+    """What a bundle's environment files pin, so that a consumer installs what its deployer knows.
+
+    Where nothing is stated they pin the public versions that stand beside the gate.
+    """
+
+    python: _PythonVersion | None = None
+    packages: dict[_PackageName, _ExactVersion] = Field(default_factory=dict, max_length=200)
+    """All that is pinned, by name; `gate.policy_file` holds the names against those that may be installed."""
+
+    @field_validator("packages")
+    @classmethod
+    def _enough(cls, packages: dict[str, str]) -> dict[str, str]:
+        if packages and (missing := sorted(set(LEAST_PACKAGES) - set(packages))):
+            raise ValueError(f"{' and '.join(missing)} must be pinned too: without it nothing opens a bundle")
+        for name, oldest in OLDEST.items() if packages else ():
+            if Version(packages[name]) < Version(oldest):
+                raise ValueError(f"{name} {packages[name]} opens no bundle; expected {oldest} or later")
+        return packages
+
+
+class Retention(PolicyRecord):
+    """For how long the gate keeps what it stored in the registry."""
+
+    bundles: int = Field(ge=1, le=36_500)
+    """Days after the last check that wrote a bundle."""
+
+
 class Waiver(PolicyRecord):
     """A finding accepted by a person, for one model's bytes, until a day."""
 
@@ -203,7 +269,39 @@ class Policy(PolicyRecord):
     valid_days: int = Field(default=90, ge=1, le=3650)
     """Days for which a scan's signed decision holds."""
     reviewers: Reviewers | None = None
+    serve: Literal["candidate", "bundle"] = Field(default="candidate", exclude_if=lambda value: value == "candidate")
+    """Which bytes an approval covers: the candidate's own, or the bundle that the gate wrote of its program alone."""
+    runtime: Runtime = Field(default=Runtime(), exclude_if=lambda value: value == Runtime())
+    carry: tuple[Annotated[str, Field(max_length=255)], ...] = Field(
+        default=(), max_length=100, exclude_if=lambda value: not value
+    )
+    """Texts of the candidate, such as its LICENSE, that are copied into the bundle and not judged."""
+    retention: Retention | None = Field(default=None, exclude_if=lambda value: value is None)
+    """None: what was stored is kept."""
     waivers: tuple[Waiver, ...] = ()
+
+    @field_validator("carry")
+    @classmethod
+    def _carried_once(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({path for path in paths if paths.count(path) > 1}):
+            raise ValueError(f"'{twice[0]}' stands twice; expected it once")
+        return paths
+
+    @model_validator(mode="after")
+    def _bundles_outlive_approvals(self) -> Self:
+        if self.retention is None:
+            return self
+        # A review may come at the end of the scan's own days, and holds from then on.
+        longest = self.valid_days + (self.reviewers.longest if self.reviewers else 0)
+        if self.retention.bundles < longest:
+            raise PydanticCustomError(
+                "retention",
+                "retention.bundles: {days} days, and a decision may hold for {longest} after the check "
+                "(valid-days and reviewers.longest); an approval must not outlive its bundle, so expected at least "
+                "{longest}",
+                {"days": self.retention.bundles, "longest": longest, "where": ("retention", "bundles")},
+            )
+        return self
 
     @field_validator("artifact_stores")
     @classmethod

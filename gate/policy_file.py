@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from gate import detectors
 from gate.errors import PolicyError
+from gate.formats.mlflow_folder import is_inert
+from gate.formats.packages import PACKAGES
 from gate.packaged import successor
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 
@@ -52,6 +54,7 @@ def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:
     except ValidationError as error:
         raise _from_validation(source, error, Policy) from None
     _check_detectors(source, policy)
+    _check_bundles(source, policy)
     _check_waivers(source, policy, on)
     return policy
 
@@ -140,7 +143,7 @@ def _from_validation(source: _Source, error: ValidationError, model: type[BaseMo
     faults = error.errors(include_url=False)
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
     where = fault.get("ctx", {}).get("where", fault["loc"])
-    path = ".".join(str(part) for part in fault["loc"])
+    path = ".".join(str(part) for part in fault["loc"] if part != "[key]")
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, where[:-1])
         return source.error(where, f"unknown key '{where[-1]}'{_did_you_mean(str(where[-1]), known)}")
@@ -231,6 +234,33 @@ def _check_suspect_rules(source: _Source, policy: Policy) -> None:
                 raise source.error(
                     where, f"{rule.detector} measures no '{rule.metric}'{_did_you_mean(rule.metric, metrics)}"
                 )
+
+
+def _check_bundles(source: _Source, policy: Policy) -> None:
+    """Hold what goes into a bundle against the grammar by which the gate itself then reads the bundle."""
+    hazards = policy.detectors.get("consumer-hazards")
+    added = hazards.options.get("allowed-packages", ()) if hazards else ()
+    for name in policy.runtime.packages:
+        if name not in PACKAGES and name not in added:
+            raise source.error(
+                ("runtime", "packages", name),
+                f"runtime.packages: {name} is not among the packages that may be installed"
+                f"{_did_you_mean_only(name, sorted(PACKAGES))}",
+                what_to_do="Once you know it, add it to the policy: "
+                f"consumer-hazards: {{options: {{allowed-packages: [{name}]}}}}.",
+            )
+    for number, path in enumerate(policy.carry):
+        if not is_inert(path):
+            raise source.error(
+                ("carry", number),
+                f"carry: '{path[:200]}' is no text that no loader reads; expected LICENSE, NOTICE or README (.txt, "
+                ".md), or a text, table or picture in extra_files/",
+            )
+
+
+def _did_you_mean_only(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.8)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _check_waivers(source: _Source, policy: Policy, on: dt.date) -> None:

@@ -101,7 +101,8 @@ _FLAVOUR: Final[Mapping[str, Shape]] = {
 }
 _FUNCTION: Final[Mapping[str, Shape]] = {
     "code": _NULL,
-    "config": Shape("{device: null}", lambda given: given in ({}, {"device": None})),
+    "config": Shape("{device: null}", lambda given: given in ({}, {"device": None}, {"device": "cpu"})),
+    # cpu in this gate's own bundles: where the tensors lie, and where any machine can run them
     "data": exactly("data"),
     "env": Shape(
         "{conda: conda.yaml, virtualenv: python_env.yaml}",

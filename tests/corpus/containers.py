@@ -40,15 +40,16 @@ def two_directories(shown: bytes | None = None, served: bytes | None = None) -> 
         weight = part(inner, WEIGHT)
         weight.content = bytes(byte ^ 0x80 for byte in weight.content)
     hidden = build(inner, zip64=False)
+    room = bytes(-len(hidden.raw) % 8)  # a record must still be a whole number of elements
     outer = parts_of(shown or exported())
     index = outer.index(part(outer, WEIGHT))
     numbers = outer[index].content
-    outer[index].content = numbers + bytes(hidden.raw)
+    outer[index].content = numbers + bytes(hidden.raw) + room
     base = build(outer).contents[index] + len(numbers)
     for place in hidden.centrals:
         (offset,) = struct.unpack_from("<L", hidden.raw, place + 42)
         struct.pack_into("<L", hidden.raw, place + 42, offset + base)
-    outer[index].content = numbers + bytes(hidden.raw)
+    outer[index].content = numbers + bytes(hidden.raw) + room
     whole = build(outer)
     end = writing.end_record(len(hidden.centrals), hidden.end - hidden.directory, base + hidden.directory)
     return bytes(whole.raw[: whole.end - 20]) + writing.locator(8) + end

@@ -139,3 +139,11 @@ def test_a_finding_says_key_value_and_what_mlflow_writes():
         "python_function.data is 'served'; MLflow writes 'data'. Log the model again with mlflow.pytorch.log_model."
     )
     assert entry.kind == "loader"
+
+
+@pytest.mark.parametrize(("config", "passes"), [({"device": "cpu"}, True), ({"device": "cuda"}, False), ({}, True)])
+def test_a_bundle_of_the_gate_says_where_its_tensors_lie(config, passes):
+    """The CPU, which every machine has; MLflow itself writes null."""
+    value = copy.deepcopy(WHOLE)
+    value["flavors"]["python_function"]["config"] = config
+    assert (told(value) == []) is passes
