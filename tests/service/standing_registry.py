@@ -72,10 +72,12 @@ class FolderRegistry:
         shutil.copytree(self._folder(ref) / "model", to, dirs_exist_ok=True)
 
     def fetch(self, uri, to):
-        """Copy one file of a run's report."""
+        """Copy one file of a run's report, or a bundle."""
         self._answer()
-        _, run, _, name = uri.split("/")
-        return shutil.copyfile(self.root / "runs" / run / name, to / name)
+        _, run, *inside = uri.split("/")
+        if inside == ["bundle"]:
+            return shutil.copytree(self.root / "bundles" / run, to / "bundle", dirs_exist_ok=True)
+        return shutil.copyfile(self.root / "runs" / run / inside[-1], to / inside[-1])
 
     def training_set(self, ref, to):
         """Nothing was logged."""
@@ -87,6 +89,24 @@ class FolderRegistry:
         to = self.root / "runs" / key[:32]
         shutil.copytree(folder, to, dirs_exist_ok=True)
         return f"runs:/{key[:32]}/report"
+
+    def keep_bundle(self, folder, digest, _days=None):
+        """Keep a bundle's files."""
+        self._answer()
+        shutil.copytree(folder, self.root / "bundles" / digest[7:39], dirs_exist_ok=True)
+        return f"runs:/{digest[7:39]}/bundle"
+
+    def bundle_places(self, digest):
+        """Return where a bundle lies."""
+        self._answer()
+        if not (self.root / "bundles" / digest[7:39]).is_dir():
+            raise RegistryError(f"no bundle {digest} was kept")
+        return (f"runs:/{digest[7:39]}/bundle",)
+
+    def drop_bundles(self, before):
+        """Drop nothing."""
+        self._answer()
+        return 0
 
     def mark(self, ref, tags):
         """Set tags in one move."""
