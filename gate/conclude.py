@@ -189,7 +189,10 @@ def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[s
         f"gate judge {folder} --policy {policy}  # judge the same measurements again, after a change of the policy"
     )
     if verdict.decision is Decision.APPROVED:
-        return (judging,)
+        if evidence.model.version is None or verdict.bundle_digest is None:
+            return (judging,)
+        promoting = f"gate promote {shlex.quote(str(evidence.model))} --to PRODUCTION --alias champion"
+        return (judging, f"{promoting}  # copy the bundle into the production model, once the decision is signed")
     code = " --allow-code" if evidence.assurance in ("B", "C") else ""
     samples = evidence.samples.source if evidence.samples else None
     bank = evidence.bank.source if evidence.bank and evidence.bank.by_option else None

@@ -74,8 +74,11 @@ def check(
     """Pull a model version, scan it, judge it, report, and mark it.
 
     URI is models:/NAME/VERSION, models:/NAME@ALIAS (looked up once), models:/NAME/latest, or a model folder on disk
-    (with --no-mark). Reports are written whatever the outcome. With --signing-key the decision is signed: only a signed
-    approval can be promoted.
+    (with --no-mark). Reports are written whatever the outcome. Beside them stands `bundle/` where the model could be
+    read without code of its own, or was converted: the MLflow folder that the gate wrote from what it read. It is what
+    the detectors measure and what `gate promote` copies into production. With --signing-key the decision is signed:
+    only a signed approval can be promoted. The policy's `serve` says whether an approval covers the candidate's own
+    bytes too (`candidate`) or the bundle alone (`bundle`).
     """
     from gate.check import CheckRequest
     from gate.check import check as run_check

@@ -85,7 +85,12 @@ REGISTRY = many(
         show_default=True,
         help="How often a failed request is tried again; MLFLOW_HTTP_REQUEST_MAX_RETRIES, where set, wins.",
     ),
-    option("--experiment", default="gate", show_default=True, help="The gate's own experiment, for its reports."),
+    option(
+        "--experiment",
+        default="gate",
+        show_default=True,
+        help="The gate's own experiment, for its reports and bundles.",
+    ),
 )
 SCAN = many(
     option(
@@ -120,9 +125,9 @@ SCAN = many(
     option(
         "--allow-code",
         is_flag=True,
-        help="Let a model that carries code of its own run it in the jailed converter, which turns it into a code-free "
-        "bundle: level B, where only the bundle can be approved. What cannot be converted is measured alive: level C, "
-        "always flagged.",
+        help="Let a model that carries code of its own run it in the jailed converter, which turns it into a "
+        "program that the gate writes as a bundle: level B, where only the bundle can be approved. What cannot be "
+        "converted is measured alive: level C, always flagged.",
     ),
     option(
         "--isolation",

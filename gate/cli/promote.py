@@ -1,7 +1,7 @@
 """`gate promote`: an approved version becomes production, as bytes of the gate's own."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,10 @@ from gate.cli.check import registry_settings, stop_on_termination
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log, signing_key
 from gate.cli.terminal import tell
+from gate.jail.inert import inert_line
+
+if TYPE_CHECKING:
+    from gate.promotion.promote import Promoted
 
 
 @click.command()
@@ -18,19 +22,21 @@ from gate.cli.terminal import tell
 @option(
     "--bundle",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Level B: the folder `bundle` of the check's directory; by default it is taken from the logged reports.",
+    help="The folder `bundle` of the check's directory; by default the gate fetches it from its own run.",
 )
 @many(PUBLIC_KEY, SIGNING_KEY, POLICY, AUDIT_LOG, REGISTRY)
 def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **options: Any) -> int:
-    """Promote an approved version: copy the approved bytes into production and set the alias.
+    """Promote an approved version: copy the gate's bundle of it into production and set the alias.
 
     \b
     gate promote models:/cand/7 --to prod --alias champion
 
-    The signed decision in the version's tag is verified first: the signature, the bytes as they are now, today's
-    policy, the expiry and, with --audit-log, that nothing newer was decided. Then the bytes (of level B: the bundle)
-    are stored as a model of the gate's own, a version of the production model is made from it and read back, and the
-    alias is set as the last step. Broken off anywhere, production is as it was, and running it again completes it.
+    The signed decision in the version's tag is verified first: the signature, today's policy, the expiry and, with
+    --audit-log, that nothing newer was decided. Then the bundle that the decision names is fetched and hashed. At every
+    level that bundle is what is copied, never the candidate's own files: it is stored as a model of the gate's own, a
+    version of the production model is made from it and read back, and the alias is set as the last step. What a
+    consumer of the candidate loses by it is printed. Broken off anywhere, production is as it was, and running it again
+    completes it. A version of which no bundle could be written cannot be promoted.
 
     Trainers need READ on the production model and nothing more; the gate's account needs MANAGE (docs/promotion.md).
     """  # noqa: D301  # \b is click's own sign
@@ -51,7 +57,19 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     )
     registry = open_production(registry_settings(options))
     done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)
-    before = f", was version {done.before.version}" if done.before and done.before != done.version else ""
-    click.echo(f"PROMOTED  {done.candidate} to {done.version} as {alias}{before}")
-    click.echo(f"bytes     {done.digest}")
+    for line in told(done, alias):
+        click.echo(line)
     return 0
+
+
+def told(done: "Promoted", alias: str) -> list[str]:
+    """Return what was promoted, as which bytes, and what a consumer of the candidate has to do without."""
+    before = f", was version {done.before.version}" if done.before and done.before != done.version else ""
+    lines = [
+        f"PROMOTED  {done.candidate} to {done.version} as {alias}{before}",
+        f"bytes     {done.digest}",
+        "          the gate's bundle, not the candidate's own files",
+    ]
+    if done.losses:
+        lines += ["what a consumer of the candidate loses:", *(f"- {loss}" for loss in done.losses)]
+    return [inert_line(line, limit=1000) for line in lines]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from gate.cli.check import registry_settings
+from gate.cli.covered import covered_lines
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.signing import public_keys, signing
 from gate.errors import UsageError
@@ -74,7 +75,8 @@ def show(uri: str, **options: Any) -> int:
     if seen.found.statement is not None:
         said = seen.found.statement.predicate
         click.echo(f"decision {said.decision.value}, level {said.assurance or 'none'}")
-        click.echo(f"bytes    {said.model_digest}")
+        for line in covered_lines(seen.found.statement):
+            click.echo(line)
         click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
         click.echo(f"evidence {said.evidence_digest}")
         click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
@@ -94,7 +96,8 @@ def show(uri: str, **options: Any) -> int:
 def approve(uri: str, expires: str, **options: Any) -> int:
     """Approve a flagged version for a time; with a four-eyes count it waits for the other reviewers.
 
-    Exit 0: approved and signed. Exit 1: it waits for another reviewer, or may not be approved.
+    An approval covers the bytes that `gate review show` lists. Exit 0: approved and signed. Exit 1: it waits for
+    another reviewer, or may not be approved.
     """
     return _decide(uri, "approved", _days(expires), options)
 

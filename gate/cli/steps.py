@@ -53,7 +53,10 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
 @DIRECTORY
 @many(POLICY, BANK, SCAN)
 def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> int:
-    """Scan what `gate pull` brought; needs no credential and no network. Writes evidence.json."""
+    """Scan what `gate pull` brought; needs no credential and no network.
+
+    Writes evidence.json and, where the model could be read or converted, bundle/.
+    """
     from gate.check_files import CheckFiles
     from gate.clock import today
     from gate.jail.launch import protect_parent
@@ -129,7 +132,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
 @DIRECTORY
 @many(SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def publish(directory: Path, **options: Any) -> int:
-    """Sign the decision, mark the version, log the reports that `gate judge` wrote; needs write access and the key."""
+    """Sign the decision, keep the bundle, log the reports, mark the version; needs write access and the key."""
     from gate.check_files import CheckFiles
     from gate.publish import publish as run_publish
     from gate.registries import open_registry

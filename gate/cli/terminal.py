@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MAX_FINDINGS = 20
 _MAX_STEPS = 50
 _MAX_CONFIRMED = 8
+_NARROW = 80
+"""Columns of a line that names bytes: a label and a whole digest."""
 
 
 def tell(message: str) -> None:
@@ -84,23 +86,28 @@ class _Lines:
 
 
 def show_result(report: "Report", directory: Path | None, reports_at: str) -> None:
-    """Print decision, findings, target classes and where the reports lie."""
+    """Print decision, the bytes that it is about, findings, target classes and where the reports lie."""
     from rich.console import Console
 
     from gate.renderers.calibration import in_short
+    from gate.renderers.served import heading_alone, served
     from gate.renderers.text import plain
     from gate.verdict import Decision
 
     console = Console(file=sys.stdout, highlight=False, soft_wrap=False, width=_width())
     decision = report.decision
     colour = "green" if decision is Decision.APPROVED else "red"
-    console.print(f"[bold {colour}]{decision.value.upper()}[/]", _subject(report), sep="  ")
+    seen = served(report)
+    # An approval of the bundle alone is said as such before the candidate is named.
+    alone = (heading_alone(seen.alone),) if seen and seen.alone else ()
+    console.print(f"[bold {colour}]{decision.value.upper()}[/]", " ".join((*alone, _subject(report))), sep="  ")
     if report.verdict is not None:
         findings = report.verdict.open_findings
         if findings:
             console.print(_table(findings))
         else:
-            console.print("No limit was exceeded and nothing required was left out.", markup=False)
+            where = " on what is served" if report.verdict.told else ""
+            console.print(f"No limit was exceeded{where} and nothing required was left out.", markup=False)
         _show_confirmed(console, report)
         waived = len(report.verdict.findings) - len(findings)
         if waived:
@@ -113,14 +120,43 @@ def show_result(report: "Report", directory: Path | None, reports_at: str) -> No
         if facts is not None and facts.judged is not None and len(facts.outputs) > 1:
             judged = plain(facts.judged.name, 200).replace("::", ": :")
             console.print(f"judged   the output '{judged}', one of {len(facts.outputs)}", markup=False)
-        console.print(f"model    {report.verdict.model_digest}", markup=False)
-        if report.verdict.bundle_digest:
-            console.print(f"bundle   {report.verdict.bundle_digest}", markup=False)
+        _show_served(console, report)
         console.print(f"policy   {plain(report.policy.name, 80)}@{report.verdict.policy_digest}", markup=False)
     if directory is not None:
         console.print(f"reports  {directory}/report.html (and .md, .json)", markup=False)
     if reports_at:
         console.print(f"logged   {reports_at}", markup=False)
+
+
+def _show_served(console: "Console", report: "Report") -> None:
+    """Print the digests of candidate and bundle, which of them the decision is about, and what opens the bundle."""
+    from gate.renderers.served import in_short, served, told_in_short
+    from gate.renderers.text import plain
+
+    seen, verdict = served(report), report.verdict
+    assert verdict is not None
+    lines = [("model", verdict.model_digest), ("bundle", verdict.bundle_digest or "")]
+    if seen is not None:
+        covers = in_short(report)
+        lines += [("bundle" if covers else "covers", seen.remark), ("covers", covers)]
+        lines += [("opens", seen.opens), ("", seen.newer)]
+    lines.append(("told", told_in_short(verdict)))
+    for label, text in lines:
+        if text:
+            # Folding a long line may put any part of it at a line's start, where '::' begins a runner's command.
+            console.print(_hanging(label, plain(text, 600).replace("::", ": :")), width=_NARROW)
+
+
+def _hanging(label: str, text: str) -> "Table":
+    """Return a labelled line whose continuations stand under its text."""
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table(show_edge=False, box=None, pad_edge=False, show_header=False, padding=0)
+    line.add_column(width=9, no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(Text(label), Text(text))
+    return line
 
 
 def _show_confirmed(console: "Console", report: "Report") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate.cli.check import registry_settings
+from gate.cli.covered import covered_lines
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
 from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log
 from gate.cli.terminal import tell
@@ -44,8 +45,10 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
     gate verify --audit reviews.jsonl --public-key KEY                     the review log
 
     TARGET is downloaded, or read where it lies, and hashed; the signature, the digest, the policy (--policy, or
-    its digest), the expiry and, with --audit-log, newer decisions are compared. Exit 0: it holds. Exit 1: it does not,
-    and every reason is printed. Exit 2: a key or policy cannot be used. Exit 3: the registry did not answer.
+    its digest), the expiry and, with --audit-log, newer decisions are compared. A decision covers the gate's bundle,
+    which `gate promote` copies, and under `serve: candidate` the candidate's own files too; the line `covers` says
+    which. Exit 0: it holds. Exit 1: it does not, and every reason is printed. Exit 2: a key or policy cannot be used.
+    Exit 3: the registry did not answer.
     """  # noqa: D301  # \b is click's own sign
     if (target is None) == (audit is None):
         raise UsageError("expected either a version or folder to verify, or --audit LOG", what_to_do="See --help.")
@@ -96,6 +99,8 @@ def _show(looked: "Looked", *, compared: bool) -> int:
     statement = looked.verified.statement
     if statement is not None:
         said = statement.predicate
+        for line in covered_lines(statement, looked.digest):
+            click.echo(line)
         by = ", ".join(voice.reviewer for voice in said.review.voices) if said.review else ""
         word = said.review.outcome if said.review and said.review.outcome != "waiting" else said.decision.value
         click.echo(inert_line(f"decision {word}{f' by {by}' if by else ''} for {said.model}", limit=500))

@@ -28,6 +28,8 @@ def headline(report: Report | None) -> Mapping[str, str]:
         "p-value": _p_value(report),
         "target-classes": targets,
         "model-digest": _digest(report),
+        "bundle-digest": (verdict.bundle_digest if verdict else "") or "",
+        "covers": (verdict.covers if verdict else "") or "",
     }
 
 

@@ -18,6 +18,7 @@ _CONTENTS = (
     ("pictures", "Pictures"),
     ("clusters", "Activations"),
     ("not-examined", "Not examined"),
+    ("bundle", "The bundle"),
     ("measurements", "Measurements"),
     ("conditions", "Conditions"),
     ("reproduce", "Reproduce"),
@@ -38,6 +39,7 @@ def render(report: Report) -> str:
         "confirmation": not seen.confirmed,
         "pictures": not seen.picture_groups,
         "clusters": not cluster_plots and not seen.neurons,
+        "bundle": seen.bundle is None and not seen.told,
         "conditions": report.evidence is None,
     }
     return HTML.get_template("report.html.j2").render(

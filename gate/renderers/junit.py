@@ -51,7 +51,11 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("model", plain(str(report.model) if report.model else report.uri, 300)),
         ("policy", plain(report.policy.name, 100)),
     ]
-    return [*facts, ("model-digest", report.verdict.model_digest)] if report.verdict else facts
+    verdict = report.verdict
+    if verdict is None:
+        return facts
+    bundle = {"bundle-digest": verdict.bundle_digest, "covers": verdict.covers}
+    return [*facts, ("model-digest", verdict.model_digest), *((name, said) for name, said in bundle.items() if said)]
 
 
 def _case(suite: ET.Element, rule: str, found: Sequence[Issue], report: Report) -> None:

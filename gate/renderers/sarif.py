@@ -70,10 +70,18 @@ def _invocation(report: Report, found: tuple[Issue, ...]) -> dict[str, Any]:
 
 def _facts(report: Report) -> dict[str, Any]:
     verdict = report.verdict
-    return {
+    facts = {
         "decision": report.decision.value,
         "model": plain(str(report.model) if report.model else report.uri, 300),
-        **({"modelDigest": verdict.model_digest, "policyDigest": verdict.policy_digest} if verdict else {}),
+    }
+    if verdict is None:
+        return facts
+    bundle = {"bundleDigest": verdict.bundle_digest, "covers": verdict.covers}
+    return {
+        **facts,
+        "modelDigest": verdict.model_digest,
+        **{name: said for name, said in bundle.items() if said},
+        "policyDigest": verdict.policy_digest,
     }
 
 

@@ -6,14 +6,16 @@ Pure; what to show first, what to fold away and what to cut is decided here once
 from dataclasses import dataclass
 
 from gate.artifact import ArtifactFile
-from gate.evidence import Measured, ModelFacts
-from gate.renderers import words
+from gate.evidence import Evidence, Measured, ModelFacts
+from gate.renderers import bundled, words
+from gate.renderers.bundled import Bundled
 from gate.renderers.calibration import calibration_means
 from gate.renderers.classes import ClassSizes, class_sizes
 from gate.renderers.confirmation import ConfirmedSuspect, confirmed_suspects
 from gate.renderers.findings import MAX_FINDINGS, Reason, open_findings, reasons, waived_findings
 from gate.renderers.gallery import Neuron, PictureGroup, neurons, picture_groups
 from gate.renderers.measured import DetectorSection, sections, unmeasured
+from gate.renderers.served import Served, heading_alone, served
 from gate.renderers.text import count
 from gate.report import Report
 from gate.verdict import Decision, Finding
@@ -54,8 +56,12 @@ class View:
     state: str
     """approved, flagged or unfinished."""
     word: str
+    heading: str
+    """The word, and where the candidate's own bytes are not approved, that they are not."""
     means: str
     checked_at: str
+    served: Served | None
+    """Which bytes the decision is about; None where there is no decision."""
     subject: str
     """The model's reference, or what was asked for."""
     model_digest: str
@@ -68,6 +74,10 @@ class View:
     findings: tuple[Finding, ...]
     more_findings: int
     waived: tuple[Finding, ...]
+    told: tuple[Finding, ...]
+    """Oddities of the candidate's own files that do not flag."""
+    more_told: int
+    bundle: Bundled | None
     targets: tuple[int, ...]
     detectors: tuple[DetectorSection, ...]
     sizes: tuple[ClassSizes, ...]
@@ -95,26 +105,34 @@ class View:
 def view(report: Report) -> View:
     """Return what is to be shown of a report."""
     state = state_of(report)
+    word = words.DECISION_WORDS[state]
     first, more = reasons(report)
     found, evidence, verdict = open_findings(report), report.evidence, report.verdict
     named, more_neurons = neurons(evidence)
+    told, more_told = bundled.told(report)
+    seen = served(report)
     files = report.manifest.files if report.manifest else ()
     return View(
         report=report,
         state=state,
-        word=words.DECISION_WORDS[state],
-        means=words.DECISION_MEANS[state],
+        word=word,
+        heading=f"{word}: {heading_alone(seen.alone)}" if seen and seen.alone else word,
+        means=_means(report, state),
         checked_at=report.checked_at.replace("T", " ").replace("Z", " UTC"),
+        served=seen,
         subject=str(report.model) if report.model else report.uri,
         model_digest=_model_digest(report),
         policy_digest=verdict.policy_digest if verdict else report.policy.digest,
         evidence_digest=verdict.evidence_digest if verdict else evidence.digest if evidence else "",
-        advice=report.what_to_do or words.NEXT[state],
+        advice=report.what_to_do or words.NEXT[_next(report, state, seen)],
         reasons=first,
         more_reasons=more,
         findings=found[:MAX_FINDINGS],
         more_findings=max(0, len(found) - MAX_FINDINGS),
         waived=waived_findings(report),
+        told=told,
+        more_told=more_told,
+        bundle=bundled.bundled(report),
         targets=verdict.target_classes if verdict else (),
         detectors=sections(report),
         sizes=class_sizes(report),
@@ -124,7 +142,7 @@ def view(report: Report) -> View:
         more_neurons=more_neurons,
         gaps=_gaps(report),
         blind=tuple(Gap(c.title or c.detector, c.blind_to) for c in report.coverage if c.blind_to),
-        assurance_means=words.ASSURANCE_MEANS[evidence.assurance if evidence else None],
+        assurance_means=_assurance(evidence),
         calibration_means=calibration_means(report),
         facts=_facts(evidence.facts) if evidence else "not known",
         versions=", ".join(f"{n} {version}" for n, version in evidence.versions.items()) if evidence else "",
@@ -139,6 +157,32 @@ def state_of(report: Report) -> str:
     if report.error or report.verdict is None:
         return "unfinished"
     return "approved" if report.decision is Decision.APPROVED else "flagged"
+
+
+def _means(report: Report, state: str) -> str:
+    """Return what the decision means; where oddities do not flag, no limit is exceeded on what is served alone."""
+    odd = state == "approved" and report.verdict is not None and report.verdict.told
+    return words.DECISION_MEANS_WITH_ODDITIES if odd else words.DECISION_MEANS[state]
+
+
+def _next(report: Report, state: str, seen: Served | None) -> str:
+    """Return the key of what to do where the report itself gives no advice."""
+    if seen is None or report.verdict is None:
+        return state
+    if state == "flagged":
+        return state if seen.bytes else "flagged-for-good"
+    if report.verdict.covers is None:
+        return "approved-before"
+    return state if report.verdict.bundle_digest else "approved-unbundled"
+
+
+def _assurance(evidence: Evidence | None) -> str:
+    """Return what the level means, and at level A what was measured."""
+    level = evidence.assurance if evidence else None
+    means = words.ASSURANCE_MEANS[level]
+    if evidence is None or level != "A":
+        return means
+    return f"{means} {words.MEASURED_MEANS['bundle' if evidence.bundle_digest else 'candidate']}"
 
 
 def _model_digest(report: Report) -> str:
@@ -161,8 +205,15 @@ def _gaps(report: Report) -> tuple[Gap, ...]:
     return (
         *(Gap("The scan", problem) for problem in problems),
         *unrun,
+        *_unshown(report),
         *(Gap("", sentence) for sentence in report.not_examined if not _said(sentence, unrun)),
     )
+
+
+def _unshown(report: Report) -> tuple[Gap, ...]:
+    """Return what a conversion leaves open."""
+    converted = report.evidence is not None and report.evidence.assurance == "B"
+    return (Gap("The candidate's own code", bundled.UNSHOWN),) if converted else ()
 
 
 def _said(sentence: str, gaps: list[Gap]) -> bool:

@@ -55,22 +55,42 @@ DECISION_MEANS = {
     "blocked.",
 }
 
+DECISION_MEANS_WITH_ODDITIES = (
+    "On what the policy serves, no limit was exceeded, and nothing that the policy requires was missing. Oddities of "
+    "the candidate's own files, which do not go with the bundle, are told below and do not flag. This is no proof that "
+    "the model carries no backdoor: read what was not examined."
+)
+
 NEXT = {
-    "approved": "Nothing more is needed. Read what was not examined before you rely on the decision.",
+    "approved": "gate promote copies the bundle into production. Read what was not examined before you rely on the "
+    "decision.",
+    "approved-before": "It was approved by an earlier gate: check it again before gate promote. Read what was not "
+    "examined before you rely on the decision.",
+    "approved-unbundled": "It can be used as it lies in the registry. To promote it, remove the reason why no bundle "
+    "was written, and check it again. Read what was not examined before you rely on the decision.",
     "flagged": "Look at the findings, the pictures and what was not examined; then approve or reject the version.",
+    "flagged-for-good": "Look at the findings and what was not examined. Nobody can approve this version as it is: "
+    "reject it, or remove the reasons and check it again.",
     "unfinished": "Remove the cause that is named above, and run the check again.",
 }
 """What to do where the report itself gives no advice."""
 
 ASSURANCE_MEANS: dict[Assurance | None, str] = {
-    "A": "Code-free: the candidate was read without running any code of its own, so the verdict covers the "
-    "candidate's bytes as they are.",
-    "B": "Converted: the candidate's own code ran once, in isolation, to make a code-free bundle. The verdict covers "
-    "only that bundle, and only the bundle may be promoted; the original files may behave differently.",
+    "A": "Code-free: the candidate was read without running any code of its own.",
+    "B": "Converted: the candidate's own code ran once, in isolation. What it left was read as a hostile file, and the "
+    "gate wrote a code-free bundle from it. The verdict covers that bundle alone, and nothing else may be promoted; "
+    "the original files may behave differently.",
     "C": "Behaviour only: the candidate's own code ran during the measurements. A model can behave while it is "
     "watched, so nothing measured here binds what it does elsewhere.",
     None: "Not loaded: the candidate was never run, so nothing is known of its behaviour.",
 }
+
+MEASURED_MEANS = {
+    "bundle": "Detectors on files looked at the candidate's own; all others measured the bundle that the gate wrote "
+    "from what it read.",
+    "candidate": "No bundle was written, so the candidate itself was measured.",
+}
+"""At level A, what the detectors looked at."""
 
 CALIBRATED_MEANS = (
     "If the candidate is as exchangeable with the bank's clean models as its accuracy and norms suggest, a clean one "

@@ -1,10 +1,14 @@
-"""Three reports with fixed times and digests: approved, flagged, and one that could not finish; and hostile ones."""
+"""Reports with fixed times and digests: approved, flagged, and one that could not finish; and hostile ones.
+
+Of the approved ones some cover the candidate's bytes and the bundle, some the bundle alone, and one has no bundle.
+"""
 
 import base64
 import datetime as dt
 import math
 
 from gate.artifact import ArtifactFile, Manifest, ModelRef
+from gate.bundles.told import BundleFacts
 from gate.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.evidence import (
     BankEvidence,
@@ -21,6 +25,7 @@ from gate.evidence import (
     Skipped,
     Suspect,
 )
+from gate.finding import Finding
 from gate.limit import Limit
 from gate.policy import Policy, Rule, Stage, SuspectRule, Waiver
 from gate.report import Coverage, PolicySource, Report
@@ -153,6 +158,24 @@ def neural_cleanse(sizes: list[float], indices: list[float], seconds: float = 21
     )
 
 
+def bundle(**changes: object) -> BundleFacts:
+    """Return what evidence says of a bundle that was rewritten from an exported program."""
+    values = {
+        "origin": "pt2",
+        "parent": digest("9"),
+        "torch": "2.13.0",
+        "candidate_torch": "2.13.0+cpu",
+        "opens_with": {"torch": "2.9", "mlflow": "3.9"},
+        "pinned": {"python": "3.11.9", "mlflow": "3.17.2", "torch": "2.13.0", "numpy": "2.4.1"},
+        "losses": (
+            "Example inputs, stack traces and the order of calls by submodule are left behind.",
+            "The tensors lie on the CPU: move_to_device_pass(torch.export.load(…), 'cuda') moves the program.",
+        ),
+        "left": ("conda.yaml", "python_model.pkl"),
+    }
+    return BundleFacts.model_validate({**values, **changes})
+
+
 def evidence(outcomes: dict[str, object], **changes: object) -> Evidence:
     """Return evidence of a scan of a ten-class model."""
     values = {
@@ -283,8 +306,11 @@ def _comparison() -> Comparison:
     )
 
 
-def approved() -> Report:
-    """Return a report of a model on which no limit was exceeded."""
+ADVICE = "Nothing more is needed; the version carries the tag gate.decision = approved."
+
+
+def approved(rules: dict[str, object] | None = None, advice: str = ADVICE, **changes: object) -> Report:
+    """Return a report of a model on which no limit was exceeded, with changes to its evidence and its policy."""
     sizes = [61.2, 58.9, 66.0, 71.4, 55.3, 63.8, 69.1, 60.4, 57.7, 64.5]
     indices = [0.15, 0.6, 0.0, 0.0, 1.32, 0.0, 0.0, 0.31, 0.84, 0.0]
     integrity = Measured(measurements=(Measurement(metric="undeclared-files", value=0),), seconds=0.02)
@@ -297,15 +323,66 @@ def approved() -> Report:
             "model-inversion": idle,
         },
         bank=BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=_comparison()),
+        **{"bundle_digest": digest("c"), "bundle": bundle(), **changes},
     )
     return _report(
         found,
-        policy(),
+        policy().model_copy(update=rules or {}),
         coverage=coverage(activation_clustering=("skipped", idle.reason), model_inversion=("skipped", idle.reason)),
         not_examined=("The training data: the run logged none.", "Triggers for pairs of classes: no detector is set."),
-        what_to_do="Nothing more is needed; the version carries the tag gate.decision = approved.",
+        what_to_do=advice,
         commands=("gate judge out/evidence.json --policy policies/strict.yml",),
     )
+
+
+def newer() -> Report:
+    """Return an approved report whose bundle is of a newer torch than the candidate, and lost the signature."""
+    facts = bundle(
+        origin="pickle",
+        candidate_torch="2.6.0",
+        greatest_difference=3.2e-7,
+        signature_dropped="the column 'when' is a datetime, which no tensor holds",
+    )
+    return approved(bundle=facts)
+
+
+def bundle_alone() -> Report:
+    """Return an approval under `serve: bundle`, with oddities of the candidate's files that are told."""
+    report = approved(rules={"serve": "bundle"}, advice="")
+    assert report.verdict
+    oddities = (
+        Finding(
+            rule="artifact-integrity",
+            kind="limit",
+            metric="unexpected-files",
+            location=Location(kind="file", name="notes/train.ipynb"),
+            value=1,
+            limit=Limit(max=0, source="what MLflow writes"),
+            message="unexpected-files 1 at file notes/train.ipynb: at most 0 is allowed. MLflow writes no such file.",
+        ),
+        Finding(
+            rule="consumer-hazards",
+            kind="limit",
+            metric="foreign-requirements",
+            location=Location(kind="file", name="requirements.txt"),
+            value=1,
+            limit=Limit(max=0, source="the list of packages"),
+            message="foreign-requirements 1 at file requirements.txt: at most 0 is allowed. The list has no 'wandb'.",
+        ),
+    )
+    return report.model_copy(update={"verdict": report.verdict.model_copy(update={"told": oddities})})
+
+
+def converted() -> Report:
+    """Return an approval of level B, which is of the bundle alone."""
+    facts = bundle(origin="converted", candidate_torch="2.9.1", left=("code/net.py", "data/model.pth"))
+    return approved(assurance="B", bundle=facts, rules={"assurance": "B"}, advice="")
+
+
+def unbundled() -> Report:
+    """Return an approval of a candidate of which no bundle could be written."""
+    why = "its layers could not be exported as a program that the gate reads: aten::unique has no fixed size."
+    return approved(bundle_digest=None, bundle=None, unbundled=why, advice="")
 
 
 def flagged() -> Report:
@@ -342,6 +419,7 @@ def flagged() -> Report:
         },
         assurance="B",
         bundle_digest=digest("c"),
+        bundle=bundle(origin="converted", left=("code/net.py", "data/model.pth", "data/pickle_module_info.txt")),
         suspects=tuple(
             Suspect(stage=1, detector="neural-cleanse", metric="anomaly-index", value=value, location=location)
             for value, location in ((7.64, here), (2.91, Location.of_class(3)))
@@ -428,7 +506,20 @@ HOSTILE = (
 )
 
 
-def hostile(text: str) -> Report:
+def hostile_bundle(text: str) -> BundleFacts:
+    """Return what evidence says of a bundle, with `text` wherever a candidate's or a worker's word may stand."""
+    return bundle(
+        torch=text,
+        candidate_torch=text,
+        opens_with={text: text, "torch": text},
+        pinned={text: text},
+        signature_dropped=text,
+        losses=(text,),
+        left=(text,),
+    )
+
+
+def hostile(text: str, *, bundled: bool = True) -> Report:
     """Return a report in which every text that a candidate or registry can write is `text`."""
     base = flagged()
     assert base.evidence
@@ -476,9 +567,14 @@ def hostile(text: str) -> Report:
             ),
             "versions": {text: text},
             "seconds": {text: 1.0},
+            "bundle": hostile_bundle(text),
         }
     )
+    if not bundled:
+        found = found.model_copy(update={"bundle": None, "bundle_digest": None, "assurance": "A", "unbundled": text})
     rules = policy(waive=True)
+    verdict = judge(found, rules, on=DAY)
+    odd = Finding(rule="artifact-integrity", kind="limit", metric="unexpected-files", location=place, message=text)
     return Report(
         gate_version="0.1.0",
         checked_at=AT,
@@ -488,7 +584,7 @@ def hostile(text: str) -> Report:
         manifest=Manifest(files=(ArtifactFile(path=text, size_bytes=1, sha256="0" * 64),)),
         evidence=found,
         policy=rules,
-        verdict=judge(found, rules, on=DAY),
+        verdict=verdict.model_copy(update={"told": (odd,)}),
         coverage=tuple(c.model_copy(update={"title": text, "detail": text}) for c in base.coverage),
         not_examined=(text,),
         what_to_do=text,

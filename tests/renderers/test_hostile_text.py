@@ -56,11 +56,15 @@ def skeleton(page: Page) -> list[str]:
     return [tag for tag, _ in page.elements]
 
 
+BUNDLED = pytest.mark.parametrize("bundled", [True, False], ids=["bundled", "unbundled"])
+
+
+@BUNDLED
 @pytest.mark.parametrize("text", reports.HOSTILE, ids=range(len(reports.HOSTILE)))
-def test_html_keeps_its_elements_and_shows_the_text(text: str) -> None:
+def test_html_keeps_its_elements_and_shows_the_text(text: str, bundled: bool) -> None:
     """A hostile text adds no element, attribute, address or invisible character, and is still to be read."""
-    rendered = RENDERERS["html"][1](reports.hostile(text))
-    page, calm = Page(rendered), Page(RENDERERS["html"][1](reports.hostile("calm")))
+    rendered = RENDERERS["html"][1](reports.hostile(text, bundled=bundled))
+    page, calm = Page(rendered), Page(RENDERERS["html"][1](reports.hostile("calm", bundled=bundled)))
     assert page.open == []
     assert skeleton(page) == skeleton(calm)
     allowed = {name for _, attributes in calm.elements for name in attributes}
@@ -73,11 +77,12 @@ def test_html_keeps_its_elements_and_shows_the_text(text: str) -> None:
     assert plain(text, 200).rstrip("…") in re.sub(r"\s+", " ", page.text)
 
 
+@BUNDLED
 @pytest.mark.parametrize("text", reports.HOSTILE, ids=range(len(reports.HOSTILE)))
-def test_markdown_keeps_its_blocks_and_links_nowhere(text: str) -> None:
+def test_markdown_keeps_its_blocks_and_links_nowhere(text: str, bundled: bool) -> None:
     """A hostile text adds no block, link, image, HTML or log command to the Markdown."""
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    rendered, calm = (RENDERERS["markdown"][1](reports.hostile(words)) for words in (text, "calm"))
+    rendered, calm = (RENDERERS["markdown"][1](reports.hostile(words, bundled=bundled)) for words in (text, "calm"))
     blocks = [token.type for token in parser.parse(rendered)]
     assert blocks == [token.type for token in parser.parse(calm)]
     inline = {child.type for token in parser.parse(rendered) for child in token.children or []}
@@ -102,6 +107,11 @@ def test_thousands_of_findings_and_files_stay_a_comment() -> None:
     assert report.manifest
     findings = report.verdict.findings[:1] * 5000
     verdict = report.verdict.model_copy(update={"findings": findings + report.verdict.findings})
+    assert report.evidence
+    assert report.evidence.bundle
+    facts = report.evidence.bundle.model_copy(update={"losses": ("l" * 1900,) * 40, "left": ("f" * 1900,) * 200})
+    verdict = verdict.model_copy(update={"told": verdict.told * 1000})
+    report = report.model_copy(update={"evidence": report.evidence.model_copy(update={"bundle": facts})})
     long = report.model_copy(
         update={"verdict": verdict, "not_examined": ("y" * 1900,) * 3000, "commands": ("z" * 900,) * 5}
     )

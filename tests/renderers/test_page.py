@@ -12,7 +12,7 @@ from gate.renderers import RENDERERS, html, markdown
 from gate.report import Report
 from gate.verdict import Decision
 
-ALL = ("approved", "flagged", "unfinished", "without_anything")
+ALL = ("approved", "bundle_alone", "converted", "newer", "unbundled", "flagged", "unfinished", "without_anything")
 STYLE = Path(html.__file__).parent / "templates/parts/style.css"
 
 

@@ -1,4 +1,4 @@
-"""Each renderer over three reports, kept as snapshots; update them with `pytest --snapshot-update` and look at them."""
+"""Each renderer over the reports, kept as snapshots; update them with `pytest --snapshot-update` and look at them."""
 
 import pytest
 import reports
@@ -16,8 +16,15 @@ SURFACES = {
 """Renderings that need an address of the pipeline, and so are made where it is known."""
 
 
-@pytest.mark.parametrize("name", ["approved", "flagged", "unfinished", "without_anything"])
-@pytest.mark.parametrize("renderer", sorted(RENDERERS))
+BUNDLES = ["bundle_alone", "converted", "newer", "unbundled"]
+"""What an approval may be about besides the candidate and a bundle of its own torch."""
+SHOWN = [
+    *((kind, name) for kind in sorted(RENDERERS) for name in ("approved", "flagged", "unfinished", "without_anything")),
+    *((kind, name) for kind in ("html", "markdown") for name in BUNDLES),
+]
+
+
+@pytest.mark.parametrize(("renderer", "name"), SHOWN, ids=[f"{kind}-{name}" for kind, name in SHOWN])
 def test_a_report_is_rendered_as_it_was(renderer: str, name: str, snapshot: SnapshotAssertion) -> None:
     """The rendered report equals the one that was looked at and kept."""
     file_name, render = RENDERERS[renderer]
@@ -29,7 +36,7 @@ def test_a_report_is_rendered_as_it_was(renderer: str, name: str, snapshot: Snap
     assert render(getattr(reports, name)()) == snapshot(extension_class=OneFile)
 
 
-@pytest.mark.parametrize("name", ["approved", "flagged", "unfinished"])
+@pytest.mark.parametrize("name", ["approved", "bundle_alone", "flagged", "unfinished"])
 @pytest.mark.parametrize("surface", sorted(SURFACES))
 def test_a_surface_is_rendered_as_it_was(surface: str, name: str, snapshot: SnapshotAssertion) -> None:
     """What is posted to a forge equals what was looked at and kept."""

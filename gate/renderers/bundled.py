@@ -1,0 +1,83 @@
+"""The bundle further down the report: where it came from, how it differs from the candidate, what it leaves out.
+
+Pure. A program that was rewritten is the candidate's to the bit; one that was exported from layers is compared on
+samples alone; of one that a candidate's own code left, nothing shows that it answers as that code does.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gate.bundles.told import BundleFacts, Origin
+from gate.finding import Finding
+from gate.renderers.text import number
+from gate.report import Report
+
+MAX_LEFT: Final = 40
+"""Files of the candidate that are named as left out; report.json holds more."""
+MAX_TOLD: Final = 20
+"""Oddities that are listed; report.json holds them all."""
+
+_ORIGINS: Final[dict[Origin, str]] = {
+    "pt2": "the candidate's exported program",
+    "pickle": "the candidate's pickled layers, which torch exported",
+    "state-dict": "the candidate's tensors in an architecture that the gate carries, which torch exported",
+    "converted": "the program that the candidate's own code left when it was converted",
+    "repaired": "the program that a repair made",
+}
+UNSHOWN: Final = (
+    "The candidate's own code made the program that was converted. Nobody can show that the bundle answers as that "
+    "code does elsewhere, or did before."
+)
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """What there is to know of a bundle."""
+
+    origin: str
+    parent: str
+    difference: str
+    candidate_torch: str
+    """The candidate's claim; empty where it makes none."""
+    pins: tuple[str, ...]
+    signature_dropped: str
+    losses: tuple[str, ...]
+    left: tuple[str, ...]
+    more_left: int
+
+
+def bundled(report: Report) -> Bundled | None:
+    """Return what a report tells of the bundle; None where there is none."""
+    facts = report.evidence.bundle if report.evidence else None
+    if facts is None:
+        return None
+    return Bundled(
+        origin=_ORIGINS[facts.origin],
+        parent=facts.parent,
+        difference=difference(facts),
+        candidate_torch=facts.candidate_torch,
+        pins=tuple(f"{name} {version}" for name, version in sorted(facts.pinned.items())),
+        signature_dropped=facts.signature_dropped.rstrip("."),
+        losses=facts.losses,
+        left=facts.left[:MAX_LEFT],
+        more_left=max(0, len(facts.left) - MAX_LEFT),
+    )
+
+
+def difference(facts: BundleFacts) -> str:
+    """Return how far the bundle's program is from what it was written from."""
+    if facts.origin in ("pt2", "converted", "repaired"):
+        whose = "candidate's" if facts.origin == "pt2" else f"{facts.origin} program's"
+        return f"the same operators and constants as the {whose}, bit for bit"
+    if facts.greatest_difference == 0:
+        return "the same logits as the candidate's on the clean samples, bit for bit"
+    return (
+        f"logits within {number(facts.greatest_difference)} of the candidate's on the clean samples, as a share of "
+        "the largest"
+    )
+
+
+def told(report: Report) -> tuple[tuple[Finding, ...], int]:
+    """Return the oddities that do not flag, and how many more there are."""
+    found = report.verdict.told if report.verdict else ()
+    return found[:MAX_TOLD], max(0, len(found) - MAX_TOLD)

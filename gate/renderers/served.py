@@ -1,0 +1,183 @@
+"""Which bytes a decision is about and what opens them, in sentences: the first thing that a reader must not mistake.
+
+An approval of the bundle says nothing of the candidate's own files; so each digest stands with what it may be used
+for. Pure; the same text stands in Markdown and HTML, and in short on the terminal. What the candidate says of itself,
+such as its version of torch, is shown as its claim and compared only where it reads as a version.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+
+from gate.bundles.told import BundleFacts, Covers
+from gate.evidence import Evidence
+from gate.renderers.text import count, cut, listed, plain
+from gate.report import Report
+from gate.verdict import Decision, Verdict
+
+MAX_SHORT: Final = 19
+"""Characters of a digest where the whole one stands nearby: `sha256:` and twelve digits."""
+_MAX_VERSION: Final = 40
+_COVERED: Final = {
+    ("Candidate", "Bundle"): "the candidate as it lies, and the bundle, which gate promote copies",
+    ("Bundle",): "the bundle alone, which gate promote copies",
+    ("Candidate",): "the candidate as it lies; it cannot be promoted",
+}
+_NAMES: Final = {"mlflow": "MLflow", "python": "Python"}
+"""Names of libraries that are not written as a package index writes them."""
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """One digest, and what the decision says of the bytes that have it."""
+
+    name: str
+    """Candidate or Bundle."""
+    digest: str
+    means: str
+    covered: bool
+    """Whether an approval is about them."""
+
+    @property
+    def sign(self) -> str:
+        """A character that tells the two apart without colour."""
+        return "✓" if self.covered else "✕"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the first screen says of the bytes."""
+
+    heading: str
+    """What an approval is about; of a flagged version, what a reviewer's would be."""
+    alone: str
+    """The bundle's digest where it is approved and the candidate is not; else empty."""
+    bytes: tuple[Bytes, ...]
+    remark: str
+    """Why there is no bundle, or nothing that could be approved; empty where both are plain."""
+    opens: str
+    """Which releases open the bundle, and which wrote it."""
+    newer: str
+    """That the bundle is of a newer torch than the candidate says it is of; else empty."""
+
+
+def served(report: Report) -> Served | None:
+    """Return which bytes the decision is about; None where there is no decision, as of a check that broke off."""
+    evidence, verdict = report.evidence, report.verdict
+    if report.error or evidence is None or verdict is None:
+        return None
+    approved = verdict.decision is Decision.APPROVED
+    covers = covered_by(verdict, evidence)
+    able = approved or approvable(verdict, evidence)
+    facts = evidence.bundle if verdict.bundle_digest else None
+    return Served(
+        heading="Which bytes are approved" if approved else "Which bytes a reviewer's approval would cover",
+        alone=verdict.bundle_digest or "" if approved and covers == "bundle" else "",
+        bytes=tuple(_bytes(verdict, covers, approved=approved)) if able else (),
+        remark=_remark(verdict, evidence, able=able),
+        opens=opens(facts) if facts else "",
+        newer=newer_than_candidate(facts) if facts else "",
+    )
+
+
+def covered_by(verdict: Verdict, evidence: Evidence) -> Covers:
+    """Return which bytes a decision is about; an earlier gate's level B was about the bundle, its others were not."""
+    return verdict.covers or ("bundle" if evidence.assurance == "B" else "candidate")
+
+
+def approvable(verdict: Verdict, evidence: Evidence) -> bool:
+    """Tell whether a reviewer could approve it: it was read free of code, and what would be served exists."""
+    free = evidence.assurance in ("A", "B")
+    return free and (covered_by(verdict, evidence) == "candidate" or verdict.bundle_digest is not None)
+
+
+def _bytes(verdict: Verdict, covers: Covers, *, approved: bool) -> list[Bytes]:
+    known = [_candidate(verdict.model_digest, covers, approved=approved)]
+    if verdict.bundle_digest:
+        bundle = Bytes("Bundle", verdict.bundle_digest, _copied(verdict, approved=approved), covered=True)
+        known.insert(0 if covers == "bundle" else 1, bundle)
+    return known
+
+
+def _candidate(digest: str, covers: Covers, *, approved: bool) -> Bytes:
+    if covers == "candidate":
+        means = "as they lie in the registry, for whoever loads them there"
+    else:
+        means = f"not {'approved' if approved else 'covered'}: gate verify refuses these bytes"
+    return Bytes("Candidate", digest, means, covered=covers == "candidate")
+
+
+def _copied(verdict: Verdict, *, approved: bool) -> str:
+    if verdict.covers is None:
+        return "written by an earlier gate; check it again before gate promote"
+    return f"what gate promote {'copies' if approved else 'would copy'} into production"
+
+
+def _remark(verdict: Verdict, evidence: Evidence, *, able: bool) -> str:
+    if evidence.assurance not in ("A", "B"):
+        why = f"its assurance is level {evidence.assurance}" if evidence.assurance else "it was not loaded"
+        return f"Nobody can approve it: {why}."
+    if verdict.bundle_digest:
+        return ""
+    why = evidence.unbundled.rstrip(".") or "the gate that scanned it wrote none"
+    if not able:
+        return f"No bundle was written: {plain(why, 400)}. Only a bundle could be approved, and there is none."
+    then = "Approved as it lies" if verdict.decision is Decision.APPROVED else "It can be approved as it lies"
+    return f"No bundle was written: {plain(why, 400)}. {then}, and cannot be promoted."
+
+
+def opens(facts: BundleFacts) -> str:
+    """Return which releases open a bundle, and which torch wrote it."""
+    least = [f"{_NAMES.get(name, plain(name, 40))} ≥ {plain(least, 40)}" for name, least in facts.opens_with.items()]
+    return "; ".join([*([", ".join(least)] if least else []), f"written by torch {plain(facts.torch, 40)}"])
+
+
+def newer_than_candidate(facts: BundleFacts) -> str:
+    """Return a sentence where a consumer that is on the candidate's torch would meet a bundle of a newer one."""
+    said, wrote = _version(facts.candidate_torch), _version(facts.torch)
+    if said is None or wrote is None or said >= wrote:
+        return ""
+    least = facts.opens_with.get("torch", "")
+    needed = _version(least)
+    told = f"The candidate says torch {said}; the bundle is written by torch {plain(facts.torch, 40)}"
+    if needed is None:
+        return f"{told}, and nothing shows that torch {said} opens it."
+    opened = f"{told} and opens with torch ≥ {plain(least, 40)}"
+    return f"{opened}." if said >= needed else f"{opened}: a consumer on torch {said} has to update first."
+
+
+def _version(text: str) -> Version | None:
+    """Return a version without its local part, which says nothing of the format; None for any other text."""
+    if len(text) > _MAX_VERSION:
+        return None
+    try:
+        return Version(Version(text).public)
+    except InvalidVersion:
+        return None
+
+
+def heading_alone(digest: str) -> str:
+    """Return how an approval of the bundle alone is said where the whole digest stands nearby."""
+    return f"bundle {cut(digest, MAX_SHORT + 1)}, not the candidate"
+
+
+def told_in_short(verdict: Verdict) -> str:
+    """Return how many oddities do not flag and of which kinds; empty where there are none."""
+    if not verdict.told:
+        return ""
+    kinds = list(dict.fromkeys(f"{finding.rule} {finding.metric}" for finding in verdict.told))
+    oddities = count(len(verdict.told), "oddity", "oddities")
+    return f"{oddities} of the candidate's own files, not flagged, as the bundle alone is served: {listed(kinds)}"
+
+
+def in_short(report: Report) -> str:
+    """Return which bytes the decision is about, as one line for a terminal; empty without a decision."""
+    seen, verdict = served(report), report.verdict
+    if seen is None or verdict is None:
+        return ""
+    names = tuple(one.name for one in seen.bytes if one.covered)
+    if not names:
+        return ""
+    line = _COVERED[names]
+    return line if verdict.decision is Decision.APPROVED else f"once a reviewer approves: {line}"
