@@ -9,17 +9,19 @@ import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.artifact import build_manifest
+from gate.artifact import EVERY_FILE, build_manifest
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.check_files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.clock import today
 from gate.decisions.envelope import UNSIGNED, sign
 from gate.decisions.keys import SigningKey
 from gate.decisions.log import ReviewLog, Said, same_decision
 from gate.decisions.statement import scan_statement
-from gate.errors import UsageError
+from gate.errors import RegistryError, UsageError
 from gate.evidence import Evidence
 from gate.registry import Registry
 from gate.report import Report
@@ -49,8 +51,16 @@ def publish(registry: Registry, files: CheckFiles, signing: Signing | None = Non
     registry = registry.allowing(report.policy.artifact_stores)
     attestation = attest(files, evidence, verdict, report, signing)
     registry.mark(evidence.model, WITHDRAWN)
+    if verdict.bundle_digest is not None:
+        # What is promoted later; a production version is made from these bytes and no others.
+        kept = report.policy.retention
+        registry.keep_bundle(files.root / BUNDLE_FOLDER, verdict.bundle_digest, kept.bundles if kept else None)
     where = log_reports(registry, files, evidence, verdict)
     registry.mark(evidence.model, tags(verdict, report, where, attestation))
+    if report.policy.retention is not None:
+        # The version is marked; what is not deleted now, the next check deletes.
+        with suppress(RegistryError):
+            registry.drop_bundles(today() - dt.timedelta(days=report.policy.retention.bundles))
     return verdict, where
 
 
@@ -77,10 +87,10 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
 
 
 def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
-    """Refuse a verdict of level B whose bundle does not lie beside it, or is another."""
+    """Refuse a verdict whose bundle does not lie beside it, or is another."""
     if verdict.bundle_digest is None:
         return
-    found, problems = build_manifest(files.root / BUNDLE_FOLDER)
+    found, problems = build_manifest(files.root / BUNDLE_FOLDER, ignored=EVERY_FILE)
     if problems or found.digest != verdict.bundle_digest:
         raise UsageError(
             f"the bundle in {files.root / BUNDLE_FOLDER} is not the one that the verdict covers: expected "
@@ -112,9 +122,6 @@ def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdi
             shutil.copyfile(files.root / name, Path(folder) / name)
         if (files.root / ATTESTATION).exists():
             shutil.copyfile(files.root / ATTESTATION, Path(folder) / ATTESTATION)
-        if verdict.bundle_digest is not None:
-            # What is promoted later; a production version is made from these bytes and no others.
-            shutil.copytree(files.root / BUNDLE_FOLDER, Path(folder) / BUNDLE_FOLDER)
         return registry.log_reports(evidence.model, Path(folder), key)
 
 
@@ -122,7 +129,9 @@ def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGN
     """Return the tags of docs/contracts.md section 9, the decision last."""
     values = {
         "gate.model_digest": verdict.model_digest,
-        **({"gate.bundle_digest": verdict.bundle_digest} if verdict.bundle_digest else {}),
+        # Stated in every case, so that no earlier check's stands on.
+        "gate.bundle_digest": verdict.bundle_digest or "none",
+        "gate.covers": verdict.covers or "candidate",
         "gate.policy": f"{verdict.policy_name}@{verdict.policy_digest}",
         "gate.evidence_digest": verdict.evidence_digest,
         "gate.report": where,

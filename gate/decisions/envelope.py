@@ -111,6 +111,17 @@ def verify(envelope: str | bytes, keys: Sequence[PublicKey], now: dt.datetime, e
     return Verified(opened.statement, opened.key_id, (*opened.reasons, *_against(opened.statement, now, expected)))
 
 
+def _other_bytes(statement: Statement, found: str) -> str:
+    said = statement.predicate
+    if found == said.model_digest and said.bundle_digest is not None:
+        return (
+            f"The decision covers the gate's bundle {said.bundle_digest}, not the candidate's own bytes, which these "
+            "are; `gate promote` copies the bundle."
+        )
+    expected = " or ".join(statement.covered_digests) or "none, since no bundle was written"
+    return f"The bytes are not those of the decision: expected {expected}, got {found}."
+
+
 def _against(statement: Statement, now: dt.datetime, expected: Expected) -> tuple[str, ...]:
     said = statement.predicate
     reasons: list[str] = []
@@ -118,10 +129,8 @@ def _against(statement: Statement, now: dt.datetime, expected: Expected) -> tupl
         outcome = said.review.outcome if said.review else "flagged"
         words = {"rejected": "rejected by a reviewer", "waiting": "flagged, and too few reviewers have approved"}
         reasons.append(f"The signed decision is not approved: {words.get(outcome, 'flagged')}.")
-    if expected.digest is not None and expected.digest != statement.covered_digest:
-        reasons.append(
-            f"The bytes are not those of the decision: expected {statement.covered_digest}, got {expected.digest}."
-        )
+    if expected.digest is not None and expected.digest not in statement.covered_digests:
+        reasons.append(_other_bytes(statement, expected.digest))
     if expected.policy_digest is not None and expected.policy_digest != said.policy_digest:
         reasons.append(
             f"The decision was made under another policy: expected {expected.policy_digest}, got {said.policy_digest}."

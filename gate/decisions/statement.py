@@ -1,7 +1,8 @@
 """The statement that is signed: an in-toto statement whose subject is the bytes and whose predicate is the decision.
 
 A statement stands for itself: subject and predicate are compared when it is read, so that no tool that looks at one of
-them sees another truth than the gate.
+them sees another truth than the gate. Its version is its predicate type. The second says which bytes an approval covers
+and, at every level, which bundle was measured; statements of the first verify until they expire.
 """
 
 import datetime as dt
@@ -10,12 +11,14 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from gate.artifact import ModelRef
+from gate.bundles.told import Covers
 from gate.evidence import Evidence
 from gate.record import Record
 from gate.verdict import Decision, Verdict
 from gate.version import VERSION
 
 SHA256 = r"^sha256:[0-9a-f]{64}$"
+PredicateType = Literal["urn:model-promotion-gate:decision:v1", "urn:model-promotion-gate:decision:v2"]
 MAX_REASON = 2000
 
 
@@ -72,7 +75,9 @@ class Predicate(SignedRecord):
     model: ModelRef
     model_digest: str = Field(pattern=SHA256)
     bundle_digest: str | None = Field(default=None, pattern=SHA256)
-    """Under level B, the code-free bundle: the decision covers it alone."""
+    """The gate's own bundle, which was measured and which `gate promote` copies."""
+    covers: Covers | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Which bytes the decision is about; None in a statement of the first version."""
     assurance: Literal["A", "B", "C"] | None
     policy_name: str
     policy_digest: str = Field(pattern=SHA256)
@@ -94,9 +99,17 @@ class Predicate(SignedRecord):
             raise ValueError("the decision is not what the reviewers said")
         if self.decision is Decision.APPROVED and self.assurance not in {"A", "B"}:
             raise ValueError("only assurance levels A and B can be approved")
-        if self.decision is Decision.APPROVED and (self.assurance == "B") != (self.bundle_digest is not None):
-            raise ValueError("an approval of level B, and no other, names a bundle")
+        if self.decision is Decision.APPROVED:
+            self._require_covered_bytes()
         return self
+
+    def _require_covered_bytes(self) -> None:
+        if self.covers is None and (self.assurance == "B") != (self.bundle_digest is not None):
+            raise ValueError("an approval of level B, and no other, names a bundle in the first version")
+        if self.covers == "candidate" and self.assurance != "A":
+            raise ValueError("only level A approves the candidate's own bytes")
+        if self.covers == "bundle" and self.bundle_digest is None:
+            raise ValueError("it approves a bundle and names none")
 
 
 class Digest(Record):
@@ -117,26 +130,35 @@ class Statement(Record):
 
     type_: Literal["https://in-toto.io/Statement/v1"] = Field(default="https://in-toto.io/Statement/v1", alias="_type")
     subject: tuple[Named, ...]
-    predicate_type: Literal["urn:model-promotion-gate:decision:v1"] = Field(
-        default="urn:model-promotion-gate:decision:v1", alias="predicateType"
-    )
+    predicate_type: PredicateType = Field(alias="predicateType")
     predicate: Predicate
 
     @model_validator(mode="after")
     def _one_truth(self) -> Self:
         if self.subject != _subjects(self.predicate):
             raise ValueError("subject and predicate name different bytes")
+        if self.predicate_type != _type_of(self.predicate):
+            raise ValueError("a statement of the second version, and no other, says which bytes it covers")
         return self
 
     @classmethod
     def of(cls, predicate: Predicate) -> Self:
         """Return the statement that a predicate makes, with the subjects that it names."""
-        return cls(subject=_subjects(predicate), predicate=predicate)
+        return cls(subject=_subjects(predicate), predicate_type=_type_of(predicate), predicate=predicate)
 
     @property
-    def covered_digest(self) -> str:
-        """The digest of the bytes that an approval is about: the bundle's under level B."""
-        return self.predicate.bundle_digest or self.predicate.model_digest
+    def covered_digests(self) -> tuple[str, ...]:
+        """The digests of the bytes that an approval is about, those that promotion copies last."""
+        said = self.predicate
+        bundle = (said.bundle_digest,) if said.bundle_digest else ()
+        if said.covers == "candidate":
+            return (said.model_digest, *bundle)
+        return bundle or ((said.model_digest,) if said.covers is None else ())
+
+
+def _type_of(predicate: Predicate) -> PredicateType:
+    first = predicate.covers is None
+    return "urn:model-promotion-gate:decision:v1" if first else "urn:model-promotion-gate:decision:v2"
 
 
 def _subjects(predicate: Predicate) -> tuple[Named, ...]:
@@ -154,6 +176,7 @@ def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, day
             model=evidence.model,
             model_digest=verdict.model_digest,
             bundle_digest=verdict.bundle_digest,
+            covers=verdict.covers,
             assurance=evidence.assurance,
             policy_name=verdict.policy_name,
             policy_digest=verdict.policy_digest,

@@ -1,6 +1,6 @@
-"""`gate promote`: the approved bytes, and no reference to them, become a version of a production model.
+"""`gate promote`: the gate's own bundle, and no reference to it, becomes a version of a production model.
 
-In order: verify the signed decision, download, compare digests, store the bytes as the gate's own model, make the
+In order: verify the signed decision, fetch the bundle, compare digests, store it as the gate's own model, make the
 version from it, read it back and compare again, and set the alias as the very last step. Until then nothing that
 production looks at has changed, so that an end at any step leaves it as it was; a second run finds what the first left
 by the promotion's key and completes it.
@@ -10,19 +10,21 @@ import datetime as dt
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from gate.artifact import ModelRef, build_manifest, make_read_only
+from gate.artifact import EVERY_FILE, ModelRef, build_manifest, make_read_only
 from gate.check_files import private_directory
 from gate.decisions.envelope import Expected, envelope_digest, verify
 from gate.decisions.log import Said
-from gate.decisions.statement import Statement
+from gate.decisions.statement import Predicate, Statement
 from gate.downloading import bounded
 from gate.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
 from gate.policy import DownloadBounds
 from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
+from gate.provenance import PROVENANCE, Provenance
 from gate.registry import ProductionRegistry
 from gate.version import VERSION
 
@@ -54,7 +56,7 @@ class Promotion:
     alias: str
     trust: Trust
     bundle: Path | None = None
-    """Where the bundle of level B lies, if not beside the reports."""
+    """Where the bundle lies, if it is not to come out of the gate's own run."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Promoted:
     digest: str
     before: ModelRef | None
     """What the alias named before."""
+    losses: tuple[str, ...] = ()
+    """What the candidate offers its consumers and the bundle does not."""
 
 
 def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, tell: Tell) -> Promoted:
@@ -77,8 +81,9 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
     envelope = facts.tags.get(ATTESTATION_TAG, "")
     statement = _approval(ref, envelope, request, at)
     with private_directory() as folder:
-        tell(f"downloading what was approved of {ref}")
-        root, digest = _fetch(registry, request, statement, facts.tags.get("gate.report", ""), folder)
+        tell(f"fetching the bundle of {ref}")
+        root, digest = _fetch(registry, request, statement, folder)
+        lost = Provenance.from_file(root / PROVENANCE).losses
         key = hashlib.sha256(f"{request.to}\n{digest}\n{envelope_digest(envelope)}".encode()).hexdigest()
         made = _version(registry, request, root, _tags(statement, envelope, key, facts.tags), digest, tell)
     before = registry.alias(request.to, request.alias)
@@ -89,7 +94,7 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
     if before != made:
         tell(f"setting {request.to}@{request.alias} to version {made.version}")
         registry.set_alias(made, request.alias)
-    return Promoted(ref, made, digest, before)
+    return Promoted(ref, made, digest, before, lost)
 
 
 def _version(
@@ -133,34 +138,65 @@ def _approval(ref: ModelRef, envelope: str, request: Promotion, at: dt.datetime)
     return found.statement
 
 
-def _fetch(
-    registry: ProductionRegistry, request: Promotion, statement: Statement, reports: str, folder: Path
-) -> tuple[Path, str]:
-    """Copy what the approval covers below the folder; return where it lies and its digest, or refuse other bytes."""
+def _fetch(registry: ProductionRegistry, request: Promotion, statement: Statement, folder: Path) -> tuple[Path, str]:
+    """Fetch the bundle that the approval names below the folder; return where it lies and its digest."""
     said = statement.predicate
-    root = folder
-    if said.bundle_digest is None:
-        with bounded(folder, DownloadBounds(), str(said.model)):
-            registry.pull(said.model, folder)
-    elif request.bundle is not None:
-        shutil.copytree(request.bundle, folder, symlinks=True, dirs_exist_ok=True)
-    elif REPORTS.fullmatch(reports):
-        # The tag is the candidate side's to write: only a run's report folder is followed, and the digest decides.
-        with bounded(folder, DownloadBounds(), f"{reports}/bundle"):
-            root = registry.fetch(f"{reports}/bundle", folder)
-    else:
+    if said.covers is None or said.bundle_digest is None:
+        raise NotApprovedError(said.model, (_no_bundle(said),))
+    found: list[str] = []
+    broken: list[CannotFinishError] = []
+    for number, copy in enumerate(_copies(registry, request, said.bundle_digest)):
+        try:
+            root = copy(folder / str(number))
+        except CannotFinishError as error:
+            broken.append(error)  # a place that leads elsewhere, or holds too much, must not hide the right one
+            continue
+        manifest, problems = build_manifest(root, ignored=EVERY_FILE)  # all that is stored below is hashed
+        if not problems and manifest.digest == said.bundle_digest:
+            make_read_only(root)
+            return root, manifest.digest
+        found += [*problems, f"got {manifest.digest}"]
+    if broken and not found:
+        raise broken[0]
+    changed = f"The bytes are not those of the decision: expected {said.bundle_digest}, {'; '.join(found)}."
+    raise NotApprovedError(said.model, (changed,))
+
+
+def _no_bundle(said: Predicate) -> str:
+    if said.covers is None:
+        return (
+            f"It was decided by gate {said.gate_version}, which promoted the candidate's own bytes; this gate promotes "
+            "the bundle that it writes. Run `gate check` again."
+        )
+    return (
+        "No bundle could be written of it, as its report says: it was scanned, and can be approved as it lies, but "
+        "`gate promote` copies bundles alone."
+    )
+
+
+def _copies(registry: ProductionRegistry, request: Promotion, digest: str) -> Iterator[Callable[[Path], Path]]:
+    """Yield what copies the bundle to a new folder; whoever may write to the gate's experiment can forge a claim."""
+    if request.bundle is not None:
+        yield partial(_given, request.bundle)
+        return
+    for place in registry.bundle_places(digest):
+        yield partial(_fetched, registry, place)
+
+
+def _given(bundle: Path, to: Path) -> Path:
+    try:
+        return Path(shutil.copytree(bundle, to, symlinks=True))
+    except OSError as error:  # shutil's own errors are such
         raise UsageError(
-            f"the approval of {said.model} covers its bundle, and its tag gate.report names no run that holds it",
-            what_to_do="Name the `bundle` folder of the check's directory with --bundle.",
-        )
-    manifest, problems = build_manifest(root)
-    if problems or manifest.digest != statement.covered_digest:
-        changed = (
-            f"The bytes are not those of the decision: expected {statement.covered_digest}, got {manifest.digest}."
-        )
-        raise NotApprovedError(said.model, (*problems, changed))
-    make_read_only(root)
-    return root, manifest.digest
+            f"{bundle} cannot be copied: {str(error)[:300]}",
+            what_to_do="Name the folder `bundle` of a check's directory.",
+        ) from None
+
+
+def _fetched(registry: ProductionRegistry, place: str, to: Path) -> Path:
+    to.mkdir()
+    with bounded(to, DownloadBounds(), place):
+        return registry.fetch(place, to)
 
 
 def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:
@@ -180,7 +216,8 @@ def _tags(statement: Statement, envelope: str, key: str, candidate: Mapping[str,
     return {
         "gate.decision": said.decision.value,
         "gate.model_digest": said.model_digest,
-        **({"gate.bundle_digest": said.bundle_digest} if said.bundle_digest else {}),
+        "gate.bundle_digest": str(said.bundle_digest),
+        "gate.covers": str(said.covers),
         "gate.policy": f"{said.policy_name}@{said.policy_digest}",
         "gate.evidence_digest": said.evidence_digest,
         **({"gate.report": reports} if REPORTS.fullmatch(reports) else {}),

@@ -14,7 +14,7 @@ from gate.artifact import ModelRef
 from gate.decisions.envelope import Verified, open_envelope, sign
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import Said
-from gate.decisions.statement import Statement, Voice, reviewed
+from gate.decisions.statement import Predicate, Statement, Voice, reviewed
 from gate.errors import UnexaminableError, UsageError
 from gate.policy import Policy, Reviewers
 from gate.promotion.verification import ATTESTATION_TAG, superseded
@@ -144,6 +144,8 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
     if request.outcome == "approved" and said.assurance not in {"A", "B"}:
         level = said.assurance or "none"
         reasons.append(f"Its assurance level is {level}: what was not loaded free of code is never approved.")
+    if request.outcome == "approved":
+        reasons += _uncovered(said)
     if (digest := digest_now(registry, seen.ref, request.policy.artifact_stores)) != said.model_digest:
         reasons.append(f"Its bytes have changed since the check: expected {said.model_digest}, got {digest}.")
     if reasons:
@@ -151,6 +153,15 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
             f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do="Run `gate check` on it again."
         )
     return statement
+
+
+def _uncovered(said: Predicate) -> list[str]:
+    """Return why there are no bytes that an approval could be about."""
+    if said.covers is None:
+        return [f"It was decided by gate {said.gate_version}, which wrote no bundle of its own."]
+    if said.covers == "bundle" and said.bundle_digest is None:
+        return ["The policy serves the gate's bundle alone, and none was written of it."]
+    return []
 
 
 def reviewer(registry: ProductionRegistry, ref: ModelRef, rules: Reviewers, request: Review) -> str:

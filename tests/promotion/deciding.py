@@ -2,11 +2,12 @@
 
 import datetime as dt
 
-from gate.artifact import ModelRef
+from gate.artifact import ModelRef, build_manifest
 from gate.decisions import sign
 from gate.decisions.log import Said
 from gate.promotion.promote import Promotion
 from gate.promotion.verification import Trust, now
+from gate.provenance import Provenance
 from gate.pulling import digest_now
 from gate.verdict import Decision
 from tests.decisions.signed import digest, statement
@@ -14,10 +15,26 @@ from tests.decisions.signed import digest, statement
 POLICY = digest("b")
 
 
+LOSSES = ("Submodules cannot be called one by one.",)
+
+
+def keep_bundle(server, registry, ref):
+    """Keep a folder as the bundle of a version, as the publish step does; return its digest."""
+    folder = server.model_folder(f"what the gate wrote of {ref}")
+    provenance = Provenance(made_by="gate 0", origin="pickle", parent=digest("d"), losses=LOSSES)
+    (folder / "provenance.json").write_bytes(provenance.pretty_json().encode())
+    found = build_manifest(folder)[0].digest
+    registry.keep_bundle(folder, found)
+    return found
+
+
 def decide(server, name, version, key, *, log=None, decision=Decision.APPROVED, **changes):
-    """Sign a decision about a version's bytes and mark the version with it; return the envelope."""
+    """Sign a decision about a version and the bundle of it, and mark the version with it; return the envelope."""
     ref = ModelRef(registry="mlflow", name=name, version=str(version))
     with server.registry() as registry:
+        if "bundle_digest" not in changes:
+            changes["bundle_digest"] = keep_bundle(server, registry, ref)
+        changes.setdefault("covers", "candidate")
         envelope = sign(
             statement(
                 model=ref,

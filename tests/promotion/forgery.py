@@ -119,6 +119,20 @@ def _overwrite_by_proxy(stage, _client):
     answer.raise_for_status()
 
 
+def _overwrite_kept(stage, _client):
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    with stage.server.registry() as registry:
+        place = registry.bundle_places(stage.promoted.digest)[0]
+    run_id = place.removeprefix("runs:/").split("/")[0]
+    with stage.server.account("gate") as client:
+        root = client.get_run(run_id).info.artifact_uri.partition(":/")[2]
+    path = f"/api/2.0/mlflow-artifacts/artifacts/{root.lstrip('/')}/bundle/data/model.pt2"
+    answer = http_request(get_default_host_creds(stage.server.uri), path, "PUT", data=b"backdoored")
+    answer.raise_for_status()
+
+
 def _overwrite_by_client(stage, client):
     folder = stage.server.model_folder("backdoored weights")
     client.log_model_artifacts(stage.source.rsplit("/", maxsplit=1)[-1], str(folder))
@@ -143,6 +157,7 @@ REGISTRY = {
     "rename the production model": lambda s, c: c.rename_registered_model(s.prod, f"{s.prod}-gone"),
     "overwrite the promoted bytes by the artifact API": _overwrite_by_proxy,
     "overwrite the promoted bytes by the client": _overwrite_by_client,
+    "overwrite the bundle that the gate keeps": _overwrite_kept,
     "grant the own account rights on production": _grant,
 }
 
@@ -213,7 +228,14 @@ def swapped(stage):
         model_id = client.get_model_version(stage.cand, "1").source.rsplit("/", maxsplit=1)[-1]
         client.log_model_artifacts(model_id, str(stage.server.model_folder("backdoored weights")))
     try:
-        return refused_by_gate(stage, "1", {})
+        with stage.server.registry() as registry:
+            request = promotion(stage.cand, 1, stage.prod, stage.key, stage.log)
+            done = promote(registry, request, now(), lambda _message: None)
+            trust = Trust((stage.key.public,), POLICY, candidate=stage.cand, log=stage.log)
+            found = verify_version(registry, f"models:/{stage.cand}/1", trust, now())
+        if done.digest != stage.promoted.digest or found.holds:
+            return HOLE
+        return "gate promote: copies the bundle that was judged; gate verify: the candidate's bytes are others"
     finally:
         with trainer(stage) as client:
             client.log_model_artifacts(model_id, str(stage.server.model_folder("honest weights")))

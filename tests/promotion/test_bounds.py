@@ -23,6 +23,10 @@ class Endless:
         """Return this."""
         return self
 
+    def bundle_places(self, _digest):
+        """Return a run of somebody else's."""
+        return (REPORTS,)
+
     def fetch(self, _uri, to):
         """Write files, more than anybody allows."""
         for number in range(10**9):
@@ -38,10 +42,12 @@ def quick(monkeypatch):
 def test_a_bundle_without_end_is_not_promoted(tmp_path, monkeypatch):
     """The promotion ends, and says what was too much."""
     monkeypatch.setattr(promote, "DownloadBounds", lambda: DownloadBounds(max_files=10))
-    said = SimpleNamespace(bundle_digest="sha256:0", model=ModelRef(registry="mlflow", name="m", version="1"))
+    said = SimpleNamespace(
+        bundle_digest="sha256:0", covers="candidate", model=ModelRef(registry="mlflow", name="m", version="1")
+    )
     asked, statement = SimpleNamespace(bundle=None), SimpleNamespace(predicate=said)
     with pytest.raises(CannotFinishError, match="more than the 10 files"):
-        promote._fetch(Endless(), asked, statement, REPORTS, tmp_path)
+        promote._fetch(Endless(), asked, statement, tmp_path)
 
 
 def test_evidence_without_end_is_no_earlier_evidence():

@@ -4,19 +4,21 @@ Against a real server, with an account's credentials set. What its interface ref
 database, as a hostile server or an older one would answer it.
 """
 
+import datetime as dt
 import json
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from gate.artifact import ModelRef
+from gate.artifact import ModelRef, build_manifest
 from gate.check_files import CheckFiles
 from gate.clock import today
 from gate.errors import CannotFinishError, RefusedAddressError, UsageError
 from gate.policy_file import parse_policy
 from gate.pulling import PullRequest, pull
 from gate.registries import RegistrySettings, open_production
+from gate.registries.mlflow_bundles import DIGEST_TAG, USED_TAG
 from gate.registries.mlflow_survey import missing_features
 from tests.e2e.command import Desk
 from tests.promotion.accounts import Server
@@ -201,6 +203,27 @@ def test_the_gates_own_experiment_somewhere_else_gets_no_report(server, heard, t
             registry.log_reports(ref, tmp_path, "key")
         with pytest.raises(RefusedAddressError, match="experiment 'captured'"):
             registry.log_model(tmp_path, "key")
+        with pytest.raises(RefusedAddressError, match="experiment 'captured'"):
+            registry.keep_bundle(tmp_path, build_manifest(tmp_path)[0].digest)
+        assert registry._client.search_runs([number], f"tags.`{DIGEST_TAG}` LIKE '%'") == []
+    assert heard.requests == []
+
+
+def test_a_kept_bundle_whose_run_leads_elsewhere_is_not_asked_for(server, heard, tmp_path):
+    """It is refused where it is fetched; the next check keeps the bundle anew, and retention leaves the run alone."""
+    folder = server.model_folder("weights that lead elsewhere")
+    digest = build_manifest(folder)[0].digest
+    with server.registry() as registry:
+        place = registry.keep_bundle(folder, digest)
+        run_id = place.split("/")[1]
+        rewrite(server, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", f"{heard.uri}/{API}/1/x", run_id)
+        with pytest.raises(RefusedAddressError, match="artifact-stores"):
+            registry.fetch(place, tmp_path / "elsewhere")
+        again = registry.keep_bundle(folder, digest)
+        assert registry.bundle_places(digest) == (again, place)
+        assert build_manifest(registry.fetch(again, tmp_path / "again"))[0].digest == digest
+        registry._client.set_tag(run_id, USED_TAG, "2001-01-01")
+        assert registry.drop_bundles(dt.date(2001, 1, 2)) == 0
     assert heard.requests == []
 
 

@@ -118,9 +118,10 @@ def test_who_may_not_review_is_refused(server, key, tmp_path):
     [
         ({"assurance": "C"}, "level is C"),
         ({"assurance": None}, "level is none"),
+        ({"covers": "bundle", "bundle_digest": None}, "none was written of it"),
         ({"policy_digest": "sha256:" + 64 * "9"}, "It was checked under"),
     ],
-    ids=["level C", "not loaded", "another policy"],
+    ids=["level C", "not loaded", "no bundle", "another policy"],
 )
 def test_what_may_not_be_approved_is_refused(server, key, tmp_path, changes, said):
     """No reviewer approves what was not loaded or measured alive only, or was judged by another policy."""

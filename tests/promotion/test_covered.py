@@ -1,0 +1,88 @@
+"""What `gate verify` and `gate promote` print of the bytes: which a decision covers, and what a consumer loses."""
+
+import pytest
+from click.testing import CliRunner
+
+from gate.artifact import ModelRef
+from gate.cli.covered import covered_lines
+from gate.cli.main import main
+from gate.cli.promote import told
+from gate.promotion.promote import Promoted
+from gate.verdict import Decision
+from tests.decisions.signed import MODEL, digest, statement
+
+CANDIDATE, BUNDLE = digest("a"), digest("d")
+FLAGGED = {"decision": Decision.FLAGGED}
+SAID = {
+    "an earlier gate's": ({}, CANDIDATE, [f"covers   candidate {CANDIDATE} (these bytes)"]),
+    "an earlier gate's bundle": (
+        {"assurance": "B", "bundle_digest": BUNDLE},
+        BUNDLE,
+        [f"covers   bundle {BUNDLE} (these bytes)"],
+    ),
+    "both, of production": (
+        {"covers": "candidate", "bundle_digest": BUNDLE},
+        BUNDLE,
+        [f"covers   candidate {CANDIDATE}", f"         bundle {BUNDLE} (these bytes)"],
+    ),
+    "no bundle": ({"covers": "candidate"}, CANDIDATE, [f"covers   candidate {CANDIDATE} (these bytes)"]),
+    "the bundle alone, of the candidate": (
+        {"covers": "bundle", "bundle_digest": BUNDLE},
+        CANDIDATE,
+        [f"covers   bundle {BUNDLE}", f"         not the candidate {CANDIDATE}"],
+    ),
+    "nothing": (
+        {"covers": "bundle", **FLAGGED},
+        CANDIDATE,
+        ["covers   nothing: no bundle was written", f"         not the candidate {CANDIDATE}"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID.values(), ids=SAID)
+def test_verify_says_which_bytes_the_decision_covers(case):
+    """Each digest with its name, and which of them was hashed; a candidate that is not covered is named as such."""
+    changes, hashed, lines = case
+    assert covered_lines(statement(**changes), hashed) == lines
+
+
+def test_a_review_says_what_an_approval_would_cover():
+    """Nothing was hashed there, so none of the digests is called these bytes."""
+    said = statement(**FLAGGED, covers="candidate", bundle_digest=BUNDLE)
+    assert covered_lines(said) == [f"covers   candidate {CANDIDATE}", f"         bundle {BUNDLE}"]
+
+
+def test_promote_prints_the_bundle_and_what_a_consumer_loses():
+    """The digest is the bundle's, and each loss is a line; without any there is no heading."""
+    version = ModelRef(registry="mlflow", name="prod", version="3")
+    losses = ("Methods of its own.", "Moves to another device.")
+    done = Promoted(MODEL, version, BUNDLE, None, losses)
+    head = [
+        "PROMOTED  models:/cand/7 to models:/prod/3 as champion",
+        f"bytes     {BUNDLE}",
+        "          the gate's bundle, not the candidate's own files",
+    ]
+    listed = ["what a consumer of the candidate loses:", *(f"- {loss}" for loss in losses)]
+    assert told(done, "champion") == [*head, *listed]
+    again = Promoted(MODEL, version, BUNDLE, version)
+    assert told(again, "champion") == head
+    before = Promoted(MODEL, version, BUNDLE, version.model_copy(update={"version": "2"}))
+    assert told(before, "champion")[0].endswith("as champion, was version 2")
+
+
+def test_promote_prints_hostile_losses_as_text():
+    """What a bundle's own file says of losses is no command to a runner and no sequence to a terminal."""
+    done = Promoted(MODEL, MODEL, BUNDLE, None, ("::error::owned", "\x1b[31mred\n##[error]x"))
+    lines = told(done, "champion")
+    assert not any(line.startswith("::") or "\x1b" in line or "\n" in line or "##[" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("promote", "At every level that bundle is what is copied"), ("verify", "the line `covers` says which")],
+)
+def test_help_says_what_is_copied_and_covered(command, words):
+    """Nobody has to read a design to know that production holds the gate's bundle."""
+    ended = CliRunner().invoke(main, [command, "--help"])
+    assert ended.exit_code == 0
+    assert words in " ".join(ended.output.split())
