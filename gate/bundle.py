@@ -1,57 +1,120 @@
-"""The code-free bundle that a converted candidate becomes: the only thing that a verdict of level B covers.
+"""The bundle on disk: the program that the writer left, put together with the texts that the orchestrator composes.
 
-`model.pt2` comes from the converter and is hostile bytes; everything beside it is written here, by the orchestrator.
+The writer's result is hostile like every worker's: the program must hash to what it says, and only plain records of its
+result reach the texts (`gate.bundles`).
 """
 
-import platform
-from dataclasses import dataclass, field
-from importlib.metadata import version
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from gate.artifact import Manifest, build_manifest, make_read_only
-from gate.check_files import Pulled
-from gate.provenance import PROVENANCE, Provenance, RepairOrigin
-from gate.version import VERSION
+from pydantic import ValidationError
 
-MODEL = "data/model.pt2"
-FOLDER = "bundle"
+from gate.artifact import EVERY_FILE, Manifest, build_manifest, make_read_only
+from gate.bundles.environment import pins, torch_version
+from gate.bundles.folder import PROGRAM, bundle_texts
+from gate.bundles.losses import losses
+from gate.bundles.opens import opens_with
+from gate.bundles.told import BundleFacts
+from gate.bundles.written import Written
+from gate.check_files import MODEL_FOLDER, CheckFiles, remove, unwritable
+from gate.formats.mlflow_folder import MAX_INERT_BYTES
+from gate.provenance import RepairOrigin
+from gate.record import MalformedError, read_bounded
+from gate.scan_evidence import Place, ScanRequest
+
+FOLDER: Final = "bundle"
 """Where the bundle lies beside the files of a check."""
-
-_MLMODEL = """flavors:
-  python_function:
-    config:
-      device: null
-    data: data
-    loader_module: mlflow.pytorch
-    pickle_module_name: mlflow.pytorch.pickle_module
-    python_version: {python}
-  pytorch:
-    code: null
-    model_data: data
-    pytorch_version: {torch}
-"""
-"""What MLflow's loaders need to open the bundle, by the versions that wrote it."""
+_MOST_LEFT: Final = 200
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle's files in memory and their manifest."""
+    """A bundle's folder, read-only, what it holds, and what evidence says of it."""
 
+    root: Path
     manifest: Manifest
-    files: dict[str, bytes] = field(repr=False)
+    facts: BundleFacts
+
+    @property
+    def place(self) -> Place:
+        """The folder as a worker is given it."""
+        return Place(self.root, self.manifest)
 
 
-def write_bundle(model: bytes, root: Path, pulled: Pulled, repair: RepairOrigin | None = None) -> Bundle:
-    """Write a bundle's files below `root`, read-only, and return them with their manifest."""
-    provenance = Provenance(
-        made_by=f"gate {VERSION}", parent=str(pulled.model), parent_digest=pulled.digest, repair=repair
-    )
-    described = _MLMODEL.format(python=platform.python_version(), torch=version("torch"))
-    files = {"MLmodel": described.encode(), MODEL: model, PROVENANCE: provenance.pretty_json().encode()}
-    for name, raw in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw)
-    manifest, _ = build_manifest(root)
+def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOrigin | None) -> Bundle | str:
+    """Put texts and what the policy carries beside the program in `root`; return the bundle, or why there is none."""
+    policy, candidate = request.policy, request.base / MODEL_FOLDER
+    try:
+        texts = bundle_texts(written, policy.runtime, repair)
+    except ValidationError as error:
+        # A worker's words that do not fit the records of the texts: no fault of this process.
+        return f"its texts cannot be written: {str(error)[:500]}"
+    present = {file.path for file in request.pulled.files}
+    for path in sorted(present & set(policy.carry)):
+        try:
+            texts[path] = _inert(candidate / path)
+        except (MalformedError, OSError, UnicodeDecodeError) as error:
+            return f"{path!r}, which the policy carries, is no text of at most {MAX_INERT_BYTES} bytes: {error}"
+    for path, raw in texts.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(raw)
+    manifest, problems = build_manifest(root, ignored=EVERY_FILE)
+    found = {file.path: file.sha256 for file in manifest.files}
+    if problems or found.get(PROGRAM) != written.program_sha256:
+        return "the program beside the writer's result is not the one that the result names."
     make_read_only(root)
-    return Bundle(manifest, files)
+    facts = BundleFacts(
+        origin=written.origin,
+        parent=written.parent,
+        torch=torch_version(),
+        candidate_torch=written.candidate_torch,
+        opens_with=opens_with(),
+        pinned=dict(line.split("==") for line in pins(policy.runtime)),
+        greatest_difference=written.greatest_difference,
+        signature_dropped=written.signature_dropped,
+        losses=losses(written.origin, written.inputs, written.signature),
+        left=tuple(path[:2000] for path in sorted(present - set(found))[:_MOST_LEFT]),
+    )
+    return Bundle(root, manifest, facts)
+
+
+def _inert(path: Path) -> bytes:
+    """Return a text's bytes; anything but UTF-8 without NUL is refused."""
+    raw = read_bounded(path, limit=MAX_INERT_BYTES)
+    raw.decode("utf-8")
+    if b"\0" in raw:
+        raise MalformedError("it holds a NUL")
+    return raw
+
+
+def move(bundle: Bundle, files: CheckFiles) -> None:
+    """Move a bundle to the check's files in one step, in place of whatever lies there."""
+    _put(bundle, files, keep=False)
+
+
+def copy(bundle: Bundle, files: CheckFiles) -> None:
+    """Copy a bundle to the check's files in one step, in place of whatever lies there."""
+    _put(bundle, files, keep=True)
+
+
+def _put(bundle: Bundle, files: CheckFiles, *, keep: bool) -> None:
+    target, partial = files.root / FOLDER, files.root / f".{FOLDER}.part"
+    try:
+        remove(partial)
+        if keep or not _renamed(bundle.root, partial):
+            shutil.copytree(bundle.root, partial)
+        remove(target)
+        partial.rename(target)
+    except OSError as error:
+        remove(partial)
+        raise unwritable(target, error) from None
+
+
+def _renamed(source: Path, to: Path) -> bool:
+    try:
+        source.rename(to)
+    except OSError:  # another file system
+        return False
+    return True

@@ -80,7 +80,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
             tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
             asked = ScanRequest(pulled, private, request.policy, request.settings, request.bank, Unfinished(files.root))
             scanned = scan(asked, progress)
-        write_scanned(scanned, files)
+            write_scanned(scanned, files)
         report = conclude(scanned.evidence, request.policy, context, files)
         if not request.mark:
             return Checked(report, "")

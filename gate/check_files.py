@@ -99,7 +99,7 @@ class CheckFiles:
             write_new(probe, b"gate")
             probe.unlink()
         except OSError as error:
-            raise _unwritable(root, error) from None
+            raise unwritable(root, error) from None
         return cls(root.resolve())
 
     def write(self, name: str, text: str | bytes) -> Path:
@@ -114,7 +114,7 @@ class CheckFiles:
         except OSError as error:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-            raise _unwritable(target, error) from None
+            raise unwritable(target, error) from None
         return target
 
     def pulled(self) -> Pulled:
@@ -147,7 +147,8 @@ def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:
         raise UsageError(f"{path} cannot be used: {error}", what_to_do=f"`{step}` writes it; run it again.") from None
 
 
-def _unwritable(path: Path, error: OSError) -> CannotFinishError:
+def unwritable(path: Path, error: OSError) -> CannotFinishError:
+    """Return the error for a file of a check that the disk does not take."""
     return CannotFinishError(
         f"{path} cannot be written: {error.strerror or error}",
         what_to_do="Name a directory that can be written, with room for a few megabytes, with --report-dir.",
@@ -169,8 +170,8 @@ def private_directory() -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a private copy, read-only as it may be; of a link in its place the link alone."""
-    if path.is_symlink():
+    """Remove a private copy, read-only as it may be; of a link or file in its place that alone."""
+    if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.is_dir():
         make_writable(path)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gate.artifact import ModelRef
+from gate.bundles.told import BundleFacts
 from gate.comparison import Comparison
 from gate.provenance import RepairOrigin
 from gate.record import Record
@@ -271,6 +272,10 @@ class Evidence(Record):
     model: ModelRef
     manifest_digest: Digest
     bundle_digest: Digest | None = None
+    """Of the bundle that was measured; None where none could be written, or the gate was one that wrote none."""
+    bundle: BundleFacts | None = Field(default=None, exclude_if=lambda value: value is None)
+    unbundled: Text = Field(default="", exclude_if=lambda value: not value)
+    """Why no bundle was written: the candidate itself was measured, and cannot be promoted."""
     policy_digest: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
     """The policy by which it was scanned; judged it may be by another."""
     assurance: Assurance | None = None
@@ -286,7 +291,8 @@ class Evidence(Record):
     stages: tuple[int, ...] = ()
     """The numbers of the stages that were run, from 1."""
     outcomes: dict[str, Outcome]
-    """By detector id; under level B those of the bundle."""
+    """By detector id. Of the detectors on bytes those of the candidate, under level B those of the bundle; of all
+    others those of the bundle where there is one."""
     original: dict[str, Outcome] = Field(default_factory=dict)
     """Under level B, what the detectors on bytes saw in the candidate that the bundle was made of; not judged."""
     suspects: tuple[Suspect, ...] = ()

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from gate.artifact import Manifest, ModelRef
 from gate.bank import MAX_REFERENCES, Bank
+from gate.bundles.written import Written
 from gate.evidence import (
     MAX_PICTURES,
     Assurance,
@@ -31,7 +32,9 @@ JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 TRIGGERS_FILE = "triggers.safetensors"
 CONVERTED_FILE = "converted.pt2"
-"""What a converter leaves: hostile bytes, to be read by the strict reader alone."""
+"""What a converter leaves: hostile bytes, to be read by the writer's strict reader alone."""
+WRITTEN_FILE = "written.pt2"
+"""What the writer leaves: the program of the bundle."""
 
 JAIL_REFUSED = 77
 """A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
@@ -43,10 +46,11 @@ JOB_CHANGED = 78
 class ScanJob(Record):
     """One worker's task."""
 
-    role: Literal["inspector", "converter", "scan", "repairer"]
+    role: Literal["inspector", "converter", "writer", "scan", "repairer"]
     """The inspector runs the detectors that need files alone, without torch. The converter may run the candidate's own
-    code, turns it into a code-free bundle, and measures behaviour itself only where that cannot be done. The scan
-    worker runs no foreign code and all other detectors. The repairer runs no detector: it makes one attempt to repair
+    code, exports it as a program, and measures behaviour itself only where that cannot be done. The writer reads a
+    candidate, or what the converter left, and writes the program of the bundle. The scan worker measures it: it runs
+    no foreign code and all other detectors. The repairer runs no detector: it makes one attempt to repair
     a code-free candidate, and leaves a `RepairResult` and a program."""
     model: ModelRef
     manifest: Manifest
@@ -60,6 +64,9 @@ class ScanJob(Record):
     threads: int = Field(default=0, ge=0)
     """0: as many as there are cores."""
     least_isolation: Literal["full", "partial", "none"] = "full"
+    left_path: str | None = None
+    """The writer's alone: a program that another worker left, to be read in the candidate's place."""
+    left_origin: Literal["converted", "repaired"] | None = None
     samples_path: str | None = None
     training_path: str | None = None
     samples_source: str = ""
@@ -100,6 +107,8 @@ class ScanResult(Record):
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)
     converted: bool = False
-    """A converter's word that it left a bundle and measured nothing itself."""
+    """A converter's claim that it left a program and measured nothing itself."""
+    written: Written | None = None
+    """A writer's claim about the program that it left."""
     complete: bool = False
     """False in what a worker saved on the way, and so in what a killed one leaves behind."""

@@ -21,10 +21,19 @@ from gate.evidence import DROPPED, Failed, Measured, Outcome
 from gate.jail import gpu_devices
 from gate.jail.launch import WorkerExit, programs, run_worker, worker_command
 from gate.jail.rights import Rights, lack, rights
-from gate.job import CONVERTED_FILE, JAIL_REFUSED, JOB_FILE, RESULT_FILE, TRIGGERS_FILE, ScanJob, ScanResult
+from gate.job import (
+    CONVERTED_FILE,
+    JAIL_REFUSED,
+    JOB_FILE,
+    RESULT_FILE,
+    TRIGGERS_FILE,
+    WRITTEN_FILE,
+    ScanJob,
+    ScanResult,
+)
 from gate.policy import Policy
 from gate.record import MAX_JSON_BYTES, MalformedError, read_bounded
-from gate.scratch import scratch_directory
+from gate.scratch import copy_plain, scratch_directory
 
 GRACE_SECONDS = 30.0
 """What a worker gets beyond its own deadline, to start, to stop and to save."""
@@ -45,21 +54,28 @@ class WorkerReport:
     result: ScanResult
     exit: WorkerExit
     triggers: bytes | None = field(default=None, repr=False)
-    bundle: bytes | None = field(default=None, repr=False)
-    """What a converter left: hostile bytes."""
+    program: Path | None = None
+    """Where the program lies that a converter or writer left: hostile bytes."""
 
 
-def run_job(job: ScanJob, progress: Progress, keep: Keep = lambda _result: None) -> WorkerReport:
+_PROGRAMS = {"converter": CONVERTED_FILE, "writer": WRITTEN_FILE}
+
+
+def run_job(
+    job: ScanJob, progress: Progress, keep: Keep = lambda _result: None, program_to: Path | None = None
+) -> WorkerReport:
     """Run one worker to its end and return its result, with failures filled in for whatever it did not answer.
 
-    Whenever a detector begins, `keep` is given what the worker had saved before.
+    Whenever a detector begins, `keep` is given what the worker had saved before. The program that a converter or
+    writer leaves is copied to `program_to`, unread.
     """
     with scratch_directory() as scratch:
         ended, user = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
         result = _read_result(scratch, job, ended).model_copy(update={"user": user})
         triggers = opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
-        bundle = opaque(scratch / CONVERTED_FILE, MAX_BUNDLE_BYTES) if job.role == "converter" else None
-        return WorkerReport(result, ended, triggers, bundle)
+        left = scratch / _PROGRAMS[job.role] if job.role in _PROGRAMS else None
+        copied = left is not None and program_to is not None and copy_plain(left, program_to, MAX_BUNDLE_BYTES)
+        return WorkerReport(result, ended, triggers, program_to if copied else None)
 
 
 def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[WorkerExit, str]:
@@ -93,7 +109,13 @@ def _rights(job: ScanJob, scratch: Path) -> Rights:
     """Return with which user and group a worker of this job runs."""
     if why := lack():
         return Rights(kept=why)
-    named = (job.root, job.samples_path, job.training_path, job.repair.triggers_path if job.repair else None)
+    named = (
+        job.root,
+        job.left_path,
+        job.samples_path,
+        job.training_path,
+        job.repair.triggers_path if job.repair else None,
+    )
     data = [Path(path) for path in named if path is not None and Path(path).exists()]
     bank = job.bank.references if job.bank else ()
     data += [path for one in bank if (path := reference_path(Path(job.bank_folder), one)) is not None]
@@ -156,6 +178,8 @@ def _read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
 
 def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
     """Return the ids of the policy's detectors that a role runs."""
+    if role == "writer":
+        return ()
     inspected = {name for name in policy.detectors if detectors.load(name).needs == Need.FILES}
     return tuple(name for name in policy.detectors if (name in inspected) == (role == "inspector"))
 
@@ -176,13 +200,24 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
                     f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
                 )
     _check_references(result, job)
+    _check_programs(result, job)
     if result.converted:
-        if job.role != "converter" or result.outcomes:
-            raise MalformedError("the worker's result speaks of a conversion that was not asked for")
         return
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
+
+
+def _check_programs(result: ScanResult, job: ScanJob) -> None:
+    """Refuse a result that speaks of a program which its worker was not asked for."""
+    if result.written is not None and job.role != "writer":
+        raise MalformedError("the worker's result speaks of a program that it was not asked to write")
+    if result.written is not None and job.left_origin not in {None, result.written.origin}:
+        raise MalformedError(f"the program was {job.left_origin}, and the worker's result says {result.written.origin}")
+    if result.written is not None and job.left_origin is None and result.written.origin in {"converted", "repaired"}:
+        raise MalformedError(f"the program is the candidate's, and the worker's result says {result.written.origin}")
+    if result.converted and (job.role != "converter" or result.outcomes):
+        raise MalformedError("the worker's result speaks of a conversion that was not asked for")
 
 
 def _check_references(result: ScanResult, job: ScanJob) -> None:

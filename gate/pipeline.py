@@ -5,195 +5,206 @@ steps before and after are `gate.pulling` and `gate.conclude`; `gate.check` puts
 """
 
 import time
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
 
 from gate.bundle import FOLDER as BUNDLE_FOLDER
-from gate.bundle import Bundle, write_bundle
-from gate.check_files import (
-    EVIDENCE,
-    MODEL_FOLDER,
-    SAMPLES_FOLDER,
-    TRAINING_FOLDER,
-    CheckFiles,
-    private_directory,
-    remove,
-)
-from gate.evidence import Evidence, Outcome, Skipped, isolation_rank, least_dropped
-from gate.job import TRIGGERS_FILE, ScanJob, ScanResult
-from gate.launch import Progress, WorkerReport, expected_detectors, run_job
-from gate.policy import Policy
-from gate.scan_evidence import ScanRequest, evidence_of
-from gate.unfinished import Unfinished, joined
-from gate.verdict import forbids_loading
+from gate.bundle import Bundle, compose, move
+from gate.bundles.folder import PROGRAM
+from gate.check_files import EVIDENCE, MODEL_FOLDER, CheckFiles, remove
+from gate.evidence import Evidence, Outcome, Skipped
+from gate.job import CONVERTED_FILE, TRIGGERS_FILE
+from gate.launch import Progress, expected_detectors
+from gate.provenance import RepairOrigin
+from gate.scan_evidence import Place, ScanRequest, evidence_of
+from gate.unfinished import Unfinished
+from gate.verdict import forbids_loading, on_bytes
+from gate.worker_runs import Left, Seen, Worker, inspect, run
+
+_ROOM = ".written"
+"""Below the private copy: what converter and writer leave, until it is moved to the check's files."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a scan yields: the evidence, the triggers' file and, under level B, the bundle's."""
+    """What a scan yields: the evidence, the triggers' file, and the bundle where one could be written."""
 
     evidence: Evidence
     triggers: bytes | None = None
     bundle: Bundle | None = None
+    """In the private copy, until `write_scanned` moves it."""
 
 
 def scan(request: ScanRequest, progress: Progress) -> Scanned:
-    """Inspect the bytes; if they allow it, load and measure; with `--allow-code`, convert what carries code first."""
-    deadline = time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
-    inspected = _inspect(request, progress, deadline)
+    """Inspect the bytes; if they allow it, write the bundle and measure it; with `--allow-code`, convert first."""
+    remove(request.base / _ROOM)
+    scanned = _scan(
+        request, progress, time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
+    )
+    if scanned.bundle is None:
+        remove(request.base / _ROOM)
+    return scanned
+
+
+def _scan(request: ScanRequest, progress: Progress, deadline: float) -> Scanned:
+    candidate = _candidate(request)
+    inspected = inspect(request, progress, deadline, candidate)
     if request.pulled.problems:
         return _not_loaded(request, inspected, "the artifact holds what is no plain file")
     if not forbids_loading(evidence_of(request, inspected.result), request.policy):
-        measured = _run(request, progress, Worker("scan", deadline, inspected.outcomes))
-        return Scanned(evidence_of(request, _joined(inspected, measured)), measured.triggers)
+        return _measured(request, progress, deadline, inspected)
     if not request.settings.allow_code:
         reason = "it carries code, or its files are not what MLflow writes, as the findings say"
         return _not_loaded(request, inspected, reason)
-    converted = _run(request, progress, Worker("converter", deadline, inspected.outcomes))
-    if not converted.result.converted or converted.bundle is None:
+    to = request.base / _ROOM / CONVERTED_FILE
+    converter = Worker("converter", deadline, candidate, inspected.outcomes, program_to=to)
+    converted = run(request, progress, converter)
+    if not converted.result.converted or converted.program is None:
         # The converter ran the candidate's code: whatever it claims, its word is of level C.
-        result = _joined(inspected, converted)
-        result = result.model_copy(update={"assurance": None if result.assurance is None else "C"})
-        return Scanned(evidence_of(request, result), converted.triggers)
-    scanned = _scan_bundle(request, inspected, converted.bundle, progress, deadline)
-    user = least_dropped(inspected.result.user, converted.result.user, scanned.evidence.worker_user)
-    return replace(scanned, evidence=scanned.evidence.model_copy(update={"worker_user": user}))
+        seen = converted.after(inspected)
+        level = None if seen.result.assurance is None else "C"
+        return Scanned(evidence_of(request, seen.result.model_copy(update={"assurance": level})), converted.triggers)
+    return _converted(request, progress, deadline, inspected, converted)
 
 
-def _scan_bundle(request: ScanRequest, original: "_Seen", raw: bytes, progress: Progress, deadline: float) -> Scanned:
-    """Inspect and measure the converted bundle, as hostile bytes like any other; the verdict covers it alone."""
-    with private_directory() as folder:
-        bundle = write_bundle(raw, folder / MODEL_FOLDER, request.pulled)
-        pulled = request.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
-        own = replace(request, pulled=pulled, base=folder, beside=request.base)
-        inspected = _inspect(own, progress, deadline)
-        if forbids_loading(evidence_of(own, inspected.result), request.policy):
-            refused = _not_loaded(own, inspected, "what was found in the converted bundle forbids loading it")
-            evidence = refused.evidence
-            triggers = None
-        else:
-            measured = _run(own, progress, Worker("scan", deadline, inspected.outcomes))
-            evidence, triggers = evidence_of(own, _joined(inspected, measured)), measured.triggers
-    covered = {
-        "manifest_digest": request.pulled.digest,
-        "bundle_digest": bundle.manifest.digest,
-        "assurance": "B" if evidence.assurance == "A" else evidence.assurance,
-        "original": original.outcomes,
-    }
-    return Scanned(Evidence.model_validate({**evidence.model_dump(), **covered}), triggers, bundle)
-
-
-def forbids_bytes(request: ScanRequest, progress: Progress) -> bool:
-    """Inspect the bytes alone, in a worker, and tell whether what was found forbids loading them."""
-    inspected = _inspect(request, progress, time.monotonic() + request.policy.deadline)
-    return forbids_loading(evidence_of(request, inspected.result), request.policy)
+def write_repaired(
+    request: ScanRequest, program: Path, repair: RepairOrigin, progress: Progress
+) -> tuple[Bundle | None, str]:
+    """Write the bundle of a repaired program and inspect its bytes; return it, or why there is none."""
+    deadline = time.monotonic() + request.policy.deadline
+    wrote = _write(request, progress, deadline, Left(program, "repaired"), repair)
+    if wrote.bundle is None:
+        return None, wrote.why
+    looked = inspect(request, progress, deadline, wrote.bundle.place)
+    found = next(on_bytes(evidence_of(request, looked.result, wrote.bundle.place), request.policy), None)
+    return (wrote.bundle, "") if found is None else (None, found.message)
 
 
 def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
-    """Write evidence, triggers and bundle; what an earlier scan left of the latter two, or unfinished, is removed."""
-    for leftover in (files.root / TRIGGERS_FILE, files.root / BUNDLE_FOLDER):
-        leftover.unlink(missing_ok=True) if leftover.is_file() else remove(leftover)
-    files.write(EVIDENCE, scanned.evidence.pretty_json())
-    Unfinished(files.root).path.unlink(missing_ok=True)
+    """Write triggers, bundle and evidence in place of what an earlier scan left.
+
+    Evidence goes first and comes last: wherever this is broken off, all that it speaks of lies beside it.
+    """
+    for leftover in (files.root / EVIDENCE, files.root / TRIGGERS_FILE, files.root / BUNDLE_FOLDER):
+        leftover.unlink(missing_ok=True) if leftover.is_file() or leftover.is_symlink() else remove(leftover)
     if scanned.triggers is not None:
         files.write(TRIGGERS_FILE, scanned.triggers)
-    for name, raw in (scanned.bundle.files if scanned.bundle else {}).items():
-        files.write(f"{BUNDLE_FOLDER}/{name}", raw)
+    if scanned.bundle is not None:
+        move(scanned.bundle, files)
+        remove(scanned.bundle.root.parent)
+    files.write(EVIDENCE, scanned.evidence.pretty_json())
+    Unfinished(files.root).path.unlink(missing_ok=True)
 
 
-def _not_loaded(request: ScanRequest, inspected: "_Seen", reason: str) -> Scanned:
-    return Scanned(evidence_of(request, _refused(inspected, request.policy, reason)))
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Which worker to run, until when, after what."""
-
-    role: Literal["inspector", "converter", "scan"]
-    deadline: float
-    done: dict[str, Outcome] = field(default_factory=dict)
+def _candidate(request: ScanRequest) -> Place:
+    return Place(request.base / MODEL_FOLDER, request.pulled.manifest)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    result: ScanResult
-    triggers: bytes | None = None
-    bundle: bytes | None = None
+class _Wrote:
+    """What the writer came to: a bundle, or why there is none."""
 
-    @property
-    def outcomes(self) -> dict[str, Outcome]:
-        return dict(self.result.outcomes)
-
-
-def _inspect(request: ScanRequest, progress: Progress, deadline: float) -> _Seen:
-    """Look at the bytes, in the seconds that the policy gives to that alone."""
-    own = min(deadline, time.monotonic() + request.policy.inspection_deadline)
-    return _run(request, progress, Worker("inspector", own))
+    seen: Seen
+    bundle: Bundle | None = None
+    why: str = ""
+    broke: bool = False
+    """Whether something went wrong; False for a model that no writer can write, which is a reason and no fault."""
 
 
-def _run(request: ScanRequest, progress: Progress, worker: Worker) -> _Seen:
-    pulled, policy, settings = request.pulled, request.policy, request.settings
-    isolation = settings.isolation or policy.isolation
-    samples, training, beside = pulled.samples, pulled.training, request.beside or request.base
-    if worker.role == "inspector" and not expected_detectors(policy, "inspector"):
-        return _Seen(ScanResult(isolation=isolation, complete=True))
-    job = ScanJob(
-        role=worker.role,
-        model=pulled.model,
-        manifest=pulled.manifest,
-        root=str(request.base / MODEL_FOLDER),
-        policy=policy,
-        seed=request.seed,
-        device="cpu" if worker.role == "converter" else settings.device or policy.device,
-        deadline_seconds=max(1.0, worker.deadline - time.monotonic()),
-        memory_bytes=int(settings.memory_gib * 2**30),
-        threads=settings.threads,
-        least_isolation=isolation,
-        samples_path=str(beside / SAMPLES_FOLDER / samples.name) if samples and worker.role != "inspector" else None,
-        training_path=str(beside / TRAINING_FOLDER / training.name)
-        if training and worker.role != "inspector"
-        else None,
-        samples_source=samples.source if samples else "",
-        samples_sha256=samples.sha256 if samples else None,
-        samples_overridden=samples.overridden if samples else False,
-        training_sha256=training.sha256 if training else None,
-        bank=request.bank.bank if request.bank and worker.role == "scan" else None,
-        bank_folder=str(request.bank.folder) if request.bank and worker.role == "scan" else "",
-        done=worker.done,
+def _write(
+    request: ScanRequest,
+    progress: Progress,
+    deadline: float,
+    left: Left | None = None,
+    repair: RepairOrigin | None = None,
+) -> _Wrote:
+    """Have the writer write the candidate's program, or what a worker left, and put the bundle together around it."""
+    folder = request.base / _ROOM / BUNDLE_FOLDER
+    worker = Worker("writer", deadline, _candidate(request), left=left, program_to=folder / PROGRAM)
+    wrote = run(request, progress, worker)
+    result = wrote.result
+    if not result.complete or result.written is None or wrote.program is None:
+        why = " ".join(result.problems) or "the writer left no program."
+        # A reason is one that an honest end comes with; whatever else there is without a bundle is a fault.
+        return _Wrote(wrote, why=why, broke=not (result.complete and result.written is None and result.problems))
+    bundle = compose(folder, result.written, request, repair or request.pulled.repair)
+    return _Wrote(wrote, why=bundle, broke=True) if isinstance(bundle, str) else _Wrote(wrote, bundle)
+
+
+def _measured(request: ScanRequest, progress: Progress, deadline: float, inspected: Seen) -> Scanned:
+    """Write the bundle of a candidate that needs none of its own code, and measure it; without one, the candidate."""
+    wrote = _write(request, progress, deadline)
+    if wrote.bundle is None:
+        measured = run(request, progress, Worker("scan", deadline, _candidate(request), inspected.outcomes))
+        seen = measured.after(inspected).as_safe_as(wrote.seen)
+        evidence = evidence_of(request, seen.result)
+        problems = (f"No bundle was written: {wrote.why}"[:2000],) if wrote.broke else ()
+        noted = {"unbundled": wrote.why[:2000], "problems": (*evidence.problems, *problems)}
+        return Scanned(evidence.model_copy(update=noted), measured.triggers)
+    looked = inspect(request, progress, deadline, wrote.bundle.place)
+    measured = run(request, progress, Worker("scan", deadline, wrote.bundle.place, inspected.outcomes))
+    seen = measured.after(inspected).as_safe_as(wrote.seen, looked)
+    evidence = evidence_of(request, seen.result, wrote.bundle.place, wrote.bundle.facts)
+    assert wrote.seen.result.written is not None
+    # What was measured is a pt2 in every case; what the candidate is says more.
+    facts = evidence.facts.model_copy(update={"format": wrote.seen.result.written.format})
+    if faults := _faults(request, looked, wrote.bundle):
+        none = {"bundle_digest": None, "bundle": None, "unbundled": faults[0]}
+        told = {"facts": facts, "problems": (*evidence.problems, *faults), **none}
+        return Scanned(evidence.model_copy(update=told), measured.triggers)
+    return Scanned(evidence.model_copy(update={"facts": facts}), measured.triggers, wrote.bundle)
+
+
+def _faults(request: ScanRequest, looked: Seen, bundle: Bundle) -> tuple[str, ...]:
+    """Return a problem where the gate's own look at the bytes of its own bundle finds anything."""
+    found = next(on_bytes(evidence_of(request, looked.result, bundle.place), request.policy), None)
+    if found is None and not looked.result.problems:
+        return ()
+    what = looked.result.problems[0] if found is None else found.message
+    return (
+        f"The bundle that was written does not pass the look at its bytes: {what} "
+        "This is a fault of the gate, or of a worker that something took over; report it."[:2000],
     )
-    kept = request.unfinished if worker.role == "scan" else None
-    if kept is None:
-        report: WorkerReport = run_job(job, progress)
-        return _Seen(report.result, report.triggers, report.bundle)
-    earlier = kept.earlier(job)
-    asked = job if earlier is None else job.model_copy(update={"done": {**earlier.outcomes, **job.done}})
-    report = run_job(asked, progress, lambda result: kept.keep(asked, joined(earlier, result)))
-    return _Seen(joined(earlier, report.result), report.triggers)
 
 
-def _refused(inspected: _Seen, policy: Policy, reason: str) -> ScanResult:
+def _converted(request: ScanRequest, progress: Progress, deadline: float, original: Seen, converted: Seen) -> Scanned:
+    """Write what the converter left anew, since it is hostile; inspect and measure the bundle, which alone counts."""
+    assert converted.program is not None
+    wrote = _write(request, progress, deadline, Left(converted.program, "converted"))
+    if wrote.bundle is None:
+        reason = f"what the converter left could not be written as a bundle: {wrote.why}"
+        refused = _refused(request, original.as_safe_as(converted, wrote.seen), reason)
+        return Scanned(evidence_of(request, refused.result))
+    place = wrote.bundle.place
+    inspected = inspect(request, progress, deadline, place)
+    if any(True for _ in on_bytes(evidence_of(request, inspected.result, place), request.policy)):
+        seen = _refused(request, inspected, "what was found in the converted bundle forbids loading it")
+    else:
+        measured = run(request, progress, Worker("scan", deadline, place, inspected.outcomes))
+        seen = measured.after(inspected)
+    result = seen.as_safe_as(original, converted, wrote.seen).result
+    result = result.model_copy(update={"assurance": "B" if result.assurance == "A" else result.assurance})
+    evidence = evidence_of(request, result, place, wrote.bundle.facts)
+    evidence = evidence.model_copy(update={"original": original.outcomes})
+    return Scanned(evidence, seen.triggers, wrote.bundle)
+
+
+def _not_loaded(request: ScanRequest, inspected: Seen, reason: str) -> Scanned:
+    return Scanned(evidence_of(request, _refused(request, inspected, reason).result))
+
+
+def _refused(request: ScanRequest, inspected: Seen, reason: str) -> Seen:
     """Return the inspector's result with every other detector skipped for that reason."""
     skipped: dict[str, Outcome] = {
-        name: Skipped(reason=f"not loaded: {reason}", options=dict(policy.options_of(name)))
-        for name in expected_detectors(policy, "scan")
+        name: Skipped(reason=f"not loaded: {reason}"[:2000], options=dict(request.policy.options_of(name)))
+        for name in expected_detectors(request.policy, "scan")
     }
-    problem = f"The model was not loaded: {reason}."
-    return inspected.result.model_copy(
-        update={
-            "outcomes": {**inspected.outcomes, **skipped},
-            "problems": (*inspected.result.problems, problem),
-        }
-    )
-
-
-def _joined(inspected: _Seen, measured: _Seen) -> ScanResult:
-    """Return the scan worker's result with what the inspector saw before it."""
-    return measured.result.model_copy(
-        update={
-            "outcomes": {**measured.outcomes, **inspected.outcomes},
-            "problems": (*inspected.result.problems, *measured.result.problems),
-            "isolation": min(inspected.result.isolation, measured.result.isolation, key=isolation_rank),
-            "user": least_dropped(inspected.result.user, measured.result.user),
-            "seconds": {**inspected.result.seconds, **measured.result.seconds},
-        }
+    problem = f"The model was not loaded: {reason}."[:2000]
+    return Seen(
+        inspected.result.model_copy(
+            update={
+                "outcomes": {**inspected.outcomes, **skipped},
+                "problems": (*inspected.result.problems, problem),
+            }
+        )
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gate.artifact import build_manifest
+from gate.artifact import Manifest, build_manifest
 from gate.bank import OpenBank
+from gate.bundles.told import BundleFacts
 from gate.calibration.calibrate import compare
 from gate.check_files import MODEL_FOLDER, Pulled
 from gate.evidence import BankEvidence, Evidence, SamplesEvidence
@@ -36,6 +37,14 @@ class ScanSettings:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A folder that a worker reads, and what it held when it was hashed."""
+
+    root: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
 class ScanRequest:
     """What is scanned, where its copy lies, by which policy and settings."""
 
@@ -46,8 +55,6 @@ class ScanRequest:
     bank: OpenBank | None = None
     unfinished: Unfinished | None = None
     """Where finished outcomes are kept until all are; None: a scan that is broken off begins anew."""
-    beside: Path | None = None
-    """Where samples and training set lie, if not beside the model."""
 
     @property
     def seed(self) -> int:
@@ -55,15 +62,21 @@ class ScanRequest:
         return self.policy.seed if self.settings.seed is None else self.settings.seed
 
 
-def evidence_of(request: ScanRequest, result: ScanResult) -> Evidence:
-    """Join what the worker saw with what the orchestrator knows itself."""
+def evidence_of(
+    request: ScanRequest, result: ScanResult, bundle: Place | None = None, facts: BundleFacts | None = None
+) -> Evidence:
+    """Join what the worker saw, of the bundle where there is one, with what the orchestrator knows itself."""
     pulled = request.pulled
-    changed = (*_changed_since_pull(request), *_other_policy(request))
+    pulled_to = Place(request.base / MODEL_FOLDER, pulled.manifest)
+    changed = (*_changed(pulled_to, "model", "pull"), *_other_policy(request))
+    changed += _changed(bundle, "bundle", "writing") if bundle else ()
     unread = (pulled.repair_problem,) if pulled.repair_problem else ()
     evidence = Evidence(
         gate_version=VERSION,
         model=pulled.model,
         manifest_digest=pulled.digest,
+        bundle_digest=bundle.manifest.digest if bundle else None,
+        bundle=facts,
         policy_digest=request.policy.digest,
         assurance=result.assurance,
         isolation=result.isolation,
@@ -119,9 +132,9 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
     )
 
 
-def _changed_since_pull(request: ScanRequest) -> tuple[str, ...]:
-    """Return a problem where the model is not what was pulled; asked after a worker's end, of whose word it is none."""
-    found, pulled = build_manifest(request.base / MODEL_FOLDER)[0], request.pulled.manifest
+def _changed(place: Place, what: str, since: str) -> tuple[str, ...]:
+    """Return a problem where a folder is not what it was; asked after a worker's end, of whose word it is none."""
+    found, pulled = build_manifest(place.root)[0], place.manifest
     if found.digest == pulled.digest:
         return ()
     before = {file.path: file.sha256 for file in pulled.files}
@@ -129,7 +142,7 @@ def _changed_since_pull(request: ScanRequest) -> tuple[str, ...]:
     path = next(path for path in sorted({*before, *after}) if before.get(path) != after.get(path))
     then, now = (f"sha256:{one[path]}" if path in one else "absent" for one in (before, after))
     text = (
-        f"The model changed between pull and scan, so that nothing can be said of it: pulled {pulled.digest}, read "
+        f"The {what} changed between {since} and scan, so that nothing can be said of it: then {pulled.digest}, now "
         f"{found.digest}; its file {path[:200]!r} was {then} and is {now}. {PULL_AGAIN}"
     )
     return (text,)

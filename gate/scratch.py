@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+
+_CHUNK = 1 << 20
 
 
 @contextmanager
@@ -24,6 +27,27 @@ def write_new(path: Path, raw: bytes) -> None:
     path.unlink(missing_ok=True)
     with path.open("xb") as stream:
         stream.write(raw)
+
+
+def copy_plain(source: Path, to: Path, limit: int) -> bool:
+    """Copy a hostile worker's file if it is a regular one within the limit; never through a link, and never read whole.
+
+    A file that stands at `to` is replaced.
+    """
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        os.close(descriptor)
+        return False
+    with os.fdopen(descriptor, "rb") as stream:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.unlink(missing_ok=True)
+        with to.open("xb") as copy:
+            shutil.copyfileobj(stream, copy, _CHUNK)
+    return True
 
 
 def remove_tree(root: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gate.artifact import ModelRef
 from gate.bundle import FOLDER as BUNDLE_FOLDER
-from gate.bundle import Bundle
+from gate.bundle import Bundle, copy
 from gate.check_files import CheckFiles, private_directory, remove
 from gate.errors import CannotFinishError, UsageError
 from gate.evidence import Location
@@ -87,13 +87,14 @@ def remediate(
             return Remediated(None, found)
         parent = take_parent(request.parent, pulled, own, private, progress, tell)
         report, bundle = _repair(request, parent, files, _Told(progress, tell))
-        _write(report, bundle, files)
+        _write_bundle(bundle, files)
+        _write(report, files)
         if bundle is None or not request.register or shelf is None:
             return Remediated(report)
         tell("registering the repaired model, without a decision")
         made = register(shelf, report, bundle, key)
     report = report.model_copy(update={"registered": made, "commands": (parent.check_command(str(made), mark=True),)})
-    _write(report, bundle, files)
+    _write(report, files)
     return Remediated(report, made)
 
 
@@ -125,9 +126,9 @@ def _repair(
     if model is not None:
         used = sorted({name for attempt in attempts for name in attempt.result.used_detectors})
         held = Held(attempts[-1].result, model, request.seeds, tuple(used))
-        bundle = bundle_of(parent, held, told.progress)
+        bundle, why = bundle_of(parent, held, told.progress)
         if bundle is None:
-            attempts[-1] = attempts[-1].model_copy(update={"broken": (_REFUSED,)})
+            attempts[-1] = attempts[-1].model_copy(update={"broken": (f"{_REFUSED}: {why}"[:2000],)})
     planned = tuple(one.method for one in request.plan)
     report = build_report(parent, suspects, attempts, request.bounds, planned)
     if bundle is None:
@@ -180,10 +181,15 @@ def _attempt(
     return attempted
 
 
-def _write(report: RemediationReport, bundle: Bundle | None, files: CheckFiles) -> None:
-    """Write report and bundle; a bundle that an earlier run left goes first."""
-    remove(files.root / BUNDLE_FOLDER)
-    for name, raw in (bundle.files if bundle else {}).items():
-        files.write(f"{BUNDLE_FOLDER}/{name}", raw)
+def _write_bundle(bundle: Bundle | None, files: CheckFiles) -> None:
+    """Copy the bundle out of the private copy; one that an earlier run left goes in any case."""
+    if bundle is None:
+        remove(files.root / BUNDLE_FOLDER)
+    else:
+        copy(bundle, files)
+
+
+def _write(report: RemediationReport, files: CheckFiles) -> None:
+    """Write the report in every format."""
     for name, render in REMEDIATION_RENDERERS.items():
         files.write(name, render(report))

@@ -191,8 +191,8 @@ def _finished(request: ParentRequest, pulled: Pulled, own: CheckFiles) -> Eviden
 
 
 def _code_free(pulled: Pulled, evidence: Evidence, source: Path, base: Path) -> tuple[Path, Manifest]:
-    """Return the code-free model that can be repaired: the candidate, or the bundle that its check made of it."""
-    if evidence.bundle_digest is not None and evidence.assurance == "B":
+    """Return the code-free model that can be repaired: the candidate, or the bundle that its check wrote of it."""
+    if evidence.bundle_digest is not None and (evidence.assurance == "B" or evidence.facts.format != "pt2"):
         to = base / BUNDLE_FOLDER
         if (source / BUNDLE_FOLDER).is_dir():
             shutil.copytree(source / BUNDLE_FOLDER, to, symlinks=True)

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate.artifact import ModelRef, file_sha256
-from gate.bundle import Bundle, write_bundle
-from gate.check_files import EVIDENCE, MODEL_FOLDER, Pulled, private_directory
+from gate.bundle import Bundle
+from gate.check_files import EVIDENCE, Pulled
 from gate.launch import Progress
-from gate.pipeline import forbids_bytes
+from gate.pipeline import write_repaired
 from gate.provenance import RepairOrigin
 from gate.registry import ProductionRegistry
 from gate.remediation_report import RemediationReport
 from gate.renderers.remediation import REMEDIATION_RENDERERS
-from gate.repair import RepairBounds, RepairResult
+from gate.repair import REPAIRED_FILE, RepairBounds, RepairResult
 from gate.repairing.parents import Parent, ParentRequest
 from gate.repairing.plan import Planned
 from gate.scan_evidence import ScanRequest
+from gate.scratch import write_new
 
 PARENT_TAG, PARENT_DIGEST_TAG = "gate.parent", "gate.parent_digest"
 REMEDIATION_TAG, KEY_TAG = "gate.remediation", "gate.remediation_key"
@@ -61,8 +62,8 @@ def find_earlier(shelf: ProductionRegistry, name: str, key: str) -> ModelRef | N
     return found[0][0] if found else None
 
 
-def bundle_of(parent: Parent, held: Held, progress: Progress) -> Bundle | None:
-    """Return the repaired bundle after an inspection of its bytes; None where they forbid loading it."""
+def bundle_of(parent: Parent, held: Held, progress: Progress) -> tuple[Bundle | None, str]:
+    """Return the repaired bundle, written anew and inspected, below the parent's private copy; or why there is none."""
     origin = RepairOrigin(
         parent=str(parent.ref),
         parent_digest=parent.pulled.digest,
@@ -72,24 +73,21 @@ def bundle_of(parent: Parent, held: Held, progress: Progress) -> Bundle | None:
         seeds=held.seeds,
         detectors=held.detectors,
     )
-    with private_directory() as folder:
-        bundle = write_bundle(held.model, folder / MODEL_FOLDER, parent.pulled, origin)
-        pulled = parent.pulled.model_copy(update={"files": bundle.manifest.files, "digest": bundle.manifest.digest})
-        request = parent.request
-        asked = ScanRequest(pulled, folder, request.policy, replace(request.settings, allow_code=False))
-        return None if forbids_bytes(asked, progress) else bundle
+    program = parent.base / REPAIRED_FILE
+    write_new(program, held.model)
+    request = parent.request
+    asked = ScanRequest(parent.pulled, parent.base, request.policy, replace(request.settings, allow_code=False))
+    return write_repaired(asked, program, origin, progress)
 
 
 def register(shelf: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
     """Log the reports, store the bundle as a model of the gate's own, and make it a version of the parent's model."""
     with tempfile.TemporaryDirectory(prefix="gate-repaired-") as folder:
-        reports, model = Path(folder) / "reports", Path(folder) / "model"
+        reports = Path(folder) / "reports"
         for name, render in REMEDIATION_RENDERERS.items():
             _put(reports / name, render(report).encode())
-        for name, raw in bundle.files.items():
-            _put(model / name, raw)
         where = shelf.log_reports(report.parent, reports, f"repair-{key[:57]}")
-        source = shelf.log_model(model, f"repair-{bundle.manifest.digest[7:]}", TITLE)
+        source = shelf.log_model(bundle.root, f"repair-{bundle.manifest.digest[7:]}", TITLE)
     return shelf.create_version(report.parent.name, source, _tags(report, where, key))
 
 

@@ -38,7 +38,14 @@ def main() -> int:
 
 def _spec(job: ScanJob, scratch: Path) -> JailSpec:
     beside = tuple(
-        Path(path) for path in (job.samples_path, job.training_path, job.repair and job.repair.triggers_path) if path
+        Path(path)
+        for path in (
+            job.left_path,
+            job.samples_path,
+            job.training_path,
+            job.repair and job.repair.triggers_path,
+        )
+        if path
     )
     references = job.bank.references if job.bank is not None else ()
     beside += tuple(path for one in references if (path := reference_path(Path(job.bank_folder), one)) is not None)
@@ -50,7 +57,8 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
         # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
         cpu_seconds=int(job.deadline_seconds * 256) + 60,
         file_size_bytes=MAX_RESULT_BYTES
-        + (2 * job.manifest.size_bytes if job.role in ("converter", "repairer") else 0),
+        + (2 * job.manifest.size_bytes if job.role in ("converter", "writer", "repairer") else 0)
+        + (Path(job.left_path).stat().st_size if job.left_path else 0),
         address_space_bytes=job.memory_bytes if job.device == "cpu" or not gpu_devices() else None,
         open_files=OPEN_FILES,
     )

@@ -16,16 +16,15 @@ from gate.loading.candidate import find_candidate
 from gate.loading.exported import read_program
 from gate.loading.exported.writer import export_module, write_program
 from gate.loading.modules import load_with_code
-from gate.loading.preprocessing import Preprocessing
-from gate.loading.samples import arrange, read_samples
 from gate.loading.subject import Loaded, load_live_module, sentence
+from gate.worker.examples import example
 from gate.worker.output import say_progress
 
 _EXAMPLES = 2
 
 
 def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanResult:
-    """Leave a bundle and return the word that says so, or return the live module where it cannot be exported."""
+    """Leave a program and return the result that says so, or return the live module where it cannot be exported."""
     started = time.monotonic()
     say_progress("converting", 0, 1)
     try:
@@ -35,11 +34,11 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
             write_program(read_program(candidate.path), scratch / CONVERTED_FILE)
             return _converted(started)
         module = load_with_code(candidate.path, candidate.code).eval()
-        example = _example(job)
+        traced = example(job, _EXAMPLES, "converting a model")
     except UnexaminableError as error:
         return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
     try:
-        export_module(_exportable(module, example), example, scratch / CONVERTED_FILE)
+        export_module(_exportable(module, traced), traced, scratch / CONVERTED_FILE)
     except (GateError, Exception) as error:  # noqa: BLE001  # whatever the candidate's code or the exporter raise
         (scratch / CONVERTED_FILE).unlink(missing_ok=True)
         problem = (
@@ -56,21 +55,10 @@ def _converted(started: float) -> ScanResult:
     return ScanResult(isolation="none", converted=True, complete=True, seconds=seconds)
 
 
-def _exportable(module: torch.nn.Module, example: torch.Tensor) -> torch.nn.Module:
+def _exportable(module: torch.nn.Module, traced: torch.Tensor) -> torch.nn.Module:
     """Return a module that torch.export takes: TorchScript is turned into a graph by torch's own converter first."""
     if not isinstance(module, torch.jit.ScriptModule):
         return module
     from torch._export.converter import TS2EPConverter
 
-    return TS2EPConverter(module, (example,)).convert().module(check_guards=False)
-
-
-def _example(job: ScanJob) -> torch.Tensor:
-    """Return a few samples as the model is given them, to trace it with."""
-    if job.samples_path is None:
-        raise UnexaminableError("no clean samples were given; converting a model needs a few to trace it with")
-    settings = job.policy.samples.of(job.model.name)
-    assert job.samples_sha256 is not None
-    raw = read_samples(Path(job.samples_path), job.samples_source, job.samples_sha256)
-    inputs = torch.from_numpy(arrange(raw, None, settings)[:_EXAMPLES])
-    return Preprocessing.of(settings.mean, settings.std, "cpu")(inputs)
+    return TS2EPConverter(module, (traced,)).convert().module(check_guards=False)

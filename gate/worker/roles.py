@@ -1,4 +1,4 @@
-"""What each worker does once it is in the jail: inspect, convert what carries code, load and measure, or repair."""
+"""What each worker does once it is in the jail: inspect, convert what carries code, write, measure, or repair."""
 
 import time
 from dataclasses import dataclass, replace
@@ -27,6 +27,8 @@ def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
             _inspect(job, scratch, isolation, deadline)
         case "converter":
             _convert(job, scratch, isolation, deadline)
+        case "writer":
+            _write(job, scratch, isolation)
         case "scan":
             _scan(job, scratch, isolation, deadline)
         case "repairer":
@@ -91,6 +93,15 @@ def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
         return
     seconds = {"import": imported - started, "convert": time.monotonic() - imported}
     _measure(job, scratch, outcome, _Place(device, isolation, deadline, seconds))
+
+
+def _write(job: ScanJob, scratch: Path, isolation: str) -> None:
+    from gate.worker import compute
+    from gate.worker.writing import write
+
+    compute.prepare(job)
+    result = write(job, _artifact(job), scratch)
+    save_result(scratch, result.model_copy(update={"isolation": isolation, "versions": compute.versions()}))
 
 
 def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:

@@ -41,7 +41,7 @@ def test_four_steps_end_like_one(told):
     assert [told.pulled.code, told.scanned.code, told.judged.code, told.published.code] == [0, 0, 1, 1], told
     assert f"target class: {TARGET}\n" in told.judged.stdout
     assert told.before == {}
-    assert len(told.tags) == 8
+    assert len(told.tags) == 10
     assert told.tags["gate.decision"] == "flagged"
 
 

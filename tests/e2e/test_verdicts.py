@@ -11,7 +11,9 @@ from tests.e2e.stories import story
 
 TAGS = [
     "gate.attestation",
+    "gate.bundle_digest",
     "gate.checked_at",
+    "gate.covers",
     "gate.decision",
     "gate.evidence_digest",
     "gate.model_digest",
@@ -56,7 +58,7 @@ def checked_twice(world):
 
 
 def _runs_of(store, name):
-    return [run.info.run_id for run in store.reports() if run.data.tags["gate.model"] == f"models:/{name}/1"]
+    return [run.info.run_id for run in store.reports() if run.data.tags.get("gate.model") == f"models:/{name}/1"]
 
 
 BOTH = pytest.mark.parametrize(

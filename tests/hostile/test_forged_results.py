@@ -88,7 +88,7 @@ def forger(tmp_path, samples, monkeypatch):
     root.mkdir()
     folder(root, {})
     digest = hashlib.sha256(samples.read_bytes()).hexdigest()
-    for role in ("inspector", "scan"):
+    for role in ("inspector", "writer", "scan"):
         (prepared / f"{role}.json").write_bytes(approvable(role, digest).canonical_json())
     monkeypatch.setattr(
         "gate.launch.worker_command",

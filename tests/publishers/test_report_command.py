@@ -16,7 +16,7 @@ from tests.renderers import reports
 
 CODES = {"approved": 0, "flagged": 1, "unfinished": 3}
 OUTPUTS = [
-    *("anomaly-index", "decision", "exit-code", "model-digest", "p-value"),
+    *("anomaly-index", "bundle-digest", "covers", "decision", "exit-code", "model-digest", "p-value"),
     *("report-html", "report-sarif", "report-url", "silhouette", "target-classes"),
 ]
 
@@ -77,6 +77,8 @@ def test_outputs_and_summary_of_each_outcome(name, written, github):
     assert outputs["report-sarif"] == f"{folder}/report.sarif"
     assert outputs["report-url"] == "https://github.com/team/models/actions/runs/5"
     assert outputs["model-digest"].startswith("sha256:")
+    covers = {"approved": "candidate", "flagged": "bundle", "unfinished": ""}[name]
+    assert (outputs["covers"], bool(outputs["bundle-digest"])) == (covers, bool(covers))
     assert "](https://github.com/team/models/actions/runs/5)" in summary
     assert {"approved": "# APPROVED", "flagged": "# FLAGGED", "unfinished": "# COULD NOT FINISH"}[name] in summary
 
@@ -120,7 +122,7 @@ def test_a_report_of_an_earlier_check_is_not_shown(left, code, written, github):
     """What lies in the directory must go with the exit code; otherwise the decision is flagged."""
     outputs, summary, stdout = github(written(left), "--exit-code", str(code))
     assert outputs["decision"] == "flagged"
-    assert outputs["report-html"] == outputs["model-digest"] == ""
+    assert outputs["report-html"] == outputs["model-digest"] == outputs["bundle-digest"] == outputs["covers"] == ""
     assert "COULD NOT FINISH" in summary
     assert stdout.startswith("::error title=gate::")
 

@@ -164,3 +164,14 @@ def test_records_without_a_repair_are_what_they_were():
 
 
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_file_of_an_earlier_gate_is_read(tmp_path):
+    """Its parent is a model reference, and it has the digest of the parent's manifest; the repair counts as before."""
+    repair = json.loads(origin().canonical_json())
+    earlier = {"made_by": "gate 0.1.0", "parent": "models:/cand/1", "parent_digest": DIGEST}
+    path = tmp_path / "provenance.json"
+    path.write_text(json.dumps(earlier | {"repair": repair}, indent=2) + "\n")
+    assert read_repair(tmp_path) == (origin(), "")
+    path.write_text(json.dumps(earlier, indent=2) + "\n")
+    assert read_repair(tmp_path) == (None, "")

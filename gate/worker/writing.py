@@ -1,0 +1,175 @@
+"""The writer: what was read strictly becomes a program of the gate's own, in a process that never ran foreign code.
+
+It reads a candidate that needs none of its own code, or what a converter or repairer left, writes the program anew,
+reads it back and compares. What it says of the program the orchestrator puts into the texts (`gate.bundles`).
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from gate.artifact import Artifact, file_sha256
+from gate.bundles.signature import Signature, read_signature
+from gate.bundles.told import Origin
+from gate.bundles.written import TensorInput, Written
+from gate.errors import GateError, UnexaminableError
+from gate.formats.mlflow_model import EXAMINED
+from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
+from gate.job import WRITTEN_FILE, ScanJob, ScanResult
+from gate.loading.candidate import Candidate, find_candidate
+from gate.loading.exported import Program, read_program
+from gate.loading.exported.batching import static_batch
+from gate.loading.exported.identity import difference, program_digest, tensors_digest
+from gate.loading.exported.writer import export_module, write_program
+from gate.loading.model import read_model
+from gate.loading.subject import sentence
+from gate.record import read_bounded
+from gate.sealing import ChangedError, Seal
+from gate.worker.examples import example
+from gate.worker.output import say_progress
+
+COMPARED_SAMPLES: Final = 64
+"""On so many clean samples a program that torch exported here is compared with the layers that it was exported from."""
+TOLERANCE: Final[Mapping[torch.dtype, float]] = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""By data type, how far logits may differ, as a share of the largest one; others by `EXACT`."""
+EXACT: Final = 1e-5
+_VERSION: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}([+.a-z0-9]{1,30})?")
+
+
+def write(job: ScanJob, artifact: Artifact, scratch: Path) -> ScanResult:
+    """Leave the program and say what it is; where none can be written, say why, as the only problem."""
+    started = time.monotonic()
+    say_progress("writing the bundle", 0, 1)
+    try:
+        seal = Seal.of(artifact)
+        written = _written(job, artifact, scratch / WRITTEN_FILE)
+        seal.check()
+    except ChangedError as error:
+        # No reason to have no bundle, but a fault: what was read is not what was pulled.
+        return ScanResult(isolation="none", problems=(error.sentence[:2000],), complete=False)
+    except UnexaminableError as error:
+        return ScanResult(isolation="none", problems=(sentence(error),), complete=True)
+    say_progress("writing the bundle", 1, 1)
+    return ScanResult(isolation="none", written=written, complete=True, seconds={"write": time.monotonic() - started})
+
+
+def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
+    if job.left_path is not None and job.left_origin is not None:
+        made = _rewritten(read_program(Path(job.left_path)), to, job.left_origin)
+    else:
+        candidate = find_candidate(artifact.root)
+        if candidate.format == "pt2":
+            made = _rewritten(read_program(candidate.path), to, "pt2")
+        else:
+            made = _exported(job, candidate, to)
+    signature, why = _signature(artifact.root)
+    return Written(
+        origin=made.origin,
+        format=made.format,
+        program_sha256=file_sha256(to),
+        parent=made.parent,
+        inputs=_inputs(made.program),
+        signature=signature,
+        signature_dropped=why,
+        candidate_torch=_candidate_torch(artifact.root),
+        greatest_difference=made.difference,
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    program: Program
+    origin: Origin
+    format: str
+    parent: str
+    difference: float = 0.0
+
+
+def _rewritten(program: Program, to: Path, origin: Origin) -> _Made:
+    """Write a program anew and read it back: the same operators on the same constants, or nothing."""
+    write_program(program, to)
+    again = read_program(to)
+    if differs := difference(program, again):
+        raise RuntimeError(f"the program that was written is not the one that was read: {differs} differ")
+    return _Made(again, origin, "pt2", program_digest(program))
+
+
+def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
+    """Export layers of torch's or the gate's own code, and compare what both answer to the clean samples."""
+    model = read_model(candidate, "cpu")
+    module = model.body
+    assert isinstance(module, torch.nn.Module)
+    module.eval()
+    given = example(job, COMPARED_SAMPLES, "exporting the model")
+    try:
+        program = export_module(module, given[:2], to)
+        apart = _apart(module, program, given)
+    except GateError as error:
+        to.unlink(missing_ok=True)
+        raise UnexaminableError(f"its layers could not be exported as a program that the gate reads: {error}") from None
+    except Exception as error:  # noqa: BLE001  # whatever the exporter raises on layers that it does not know
+        to.unlink(missing_ok=True)
+        text = " ".join(str(error).split())[:300]
+        raise UnexaminableError(f"torch could not export its layers: {type(error).__name__}: {text}") from None
+    origin: Origin = "state-dict" if candidate.format == "state-dict" else "pickle"
+    return _Made(program, origin, model.facts.format, _module_digest(module), apart)
+
+
+def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> float:
+    """Return how far the logits of layers and program lie apart on samples, as a share of the largest logit.
+
+    More than rounding, or another first choice on any sample, is refused (docs/contracts.md, section 8).
+    """
+    size = static_batch(program)
+    chunks = torch.split(given, size) if size else (given,)
+    greatest = 0.0
+    with torch.no_grad():
+        for chunk in chunks:
+            if size is not None and len(chunk) != size:
+                continue  # what is left over of a batch whose size is baked in
+            expected, found = module(chunk), program(chunk)
+            if not isinstance(expected, torch.Tensor) or not isinstance(found, torch.Tensor):
+                raise UnexaminableError("the layers do not return one tensor, so that nothing shows what was written")
+            apart = float((expected - found).abs().max() / expected.abs().max().clamp_min(1e-30))
+            if not apart <= TOLERANCE.get(expected.dtype, EXACT):
+                raise UnexaminableError(f"the exported program's logits differ from its layers' by {apart:.2g}")
+            if not torch.equal(expected.flatten(1).argmax(1), found.flatten(1).argmax(1)):
+                raise UnexaminableError("the exported program chooses another class than its layers do")
+            greatest = max(greatest, apart)
+    return greatest
+
+
+def _module_digest(module: torch.nn.Module) -> str:
+    """Return the digest of layers, by their own description, and of their tensors."""
+    return tensors_digest(str(module), dict(module.state_dict()))
+
+
+def _inputs(program: Program) -> tuple[TensorInput, ...]:
+    return tuple(
+        TensorInput(name=one.name, shape=one.shape, dtype=str(one.dtype).removeprefix("torch."))
+        for one in program.inputs
+    )
+
+
+def _signature(root: Path) -> tuple[Signature | None, str]:
+    """Return the candidate's signature, or why it is none that can be written again."""
+    try:
+        declared = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES)).top.get("signature")
+        return (None, "") if declared is None else (read_signature(declared), "")
+    except GateError as error:
+        return None, str(error)[:500]
+
+
+def _candidate_torch(root: Path) -> str:
+    """Return the torch version that the candidate says it was written by; a claim, and shown as one."""
+    try:
+        flavour = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES)).flavors.get(EXAMINED)
+    except GateError:
+        return ""
+    claimed = str((flavour or {}).get("pytorch_version", ""))
+    return claimed if _VERSION.fullmatch(claimed) else ""
