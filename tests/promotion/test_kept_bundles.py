@@ -10,7 +10,7 @@ from gate.artifact import ModelRef, build_manifest
 from gate.clock import today
 from gate.errors import RegistryError
 from gate.registries import mlflow_bundles
-from gate.registries.mlflow_bundles import DIGEST_TAG, STATE_TAG, USED_TAG, WHOLE
+from gate.registries.mlflow_bundles import DIGEST_TAG, KEPT_TAG, STATE_TAG, USED_TAG, WHOLE
 from tests.e2e.command import PATIENCE, ROOT
 
 OLD = "2001-01-01"
@@ -143,8 +143,10 @@ def test_a_tag_does_not_let_retention_delete_a_report(server, editor, tmp_path):
         fresh = registry.keep_bundle(*bundle(server, "a fresh bundle")).split("/")[1]
     with server.account("trainer") as client:
         for run_id in (report, old):
-            for tag, value in {DIGEST_TAG: f"sha256:{64 * 'a'}", STATE_TAG: WHOLE, USED_TAG: OLD}.items():
-                client.set_tag(run_id, tag, value)
+            client.set_tag(run_id, DIGEST_TAG, f"sha256:{64 * 'a'}")
+            client.set_tag(run_id, STATE_TAG, WHOLE)
+            for tag in (USED_TAG, KEPT_TAG):
+                client.set_tag(run_id, tag, OLD)
     with server.registry() as registry:
         assert registry.drop_bundles(dt.date(2001, 1, 2)) == 1
         stages = [registry._client.get_run(one).info.lifecycle_stage for one in (report, old, fresh)]

@@ -38,10 +38,13 @@ def test_a_folder_has_no_review() -> None:
     assert "review" not in {words[1] for words in found}
 
 
-def test_an_approved_version_leaves_one_thing_to_type() -> None:
-    """Nothing has to be done; the same measurements can be judged again."""
+def test_an_approved_version_can_be_promoted() -> None:
+    """The same measurements can be judged again; last comes the command that copies the bundle, where there is one."""
     found = steps(reports.approved(), ModelRef(registry="mlflow", name="credit", version="7"))
-    assert [words[1] for words in found] == ["judge"]
+    assert [words[1] for words in found] == ["judge", "promote"]
+    assert found[-1][2:] == ["models:/credit/7", "--to", "PRODUCTION", "--alias", "champion"]
+    unbundled = steps(reports.unbundled(), ModelRef(registry="mlflow", name="credit", version="7"))
+    assert [words[1] for words in unbundled] == ["judge"]
 
 
 def test_a_detector_that_failed_is_not_explained() -> None:

@@ -131,7 +131,8 @@ def test_a_verdict_of_an_earlier_gate_is_not_given_a_bundle_to_promote(level: st
     assert covered(report) == digests
     said = page("html", report)
     assert "gate promote copies" not in said
-    assert "approved by an earlier gate: check it again" in said
+    # Of level B the judge of today wants another scan: the program of such a bundle is the converter's own file.
+    assert ("scan again" if level == "B" else "approved by an earlier gate: check it again") in said
     assert ("check it again before gate promote" if level == "B" else "cannot be promoted") in said
 
 
