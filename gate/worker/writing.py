@@ -73,7 +73,7 @@ def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
         format=made.format,
         program_sha256=file_sha256(to),
         parent=made.parent,
-        inputs=_inputs(made.program),
+        inputs=tensor_inputs(made.program),
         signature=signature,
         signature_dropped=why,
         candidate_torch=_candidate_torch(artifact.root),
@@ -149,7 +149,8 @@ def _module_digest(module: torch.nn.Module) -> str:
     return tensors_digest(str(module), dict(module.state_dict()))
 
 
-def _inputs(program: Program) -> tuple[TensorInput, ...]:
+def tensor_inputs(program: Program) -> tuple[TensorInput, ...]:
+    """Return a program's inputs as they are told to the orchestrator."""
     return tuple(
         TensorInput(name=one.name, shape=one.shape, dtype=str(one.dtype).removeprefix("torch."))
         for one in program.inputs

@@ -11,12 +11,13 @@ import torch
 
 from gate.artifact import file_sha256
 from gate.bundles.folder import PROGRAM, bundle_texts
-from gate.bundles.written import TensorInput, Written
+from gate.bundles.written import Written
 from gate.loading.exported import read_program
 from gate.loading.exported.identity import program_digest
 from gate.loading.exported.writer import write_program
 from gate.policy import Runtime
 from gate.version import VERSION
+from gate.worker.writing import tensor_inputs
 from tests.bundle_opens.programs import PROGRAMS
 
 HERE = Path(__file__).parent
@@ -55,10 +56,7 @@ def compose(written, folder):
         format="pt2",
         program_sha256=file_sha256(written),
         parent=program_digest(program),
-        inputs=tuple(
-            TensorInput(name=one.name, shape=one.shape, dtype=str(one.dtype).removeprefix("torch."))
-            for one in program.inputs
-        ),
+        inputs=tensor_inputs(program),
         greatest_difference=0.0,
     )
     for path, raw in {**bundle_texts(said, Runtime()), PROGRAM: written.read_bytes()}.items():

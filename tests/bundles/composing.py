@@ -9,9 +9,10 @@ from torch import nn
 
 from gate.bundles.folder import PROGRAM, bundle_texts
 from gate.bundles.signature import read_signature
-from gate.bundles.written import TensorInput, Written
+from gate.bundles.written import Written
 from gate.loading.exported.writer import export_module
 from gate.policy import Runtime
+from gate.worker.writing import tensor_inputs
 
 PARENT = "sha256:" + "a" * 64
 
@@ -46,14 +47,6 @@ class Composed:
     root: Path
     written: Written
     texts: dict[str, bytes]
-
-
-def tensor_inputs(program):
-    """Return a program's inputs as the writer tells them."""
-    return tuple(
-        TensorInput(name=one.name, shape=one.shape, dtype=str(one.dtype).removeprefix("torch."))
-        for one in program.inputs
-    )
 
 
 def compose(root, network, example, signature=None, runtime=None, **said):
