@@ -14,6 +14,7 @@ from gate.bank import OpenBank
 from gate.check_files import CheckFiles, private_directory
 from gate.conclude import Context, conclude, error_report, write_reports
 from gate.errors import CannotFinishError, GateError, UsageError
+from gate.interruption import begin_to_end, raise_if_asked
 from gate.launch import Progress
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
@@ -84,6 +85,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
         report = conclude(scanned.evidence, request.policy, context, files)
         if not request.mark:
             return Checked(report, "")
+        raise_if_asked()
         tell(f"marking {ref}")
         try:
             _, where = publish(registry, files, request.signing)
@@ -101,6 +103,7 @@ def _flagged_on_failure(registry: Registry, request: CheckRequest, context: Cont
     except UsageError:
         raise
     except KeyboardInterrupt:
+        begin_to_end()
         error = CannotFinishError("the check was interrupted", what_to_do="Run the same command again.")
         _give_up(registry, request, context, error, tell)
         raise error from None

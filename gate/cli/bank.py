@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.check import registry_settings, require_samples, scan_settings
 from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.terminal import progress_bars, tell
 from gate.errors import UsageError
+from gate.interruption import stop_on_termination
 
 if TYPE_CHECKING:
     from gate.bank import Bank

@@ -1,9 +1,7 @@
 """`gate check`: all four steps."""
 
-import signal
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +10,7 @@ from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, REPORT_DIR, SAMP
 from gate.cli.signing import signing
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
+from gate.interruption import stop_on_termination
 
 if TYPE_CHECKING:
     from gate.bank import OpenBank
@@ -48,19 +47,6 @@ def named_bank(given: Path | None, rules: "Policy", policy: Path) -> "OpenBank |
     if rules.bank is None:
         return None
     return open_bank(policy.parent / rules.bank.path, sha256=rules.bank.sha256, source=rules.bank.path)
-
-
-def stop_on_termination() -> None:
-    """Make Ctrl-C and a polite kill end alike, the version flagged, the worker ended, exit 3.
-
-    Ctrl-C too is set here: a shell that starts the gate in the background has it ignored.
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
 
 
 @click.command()

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings, stop_on_termination
+from gate.cli.check import registry_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log, signing_key
 from gate.cli.terminal import tell
+from gate.interruption import stop_on_termination
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings
 from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.terminal import progress_bars, show_result, tell
+from gate.interruption import stop_on_termination
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings, require_samples, scan_settings, stop_on_termination
+from gate.cli.check import registry_settings, require_samples, scan_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.signing import public_keys, review_log
 from gate.cli.terminal import progress_bars, tell
 from gate.errors import UsageError
+from gate.interruption import stop_on_termination
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:

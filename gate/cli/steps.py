@@ -13,13 +13,13 @@ from gate.cli.check import (
     registry_settings,
     require_samples,
     scan_settings,
-    stop_on_termination,
     tell_signed,
 )
 from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
 from gate.cli.signing import signing
 from gate.cli.terminal import progress_bars, show_result, tell
 from gate.errors import UsageError
+from gate.interruption import stop_on_termination
 
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 

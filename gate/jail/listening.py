@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from gate.interruption import raise_if_asked
 from gate.jail.inert import inert_line
 
 _POLL_SECONDS = 0.05
@@ -65,6 +66,7 @@ class Listener:
                 os.set_blocking(stream.fileno(), False)
                 selector.register(stream.fileno(), selectors.EVENT_READ, take)
             while not self.said_too_much:
+                raise_if_asked()
                 left = until - time.monotonic()
                 if left <= 0:
                     return False

@@ -15,6 +15,7 @@ from gate.bundle import Bundle, copy
 from gate.check_files import CheckFiles, private_directory, remove
 from gate.errors import CannotFinishError, UsageError
 from gate.evidence import Location
+from gate.interruption import begin_to_end
 from gate.launch import Progress
 from gate.registry import ProductionRegistry, Registry
 from gate.remediation_report import Attempt, RemediationReport, attempt_of
@@ -104,6 +105,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        begin_to_end()
         raise CannotFinishError(
             "the remediation was interrupted, and nothing was registered",
             what_to_do="Run the same command again: finished attempts in --report-dir are taken up.",
