@@ -91,6 +91,7 @@ class Desk:
 
     folder: Path
     variables: dict
+    program: tuple = (sys.executable, "-m", "gate")
 
     @property
     def out(self):
@@ -120,7 +121,7 @@ class Desk:
             **variables,
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "gate", *map(str, arguments)],
+            [*map(str, (*self.program, *arguments))],
             cwd=self.folder,
             env={name: str(value) for name, value in environment.items() if value is not None},
             stdin=subprocess.DEVNULL,

@@ -104,12 +104,15 @@ class Store:
             return client.search_runs([experiment.experiment_id]) if experiment else []
 
 
-def fill(uri, folder, *kinds):
-    """Log models in a registry, as a trainer's process would, and return their versions by nickname."""
+def fill(uri, folder, *kinds, **variables):
+    """Log models in a registry, as a trainer's process would, and return their versions by nickname.
+
+    `variables` come on top of that process's environment, such as the trainer's account.
+    """
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.e2e.registering", uri, *kinds],
         cwd=folder,
-        env=_environment(folder),
+        env=_environment(folder) | variables,
         capture_output=True,
         text=True,
         check=False,

@@ -5,8 +5,6 @@ wheel-test`). What the quick tests look at is the archive.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -14,49 +12,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.wheel.fresh import ROOT, copied, run
+
 SOURCE = ROOT / "gate"
-INSTALL_SECONDS = 1200
 CHECK_SECONDS = 1200
-NO_SETTINGS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "GATE_", "MLFLOW_")
-"""How variables begin that could lend the fresh environment something of this one's."""
-
-
-def run(*command, cwd, seconds=INSTALL_SECONDS, code=0):
-    """Run a command with the caller's settings of pip and none of the gate's; return its standard output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(NO_SETTINGS)}
-    ended = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-    )
-    assert ended.returncode == code, f"{command}: {ended.returncode}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
-    return ended.stdout
-
-
-def copied(to):
-    """Copy what a build reads, so that setuptools' leftovers lie in no checkout, and return the copy."""
-    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "gate", cwd=ROOT).splitlines()
-    for name in [*names, "pyproject.toml", "README.md", "LICENSE"]:
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            (to / name).write_bytes((ROOT / name).read_bytes())
-    return to
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel without asking an index, and return its path."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = copied(folder / "source")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
-    run(*pip, "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def carried(names, prefix=""):
@@ -94,23 +53,15 @@ def test_the_source_archive_carries_them_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fresh_environment_checks_a_model_by_the_default_policy(wheel, tmp_path, zoo_model, zoo_samples):
+def test_a_fresh_environment_checks_a_model_by_the_default_policy(installed, tmp_path, zoo_model, zoo_samples):
     """Nothing but the wheel and what it needs: help, an explanation, a schema, and a clean model is approved."""
-    venv, desk = tmp_path / "venv", tmp_path / "empty"
+    desk = tmp_path / "empty"
     desk.mkdir()
-    run(sys.executable, "-m", "venv", venv, cwd=tmp_path)
-    pip = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    requirements = ROOT / "requirements"
-    run(*pip, "--require-hashes", "-r", requirements / "runtime.lock", cwd=tmp_path)
-    run(*pip, "-r", requirements / "torch.txt", cwd=tmp_path)
-    # With its dependencies, of which the lock has left none to fetch: what the wheel's own metadata asks for is there.
-    run(*pip, "--no-index", wheel, cwd=tmp_path)
-
     where = "import gate, gate.packaged as p; print(gate.__file__); print(p.DEFAULT)"
-    for place in map(Path, run(venv / "bin" / "python", "-c", where, cwd=desk).split()):
-        assert place.is_relative_to(venv)
+    for place in map(Path, run(installed.program("python"), "-c", where, cwd=desk).split()):
+        assert place.is_relative_to(installed.folder)
         assert place.is_file()
-    gate = venv / "bin" / "gate"
+    gate = installed.program("gate")
     assert "gate check models:/credit/7" in run(gate, "--help", cwd=desk)
     assert "Neural Cleanse" in run(gate, "explain", "neural-cleanse", cwd=desk)
     assert run(gate, "schema", "policy", cwd=desk) == (SOURCE / "policies" / "schema.json").read_text("utf-8")
