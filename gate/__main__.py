@@ -1,6 +1,9 @@
 """`python -m gate` and the console script: hand over to the command line."""
 
+import os
 import sys
+
+_USAGE, _INTERRUPTED = 2, 130
 
 
 def main() -> None:
@@ -11,9 +14,21 @@ def main() -> None:
 
         sys.stdout.write(f"gate {VERSION}\n")
         return
-    from gate.cli import run  # noqa: PLC0415
+    try:
+        if sys.platform != "linux":
+            # Before the command line, most of which needs Linux to be imported at all.
+            from gate.linux import refusal  # noqa: PLC0415
 
-    sys.exit(run())
+            if said := refusal(sys.platform, sys.argv[1:], os.environ):
+                sys.stderr.write(f"{said}\n")
+                sys.exit(_USAGE)
+        from gate.cli import run  # noqa: PLC0415
+
+        code = run()
+    except KeyboardInterrupt:  # while the command line was still being imported
+        sys.stderr.write("gate: error: interrupted\n")
+        sys.exit(_INTERRUPTED)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

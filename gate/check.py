@@ -1,31 +1,32 @@
-"""`gate check`: the four steps in one, with everything that can go wrong in between.
+"""`gate check`: the four steps in one, in the order in which a mistake costs least, and what becomes of a failure.
 
-Whatever happens after the version is known, reports are written and the version is not left approved: an error, a
-signal or a full disk marks it flagged if the registry can still be reached, and the check ends as could-not-finish.
+Arguments were read before. Here the report directory is tried, then the registry is asked, then the right to mark is
+tried, then the samples come, and the model last. A run that judged nothing changes no signed decision; a verdict that
+cannot be published is returned all the same, with the reason.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gate.artifact import ModelRef
 from gate.bank import OpenBank
-from gate.check_files import CheckFiles, private_directory
+from gate.check_files import MANIFEST, CheckFiles, Pulled, private_directory
 from gate.conclude import Context, conclude, error_report, write_reports
-from gate.errors import CannotFinishError, GateError, UsageError
-from gate.interruption import begin_to_end, raise_if_asked
+from gate.errors import CannotFinishError, GateError, RegistryError, UsageError
+from gate.interruption import raise_if_asked
 from gate.launch import Progress
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
-from gate.publish import WITHDRAWN, Signing, publish
-from gate.pulling import PullRequest, pull
+from gate.publish import Signing, Tell, publish, withdraw
+from gate.pulling import PullRequest, pull_model, pull_samples
 from gate.registry import Registry
-from gate.report import PolicySource, Report
+from gate.report import NOTHING_GIVEN, Given, PolicySource, Report
+from gate.sampled import named_by_operator, require_usable
 from gate.scan_evidence import ScanRequest, ScanSettings
+from gate.stopping import stopped
 from gate.unfinished import Unfinished
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class CheckRequest:
     signing: Signing | None = None
     """None: the verdict is unsigned, and can never be promoted by `gate promote`."""
     policy_source: PolicySource | None = None
+    given: Given = NOTHING_GIVEN
+    """What the report's commands name again."""
 
     @property
     def policy(self) -> Policy:
@@ -50,85 +53,175 @@ class CheckRequest:
 
 @dataclass(frozen=True)
 class Checked:
-    """A finished check."""
+    """A check that came to a verdict."""
 
     report: Report
-    reports_at: str
+    reports_at: str = ""
     """Where the registry keeps the reports; empty where nothing was marked."""
+    unmarked: GateError | None = None
+    """Why the verdict could not be signed, stored or marked, where it was to be."""
+    in_part: bool = False
+    """Whether the version bears a mark all the same: flagged, until the verdict is published whole."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One check under way."""
+
+    registry: Registry
+    request: CheckRequest
+    files: CheckFiles
+    tell: Tell
+    context: Context
+    begun: bool = False
+    """Whether the directory's files are this check's: until then an earlier check's lie there, whole."""
 
 
 def check(registry: Registry, request: CheckRequest, progress: Progress, tell: Tell) -> Checked:
-    """Resolve, pull, scan, judge, report and mark one version; raise `CannotFinishError` when that cannot be done."""
-    context = Context(
+    """Resolve, pull, scan, judge, report and mark one version; raise what keeps it from a verdict."""
+    if request.mark and not registry.marks:
+        raise UsageError(
+            f"{request.pull.uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark."
+        )
+    with CheckFiles.claim(request.report_dir) as files:
+        run = _Run(registry, request, files, tell, _context(request))
+        run = replace(run, context=replace(run.context, model=_found(run)))
+        report = _judged(run, progress)
+        return _published(run, report) if request.mark else Checked(report)
+
+
+def _context(request: CheckRequest) -> Context:
+    return Context(
         uri=request.pull.uri,
         model=None,
         policy_path=request.policy_path,
         policy_source=request.policy_source,
         directory=str(request.report_dir),
+        given=request.given,
     )
-    # A version that cannot be looked up has a report too, though nothing that could be marked.
-    with _flagged_on_failure(registry, request, context, tell):
-        ref = registry.resolve(request.pull.uri)
-    if request.mark and not registry.marks:
-        raise UsageError(f"{ref} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
-    context = replace(context, model=ref)
-    with _flagged_on_failure(registry, request, context, tell):
-        files = CheckFiles.create(request.report_dir)
-        with private_directory() as private:
-            tell(f"pulling {ref}")
-            pulled = pull(registry, request.pull, files, private, ref)
-            context = replace(context, pulled=pulled, description=pulled.description)
-            tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
+
+
+def _found(run: _Run) -> ModelRef:
+    """Return the version, which the registry knows and this account may mark where it is to."""
+    with _accounted_for(run):
+        ref = run.registry.resolve(run.request.pull.uri)
+        if run.request.mark:
+            run.registry.require_marking(ref)
+        return ref
+
+
+def _judged(run: _Run, progress: Progress) -> Report:
+    """Bring the samples and then the model, scan, judge and write the reports."""
+    request, files, ref = run.request, run.files, run.context.model
+    assert ref is not None
+    with private_directory() as private:
+        with _accounted_for(run):
+            brought = pull_samples(run.registry, request.pull, private, ref)
+            named = named_by_operator(request.pull.samples, request.policy, ref.name)
+            require_usable(private, brought.samples, request.policy, model=ref, settings=request.settings, named=named)
+            run.tell(f"pulling {ref}")
+            files.begin()
+        with _accounted_for(replace(run, begun=True)):
+            pulled = pull_model(run.registry, request.pull, files, private, ref, brought)
+            run.tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
             asked = ScanRequest(pulled, private, request.policy, request.settings, request.bank, Unfinished(files.root))
-            scanned = scan(asked, progress)
+            scanned = scan(asked, progress, run.tell)
             write_scanned(scanned, files)
-        report = conclude(scanned.evidence, request.policy, context, files)
-        if not request.mark:
-            return Checked(report, "")
+            context = replace(run.context, pulled=pulled, description=pulled.description)
+            return conclude(scanned.evidence, request.policy, context, files)
+
+
+def _published(run: _Run, report: Report) -> Checked:
+    """Sign, store and mark; whatever keeps the verdict from that, the verdict itself is not lost."""
+    changed: list[str] = []
+
+    def tell(line: str) -> None:
+        changed.append(line)
+        run.tell(line)
+
+    run.tell(f"marking {run.context.model}")
+    try:
         raise_if_asked()
-        tell(f"marking {ref}")
-        try:
-            _, where = publish(registry, files, request.signing)
-        except UsageError as error:
-            # The files are this check's own, so nobody used anything wrongly, and the version must not stay as it was.
-            raise CannotFinishError(f"the files of this check cannot be published: {error}") from error
+        _, where = publish(run.registry, run.files, run.request.signing, tell)
+    except KeyboardInterrupt:
+        error: GateError = stopped("interrupted before it was published")
+    except GateError as refused:
+        error = refused
+    except Exception as broken:  # noqa: BLE001  # an internal error after the verdict is no reason to lose it
+        error = _internal(broken)
+    else:
         return Checked(report, where)
+    return Checked(report, unmarked=error, in_part=bool(changed))
 
 
 @contextmanager
-def _flagged_on_failure(registry: Registry, request: CheckRequest, context: Context, tell: Tell) -> Iterator[None]:
-    """Turn any failure into a report and a flagged mark, as far as disk and registry allow, and raise it on."""
+def _accounted_for(run: _Run) -> Iterator[None]:
+    """Turn a failure before the verdict into a report and, where it says something of the version, a mark.
+
+    The operator's mistakes leave neither. What the registry refused, or did not answer, says nothing of the version.
+    """
     try:
         yield
     except UsageError:
         raise
     except KeyboardInterrupt:
-        begin_to_end()
-        error = CannotFinishError("the check was interrupted", what_to_do="Run the same command again.")
-        _give_up(registry, request, context, error, tell)
+        error: GateError = stopped(
+            "the check was interrupted",
+            f"What was measured is kept in {run.request.report_dir}, where the same command goes on."
+            if run.begun
+            else "",
+        )
+        _give_up(run, error)
         raise error from None
-    except CannotFinishError as error:
-        _give_up(registry, request, context, error, tell)
+    except GateError as error:
+        _give_up(run, error)
         raise
     except Exception as error:
-        wrapped = CannotFinishError(
-            f"internal error: {type(error).__name__}: {str(error)[:500]}",
-            what_to_do="Run again with --debug to see where, and report it.",
-        )
-        _give_up(registry, request, context, wrapped, tell)
-        raise wrapped from error
+        internal = _internal(error)
+        _give_up(run, internal)
+        raise internal from error
 
 
-def _give_up(registry: Registry, request: CheckRequest, context: Context, error: GateError, tell: Tell) -> None:
-    """Write the error report and flag the version; what of this fails too is told, and hides nothing."""
+def _internal(error: Exception) -> CannotFinishError:
+    return CannotFinishError(
+        f"internal error: {type(error).__name__}: {str(error)[:500]}",
+        what_to_do="Run again with --debug to see where, and report it.",
+    )
+
+
+def _give_up(run: _Run, error: GateError) -> None:
+    """Write the error report and mark the version; what of this fails too is told, and hides nothing."""
+    pulled = _pulled(run)
     try:
-        files = CheckFiles.create(request.report_dir)
-        write_reports(error_report(request.policy, context, str(error), error.what_to_do), files)
+        _report_error(run, error, pulled)
     except (GateError, OSError) as second:
-        tell(f"the report could not be written: {second}")
-    if request.mark and context.model is not None:
-        try:
-            with contextlib.suppress(KeyboardInterrupt):
-                registry.mark(context.model, WITHDRAWN)
-        except GateError as second:
-            tell(f"the version could not be marked flagged: {second}")
+        run.tell(f"the report could not be written: {second}")
+    ref = run.context.model
+    if not run.request.mark or ref is None or isinstance(error, RegistryError):
+        return
+    try:
+        withdraw(run.registry, ref, str(error), run.tell, pulled.digest if pulled else None)
+    except KeyboardInterrupt:
+        run.tell(f"{ref} was not marked: interrupted again")
+    except GateError as second:
+        run.tell(f"{ref} could not be marked flagged: {second}")
+
+
+def _report_error(run: _Run, error: GateError, pulled: Pulled | None) -> None:
+    """Write the report of a check without a verdict, unless an earlier check's lies there untouched."""
+    if not run.begun and (earlier := run.files.concluded()) is not None:
+        told = f"{earlier.decision.value} {earlier.model_digest[:19]}…"
+        run.tell(f"{run.request.report_dir} keeps the reports of an earlier check: {told}")
+        return
+    context = replace(run.context, pulled=pulled, description=pulled.description if pulled else "")
+    write_reports(error_report(run.request.policy, context, str(error), error.what_to_do), run.files)
+
+
+def _pulled(run: _Run) -> Pulled | None:
+    """Return what this check had pulled, as far as it came."""
+    if not run.begun or not (run.files.root / MANIFEST).exists():
+        return None
+    try:
+        return run.files.pulled()
+    except UsageError:
+        return None

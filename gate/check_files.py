@@ -3,9 +3,12 @@
 The four steps hand nothing to each other but these files, so that they can run in different jobs.
 """
 
+import errno
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -29,6 +32,10 @@ MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER = "model", "samples", "training"
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
 ATTESTATION = "attestation.json"
+_LATER = (MANIFEST, EVIDENCE, VERDICT, ATTESTATION, "report.*")
+"""What a check writes anew, as far as it comes."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""What is no mistake in a directory's name: the disk is full or broken, or the process has too many files."""
 
 
 class PulledSamples(Record):
@@ -92,15 +99,57 @@ class CheckFiles:
 
     @classmethod
     def create(cls, root: Path) -> "CheckFiles":
-        """Make the directory and show that it can be written; a full or read-only disk is said before the scan."""
+        """Make the directory and show that it can be written, by a file that is written and removed.
+
+        One that cannot is a wrong name (`UsageError`); a full disk is none.
+        """
+        probe = root / f".gate-writable-{os.getpid()}"
         try:
             root.mkdir(parents=True, exist_ok=True)
-            probe = root / ".gate-writable"
             write_new(probe, b"gate")
             probe.unlink()
         except OSError as error:
-            raise unwritable(root, error) from None
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+            refused = unwritable(root, error)
+            if error.errno in _FULL:
+                raise refused from None
+            raise UsageError(str(refused), what_to_do=refused.what_to_do) from None
         return cls(root.resolve())
+
+    @classmethod
+    @contextmanager
+    def claim(cls, root: Path) -> "Iterator[CheckFiles]":
+        """Make the directory as `create` does, and keep every other check out of it until this one ends."""
+        files = cls.create(root)
+        descriptor = os.open(files.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Of the directory itself: no file of it is left by a check that was killed.
+            if not _locked(descriptor):
+                raise UsageError(
+                    f"another command is writing into {root}",
+                    what_to_do="Wait for it, or name a directory of its own for each check with --report-dir.",
+                )
+            yield files
+        finally:
+            os.close(descriptor)
+
+    def begin(self) -> None:
+        """Remove what an earlier check left, so that whatever lies here from now on is this one's.
+
+        What a scan that was broken off had measured stays, and so do triggers and bundle until the scan replaces them.
+        """
+        for pattern in _LATER:
+            for path in self.root.glob(pattern):
+                if path.is_file() or path.is_symlink():
+                    path.unlink()
+
+    def concluded(self) -> Verdict | None:
+        """Return the verdict that lies here; None where there is none that can be read."""
+        try:
+            return self.verdict()
+        except UsageError:
+            return None
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Replace one file in one move; a part of a report is never left in its place."""
@@ -137,10 +186,22 @@ class CheckFiles:
         return read_input(self.root / name, kind, step)
 
 
+def _locked(descriptor: int) -> bool:
+    """Lock a directory for as long as it is open; False where another process has. A disk without locks has none."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:
     """Read a record that an earlier step left; a missing or damaged one is a `UsageError` that names the step."""
     if not path.exists():
-        raise UsageError(f"there is no {path}", what_to_do=f"`{step}` writes it; run that step first.")
+        what = "file" if path.suffix else "folder"
+        raise UsageError(f"there is no {what} {path}", what_to_do=f"`{step}` writes it; run that step first.")
     try:
         return kind.from_file(path)
     except MalformedError as error:
@@ -161,8 +222,15 @@ def private_directory() -> Iterator[Path]:
 
     No other user may; under root a worker may by a group of its own (`gate.jail.rights`).
     """
-    with scratch_directory("gate-model-") as path:
-        make_private(path)
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(scratch_directory("gate-model-"))
+            make_private(path)
+        except OSError as error:
+            raise CannotFinishError(
+                f"no private copy can be made in {tempfile.gettempdir()}: {error.strerror or error}",
+                what_to_do="Name a directory with room for the model in TMPDIR.",
+            ) from None
         try:
             yield path
         finally:

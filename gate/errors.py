@@ -24,7 +24,7 @@ class GateError(Exception):
 
 
 class UsageError(GateError):
-    """The command, policy, waiver, bank or key is wrong; nothing was pulled yet (exit 2)."""
+    """The command, policy, waiver, bank, key, directory or samples are wrong: the operator's own mistake (exit 2)."""
 
 
 class PolicyError(UsageError):
@@ -48,6 +48,17 @@ class RefusedAddressError(CannotFinishError):
 
     No `RegistryError`: the registry has answered, and asking again brings the same answer.
     """
+
+
+class StoppedError(GateError):
+    """A signal ended the command (exit 130 for Ctrl-C, 128 and its number for others).
+
+    No `CannotFinishError`: whoever goes on after one model that could not be finished does not go on after this.
+    """
+
+    def __init__(self, message: str, *, number: int, what_to_do: str = "") -> None:
+        super().__init__(message, what_to_do=what_to_do)
+        self.exit_code = 128 + number
 
 
 class UnexaminableError(GateError):

@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill: the same exception, which cannot get lost.
+"""Ctrl-C, a polite kill and a closed terminal: the same exception, which cannot get lost.
 
 A signal's handler runs between two steps of whatever Python is doing. Where that is a finalizer or the callback of a
 weak reference, an exception from it is printed and dropped, and the command would go on to its verdict. So the handler
@@ -9,15 +9,19 @@ import signal
 from types import FrameType
 
 _ASKED = False
+_NUMBER = signal.SIGINT.value
 
 
 def stop_on_termination() -> None:
-    """Make Ctrl-C and a polite kill end a command alike: the worker ended, files kept, nothing half done.
+    """Make Ctrl-C, a polite kill and a closed terminal end a command alike: worker ended, files kept.
 
-    Ctrl-C too is set here: a shell that starts the gate in the background has it ignored.
+    Ctrl-C too is set here: a shell that starts the gate in the background has it ignored. Who starts it by `nohup`
+    wants it to outlive the terminal.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def raise_if_asked() -> None:
@@ -32,7 +36,12 @@ def begin_to_end() -> None:
     _ASKED = False
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    global _ASKED  # noqa: PLW0603
-    _ASKED = True
+def number() -> int:
+    """Return the number of the signal that came last: a shell's exit code of the command is 128 and that."""
+    return _NUMBER
+
+
+def _interrupt(came: int, _frame: FrameType | None) -> None:
+    global _ASKED, _NUMBER
+    _ASKED, _NUMBER = True, came
     raise KeyboardInterrupt

@@ -1,27 +1,28 @@
 """The last step: sign the decision where there is a key, log the reports in a run of the gate's own, mark the version.
 
-Fail-closed in order: the version is flagged and its earlier attestation withdrawn first, and `gate.decision: approved`
-is the very last tag that is set, so that a failure between report and mark leaves the version not approved. A signed
-decision is in the review log before it is anywhere else. Doing it twice changes nothing.
+Fail-closed in order: a flagged version is marked so and its earlier attestation withdrawn first; an approval replaces
+what stands only when bundle and reports are kept, and `gate.decision: approved` is the very last tag that is set. A
+signed decision is in the review log before it is anywhere else. Doing it later, or twice, ends with the same.
 """
 
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.artifact import EVERY_FILE, build_manifest
+from gate.artifact import EVERY_FILE, ModelRef, build_manifest
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.check_files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
 from gate.clock import today
-from gate.decisions.envelope import UNSIGNED, sign
+from gate.decisions.earlier import earlier_decision
+from gate.decisions.envelope import UNSIGNED, claimed, open_envelope, sign
 from gate.decisions.keys import SigningKey
 from gate.decisions.log import ReviewLog, Said, same_decision
 from gate.decisions.statement import scan_statement
-from gate.errors import RegistryError, UsageError
+from gate.errors import CannotFinishError, UsageError
 from gate.evidence import Evidence
 from gate.registry import Registry
 from gate.report import Report
@@ -33,6 +34,10 @@ WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.val
 """What stands on a version while nothing is decided: an earlier signed approval may not outlive a new check."""
 
 _TAG_LIMIT = 5000
+_SKEW = dt.timedelta(minutes=5)
+"""How far apart clocks may be."""
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -43,25 +48,59 @@ class Signing:
     log: ReviewLog | None = None
 
 
-def publish(registry: Registry, files: CheckFiles, signing: Signing | None = None) -> tuple[Verdict, str]:
-    """Mark the version that the check's files are about; return the verdict and where the reports lie."""
+def publish(
+    registry: Registry, files: CheckFiles, signing: Signing | None = None, tell: Tell = lambda _line: None
+) -> tuple[Verdict, str]:
+    """Mark the version that the check's files are about; return the verdict and where the reports lie.
+
+    Where this ends before it is whole and the version was changed, that is told.
+    """
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
     _require_consistent(verdict, evidence, report)
     _require_bundle(files, verdict)
     registry = registry.allowing(report.policy.artifact_stores)
+    _require_newest(registry, evidence, report, signing)
     attestation = attest(files, evidence, verdict, report, signing)
-    registry.mark(evidence.model, WITHDRAWN)
+    withdrawn = verdict.decision is Decision.FLAGGED
+    if withdrawn:
+        registry.mark(evidence.model, WITHDRAWN)
+    try:
+        where = _store(registry, files, evidence, verdict, report)
+        if not withdrawn:
+            registry.mark(evidence.model, WITHDRAWN)
+            withdrawn = True
+        registry.mark(evidence.model, tags(verdict, report, where, attestation))
+    except BaseException:
+        if withdrawn:
+            tell(f"marked {evidence.model} {Decision.FLAGGED.value}: its verdict is not published whole yet")
+        raise
+    if report.policy.retention is not None:
+        # The version is marked; what is not deleted now, the next check deletes.
+        with suppress(CannotFinishError):
+            registry.drop_bundles(today() - dt.timedelta(days=report.policy.retention.bundles))
+    return verdict, where
+
+
+def _store(registry: Registry, files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report) -> str:
+    """Keep the bundle and the reports; return where the reports lie."""
     if verdict.bundle_digest is not None:
         # What is promoted later; a production version is made from these bytes and no others.
         kept = report.policy.retention
         registry.keep_bundle(files.root / BUNDLE_FOLDER, verdict.bundle_digest, kept.bundles if kept else None)
-    where = log_reports(registry, files, evidence, verdict)
-    registry.mark(evidence.model, tags(verdict, report, where, attestation))
-    if report.policy.retention is not None:
-        # The version is marked; what is not deleted now, the next check deletes.
-        with suppress(RegistryError):
-            registry.drop_bundles(today() - dt.timedelta(days=report.policy.retention.bundles))
-    return verdict, where
+    return log_reports(registry, files, evidence, verdict)
+
+
+def withdraw(registry: Registry, ref: ModelRef, why: str, tell: Tell, digest: str | None = None) -> None:
+    """Mark a version that could not be judged flagged, unless a signed decision of its bytes stands; say which it is.
+
+    `digest` is that of the bytes, where they are known. A run that judged nothing knows no better than what was signed.
+    """
+    earlier = earlier_decision(registry.facts(ref).tags.get("gate.attestation", ""))
+    if earlier is not None and earlier.is_about(digest):
+        tell(f"{ref} keeps its signed decision: {earlier.word}")
+        return
+    registry.mark(ref, WITHDRAWN)
+    tell(f"marked {ref} {Decision.FLAGGED.value}: {why}")
 
 
 def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report, signing: Signing | None) -> str:
@@ -70,7 +109,7 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
         (files.root / ATTESTATION).unlink(missing_ok=True)
         return UNSIGNED
     at = dt.datetime.fromisoformat(report.checked_at)
-    if at > dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5):
+    if at > dt.datetime.now(dt.UTC) + _SKEW:
         raise UsageError(
             f"the check is dated in the future, {report.checked_at}; nothing was signed",
             what_to_do="Set the clocks right and run `gate judge` on this directory again.",
@@ -84,6 +123,28 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
             signing.log.append(said, dt.datetime.now(dt.UTC))
     files.write(ATTESTATION, envelope + "\n")
     return envelope
+
+
+def _require_newest(registry: Registry, evidence: Evidence, report: Report, signing: Signing | None) -> None:
+    """Refuse to put an old check in the place of a later decision that the same key signed: a review, or a check since.
+
+    What other keys signed is no reason: whoever may set tags could else keep a version from being flagged. For the same
+    reason the tag is not all that is asked: a decision that was taken off a version still stands in the log.
+    """
+    if signing is None:
+        return
+    attestation = registry.facts(evidence.model).tags.get("gate.attestation", "")
+    standing = [open_envelope(attestation, (signing.key.public,)).statement]
+    logged = signing.log.newest(evidence.model, evidence.manifest_digest) if signing.log is not None else None
+    standing += [claimed(logged.envelope)] if logged is not None else []
+    at, now = dt.datetime.fromisoformat(report.checked_at), dt.datetime.now(dt.UTC)
+    for said in (statement.predicate for statement in standing if statement is not None):
+        if said.model == evidence.model and at < said.decided_at <= now + _SKEW:
+            raise UsageError(
+                f"{evidence.model} has a later signed decision, of {said.decided_at:%Y-%m-%d %H:%M:%S}, than this "
+                f"check of {report.checked_at[:19].replace('T', ' ')}; nothing was marked",
+                what_to_do="To decide anew, run `gate check` again.",
+            )
 
 
 def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:

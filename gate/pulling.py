@@ -1,4 +1,4 @@
-"""The pull step: a version and its samples copied, hashed, made read-only and written down in `manifest.json`.
+"""The pull step: samples and then a version copied, hashed, made read-only and written down in `manifest.json`.
 
 The orchestrator's half, with credentials: it asks the registry and reads nothing of what it copies but its bytes,
 and the few bounded kilobytes of a repaired bundle's `provenance.json`.
@@ -55,34 +55,60 @@ def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) ->
         return build_manifest(folder)[0].digest
 
 
+@dataclass(frozen=True)
+class Brought:
+    """The samples of a check, which come before the model: what is wrong with them is seen before that."""
+
+    samples: PulledSamples | None
+    """Below `samples/`; None where there are none."""
+    description: str
+    """The version's own words."""
+    problems: tuple[str, ...] = ()
+    """Why what the candidate side named was not fetched."""
+    seconds: float = 0.0
+
+
 def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:
-    """Copy version and samples below `base`, hash them, make them read-only, write `manifest.json`."""
+    """Copy samples and version below `base`, hash them, make them read-only, write `manifest.json`."""
+    return pull_model(registry, request, files, base, ref, pull_samples(registry, request, base, ref))
+
+
+def pull_samples(registry: Registry, request: PullRequest, base: Path, ref: ModelRef) -> Brought:
+    """Copy the clean samples of a version into `samples/` below `base`, and hash them."""
     started, registry = time.monotonic(), registry.allowing(request.policy.artifact_stores)
     facts = registry.facts(ref)
+    samples, refused = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
+    return Brought(samples, facts.description[:2000], refused, time.monotonic() - started)
+
+
+def pull_model(
+    registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef, brought: Brought
+) -> Pulled:
+    """Copy the version and its logged training set beside its samples, and write `manifest.json` of all of it."""
+    started, registry = time.monotonic(), registry.allowing(request.policy.artifact_stores)
     model = base / MODEL_FOLDER
     remove(model)
     model.mkdir(parents=True)
     with bounded(model, request.policy.download, str(ref)):
         registry.pull(ref, model)
     manifest, problems = build_manifest(model)
-    samples, refused = _pull_samples(registry, request, ref.name, dict(facts.model_tags), base / SAMPLES_FOLDER)
-    training, refused_too = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
+    training, refused = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
     make_read_only(model)
     repair, repair_problem = read_repair(model)
     pulled = Pulled(
         gate_version=VERSION,
         uri=request.uri,
         model=ref,
-        description=facts.description[:2000],
+        description=brought.description,
         digest=manifest.digest,
         policy_digest=request.policy.digest,
         files=manifest.files,
-        samples=samples,
+        samples=brought.samples,
         training=training,
-        problems=(*problems, *refused, *refused_too),
+        problems=(*problems, *brought.problems, *refused),
         repair=repair,
         repair_problem=repair_problem,
-        seconds=time.monotonic() - started,
+        seconds=brought.seconds + time.monotonic() - started,
     )
     files.write(MANIFEST, pulled.pretty_json())
     return pulled
@@ -96,6 +122,8 @@ def _pull_samples(
     The first two are the operator's claim. The tag is candidate-controlled: it may name an artifact of the same
     registry, never a path or another address, and what it names otherwise is a problem of the candidate.
     """
+    if request.policy.files_only:
+        return None, ()
     pinned = request.policy.samples.of(model_name).uri
     uri = request.samples or pinned
     if uri is not None:

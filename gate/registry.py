@@ -80,6 +80,10 @@ class Registry(Protocol):
         """Delete bundles that no check has used since before a day and no policy keeps any more; return how many."""
         ...
 
+    def require_marking(self, ref: ModelRef) -> None:
+        """Raise `RegistryError` unless this account may mark the version and log reports, as far as a try can tell."""
+        ...
+
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Set tags on the version, in the order given."""
         ...
@@ -116,6 +120,22 @@ class StoreUse:
     """Whether it is the server's own: where the experiment that every server begins with keeps its files."""
 
 
+WEBHOOK_EVENTS = ("model_version.created", "model_version_alias.created")
+"""What the gate's service hears of, as MLflow names events."""
+
+
+@dataclass(frozen=True)
+class RegisteredWebhook:
+    """A webhook that the registry has, and what came of its trial delivery."""
+
+    id: str
+    new: bool
+    """Whether it was made now; otherwise the one with that address was given the secret and the events."""
+    delivered: bool
+    answer: str
+    """What the service answered, or why it could not be reached."""
+
+
 class ProductionRegistry(Registry, Protocol):
     """A registry in which the gate also owns what is in production."""
 
@@ -133,6 +153,14 @@ class ProductionRegistry(Registry, Protocol):
 
     def user(self, credentials: Credentials | None = None) -> User | None:
         """Return who the credentials belong to, the gate's own where none are given; None without authentication."""
+        ...
+
+    def clock(self) -> dt.datetime | None:
+        """Return the time that the tracking server says it is; None for an embedded store, or where it does not say."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a registered model exists."""
         ...
 
     def may_edit(self, user: User, model: str, credentials: Credentials | None = None) -> bool:

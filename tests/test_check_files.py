@@ -1,6 +1,10 @@
 """The files of a check: written in one move, read with a word on which step writes them."""
 
+import errno
 import grp
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -45,7 +49,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path):
     """Whoever can put a link there cannot have another file overwritten."""
     (tmp_path / "outside").write_text("kept")
     files = CheckFiles.create(tmp_path / "check")
-    for name in ("report.md", ".report.md.part", ".gate-writable"):
+    for name in ("report.md", ".report.md.part", f".gate-writable-{os.getpid()}"):
         (files.root / name).symlink_to(tmp_path / "outside")
     CheckFiles.create(tmp_path / "check")
     files.write("report.md", "new")
@@ -56,9 +60,65 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path):
 def test_a_directory_that_cannot_be_written_is_said_before_the_scan(tmp_path):
     """A file in the directory's place ends the check at once, with advice."""
     (tmp_path / "file").touch()
-    with pytest.raises(CannotFinishError, match="cannot be written") as caught:
-        CheckFiles.create(tmp_path / "file")
-    assert "--report-dir" in caught.value.what_to_do
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone" / "too")
+    for wrong in ("file", "nowhere", "file/below"):
+        with pytest.raises(UsageError, match="cannot be written") as caught:
+            CheckFiles.create(tmp_path / wrong)
+        assert "--report-dir" in caught.value.what_to_do
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOSPC, CannotFinishError), (errno.EDQUOT, CannotFinishError), (errno.EROFS, UsageError)],
+)
+def test_a_full_disk_is_no_wrong_name(tmp_path, monkeypatch, number, kind):
+    """The one is mended by room, the other by another directory; neither leaves a file of the try."""
+
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("gate.check_files.write_new", refused)
+    with pytest.raises(kind, match=os.strerror(number)):
+        CheckFiles.create(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from gate.check_files import CheckFiles
+with CheckFiles.claim(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_checks_do_not_write_into_one_directory(tmp_path):
+    """The second is refused while the first lives, whatever path it names; a killed one keeps nobody out."""
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDING, tmp_path / "out"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match="another command is writing"), CheckFiles.claim(tmp_path / "link"):
+            pass
+    finally:
+        first.kill()
+        first.communicate()
+    with CheckFiles.claim(tmp_path / "link") as files:
+        assert list(files.root.iterdir()) == []
+
+
+def test_a_check_begins_with_none_of_an_earlier_ones_results(tmp_path):
+    """What was measured of a broken scan stays; a verdict, its reports and its signature go, links without targets."""
+    for name in (MANIFEST, "evidence.json", "verdict.json", "attestation.json", "report.html", "report.junit.xml"):
+        (tmp_path / name).touch()
+    (tmp_path / "kept").touch()
+    (tmp_path / "report.md").symlink_to(tmp_path / "kept")
+    (tmp_path / "unfinished.json").touch()
+    CheckFiles(tmp_path).begin()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "unfinished.json"]
 
 
 def test_what_pull_wrote_is_read_back(tmp_path):

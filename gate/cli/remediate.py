@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings
+from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, show_checked
+from gate.cli.given import given_of
 from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
-from gate.cli.terminal import progress_bars, show_result, tell
-from gate.interruption import stop_on_termination
+from gate.cli.progress import progress_bars
+from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
 
     \b
     gate remediate models:/cand/8 --samples clean.npz --report-dir out/
-    gate remediate models:/cand/8 --from gate-report --method trigger-unlearning --no-register
+    gate remediate models:/cand/8 --from gate-report --no-register
     gate remediate models:/cand/8 --check
 
     The version is scanned (or --from names a check of it), and a jailed worker tries methods on its code-free program,
@@ -88,14 +89,19 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     check` of it decides, its p-value divided by the attempts planned. Exit 0: a repaired version was registered (or
     written). Exit 1: none holds, and remediation.html says what to do. With --check, the check's own.
     """  # noqa: D301  # \b is click's own sign
+    from gate.check_files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.registries import is_registry_uri, open_production, open_registry
+    from gate.registries import is_registry_uri, open_production, open_registry, require_known
     from gate.repairing.flow import remediate as run_remediation
+    from gate.repairing.flow import unregistrable
 
     protect_parent()
-    stop_on_termination()
     settings = registry_settings(options)
     request = _request(uri, options, then_check=then_check)
+    require_known(uri, settings)
+    if request.register and not is_registry_uri(uri):
+        raise unregistrable(uri)
+    CheckFiles.create(request.report_dir)  # tried before the registry is opened, and again by the remediation
     stores = request.parent.policy.artifact_stores
     shelf = open_production(settings).allowing(stores) if is_registry_uri(uri) else None
     registry: Registry = shelf if shelf is not None else open_registry(uri, settings)
@@ -176,7 +182,6 @@ def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int
 
     from gate.check import CheckRequest
     from gate.check import check as run_check
-    from gate.verdict import Decision
 
     parent = request.parent
     asked = CheckRequest(
@@ -186,11 +191,11 @@ def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int
         policy_path=parent.policy_path,
         bank=parent.bank,
         policy_source=parent.policy_source,
+        given=given_of(click.get_current_context(), marks=True),
     )
     with progress_bars() as progress:
         checked = run_check(registry, asked, progress, tell)
-    show_result(checked.report, asked.report_dir, checked.reports_at)
-    return 0 if checked.report.decision is Decision.APPROVED else 1
+    return show_checked(checked, asked.report_dir)
 
 
 def _list(context: click.Context, wanted: bool) -> None:

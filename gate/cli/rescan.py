@@ -9,10 +9,10 @@ import click
 
 from gate.cli.check import registry_settings, require_samples, scan_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.cli.progress import progress_bars
 from gate.cli.signing import public_keys, review_log
-from gate.cli.terminal import progress_bars, tell
+from gate.cli.terminal import tell
 from gate.errors import UsageError
-from gate.interruption import stop_on_termination
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     of production: the version gets the tag gate.rescan, the log an entry. Exit 0: all would be approved today. Exit 1:
     a once-approved model would be flagged today. Exit 3: one could not be scanned.
     """  # noqa: D301  # \b is click's own sign
+    from gate.check_files import CheckFiles
     from gate.clock import today
     from gate.jail.launch import protect_parent
     from gate.packaged import policy_word
@@ -49,16 +50,18 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     from gate.registries import open_production
 
     protect_parent()
-    stop_on_termination()
     match = re.fullmatch(r"([0-9]{1,5})d?", older_than.strip())
     if match is None:
         raise UsageError(f"{older_than[:40]!r} is no time; expected days, such as 30d")
     rules = read_policy(policy, on=today())
     require_samples(samples)
+    log = review_log(options.pop("audit_log"))
+    if log is not None:
+        log.require_writable()
     trust = Trust(
         public_keys(options.pop("public_key")),
         rules.digest,
-        log=review_log(options.pop("audit_log")),
+        log=log,
         stores=rules.artifact_stores,
     )
     request = Rescan(
@@ -71,6 +74,7 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
         trust=trust,
         settings=scan_settings(options),
     )
+    CheckFiles.create(request.report_dir)  # tried before the registry is opened
     registry = open_production(registry_settings(options))
     with progress_bars() as progress:
         done = run_rescan(registry, request, now(), progress, tell)
@@ -84,14 +88,14 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
 def _show(one: "Rescanned") -> None:
     """Print what became of a version, and why it would be flagged today."""
     names = f"{one.ref} ({', '.join(one.aliases)})"
-    if one.error:
+    if one.verdict is None:
         click.echo(inert_line(f"NOT SCANNED  {names}: {one.error}", limit=600))
         return
     then = f"approved on {one.earlier.predicate.decided_at:%Y-%m-%d}" if one.earlier else "never signed"
     word = "WOULD BE FLAGGED" if one.would_be_flagged else "STILL APPROVED"
-    click.echo(inert_line(f"{word}  {names}, {then}", limit=600))
+    unmarked = f", but not marked ({one.error})" if one.error else ""
+    click.echo(inert_line(f"{word}{unmarked}  {names}, {then}", limit=900))
     if one.would_be_flagged:
         click.echo(f"  {_WHY[one.cause]}")
-        assert one.verdict is not None
         for finding in one.verdict.open_findings[:10]:
             click.echo(f"  - {inert_line(f'{finding.rule}: {finding.message}', limit=400)}")

@@ -27,6 +27,8 @@ def signing(options: dict[str, Any]) -> "Signing | None":
     from gate.publish import Signing
 
     key, log = signing_key(options), review_log(options.pop("audit_log"))
+    if log is not None:
+        log.require_writable()
     return Signing(key, log) if key is not None else None
 
 

@@ -9,6 +9,7 @@ import datetime as dt
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,24 @@ class ReviewLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def require_writable(self) -> None:
+        """Raise a `UsageError` unless lines can be added; nothing is written, and no file is made."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            folder = self.path.absolute().parent
+            fault = "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is no folder that can be written"
+        except OSError as error:
+            fault = error.strerror or str(error)
+        else:
+            fault = "" if stat.S_ISREG(os.fstat(descriptor).st_mode) else "it is no regular file"
+            os.close(descriptor)
+        if fault:
+            raise UsageError(
+                f"the review log {self.path} cannot be written: {fault}",
+                what_to_do="Name a file that can be written with --audit-log or GATE_AUDIT_LOG.",
+            )
 
     def append(self, said: Said, at: dt.datetime) -> Entry:
         """Add a line and bring it to the disk; a log whose chain is broken takes no further line."""

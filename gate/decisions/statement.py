@@ -79,6 +79,8 @@ class Predicate(SignedRecord):
     covers: Covers | None = Field(default=None, exclude_if=lambda value: value is None)
     """Which bytes the decision is about; None in a statement of the first version."""
     assurance: Literal["A", "B", "C"] | None
+    examined: Literal["files"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """`files`: the bytes passed a policy that judges nothing else; a reviewer alone can approve them, as they lie."""
     policy_name: str
     policy_digest: str = Field(pattern=SHA256)
     evidence_digest: str = Field(pattern=SHA256)
@@ -97,13 +99,21 @@ class Predicate(SignedRecord):
             raise ValueError("it expires before it was decided")
         if self.review is not None and (self.decision is Decision.APPROVED) != (self.review.outcome == "approved"):
             raise ValueError("the decision is not what the reviewers said")
-        if self.decision is Decision.APPROVED and self.assurance not in {"A", "B"}:
-            raise ValueError("only assurance levels A and B can be approved")
-        if self.decision is Decision.APPROVED:
+        if self.decision is Decision.APPROVED and self.examined == "files":
+            self._require_reviewed_files()
+        elif self.decision is Decision.APPROVED:
             self._require_covered_bytes()
         return self
 
+    def _require_reviewed_files(self) -> None:
+        if self.review is None:
+            raise ValueError("bytes whose behaviour nobody examined are approved by reviewers alone")
+        if self.covers != "candidate" or self.bundle_digest is not None or self.assurance is not None:
+            raise ValueError("an approval of bytes alone is about the candidate as it lies, and about no bundle")
+
     def _require_covered_bytes(self) -> None:
+        if self.assurance not in {"A", "B"}:
+            raise ValueError("only assurance levels A and B can be approved")
         if self.covers is None and (self.assurance == "B") != (self.bundle_digest is not None):
             raise ValueError("an approval of level B, and no other, names a bundle in the first version")
         if self.covers == "candidate" and self.assurance != "A":
@@ -177,7 +187,8 @@ def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, day
             model_digest=verdict.model_digest,
             bundle_digest=verdict.bundle_digest,
             covers=verdict.covers,
-            assurance=evidence.assurance,
+            assurance=evidence.assurance if verdict.examined is None else None,
+            examined="files" if verdict.bytes_passed else None,
             policy_name=verdict.policy_name,
             policy_digest=verdict.policy_digest,
             evidence_digest=verdict.evidence_digest,

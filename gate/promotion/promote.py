@@ -168,6 +168,12 @@ def _no_bundle(said: Predicate) -> str:
             f"It was decided by gate {said.gate_version}, which promoted the candidate's own bytes; this gate promotes "
             "the bundle that it writes. Run `gate check` again."
         )
+    if said.examined == "files":
+        return (
+            "Its bytes alone were judged and a reviewer approved them as they lie; behaviour was not examined, so that "
+            "no bundle was written, and `gate promote` copies bundles alone. Deploy the version itself, and let "
+            "`gate verify` hold its bytes against this approval."
+        )
     return (
         "No bundle could be written of it, as its report says: it was scanned, and can be approved as it lies, but "
         "`gate promote` copies bundles alone."

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gate.artifact import ModelRef
 from gate.check import CheckRequest, check
-from gate.check_files import EVIDENCE, private_directory
+from gate.check_files import EVIDENCE, CheckFiles, private_directory
 from gate.clock import today
 from gate.decisions.envelope import open_envelope
 from gate.decisions.log import Said
@@ -61,6 +61,7 @@ class Rescanned:
     cause: Cause = ""
     """Why it would be flagged today: the policy, other measurements, or unknown as the earlier evidence is gone."""
     error: str = ""
+    """Why it could not be scanned; beside a verdict, why that could not be marked."""
 
     @property
     def would_be_flagged(self) -> bool:
@@ -94,12 +95,14 @@ def rescan(
     registry: ProductionRegistry, request: Rescan, at: dt.datetime, progress: Progress, tell: Tell
 ) -> list[Rescanned]:
     """Scan everything that is due; one that cannot be scanned is recorded, and keeps no other from its scan."""
+    CheckFiles.create(request.report_dir)
     done: list[Rescanned] = []
     for ref, aliases in due(registry, request, at).items():
         facts = registry.facts(ref)
         earlier = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), request.trust.keys).statement
         tell(f"scanning {ref} ({', '.join(aliases)}) again")
         try:
+            registry.require_marking(ref)
             verdict = _scan(registry, request, ref, earlier, progress, tell)
         except CannotFinishError as error:
             done.append(Rescanned(ref, aliases, earlier, None, error=str(error)))
@@ -111,8 +114,12 @@ def rescan(
             reason = f"{request.policy.name}: {cause or 'as before'}"
             said = Said("rescan", ref, verdict.model_digest, verdict.decision.value, reason=reason)
             request.trust.log.append(said, at)
-        registry.mark(ref, {RESCAN_TAG: f"{verdict.decision.value} {at:%Y-%m-%dT%H:%M:%S%z}"})
-        done.append(Rescanned(ref, aliases, earlier, verdict, cause))
+        unmarked = ""
+        try:
+            registry.mark(ref, {RESCAN_TAG: f"{verdict.decision.value} {at:%Y-%m-%dT%H:%M:%S%z}"})
+        except CannotFinishError as error:
+            unmarked = str(error)
+        done.append(Rescanned(ref, aliases, earlier, verdict, cause, unmarked))
     return done
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from gate.artifact import ModelRef
-from gate.errors import RegistryError, UnknownVersionError, UsageError
+from gate.errors import RegistryError, UsageError
+from gate.registries.uris import require_model
 from gate.registry import VersionFacts
 
 
@@ -23,15 +24,9 @@ class DirectoryRegistry:
         return self
 
     def resolve(self, uri: str) -> ModelRef:
-        """Return the folder's absolute path as a reference; a missing folder is an unknown version."""
-        path = Path(uri.removeprefix("directory:")).absolute()
-        if not path.is_dir():
-            found = "a file" if path.exists() else "nothing"
-            raise UnknownVersionError(
-                f"there is no model folder at {path}; found {found}",
-                what_to_do="Name a folder with an MLmodel file in it, or a registered model as models:/NAME/VERSION.",
-            )
-        return ModelRef(registry="directory", name=str(path))
+        """Return the folder's absolute path as a reference; a missing folder is a wrong command."""
+        require_model(uri)
+        return ModelRef(registry="directory", name=str(Path(uri.removeprefix("directory:")).absolute()))
 
     def facts(self, ref: ModelRef) -> VersionFacts:
         """Return nothing: a folder has no registry's description or tags."""
@@ -77,6 +72,10 @@ class DirectoryRegistry:
     def drop_bundles(self, before: dt.date) -> int:
         """Refuse: no bundle was kept."""
         raise _not_kept("last used", before)
+
+    def require_marking(self, ref: ModelRef) -> None:
+        """Refuse: a folder carries no tags."""
+        raise _not_marked(ref)
 
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Refuse: a folder carries no tags."""

@@ -4,19 +4,21 @@ Every step can be repeated: what an interrupted promotion left is found again by
 points to.
 """
 
+import datetime as dt
 from collections.abc import Mapping
-from http import HTTPStatus
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from gate.activity import doing
 from gate.artifact import ModelRef
-from gate.errors import RegistryError, UnknownVersionError, UsageError
+from gate.errors import UnknownVersionError
 from gate.registries.mlflow import MlflowRegistry
+from gate.registries.mlflow_rights import Ask, current_user, get, may_edit
 from gate.registries.mlflow_survey import missing_accounts, missing_features, stores_in_use
 from gate.registry import Credentials, StoreUse, User, VersionFacts
 
 PROMOTION_TAG = "gate.promotion"
-_EDITING = frozenset({"EDIT", "MANAGE"})
 _PAGE = 200
 
 
@@ -30,6 +32,20 @@ class MlflowProduction(MlflowRegistry):
 
     def server_version(self) -> str | None:
         """Return the version that the tracking server says it has; None for an embedded store."""
+        answer = self._asked_version()
+        return str(answer.text).strip()[:40] if answer is not None else None
+
+    def clock(self) -> dt.datetime | None:
+        """Return the date of the server's answer, to the second."""
+        answer = self._asked_version()
+        try:
+            said = parsedate_to_datetime(str(answer.headers.get("Date", ""))) if answer is not None else None
+        except ValueError:
+            return None
+        return said.astimezone(dt.UTC) if said is not None and said.tzinfo is not None else None
+
+    def _asked_version(self) -> Any:
+        """Return the tracking server's answer to the question for its version; None for an embedded store."""
         if not str(self._tracking_uri).startswith("http"):
             return None
         from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
@@ -38,7 +54,16 @@ class MlflowProduction(MlflowRegistry):
         with self._errors("the server's version"):
             answer = http_request(get_default_host_creds(str(self._tracking_uri)), "/version", "GET")
             answer.raise_for_status()
-            return str(answer.text).strip()[:40]
+            return answer
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a registered model exists."""
+        try:
+            with self._errors(f"the registered model {name!r}"):
+                self._client.get_registered_model(name)
+        except UnknownVersionError:
+            return False
+        return True
 
     def lacks(self) -> tuple[str, ...]:
         """Return what the gate can use and this server does not have, a sentence each."""
@@ -46,52 +71,20 @@ class MlflowProduction(MlflowRegistry):
 
     def user(self, credentials: Credentials | None = None) -> User | None:
         """Return whom the server takes the bearer for; None where it has no authentication."""
-        answer = self._get("/api/2.0/mlflow/users/current", {}, credentials)
-        if answer is None:
-            return None
-        found = answer.get("user", {})
-        return User(str(found["username"]), bool(found["is_admin"]))
+        return current_user(self._ask(credentials))
 
     def may_edit(self, user: User, model: str, credentials: Credentials | None = None) -> bool:
         """Tell whether a user holds EDIT or MANAGE on a registered model or its versions, or is an administrator."""
-        if user.admin:
-            return True
-        # Without EDIT on the model, a grant on the tier of versions suffices to set a version's tags.
-        for kind, resource in (("registered_model", model), ("registered_model_version", "*")):
-            asked = {"username": user.name, "resource_type": kind, "resource_id": resource}
-            answer = self._get("/api/3.0/mlflow/users/permissions/get", asked, credentials)
-            if answer is None:
-                raise RegistryError(f"the registry does not say what {user.name!r} may do with {model!r}")
-            if answer.get("permission") in _EDITING:
-                return True
-        return False
+        return may_edit(self._ask(credentials), user, model)
 
-    def _get(self, path: str, query: Mapping[str, str], credentials: Credentials | None) -> dict[str, Any] | None:
-        """Ask the server's authentication; None where there is no such server or no such path."""
-        if not str(self._tracking_uri).startswith("http"):
-            return None
-        from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
-        from mlflow.utils.rest_utils import MlflowHostCreds, http_request  # noqa: PLC0415
+    def _ask(self, credentials: Credentials | None) -> Ask:
+        """Return what asks the server's authentication with some credentials, the gate's own where none are given."""
 
-        uri = str(self._registry_uri)
-        with self._errors(path):
-            host = (
-                MlflowHostCreds(uri, username=credentials.username, password=credentials.password)
-                if credentials
-                else get_default_host_creds(uri)
-            )
-            answer = http_request(host, path, "GET", params=dict(query), raise_on_status=False)
-            if answer.status_code == HTTPStatus.NOT_FOUND:
-                return None
-            if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-                who = credentials.username if credentials else "the gate's own account"
-                raise UsageError(
-                    f"the registry does not accept the credentials of {who!r} for {path} ({answer.status_code})",
-                    what_to_do="Check user name and password; identities come from the registry's own authentication.",
-                )
-            answer.raise_for_status()
-            found: dict[str, Any] = answer.json()
-        return found
+        def ask(path: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+            with self._errors(path):
+                return get(str(self._registry_uri), path, query, credentials)
+
+        return ask
 
     def log_model(self, folder: Path, key: str, title: str = "promoted") -> str:
         """Store a folder as a logged model of the gate's experiment; a finished one of the same key is found again."""
@@ -104,7 +97,8 @@ class MlflowProduction(MlflowRegistry):
             if ready:
                 return f"models:/{ready[0].model_id}"
             logged = self._client.create_logged_model(experiment, name=title, tags={PROMOTION_TAG: key})
-            self._upload(logged.artifact_location, folder)
+            with doing("storing the bundle for production"):
+                self._upload(logged.artifact_location, folder)
             self._client.finalize_logged_model(logged.model_id, "READY")
         return f"models:/{logged.model_id}"
 

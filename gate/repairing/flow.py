@@ -4,8 +4,7 @@ The orchestrator's half, without torch. It never touches the original, approves 
 out is a new version without a decision, and only the gate's own scan of that version decides.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,8 @@ from gate.artifact import ModelRef
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.bundle import Bundle, copy
 from gate.check_files import CheckFiles, private_directory, remove
-from gate.errors import CannotFinishError, UsageError
+from gate.errors import RegistryError, UsageError
 from gate.evidence import Location
-from gate.interruption import begin_to_end
 from gate.launch import Progress
 from gate.registry import ProductionRegistry, Registry
 from gate.remediation_report import Attempt, RemediationReport, attempt_of
@@ -29,6 +27,7 @@ from gate.repairing.plan import Planned, seeds_of
 from gate.repairing.registering import Held, bundle_of, find_earlier, register, repair_key
 from gate.repairing.reporting import build_report
 from gate.repairing.suspicion import named_by, suspects_of
+from gate.stopping import explained
 
 _REFUSED = "What the repair worker left was not accepted: what was found in its bytes forbids loading them."
 
@@ -67,19 +66,25 @@ class _Told:
     tell: Tell
 
 
+def unregistrable(uri: str) -> UsageError:
+    """Return the error of a folder, of which a repaired version was to be registered."""
+    return UsageError(
+        f"{uri} is a folder on disk, where no version can be registered",
+        what_to_do="Use --no-register: the repaired bundle is then written to --report-dir alone.",
+    )
+
+
 def remediate(
     registry: Registry, shelf: ProductionRegistry | None, request: Remediation, progress: Progress, tell: Tell
 ) -> Remediated:
     """Take the parent, try the methods in turn, and register what holds; raise what keeps it from being finished."""
     uri = request.parent.pull.uri
     if request.register and (shelf is None or not registry.marks):
-        raise UsageError(
-            f"{uri} is a folder on disk, where no version can be registered",
-            what_to_do="Use --no-register: the repaired bundle is then written to --report-dir alone.",
-        )
-    ref = registry.resolve(uri)
-    files = CheckFiles.create(request.report_dir)
-    with private_directory() as private, _explained():
+        raise unregistrable(uri)
+    with CheckFiles.claim(request.report_dir) as files, _explained(request.report_dir), private_directory() as private:
+        ref = registry.resolve(uri)
+        if request.register:
+            registry.require_marking(ref)  # who may not change the model may not add a version to it either
         own = CheckFiles.create(files.root / PARENT_FOLDER)
         tell(f"pulling {ref}")
         pulled = pull_parent(registry, request.parent, ref, own, private)
@@ -93,23 +98,29 @@ def remediate(
         if bundle is None or not request.register or shelf is None:
             return Remediated(report)
         tell("registering the repaired model, without a decision")
-        made = register(shelf, report, bundle, key)
+        made = _registered(shelf, report, bundle, key)
     report = report.model_copy(update={"registered": made, "commands": (parent.check_command(str(made), mark=True),)})
     _write(report, files)
     return Remediated(report, made)
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn an interruption into an error that says what is kept."""
+def _registered(shelf: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
+    """Register what holds; a registry that takes it no longer has not undone the repair."""
     try:
-        yield
-    except KeyboardInterrupt:
-        begin_to_end()
-        raise CannotFinishError(
-            "the remediation was interrupted, and nothing was registered",
-            what_to_do="Run the same command again: finished attempts in --report-dir are taken up.",
+        return register(shelf, report, bundle, key)
+    except RegistryError as error:
+        raise RegistryError(
+            f"the repaired model is written and not registered: {error}",
+            what_to_do=f"Run the same command again: finished attempts are taken up. {error.what_to_do}",
         ) from None
+
+
+def _explained(report_dir: Path) -> AbstractContextManager[None]:
+    """Return what turns an interruption into an error that says what is kept."""
+    return explained(
+        "the remediation was interrupted, and nothing was registered",
+        f"Run the same command again: finished attempts in {report_dir} are taken up.",
+    )
 
 
 def _repair(

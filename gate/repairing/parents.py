@@ -21,11 +21,12 @@ from gate.job import TRIGGERS_FILE, ScanJob
 from gate.launch import MAX_TRIGGERS_BYTES, Progress
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
-from gate.pulling import PullRequest, pull
+from gate.pulling import PullRequest, pull_model, pull_samples
 from gate.record import MalformedError
 from gate.registry import Registry
 from gate.repair import RepairTask
 from gate.report import PolicySource
+from gate.sampled import named_by_operator, require_usable
 from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.unfinished import Unfinished
 from gate.verdict import Decision, Verdict, judge
@@ -108,13 +109,15 @@ class Parent:
 
 def pull_parent(registry: Registry, request: ParentRequest, ref: ModelRef, own: CheckFiles, base: Path) -> Pulled:
     """Pull the parent and its clean samples, which no repair can be measured without."""
-    pulled = pull(registry, request.pull, own, base, ref)
-    if pulled.samples is None:
+    brought = pull_samples(registry, request.pull, base, ref)
+    if brought.samples is None:
         raise UsageError(
             "there are no clean samples, and no repair can be measured without them",
             what_to_do="Pass labelled clean samples with --samples, or pin them under 'samples' in the policy.",
         )
-    return pulled
+    named = named_by_operator(request.pull.samples, request.policy, ref.name)
+    require_usable(base, brought.samples, request.policy, model=ref, settings=request.settings, named=named)
+    return pull_model(registry, request.pull, own, base, ref, brought)
 
 
 def take_parent(

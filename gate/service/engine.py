@@ -128,7 +128,7 @@ class Engine:
                     break
             outcome = outcome_of(told)
             if outcome in {"unfinished", "failed"}:
-                flag = outcome == "failed"
+                flag = outcome == "failed" and not told.get("unmarked", False)
                 persist(lambda: steps.give_up(raw, flag), steps.clock())
             metrics.CHECKS.labels(outcome).inc()
             metrics.CHECK_SECONDS.observe(max(0.0, steps.clock() - begun))

@@ -22,11 +22,13 @@ from gate.packaged import policy_word
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
-from gate.publish import WITHDRAWN, Signing, publish
-from gate.pulling import PullRequest, digest_now, pull
+from gate.publish import Signing, publish, withdraw
+from gate.pulling import PullRequest, digest_now, pull_model, pull_samples
 from gate.record import Record
 from gate.registry import Registry
+from gate.sampled import named_by_operator, require_usable
 from gate.scan_evidence import ScanRequest, ScanSettings
+from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
 from gate.unfinished import Unfinished
 from gate.verdict import Decision
@@ -108,8 +110,10 @@ class Checks:
             digest = digest_now(self._registry, ref, policy.artifact_stores)
         except RegistryError:
             raise
-        except Exception:
-            self._registry.mark(ref, WITHDRAWN)
+        except UsageError:
+            raise
+        except Exception as error:
+            withdraw(self._registry, ref, str(error), log)
             raise
         return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)
 
@@ -133,7 +137,13 @@ class Checks:
         work.mkdir(parents=True, mode=0o700)
         make_private(work)
         request = PullRequest(str(job.ref), rules.policy, rules.section.samples)
-        pulled = pull(self._registry, request, files, work, job.ref)
+        self._registry.require_marking(job.ref)
+        brought = pull_samples(self._registry, request, work, job.ref)
+        named = named_by_operator(request.samples, rules.policy, job.name)
+        require_usable(
+            work, brought.samples, rules.policy, model=job.ref, settings=self._scan_settings(rules), named=named
+        )
+        pulled = pull_model(self._registry, request, files, work, job.ref, brought)
         if pulled.digest != job.digest:
             (files.root / MANIFEST).unlink()
             remove(work)
@@ -145,15 +155,15 @@ class Checks:
         files = CheckFiles.create(self.folder(job))
         if not (files.root / EVIDENCE).exists():
             self.pull(job)
-            rules, work = self._same_rules(job), self._settings.file.work
-            settings = ScanSettings(
-                allow_code=rules.section.allow_code, memory_gib=work.memory_gib, threads=work.threads
-            )
-            request = ScanRequest(
-                files.pulled(), self._work(job), rules.policy, settings, rules.bank, Unfinished(files.root)
-            )
+            rules = self._same_rules(job)
+            settings, kept = self._scan_settings(rules), Unfinished(files.root)
+            request = ScanRequest(files.pulled(), self._work(job), rules.policy, settings, rules.bank, kept)
             write_scanned(scan(request, _silent), files)
         return f"sha256:{files.evidence().content_sha256}"
+
+    def _scan_settings(self, rules: Rules) -> ScanSettings:
+        work = self._settings.file.work
+        return ScanSettings(allow_code=rules.section.allow_code, memory_gib=work.memory_gib, threads=work.threads)
 
     def judge(self, job: Job) -> str:
         """Judge and write the reports, unless this host has."""
@@ -176,7 +186,7 @@ class Checks:
         """Sign, log and mark; the private copy of the model is removed."""
         self.judge(job)
         files = CheckFiles.create(self.folder(job))
-        verdict, _ = publish(self._registry, files, self._signing)
+        verdict, _ = publish(self._registry, files, self._signing, log)
         (files.root / _PUBLISHED).write_text(job.workflow_id)
         remove(self._work(job))
         return verdict.decision.value
@@ -185,7 +195,7 @@ class Checks:
         """Remove the private copy of a version that could not be examined, and flag it, unless it comes again."""
         remove(self._work(job))
         if flag:
-            self._registry.mark(job.ref, WITHDRAWN)
+            withdraw(self._registry, job.ref, "its check could not finish", log, job.digest)
         return Decision.FLAGGED.value
 
     def _same_rules(self, job: Job) -> Rules:

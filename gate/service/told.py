@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from gate.errors import GateError, RegistryError, UnknownVersionError
+from gate.errors import GateError, RegistryError, UnknownVersionError, UsageError
 from gate.service.jobs import ChangedError
 from gate.service.logs import log
 
@@ -29,7 +29,8 @@ def told_of(run: Callable[[], Any]) -> Told:
     except RegistryError as error:
         return {"kind": "registry", "value": str(error)[:2000]}
     except GateError as error:
-        return {"kind": "failed", "value": str(error)[:2000]}
+        # What is wrong with the configuration says nothing of the version: it is left as it is.
+        return {"kind": "failed", "value": str(error)[:2000], "unmarked": isinstance(error, UsageError)}
     except Exception as error:  # noqa: BLE001  # whatever it is, the other checks go on
         log("a step failed", level=logging.ERROR, why=f"{type(error).__name__}: {str(error)[:500]}")
         return {"kind": "failed", "value": f"{type(error).__name__}: {str(error)[:500]}"}

@@ -196,7 +196,7 @@ def checked_by_moving_alias(world):
     with store.client() as client:
         client.set_registered_model_alias(name, "candidate", "1")
     store.register_next(name, "backdoored")
-    running = desk.start("check", f"models:/{name}@candidate").until("neural-cleanse: 0 %")
+    running = desk.start("check", f"models:/{name}@candidate").until("maximum-margin")
     with store.client() as client:
         client.set_registered_model_alias(name, "candidate", "2")
     ended = running.end()

@@ -92,7 +92,8 @@ def bench(tmp_path, monkeypatch):
     prepared.mkdir()
     (prepared / "repaired.pt2").write_bytes((SUBSET / "clean.pt2").read_bytes())
     samples = tmp_path / "clean.npz"
-    np.savez(samples, inputs=np.zeros((20, 1, 28, 28), np.float32), labels=np.arange(20) % 10)
+    images = np.random.default_rng(0).random((20, 1, 28, 28), dtype=np.float32)
+    np.savez(samples, inputs=images, labels=np.arange(20) % 10)
     shelf = Shelf(tmp_path / "registry")
     ref = shelf.add_model("cand", 1, (SUBSET / "badnets.pt2").read_bytes())
     monkeypatch.setattr(

@@ -1,6 +1,6 @@
 """A worker without a jail that does what a test says: `fake_repairer.py SCRATCH PREPARED DIGEST`.
 
-The inspector and the writer are the real ones, so that a repaired bundle is really written and looked at. In the
+Inspector, sampler and writer are the real ones, so that a repaired bundle is really written and looked at. In the
 repairer's place the file `attack.py` runs, which finds the honest result in `value` and the program in `program`.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 scratch, prepared = Path(sys.argv[1]), Path(sys.argv[2])
 job = json.loads((scratch / "job.json").read_text())
 
-if job["role"] in ("inspector", "writer"):
+if job["role"] in ("inspector", "writer", "sampler"):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     sys.argv = ["gate.worker", str(scratch), sys.argv[3]]
     runpy.run_module("gate.worker", run_name="__main__", alter_sys=True)

@@ -16,7 +16,7 @@ METHOD = remediation.AUTO[0]
 def gate(monkeypatch, capsys):
     """Return the function that runs `gate` in this process and gives its exit code and both streams."""
     monkeypatch.setattr("gate.jail.launch.protect_parent", lambda: None)
-    monkeypatch.setattr("gate.cli.remediate.stop_on_termination", lambda: None)
+    monkeypatch.setattr("gate.cli.main.stop_on_termination", lambda: None)
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["gate", *map(str, arguments)])

@@ -8,7 +8,7 @@ import pytest
 
 from gate.artifact import build_manifest
 from gate.bank import Bank, OpenBank
-from gate.errors import CannotFinishError, UsageError
+from gate.errors import StoppedError, UsageError
 from gate.evidence import ModelFacts
 from gate.loading.exported import read_program
 from gate.loading.exported.identity import difference
@@ -124,8 +124,9 @@ def test_a_remediation_that_was_broken_off_takes_up_finished_attempts(bench):
     bench.let("if job['repair']['method'] == 'second': os.kill(os.getppid(), signal.SIGINT); time.sleep(5)\nleave()",
               honest=result(after=measures(old=0.9)))  # fmt: skip
     request = bench.request("first", "second")
-    with pytest.raises(CannotFinishError, match="interrupted") as caught:
+    with pytest.raises(StoppedError, match="interrupted") as caught:
         bench.run(request)
+    assert caught.value.exit_code == 130
     assert "taken up" in caught.value.what_to_do
     bench.let(honest=result(after=measures(old=0.9)))
     _, said = bench.run(request)

@@ -6,15 +6,19 @@ import time
 
 import pytest
 
-from gate.errors import CannotFinishError, RefusedAddressError, RegistryError
+from gate.decisions import generate_key, sign
+from gate.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
+from gate.registry import VersionFacts
 from gate.service.app import build_app
-from gate.service.jobs import Checks
+from gate.service.jobs import Checks, Job
 from gate.service.pages import Pages
 from gate.service.receiver import Receiver
 from gate.service.settings import ServiceFile, Settings
 from gate.service.signature import sign_delivery
+from tests.decisions.signed import digest, statement
 from tests.registries.listener import listening
 from tests.service.serving import POLICY, created
+from tests.stand_ins.one_version import OneVersion
 
 RECORDED = (
     b'{"entity": "model_version", "action": "created", "timestamp": "2026-11-22T10:27:31.465773+00:00", "data": '
@@ -143,8 +147,9 @@ def test_no_address_in_a_delivery_is_used(call, queue):
         (CannotFinishError("has more files than the policy allows"), "flagged"),
         (OSError("a name that no disk takes"), "flagged"),
         (RegistryError("no answer"), None),
+        (UsageError("a policy that cannot be read"), None),
     ],
-    ids=["elsewhere", "too large", "cannot be hashed", "the registry is silent"],
+    ids=["elsewhere", "too large", "cannot be hashed", "the registry is silent", "the configuration is wrong"],
 )
 def test_a_version_that_cannot_be_fetched_is_flagged_before_it_is_queued(settings, tmp_path, error, decision):
     """A delivery leads to a version whose files the gate does not fetch: it is marked, by name and version alone."""
@@ -160,6 +165,9 @@ def test_a_version_that_cannot_be_fetched_is_flagged_before_it_is_queued(setting
         def pull(self, ref, to):
             raise error
 
+        def facts(self, ref):
+            return VersionFacts()
+
         def mark(self, ref, tags):
             marked[str(ref)] = dict(tags)
 
@@ -168,6 +176,24 @@ def test_a_version_that_cannot_be_fetched_is_flagged_before_it_is_queued(setting
     with pytest.raises(type(error)):
         checks.identify("cand", "7")
     assert marked.get("models:/cand/7", {}).get("gate.decision") == decision
+
+
+@pytest.mark.parametrize("signs", [True, False])
+def test_what_is_given_up_keeps_its_signed_decision(settings, tmp_path, signs, caplog):
+    """A version that could not be examined is flagged, unless a decision about its bytes was signed; it is logged."""
+    (tmp_path / "p.yml").write_text(POLICY)
+    registry, job = OneVersion(), Job(name="cand", version="7", digest=digest("a"), policy_digest=digest("b"))
+    key = generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
+    before = {"gate.attestation": sign(statement(), key), "gate.decision": "approved"} if signs else {}
+    registry.tags = dict(before)
+    with caplog.at_level("INFO", logger="gate.service"):
+        Checks(settings, registry, None).give_up(job)
+    assert registry.tags == (before or {"gate.attestation": "unsigned", "gate.decision": "flagged"})
+    said = "models:/cand/7 keeps its signed decision" if signs else "marked models:/cand/7 flagged"
+    assert said in caplog.text
+    other = job.model_copy(update={"digest": digest("e")})
+    Checks(settings, registry, None).give_up(other)
+    assert registry.tags["gate.decision"] == "flagged"
 
 
 def test_either_secret_is_believed_while_they_are_being_changed(call):

@@ -23,8 +23,11 @@ class OneVersion:
         return ModelRef(registry="mlflow", name="m", version="1")
 
     def facts(self, _ref):
-        """Return nothing."""
-        return VersionFacts()
+        """Return its tags."""
+        return VersionFacts(tags=dict(self.tags))
+
+    def require_marking(self, _ref):
+        """Let everybody mark it."""
 
     def pull(self, _ref, _to):
         """Bring nothing."""
