@@ -2,7 +2,8 @@
 
 The orchestrator's half, beside `gate.check`. Each model is measured in the jailed workers, by the part of the policy
 that looks at every class; its evidence is kept in a folder of its own, so that a build that was ended goes on there.
-Whether the models are clean is the operator's word: a bank of backdoored ones calibrates backdoors away.
+Whether the models are clean is the operator's word: a bank of backdoored ones calibrates backdoors away. What is
+flagged all the same goes in with a reason alone, and the bank holds it (`gate.vetting`).
 """
 
 import hashlib
@@ -15,17 +16,30 @@ from pathlib import Path
 from gate import detectors
 from gate.assembling import Member, assemble, refusal
 from gate.bank import LEAST_REFERENCES, Bank, write_bank
-from gate.check_files import EVIDENCE, MODEL_FOLDER, CheckFiles, Pulled, private_directory, read_input, remove
+from gate.check_files import (
+    EVIDENCE,
+    MODEL_FOLDER,
+    VERDICT,
+    CheckFiles,
+    Pulled,
+    private_directory,
+    read_input,
+    remove,
+)
+from gate.clock import today
 from gate.detector import Need
 from gate.errors import UnexaminableError, UsageError
 from gate.evidence import Evidence
 from gate.launch import Progress
 from gate.pipeline import scan
 from gate.policy import Policy
-from gate.pulling import PullRequest, pull
+from gate.pulling import PullRequest, pull_model, pull_samples
 from gate.registry import Registry
+from gate.sampled import named_by_operator, require_usable
 from gate.scan_evidence import ScanRequest, ScanSettings
+from gate.verdict import Verdict
 from gate.version import VERSION
+from gate.vetting import ADVICE, against_finished, against_measured
 
 PROGRAM = "program.pt2"
 APPROVED = ("gate.decision", "approved")
@@ -44,6 +58,8 @@ class BuildRequest:
     name: str
     provenance: str = ""
     most_references: int = 8
+    accept_flagged: str = ""
+    """Why models that were flagged, rejected or not judged are clean all the same; empty: they are refused."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +105,21 @@ def build(
 ) -> Bank:
     """Measure each model that has not been measured, read the finished checks, and write the bank.
 
-    A model that cannot be measured leaves the bank unwritten; what was measured of the others is kept.
+    A model that cannot be measured, or that is flagged and not accepted, leaves the bank unwritten; what was measured
+    of the others is kept.
     """
+    found = [_finished(folder, request, tell) for folder in folders]
     request.work.mkdir(parents=True, exist_ok=True)
-    found = [_finished(folder) for folder in folders]
-    trouble = []
+    trouble, suspicious = [], []
     for number, (uri, registry) in enumerate(models, start=1):
         tell(f"model {number} of {len(models)}: {uri}")
         one = _measure(uri, registry, request, progress, tell)
         if why := refusal(one.member.evidence):
             trouble.append(f"{uri}: {why}")
             tell(f"{uri} cannot be in the bank: {why}")
+        elif one.member.against and not request.accept_flagged:
+            suspicious.append(f"{uri}: {one.member.against}")
+            tell(f"{uri} is not taken into the bank: {one.member.against}")
         found.append(one)
     if trouble:
         raise UnexaminableError(
@@ -107,13 +127,32 @@ def build(
             f"{'; '.join(trouble)[:1500]}",
             what_to_do="Leave them out and run the same command again; the others are not measured a second time.",
         )
+    if suspicious:
+        raise UnexaminableError(
+            f"{len(suspicious)} of {len(models)} models are flagged, and no bank was written: "
+            f"{'; '.join(suspicious)[:1500]}",
+            what_to_do=ADVICE,
+        )
     return _write(_distinct(found, tell), request, tell)
 
 
-def _finished(folder: Path) -> Measured:
-    """Read the evidence of a finished check."""
+def _finished(folder: Path, request: BuildRequest, tell: Callable[[str], None]) -> Measured:
+    """Read the evidence of a finished check; one that is flagged, or has no verdict of its own, needs a reason."""
     evidence = read_input(folder / EVIDENCE, Evidence, "gate scan")
-    return Measured(Member(str(evidence.model), str(evidence.model), evidence))
+    verdict = read_input(folder / VERDICT, Verdict, "gate judge") if (folder / VERDICT).exists() else None
+    against = against_finished(evidence, verdict)
+    if against and not request.accept_flagged:
+        advice = "`gate judge` gives it one. " if verdict is None else ""
+        raise UsageError(f"{folder} cannot be in the bank: {against}", what_to_do=f"{advice}{ADVICE}")
+    return Measured(_member(str(evidence.model), str(evidence.model), evidence, against, request, tell))
+
+
+def _member(
+    name: str, uri: str, evidence: Evidence, against: str, request: BuildRequest, tell: Callable[[str], None]
+) -> Member:
+    if against and request.accept_flagged:
+        tell(f"{uri} is taken into the bank though {against}")
+    return Member(name, uri, evidence, against, request.accept_flagged if against else "")
 
 
 def _measure(
@@ -124,23 +163,28 @@ def _measure(
     with private_directory() as private:
         ref = registry.resolve(uri)
         files = CheckFiles.create(private / "check")
-        pulled = pull(registry, PullRequest(uri, policy, request.samples), files, private, ref)
+        asked = PullRequest(uri, policy, request.samples)
+        brought = pull_samples(registry, asked, private, ref)
+        named = named_by_operator(request.samples, policy, ref.name)
+        require_usable(private, brought.samples, policy, model=ref, settings=request.settings, named=named)
+        pulled = pull_model(registry, asked, files, private, ref, brought)
         kept = CheckFiles.create(request.work / _key(pulled, policy, request.settings))
+
+        def member(name: str, evidence: Evidence) -> Member:
+            against = "" if refusal(evidence) else against_measured(evidence, policy, registry.facts(ref).tags, today())
+            return _member(name, uri, evidence, against, request, tell)
+
         if (kept.root / EVIDENCE).is_file():
             tell(f"{ref} was measured already by the same settings")
-            return _kept(uri, kept)
+            evidence, there = kept.evidence(), kept.root / PROGRAM
+            return Measured(member(str(evidence.model), evidence), there if there.is_file() else None)
         scanned = scan(ScanRequest(pulled, private, policy, request.settings), progress)
         program = _program(private / MODEL_FOLDER)
         if program is not None:
             shutil.copyfile(program, kept.root / PROGRAM)
         if not refusal(scanned.evidence):
             kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all is there
-        return Measured(Member(str(ref), uri, scanned.evidence), kept.root / PROGRAM if program else None)
-
-
-def _kept(uri: str, kept: CheckFiles) -> Measured:
-    evidence, program = kept.evidence(), kept.root / PROGRAM
-    return Measured(Member(str(evidence.model), uri, evidence), program if program.is_file() else None)
+        return Measured(member(str(ref), scanned.evidence), kept.root / PROGRAM if program else None)
 
 
 def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:

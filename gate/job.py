@@ -30,11 +30,16 @@ from gate.repair import RepairTask
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
+LOOK_FILE = "look.json"
+"""What a sampler leaves."""
 TRIGGERS_FILE = "triggers.safetensors"
 CONVERTED_FILE = "converted.pt2"
 """What a converter leaves: hostile bytes, to be read by the writer's strict reader alone."""
 WRITTEN_FILE = "written.pt2"
 """What the writer leaves: the program of the bundle."""
+
+CLASSES_STEP = "classes"
+"""The step of progress by which a worker says how many classes the model has, as soon as it has run it."""
 
 JAIL_REFUSED = 77
 """A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
@@ -46,8 +51,9 @@ JOB_CHANGED = 78
 class ScanJob(Record):
     """One worker's task."""
 
-    role: Literal["inspector", "converter", "writer", "scan", "repairer"]
-    """The inspector runs the detectors that need files alone, without torch. The converter may run the candidate's own
+    role: Literal["sampler", "inspector", "converter", "writer", "scan", "repairer"]
+    """The sampler looks at clean samples alone, without torch and before any model is pulled. The inspector runs the
+    detectors that need files alone, without torch. The converter may run the candidate's own
     code, exports it as a program, and measures behaviour itself only where that cannot be done. The writer reads a
     candidate, or what the converter left, and writes the program of the bundle. The scan worker measures it: it runs
     no foreign code and all other detectors. The repairer runs no detector: it makes one attempt to repair
@@ -55,7 +61,7 @@ class ScanJob(Record):
     model: ModelRef
     manifest: Manifest
     root: str
-    """The read-only private copy."""
+    """The read-only private copy; empty for the sampler, which is given no model."""
     policy: Policy
     seed: int
     device: Literal["auto", "cpu", "cuda"]
@@ -85,6 +91,13 @@ class ScanJob(Record):
     def may_use_gpu(self) -> bool:
         """Whether the worker may open a GPU's files: one that runs no foreign code, and is not told to do without."""
         return self.role in ("scan", "repairer") and self.device != "cpu"
+
+
+class SamplesLook(Record):
+    """What a sampler saw: why samples cannot be used by themselves, and what to do; nothing where they can."""
+
+    fault: Text = ""
+    what_to_do: Text = ""
 
 
 class ScanResult(Record):

@@ -116,7 +116,7 @@ def _rights(job: ScanJob, scratch: Path) -> Rights:
         job.training_path,
         job.repair.triggers_path if job.repair else None,
     )
-    data = [Path(path) for path in named if path is not None and Path(path).exists()]
+    data = [Path(path) for path in named if path and Path(path).exists()]
     bank = job.bank.references if job.bank else ()
     data += [path for one in bank if (path := reference_path(Path(job.bank_folder), one)) is not None]
     return rights(scratch, programs(), data, gpu_devices() if job.may_use_gpu else ())
@@ -178,7 +178,7 @@ def _read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
 
 def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
     """Return the ids of the policy's detectors that a role runs."""
-    if role == "writer":
+    if role in {"writer", "sampler"}:
         return ()
     inspected = {name for name in policy.detectors if detectors.load(name).needs == Need.FILES}
     return tuple(name for name in policy.detectors if (name in inspected) == (role == "inspector"))
@@ -199,6 +199,7 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
                 raise MalformedError(
                     f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
                 )
+            _check_undefined(name, outcome)
     _check_references(result, job)
     _check_programs(result, job)
     if result.converted:
@@ -206,6 +207,16 @@ def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
+
+
+def _check_undefined(name: str, outcome: Measured) -> None:
+    """Refuse a gap that is said to be in the metric's nature, where the detector's own spec does not say so."""
+    declared = {metric.id: metric.least_classes for metric in detectors.load(name).metrics}
+    for gap in outcome.unmeasured:
+        if gap.least_classes is not None and gap.least_classes != declared.get(gap.metric):
+            raise MalformedError(
+                f"the worker's result says that {gap.metric!r:.80} of {name} exists from {gap.least_classes} classes on"
+            )
 
 
 def _check_programs(result: ScanResult, job: ScanJob) -> None:

@@ -2,21 +2,26 @@
 
 import datetime as dt
 import random
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from gate import bank_build
 from gate.artifact import ModelRef
-from gate.bank import open_bank
+from gate.bank import ModelStatistics, open_bank
 from gate.bank_build import BuildRequest, build, measuring_policy, versions_of
 from gate.cli.main import main
 from gate.errors import UnexaminableError, UsageError
-from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, SamplesEvidence, Skipped
+from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, SamplesEvidence
 from gate.pipeline import Scanned
+from gate.policy import Rule
 from gate.policy_file import parse_policy
 from gate.registries.directory import DirectoryRegistry
-from gate.scan_evidence import ScanSettings
+from gate.scan_evidence import ScanSettings, _accepted
+from gate.verdict import Decision, judge
+from gate.vetting import against_measured
 
 POLICY = parse_policy(
     """
@@ -28,20 +33,28 @@ stages:
     suspects: [{detector: neural-cleanse, metric: size-ratio, min: 0.5}]
   - {detectors: [activation-clustering], over: suspects}
 detectors:
-  unsafe-pickle: {}
+  unsafe-pickle: {limits: {unsafe-globals: {max: 0}}}
   spectral-signature: {required: false}
-  neural-cleanse: {options: {steps: 20}}
+  neural-cleanse: {options: {steps: 20}, limits: {size-ratio: {min: 0.3}}}
   activation-clustering: {}
 """,
     name="policy.yml",
     on=dt.date(2026, 12, 1),
 )
 
+DAY = dt.date(2026, 12, 1)
+MEASURING = measuring_policy(POLICY)
+OTHER = Rule(options={"steps": 30})
+
 
 def evidence(pulled, seed):
-    """Return what a scan of a pulled model would have seen."""
+    """Return what a scan of a pulled model would have seen; of a backdoored one class 3 has a tenth of its size."""
     draw = random.Random(seed)
-    sizes = [Measurement(metric="size", value=draw.uniform(5, 9), location=Location.of_class(k)) for k in range(10)]
+    sizes = []
+    for k in range(10):
+        ratio = 0.1 if "backdoored" in seed and k == 3 else 1.0
+        values = {"size": ratio * draw.uniform(5, 9), "size-ratio": ratio}
+        sizes += [Measurement(metric=m, value=v, location=Location.of_class(k)) for m, v in values.items()]
     return Evidence(
         gate_version="0",
         model=pulled.model,
@@ -54,7 +67,7 @@ def evidence(pulled, seed):
         samples=SamplesEvidence(source="s", sha256="c" * 64, count=10, classes_present=10, accuracy=0.9),
         outcomes={
             "neural-cleanse": Measured(measurements=tuple(sizes), seconds=1, options={"steps": 20}),
-            "unsafe-pickle": Skipped(reason="x"),
+            "unsafe-pickle": Measured(measurements=(Measurement(metric="unsafe-globals", value=0),), seconds=1),
         },
     )
 
@@ -90,9 +103,18 @@ def models(tmp_path):
     return write
 
 
+def judged(folder, policy=None):
+    """Write the verdict of a finished check beside its evidence, and return it."""
+    verdict = judge(Evidence.from_file(folder / "evidence.json"), policy or MEASURING, on=DAY)
+    (folder / "verdict.json").write_text(verdict.pretty_json())
+    return verdict
+
+
 def request(tmp_path, **changes):
     """Return what a build is asked for."""
-    values = {"policy": POLICY, "samples": None, "settings": ScanSettings(), "name": "digits"}
+    samples = tmp_path / "clean.npz"
+    np.savez(samples, inputs=np.random.default_rng(0).random((4, 1, 8, 8), np.float32), labels=np.array([0, 0, 1, 1]))
+    values = {"policy": POLICY, "samples": str(samples), "settings": ScanSettings(), "name": "digits"}
     return BuildRequest(**{**values, "to": tmp_path / "bank.json", "work": tmp_path / "work", **changes})
 
 
@@ -154,20 +176,124 @@ def test_finished_checks_are_read_and_not_scanned(scans, models, tmp_path):
     """Their evidence must be of the same samples, seed and options."""
     run(models("a", "b", "c"), tmp_path)
     folders = [path.parent for path in (tmp_path / "work").glob("*/evidence.json")]
+    for folder in folders:
+        judged(folder)
     scans.clear()
     made, _ = run([], tmp_path, folders=folders)
     assert (len(made.statistics), scans) == (3, [])
+    assert made.accepted == ()
     path = folders[0] / "evidence.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    judged(folders[0])
     with pytest.raises(UsageError, match=r"has another seed than .*: expected \d, got \d"):
         run([], tmp_path, folders=folders)
     path.write_text(path.read_text().replace('"steps": 20', '"steps": 30'))
+    judged(folders[0], MEASURING.model_copy(update={"detectors": {**MEASURING.detectors, "neural-cleanse": OTHER}}))
     with pytest.raises(UsageError, match="by neural-cleanse with other options than the policy's"):
         run([], tmp_path, folders=folders)
     with pytest.raises(UsageError, match="there is no"):
         run([], tmp_path, folders=[tmp_path])
     with pytest.raises(UsageError, match="no model for the bank"):
         run([], tmp_path)
+
+
+@pytest.fixture
+def finished(scans, models, tmp_path):
+    """Return the directories of finished checks: two clean models, and a backdoored one whose verdict is flagged."""
+    run(models("a", "b", "backdoored"), tmp_path, accept_flagged="made for a test")
+    found = {}
+    for path in (tmp_path / "work").glob("*/evidence.json"):
+        verdict = judged(path.parent)
+        found["flagged" if verdict.decision is Decision.FLAGGED else str(verdict.model_digest)] = path.parent
+    scans.clear()
+    return found
+
+
+def test_a_flagged_check_is_refused_without_a_reason(finished, tmp_path):
+    """It names the folder, what the verdict found and what to do; nothing is written."""
+    (tmp_path / "bank.json").unlink()
+    with pytest.raises(UsageError) as caught:
+        run([], tmp_path, folders=finished.values())
+    assert str(finished["flagged"]) in str(caught.value)
+    assert "it is flagged (neural-cleanse: size-ratio 0.1 at class 3; the limit is at least 0.3.)" in str(caught.value)
+    assert '--accept-flagged "REASON"' in caught.value.what_to_do
+    assert not (tmp_path / "bank.json").exists()
+
+
+def test_a_reason_stands_in_the_bank_and_its_digest(finished, tmp_path):
+    """With the model and what stood against it; `show` prints it, the report's evidence has it, another has another."""
+    made, told = run([], tmp_path, folders=finished.values(), accept_flagged="trained here on data of our own")
+    (one,) = made.accepted
+    assert one.accepted == "trained here on data of our own"
+    assert "size-ratio 0.1 at class 3" in one.against
+    assert any("is taken into the bank though it is flagged" in line for line in told)
+    assert sum(bool(model.accepted) for model in made.statistics) == 1
+    shown = CliRunner().invoke(main, ["bank", "show", str(tmp_path / "bank.json")]).output
+    assert f"accepted {one.model}, though it is flagged" in shown
+    assert "trained here on data of our own" in shown
+    first = open_bank(tmp_path / "bank.json").sha256
+    run([], tmp_path, folders=finished.values(), accept_flagged="another reason")
+    assert open_bank(tmp_path / "bank.json").sha256 != first
+    (said,) = _accepted(made)
+    assert said.endswith("trained here on data of our own")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda folder: (folder / "verdict.json").unlink(), "it has no verdict"),
+        (
+            lambda folder: (folder / "evidence.json").write_text(
+                (folder / "evidence.json").read_text().replace('"gate_version": "0"', '"gate_version": "1"')
+            ),
+            "its verdict is about other evidence",
+        ),
+    ],
+)
+def test_evidence_without_a_verdict_of_its_own_is_refused(finished, tmp_path, spoil, why):
+    """An approval of something else is none."""
+    folders = [folder for name, folder in finished.items() if name != "flagged"]
+    spoil(folders[0])
+    with pytest.raises(UsageError, match=why):
+        run([], tmp_path, folders=folders)
+
+
+def test_a_measured_model_that_a_limit_flags_is_refused(scans, models, tmp_path):
+    """By the build's own judgement, as nobody else has judged it; the others are kept."""
+    with pytest.raises(UnexaminableError, match=r"1 of 3 models are flagged.*size-ratio 0.1 at class 3") as caught:
+        run(models("a", "backdoored", "c"), tmp_path)
+    assert "--accept-flagged" in caught.value.what_to_do
+    assert not (tmp_path / "bank.json").exists()
+    made, _ = run(models("a", "backdoored", "c"), tmp_path, accept_flagged="a known odd one")
+    assert [one.accepted for one in made.accepted] == ["a known odd one"]
+    assert scans == ["a", "backdoored", "c"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "policy", "why"),
+    [
+        ({}, POLICY, ""),
+        ({"gate.decision": "approved"}, POLICY, ""),
+        ({"gate.decision": "flagged"}, POLICY, "the registry has it flagged"),
+        ({"gate.decision": "flagged"}, POLICY.model_copy(update={"uncalibrated": "flag"}), ""),
+        ({"gate.review": "rejected; ann: odd; until 2027-01-01"}, POLICY, "a reviewer rejected it"),
+        ({"gate.review": "approved; ann: seen; until 2027-01-01", "gate.decision": "approved"}, POLICY, ""),
+    ],
+)
+def test_tags_can_only_speak_against_a_model(tags, policy, why):
+    """Flagged for want of a bank is no reason against a model that is to be in the first one."""
+    pulled = SimpleNamespace(model=ModelRef(registry="directory", name="a", version=None), digest=f"sha256:{'1' * 64}")
+    found = against_measured(evidence(pulled, "a"), measuring_policy(policy), tags, DAY)
+    assert found.startswith(why)
+    assert bool(found) == bool(why)
+
+
+def test_an_earlier_bank_still_loads_and_a_reason_without_cause_does_not():
+    """Two keys more, left out where nothing stood against a model."""
+    one = ModelStatistics(model="m")
+    assert not {"against", "accepted"} & set(one.model_dump())
+    with pytest.raises(ValueError, match="in a bank with a reason, and no other has one"):
+        ModelStatistics(model="m", accepted="because")
 
 
 def test_what_looks_at_suspects_or_training_sets_is_left_out():
@@ -203,6 +329,7 @@ def test_versions_are_chosen_by_the_tag_of_approval():
         (["--approved-only"], "none is named"),
         (["--model", "models:/m/1"], "no registry is known"),
         (["--samples", "nowhere.npz"], "there are no samples at nowhere.npz"),
+        (["--accept-flagged", " "], "--accept-flagged needs a reason"),
     ],
 )
 def test_wrong_use_is_said_before_anything_is_pulled(arguments, message, tmp_path, monkeypatch):
@@ -210,7 +337,7 @@ def test_wrong_use_is_said_before_anything_is_pulled(arguments, message, tmp_pat
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("gate.jail.launch.protect_parent", lambda: None)
-    monkeypatch.setattr("gate.cli.bank.stop_on_termination", lambda: None)
+    monkeypatch.setattr("gate.cli.main.stop_on_termination", lambda: None)
     ended = CliRunner().invoke(main, ["bank", "build", "--to", str(tmp_path / "b.json"), *arguments])
     assert isinstance(ended.exception, UsageError)
     assert message in str(ended.exception)

@@ -10,18 +10,22 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gate.artifact import MAX_SAMPLE_FILES, ArtifactFile, Manifest
+from gate.class_names import MAX_NAMES
+from gate.class_names import bounded as bounded_names
 from gate.errors import UnexaminableError
+from gate.loading.foreign_samples import HEAD_BYTES, Stored, archive_kind, file_kind, folder_kind
+from gate.loading.layouts import Arranged, Sizes, arranged, contiguous, readings
+from gate.loading.likely_causes import beyond_bounds, beyond_classes, other_shape
 from gate.policy import SampleSettings
 from gate.sealing import as_pulled, changed, hashed
 from gate.subject import Samples
@@ -34,8 +38,10 @@ MAX_IMAGE_BYTES = 64 << 20
 """Of one image's file."""
 _FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+"""Of images with at most 8 bits a channel, which alone become RGB without loss of range."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_NPY = ".npy"
+_NPY, _CLASSES = ".npy", "classes"
 _DAMAGE = (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What zipfile and numpy raise on bytes that are not as their headers say."""
 _ADVICE = "State layout, bounds, mean and std under 'samples' in the policy, or pass other samples with --samples."
@@ -49,6 +55,10 @@ class RawSamples:
     inputs: Array
     labels: Array | None
     source: str
+    class_names: dict[int, str] = field(default_factory=dict)
+    """As the file or its folders call the classes; for reports alone."""
+    others: Mapping[str, Stored] = field(default_factory=dict)
+    """Of a file without labels the arrays that it holds, which may be these under another name."""
 
 
 @dataclass
@@ -78,19 +88,54 @@ def read_samples(path: Path, source: str, sha256: str, what: str = "the samples"
 
 def _read_arrays(stream: BinaryIO, source: str) -> RawSamples:
     if not zipfile.is_zipfile(stream):
-        raise _refused(f"the samples {source} are neither an .npz file nor a folder of images by class")
+        stream.seek(0)
+        raise UnexaminableError(f"the samples {source} are no .npz file; this is {file_kind(stream.read(HEAD_BYTES))}")
     room = _Room(source)
     try:
         with zipfile.ZipFile(stream) as archive:
             members = _members(archive, source)
             if "inputs" not in members:
-                found = ", ".join(sorted(members))[:200] or "nothing"
-                raise _refused(f"the samples {source} hold {found}; expected 'inputs'")
+                said = archive_kind([info.filename for info in archive.infolist()], _headers(archive, members))
+                raise UnexaminableError(f"the samples {source} {said}")
             inputs = _array(archive, members["inputs"], room)
             labels = _array(archive, members["labels"], room) if "labels" in members else None
+            names = _class_names(archive, members, room)
+            others = {} if "labels" in members else _headers(archive, members)
     except _DAMAGE as error:
         raise _refused(f"the samples {source} cannot be read as arrays without pickles: {str(error)[:200]}") from None
-    return RawSamples(inputs, labels, source)
+    return RawSamples(inputs, labels, source, names, others)
+
+
+def _class_names(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], room: _Room) -> dict[int, str]:
+    """Return the array `classes` where it is a list of texts; another one of that name is none of the gate's."""
+    if _CLASSES not in members:
+        return {}
+    try:
+        array = _array(archive, members[_CLASSES], room)
+        return bounded_names(array[:MAX_NAMES].tolist()) if array.ndim == 1 and array.dtype.kind in "US" else {}
+    except (UnexaminableError, SystemError, *_DAMAGE):  # NumPy's own error for a character that Unicode has not
+        return {}
+
+
+def _headers(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, Stored]:
+    """Return what the headers of the arrays say, of those that have one; nothing behind a header is read."""
+    found = {}
+    for name, info in members.items():
+        try:
+            with archive.open(info) as member:
+                shape, _, dtype = _read_header(member, info)
+        except (*_DAMAGE, UnexaminableError):
+            continue
+        found[name] = Stored(shape, dtype.kind)
+    return found
+
+
+def _read_header(member: Any, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(member)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise _refused(f"the samples' array {info.filename[:100]!r} is of NumPy's format {version}")
+    return read_header[version](member)
 
 
 def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo]:
@@ -111,13 +156,12 @@ def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: _Room) -> Array:
     """Read one array; its header's claim is counted before anything is made room for, and no object is unpickled."""
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in read_header:
-            raise _refused(f"the samples' array {info.filename[:100]!r} is of NumPy's format {version}")
-        shape, fortran_order, dtype = read_header[version](member)
+        shape, fortran_order, dtype = _read_header(member, info)
         if dtype.hasobject:
-            raise _refused(f"the samples' array {info.filename[:100]!r} holds Python objects, which are pickles")
+            raise UnexaminableError(
+                f"the samples' array {info.filename[:100]!r} holds Python objects, which are pickles and never opened: "
+                "save numbers of one shape and type, such as inputs=numpy.stack(images), labels=numpy.array(classes)"
+            )
         if min(shape, default=0) < 0:
             raise _refused(f"the samples' array {info.filename[:100]!r} states the shape {shape}")
         size = prod(shape) * dtype.itemsize
@@ -149,18 +193,41 @@ def _read_folder(path: Path, source: str, sha256: str, what: str) -> RawSamples:
                         f"the image {file.name[:100]!r} of the samples has {size} bytes; "
                         f"at most {MAX_IMAGE_BYTES >> 20} MiB are read"
                     )
-                images.append((label_of[parts[0]], parts[1], _decoded(found.stream, parts[1], room)))
+                images.append((label_of[parts[0]], parts[1], _decoded(found.stream, parts, room)))
     read = Manifest(files=tuple(sorted(files, key=lambda one: one.path))).digest.removeprefix("sha256:")
     if read != sha256:
         raise changed(what, sha256, read)
     if not images:
-        raise _refused(f"the folder {source} holds no images; expected one subfolder per class with {_SUFFIXES}")
+        said = folder_kind([one.path for one in files], [f"{source.rstrip('/')}/{name}" for name in label_of])
+        raise UnexaminableError(f"the folder {source} {said}")
     _require_filled(label_of, {label for label, _, _ in images}, source)
     images.sort(key=lambda image: image[:2])
     shapes = {image.shape for _, _, image in images}
     if len(shapes) > 1:
-        raise _refused(f"the images in {source} have {len(shapes)} different shapes, such as {sorted(shapes)[:2]}")
-    return RawSamples(np.stack([image for _, _, image in images]), np.asarray([one for one, _, _ in images]), source)
+        raise UnexaminableError(
+            f"the images in {source} have {len(shapes)} different shapes, such as {_some_shapes(shapes)}: "
+            f"{_to_one_shape(shapes)}"
+        )
+    inputs, labels = np.stack([image for _, _, image in images]), np.asarray([one for one, _, _ in images])
+    return RawSamples(inputs, labels, source, _folder_names(label_of))
+
+
+def _folder_names(label_of: dict[str, int]) -> dict[int, str]:
+    """Return the folders' names by label; numbers alone tell nothing that the label does not."""
+    if all(name.isdecimal() for name in label_of):
+        return {}
+    return bounded_names({label: name for name, label in label_of.items()})
+
+
+def _some_shapes(shapes: set[tuple[int, ...]]) -> str:
+    return " and ".join(" × ".join(map(str, shape)) for shape in sorted(shapes)[:2])
+
+
+def _to_one_shape(shapes: set[tuple[int, ...]]) -> str:
+    """Return what to do about images of different shapes: most often some are grey, or none was resized."""
+    if len({shape[:2] for shape in shapes}) == 1:
+        return "some are grey and others in colour; save all of them alike"
+    return "resize them to what the model takes"
 
 
 def _labels(path: Path) -> dict[str, int]:
@@ -173,7 +240,8 @@ def _require_filled(label_of: dict[str, int], filled: set[int], source: str) -> 
     """Refuse a class without images: no digest covers its folder, whose coming or going moves every label after it."""
     if empty := [name for name, label in label_of.items() if label not in filled]:
         raise _refused(
-            f"the folder {source} has a subfolder {empty[0][:100]!r} without images; expected some per class"
+            f"the folder {source} has a subfolder {empty[0][:100]!r} without images; expected some per class: "
+            "remove it, or put images into it"
         )
 
 
@@ -192,65 +260,63 @@ def _files(path: Path, source: str) -> Iterator[Path]:
             yield file
 
 
-def _decoded(stream: BinaryIO, name: str, room: _Room) -> Array:
+def _decoded(stream: BinaryIO, parts: tuple[str, ...], room: _Room) -> Array:
     """Decode one image, whose pixels are counted before they are unpacked."""
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  # only folders of images need it
 
+    name, where = parts[-1][:100], f"in its folder {parts[0][:100]!r}"
     try:
         with Image.open(io.BytesIO(stream.read(MAX_IMAGE_BYTES)), formats=_FORMATS) as image:
+            if image.mode not in _MODES:
+                raise UnexaminableError(
+                    f"the image {name!r} of the samples, {where}, is of the mode {image.mode!r}, which would be cut to "
+                    "8 bits: save it with 8 bits a channel, or the samples as an .npz"
+                )
             channels = 1 if image.mode == "L" else 3
             room.take(image.width * image.height * channels)
             return np.asarray(image if image.mode == "L" else image.convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _refused(f"the image {name[:100]!r} of the samples cannot be read: {str(error)[:200]}") from None
+        raise UnexaminableError(
+            f"the image {name!r} of the samples cannot be read ({str(error)[:200]}): replace or remove it, {where}"
+        ) from None
 
 
 def _natural(name: str) -> tuple[int, str]:
-    """Sort folders '0', '1', …, '10' as numbers, others by name after them."""
-    return (int(name), "") if name.isdigit() else (1 << 62, name)
+    """Sort folders '0', '1', …, '10' as numbers, others by name after them; '1' and '01' by name, not as they come."""
+    return (int(name) if name.isdecimal() else 1 << 62, name)  # '²' is a digit, and no number
 
 
-def arrange(raw: RawSamples, model_shape: tuple[int | None, ...] | None, settings: SampleSettings) -> Array:
-    """Return inputs as float32 (N, C, H, W) for a model that takes `model_shape` (C, H, W), where that is known."""
+def arrange(raw: RawSamples, model_shape: Sizes | None, settings: SampleSettings) -> Arranged:
+    """Return inputs as float32 (N, C, H, W) for a model that declares `model_shape` for one input, where it does."""
     inputs = raw.inputs
     if inputs.ndim not in (3, 4) or len(inputs) == 0 or inputs.dtype.kind not in "fiub":
         raise _refused(
             f"the samples have shape {inputs.shape} and type {inputs.dtype}; expected images as numbers, (N, C, H, W), "
             "(N, H, W, C) or (N, H, W)"
         )
-    inputs = inputs.astype(np.float32)
-    candidates = _layouts(inputs, settings.layout)
-    fitting = [x for x in candidates if model_shape is None or _fits(x.shape[1:], model_shape)]
-    if not fitting:
-        wanted = ", ".join("any" if size is None else str(size) for size in model_shape or ())
-        raise _refused(f"the samples have shape {raw.inputs.shape}; the model takes images of shape ({wanted})")
-    return np.ascontiguousarray(fitting[0])
-
-
-def _layouts(inputs: Array, layout: str | None) -> list[Array]:
-    """Return the readings of stored inputs as (N, C, H, W), the stated one or every possible one."""
-    if inputs.ndim == 3:
-        return [inputs[:, None]] if layout in (None, "NHW") else []
-    readings = {"NCHW": inputs, "NHWC": inputs.transpose(0, 3, 1, 2)}
-    return [readings[layout]] if layout in readings else list(readings.values()) if layout is None else []
-
-
-def _fits(shape: tuple[int, ...], model_shape: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(model_shape) and all(
-        want is None or have == want for have, want in zip(shape, model_shape, strict=True)
-    )
+    possible = readings(inputs.astype(np.float32), settings.layout)
+    found = arranged(possible, model_shape, settings.layout)
+    if found is None:
+        shapes = [x.shape[1:] for x in possible]
+        raise UnexaminableError(other_shape(raw.inputs.shape, shapes, model_shape, settings.layout))
+    return contiguous(found)
 
 
 def bounds_of(raw: RawSamples, inputs: Array, settings: SampleSettings) -> tuple[float, float]:
     """Return the stated bounds, or [0, 255] for uint8 and [0, 1] for others; values beyond them are refused."""
     if not np.isfinite(inputs).all():
         raise _refused(f"{int((~np.isfinite(inputs)).any(axis=(1, 2, 3)).sum())} samples hold NaN or infinite values")
-    least, greatest = settings.bounds or ((0.0, 255.0) if raw.inputs.dtype == np.uint8 else (0.0, 1.0))
+    least, greatest = bounds_for(raw, settings)
     low, high = float(inputs.min()), float(inputs.max())
     slack = 1e-6 * (greatest - least)
     if low < least - slack or high > greatest + slack:
-        raise _refused(f"the samples lie in [{low:g}, {high:g}]; expected values in [{least:g}, {greatest:g}]")
+        raise UnexaminableError(beyond_bounds((low, high), (least, greatest), stated=settings.bounds is not None))
     return least, greatest
+
+
+def bounds_for(raw: RawSamples, settings: SampleSettings) -> tuple[float, float]:
+    """Return the stated bounds, or [0, 255] for uint8 and [0, 1] for others."""
+    return settings.bounds or ((0.0, 255.0) if raw.inputs.dtype == np.uint8 else (0.0, 1.0))
 
 
 def labels_of(raw: RawSamples, classes: int) -> Array | None:
@@ -266,14 +332,14 @@ def labels_of(raw: RawSamples, classes: int) -> Array | None:
         raise _refused(f"the labels are of type {labels.dtype}; expected class indices")
     labels = labels.astype(np.int64)
     if labels.min() < 0 or labels.max() >= classes:
-        raise _refused(
-            f"the labels run from {labels.min()} to {labels.max()}; the model's classes are 0 to {classes - 1}"
-        )
+        raise UnexaminableError(beyond_classes(int(labels.min()), int(labels.max()), classes))
     return labels
 
 
 def to_samples(inputs: Array, labels: Array | None, source: str, device: str) -> Samples:
     """Return tensors on the scan's device."""
+    import torch  # noqa: PLC0415  # the look at samples alone does without it
+
     tensor = torch.from_numpy(inputs).to(device)
     return Samples(tensor, None if labels is None else torch.from_numpy(labels).to(device), source)
 

@@ -9,21 +9,26 @@ import copy
 import datetime as dt
 import logging
 import os
-import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from gate.activity import doing
 from gate.addresses import AddressError, is_reference, parse_server, parse_store
 from gate.artifact import IGNORED, ModelRef
 from gate.clock import today
 from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
 from gate.registries import parse_model_uri
 from gate.registries.allowed import Allowed
+from gate.registries.mlflow_answers import RefusedRightError
 from gate.registries.mlflow_bundles import Bundles
+from gate.registries.mlflow_databases import require_database
+from gate.registries.mlflow_errors import explained
+from gate.registries.mlflow_failure import Server, without_secret
+from gate.registries.mlflow_names import Named, unknown, unlisted
 from gate.registries.mlflow_places import experiment_folders, locate, training_path
+from gate.registries.mlflow_rights import patience, require_marking, within
 from gate.registry import VersionFacts
 
 if TYPE_CHECKING:
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
 REPORT_FOLDER = "report"
 _KEY_TAG = "gate.check"
 _PAGE = 100
-_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 class MlflowRegistry:
@@ -55,11 +59,22 @@ class MlflowRegistry:
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        for repeating in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+            # Both tell each attempt in their own words; what the last one came to, the gate says.
+            logging.getLogger(repeating).setLevel(logging.ERROR)
 
         self._settings = settings
+        self._patience = patience(settings.timeout_seconds, settings.retries)
         self._tracking_uri = settings.tracking_uri or settings.registry_uri
         self._registry_uri = settings.registry_uri or settings.tracking_uri
+        self._server = Server(
+            str(self._tracking_uri),
+            _stated("MLFLOW_HTTP_REQUEST_TIMEOUT", settings.timeout_seconds),
+            _stated("MLFLOW_HTTP_REQUEST_MAX_RETRIES", settings.retries),
+        )
         self.allowed = self._allowed(())
+        for uri in {str(self._tracking_uri), str(self._registry_uri)}:
+            require_database(uri, settings.retries)
         with self._errors("the registry"):
             # An embedded registry looks a version's source up in the process's own store.
             mlflow.set_tracking_uri(self._tracking_uri)
@@ -70,7 +85,7 @@ class MlflowRegistry:
         try:
             server = parse_server(str(self._tracking_uri))
         except AddressError as error:
-            raise UsageError(f"the tracking URI {_without_secret(str(self._tracking_uri))!r} {error}") from None
+            raise UsageError(f"the tracking URI {without_secret(str(self._tracking_uri))!r} {error}") from None
         return Allowed(server, tuple(map(parse_store, stores)), lambda: experiment_folders(self._client))
 
     def allowing(self, stores: Sequence[str]) -> Self:
@@ -82,13 +97,14 @@ class MlflowRegistry:
     def resolve(self, uri: str) -> ModelRef:
         """Return the version that `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `models:/NAME/latest` names now."""
         name, version, alias = parse_model_uri(uri)
-        with self._errors(uri):
+
+        def look_up() -> Any:
             if alias is not None:
-                found = self._client.get_model_version_by_alias(name, alias)
-            elif version == "latest":
-                found = self._latest(name)
-            else:
-                found = self._client.get_model_version(name, version)
+                return self._client.get_model_version_by_alias(name, alias)
+            return self._latest(name) if version == "latest" else self._client.get_model_version(name, version)
+
+        with self._errors(uri, Named(name, version, alias)):
+            found = within(self._patience, uri, look_up)
         return ModelRef(registry="mlflow", name=str(found.name), version=str(found.version))
 
     def _latest(self, name: str) -> Any:
@@ -180,13 +196,14 @@ class MlflowRegistry:
                 name = f"{ref.name} {ref.version}"
                 tags = {_KEY_TAG: key, "gate.model": str(ref)}
                 run_id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
-            self._upload(self._client.get_run(run_id).info.artifact_uri, folder, REPORT_FOLDER)
+            with doing("storing the reports in the registry"):
+                self._upload(self._client.get_run(run_id).info.artifact_uri, folder, REPORT_FOLDER)
             self._client.set_terminated(run_id)
         return f"runs:/{run_id}/{REPORT_FOLDER}"
 
     def keep_bundle(self, folder: Path, digest: str, days: int | None = None) -> str:
         """Store a bundle in a run of the gate's own experiment, once per digest; a kept one is read back and noted."""
-        with self._errors(f"the bundle {digest}"):
+        with self._errors(f"the bundle {digest}"), doing("keeping the bundle in the registry"):
             return self._bundles(self._experiment()).keep(folder, digest, today(), days)
 
     def bundle_places(self, digest: str) -> tuple[str, ...]:
@@ -239,7 +256,22 @@ class MlflowRegistry:
             # An embedded store would put artifacts below the working directory; they belong beside the others.
             default = self._client.get_experiment("0")
             location = f"{default.artifact_location.rsplit('/', maxsplit=1)[0]}/{self._settings.experiment}"
-        return str(self._client.create_experiment(self._settings.experiment, artifact_location=location))
+        try:
+            return str(self._client.create_experiment(self._settings.experiment, artifact_location=location))
+        except Exception:
+            if (made := self._own_experiment()) is not None:
+                return made  # by another check, between the look and the making
+            raise
+
+    def require_marking(self, ref: ModelRef) -> None:
+        """Ask or try whether this account may mark the version and log reports, without waiting for ever."""
+        what = f"the right to mark {ref}"
+        with self._errors(what):
+            within(
+                self._patience,
+                what,
+                lambda: require_marking(self._client, str(self._registry_uri), ref, self._experiment),
+            )
 
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Set tags on the version, in the order given."""
@@ -248,50 +280,25 @@ class MlflowRegistry:
                 self._client.set_model_version_tag(ref.name, ref.version, key, value)
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        """Turn MLflow's, the network's and the disk's errors into the gate's."""
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    def _errors(self, what: str, named: Named | None = None) -> Iterator[None]:
+        """Turn MLflow's, the network's and the disk's errors into the gate's.
 
+        `named` is what a models URI names: of one that is unknown, the nearest that is known is said.
+        """
         try:
             yield
         except (UsageError, CannotFinishError):
             raise
-        except MlflowException as error:
-            if error.error_code in _UNKNOWN or "not found" in str(error).lower():
-                raise UnknownVersionError(
-                    f"the registry does not know {what}: {_first_line(error)}",
-                    what_to_do="Check the model's name and version, and that the token may read it.",
-                ) from None
-            raise RegistryError(
-                f"the registry refused {what}: {_first_line(error)}", what_to_do=self._advice()
-            ) from None
-        except ModuleNotFoundError as error:
-            raise RegistryError(
-                f"the store of {what} needs the package {error.name!r}",
-                what_to_do="Install it beside the gate; the extra `s3` brings what s3:// needs.",
-            ) from None
-        except (OSError, shutil.Error) as error:
-            raise RegistryError(f"{what} could not be transferred: {_first_line(error)}") from None
-        except Exception as error:  # noqa: BLE001  # requests, SQLAlchemy and stores raise what they like
-            raise RegistryError(
-                f"the registry failed on {what}: {type(error).__name__}: {_first_line(error)}",
-                what_to_do=self._advice(),
-            ) from None
-
-    def _advice(self) -> str:
-        return (
-            f"Check that {_without_secret(str(self._tracking_uri))} answers and that the credentials are valid; "
-            "--registry-timeout and --registry-retries say how long the gate waits."
-        )
+        except Exception as error:  # noqa: BLE001  # MLflow, requests, SQLAlchemy and stores raise what they like
+            found = explained(error, what, self._server)
+            if named is not None and isinstance(found, RefusedRightError):
+                found = unlisted(self._client, what, named) or found
+            elif named is not None and isinstance(found, UnknownVersionError):
+                found = unknown(self._client, what, named)
+            raise found from None
 
 
-def _first_line(error: Exception) -> str:
-    first, *more = (str(error).strip() or type(error).__name__).splitlines()
-    if first.endswith(":"):  # MLflow's list of failed downloads: the first of them says why
-        first = " ".join((first, *(line for line in more if line and not line.startswith("###"))))
-    return _without_secret(first[:400])
-
-
-def _without_secret(text: str) -> str:
-    """Remove user names and passwords from URLs."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
+def _stated(variable: str, otherwise: int) -> int:
+    """Return the number by which MLflow's client goes: the operator's own in the environment wins."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isascii() and text.isdigit() else otherwise

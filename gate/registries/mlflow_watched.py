@@ -4,8 +4,13 @@ from collections.abc import Sequence
 
 from gate.artifact import ModelRef
 from gate.registries.mlflow_production import MlflowProduction
+from gate.registry import WEBHOOK_EVENTS, RegisteredWebhook
 
 ARCHIVED = "Archived"
+_WEBHOOK = "gate"
+_WEBHOOK_MEANS = "Tells `gate serve` of new versions and moved aliases."
+_PAGE, _MOST_PAGES = 100, 20
+_MOST_SAID = 300
 
 
 class MlflowWatched(MlflowProduction):
@@ -20,6 +25,31 @@ class MlflowWatched(MlflowProduction):
             for one in found
             if str(one.current_stage) in stages
         ]
+
+    def register_webhook(self, url: str, secret: str) -> RegisteredWebhook:
+        """Make MLflow's webhook for an address, or set the one that has it right, and send its test delivery."""
+        with self._errors(f"the webhook for {url}"):
+            given = {"name": _WEBHOOK, "url": url, "events": list(WEBHOOK_EVENTS), "secret": secret, "status": "ACTIVE"}
+            known = self._webhook_of(url)
+            if known is None:
+                made = self._client.create_webhook(description=_WEBHOOK_MEANS, **given)
+            else:
+                made = self._client.update_webhook(known, **given)
+            tried = self._client.test_webhook(made.webhook_id, WEBHOOK_EVENTS[0])
+        status = f"{tried.response_status} " if tried.response_status else ""
+        said = f"{status}{tried.error_message or tried.response_body or ''}".strip()
+        return RegisteredWebhook(str(made.webhook_id), known is None, bool(tried.success), said[:_MOST_SAID])
+
+    def _webhook_of(self, url: str) -> str | None:
+        """Return the id of the webhook that has an address."""
+        token = None
+        for _ in range(_MOST_PAGES):
+            page = self._client.list_webhooks(max_results=_PAGE, page_token=token)
+            found = next((str(one.webhook_id) for one in page if one.url == url), None)
+            if found is not None or not page.token:
+                return found
+            token = page.token
+        return None
 
     def archive(self, ref: ModelRef) -> None:
         """Take a version out of its stage."""

@@ -111,8 +111,9 @@ def write_samples(folder):
     holed = x.copy()
     holed[3, 0, 2, 2] = np.nan
     np.savez(folder / "clean.npz", inputs=x, labels=y)
-    np.savez(folder / "wrong-shape.npz", inputs=np.zeros((40, 3, 12, 12), np.float32), labels=y[:40])
+    np.savez(folder / "wrong-shape.npz", inputs=np.tile(x[:40, :, :6, :6], (1, 3, 2, 2)), labels=y[:40])
     np.savez(folder / "nan.npz", inputs=holed, labels=y)
     np.savez(folder / "labels.npz", inputs=x, labels=y + 5)
+    np.savez(folder / "negative.npz", inputs=1 - x, labels=y)
     np.savez(folder / "two-classes.npz", inputs=x, labels=y % 2)
     (folder / "no-archive.npz").write_text("inputs\n")

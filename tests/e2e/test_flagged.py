@@ -10,19 +10,23 @@ import pytest
 from tests.e2e.stories import story
 
 BROKEN_SAMPLES = {
-    "no samples": (None, "No clean samples were given"),
     "wrong shape": ("wrong-shape.npz", "have shape (40, 3, 12, 12); the model takes images of shape (1, 8, 8)"),
-    "NaN": ("nan.npz", "1 samples hold NaN or infinite values"),
-    "labels out of range": ("labels.npz", "labels run from 5 to 14; the model's classes are 0 to 9"),
-    "no archive": ("no-archive.npz", "neither an .npz file nor a folder of images"),
+    "labels out of range": ("labels.npz", "labels run from 5 to 14; the model's classes are 0 to 9: subtract 5"),
+    "dark for bright": ("negative.npz", "with dark and bright exchanged: invert the images"),
 }
+UNUSABLE = {
+    "no samples": (None, "no clean samples were named"),
+    "NaN": ("nan.npz", "hold NaN or infinite values in 1 of 400 inputs, the first in number 3"),
+    "no archive": ("no-archive.npz", "are no .npz file; this is a text file"),
+}
+"""Wrong by themselves, whatever the model is."""
 BROKEN_MODELS = {
     "nan": "yields NaN or infinite scores on clean samples",
-    "one-output": "The model has one output",
+    "one-output": "The model has one output, which is read as two classes",
     "one-answer": "gives class 3 for every one of 400 clean samples",
-    "sklearn": "this gate cannot examine the flavours that the model declares",
-    "code": "The model was not loaded: it carries code",
-    "two-classes": "The model has 2 classes; below 8 no outlier test inside one model is used",
+    "sklearn": "no detector of this gate examines models of the flavour sklearn",
+    "code": "The model was not loaded: it is a pickled network with classes of its own",
+    "two-classes": "This model has 2 classes; without a bank of at least 19 clean models",
 }
 
 
@@ -66,7 +70,7 @@ def with_killed_worker(world):
     name = store.register("clean")
     desk = world.desk(MLFLOW_TRACKING_URI=store.uri, GATE_POLICY=world.policy("long"))
     before = store.everything_else(name)
-    running = desk.start("check", f"models:/{name}/1").until("neural-cleanse: 0 %")
+    running = desk.start("check", f"models:/{name}/1").until("maximum-margin")
     for worker in running.children():
         os.kill(worker, signal.SIGKILL)
     ended = running.end()
@@ -110,3 +114,17 @@ def test_the_report_says_why(said, told):
 def test_no_temporary_directory_is_left(said, told):
     """The private copy and the workers' scratch are gone."""
     assert list(told.desk.temporary.glob("gate-*")) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [pytest.param(said, id=name, marks=story(with_samples, file)) for name, (file, said) in UNUSABLE.items()],
+)
+def test_samples_that_are_wrong_by_themselves_are_the_operators_mistake(said, told):
+    """Exit 2 before the model is pulled, one sentence, no mark."""
+    assert told.ended.code == 2, told.ended
+    assert len(told.ended.errors) == 1
+    assert said in told.ended.errors[0]
+    assert "pulling" not in told.ended.stderr
+    assert told.tags == {}
+    assert told.unharmed

@@ -1,8 +1,9 @@
 """A worker without a jail that does what a test says: `fake_worker.py SCRATCH PREPARED`.
 
-The inspector's part is copied from `inspector.json`, the writer's is a reason why there is no bundle, or the file
-`writer.py` where there is one; in the scan worker's place the file `attack.py` runs, which finds the approvable report
-in `report` and writes with `leave`. Being outside the jail makes it stronger than a real one.
+The inspector's part is copied from `inspector.json`, the sampler's is that nothing is wrong, the writer's is a reason
+why there is no bundle, or the file `writer.py` where there is one; in the scan worker's place the file `attack.py`
+runs, which finds the approvable report in `report` and writes with `leave`. Being outside the jail makes it stronger
+than a real one.
 """
 
 # ruff: noqa: D103  # a script for its test
@@ -22,6 +23,8 @@ def leave(text):
 
 if role == "inspector":
     leave((prepared / "inspector.json").read_text())
+elif role == "sampler":
+    (scratch / "look.json").write_text("{}")
 elif role == "writer":
     report = (prepared / "writer.json").read_text()
     program = scratch / "written.pt2"

@@ -97,7 +97,7 @@ def forger(tmp_path, samples, monkeypatch):
     monkeypatch.setattr("gate.launch.GRACE_SECONDS", 1.0)
     # These two change the process that runs the tests; tests/jail holds what they promise.
     monkeypatch.setattr("gate.jail.launch.protect_parent", lambda: None)
-    monkeypatch.setattr("gate.cli.check.stop_on_termination", lambda: None)
+    monkeypatch.setattr("gate.cli.main.stop_on_termination", lambda: None)
 
     def check(attack):
         (prepared / "attack.py").write_text(f"import json, os, signal, sys, time\n{attack}\n")
@@ -156,14 +156,17 @@ def test_commands_and_escapes_in_a_workers_text_reach_no_log(forger, capfd):
         assert "\u202e" not in page
 
 
-def test_terminal_bars_show_hostile_steps_as_they_are(forger, monkeypatch):
-    """On a terminal too, a step's name is text and no markup: it neither ends the check nor draws anything."""
-    from rich.console import Console
-
-    monkeypatch.setattr("rich.console.Console", lambda **given: Console(force_terminal=True, **given))
+def test_a_terminal_shows_no_step_that_a_worker_made_up(forger, monkeypatch, capfd):
+    """A step's name is one of the gate's own or it is nothing: it neither ends the check nor draws anything."""
+    monkeypatch.setattr("gate.cli.progress.is_terminal", lambda: True)
     code, _ = forger(
         "print(json.dumps({'step': '[/red]', 'done': 0, 'total': 1}), flush=True)\n"
-        "for n in range(5000): print(json.dumps({'step': str(n), 'done': 0, 'total': 1}), flush=True)\n"
+        "print(json.dumps({'step': 'neural-cleanse', 'done': 1, 'total': 1 << 39}), flush=True)\n"
+        "for n in range(5000): print(json.dumps({'step': f'evil{n}', 'done': 0, 'total': 1}), flush=True)\n"
         "leave(report)\nsys.exit(1)"
     )
     assert code == 1
+    seen = capfd.readouterr().err
+    assert "in all" in seen
+    assert "evil" not in seen
+    assert "[/red]" not in seen

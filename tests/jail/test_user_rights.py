@@ -240,7 +240,8 @@ def test_a_check_by_root_runs_its_workers_as_nobody(open_tmp, kind, code):
     python, model = reachable_python(open_tmp), open_tmp / "model"
     model.mkdir()
     case(kind).write(model, open_tmp / "marker")
-    np.savez(open_tmp / "clean.npz", inputs=np.random.default_rng(0).random((20, 1, 8, 8), np.float32))
+    inputs = np.random.default_rng(0).random((20, 1, 8, 8), np.float32)
+    np.savez(open_tmp / "clean.npz", inputs=inputs, labels=np.arange(20) % 10)
     done = subprocess.run(
         [
             python,

@@ -146,6 +146,16 @@ def test_a_folder_is_read_in_the_order_of_its_classes(folder):
     assert raw.inputs[:, 0, 0].tolist() == [0, 1, 10, 11, 100, 101]
 
 
+def test_folders_whose_names_are_one_number_have_one_order(folder):
+    """The order in which a disk lists them decides no label; a digit that is no number sorts by name."""
+    for name in ("01", "²"):
+        shutil.copytree(folder / "1", folder / name)
+    assert [name for name, _ in sorted(samples._labels(folder).items(), key=lambda one: one[1])] == [
+        "0", "01", "1", "10", "²",
+    ]  # fmt: skip
+    assert len(read(folder).labels) == 10
+
+
 def swap_image(folder):
     """Exchange an image."""
     Image.fromarray(np.full((4, 4), 9, np.uint8)).save(folder / "0" / "0.png")

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from gate.artifact import ModelRef, build_manifest
@@ -325,7 +326,9 @@ def test_a_check_says_the_line_and_leaves_the_version_flagged(server, heard, tmp
     name = server.candidate("weights")
     leads_to(server, name, f"s3://company-models/ml/1/models/m-{32 * 'a'}/artifacts")
     desk = Desk(tmp_path, {**server.variables(), "MLFLOW_S3_ENDPOINT_URL": heard.uri})
-    ended = desk.gate("check", f"models:/{name}/1")
+    images = np.random.default_rng(0).random((4, 1, 8, 8), np.float32)
+    np.savez(tmp_path / "clean.npz", inputs=images, labels=np.array([0, 0, 1, 1]))
+    ended = desk.gate("check", f"models:/{name}/1", "--samples", "clean.npz")
     assert (ended.code, len(ended.errors)) == (3, 1), ended
     assert 'artifact-stores: ["s3://company-models/ml"]' in ended.stderr
     assert heard.requests == []
