@@ -70,11 +70,12 @@ def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOr
         parent=written.parent,
         torch=torch_version(),
         candidate_torch=written.candidate_torch,
+        class_names=written.class_names,
         opens_with=opens_with(),
         pinned=dict(line.split("==") for line in pins(policy.runtime)),
         greatest_difference=written.greatest_difference,
         signature_dropped=written.signature_dropped,
-        losses=losses(written.origin, written.inputs, written.signature),
+        losses=losses(written.origin, written.inputs, written.signature, written.returned),
         left=tuple(path[:2000] for path in sorted(present - set(found))[:_MOST_LEFT]),
     )
     return Bundle(root, manifest, facts)

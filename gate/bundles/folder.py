@@ -78,6 +78,6 @@ def _provenance(written: Written, repair: RepairOrigin | None) -> Provenance:
         parent=written.parent,
         torch=torch_version(),
         opens_with=opens_with(),
-        losses=losses(written.origin, written.inputs, written.signature),
+        losses=losses(written.origin, written.inputs, written.signature, written.returned),
         repair=repair.model_copy(update={"parent": repair.parent_digest}) if repair else None,
     )

@@ -15,10 +15,15 @@ _MAX_SENTENCE = 1000
 MOVES = "torch.export.passes.move_to_device_pass(torch.export.load(…), 'cuda')"
 
 
-def losses(origin: Origin, inputs: Sequence[TensorInput], signature: Signature | None = None) -> tuple[str, ...]:
-    """Return the sentences; `signature` is the candidate's, of which a bundle leaves the parameters out."""
+def losses(
+    origin: Origin, inputs: Sequence[TensorInput], signature: Signature | None = None, returned: str = ""
+) -> tuple[str, ...]:
+    """Return the sentences; `signature` is the candidate's, of which a bundle leaves the parameters out.
+
+    `returned` is the class of transformers in which the candidate returns its scores.
+    """
     by_origin = _of_a_program if origin in {"pt2", "repaired"} else _of_a_network
-    said = (*by_origin(origin, inputs), *_of_parameters(signature))
+    said = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
     return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in said)
 
 
@@ -51,6 +56,15 @@ def _of_a_network(origin: Origin, inputs: Sequence[TensorInput]) -> Iterator[str
         f"Devices that the network asked for while it ran are fixed to the CPU: .to() moves tensors alone, {MOVES} the "
         "whole program. mlflow.pyfunc runs it on the CPU."
     )
+
+
+def _of_the_output(returned: str) -> Iterator[str]:
+    if returned:
+        yield (
+            f"The candidate returns transformers' {returned}, which a process opens after it has imported that class. "
+            "The bundle needs no transformers: it returns the class scores as one tensor or, where there are further "
+            "tensors, a dict of them by the names of the fields; write scores in place of output.logits."
+        )
 
 
 def _described(one: TensorInput) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gate.class_names import ClassNames
 from gate.record import Record
 
 Text = Annotated[str, Field(max_length=2000)]
@@ -34,5 +35,7 @@ class BundleFacts(Record):
     """Why the candidate's signature is not in it."""
     losses: tuple[Text, ...] = Field(default=(), max_length=40)
     """What the candidate offers its consumers and the bundle does not."""
+    class_names: ClassNames = Field(default_factory=dict, exclude_if=lambda value: not value)
+    """What the candidate's own metadata call the classes: its word, shown as such."""
     left: tuple[Text, ...] = Field(default=(), max_length=200)
     """Files of the candidate that stand for nothing in the bundle."""

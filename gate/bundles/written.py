@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from gate.bundles.signature import Signature
 from gate.bundles.told import Origin
+from gate.class_names import ClassNames
 from gate.record import Record
 
 MAX_INPUTS: Final = 64
@@ -48,6 +49,10 @@ class Written(Record):
     """Why one that the candidate has is left out."""
     candidate_torch: str = Field(default="", pattern=r"^[0-9A-Za-z.+_-]{0,64}$")
     """What the candidate's `MLmodel` says; empty where it says nothing."""
+    class_names: ClassNames = Field(default_factory=dict)
+    """What the candidate's `MLmodel` calls the classes in its metadata."""
+    returned: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]{0,150})?$", exclude_if=lambda value: not value)
+    """The class of transformers that the candidate returns; the bundle returns its fields in plain containers."""
     greatest_difference: float = Field(ge=0, allow_inf_nan=False)
     """Between outputs of the candidate's program and of the written one, on the same inputs."""
 

@@ -9,11 +9,13 @@ LAYERS: Final = frozenset(
     }
 )  # fmt: skip
 """Layers with weights, whatever their weights come from."""
-PRODUCTS: Final = frozenset({"matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "einsum", "outer", "embedding"})
+PRODUCTS: Final = frozenset(
+    {"matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "einsum", "outer", "embedding", "vdot"}
+)
 """Layers where one factor does not depend on the input; otherwise, as in attention, a mixing of two values."""
 FORM_ONLY: Final = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "zero_"})
 """Operators that take their operand's shape and none of its content."""
-FORM_OF_SECOND: Final = frozenset({"expand_as", "view_as", "type_as", "to"})
+FORM_OF_SECOND: Final = frozenset({"expand_as", "view_as", "reshape_as", "type_as", "to"})
 """Of these the second operand gives its shape or type alone."""
 FORM_OF_FIRST: Final = frozenset({"copy", "copy_"})
 """Of these likewise the first, where there is a second."""
@@ -35,6 +37,7 @@ MIXING: Final = frozenset(
         "softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax", "layer_norm", "native_layer_norm",
         "rms_norm", "group_norm", "native_group_norm", "instance_norm", "cumsum", "cumprod", "sort", "roll", "flip",
         "transpose", "permute", "tril", "triu", "gather", "index", "index_select", "scatter", "index_put",
+        "_weight_norm", "_weight_norm_interface",
     }
 )  # fmt: skip
 """Operators that keep the size but let one place depend on others."""

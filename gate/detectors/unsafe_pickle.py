@@ -1,9 +1,11 @@
 """Counts what pickles in the artifact would import when somebody loads them, by an allow list.
 
 Measures  unsafe-globals: imports that a pickle of tensors does not need, per file. module-globals: imports of layers
-          from torch.nn, which make a pickled network. unreadable-streams: pickles that are damaged, computed, beyond
-          the bounds or behind a format that cannot be looked into. Streams are found by content: in zips whatever
-          their headers say, compressed, behind array headers, under any name.
+          from torch.nn, which make a pickled network, and where the policy says so of library estimators.
+          library-globals: of the unsafe imports those that a network of torchvision, timm or transformers makes, which
+          says what it is and excuses none. unreadable-streams: pickles that are damaged, computed, beyond the bounds or
+          behind a format that cannot be looked into. Streams are found by content: in zips whatever their headers say,
+          compressed, behind array headers, under any name.
 Matters   Loading a pickle runs it: who ships one needs no backdoor in the weights.
 Blind to  What a class does with the state that it is given, and pickles inside formats that are not known here.
 See       Slaviero, "Sour Pickles", Black Hat USA 2011; torch's
@@ -18,9 +20,10 @@ from pydantic import Field
 
 from gate.detector import Detector, Metric, Need, Options, Run
 from gate.evidence import Measurement
+from gate.formats.estimator_names import ESTIMATOR_NAMES
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
-from gate.formats.pickle_names import LAYER_NAMES, TENSOR_NAMES
+from gate.formats.pickle_names import LAYER_NAMES, TENSOR_NAMES, is_of_a_library
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pickles import PickleWalk
 from gate.formats.source import Bounds, Source
@@ -37,6 +40,8 @@ class UnsafePickle(Options):
     """Further imports as `module.name` that do not count at all."""
     allowed_classes: tuple[str, ...] = ()
     """Further classes as `module.name` that count as module-globals."""
+    estimators: bool = False
+    """Whether what pickles of scikit-learn's and LightGBM's own estimators import counts as module-globals too."""
     max_opcodes: int = Field(default=2_000_000, ge=1)
     max_inflated_bytes: int = Field(default=256 << 20, ge=1)
 
@@ -45,6 +50,7 @@ def measure(subject: Subject, options: UnsafePickle, run: Run) -> Iterator[Measu
     """Yield the counts of imports and of unreadable streams, file by file."""
     allowed = TENSOR_NAMES | {_split(name) for name in options.allowed}
     layers = LAYER_NAMES | {_split(name) for name in options.allowed_classes}
+    layers |= ESTIMATOR_NAMES if options.estimators else frozenset()
     bounds = Bounds(max_opcodes=options.max_opcodes, max_inflated_bytes=options.max_inflated_bytes, tick=run.check_time)
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
@@ -61,6 +67,8 @@ def measure(subject: Subject, options: UnsafePickle, run: Run) -> Iterator[Measu
                 seen.add((module, name))
                 metric = "module-globals" if (module, name) in layers else "unsafe-globals"
                 yield Hazard(metric, path, f"{inside}{module}.{name}")
+                if metric == "unsafe-globals" and is_of_a_library(module, name):
+                    yield Hazard("library-globals", path, f"{inside}{module}.{name}")
 
     yield from measurements(
         each_file(subject.artifact, examine, "unreadable-streams"), (metric.id for metric in DETECTOR.metrics)
@@ -107,7 +115,16 @@ DETECTOR = Detector(
         ),
         Metric("unreadable-streams", "streams", "higher", "Pickles that could not be read to their end."),
         Metric(
-            "module-globals", "imports", "higher", "Library layer classes that a pickle imports: a pickled network."
+            "module-globals",
+            "imports",
+            "higher",
+            "Library classes that a pickle imports: a pickled network or estimator.",
+        ),
+        Metric(
+            "library-globals",
+            "imports",
+            "neither",
+            "Of the unsafe imports, those that a pickled network of torchvision, timm or transformers makes.",
         ),
     ),
     options=UnsafePickle,

@@ -82,6 +82,16 @@ def _tensor_names() -> Iterator[tuple[str, str]]:
         yield from ((module, f"{element}Tensor") for element in _ELEMENTS.split() if element != "Bool")
 
 
+LIBRARIES = frozenset({"torchvision", "timm", "transformers"})
+"""Packages whose classes most pickled image classifiers are built of; the extra `models` brings them."""
+_BESIDE_LIBRARIES = frozenset({("functools", "partial")})
+
+
+def is_of_a_library(module: str, name: str) -> bool:
+    """Tell whether an import is one that a pickled network of a known library makes: which code it is, and no more."""
+    return module.partition(".")[0] in LIBRARIES | {"torch"} or (module, name) in _BESIDE_LIBRARIES
+
+
 TENSOR_NAMES = frozenset(_tensor_names())
 """Module and name of everything that a pickle of tensors may import."""
 

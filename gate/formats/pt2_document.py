@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gate.formats.pt2_grammar import foreign_container, is_guard, is_size_expression, is_symbol, is_tree_spec, tree_keys
+from gate.formats.pt2_grammar import (
+    foreign_container,
+    is_guard,
+    is_output_spec,
+    is_size_expression,
+    is_symbol,
+    is_tree_spec,
+    tree_keys,
+)
 
 _MAX_DEPTH: Final = 200
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -20,12 +28,15 @@ _CODE_NAMES: Final = frozenset({"inf", "nan", "NoneType", "torch", "device", "fx
 """What code that torch generates refers to: an argument of such a name stands in for it, `-inf` among the numbers."""
 _OPERATOR = re.compile(
     r"torch\.ops\.[a-z_]{1,64}\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_]{1,64}|"
+    r"torch\.ops\.higher_order\.(wrap_with_set_grad_enabled|wrap_with_autocast)|"
     r"_operator\.[a-z_]{1,32}|torch\.sym_[a-z_]{1,32}|torch\._sym_sqrt|math\.(trunc|ceil|floor)"
 )
 _TARGET = re.compile(r"[A-Za-z0-9_.<>:\- ]{0,512}")
 _NODE_METADATA: Final = frozenset(
     {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
 )
+_REGION = re.compile(r"submod_[0-9]{1,6}")
+"""What the exporter calls the graph of a region without gradients or autocast."""
 _VERIFIERS: Final = ("TRAINING", "ATEN")
 _NAMED_VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values")
 
@@ -54,17 +65,31 @@ def lint_document(document: Any) -> Iterator[Finding]:
 
 def _module(module: dict[str, Any]) -> Iterator[Finding]:
     """Yield hazards in the graph, its call signatures and its named tuples."""
-    graph = _mapping(module, "graph")
-    for key in _NAMED_VALUES:
-        yield from (_name(name, f"graph.{key}") for name in _mapping(graph, key) if _is_hazardous(name))
-    for index, node in enumerate(_list(graph, "nodes")):
-        yield from _node(node, f"nodes[{index}]")
+    yield from _graph(_mapping(module, "graph"), "", 0)
     for index, entry in enumerate(_list(module, "module_call_graph")):
         yield from _call_signature(entry, f"module_call_graph[{index}]")
     if _mapping(module, "treespec_namedtuple_fields"):
         yield Finding("treespec_namedtuple_fields", "named tuples are looked up by name in other loaders")
     if not set(_mapping(module, "metadata")) <= {"custom"}:
         yield Finding("graph_module.metadata", "unknown metadata")
+
+
+def _graph(graph: dict[str, Any], where: str, depth: int) -> Iterator[Finding]:
+    """Yield hazards in a graph and in the graphs that its nodes hold."""
+    if depth > _MAX_DEPTH:
+        yield Finding(where, "nested too deeply")
+        return
+    for key in _NAMED_VALUES:
+        yield from (_name(name, f"{where}graph.{key}") for name in _mapping(graph, key) if _is_hazardous(name))
+    for index, node in enumerate(_list(graph, "nodes")):
+        place = f"{where}nodes[{index}]"
+        yield from _node(node, place)
+        for argument in _list(node, "inputs"):
+            held = _mapping(_mapping(argument, "arg"), "as_graph")
+            if held and _REGION.fullmatch(str(held.get("name"))) is None:
+                yield Finding(place, "a graph inside the graph under no name of the exporter's")
+            if held:
+                yield from _graph(_mapping(held, "graph"), f"{place}.", depth + 1)
 
 
 def _walk(value: Any, where: str, depth: int) -> Iterator[Finding]:
@@ -118,7 +143,8 @@ def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
         return
     for key, does in (("in_spec", "takes"), ("out_spec", "returns")):
         text = _mapping(entry, "signature").get(key)
-        if not isinstance(text, str) or not is_tree_spec(text):
+        known = is_output_spec if key == "out_spec" else is_tree_spec
+        if not isinstance(text, str) or not known(text):
             yield Finding(f"{where}.{key}", foreign_container(text, does))
         elif key == "in_spec":
             # torch writes the names of keyword arguments into the head of the function that it generates.

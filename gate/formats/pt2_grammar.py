@@ -28,7 +28,14 @@ _EXPRESSIONS: Final = frozenset({
     "ToFloat", "TruncToInt", "Unequality", "Where",
 })  # fmt: skip
 _ASSUMPTIONS: Final = frozenset({"positive", "integer", "nonnegative", "negative", "zero", "real", "finite"})
-_TREE_TYPES: Final = frozenset({"builtins.tuple", "builtins.list", "builtins.dict"})
+_DICT: Final = "builtins.dict"
+_TREE_TYPES: Final = frozenset({"builtins.tuple", "builtins.list", _DICT})
+_LIBRARY_OUTPUT = re.compile(
+    r"transformers\.(?:modeling_outputs|models\.[a-z0-9_]{1,60}\.modeling_[a-z0-9_]{1,60})\."
+    r"([A-Z][A-Za-z0-9]{0,80}Output[A-Za-z0-9]{0,60})"
+)
+"""What a network of transformers returns: a class with a field for each tensor, which torch finds by this name among
+those that the process has registered. It imports none; a process that has not registered it opens no such archive."""
 _GUARD_OPERATORS: Final = (
     ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Div, ast.Mod, ast.USub, ast.Not, ast.And, ast.Or,
     ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
@@ -55,13 +62,45 @@ def is_guard(text: str) -> bool:
 
 def is_tree_spec(text: str) -> bool:
     """Whether a text describes nested tuples, lists and dicts with plain string keys, and nothing that is imported."""
-    if len(text) > MAX_TEXT:
-        return False
+    value = _specification(text)
+    return value is not None and _tree(value, MAX_DEPTH)
+
+
+def is_output_spec(text: str) -> bool:
+    """Whether a text is a tree specification, or one of a class of transformers with a field for each part."""
+    return plain_output(text) is not None
+
+
+def plain_output(text: str) -> tuple[str, str] | None:
+    """Return an output's specification in plain containers, and the class of transformers that it names, or nothing.
+
+    The class is the outermost alone. With one tensor in it, what is returned is that tensor; with more, a dict of its
+    fields. None where the text is neither that nor plain.
+    """
+    value = _specification(text)
+    if value is None:
+        return None
+    if _tree(value, MAX_DEPTH):
+        return text, ""
+    match = _LIBRARY_OUTPUT.fullmatch(value["type"]) if _is_node(value) and type(value["type"]) is str else None
+    if match is None:
+        return None
+    plain = {**value, "type": _DICT}
+    if not _tree(plain, MAX_DEPTH) or len(json.loads(value["context"]) or []) != len(value["children_spec"]):
+        return None
+    alone = [child for child in value["children_spec"] if child["type"] is None and len(value["children_spec"]) == 1]
+    return json.dumps([1, alone[0] if alone else plain]), match[1]
+
+
+def _specification(text: str) -> Any:
+    """Return the tree of a specification of the one version that is read; None for any other text."""
+    if type(text) is not str or len(text) > MAX_TEXT:
+        return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(value, list) and len(value) == 2 and value[0] == 1 and _tree(value[1], MAX_DEPTH)
+        return None
+    return value[1] if isinstance(value, list) and len(value) == 2 and value[0] == 1 else None
 
 
 def tree_keys(text: str) -> list[str]:
@@ -214,15 +253,19 @@ def _is_size_of_input(node: ast.Subscript) -> bool:
     return found and isinstance(path, ast.Name) and path.id == "L"
 
 
+def _is_node(value: Any) -> bool:
+    return type(value) is dict and value.keys() == {"type", "context", "children_spec"}
+
+
 def _tree(value: Any, depth: int) -> bool:
-    if depth == 0 or type(value) is not dict or value.keys() != {"type", "context", "children_spec"}:
+    if depth == 0 or not _is_node(value):
         return False
     children = value["children_spec"]
     if type(children) is not list or not all(_tree(child, depth - 1) for child in children):
         return False
     if value["type"] is None:
         return value["context"] is None and not children
-    return value["type"] in _TREE_TYPES and _context(value["context"])
+    return type(value["type"]) is str and value["type"] in _TREE_TYPES and _context(value["context"])
 
 
 def _context(text: Any) -> bool:

@@ -4,19 +4,29 @@ Both count sample-passes, hold no gradient of their own, and refuse outputs that
 that yields NaN, or one number, is no classifier that can be examined.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 
 from gate.errors import UnexaminableError
-from gate.loading.exported import Batched, Program, batched, final_linear, logits_name
+from gate.loading import one_logit
+from gate.loading.exported import Batched, Program, batched, deciding, final_linear, logit_name, logits_name
+from gate.loading.exported.numbers import HALVES, declared, in_single
 from gate.loading.exported.outputs import ALONE
-from gate.loading.preprocessing import Preprocessing
+from gate.loading.gradients import lent
+from gate.loading.preprocessing import Preprocessing, given
 
 MAX_CLASSES = 100_000
 _MAX_NAMED = 8
 _MAX_NAME = 100
+_MOST_HEIGHT = 16
+"""So many times farther from zero than from each other, scores still keep six digits of their leads in float32."""
+
+
+class NotFiniteError(UnexaminableError):
+    """Scores that are NaN or infinite."""
 
 
 @dataclass
@@ -33,6 +43,12 @@ class ProgramClassifier:
     averaged: bool
     output: str = ALONE
     sample_passes: int = 0
+    one_logit: bool = False
+    """Whether the program yields one number a sample, read as two classes (`gate.loading.one_logit`)."""
+    squashed: bool = False
+    """Whether that number is the sigmoid of the logit, which is looked at in its place."""
+    slopes: Batched | None = None
+    """The program in float32, which lends its gradients to one of half precision; None where it has its own."""
 
     @classmethod
     def of(
@@ -44,9 +60,13 @@ class ProgramClassifier:
         """
         if len(program.output_names) != 1:
             raise ValueError(f"the program has {len(program.output_names)} outputs; one is judged")
+        wide = in_single(program) if declared(program) in HALVES else None
+        slopes = batched(wide, preprocessing.giving(torch.float32)(example)) if wide is not None else None
+        _require_whole_pixels(declared(program), bounds)
+        program, preprocessing = given(program, preprocessing)
         body = batched(program, preprocessing(example))
         head = final_linear(program)
-        name = logits_name(program)
+        name, single, squashed = scores_name(body, preprocessing(example))
         shape = example.shape[1:]
         classifier = cls(
             body=body,
@@ -58,6 +78,9 @@ class ProgramClassifier:
             feature_layer=f"{head.weight} ({head.num_features} features)" if head else "",
             averaged=bool(head and head.averaged),
             output=program.output_paths[0] if program.output_paths else ALONE,
+            one_logit=single,
+            squashed=squashed,
+            slopes=slopes,
         )
         classifier._logits_name = name if name in program.producers else None
         classifier.num_classes = check_logits(classifier, example)
@@ -77,15 +100,27 @@ class ProgramClassifier:
 
     def _run(self, x: torch.Tensor, feature: str | None) -> tuple[torch.Tensor, torch.Tensor]:
         self.sample_passes += len(x)
-        wanted = [name for name in (self._logits_name, feature) if name is not None]
-        given = self.preprocessing(x)
+        if self.slopes is None or not (torch.is_grad_enabled() and x.requires_grad):
+            return self._pass(self.body, self.preprocessing(x), feature)
+        with torch.no_grad():
+            values = self._pass(self.body, self.preprocessing(x), feature)
+        follows = self._pass(self.slopes, self.preprocessing.giving(torch.float32)(x), feature)
+        logits, activations = (lent(*pair) for pair in zip(values, follows, strict=True))
+        return logits, activations
+
+    def _pass(self, body: Batched, given: torch.Tensor, feature: str | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits and activations in float32, whatever the program computes in."""
         if feature is None and self._is_output(self._logits_name):
-            logits = _rows(self.body(given))
+            logits = self._scores(in_float32(_rows(body(given))))
             return logits, logits
-        outputs, tapped = self.body.run(given, taps=wanted)
+        wanted = [name for name in (self._logits_name, feature) if name is not None]
+        outputs, tapped = body.run(given, taps=wanted)
         logits = tapped[self._logits_name] if self._logits_name is not None else outputs[0]
-        activations = logits if feature is None else tapped.get(feature, given)
-        return logits.reshape(len(x), -1) if logits.ndim != 2 else logits, _flat(activations)
+        logits = self._scores(in_float32(logits.reshape(len(given), -1) if logits.ndim != 2 else logits))
+        return logits, logits if feature is None else _flat(tapped.get(feature, given)).float()
+
+    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+        return one_logit.two_scores(logits) if self.one_logit else logits
 
     def _is_output(self, name: str | None) -> bool:
         return name is None or name == self.body.program.output_names[0]
@@ -103,6 +138,12 @@ class ModuleClassifier:
     feature_layer: str = ""
     output: str = ALONE
     sample_passes: int = 0
+    one_logit: bool = False
+    """Whether the module yields one number a sample, read as two classes (`gate.loading.one_logit`)."""
+    squashed: bool = False
+    """Of no module it is known that its number is a sigmoid's."""
+    slopes: torch.nn.Module | None = None
+    """The module in float32, which lends its gradients to one of half precision; None where it has its own."""
 
     @classmethod
     def of(
@@ -111,41 +152,129 @@ class ModuleClassifier:
         """Freeze the module in eval mode and find the last linear layer that yields its output (N, K)."""
         module.eval().requires_grad_(requires_grad=False)
         shape = example.shape[1:]
-        classifier = cls(module, preprocessing, (shape[0], shape[1], shape[2]), bounds)
+        dtype = type_of(module)
+        classifier = cls(module, preprocessing.giving(dtype), (shape[0], shape[1], shape[2]), bounds)
+        if dtype in HALVES:
+            classifier.slopes = copy.deepcopy(module).float()
+        with torch.no_grad():
+            classifier.one_logit = one_logit.is_one_number(classifier.logits(example), len(example))
         classifier.num_classes = check_logits(classifier, example)
+        rows = 1 if classifier.one_logit else classifier.num_classes
         linear = [
             name
             for name, layer in module.named_modules()
-            if isinstance(layer, torch.nn.Linear) and layer.out_features == classifier.num_classes
+            if isinstance(layer, torch.nn.Linear) and layer.out_features == rows
         ]
         classifier.feature_layer = linear[-1] if linear else ""
         return classifier
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K)."""
+        return self._run(x, features=False)[0]
+
+    def _run(self, x: torch.Tensor, *, features: bool) -> tuple[torch.Tensor, torch.Tensor]:
         self.sample_passes += len(x)
-        result = self.module(self.preprocessing(x))
+        if self.slopes is None or not (torch.is_grad_enabled() and x.requires_grad):
+            return self._pass(self.module, self.preprocessing(x), features=features)
+        with torch.no_grad():
+            values = self._pass(self.module, self.preprocessing(x), features=features)
+        follows = self._pass(self.slopes, self.preprocessing.giving(torch.float32)(x), features=features)
+        logits, activations = (lent(*pair) for pair in zip(values, follows, strict=True))
+        return logits, activations
+
+    def _pass(
+        self, module: torch.nn.Module, given: torch.Tensor, *, features: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits and activations in float32, whatever the module computes in; the hook is always removed."""
+        if not features:
+            logits = in_float32(self._scores(module, given))
+            return logits, logits
+        seen: list[torch.Tensor] = []
+        layer = module.get_submodule(self.feature_layer)
+        handle = layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
+        try:
+            logits = in_float32(self._scores(module, given))
+        finally:
+            handle.remove()
+        if not seen:
+            raise UnexaminableError(f"the layer {self.feature_layer} took no part in the model's answer")
+        return logits, _flat(seen[-1]).float()
+
+    def _scores(self, module: torch.nn.Module, given: torch.Tensor) -> torch.Tensor:
+        result = module(given)
         if not isinstance(result, torch.Tensor):
             raise UnexaminableError(
                 f"the model returns {_described(result)}; expected one tensor of class scores",
                 what_to_do="Log a small module around it that returns the scores which production uses.",
             )
-        return result
+        return one_logit.two_scores(result) if self.one_logit else result
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map raw inputs to logits (N, K) and what enters the last linear layer (N, D); the hook is always removed."""
+        """Map raw inputs to logits (N, K) and what enters the last linear layer (N, D)."""
         if not self.feature_layer:
             raise UnexaminableError("the model has no last linear layer; there are no penultimate activations")
-        seen: list[torch.Tensor] = []
-        layer = self.module.get_submodule(self.feature_layer)
-        handle = layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
-        try:
-            logits = self.logits(x)
-        finally:
-            handle.remove()
-        if not seen:
-            raise UnexaminableError(f"the layer {self.feature_layer} took no part in the model's answer")
-        return logits, _flat(seen[-1])
+        return self._run(x, features=True)
+
+
+def number_type(classifier: ProgramClassifier | ModuleClassifier) -> str:
+    """Return in words what a model takes that is no float32; nothing where it is."""
+    dtype = classifier.preprocessing.dtype
+    if dtype == torch.float32:
+        return ""
+    named = str(dtype).removeprefix("torch.")
+    if dtype in HALVES:
+        return f"{named}, measured as it is; a float32 copy lends gradients"
+    return f"{named}, measured as it is" if dtype.is_floating_point else f"{named}, given as rounded floats"
+
+
+def type_of(module: torch.nn.Module) -> torch.dtype:
+    """Return the type in which a module of layers takes its input: that of its first floating parameter."""
+    floating = (one.dtype for one in module.parameters() if one.is_floating_point())
+    return next(floating, torch.float32)
+
+
+def in_float32(scores: torch.Tensor) -> torch.Tensor:
+    """Return scores (N, K) in float32 with the same first choices; whole numbers are left for `check_logits` to judge.
+
+    Double precision may tell scores apart that float32 holds for equal, or holds for infinite. A row whose choice that
+    moves, or that lies so high that its leads would be rounded away, is given by the distance from its greatest score,
+    which float32 holds as exactly at any height. Each row by itself: a model must not choose by its other samples how
+    much of a lead is seen.
+    """
+    if scores.dtype != torch.float64 or scores.ndim != 2:
+        return scores.float() if scores.is_floating_point() else scores
+    narrow, known = scores.float(), scores.detach()
+    if scores.shape[1] < 2:
+        return narrow
+    top = known.amax(dim=1, keepdim=True)
+    high = known.abs().amax(dim=1, keepdim=True) > _MOST_HEIGHT * (top - known.amin(dim=1, keepdim=True))
+    moved = narrow.argmax(dim=1, keepdim=True) != known.argmax(dim=1, keepdim=True)
+    beyond = (narrow.isinf() & known.isfinite()).any(dim=1, keepdim=True)
+    below = (scores - top).clamp(min=torch.finfo(torch.float32).min).float()
+    return torch.where(high | moved | beyond, below, narrow)
+
+
+def _require_whole_pixels(dtype: torch.dtype, bounds: tuple[float, float]) -> None:
+    if not dtype.is_floating_point and bounds[1] - bounds[0] <= 1:
+        raise UnexaminableError(
+            f"the model takes {str(dtype).removeprefix('torch.')}, and the samples lie in "
+            f"[{bounds[0]:g}, {bounds[1]:g}]",
+            what_to_do="Store the samples' inputs as uint8 from 0 to 255, as the model is given them in production.",
+        )
+
+
+def scores_name(body: Batched, given: torch.Tensor) -> tuple[str, bool, bool]:
+    """Return the name of the value that holds scores, if it is one number a sample, and if that is a sigmoid's logit.
+
+    That is the value before a softmax, or of one number before a sigmoid, where it is proved to decide as the first
+    output does; else that output itself, since what is measured is what is served.
+    """
+    with torch.no_grad():
+        single = one_logit.is_one_number(body(given), len(given))
+    program = body.program
+    output, before = program.output_names[0], logit_name(program) if single else logits_name(program)
+    proved = before is not None and before in deciding(program, given)
+    return (str(before) if proved else output), single, single and proved
 
 
 def check_logits(classifier: ProgramClassifier | ModuleClassifier, example: torch.Tensor) -> int:
@@ -158,13 +287,11 @@ def check_logits(classifier: ProgramClassifier | ModuleClassifier, example: torc
             "expected one row of class scores per input"
         )
     if logits.shape[1] < 2:
-        raise UnexaminableError(
-            "the model has one output; this gate examines classifiers with two or more class scores"
-        )
+        raise UnexaminableError("the model yields no number a sample; expected class scores or one logit")
     if logits.shape[1] > MAX_CLASSES:
         raise UnexaminableError(f"the model has {logits.shape[1]} outputs; this gate examines at most {MAX_CLASSES}")
     if not torch.isfinite(logits).all():
-        raise UnexaminableError("the model yields NaN or infinite scores on clean samples")
+        raise NotFiniteError("the model yields NaN or infinite scores on clean samples")
     return logits.shape[1]
 
 

@@ -8,12 +8,14 @@ import torch
 
 from gate.errors import UnexaminableError
 from gate.evidence import OutputFacts
-from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading import one_logit
+from gate.loading.classifier import MAX_CLASSES, ModuleClassifier, ProgramClassifier
 from gate.loading.exported import Program
+from gate.loading.exported.batching import several_inputs
 from gate.loading.exported.outputs import ALONE
 from gate.loading.model import Model
 from gate.loading.outputs import Outputs, choose, unknown_output
-from gate.loading.preprocessing import Preprocessing
+from gate.loading.preprocessing import Preprocessing, given
 from gate.loading.references import MOST_SAMPLES, right_answers
 from gate.loading.samples import RawSamples, labels_of
 from gate.numerics.subsets import balanced
@@ -41,8 +43,8 @@ def judged_alone(
             raise unknown_output(str(stated), f"'{ALONE}' alone")
         return model, ()
     example = clean.inputs[:_EXAMPLE]
-    outputs = examined(lambda: Outputs.of(program, preprocessing(example)), example)
-    expected = _labelled(outputs, raw, clean)
+    outputs = examined(lambda: Outputs.of(*_given(program, preprocessing, example)), example)
+    expected = _labelled(outputs, raw, clean, span := _span(raw))
 
     def right(position: int) -> int:
         assert expected is not None
@@ -50,14 +52,28 @@ def judged_alone(
             lambda: ProgramClassifier.of(program.with_output(position), example, preprocessing, bounds), expected
         )
 
-    span = None if expected is None or expected.labels is None else int(expected.labels.max()) + 1
     position = choose(outputs, stated, span, right)
     return replace(model, body=program.with_output(position)), outputs.records(position)
 
 
-def _labelled(outputs: Outputs, raw: RawSamples, clean: Samples) -> Samples | None:
+def _span(raw: RawSamples) -> int | None:
+    """Return how many classes the labels span; None without labels, or where they are none that could be classes."""
+    if raw.labels is None or raw.labels.dtype.kind not in "iubf" or raw.labels.size == 0:
+        return None
+    greatest = raw.labels.max()
+    return int(greatest) + 1 if 0 <= greatest < MAX_CLASSES else None
+
+
+def _given(program: Program, preprocessing: Preprocessing, example: torch.Tensor) -> tuple[Program, torch.Tensor]:
+    if len(program.inputs) != 1:
+        raise several_inputs(program)
+    runs, gives = given(program, preprocessing)
+    return runs, gives(example)
+
+
+def _labelled(outputs: Outputs, raw: RawSamples, clean: Samples, span: int | None) -> Samples | None:
     """Return the samples by which several outputs of class scores are told apart; None where nothing needs it."""
-    if len(outputs.choices()) < 2 or raw.labels is None:
+    if len(outputs.choices(span)) < 2 or raw.labels is None:
         return None
     labels = labels_of(raw, max(output.classes for output in outputs.every))
     assert labels is not None
@@ -69,7 +85,18 @@ def only_output(classifier: ProgramClassifier | ModuleClassifier, one: torch.Ten
     with torch.no_grad():
         scores = classifier.logits(one)
     kind = str(scores.dtype).removeprefix("torch.")
-    return (OutputFacts(name=classifier.output, shape=tuple(scores.shape[1:]), dtype=kind, role="judged"),)
+    shape = (1,) if classifier.one_logit else tuple(scores.shape[1:])
+    return (OutputFacts(name=classifier.output, shape=shape, dtype=kind, role="judged"),)
+
+
+def noted(
+    outputs: tuple[OutputFacts, ...], classifier: ProgramClassifier | ModuleClassifier
+) -> tuple[OutputFacts, ...]:
+    """Return the records with how the judged output's one number was read, where it is one."""
+    if not classifier.one_logit:
+        return outputs
+    how = one_logit.NOTES[classifier.squashed]
+    return tuple(one.model_copy(update={"note": how}) if one.role == "judged" else one for one in outputs)
 
 
 def examined(look: Callable[[], Seen], example: torch.Tensor) -> Seen:

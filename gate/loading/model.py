@@ -9,6 +9,7 @@ import torch
 
 from gate.errors import UnexaminableError
 from gate.evidence import Assurance, ModelFacts
+from gate.formats.log_again import CALL
 from gate.graph import Graph
 from gate.loading.candidate import Candidate
 from gate.loading.dataflow import graph_of
@@ -59,8 +60,8 @@ def read_model(candidate: Candidate, device: str) -> Model:
     if module is None:
         raise UnexaminableError(
             "the model is a pickle that does not load as library layers alone; loading it otherwise would run its code",
-            what_to_do="Log it with serialization_format='pt2'; one of library layers alone, with torch.save's own "
-            "protocol and zip format.",
+            what_to_do=f"Log it again with {CALL}; one of library layers alone, with torch.save's own protocol and zip "
+            "format.",
         )
     refuse_non_finite(dict(module.named_parameters()))
     return _module(module, facts, device)

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from gate.errors import UnexaminableError
-from gate.formats.pickle_names import LAYER_NAMES
+from gate.formats.log_again import CALL, EXTRA
+from gate.formats.pickle_names import LAYER_NAMES, LIBRARIES
 from gate.loading.torch_archive import read_torch_zip
 
 _HOOKS = tuple(name for name in vars(torch.nn.Module()) if "hooks" in name and name != "_is_hf_initialized")
@@ -102,6 +103,19 @@ def _is_data(value: object, depth: int = 3) -> bool:
     return isinstance(value, list | tuple | set) and all(_is_data(item, depth - 1) for item in value)
 
 
+_MISMATCH = (
+    "Give the gate the versions of libraries that the model's requirements name, torchvision of torch's own build; or "
+    f"log the model again with {CALL}, which needs none of them."
+)
+
+
+def _install(missing: str) -> str:
+    """Return what to do about a package that a pickled network imports."""
+    if missing.partition(".")[0] in LIBRARIES:
+        return f"Install it where the gate runs: {EXTRA}; or log the model again with {CALL}, which needs no library."
+    return f"Log the model with its own code (code_paths=[…]), or log it again with {CALL}, which needs none of it."
+
+
 def load_with_code(path: Path, code: Iterable[Path] = ()) -> torch.nn.Module:
     """Load a module and thereby run its code, with the artifact's own code folders importable.
 
@@ -113,12 +127,15 @@ def load_with_code(path: Path, code: Iterable[Path] = ()) -> torch.nn.Module:
         with _unpickling_allowed():
             module = torch.load(path, map_location="cpu", pickle_module=pickle, weights_only=False)
     except ModuleNotFoundError as error:
+        missing = str(error.name)[:100]
         raise UnexaminableError(
-            f"the model needs the package {str(error.name)[:100]!r}, which is not installed beside the gate"
+            f"the model needs the package {missing!r}, which is neither in the artifact nor installed beside the gate",
+            what_to_do=_install(missing),
         ) from None
     except Exception as error:  # noqa: BLE001  # the candidate's code may raise anything
         raise UnexaminableError(
-            f"the pickled model cannot be loaded: {type(error).__name__}: {str(error)[:200]}"
+            f"the pickled model cannot be loaded: {type(error).__name__}: {str(error)[:200]}",
+            what_to_do=_MISMATCH,
         ) from None
     if not isinstance(module, torch.nn.Module):
         raise UnexaminableError(f"the pickle holds a {type(module).__name__[:100]}; expected a torch module")

@@ -14,7 +14,7 @@ import torch
 from gate.errors import UnexaminableError
 from gate.evidence import OutputFacts
 from gate.loading.exported import Program
-from gate.loading.exported.batching import static_batch
+from gate.loading.exported.batching import several_inputs, static_batch
 from gate.loading.exported.decisions import Chains, varying
 
 _FREE_BATCH: Final = 2
@@ -44,10 +44,19 @@ class Output:
 
     @property
     def classes(self) -> int:
-        """Of how many classes it holds scores: floating numbers in one row a sample; 0 where it is no such output."""
+        """Of how many classes it holds scores: floating numbers in one row a sample; 0 where it is no such output.
+
+        One number alone may be the logit of two classes.
+        """
         long = [size for size in self.shape if size != 1]
-        fits = self.by_sample and self.dtype.is_floating_point and self.varies and len(long) == 1
-        return long[0] if fits and long[0] >= _LEAST_CLASSES else 0
+        fits = self.by_sample and self.dtype.is_floating_point and self.varies and len(long) <= 1
+        several = next(iter(long), _LEAST_CLASSES)
+        return several if fits and several >= _LEAST_CLASSES else 0
+
+    @property
+    def single(self) -> bool:
+        """Whether it holds one number a sample, which only labels can show to be a logit."""
+        return bool(self.classes) and all(size == 1 for size in self.shape)
 
     def __str__(self) -> str:
         form = " × ".join(map(str, self.shape)) or "one number"
@@ -65,9 +74,7 @@ class Outputs:
     def of(cls, program: Program, given: torch.Tensor) -> "Outputs":
         """Run a program on a few samples (n, …), as it is given them, and look at what it yields."""
         if len(program.inputs) != 1:
-            raise UnexaminableError(
-                f"the program takes {len(program.inputs)} tensors; one batch of samples is examined"
-            )
+            raise several_inputs(program)
         batch = static_batch(program) or _FREE_BATCH
         rows = given[torch.arange(batch, device=given.device) % len(given)]
         with torch.no_grad():
@@ -79,11 +86,14 @@ class Outputs:
         )
         return cls(every, Chains(program, values, batch))
 
-    def choices(self) -> tuple[int, ...]:
-        """Return the positions of class-score outputs, one for all that hold the same scores in other forms."""
+    def choices(self, span: int | None = None) -> tuple[int, ...]:
+        """Return the positions of class-score outputs, one for all that hold the same scores in other forms.
+
+        One number a sample is among them only where labels of two classes (`span`) say that there are so many.
+        """
         roots: dict[str, int] = {}
         for position, output in enumerate(self.every):
-            if output.classes:
+            if output.classes and (not output.single or span == _LEAST_CLASSES):
                 roots.setdefault(self.chains.root(output.name), position)
         return tuple(roots.values())
 
@@ -117,7 +127,7 @@ def choose(outputs: Outputs, stated: str | None, span: int | None, right: Right)
         return _stated(outputs, stated)
     if len(outputs.every) == 1:
         return _only(outputs.every[0])
-    positions = outputs.choices()
+    positions = outputs.choices(span)
     if not positions:
         raise UnexaminableError(
             f"none of the model's outputs holds one row of class scores a sample: {named(outputs.every)}",
@@ -134,7 +144,7 @@ def choose_like(outputs: Outputs, path: str, classes: int, right: Right) -> int:
     """Return a reference's output that stands beside a candidate's: by name and classes, then by what it gets right."""
     if len(outputs.every) == 1:
         return 0
-    positions = tuple(place for place in outputs.choices() if outputs.every[place].classes == classes)
+    positions = tuple(place for place in outputs.choices(classes) if outputs.every[place].classes == classes)
     alike = [place for place, output in enumerate(outputs.every) if output.path == path and output.classes == classes]
     if alike:
         return alike[0]

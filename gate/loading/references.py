@@ -17,8 +17,9 @@ from gate.loading.classifier import ProgramClassifier
 from gate.loading.exported import read_program
 from gate.loading.exported.outputs import ALONE
 from gate.loading.exported.tensors import refuse_non_finite
+from gate.loading.layouts import fits, in_form
 from gate.loading.outputs import Outputs, choose_like
-from gate.loading.preprocessing import Preprocessing
+from gate.loading.preprocessing import Preprocessing, given
 from gate.numerics.subsets import balanced
 from gate.sealing import ChangedError, as_pulled
 from gate.subject import Classifier, Samples
@@ -138,15 +139,17 @@ def _read(reference: Reference, beside: _Beside) -> ProgramClassifier:
         program = read_program(path)
     refuse_non_finite(program.parameters)
     stated = program.input_shapes[0][1:] if len(program.input_shapes) == 1 else None
-    if stated is not None and not _fits(stated, candidate.input_shape):
-        raise UnexaminableError(f"it takes inputs of shape {stated}; the candidate takes {candidate.input_shape}")
+    wanted = in_form(candidate.input_shape, beside.preprocessing.form)
+    if stated is not None and not fits(wanted, stated):
+        raise UnexaminableError(f"it takes inputs of shape {stated}; the candidate takes {wanted}")
     example = expected.inputs[:EXAMPLE]
     program = program.to(str(example.device))
 
     def by(position: int) -> ProgramClassifier:
         return ProgramClassifier.of(program.with_output(position), example, beside.preprocessing, candidate.bounds)
 
-    outputs = Outputs.of(program, beside.preprocessing(example))
+    runs, gives = given(program, beside.preprocessing)
+    outputs = Outputs.of(runs, gives(example))
     position = choose_like(
         outputs, beside.output, candidate.num_classes, lambda place: right_answers(lambda: by(place), expected)
     )
@@ -154,9 +157,3 @@ def _read(reference: Reference, beside: _Beside) -> ProgramClassifier:
     if classifier.num_classes != candidate.num_classes:
         raise UnexaminableError(f"it has {classifier.num_classes} classes; the candidate has {candidate.num_classes}")
     return classifier
-
-
-def _fits(stated: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
-    return len(stated) == len(shape) and all(
-        want is None or want == have for want, have in zip(stated, shape, strict=True)
-    )

@@ -11,15 +11,19 @@ from gate.detector import Need
 from gate.errors import UnexaminableError
 from gate.evidence import Assurance, ModelFacts, ReferenceEvidence, SamplesEvidence
 from gate.job import ScanJob
+from gate.judging.accuracy import least_accuracy, likely_cause
+from gate.loading import one_logit
 from gate.loading.candidate import find_candidate
-from gate.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.loading.classifier import ModuleClassifier, NotFiniteError, ProgramClassifier, number_type
 from gate.loading.exported import Program
 from gate.loading.head import head_of_module, head_of_program
-from gate.loading.judged import examined, judged_alone, only_output
+from gate.loading.judged import examined, judged_alone, noted, only_output
+from gate.loading.mistakes import tried, why_not_finite
 from gate.loading.model import Model, read_model
 from gate.loading.preprocessing import Preprocessing
 from gate.loading.references import References, load_references
 from gate.loading.samples import arrange, bounds_of, labels_of, read_samples, to_samples
+from gate.loading.usable import require_usable
 from gate.policy import SampleSettings
 from gate.sealing import ChangedError
 from gate.subject import Head, Samples, Subject
@@ -92,22 +96,35 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
     assert job.samples_path is not None
     assert job.samples_sha256 is not None
     raw = read_samples(Path(job.samples_path), job.samples_source, job.samples_sha256)
-    inputs = arrange(raw, model.input_shape, policy)
+    require_usable(raw, policy)
+    arranged = arrange(raw, model.input_shape, policy)
+    inputs = arranged.inputs
     bounds = bounds_of(raw, inputs, policy)
-    preprocessing = Preprocessing.of(policy.mean, policy.std, device)
+    preprocessing = Preprocessing.of(policy.mean, policy.std, device).taking(arranged.form)
     clean = to_samples(inputs, None, raw.source, device)
     model, outputs = judged_alone(model, raw, clean, preprocessing, bounds, policy.output)
-    classifier = _classifier(model, clean.inputs[:EXAMPLE], preprocessing, bounds)
-    labels = labels_of(raw, classifier.num_classes)
-    clean = to_samples(inputs, labels, raw.source, device)
-    predicted = _predict(classifier, clean.inputs)
+    try:
+        classifier = _classifier(model, clean.inputs[:EXAMPLE], preprocessing, bounds)
+        if classifier.one_logit:
+            one_logit.require_both_labels(raw.labels)
+        labels = labels_of(raw, classifier.num_classes)
+        clean = to_samples(inputs, labels, raw.source, device)
+        predicted = _predict(classifier, clean.inputs)
+    except NotFiniteError as error:
+        named = to_samples(inputs, None if raw.labels is None else raw.labels.reshape(-1), raw.source, device)
+        raise NotFiniteError(
+            f"{why_not_finite(lambda x: _classifier(model, x[:EXAMPLE], preprocessing, bounds), named, preprocessing)}"
+            f"{error}"
+        ) from None
+    seen = _seen(job, clean, predicted, classifier, policy).model_copy(update={"class_names": raw.class_names})
     references = _references(job, classifier, clean, preprocessing)
     facts = loaded.facts.model_copy(
         update={
             "classes": classifier.num_classes,
             "input_shape": classifier.input_shape,
             "feature_layer": classifier.feature_layer,
-            "outputs": outputs or only_output(classifier, clean.inputs[:1]),
+            "outputs": noted(outputs or only_output(classifier, clean.inputs[:1]), classifier),
+            "number_type": number_type(classifier),
             "samples_alone": isinstance(classifier, ProgramClassifier) and classifier.body.only_alone,
         }
     )
@@ -126,16 +143,33 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
         training_absence=absence,
         references=references.evidence,
         facts=facts,
-        samples=SamplesEvidence(
-            source=raw.source,
-            sha256=job.samples_sha256,
-            count=len(inputs),
-            classes_present=len(set((labels if labels is not None else predicted.cpu().numpy()).tolist())),
-            accuracy=None if clean.labels is None else float((predicted == clean.labels).float().mean()),
-            overridden=job.samples_overridden,
-        ),
-        problems=(*_one_answer(predicted, clean), *references.problems, *swapped),
+        samples=seen,
+        problems=(*_one_answer(predicted, seen, classifier.num_classes), *references.problems, *swapped),
     )
+
+
+def _seen(
+    job: ScanJob,
+    clean: Samples,
+    predicted: torch.Tensor,
+    classifier: ProgramClassifier | ModuleClassifier,
+    policy: SampleSettings,
+) -> SamplesEvidence:
+    """Return how the model does on its clean samples and, where that is too little, under usual changes of them."""
+    assert job.samples_sha256 is not None
+    labels, classes = clean.labels, classifier.num_classes
+    seen = SamplesEvidence(
+        source=clean.source,
+        sha256=job.samples_sha256,
+        count=len(clean.inputs),
+        classes_present=len(torch.unique(predicted if labels is None else labels)),
+        accuracy=None if labels is None else float((predicted == labels).float().mean()),
+        overridden=job.samples_overridden,
+    )
+    if seen.accuracy is None or seen.accuracy >= least_accuracy(policy, classes)[0]:
+        return seen
+    trials = tried(classifier.logits, clean, predicted, classes, classifier.preprocessing)
+    return seen.model_copy(update={"greatest": float(clean.inputs.max()), "tried": trials})
 
 
 def _references(
@@ -162,7 +196,7 @@ def _training_set(
         raw = read_samples(
             Path(job.training_path), "of the logged training set", job.training_sha256, "the training set"
         )
-        inputs = arrange(raw, model.input_shape, policy)
+        inputs = arrange(raw, model.input_shape, policy).inputs
         bounds_of(raw, inputs, policy)
         return to_samples(inputs, labels_of(raw, classes), raw.source, device), "", ()
     except ChangedError as error:
@@ -187,21 +221,21 @@ def _head_of(classifier: ProgramClassifier | ModuleClassifier) -> Head | None:
 
 
 def _predict(classifier: ProgramClassifier | ModuleClassifier, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the first choices (N,); NaN on any sample is refused."""
-    choices = []
+    """Return the first choices (N,); NaN on any sample is refused, and one number that is no logit of two classes."""
     with torch.no_grad():
-        for chunk in torch.split(inputs, 512):
-            logits = classifier.logits(chunk)
-            if not torch.isfinite(logits).all():
-                raise UnexaminableError("the model yields NaN or infinite scores on clean samples")
-            choices.append(logits.argmax(dim=1))
-    return torch.cat(choices)
+        logits = torch.cat([classifier.logits(chunk) for chunk in torch.split(inputs, 512)])
+    if not torch.isfinite(logits).all():
+        raise NotFiniteError("the model yields NaN or infinite scores on clean samples")
+    if classifier.one_logit and not classifier.squashed:
+        one_logit.require_logit(2 * logits[:, 1])
+    return logits.argmax(dim=1)
 
 
-def _one_answer(predicted: torch.Tensor, samples: Samples) -> tuple[str, ...]:
-    if len(samples.inputs) > 1 and bool((predicted == predicted[0]).all()):
-        count, choice = len(predicted), int(predicted[0])
-        return (f"The model gives class {choice} for every one of {count} clean samples: there is nothing to probe.",)
+def _one_answer(predicted: torch.Tensor, seen: SamplesEvidence, classes: int) -> tuple[str, ...]:
+    if len(predicted) > 1 and bool((predicted == predicted[0]).all()):
+        cause, count, choice = likely_cause(seen, classes), len(predicted), int(predicted[0])
+        said = f"The model gives class {choice} for every one of {count} clean samples: there is nothing to probe."
+        return (f"{cause} {said}".strip(),)
     return ()
 
 

@@ -14,8 +14,11 @@ from torch.nn import functional
 
 from gate.detector import Run
 from gate.errors import UnexaminableError
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported import batched, logits_name, trainable
+from gate.loading.classifier import ProgramClassifier, in_float32, scores_name
+from gate.loading.exported import batched, trainable
+from gate.loading.exported.numbers import HALVES, declared, in_single, in_type_of
+from gate.loading.one_logit import two_scores
+from gate.loading.preprocessing import given
 from gate.remediation.method import Material
 
 if TYPE_CHECKING:
@@ -30,16 +33,22 @@ class Tuned(nn.Module):
 
     def __init__(self, material: Material, seed: int) -> None:
         super().__init__()
-        example = material.preprocessing(material.samples.inputs[:_EXAMPLE])
-        body = batched(material.program, example)
+        # Trained in float32, whose gradients half precision would lose; what is reached is rounded to the program's.
+        half = declared(material.program) in HALVES
+        program, preprocessing = given(
+            in_single(material.program) if half else material.program, material.preprocessing
+        )
+        example = preprocessing(material.samples.inputs[:_EXAMPLE])
+        body = batched(program, example)
         if body.mode not in ("direct", "relaxed"):
             raise UnexaminableError(
                 "the exported graph takes one sample at a time, and a method that trains needs several at once",
                 what_to_do="Export the model with a free batch size, or repair it where it was trained.",
             )
         self._original = material.program
-        self._preprocessing = material.preprocessing
-        graph = replace(body.program, output_names=(logits_name(body.program),))
+        self._preprocessing = preprocessing
+        name, self._one_logit, _ = scores_name(body, example)
+        graph = replace(body.program, output_names=(name,))
         self.body = trainable(graph, seed, keep=True)
         self.sample_passes = 0
 
@@ -47,7 +56,8 @@ class Tuned(nn.Module):
         """Map raw inputs (N, C, H, W) to logits (N, K)."""
         self.sample_passes += len(x)
         logits: torch.Tensor = self.body(self._preprocessing(x))
-        return logits if logits.ndim == 2 else logits.reshape(len(x), -1)
+        scores = in_float32(logits if logits.ndim == 2 else logits.reshape(len(x), -1))
+        return two_scores(scores) if self._one_logit else scores
 
     def place(self, name: str) -> str:
         """Return this module's name of the parameter that the graph calls so."""
@@ -59,7 +69,7 @@ class Tuned(nn.Module):
 
     def to_program(self) -> "Program":
         """Return the original program with the values that were reached."""
-        return replace(self._original, tensors=dict(self.body.to_program().tensors))
+        return in_type_of(self.body.to_program(), self._original)
 
 
 def labels_of(material: Material) -> torch.Tensor:

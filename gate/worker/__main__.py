@@ -40,6 +40,7 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
     beside = tuple(
         Path(path)
         for path in (
+            job.root,
             job.left_path,
             job.samples_path,
             job.training_path,
@@ -50,7 +51,7 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
     references = job.bank.references if job.bank is not None else ()
     beside += tuple(path for one in references if (path := reference_path(Path(job.bank_folder), one)) is not None)
     return JailSpec(
-        readable=(*interpreter_paths(), Path(job.root), *beside),
+        readable=(*interpreter_paths(), *beside),
         listable=source_roots(),
         writable=(scratch,),
         devices=gpu_devices() if job.may_use_gpu else (),

@@ -13,6 +13,7 @@ from gate.artifact import Artifact
 from gate.errors import GateError, UnexaminableError
 from gate.job import CONVERTED_FILE, ScanJob, ScanResult
 from gate.loading.candidate import find_candidate
+from gate.loading.classifier import type_of
 from gate.loading.exported import read_program
 from gate.loading.exported.writer import export_module, write_program
 from gate.loading.modules import load_with_code
@@ -34,7 +35,7 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
             write_program(read_program(candidate.path), scratch / CONVERTED_FILE)
             return _converted(started)
         module = load_with_code(candidate.path, candidate.code).eval()
-        traced = example(job, _EXAMPLES, "converting a model")
+        traced = example(job, _EXAMPLES, "converting a model").to(type_of(module))
     except UnexaminableError as error:
         return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
     try:

@@ -17,5 +17,5 @@ def example(job: ScanJob, count: int, what_for: str) -> torch.Tensor:
     settings = job.policy.samples.of(job.model.name)
     assert job.samples_sha256 is not None
     raw = read_samples(Path(job.samples_path), job.samples_source, job.samples_sha256)
-    inputs = torch.from_numpy(arrange(raw, None, settings)[:count])
+    inputs = torch.from_numpy(arrange(raw, None, settings).inputs[:count])
     return Preprocessing.of(settings.mean, settings.std, "cpu")(inputs)

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from gate.job import RESULT_FILE, ScanResult
+from gate.job import RESULT_FILE, SamplesLook, ScanResult
 from gate.repair import RepairResult
 
 _SHARE = 200
@@ -18,7 +18,7 @@ def say_progress(step: str, done: int, total: int) -> None:
         print(json.dumps({"step": step, "done": done, "total": total}), flush=True)
 
 
-def save_result(scratch: Path, result: ScanResult | RepairResult, name: str = RESULT_FILE) -> None:
+def save_result(scratch: Path, result: ScanResult | RepairResult | SamplesLook, name: str = RESULT_FILE) -> None:
     """Write the result so that a reader sees the old file or the new one, never a part."""
     partial = scratch / f"{name}.part"
     partial.write_bytes(result.canonical_json())

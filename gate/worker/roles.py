@@ -1,4 +1,4 @@
-"""What each worker does once it is in the jail: inspect, convert what carries code, write, measure, or repair."""
+"""What each worker does once it is in the jail: look at samples, inspect, convert, write, measure, or repair."""
 
 import time
 from dataclasses import dataclass, replace
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 from gate import detectors
 from gate.artifact import Artifact
 from gate.detector import Detector, Need, Run
-from gate.evidence import Outcome, Skipped
-from gate.job import ScanJob, ScanResult
+from gate.errors import GateError
+from gate.evidence import ModelFacts, Outcome, Skipped
+from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
+from gate.job import CLASSES_STEP, LOOK_FILE, ScanJob, ScanResult
+from gate.record import read_bounded
 from gate.scan import Scanned, Scope, scan
 from gate.sealing import ChangedError, Seal
 from gate.subject import Subject
@@ -18,11 +21,15 @@ from gate.worker.output import save_result, say_progress
 if TYPE_CHECKING:
     from gate.loading.subject import Loaded
 
+_MAX_FLAVOURS = 200
+
 
 def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
     """Do the job and leave its result in the scratch directory."""
     deadline = time.monotonic() + job.deadline_seconds
     match job.role:
+        case "sampler":
+            _look(job, scratch)
         case "inspector":
             _inspect(job, scratch, isolation, deadline)
         case "converter":
@@ -46,6 +53,12 @@ def _artifact(job: ScanJob) -> Artifact:
     return Artifact(job.model, Path(job.root), job.manifest)
 
 
+def _look(job: ScanJob, scratch: Path) -> None:
+    from gate.worker.looking import look
+
+    save_result(scratch, look(job), LOOK_FILE)
+
+
 def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
     scope = Scope(runs=reads_files_only, absence="", classes=None, progress=say_progress)
@@ -60,12 +73,22 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
         scanned.outcomes = _unseen(job, error)
     result = ScanResult(
         isolation=isolation,
+        facts=ModelFacts(flavour=_declared(job)),
         outcomes=scanned.outcomes,
         problems=tuple(scanned.problems),
         seconds={"inspect": time.monotonic() - started},
         complete=True,
     )
     save_result(scratch, result)
+
+
+def _declared(job: ScanJob) -> str:
+    """Return the flavours that the model declares beside `python_function`; nothing where that cannot be read."""
+    try:
+        model = read_mlmodel(read_bounded(Path(job.root) / "MLmodel", limit=MAX_BYTES))
+    except (GateError, OSError):
+        return ""
+    return ", ".join(sorted(set(model.flavors) - {"python_function"}))[:_MAX_FLAVOURS]
 
 
 def _unseen(job: ScanJob, error: ChangedError) -> dict[str, Outcome]:
@@ -159,6 +182,8 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
     from gate.worker import compute
 
     started = time.monotonic()
+    if loaded.facts.classes:
+        say_progress(CLASSES_STEP, loaded.facts.classes, loaded.facts.classes)
     result = ScanResult(
         isolation=place.isolation,
         device=compute.describe(place.device),

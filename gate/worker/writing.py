@@ -6,7 +6,6 @@ reads it back and compares. What it says of the program the orchestrator puts in
 
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,16 +16,20 @@ from gate.artifact import Artifact, file_sha256
 from gate.bundles.signature import Signature, read_signature
 from gate.bundles.told import Origin
 from gate.bundles.written import TensorInput, Written
+from gate.class_names import in_metadata
 from gate.errors import GateError, UnexaminableError
 from gate.formats.mlflow_model import EXAMINED
 from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
 from gate.job import WRITTEN_FILE, ScanJob, ScanResult
 from gate.loading.candidate import Candidate, find_candidate
+from gate.loading.classifier import type_of
 from gate.loading.exported import Program, read_program
 from gate.loading.exported.batching import static_batch
 from gate.loading.exported.identity import difference, program_digest, tensors_digest
+from gate.loading.exported.numbers import TOLERANCE
 from gate.loading.exported.writer import export_module, write_program
 from gate.loading.model import read_model
+from gate.loading.one_logit import is_one_number
 from gate.loading.subject import sentence
 from gate.record import read_bounded
 from gate.sealing import ChangedError, Seal
@@ -35,9 +38,8 @@ from gate.worker.output import say_progress
 
 COMPARED_SAMPLES: Final = 64
 """On so many clean samples a program that torch exported here is compared with the layers that it was exported from."""
-TOLERANCE: Final[Mapping[torch.dtype, float]] = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""By data type, how far logits may differ, as a share of the largest one; others by `EXACT`."""
 EXACT: Final = 1e-5
+"""How far logits may differ, as a share of the largest one; those of half types by `TOLERANCE`."""
 _VERSION: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}([+.a-z0-9]{1,30})?")
 
 
@@ -77,6 +79,8 @@ def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
         signature=signature,
         signature_dropped=why,
         candidate_torch=_candidate_torch(artifact.root),
+        class_names=_class_names(artifact.root),
+        returned=made.returned,
         greatest_difference=made.difference,
     )
 
@@ -88,6 +92,7 @@ class _Made:
     format: str
     parent: str
     difference: float = 0.0
+    returned: str = ""
 
 
 def _rewritten(program: Program, to: Path, origin: Origin) -> _Made:
@@ -96,7 +101,7 @@ def _rewritten(program: Program, to: Path, origin: Origin) -> _Made:
     again = read_program(to)
     if differs := difference(program, again):
         raise RuntimeError(f"the program that was written is not the one that was read: {differs} differ")
-    return _Made(again, origin, "pt2", program_digest(program))
+    return _Made(again, origin, "pt2", program_digest(program), returned=program.returned)
 
 
 def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
@@ -105,7 +110,7 @@ def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
     module = model.body
     assert isinstance(module, torch.nn.Module)
     module.eval()
-    given = example(job, COMPARED_SAMPLES, "exporting the model")
+    given = example(job, COMPARED_SAMPLES, "exporting the model").to(type_of(module))
     try:
         program = export_module(module, given[:2], to)
         apart = _apart(module, program, given)
@@ -138,10 +143,17 @@ def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> fl
             apart = float((expected - found).abs().max() / expected.abs().max().clamp_min(1e-30))
             if not apart <= TOLERANCE.get(expected.dtype, EXACT):
                 raise UnexaminableError(f"the exported program's logits differ from its layers' by {apart:.2g}")
-            if not torch.equal(expected.flatten(1).argmax(1), found.flatten(1).argmax(1)):
+            if not torch.equal(_choices(expected), _choices(found)):
                 raise UnexaminableError("the exported program chooses another class than its layers do")
             greatest = max(greatest, apart)
     return greatest
+
+
+def _choices(scores: torch.Tensor) -> torch.Tensor:
+    """Return what is chosen by scores: the greatest, or of one number on which side of 0 and of a half it stands."""
+    if is_one_number(scores, len(scores)):
+        return torch.stack([scores.reshape(-1) > threshold for threshold in (0.0, 0.5)])
+    return scores.flatten(1).argmax(1)
 
 
 def _module_digest(module: torch.nn.Module) -> str:
@@ -164,6 +176,14 @@ def _signature(root: Path) -> tuple[Signature | None, str]:
         return (None, "") if declared is None else (read_signature(declared), "")
     except GateError as error:
         return None, str(error)[:500]
+
+
+def _class_names(root: Path) -> dict[int, str]:
+    """Return what the candidate's own metadata call its classes; a claim, and shown as one."""
+    try:
+        return in_metadata(read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES)).top.get("metadata"))
+    except GateError:
+        return {}
 
 
 def _candidate_torch(root: Path) -> str:

@@ -32,6 +32,7 @@ def test_nothing_found_is_a_zero_without_a_place(tmp_path):
         ("unsafe-globals", 0, None),
         ("unreadable-streams", 0, None),
         ("module-globals", 0, None),
+        ("library-globals", 0, None),
     }
 
 
@@ -42,6 +43,15 @@ def test_a_policy_may_allow_an_import(tmp_path):
     assert total(measure(tmp_path, "unsafe-pickle", allowed=("own.layers.Gate",)), "unsafe-globals") == 0
     classes = measure(tmp_path, "unsafe-pickle", allowed_classes=("own.layers.Gate",))
     assert (total(classes, "unsafe-globals"), total(classes, "module-globals")) == (0, 1)
+
+
+def test_an_import_of_a_known_library_is_counted_as_that_and_stays_unsafe(tmp_path):
+    """It says what the pickle is; whoever owns the name `timm` on another machine is not known."""
+    folder(
+        tmp_path, {"data/model.pkl": call("timm.layers.mlp", "Mlp", text("x")) + call("own.layers", "Gate", text("x"))}
+    )
+    found = measure(tmp_path, "unsafe-pickle")
+    assert (total(found, "unsafe-globals"), total(found, "library-globals")) == (2, 1)
 
 
 def test_an_allowed_name_in_another_module_is_another_name(tmp_path):

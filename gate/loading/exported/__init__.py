@@ -7,7 +7,8 @@ patched and differentiated; `batched` decides how it takes batches; `final_linea
 """
 
 from gate.loading.exported.batching import Batched, batched
-from gate.loading.exported.head import FinalLinear, final_linear, logits_name
+from gate.loading.exported.decisions import deciding
+from gate.loading.exported.head import FinalLinear, final_linear, logit_name, logits_name
 from gate.loading.exported.program import Program
 from gate.loading.exported.reader import read_program
 from gate.loading.exported.refused import RefusedError
@@ -20,7 +21,9 @@ __all__ = [
     "RefusedError",
     "TrainableProgram",
     "batched",
+    "deciding",
     "final_linear",
+    "logit_name",
     "logits_name",
     "read_program",
     "trainable",

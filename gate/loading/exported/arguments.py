@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
+from gate.loading.exported import advice
 from gate.loading.exported.schema import (
     MEMORY_FORMATS,
     STRIDED,
@@ -40,7 +41,7 @@ def read_value(cursor: Cursor) -> Value:
     kind, value = cursor.union()
     read = _READERS.get(kind)
     if read is None:
-        raise cursor.refuse(f"the argument kind {kind!r} is not read")
+        raise cursor.refuse(f"the argument kind {kind!r} is not read", what_to_do=_ADVICE.get(kind, ""))
     return read(value)
 
 
@@ -125,6 +126,8 @@ _integer = _symbolic("as_int", lambda cursor: cursor.integer())
 _float = _symbolic("as_float", lambda cursor: cursor.float())
 _boolean = _symbolic("as_bool", lambda cursor: cursor.boolean())
 
+_ADVICE: Final = {"as_complex": advice.TYPES, "as_custom_obj": advice.FOREIGN, "as_graph": advice.WHOLE}
+"""What to do about kinds that are known and not read."""
 _READERS: dict[str, Callable[[Cursor], Value]] = {
     "as_none": _none,
     "as_tensor": _tensor,

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from gate.loading.exported import advice
 from gate.loading.exported.independence import independent
+from gate.loading.exported.numbers import TOLERANCE
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.relax import relax_batch
 
@@ -28,6 +30,7 @@ _Sample = tuple[tuple[Any, ...], dict[str, torch.Tensor]]
 RELATIVE_TOLERANCE = 1e-3
 ABSOLUTE_TOLERANCE = 1e-4
 _SPARE_SAMPLES = 3
+_MAX_NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +69,7 @@ class Batched:
 def batched(program: Program, example: torch.Tensor) -> Batched:
     """Decide on samples (n, …) how a program takes batches; what none of the ways computes rightly is refused."""
     if len(program.inputs) != 1:
-        raise RefusedError(
-            "inputs", f"the program takes {len(program.inputs)} tensors; one batch of samples is examined"
-        )
+        raise several_inputs(program)
     size = static_batch(program)
     probe = _probe(example, max(size or 1, 1) + _SPARE_SAMPLES)
     with torch.no_grad():
@@ -80,6 +81,13 @@ def batched(program: Program, example: torch.Tensor) -> Batched:
                 return candidate
             reasons.append(f"{candidate.mode}: {reason}")
     raise RefusedError("batch", "no way of running batches gives each sample its own result; " + "; ".join(reasons))
+
+
+def several_inputs(program: Program) -> RefusedError:
+    """Return the refusal of a program that takes more than one batch of samples, with the names of what it takes."""
+    names = ", ".join(program.input_names[:_MAX_NAMED])
+    said = f"the program takes {len(program.inputs)} tensors ({names}); one batch of samples is examined"
+    return RefusedError("inputs", said, what_to_do=advice.INPUTS)
 
 
 def static_batch(program: Program) -> int | None:
@@ -129,7 +137,9 @@ def _fault(candidate: Batched, probe: torch.Tensor, expected: list[tuple[torch.T
             if not isinstance(output, torch.Tensor) or output.shape != wanted.shape:
                 return f"{count} samples yield no tensor of shape {tuple(wanted.shape)}"
             scale = float(wanted.abs().max()) if wanted.is_floating_point() else 1.0
-            if not torch.allclose(output, wanted, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE * max(scale, 1e-6)):
+            share = TOLERANCE.get(wanted.dtype, ABSOLUTE_TOLERANCE)
+            relative = max(RELATIVE_TOLERANCE, TOLERANCE.get(wanted.dtype, 0.0))
+            if not torch.allclose(output, wanted, rtol=relative, atol=share * max(scale, 1e-6)):
                 return f"{count} samples together yield other results than each alone"
     return None
 

@@ -33,9 +33,9 @@ class Cursor:
             return str(self.key)
         return f"{self.parent.where}[{self.key}]" if isinstance(self.key, int) else f"{self.parent.where}.{self.key}"
 
-    def refuse(self, what: str) -> RefusedError:
+    def refuse(self, what: str, *, what_to_do: str = "") -> RefusedError:
         """Return the error to raise for something wrong here."""
-        return RefusedError(self.where, what)
+        return RefusedError(self.where, what, what_to_do=what_to_do)
 
     def object(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Cursor]:
         """Return the members of an object that has the required keys and none but these and the optional ones."""

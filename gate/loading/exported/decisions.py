@@ -3,17 +3,21 @@
 A chain leads back from an output through operators that keep which class is first: softmax along the classes, their
 argmax, and what changes neither values nor order. Two outputs whose chains meet decide alike, up to rounding. Whatever
 is not on the list ends a chain, arithmetic with constants above all. A sigmoid is left out: far from zero it gives
-different scores the same value, and a shift of all scores, which leaves their order, would then choose the class.
+different scores the same value, and a shift of all scores, which leaves their order, would then choose the class. Of
+one number a sample it is what makes the probability of a logit, once: there two outputs decide alike only if both are
+the same logit or its probability.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import torch
 
 from gate.dataflow.operators import FORM_ONLY
+from gate.loading.exported.batching import static_batch
 from gate.loading.exported.schema import Name
 
 if TYPE_CHECKING:
@@ -23,10 +27,12 @@ if TYPE_CHECKING:
     from gate.loading.exported.program import Program
 
 _SOFTMAX: Final = frozenset({"softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"})
+_SIGMOID: Final = "sigmoid"
 _SAME: Final = frozenset(
     {
-        "detach", "clone", "alias", "contiguous", "lift_fresh_copy", "dropout", "feature_dropout", "to", "_to_copy",
-        "view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze",
+        "detach", "clone", "alias", "contiguous", "lift_fresh", "lift_fresh_copy", "dropout", "feature_dropout",
+        "alpha_dropout", "feature_alpha_dropout", "to", "_to_copy", "view", "_unsafe_view", "reshape", "flatten",
+        "unflatten", "squeeze", "unsqueeze",
     }
 )  # fmt: skip
 """Operators that keep values and their order; dropout is refused in training mode by the reader."""
@@ -36,6 +42,7 @@ _SIZES: Final = frozenset({"sym_size", "sym_numel", "sym_stride"})
 _WIDE: Final = frozenset({torch.float32, torch.float64, torch.int32, torch.int64})
 """Types that hold every choice exactly, and every score of no wider type."""
 _MAX_STEPS: Final = 64
+_FREE_BATCH: Final = 2
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,16 @@ class Chains:
 
     def root(self, output: str) -> str:
         """Return the earliest value with the same order of scores as an output."""
-        return self._chain(output, choices=False)[-1]
+        return self.chain(output)[-1]
+
+    def chain(self, output: str) -> list[str]:
+        """Return an output and the earlier values that are proved to decide as it does, the earliest last."""
+        return self._numbers(output) if self._is_one(output) else self._chain(output, choices=False)
 
     def same(self, judged: str, other: str) -> bool:
         """Tell whether an output is proved to give the decision of one that holds scores."""
+        if self._is_one(judged):
+            return self.root(judged) == self.root(other)
         return not set(self._chain(judged, choices=False)).isdisjoint(self._chain(other, choices=True))
 
     def _chain(self, output: str, *, choices: bool) -> list[str]:
@@ -84,6 +97,29 @@ class Chains:
             chain.append(before)
         return chain
 
+    def _is_one(self, output: str) -> bool:
+        """Tell whether an output is one number a sample, so that its value and not an order decides."""
+        return output in self.values and self._axis(self.values[output]) == 0
+
+    def _numbers(self, output: str) -> list[str]:
+        """Return the values that one number a sample is, or is the sigmoid of."""
+        chain, squashed = [output], False
+        if any(node.call.mutated is not None for node in self.program.nodes):
+            return chain
+        for _ in range(_MAX_STEPS):
+            name = chain[-1]
+            node = self.program.producers.get(name)
+            before = _first(node) if node is not None else None
+            if node is None or before is None or before not in self.values or name not in self.values:
+                break
+            probability = node.call.name == _SIGMOID and not squashed
+            holds = self._is_probability if probability else partial(self._is_same, node)
+            if not holds(self.values[before], self.values[name]):
+                break
+            chain.append(before)
+            squashed = squashed or probability
+        return chain
+
     def _is_same(self, node: Node, before: torch.Tensor, after: torch.Tensor) -> bool:
         same_form = self._axis(before) is not None and self._axis(after) is not None
         told = all(map(self._is_size, node.operands[1:]))
@@ -98,6 +134,10 @@ class Chains:
     def _is_softmax(self, node: Node, before: torch.Tensor, after: torch.Tensor) -> bool:
         along = node.call.positional[1] if len(node.call.positional) > 1 else None
         return before.is_floating_point() and self._along_classes(along, before) and _as_wide(before, after)
+
+    def _is_probability(self, before: torch.Tensor, after: torch.Tensor) -> bool:
+        """Tell whether a sigmoid is taken of one number a sample."""
+        return before.is_floating_point() and self._axis(before) == 0 and _as_wide(before, after)
 
     def _is_choice(self, node: Node, name: str, scores: torch.Tensor) -> bool:
         """Tell whether a result is the indices of the greatest scores, greatest first."""
@@ -124,6 +164,18 @@ class Chains:
         return None if len(long) > 1 else (*long, 0)[0]
 
 
+def deciding(program: Program, given: torch.Tensor) -> frozenset[str]:
+    """Return the first output and the values before it that are proved, on a few samples, to decide as it does.
+
+    A softmax along anything but the classes, or a type that holds fewer values, decides otherwise than what enters it.
+    """
+    batch = static_batch(program) or _FREE_BATCH
+    rows = given[torch.arange(batch, device=given.device) % len(given)]
+    with torch.no_grad():
+        _, values = program.run(rows, taps=Chains.names(program))
+    return frozenset(Chains(program, values, batch).chain(program.output_names[0]))
+
+
 def varying(program: Program) -> frozenset[str]:
     """Return the values whose content may depend on the input; all of them where the graph writes in place."""
     if any(node.call.mutated is not None for node in program.nodes):
@@ -143,7 +195,7 @@ def _back(program: Program, output: str) -> list[str]:
     while name is not None and name in program.producers and len(names) <= _MAX_STEPS:
         names.append(name)
         node = program.producers[name]
-        name = _first(node) if node.call.name in {*_SAME, *_SOFTMAX, *_RESULT} else None
+        name = _first(node) if node.call.name in {*_SAME, *_SOFTMAX, *_RESULT, _SIGMOID} else None
     return names
 
 

@@ -11,13 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gate.loading.exported.operators import Call, bind, find_overload
+from gate.loading.exported import advice
+from gate.loading.exported.operators import DIRECT_ALIASES, DROPOUTS, Call, bind, find_overload, of_the_batch
 from gate.loading.exported.overloads import ASSERTIONS, OVERLOADS
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.schema import Name, NodeRecord, Output, ProgramRecord, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_UNCHANGED = frozenset(f"{name}_" for name in DROPOUTS)
+"""Operators that write in place what is there already: dropout, which `bind` has refused in training mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,25 @@ def build_nodes(record: ProgramRecord) -> tuple[Node, ...]:
                 raise RefusedError(node.where, f"{name} is defined twice")
             seen.add(name)
         nodes.append(node)
+    _refuse_batch_statistics(nodes, {tensor.name for tensor in record.inputs})
     for name in record.outputs:
         if name not in seen:
             raise RefusedError("graph.outputs", f"{name} is not defined")
     return _make_pure(nodes, bound=frozenset(defined), outputs=frozenset(record.outputs))
+
+
+def _refuse_batch_statistics(nodes: list[Node], live: set[str]) -> None:
+    """Refuse normalisation of what depends on the input by its own batch; of weights it is how some are standardised.
+
+    What is written in place is not followed here: whether samples leave each other alone is proved elsewhere.
+    """
+    for node in nodes:
+        if live.isdisjoint(node.operands):
+            continue
+        live.update(node.results)
+        if of_the_batch(node.call):
+            said = f"{node.target} in training mode (it normalises by the samples that are asked about together)"
+            raise RefusedError(node.where, said, what_to_do=advice.BATCH)
 
 
 def _bind_node(record: NodeRecord) -> Node:
@@ -115,11 +134,15 @@ def _make_pure(nodes: list[Node], bound: frozenset[str], outputs: frozenset[str]
     memory = _Memory(bound, last_use)
     pure: list[Node] = []
     for index, node in enumerate(nodes):
-        current = node
-        if node.call.mutated is not None:
-            written = tuple(references(node.call.positional[node.call.mutated]))
+        current = _pure_twin(node) if node.call.name in _UNCHANGED else node
+        if current.call.mutated is not None:
+            written = tuple(references(current.call.positional[current.call.mutated]))
             if any(memory.is_bound(name) for name in written):
-                raise RefusedError(node.where, f"{node.target} writes to an input, parameter or buffer of the model")
+                raise RefusedError(
+                    node.where,
+                    f"{node.target} writes to an input, parameter or buffer of the model",
+                    what_to_do=advice.COUNTING,
+                )
             if not any(memory.is_read_after(name, index) for name in written):
                 current = _pure_twin(node)
         shared = tuple(dict.fromkeys(current.operands)) if current.call.returns_alias else ()
@@ -137,6 +160,6 @@ def _pure_twin(node: Node) -> Node:
         return node
     target = ".".join((*prefix, twin, overload))
     function = find_overload(target, node.where)
-    returns_alias = any(result.alias_info for result in function._schema.returns)  # noqa: SLF001  # no public name
+    returns_alias = twin in DIRECT_ALIASES or any(result.alias_info for result in function._schema.returns)  # noqa: SLF001  # no public name
     call = replace(node.call, name=twin, function=function, mutated=None, returns_alias=returns_alias)
     return replace(node, target=target, call=call)

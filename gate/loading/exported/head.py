@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from gate.loading.exported.program import Program
 
 _SOFTMAX: Final = frozenset({"softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"})
+_SIGMOID: Final = "sigmoid"
 _RESHAPING: Final = frozenset(
     {
         "view",
         "_unsafe_view",
         "reshape",
+        "reshape_as",
+        "view_as",
         "flatten",
         "unflatten",
         "squeeze",
@@ -31,11 +34,15 @@ _RESHAPING: Final = frozenset(
         "clone",
         "alias",
         "detach",
+        "lift_fresh",
+        "lift_fresh_copy",
         "to",
         "_to_copy",
         "type_as",
         "dropout",
         "feature_dropout",
+        "alpha_dropout",
+        "feature_alpha_dropout",
     }
 )
 _AVERAGING: Final = frozenset(
@@ -78,9 +85,36 @@ def logits_name(program: Program) -> str:
     return logits
 
 
+def logit_name(program: Program) -> str | None:
+    """Return the name of the value before the sigmoid in which an output of one number a sample ends, if it ends so.
+
+    Of several numbers a sigmoid may give two the same value where they differ: there it is no end that is left out.
+    """
+    name = program.output_names[0]
+    for _ in range(_MAX_STEPS):
+        node = program.producers.get(name)
+        if node is None or node.call.name not in _RESHAPING | {_SIGMOID}:
+            return None
+        name = _first(node)
+        if node.call.name == _SIGMOID:
+            return name
+    return None
+
+
 def final_linear(program: Program) -> FinalLinear | None:
-    """Describe the last linear layer before the first output; None where the output has no such layer."""
-    name = logits_name(program)
+    """Describe the last linear layer before the first output; None where the output has no such layer.
+
+    A sigmoid stands after it only where the layer yields one number a sample.
+    """
+    found = _linear_before(program, logits_name(program))
+    before = logit_name(program) if found is None else None
+    if before is None:
+        return found
+    single = _linear_before(program, before)
+    return single if single is not None and single.num_classes == 1 else None
+
+
+def _linear_before(program: Program, name: str) -> FinalLinear | None:
     averaged = False
     bias: str | None = None
     for _ in range(_MAX_STEPS):

@@ -28,7 +28,8 @@ _SAMPLES: Final = 3
 _ELEMENTS: Final = (
     "relu relu_ relu6 relu6_ silu silu_ mish mish_ gelu gelu_ elu elu_ selu selu_ celu celu_ leaky_relu leaky_relu_ "
     "hardtanh hardtanh_ hardswish hardswish_ hardsigmoid hardsigmoid_ softplus sigmoid sigmoid_ tanh tanh_ "
-    "log_sigmoid threshold threshold_ hardshrink softshrink dropout feature_dropout alpha_dropout contiguous clone "
+    "rrelu rrelu_ log_sigmoid threshold threshold_ hardshrink softshrink dropout feature_dropout alpha_dropout "
+    "feature_alpha_dropout contiguous clone lift_fresh "
     "alias detach detach_ lift_fresh_copy to _to_copy add add_ sub sub_ mul mul_ div div_ true_divide rsub "
     "floor_divide remainder fmod pow square sqrt rsqrt exp exp2 expm1 log log1p log2 log10 logaddexp sin cos tan sinh "
     "cosh asin acos atan asinh acosh atanh atan2 abs neg sign reciprocal erf erfc trunc floor ceil round frac clamp "
@@ -47,13 +48,13 @@ _ALONG: Final[Mapping[str, tuple[int, int | None]]] = {
     **dict.fromkeys(("select", "slice", "narrow", "unbind", "cat"), (1, 0)),
     **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "chunk", "unsafe_chunk", "tensor_split"), (2, 0)),
     **dict.fromkeys(("norm", "linalg_vector_norm", "roll"), (2, None)),
-    "topk": (2, -1),
+    "topk": (2, -1), "unfold": (1, None),
 }  # fmt: skip
 """At which argument the dimensions stand along which an operator works, and which it takes where that is not given."""
 _ATTENTIONS: Final = ("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
 _OF_TWO: Final = frozenset({"torch.ops.aten.max.other", "torch.ops.aten.min.other"})
 _MOVING: Final = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "numpy_T", "mT", "unsqueeze", "stack"})
-_RESHAPING: Final = frozenset({"view", "_unsafe_view", "reshape", "flatten", "unflatten"})
+_RESHAPING: Final = frozenset({"view", "_unsafe_view", "reshape", "flatten", "unflatten", "view_as", "reshape_as"})
 _FIRST: Final[Mapping[str, int]] = {
     **{f"{name}{rank}d": rank + 2 for rank in (1, 2, 3) for name in (
         "conv", "conv_transpose", "avg_pool", "max_pool", "adaptive_avg_pool", "adaptive_max_pool",
@@ -75,6 +76,7 @@ _SHAPES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("zeros", "ones", "full"), 0),
 }
 """At which argument a shape stands; a size of the batch may stand nowhere else."""
+_REPEATING: Final = frozenset({"repeat", "tile"})
 _LAST: Final = 2**63 - 1
 _WHOLE: Final = tuple((start, _LAST, step) for start in (0, None) for step in (1, None))
 _FILLED: Final = frozenset({"zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like"})
@@ -110,6 +112,16 @@ def _shapes(program: Program, rows: torch.Tensor) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in known.items()}
 
 
+def _needed(program: Program) -> list[Node]:
+    """Return the nodes that an output comes from: exporters leave others behind, such as indices of the batch."""
+    wanted, needed = set(program.output_names), []
+    for node in reversed(program.nodes):
+        if not wanted.isdisjoint(node.results):
+            wanted.update(node.operands)
+            needed.append(node)
+    return needed[::-1]
+
+
 class _Proof:
     """Follows the samples through a graph, by the shapes of one sample and of several."""
 
@@ -135,7 +147,7 @@ class _Proof:
 
     def holds(self) -> bool:
         """Tell whether every output has its samples first, each by itself."""
-        for node in self._program.nodes:
+        for node in _needed(self._program):
             if any(name in self._places or name in self._sizes or name in self._mixed for name in node.operands):
                 self._step(node)
         outputs = self._program.output_names
@@ -203,6 +215,8 @@ class _Proof:
             raise _UnprovenError
         first = self._places[held[0]]
         if name in _RESHAPING:
+            if node.call.positional[0] != Name(held[0]):
+                raise _UnprovenError  # the samples lend their form to something else
             inner = first.entries * math.prod(self._shape[held[0]][first.axis + 1 :])
             return lambda result, axis: _exact(inner, math.prod(self._shape[result][axis + 1 :]))
         if not self._allowed(node, held):
@@ -224,6 +238,8 @@ class _Proof:
             return self._aligned(node.operands, held)
         if name in _ALONG:
             return self._same(held) and (_is_whole(name, given) or self._away(_ALONG[name], given, axis, rank))
+        if name in _REPEATING:
+            return self._same(held) and _is_once(given[1], axis, rank)
         if name in _MOVING:
             return self._same(held) and set(held) == set(node.operands)
         several = self._several.get(name)
@@ -234,13 +250,25 @@ class _Proof:
         return alone and _one_operand(name, given, axis, rank)
 
     def _attention(self, given: tuple[Any, ...], held: list[str]) -> bool:
-        """Tell whether queries, keys and values hold the samples alike, and no mask does."""
+        """Tell whether queries, keys and values hold the samples alike, and a mask keeps them apart."""
         first = given[:3]
-        if not all(map(_is_name, first)) or set(held) != {value.name for value in first}:
+        if not all(map(_is_name, first)):
             return False
-        place, rank = self._places[held[0]], len(self._shape[held[0]])
-        behind = [reference for value in given[3:] for reference in references(value)]
-        return rank == 4 and place.axis < 2 and self._same(held) and not behind
+        asked = [value.name for value in first]
+        if not set(asked) <= set(held):
+            return False
+        place, rank = self._places[asked[0]], len(self._shape[asked[0]])
+        masks = [reference for value in given[3:] for reference in references(value)]
+        return rank == 4 and place.axis < 2 and self._same(asked) and all(self._masks(name, place) for name in masks)
+
+    def _masks(self, name: str, place: _Place) -> bool:
+        """Tell whether a mask holds the samples as what it masks does, or is the same for each."""
+        shape = self._shape.get(name)
+        if shape is None:
+            return False
+        if name in self._places:
+            return len(shape) == 4 and self._places[name] == place
+        return len(shape) < 4 - place.axis or shape[place.axis - 4] == 1
 
     def _second(self, given: tuple[Any, ...], held: list[str]) -> bool:
         """Tell whether the samples are in the second operand alone: indices, or rows to be multiplied."""
@@ -311,6 +339,14 @@ def _one_operand(name: str, given: tuple[Any, ...], axis: int, rank: int) -> boo
 
 def _exact(inner: int, stride: int) -> int | None:
     return inner // stride if stride and inner % stride == 0 else None
+
+
+def _is_once(times: Any, axis: int, rank: int) -> bool:
+    """Tell whether numbers of repetitions, which count from the last dimension, leave the samples' one as it is."""
+    if not isinstance(times, tuple):
+        return False
+    back = rank - axis
+    return len(times) < back or times[len(times) - back] == 1
 
 
 def _is_whole(name: str, given: tuple[Any, ...]) -> bool:

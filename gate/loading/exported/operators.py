@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch._ops import OpOverload
 
+from gate.loading.exported import advice
 from gate.loading.exported.overloads import OVERLOADS
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.schema import NamedValue, OwnDevice, Value
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ATEN = re.compile(r"torch\.ops\.aten\.([A-Za-z0-9_]{1,64})\.([A-Za-z0-9_]{1,64})")
+HIGHER_ORDER: Final = "torch.ops.higher_order."
 _MAX_NUMBER = 2**63
 _MAX_EXPONENT = 64
 
@@ -79,11 +81,14 @@ ARITHMETIC: Final[dict[str, Callable[..., Any]]] = {
 }
 """Arithmetic of sizes, on Python numbers, by torch's own functions: `sym_max(2, 1.0)` is 2.0, Python's `max` is 2."""
 
+DROPOUTS: Final = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+"""At inference the identity, and refused in training mode; each has a twin that writes in place."""
 _TRAINING_FLAGS: Final = {
-    "dropout": "train",
-    "feature_dropout": "train",
-    "alpha_dropout": "train",
+    **dict.fromkeys(DROPOUTS, "train"),
+    **dict.fromkeys((f"{name}_" for name in DROPOUTS), "train"),
     "native_dropout": "train",
+    "rrelu": "training",
+    "rrelu_": "training",
     "batch_norm": "training",
     "lstm": "train",
     "gru": "train",
@@ -97,9 +102,7 @@ _DROPOUT_RATES: Final = {
 
 DIRECT_ALIASES: Final = frozenset(
     {
-        "dropout",
-        "feature_dropout",
-        "alpha_dropout",
+        *DROPOUTS,
         "native_dropout",
         "pad",
         "constant_pad_nd",
@@ -107,6 +110,7 @@ DIRECT_ALIASES: Final = frozenset(
         "einsum",
         "roll",
         "repeat",
+        "tile",
         "repeat_interleave",
         "cat",
         "stack",
@@ -158,11 +162,19 @@ def bind(target: str, arguments: tuple[NamedValue, ...], where: str) -> Call:
     return Call(name, overload, positional, keywords, writes[0] if writes else None, returns_alias)
 
 
+def unlisted(target: str, where: str) -> RefusedError:
+    """Return the refusal of an operator that is on no list, with what it is and what to do about that."""
+    what, to_do = advice.of_operator(target)
+    because = f": {what}" if what else ""
+    said = f"the operator {target!r} is not on the list of reviewed operators{because}"
+    return RefusedError(where, said, what_to_do=to_do)
+
+
 def find_overload(target: str, where: str) -> OpOverload[..., Any]:
     """Return the aten overload of a target on the positive list."""
     match = _ATEN.fullmatch(target)
     if match is None or match[2] not in OVERLOADS.get(match[1], ()):
-        raise RefusedError(where, f"the operator {target!r} is not on the list of reviewed operators")
+        raise unlisted(target, where)
     overload = getattr(getattr(torch.ops.aten, match[1]), match[2])
     if not isinstance(overload, OpOverload):
         raise RefusedError(where, f"{target!r} is no operator of this version of torch")
@@ -233,13 +245,27 @@ def _default(value: Any) -> Value:
     return plain
 
 
+def _keeps_nothing(bound: dict[str, Value]) -> bool:
+    """Tell normalisation by its own operand alone: of weights, as `build_nodes` sees to, it is a function of these."""
+    return bound.get("running_mean") is None and bound.get("running_var") is None
+
+
+def of_the_batch(call: Call) -> bool:
+    """Tell whether a call normalises by the batch that it is given."""
+    return call.name == "batch_norm" and call.positional[5] is not False
+
+
 def _refuse_training(name: str, overload: OpOverload[..., Any], bound: dict[str, Value], where: str) -> None:
     """Refuse a layer that was exported in training mode: it would draw random numbers or depend on the batch."""
-    flag = _TRAINING_FLAGS.get(name)
-    if flag is not None and bound.get(flag) is not False:
-        raise RefusedError(where, f"{overload} in training mode ({flag} is not false)")
+    flag = None if name == "batch_norm" and _keeps_nothing(bound) else _TRAINING_FLAGS.get(name)
+    if flag is not None and bound.get(flag, False) is not False:
+        raise RefusedError(where, f"{overload} in training mode ({flag} is not false)", what_to_do=advice.TRAINING)
     rate = _DROPOUT_RATES.get(name)
     if rate is not None and bound.get(rate, 0.0) != 0.0:
-        raise RefusedError(where, f"{overload} draws random numbers ({rate} is not 0)")
+        raise RefusedError(where, f"{overload} draws random numbers ({rate} is not 0)", what_to_do=advice.TRAINING)
     if name == "instance_norm" and bound.get("use_input_stats") is True and bound.get("running_mean") is not None:
-        raise RefusedError(where, f"{overload} in training mode (it would update its running statistics)")
+        raise RefusedError(
+            where,
+            f"{overload} in training mode (it would update its running statistics)",
+            what_to_do=advice.TRAINING,
+        )

@@ -1,7 +1,8 @@
 """What a program's outputs are called where it is used: by the tuple, list or dict in which its caller gets them.
 
 The archive holds that container as a text that other loaders rebuild, importing what it names. Only tuples, lists and
-dicts with plain keys are read; the graph's own names of its outputs mean nothing to whoever uses the model.
+dicts with plain keys are read, and the classes of transformers, whose text has a field's name for each tensor; these
+become plain ones first. The graph's own names of its outputs mean nothing to whoever uses the model.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from gate.formats.pt2_grammar import foreign_container, is_tree_spec
+from gate.formats.pt2_grammar import foreign_container, is_tree_spec, plain_output
+from gate.loading.exported import advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,22 @@ MAX_PATH: Final = 200
 """Characters of an output's name."""
 ALONE: Final = "output"
 """What a program's only tensor is called."""
+
+
+def in_plain_containers(document: Any) -> tuple[Any, str]:
+    """Return a program's JSON that returns plain containers, and the class of transformers that it returned, if any.
+
+    What the text is not changed to is left for `output_paths` to refuse.
+    """
+    module = document.get("graph_module") if isinstance(document, dict) else None
+    calls = module.get("module_call_graph") if isinstance(module, dict) else None
+    first = calls[0] if isinstance(calls, list) and calls else None
+    signature = first.get("signature") if isinstance(first, dict) else None
+    plain = plain_output(signature.get("out_spec", "")) if isinstance(signature, dict) else None
+    if not plain or not plain[1] or not signature or not first or not module or not isinstance(calls, list):
+        return document, ""
+    changed = {**first, "signature": {**signature, "out_spec": plain[0]}}
+    return {**document, "graph_module": {**module, "module_call_graph": [changed, *calls[1:]]}}, plain[1]
 
 
 def output_paths(calls: Cursor | None, count: int) -> tuple[str, ...]:
@@ -52,7 +70,7 @@ def _spec(calls: Cursor) -> Any:
     signature = fields["signature"].object(("out_spec",), ("inputs", "outputs", "in_spec", "forward_arg_names"))
     text = signature["out_spec"]
     if not isinstance(text.value, str) or not is_tree_spec(text.value):
-        raise text.refuse(foreign_container(text.value))
+        raise text.refuse(foreign_container(text.value), what_to_do=advice.CONTAINER)
     return json.loads(text.value)[1]
 
 

@@ -24,7 +24,8 @@ _LAYERS = """
 linear; bilinear; conv1d: default padding; conv2d: default padding; conv3d: default padding; conv_transpose1d;
 conv_transpose2d: input; conv_transpose3d: input; convolution; embedding; batch_norm; instance_norm; group_norm;
 layer_norm; rms_norm; native_group_norm; native_layer_norm; _native_batch_norm_legit_no_training;
-dropout; feature_dropout; alpha_dropout; native_dropout; lstm: input; gru: input; rnn_tanh: input; rnn_relu: input;
+dropout; dropout_; feature_dropout; feature_dropout_; alpha_dropout; alpha_dropout_; feature_alpha_dropout;
+native_dropout; _weight_norm; _weight_norm_interface; lstm: input; gru: input; rnn_tanh: input; rnn_relu: input;
 scaled_dot_product_attention; _scaled_dot_product_flash_attention_for_cpu; pixel_shuffle; pixel_unshuffle;
 channel_shuffle; native_channel_shuffle; im2col; col2im; affine_grid_generator; grid_sampler; grid_sampler_2d;
 upsample_linear1d: default vec; upsample_bilinear2d: default vec; upsample_bicubic2d: default vec;
@@ -36,7 +37,7 @@ _ACTIVATIONS = """
 relu; relu_; relu6; relu6_; silu; silu_; mish; mish_; gelu; gelu_; elu; elu_; selu; selu_; celu; celu_; leaky_relu;
 leaky_relu_; hardtanh; hardtanh_; hardswish; hardswish_; hardsigmoid; hardsigmoid_; softplus; prelu; sigmoid; sigmoid_;
 tanh; tanh_; softmax: int; log_softmax: int; _softmax; _log_softmax; _safe_softmax; log_sigmoid; threshold; threshold_;
-hardshrink; softshrink; glu;
+hardshrink; softshrink; glu; rrelu; rrelu_;
 """
 
 _POOLING = """
@@ -46,21 +47,22 @@ max_pool2d; max_pool3d; max_pool1d_with_indices; max_pool2d_with_indices; max_po
 """
 
 _SHAPES = """
-view; _unsafe_view; view_as; reshape; flatten: using_ints; unflatten: int; expand; expand_as; broadcast_to;
+view; _unsafe_view; view_as; reshape; reshape_as; flatten: using_ints; unflatten: int; expand; expand_as; broadcast_to;
 transpose: int; t; permute; movedim: int intlist; swapaxes; numpy_T; mT; squeeze: default dim dims;
-squeeze_: default dim dims; unsqueeze; unsqueeze_; contiguous; clone; alias; detach; detach_; lift_fresh_copy; chunk;
-split: Tensor sizes;
+squeeze_: default dim dims; unsqueeze; unsqueeze_; contiguous; clone; alias; detach; detach_; lift_fresh;
+lift_fresh_copy; chunk; split: Tensor sizes;
 split_with_sizes; unsafe_split: Tensor; unsafe_chunk; tensor_split: indices sections; unbind: int; narrow; select: int;
 slice: Tensor; diagonal; cat; stack; repeat; repeat_interleave: self_int; roll; flip; pad; constant_pad_nd;
 reflection_pad1d; reflection_pad2d; reflection_pad3d; replication_pad1d; replication_pad2d; replication_pad3d;
-meshgrid: default indexing; tril; triu; index: Tensor; index_select; gather; index_put; scatter: src value; scatter_add;
+meshgrid: default indexing; unfold; tile;
+tril; triu; index: Tensor; index_select; gather; index_put; scatter: src value; scatter_add;
 scatter_reduce: two; select_scatter; slice_scatter; copy; to: device dtype other dtype_layout; _to_copy; type_as;
 one_hot;
 """
 
 _CREATION = """
 zeros; ones; full; zeros_like; ones_like; full_like; new_zeros; new_ones; new_full; arange: default start start_step;
-scalar_tensor; fill: Scalar Tensor;
+linspace; scalar_tensor; fill: Scalar Tensor;
 """
 
 _ARITHMETIC = """
@@ -72,7 +74,7 @@ logaddexp; sin; cos; tan; sinh; cosh; asin; acos; atan; asinh; acosh; atanh; ata
 erfc; trunc; floor; ceil; round: default decimals; frac; clamp: default Tensor; clamp_: default; clamp_min; clamp_min_;
 clamp_max; clamp_max_; clip: default; maximum; minimum; addcmul; addcdiv; lerp: Scalar Tensor; nan_to_num; copy_;
 fill_: Scalar Tensor; zero_; masked_fill: Scalar Tensor; masked_fill_: Scalar Tensor;
-where: self Scalar ScalarOther ScalarSelf; matmul; mm; bmm; mv; dot; addmm; baddbmm; outer; einsum;
+where: self Scalar ScalarOther ScalarSelf; matmul; mm; bmm; mv; dot; addmm; baddbmm; outer; einsum; vdot;
 cosine_similarity;
 """
 

@@ -38,6 +38,8 @@ class Program:
     """The archive's JSON; only the writer reads it."""
     output_paths: tuple[str, ...] = ()
     """What the outputs are called where the program is used, such as `logits` or `[0]`."""
+    returned: str = ""
+    """The class of transformers in which the archive returns them; here and in a bundle these are plain containers."""
 
     @property
     def input_names(self) -> tuple[str, ...]:

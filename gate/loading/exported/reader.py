@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gate.errors import GateError
+from gate.loading.exported import advice
 from gate.loading.exported.archive import CONSTANTS, MODEL, WEIGHTS, Archive, open_archive
 from gate.loading.exported.arguments import read_argument, read_output
 from gate.loading.exported.cursor import Cursor
 from gate.loading.exported.graph import build_nodes
-from gate.loading.exported.outputs import MAX_OUTPUTS, output_paths
+from gate.loading.exported.inlining import GRAPH, NODE, inlined
+from gate.loading.exported.operators import HIGHER_ORDER, unlisted
+from gate.loading.exported.outputs import MAX_OUTPUTS, in_plain_containers, output_paths
 from gate.loading.exported.program import Program
 from gate.loading.exported.refused import RefusedError
 from gate.loading.exported.schema import (
@@ -35,11 +38,8 @@ _DOCUMENT = (
     ("verifiers", "torch_version", "guards_code"),
 )
 _MODULE = (("graph", "signature"), ("module_call_graph", "metadata", "treespec_namedtuple_fields"))
-_GRAPH = (
-    ("inputs", "outputs", "nodes", "tensor_values"),
-    ("sym_int_values", "sym_bool_values", "sym_float_values", "is_single_tensor_return", "custom_obj_values"),
-)
-_NODE = (("target", "inputs", "outputs"), ("metadata", "is_hop_single_tensor_return", "name"))
+_STATISTICS = frozenset({"num_batches_tracked", "running_mean", "running_var"})
+"""Buffers that batch normalisation changes in training mode alone."""
 
 
 def read_program(path: Path) -> Program:
@@ -57,7 +57,7 @@ def read_program(path: Path) -> Program:
 
 
 def _read(archive: Archive) -> Program:
-    document = archive.json(MODEL)
+    document, returned = in_plain_containers(inlined(archive.json(MODEL)))
     record = read_document(Cursor(document, MODEL))
     weights = read_tensors(archive, WEIGHTS)
     constants = read_tensors(archive, CONSTANTS)
@@ -70,6 +70,7 @@ def _read(archive: Archive) -> Program:
         state=tuple(replace(entry, requires_grad=stored[entry.name].requires_grad) for entry in record.state),
         tensors={name: found.tensor for name, found in stored.items()},
         document=document,
+        returned=returned,
     )
 
 
@@ -89,11 +90,11 @@ def read_document(cursor: Cursor) -> ProgramRecord:
     if version["major"].integer() != SCHEMA_MAJOR:
         raise version["major"].refuse(f"schema version {version['major'].value}; {SCHEMA_MAJOR} is read")
     module = document["graph_module"].object(*_MODULE)
-    graph = module["graph"].object(*_GRAPH)
+    graph = module["graph"].object(*GRAPH)
     if graph.get("custom_obj_values") is not None and graph["custom_obj_values"].value:
-        raise graph["custom_obj_values"].refuse("custom objects are not read")
+        raise graph["custom_obj_values"].refuse("custom objects are not read", what_to_do=advice.FOREIGN)
     signature = module["signature"].object(("input_specs", "output_specs"))
-    names = [_tensor_name(item) for item in graph["inputs"].items()]
+    names = [_input_name(item) for item in graph["inputs"].items()]
     specs = signature["input_specs"].items()
     if len(names) != len(specs):
         raise signature["input_specs"].refuse(f"{len(specs)} specifications for {len(names)} inputs")
@@ -104,7 +105,7 @@ def read_document(cursor: Cursor) -> ProgramRecord:
         entry = _input_spec(spec, name, metas)
         (inputs if isinstance(entry, InputTensor) else state).append(entry)  # type: ignore[arg-type]
     if not inputs:
-        raise signature["input_specs"].refuse("the program takes no tensor")
+        raise signature["input_specs"].refuse("the program takes no tensor", what_to_do=advice.INPUTS)
     if ambiguous := _ambiguous_name(state):
         raise signature["input_specs"].refuse(ambiguous)
     outputs = _outputs(graph["outputs"], signature["output_specs"])
@@ -140,6 +141,14 @@ def _tensor_name(argument: Cursor) -> str:
     return value.object(("name",))["name"].identifier()
 
 
+def _input_name(argument: Cursor) -> str:
+    """Return the name of a tensor that the graph takes; a number, a text or nothing beside it is told as that."""
+    kind, _ = argument.union()
+    if kind != "as_tensor":
+        raise argument.refuse(f"the program takes an argument that is no tensor ({kind!r})", what_to_do=advice.INPUTS)
+    return _tensor_name(argument)
+
+
 def _input_spec(spec: Cursor, name: str, metas: Mapping[str, Cursor]) -> InputTensor | StateTensor:
     """Return what an input of the graph is: passed by the caller, or part of the program's state."""
     kind, value = spec.union()
@@ -159,7 +168,7 @@ def _input_spec(spec: Cursor, name: str, metas: Mapping[str, Cursor]) -> InputTe
         fields = value.object(("arg", "tensor_constant_name"))
         entry = _state(fields, "constant", "tensor_constant_name", persistent=False)
     else:
-        raise spec.refuse(f"an input of the kind {kind!r} is not read")
+        raise spec.refuse(f"an input of the kind {kind!r} is not read", what_to_do=advice.INPUTS)
     if entry.name != name:
         raise spec.refuse(f"specifies {entry.name}, where the graph has {name}")
     return entry
@@ -172,13 +181,24 @@ def _state(fields: Mapping[str, Cursor], kind: str, key: str, *, persistent: boo
 
 def _node(cursor: Cursor) -> NodeRecord:
     """Return one node of the graph; its metadata is not read."""
-    fields = cursor.object(*_NODE)
+    fields = cursor.object(*NODE)
+    target = fields["target"].string()
+    if target.startswith(HIGHER_ORDER):
+        raise unlisted(target, f"nodes[{cursor.key}]")  # rather than for the graph among its arguments
     return NodeRecord(
-        target=fields["target"].string(),
+        target=target,
         arguments=tuple(read_argument(item) for item in fields["inputs"].items()),
         outputs=tuple(read_output(item) for item in fields["outputs"].items()),
         where=f"nodes[{cursor.key}]",
     )
+
+
+def _changing(spec: Cursor, kind: str, value: Cursor) -> RefusedError:
+    """Return the refusal of a graph that writes to its buffers, parameters or inputs, with the reason by its name."""
+    name = value.value.get("buffer_name") if isinstance(value.value, dict) else None
+    statistic = isinstance(name, str) and name.rpartition(".")[2] in _STATISTICS
+    what = f"the graph changes its own state or inputs ({kind}{f' of {name!r}' if isinstance(name, str) else ''})"
+    return spec.refuse(what, what_to_do=advice.TRAINING if statistic else advice.COUNTING)
 
 
 def _outputs(outputs: Cursor, specs: Cursor) -> tuple[str, ...]:
@@ -190,7 +210,7 @@ def _outputs(outputs: Cursor, specs: Cursor) -> tuple[str, ...]:
     for name, spec in zip(names, given, strict=True):
         kind, value = spec.union()
         if kind != "user_output":
-            raise spec.refuse(f"the graph changes its own state or inputs ({kind})")
+            raise _changing(spec, kind, value)
         if _tensor_name(value.object(("arg",))["arg"]) != name:
             raise spec.refuse(f"specifies another value than the graph's {name}")
     return tuple(names)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gate.loading.exported.graph import Node, references
+from gate.loading.exported.numbers import TOLERANCE
 from gate.loading.exported.operators import bind
 from gate.loading.exported.plan import compile_plan
 from gate.loading.exported.program import run_plan
@@ -145,7 +146,8 @@ def _equal(left: torch.Tensor, right: torch.Tensor) -> bool:
     if not left.is_floating_point():
         return torch.equal(left, right)
     scale = float(right.abs().max()) if right.numel() else 0.0
-    return torch.allclose(left, right, rtol=1e-3, atol=1e-4 * max(scale, 1e-6), equal_nan=True)
+    share = TOLERANCE.get(right.dtype, 1e-4)
+    return torch.allclose(left, right, rtol=max(1e-3, share), atol=share * max(scale, 1e-6), equal_nan=True)
 
 
 def _proposals(node: Node, is_first_state: bool) -> Iterator[Node]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from gate.loading.exported import advice
+
 if TYPE_CHECKING:
     from gate.loading.exported.cursor import Cursor
 
@@ -30,6 +32,14 @@ DTYPES: Final = {
     12: torch.bool,
     13: torch.bfloat16,
 }
+_OTHER_TYPES: Final = {
+    **dict.fromkeys((9, 10, 11), "complex numbers"),
+    28: "uint16",
+    34: "uint32",
+    35: "uint64",
+    **dict.fromkeys((29, 30, 31, 32, 33), "8-bit floating numbers"),
+}
+"""What further codes of the format mean, as far as a refusal names it."""
 MEMORY_FORMATS: Final = {
     1: torch.contiguous_format,
     2: torch.channels_last,
@@ -148,7 +158,8 @@ def read_dtype(cursor: Cursor) -> torch.dtype:
     """Return the dtype of a code of the format; complex, quantised and 8-bit float types are refused."""
     dtype = DTYPES.get(cursor.integer())
     if dtype is None:
-        raise cursor.refuse(f"the dtype code {cursor.value} is not read")
+        named = _OTHER_TYPES.get(cursor.integer(), "no type that is known")
+        raise cursor.refuse(f"the dtype code {cursor.value} is not read ({named})", what_to_do=advice.TYPES)
     return dtype
 
 

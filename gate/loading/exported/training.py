@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gate.loading.exported.operators import DROPOUTS
 from gate.loading.exported.plan import compile_plan
 from gate.loading.exported.program import run_plan
 from gate.loading.exported.refused import RefusedError
@@ -56,7 +57,8 @@ _NORMS: Final = frozenset(
 _RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _PASSING: Final = frozenset({
     "t", "transpose", "permute", "numpy_T", "mT", "swapaxes", "view", "reshape", "expand", "unsqueeze", "squeeze",
-    "to", "_to_copy", "alias", "detach", "clone", "contiguous", "select", "slice", "split", "chunk", "unbind",
+    "to", "_to_copy", "alias", "detach", "clone", "contiguous", "reshape_as", "lift_fresh", "select",
+    "slice", "split", "chunk", "unbind",
 })  # fmt: skip
 _SMALL_DEVIATION: Final = 0.02
 """What transformers commonly start class tokens, positions and embeddings with."""
@@ -124,7 +126,7 @@ def trainable(program: Program, seed: int, *, keep: bool = False) -> TrainablePr
 
 def _training_node(node: Node) -> Node:
     """Return the node in training mode, if it is one that differs there."""
-    if node.call.name in {"dropout", "feature_dropout", "alpha_dropout"}:
+    if node.call.name in DROPOUTS:
         values = (*node.call.positional[:2], True)
         return replace(node, call=replace(node.call, positional=values), target=f"training.{node.call.name}")
     if node.call.name == "batch_norm":

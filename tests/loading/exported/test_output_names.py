@@ -6,7 +6,7 @@ import pytest
 
 from gate.formats.pt2_document import lint_document
 from gate.loading.exported.cursor import Cursor
-from gate.loading.exported.outputs import output_paths
+from gate.loading.exported.outputs import in_plain_containers, output_paths
 from gate.loading.exported.refused import RefusedError
 
 LEAF = {"type": None, "context": None, "children_spec": []}
@@ -66,6 +66,45 @@ def test_a_container_that_does_not_name_each_output_once_is_refused(case):
     found, said = REFUSED[case]
     with pytest.raises(RefusedError, match=said):
         output_paths(Cursor(found, "calls"), 2)
+
+
+SCORES = "transformers.modeling_outputs.ImageClassifierOutput"
+LIBRARY = {
+    "output": spec(SCORES, LEAF, keys=["logits"]),
+    "logits aux": spec("transformers.models.vit.modeling_vit.ViTOutputWithPast", LEAF, LEAF, keys=["logits", "aux"]),
+    "logits hidden_states[0] hidden_states[1]": spec(SCORES, LEAF, PAIR, keys=["logits", "hidden_states"]),
+}
+NOT_OF_THE_LIBRARY = {
+    "another module": spec("transformers.utils.ModelOutput", LEAF, LEAF, keys=["logits", "aux"]),
+    "another library": spec("hub.modeling_outputs.ImageClassifierOutput", LEAF, LEAF, keys=["logits", "aux"]),
+    "another class": spec("transformers.modeling_outputs.Pipeline", LEAF, LEAF, keys=["logits", "aux"]),
+    "an object that is imported": {**LIBRARY["logits aux"], "context": '{"__enum__": true, "fqn": "os:system"}'},
+    "fewer fields": spec(SCORES, LEAF, LEAF, keys=["logits"]),
+    "inside a tuple": spec("builtins.tuple", spec(SCORES, LEAF, LEAF, keys=["logits", "aux"])),
+}
+
+
+@pytest.mark.parametrize("names", LIBRARY)
+def test_a_class_of_transformers_is_read_by_its_fields(names):
+    """One tensor alone is returned as that; several keep the names of the class's fields, in a dict."""
+    document = {"graph_module": {"module_call_graph": calls(LIBRARY[names])}}
+    plain, returned = in_plain_containers(document)
+    assert returned in {"ImageClassifierOutput", "ViTOutputWithPast"}
+    found = Cursor(plain["graph_module"]["module_call_graph"], "calls")
+    assert output_paths(found, len(names.split())) == tuple(names.split())
+    document["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json.dumps([1, PAIR])
+    assert list(lint_document(document)) == []
+
+
+@pytest.mark.parametrize("case", NOT_OF_THE_LIBRARY)
+def test_what_only_looks_like_such_a_class_is_refused(case):
+    """Its module, its name, and what stands beside its fields are held to a grammar."""
+    document = {"graph_module": {"module_call_graph": calls(NOT_OF_THE_LIBRARY[case])}}
+    assert in_plain_containers(document) == (document, "")
+    with pytest.raises(RefusedError, match="returns") as caught:
+        output_paths(Cursor(document["graph_module"]["module_call_graph"], "calls"), 2)
+    assert "def forward(self, x): return self.model(x).logits" in caught.value.sentence
+    assert any(found.where.endswith("out_spec") for found in lint_document(document))
 
 
 def test_the_finding_on_a_foreign_container_says_what_to_do():
