@@ -47,6 +47,11 @@ class ModelRef(Record):
     def __str__(self) -> str:
         return f"models:/{self.name}/{self.version}" if self.registry == "mlflow" else f"directory:{self.name}"
 
+    @property
+    def uri(self) -> str:
+        """What one types after `gate check` for it: a folder's plain path, or the version's URI."""
+        return self.name if self.registry == "directory" else str(self)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read what `str` wrote; anything else is a `UsageError`."""

@@ -26,6 +26,10 @@ class Member:
     name: str
     uri: str
     evidence: Evidence
+    against: str = ""
+    """What stood against it (`gate.vetting`), where the operator accepted it all the same."""
+    accepted: str = ""
+    """Why, in the operator's words."""
 
 
 def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance: Text = "") -> dict[str, Any]:
@@ -43,7 +47,7 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
             member.evidence.samples.accuracy if member.evidence.samples else None,
             uri=member.uri[:2000],
             digest=member.evidence.manifest_digest,
-        )
+        ).model_copy(update={"against": member.against[:2000], "accepted": member.accepted[:2000]})
         for member in members
     )
     compared = compared_in(model.values for model in statistics)

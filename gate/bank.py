@@ -73,6 +73,16 @@ class ModelStatistics(Record):
     """Accuracy and norms, by which a candidate is seen to be such a model or not."""
     values: dict[str, dict[str, dict[str, Finite]]] = Field(default_factory=dict)
     """By detector id, metric and location as the report writes it, such as `class 3`; empty for the whole model."""
+    against: Text = Field(default="", exclude_if=lambda value: not value)
+    """What stood against the model when the bank was made: it was flagged, rejected or never judged."""
+    accepted: Text = Field(default="", exclude_if=lambda value: not value)
+    """Why it is in the bank all the same, in the operator's words; left out where nothing stood against it."""
+
+    @model_validator(mode="after")
+    def _with_reason(self) -> Self:
+        if bool(self.against) != bool(self.accepted):
+            raise ValueError("a model that was flagged is in a bank with a reason, and no other has one")
+        return self
 
 
 class Bank(Record):
@@ -108,6 +118,11 @@ class Bank(Record):
         if not self.references and not self.statistics:
             raise ValueError("a bank holds statistics, references or both; found neither")
         return self
+
+    @property
+    def accepted(self) -> tuple[ModelStatistics, ...]:
+        """The models that were flagged, rejected or not judged, and are in the bank for a stated reason."""
+        return tuple(model for model in self.statistics if model.accepted)
 
     def sizes(self, detector: str, place: str) -> tuple[float, ...]:
         """Return the sizes that a detector measured at a place, one for each model that has one."""

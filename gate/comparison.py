@@ -12,6 +12,8 @@ from gate.record import Record
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=2000)]
+FEWEST_PLACES_TO_CENTRE = 5
+"""Classes without which a model's own level cannot be told from what is odd about one of them."""
 
 
 class Surprise(Record):

@@ -49,6 +49,9 @@ class Metric:
     worse: Literal["higher", "lower", "neither"]
     meaning: str
     """One sentence for the report and `gate explain`."""
+    least_classes: int = 1
+    """Of models with fewer classes it does not exist: a median of two sizes compares a class with itself. `scan`
+    records that, and no measurement."""
 
 
 class DeadlineReachedError(GateError):

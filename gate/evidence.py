@@ -11,6 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from gate.artifact import ModelRef
 from gate.bundles.told import BundleFacts
+from gate.class_names import ClassNames
 from gate.comparison import Comparison
 from gate.provenance import RepairOrigin
 from gate.record import Record
@@ -19,6 +20,12 @@ MAX_PICTURES = 64
 MAX_PICTURE_SIDE = 256
 MAX_PROJECTION_POINTS = 2000
 MAX_TEXT = 2000
+MAX_ACCEPTED = 64
+EXAMINED_FLAVOUR = "pytorch"
+"""The flavour whose models are loaded and measured; `gate.formats.mlflow_model` holds its grammar."""
+
+FEW_CLASSES = 8
+"""Below so many classes an outlier test inside one model has no power and no level (docs/contracts.md, section 7)."""
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -95,6 +102,8 @@ class Picture(Record):
     role: Literal["mask", "pattern", "trigger", "sample", "triggered", "inversion", "difference"]
     location: Location | None = None
     caption: Text = ""
+    detector: str = Field(default="", max_length=64, exclude_if=lambda value: not value)
+    """Which detector made it; the scan fills it in. Empty in evidence of an earlier gate."""
     height: int = Field(ge=1, le=MAX_PICTURE_SIDE)
     width: int = Field(ge=1, le=MAX_PICTURE_SIDE)
     channels: Literal[1, 3]
@@ -134,6 +143,12 @@ class Unmeasured(Record):
 
     metric: MetricId
     reason: Text
+    least_classes: int | None = Field(default=None, ge=2, le=FEW_CLASSES, exclude_if=lambda value: value is None)
+    """The metric exists from so many classes on, and the model has fewer: nothing that could have been measured."""
+
+    def undefined(self, classes: int | None) -> bool:
+        """Tell whether the metric does not exist for a model of so many classes, as the detector's spec says."""
+        return self.least_classes is not None and classes is not None and classes < self.least_classes
 
 
 class Measured(Record):
@@ -184,6 +199,30 @@ class Suspect(Record):
     location: Location
 
 
+Change = Literal[
+    "labels-minus-one",
+    "labels-plus-one",
+    "divided-by-255",
+    "times-255",
+    "not-normalised",
+    "imagenet-statistics",
+    "to-minus-one-and-one",
+    "standardised",
+    "channels-reversed",
+    "axes-exchanged",
+    "inverted",
+    "classes-renumbered",
+]
+"""A usual mistake with samples, undone; `gate.judging.accuracy` says each in words."""
+
+
+class Trial(Record):
+    """How the model does on clean samples that were changed as somebody may have forgotten to change them."""
+
+    change: Change
+    accuracy: Finite = Field(ge=0, le=1)
+
+
 class SamplesEvidence(Record):
     """Which clean samples were used, and how the model does on them."""
 
@@ -195,6 +234,14 @@ class SamplesEvidence(Record):
     """Share of samples on which the model's first choice is their label; None without labels."""
     overridden: bool = False
     """True where `--samples` took the place of what the policy pins."""
+    class_names: ClassNames = Field(default_factory=dict, exclude_if=lambda value: not value)
+    """What the file or its folders call the classes; shown and never relied on."""
+    reading: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", exclude_if=lambda value: value is None)
+    """Of the policy's settings by which they were read (`SampleSettings.reading`); None in earlier evidence."""
+    greatest: Finite | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The greatest value in the inputs; stated where changes were tried."""
+    tried: tuple[Trial, ...] = Field(default=(), max_length=16, exclude_if=lambda value: not value)
+    """Where the accuracy is below the rule: what it is under the usual changes of samples or labels."""
 
 
 class ReferenceEvidence(Record):
@@ -224,6 +271,8 @@ class BankEvidence(Record):
     by_option: bool = False
     """True where `--bank` named it, and not the policy."""
     references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=64)
+    accepted: tuple[Text, ...] = Field(default=(), max_length=MAX_ACCEPTED, exclude_if=lambda value: not value)
+    """Models of the bank that were flagged, rejected or not judged, and the operator's reason for each."""
 
 
 class OutputFacts(Record):
@@ -247,6 +296,7 @@ class ModelFacts(Record):
     """What the candidate turned out to be, measured by the worker."""
 
     flavour: Text = ""
+    """As it was read; of a model that was not, what its `MLmodel` declares, with commas."""
     format: Text = ""
     classes: int | None = Field(default=None, ge=1)
     input_shape: tuple[int, ...] = ()
@@ -255,8 +305,15 @@ class ModelFacts(Record):
     feature_layer: Text = ""
     outputs: tuple[OutputFacts, ...] = Field(default=(), max_length=64, exclude_if=lambda value: not value)
     """Left out where it is empty, so that earlier evidence keeps its digest."""
+    number_type: Text = Field(default="", exclude_if=lambda value: not value)
+    """In which the model takes its input, where that is not float32, and where its gradients come from."""
     samples_alone: bool = Field(default=False, exclude_if=lambda value: not value)
     """Whether each sample was examined by itself, since nothing shows that those beside it leave its answer alone."""
+
+    @property
+    def unexaminable(self) -> bool:
+        """Whether the model declares flavours, and none that any detector of behaviour examines."""
+        return bool(self.flavour) and EXAMINED_FLAVOUR not in self.flavour.split(", ")
 
     @property
     def judged(self) -> OutputFacts | None:

@@ -23,7 +23,7 @@ class Finding(Record):
     """A broken limit or a silence."""
 
     rule: str
-    """The detector's id, or what was judged: model, samples, scan, assurance, isolation, calibration."""
+    """The detector's id, or what was judged: model, samples, scan, policy, assurance, isolation, calibration."""
     kind: Literal["limit", "silence", "condition"]
     """A limit exceeded; something not measured; a condition of the check itself that does not hold."""
     message: str

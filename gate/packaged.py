@@ -7,8 +7,8 @@ file where the gate runs thereby chooses the policy. Anything else is a path.
 from pathlib import Path
 
 POLICIES = Path(__file__).resolve().parent / "policies"
-NAMES = ("default", "strict")
-DEFAULT, STRICT = (POLICIES / f"{name}.yml" for name in NAMES)
+NAMES = ("default", "strict", "files-only")
+DEFAULT, STRICT, FILES_ONLY = (POLICIES / f"{name}.yml" for name in NAMES)
 
 _OLD_FOLDER = "policies"
 

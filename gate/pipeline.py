@@ -5,16 +5,21 @@ steps before and after are `gate.pulling` and `gate.conclude`; `gate.check` puts
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gate.activity import doing, expect
 from gate.bundle import FOLDER as BUNDLE_FOLDER
 from gate.bundle import Bundle, compose, move
 from gate.bundles.folder import PROGRAM
 from gate.check_files import EVIDENCE, MODEL_FOLDER, CheckFiles, remove
 from gate.evidence import Evidence, Outcome, Skipped
+from gate.foreseen import announced
+from gate.formats.carried import Carried, carried
 from gate.job import CONVERTED_FILE, TRIGGERS_FILE
 from gate.launch import Progress, expected_detectors
+from gate.policy import Policy
 from gate.provenance import RepairOrigin
 from gate.scan_evidence import Place, ScanRequest, evidence_of
 from gate.unfinished import Unfinished
@@ -23,6 +28,8 @@ from gate.worker_runs import Left, Seen, Worker, inspect, run
 
 _ROOM = ".written"
 """Below the private copy: what converter and writer leave, until it is moved to the check's files."""
+
+_FILES_ONLY = "the policy judges the bytes alone, and behaviour was not examined"
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,18 @@ class Scanned:
     """In the private copy, until `write_scanned` moves it."""
 
 
-def scan(request: ScanRequest, progress: Progress) -> Scanned:
-    """Inspect the bytes; if they allow it, write the bundle and measure it; with `--allow-code`, convert first."""
+def scan(request: ScanRequest, progress: Progress, say: Callable[[str], None] = lambda _line: None) -> Scanned:
+    """Inspect the bytes; if they allow it, write the bundle and measure it; with `--allow-code`, convert first.
+
+    `say` is told what the number of classes alone says of the verdict, as soon as it is known.
+    """
     remove(request.base / _ROOM)
+    expect(_steps(request.policy))
+    progress = announced(progress, request.policy, request.bank, say)
     scanned = _scan(
         request, progress, time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
     )
+    expect(())
     if scanned.bundle is None:
         remove(request.base / _ROOM)
     return scanned
@@ -49,13 +62,16 @@ def scan(request: ScanRequest, progress: Progress) -> Scanned:
 def _scan(request: ScanRequest, progress: Progress, deadline: float) -> Scanned:
     candidate = _candidate(request)
     inspected = inspect(request, progress, deadline, candidate)
-    if request.pulled.problems:
-        return _not_loaded(request, inspected, "the artifact holds what is no plain file")
+    if request.policy.files_only:
+        return Scanned(evidence_of(request, inspected.result).model_copy(update={"unbundled": _FILES_ONLY}))
+    if request.pulled.problems or inspected.result.facts.unexaminable:
+        irregular = "the artifact holds what is no plain file"
+        reason = irregular if request.pulled.problems else "no detector examines models of its flavour"
+        return _not_loaded(request, inspected, Carried(reason))
     if not forbids_loading(evidence_of(request, inspected.result), request.policy):
         return _measured(request, progress, deadline, inspected)
     if not request.settings.allow_code:
-        reason = "it carries code, or its files are not what MLflow writes, as the findings say"
-        return _not_loaded(request, inspected, reason)
+        return _not_loaded(request, inspected, carried(inspected.outcomes))
     to = request.base / _ROOM / CONVERTED_FILE
     converter = Worker("converter", deadline, candidate, inspected.outcomes, program_to=to)
     converted = run(request, progress, converter)
@@ -67,6 +83,19 @@ def _scan(request: ScanRequest, progress: Progress, deadline: float) -> Scanned:
     return _converted(request, progress, deadline, inspected, converted)
 
 
+def _steps(policy: Policy) -> tuple[str, ...]:
+    """Return the policy's detectors in the order in which workers run them: those of the bytes first."""
+    planned = [name for stage in policy.plan() for name in stage.detectors]
+    on_files = set(expected_detectors(policy, "inspector"))
+    return tuple(sorted(planned, key=lambda name: name not in on_files))
+
+
+def _inspect_bundle(request: ScanRequest, progress: Progress, deadline: float, place: Place) -> Seen:
+    """Look at the bytes of what a worker wrote, as at a candidate's."""
+    with doing("looking at the bundle's files"):
+        return inspect(request, progress, deadline, place)
+
+
 def write_repaired(
     request: ScanRequest, program: Path, repair: RepairOrigin, progress: Progress
 ) -> tuple[Bundle | None, str]:
@@ -75,7 +104,7 @@ def write_repaired(
     wrote = _write(request, progress, deadline, Left(program, "repaired"), repair)
     if wrote.bundle is None:
         return None, wrote.why
-    looked = inspect(request, progress, deadline, wrote.bundle.place)
+    looked = _inspect_bundle(request, progress, deadline, wrote.bundle.place)
     found = next(on_bytes(evidence_of(request, looked.result, wrote.bundle.place), request.policy), None)
     return (wrote.bundle, "") if found is None else (None, found.message)
 
@@ -141,7 +170,7 @@ def _measured(request: ScanRequest, progress: Progress, deadline: float, inspect
         problems = (f"No bundle was written: {wrote.why}"[:2000],) if wrote.broke else ()
         noted = {"unbundled": wrote.why[:2000], "problems": (*evidence.problems, *problems)}
         return Scanned(evidence.model_copy(update=noted), measured.triggers)
-    looked = inspect(request, progress, deadline, wrote.bundle.place)
+    looked = _inspect_bundle(request, progress, deadline, wrote.bundle.place)
     measured = run(request, progress, Worker("scan", deadline, wrote.bundle.place, inspected.outcomes))
     seen = measured.after(inspected).as_safe_as(wrote.seen, looked)
     evidence = evidence_of(request, seen.result, wrote.bundle.place, wrote.bundle.facts)
@@ -173,12 +202,12 @@ def _converted(request: ScanRequest, progress: Progress, deadline: float, origin
     wrote = _write(request, progress, deadline, Left(converted.program, "converted"))
     if wrote.bundle is None:
         reason = f"what the converter left could not be written as a bundle: {wrote.why}"
-        refused = _refused(request, original.as_safe_as(converted, wrote.seen), reason)
+        refused = _refused(request, original.as_safe_as(converted, wrote.seen), Carried(reason))
         return Scanned(evidence_of(request, refused.result))
     place = wrote.bundle.place
-    inspected = inspect(request, progress, deadline, place)
+    inspected = _inspect_bundle(request, progress, deadline, place)
     if any(True for _ in on_bytes(evidence_of(request, inspected.result, place), request.policy)):
-        seen = _refused(request, inspected, "what was found in the converted bundle forbids loading it")
+        seen = _refused(request, inspected, Carried("what was found in the converted bundle forbids loading it"))
     else:
         measured = run(request, progress, Worker("scan", deadline, place, inspected.outcomes))
         seen = measured.after(inspected)
@@ -189,17 +218,17 @@ def _converted(request: ScanRequest, progress: Progress, deadline: float, origin
     return Scanned(evidence, seen.triggers, wrote.bundle)
 
 
-def _not_loaded(request: ScanRequest, inspected: Seen, reason: str) -> Scanned:
-    return Scanned(evidence_of(request, _refused(request, inspected, reason).result))
+def _not_loaded(request: ScanRequest, inspected: Seen, why: Carried) -> Scanned:
+    return Scanned(evidence_of(request, _refused(request, inspected, why).result))
 
 
-def _refused(request: ScanRequest, inspected: Seen, reason: str) -> Seen:
-    """Return the inspector's result with every other detector skipped for that reason."""
+def _refused(request: ScanRequest, inspected: Seen, why: Carried) -> Seen:
+    """Return the inspector's result with every other detector skipped for that reason; the advice is said once."""
     skipped: dict[str, Outcome] = {
-        name: Skipped(reason=f"not loaded: {reason}"[:2000], options=dict(request.policy.options_of(name)))
+        name: Skipped(reason=f"not loaded: {why.what}"[:2000], options=dict(request.policy.options_of(name)))
         for name in expected_detectors(request.policy, "scan")
     }
-    problem = f"The model was not loaded: {reason}."[:2000]
+    problem = why.sentence[:2000]
     return Seen(
         inspected.result.model_copy(
             update={

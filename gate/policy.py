@@ -4,6 +4,8 @@ The only place where limits live; pure. Keys are kebab-case in the file; docs/co
 """
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from gate.addresses import AddressError, parse_store
+from gate.class_names import StatedNames
 from gate.limit import Bound, Limit, PolicyRecord
 
 HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format"})
@@ -60,6 +63,10 @@ class Stage(PolicyRecord):
     """Any of these makes a location a suspect for the next stage; without them the present suspects remain."""
 
 
+_LEAST_PER_CLASS = 2
+"""Two tell a class from one picture; detectors take what there is beyond."""
+
+
 class SampleSettings(PolicyRecord):
     """Which clean samples go with the model and how they are to be read; None means not stated."""
 
@@ -79,6 +86,13 @@ class SampleSettings(PolicyRecord):
         default=None, max_length=64, exclude_if=lambda value: value is None
     )
     """Names of outputs that may stay unexamined, because production takes no decision from them, such as features."""
+    classes: StatedNames | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the classes are called, in reports: a list, or names by index. Shown, and judged by nothing."""
+    labels: Literal["required", "waived"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Whether samples must have labels, as they must where nothing is stated. Waived: nothing then guards against a
+    preprocessing mismatch."""
+    least_per_class: int | None = Field(default=None, ge=1, le=100_000, exclude_if=lambda value: value is None)
+    """So many different samples of each class that occurs there must be; 2 where nothing is stated."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -87,6 +101,17 @@ class SampleSettings(PolicyRecord):
         if (self.mean is None) != (self.std is None) or (self.std is not None and min(self.std) <= 0):
             raise ValueError("mean and std go together, and std is above zero")
         return self
+
+    @property
+    def reading(self) -> str:
+        """The digest of what decides which numbers the model is given, and which of its own are looked at."""
+        stated = self.model_dump(mode="json", include={"bounds", "layout", "mean", "std", "output"})
+        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def least_of_each_class(self) -> int:
+        """How many different samples of each class that occurs there must be."""
+        return _LEAST_PER_CLASS if self.least_per_class is None else self.least_per_class
 
 
 class SamplesPolicy(SampleSettings):
@@ -233,6 +258,8 @@ class Policy(PolicyRecord):
     version: Literal[1]
     name: str = Field(default="policy", max_length=100)
     seed: int = Field(default=0, ge=0, lt=2**32)
+    examines: Literal["behaviour", "files"] = Field(default="behaviour", exclude_if=lambda value: value == "behaviour")
+    """What is looked at: `files` judges the bytes of models that no detector examines, and a reviewer decides."""
     level: float = Field(default=0.05, gt=0, lt=1)
     """The false-alarm rate at which a calibrated p-value flags."""
     stages: tuple[Stage, ...] = ()
@@ -327,6 +354,11 @@ class Policy(PolicyRecord):
         if self.stages and (left_out := sorted(set(self.detectors) - set(named))):
             raise _stages_error(f"no stage runs the detector '{left_out[0]}'; expected each in one stage")
         return self
+
+    @property
+    def files_only(self) -> bool:
+        """Whether bytes alone are judged, so that nothing is approved without a reviewer."""
+        return self.examines == "files"
 
     @property
     def digest(self) -> str:

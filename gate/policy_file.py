@@ -14,11 +14,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gate import detectors
+from gate.detector import Need
 from gate.errors import PolicyError
 from gate.formats.mlflow_folder import is_inert
 from gate.formats.packages import PACKAGES
-from gate.packaged import successor
+from gate.packaged import NAMES, successor
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
+from gate.suggestions import did_you_mean
 
 MAX_POLICY_BYTES = 1 << 20
 _BOOLEAN_WORDS = "which reads the bare words on, off, yes and no as true and false: put it in quotes"
@@ -38,6 +40,8 @@ def read_policy(path: Path, *, on: dt.date) -> Policy:
 
 def _instead_of(path: Path) -> str:
     """Return what to name in place of a policy that cannot be read."""
+    if path.parent == Path() and not path.suffix and (meant := did_you_mean(path.name, NAMES)):
+        return f"{meant[:1].upper()}{meant[1:]} The policies that come with the gate are {' and '.join(NAMES)}."
     if (name := successor(path)) is not None:
         return f"The gate's own policies are part of its package now: write --policy {name}."
     return "Name a policy file with --policy; without it the gate's own is used (--policy default)."
@@ -54,6 +58,7 @@ def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:
     except ValidationError as error:
         raise _from_validation(source, error, Policy) from None
     _check_detectors(source, policy)
+    _check_files_only(source, policy)
     _check_bundles(source, policy)
     _check_waivers(source, policy, on)
     return policy
@@ -221,6 +226,23 @@ def _check_detectors(source: _Source, policy: Policy) -> None:
                 message = f"{name}, option '{option}': {fault['msg']}{_got(fault['input'])}"
             raise source.error(spot, message) from None
     _check_suspect_rules(source, policy)
+
+
+def _check_files_only(source: _Source, policy: Policy) -> None:
+    """Refuse what a policy for files alone would not do: measure behaviour, compare it with a bank, serve a bundle."""
+    if not policy.files_only:
+        return
+    for name in policy.detectors:
+        if detectors.load(name).needs != Need.FILES:
+            raise source.error(
+                ("detectors", name),
+                f"'examines: files' judges bytes alone, and {name} needs more than files",
+                what_to_do="Leave the detector out, or leave 'examines' out: behaviour is examined then.",
+            )
+    for key, stated in (("bank", policy.bank is not None), ("serve", policy.serve != "candidate")):
+        if stated:
+            message = f"'examines: files' writes no bundle and measures no behaviour: leave '{key}' out"
+            raise source.error((key,), message)
 
 
 def _check_suspect_rules(source: _Source, policy: Policy) -> None:

@@ -140,11 +140,13 @@ def _measure(
     started, before = time.monotonic(), _passes(subject)
     own_run = replace(run, progress=lambda done, total: scope.progress(detector.id, done, total))
     as_found = scope.fingerprint()
+    own_run.progress(0, 1)
     try:
         own_run.check_time()
         options = detector.options.model_validate(stated)
         gaps: list[Unmeasured] = []
         measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned, gaps))
+        measurements, gaps = _defined(detector, scope.classes, measurements, gaps)
     except DeadlineReachedError as error:
         scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
         return Skipped(reason=str(error), options=stated)
@@ -164,6 +166,24 @@ def _measure(
         options=stated,
         unmeasured=tuple(gaps),
     )
+
+
+def _defined(
+    detector: Detector[Any], classes: int | None, measurements: tuple[Measurement, ...], gaps: list[Unmeasured]
+) -> tuple[tuple[Measurement, ...], list[Unmeasured]]:
+    """Return what exists for so many classes, and as gaps of that reason what does not, by the detector's spec."""
+    none = [metric for metric in detector.metrics if classes is not None and classes < metric.least_classes]
+    names = {metric.id for metric in none}
+    undefined = [
+        Unmeasured(
+            metric=metric.id,
+            reason=f"not defined for {classes} classes: it exists from {metric.least_classes} on",
+            least_classes=metric.least_classes,
+        )
+        for metric in none
+    ]
+    kept = tuple(one for one in measurements if one.metric not in names)
+    return kept, [*(gap for gap in gaps if gap.metric not in names), *undefined]
 
 
 def _passes(subject: Subject) -> int:
@@ -194,7 +214,7 @@ def _file(
                 gaps.append(item)
             case Picture():
                 if len(scanned.pictures) < MAX_PICTURES:
-                    scanned.pictures.append(item)
+                    scanned.pictures.append(item.model_copy(update={"detector": detector.id}))
             case Projection():
                 if len(scanned.projections) < MAX_PROJECTIONS:
                     scanned.projections.append(item)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from gate.artifact import Manifest, build_manifest
-from gate.bank import OpenBank
+from gate.bank import Bank, OpenBank
 from gate.bundles.told import BundleFacts
 from gate.calibration.calibrate import compare
 from gate.check_files import MODEL_FOLDER, Pulled
-from gate.evidence import BankEvidence, Evidence, SamplesEvidence
+from gate.evidence import MAX_ACCEPTED, BankEvidence, Evidence, SamplesEvidence
 from gate.job import ScanResult
 from gate.policy import Policy
 from gate.sealing import PULL_AGAIN
@@ -112,7 +112,8 @@ def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None
     given, seen = request.pulled.samples, result.samples
     if given is None or seen is None:
         return None
-    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden}
+    reading = request.policy.samples.of(request.pulled.model.name).reading
+    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden, "reading": reading}
     return seen.model_copy(update=known)
 
 
@@ -129,7 +130,15 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
         source=given.source[:2000],
         by_option=given.by_option,
         references=result.references,
+        accepted=_accepted(given.bank),
     )
+
+
+def _accepted(bank: Bank) -> tuple[str, ...]:
+    """Return which of a bank's models are in it though something stood against them, and why, a few of many."""
+    said = [f"{one.model[:200]}, though {one.against[:600]}: {one.accepted[:1000]}" for one in bank.accepted]
+    more = len(said) - MAX_ACCEPTED + 1
+    return tuple(said) if more <= 1 else (*said[: MAX_ACCEPTED - 1], f"and {more} more")
 
 
 def _changed(place: Place, what: str, since: str) -> tuple[str, ...]:

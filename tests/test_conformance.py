@@ -189,13 +189,13 @@ def test_only_declared_finite_numbers_come_back(name, subject):
 def test_what_could_not_be_measured_comes_back_with_its_reason_and_only_of_a_declared_metric(subject, monkeypatch):
     """A gap is evidence as a number is; one that the detector does not declare is its failure."""
     declared = detectors.load("neural-cleanse")
-    for metric, kind in (("exit-ratio", Measured), ("no-such-metric", Failed)):
+    for metric, kind in (("untargeted-ratio", Measured), ("no-such-metric", Failed)):
         gap = Unmeasured(metric=metric, reason="too few samples")
         made_up = replace(declared, measure=lambda *_given, gap=gap: iter([gap]))
         monkeypatch.setattr(detectors, "load", lambda _name, made_up=made_up: made_up)
         found = outcome("neural-cleanse", subject)
         assert isinstance(found, kind), found
-        assert not isinstance(found, Measured) or found.unmeasured == (gap,)
+        assert not isinstance(found, Measured) or gap in found.unmeasured
 
 
 @pytest.mark.parametrize("name", NAMES)

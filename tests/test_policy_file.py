@@ -233,3 +233,20 @@ def test_the_schema_that_ships_is_the_one_that_is_printed():
     text = (POLICIES / "schema.json").read_text(encoding="utf-8")
     assert text == schema_text("policy")
     assert "samples-from-tag" in json.loads(text)["properties"]
+
+
+def test_a_misspelt_name_of_a_packaged_policy_is_answered_with_the_name(tmp_path, monkeypatch):
+    """A bare word that is nearly one; a path is a path."""
+    from pathlib import Path
+
+    from gate.clock import today
+
+    monkeypatch.chdir(tmp_path)
+    for named, said in (
+        ("strct", "Did you mean 'strict'?"),
+        ("defalt", "Did you mean 'default'?"),
+        ("a/strct", "Name a"),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            read_policy(Path(named), on=today())
+        assert caught.value.what_to_do.startswith(said)

@@ -400,7 +400,8 @@ CASES = {
     "clear of chance": (evidence(samples=accuracy(0.2)), POLICY, None),
     "a least accuracy below chance": (evidence(samples=accuracy(0.15)), with_samples(min_accuracy=0.1), "samples"),
     "below the least accuracy": (evidence(samples=accuracy(0.8)), with_samples(min_accuracy=0.9), "samples"),
-    "no labels": (evidence(samples=accuracy(None)), POLICY, None),
+    "no labels": (evidence(samples=accuracy(None)), POLICY, "samples"),
+    "no labels, waived": (evidence(samples=accuracy(None)), with_samples(labels="waived"), None),
     "no labels, a least accuracy": (evidence(samples=accuracy(None)), with_samples(min_accuracy=0.9), "samples"),
 }
 

@@ -16,6 +16,7 @@ from scipy.special import stdtr
 from gate.bank import Statistic
 from gate.calibration import few, surprise
 from gate.calibration.tables import Values, columns, compared_in
+from gate.comparison import FEWEST_PLACES_TO_CENTRE
 
 Array = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def _tops(tables: Sequence[Table], bank: list[int], rule: Rule) -> list[Array]:
         joint = np.concatenate([np.broadcast_to(rows, (len(one_more), *rows.shape)), one_more], axis=1)
         if by_itself:
             found.append(_largest(joint, rule))
-        if relative and table.statistic.at == "class" and table.values.shape[1] >= surprise.FEWEST_PLACES_TO_CENTRE:
+        if relative and table.statistic.at == "class" and table.values.shape[1] >= FEWEST_PLACES_TO_CENTRE:
             level = _median(joint - _median(joint, axis=1)[:, None, :], axis=2)
             found.append(_largest(joint - level[:, :, None], rule))
     return found

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gate.calibration.student import log_lower_tail
+from gate.comparison import FEWEST_PLACES_TO_CENTRE
 
 SHRINKAGE = 8.0
 """So many models' weight has the spread pooled over all places in the spread of one place (Smyth 2004, moderated t)."""
@@ -26,7 +27,6 @@ PRIOR = 10.0
 RELATIVE = ", relative"
 """At the end of a column's name: each model's own level is taken out of it."""
 FEWEST_OTHERS = 2
-FEWEST_PLACES_TO_CENTRE = 5
 _LINEAR_BELOW = -20.0
 
 

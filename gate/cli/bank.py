@@ -8,14 +8,17 @@ import click
 
 from gate.cli.check import registry_settings, require_samples, scan_settings
 from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
-from gate.cli.terminal import progress_bars, tell
+from gate.cli.progress import progress_bars
+from gate.cli.terminal import tell
 from gate.errors import UsageError
-from gate.interruption import stop_on_termination
+from gate.stopping import explained
 
 if TYPE_CHECKING:
     from gate.bank import Bank
     from gate.registries import RegistrySettings
     from gate.registry import Registry
+
+_MAX_REASON = 1000
 
 
 @click.group()
@@ -37,6 +40,12 @@ SOURCES = many(
         multiple=True,
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         help="Directory of a finished check of a clean model, not scanned again; may be repeated.",
+    ),
+    option(
+        "--accept-flagged",
+        metavar="REASON",
+        help="Take models that are flagged, were rejected or have no verdict, and say why they are clean all the same: "
+        "it stands in the bank, and in every report beside it. Without it they are refused.",
     ),
 )
 
@@ -63,16 +72,19 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """Measure trusted clean models and write a bank of what was measured.
 
     Models are pulled and scanned in jailed workers, as by check, with the policy's detectors that look at every
-    class. A model measured already by the same settings is not scanned again.
+    class. A model measured already by the same settings is not scanned again. What a limit of the policy flags, a
+    reviewer rejected, or a finished check's verdict does not approve (signed or not) is refused, unless
+    --accept-flagged says why it is clean; being flagged for want of a bank alone counts as nothing.
     """
     from gate.bank_build import BuildRequest
     from gate.bank_build import build as run_build
+    from gate.check_files import CheckFiles
     from gate.clock import today
     from gate.jail.launch import protect_parent
     from gate.policy_file import read_policy
+    from gate.registries import require_known
 
     protect_parent()
-    stop_on_termination()
     rules = read_policy(policy, on=today())
     require_samples(samples)
     request = BuildRequest(
@@ -84,13 +96,29 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
         name=(options["name"] or to.stem)[:100],
         provenance=options["provenance"],
         most_references=options["references"],
+        accept_flagged=accepted_because(options["accept_flagged"]),
     )
-    models = _sources(options, registry_settings(options))
-    with progress_bars() as progress:
+    settings = registry_settings(options)
+    for uri in options["models"]:
+        require_known(uri, settings)
+    for folder in (to.absolute().parent, request.work):
+        CheckFiles.create(folder)  # tried before a registry is asked
+    kept = f"the build was interrupted, and no bank was written; what was measured is kept in {request.work}"
+    with progress_bars() as progress, explained(kept, "Run the same command again: it goes on there."):
+        models = _sources(options, settings)
         made = run_build(models, options["folders"], request, progress, tell)
     for line in describe(made):
         click.echo(line)
     return 0
+
+
+def accepted_because(reason: str | None) -> str:
+    """Return the reason for taking flagged models; one that says nothing is refused."""
+    if reason is not None and not reason.strip():
+        raise UsageError("--accept-flagged needs a reason", what_to_do="Say how it is known that the models are clean.")
+    if reason is not None and len(reason) > _MAX_REASON:
+        raise UsageError(f"--accept-flagged has {len(reason)} characters; at most {_MAX_REASON} stand in a bank")
+    return (reason or "").strip()
 
 
 def _sources(options: dict[str, Any], settings: "RegistrySettings") -> "list[tuple[str, Registry]]":
@@ -141,6 +169,7 @@ def describe(made: "Bank") -> list[str]:
         values = [model.traits[trait] for model in made.statistics if trait in model.traits]
         lines.append(f"trait {trait}: {min(values):.4g} to {max(values):.4g}")
     lines += [f"model {one.model} {one.manifest_digest or ''}" for one in made.statistics]
+    lines += [f"accepted {one.model}, though {one.against}: {one.accepted}" for one in made.accepted]
     lines += [f"reference {one.path} sha256 {one.sha256}" for one in made.references]
     return [inert_line(line, limit=1000) for line in lines]
 

@@ -26,6 +26,7 @@ from gate.formats.hazards import Hazard, measurements
 from gate.formats.mlflow_folder import MAX_INERT_BYTES, is_inert, unexpected_files
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.names import collisions, odd_name
+from gate.formats.other_flavours import KnownFlavour, flavour_of
 from gate.formats.source import Bounds, Source, UnreadableError, open_source
 from gate.formats.zip_members import DEFLATED, STORED, content_fault, member_source
 from gate.formats.zips import is_zip, read_zip
@@ -41,6 +42,8 @@ class ArtifactIntegrity(Options):
     expect_mlmodel: bool = True
     """Whether the folder must be an MLflow model; otherwise a missing `MLmodel` does not count."""
     verify_checksums: bool = True
+    flavours: tuple[KnownFlavour, ...] = ()
+    """Flavours whose files are known, beside pytorch's, for a policy that judges files alone."""
 
 
 def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[Measurement]:
@@ -48,6 +51,8 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     artifact = subject.artifact
     paths = tuple(file.path for file in artifact.manifest.files)
     bounds = Bounds(tick=run.check_time)
+    declared = _declared_model(artifact)
+    flavour = flavour_of(declared, options.flavours) if declared is not None else None
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
         run.check_time()
@@ -61,7 +66,7 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     hazards = chain(
         _missing(artifact, frozenset(paths), options),
         _irregular(artifact),
-        (Hazard("unexpected-files", path, why) for path, why in unexpected_files(paths, _declared_model(artifact))),
+        (Hazard("unexpected-files", path, why) for path, why in unexpected_files(paths, declared, flavour)),
         (Hazard("odd-names", path, what) for path in paths for what in odd_name(path)),
         (Hazard("odd-names", path, "the same name as another but for case") for path in collisions(paths)),
         each_file(artifact, examine, "damaged-archives"),

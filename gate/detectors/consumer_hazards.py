@@ -23,8 +23,9 @@ from gate.evidence import Measurement
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
 from gate.formats.mlflow_folder import ENVIRONMENTS
-from gate.formats.mlflow_model import PICKLE_MODULES, Kind, foreign_entries
+from gate.formats.mlflow_model import EXAMINED, PICKLE_MODULES, Foreign, Kind, foreign_entries
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
+from gate.formats.other_flavours import KnownFlavour, flavour_of, foreign_to, unknown_flavours
 from gate.formats.pickle_names import TENSOR_NAMES
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pt2 import is_pt2, pt2_hazards
@@ -35,7 +36,11 @@ from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
 from gate.subject import Subject
 
-_MODULE_INFO = "pickle_module_info.txt"
+_MODULES: Mapping[str, tuple[str, ...]] = {
+    "pickle_module_info.txt": PICKLE_MODULES,
+    "keras_module.txt": ("keras",),
+}
+"""Files that name a module which a loader imports, and what MLflow writes there."""
 _METRICS: Mapping[Kind, str] = {
     "code": "code-paths",
     "loader": "foreign-loaders",
@@ -49,6 +54,8 @@ class ConsumerHazards(Options):
 
     allowed_packages: tuple[str, ...] = ()
     """Further distributions that an environment may name, as the index normalises their names."""
+    flavours: tuple[KnownFlavour, ...] = ()
+    """Flavours whose entries are known, beside pytorch's, for a policy that judges files alone."""
     max_opcodes: int = Field(default=2_000_000, ge=1)
 
 
@@ -60,9 +67,9 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
         run.check_time()
         name = PurePosixPath(path).name
         if name == "MLmodel":
-            yield from _model_file(path, read_mlmodel(source.whole(MAX_BYTES, name)))
-        elif name == _MODULE_INFO:
-            yield from _pickle_module(path, source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace"))
+            yield from _model_file(path, read_mlmodel(source.whole(MAX_BYTES, name)), options)
+        elif name in _MODULES:
+            yield from _module(path, name, source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace"))
         elif name in ENVIRONMENTS:
             yield from _environment(path, source.whole(MAX_BYTES, name), options)
         elif is_zip(source):
@@ -78,10 +85,20 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
     )
 
 
-def _model_file(path: str, model: MLmodel) -> Iterator[Hazard]:
+def _model_file(path: str, model: MLmodel, options: ConsumerHazards) -> Iterator[Hazard]:
     """Yield what `MLmodel` says that MLflow does not write, each in one sentence."""
-    for entry in foreign_entries(model):
+    for entry in _foreign(model, options.flavours):
         yield Hazard(_METRICS[entry.kind], path, str(entry))
+
+
+def _foreign(model: MLmodel, flavours: tuple[str, ...]) -> Iterator[Foreign]:
+    """Yield the entries that the grammar of the model's flavour does not know."""
+    flavour = flavour_of(model, flavours)
+    if flavour is not None:
+        return foreign_to(model, flavour)
+    if flavours and EXAMINED not in model.flavors:
+        return unknown_flavours(model, flavours)
+    return foreign_entries(model)
 
 
 def _environment(path: str, raw: bytes, options: ConsumerHazards) -> Iterator[Hazard]:
@@ -90,9 +107,10 @@ def _environment(path: str, raw: bytes, options: ConsumerHazards) -> Iterator[Ha
         yield Hazard("unpinned-requirements" if line.unpinned else "foreign-requirements", path, str(line))
 
 
-def _pickle_module(path: str, text: str) -> Iterator[Hazard]:
-    if text.strip() not in PICKLE_MODULES:
-        yield Hazard("foreign-loaders", path, f"pickle module {text[:_MAX_MODULE_NAME]!r}")
+def _module(path: str, name: str, text: str) -> Iterator[Hazard]:
+    if text.strip() not in _MODULES[name]:
+        kind = name.partition("_")[0]
+        yield Hazard("foreign-loaders", path, f"{kind} module {text[:_MAX_MODULE_NAME]!r}")
 
 
 def _exported(path: str, source: Source, archive: Archive, bounds: Bounds) -> Iterator[Hazard]:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from gate.detector import Detector, Metric, Need, Options, Run, Yield
 from gate.evidence import Location, Measurement
+from gate.search.options import LEAST_COMPARED
 from gate.subject import Subject
 
 
@@ -57,7 +58,13 @@ DETECTOR = Detector(
     title="Last-layer indicators",
     needs=Need.WEIGHTS,
     metrics=(
-        Metric("indicator", "robust deviations", "higher", "How far the class's leads lie above the median, at least."),
+        Metric(
+            "indicator",
+            "robust deviations",
+            "higher",
+            "How far the class's leads lie above the median, at least.",
+            least_classes=LEAST_COMPARED,
+        ),
         Metric("nearest-lead", "scores", "higher", "Largest lead over the hardest rival, by features in [0, 1]."),
         Metric("mean-lead", "scores", "higher", "Largest lead by features in [0, 1], on average over the rivals."),
         Metric("probe-share", "share", "neither", "Share of random features that go to the most frequent class."),

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from gate.detector import Detector, Metric, Need, Options, Run, Yield
 from gate.evidence import Location, Measurement
+from gate.search.options import LEAST_COMPARED
 from gate.subject import Classifier, Subject
 
 if TYPE_CHECKING:
@@ -163,8 +164,20 @@ DETECTOR = Detector(
         Metric("margin", "scores", "higher", "The largest lead of the class's score that any input found gives."),
         Metric("mean-margin", "scores", "higher", "Mean lead over the class's five best starts."),
         Metric("relative-margin", "clean margins", "higher", "The margin over the median lead on clean samples."),
-        Metric("margin-ratio", "ratio", "higher", "The margin over the median of all classes, where that is positive."),
-        Metric("anomaly-index", "robust deviations", "higher", "(margin - median) / (1.4826 · MAD) over the classes."),
+        Metric(
+            "margin-ratio",
+            "ratio",
+            "higher",
+            "The margin over the median of all classes, where that is positive.",
+            least_classes=LEAST_COMPARED,
+        ),
+        Metric(
+            "anomaly-index",
+            "robust deviations",
+            "higher",
+            "(margin - median) / (1.4826 · MAD) over the classes.",
+            least_classes=LEAST_COMPARED,
+        ),
         Metric("clean-margin", "scores", "neither", "Median lead of the first choice on clean samples."),
         Metric("measured-share", "share", "neither", "Share of the classes whose margin was measured in full."),
         Metric("screened-share", "share", "neither", "Share of the classes that took part at least in a short climb."),

@@ -18,6 +18,7 @@ from pydantic import Field
 from gate.detector import Detector, Metric, Need, Options, Run, Yield
 from gate.errors import UnexaminableError
 from gate.evidence import Location, Measurement
+from gate.search.options import LEAST_COMPARED
 from gate.subject import Classifier, Subject
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from gate.numerics.generator import Generated, Settings
 
-LEAST_COMPARED = 3
-"""Sizes without which a median says nothing."""
 LEAST_SIDE = 4
 """Pixels without which two halvings leave nothing."""
 
@@ -123,8 +122,16 @@ DETECTOR = Detector(
     needs=Need.MODEL | Need.SAMPLES,
     metrics=(
         Metric("size", "share of image", "lower", "Masked share of an image over the share of images that it moves."),
-        Metric("size-ratio", "ratio", "lower", "That size over the median of the classes."),
-        Metric("anomaly-index", "robust deviations", "higher", "(median - size) / (1.4826 · MAD) over the classes."),
+        Metric(
+            "size-ratio", "ratio", "lower", "That size over the median of the classes.", least_classes=LEAST_COMPARED
+        ),
+        Metric(
+            "anomaly-index",
+            "robust deviations",
+            "higher",
+            "(median - size) / (1.4826 · MAD) over the classes.",
+            least_classes=LEAST_COMPARED,
+        ),
         Metric("attack-success-rate", "share", "neither", "Running share of samples that reach the class."),
         Metric("searched-share", "share", "lower", "Share of the classes that the generator was trained for."),
     ),

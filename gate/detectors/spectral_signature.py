@@ -19,6 +19,7 @@ from pydantic import Field
 
 from gate.detector import Detector, Metric, Need, Options, Run, Yield
 from gate.evidence import Location, Measurement
+from gate.search.options import LEAST_COMPARED
 from gate.subject import Subject
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ DETECTOR = Detector(
         Metric(
             "spectral-gap", "deviations", "higher", "How far training samples lie from clean ones, in one direction."
         ),
-        Metric("gap-ratio", "×", "higher", "The gap over the median of all classes."),
+        Metric("gap-ratio", "×", "higher", "The gap over the median of all classes.", least_classes=LEAST_COMPARED),
     ),
     options=SpectralSignature,
     measure=measure,

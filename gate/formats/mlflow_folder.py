@@ -11,6 +11,7 @@ from typing import Final
 
 from gate.formats.mlflow_model import EXAMINED
 from gate.formats.mlmodel import MLmodel
+from gate.formats.other_flavours import Flavour
 
 MAX_INERT_BYTES: Final = 1 << 20
 """The largest LICENSE, NOTICE, README or extra file that counts as text beside a model."""
@@ -22,9 +23,12 @@ MODEL_FILES: Final = ("model.pt2", "model.pth", "model.safetensors", "state_dict
 """What the flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
 
 _COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
-_WRITTEN: Final = frozenset(
+_EVERY_FLAVOUR: Final = frozenset(
     {"MLmodel", *ENVIRONMENTS, "input_example.json", "serving_input_example.json"}
     | {f"metadata/{name}" for name in _COPIED}  # a managed registry keeps copies there; no loader reads them
+)
+_WRITTEN: Final = frozenset(
+    _EVERY_FLAVOUR
     | {f"data/{name}" for name in MODEL_FILES}
     | {"data/pickle_module_info.txt", "data/architecture.json", "provenance.json"}
 )
@@ -41,12 +45,18 @@ def is_inert(path: str) -> bool:
     return _INERT.fullmatch(path) is not None
 
 
-def unexpected_files(paths: Collection[str], model: MLmodel | None) -> Iterator[tuple[str, str]]:
+def unexpected_files(
+    paths: Collection[str], model: MLmodel | None, flavour: Flavour | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield each file that MLflow does not write for this model, and why, in one sentence.
 
     Without a readable `MLmodel`, or of a flavour that is not examined, that is the finding, and files are not told by
-    the list of another flavour. Files of a code folder that `MLmodel` names are told there, as one entry.
+    the list of another flavour; `flavour` is one whose bytes alone are judged. Files of a code folder that `MLmodel`
+    names are told there, as one entry.
     """
+    if model is not None and flavour is not None:
+        yield from _beside(paths, model, flavour)
+        return
     if model is None or EXAMINED not in model.flavors:
         return
     names_code = any(True for _ in model.code())
@@ -56,6 +66,15 @@ def unexpected_files(paths: Collection[str], model: MLmodel | None) -> Iterator[
             yield from ((path, why) for why in _misplaced(path, held))
         elif not is_inert(path) and not (names_code and _CODE.fullmatch(path)):
             yield path, "MLflow writes no such file for the pytorch flavour: log the model again without it"
+
+
+def _beside(paths: Collection[str], model: MLmodel, flavour: Flavour) -> Iterator[tuple[str, str]]:
+    """Yield what lies beside the one file of a flavour whose bytes alone are judged, and MLflow does not write."""
+    names_code = any(True for _ in model.code())
+    for path in sorted(paths):
+        written = path in _EVERY_FLAVOUR or flavour.files.fullmatch(path) is not None
+        if not written and not is_inert(path) and not (names_code and _CODE.fullmatch(path)):
+            yield path, f"MLflow writes no such file for the {flavour.name} flavour: log the model again without it"
 
 
 def _misplaced(path: str, held: list[str]) -> Iterator[str]:

@@ -12,20 +12,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from gate.errors import GateError
+from gate.evidence import EXAMINED_FLAVOUR
 from gate.formats.mlmodel import CODE_KEYS, MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, number, plain, text
 from gate.record import parse_json
 
-EXAMINED: Final = "pytorch"
+EXAMINED: Final = EXAMINED_FLAVOUR
 """The flavour that this gate examines; `python_function` goes with it."""
+UNKNOWN: Final = "this gate cannot examine the flavours that the model declares; it examines 'pytorch'"
 
 Kind = Literal["code", "loader", "environment"]
 _MAX_SIGNATURE = 1 << 20
-_VERSION = text(r"[0-9]{1,4}(\.[0-9a-z]{1,16}){1,4}([+.-][0-9A-Za-z.]{1,40})?", "a version")
+VERSION = text(r"[0-9]{1,4}(\.[0-9a-z]{1,16}){1,4}([+.-][0-9A-Za-z.]{1,40})?", "a version")
 _HEX = text(r"[0-9a-f]{32}", "32 hexadecimal digits")
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}"
 _NULL = exactly(None)
-_FALSE = Shape("false", lambda given: given is False)
+FALSE = Shape("false", lambda given: given is False)
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,16 @@ _TOP: Final[Mapping[str, Shape]] = {
     "auth_policy": _NULL,
     "databricks_runtime": text(r"[A-Za-z0-9._-]{1,100}", "the runtime's version"),
     "env_vars": either(_NULL, many(text(r"[A-Za-z_][A-Za-z0-9_]{0,255}", "a name"), "names of environment variables")),
-    "is_signature_from_type_hint": _FALSE,
+    "is_signature_from_type_hint": FALSE,
     "metadata": either(_NULL, plain("what the trainer gave as metadata, in plain values")),
-    "mlflow_version": _VERSION,
+    "mlflow_version": VERSION,
     "model_id": either(_NULL, text(r"m-[0-9a-f]{32}", "m- and 32 hexadecimal digits")),
     "model_size_bytes": either(_NULL, number("a number of bytes")),
     "model_uuid": either(_NULL, text(r"(m-)?[0-9a-f]{32}", "32 hexadecimal digits")),
     "prompts": either(_NULL, many(text(r"prompts:/[^\x00-\x1f]{1,1000}", "a prompt's URI"), "URIs of prompts")),
     "resources": _NULL,
     "run_id": either(_NULL, _HEX),
-    "type_hint_from_example": _FALSE,
+    "type_hint_from_example": FALSE,
     "utc_time_created": text(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?", "a time"),
 }
 _EXTRA_FILE = Shape(
@@ -91,15 +93,15 @@ _EXTRA_FILE = Shape(
 )
 PICKLE_MODULES: Final = ("mlflow.pytorch.pickle_module", "cloudpickle", "pickle")
 """What `pickle_module_info.txt` may say as well: the named module is imported before any check."""
-_FLAVOUR: Final[Mapping[str, Shape]] = {
+FLAVOUR: Final[Mapping[str, Shape]] = {
     "code": _NULL,
     "extra_files": many(_EXTRA_FILE, "a list of {path: extra_files/NAME}"),
     "model_data": exactly("data"),
-    "pytorch_version": _VERSION,
+    "pytorch_version": VERSION,
     "requirements_file": Shape("{path: requirements.txt}", lambda given: given == {"path": "requirements.txt"}),
     "serialization_format": exactly("pt2", "pickle"),  # this gate's own bundles; no loader of MLflow reads it
 }
-_FUNCTION: Final[Mapping[str, Shape]] = {
+FUNCTION: Final[Mapping[str, Shape]] = {
     "code": _NULL,
     "config": Shape("{device: null}", lambda given: given in ({}, {"device": None}, {"device": "cpu"})),
     # cpu in this gate's own bundles: where the tensors lie, and where any machine can run them
@@ -111,8 +113,8 @@ _FUNCTION: Final[Mapping[str, Shape]] = {
     "loader_module": exactly("mlflow.pytorch"),
     "model_code_path": _NULL,
     "pickle_module_name": exactly(*PICKLE_MODULES),
-    "python_version": _VERSION,
-    "streamable": _FALSE,
+    "python_version": VERSION,
+    "streamable": FALSE,
 }
 
 _ENVIRONMENT_KEYS: Final = frozenset({"env", "env_manager", "requirements_file", "python_version"})
@@ -122,21 +124,24 @@ _ENVIRONMENT_KEYS: Final = frozenset({"env", "env_manager", "requirements_file",
 def foreign_entries(model: MLmodel) -> Iterator[Foreign]:
     """Yield every entry of an `MLmodel` that no supported MLflow writes for the flavour that is examined."""
     yield from _flavours(model)
-    yield from _entries(
-        "", model.top, {**_TOP, "signature": _mapping(_SIGNATURE), "saved_input_example_info": _mapping(_EXAMPLE)}
-    )
+    yield from top_entries(model)
     if EXAMINED in model.flavors:
-        yield from _entries(EXAMINED, model.flavors[EXAMINED], _FLAVOUR)
-        yield from _entries("python_function", model.flavors.get("python_function", {}), _FUNCTION)
+        yield from entries(EXAMINED, model.flavors[EXAMINED], FLAVOUR)
+        yield from entries("python_function", model.flavors.get("python_function", {}), FUNCTION)
         yield from _together(model)
+
+
+def top_entries(model: MLmodel) -> Iterator[Foreign]:
+    """Yield what stands beside the flavours and MLflow does not write there, whatever the flavour."""
+    grammar = {**_TOP, "signature": _mapping(_SIGNATURE), "saved_input_example_info": _mapping(_EXAMPLE)}
+    yield from entries("", model.top, grammar)
 
 
 def _flavours(model: MLmodel) -> Iterator[Foreign]:
     foreign = sorted(set(model.flavors) - {EXAMINED, "python_function"})
     if EXAMINED not in model.flavors:
         named = ", ".join(sorted(model.flavors)) or "no flavour"
-        unknown = "this gate cannot examine the flavours that the model declares; it examines 'pytorch'"
-        yield Foreign("loader", "flavors", named, unknown, advice="")
+        yield Foreign("loader", "flavors", named, UNKNOWN, advice="")
         return
     for name in foreign:
         expected = "mlflow.pytorch writes the flavours pytorch and python_function alone"
@@ -153,8 +158,9 @@ def _together(model: MLmodel) -> Iterator[Foreign]:
             yield Foreign("loader", f"python_function.{key}", None, f"MLflow writes {expected}")
 
 
-def _entries(head: str, entries: Mapping[str, Any], grammar: Mapping[str, Shape]) -> Iterator[Foreign]:
-    for key, value in entries.items():
+def entries(head: str, given: Mapping[str, Any], grammar: Mapping[str, Shape]) -> Iterator[Foreign]:
+    """Yield each entry of a mapping that its grammar does not know, or knows in another shape; `head` names it."""
+    for key, value in given.items():
         place = f"{head}.{key}".lstrip(".")
         shape = grammar.get(key)
         if shape is None:

@@ -9,16 +9,13 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-from gate.comparison import Comparison, PlaceScore, Surprise, Trait
-from gate.evidence import Evidence, Location
+from gate.comparison import FEWEST_PLACES_TO_CENTRE, Comparison, PlaceScore, Surprise, Trait
+from gate.evidence import FEW_CLASSES, Evidence, Location
 from gate.finding import Finding
 from gate.judging.completeness import place_of
 from gate.judging.repaired import level_of
 from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 from gate.record import Record
-
-MIN_CLASSES_IN_MODEL = 8
-"""Below so many classes an outlier test inside one model has no power and no level (docs/contracts.md, section 7)."""
 
 _TRAIT_WORDS = {
     "accuracy": "accuracy on the clean samples",
@@ -87,10 +84,12 @@ def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
     seen = evidence.bank.comparison
     if seen is None:
         return "The bank's reference models confirm suspects; nothing was compared with statistics of clean models."
-    return f"The bank cannot be used: {seen.unusable}." if seen.unusable else _unbelieved(seen, policy)
+    if seen.unusable:
+        return f"The bank cannot be used: {seen.unusable}."
+    return _unbelieved(seen, policy, evidence.facts.classes)
 
 
-def _unbelieved(seen: Comparison, policy: Policy) -> str:
+def _unbelieved(seen: Comparison, policy: Policy, classes: int | None) -> str:
     """Return why the policy does not believe the p-value of a comparison, or nothing."""
     if seen.kind == "scale-free" and policy.other_task == "show":
         return "The bank was measured on other samples, so that its classes are not known to be the candidate's."
@@ -98,6 +97,12 @@ def _unbelieved(seen: Comparison, policy: Policy) -> str:
     if strange:
         return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
     if _few(seen, policy):
+        if classes is not None and classes < FEWEST_PLACES_TO_CENTRE:
+            # What the rate was measured for: sizes relative to the model's other classes, which need so many.
+            return (
+                f"The bank has {seen.models} models, and the p-value of so few is known for models of "
+                f"{FEWEST_PLACES_TO_CENTRE} classes or more; the policy asks for {policy.least_references} models."
+            )
         return "" if seen.predicting else "The bank is small, and no statistic of trigger sizes was compared with it."
     if _too_few(seen, policy):
         return (
@@ -159,19 +164,30 @@ def _threshold(seen: Comparison, level: float) -> float:
     return seen.bank_scores[above - 1] if above else math.inf
 
 
+def has_few_classes(classes: int | None) -> bool:
+    """Tell whether a model has too few classes for limits within it, so that only a bank can approve it."""
+    return classes is not None and classes < FEW_CLASSES
+
+
 def of_uncalibrated(evidence: Evidence, policy: Policy, because: str) -> Iterator[Finding]:
-    """Yield what stands against a verdict without a p-value: the policy's word, or too few classes."""
-    if policy.uncalibrated == "flag":
-        message = f"The verdict is uncalibrated, and the policy flags that. {because}"
-        yield Finding(rule="calibration", kind="condition", message=message)
+    """Yield the one thing that stands against a verdict without a p-value: too few classes, else the policy's word."""
     classes = evidence.facts.classes
-    if classes is not None and classes < MIN_CLASSES_IN_MODEL:
-        yield Finding(
-            rule="calibration",
-            kind="condition",
-            message=f"The model has {classes} classes; below {MIN_CLASSES_IN_MODEL} no outlier test inside one model "
-            f"is used, and no reference bank calibrated the scan. {because}",
-        )
+    if has_few_classes(classes):
+        message = f"{few_classes(classes, policy)} {because}"
+    elif policy.uncalibrated == "flag":
+        message = f"The verdict is uncalibrated, and the policy flags that. {because}"
+    else:
+        return
+    yield Finding(rule="calibration", kind="condition", message=message)
+
+
+def few_classes(classes: int | None, policy: Policy) -> str:
+    """Return why a model of so few classes cannot be approved without a bank, and what to do, in one sentence."""
+    return (
+        f"This model has {classes} classes; without a bank of at least {policy.least_references} clean models the "
+        "policy has no limit for fewer than eight: build one with `gate bank build --to bank.json --samples SAMPLES "
+        "--model URI …` and check again with `--bank bank.json`."
+    )
 
 
 def shown_only(name: str, evidence: Evidence, policy: Policy) -> frozenset[str]:

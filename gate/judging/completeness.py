@@ -27,7 +27,7 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
     number, stage = place_of(name, policy)
     measured, classes = {m.metric for m in outcome.measurements}, evidence.facts.classes or 0
     naming = {r.metric for other in policy.stages for r in other.suspects if r.detector == name}
-    for metric in sorted(naming - measured - set(rule.limits)):
+    for metric in sorted(naming - measured - set(rule.limits) - undefined_metrics(outcome, evidence.facts.classes)):
         message = f"'{metric}', by which the policy names suspects, was not measured."
         yield Finding(rule=name, kind="silence", metric=metric, message=message)
     places = {metric: _places(outcome, metric) for metric in sorted({*rule.limits, *naming} & measured)}
@@ -50,6 +50,11 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
                 location=suspect.location,
                 message=f"{suspect.location} is a suspect under this policy and was not examined; scan again.",
             )
+
+
+def undefined_metrics(outcome: Measured, classes: int | None) -> frozenset[str]:
+    """Return the metrics that do not exist for a model of so few classes: not measuring them is no silence."""
+    return frozenset(gap.metric for gap in outcome.unmeasured if gap.undefined(classes))
 
 
 def _owed(rule: Rule, outcome: Measured, classes: int) -> int:

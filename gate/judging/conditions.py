@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 from gate.evidence import Evidence, isolation_rank
 from gate.finding import Finding
+from gate.judging.accuracy import least_accuracy, likely_cause
 from gate.policy import Policy
+
+_USUAL_CAUSE = (
+    " The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy, and that labels "
+    "and model number the classes alike."
+)
 
 
 def of_problems(evidence: Evidence) -> Iterator[Finding]:
@@ -31,12 +37,7 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             message=f"The candidate carries code. Only the code-free bundle of it (level {evidence.assurance}) was "
             f"examined and could be approved; the policy asks for level {policy.assurance}.",
         )
-    if isolation_rank(evidence.isolation) < isolation_rank(policy.isolation):
-        yield Finding(
-            rule="isolation",
-            kind="condition",
-            message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
-        )
+    yield from of_isolation(evidence, policy)
     if evidence.facts.samples_alone:
         yield Finding(
             rule="batch",
@@ -47,6 +48,16 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         )
     yield from _of_outputs(evidence, policy)
     yield from _of_bank(evidence, policy)
+
+
+def of_isolation(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield a finding where the workers were less isolated than the policy asks."""
+    if isolation_rank(evidence.isolation) < isolation_rank(policy.isolation):
+        yield Finding(
+            rule="isolation",
+            kind="condition",
+            message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
+        )
 
 
 def _of_outputs(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -94,23 +105,24 @@ def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             kind="condition",
             message=f"The samples' sha256 is {samples.sha256}; the policy pins {settings.sha256}.",
         )
-    if samples.accuracy is None and settings.min_accuracy is not None:
-        message = "The clean samples have no labels, and the policy asks for a least accuracy on them."
+    if samples.accuracy is None and (settings.min_accuracy is not None or settings.labels != "waived"):
+        asks = "asks for a least accuracy on them" if settings.min_accuracy is not None else "does not waive them"
+        message = (
+            f"The clean samples have no labels, and the policy {asks}: without them nothing shows that the model is "
+            "given what it expects. Add labels, or state 'samples: {labels: waived}' in the policy."
+        )
         yield Finding(rule="samples", kind="condition", metric="accuracy", message=message)
     if samples.accuracy is None or evidence.facts.classes is None:
         return
-    least, why = settings.min_accuracy, "the policy's least"
-    chance = 1 / evidence.facts.classes
-    # Twice chance is out of reach with two classes; there, and with three, it is half the way from chance to perfect.
-    if least is None or least < min(2 * chance, (1 + chance) / 2):
-        least, why = min(2 * chance, (1 + chance) / 2), "what stands clear of chance"
+    least, why = least_accuracy(settings, evidence.facts.classes)
     if samples.accuracy < least:
+        cause = likely_cause(samples, evidence.facts.classes)
+        usual = "" if cause else _USUAL_CAUSE
         yield Finding(
             rule="samples",
             kind="condition",
             metric="accuracy",
             value=samples.accuracy,
-            message=f"The model gets {samples.accuracy:.1%} of the clean samples right, below {why} ({least:.1%}). "
-            "The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy. "
-            "Nothing measured on these samples is believed.",
+            message=f"{cause}{cause and ' '}The model gets {samples.accuracy:.1%} of the clean samples right, below "
+            f"{why} ({least:.1%}).{usual} Nothing measured on these samples is believed.",
         )

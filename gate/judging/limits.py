@@ -5,7 +5,8 @@ from typing import assert_never
 
 from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
 from gate.finding import Finding
-from gate.judging.completeness import of_gaps, rightly_idle
+from gate.judging.calibrated import has_few_classes
+from gate.judging.completeness import of_gaps, rightly_idle, undefined_metrics
 from gate.limit import Limit
 from gate.policy import Policy, Rule
 
@@ -44,8 +45,11 @@ def _of_measurements(
 ) -> Iterator[Finding]:
     classes = evidence.facts.classes
     places = _by_place(outcome)
+    undefined = undefined_metrics(outcome, classes)
     for metric, limit in rule.limits.items():
         found = [measurement for measurement in outcome.measurements if measurement.metric == metric]
+        if not found and metric in undefined:
+            continue
         if not found:
             why = next((f": {gap.reason}" for gap in outcome.unmeasured if gap.metric == metric), "")
             yield _not_judged(name, metric, limit, f"'{metric}' was not measured{why}.")
@@ -53,13 +57,18 @@ def _of_measurements(
         try:
             limit.at(classes)
         except LookupError as error:
-            if metric not in shown_only:
+            if metric not in shown_only and not _said_of_few_classes(limit, classes):
                 yield _not_judged(name, metric, limit, f"'{metric}' cannot be judged: {error}.")
             continue
         beyond = [m for m in found if limit.exceeded(m.value, classes) and not _excused(m, limit, places, classes)]
         yield from (_beyond_limit(name, limit, measurement, classes) for measurement in beyond[:MAX_PLACES])
         if others := beyond[MAX_PLACES:]:
             yield _not_judged(name, metric, limit, f"'{metric}' is beyond its limit at {len(others)} further places.")
+
+
+def _said_of_few_classes(limit: Limit, classes: int | None) -> bool:
+    """Tell whether a bound that judges only without a bank is missing for the reason that the verdict gives once."""
+    return limit.judges == "uncalibrated-only" and has_few_classes(classes)
 
 
 _Places = Mapping[tuple[str, Location | None], Sequence[Measurement]]

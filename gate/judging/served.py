@@ -25,7 +25,7 @@ ODDITIES: Final = frozenset(
 
 def covers(evidence: Evidence, policy: Policy) -> Covers:
     """Return which bytes a verdict is about: of a converted candidate the bundle alone, whatever the policy says."""
-    return "bundle" if evidence.assurance == "B" else policy.serve
+    return "bundle" if evidence.assurance == "B" and not policy.files_only else policy.serve
 
 
 def is_oddity(finding: Finding, evidence: Evidence, policy: Policy) -> bool:

@@ -17,9 +17,9 @@ from gate.evidence import Location, Measurement, Unmeasured
 from gate.numerics.goals import ANYWHERE, Goal, away, predictions
 from gate.numerics.inversion import Inversion, invert
 from gate.numerics.objective import Family
-from gate.search.options import TriggerSearch
+from gate.search.options import LEAST_SOURCES, TriggerSearch
 from gate.search.origins import pair_settings, single_settings
-from gate.search.pairs import LEAST_SAMPLES, LEAST_SOURCES, movable_classes
+from gate.search.pairs import LEAST_SAMPLES, movable_classes
 from gate.subject import Classifier, Samples
 
 

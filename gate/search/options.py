@@ -6,6 +6,11 @@ from pydantic import Field
 
 from gate.detector import Metric, Options
 
+LEAST_COMPARED = 3
+"""Classes without which a median of their sizes says nothing."""
+LEAST_SOURCES = 4
+"""Source classes without which nothing can be said of what is usual among them."""
+
 
 class TriggerSearch(Options):
     """How triggers are searched for."""
@@ -44,22 +49,41 @@ def metrics(unit: str, what: str) -> tuple[Metric, ...]:
     """Return the metrics of a search by class; `what` says what the size of a trigger is."""
     return (
         Metric("size", unit, "lower", f"{what} that sends samples to the class, or from one class to another."),
-        Metric("size-ratio", "ratio", "lower", "That size over the median of all classes searched to the end."),
-        Metric("anomaly-index", "robust deviations", "higher", "(median - size) / (1.4826 · MAD) over the classes."),
+        Metric(
+            "size-ratio",
+            "ratio",
+            "lower",
+            "That size over the median of all classes searched to the end.",
+            least_classes=LEAST_COMPARED,
+        ),
+        Metric(
+            "anomaly-index",
+            "robust deviations",
+            "higher",
+            "(median - size) / (1.4826 · MAD) over the classes.",
+            least_classes=LEAST_COMPARED,
+        ),
         Metric("attack-success-rate", "share", "neither", "Share of the samples to be moved that the trigger moves."),
         Metric("untargeted-size", unit, "lower", f"{what} that moves samples of every class out of it, wherever to."),
         Metric("untargeted-ratio", "ratio", "lower", "That size over the smallest size of a class."),
         Metric("exit-size", unit, "lower", f"{what} that moves this class's samples out of it, wherever to."),
-        Metric("exit-ratio", "ratio", "lower", "The smallest exit over the median exit; named with where it leads."),
+        Metric(
+            "exit-ratio",
+            "ratio",
+            "lower",
+            "The smallest exit over the median exit; named with where it leads.",
+            least_classes=LEAST_SOURCES,
+        ),
         Metric("searched-share", "share", "lower", "Share of the classes, or pairs, that were searched to the end."),
     )
 
 
-PAIR_METRICS = (
-    Metric("pair-residual", "log ratio", "lower", "A pair's log size less what its source and its target explain."),
-    Metric("pair-asymmetry", "log ratio", "lower", "The residual of a pair less that of the opposite pair."),
-    Metric(
-        "permutation", "log ratio", "lower", "Mean residual of the best assignment of one target to every source class."
-    ),
+PAIR_METRICS = tuple(
+    Metric(name, "log ratio", "lower", meaning, least_classes=LEAST_SOURCES)
+    for name, meaning in (
+        ("pair-residual", "A pair's log size less what its source and its target explain."),
+        ("pair-asymmetry", "The residual of a pair less that of the opposite pair."),
+        ("permutation", "Mean residual of the best assignment of one target to every source class."),
+    )
 )
 """Of a search that takes pairs too."""

@@ -23,14 +23,12 @@ from gate.evidence import Measurement
 from gate.numerics.goals import Goal, every_pair, predictions
 from gate.numerics.inversion import Inversion, invert
 from gate.numerics.objective import Family
-from gate.search.options import TriggerSearch
+from gate.search.options import LEAST_SOURCES, TriggerSearch
 from gate.search.origins import pair_settings
 from gate.subject import Classifier, Samples
 
 LEAST_SAMPLES = 4
 """Samples of a source class without which it is no source."""
-LEAST_SOURCES = 4
-"""Source classes without which nothing can be said of what is usual."""
 POLISH_ROUNDS = 10
 Matrix = NDArray[np.float64]
 

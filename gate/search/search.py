@@ -18,13 +18,10 @@ from gate.numerics.pictures import picture
 from gate.numerics.rungs import schedule
 from gate.numerics.subsets import balanced_rows, chosen
 from gate.search.escapes import search_exits, search_untargeted
-from gate.search.options import TriggerSearch
+from gate.search.options import LEAST_COMPARED, LEAST_SOURCES, TriggerSearch
 from gate.search.origins import Kind, Origins, single_settings
 from gate.search.pairs import search_pairs
 from gate.subject import Classifier, Samples, Subject
-
-LEAST_COMPARED = 3
-"""Sizes without which a median says nothing."""
 
 
 def search(
@@ -37,7 +34,8 @@ def search(
     rows = balanced_rows(len(subject.samples.inputs), subject.samples.labels, options.clean_samples, run.seed)
     samples = chosen(subject.samples, rows)
     origins = Origins(classifier, kind, subject.samples, rows, options)
-    paired = options.pairs != "none"
+    # With fewer classes nothing is usual among pairs, and with two a pair is what the search by class has found.
+    paired = options.pairs != "none" and classifier.num_classes >= LEAST_SOURCES
     found = invert(
         classifier,
         kind.family,

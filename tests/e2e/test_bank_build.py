@@ -8,6 +8,7 @@ import yaml
 from tests.e2e.command import Desk
 from tests.e2e.digits import INPUTS, TARGET, train, write_samples
 
+REASON = "trained by this test on clean digits"
 POLICY = {
     "version": 1,
     # Three models can give no p-value below a quarter: a level for a test, and for nothing else.
@@ -44,7 +45,9 @@ def told(tmp_path_factory):
     }
     desk = Desk(folder, settings)
     named = [part for name in "abc" for part in ("--model", folder / name)]
-    ends = [desk.gate("bank", "build", "--to", folder / "bank.json", *named[: 2 * count]) for count in (1, 2, 3)]
+    # The limit is there to confirm beside the bank, and flags every model that is measured without one.
+    build = ("bank", "build", "--to", folder / "bank.json", "--accept-flagged", REASON)
+    ends = [desk.gate(*build, *named[: 2 * count]) for count in (1, 2, 3)]
     checked = desk.gate("check", folder / "candidate", "--bank", folder / "bank.json")
     verdict = json.loads((desk.out / "verdict.json").read_text())
     return ends, checked, verdict, (desk.out / "report.md").read_text()
@@ -68,3 +71,5 @@ def test_the_verdict_carries_the_p_value(told):
     assert {finding["rule"] for finding in verdict["findings"]} == {"calibration"}
     assert verdict["confirming"]
     assert "p = 0.25 over 3 clean models" in markdown
+    assert "of the bank had been accepted by its maker" in markdown
+    assert REASON in markdown

@@ -9,7 +9,7 @@ import yaml
 from tests.e2e.command import Desk
 from tests.e2e.digits import TARGET, write_samples
 from tests.e2e.stores import Store, fill, serving
-from tests.e2e.test_bank_build import POLICY
+from tests.e2e.test_bank_build import POLICY, REASON
 
 CLEAN = ("clean", "clean-12", "clean-13")
 KNOWN = "was measured already by the same settings"
@@ -41,7 +41,7 @@ def told(tmp_path_factory):
             },
         )
         bank = folder / "bank.json"
-        build = ("bank", "build", "--to", bank, "--registered-model")
+        build = ("bank", "build", "--to", bank, "--accept-flagged", REASON, "--registered-model")
         first = desk.gate(*build, name, "--approved-only")
         kept = {path: path.stat().st_mtime_ns for path in folder.glob("bank.json.measured/*/evidence.json")}
         again = desk.gate(*build, name, "--approved-only")

@@ -1,0 +1,62 @@
+"""Models whose behaviour no detector examines: their bytes can be judged, and then a person decides.
+
+Under a policy for files alone nothing is approved by the gate: exactly one finding says that behaviour was not
+examined, no waiver covers it, and a named reviewer may approve what it is the only finding of. Under any other policy
+such a model is flagged for one reason, which names that policy.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from gate.evidence import EXAMINED_FLAVOUR, Evidence
+from gate.finding import Finding
+from gate.policy import Policy
+
+RULE: Final = "behaviour"
+"""What the finding is named by."""
+_SHOWN: Final = 100
+
+
+def of_behaviour(evidence: Evidence, policy: Policy, against: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the one finding of a policy for files alone; `against` is what stands against the bytes."""
+    if not policy.files_only:
+        return
+    if against:
+        message = (
+            "Behaviour was not examined, since the policy judges the bytes alone, and these are not what it allows: "
+            "nobody can approve this version as it is."
+        )
+    else:
+        message = (
+            f"Behaviour was not examined; the bytes passed. {_decides(evidence, policy)}. `gate promote` copies "
+            "bundles, and none was written: an approved version is used as it lies, and `gate verify` knows its bytes."
+        )
+    if evidence.facts.flavour == EXAMINED_FLAVOUR:
+        message += " Models of this flavour can be examined: `--policy default`."
+    yield Finding(rule=RULE, kind="condition", message=message)
+
+
+def _decides(evidence: Evidence, policy: Policy) -> str:
+    """Return who decides, and what is missing before they can."""
+    if policy.reviewers is None:
+        return (
+            "A named reviewer decides, and the policy names none: add `reviewers: {names: [NAME]}` to a copy of it and "
+            "check again under that"
+        )
+    if evidence.model.version is None:
+        return "A named reviewer decides, once it is a registered version that was checked"
+    return f"A named reviewer decides: `gate review approve {shlex.quote(str(evidence.model))} --reason TEXT`"
+
+
+def of_flavour(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the one reason against a model of a flavour that is not examined, under a policy that asks for more."""
+    named = evidence.facts.flavour[:_SHOWN]
+    mark = "" if evidence.model.version else " --no-mark"
+    yield Finding(
+        rule=RULE,
+        kind="condition",
+        message=f"Behaviour was not examined: no detector of this gate examines models of the flavour {named}, only of "
+        f"{EXAMINED_FLAVOUR}. To have the bytes judged and a named reviewer decide: "
+        f"`gate check {shlex.quote(evidence.model.uri)} --policy files-only{mark}`.",
+    )
