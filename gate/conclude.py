@@ -17,10 +17,11 @@ from gate.detector import Need
 from gate.docstrings import parts
 from gate.evidence import Evidence, Failed, Measured, Outcome, Skipped
 from gate.judging.completeness import searched_share
+from gate.next_steps import commands_of, next_steps
 from gate.policy import Policy
 from gate.renderers import RENDERERS
-from gate.report import Coverage, PolicySource, Report
-from gate.verdict import Decision, Verdict, judge
+from gate.report import NOTHING_GIVEN, Coverage, Given, PolicySource, Report
+from gate.verdict import Verdict, judge
 from gate.version import VERSION
 
 _NEVER_EXAMINED = (
@@ -41,6 +42,13 @@ class Context:
     policy_path: str = "default"
     policy_source: PolicySource | None = None
     directory: str = "."
+    given: Given = NOTHING_GIVEN
+    """With what it is checked; policy and directory above win."""
+
+    @property
+    def named(self) -> Given:
+        """What the report's commands name again."""
+        return self.given.model_copy(update={"policy": self.policy_path, "directory": self.directory})
 
 
 def conclude(evidence: Evidence, policy: Policy, context: Context, files: CheckFiles) -> Report:
@@ -55,7 +63,7 @@ def conclude(evidence: Evidence, policy: Policy, context: Context, files: CheckF
 
 def build_report(evidence: Evidence, verdict: Verdict, policy: Policy, context: Context) -> Report:
     """Return the report of a finished scan."""
-    return Report(
+    report = Report(
         gate_version=VERSION,
         checked_at=now(),
         uri=context.uri,
@@ -68,13 +76,14 @@ def build_report(evidence: Evidence, verdict: Verdict, policy: Policy, context: 
         verdict=verdict,
         coverage=tuple(_coverage(name, evidence.outcomes) for name in policy.detectors),
         not_examined=_not_examined(evidence, policy),
-        commands=_commands(evidence, verdict, context),
+        given=context.named,
     )
+    return _with_commands(report)
 
 
 def error_report(policy: Policy, context: Context, error: str, what_to_do: str) -> Report:
     """Return the report of a check that could not finish."""
-    return Report(
+    report = Report(
         gate_version=VERSION,
         checked_at=now(),
         uri=context.uri,
@@ -87,8 +96,13 @@ def error_report(policy: Policy, context: Context, error: str, what_to_do: str) 
         not_examined=("Everything: the check did not finish.",),
         error=error,
         what_to_do=what_to_do,
-        commands=(check_command(context.uri, context.policy_path),),
+        given=context.named,
     )
+    return _with_commands(report)
+
+
+def _with_commands(report: Report) -> Report:
+    return report.model_copy(update={"commands": commands_of(next_steps(report))})
 
 
 def write_reports(report: Report, files: CheckFiles) -> None:
@@ -182,38 +196,9 @@ def _audits(name: str) -> bool:
     return Need.TRAINING_SET in detectors.load(name).needs
 
 
-def _commands(evidence: Evidence, verdict: Verdict, context: Context) -> tuple[str, ...]:
-    """Return what a reviewer types next, each with a comment that says what for; the last one decides."""
-    folder, policy = shlex.quote(context.directory), shlex.quote(context.policy_path)
-    judging = (
-        f"gate judge {folder} --policy {policy}  # judge the same measurements again, after a change of the policy"
-    )
-    if verdict.decision is Decision.APPROVED:
-        if evidence.model.version is None or verdict.bundle_digest is None:
-            return (judging,)
-        promoting = f"gate promote {shlex.quote(str(evidence.model))} --to PRODUCTION --alias champion"
-        return (judging, f"{promoting}  # copy the bundle into the production model, once the decision is signed")
-    code = " --allow-code" if evidence.assurance in ("B", "C") else ""
-    samples = evidence.samples.source if evidence.samples else None
-    bank = evidence.bank.source if evidence.bank and evidence.bank.by_option else None
-    again = f"{check_command(context.uri, context.policy_path, samples, bank)}{code}"
-    commands = [f"gate explain {name}  # what it measures, and what it is blind to" for name in _rules(verdict)]
-    commands += [f"{again} --seed {evidence.seed + 1} --no-mark  # measure again, from another seed", judging]
-    if evidence.model is not None and evidence.model.version is not None:
-        version = shlex.quote(str(evidence.model))
-        commands.append(f"gate review show {version}  # what is known of it, and how to approve or reject it")
-    return tuple(commands)
-
-
 def check_command(uri: str, policy_path: str, samples: str | None = None, bank: str | None = None) -> str:
     """Return the command that checks a version with these samples, beside this bank where an option named one."""
     words = ["gate", "check", uri, "--policy", policy_path]
     words += ["--samples", samples] if samples else []
     words += ["--bank", bank] if bank else []
     return shlex.join(words)
-
-
-def _rules(verdict: Verdict) -> tuple[str, ...]:
-    """Return the detectors that measured something beyond a limit, each once; one that failed explains nothing."""
-    limits = (finding for finding in verdict.open_findings if finding.kind == "limit")
-    return tuple(dict.fromkeys(finding.rule for finding in limits if finding.rule in detectors.names()))

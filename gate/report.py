@@ -4,7 +4,7 @@ Put together by `gate.conclude` from evidence, policy and verdict; `report.json`
 finish has a report too: it carries the error, and whatever of the rest exists.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,45 @@ class PolicySource(Record):
     """From `detector/metric`, `detector` or a key of the file's first level to its line, from 1."""
 
 
+class Given(Record):
+    """What a check was given, as far as a command that is to work again must name it; never a secret.
+
+    Keys are named by their paths alone; one that came as text stays in the environment that it came from. An address
+    that holds a user's name, a password or a query is left out likewise.
+    """
+
+    policy: str = Field(default="default", max_length=4096)
+    """What one types after `--policy`."""
+    samples: str = Field(default="", max_length=4096)
+    bank: str = Field(default="", max_length=4096)
+    """What `--bank` named; empty where the policy does, or where there is none."""
+    directory: str = Field(default="gate-report", max_length=4096)
+    """Where the files of the check lie."""
+    allow_code: bool = False
+    tracking_uri: str = Field(default="", max_length=4096)
+    registry_uri: str = Field(default="", max_length=4096)
+    experiment: str = Field(default="", max_length=500)
+    """The gate's own, where it is not the usual one."""
+    signing_key: str = Field(default="", max_length=4096)
+    signs: bool = False
+    """Whether a key was given at all, as a path or as text."""
+    marks: bool = False
+    """Whether the version was to be marked."""
+    public_keys: tuple[str, ...] = Field(default=(), max_length=20)
+    trusts: bool = False
+    """Whether public keys were given at all."""
+    audit_log: str = Field(default="", max_length=4096)
+
+    @property
+    def signed(self) -> bool:
+        """Whether the decision stands signed on the version."""
+        return self.signs and self.marks
+
+
+NOTHING_GIVEN: Final = Given()
+"""Of a check of which nothing is known but its evidence."""
+
+
 class Report(Record):
     """One check, ready to be rendered."""
 
@@ -63,7 +102,9 @@ class Report(Record):
     """Why the gate could not finish; empty otherwise."""
     what_to_do: str = ""
     commands: tuple[str, ...] = ()
-    """Exact commands for the reviewer."""
+    """Exact commands for the reviewer, those of `gate.next_steps`."""
+    given: Given = NOTHING_GIVEN
+    """With what it was checked; the commands name it again."""
 
     @property
     def decision(self) -> Decision:

@@ -4,7 +4,7 @@ Pull needs read access to the registry, scan neither credential nor network, jud
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,10 +16,15 @@ from gate.cli.check import (
     tell_signed,
 )
 from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
+from gate.cli.progress import progress_bars
 from gate.cli.signing import signing
-from gate.cli.terminal import progress_bars, show_result, tell
+from gate.cli.terminal import show_result, tell
 from gate.errors import UsageError
-from gate.interruption import stop_on_termination
+from gate.stopping import explained
+
+if TYPE_CHECKING:
+    from gate.evidence import Evidence
+    from gate.report import Given
 
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 
@@ -37,14 +42,19 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     from gate.policy_file import read_policy
     from gate.pulling import PullRequest
     from gate.pulling import pull as run_pull
-    from gate.registries import open_registry
+    from gate.registries import open_registry, require_known
 
-    rules = read_policy(policy, on=today())
+    rules, settings = read_policy(policy, on=today()), registry_settings(options)
     require_samples(samples)
-    registry = open_registry(uri, registry_settings(options))
-    ref = registry.resolve(uri)
-    files = CheckFiles.create(to)
-    pulled = run_pull(registry, PullRequest(uri, rules, samples), files, files.root, ref)
+    require_known(uri, settings)
+    with (
+        CheckFiles.claim(to) as files,
+        explained("interrupted; what was pulled is not whole", "Run the same command again: it begins anew."),
+        progress_bars(),
+    ):
+        registry = open_registry(uri, settings)
+        ref = registry.resolve(uri)
+        pulled = run_pull(registry, PullRequest(uri, rules, samples), files, files.root, ref)
     tell(f"pulled {ref}: {len(pulled.files)} files, {pulled.manifest.size_bytes} bytes, {pulled.digest}")
     return 0
 
@@ -63,19 +73,25 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
     from gate.pipeline import scan as run_scan
     from gate.pipeline import write_scanned
     from gate.policy_file import read_policy
+    from gate.sampled import named_by_operator, require_usable
     from gate.scan_evidence import ScanRequest
     from gate.unfinished import Unfinished
 
     protect_parent()
-    stop_on_termination()
     rules = read_policy(policy, on=today())
     references = named_bank(bank, rules, policy)
     pulled = CheckFiles(directory.absolute()).pulled()
-    files = CheckFiles.create(directory)
-    with progress_bars() as progress:
-        settings, kept = scan_settings(options), Unfinished(files.root)
-        scanned = run_scan(ScanRequest(pulled, files.root, rules, settings, references, kept), progress)
-    write_scanned(scanned, files)
+    interrupted = explained(
+        f"interrupted; what was measured is kept in {directory}", "Run the same command again: it goes on there."
+    )
+    with CheckFiles.claim(directory) as files, interrupted:
+        with progress_bars() as progress:
+            settings, kept, model = scan_settings(options), Unfinished(files.root), pulled.model
+            # `gate pull --samples` left no word of who named them: what the policy does not name may be a tag's.
+            named = named_by_operator(None, rules, model.name) or not rules.samples_from_tag
+            require_usable(files.root, pulled.samples, rules, model=model, settings=settings, named=named)
+            scanned = run_scan(ScanRequest(pulled, files.root, rules, settings, references, kept), progress, tell)
+        write_scanned(scanned, files)
     tell(f"scanned {pulled.model}: evidence {scanned.evidence.digest}")
     return 0
 
@@ -112,13 +128,14 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
         raise UsageError(f"manifest.json and the evidence in {folder} are of different models")
     target = report_dir or (source if source.is_dir() else None)
     context = Context(
-        uri=pulled.uri if pulled else str(evidence.model),
+        uri=pulled.uri if pulled else evidence.model.uri,
         model=evidence.model,
         description=pulled.description if pulled else "",
         pulled=pulled,
         policy_path=policy_word(policy),
         policy_source=policy_source(policy),
         directory=str(target or folder),
+        given=_given_before(folder, evidence),
     )
     if target is not None:
         report = conclude(evidence, rules, context, CheckFiles.create(target))
@@ -126,6 +143,27 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
         report = build_report(evidence, run_judge(evidence, rules, on=today()), rules, context)
     show_result(report, target, "")
     return 0 if report.decision is Decision.APPROVED else 1
+
+
+def _given_before(folder: Path, evidence: "Evidence") -> "Given":
+    """Return what the check in the folder was given, as far as an earlier report of this very evidence says it.
+
+    The new verdict is neither signed nor marked.
+    """
+    from gate.check_files import REPORT, read_input
+    from gate.errors import GateError
+    from gate.report import Given, Report
+
+    try:
+        earlier = read_input(folder / REPORT, Report, "gate judge") if (folder / REPORT).exists() else None
+    except GateError:
+        earlier = None
+    about = earlier.evidence.manifest_digest if earlier and earlier.evidence else ""
+    if earlier is not None and earlier.manifest is not None:
+        about = earlier.manifest.digest  # of a check that broke off there is no more
+    if earlier is None or about != evidence.manifest_digest:
+        return Given()
+    return earlier.given.model_copy(update={"marks": False})
 
 
 @click.command()
@@ -144,7 +182,8 @@ def publish(directory: Path, **options: Any) -> int:
     registry = open_registry(str(model), registry_settings(options))
     if not registry.marks:
         raise UsageError(f"{model} is a folder on disk, where nothing can be marked")
-    verdict, where = run_publish(registry, files, signs)
+    with progress_bars():
+        verdict, where = run_publish(registry, files, signs, tell)
     tell_signed(signs)
     tell(f"marked {model} {verdict.decision.value}; reports at {where}")
     return 0 if verdict.decision is Decision.APPROVED else 1

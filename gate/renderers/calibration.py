@@ -11,15 +11,25 @@ from gate.verdict import Standing, Verdict
 
 def calibration_means(report: Report) -> str:
     """Return what calibrates the verdict, or that nothing does and why."""
-    verdict = report.verdict
+    verdict, accepted = report.verdict, _accepted(report)
     if verdict is None:
         return f"There is no verdict. {words.UNCALIBRATED_MEANS}"
     standing = _standing(verdict.standing) if verdict.standing else ""
     if verdict.calibrated:
-        return " ".join(part for part in (standing, _confirming(verdict), words.CALIBRATED_MEANS) if part)
+        return " ".join(part for part in (standing, accepted, _confirming(verdict), words.CALIBRATED_MEANS) if part)
     unbelieved = f"Shown, and not believed: {standing}" if standing else ""
-    parts = (verdict.uncalibrated_because, unbelieved, words.UNCALIBRATED_MEANS)
+    parts = (verdict.uncalibrated_because, unbelieved, accepted, words.UNCALIBRATED_MEANS)
     return " ".join(part for part in parts if part)
+
+
+def _accepted(report: Report) -> str:
+    """Return which of the bank's models had something against them and are in it for a reason, or nothing."""
+    bank = report.evidence.bank if report.evidence else None
+    if bank is None or not bank.accepted:
+        return ""
+    return (
+        f"{count(len(bank.accepted), 'model')} of the bank had been accepted by its maker: {'; '.join(bank.accepted)}."
+    )
 
 
 def in_short(verdict: Verdict) -> str:

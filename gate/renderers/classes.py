@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gate.evidence import Measured
+from gate.renderers.typical import beside
 from gate.report import Report
 
 MAX_ROWS = 12
 """Rows of the table: the smallest triggers; the plot shows every class."""
+
+_ZOO = (("size over the median", "size-ratio", True), ("anomaly index", "anomaly-index", False))
+"""Columns with ranges of the zoo: title, metric, whether it is a share."""
 
 Standing = Literal["flagged", "suspect", "ordinary"]
 
@@ -43,12 +47,22 @@ class ClassSizes:
     """By class index."""
     median: float
     """Of all classes, or of those with which the detector compared where some left the search early."""
+    zoo: tuple[tuple[str, str], ...] = ()
+    """By column where the zoo's models lie, as far as anything is known of it."""
 
     @property
     def smallest(self) -> tuple[ClassSize, ...]:
         """The rows of the table: flagged classes, then suspects, then the smallest of the others."""
         order = {"flagged": 0, "suspect": 1, "ordinary": 2}
         return tuple(sorted(self.sizes, key=lambda c: (order[c.standing], not c.ended, c.size, c.index))[:MAX_ROWS])
+
+    @property
+    def zoo_told(self) -> str:
+        """Where the most conspicuous class of other models lies, as a sentence; empty where nothing is known."""
+        known = [f"{title}: {ranges}" for title, ranges in self.zoo if ranges]
+        return (
+            f"In the zoo, of each model the most conspicuous class. {'; '.join(known).capitalize()}." if known else ""
+        )
 
     @property
     def early(self) -> int:
@@ -83,6 +97,7 @@ def _series(name: str, report: Report) -> ClassSizes | None:
         detector=name,
         title=title,
         median=median,
+        zoo=tuple((title, beside(report, name, metric, shares=shares)) for title, metric, shares in _ZOO),
         sizes=tuple(
             ClassSize(
                 index=index,

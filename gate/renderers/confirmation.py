@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gate.evidence import Measured, Measurement
+from gate.renderers.names import Names
 from gate.renderers.text import number, percent
+from gate.renderers.typical import beside
 from gate.report import Report
 
 DETECTOR = "confirmation"
@@ -69,6 +71,7 @@ def confirmed_suspects(report: Report) -> tuple[ConfirmedSuspect, ...]:
 
 def _row(place: str, found: dict[str, Measurement], report: Report) -> ConfirmedSuspect:
     location = next(iter(found.values())).location
+    place = Names.of(report).within(place)
     targets = report.verdict.target_classes if report.verdict else ()
     complete = found.get("completeness")
     return ConfirmedSuspect(
@@ -84,6 +87,12 @@ def _cell(column: Column, measurement: Measurement | None) -> Cell:
         return Cell(column, DASH, "")
     text = percent(measurement.value) if column.unit == "share" else number(measurement.value)
     return Cell(column, text, measurement.note)
+
+
+def zoo_row(report: Report) -> tuple[str, ...]:
+    """Return for each column where clean and planted models of the zoo lie; empty where nothing is known of any."""
+    row = tuple(beside(report, DETECTOR, column.metric, shares=column.unit == "share") for column in COLUMNS)
+    return row if any(row) else ()
 
 
 def in_a_line(suspect: ConfirmedSuspect) -> str:

@@ -1,11 +1,14 @@
 """What stands against approval, shortest first: reasons for the head of the report, and every finding for its tables.
 
-A limit exceeded at forty classes is one reason with its worst place, not forty.
+A limit exceeded at forty classes is one reason with its worst place, not forty; a cause that keeps detectors from
+running is one reason that names them (`gate.renderers.causes`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from gate.renderers.causes import Cause, causes, core
+from gate.renderers.names import Names
 from gate.renderers.text import count
 from gate.report import Report
 from gate.verdict import Finding
@@ -24,45 +27,74 @@ class Reason:
     rule: str
     message: str
     more: str = ""
-    """How many further findings of the same kind stand behind it."""
+    """What followed from it, and how many further findings of the same kind stand behind it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finding, or all that say the same, in the table of findings."""
+
+    rule: str
+    kind: str
+    message: str
 
 
 def reasons(report: Report) -> tuple[tuple[Reason, ...], int]:
     """Return the first few reasons that stand against approval, and how many are left for the list of findings."""
+    found = all_reasons(report)
+    return found[:MAX_REASONS], max(0, len(found) - MAX_REASONS)
+
+
+def all_reasons(report: Report) -> tuple[Reason, ...]:
+    """Return every reason that stands against approval, each once."""
     if report.error:
-        return (Reason(rule="error", message=report.error),), 0
+        return (Reason(rule="error", message=report.error),)
     if report.verdict is None:
-        return (Reason(rule="error", message="There is no verdict, and without one nothing is approved."),), 0
-    groups: dict[tuple[str, str, str | None], list[Finding]] = {}
-    for finding in open_findings(report):
-        groups.setdefault((finding.kind, finding.rule, finding.metric), []).append(finding)
-    found = _once([_reason(group) for group in groups.values()])
-    return tuple(found[:MAX_REASONS]), max(0, len(found) - MAX_REASONS)
+        return (Reason(rule="error", message="There is no verdict, and without one nothing is approved."),)
+    groups: dict[tuple[str, str, str | None, str], list[Cause]] = {}
+    for cause in told_once(report):
+        first = cause.first
+        # Silences of one rule may have several causes; places beyond one limit are one reason.
+        said = "" if first.kind == "limit" else first.message
+        groups.setdefault((first.kind, first.rule, first.metric, said), []).append(cause)
+    names = Names.of(report)
+    return tuple(_reason(group, names) for group in groups.values())
 
 
-def _once(found: Sequence[Reason]) -> list[Reason]:
-    """Return the reasons without those that repeat the whole of an earlier one, which then names their rules."""
-    kept: list[Reason] = []
-    likewise: list[list[str]] = []
-    for reason in found:
-        place = next((index for index, one in enumerate(kept) if one.message in reason.message), None)
-        if place is None:
-            kept.append(reason)
-            likewise.append([])
-        else:
-            likewise[place].append(reason.rule)
-    return [
-        replace(one, more=f"{one.more} Likewise {', '.join(rules)}.".lstrip()) if rules else one
-        for one, rules in zip(kept, likewise, strict=True)
-    ]
+def told_once(report: Report) -> list[Cause]:
+    """Return the open findings, those of one cause together."""
+    return causes(open_findings(report), report.evidence)
 
 
-def _reason(group: Sequence[Finding]) -> Reason:
+def rows(report: Report) -> tuple[Row, ...]:
+    """Return the table of findings: each place beyond a limit, and each other cause once."""
+    names, (head, _) = Names.of(report), reasons(report)
+    said = " ".join(reason.more for reason in head)
+    return tuple(
+        Row(
+            one.first.rule,
+            one.first.kind,
+            f"{names.within(one.first.message)} {'' if one.consequence in said else one.consequence}".strip(),
+        )
+        for one in told_once(report)
+    )
+
+
+def causes_told(report: Report) -> frozenset[str]:
+    """Return what the head of the report says in the words of causes, so that nothing below says it again."""
+    return frozenset(core(finding.message) for cause in told_once(report) for finding in cause.findings)
+
+
+def _reason(group: Sequence[Cause], names: Names) -> Reason:
     worst = group[0]
-    if worst.kind == "limit" and worst.value is not None and len(group) > 1:
-        worst = max(group, key=_excess)
-    more = f"And {count(len(group) - 1, 'more finding')} of this kind." if len(group) > 1 else ""
-    return Reason(rule=worst.rule, message=worst.message, more=more)
+    if worst.first.kind == "limit" and worst.first.value is not None and len(group) > 1:
+        worst = max(group, key=lambda cause: _excess(cause.first))
+    also = f"And {count(len(group) - 1, 'more finding')} of this kind." if len(group) > 1 else ""
+    unrun = next((cause.consequence for cause in group if cause.consequence), "")
+    more, message = " ".join(part for part in (also, unrun) if part), names.within(worst.first.message)
+    # What a detector's own note ends with is not always a full stop.
+    end = "." if more and not message.endswith((".", "!", "?", "…")) else ""
+    return Reason(rule=worst.first.rule, message=message + end, more=more)
 
 
 def _excess(finding: Finding) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gate.evidence import Evidence, Location, Measured, Measurement, Picture
+from gate.renderers.names import Names
 from gate.renderers.pictures import data_uri
 from gate.renderers.text import plain
 from gate.renderers.words import ROLE_MEANS, ROLE_TITLES
@@ -47,16 +48,19 @@ def picture_groups(report: Report) -> tuple[PictureGroup, ...]:
     """Return the pictures by location: target classes first, then the others in the order of the evidence."""
     if report.evidence is None:
         return ()
-    targets = report.verdict.target_classes if report.verdict else ()
+    targets, names = report.verdict.target_classes if report.verdict else (), Names.of(report)
     groups: dict[Location | None, list[Picture]] = {}
     for picture in report.evidence.pictures:
         groups.setdefault(picture.location, []).append(picture)
     ordered = sorted(groups, key=lambda location: location is None or location.class_index not in targets)
-    return tuple(_group(location, groups[location], targets) for location in ordered)
+    return tuple(_group(location, groups[location], targets, names) for location in ordered)
 
 
-def _group(location: Location | None, pictures: Iterable[Picture], targets: tuple[int, ...]) -> PictureGroup:
-    heading = f"{location.kind.capitalize()} {location.name}" if location else "The whole model"
+def _group(
+    location: Location | None, pictures: Iterable[Picture], targets: tuple[int, ...], names: Names
+) -> PictureGroup:
+    place = names.place(location)
+    heading = f"{place[:1].upper()}{place[1:]}" if location else "The whole model"
     if targets and location is not None and location.class_index is not None:
         heading += " — named as a target" if location.class_index in targets else " — for comparison"
     order = list(ROLE_TITLES)

@@ -40,6 +40,7 @@ def render(report: Report) -> str:
         "pictures": not seen.picture_groups,
         "clusters": not cluster_plots and not seen.neurons,
         "bundle": seen.bundle is None and not seen.told,
+        "measurements": report.evidence is None,
         "conditions": report.evidence is None,
     }
     return HTML.get_template("report.html.j2").render(

@@ -12,6 +12,7 @@ from typing import Literal
 
 from gate.policy import Waiver
 from gate.renderers.findings import open_findings, waived_findings
+from gate.renderers.names import Names
 from gate.renderers.text import plain
 from gate.report import Report
 from gate.verdict import Finding
@@ -68,6 +69,7 @@ def issues(report: Report) -> tuple[Issue, ...]:
 
 def _of_findings(report: Report) -> Iterator[Issue]:
     seen = Counter[tuple[str, str]]()
+    names = Names.of(report)
     for finding in (*open_findings(report), *waived_findings(report)):
         rule, place = rule_of(finding), str(finding.location) if finding.location else ""
         seen[rule, place] += 1
@@ -76,7 +78,7 @@ def _of_findings(report: Report) -> Iterator[Issue]:
             rule=rule,
             subject=finding.rule,
             kind=finding.kind,
-            message=plain(finding.message, MAX_MESSAGE),
+            message=plain(names.within(finding.message), MAX_MESSAGE),
             place=plain(place, 200),
             path=path,
             line=line,

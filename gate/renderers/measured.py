@@ -5,12 +5,16 @@ worked out here.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gate.evidence import Failed, Measured, Measurement, Skipped
 from gate.limit import Limit
 from gate.policy import Rule
+from gate.renderers.causes import LEAST_TOLD, core
+from gate.renderers.findings import causes_told
+from gate.renderers.names import Names
 from gate.renderers.text import count, number
+from gate.renderers.typical import beside
 from gate.renderers.words import Mark
 from gate.report import Coverage, Report
 from gate.verdict import Finding
@@ -28,6 +32,8 @@ class MetricRow:
     margin: str
     source: str
     mark: Mark
+    typical: str = ""
+    """Where clean and planted models of the zoo lie."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,10 @@ class DetectorSection:
     rows: tuple[MetricRow, ...]
 
 
+SAID_ABOVE = "Not run, for a reason that stands above."
+ABSENT = "Not run: the check did not finish."
+
+
 def sections(report: Report) -> tuple[DetectorSection, ...]:
     """Return one section for each detector of the policy, in its order."""
     covered = {coverage.detector: coverage for coverage in report.coverage}
@@ -54,7 +64,8 @@ def sections(report: Report) -> tuple[DetectorSection, ...]:
 def _section(name: str, rule: Rule, coverage: Coverage | None, report: Report) -> DetectorSection:
     outcome = report.evidence.outcomes.get(name) if report.evidence else None
     findings = [f for f in report.verdict.findings if f.rule == name] if report.verdict else []
-    measured = isinstance(outcome, Measured)
+    measured, names = isinstance(outcome, Measured), Names.of(report)
+    rows = _rows(rule, outcome, coverage, findings, report) if isinstance(outcome, Measured) else ()
     return DetectorSection(
         id=name,
         title=coverage.title if coverage else name,
@@ -62,8 +73,10 @@ def _section(name: str, rule: Rule, coverage: Coverage | None, report: Report) -
         matters=coverage.matters if coverage else "",
         see=coverage.see if coverage else "",
         mark=_mark_of_detector(rule, findings, measured=measured, judged=report.verdict is not None),
-        note="" if measured else unmeasured(name, coverage, report),
-        rows=tuple(_rows(rule, outcome, coverage, findings, report)) if isinstance(outcome, Measured) else (),
+        note="" if measured else unmeasured_below(name, coverage, report),
+        rows=tuple(
+            replace(row, where=names.within(row.where), typical=beside(report, name, row.metric)) for row in rows
+        ),
     )
 
 
@@ -76,7 +89,28 @@ def unmeasured(name: str, coverage: Coverage | None, report: Report) -> str:
         return f"Skipped: {outcome.reason}"
     if coverage is None or coverage.status == "measured":
         return "Absent: the evidence holds no outcome of it."
+    if not coverage.detail and report.error:
+        return ABSENT
     return f"{coverage.status.capitalize()}: {coverage.detail or 'the evidence holds no outcome of it.'}"
+
+
+def unmeasured_below(name: str, coverage: Coverage | None, report: Report) -> str:
+    """Return the same for a place below the head of the report, which need not say a cause again."""
+    outcome = report.evidence.outcomes.get(name) if report.evidence else None
+    if isinstance(outcome, Failed | Skipped) and _said_above(outcome, report):
+        return SAID_ABOVE
+    return unmeasured(name, coverage, report)
+
+
+def _said_above(outcome: Failed | Skipped, report: Report) -> bool:
+    """Tell whether a finding says already why this detector did not run."""
+    return told_above(outcome.error if isinstance(outcome, Failed) else outcome.reason, report)
+
+
+def told_above(text: str, report: Report) -> bool:
+    """Tell whether the head of the report says what this text hands on."""
+    why = core(text)
+    return any(why == told or (len(told) >= LEAST_TOLD and told in why) for told in causes_told(report))
 
 
 def _mark_of_detector(rule: Rule, findings: Sequence[Finding], *, measured: bool, judged: bool) -> Mark:

@@ -14,7 +14,7 @@ from gate.bundles.told import BundleFacts, Covers
 from gate.evidence import Evidence
 from gate.renderers.text import count, cut, listed, plain
 from gate.report import Report
-from gate.verdict import Decision, Verdict
+from gate.verdict import Decision, Verdict, approvable, covered_by
 
 MAX_SHORT: Final = 19
 """Characters of a digest where the whole one stands nearby: `sha256:` and twelve digits."""
@@ -81,17 +81,6 @@ def served(report: Report) -> Served | None:
     )
 
 
-def covered_by(verdict: Verdict, evidence: Evidence) -> Covers:
-    """Return which bytes a decision is about; an earlier gate's level B was about the bundle, its others were not."""
-    return verdict.covers or ("bundle" if evidence.assurance == "B" else "candidate")
-
-
-def approvable(verdict: Verdict, evidence: Evidence) -> bool:
-    """Tell whether a reviewer could approve it: it was read free of code, and what would be served exists."""
-    free = evidence.assurance in ("A", "B")
-    return free and (covered_by(verdict, evidence) == "candidate" or verdict.bundle_digest is not None)
-
-
 def _bytes(verdict: Verdict, covers: Covers, *, approved: bool) -> list[Bytes]:
     known = [_candidate(verdict.model_digest, covers, approved=approved)]
     if verdict.bundle_digest:
@@ -115,6 +104,10 @@ def _copied(verdict: Verdict, *, approved: bool) -> str:
 
 
 def _remark(verdict: Verdict, evidence: Evidence, *, able: bool) -> str:
+    if verdict.examined == "files":
+        if not able:
+            return "Nobody can approve it: its bytes are not what the policy allows, and behaviour was not examined."
+        return "No bundle was written: behaviour was not examined. It can be approved as it lies, and not promoted."
     if evidence.assurance not in ("A", "B"):
         why = f"its assurance is level {evidence.assurance}" if evidence.assurance else "it was not loaded"
         return f"Nobody can approve it: {why}."

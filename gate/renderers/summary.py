@@ -1,13 +1,17 @@
-"""The job summary on GitHub: the Markdown report under a line that says where the rest is.
+"""The job summary on GitHub: the head of the Markdown report, where the whole is, and its other sections folded.
 
-GitHub refuses a summary above 1 MiB; the report is far below it by its own cuts, and is cut at a line where it is not.
+GitHub refuses a summary above 1 MiB; the report is far below it by its own cuts. Where it is not, sections are left out
+from the last one on, and then the head is cut at a line.
 """
 
 from gate.renderers import markdown
+from gate.renderers.folding import fold
 from gate.renderers.templates import MARKDOWN
 from gate.report import Report
 
 MAX_BYTES = 1 << 20
+OPEN = ("Why", "What to do next")
+"""Sections that stand open; all others are folded, under their titles."""
 
 
 def render(report: Report, link: str = "", notice: str = "", limit: int = MAX_BYTES, *, note: str = "") -> str:
@@ -16,14 +20,18 @@ def render(report: Report, link: str = "", notice: str = "", limit: int = MAX_BY
     `notice` says what could not be posted elsewhere, `link` where the whole report is, `note` what the pipeline adds.
     """
     template = MARKDOWN.get_template("summary.md.j2")
-    whole = markdown.render(report)
-    settings = {"link": link, "notice": notice, "note": note}
-    text = template.render(**settings, whole=whole, cut=False)
+    parts = fold(markdown.render(report), OPEN)
+    settings = {"link": link, "notice": notice, "note": note, "head": parts.head}
+    kept = list(parts.sections)
+    text = template.render(**settings, folded=kept, cut=False)
+    while len(text.encode()) > limit and kept:
+        kept.pop()
+        text = template.render(**settings, folded=kept, cut=True)
     if len(text.encode()) <= limit:
         return text
-    room = limit - len(template.render(**settings, whole="", cut=True).encode())
-    kept = whole.encode()[: max(0, room)].decode(errors="ignore").rpartition("\n")[0]
-    return template.render(**settings, whole=kept, cut=True)
+    room = limit - len(template.render(**{**settings, "head": ""}, folded=[], cut=True).encode())
+    head = parts.head.encode()[: max(0, room)].decode(errors="ignore").rpartition("\n")[0]
+    return template.render(**{**settings, "head": head}, folded=[], cut=True)
 
 
 def render_without_report(reason: str, exit_code: int, *, note: str = "") -> str:

@@ -13,8 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.runtime import Undefined
 from markupsafe import Markup, escape
 
+from gate.commands import pieces
 from gate.renderers import text
 from gate.renderers.escape import code, escape_markdown, fence
+
+MAX_COMMAND = 8000
+"""Characters of a command that is shown; one that is longer is cut, and no longer one."""
 
 
 def escape_html(value: str, limit: int = text.MAX_SHOWN) -> Markup:
@@ -69,6 +73,7 @@ def _environment(escape_text: Callable[[str], Markup]) -> Environment:
         verbatim=_verbatim,
         code=code,
         fence=fence,
+        pieces=lambda command: list(pieces(text.plain(command, MAX_COMMAND))),
     )
     environment.globals.update(count=text.count)
     return environment

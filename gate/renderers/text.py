@@ -61,6 +61,12 @@ def percent(share: float) -> str:
     return f"{share:.1%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
 
 
+def rounded(share: float) -> str:
+    """Return a share as a whole percentage, as a sentence says it; what is not all is never called all."""
+    whole = min(max(round(100 * share), 1 if share > 0 else 0), 99 if share < 1 else 100)
+    return f"{whole}\N{NARROW NO-BREAK SPACE}%"
+
+
 def duration(seconds: float) -> str:
     """Return seconds as a person would say them: `0.38 s`, `42.1 s`, `12 min 05 s`."""
     if seconds < 10:  # below ten seconds hundredths are of interest

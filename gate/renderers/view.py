@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 from gate.artifact import ArtifactFile
 from gate.evidence import Evidence, Measured, ModelFacts
+from gate.next_steps import Step, next_steps
 from gate.renderers import bundled, words
 from gate.renderers.bundled import Bundled
 from gate.renderers.calibration import calibration_means
+from gate.renderers.causes import core
 from gate.renderers.classes import ClassSizes, class_sizes
-from gate.renderers.confirmation import ConfirmedSuspect, confirmed_suspects
-from gate.renderers.findings import MAX_FINDINGS, Reason, open_findings, reasons, waived_findings
+from gate.renderers.confirmation import ConfirmedSuspect, confirmed_suspects, zoo_row
+from gate.renderers.findings import MAX_FINDINGS, Reason, Row, causes_told, reasons, rows, waived_findings
+from gate.renderers.first import First, first
 from gate.renderers.gallery import Neuron, PictureGroup, neurons, picture_groups
-from gate.renderers.measured import DetectorSection, sections, unmeasured
+from gate.renderers.measured import DetectorSection, sections, told_above, unmeasured_below
+from gate.renderers.names import Names
 from gate.renderers.served import Served, heading_alone, served
-from gate.renderers.text import count
+from gate.renderers.text import count, listed
+from gate.renderers.typical import about
 from gate.report import Report
 from gate.verdict import Decision, Finding
 
@@ -26,6 +31,9 @@ MAX_FILES = 500
 
 MAX_OUTPUTS = 8
 """Outputs of the model in its line; report.json holds them all."""
+
+MAX_TARGETS = 20
+"""Target classes named in the head; report.json holds them all."""
 
 MAX_CONFIRMED = 20
 """Suspects in the table of confirmation; report.json holds them all."""
@@ -67,11 +75,15 @@ class View:
     model_digest: str
     policy_digest: str
     evidence_digest: str
-    advice: str
-    """What to do next, in a sentence."""
+    first: First
+    """What a reader needs before anything else."""
+    names: Names
+    steps: tuple[Step, ...]
+    """What to do next, the first thing first."""
     reasons: tuple[Reason, ...]
     more_reasons: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Row, ...]
+    """Each place beyond a limit, and each other cause once."""
     more_findings: int
     waived: tuple[Finding, ...]
     told: tuple[Finding, ...]
@@ -79,9 +91,15 @@ class View:
     more_told: int
     bundle: Bundled | None
     targets: tuple[int, ...]
+    named_targets: str
+    """With their names, as far as they fit."""
+    typical_about: str
+    """What the zoo's ranges beside the numbers are of; empty where none is shown."""
     detectors: tuple[DetectorSection, ...]
     sizes: tuple[ClassSizes, ...]
     confirmed: tuple[ConfirmedSuspect, ...]
+    confirmed_zoo: tuple[str, ...]
+    """By column, where the zoo's models lie."""
     picture_groups: tuple[PictureGroup, ...]
     neurons: tuple[Neuron, ...]
     more_neurons: int
@@ -105,9 +123,10 @@ class View:
 def view(report: Report) -> View:
     """Return what is to be shown of a report."""
     state = state_of(report)
-    word = words.DECISION_WORDS[state]
-    first, more = reasons(report)
-    found, evidence, verdict = open_findings(report), report.evidence, report.verdict
+    word = words.DECISION_WORDS[state] + unexamined(report)
+    head, more = reasons(report)
+    found, evidence, verdict = rows(report), report.evidence, report.verdict
+    called = Names.of(report)
     named, more_neurons = neurons(evidence)
     told, more_told = bundled.told(report)
     seen = served(report)
@@ -124,8 +143,10 @@ def view(report: Report) -> View:
         model_digest=_model_digest(report),
         policy_digest=verdict.policy_digest if verdict else report.policy.digest,
         evidence_digest=verdict.evidence_digest if verdict else evidence.digest if evidence else "",
-        advice=report.what_to_do or words.NEXT[_next(report, state, seen)],
-        reasons=first,
+        first=first(report),
+        names=called,
+        steps=next_steps(report),
+        reasons=head,
         more_reasons=more,
         findings=found[:MAX_FINDINGS],
         more_findings=max(0, len(found) - MAX_FINDINGS),
@@ -134,9 +155,12 @@ def view(report: Report) -> View:
         more_told=more_told,
         bundle=bundled.bundled(report),
         targets=verdict.target_classes if verdict else (),
+        named_targets=_targets(verdict.target_classes if verdict else (), called),
+        typical_about=about(report),
         detectors=sections(report),
         sizes=class_sizes(report),
         confirmed=confirmed_suspects(report)[:MAX_CONFIRMED],
+        confirmed_zoo=zoo_row(report),
         picture_groups=picture_groups(report),
         neurons=named,
         more_neurons=more_neurons,
@@ -152,6 +176,11 @@ def view(report: Report) -> View:
     )
 
 
+def unexamined(report: Report) -> str:
+    """Return what a decision's word is followed by where nothing is known of behaviour."""
+    return f": {words.UNEXAMINED}" if report.verdict is not None and report.verdict.examined == "files" else ""
+
+
 def state_of(report: Report) -> str:
     """Return `unfinished` for a check without a verdict, else the decision."""
     if report.error or report.verdict is None:
@@ -165,15 +194,10 @@ def _means(report: Report, state: str) -> str:
     return words.DECISION_MEANS_WITH_ODDITIES if odd else words.DECISION_MEANS[state]
 
 
-def _next(report: Report, state: str, seen: Served | None) -> str:
-    """Return the key of what to do where the report itself gives no advice."""
-    if seen is None or report.verdict is None:
-        return state
-    if state == "flagged":
-        return state if seen.bytes else "flagged-for-good"
-    if report.verdict.covers is None:
-        return "approved-before"
-    return state if report.verdict.bundle_digest else "approved-unbundled"
+def _targets(targets: tuple[int, ...], names: Names) -> str:
+    """Return the target classes with their names, cut where they are many."""
+    shown = [names.label(index) for index in targets[:MAX_TARGETS]]
+    return ", ".join([*shown, *(["…"] if len(targets) > MAX_TARGETS else [])])
 
 
 def _assurance(evidence: Evidence | None) -> str:
@@ -195,19 +219,26 @@ def _model_digest(report: Report) -> str:
 
 def _gaps(report: Report) -> tuple[Gap, ...]:
     """Return what was not examined in this very check: problems, unmeasured detectors, and the pipeline's own list."""
-    problems = report.evidence.problems if report.evidence else ()
-    covered = {coverage.detector: coverage for coverage in report.coverage}
-    unrun = [
-        Gap(covered[name].title if name in covered else name, unmeasured(name, covered.get(name), report))
-        for name in report.policy.detectors
-        if report.evidence is None or not isinstance(report.evidence.outcomes.get(name), Measured)
-    ]
+    told = causes_told(report)
+    problems = [one for one in (report.evidence.problems if report.evidence else ()) if core(one) not in told]
+    unrun = _unrun(report)
     return (
         *(Gap("The scan", problem) for problem in problems),
         *unrun,
         *_unshown(report),
-        *(Gap("", sentence) for sentence in report.not_examined if not _said(sentence, unrun)),
+        *(Gap("", sentence) for sentence in report.not_examined if not _said(sentence, unrun, report)),
     )
+
+
+def _unrun(report: Report) -> list[Gap]:
+    """Return the detectors that did not run by why, all that have one reason together."""
+    covered = {coverage.detector: coverage for coverage in report.coverage}
+    by_reason: dict[str, list[str]] = {}
+    for name in report.policy.detectors:
+        if report.evidence is None or not isinstance(report.evidence.outcomes.get(name), Measured):
+            why = unmeasured_below(name, covered.get(name), report)
+            by_reason.setdefault(why, []).append(covered[name].title if name in covered else name)
+    return [Gap(listed(names), why) for why, names in by_reason.items()]
 
 
 def _unshown(report: Report) -> tuple[Gap, ...]:
@@ -216,15 +247,18 @@ def _unshown(report: Report) -> tuple[Gap, ...]:
     return (Gap("The candidate's own code", bundled.UNSHOWN),) if converted else ()
 
 
-def _said(sentence: str, gaps: list[Gap]) -> bool:
+def _said(sentence: str, gaps: list[Gap], report: Report) -> bool:
     """Tell whether the sentence about the training data repeats the reason of a detector that looks at them."""
     prefix = "The training data: "
+    if not sentence.startswith(prefix):
+        return False
     reason = sentence.removeprefix(prefix).rstrip(".")
-    return sentence.startswith(prefix) and any(gap.why.endswith(reason) for gap in gaps)
+    return told_above(reason, report) or any(gap.why.endswith(reason) for gap in gaps)
 
 
 def _facts(facts: ModelFacts) -> str:
     words = [f"{facts.flavour or 'unknown flavour'}{f' ({facts.format})' if facts.format else ''}"]
+    words += [facts.number_type] if facts.number_type else []
     if facts.classes is not None:
         words.append(count(facts.classes, "class", "classes"))
     if facts.input_shape:

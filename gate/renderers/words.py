@@ -46,6 +46,9 @@ DECISION_WORDS = {
     "unfinished": "COULD NOT FINISH",
 }
 
+UNEXAMINED = "behaviour not examined"
+"""What follows that word under a policy that judges bytes alone."""
+
 DECISION_MEANS = {
     "approved": "No limit was exceeded, and nothing that the policy requires was missing. This is no proof that the "
     "model carries no backdoor: read what was not examined.",
@@ -60,20 +63,6 @@ DECISION_MEANS_WITH_ODDITIES = (
     "the candidate's own files, which do not go with the bundle, are told below and do not flag. This is no proof that "
     "the model carries no backdoor: read what was not examined."
 )
-
-NEXT = {
-    "approved": "gate promote copies the bundle into production. Read what was not examined before you rely on the "
-    "decision.",
-    "approved-before": "It was approved by an earlier gate: check it again before gate promote. Read what was not "
-    "examined before you rely on the decision.",
-    "approved-unbundled": "It can be used as it lies in the registry. To promote it, remove the reason why no bundle "
-    "was written, and check it again. Read what was not examined before you rely on the decision.",
-    "flagged": "Look at the findings, the pictures and what was not examined; then approve or reject the version.",
-    "flagged-for-good": "Look at the findings and what was not examined. Nobody can approve this version as it is: "
-    "reject it, or remove the reasons and check it again.",
-    "unfinished": "Remove the cause that is named above, and run the check again.",
-}
-"""What to do where the report itself gives no advice."""
 
 ASSURANCE_MEANS: dict[Assurance | None, str] = {
     "A": "Code-free: the candidate was read without running any code of its own.",

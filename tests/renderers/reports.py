@@ -514,6 +514,7 @@ def hostile_bundle(text: str) -> BundleFacts:
         opens_with={text: text, "torch": text},
         pinned={text: text},
         signature_dropped=text,
+        class_names={TARGET: text[:100], 3: text[:100]},
         losses=(text,),
         left=(text,),
     )

@@ -150,8 +150,8 @@ def test_a_limit_broken_in_many_places_is_one_reason() -> None:
     assert "And 2 more findings of this kind." in head
 
 
-def test_a_flagged_report_without_advice_still_asks_for_a_review() -> None:
+def test_a_flagged_report_without_advice_still_says_what_is_next() -> None:
     """Where the pipeline gives no advice, the reader is told what the decision asks of them."""
     page = html.render(reports.many_classes(10))
-    assert "approve or reject the version" in page
+    assert "Something that the policy asks for was not measured: check again." in page
     assert "Nothing more is needed" not in page

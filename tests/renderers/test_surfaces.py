@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -19,6 +20,7 @@ from gate.evidence import OutputFacts
 from gate.policy import SamplesPolicy
 from gate.renderers import RENDERERS, comment, dotenv, summary
 from gate.renderers.escape import escape_markdown
+from gate.renderers.folding import fold
 from gate.renderers.issues import issues
 from gate.report import Report
 from gate.verdict import judge
@@ -223,6 +225,30 @@ def test_the_marker_names_model_and_policy() -> None:
     markers = {comment.marker(each) for each in (report, other, strict)}
     assert len(markers) == 3
     assert all(re.fullmatch(r"<!-- gate:[0-9a-f]{32} -->", marker) for marker in markers)
+
+
+@pytest.mark.parametrize("report", [reports.approved, reports.flagged, reports.unfinished, reports.unbundled])
+def test_a_summary_stands_open_by_its_head_alone(report: Callable[[], Report]) -> None:
+    """Decision, reasons, what to do and the link are seen at once, in under sixty lines; no section is lost."""
+    text = summary.render(report(), "https://ci.example/5")
+    folded = re.findall(r"<details><summary>(.*?)</summary>\n\n(.*?)\n</details>", text, flags=re.DOTALL)
+    seen = re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+    assert len([line for line in seen.splitlines() if line.strip()]) < 60
+    assert "## What to do next" in seen
+    assert "](https://ci.example/5)" in seen
+    whole = RENDERERS["markdown"][1](report())
+    assert [line[3:] for line in whole.splitlines() if line.startswith("## ") and line[3:] not in summary.OPEN] == [
+        title for title, _ in folded
+    ]
+    assert {line for line in whole.splitlines() if not line.startswith("## ")} <= set(text.splitlines())
+
+
+def test_a_heading_within_a_fence_folds_nothing() -> None:
+    """What stands in a code block is text."""
+    code = "````sh\n``` x\n```\n## no heading\n````"
+    folded = fold(f"# Head\n\n{code}\n\n## Why\n\n- x\n\n## Rest\n\ny\n", ("Why",))
+    assert "## no heading" in folded.head
+    assert folded.sections == (("Rest", "y"),)
 
 
 def test_a_summary_is_cut_at_a_line() -> None:

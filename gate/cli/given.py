@@ -1,0 +1,59 @@
+"""What a command was given, for the commands that its report prints: paths and addresses, never a secret or a key."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.commands import tellable
+
+if TYPE_CHECKING:
+    from gate.report import Given
+
+_PEM = "-----BEGIN"
+_EXPERIMENT = "gate"
+"""The gate's own by default, which no command has to name."""
+
+
+def given_of(context: click.Context, *, marks: bool) -> "Given":
+    """Return what a command's options, as they stand on its line or in its environment, say of the check."""
+    from gate.report import Given
+
+    options: dict[str, Any] = context.params
+    signing, public = options.get("signing_key") or "", _public_keys(options)
+    experiment = options.get("experiment") or ""
+    tracking, registry = options.get("tracking_uri"), options.get("registry_uri")
+    return Given(
+        samples=options.get("samples") or "",
+        bank=str(options.get("bank") or ""),
+        allow_code=bool(options.get("allow_code")),
+        tracking_uri=tellable(tracking),
+        registry_uri=tellable(registry) if registry != tracking else "",
+        experiment="" if experiment == _EXPERIMENT else experiment,
+        signing_key=_path(signing),
+        signs=bool(signing),
+        marks=marks,
+        public_keys=tuple(filter(None, map(_path, public))) or _beside(signing),
+        trusts=bool(public),
+        audit_log=str(options.get("audit_log") or ""),
+    )
+
+
+def _public_keys(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return the trusted keys; a command without the option has the variable all the same."""
+    said = os.environ.get("GATE_PUBLIC_KEY", "")
+    return tuple(options.get("public_key") or ((said,) if _PEM in said else filter(None, said.split(os.pathsep))))
+
+
+def _path(key: str) -> str:
+    """Return the path of a key; the text of one is nobody's to print."""
+    return "" if _PEM in key or "\n" in key else key
+
+
+def _beside(signing: str) -> tuple[str, ...]:
+    """Return the public key that `gate keys generate` writes beside a private one, where it lies there."""
+    if not _path(signing):
+        return ()
+    public = Path(signing).with_name(f"{Path(signing).name.removesuffix('.pem')}.pub.pem")
+    return (str(public),) if public.is_file() else ()

@@ -1,0 +1,191 @@
+"""What the first screen holds beside the decision: what was found, in a plain sentence and as a picture.
+
+Beside it stand how often such a verdict is false and how well the model does on the samples. Pure, for report, comment,
+terminal and review page. A sentence stands where the verdict names the class and a detector tried the trigger on images
+that its search had not seen; it says what was found, and no more. No number is judged here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gate.evidence import FEW_CLASSES, Evidence, Location, Measured, Picture, Suspect
+from gate.renderers.confirmation import DETECTOR as CONFIRMATION
+from gate.renderers.footprint import footprint
+from gate.renderers.gallery import Shown, shown
+from gate.renderers.names import Names
+from gate.renderers.text import count, number, percent, rounded
+from gate.renderers.typical import flagged_in_the_zoo
+from gate.report import Report
+
+MAX_SUSPECTS: Final = 4
+MAX_PICTURED: Final = 2
+_ROLES: Final = (("trigger", "difference", "mask"), ("sample",), ("triggered",))
+"""The pictures side by side: of each place the first role that there is."""
+_FAINT: Final = 0.1
+_SLIGHT: Final = 2.0
+"""Words for a root mean square: of the range of a pixel, and in pixels of movement."""
+HELD_OUT: Final = "Other images are clean samples of other classes that the search had not seen."
+
+
+@dataclass(frozen=True)
+class Suspected:
+    """One class or pair that the verdict names."""
+
+    place: str
+    sentence: str
+    """What was found and what it does; empty where nothing confirmed it."""
+    pictures: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class First:
+    """What a reader needs before anything else."""
+
+    suspects: tuple[Suspected, ...]
+    more: int
+    """Further places that the verdict names."""
+    rate: str
+    """How often such a verdict is false, as far as anything is known of it."""
+    accuracy: str
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The plain sentences alone."""
+        return tuple(one.sentence for one in self.suspects if one.sentence)
+
+
+def first(report: Report) -> First:
+    """Return what stands on the first screen."""
+    if report.error or report.evidence is None or report.verdict is None:
+        return First((), 0, "", "")
+    found = list(_suspected(report, report.evidence))
+    if any(finding.rule == "samples" and finding.kind == "condition" for finding in report.verdict.open_findings):
+        # Nothing that was measured on such samples is believed, so nothing is said to do anything.
+        found = [replace(one, sentence="") for one in found]
+    return First(tuple(found[:MAX_SUSPECTS]), max(0, len(found) - MAX_SUSPECTS), rate(report), accuracy(report))
+
+
+def accuracy(report: Report) -> str:
+    """Return how the model does on the clean samples, as a sentence; empty where there were none."""
+    samples = report.evidence.samples if report.evidence else None
+    if samples is None:
+        return ""
+    told = count(samples.count, "clean sample")
+    if samples.accuracy is None:
+        return f"The {told} carry no labels, so how well the model does on them is not known."
+    return f"The model gets {percent(samples.accuracy)} of {told} right."
+
+
+def rate(report: Report) -> str:
+    """Return how often clean models are flagged alike, or that nobody knows; empty where no behaviour was judged."""
+    verdict, evidence = report.verdict, report.evidence
+    if verdict is None or evidence is None or evidence.samples is None:
+        return ""
+    seen = verdict.standing
+    if verdict.calibrated and seen is not None:
+        how = "by t distributions beside" if seen.by == "t" else "over"
+        return (
+            f"Calibrated: p = {seen.p_value:.3g} {how} {count(seen.models, 'clean model')}. The policy flags at "
+            f"{seen.level:g} and below, so about {rounded(seen.level)} of clean models like these are flagged."
+        )
+    classes = evidence.facts.classes
+    if classes is not None and classes < FEW_CLASSES:
+        many = count(classes, "class", "classes")
+        return f"Uncalibrated: no reference bank judged this model of {many}, which nothing else can approve."
+    text = "Uncalibrated: the policy's own limits judged, with no rate of false alarms for models like this one"
+    zoo = flagged_in_the_zoo(report)
+    return f"{text}; {zoo}." if zoo else f"{text}."
+
+
+def _suspected(report: Report, evidence: Evidence) -> Iterator[Suspected]:
+    """Yield the places that the verdict names, smallest trigger first; pictures for the first few."""
+    targets = report.verdict.target_classes if report.verdict else ()
+    names, pictured = Names.of(report), 0
+    for place in _places(evidence, targets):
+        suspect = next((one for one in evidence.suspects if one.location == place), None)
+        own = _pictures(evidence, place, suspect)
+        sentence = _sentence(evidence, place, suspect, own, names)
+        shows = tuple(shown(one) for one in _chosen(own)) if pictured < MAX_PICTURED else ()
+        pictured += bool(shows)
+        if sentence or shows:
+            yield Suspected(names.place(place), sentence, shows)
+
+
+def _places(evidence: Evidence, targets: Sequence[int]) -> list[Location]:
+    """Return the places of suspects and pictures whose class the verdict names, suspects first."""
+    every = (*(one.location for one in evidence.suspects), *(one.location for one in evidence.pictures))
+    known = [place for place in every if place is not None and place.class_index in targets]
+    return list(dict.fromkeys(known))
+
+
+def _pictures(evidence: Evidence, place: Location, suspect: Suspect | None) -> list[Picture]:
+    """Return the pictures of a place by the detector that named it; an earlier gate's pictures name none."""
+    here = [one for one in evidence.pictures if one.location == place]
+    wanted = suspect.detector if suspect else next((one.detector for one in here), "")
+    return [one for one in here if one.detector in ("", wanted)]
+
+
+def _chosen(pictures: Sequence[Picture]) -> Iterator[Picture]:
+    if not any(one.role == "triggered" for one in pictures):
+        return
+    for roles in _ROLES:
+        found = (one for role in roles for one in pictures if one.role == role)
+        if (one := next(found, None)) is not None:
+            yield one
+
+
+def _sentence(
+    evidence: Evidence, place: Location, suspect: Suspect | None, pictures: Sequence[Picture], names: Names
+) -> str:
+    moves = _measured(evidence, CONFIRMATION, "held-out-success", place)
+    if suspect is None or moves is None or place.class_index is None:
+        return ""
+    source = place.source_index
+    images = "other images" if source is None else f"the images of {names.spoken(source)},"
+    text = (
+        f"The search found {_what(evidence, suspect, pictures)} that turns {rounded(moves)} of {images} into "
+        f"{names.spoken(place.class_index)}."
+    )
+    transfer = _measured(evidence, CONFIRMATION, "transfer", place)
+    return text if transfer is None else f"{text} On the bank's clean models it moves {rounded(transfer)}."
+
+
+def _what(evidence: Evidence, suspect: Suspect, pictures: Sequence[Picture]) -> str:
+    """Return what was found, by the family that was searched; a family without words of its own is a change."""
+    size = _measured(evidence, suspect.detector, "size", suspect.location)
+    match suspect.detector:
+        case "neural-cleanse":
+            return _patch(pictures)
+        case "additive-trigger":
+            faint = "faint " if size is not None and size <= _FAINT else ""
+            by = f" (by {rounded(size)} of the range of a pixel)" if size is not None else ""
+            return f"a {faint}pattern over the whole image{by}"
+        case "warp-trigger":
+            slight = "slight " if size is not None and size <= _SLIGHT else ""
+            by = f" (by {size:.1f} pixels)" if size is not None else ""
+            return f"a {slight}warp of the whole image{by}"
+        case "tone-trigger":
+            return "a change of tone or colour"
+        case "sample-specific-trigger":
+            return "a change of its own for every image"
+        case _:
+            return "a change"
+
+
+def _patch(pictures: Sequence[Picture]) -> str:
+    mask = next((one for one in pictures if one.role == "mask"), None)
+    seen = footprint(mask) if mask is not None else None
+    if seen is None:
+        return "a patch"
+    if not seen.place:
+        return "pixels scattered over the image"
+    return f"a {seen.size}patch {seen.place} (about {number(seen.height)} × {number(seen.width)} pixels)"
+
+
+def _measured(evidence: Evidence, detector: str, metric: str, place: Location) -> float | None:
+    outcome = evidence.outcomes.get(detector)
+    if not isinstance(outcome, Measured):
+        return None
+    found = (m.value for m in outcome.measurements if m.metric == metric and m.location == place)
+    return next(found, None)

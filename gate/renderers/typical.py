@@ -1,0 +1,137 @@
+"""Where clean and planted models of the zoo lie, by detector and metric: data to read a number beside, no judgement.
+
+`typical.json` is packaged and made by `python -m benchmarks.typical` from the measurements that are committed; nothing
+here compares a candidate with it. A range is shown only where the detector measured with the same options.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from gate.evidence import Measured
+from gate.policy import Policy
+from gate.record import Record
+from gate.renderers.text import count, listed, number
+from gate.report import Report
+
+DATA: Final = Path(__file__).with_name("typical.json")
+
+Range = tuple[float, float]
+
+
+class Lies(Record):
+    """Where one metric lies: of a model its most conspicuous place, of a detector of suspects each suspect."""
+
+    clean: Range
+    clean_count: int = Field(ge=1)
+    planted: Range | None = None
+    """None where no planted model had a value at what was planted in it."""
+    planted_count: int = Field(default=0, ge=0)
+    planted_kind: str = Field(max_length=40)
+    """Which planted models, such as `patches`: those that the detector looks for."""
+
+
+class FalseAlarms(Record):
+    """How many clean models one policy's limits flag without a reference bank."""
+
+    rules: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Over what of the policy decides this; under other rules the count says nothing."""
+    flagged: int = Field(ge=0)
+    models: int = Field(ge=1)
+
+
+class Typical(Record):
+    """The packaged data."""
+
+    schema_version: Literal[1] = 1
+    made_by: str
+    split: str
+    seed: int
+    """Of the scans."""
+    clean_models: int
+    planted_models: int
+    classes: tuple[int, ...]
+    """Numbers of classes that the zoo's models tell apart."""
+    quantiles: Range
+    options: dict[str, dict[str, Any]]
+    """By detector, those with which it measured."""
+    metrics: dict[str, dict[str, Lies]]
+    false_alarms: FalseAlarms
+
+
+@cache
+def typical() -> Typical:
+    """Return the packaged data."""
+    return Typical.from_file(DATA)
+
+
+def rules_sha256(policy: Policy) -> str:
+    """Return the digest of what of a policy decides without a bank, whatever its name, waivers or samples."""
+    rules = policy.model_dump(mode="json", include={"detectors", "stages", "uncalibrated", "seed"})
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
+
+
+def beside(report: Report, detector: str, metric: str, *, shares: bool = False) -> str:
+    """Return the ranges of a metric as a few words, as numbers or as percentages; empty where the zoo has none.
+
+    A range is of no use beside a number that was measured with other options, and is left out there.
+    """
+    lies = _comparable(report).get(detector, {}).get(metric)
+    if lies is None:
+        return ""
+    words = f"clean {_range(lies.clean, shares=shares)}"
+    return f"{words} · {lies.planted_kind} {_range(lies.planted, shares=shares)}" if lies.planted else words
+
+
+def _comparable(report: Report) -> Mapping[str, Mapping[str, Lies]]:
+    known = typical()
+    outcomes = report.evidence.outcomes if report.evidence else {}
+    return {
+        name: found
+        for name, found in known.metrics.items()
+        if isinstance(outcome := outcomes.get(name), Measured) and dict(outcome.options) == known.options.get(name, {})
+    }
+
+
+def about(report: Report) -> str:
+    """Return what the ranges are of, in sentences; empty where none is shown."""
+    if not _comparable(report):
+        return ""
+    known = typical()
+    low, high = (f"{100 * share:.0f}" for share in known.quantiles)
+    text = (
+        f"Ranges: where {known.clean_models} clean and {known.planted_models} planted models of the gate's own zoo lie "
+        f"({known.split} split, seed {known.seed}), {low} % to {high} %. They judge nothing: where both ranges hold a "
+        "number, it tells little by itself."
+    )
+    classes = report.evidence.facts.classes if report.evidence else None
+    if classes is None or classes in known.classes:
+        return text
+    own = listed([str(size) for size in known.classes])
+    return f"{text} The zoo's models have {own} classes and this one has {number(classes)}, so read them with care."
+
+
+def flagged_in_the_zoo(report: Report) -> str:
+    """Return how many clean models these very limits flagged; empty under any other rules."""
+    seen = typical().false_alarms
+    if seen.rules != rules_sha256(report.policy):
+        return ""
+    share = f"{100 * seen.flagged / seen.models:.1f} %"
+    return f"these limits flagged {seen.flagged} of {count(seen.models, 'clean model')} of the gate's own zoo ({share})"
+
+
+def _range(of: Range, *, shares: bool) -> str:
+    low, high = (_short(100 * value if shares else value) for value in of)
+    between = " to " if of[0] < 0 else "–"
+    unit = "\N{NARROW NO-BREAK SPACE}%" if shares else ""
+    return f"{low}{unit}" if low == high else f"{low}{between}{high}{unit}"
+
+
+def _short(value: float) -> str:
+    """Return a bound of a range with two significant digits; more would look like more than is known."""
+    return number(float(f"{value:.2g}"))

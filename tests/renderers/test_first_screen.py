@@ -1,0 +1,241 @@
+"""The first screen: what was found in one plain sentence, its trigger, how far the verdict goes, names of classes."""
+
+import base64
+import html
+
+import pytest
+import reports
+from test_next_steps import CASES, suspect
+
+from gate.bundles.told import BundleFacts
+from gate.evidence import Location, Measured, Measurement, Picture, Suspect
+from gate.finding import Finding
+from gate.policy import SamplesPolicy
+from gate.renderers import RENDERERS, comment
+from gate.renderers.causes import causes
+from gate.renderers.first import first
+from gate.renderers.footprint import footprint
+from gate.renderers.names import Names
+from gate.renderers.typical import about, beside, typical
+from gate.report import Report
+
+NAMES = {0: "T-shirt", 3: "Dress", 7: "Sneaker"}
+
+
+def mask(rows: range, columns: range, side: int = 28) -> Picture:
+    """Return a mask that is white in a box."""
+    pixels = bytes(255 * (row in rows and column in columns) for row in range(side) for column in range(side))
+    raw = base64.b64encode(pixels).decode()
+    return Picture(role="mask", location=Location.of_class(7), height=side, width=side, channels=1, pixels=raw)
+
+
+def with_evidence(report: Report, **changes: object) -> Report:
+    """Return a report with other evidence under the same verdict."""
+    assert report.evidence
+    return report.model_copy(update={"evidence": report.evidence.model_copy(update=changes)})
+
+
+def named(report: Report, names: dict[int, str] = NAMES) -> Report:
+    """Return a report whose policy names the classes."""
+    policy = report.policy.model_copy(update={"samples": SamplesPolicy(classes=names)})
+    return report.model_copy(update={"policy": policy})
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "place", "size"),
+    [
+        (range(25, 28), range(25, 28), "in the lower right corner", "small "),
+        (range(3), range(3), "in the upper left corner", "small "),
+        (range(10, 18), range(4), "at the left edge", "small "),
+        (range(10, 18), range(10, 18), "in the middle", ""),
+        (range(28), range(28), "", "large "),
+        (range(0, 28, 9), range(0, 28, 9), "", "large "),
+    ],
+)
+def test_a_mask_says_where_it_lies(rows: range, columns: range, place: str, size: str) -> None:
+    """Corner, edge or middle where most of it lies in one place; scattered pixels have none."""
+    seen = footprint(mask(rows, columns))
+    assert seen is not None
+    assert (seen.place, seen.size) == (place, size)
+
+
+def test_an_empty_mask_has_no_place() -> None:
+    """Nothing is said of nothing."""
+    assert footprint(mask(range(0), range(0))) is None
+
+
+def test_a_confirmed_suspect_is_one_plain_sentence() -> None:
+    """What was found, how much of other images it turns, into which class by name."""
+    report = named(suspect())
+    (sentence,) = first(report).sentences
+    assert sentence == (
+        "The search found a small patch in the lower right corner (about 5 × 5 pixels) that turns "
+        "98\N{NARROW NO-BREAK SPACE}% of other images into class 7, Sneaker. "
+        "On the bank's clean models it moves 1\N{NARROW NO-BREAK SPACE}%."
+    )
+    assert (
+        sentence.replace("\N{NARROW NO-BREAK SPACE}", " ")
+        in html.unescape(RENDERERS["html"][1](report)).split("<main>")[0]
+    )
+    assert "turns 98" in RENDERERS["markdown"][1](report).split("## Why")[0]
+    assert "turns 98" in comment.render(report).split("**Next")[0]
+
+
+@pytest.mark.parametrize("case", ["approved", "no-samples", "bad-samples", "pickled", "unfinished", "nothing"])
+def test_no_sentence_where_nothing_was_confirmed(case: str) -> None:
+    """An approved version, and one whose behaviour was not measured, has none."""
+    assert first(CASES[case]()).sentences == ()
+
+
+def test_a_suspect_that_was_not_tried_anew_has_a_picture_alone() -> None:
+    """Without a confirming measurement the trigger is shown as it was found, and no share is claimed."""
+    report = suspect()
+    assert report.evidence
+    outcomes = {name: found for name, found in report.evidence.outcomes.items() if name != "confirmation"}
+    (one,) = first(with_evidence(report, outcomes=outcomes)).suspects
+    assert one.sentence == ""
+    assert len(one.pictures) == 3
+    assert "nothing confirmed it" in RENDERERS["html"][1](with_evidence(report, outcomes=outcomes))
+
+
+@pytest.mark.parametrize(
+    ("detector", "size", "words"),
+    [
+        ("additive-trigger", 0.04, "a faint pattern over the whole image (by 4"),
+        ("additive-trigger", 0.3, "a pattern over the whole image (by 30"),
+        ("warp-trigger", 0.8, "a slight warp of the whole image (by 0.8 pixels)"),
+        ("tone-trigger", 0.1, "a change of tone or colour"),
+        ("sample-specific-trigger", 0.1, "a change of its own for every image"),
+        ("some-new-search", 0.1, "a change that turns"),
+    ],
+)
+def test_each_family_has_its_own_words(detector: str, size: float, words: str) -> None:
+    """A pattern, a warp, a tone: what the family that named the suspect looks for."""
+    report = suspect()
+    assert report.evidence
+    here = Location.of_class(reports.TARGET)
+    found = Measured(measurements=(Measurement(metric="size", value=size, location=here),), seconds=1)
+    named_by = Suspect(stage=1, detector=detector, metric="size-ratio", value=0.1, location=here)
+    changes = {"outcomes": {**report.evidence.outcomes, detector: found}, "suspects": (named_by,)}
+    (sentence,) = first(with_evidence(report, **changes)).sentences
+    assert words in sentence
+
+
+def test_a_pair_names_the_class_that_is_left() -> None:
+    """From one class to another, both by name."""
+    place = Location.of_pair(3, 7)
+    report = named(suspect())
+    assert report.evidence
+    outcomes = {**report.evidence.outcomes, "confirmation": reports.confirmed(place)}
+    pair = Suspect(stage=1, detector="neural-cleanse", metric="size", value=1, location=place)
+    (sentence, *_) = first(with_evidence(report, outcomes=outcomes, suspects=(pair,), pictures=())).sentences
+    assert "a patch that turns 98\N{NARROW NO-BREAK SPACE}% of the images of class 3, Dress, into class 7" in sentence
+
+
+def test_pictures_are_those_of_the_search_that_named_the_suspect() -> None:
+    """Several searches draw the same class; the sentence and its pictures are of one of them."""
+    report = suspect()
+    assert report.evidence
+    own = [one.model_copy(update={"detector": "neural-cleanse"}) for one in report.evidence.pictures]
+    other = mask(range(28), range(28)).model_copy(update={"detector": "sample-specific-trigger"})
+    assert "lower right corner" in first(with_evidence(report, pictures=(other, *own))).sentences[0]
+
+
+def test_rate_and_accuracy_are_said_as_they_are() -> None:
+    """With a bank the level; without one that no rate is known; without labels that accuracy is not."""
+    beside_bank, alone = first(CASES["approved"]()), first(suspect())
+    assert "about 5\N{NARROW NO-BREAK SPACE}% of clean models like these are flagged" in beside_bank.rate
+    assert alone.rate.startswith("Uncalibrated: the policy's own limits judged, with no rate of false alarms")
+    assert alone.accuracy == "The model gets 97.8\N{NARROW NO-BREAK SPACE}% of 500 clean samples right."
+    report = suspect()
+    assert report.evidence
+    assert report.evidence.samples
+    bare = report.evidence.samples.model_copy(update={"accuracy": None})
+    assert "carry no labels" in first(with_evidence(report, samples=bare)).accuracy
+
+
+def test_on_samples_that_do_not_go_with_the_model_nothing_is_said_of_a_trigger() -> None:
+    """The samples come first among the reasons, and what was searched on them is no sentence."""
+    report = suspect()
+    assert report.verdict
+    assert first(report).sentences
+    poor = Finding(rule="samples", kind="condition", message="The model gets 7.5% of the clean samples right.")
+    findings = (*report.verdict.findings, poor)
+    report = report.model_copy(update={"verdict": report.verdict.model_copy(update={"findings": findings})})
+    assert first(report).sentences == ()
+    assert causes(report.verdict.open_findings, report.evidence)[0].first == poor
+
+
+def test_of_few_classes_it_is_said_that_a_bank_alone_approves() -> None:
+    """No limit judged such a model, and the zoo's clean ones of ten classes say nothing of it."""
+    report = suspect()
+    assert report.evidence
+    facts = report.evidence.facts.model_copy(update={"classes": 2})
+    assert first(with_evidence(report, facts=facts)).rate == (
+        "Uncalibrated: no reference bank judged this model of 2 classes, which nothing else can approve."
+    )
+
+
+def test_names_are_the_policys_then_the_samples_then_the_candidates() -> None:
+    """The word that goes furthest is shown, and whose it is."""
+    report = suspect()
+    assert report.evidence
+    assert report.evidence.samples
+    assert report.evidence.bundle
+    facts = BundleFacts.model_validate({**report.evidence.bundle.model_dump(), "class_names": {7: "theirs"}})
+    report = with_evidence(report, bundle=facts)
+    assert (Names.of(report).label(7), "candidate's own word" in Names.of(report).source) == ("7 (theirs)", True)
+    samples = report.evidence.samples.model_copy(update={"class_names": {7: "samples'"}})
+    report = with_evidence(report, samples=samples)
+    assert Names.of(report).label(7) == "7 (samples')"
+    assert Names.of(named(report)).label(7) == "7 (Sneaker)"
+    assert Names.of(named(report)).label(9) == "9"
+
+
+def test_a_class_has_its_name_wherever_its_number_stands() -> None:
+    """In findings, tables, headings, targets and on the terminal."""
+    report = named(suspect())
+    page, text = RENDERERS["html"][1](report), RENDERERS["markdown"][1](report)
+    for words in ("at class 7 (Sneaker)", "Class 7 (Sneaker) — named as a target", "Target class: 7 (Sneaker)"):
+        assert words in page
+    assert r"| 7 (Sneaker) |" in text
+    assert "class 3 (Dress)" in text
+    assert Names.of(report).within("pair 3→7 and class 70") == "pair 3 (Dress)→7 (Sneaker) and class 70"
+
+
+@pytest.mark.parametrize("text", reports.HOSTILE, ids=range(len(reports.HOSTILE)))
+def test_a_hostile_name_stays_a_text(text: str) -> None:
+    """A name is short, one line and escaped, whoever wrote it."""
+    report = named(suspect(), {7: text[:100] or "x"})
+    page = RENDERERS["html"][1](report)
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert len(Names.of(report).name(7)) <= 42
+    assert "::" not in Names.of(report).name(7)
+
+
+def test_ranges_of_the_zoo_stand_beside_numbers_that_were_measured_alike() -> None:
+    """Clean and planted lie where the packaged data say; other options have no range, other classes a warning."""
+    report = suspect()
+    assert beside(report, "neural-cleanse", "anomaly-index").startswith("clean ")
+    assert "planted patches" in beside(report, "neural-cleanse", "anomaly-index")
+    assert beside(report, "neural-cleanse", "size") == ""
+    assert beside(report, "no-such-detector", "size") == ""
+    assert report.evidence
+    nc = report.evidence.outcomes["neural-cleanse"]
+    other = {**report.evidence.outcomes, "neural-cleanse": nc.model_copy(update={"options": {"steps": 7}})}
+    assert beside(with_evidence(report, outcomes=other), "neural-cleanse", "anomaly-index") == ""
+    facts = report.evidence.facts.model_copy(update={"classes": 43})
+    assert "read them with care" in about(with_evidence(report, facts=facts))
+    assert "with care" not in about(report)
+    assert "In the zoo" in RENDERERS["html"][1](report)
+
+
+def test_the_packaged_ranges_are_whole() -> None:
+    """They say from which split, how many models and which classes they are, and every range runs upwards."""
+    known = typical()
+    assert (known.split, known.classes, known.clean_models > 50) == ("test", (10, 20), True)
+    for found in known.metrics.values():
+        for lies in found.values():
+            assert lies.clean[0] <= lies.clean[1]
+            assert lies.planted is None or lies.planted[0] <= lies.planted[1]
