@@ -9,8 +9,10 @@ import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
+from gate.activity import Moved, doing
 from gate.errors import CannotFinishError
 from gate.policy import DownloadBounds
 from gate.scratch import remove_tree
@@ -30,8 +32,9 @@ def bounded(folder: Path, bounds: DownloadBounds, what: str) -> Iterator[None]:
     """Watch what is downloaded into `folder` meanwhile; more than the bounds is a `CannotFinishError`."""
     stop = threading.Event()
     exceeded: list[str] = []
-    watch = threading.Thread(target=_watch, args=(folder, bounds, stop, exceeded), name="gate-download", daemon=True)
-    with _largest_file(bounds.max_bytes + 1):
+    with doing(f"downloading {what}") as moved, _largest_file(bounds.max_bytes + 1):
+        watched = (folder, bounds, stop, exceeded, moved)
+        watch = threading.Thread(target=_watch, args=watched, name="gate-download", daemon=True)
         watch.start()
         try:
             yield
@@ -42,6 +45,7 @@ def bounded(folder: Path, bounds: DownloadBounds, what: str) -> Iterator[None]:
         finally:
             stop.set()
             watch.join()
+        moved(_counted(folder, bounds))
     if beyond := [*exceeded, *beyond_of(folder, bounds)]:
         remove_tree(folder)
         raise _too_much(what, beyond[0])
@@ -66,12 +70,18 @@ def beyond_of(path: Path, bounds: DownloadBounds) -> Iterator[str]:
             return
 
 
-def _watch(folder: Path, bounds: DownloadBounds, stop: threading.Event, exceeded: list[str]) -> None:
+def _watch(folder: Path, bounds: DownloadBounds, stop: threading.Event, exceeded: list[str], moved: Moved) -> None:
     while not stop.wait(_POLL_SECONDS):
         exceeded.extend(beyond_of(folder, bounds))
+        moved(_counted(folder, bounds))
         if exceeded:
             # The rest comes to nothing, and a file that is being written is bounded by itself.
             remove_tree(folder)
+
+
+def _counted(folder: Path, bounds: DownloadBounds) -> int:
+    """Return the bytes that lie in a folder, for whoever watches; counting ends at the bound on files."""
+    return sum(islice(_sizes(folder), bounds.max_files))
 
 
 def _sizes(path: Path) -> Iterator[int]:

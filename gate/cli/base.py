@@ -34,7 +34,7 @@ def base() -> None:
 
     \b
     gate base github --to "$dir"
-    [ ! -d "$dir/files" ] || cd "$dir/files"   # a pull request: run the check here
+    [ ! -d "$dir/files" ] || cd "$dir/files"   # of a pull request
     gate check models:/credit/7 --policy policies/credit.yml
 
     Run it in the root of the checkout. A pull request leaves DIR/files with the base commit's policy, its bank and

@@ -18,4 +18,6 @@ def covered_lines(statement: "Statement", hashed: str = "") -> list[str]:
         lines.append("nothing: no bundle was written")
     if said.covers == "bundle":
         lines.append(f"not the candidate {said.model_digest}")
+    if said.examined == "files":
+        lines.append("the bytes alone: behaviour was not examined")
     return [f"{'' if number else 'covers':8} {line}" for number, line in enumerate(lines)]

@@ -9,9 +9,6 @@ import click
 from gate.cli.check import registry_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SIGNING_KEY, many, option
 from gate.cli.signing import PASSPHRASE
-from gate.jail.inert import inert_line
-
-_SIGNS = {"ok": "ok    ", "unused": "-     ", "wrong": "WRONG "}
 
 
 @click.command()
@@ -24,11 +21,13 @@ def doctor(candidate: str | None, production: str | None, **options: Any) -> int
     \b
     gate doctor --candidate credit --production prod
 
-    Policy, keys, samples and bank against their digests, jail, disk, review log, registry, credentials and rights; what
-    the server's version lacks, and the artifact stores in use, with the line for each that the policy does not list.
-    Nothing is changed and no secret is shown. Exit 0: nothing is wrong. Exit 2: something is. What is not configured is
-    marked '-' and is no fault.
+    Platform, policy, keys, samples and bank against their digests, jail, container engine, disk, review log, registry,
+    clocks, credentials and rights; what the server's version lacks, and the artifact stores in use. Each line says what
+    was found and what was expected; below it stands what mends it, as a whole command or policy line. Nothing is
+    changed and no secret is shown. Exit 0: nothing is wrong. Exit 2: something is. What is not configured, or cannot be
+    known before it is tried, is marked '-' and is no fault.
     """  # noqa: D301  # \b is click's own sign
+    from gate.cli.rows import show_rows
     from gate.promotion.preconditions import Setup, examine
     from gate.registries import open_production
 
@@ -45,11 +44,6 @@ def doctor(candidate: str | None, production: str | None, **options: Any) -> int
         production=production,
         open=lambda: open_production(settings),
     )
-    wrong = 0
-    for condition in examine(setup):
-        click.echo(inert_line(f"{_SIGNS[condition.state]} {condition.name:20} {condition.said}", limit=600))
-        if condition.state != "ok" and condition.mend:
-            click.echo(inert_line(f"{'':28}{condition.mend}", limit=600))
-        wrong += condition.state == "wrong"
+    wrong = show_rows(examine(setup))
     click.echo(f"{wrong} wrong" if wrong else "nothing is wrong")
     return 2 if wrong else 0

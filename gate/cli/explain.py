@@ -1,34 +1,238 @@
-"""`gate explain`: what a detector measures, why it matters, what it is blind to."""
+"""`gate explain`: what a name in a report or policy means, be it a detector, a metric, a condition or a decision."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gate.cli.glossary import TERMS
+from gate.cli.wrapping import columns, wrapped
 from gate.errors import UsageError
+
+if TYPE_CHECKING:
+    from gate.detector import Detector, Metric
+    from gate.limit import Bound, Limit
+    from gate.policy import Policy
+
+_SOME_CLASSES = (10, 100, 1000)
+"""Numbers of classes for which a limit's table is shown."""
+_SHOWN_NAME = 80
 
 
 @click.command()
-@click.argument("detector", required=False)
-def explain(detector: str | None) -> None:
-    """Say what DETECTOR measures, why it matters and what it is blind to; without one, list them all."""
+@click.argument("name", nargs=-1)
+def explain(name: tuple[str, ...]) -> None:
+    """Say what NAME means: a detector, a metric, or what else a report names. Without one, list them all.
+
+    \b
+    gate explain neural-cleanse             what it measures, and is blind to
+    gate explain size-ratio                 who measures it, and its limits
+    gate explain neural-cleanse/size-ratio  as findings are named
+    gate explain assurance                  a condition of the check
+
+    The beginning of a name is enough where only one begins so.
+    """  # noqa: D301  # \b is click's own sign
     from gate import detectors
+
+    if not name:
+        for line in _everything():
+            click.echo(line)
+        return
+    asked = _normal(" ".join(name))
+    subject, _, part = asked.partition("/")
+    known = {*detectors.names(), *_metrics(), *TERMS}
+    subject = _found(subject, known, " ".join(name))
+    for line in _explained(subject, _part(subject, part)):
+        click.echo(line)
+
+
+def _normal(name: str) -> str:
+    """Return a name as ids are written: reports show `size quantile` and `Neural Cleanse` too."""
+    return re.sub(r"[\s_]+", "-", name.strip().lower()).removeprefix("gate/")
+
+
+def _found(asked: str, known: set[str], written: str) -> str:
+    """Return the known name that is meant; an error with suggestions where it is none or several."""
+    from gate.suggestions import did_you_mean
+
+    if asked in known:
+        return asked
+    beginning = [name for name in known if asked and name.startswith(asked)]
+    if len(beginning) == 1:
+        return beginning[0]
+    hint = did_you_mean(asked, known)
+    raise UsageError(
+        f"unknown name {written[:_SHOWN_NAME]!r}: no detector, metric or condition is called so"
+        + (f"; {hint}" if hint else ""),
+        what_to_do="`gate explain` alone lists every name.",
+    )
+
+
+def _part(subject: str, part: str) -> str:
+    """Return what is asked for of a subject: one of its metrics, or a kind of finding."""
+    from gate import detectors
+
+    if not part or part in {"limit", "silence", "condition"} or subject == "could-not-finish":
+        return part
+    ids = {metric.id for metric in detectors.load(subject).metrics} if subject in detectors.names() else set(TERMS)
+    return _found(part, ids, f"{subject}/{part}")
+
+
+def _explained(subject: str, part: str) -> Iterator[str]:
+    from gate import detectors
+
+    if part in TERMS:
+        yield from _term(part)
+        yield ""
+    if subject in detectors.names():
+        detector = detectors.load(subject)
+        if (metric := detector.metric(part)) is not None:
+            yield from _hanging(f"{subject}/{part}: a metric of {detector.title}", 2)
+            yield from _metric(detector, metric)
+            yield from _hanging(
+                f"`gate explain {subject}` says what the detector measures, and what it is blind to.", 0
+            )
+        else:
+            yield from _detector(detector)
+    elif subject in TERMS:
+        yield from _term(subject)
+    else:
+        yield from _metric_of_all(subject)
+
+
+def _term(name: str) -> Iterator[str]:
+    term = TERMS[name]
+    yield f"{name}: {term.title[:1].lower()}{term.title[1:]}"
+    yield from _wrapped("Means", term.means)
+    if term.mend:
+        yield from _wrapped("To do", term.mend)
+
+
+def _detector(detector: "Detector[Any]") -> Iterator[str]:
     from gate.docstrings import PARTS, parts, summary
 
-    if detector is None:
-        for name in detectors.names():
-            click.echo(f"{name:24} {summary(detectors.load(name).measure.__module__)}")
-        return
-    if detector not in detectors.names():
-        raise UsageError(f"unknown detector {detector!r}; expected one of {', '.join(detectors.names())}")
-    found = detectors.load(detector)
-    text = parts(found.measure.__module__)
-    click.echo(f"{found.id}: {found.title}\n{summary(found.measure.__module__)}\n")
+    module = detector.measure.__module__
+    text = parts(module)
+    yield from _hanging(f"{detector.id}: {detector.title}", 2)
+    yield from _hanging(summary(module), 0)
+    yield ""
     for part in PARTS:
-        click.echo(click.wrap_text(f"{part:<10}{text[part]}", width=100, subsequent_indent=" " * 10))
-    click.echo("\nMetrics")
-    for metric in found.metrics:
-        worse = "" if metric.worse == "neither" else f"; {metric.worse} is worse"
-        click.echo(f"  {metric.id} ({metric.unit}{worse}): {metric.meaning}")
-    options = found.options.model_json_schema(by_alias=True).get("properties", {})
+        yield from _wrapped(part, text[part])
+    yield ""
+    yield "Metrics"
+    for metric in detector.metrics:
+        yield from _hanging(f"  {metric.id} ({_scale(metric)}): {metric.meaning}", 4)
+    options = detector.options.model_json_schema(by_alias=True).get("properties", {})
     if options:
-        click.echo("\nOptions in the policy")
+        yield ""
+        yield "Options in the policy"
         for name, schema in options.items():
-            click.echo(f"  {name}: default {schema.get('default')}")
+            yield from _hanging(f"  {name}: default {schema.get('default')}", 4)
+
+
+def _metric_of_all(name: str) -> Iterator[str]:
+    measured = _metrics()[name]
+    if len(measured) == 1:
+        yield from _hanging(f"{name}: a metric of {measured[0].id}, {measured[0].title}", 2)
+    else:
+        yield f"{name}: a metric of {len(measured)} detectors"
+    for detector in measured:
+        metric = detector.metric(name)
+        assert metric is not None
+        if len(measured) > 1:
+            yield ""
+            yield from _hanging(f"{detector.id}: {detector.title}", 2)
+        yield from _metric(detector, metric)
+
+
+def _metric(detector: "Detector[Any]", metric: "Metric") -> Iterator[str]:
+    """Yield what a metric of one detector means, its scale, and what the gate's policies say of it."""
+    yield from _wrapped("Means", metric.meaning)
+    yield from _wrapped("Unit", metric.unit)
+    yield from _wrapped("Worse", {"neither": "neither; it is shown beside others"}.get(metric.worse, metric.worse))
+    for policy in _packaged():
+        rule = policy.detectors.get(detector.id)
+        limit = rule.limits.get(metric.id) if rule else None
+        if limit is not None:
+            source = f". Source: {limit.source}" if limit.source else ""
+            yield from _wrapped("Limit", f"{policy.name} flags {_beyond(limit)}{source}")
+        for stage in policy.stages:
+            for wider in stage.suspects:
+                if (wider.detector, wider.metric) == (detector.id, metric.id):
+                    yield from _wrapped("Suspect", f"{policy.name} looks closer {_beyond(wider.limit())}")
+
+
+def _beyond(limit: "Limit") -> str:
+    """Return in words where a limit is broken; of a table by number of classes, what it says of some."""
+    sides = [("below", limit.min), ("above", limit.max)]
+    text = " or ".join(f"{side} {_bound(bound)}" for side, bound in sides if bound is not None)
+    others = "".join(f", where {metric} is {_beyond(other)} too" for metric, other in limit.together_with.items())
+    confirms = "; beside a believed p-value it only confirms" if limit.judges == "uncalibrated-only" else ""
+    return text + others + confirms
+
+
+def _bound(bound: "Bound") -> str:
+    from gate.limit import Limit
+
+    if not isinstance(bound, dict):
+        return f"{bound:g}"
+    some = [min(bound), *(classes for classes in _SOME_CLASSES if classes > min(bound))]
+    said = [f"{Limit(max=bound).at(classes)[1]:g} at {classes}" for classes in some]
+    return f"{', '.join(said)} classes"
+
+
+@cache
+def _packaged() -> "tuple[Policy, ...]":
+    from gate.clock import today
+    from gate.packaged import NAMES, policy_at
+    from gate.policy_file import read_policy
+
+    return tuple(read_policy(policy_at(name), on=today()) for name in NAMES)
+
+
+@cache
+def _metrics() -> "dict[str, list[Detector[Any]]]":
+    """Return every metric's id with the detectors that measure it."""
+    from gate import detectors
+
+    found: dict[str, list[Detector[Any]]] = {}
+    for name in detectors.names():
+        detector = detectors.load(name)
+        for metric in detector.metrics:
+            found.setdefault(metric.id, []).append(detector)
+    return dict(sorted(found.items()))
+
+
+def _everything() -> Iterator[str]:
+    """Yield every name that can be explained."""
+    from gate import detectors
+    from gate.docstrings import summary
+
+    yield "Detectors"
+    for name in detectors.names():
+        yield from _hanging(f"  {name:24} {summary(detectors.load(name).measure.__module__)}", 27)
+    yield ""
+    yield "Metrics"
+    yield from _hanging("  " + ", ".join(_metrics()), 2)
+    yield ""
+    yield "What else a report names"
+    for name, term in TERMS.items():
+        yield from _hanging(f"  {name:24} {term.title}", 27)
+    yield ""
+    yield "`gate explain NAME` says what one means."
+
+
+def _scale(metric: "Metric") -> str:
+    return metric.unit if metric.worse == "neither" else f"{metric.unit}; {metric.worse} is worse"
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    yield from _hanging(f"{label:<10}{text}", 10)
+
+
+def _hanging(text: str, indent: int) -> Iterator[str]:
+    """Yield lines no longer than the terminal, the later ones under the first one's text."""
+    begins = text[: len(text) - len(text.lstrip())]
+    yield from wrapped(text.strip(), columns(), begins, " " * indent)

@@ -9,6 +9,7 @@ from gate.cli import (
     bank,
     base,
     check,
+    completion,
     doctor,
     explain,
     keys,
@@ -22,13 +23,17 @@ from gate.cli import (
     steps,
     verify,
 )
+from gate.cli.formatting import whole_words
 from gate.cli.terminal import fail
-from gate.errors import GateError, UnexaminableError, UsageError
+from gate.errors import GateError, StoppedError, UnexaminableError, UsageError
+from gate.interruption import stop_on_termination
+from gate.stopping import stopped
 from gate.version import VERSION
 
 _EPILOG = (
-    "Exit codes: 0 approved; 1 flagged for human review; 2 usage or policy error, nothing was pulled; "
-    "3 the gate could not finish. Anything but 0 blocks."
+    "Exit codes: 0 approved; 1 flagged for human review; 2 your command, policy, directory or samples are wrong, and "
+    "nothing was marked; 3 the gate could not finish, or not publish its verdict; 130 interrupted (143 by SIGTERM). "
+    "Anything but 0 blocks. `gate completion --help` says how a shell completes all this."
 )
 
 
@@ -41,12 +46,12 @@ def main(debug: bool) -> None:
     """Probe a candidate model for backdoors before it is promoted.
 
     \b
-    gate check models:/credit/7 --samples clean.npz       a version in an MLflow registry
-    gate check models:/credit@candidate                   by alias, looked up once
-    gate check ./model-dir --no-mark --samples clean.npz  a model folder on disk
-    gate promote models:/credit/7 --to prod               what was approved and signed
-    gate remediate models:/credit/8 --samples clean.npz   a repaired version of what was flagged
-    gate verify models:/prod@champion                     at deploy time
+    gate check models:/credit/7 --samples clean.npz      a version in MLflow
+    gate check models:/credit@candidate                  by alias, looked up once
+    gate check ./model --no-mark --samples clean.npz     a model folder on disk
+    gate promote models:/credit/7 --to prod              what was approved
+    gate remediate models:/credit/8 --samples clean.npz  what was flagged
+    gate verify models:/prod@champion                    at deploy time
     """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
     del debug
 
@@ -55,15 +60,18 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
     *(promote.promote, review.review, verify.verify, rescan.rescan, remediate.remediate),
     *(serve.serve, keys.keys, doctor.doctor, report.report, base.base, bank.bank),
-    *(explain.explain, schema.schema),
+    *(explain.explain, schema.schema, completion.completion),
 )
 for command in _COMMANDS:
     main.add_command(command)
+whole_words(main)
 
 
 def run() -> int:
     """Run the command line and return its exit code."""
     debug = "--debug" in sys.argv
+    # For every command: a service sets handlers of its own.
+    stop_on_termination()
     try:
         code = main.main(prog_name="gate", standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -75,8 +83,9 @@ def run() -> int:
         fail(str(error), error.what_to_do)
         return _exit_code(error)
     except (click.Abort, KeyboardInterrupt):
-        fail("interrupted", "")
-        return 3
+        ended = stopped("interrupted", "Run the same command again: it goes on where it can, or begins anew.")
+        fail(str(ended), ended.what_to_do)
+        return ended.exit_code
     except Exception as error:  # noqa: BLE001  # an internal error is said in a sentence and never looks like a verdict
         fail(f"internal error: {type(error).__name__}: {error}", "Run again with --debug to see where, and report it.")
         if debug:
@@ -87,6 +96,8 @@ def run() -> int:
 
 def _exit_code(error: GateError) -> int:
     """Return the exit code of an error (docs/contracts.md, section 1)."""
+    if isinstance(error, StoppedError):
+        return error.exit_code
     if isinstance(error, UsageError):
         return 2
     return 1 if isinstance(error, UnexaminableError) else 3

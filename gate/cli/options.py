@@ -45,7 +45,7 @@ POLICY = option(
     callback=_policy,
     default="default",
     show_default=True,
-    metavar="[default|strict|FILE]",
+    metavar="[default|strict|files-only|FILE]",
     help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
     "file of your own called 'default' is ./default.",
 )

@@ -7,9 +7,9 @@ import click
 
 from gate.cli.check import registry_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
+from gate.cli.progress import progress_bars
 from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log, signing_key
 from gate.cli.terminal import tell
-from gate.interruption import stop_on_termination
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     from gate.promotion.verification import Trust, now
     from gate.registries import open_production, parse_model_uri
 
-    stop_on_termination()
     name, _, _ = parse_model_uri(uri)
     own = signing_key(options)
     trust = Trust(
@@ -57,7 +56,8 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
         stores=policy_stores(policy),
     )
     registry = open_production(registry_settings(options))
-    done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)
+    with progress_bars():
+        done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)
     for line in told(done, alias):
         click.echo(line)
     return 0

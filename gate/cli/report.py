@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gate.publishers.sticky import Posted, Thread
     from gate.report import Report
 
+_BY_HAND = "{0}/report.html and {0}/report.md are the report itself, anywhere."
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 COMMON = many(
     option(
@@ -44,6 +45,10 @@ COMMON = many(
         help="How often a request is tried again after a passing fault.",
     ),
 )
+
+
+_ENDED = frozenset({129, 130, 143})
+"""The exit codes of a check that a signal ended, whose report says that it did not finish."""
 
 
 @click.group()
@@ -73,9 +78,15 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
     from gate.renderers import summary
     from gate.renderers.headline import headline, inert
 
+    _require_report(directory, options["exit_code"])
     run = there.run_of(os.environ)
-    found, reason, code = _read(directory, options["exit_code"])
     link = _link(options["report_url"] or run.address)
+    if run.output is None and run.summary is None and run.pull_request is None:
+        raise UsageError(
+            "nothing to write: this is no job of GitHub Actions (GITHUB_OUTPUT and GITHUB_STEP_SUMMARY are not set)",
+            what_to_do=_BY_HAND.format(directory),
+        )
+    found, reason, code = _read(directory, options["exit_code"])
     notice, note = reason, options["note"]
     if found is not None and options["comment"] and run.pull_request is not None and run.repository:
         thread = there.PullRequest.of(run, token, comment_author, **_settings(options)) if token else None
@@ -92,6 +103,8 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
     else:
         text = summary.render_without_report(reason, code, note=note)
     there.write_summary(run, text)
+    if run.summary is not None:
+        tell(f"summary written to {run.summary}")
     files = {f"report-{kind}": directory / f"report.{kind}" for kind in ("html", "sarif")}
     there.write_outputs(
         run,
@@ -126,12 +139,27 @@ def gitlab(directory: Path, token: str | None, dotenv: Path | None, **options: A
     job = there.job_of(os.environ)
     found, reason, code = _read(directory, options["exit_code"])
     link = _link(options["report_url"] or job.address)
+    asked = options["comment"] and job.merge_request is not None and bool(job.project and job.api)
+    if dotenv is None and not asked:
+        why = (
+            "--no-comment was given"
+            if not options["comment"]
+            else "this is no merge request's job (CI_MERGE_REQUEST_IID)"
+        )
+        raise UsageError(
+            f"nothing to write: no file was named with --dotenv, and {why}",
+            what_to_do=f"gate report gitlab {directory} --dotenv gate.env writes the variables for later jobs. "
+            + _BY_HAND.format(directory),
+        )
     for said in filter(None, (reason, options["note"])):
         tell(said)
+    if dotenv is None:
+        tell("no variables for later jobs were written: no --dotenv FILE was given")
     if dotenv is not None:
         text = variables.render(found, {"report-address": link, "exit": str(code)})
         CheckFiles.create(dotenv.absolute().parent).write(dotenv.name, text)
-    if found is not None and options["comment"] and job.merge_request is not None and job.project and job.api:
+        tell(f"variables written to {dotenv}")
+    if found is not None and asked:
         thread = there.MergeRequest.of(job, token, **_settings(options)) if token else None
         posted = _post(thread, (found, link, options["note"]), "Set the masked variable GATE_GITLAB_TOKEN.")
         if posted.why:
@@ -142,12 +170,24 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     return {"timeout_seconds": options["api_timeout"], "retries": options["api_retries"]}
 
 
+def _require_report(directory: Path, exit_code: int | None) -> None:
+    """Refuse a directory without a report, where no exit code says that a check may have written none."""
+    if exit_code is None and not (directory / "report.json").exists():
+        what = f"there is no folder {directory}" if not directory.is_dir() else f"{directory} holds no report.json"
+        raise UsageError(
+            f"{what}; expected the report directory of a check that has ended",
+            what_to_do=f"`gate judge {directory}` writes the reports of a finished scan; "
+            "--exit-code CODE shows a check that wrote none.",
+        )
+
+
 def _read(directory: Path, exit_code: int | None) -> "tuple[Report | None, str, int]":
     """Return the report that goes with an exit code, or why there is none, and the code."""
     from gate.check_files import CheckFiles
     from gate.renderers.sarif import EXIT_CODES
     from gate.renderers.view import state_of
 
+    _require_report(directory, exit_code)
     try:
         found = CheckFiles(directory.absolute()).report() if exit_code != 2 else None
     except UsageError as error:
@@ -155,8 +195,11 @@ def _read(directory: Path, exit_code: int | None) -> "tuple[Report | None, str, 
     if found is None:
         return None, "The command or the policy was wrong, so nothing was pulled; the job's log says what.", 2
     written = EXIT_CODES[state_of(found)]
+    if found.error and exit_code in _ENDED:
+        return found, "", exit_code
     if exit_code not in (None, written):
-        return None, f"The report in {directory} is of an earlier check and is not shown.", exit_code or 3
+        unpublished = ", or its verdict could not be published, as the job's log says" if exit_code == 3 else ""
+        return None, f"The report in {directory} is not shown: it is of an earlier check{unpublished}.", exit_code or 3
     return found, "", written
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -9,14 +10,24 @@ import click
 from gate.cli.check import registry_settings
 from gate.cli.covered import covered_lines
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
+from gate.cli.progress import progress_bars
 from gate.cli.signing import public_keys, signing
+from gate.cli.terminal import tell
+from gate.cli.wrapping import columns, wrapped
 from gate.errors import UsageError
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
-    from gate.promotion.review import Waiting
-    from gate.registry import Credentials
+    import datetime as dt
+    from collections.abc import Sequence
 
+    from gate.decisions.keys import PublicKey
+    from gate.decisions.statement import Statement
+    from gate.promotion.review import Waiting
+    from gate.registry import Credentials, ProductionRegistry
+
+_REASONS = 20
+"""So many of the newest versions are listed with their reason; each is a report that is fetched."""
 _DECIDING = many(
     click.argument("uri"),
     option("--reason", required=True, envvar="GATE_REVIEW_REASON", help="What was looked at, and why it decides."),
@@ -34,9 +45,9 @@ def review() -> None:
     """What waits for human review, and the reviewer's word about it.
 
     \b
-    gate review list                          flagged versions
-    gate review show models:/cand/7           what is known of one, and the commands
-    gate review approve models:/cand/7 --reason "trigger is the brand's logo" --expires 30d
+    gate review list                   flagged versions
+    gate review show models:/cand/7    what is known of one, and the commands
+    gate review approve models:/cand/7 --reason "the brand's logo" --expires 30d
     gate review reject models:/cand/7 --reason "class 7 has a planted patch"
 
     Reviewers stand in the policy (`reviewers: {names: [ann, bob], approvals: 2}`). Who one is, the registry's own
@@ -49,13 +60,30 @@ def review() -> None:
 @option("--registered-model", help="Only versions of this registered model.")
 @many(PUBLIC_KEY, REGISTRY)
 def list_(registered_model: str | None, **options: Any) -> int:
-    """List the flagged versions and how far their review is; nothing unsigned is believed."""
+    """List the flagged versions, how far their review is, how old they are and why they were flagged.
+
+    Without --public-key nothing is verified, and what the tags claim is shown as a claim. Reasons are taken from the
+    reports of the newest versions; `gate review show` has any version's.
+    """
+    from gate.promotion.ages import ago
     from gate.promotion.review import waiting
+    from gate.promotion.verification import now
     from gate.registries import open_production
 
-    keys = public_keys(options.pop("public_key"))
-    for seen in waiting(open_production(registry_settings(options)), registered_model, keys):
-        click.echo(f"{seen.state:9} {inert_line(str(seen.ref), limit=200):40} {_one_line(seen)}")
+    keys = _keys_to_look(options.pop("public_key"))
+    registry = open_production(registry_settings(options))
+    with progress_bars():
+        rows = [_Row.of(seen, keys) for seen in waiting(registry, registered_model, keys)]
+        rows.sort(key=lambda row: -row.at.timestamp() if row.at else 0.0)
+        reasons = [row.reason(registry) if number < _REASONS else "" for number, row in enumerate(rows)]
+    for row, reason in zip(rows, reasons, strict=True):
+        age = ago(row.at, now()) if row.at else "at no known time"
+        click.echo(f"{row.state:11} {inert_line(str(row.seen.ref), limit=200)}  {age}")
+        for line in wrapped(inert_line(reason, limit=500).replace("::", ": :"), columns(), " " * 12, " " * 12):
+            if line:
+                click.echo(line)
+    if not rows:
+        click.echo("nothing waits")
     return 0
 
 
@@ -63,31 +91,53 @@ def list_(registered_model: str | None, **options: Any) -> int:
 @click.argument("uri")
 @many(PUBLIC_KEY, REGISTRY)
 def show(uri: str, **options: Any) -> int:
-    """Show the signed decision about a version, its reviewers' words, where its reports lie, and what can be done."""
+    """Show why a version was flagged, the signed decision, its reviewers' words, its reports, and what can be done.
+
+    Without --public-key nothing is verified, and what the version's tag claims is shown as a claim.
+    """
+    from gate.promotion.ages import ago
     from gate.promotion.review import look
+    from gate.promotion.verification import now
     from gate.registries import open_production
 
-    keys = public_keys(options.pop("public_key"))
-    seen = look(open_production(registry_settings(options)), uri, keys)
-    click.echo(f"{seen.state.upper()}  {inert_line(str(seen.ref), limit=200)}")
-    for reason in seen.found.reasons:
-        click.echo(f"- {inert_line(reason, limit=500)}")
-    if seen.found.statement is not None:
-        said = seen.found.statement.predicate
-        click.echo(f"decision {said.decision.value}, level {said.assurance or 'none'}")
-        for line in covered_lines(seen.found.statement):
+    keys = _keys_to_look(options.pop("public_key"))
+    registry = open_production(registry_settings(options))
+    with progress_bars():
+        row = _Row.of(look(registry, uri, keys), keys)
+        reason = row.reason(registry)
+    seen, statement = row.seen, row.statement
+    click.echo(
+        f"{row.state.upper()}  {inert_line(str(seen.ref), limit=200)}{f'  {ago(row.at, now())}' if row.at else ''}"
+    )
+    if reason:
+        for line in wrapped(inert_line(reason, limit=500).replace("::", ": :"), columns(), "reason   ", " " * 9):
             click.echo(line)
-        click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
-        click.echo(f"evidence {said.evidence_digest}")
-        click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
-        for voice in said.review.voices if said.review else ():
-            click.echo(
-                inert_line(f"{voice.outcome} by {voice.reviewer}, {voice.at:%Y-%m-%d}: {voice.reason}", limit=900)
-            )
+    for said in seen.found.reasons if keys else ():
+        click.echo(f"- {inert_line(said, limit=500)}")
+    if statement is not None:
+        _show_decision(statement)
     click.echo(inert_line(f"reports  {seen.tags.get('gate.report', 'none')}  (as the version's tag says)", limit=300))
+    if seen.found.statement is None and statement is None:
+        click.echo(
+            "then     gate publish DIR --signing-key KEY   signs the finished check in DIR, which a review is about"
+        )
+        return 0
     click.echo(f'then     gate review approve {seen.ref} --reason "…" --expires 30d')
     click.echo(f'or       gate review reject {seen.ref} --reason "…"')
     return 0
+
+
+def _show_decision(statement: "Statement") -> None:
+    """Print what a decision says: level, bytes, policy, evidence, time, voices."""
+    said = statement.predicate
+    click.echo(f"decision {said.decision.value}, level {said.assurance or 'none'}")
+    for line in covered_lines(statement):
+        click.echo(line)
+    click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
+    click.echo(f"evidence {said.evidence_digest}")
+    click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
+    for voice in said.review.voices if said.review else ():
+        click.echo(inert_line(f"{voice.outcome} by {voice.reviewer}, {voice.at:%Y-%m-%d}: {voice.reason}", limit=900))
 
 
 @review.command()
@@ -132,7 +182,9 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
         stated=options.pop("reviewer"),
         credentials=_credentials(),
     )
-    said = run_review(open_production(registry_settings(options)), request, signs, now()).predicate
+    registry = open_production(registry_settings(options))
+    with progress_bars():
+        said = run_review(registry, request, signs, now()).predicate
     assert said.review is not None
     click.echo(f"{said.review.outcome.upper()}  {said.model} by {', '.join(v.reviewer for v in said.review.voices)}")
     if said.review.outcome == "waiting":
@@ -161,8 +213,40 @@ def _credentials() -> "Credentials | None":
     return Credentials(name, password)
 
 
-def _one_line(seen: "Waiting") -> str:
-    if seen.found.statement is None:
-        return inert_line(" ".join(seen.found.reasons), limit=120)
-    said = seen.found.statement.predicate
-    return inert_line(f"{said.decided_at:%Y-%m-%d} {said.policy_name} {said.model_digest[:19]}…", limit=200)
+def _keys_to_look(places: tuple[str, ...]) -> "tuple[PublicKey, ...]":
+    """Return the trusted keys; without any one may look all the same, and is told that nothing is verified."""
+    if places:
+        return public_keys(places)
+    tell("nothing is verified: no --public-key (GATE_PUBLIC_KEY) was given, so this is what the tags claim")
+    return ()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A version, and the decision that is shown of it: a trusted one, or without keys what its tag claims."""
+
+    seen: "Waiting"
+    statement: "Statement | None"
+    state: str
+    at: "dt.datetime | None"
+
+    @classmethod
+    def of(cls, seen: "Waiting", keys: "Sequence[PublicKey]") -> "_Row":
+        """Take what is known of a version."""
+        from gate.decisions.envelope import claimed
+        from gate.promotion.reading import checked_at
+        from gate.promotion.verification import ATTESTATION_TAG
+
+        if keys:
+            return cls(seen, seen.found.statement, seen.state, checked_at(seen))
+        statement = claimed(seen.tags.get(ATTESTATION_TAG, ""))
+        if statement is None or statement.predicate.model != seen.ref:
+            return cls(seen, None, "unsigned", checked_at(seen))
+        return cls(seen, statement, "unverified", statement.predicate.decided_at)
+
+    def reason(self, registry: "ProductionRegistry") -> str:
+        """Return in a sentence why the version was flagged, from the decision's own report; empty without one."""
+        from gate.promotion.reading import reason_of, report_of
+
+        report = report_of(registry, self.seen, self.statement, ())
+        return reason_of(report) if report else ""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["policy", "evidence", "report", "remediation"]))
+@click.argument("kind", metavar="KIND", type=click.Choice(["policy", "evidence", "report", "remediation"]))
 def schema(kind: str) -> None:
     """Print the JSON schema of a policy, of evidence.json, report.json or remediation.json."""
     click.echo(schema_text(kind), nl=False)

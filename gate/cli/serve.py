@@ -2,12 +2,20 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gate.cli.options import option
 from gate.cli.signing import PASSPHRASE
+from gate.cli.terminal import tell
 from gate.errors import UsageError
+from gate.jail.inert import inert_line
+
+if TYPE_CHECKING:
+    from gate.service.watched import WatchedRegistry
+
+WEBHOOK_PATH = "/webhooks/mlflow"
 
 
 @click.command()
@@ -23,9 +31,16 @@ from gate.errors import UsageError
     "only_check",
     is_flag=True,
     envvar="GATE_SERVE_CHECK",
-    help="Read configuration, policies and keys, and stop.",
+    help="Look at configuration, secrets, keys, policies, samples, port and registry, say what is wrong, and stop.",
 )
-def serve(config: Path, only_check: bool) -> int:
+@option(
+    "--register-webhook",
+    "webhook",
+    metavar="URL",
+    help="Make MLflow's webhook for this service at URL, https://HOST/webhooks/mlflow, try it, and "
+    "stop. The account in MLFLOW_TRACKING_USERNAME must be an administrator of the registry.",
+)
+def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     """Hear the registry, scan what comes, mark it, guard production, and let people review.
 
     \b
@@ -35,21 +50,25 @@ def serve(config: Path, only_check: bool) -> int:
     tracking-uri = "https://mlflow.example"
     [[models]]
     name = "cand"                     # whose versions are candidates
-    policy = "policies/cand.yml"       # or one that comes with the gate: "default", "strict"
+    policy = "policies/cand.yml"      # or a packaged one: "default", "strict"
     samples = "/srv/samples/cand.npz" # the service's word, never the candidate's
     production = "prod"               # whose aliases are guarded
 
     \b
     Secrets come from the environment alone:
-    GATE_WEBHOOK_SECRET    what MLflow's webhook was made with; two with a space while it is being changed
+    GATE_WEBHOOK_SECRET    what MLflow's webhook was made with; while it is
+                           being changed both, with a space between
     GATE_SIGNING_KEY       Ed25519, PEM text or path (GATE_SIGNING_KEY_PASSPHRASE)
-    GATE_DATABASE_URL      postgresql://… where several hosts work together; SQLite in `data` otherwise
+    GATE_DATABASE_URL      postgresql://… where several hosts work together;
+                           otherwise SQLite in `data`
     MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD    the gate's own account
 
     \b
-    POST /webhooks/mlflow  MLflow's webhooks         GET /health   the process lives
-    GET  /reviews          what waits for people     GET /ready    the registry answers
-    GET  /metrics          Prometheus                (GATE_METRICS_TOKEN asks for a bearer token)
+    POST /webhooks/mlflow  MLflow's webhooks
+    GET  /reviews          what waits for people
+    GET  /health           the process lives
+    GET  /ready            the registry answers
+    GET  /metrics          Prometheus; GATE_METRICS_TOKEN asks for a bearer token
 
     Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
     is made up for by a poll. docs/serve.md says every key and every limit.
@@ -58,6 +77,7 @@ def serve(config: Path, only_check: bool) -> int:
     from gate.jail.launch import protect_parent
 
     try:
+        from gate.service.run import open_watched
         from gate.service.run import serve as run
         from gate.service.settings import read_settings
     except ModuleNotFoundError as error:
@@ -66,6 +86,8 @@ def serve(config: Path, only_check: bool) -> int:
             what_to_do="Install the extra: pip install 'model-promotion-gate[service]'.",
         ) from None
     settings = read_settings(config)
+    if webhook is not None:
+        return _register(open_watched(settings), webhook, settings.secrets[0])
     where = os.environ.get("GATE_SIGNING_KEY", "")
     if not where:
         raise UsageError(
@@ -74,11 +96,36 @@ def serve(config: Path, only_check: bool) -> int:
         )
     key = read_signing_key(where, os.environ.get(PASSPHRASE))
     if only_check:
-        from gate.service.jobs import read_rules
+        from gate.cli.rows import show_rows
+        from gate.service.checking import examine
 
-        for model in settings.file.models:
-            click.echo(f"{model.name}: {model.policy} {read_rules(model).policy.digest}")
-        return 0
+        wrong = show_rows(examine(settings, key.public, lambda: open_watched(settings)))
+        click.echo(f"{wrong} wrong: the service would not work as it is configured" if wrong else "ok: it can start")
+        return 2 if wrong else 0
     protect_parent()
     run(settings, key)
     return 0
+
+
+def _register(registry: "WatchedRegistry", url: str, secret: str) -> int:
+    """Make the registry's webhook and say what came of its trial; 3 where the service could not be reached."""
+    from urllib.parse import urlsplit
+
+    from gate.registry import WEBHOOK_EVENTS
+
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path != WEBHOOK_PATH:
+        raise UsageError(
+            f"--register-webhook is {url[:200]!r}; expected the service's address as the registry reaches it, with the "
+            f"path {WEBHOOK_PATH}",
+            what_to_do=f"Such as https://gate.example{WEBHOOK_PATH}.",
+        )
+    made = registry.register_webhook(url, secret)
+    click.echo(f"{'made' if made.new else 'set right'}  {inert_line(url, limit=300)}  {made.id}")
+    click.echo(f"events  {', '.join(WEBHOOK_EVENTS)}")
+    if made.delivered:
+        click.echo("tried   the service answered: it believes what the registry signs")
+        return 0
+    click.echo(inert_line(f"tried   the delivery failed: {made.answer or 'no answer'}", limit=500))
+    tell("start `gate serve` with the same GATE_WEBHOOK_SECRET, and run this again; docs/serve.md, 'On MLflow's side'")
+    return 3

@@ -8,6 +8,7 @@ import click
 from gate.cli.check import registry_settings
 from gate.cli.covered import covered_lines
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
+from gate.cli.progress import progress_bars
 from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log
 from gate.cli.terminal import tell
 from gate.errors import UsageError
@@ -40,9 +41,10 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
     """Verify that a trusted, unexpired approval covers these very bytes.
 
     \b
-    gate verify models:/prod@champion --public-key gate.pub.pem            in the deploy job
-    gate verify ./model --attestation attestation.json --public-key KEY    offline, on the copy to be served
-    gate verify --audit reviews.jsonl --public-key KEY                     the review log
+    gate verify models:/prod@champion --public-key KEY    in the deploy job
+    gate verify --audit reviews.jsonl --public-key KEY    the review log
+    gate verify ./model --attestation attestation.json --public-key KEY
+                                                          the copy to be served
 
     TARGET is downloaded, or read where it lies, and hashed; the signature, the digest, the policy (--policy, or
     its digest), the expiry and, with --audit-log, newer decisions are compared. A decision covers the gate's bundle,
@@ -80,7 +82,9 @@ def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
     if is_registry_uri(target):
         if attestation is not None:
             raise UsageError("--attestation is for a model folder; a version carries its own in its tag")
-        return verify_version(open_registry(target, registry_settings(options)), target, trust, now())
+        registry = open_registry(target, registry_settings(options))
+        with progress_bars():
+            return verify_version(registry, target, trust, now())
     if attestation is None:
         raise UsageError(f"{target} is a folder; name its signed decision with --attestation FILE")
     if not Path(target).is_dir():

@@ -1,38 +1,28 @@
 """`gate doctor`: is everything there that a check, a review and a promotion need, and how is it mended where not?
 
 Looks and changes nothing; each condition is looked at by itself, so that one fault hides no other. No secret is shown.
+What is mended by a command has that command, whole. The machine's own conditions are in `gate.promotion.machine`.
 """
 
 import hashlib
-import shutil
-import tempfile
+import json
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from gate.bank import open_bank
 from gate.clock import today
 from gate.decisions.keys import PublicKey, read_public_keys, read_signing_key
 from gate.decisions.log import ReviewLog
 from gate.errors import GateError
-from gate.jail.entry import probe
 from gate.policy import Policy
 from gate.policy_file import read_policy
+from gate.promotion.machine import MOST_SKEW, Condition, State, clocks, disk, engine, jail, platform_of_gate
+from gate.promotion.verification import now
 from gate.registry import ProductionRegistry, User
 
-State = Literal["ok", "unused", "wrong"]
-_ROOM = 5 << 30
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One precondition and what was found."""
-
-    name: str
-    state: State
-    said: str
-    mend: str = ""
+_AS_ADMIN = "An administrator of the registry grants it, signed in by MLFLOW_TRACKING_USERNAME and _PASSWORD:"
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,7 @@ class Setup:
 
 def examine(setup: Setup) -> Iterator[Condition]:
     """Yield every precondition in the order in which a check meets them."""
+    yield from platform_of_gate()
     policy = None
     try:
         policy = read_policy(setup.policy, on=today())
@@ -63,8 +54,9 @@ def examine(setup: Setup) -> Iterator[Condition]:
     yield from _keys(setup)
     if policy is not None:
         yield from _of_policy(setup, policy)
-    yield from _jail(policy)
-    yield from _disk(setup)
+    yield from jail(policy.isolation if policy else "full")
+    yield from engine()
+    yield from disk(setup.report_dir)
     yield from _log(setup)
     yield from _registry(setup, policy)
 
@@ -76,8 +68,9 @@ def _wrong(name: str, error: GateError, mend: str = "") -> Condition:
 def _keys(setup: Setup) -> Iterator[Condition]:
     own: PublicKey | None = None
     if not setup.signing_key:
-        mend = "`gate keys generate`, then GATE_SIGNING_KEY; without it nothing can be promoted."
-        yield Condition("signing key", "unused", "none: verdicts are unsigned", mend)
+        said = "none: verdicts are unsigned, and nothing can be promoted"
+        command = "gate keys generate --to gate-signing.pem && export GATE_SIGNING_KEY=gate-signing.pem"
+        yield Condition("signing key", "unused", said, "Make a pair once, and name it:", command)
     else:
         try:
             own = read_signing_key(setup.signing_key, setup.passphrase).public
@@ -85,8 +78,9 @@ def _keys(setup: Setup) -> Iterator[Condition]:
         except GateError as error:
             yield _wrong("signing key", error)
     if not setup.public_keys:
-        mend = "Set GATE_PUBLIC_KEY to the public key's file where decisions are verified."
-        yield Condition("public keys", "unused", "none: decisions cannot be verified here", mend)
+        mend = "Name the public key's file where decisions are verified or reviewed:"
+        command = f"export GATE_PUBLIC_KEY={shlex.quote(str(_public_half(setup.signing_key)))}"
+        yield Condition("public keys", "unused", "none: decisions cannot be verified here", mend, command)
         return
     try:
         trusted = {key.key_id for key in read_public_keys(setup.public_keys)}
@@ -95,7 +89,9 @@ def _keys(setup: Setup) -> Iterator[Condition]:
         return
     if own is not None and own.key_id not in trusted:
         said = f"{len(trusted)} trusted, and the signing key's own {own.key_id[:16]} is not among them"
-        yield Condition("public keys", "wrong", said, "Add the signing key's public half to the trusted keys.")
+        trusts = ":".join((*setup.public_keys, str(_public_half(setup.signing_key))))
+        command = f"export GATE_PUBLIC_KEY={shlex.quote(trusts)}"
+        yield Condition("public keys", "wrong", said, "Trust the signing key's public half too:", command)
     else:
         yield Condition("public keys", "ok", f"{len(trusted)} trusted: {', '.join(sorted(i[:16] for i in trusted))}")
 
@@ -104,8 +100,14 @@ def _private(where: str, key: PublicKey) -> Condition:
     path = Path(where)
     if not where.lstrip().startswith("-----BEGIN") and path.stat().st_mode & 0o077:
         said = f"{path} can be read by others than its owner"
-        return Condition("signing key", "wrong", said, f"chmod 600 {path}")
+        return Condition("signing key", "wrong", said, "Keep it to its owner:", f"chmod 600 {shlex.quote(str(path))}")
     return Condition("signing key", "ok", f"key {key.key_id[:16]}")
+
+
+def _public_half(signing_key: str | None) -> Path:
+    """Return where `gate keys generate` puts the public half of a private key's file."""
+    path = Path("gate-signing.pem" if not signing_key or "-----BEGIN" in signing_key else signing_key)
+    return path.with_name(f"{path.name.removesuffix('.pem')}.pub.pem")
 
 
 def _of_policy(setup: Setup, policy: Policy) -> Iterator[Condition]:
@@ -114,17 +116,25 @@ def _of_policy(setup: Setup, policy: Policy) -> Iterator[Condition]:
     uri = setup.samples or settings.uri
     path = Path((uri or "").removeprefix("file://"))
     if uri is None:
-        mend = "Pin `samples: {uri: …, sha256: …}` in the policy, or give --samples."
-        yield Condition("samples", "unused", "none: what needs samples is skipped, and flagged", mend)
+        said = "none: a policy whose required detectors need some refuses a check without them"
+        mend = "Give --samples to each check, or pin them in the policy; `sha256sum clean.npz` says the digest:"
+        line = "samples: {uri: clean.npz, sha256: DIGEST}"
+        yield Condition("samples", "unused", said, mend, line)
     elif ":/" in uri and not uri.startswith("file://"):
         yield Condition("samples", "unused", f"{uri}: looked at when they are pulled")
     elif not path.exists():
-        yield Condition("samples", "wrong", f"there are no samples at {uri}", "Correct the policy or --samples.")
+        said = f"there are no samples at {uri}; expected an .npz file or a folder of images by class"
+        yield Condition("samples", "wrong", said, "Correct `samples` in the policy, or --samples.")
     elif settings.sha256 and setup.samples is None and path.is_file() and _sha256(path) != settings.sha256:
         said = f"{uri} has the sha256 {_sha256(path)}; the policy pins {settings.sha256}"
-        yield Condition("samples", "wrong", said, "Put the pinned file back, or pin the new one after looking at it.")
+        line = f"sha256: {_sha256(path)}"
+        yield Condition("samples", "wrong", said, "Put the pinned file back, or pin this one after a look at it:", line)
+    elif not settings.sha256 and path.is_file():
+        line = f"samples: {{uri: {uri}, sha256: {_sha256(path)}}}"
+        mend = "In the policy this line makes sure that they stay what they are:"
+        yield Condition("samples", "ok", f"{uri}, not pinned by digest", mend, line)
     else:
-        yield Condition("samples", "ok", uri + ("" if settings.sha256 else ", not pinned by digest"))
+        yield Condition("samples", "ok", uri)
     if policy.bank is None:
         yield Condition("bank", "unused", "the policy names none")
     else:
@@ -135,44 +145,26 @@ def _of_policy(setup: Setup, policy: Policy) -> Iterator[Condition]:
             yield _wrong("bank", error)
     rules = policy.reviewers
     if rules is None:
-        mend = "Add `reviewers: {names: […], approvals: 1}` to the policy."
-        yield Condition("reviewers", "unused", "none: flagged stays flagged", mend)
+        line = "reviewers: {names: [ann], approvals: 1}"
+        yield Condition("reviewers", "unused", "none: flagged stays flagged", "Name them in the policy:", line)
     elif len(set(rules.names)) < rules.approvals:
         said = f"{rules.approvals} approvals are asked for, and {len(set(rules.names))} reviewers are named"
-        yield Condition("reviewers", "wrong", said, "Name more reviewers, or ask for fewer approvals.")
+        yield Condition("reviewers", "wrong", said, "Name more under `reviewers` in the policy, or ask for fewer.")
     else:
         yield Condition("reviewers", "ok", f"{rules.approvals} of {', '.join(rules.names)}")
 
 
-def _jail(policy: Policy | None) -> Iterator[Condition]:
-    found = probe()
-    least = policy.isolation if policy else "full"
-    if found.at_least(least):
-        yield Condition("jail", "ok", f"isolation {found}")
-    else:
-        mend = "Linux 5.13 or newer with Landlock and seccomp is needed (docs/jail.md)."
-        yield Condition("jail", "wrong", f"isolation {found}; the policy asks for {least}", mend)
-
-
-def _disk(setup: Setup) -> Iterator[Condition]:
-    for name, path in (("disk, temporary", Path(tempfile.gettempdir())), ("disk, reports", setup.report_dir)):
-        here = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-        free = shutil.disk_usage(here).free
-        if free < _ROOM:
-            mend = "Free some, or set TMPDIR or --report-dir to a larger disk."
-            yield Condition(name, "wrong", f"{free / 2**30:.1f} GiB free at {here}; expected {_ROOM >> 30}", mend)
-        else:
-            yield Condition(name, "ok", f"{free / 2**30:.0f} GiB free at {here}")
-
-
 def _log(setup: Setup) -> Iterator[Condition]:
     if setup.audit_log is None:
-        mend = "Set GATE_AUDIT_LOG to a file that only the gate writes; reviews need it."
-        yield Condition("review log", "unused", "none", mend)
+        mend = "Reviews need one; name a file that only the gate writes:"
+        yield Condition("review log", "unused", "none", mend, "export GATE_AUDIT_LOG=reviews.jsonl")
     elif not setup.audit_log.exists():
         parent = setup.audit_log.absolute().parent
-        state: State = "ok" if parent.is_dir() else "wrong"
-        yield Condition("review log", state, f"{setup.audit_log} does not exist yet", f"mkdir -p {parent}")
+        if parent.is_dir():
+            yield Condition("review log", "ok", f"{setup.audit_log} does not exist yet; the first decision makes it")
+        else:
+            said = f"{setup.audit_log} cannot be made: there is no folder {parent}"
+            yield Condition("review log", "wrong", said, "Make the folder:", f"mkdir -p {shlex.quote(str(parent))}")
     else:
         try:
             found = ReviewLog(setup.audit_log).read()
@@ -181,6 +173,9 @@ def _log(setup: Setup) -> Iterator[Condition]:
             return
         if found.faults:
             yield Condition("review log", "wrong", found.faults[0], "Restore a copy whose newest hash is known.")
+        elif found.entries and found.entries[-1].at > now() + MOST_SKEW:
+            said = f"its newest entry is dated {found.entries[-1].at:%Y-%m-%d %H:%M} UTC, in the future"
+            yield Condition("review log", "wrong", said, "Set the clocks of all who write it right.")
         else:
             yield Condition("review log", "ok", f"{len(found.entries)} entries, chained")
 
@@ -189,15 +184,22 @@ def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
     try:
         registry = setup.open().allowing(policy.artifact_stores if policy else ())
         versions = registry.find_versions(setup.candidate, {"gate.decision": "flagged"})
-        yield Condition("registry", "ok", f"answers; {len(versions)} flagged versions")
+        yield Condition(
+            "registry", "ok", f"answers; {len(versions)} flagged version{'' if len(versions) == 1 else 's'}"
+        )
         user = registry.user()
     except GateError as error:
         yield _wrong("registry", error)
         return
     yield from _server(registry, setup)
     if user is None:
-        mend = "Run MLflow with `--app-name basic-auth`; without it anybody may set any alias."
-        yield Condition("credentials", "wrong", "the registry has no authentication", mend)
+        if registry.server_version() is None:
+            said = "an embedded store has no accounts: whoever can write its files can move any alias"
+            yield Condition("credentials", "unused", said)
+            return
+        said = "the registry has no authentication: anybody may set any tag and move any alias"
+        mend = "Run the server with accounts (docs/promotion.md):"
+        yield Condition("credentials", "wrong", said, mend, "mlflow server --app-name basic-auth")
         return
     yield Condition("credentials", "ok", f"{user.name}{', an administrator' if user.admin else ''}")
     yield from _rights(registry, user, setup)
@@ -209,18 +211,16 @@ def _server(registry: ProductionRegistry, setup: Setup) -> Iterator[Condition]:
         version, lacks = registry.server_version(), registry.lacks()
         said = f"MLflow {version}" if version else "an embedded store, no server"
         yield Condition("server", "ok" if version else "unused", said)
+        yield from clocks(registry.clock(), now())
         for one in lacks:
             yield Condition("server lacks", "unused", one)
         for use in registry.stores(setup.candidate):
             said = f"{use.store}: {', '.join(use.used_by)}"
-            mend = (
-                f"If that store is your own, add to the policy: {use.line}"
-                if use.line
-                else "Nothing is taken from there."
-            )
+            mend = "" if use.allowed else "Nothing is taken from there."
+            mend = "If that store is your own, add to the policy:" if use.line else mend
             # Anybody who may register a version may name a store; the server's own is its operator's.
             lacking: State = "wrong" if use.default else "unused"
-            yield Condition("artifact store", "ok" if use.allowed else lacking, said, mend)
+            yield Condition("artifact store", "ok" if use.allowed else lacking, said, mend, use.line)
     except GateError as error:
         yield _wrong("artifact store", error)
 
@@ -231,14 +231,42 @@ def _rights(registry: ProductionRegistry, user: User, setup: Setup) -> Iterator[
             yield Condition(f"rights, {role}", "unused", f"not looked at: name the model with --{role}")
             continue
         try:
+            if not registry.exists(name):
+                yield _not_there(role, name, setup)
+                continue
             edits = registry.may_edit(user, name)
         except GateError as error:
             yield _wrong(f"rights, {role}", error)
             continue
         wanted = "EDIT" if role == "candidate" else "MANAGE"
-        mend = "" if edits else f"Let an administrator grant {user.name!r} {wanted} on {name!r}."
-        said = f"{user.name} may{'' if edits else ' not'} write to {name}"
-        yield Condition(f"rights, {role}", "ok" if edits else "wrong", said, mend)
+        if edits:
+            yield Condition(f"rights, {role}", "ok", f"{user.name} may write to {name}")
+        else:
+            said = f"{user.name} may not write to {name}; expected {wanted}"
+            yield Condition(f"rights, {role}", "wrong", said, _AS_ADMIN, granting(user.name, name, wanted))
+
+
+def _not_there(role: str, name: str, setup: Setup) -> Condition:
+    """Return what it means that a model does not exist: an error of the candidate's name, none of production's."""
+    if role == "candidate":
+        said = f"there is no registered model {name!r}; expected the name of one whose versions are checked"
+        return Condition("rights, candidate", "wrong", said, "Correct --candidate, or register a first version.")
+    said = (
+        f"{name} does not exist yet: the first promotion makes it, and its account then owns it. Whether that account "
+        "may make models the registry says only when it is tried"
+    )
+    command = f"gate promote models:/{setup.candidate or 'NAME'}/VERSION --to {shlex.quote(name)}"
+    return Condition("rights, production", "unused", said, "It is made by:", command)
+
+
+def granting(user: str, model: str, permission: str) -> str:
+    """Return the command by which an administrator of MLflow's own accounts grants a right on a registered model."""
+    # Double quotes within, so that the shell's single ones stand around the whole.
+    asked = ", ".join(json.dumps(one, ensure_ascii=False) for one in (user, "registered_model", model, permission))
+    client = (
+        'from mlflow.server import get_app_client as c; import os; c("basic-auth", os.environ["MLFLOW_TRACKING_URI"])'
+    )
+    return f"python -c {shlex.quote(f'{client}.grant_user_permission({asked})')}"
 
 
 def _sha256(path: Path) -> str:

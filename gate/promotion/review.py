@@ -2,16 +2,18 @@
 
 The reviewer's name comes from the registry's own authentication, stands in the policy's list, and belongs to somebody
 who cannot change the candidate. What a waiver cannot cover no reviewer can either: a version that was not loaded, or
-was measured alive only (levels none and C), is never approved.
+was measured alive only (levels none and C), is never approved; but for one whose bytes passed a policy that judges
+nothing else, which nobody but a reviewer approves.
 """
 
 import datetime as dt
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gate.artifact import ModelRef
-from gate.decisions.envelope import Verified, open_envelope, sign
+from gate.decisions.envelope import Verified, claimed, open_envelope, sign
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import Said
 from gate.decisions.statement import Predicate, Statement, Voice, reviewed
@@ -126,8 +128,7 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
     statement = seen.found.statement
     if statement is None:
         raise NotReviewableError(
-            f"{seen.ref} cannot be reviewed: {' '.join(seen.found.reasons)}",
-            what_to_do="`gate check` with --signing-key makes the signed decision that a review is about.",
+            f"{seen.ref} cannot be reviewed: {' '.join(seen.found.reasons)}", what_to_do=_without_decision(seen)
         )
     said, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
     assert signing.log is not None
@@ -141,7 +142,7 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
         reasons.append(f"The decision expired at {said.expires_at.isoformat()}.")
     if request.outcome == "approved" and said.decision is Decision.APPROVED:
         reasons.append("It is approved already.")
-    if request.outcome == "approved" and said.assurance not in {"A", "B"}:
+    if request.outcome == "approved" and said.assurance not in {"A", "B"} and said.examined != "files":
         level = said.assurance or "none"
         reasons.append(f"Its assurance level is {level}: what was not loaded free of code is never approved.")
     if request.outcome == "approved":
@@ -153,6 +154,16 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
             f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do="Run `gate check` on it again."
         )
     return statement
+
+
+def _without_decision(seen: Waiting) -> str:
+    """Return what to do about a version that has no decision under a trusted key."""
+    if claimed(seen.tags.get(ATTESTATION_TAG, "")) is not None:
+        return "Trust the key that signed it with --public-key, or sign anew with `gate publish DIR --signing-key KEY`."
+    return (
+        "`gate publish DIR --signing-key KEY` signs the finished check in its report directory, in seconds; where that "
+        f"is gone, `gate check {shlex.quote(str(seen.ref))} --samples SAMPLES --signing-key KEY` checks anew."
+    )
 
 
 def _uncovered(said: Predicate) -> list[str]:

@@ -1,7 +1,7 @@
 """The review pages: what waits, one version with its whole report, and the form. Server-rendered, without a script.
 
 Every value is escaped by the renderers' own rules. The report stands in a sandboxed frame of this same service, under a
-policy that lets it load nothing.
+policy that lets it load nothing, as wide as the page; the form stands beside it.
 """
 
 from typing import Any
@@ -13,11 +13,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gate.errors import GateError, UnknownVersionError, UsageError
+from gate.promotion.ages import ago
+from gate.promotion.reading import checked_at, glance
+from gate.promotion.verification import now
 from gate.renderers import html
 from gate.renderers.templates import HTML
 from gate.service.logs import log
 from gate.service.receiver import TooLargeError, read_body
-from gate.service.reviews import Form, Person, Reviews, UnknownPersonError
+from gate.service.reviews import MOST_LISTED, Form, Person, Reviews, UnknownPersonError
 from gate.verdict import Decision
 
 _MAX_FORM = 16 << 10
@@ -33,7 +36,7 @@ TEMPLATES = HTML.overlay(loader=ChoiceLoader([PackageLoader("gate.service"), Pac
 
 def page(name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
     """Return one page."""
-    text = TEMPLATES.get_template(name).render(**values)
+    text = TEMPLATES.get_template(name).render(now=now(), ago=ago, **values)
     return HTMLResponse(text, status, {**_HEADERS, **(headers or {})})
 
 
@@ -58,7 +61,7 @@ class Pages:
         return await run_in_threadpool(self._answer, request, self._all)
 
     def _all(self, _request: Request, person: Person) -> Response:
-        return page("reviews.html.j2", person=person.name, waiting=self._reviews.waiting())
+        return page("reviews.html.j2", person=person.name, waiting=self._reviews.listed(), most=MOST_LISTED)
 
     async def one(self, request: Request) -> Response:
         """Show one version."""
@@ -75,6 +78,8 @@ class Pages:
             seen=seen,
             said=statement.predicate if statement else None,
             report=report,
+            glance=glance(report) if report else None,
+            at=checked_at(seen),
             earlier=self._reviews.earlier(seen.ref.name),
             token=self._reviews.token(person, seen.ref),
             reviewable=statement is not None and statement.predicate.decision is Decision.FLAGGED,

@@ -6,6 +6,7 @@ believed only with a token that this process made for that identity (a page else
 
 import base64
 import binascii
+import datetime as dt
 import hashlib
 import hmac
 import secrets
@@ -16,12 +17,10 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from gate.artifact import ModelRef
-from gate.check_files import REPORT, CheckFiles, private_directory
 from gate.decisions.keys import PublicKey
 from gate.decisions.log import Entry, ReviewLog
-from gate.downloading import RECORD_BOUNDS, bounded
 from gate.errors import GateError, UsageError
-from gate.promotion.promote import REPORTS
+from gate.promotion.reading import Glance, checked_at, glance, report_of
 from gate.promotion.review import Review, Waiting, look, review, waiting
 from gate.promotion.verification import now
 from gate.publish import Signing
@@ -31,6 +30,12 @@ from gate.service.jobs import read_rules
 from gate.service.settings import ModelSection, Settings
 
 _TOKEN_SECONDS = 3600
+MOST_LISTED = 200
+"""Versions on the page of what waits."""
+_FETCHED_AT_ONCE = 20
+"""Reports that one look at that page fetches."""
+_GLANCES = 1000
+"""Reports at a glance that are kept in memory, some kilobytes each."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,23 @@ class Form:
     days: str
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A version in the list of what waits."""
+
+    seen: Waiting
+    at: dt.datetime | None
+    """When it was checked, as the signed decision says, or else the version's tag."""
+    glance: Glance | None
+    """None where there is no report of a signed decision, or it has not been fetched yet."""
+
+
+def _newest_first(seen: Waiting) -> float:
+    """Return what the list is sorted by; a version of no known time stands last."""
+    at = checked_at(seen)
+    return -at.timestamp() if at else 0.0
+
+
 class Reviews:
     """What the pages ask for; every method may wait for the registry, so none runs on the event loop."""
 
@@ -62,6 +84,7 @@ class Reviews:
     ) -> None:
         self._settings, self._registry, self._signing, self._keys = settings, registry, signing, keys
         self._secret = secrets.token_bytes(32)
+        self._glances: dict[str, Glance | None] = {}
 
     def person(self, request: Request) -> Person:
         """Return who asks; raise `UnknownPersonError` for anybody whom the authority does not name."""
@@ -120,21 +143,33 @@ class Reviews:
 
     def report(self, seen: Waiting) -> Report | None:
         """Return the report that belongs to a signed decision, from the registry; None where it is not that one's."""
-        where, statement = seen.tags.get("gate.report", ""), seen.found.statement
-        # The tag is the candidate side's to write: only a run's folder is followed, and the signed digest decides.
-        if statement is None or not REPORTS.fullmatch(where):
-            return None
         try:
             stores = read_rules(self._section(seen.ref.name)).policy.artifact_stores
-            with private_directory() as folder:
-                with bounded(folder, RECORD_BOUNDS, where):
-                    path = self._registry.allowing(stores).fetch(f"{where}/{REPORT}", folder)
-                report = CheckFiles(path.parent).report()
         except GateError:
             return None
-        evidence = report.evidence
-        same = evidence is not None and evidence.digest == statement.predicate.evidence_digest
-        return report if same else None
+        return report_of(self._registry, seen, seen.found.statement, stores)
+
+    def listed(self) -> list[Listed]:
+        """Return what waits with its report at a glance, the newest first; the next look has what this one lacks.
+
+        Only so many reports are fetched for one look, and each once: it is known by its digest.
+        """
+        found: list[Listed] = []
+        fetched = 0
+        for seen in sorted(self.waiting(), key=_newest_first)[:MOST_LISTED]:
+            statement = seen.found.statement
+            digest = statement.predicate.evidence_digest if statement else ""
+            if digest and digest not in self._glances and fetched < _FETCHED_AT_ONCE:
+                fetched += 1
+                report = self.report(seen)
+                self._keep(digest, glance(report) if report else None)
+            found.append(Listed(seen, checked_at(seen), self._glances.get(digest)))
+        return found
+
+    def _keep(self, digest: str, seen: Glance | None) -> None:
+        if len(self._glances) >= _GLANCES:
+            del self._glances[next(iter(self._glances))]
+        self._glances[digest] = seen
 
     def earlier(self, name: str) -> list[Entry]:
         """Return the newest decisions about versions of a model, the newest first."""

@@ -41,7 +41,7 @@ class Service:
         self.settings = settings
         file = settings.file
         _make_folder(settings)
-        self.registry = registry or _open(settings)
+        self.registry = registry or open_watched(settings)
         keys: tuple[PublicKey, ...] = (key.public,)
         if file.public_keys:
             keys = (*keys, *(k for k in read_public_keys(file.public_keys) if k.key_id != key.key_id))
@@ -96,7 +96,8 @@ class Service:
         return ""
 
 
-def _open(settings: Settings) -> WatchedRegistry:
+def open_watched(settings: Settings) -> WatchedRegistry:
+    """Connect to the registry that the configuration or the environment names."""
     from gate.registries.mlflow_watched import MlflowWatched  # noqa: PLC0415  # seconds, which --help must not cost
 
     told = settings.file.registry

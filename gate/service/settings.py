@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gate.errors import UsageError
 from gate.packaged import policy_at
 from gate.record import MalformedError, read_bounded
+from gate.service.settings_faults import fault
 
 MAX_FILE_BYTES = 1 << 20
 SECRET, DATABASE, METRICS_TOKEN = "GATE_WEBHOOK_SECRET", "GATE_DATABASE_URL", "GATE_METRICS_TOKEN"  # names
@@ -164,16 +165,15 @@ class Settings:
 
 def read_settings(path: Path) -> Settings:
     """Read the configuration; a fault is a `UsageError` that names the key."""
+    text = ""
     try:
-        value = tomllib.loads(read_bounded(path, limit=MAX_FILE_BYTES).decode())
-        file = ServiceFile.model_validate(value)
+        text = read_bounded(path, limit=MAX_FILE_BYTES).decode()
+        file = ServiceFile.model_validate(tomllib.loads(text))
     except (MalformedError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"the configuration {path} cannot be read: {error}", what_to_do="See docs/serve.md.") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise UsageError(
-            f"the configuration {path}: at '{where}': {first['msg']}", what_to_do="See docs/serve.md."
+            f"the configuration {path}: {fault(error, text, ServiceFile)}", what_to_do="docs/serve.md lists every key."
         ) from None
     base = path.resolve().parent
     file = _absolute(file, base)
@@ -192,9 +192,14 @@ def read_settings(path: Path) -> Settings:
 def _absolute(file: ServiceFile, base: Path) -> ServiceFile:
     models = tuple(
         model.model_copy(
-            update={"policy": base / policy_at(model.policy), "bank": base / model.bank if model.bank else None}
+            update={
+                "policy": base / policy_at(model.policy),
+                "bank": base / model.bank if model.bank else None,
+                "samples": str(base / model.samples) if model.samples and ":/" not in model.samples else model.samples,
+            }
         )
         for model in file.models
     )
     log = base / file.audit_log if file.audit_log else None
-    return file.model_copy(update={"data": base / file.data, "audit_log": log, "models": models})
+    keys = tuple(key if "-----BEGIN" in key else str(base / key) for key in file.public_keys)
+    return file.model_copy(update={"data": base / file.data, "audit_log": log, "models": models, "public_keys": keys})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gate.artifact import ModelRef
-from gate.registry import ProductionRegistry
+from gate.registry import ProductionRegistry, RegisteredWebhook
 
 
 class WatchedRegistry(ProductionRegistry, Protocol):
@@ -12,6 +12,10 @@ class WatchedRegistry(ProductionRegistry, Protocol):
 
     def staged(self, name: str, stages: Sequence[str]) -> list[tuple[ModelRef, str]]:
         """Return the versions of a model that are in one of the stages now."""
+        ...
+
+    def register_webhook(self, url: str, secret: str) -> RegisteredWebhook:
+        """Make the registry send versions and aliases to an address, once per address, and try it with a delivery."""
         ...
 
     def archive(self, ref: ModelRef) -> None:

@@ -74,12 +74,21 @@ CASES = {
         "there are no samples at nowhere.npz",
     ),
     "no such policy": (["check", "models:/digits/1", "--policy", "nowhere.yml"], "nowhere.yml cannot be read"),
+    "no scheme": (["check", "fashion/1"], "there is no model folder at 'fashion/1'"),
+    "an empty URI": (["check", ""], "the model's URI is empty"),
+    "a review log in no folder": (
+        ["check", "models:/digits/1", "--audit-log", "/nowhere/log.jsonl"],
+        "the review log /nowhere/log.jsonl cannot be written",
+    ),
+    "a signing key that is none": (["check", "models:/digits/1", "--signing-key", "."], "the signing key"),
     "another scheme": (["check", "s3://bucket/model"], "is no model that the gate can pull"),
     "a stage": (["check", "models:/digits/Production", "--tracking-uri", "sqlite:///x.db"], "names no model version"),
     "a folder to be marked": (["check", ".", "--mark"], "is a folder on disk, where nothing can be marked"),
-    "nothing to judge": (["judge", "nowhere/evidence.json"], "there is no nowhere/evidence.json"),
+    "nothing to judge": (["judge", "nowhere/evidence.json"], "there is no file nowhere/evidence.json"),
+    "no folder to judge": (["judge", "nowhere"], "there is no folder nowhere"),
+    "no report to show": (["report", "github", "nowhere"], "there is no folder nowhere"),
     "nothing to scan": (["scan", "nowhere"], "manifest.json"),
-    "unknown detector to explain": (["explain", "mind-reading"], "unknown detector 'mind-reading'"),
+    "unknown detector to explain": (["explain", "mind-reading"], "unknown name 'mind-reading'"),
 }
 
 
@@ -89,6 +98,19 @@ def test_a_wrong_command_is_refused(arguments, said, desk):
     ended = _refused(desk, *arguments)
     assert len(ended.errors) == 1
     assert said in ended.errors[0]
+
+
+def test_what_was_meant_is_named(desk):
+    """The advice is the command's own argument, put right."""
+    assert "Did you mean models:/fashion/1?" in _refused(desk, "check", "fashion/1").stderr
+
+
+def test_the_report_directory_is_tried_before_the_registry_is_opened(desk, tmp_path):
+    """A link that leads nowhere ends with 2, and no embedded store is made."""
+    desk.out.symlink_to(tmp_path / "gone" / "too")
+    ended = _refused(desk, "check", "models:/digits/1", "--tracking-uri", f"sqlite:///{tmp_path}/new.db")
+    assert "cannot be written" in ended.errors[0]
+    assert not (tmp_path / "new.db").exists()
 
 
 @pytest.mark.parametrize(

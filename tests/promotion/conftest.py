@@ -5,11 +5,19 @@ import pytest
 from gate.decisions import generate_key
 from tests.promotion.accounts import serving_with_accounts
 
+ON_LOOPBACK = {
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "https,http",
+    # Any Fernet key; MLflow stores a webhook's secret under it.
+    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": "c2l4dGVlbi1ieXRlcy10d2ljZS1pcy1lbm91Z2gtISE=",
+}
+"""Webhooks to receivers of the tests."""
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """Return a real MLflow server with basic authentication."""
-    with serving_with_accounts(tmp_path_factory.mktemp("accounts")) as server:
+    with serving_with_accounts(tmp_path_factory.mktemp("accounts"), **ON_LOOPBACK) as server:
         yield server
 
 

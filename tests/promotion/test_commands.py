@@ -1,7 +1,10 @@
 """The commands as a user types them, in processes of their own: exit codes and what is said."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,3 +154,28 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(server, site):
     assert json.dumps(PASSWORD)[1:-1] not in ill.stdout + ill.stderr
     assert "MLflow 3." in well.stdout
     assert "artifact store       the tracking server: " in well.stdout
+    assert "there is no registered model 'nowhere'" in ill.stdout
+
+
+def test_doctor_finds_no_fault_in_a_production_that_is_made_by_the_first_promotion(server, site):
+    """The model does not exist yet; afterwards its rights are looked at, and the printed command grants them."""
+    name = server.candidate("weights before production")
+    production = f"{name}-production"
+    before = site.desk.gate("doctor", "--candidate", name, "--production", production)
+    assert (before.code, before.stdout.splitlines()[-1]) == (0, "nothing is wrong"), before
+    assert "rights, production   " in before.stdout
+    assert f"gate promote models:/{name}/VERSION --to {production}" in before.stdout
+    assert "UTC, as the registry's" in before.stdout
+    with server.account("trainer") as client:
+        client.create_registered_model(production)
+    taken = site.desk.gate("doctor", "--candidate", name, "--production", production)
+    assert taken.code == 2, taken
+    assert f"gate may not write to {production}; expected MANAGE" in " ".join(taken.stdout.split())
+    (command,) = [line.strip() for line in taken.stdout.splitlines() if "grant_user_permission" in line]
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **server.variables("admin")}
+    python = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    subprocess.run(
+        command, shell=True, check=True, env={**environment, "PATH": python}, timeout=120, capture_output=True
+    )
+    granted = site.desk.gate("doctor", "--candidate", name, "--production", production)
+    assert (granted.code, f"gate may write to {production}" in granted.stdout) == (0, True), granted

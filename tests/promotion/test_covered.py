@@ -7,9 +7,10 @@ from gate.artifact import ModelRef
 from gate.cli.covered import covered_lines
 from gate.cli.main import main
 from gate.cli.promote import told
+from gate.decisions.statement import Review, Voice
 from gate.promotion.promote import Promoted
 from gate.verdict import Decision
-from tests.decisions.signed import MODEL, digest, statement
+from tests.decisions.signed import MODEL, NOW, digest, statement
 
 CANDIDATE, BUNDLE = digest("a"), digest("d")
 FLAGGED = {"decision": Decision.FLAGGED}
@@ -50,6 +51,13 @@ def test_a_review_says_what_an_approval_would_cover():
     """Nothing was hashed there, so none of the digests is called these bytes."""
     said = statement(**FLAGGED, covers="candidate", bundle_digest=BUNDLE)
     assert covered_lines(said) == [f"covers   candidate {CANDIDATE}", f"         bundle {BUNDLE}"]
+
+
+def test_an_approval_of_bytes_alone_says_so_wherever_it_is_read():
+    """Under `--any-policy` nothing else would tell it from one of a model that was examined."""
+    review = Review(voices=(Voice(reviewer="ann", outcome="approved", reason="looked at", at=NOW),), needed=1)
+    said = statement(covers="candidate", assurance=None, examined="files", review=review)
+    assert covered_lines(said, CANDIDATE)[1:] == ["         the bytes alone: behaviour was not examined"]
 
 
 def test_promote_prints_the_bundle_and_what_a_consumer_loses():

@@ -211,3 +211,47 @@ def test_variables_are_no_options_of_the_gate(written, gitlab):
             yield from variables(child)
 
     assert not {line.split("=")[0] for line in text.splitlines()} & set(variables(main))
+
+
+@pytest.fixture
+def outside(monkeypatch):
+    """Return a function that runs `gate report` where no runner has set a variable, and returns its error."""
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH", "GITHUB_REF", "CI_MERGE_REQUEST_IID"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments):
+        with pytest.raises(UsageError) as caught:
+            CliRunner().invoke(main, ["report", *map(str, arguments)], catch_exceptions=False)
+        return caught.value
+
+    return run
+
+
+def test_outside_a_pipeline_there_is_nothing_to_write(written, outside):
+    """It says so and where the report is, and does not end well without having done anything."""
+    folder = written("flagged")
+    for forge_name in ("github", "gitlab"):
+        error = outside(forge_name, folder)
+        assert "nothing to write" in str(error)
+        assert f"{folder}/report.html" in error.what_to_do
+    assert "--dotenv gate.env" in outside("gitlab", folder, "--no-comment").what_to_do
+
+
+def test_what_was_written_is_said(written, tmp_path):
+    """Without a merge request the variables alone, and the file's name on standard error."""
+    file = tmp_path / "gate.env"
+    ended = CliRunner().invoke(main, ["report", "gitlab", str(written("flagged")), "--dotenv", str(file)])
+    assert (ended.exit_code, file.exists()) == (0, True), ended
+    assert f"variables written to {file}" in ended.stderr
+
+
+def test_a_directory_without_a_report_is_a_wrong_argument(outside, tmp_path, monkeypatch):
+    """Missing, or of a check that has not ended: what helps is named; with the check's exit code it goes on."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    assert "there is no folder" in str(outside("github", tmp_path / "nowhere"))
+    error = outside("github", tmp_path)
+    assert "holds no report.json" in str(error)
+    assert f"gate judge {tmp_path}" in error.what_to_do
+    ended = CliRunner().invoke(main, ["report", "github", str(tmp_path), "--exit-code", "1"], catch_exceptions=False)
+    assert ended.exit_code == 0
+    assert read_outputs((tmp_path / "output").read_text())["decision"] == "flagged"

@@ -27,6 +27,9 @@ def test_a_flagged_version_is_found_read_and_rejected_by_keyboard(tmp_path):
         gate.wait_for(lambda: len(registry.facts(ref).tags.get("gate.attestation", "")) > 100)
         with reviewing(f"http://127.0.0.1:{gate.port}", headers={"X-User": "ann"}) as page:
             page.goto("/")
+            waits = page.get_by_role("table", name="Flagged versions, newest first")
+            expect(waits).to_contain_text("The model was not loaded")
+            expect(waits).to_contain_text("waiting")
             tab_to(page, "link", "cand, version 1")
             page.keyboard.press("Enter")
             expect(page.get_by_role("heading", level=1)).to_have_text("cand, version 1")
@@ -35,12 +38,15 @@ def test_a_flagged_version_is_found_read_and_rejected_by_keyboard(tmp_path):
                 expect(page.get_by_role(role)).to_have_count(1)
             for name in ("Decision", "Report", "Your decision", "Earlier decisions about this model"):
                 expect(page.get_by_role("region", name=name, exact=True)).to_have_count(1)
-            expect(page.get_by_role("group", name="Outcome").get_by_role("radio")).to_have_count(2)
+            expect(page.get_by_role("button")).to_have_count(2)
+            tab_to(page, "spinbutton", "Days for which an approval holds")
+            page.keyboard.press("Enter")  # in a field it decides nothing
+            expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text("waiting")
             page.screenshot(path=tmp_path / "waiting.png", full_page=True)
             decide(page, "Reject", "class 7 has a planted patch")
             expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text("rejected")
             expect(page.get_by_role("table", name="Newest first")).to_contain_text("class 7 has a planted patch")
-            expect(page.get_by_role("button")).to_have_count(1)  # further voices are heard
+            expect(page.get_by_role("button")).to_have_count(2)  # further voices are heard
             page.screenshot(path=tmp_path / "rejected.png", full_page=True)
     finally:
         gate.kill()

@@ -1,6 +1,9 @@
 """The review pages and the guard, over a registry in a folder: what is shown, who is believed, what is put back."""
 
 import datetime as dt
+import html
+import re
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -10,8 +13,11 @@ from gate.artifact import build_manifest
 from gate.decisions import generate_key, sign
 from gate.decisions.log import ReviewLog
 from gate.errors import UsageError
+from gate.promotion.ages import ago
+from gate.promotion.reading import Glance, glance, reason_of
 from gate.promotion.verification import now
 from gate.publish import Signing
+from gate.renderers import RENDERERS
 from gate.service.alerts import Alerts
 from gate.service.guard import Guard
 from gate.service.jobs import read_rules
@@ -20,6 +26,7 @@ from gate.service.reviews import Form, Person, Reviews, UnknownPersonError
 from gate.service.settings import ServiceFile, Settings, read_settings
 from gate.verdict import Decision
 from tests.decisions.signed import statement
+from tests.renderers import reports
 from tests.service.serving import POLICY
 from tests.service.standing_registry import FolderRegistry
 
@@ -121,6 +128,8 @@ def test_the_page_shows_hostile_text_inert_and_labels_every_field(reviews, regis
         seen=seen,
         said=seen.found.statement.predicate,
         report=reviews.report(seen),
+        glance=Glance("<script>", (7,)),
+        at=now(),
         earlier=[],
         token="t",
         reviewable=True,
@@ -129,9 +138,120 @@ def test_the_page_shows_hostile_text_inert_and_labels_every_field(reviews, regis
     ).body.decode()
     assert "<script" not in text
     assert "<b>ann" not in text
-    for field in ("approved", "rejected", "reason", "days"):
+    for field in ("reason", "days"):
         assert f'<label for="{field}">' in text
+    assert re.findall(r'name="outcome" value="(\w+)"', text) == ["rejected", "approved"]
     assert text.count("<main") == text.count("<h1") == 1
+
+
+@pytest.fixture
+def reported(registry, settings, key):
+    """Return a function that adds a flagged version with its signed decision and a report of it."""
+
+    def add(version, report, ago=dt.timedelta(hours=3), **changes):
+        ref = registry.add("cand", version, f"bytes {version}")
+        run = f"{version:032x}"
+        folder = registry.root / "runs" / run
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(RENDERERS["json"][1](report))
+        at = now() - ago
+        times = {"decided_at": at, "expires_at": at + dt.timedelta(days=90)}
+        evidence = {"evidence_digest": report.evidence.digest, **changes}
+        decided(registry, settings, key, ref, Decision.FLAGGED, model=ref, **times, **evidence)
+        registry.mark(ref, {"gate.report": f"runs:/{run}/report"})
+        return ref
+
+    return add
+
+
+def shown(reviews):
+    """Return the list of what waits as a page."""
+    return page("reviews.html.j2", person="ann", waiting=reviews.listed(), most=200).body.decode()
+
+
+def test_the_list_says_why_which_class_and_how_long_ago(reviews, reported):
+    """With the trigger's picture; the exact time is in the title."""
+    report = reports.flagged()
+    reported(1, report)
+    text = shown(reviews)
+    assert reason_of(report)[:60] in html.unescape(text)
+    assert "class 7" in text
+    assert ">3 hours ago</time>" in text
+    assert re.search(r'title="\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"', text)
+    assert re.search(r'<img src="data:image/png;base64,[^"]+" alt="[^"]+"', text)
+
+
+def test_the_newest_stands_first_and_what_is_unsigned_says_so(reviews, registry, reported):
+    """A version that nobody signed has the reason that its decision is not believed, and its tag's time."""
+    reported(1, reports.flagged(), dt.timedelta(days=3))
+    reported(2, reports.flagged(), dt.timedelta(minutes=5))
+    ref = registry.add("cand", 3, "bytes")
+    at = (now() - dt.timedelta(days=1)).isoformat()
+    registry.mark(ref, {"gate.decision": "flagged", "gate.attestation": "unsigned", "gate.checked_at": at})
+    registry.mark(registry.add("cand", 4, "bytes"), {"gate.decision": "flagged", "gate.checked_at": "<script>"})
+    assert [one.seen.ref.version for one in reviews.listed()] == ["2", "3", "1", "4"]
+    text = shown(reviews)
+    assert "The verdict is unsigned." in text
+    assert "<script" not in text
+
+
+def test_a_report_of_another_decision_is_no_reason(reviews, reported):
+    """The tag may lead anywhere; the signed digest decides."""
+    reported(1, reports.flagged(), evidence_digest=f"sha256:{64 * '0'}")
+    (one,) = reviews.listed()
+    assert one.glance is None
+    assert "Its report says why." in shown(reviews)
+
+
+def test_each_report_is_fetched_once_and_so_many_at_a_look(reviews, registry, reported, monkeypatch):
+    """A page of hundreds neither takes minutes nor asks the registry again and again."""
+    from gate.service import reviews as module
+
+    monkeypatch.setattr(module, "_FETCHED_AT_ONCE", 2)
+    report = reports.flagged()
+    for number in range(1, 4):
+        evidence = report.evidence.model_copy(update={"seed": number})
+        reported(number, report.model_copy(update={"evidence": evidence}), dt.timedelta(hours=number))
+    asked = []
+    fetch = registry.fetch
+    monkeypatch.setattr(registry, "fetch", lambda uri, to: asked.append(uri) or fetch(uri, to))
+    assert [one.glance is not None for one in reviews.listed()] == [True, True, False]
+    assert [one.glance is not None for one in reviews.listed()] == [True, True, True]
+    shutil.rmtree(registry.root / "runs")
+    assert [one.glance is not None for one in reviews.listed()] == [True, True, True]
+    assert len(asked) == 3
+
+
+def test_a_report_at_a_glance():
+    """One sentence and the pictures of the class that a limit named; of a check that could not finish, its error."""
+    seen = glance(reports.flagged())
+    assert seen.classes == (7,)
+    assert seen.reason.startswith("The search found a small patch in the lower right corner")
+    assert "more reason" in seen.reason
+    assert "class 7" in seen.thumbnail.alt
+    unfinished = reports.unfinished()
+    assert reason_of(unfinished) == unfinished.error
+    assert reason_of(reports.approved()) == "No limit was exceeded."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (3 * 3600, "3 hours ago"),
+        (86400 * 2, "2 days ago"),
+        (86400 * 8, "1 week ago"),
+        (86400 * 40, "1 month ago"),
+        (86400 * 800, "2 years ago"),
+        (-3 * 3600, "in 3 hours"),
+    ],
+)
+def test_an_age_is_said_as_a_person_says_it(seconds, said):
+    """In the largest unit of which there is one."""
+    at = now()
+    assert ago(at - dt.timedelta(seconds=seconds), at) == said
 
 
 def test_an_alias_set_past_the_gate_is_put_back_to_the_last_approved_version(registry, settings, key):

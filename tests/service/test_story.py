@@ -82,6 +82,7 @@ def site(tmp_path):
             },
         )
         gate.start().wait_for(lambda: gate.get("/ready")[0] == 200)
+        _register(server, gate, desk)
         try:
             yield Site(server, gate, desk)
         finally:
@@ -89,18 +90,22 @@ def site(tmp_path):
 
 
 def _introduce(server, gate):
-    """Let the trainer make the candidate model, and the administrator grant the gate EDIT and make the webhook."""
-    from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
-
+    """Let the trainer make the candidate model, and the administrator grant the gate EDIT."""
     with server.account("trainer") as client:
         client.create_registered_model("digits")
     server.grant("gate", "registered_model", "digits", "EDIT")
-    events = [
-        WebhookEvent(WebhookEntity.MODEL_VERSION, WebhookAction.CREATED),
-        WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED),
-    ]
+
+
+def _register(server, gate, desk):
+    """Let the administrator make the webhook by the gate's own command, once and once more."""
+    address = f"http://127.0.0.1:{gate.port}/webhooks/mlflow"
+    variables = {**server.variables("admin"), "GATE_WEBHOOK_SECRET": SECRET}
+    for word in ("made ", "set right "):
+        ended = desk.gate("serve", "--config", gate.folder / "gate.toml", "--register-webhook", address, **variables)
+        assert (ended.code, ended.stdout.startswith(word)) == (0, True), ended
+        assert "the service answered" in ended.stdout
     with server.account("admin") as client:
-        client.create_webhook("gate", f"http://127.0.0.1:{gate.port}/webhooks/mlflow", events, secret=SECRET)
+        assert len(client.list_webhooks()) == 1
 
 
 def _train(site, *kinds):

@@ -1,0 +1,121 @@
+"""What `gate doctor` sees of the machine itself: platform, jail, container engine, disk, clock.
+
+Looks and leaves nothing behind; of the gate's own jail it imports only what the platform has.
+"""
+
+import datetime as dt
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+State = Literal["ok", "unused", "wrong"]
+
+ENGINES = ("docker", "podman")
+IN_A_CONTAINER = "make container && docker run --rm gate:cpu doctor"
+MOST_SKEW = dt.timedelta(minutes=5)
+"""How far the registry's clock and this one may lie apart: what is signed is dated, and expires."""
+_TOLD_SKEW = dt.timedelta(seconds=30)
+_ROOM = 5 << 30
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One precondition and what was found."""
+
+    name: str
+    state: State
+    said: str
+    """What was found, and what was expected where it is something else."""
+    mend: str = ""
+    """What to do, in a sentence."""
+    command: str = ""
+    """The command, or the policy's line, that does it; whole, to be copied."""
+
+
+def platform_of_gate(system: str = sys.platform) -> Iterator[Condition]:
+    """Yield whether workers can be jailed on this platform at all."""
+    name = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}.get(system, system)
+    said = f"{name} {platform.release()}, {platform.machine()}, Python {platform.python_version()}"
+    if system == "linux":
+        yield Condition("platform", "ok", said)
+    else:
+        said += "; expected Linux 5.13 or newer, whose kernel jails the workers"
+        yield Condition("platform", "wrong", said, "Run the gate in its container (docs/container.md):", IN_A_CONTAINER)
+
+
+def jail(least: Literal["full", "partial", "none"], system: str = sys.platform) -> Iterator[Condition]:
+    """Yield how far a worker can be jailed here, against what the policy asks for."""
+    if system != "linux":
+        yield Condition("jail", "wrong", "there is none on this platform", "As for the platform.")
+        return
+    from gate.jail.entry import probe  # noqa: PLC0415  # loads the C library's calls, which other platforms lack
+
+    found = probe()
+    if found.at_least(least):
+        yield Condition("jail", "ok", f"isolation {found}")
+    else:
+        mend = "Use Linux 5.13 or newer with Landlock and seccomp (docs/jail.md), or run the gate in its container:"
+        yield Condition("jail", "wrong", f"isolation {found}; the policy asks for {least}", mend, IN_A_CONTAINER)
+
+
+def engine() -> Iterator[Condition]:
+    """Yield which container engine there is; none is needed where the gate runs on Linux."""
+    found = next(((name, path) for name in ENGINES if (path := shutil.which(name))), None)
+    if found is None:
+        yield Condition("container engine", "unused", "neither docker nor podman; not needed on Linux")
+    else:
+        yield Condition("container engine", "ok", f"{found[0]} at {found[1]}")
+
+
+def disk(report_dir: Path) -> Iterator[Condition]:
+    """Yield whether there is room for a model and its reports, and whether reports can be written."""
+    for name, path, mend in (
+        ("disk, temporary", Path(tempfile.gettempdir()), "Free some, or use a larger disk:"),
+        ("disk, reports", report_dir, "Name a folder that can be written:"),
+    ):
+        command = "export TMPDIR=/path/on/a/larger/disk" if name.endswith("temporary") else "export GATE_REPORT_DIR=out"
+        here = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+        if why := _unwritable(here):
+            yield Condition(name, "wrong", f"{path} cannot be written: {why}", mend, command)
+            continue
+        free = shutil.disk_usage(here).free
+        if free < _ROOM:
+            said = f"{free / 2**30:.1f} GiB free at {here}; expected {_ROOM >> 30}"
+            yield Condition(name, "wrong", said, mend, command)
+        else:
+            yield Condition(name, "ok", f"{free / 2**30:.0f} GiB free at {here}")
+
+
+def _unwritable(here: Path) -> str:
+    """Return why nothing can be written in a folder; tried with a nameless file, since rights say too little."""
+    if not here.is_dir():
+        return f"{here} is no folder"
+    try:
+        with tempfile.TemporaryFile(dir=here):
+            return ""
+    except OSError as error:
+        return str(error.strerror)
+
+
+def clocks(theirs: dt.datetime | None, ours: dt.datetime) -> Iterator[Condition]:
+    """Yield whether this clock and the registry's agree; `theirs` is None where there is no server to ask."""
+    if theirs is None:
+        yield Condition("clock", "unused", f"{ours:%Y-%m-%d %H:%M} UTC; no server says another")
+        return
+    apart = abs(theirs - ours)
+    said = f"{ours:%Y-%m-%d %H:%M} UTC; the registry's is {apart.total_seconds():.0f} s {_later(theirs, ours)}"
+    if apart > MOST_SKEW:
+        said += f"; expected {MOST_SKEW.total_seconds():.0f} at most, since what is signed is dated"
+        yield Condition("clock", "wrong", said, "Set the clock that is wrong; here:", "sudo timedatectl set-ntp true")
+    else:
+        agree = f"{ours:%Y-%m-%d %H:%M} UTC, as the registry's"
+        yield Condition("clock", "ok", said if apart > _TOLD_SKEW else agree)
+
+
+def _later(theirs: dt.datetime, ours: dt.datetime) -> str:
+    return "ahead" if theirs > ours else "behind"

@@ -1,0 +1,151 @@
+"""`gate serve --check`: is everything there that the service needs? Looks and changes nothing, and shows no secret.
+
+Configuration, secret and signing key have been read before; without them there is no service to ask about.
+"""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gate.decisions.keys import PublicKey, read_public_keys
+from gate.decisions.log import ReviewLog
+from gate.errors import GateError
+from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate
+from gate.promotion.preconditions import granting
+from gate.promotion.verification import now
+from gate.registry import User
+from gate.service.jobs import Rules, read_rules
+from gate.service.settings import ModelSection, Settings
+from gate.service.watched import WatchedRegistry
+
+
+def examine(settings: Settings, key: PublicKey, open_registry: Callable[[], WatchedRegistry]) -> Iterator[Condition]:
+    """Yield every condition, in the order in which a start meets them."""
+    file = settings.file
+    named = ", ".join(model.name for model in file.models)
+    yield Condition("configuration", "ok", f"versions of {named} are checked")
+    yield Condition("webhook secret", "ok", f"{len(settings.secrets)} set")
+    yield from platform_of_gate()
+    yield from _keys(settings, key)
+    read: dict[str, Rules] = {}
+    for model in file.models:
+        yield from _rules(model, read)
+    for rules in read.values():
+        yield from (found for found in jail(rules.policy.isolation) if found.state == "wrong")
+    yield from (found for found in disk(file.data) if found.name == "disk, reports")
+    yield from _log(settings)
+    yield from _port(file.listen)
+    yield from _reviewers(settings, read)
+    yield from _registry(settings, open_registry)
+
+
+def _keys(settings: Settings, key: PublicKey) -> Iterator[Condition]:
+    yield Condition("signing key", "ok", f"key {key.key_id[:16]}")
+    if settings.file.public_keys:
+        try:
+            others = read_public_keys(settings.file.public_keys)
+            yield Condition("public keys", "ok", f"{len(others)} trusted beside the signing key's own")
+        except GateError as error:
+            yield _wrong("public keys", error)
+
+
+def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
+    try:
+        rules = read_rules(model)
+    except GateError as error:
+        yield _wrong(f"policy, {model.name}", error)
+        return
+    read[model.name] = rules
+    said = f"{rules.policy.name}@{rules.policy.digest}{', and its bank' if rules.bank else ''}"
+    yield Condition(f"policy, {model.name}", "ok", said)
+    samples = model.samples or rules.policy.samples.of(model.name).uri
+    if samples is None:
+        line = 'samples = "/srv/samples/clean.npz"'
+        said = "none: what needs samples is skipped, and flags every version"
+        yield Condition(f"samples, {model.name}", "unused", said, "Name them under [[models]]:", line)
+    elif ":/" not in samples and not Path(samples).exists():
+        said = f"there are no samples at {samples}; expected an .npz file or a folder of images by class"
+        yield Condition(f"samples, {model.name}", "wrong", said, "Correct `samples` in the configuration or policy.")
+    else:
+        yield Condition(f"samples, {model.name}", "ok", samples)
+
+
+def _log(settings: Settings) -> Iterator[Condition]:
+    if not settings.audit_log.exists():
+        yield Condition("review log", "ok", f"{settings.audit_log}; the first decision makes it")
+        return
+    try:
+        found = ReviewLog(settings.audit_log).read()
+    except GateError as error:
+        yield _wrong("review log", error)
+        return
+    if found.faults:
+        yield Condition("review log", "wrong", found.faults[0], "Restore a copy whose newest hash is known.")
+    else:
+        yield Condition("review log", "ok", f"{len(found.entries)} entries, chained")
+
+
+def _port(listen: str) -> Iterator[Condition]:
+    """Try to listen for a moment, as the server will."""
+    host, _, port = listen.rpartition(":")
+    try:
+        with socket.create_server((host, int(port))):
+            yield Condition("port", "ok", f"{listen} is free")
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "something listens there already" if taken else str(getattr(error, "strerror", None) or error)
+        mend = "Stop what listens there (an earlier `gate serve`?), or choose another address:"
+        yield Condition(
+            "port", "wrong", f"{listen}: {why}", mend, f'listen = "{host}:{8300 if port == "8200" else 8200}"'
+        )
+
+
+def _reviewers(settings: Settings, read: dict[str, Rules]) -> Iterator[Condition]:
+    """Look at whether the page can take decisions, and from whom."""
+    identity = settings.file.review.identity
+    unnamed = sorted(name for name, rules in read.items() if rules.policy.reviewers is None)
+    if identity == "none":
+        said = "nobody can decide on the page: no identity is configured"
+        yield Condition("reviews", "unused", said, "Under [review] in the configuration:", 'identity = "registry"')
+    elif unnamed:
+        said = f"the policy of {', '.join(unnamed)} names no reviewers, so flagged versions stay flagged"
+        yield Condition("reviews", "unused", said, "In the policy:", "reviewers: {names: [ann], approvals: 1}")
+    else:
+        yield Condition("reviews", "ok", f"identity from the {identity}")
+
+
+def _registry(settings: Settings, open_registry: Callable[[], WatchedRegistry]) -> Iterator[Condition]:
+    try:
+        registry = open_registry()
+        version = registry.server_version()
+        missing = [model.name for model in settings.file.models if not registry.exists(model.name)]
+        said = f"answers: {f'MLflow {version}' if version else 'an embedded store, no server'}"
+        yield Condition("registry", "ok", said)
+        for name in missing:
+            said = f"{name!r} has no version yet; its first one is checked when it comes"
+            yield Condition(f"model, {name}", "unused", said)
+        yield from clocks(registry.clock(), now())
+        user = registry.user()
+        if user is not None:
+            yield from _rights(settings, registry, user, missing)
+        elif settings.file.review.identity == "registry":
+            said = "the registry has no accounts, so nobody could sign in to review"
+            mend = "Run the server with accounts (docs/promotion.md):"
+            yield Condition("accounts", "wrong", said, mend, "mlflow server --app-name basic-auth")
+    except GateError as error:
+        yield _wrong("registry", error)
+
+
+def _rights(settings: Settings, registry: WatchedRegistry, user: User, missing: list[str]) -> Iterator[Condition]:
+    yield Condition("credentials", "ok", f"{user.name}{', an administrator' if user.admin else ''}")
+    for model in settings.file.models:
+        if model.name in missing or registry.may_edit(user, model.name):
+            continue
+        said = f"{user.name} may not mark versions of {model.name}; expected EDIT"
+        mend = "An administrator of the registry grants it:"
+        yield Condition(f"rights, {model.name}", "wrong", said, mend, granting(user.name, model.name, "EDIT"))
+
+
+def _wrong(name: str, error: GateError) -> Condition:
+    return Condition(name, "wrong", str(error), error.what_to_do)

@@ -1,0 +1,103 @@
+"""What is wrong in the service's configuration, as one sentence: the line, the key, and what was meant.
+
+TOML's reader keeps no lines, so the key is looked for in the text again: tables by their headers, keys at a line's
+start. A key in an inline table is found as that table's line, and what is found nowhere has no line.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from gate.suggestions import did_you_mean
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\"'-]+)\s*\]\]?\s*(?:#.*)?")
+_KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:\.|=)")
+_MOST_GOT = 80
+
+Place = tuple[str | int, ...]
+
+
+def fault(error: ValidationError, text: str, file: type[BaseModel]) -> str:
+    """Return the first fault of a file with its line; an unknown key goes before a value that is out of range."""
+    faults = error.errors(include_url=False, include_context=False)
+    first = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
+    place: Place = tuple(first["loc"])
+    line = line_of(text, place)
+    where = f"line {line}: " if line else ""
+    if first["type"] == "extra_forbidden":
+        return f"{where}{_unknown(place, file)}"
+    name = _name(place)
+    if first["type"] == "missing":
+        return f"{where}the key '{name}' is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    got = first["input"]
+    # An address may hold a token, and this sentence goes into logs.
+    shown = "" if not place or isinstance(got, dict | list) or "://" in str(got) else f"; got {got!r:.{_MOST_GOT}}"
+    return f"{where}at '{name}': {message}{shown}" if name else f"{where}{message}"
+
+
+def line_of(text: str, place: Place) -> int | None:
+    """Return the line, from 1, at which a key is set, or else the nearest table around it begins."""
+    found = dict(_places(text))
+    for length in range(len(place), 0, -1):
+        if place[:length] in found:
+            return found[place[:length]]
+    return None
+
+
+def _places(text: str) -> Iterator[tuple[Place, int]]:
+    """Yield the place of each table and key with its line; an array's tables are numbered from 0."""
+    table: Place = ()
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.fullmatch(line):
+            name = header[2].replace('"', "").replace("'", "")
+            table = tuple(name.split("."))
+            if header[1] == "[[":
+                counts[name] = counts.get(name, -1) + 1
+                table = (*table, counts[name])
+            yield table, number
+        elif key := _KEY.match(line):
+            yield (*table, key[1]), number
+
+
+def _unknown(place: Place, file: type[BaseModel]) -> str:
+    """Return what an unknown key may have been: another one there, or this one in another table."""
+    key, table = str(place[-1]), place[:-1]
+    known = _keys(file, table)
+    said = f"there is no key '{_name(place)}'"
+    if meant := did_you_mean(key.replace("_", "-"), known, most=2):
+        return f"{said}; {meant}"
+    elsewhere = [name for name in _tables(file) if key in _keys(file, (name,))]
+    if elsewhere:
+        return f"{said}; '{key}' stands under [{elsewhere[0]}]"
+    if key in _keys(file, ()):
+        return f"{said}; '{key}' stands above all tables"
+    return f"{said}; expected one of {', '.join(known)}" if known else said
+
+
+def _name(place: Place) -> str:
+    return ".".join(str(part) for part in place)
+
+
+def _tables(file: type[BaseModel]) -> list[str]:
+    return [name for name in _keys(file, ()) if _keys(file, (name,))]
+
+
+def _keys(file: type[BaseModel], place: Sequence[str | int]) -> list[str]:
+    """Return the keys that a table may have, by the file's own schema."""
+    schema = file.model_json_schema(by_alias=True)
+    here: dict[str, Any] = schema
+    for part in place:
+        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+        here = _resolved(schema, here)
+    if "items" in here:
+        here = _resolved(schema, here["items"])
+    return sorted(here.get("properties", {}))
+
+
+def _resolved(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema["$defs"][here["$ref"].rsplit("/", maxsplit=1)[-1]] if "$ref" in here else here
+    return found

@@ -1,0 +1,46 @@
+"""`--help` of every command at every width: the same words, none of them broken."""
+
+import re
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gate.cli.main import main
+
+WIDE = 2000
+
+
+def _all(command: click.Command, path: tuple[str, ...] = ()):
+    yield path
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from _all(below, (*path, name))
+
+
+EVERY = list(_all(main))
+
+
+def help_at(path: tuple[str, ...], width: int) -> str:
+    """Return the help of a command as a terminal of that width gets it."""
+    ended = CliRunner().invoke(main, [*path, "--help"], terminal_width=width, max_content_width=width)
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def words(text: str) -> list[str]:
+    """Return the words; what a group says of each of its commands is cut to its line."""
+    return re.sub(r"\nCommands:\n(  .*\n)+", "", text).split()
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@pytest.mark.parametrize("width", [38, 50, 78])
+def test_no_word_is_broken_at_any_width(path, width):
+    """An option's name or a variable's can be copied from every terminal."""
+    assert words(help_at(path, width)) == words(help_at(path, WIDE))
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_line_fits_eighty_columns(path):
+    """Examples too, which no formatter wraps."""
+    assert max(map(len, help_at(path, 80).splitlines())) <= 80

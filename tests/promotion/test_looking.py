@@ -1,0 +1,108 @@
+"""`gate review list` and `show`: what is seen with a trusted key, without one, and what a reviewer is told to do."""
+
+import datetime as dt
+
+import pytest
+from click.testing import CliRunner
+
+from gate.cli.main import main
+from gate.decisions import generate_key, sign
+from gate.decisions.envelope import claimed
+from gate.promotion.review import NotReviewableError, Review, review
+from gate.promotion.verification import now
+from gate.publish import Signing
+from gate.renderers import RENDERERS
+from gate.verdict import Decision
+from tests.decisions.signed import statement
+from tests.renderers import reports
+from tests.service.standing_registry import FolderRegistry
+
+RUN = 32 * "a"
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """Return a registry in a folder, which the commands open."""
+    made = FolderRegistry(tmp_path / "registry")
+    monkeypatch.setattr("gate.registries.open_production", lambda _settings: made)
+    return made
+
+
+@pytest.fixture
+def key(tmp_path):
+    """Return a signing key."""
+    return generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem")
+
+
+def flagged(registry, key, version=1):
+    """Add a flagged version with a signed decision and its report."""
+    report, ref = reports.flagged(), registry.add("cand", version, "bytes")
+    (registry.root / "runs" / RUN).mkdir(parents=True, exist_ok=True)
+    (registry.root / "runs" / RUN / "report.json").write_text(RENDERERS["json"][1](report))
+    at = now() - dt.timedelta(hours=3, minutes=1)
+    said = statement(
+        decision=Decision.FLAGGED,
+        model=ref,
+        evidence_digest=report.evidence.digest,
+        decided_at=at,
+        expires_at=at + dt.timedelta(days=90),
+    )
+    registry.mark(
+        ref, {"gate.attestation": sign(said, key), "gate.decision": "flagged", "gate.report": f"runs:/{RUN}/report"}
+    )
+    return ref
+
+
+def asked(*arguments, places=()):
+    """Return what a command of reviewers says."""
+    keys = [word for place in places for word in ("--public-key", str(place))]
+    variables = {"GATE_PUBLIC_KEY": None, "COLUMNS": "80"}
+    ended = CliRunner().invoke(main, ["review", *arguments, *keys], env=variables, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    return ended
+
+
+def test_without_a_key_one_may_look_and_is_told_that_nothing_is_verified(registry, key):
+    """State, age and reason are there as claims; with the key they are verified."""
+    flagged(registry, key)
+    for arguments in (("list", "--registered-model", "cand"), ("show", "models:/cand/1")):
+        looked = asked(*arguments)
+        assert "nothing is verified" in looked.stderr
+        assert "unverified" in looked.stdout.lower()
+        verified = asked(*arguments, places=[key.public.source.replace("k.pem", "k.pub.pem")])
+        assert "nothing is verified" not in verified.stderr
+        assert "waiting" in verified.stdout.lower()
+        for ended in (looked, verified):
+            assert "3 hours ago" in ended.stdout
+            assert "lower right corner" in ended.stdout
+
+
+def test_a_claim_about_another_version_or_of_no_form_is_unsigned(registry, key):
+    """An envelope that was copied here says nothing of this version."""
+    ref = flagged(registry, key)
+    other = registry.add("cand", 2, "bytes")
+    registry.mark(other, {**registry.facts(ref).tags})
+    assert "UNSIGNED" in asked("show", "models:/cand/2").stdout
+    for text in ("", "unsigned", "{}", "[]", "\x00", '{"payload": 1}', "{" * 5000):
+        assert claimed(text) is None
+
+
+def test_a_review_after_an_unsigned_check_is_told_to_publish(registry, key, tmp_path):
+    """Signing takes seconds, a whole check again does not; a foreign signature is told apart."""
+    from gate.clock import today
+    from gate.decisions.log import ReviewLog
+    from gate.policy_file import parse_policy
+    from tests.service.serving import POLICY
+
+    policy = parse_policy(POLICY + "reviewers: {names: [ann], identity: stated}\n", name="p.yml", on=today())
+    request = Review("models:/cand/1", "approved", "looked", 7, policy, (key.public,), stated="ann")
+    ref = flagged(registry, generate_key(tmp_path / "other.pem", tmp_path / "other.pub.pem"))
+    signing = Signing(key, ReviewLog(tmp_path / "log.jsonl"))
+    with pytest.raises(NotReviewableError) as caught:
+        review(registry, request, signing, now())
+    assert "--public-key" in caught.value.what_to_do
+    registry.mark(ref, {"gate.attestation": "unsigned"})
+    with pytest.raises(NotReviewableError) as caught:
+        review(registry, request, signing, now())
+    assert "`gate publish DIR --signing-key KEY` signs the finished check" in caught.value.what_to_do
+    assert "gate publish DIR --signing-key KEY" in asked("show", "models:/cand/1").stdout

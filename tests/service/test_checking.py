@@ -1,0 +1,216 @@
+"""`gate serve --check` and the sentences about a configuration: what is looked at, what is wrong, what was meant."""
+
+import socket
+
+import pytest
+from click.testing import CliRunner
+
+from gate.cli.main import main
+from gate.decisions import generate_key
+from gate.errors import RegistryError, UsageError
+from gate.registry import User
+from gate.service import run
+from gate.service.checking import examine
+from gate.service.settings import read_settings
+from tests.service.serving import POLICY, free_port
+
+CONFIG = """\
+data = "data"
+listen = "127.0.0.1:{port}"
+[review]
+identity = "{identity}"
+[[models]]
+name = "cand"
+policy = "policy.yml"
+samples = "clean.npz"
+production = "prod"
+"""
+
+
+class Registry:
+    """What the check asks of a registry."""
+
+    def __init__(self, *models, user=None, edits=()):
+        self.models, self.account, self.edits = models, user, edits
+
+    def server_version(self):
+        """Return a version."""
+        return "3.17.2"
+
+    def exists(self, name):
+        """Tell whether it was made with this model."""
+        return name in self.models
+
+    def clock(self):
+        """Return no time."""
+
+    def user(self, _credentials=None):
+        """Return the account, None without authentication."""
+        return self.account
+
+    def may_edit(self, _user, name):
+        """Tell whether it was made with this right."""
+        return name in self.edits
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Return a function that writes a configuration and everything that it names."""
+    monkeypatch.setenv("GATE_WEBHOOK_SECRET", "a-secret")
+    monkeypatch.chdir(tmp_path.parent)
+
+    def write(identity="none", policy=POLICY, config=CONFIG):
+        (tmp_path / "policy.yml").write_text(policy)
+        (tmp_path / "clean.npz").write_bytes(b"samples")
+        port = free_port()
+        (tmp_path / "gate.toml").write_text(config.format(port=port, identity=identity))
+        return tmp_path / "gate.toml", port
+
+    return write
+
+
+def conditions(path, registry, key):
+    """Return the conditions of a configuration by name."""
+    return {found.name: found for found in examine(read_settings(path), key.public, lambda: registry)}
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    """Return a signing key."""
+    folder = tmp_path_factory.mktemp("key")
+    return generate_key(folder / "gate.pem", folder / "gate.pub.pem")
+
+
+def test_whatever_the_service_needs_is_looked_at(written, key):
+    """And all is well, in any working directory: paths are relative to the configuration."""
+    path, _ = written()
+    user = User("gate", admin=False)
+    found = conditions(path, Registry("cand", user=user, edits=("cand",)), key)
+    assert {one.state for one in found.values()} <= {"ok", "unused"}
+    assert {
+        "configuration",
+        "webhook secret",
+        "signing key",
+        "policy, cand",
+        "samples, cand",
+        "port",
+        "registry",
+    } <= set(found)
+    assert found["samples, cand"].said == str(path.parent / "clean.npz")
+
+
+def test_a_port_that_is_taken_is_said_before_the_start(written, key):
+    """An earlier service runs."""
+    path, port = written()
+    with socket.create_server(("127.0.0.1", port)):
+        found = conditions(path, Registry("cand"), key)["port"]
+    assert (found.state, "something listens there already" in found.said) == ("wrong", True)
+
+
+def test_a_model_that_is_yet_to_come_is_no_fault(written, key):
+    """The first version is checked when it comes."""
+    path, _ = written()
+    found = conditions(path, Registry(), key)
+    assert (found["model, cand"].state, found["registry"].state) == ("unused", "ok")
+
+
+def test_a_right_that_is_missing_comes_with_the_command(written, key):
+    """EDIT on the candidate, to mark it."""
+    path, _ = written()
+    found = conditions(path, Registry("cand", user=User("gate", admin=False)), key)["rights, cand"]
+    assert (found.state, "expected EDIT" in found.said) == ("wrong", True)
+    assert 'grant_user_permission("gate", "registered_model", "cand", "EDIT")' in found.command
+
+
+def test_reviewers_that_could_not_sign_in_are_found(written, key):
+    """Identity by the registry, which has no accounts; and a policy that names no reviewer."""
+    path, _ = written(identity="registry")
+    found = conditions(path, Registry("cand"), key)
+    assert found["accounts"].state == "wrong"
+    assert (found["reviews"].state, found["reviews"].command) == ("unused", "reviewers: {names: [ann], approvals: 1}")
+
+
+def test_what_is_missing_is_found(written, key, tmp_path):
+    """Samples that are not there, a policy that cannot be read, a registry that does not answer."""
+    path, _ = written()
+    (tmp_path / "clean.npz").unlink()
+    assert conditions(path, Registry("cand"), key)["samples, cand"].state == "wrong"
+    (tmp_path / "policy.yml").write_text("version: 1\nnme: x\n")
+    assert "policy.yml:2: unknown key" in conditions(path, Registry("cand"), key)["policy, cand"].said
+
+    def fails():
+        raise RegistryError("it does not answer")
+
+    found = {one.name: one for one in examine(read_settings(path), key.public, fails)}
+    assert found["registry"].state == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("models", "code", "last"), [(("cand",), 0, "ok: it can start"), (None, 2, "wrong: the service")]
+)
+def test_the_command_ends_with_what_was_found(written, key, monkeypatch, models, code, last):
+    """`ok` and 0, or how many are wrong and 2."""
+    path, _ = written()
+
+    def opened(_settings):
+        if models is None:
+            raise RegistryError("it does not answer", what_to_do="Start it.")
+        return Registry(*models)
+
+    monkeypatch.setattr(run, "open_watched", opened)
+    variables = {"GATE_SIGNING_KEY": key.public.source}
+    ended = CliRunner().invoke(main, ["serve", "--config", str(path), "--check"], env=variables, standalone_mode=False)
+    assert ended.return_value == code, ended
+    assert last in ended.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "address", ["gate.example", "ftp://gate.example/webhooks/mlflow", "https://gate.example/", "::"]
+)
+def test_an_address_for_the_webhook_that_is_none_is_refused(written, monkeypatch, address):
+    """Before the registry is asked."""
+    path, _ = written()
+    monkeypatch.setattr(run, "open_watched", lambda _settings: None)
+    with pytest.raises(UsageError, match="/webhooks/mlflow"):
+        CliRunner().invoke(
+            main, ["serve", "--config", str(path), "--register-webhook", address], catch_exceptions=False
+        )
+
+
+BEGIN = 'data = "d"\n'
+MODEL = '[[models]]\nname = "a"\npolicy = "p"\n'
+
+
+NO = "there is no key"
+FAULTS = [
+    (f"{BEGIN}tracking-uri = 'x'\n{MODEL}", f"line 2: {NO} 'tracking-uri'; 'tracking-uri' stands under [registry]"),
+    (f"{BEGIN}[registry]\ntracking-url = 'x'\n{MODEL}", f"line 3: {NO} 'registry.tracking-url'; did you mean 'trac"),
+    (f"{BEGIN}{MODEL}{MODEL}sampels = 'x'\n", f"line 8: {NO} 'models.1.sampels'; did you mean 'samples'"),
+    (f"{BEGIN}[reviews]\nidentity = 'none'\n{MODEL}", f"line 2: {NO} 'reviews'; did you mean 'review'?"),
+    (f"{BEGIN}[registry]\nlisten = 'h:1'\n{MODEL}", f"line 3: {NO} 'registry.listen'; 'listen' stands above all "),
+    (f"{BEGIN}registry = {{tracking-url = 'x'}}\n{MODEL}", f"line 2: {NO} 'registry.tracking-url'; did you mean"),
+    (f"{BEGIN}{MODEL}[work]\nconcurrency = 0\n", "line 6: at 'work.concurrency': "),
+    (f"{BEGIN}[review]\nidentity = 'ldap'\n{MODEL}", "got 'ldap'"),
+    (f"{BEGIN}[[models]]\nname = 'a'\n", "line 2: the key 'models.0.policy' is missing"),
+    (f"{BEGIN}zzz = 1\n{MODEL}", f"line 2: {NO} 'zzz'; expected one of audit-log, data, "),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), FAULTS)
+def test_a_fault_in_the_configuration_has_its_line_and_what_was_meant(tmp_path, monkeypatch, text, said):
+    """One sentence that names the file, the line and the key."""
+    monkeypatch.setenv("GATE_WEBHOOK_SECRET", "a-secret")
+    (tmp_path / "gate.toml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_settings(tmp_path / "gate.toml")
+    assert f"gate.toml: {said}" in str(caught.value) or said in str(caught.value)
+    assert "docs/serve.md" in caught.value.what_to_do
+
+
+def test_an_address_with_a_token_is_not_repeated(tmp_path, monkeypatch):
+    """The sentence goes into logs."""
+    monkeypatch.setenv("GATE_WEBHOOK_SECRET", "a-secret")
+    (tmp_path / "gate.toml").write_text(f"{BEGIN}[watch]\nalert-url = 'ftp://user:hidden@host'\n{MODEL}")
+    with pytest.raises(UsageError, match=r"watch\.alert-url") as caught:
+        read_settings(tmp_path / "gate.toml")
+    assert "hidden" not in str(caught.value)
