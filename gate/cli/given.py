@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.commands import tellable
-
 if TYPE_CHECKING:
     from gate.report import Given
 
@@ -18,6 +16,7 @@ _EXPERIMENT = "gate"
 
 def given_of(context: click.Context, *, marks: bool) -> "Given":
     """Return what a command's options, as they stand on its line or in its environment, say of the check."""
+    from gate.commands import tellable
     from gate.report import Given
 
     options: dict[str, Any] = context.params

@@ -73,7 +73,6 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
     from gate.pipeline import scan as run_scan
     from gate.pipeline import write_scanned
     from gate.policy_file import read_policy
-    from gate.sampled import named_by_operator, require_usable
     from gate.scan_evidence import ScanRequest
     from gate.unfinished import Unfinished
 
@@ -86,10 +85,7 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
     )
     with CheckFiles.claim(directory) as files, interrupted:
         with progress_bars() as progress:
-            settings, kept, model = scan_settings(options), Unfinished(files.root), pulled.model
-            # `gate pull --samples` left no word of who named them: what the policy does not name may be a tag's.
-            named = named_by_operator(None, rules, model.name) or not rules.samples_from_tag
-            require_usable(files.root, pulled.samples, rules, model=model, settings=settings, named=named)
+            settings, kept = scan_settings(options), Unfinished(files.root)
             scanned = run_scan(ScanRequest(pulled, files.root, rules, settings, references, kept), progress, tell)
         write_scanned(scanned, files)
     tell(f"scanned {pulled.model}: evidence {scanned.evidence.digest}")

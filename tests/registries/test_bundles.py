@@ -31,6 +31,7 @@ def registry(tmp_path_factory):
     with contextlib.chdir(root), warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        mlflow.MlflowClient(uri, uri).search_experiments()  # makes the database, which the gate never does
         yield MlflowRegistry(RegistrySettings(uri, uri))
         mlflow.set_tracking_uri(None)
         mlflow.set_registry_uri(None)
