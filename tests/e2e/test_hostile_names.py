@@ -44,7 +44,8 @@ def test_nothing_hostile_appears_raw(where, told):
     text = "\n" + told.texts[where]
     hostile = COMMANDS + MARKUP if where.startswith("report") else COMMANDS
     if where == "report.md":
-        text = re.sub(r"\n *```sh\n.*?\n *```\n", "\n", text, flags=re.DOTALL)  # the reviewer's commands, in a code block
+        # The reviewer's commands stand in code blocks.
+        text = re.sub(r"\n *```sh\n.*?\n *```\n", "\n", text, flags=re.DOTALL)
     assert [raw for raw in hostile if raw in text] == []
 
 
