@@ -33,9 +33,9 @@ from gate.evidence import Evidence
 from gate.launch import Progress
 from gate.pipeline import scan
 from gate.policy import Policy
-from gate.pulling import PullRequest, pull_model, pull_samples
+from gate.pulling import PullRequest, pull_model
 from gate.registry import Registry
-from gate.sampled import named_by_operator, require_usable
+from gate.sampled import bring_samples
 from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.verdict import Verdict
 from gate.version import VERSION
@@ -164,9 +164,7 @@ def _measure(
         ref = registry.resolve(uri)
         files = CheckFiles.create(private / "check")
         asked = PullRequest(uri, policy, request.samples)
-        brought = pull_samples(registry, asked, private, ref)
-        named = named_by_operator(request.samples, policy, ref.name)
-        require_usable(private, brought.samples, policy, model=ref, settings=request.settings, named=named)
+        brought = bring_samples(registry, asked, private, ref, request.settings)
         pulled = pull_model(registry, asked, files, private, ref, brought)
         kept = CheckFiles.create(request.work / _key(pulled, policy, request.settings))
 

@@ -20,10 +20,10 @@ from gate.launch import Progress
 from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.publish import Signing, Tell, publish, withdraw
-from gate.pulling import PullRequest, pull_model, pull_samples
+from gate.pulling import PullRequest, pull_model
 from gate.registry import Registry
 from gate.report import NOTHING_GIVEN, Given, PolicySource, Report
-from gate.sampled import named_by_operator, require_usable
+from gate.sampled import bring_samples
 from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.stopping import stopped
 from gate.unfinished import Unfinished
@@ -116,9 +116,7 @@ def _judged(run: _Run, progress: Progress) -> Report:
     assert ref is not None
     with private_directory() as private:
         with _accounted_for(run):
-            brought = pull_samples(run.registry, request.pull, private, ref)
-            named = named_by_operator(request.pull.samples, request.policy, ref.name)
-            require_usable(private, brought.samples, request.policy, model=ref, settings=request.settings, named=named)
+            brought = bring_samples(run.registry, request.pull, private, ref, request.settings)
             run.tell(f"pulling {ref}")
             files.begin()
         with _accounted_for(replace(run, begun=True)):

@@ -16,7 +16,9 @@ from gate.jail.inert import inert_line
 from gate.job import LOOK_FILE, SamplesLook, ScanJob
 from gate.launch import manner, run_in_scratch
 from gate.policy import Policy
+from gate.pulling import Brought, PullRequest, pull_samples
 from gate.record import MalformedError
+from gate.registry import Registry
 from gate.scan_evidence import ScanSettings
 from gate.scratch import scratch_directory
 
@@ -44,6 +46,16 @@ def require_usable(
         _require_none_needed(policy)
     elif named:
         _look(base, samples, policy, model, settings)
+
+
+def bring_samples(
+    registry: Registry, request: PullRequest, base: Path, ref: ModelRef, settings: ScanSettings
+) -> Brought:
+    """Copy a version's clean samples below `base`, and look at them before anything of the model comes."""
+    brought = pull_samples(registry, request, base, ref)
+    named = named_by_operator(request.samples, request.policy, ref.name)
+    require_usable(base, brought.samples, request.policy, model=ref, settings=settings, named=named)
+    return brought
 
 
 def named_by_operator(asked: str | None, policy: Policy, model: str) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gate.cli.wrapping import wrapped as folded
+
 if TYPE_CHECKING:
     from gate.next_steps import Step
     from gate.renderers.findings import Reason
@@ -78,22 +80,13 @@ def lines(
 
 def wrapped(text: str, columns: int, label: str = "") -> Iterator[str]:
     """Yield a text as lines of at most so many columns, its continuations under its beginning."""
-    import textwrap
-
     from gate.renderers.text import plain
 
     # Whatever word comes to stand at a line's start, a runner may not take it for a command.
     shown = plain(text, 2000).replace("::", ": :")
     if not shown:
         return
-    yield from textwrap.wrap(
-        shown,
-        width=columns,
-        initial_indent=label,
-        subsequent_indent=" " * len(label),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    yield from folded(shown, columns, label, " " * len(label))
 
 
 def command(text: str, columns: int, indent: str = _INDENT) -> Iterator[str]:

@@ -23,10 +23,10 @@ from gate.pipeline import scan, write_scanned
 from gate.policy import Policy
 from gate.policy_file import read_policy
 from gate.publish import Signing, publish, withdraw
-from gate.pulling import PullRequest, digest_now, pull_model, pull_samples
+from gate.pulling import PullRequest, digest_now, pull_model
 from gate.record import Record
 from gate.registry import Registry
-from gate.sampled import named_by_operator, require_usable
+from gate.sampled import bring_samples
 from gate.scan_evidence import ScanRequest, ScanSettings
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
@@ -138,11 +138,7 @@ class Checks:
         make_private(work)
         request = PullRequest(str(job.ref), rules.policy, rules.section.samples)
         self._registry.require_marking(job.ref)
-        brought = pull_samples(self._registry, request, work, job.ref)
-        named = named_by_operator(request.samples, rules.policy, job.name)
-        require_usable(
-            work, brought.samples, rules.policy, model=job.ref, settings=self._scan_settings(rules), named=named
-        )
+        brought = bring_samples(self._registry, request, work, job.ref, self._scan_settings(rules))
         pulled = pull_model(self._registry, request, files, work, job.ref, brought)
         if pulled.digest != job.digest:
             (files.root / MANIFEST).unlink()
