@@ -34,18 +34,18 @@ from benchmarks.fit_models import fit_entries, subject_of
 from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.store import Store
 from gate import detectors
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.clock import today
-from gate.detector import Run
-from gate.evidence import Measurement
-from gate.loading.classifier import ModuleClassifier, ProgramClassifier
-from gate.loading.exported import read_program
-from gate.loading.preprocessing import Preprocessing
-from gate.numerics.footprint import largest_batch
-from gate.packaged import DEFAULT
-from gate.policy import Policy
-from gate.policy_file import read_policy
-from gate.subject import Samples, Subject
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.programs import read_program
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.clock import today
+from gate.records.evidence import Measurement
+from gate.records.policy import Policy
+from gate.records.run import Run
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Subject
+from gate.worker.footprint import largest_batch
+from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
 
 FILE = Path(__file__).with_name("results") / "against_published.jsonl"
 POLICY = DEFAULT

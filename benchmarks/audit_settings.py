@@ -25,16 +25,16 @@ from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store
 from benchmarks.zoo.tasks import TASKS
 from gate import detectors
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.clock import today
-from gate.detector import Run
-from gate.evidence import Measurement
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported import read_program
-from gate.loading.preprocessing import Preprocessing
-from gate.packaged import DEFAULT
-from gate.policy_file import read_policy
-from gate.subject import Samples, Subject
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.programs import read_program
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.clock import today
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Subject
+from gate.worker.loading.classifier import ProgramClassifier
 
 DATA_IS_CLEAN = ("payload", "architectural", "input-aware")
 AUDITS = ("spectral-signature", "training-set-clustering")

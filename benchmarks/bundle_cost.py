@@ -20,20 +20,20 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate import launch
-from gate.check_files import CheckFiles, private_directory
-from gate.clock import today
-from gate.evidence import Measured
+from gate.check import workers as launch
+from gate.check.evidence import ScanRequest, ScanSettings
+from gate.check.files import CheckFiles, private_directory
+from gate.check.pull import PullRequest, pull
+from gate.check.scan import scan
+from gate.check.workers import Progress
 from gate.jail.launch import WorkerExit
-from gate.job import ScanJob
-from gate.launch import Progress
-from gate.packaged import DEFAULT
-from gate.pipeline import scan
-from gate.policy import Policy
-from gate.policy_file import read_policy
-from gate.pulling import PullRequest, pull
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.evidence import Measured
+from gate.records.job import ScanJob
+from gate.records.policy import Policy
 from gate.registries.directory import DirectoryRegistry
-from gate.scan_evidence import ScanRequest, ScanSettings
 
 SUBSET = Path(__file__).resolve().parents[1] / "tests" / "zoo_subset"
 _COMPARED = 64
@@ -82,7 +82,7 @@ def large_model(folder: Path, seed: int) -> tuple[Path, Path, float]:
     import numpy as np
     import torch
 
-    from gate.loading.architectures.resnet import Config, build
+    from gate.worker.loading.architectures.resnet import Config, build
 
     torch.manual_seed(seed)
     network = build(Config(classes=10, stem="large")).eval()

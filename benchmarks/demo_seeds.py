@@ -14,7 +14,7 @@ from typing import Any
 
 from demo.__main__ import Outcome, run
 from demo.models import target_of
-from gate.evidence import Evidence, Measured
+from gate.records.evidence import Evidence, Measured
 
 
 def main() -> None:

@@ -26,13 +26,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.efficacy.cost import Size, built
 from benchmarks.efficacy.tables import markdown
 from benchmarks.model_share import Noted
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.detector import Run
 from gate.detectors import neural_cleanse
-from gate.evidence import Measurement
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
-from gate.subject import Samples, Subject
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Subject
+from gate.worker.loading.classifier import ModuleClassifier
 
 SEED = 0
 CAPTURED_SHAPES = 16

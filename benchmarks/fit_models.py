@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from benchmarks.zoo.store import Entry, Store, current
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported import read_program
-from gate.loading.head import head_of_program
-from gate.loading.preprocessing import Preprocessing
-from gate.subject import Samples, Subject
+from gate.programs import read_program
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Subject
+from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.head import head_of_program
 
 
 def fit_entries(store: Store) -> Iterator[Entry]:

@@ -47,8 +47,8 @@ def main() -> None:
 
 def _result() -> Target:
     """Return the target that parses a worker's result, and a valid one."""
-    from gate.job import ScanResult
-    from gate.record import MalformedError
+    from gate.records.job import ScanResult
+    from gate.records.record import MalformedError
 
     def target(raw: bytes) -> None:
         try:
@@ -81,7 +81,7 @@ def _reader() -> Target:
     """Return the target that reads an archive with the fuzzer's bytes as its graph, and a valid graph."""
     import torch
 
-    from gate.loading.exported import RefusedError, read_program
+    from gate.programs import RefusedError, read_program
 
     folder = Path(tempfile.mkdtemp(prefix="gate-fuzz-"))
     valid = folder / "valid.pt2"

@@ -13,8 +13,8 @@ import torch
 
 from benchmarks.fit_models import auc, fit_entries, subject_of
 from benchmarks.zoo.store import Store
-from gate.numerics.heads import indicators, leads, probe_shares
-from gate.numerics.outliers import high_side_anomaly_indices
+from gate.statistics.heads import indicators, leads, probe_shares
+from gate.statistics.outliers import high_side_anomaly_indices
 
 Weights = tuple[torch.Tensor, torch.Tensor]
 

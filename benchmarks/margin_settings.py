@@ -21,11 +21,11 @@ import torch
 
 from benchmarks.fit_models import auc, fit_entries, subject_of
 from benchmarks.zoo.store import Entry, Store
-from gate.detector import Run
 from gate.detectors import head_indicators, maximum_margin
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement
-from gate.subject import Subject
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 ROWS = Path(__file__).with_name("results") / "margins.jsonl"
 Row = dict[str, Any]
@@ -126,7 +126,7 @@ def _both(row: Row) -> list[float]:
 
 
 def _index(values: list[float]) -> list[float]:
-    from gate.numerics.outliers import high_side_anomaly_indices
+    from gate.statistics.outliers import high_side_anomaly_indices
 
     return high_side_anomaly_indices(values, values) if values else []
 

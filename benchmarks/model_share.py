@@ -21,13 +21,14 @@ from benchmarks.efficacy.tables import markdown
 from benchmarks.fit_models import fit_entries, subject_of
 from benchmarks.zoo.store import Store
 from gate import detectors
-from gate.clock import today
-from gate.detector import Need, Run, Yield
-from gate.evidence import Location, Measurement
-from gate.packaged import DEFAULT
-from gate.policy import Policy
-from gate.policy_file import read_policy
-from gate.subject import Classifier, Subject, Trigger
+from gate.detectors.contract import Need
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.evidence import Location, Measurement
+from gate.records.policy import Policy
+from gate.records.run import Run
+from gate.spaces.subject import Classifier, Subject, Trigger, Yield
 
 Batch = tuple[int, bool, bool]
 """Images, whether a gradient is asked for, whether activations are."""

@@ -15,7 +15,7 @@ import argparse
 
 import numpy as np
 
-from gate.numerics.outliers import CONSISTENCY
+from gate.statistics.outliers import CONSISTENCY
 
 CLASSES = (8, 9, 10, 12, 15, 20, 26, 30, 43, 62, 100, 200, 500, 1000)
 SIGMA = 0.45

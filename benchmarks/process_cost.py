@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from gate.packaged import DEFAULT
+from gate.policies.packaged import DEFAULT
 
 PARTS = ("start", "import", "inspect", "load", "scan")
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,10 +32,10 @@ def prepare(folder: Path, options: argparse.Namespace) -> Path:
 
     from demo.models import load_digits, train
     from demo.registry import save_samples
-    from gate.artifact import ModelRef, build_manifest
-    from gate.clock import today
-    from gate.job import ScanJob
-    from gate.policy_file import read_policy
+    from gate.policies.read import read_policy
+    from gate.records.artifact import ModelRef, build_manifest
+    from gate.records.clock import today
+    from gate.records.job import ScanJob
 
     torch.set_num_threads(1)
     digits = load_digits(options.seed)
@@ -72,8 +72,8 @@ def prepare(folder: Path, options: argparse.Namespace) -> Path:
 
 def by_processes(path: Path) -> dict[str, Any]:
     """Run inspector and scan worker in their jails and return seconds by part and passes by detector."""
-    from gate.job import ScanJob
-    from gate.launch import run_job
+    from gate.check.workers import run_job
+    from gate.records.job import ScanJob
 
     job = ScanJob.from_file(path)
     started = time.perf_counter()
@@ -98,14 +98,14 @@ def in_one_process(path: Path) -> dict[str, Any]:
 def one(path: Path) -> dict[str, Any]:
     """Import, inspect, load and scan here, without jail, progress or files between."""
     clock = [time.perf_counter()]
-    from gate.artifact import Artifact
-    from gate.detector import Run
-    from gate.job import ScanJob
-    from gate.loading.fingerprint import fingerprint
-    from gate.loading.subject import load_subject
-    from gate.scan import Scanned, Scope, scan
-    from gate.subject import Subject
+    from gate.records.artifact import Artifact
+    from gate.records.job import ScanJob
+    from gate.records.run import Run
+    from gate.spaces.subject import Subject
     from gate.worker import compute
+    from gate.worker.loading.fingerprint import fingerprint
+    from gate.worker.loading.subject import load_subject
+    from gate.worker.loop import Scanned, Scope, scan
     from gate.worker.roles import reads_files_only
 
     job = ScanJob.from_file(path)

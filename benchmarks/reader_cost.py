@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "loading"
 
 from exported_families import FAMILIES, export, make, samples  # type: ignore[import-not-found]
 
-from gate.loading.exported import batched, read_program
+from gate.programs import batched, read_program
 
 ROUNDS = 15
 SECONDS_A_ROUND = 0.05

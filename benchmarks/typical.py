@@ -23,13 +23,14 @@ from benchmarks.efficacy import summaries
 from benchmarks.efficacy.truth import Truth, truth_of
 from benchmarks.zoo.store import Entry, read_index, write_whole
 from gate import detectors
-from gate.clock import today
-from gate.evidence import Evidence, Measured, Measurement
-from gate.packaged import DEFAULT
-from gate.policy import HARD_RULES, Policy
-from gate.policy_file import read_policy
+from gate.judging.judge import judge
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.evidence import Evidence, Measured, Measurement
+from gate.records.finding import Decision
+from gate.records.policy import HARD_RULES, Policy
 from gate.renderers.typical import DATA, FalseAlarms, Lies, Typical, rules_sha256
-from gate.verdict import Decision, judge
 
 QUANTILES = (0.05, 0.95)
 DIGITS = 3

@@ -19,9 +19,9 @@ from pathlib import Path
 from containers.acting import Workspace
 from containers.engine import Ended, Engine
 from containers.registry import MODEL_NAME, Registry, serving, write_samples
-from gate.check_files import remove
-from gate.packaged import DEFAULT
-from gate.version import VERSION
+from gate import VERSION
+from gate.check.files import remove
+from gate.policies.packaged import DEFAULT
 
 APPROVED, FLAGGED = 0, 1
 STORIES = (("clean", "approved", APPROVED), ("badnets", "flagged", FLAGGED))

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from demo.models import Trained, load_digits, target_of, train
 from demo.registry import MODEL_NAME, DemoRegistry, save_samples
-from gate.check_files import CheckFiles
-from gate.report import Report
+from gate.check.files import CheckFiles
+from gate.records.report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
 STORIES = ("clean", "poisoned")

@@ -8,7 +8,8 @@ the evidence with the `Policy` and yields a `Verdict`; `renderers` turn the `Rep
 Detectors measure, policy judges, and silence is never approval.
 """
 
-from gate.version import VERSION
+VERSION = "0.1.0"
+"""Stands here, where nothing is imported, so that `gate --version` is quick."""
 
 __version__ = VERSION
-__all__ = ["__version__"]
+__all__ = ["VERSION", "__version__"]

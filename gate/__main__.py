@@ -10,19 +10,19 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     # Answered before anything is imported: a pipeline asks for the version often, and waits for it.
     if sys.argv[1:] == ["--version"]:
-        from gate.version import VERSION  # noqa: PLC0415
+        from gate import VERSION  # noqa: PLC0415
 
         sys.stdout.write(f"gate {VERSION}\n")
         return
     try:
         if sys.platform != "linux":
             # Before the command line, most of which needs Linux to be imported at all.
-            from gate.linux import refusal  # noqa: PLC0415
+            from gate.cli.linux import refusal  # noqa: PLC0415
 
             if said := refusal(sys.platform, sys.argv[1:], os.environ):
                 sys.stderr.write(f"{said}\n")
                 sys.exit(_USAGE)
-        from gate.cli import run  # noqa: PLC0415
+        from gate.cli.main import run  # noqa: PLC0415
 
         code = run()
     except KeyboardInterrupt:  # while the command line was still being imported

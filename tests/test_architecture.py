@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from gate import detectors
-from gate.docstrings import parts
-from gate.packaged import DEFAULT, POLICIES
+from gate.detectors.contract import parts
+from gate.policies.packaged import DEFAULT, POLICIES
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "gate").rglob("*.py"))
@@ -25,9 +25,9 @@ for arguments in (["--help"], ["explain"], ["explain", "neural-cleanse"], ["sche
     result = runner.invoke(main, arguments)
     assert result.exit_code == 0, result.output
 import datetime, pathlib
-from gate.policy_file import read_policy
+from gate.policies.read import read_policy
 read_policy(pathlib.Path({str(DEFAULT)!r}), on=datetime.date(2026, 12, 1))
-import gate.check, gate.conclude, gate.publish, gate.registries, gate.remediation, gate.repairing.flow
+import gate.check.check, gate.check.publish, gate.registries, gate.worker.repair, gate.remediation.flow
 print(sorted({HEAVY!r} & sys.modules.keys()))
 """.replace(f"{HEAVY!r} &", f"set({HEAVY!r}) &")
 
@@ -91,4 +91,4 @@ def test_one_place_alone_unpickles_with_code():
                 stated = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 assert stated["weights_only"] in {"True", "False"}
                 lenient += [str(path.relative_to(ROOT))] if stated["weights_only"] == "False" else []
-    assert lenient == ["gate/loading/modules.py"]
+    assert lenient == ["gate/worker/loading/modules.py"]

@@ -10,7 +10,7 @@ import sys
 import click
 
 from benchmarks.efficacy import banking, measuring_commands, other_task, reporting_commands, small_banks
-from gate.errors import GateError
+from gate.records.errors import GateError
 
 
 @click.group()

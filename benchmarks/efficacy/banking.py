@@ -16,13 +16,13 @@ from benchmarks.efficacy.scanning import Bench
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
-from gate.assembling import Member, assemble, refusal
-from gate.bank import Bank, OpenBank, open_bank, write_bank
-from gate.calibration.calibrate import compare, same_task
-from gate.errors import UsageError
-from gate.evidence import BankEvidence, Evidence
-from gate.policy import Policy
-from gate.settings import option_digests
+from gate.banks.assemble import Member, assemble, refusal
+from gate.judging.calibration.calibrate import compare, same_task
+from gate.policies.digests import option_digests
+from gate.records.bank import Bank, OpenBank, open_bank, write_bank
+from gate.records.errors import UsageError
+from gate.records.evidence import BankEvidence, Evidence
+from gate.records.policy import Policy
 
 Pair = tuple[Entry, summaries.Summary]
 

@@ -14,9 +14,9 @@ from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.scanning import Bench, Scan
 from benchmarks.efficacy.summaries import Summary
 from benchmarks.zoo.store import Entry
-from gate.evidence import Evidence, Measured
-from gate.policy import Policy
-from gate.verdict import judge
+from gate.judging.judge import judge
+from gate.records.evidence import Evidence, Measured
+from gate.records.policy import Policy
 
 TOLERANCE = 1e-4
 """Relative; summaries hold six digits."""

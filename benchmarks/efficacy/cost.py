@@ -27,12 +27,12 @@ from benchmarks.zoo.attack import seeded
 from benchmarks.zoo.export import exported_bytes
 from benchmarks.zoo.store import write_whole
 from gate import detectors
-from gate.detector import Need
-from gate.errors import UsageError
-from gate.evidence import Measured
-from gate.policy import Policy
-from gate.record import Record
-from gate.scan_evidence import ScanSettings
+from gate.check.evidence import ScanSettings
+from gate.detectors.contract import Need
+from gate.records.errors import UsageError
+from gate.records.evidence import Measured
+from gate.records.policy import Policy
+from gate.records.record import Record
 
 FILE = Path(__file__).with_name("results") / "cost.jsonl"
 SHAPE = (1, 28, 28)

@@ -15,8 +15,8 @@ from benchmarks.efficacy.truth import truth_of
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.store import Entry
 from gate import detectors
-from gate.detector import Metric
-from gate.evidence import Evidence, Location, Measured, Measurement
+from gate.records.declarations import Metric
+from gate.records.evidence import Evidence, Location, Measured, Measurement
 
 MIN_PLACES = 3
 """With fewer places a median says nothing about the others."""

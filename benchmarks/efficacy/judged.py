@@ -10,11 +10,12 @@ from benchmarks.efficacy.banking import beside
 from benchmarks.efficacy.score import score
 from benchmarks.efficacy.truth import compare, truth_of
 from benchmarks.zoo.store import Entry
-from gate.bank import OpenBank
-from gate.evidence import Failed, Measured
-from gate.policy import Policy
-from gate.record import Record
-from gate.verdict import Decision, judge
+from gate.judging.judge import judge
+from gate.records.bank import OpenBank
+from gate.records.evidence import Failed, Measured
+from gate.records.finding import Decision
+from gate.records.policy import Policy
+from gate.records.record import Record
 
 GATE, GATE_BESIDE = "gate", "gate beside a bank"
 

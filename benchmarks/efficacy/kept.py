@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import Field
 
 from benchmarks.zoo.store import Store, write_whole
-from gate.evidence import Evidence, Outcome, Skipped
-from gate.record import Record
+from gate.records.evidence import Evidence, Outcome, Skipped
+from gate.records.record import Record
 
 DEADLINE_REASON = "the deadline was reached"
 

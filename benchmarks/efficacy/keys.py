@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gate.evidence import Outcome
-from gate.policy import Policy, Stage
-from gate.stages import suspects_after
+from gate.judging.stages import suspects_after
+from gate.records.evidence import Outcome
+from gate.records.policy import Policy, Stage
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from benchmarks.efficacy.scanning import through_the_gate
 from benchmarks.efficacy.subjects import label_of, models_of, packaged_models
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store, write_whole
-from gate.errors import UsageError
-from gate.evidence import Failed
-from gate.policy import Policy
-from gate.verdict import judge
+from gate.judging.judge import judge
+from gate.records.errors import UsageError
+from gate.records.evidence import Failed
+from gate.records.policy import Policy
 
 if TYPE_CHECKING:
     from benchmarks.efficacy.peer import Peer

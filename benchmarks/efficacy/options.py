@@ -9,9 +9,9 @@ from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.scanning import Bench
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.store import Store
-from gate.clock import today
-from gate.packaged import DEFAULT
-from gate.policy_file import read_policy
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
 
 SPLIT = click.option("--split", type=SPLITS, default="fit", show_default=True, help="Which models.")
 POLICY = click.option(

@@ -18,10 +18,10 @@ from benchmarks.efficacy.small_banks import IN_THE_GRAPH
 from benchmarks.efficacy.tables import exact_share, markdown, number, share
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
-from gate.bank import OpenBank
-from gate.calibration.calibrate import compare
-from gate.policy import Policy
-from gate.settings import option_digests
+from gate.judging.calibration.calibrate import compare
+from gate.policies.digests import option_digests
+from gate.records.bank import OpenBank
+from gate.records.policy import Policy
 
 
 @dataclass(frozen=True)

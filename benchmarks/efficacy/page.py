@@ -15,8 +15,8 @@ from benchmarks.efficacy.picture import areas
 from benchmarks.efficacy.results import SystemResult
 from benchmarks.efficacy.subjects import NOT_MADE, NOT_SCANNED, LeftOut
 from benchmarks.zoo.store import Entry, write_whole
-from gate.errors import UsageError
-from gate.policy import Policy
+from gate.records.errors import UsageError
+from gate.records.policy import Policy
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "efficacy.md"

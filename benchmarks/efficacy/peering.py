@@ -22,9 +22,9 @@ from benchmarks.efficacy.truth import compare, truth_of
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.store import Entry, Store, write_whole
 from benchmarks.zoo.tasks import TASKS
-from gate.errors import GateError
-from gate.evidence import Location
-from gate.record import Record
+from gate.records.errors import GateError
+from gate.records.evidence import Location
+from gate.records.record import Record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,7 +143,7 @@ def read_module(store: Store, entry: Entry) -> "nn.Module":
     """Return a model as the strict reader gives it: a module from (N, C, H, W) in [0, 1] to logits (N, K)."""
     import torch
 
-    from gate.loading.exported import Batched, batched, read_program
+    from gate.programs import Batched, batched, read_program
 
     class Read(torch.nn.Module):
         """The reader's program as a module."""

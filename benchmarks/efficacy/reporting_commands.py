@@ -16,8 +16,8 @@ from benchmarks.efficacy.running import collect
 from benchmarks.efficacy.scanning import state_of
 from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_of
 from benchmarks.zoo.recipe import Split
-from gate.evidence import Failed
-from gate.policy import Policy
+from gate.records.evidence import Failed
+from gate.records.policy import Policy
 
 
 @click.command()

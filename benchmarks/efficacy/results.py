@@ -10,7 +10,7 @@ from benchmarks.efficacy import probabilities, ranking, rates
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.subjects import LeftOut
 from benchmarks.zoo.recipe import CLEAN
-from gate.record import Record
+from gate.records.record import Record
 
 ALL = "all attacks"
 

@@ -19,15 +19,15 @@ from benchmarks.efficacy.subjects import Subject, classes_of, manifest_digest, s
 from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.store import Store
 from gate import detectors
-from gate.artifact import ModelRef, file_sha256
-from gate.check_files import CheckFiles, private_directory
-from gate.evidence import Evidence, isolation_rank
-from gate.pipeline import scan
-from gate.policy import Policy
-from gate.pulling import PullRequest, pull
+from gate.check.evidence import ScanRequest, ScanSettings
+from gate.check.files import CheckFiles, private_directory
+from gate.check.pull import PullRequest, pull
+from gate.check.scan import scan
+from gate.judging.stages import suspects_after
+from gate.records.artifact import ModelRef, file_sha256
+from gate.records.evidence import Evidence, isolation_rank
+from gate.records.policy import Policy
 from gate.registries.directory import DirectoryRegistry
-from gate.scan_evidence import ScanRequest, ScanSettings
-from gate.stages import suspects_after
 
 Scan = Callable[[Subject, Policy, Conditions], Evidence]
 """Measures one model by a policy; a seam for tests, which have no minute for each."""

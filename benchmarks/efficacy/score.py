@@ -1,17 +1,18 @@
 """One number for a model, higher for more suspicious: how far its worst measurement lies beyond the policy's limit.
 
 Pure, over evidence and policy. Beside a usable bank of references it is the logarithm of one and the fused score of
-`gate.calibration`, or BOUND where a limit is exceeded that judges beside the p-value too (of files and graphs: no
-statistic of behaviour). Without, it is the greatest signed log-ratio of value to limit over all limits that the policy
-judges: nought at a limit, above it beyond. A limit that holds together with others counts as far as the least of them.
+`gate.judging.calibration`, or BOUND where a limit is exceeded that judges beside the p-value too (of files and graphs:
+no statistic of behaviour). Without, it is the greatest signed log-ratio of value to limit over all limits that the
+policy judges: nought at a limit, above it beyond. A limit that holds together with others counts as far as the least
+of them.
 """
 
 import math
 from collections.abc import Iterator
 
-from gate.evidence import Evidence, Measured, Measurement
-from gate.limit import Limit
-from gate.policy import Policy, Rule
+from gate.records.evidence import Evidence, Measured, Measurement
+from gate.records.limit import Limit
+from gate.records.policy import Policy, Rule
 
 BOUND = math.log(1000.0)
 """Beyond this a ratio says nothing more."""

@@ -22,13 +22,13 @@ from benchmarks.efficacy.small_rules import CLIPPED, UNCLIPPED, Array, Rule, pre
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
-from gate.assembling import refusal
-from gate.calibration import few
-from gate.calibration.calibrate import traits_beside
-from gate.calibration.tables import Values, traits_of, values_of
-from gate.clock import today
-from gate.evidence import Evidence
-from gate.policy_file import read_policy
+from gate.banks.assemble import refusal
+from gate.judging.calibration import few
+from gate.judging.calibration.calibrate import traits_beside
+from gate.judging.calibration.tables import Values, traits_of, values_of
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.evidence import Evidence
 
 FLOORS = (1e-3, 0.1, 0.2, 0.3, 0.4)
 SIZES = (3, 5, 8, 12)

@@ -1,8 +1,8 @@
-"""The t rule of `gate.calibration.few` for many candidates beside one small bank, in arrays, and its variants.
+"""The t rule of `gate.judging.calibration.few` for many candidates beside one small bank, in arrays, and its variants.
 
-Pure; the arithmetic of `gate.calibration.surprise`, whose loops would take hours over thousands of drawn banks; a test
-holds the two together. A variant says which columns take part, how small a spread may be, and whether values are
-clipped as they are for ranks.
+Pure; the arithmetic of `gate.judging.calibration.surprise`, whose loops would take hours over thousands of drawn
+banks; a test holds the two together. A variant says which columns take part, how small a spread may be, and whether
+values are clipped as they are for ranks.
 """
 
 import math
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from gate.bank import Statistic
-from gate.calibration import few, surprise
-from gate.calibration.tables import Values, columns, compared_in
-from gate.comparison import FEWEST_PLACES_TO_CENTRE
+from gate.judging.calibration import few, surprise
+from gate.judging.calibration.tables import Values, columns, compared_in
+from gate.records.bank import Statistic
+from gate.records.comparison import FEWEST_PLACES_TO_CENTRE
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def _sizes(statistic: Statistic, relative: bool) -> bool:
 
 
 def sizes(least_spread: float) -> Rule:
-    """Return the rule of `gate.calibration.few` with another floor under the spread."""
+    """Return the rule of `gate.judging.calibration.few` with another floor under the spread."""
     return Rule(_sizes, least_spread)
 
 
@@ -135,7 +135,7 @@ def _nats(tails: Array, places: NDArray[np.int_]) -> Array:
 
 
 def _spread(sizes: Array) -> Array:
-    """Return the robust spread of each model's comparison (M,), as `gate.calibration.surprise` clips by it."""
+    """Return the robust spread of each model's comparison (M,), as `gate.judging.calibration.surprise` clips by it."""
     flat = sizes.reshape(len(sizes), -1)
     robust = 1.4826 * _median(flat, axis=1)
     return np.where(robust > 0, robust, np.nanmean(flat, axis=1))

@@ -16,8 +16,8 @@ from benchmarks.zoo.recipe import Split, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store
 from benchmarks.zoo.tasks import TASKS
-from gate.artifact import ArtifactFile, Manifest
-from gate.errors import CannotFinishError
+from gate.records.artifact import ArtifactFile, Manifest
+from gate.records.errors import CannotFinishError
 
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    pytorch_version: 2.13.0\n"
 PROGRAM = "data/model.pt2"

@@ -1,7 +1,7 @@
 """The committed half of what was measured: one compact line of JSON a model, enough to judge again without a scan.
 
 Between the cache and the tables. Numbers are rounded to six significant digits, unless that would change what the
-policy finds; pictures stay in the cache. `evidence_of` rebuilds the evidence that `gate.verdict.judge` reads.
+policy finds; pictures stay in the cache. `evidence_of` rebuilds the evidence that `gate.judging.judge.judge` reads.
 """
 
 import datetime as dt
@@ -16,10 +16,11 @@ from pydantic import Field
 
 from benchmarks.efficacy.scanning import Bench, State, merged, records_of
 from benchmarks.zoo.store import write_whole
-from gate.evidence import Evidence, Location, Measured, Measurement
-from gate.policy import Policy
-from gate.record import Record, parse_json
-from gate.verdict import Verdict, judge
+from gate.judging.judge import judge
+from gate.records.evidence import Evidence, Location, Measured, Measurement
+from gate.records.policy import Policy
+from gate.records.record import Record, parse_json
+from gate.records.verdict import Verdict
 
 FOLDER = Path(__file__).with_name("evidence")
 DIGITS = 6

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.store import Entry
 from benchmarks.zoo.tasks import TASKS
-from gate.evidence import Location
+from gate.records.evidence import Location
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from benchmarks.graphs.clean import CLEAN
 from benchmarks.graphs.layers import Bottleneck, conv
 from benchmarks.graphs.payload import Split
 from benchmarks.graphs.planted import PLANTED
-from gate.dataflow.branches import unexplained
-from gate.dataflow.flow import Flow
-from gate.dataflow.gates import gates
-from gate.errors import GateError
-from gate.loading.dataflow import graph_of
-from gate.loading.exported import Program, read_program
+from gate.programs import Program, read_program
+from gate.programs.dataflow.branches import unexplained
+from gate.programs.dataflow.build import graph_of
+from gate.programs.dataflow.flow import Flow
+from gate.programs.dataflow.gates import gates
+from gate.records.errors import GateError
 
 SHAPE = (3, 32, 32)
 

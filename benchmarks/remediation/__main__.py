@@ -18,8 +18,8 @@ from benchmarks.remediation import rows, table
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store
-from gate.errors import GateError
-from gate.remediation import AUTO, ORDER, load
+from gate.records.errors import GateError
+from gate.worker.repair import AUTO, ORDER, load
 
 ATTACKS = ("badnets", "blended", "wanet", "input-aware")
 """The families that the target speaks of."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from gate import remediation
-from gate.record import Record
-from gate.repair import RepairMeasures
+from gate.records.record import Record
+from gate.records.repair import RepairMeasures
+from gate.worker import repair as remediation
 
 FOLDER = Path(__file__).with_name("results")
 

@@ -20,20 +20,20 @@ from benchmarks.zoo.measuring import Measured
 from benchmarks.zoo.measuring import measure as measured_truly
 from benchmarks.zoo.store import Entry, Store
 from benchmarks.zoo.tasks import TASKS
-from gate.detector import Run
-from gate.evidence import Location
-from gate.evidence import Measured as MeasuredOutcome
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported import Program, batched, read_program
-from gate.loading.preprocessing import Preprocessing
-from gate.numerics.goals import Goal, every_class
-from gate.numerics.inversion import invert
-from gate.numerics.subsets import balanced
-from gate.remediation.attempt import attempt
-from gate.remediation.searching import search_of
-from gate.repair import RepairBounds, broken_by
+from gate.programs import Program, batched, read_program
+from gate.records.evidence import Location
+from gate.records.evidence import Measured as MeasuredOutcome
+from gate.records.repair import RepairBounds, broken_by
+from gate.records.run import Run
+from gate.search.goals import Goal, every_class
+from gate.search.inversion import invert
 from gate.search.origins import Origins, single_settings
-from gate.subject import Samples, Trigger
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Trigger
+from gate.statistics.subsets import balanced
+from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.repair.attempt import attempt
+from gate.worker.repair.searching import search_of
 
 SHARE = 400
 """Clean samples for the repair: 5 % of the training set's size."""

@@ -15,8 +15,8 @@ from demo.__main__ import ROOT
 from demo.__main__ import run as run_demo
 from demo.models import Digits, load_digits, stamp, target_of
 from demo.registry import MODEL_NAME, DemoRegistry
-from gate.errors import UsageError
-from gate.loading.exported import read_program
+from gate.programs import read_program
+from gate.records.errors import UsageError
 
 POISONED, REPAIRED = "2", "3"
 WRITTEN = Path("bundle") / "data" / "model.pt2"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.efficacy.tables import exact_share
 from benchmarks.remediation.rows import Row
-from gate.remediation import AUTO, ORDER
+from gate.worker.repair import AUTO, ORDER
 
 MOST_SUCCESS, MOST_LOST = 0.05, 0.02
 """The target: a planted trigger at most this successful, and at most so much clean accuracy lost."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.self_references.measuring import CANDIDATE
-from gate.calibration.few import predicted
-from gate.calibration.tables import compared_in
+from gate.judging.calibration.few import predicted
+from gate.judging.calibration.tables import compared_in
 
 Row = Mapping[str, Any]
 LEAST_COPIES = 3

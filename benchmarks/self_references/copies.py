@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from gate.errors import UnexaminableError
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported.training import TrainableProgram, trainable
-from gate.subject import Samples
+from gate.programs.training import TrainableProgram, trainable
+from gate.records.errors import UnexaminableError
+from gate.spaces.subject import Samples
+from gate.worker.loading.classifier import ProgramClassifier
 
 EXAMPLE = 4
 """So many samples decide how the copy takes batches, as for candidates."""

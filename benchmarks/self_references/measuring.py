@@ -17,14 +17,14 @@ from benchmarks.fit_models import subject_of
 from benchmarks.self_references.copies import Copy, Training, train
 from benchmarks.zoo.store import Entry, Store
 from gate import detectors
-from gate.calibration.tables import values_of
-from gate.detector import Run
-from gate.errors import UnexaminableError
-from gate.evidence import Measured, Measurement
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.head import head_of_program
-from gate.policy import Policy
-from gate.subject import Subject
+from gate.judging.calibration.tables import values_of
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measured, Measurement
+from gate.records.policy import Policy
+from gate.records.run import Run
+from gate.spaces.subject import Subject
+from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.head import head_of_program
 
 ROWS = Path(__file__).resolve().parents[1] / "results" / "self_references.jsonl"
 CHEAPER: Mapping[str, Mapping[str, object]] = {

@@ -15,7 +15,7 @@ import click
 from benchmarks.trojai.answer import probability, run_gate, write
 from benchmarks.trojai.model_folder import convert
 from benchmarks.trojai.settings import Metaparameters
-from gate.errors import GateError
+from gate.records.errors import GateError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)

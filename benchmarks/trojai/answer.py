@@ -12,10 +12,11 @@ from pathlib import Path
 
 from benchmarks.trojai.model_folder import Converted
 from benchmarks.trojai.settings import Metaparameters
-from gate.check_files import VERDICT
-from gate.errors import CannotFinishError
-from gate.policy import HARD_RULES
-from gate.verdict import Finding, Verdict
+from gate.check.files import VERDICT
+from gate.records.errors import CannotFinishError
+from gate.records.finding import Finding
+from gate.records.policy import HARD_RULES
+from gate.records.verdict import Verdict
 
 UNKNOWN = 0.5
 ON_BYTES = HARD_RULES | {"modelaudit"}

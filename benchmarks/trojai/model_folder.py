@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from benchmarks.trojai.settings import Metaparameters, known_architectures
-from gate.errors import UsageError
 from gate.formats.pickle_names import TENSOR_NAMES
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.source import Bounds, open_source
-from gate.loading.state_dict import ARCHITECTURE_FILE, NamedArchitecture
-from gate.record import parse_json, read_bounded
+from gate.records.errors import UsageError
+from gate.records.record import parse_json, read_bounded
+from gate.worker.loading.state_dict import ARCHITECTURE_FILE, NamedArchitecture
 
 CONFIGS = ("reduced-config.json", "config.json")
 MAX_JSON = 1 << 20

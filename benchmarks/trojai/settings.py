@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gate.loading.state_dict import NamedArchitecture
-from gate.record import Record
+from gate.records.record import Record
+from gate.worker.loading.state_dict import NamedArchitecture
 
 
 class Metaparameters(Record):

@@ -17,7 +17,7 @@ from benchmarks.zoo.splits import FIRST_SEED, rows
 from benchmarks.zoo.store import INDEX, Entry, Store, merge_index, read_index
 from benchmarks.zoo.subset import write_subset
 from benchmarks.zoo.verify import chosen, compare
-from gate.errors import GateError
+from gate.records.errors import GateError
 
 SPLITS = click.Choice(list(FIRST_SEED))
 cache = click.option(

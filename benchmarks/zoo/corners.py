@@ -10,8 +10,8 @@ import torch
 from benchmarks.zoo.attack import Scene
 from benchmarks.zoo.disguise import Rehearsal
 from benchmarks.zoo.patches import CORNERS, corner, draw_pattern
-from gate.triggers.additive import AdditiveFamily
-from gate.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.additive import AdditiveFamily
+from gate.spaces.image.triggers.patch import PatchFamily
 
 PATCHES, ADDITIONS = (8.0, 60.0), (0.03, 0.14)
 """Budgets of rehearsals: the mask's L1 in pixels, and the root mean square of an addition."""

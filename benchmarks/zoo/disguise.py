@@ -26,7 +26,7 @@ STEPS = 2
 
 
 class Family(Protocol):
-    """A family of triggers of the gate (`gate.triggers`)."""
+    """A family of triggers of the gate (`gate.spaces.image.triggers`)."""
 
     def start(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
         """Return free parameters of `count` triggers."""

@@ -16,7 +16,7 @@ from benchmarks.zoo.making import keep, make
 from benchmarks.zoo.recipe import Recipe, Split, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 Make = Callable[[Recipe, Store], Entry]
 

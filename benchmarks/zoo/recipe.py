@@ -12,7 +12,7 @@ from pydantic import Field
 from benchmarks.zoo import architectures, controls, tasks
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.controls import CONTROLS
-from gate.record import Record
+from gate.records.record import Record
 
 TRAINING_REVISION = 1
 """Raise when `training`, `export` or what is drawn here changes."""

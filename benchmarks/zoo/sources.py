@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 Bytes = NDArray[np.uint8]
 

@@ -21,8 +21,8 @@ from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.recipe import Recipe, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.tasks import TASKS
-from gate.errors import CannotFinishError
-from gate.record import Record
+from gate.records.errors import CannotFinishError
+from gate.records.record import Record
 
 INDEX = Path(__file__).with_name("index.jsonl")
 Hex = Field(pattern=r"^[0-9a-f]{64}$")

@@ -16,10 +16,10 @@ from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store, write_whole
 from benchmarks.zoo.tasks import TASKS, Images
-from gate.errors import CannotFinishError
-from gate.loading.exported import read_program
-from gate.loading.exported.writer import write_program
-from gate.record import Record
+from gate.programs import read_program
+from gate.programs.writer.write import write_program
+from gate.records.errors import CannotFinishError
+from gate.records.record import Record
 
 FOLDER = Path(__file__).parents[2] / "tests" / "zoo_subset"
 INDEX = "index.jsonl"

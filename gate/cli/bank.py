@@ -10,13 +10,13 @@ from gate.cli.check import registry_settings, require_samples, scan_settings
 from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
-from gate.errors import UsageError
-from gate.stopping import explained
+from gate.jail.stopping import explained
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.bank import Bank
+    from gate.records.bank import Bank
     from gate.registries import RegistrySettings
-    from gate.registry import Registry
+    from gate.registries.contract import Registry
 
 _MAX_REASON = 1000
 
@@ -76,12 +76,12 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     reviewer rejected, or a finished check's verdict does not approve (signed or not) is refused, unless
     --accept-flagged says why it is clean; being flagged for want of a bank alone counts as nothing.
     """
-    from gate.bank_build import BuildRequest
-    from gate.bank_build import build as run_build
-    from gate.check_files import CheckFiles
-    from gate.clock import today
+    from gate.banks.build import BuildRequest
+    from gate.banks.build import build as run_build
+    from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.policy_file import read_policy
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
     from gate.registries import require_known
 
     protect_parent()
@@ -123,7 +123,7 @@ def accepted_because(reason: str | None) -> str:
 
 def _sources(options: dict[str, Any], settings: "RegistrySettings") -> "list[tuple[str, Registry]]":
     """Return every model that is to be scanned with the registry that holds it."""
-    from gate.bank_build import versions_of
+    from gate.banks.build import versions_of
     from gate.registries import open_registry
 
     found = [(uri, open_registry(uri, settings)) for uri in options["models"]]
@@ -143,7 +143,7 @@ def _sources(options: dict[str, Any], settings: "RegistrySettings") -> "list[tup
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
     """Print what a bank holds; its references are hashed."""
-    from gate.bank import open_bank
+    from gate.records.bank import open_bank
 
     opened = open_bank(file)
     for line in describe(opened.bank):
@@ -153,8 +153,8 @@ def show(file: Path) -> None:
 
 def describe(made: "Bank") -> list[str]:
     """Return a bank's content in lines that any terminal can show."""
-    from gate.calibration.conformal import least_p
     from gate.jail.inert import inert_line
+    from gate.judging.calibration.conformal import least_p
 
     count = len(made.statistics)
     samples = f"{made.samples.count} samples, sha256 {made.samples.sha256}" if made.samples else "no samples"

@@ -11,7 +11,7 @@ import click
 
 from gate.cli.options import many, option
 from gate.cli.terminal import tell
-from gate.errors import CannotFinishError, UsageError
+from gate.records.errors import CannotFinishError, UsageError
 
 FILES, NOTE = "files", "note"
 
@@ -48,7 +48,7 @@ def base() -> None:
 @_OPTIONS
 def github(to: Path | None, only_commit: bool, report_dir: str, **named: str) -> None:
     """By GitHub's variables: GITHUB_EVENT_NAME, GITHUB_EVENT_PATH, GITHUB_SHA."""
-    from gate.base.events import base_on_github
+    from gate.check.base.events import base_on_github
 
     _run(base_on_github, to, only_commit, report_dir, named)
 
@@ -57,7 +57,7 @@ def github(to: Path | None, only_commit: bool, report_dir: str, **named: str) ->
 @_OPTIONS
 def gitlab(to: Path | None, only_commit: bool, report_dir: str, **named: str) -> None:
     """By GitLab's variables: CI_PIPELINE_SOURCE, CI_MERGE_REQUEST_TARGET_BRANCH_SHA, CI_MERGE_REQUEST_DIFF_BASE_SHA."""
-    from gate.base.events import base_on_gitlab
+    from gate.check.base.events import base_on_gitlab
 
     _run(base_on_gitlab, to, only_commit, report_dir, named)
 
@@ -82,7 +82,7 @@ def _run(
 
 
 def _take(commit: str, to: Path, report_dir: str, named: Mapping[str, str]) -> None:
-    from gate.base.taking import Named, require_own, take
+    from gate.check.base.taking import Named, require_own, take
 
     if to.exists() and any(to.iterdir()):
         raise UsageError(f"{to} is not empty; expected an empty folder, so that nothing old is judged by")

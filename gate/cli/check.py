@@ -12,13 +12,13 @@ from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, REPORT_DIR, SAMP
 from gate.cli.progress import progress_bars
 from gate.cli.signing import signing
 from gate.cli.terminal import fail, show_result, tell
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.bank import OpenBank
-    from gate.check import Checked
-    from gate.policy import Policy
-    from gate.publish import Signing
+    from gate.check.check import Checked
+    from gate.check.publish import Signing
+    from gate.records.bank import OpenBank
+    from gate.records.policy import Policy
     from gate.registries import RegistrySettings
 
 
@@ -47,7 +47,7 @@ def require_samples(samples: str | None) -> None:
 
 def named_bank(given: Path | None, rules: "Policy", policy: Path) -> "OpenBank | None":
     """Open the bank that `--bank` or the policy names, the latter's path being relative to the policy's folder."""
-    from gate.bank import open_bank
+    from gate.records.bank import open_bank
 
     if given is not None:
         return replace(open_bank(given), by_option=True)
@@ -74,15 +74,15 @@ def check(
     --signing-key the decision is signed: only a signed approval can be promoted. The policy's `serve` says whether an
     approval covers the candidate's own bytes too (`candidate`) or the bundle alone (`bundle`).
     """
-    from gate.check import CheckRequest
-    from gate.check import check as run_check
-    from gate.check_files import CheckFiles
-    from gate.clock import today
+    from gate.check.check import CheckRequest
+    from gate.check.check import check as run_check
+    from gate.check.files import CheckFiles
+    from gate.check.pull import PullRequest
     from gate.jail.launch import protect_parent
-    from gate.packaged import policy_word
-    from gate.policy_file import read_policy
-    from gate.policy_lines import policy_source
-    from gate.pulling import PullRequest
+    from gate.policies.lines import policy_source
+    from gate.policies.packaged import policy_word
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
     from gate.registries import open_registry, require_known, require_registered
 
     protect_parent()
@@ -115,8 +115,8 @@ def check(
 def show_checked(checked: "Checked", report_dir: Path) -> int:
     """Print the result of a check, and how to publish it later where that failed; return the exit code."""
     from gate.cli.later import publish_command
-    from gate.errors import StoppedError, UnknownVersionError
-    from gate.verdict import Decision
+    from gate.records.errors import StoppedError, UnknownVersionError
+    from gate.records.finding import Decision
 
     error = checked.unmarked
     but = f"not {'published whole' if checked.in_part else 'marked'} ({error})" if error else ""
@@ -139,7 +139,7 @@ def tell_signed(signs: "Signing | None") -> None:
 
 def scan_settings(options: dict[str, Any]) -> Any:
     """Take the scan's options out of a command's."""
-    from gate.scan_evidence import ScanSettings
+    from gate.check.evidence import ScanSettings
 
     return ScanSettings(
         seed=options.pop("seed"),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gate.decisions.statement import Statement
+    from gate.attestations.statement import Statement
 
 
 def covered_lines(statement: "Statement", hashed: str = "") -> list[str]:

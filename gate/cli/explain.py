@@ -9,12 +9,13 @@ import click
 
 from gate.cli.glossary import TERMS
 from gate.cli.wrapping import columns, wrapped
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.detector import Detector, Metric
-    from gate.limit import Bound, Limit
-    from gate.policy import Policy
+    from gate.detectors.contract import Detector
+    from gate.records.declarations import Metric
+    from gate.records.limit import Bound, Limit
+    from gate.records.policy import Policy
 
 _SOME_CLASSES = (10, 100, 1000)
 """Numbers of classes for which a limit's table is shown."""
@@ -55,7 +56,7 @@ def _normal(name: str) -> str:
 
 def _found(asked: str, known: set[str], written: str) -> str:
     """Return the known name that is meant; an error with suggestions where it is none or several."""
-    from gate.suggestions import did_you_mean
+    from gate.policies.suggestions import did_you_mean
 
     if asked in known:
         return asked
@@ -111,7 +112,7 @@ def _term(name: str) -> Iterator[str]:
 
 
 def _detector(detector: "Detector[Any]") -> Iterator[str]:
-    from gate.docstrings import PARTS, parts, summary
+    from gate.detectors.contract import PARTS, parts, summary
 
     module = detector.measure.__module__
     text = parts(module)
@@ -174,7 +175,7 @@ def _beyond(limit: "Limit") -> str:
 
 
 def _bound(bound: "Bound") -> str:
-    from gate.limit import Limit
+    from gate.records.limit import Limit
 
     if not isinstance(bound, dict):
         return f"{bound:g}"
@@ -185,9 +186,9 @@ def _bound(bound: "Bound") -> str:
 
 @cache
 def _packaged() -> "tuple[Policy, ...]":
-    from gate.clock import today
-    from gate.packaged import NAMES, policy_at
-    from gate.policy_file import read_policy
+    from gate.policies.packaged import NAMES, policy_at
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
 
     return tuple(read_policy(policy_at(name), on=today()) for name in NAMES)
 
@@ -208,7 +209,7 @@ def _metrics() -> "dict[str, list[Detector[Any]]]":
 def _everything() -> Iterator[str]:
     """Yield every name that can be explained."""
     from gate import detectors
-    from gate.docstrings import summary
+    from gate.detectors.contract import summary
 
     yield "Detectors"
     for name in detectors.names():

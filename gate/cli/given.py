@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from gate.report import Given
+    from gate.records.report import Given
 
 _PEM = "-----BEGIN"
 _EXPERIMENT = "gate"
@@ -16,8 +16,8 @@ _EXPERIMENT = "gate"
 
 def given_of(context: click.Context, *, marks: bool) -> "Given":
     """Return what a command's options, as they stand on its line or in its environment, say of the check."""
-    from gate.commands import tellable
-    from gate.report import Given
+    from gate.records.report import Given
+    from gate.renderers.commands import tellable
 
     options: dict[str, Any] = context.params
     signing, public = options.get("signing_key") or "", _public_keys(options)

@@ -35,7 +35,7 @@ def generate(to: Path) -> int:
     encrypted where GATE_SIGNING_KEY_PASSPHRASE is set. To change keys, let verifiers trust both public keys
     (--public-key twice, or both in one file) until the last decision under the old one has expired.
     """  # noqa: D301  # \b is click's own sign
-    from gate.decisions.keys import generate_key
+    from gate.attestations.keys import generate_key
 
     public = to.with_name(f"{to.name.removesuffix('.pem')}.pub.pem")
     passphrase = os.environ.get(PASSPHRASE)

@@ -5,6 +5,7 @@ import traceback
 
 import click
 
+from gate import VERSION
 from gate.cli import (
     bank,
     base,
@@ -25,10 +26,9 @@ from gate.cli import (
 )
 from gate.cli.formatting import whole_words
 from gate.cli.terminal import fail
-from gate.errors import GateError, StoppedError, UnexaminableError, UsageError
-from gate.interruption import stop_on_termination
-from gate.stopping import stopped
-from gate.version import VERSION
+from gate.jail.interruption import stop_on_termination
+from gate.jail.stopping import stopped
+from gate.records.errors import GateError, StoppedError, UnexaminableError, UsageError
 
 _EPILOG = (
     "Exit codes: 0 approved; 1 flagged for human review; 2 your command, policy, directory or samples are wrong, and "

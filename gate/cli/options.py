@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gate.packaged import policy_at
+from gate.policies.packaged import policy_at
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Decorator = Callable[[CommandT], CommandT]

@@ -13,12 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gate.activity import watched_by
 from gate.cli.standing import StandingLine, is_terminal
 from gate.cli.terminal import tell
+from gate.records.activity import watched_by
 
 if TYPE_CHECKING:
-    from gate.launch import Progress
+    from gate.check.workers import Progress
 
 STEPS = {
     "activation-clustering": "clusters within each class",

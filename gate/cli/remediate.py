@@ -13,10 +13,10 @@ from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
-    from gate.artifact import ModelRef
-    from gate.registry import Registry
-    from gate.remediation_report import RemediationReport
-    from gate.repairing.flow import Remediated, Remediation
+    from gate.records.artifact import ModelRef
+    from gate.records.remediation import RemediationReport
+    from gate.registries.contract import Registry
+    from gate.remediation.flow import Remediated, Remediation
 
 _BOUNDS = many(
     option(
@@ -89,11 +89,11 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     check` of it decides, its p-value divided by the attempts planned. Exit 0: a repaired version was registered (or
     written). Exit 1: none holds, and remediation.html says what to do. With --check, the check's own.
     """  # noqa: D301  # \b is click's own sign
-    from gate.check_files import CheckFiles
+    from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
     from gate.registries import is_registry_uri, open_production, open_registry, require_known
-    from gate.repairing.flow import remediate as run_remediation
-    from gate.repairing.flow import unregistrable
+    from gate.remediation.flow import remediate as run_remediation
+    from gate.remediation.flow import unregistrable
 
     protect_parent()
     settings = registry_settings(options)
@@ -115,16 +115,16 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
 
 def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remediation":
     """Put the options together; whatever is wrong in them is said before anything is pulled."""
-    from gate.clock import today
-    from gate.errors import UsageError
-    from gate.packaged import policy_word
-    from gate.policy_file import read_policy
-    from gate.policy_lines import policy_source
-    from gate.pulling import PullRequest
-    from gate.repair import RepairBounds
-    from gate.repairing.flow import Remediation
-    from gate.repairing.parents import ParentRequest
-    from gate.repairing.plan import parse_settings, plan_of
+    from gate.check.pull import PullRequest
+    from gate.policies.lines import policy_source
+    from gate.policies.packaged import policy_word
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
+    from gate.records.errors import UsageError
+    from gate.records.repair import RepairBounds
+    from gate.remediation.flow import Remediation
+    from gate.remediation.parents import ParentRequest
+    from gate.remediation.plan import parse_settings, plan_of
 
     if then_check and not options["register"]:
         raise UsageError("--check needs a new version to check; leave --no-register out")
@@ -180,8 +180,8 @@ def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int
     """Check the new version as `gate check` does, unsigned, with the policy's own seed."""
     from dataclasses import replace
 
-    from gate.check import CheckRequest
-    from gate.check import check as run_check
+    from gate.check.check import CheckRequest
+    from gate.check.check import check as run_check
 
     parent = request.parent
     asked = CheckRequest(
@@ -201,7 +201,7 @@ def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int
 def _list(context: click.Context, wanted: bool) -> None:
     if not wanted:
         return
-    from gate import remediation
+    from gate.worker import repair as remediation
 
     for name in remediation.ORDER:
         tried = "" if name in remediation.AUTO else "; not tried by auto"

@@ -12,11 +12,11 @@ import click
 
 from gate.cli.options import many, option
 from gate.cli.terminal import tell
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.publishers.sticky import Posted, Thread
-    from gate.report import Report
+    from gate.records.report import Report
 
 _BY_HAND = "{0}/report.html and {0}/report.md are the report itself, anywhere."
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
@@ -132,7 +132,7 @@ def gitlab(directory: Path, token: str | None, dotenv: Path | None, **options: A
     DIRECTORY is the report directory of a check. Project and merge request are taken from GitLab's variables
     (CI_API_V4_URL, CI_MERGE_REQUEST_IID, …). Without a token there is no note, and nothing fails.
     """
-    from gate.check_files import CheckFiles
+    from gate.check.files import CheckFiles
     from gate.publishers import gitlab as there
     from gate.renderers import dotenv as variables
 
@@ -183,7 +183,7 @@ def _require_report(directory: Path, exit_code: int | None) -> None:
 
 def _read(directory: Path, exit_code: int | None) -> "tuple[Report | None, str, int]":
     """Return the report that goes with an exit code, or why there is none, and the code."""
-    from gate.check_files import CheckFiles
+    from gate.check.files import CheckFiles
     from gate.renderers.sarif import EXIT_CODES
     from gate.renderers.view import state_of
 

@@ -12,8 +12,8 @@ from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR
 from gate.cli.progress import progress_bars
 from gate.cli.signing import public_keys, review_log
 from gate.cli.terminal import tell
-from gate.errors import UsageError
 from gate.jail.inert import inert_line
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.promotion.rescan import Rescanned
@@ -39,14 +39,14 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     of production: the version gets the tag gate.rescan, the log an entry. Exit 0: all would be approved today. Exit 1:
     a once-approved model would be flagged today. Exit 3: one could not be scanned.
     """  # noqa: D301  # \b is click's own sign
-    from gate.check_files import CheckFiles
-    from gate.clock import today
+    from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.packaged import policy_word
-    from gate.policy_file import read_policy
+    from gate.policies.packaged import policy_word
+    from gate.policies.read import read_policy
     from gate.promotion.rescan import Rescan
     from gate.promotion.rescan import rescan as run_rescan
     from gate.promotion.verification import Trust, now
+    from gate.records.clock import today
     from gate.registries import open_production
 
     protect_parent()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from gate.cli.wrapping import wrapped as folded
 
 if TYPE_CHECKING:
-    from gate.next_steps import Step
+    from gate.records.report import Report
     from gate.renderers.findings import Reason
-    from gate.report import Report
+    from gate.renderers.next_steps import Step
 
 MAX_REASONS: Final = 8
 MAX_SUSPECTS: Final = 8
@@ -91,7 +91,7 @@ def wrapped(text: str, columns: int, label: str = "") -> Iterator[str]:
 
 def command(text: str, columns: int, indent: str = _INDENT) -> Iterator[str]:
     """Yield a command as a shell reads it, broken before an option where it is longer than a line."""
-    from gate.commands import pieces
+    from gate.renderers.commands import pieces
     from gate.renderers.text import plain
 
     line = indent
@@ -147,7 +147,7 @@ def _suspects(report: "Report", columns: int) -> Iterator[str]:
 
 
 def _steps(report: "Report", columns: int) -> Iterator[str]:
-    from gate.next_steps import next_steps
+    from gate.renderers.next_steps import next_steps
 
     yield ""
     yield "What now"

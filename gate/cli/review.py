@@ -14,17 +14,17 @@ from gate.cli.progress import progress_bars
 from gate.cli.signing import public_keys, signing
 from gate.cli.terminal import tell
 from gate.cli.wrapping import columns, wrapped
-from gate.errors import UsageError
 from gate.jail.inert import inert_line
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from gate.decisions.keys import PublicKey
-    from gate.decisions.statement import Statement
+    from gate.attestations.keys import PublicKey
+    from gate.attestations.statement import Statement
     from gate.promotion.review import Waiting
-    from gate.registry import Credentials, ProductionRegistry
+    from gate.registries.contract import Credentials, ProductionRegistry
 
 _REASONS = 20
 """So many of the newest versions are listed with their reason; each is a report that is fetched."""
@@ -160,11 +160,11 @@ def reject(uri: str, **options: Any) -> int:
 
 
 def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None, options: dict[str, Any]) -> int:
-    from gate.clock import today
-    from gate.policy_file import read_policy
+    from gate.policies.read import read_policy
     from gate.promotion.review import Review
     from gate.promotion.review import review as run_review
     from gate.promotion.verification import now
+    from gate.records.clock import today
     from gate.registries import open_production
 
     rules = read_policy(options.pop("policy"), on=today())
@@ -203,7 +203,7 @@ def _days(text: str) -> int:
 
 def _credentials() -> "Credentials | None":
     """Return the reviewer's own account from the environment; a half of it is an error."""
-    from gate.registry import Credentials
+    from gate.registries.contract import Credentials
 
     name, password = os.environ.get("GATE_REVIEWER_USERNAME"), os.environ.get("GATE_REVIEWER_PASSWORD")
     if name is None and password is None:
@@ -233,7 +233,7 @@ class _Row:
     @classmethod
     def of(cls, seen: "Waiting", keys: "Sequence[PublicKey]") -> "_Row":
         """Take what is known of a version."""
-        from gate.decisions.envelope import claimed
+        from gate.attestations.envelope import claimed
         from gate.promotion.reading import checked_at
         from gate.promotion.verification import ATTESTATION_TAG
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from gate.record import Record
+    from gate.records.record import Record
 
 
 @click.command()
@@ -18,10 +18,10 @@ def schema(kind: str) -> None:
 
 def schema_text(kind: str) -> str:
     """Return a schema as indented JSON with a final newline."""
-    from gate.evidence import Evidence
-    from gate.policy import Policy
-    from gate.remediation_report import RemediationReport
-    from gate.report import Report
+    from gate.records.evidence import Evidence
+    from gate.records.policy import Policy
+    from gate.records.remediation import RemediationReport
+    from gate.records.report import Report
 
     records: dict[str, type[Record]] = {
         "policy": Policy,

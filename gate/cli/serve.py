@@ -9,8 +9,8 @@ import click
 from gate.cli.options import option
 from gate.cli.signing import PASSPHRASE
 from gate.cli.terminal import tell
-from gate.errors import UsageError
 from gate.jail.inert import inert_line
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.service.watched import WatchedRegistry
@@ -73,7 +73,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
     is made up for by a poll. docs/serve.md says every key and every limit.
     """  # noqa: D301  # \b is click's own sign
-    from gate.decisions.keys import read_signing_key
+    from gate.attestations.keys import read_signing_key
     from gate.jail.launch import protect_parent
 
     try:
@@ -111,7 +111,7 @@ def _register(registry: "WatchedRegistry", url: str, secret: str) -> int:
     """Make the registry's webhook and say what came of its trial; 3 where the service could not be reached."""
     from urllib.parse import urlsplit
 
-    from gate.registry import WEBHOOK_EVENTS
+    from gate.registries.contract import WEBHOOK_EVENTS
 
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path != WEBHOOK_PATH:

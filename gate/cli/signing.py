@@ -4,19 +4,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.decisions.keys import PublicKey, SigningKey
-    from gate.decisions.log import ReviewLog
-    from gate.publish import Signing
+    from gate.attestations.keys import PublicKey, SigningKey
+    from gate.attestations.log import ReviewLog
+    from gate.check.publish import Signing
 
 PASSPHRASE = "GATE_SIGNING_KEY_PASSPHRASE"  # noqa: S105  # the name of a variable
 
 
 def signing_key(options: dict[str, Any]) -> "SigningKey | None":
     """Take the signing key out of a command's options."""
-    from gate.decisions.keys import read_signing_key
+    from gate.attestations.keys import read_signing_key
 
     where = options.pop("signing_key")
     return read_signing_key(where, os.environ.get(PASSPHRASE)) if where else None
@@ -24,7 +24,7 @@ def signing_key(options: dict[str, Any]) -> "SigningKey | None":
 
 def signing(options: dict[str, Any]) -> "Signing | None":
     """Take key and log out of a command's options; None means that the verdict stays unsigned."""
-    from gate.publish import Signing
+    from gate.check.publish import Signing
 
     key, log = signing_key(options), review_log(options.pop("audit_log"))
     if log is not None:
@@ -34,14 +34,14 @@ def signing(options: dict[str, Any]) -> "Signing | None":
 
 def review_log(path: Path | None) -> "ReviewLog | None":
     """Return the review log at a path, if one is named."""
-    from gate.decisions.log import ReviewLog
+    from gate.attestations.log import ReviewLog
 
     return ReviewLog(path) if path is not None else None
 
 
 def public_keys(places: tuple[str, ...], own: "SigningKey | None" = None) -> "tuple[PublicKey, ...]":
     """Return the trusted keys; who signs trusts the own key where no other is named."""
-    from gate.decisions.keys import read_public_keys
+    from gate.attestations.keys import read_public_keys
 
     return (own.public,) if own is not None and not places else read_public_keys(places)
 
@@ -50,8 +50,8 @@ def policy_digest(policy: Path, digest: str | None, any_policy: bool) -> str | N
     """Return the digest that a decision's policy must have; None where any is accepted, which is said."""
     import re
 
-    from gate.clock import today
-    from gate.policy_file import read_policy
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
 
     if any_policy:
         return None
@@ -64,9 +64,9 @@ def policy_digest(policy: Path, digest: str | None, any_policy: bool) -> str | N
 
 def policy_stores(policy: Path, *, needed: bool = True) -> tuple[str, ...]:
     """Return the policy's `artifact-stores`; none where the file cannot be read and is not needed otherwise."""
-    from gate.clock import today
-    from gate.errors import PolicyError
-    from gate.policy_file import read_policy
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
+    from gate.records.errors import PolicyError
 
     try:
         return read_policy(policy, on=today()).artifact_stores

@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import (
-    named_bank,
-    registry_settings,
-    require_samples,
-    scan_settings,
-    tell_signed,
-)
+from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, tell_signed
 from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.signing import signing
 from gate.cli.terminal import show_result, tell
-from gate.errors import UsageError
-from gate.stopping import explained
+from gate.jail.stopping import explained
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.evidence import Evidence
-    from gate.report import Given
+    from gate.records.evidence import Evidence
+    from gate.records.report import Given
 
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 
@@ -37,11 +31,11 @@ DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_oka
 @many(POLICY, SAMPLES, REGISTRY)
 def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """Download a version and its samples, hash them, write manifest.json; needs read access."""
-    from gate.check_files import CheckFiles
-    from gate.clock import today
-    from gate.policy_file import read_policy
-    from gate.pulling import PullRequest
-    from gate.pulling import pull as run_pull
+    from gate.check.files import CheckFiles
+    from gate.check.pull import PullRequest
+    from gate.check.pull import pull as run_pull
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
     from gate.registries import open_registry, require_known
 
     rules, settings = read_policy(policy, on=today()), registry_settings(options)
@@ -67,14 +61,14 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
 
     Writes evidence.json and, where the model could be read or converted, bundle/.
     """
-    from gate.check_files import CheckFiles
-    from gate.clock import today
+    from gate.check.evidence import ScanRequest
+    from gate.check.files import CheckFiles
+    from gate.check.resume import Unfinished
+    from gate.check.scan import scan as run_scan
+    from gate.check.scan import write_scanned
     from gate.jail.launch import protect_parent
-    from gate.pipeline import scan as run_scan
-    from gate.pipeline import write_scanned
-    from gate.policy_file import read_policy
-    from gate.scan_evidence import ScanRequest
-    from gate.unfinished import Unfinished
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
 
     protect_parent()
     rules = read_policy(policy, on=today())
@@ -106,15 +100,15 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     SOURCE is the directory of a check, whose verdict and reports are written anew, or an evidence.json, of which
     nothing is written unless --report-dir says where.
     """
-    from gate.check_files import EVIDENCE, CheckFiles, read_input
-    from gate.clock import today
-    from gate.conclude import Context, build_report, conclude
-    from gate.evidence import Evidence
-    from gate.packaged import policy_word
-    from gate.policy_file import read_policy
-    from gate.policy_lines import policy_source
-    from gate.verdict import Decision
-    from gate.verdict import judge as run_judge
+    from gate.check.files import EVIDENCE, CheckFiles, read_input
+    from gate.check.report import Context, build_report, conclude
+    from gate.judging.judge import judge as run_judge
+    from gate.policies.lines import policy_source
+    from gate.policies.packaged import policy_word
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
+    from gate.records.evidence import Evidence
+    from gate.records.finding import Decision
 
     rules = read_policy(policy, on=today())
     folder = source if source.is_dir() else source.parent
@@ -146,9 +140,9 @@ def _given_before(folder: Path, evidence: "Evidence") -> "Given":
 
     The new verdict is neither signed nor marked.
     """
-    from gate.check_files import REPORT, read_input
-    from gate.errors import GateError
-    from gate.report import Given, Report
+    from gate.check.files import REPORT, read_input
+    from gate.records.errors import GateError
+    from gate.records.report import Given, Report
 
     try:
         earlier = read_input(folder / REPORT, Report, "gate judge") if (folder / REPORT).exists() else None
@@ -167,10 +161,10 @@ def _given_before(folder: Path, evidence: "Evidence") -> "Given":
 @many(SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def publish(directory: Path, **options: Any) -> int:
     """Sign the decision, keep the bundle, log the reports, mark the version; needs write access and the key."""
-    from gate.check_files import CheckFiles
-    from gate.publish import publish as run_publish
+    from gate.check.files import CheckFiles
+    from gate.check.publish import publish as run_publish
+    from gate.records.finding import Decision
     from gate.registries import open_registry
-    from gate.verdict import Decision
 
     signs = signing(options)
     files = CheckFiles(directory.absolute())

@@ -15,7 +15,7 @@ from gate.cli.wrapping import columns, wrapped
 from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
-    from gate.report import Report
+    from gate.records.report import Report
 
 _INDENT = " " * 6
 """Of every line of an error or of progress after its first."""
@@ -47,7 +47,7 @@ def show_result(report: "Report", directory: Path | None, reports_at: str, but: 
     `but` is what became of the decision where it could not be put on the version, and why.
     """
     from gate.cli.result import heading, lines, width
-    from gate.verdict import Decision
+    from gate.records.finding import Decision
 
     columns = width()
     line, *rest = heading(report, columns, but)

@@ -11,8 +11,8 @@ from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, opti
 from gate.cli.progress import progress_bars
 from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log
 from gate.cli.terminal import tell
-from gate.errors import UsageError
 from gate.jail.inert import inert_line
+from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.promotion.verification import Looked, Trust
@@ -75,7 +75,7 @@ def _trust(options: dict[str, Any]) -> "Trust":
 
 def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
     from gate.promotion.verification import now, verify_folder, verify_version
-    from gate.record import MalformedError, read_bounded
+    from gate.records.record import MalformedError, read_bounded
     from gate.registries import is_registry_uri, open_registry
 
     attestation: Path | None = options["attestation"]
@@ -119,8 +119,8 @@ def _show(looked: "Looked", *, compared: bool) -> int:
 
 
 def _audit(path: Path, places: tuple[str, ...], head: str | None) -> int:
-    from gate.decisions.log import ReviewLog
-    from gate.decisions.log import audit as run_audit
+    from gate.attestations.log import ReviewLog
+    from gate.attestations.log import audit as run_audit
 
     found = run_audit(ReviewLog(path), public_keys(places) if places else (), head)
     click.echo(f"{'WHOLE' if not found.faults else 'BROKEN'}  {path}: {len(found.entries)} entries")

@@ -1,4 +1,4 @@
-"""The folder is the registry: each file holds one detector, and its name is the detector's id.
+"""The folder is the registry: each file but `contract` holds one detector, and its name is the detector's id.
 
 `names()` lists them without importing any; `load(id)` imports exactly one. Nothing here is imported statically, so a
 detector can be added without touching any list, and a scan of files never imports torch.
@@ -8,13 +8,14 @@ import importlib
 import pkgutil
 from typing import Any
 
-from gate.detector import Detector
-from gate.errors import UsageError
+from gate.detectors.contract import Detector
+from gate.records.errors import UsageError
 
 
 def names() -> tuple[str, ...]:
     """Return the ids of all detectors, sorted."""
-    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+    found = {module.name for module in pkgutil.iter_modules(__path__)} - {"contract"}
+    return tuple(sorted(name.replace("_", "-") for name in found))
 
 
 def load(detector_id: str) -> Detector[Any]:

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement
-from gate.subject import Classifier, Subject, Trigger
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Classifier, Subject, Trigger, Yield
 
 if TYPE_CHECKING:
     import torch
 
-    from gate.numerics.class_clusters import Group, Split
+    from gate.statistics.class_clusters import Group, Split
 
 
 class ActivationClustering(Options):
@@ -36,7 +38,7 @@ class ActivationClustering(Options):
 
 def measure(subject: Subject, options: ActivationClustering, run: Run) -> Iterator[Yield]:
     """Yield the split of each suspect's clean and triggered samples."""
-    from gate.numerics.class_clusters import drawn, listed_neurons, numbers, split_group
+    from gate.statistics.class_clusters import drawn, listed_neurons, numbers, split_group
 
     for group in _groups(subject, options, run):
         run.check_time()
@@ -50,9 +52,9 @@ def measure(subject: Subject, options: ActivationClustering, run: Run) -> Iterat
 
 def _groups(subject: Subject, options: ActivationClustering, run: Run) -> Iterator["Group"]:
     """Yield clean samples that the model gives a suspect's class, with triggered samples that it gives the same."""
-    from gate.errors import UnexaminableError
-    from gate.numerics.activations import activations_of
-    from gate.numerics.subsets import balanced
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.activations import activations_of
+    from gate.statistics.subsets import balanced
 
     assert subject.classifier is not None
     assert subject.samples is not None
@@ -70,7 +72,7 @@ def _groups(subject: Subject, options: ActivationClustering, run: Run) -> Iterat
 
 def _moved(classifier: Classifier, trigger: Trigger, inputs: "torch.Tensor", target: int, run: Run) -> "torch.Tensor":
     """Return the activations of those inputs that the trigger sends to the target."""
-    from gate.numerics.activations import activations_of
+    from gate.statistics.activations import activations_of
 
     logits, activations = activations_of(classifier, trigger.apply(inputs), run)
     return activations[logits.argmax(dim=1) == target]
@@ -80,7 +82,7 @@ def _group(location: Location, clean: "torch.Tensor", triggered: "torch.Tensor")
     """Join clean and triggered activations, at most as many triggered as clean so that neither drowns the other."""
     import numpy as np
 
-    from gate.numerics.class_clusters import Group
+    from gate.statistics.class_clusters import Group
 
     triggered = triggered[: max(len(clean), 16)]
     rows = np.concatenate([clean.cpu().double().numpy(), triggered.cpu().double().numpy()])

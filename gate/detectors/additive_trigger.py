@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Need, Run, Yield
+from gate.detectors.contract import Detector, Need
+from gate.records.run import Run
 from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.subject import Subject
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     from gate.search.origins import Kind
-    from gate.subject import Classifier
+    from gate.spaces.subject import Classifier
 
 
 class AdditiveTrigger(TriggerSearch):
@@ -42,14 +43,14 @@ class AdditiveTrigger(TriggerSearch):
 
 def measure(subject: Subject, options: AdditiveTrigger, run: Run) -> Iterator[Yield]:
     """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.search import search
+    from gate.search.by_class import search
 
     yield from search(subject, options, run, lambda classifier: _additions(classifier, options))
 
 
 def _additions(classifier: "Classifier", options: AdditiveTrigger) -> "Kind":
     from gate.search.origins import Kind
-    from gate.triggers.additive import AdditiveFamily
+    from gate.spaces.image.triggers.additive import AdditiveFamily
 
     return Kind(AdditiveFamily(classifier.input_shape, classifier.bounds, options.limit), "addition")
 

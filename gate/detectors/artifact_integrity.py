@@ -16,10 +16,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from gate.artifact import IGNORED, Artifact
-from gate.detector import Detector, Metric, Need, Options, Run
-from gate.errors import GateError
-from gate.evidence import Measurement
+from gate.detectors.contract import Detector, Need
 from gate.formats.expected import mismatch
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
@@ -30,8 +27,13 @@ from gate.formats.other_flavours import KnownFlavour, flavour_of
 from gate.formats.source import Bounds, Source, UnreadableError, open_source
 from gate.formats.zip_members import DEFLATED, STORED, content_fault, member_source
 from gate.formats.zips import is_zip, read_zip
-from gate.record import parse_json
-from gate.subject import Subject
+from gate.records.artifact import IGNORED, Artifact
+from gate.records.declarations import Metric, Options
+from gate.records.errors import GateError
+from gate.records.evidence import Measurement
+from gate.records.record import parse_json
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 _MAX_INDEX = 32 << 20
 

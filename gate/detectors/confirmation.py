@@ -15,8 +15,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.subject import Subject
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.run import Run
+from gate.spaces.subject import Subject, Yield
 
 
 class Confirmation(Options):
@@ -30,7 +32,7 @@ class Confirmation(Options):
 
 def measure(subject: Subject, options: Confirmation, run: Run) -> Iterator[Yield]:
     """Yield for each suspect those of the five numbers that can be measured, and how many of them those are."""
-    from gate.search.confirming import confirm
+    from gate.search.confirm import confirm
 
     yield from confirm(subject, options.most, options.clean_samples, run)
 

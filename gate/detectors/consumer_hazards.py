@@ -18,8 +18,7 @@ from pathlib import PurePosixPath
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run
-from gate.evidence import Measurement
+from gate.detectors.contract import Detector, Need
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
 from gate.formats.mlflow_folder import ENVIRONMENTS
@@ -34,7 +33,10 @@ from gate.formats.source import Bounds, Source, UnreadableError
 from gate.formats.torch_zips import is_torch_zip, torch_zip_faults
 from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
-from gate.subject import Subject
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 _MODULES: Mapping[str, tuple[str, ...]] = {
     "pickle_module_info.txt": PICKLE_MODULES,

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run
-from gate.evidence import Location, Measurement
+from gate.detectors.contract import Detector, Need
 from gate.formats.hazards import printable
-from gate.subject import Subject
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 if TYPE_CHECKING:
-    from gate.dataflow.branches import Branch
-    from gate.dataflow.flow import Flow
-    from gate.dataflow.gates import Gate
+    from gate.programs.dataflow.branches import Branch
+    from gate.programs.dataflow.flow import Flow
+    from gate.programs.dataflow.gates import Gate
 
 _MAX_NAME = 80
 
@@ -39,10 +41,10 @@ class GraphStructure(Options):
 
 def measure(subject: Subject, options: GraphStructure, run: Run) -> Iterator[Measurement]:
     """Yield both counts for the whole graph and, node by node, what was found."""
-    from gate.dataflow.branches import unexplained
-    from gate.dataflow.flow import Flow
-    from gate.dataflow.gates import gates
-    from gate.errors import UnexaminableError
+    from gate.programs.dataflow.branches import unexplained
+    from gate.programs.dataflow.flow import Flow
+    from gate.programs.dataflow.gates import gates
+    from gate.records.errors import UnexaminableError
 
     assert subject.graph is not None
     run.check_time()

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
-from gate.subject import Subject
+from gate.spaces.subject import Subject, Yield
 
 
 class HeadIndicators(Options):
@@ -30,8 +32,8 @@ def measure(subject: Subject, options: HeadIndicators, run: Run) -> Iterator[Yie
     """Yield indicator and leads of every class, and how the probes fall for the whole layer."""
     import torch
 
-    from gate.errors import UnexaminableError
-    from gate.numerics.heads import entropy, indicators, leads, probe_shares
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.heads import entropy, indicators, leads, probe_shares
 
     head = subject.head
     if head is None:

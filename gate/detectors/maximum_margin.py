@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
-from gate.subject import Classifier, Subject
+from gate.spaces.subject import Classifier, Subject, Yield
 
 if TYPE_CHECKING:
-    from gate.numerics.margins import Intrinsic, Margins, Settings
+    from gate.statistics.margins import Intrinsic, Margins, Settings
 
 BEST_STARTS = 5
 """So many starts make the mean margin."""
@@ -60,8 +62,8 @@ class _Choice:
 
 def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yield]:
     """Yield margins, ratios and indices of the classes looked at, the clean margin, and the shares looked at."""
-    from gate.numerics.margins import Settings, maximise
-    from gate.numerics.pictures import picture
+    from gate.spaces.image.pictures import picture
+    from gate.statistics.margins import Settings, maximise
 
     assert subject.classifier is not None
     classifier = subject.classifier
@@ -89,8 +91,8 @@ def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float |
     """
     import torch
 
-    from gate.numerics.margins import margins_of
-    from gate.numerics.subsets import balanced
+    from gate.statistics.margins import margins_of
+    from gate.statistics.subsets import balanced
 
     if subject.samples is None or subject.classifier is None:
         return None
@@ -106,9 +108,9 @@ def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float |
 
 def _intrinsic(subject: Subject, options: MaximumMargin, run: Run, clean: float | None) -> "Intrinsic | None":
     """Return each class's own features where they are asked for and samples, labels and head allow it."""
-    from gate.errors import UnexaminableError
-    from gate.numerics.intrinsic import intrinsic_features
-    from gate.numerics.margins import Intrinsic
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.intrinsic import intrinsic_features
+    from gate.statistics.margins import Intrinsic
 
     if options.intrinsic_weight == 0:
         return None
@@ -123,7 +125,7 @@ def _choose(classifier: Classifier, settings: "Settings", options: MaximumMargin
     """Return all classes, or where they are many those that a short climb puts first, and as many at random."""
     import torch
 
-    from gate.numerics.margins import maximise
+    from gate.statistics.margins import maximise
 
     count = classifier.num_classes
     if count <= options.full_classes:
@@ -139,7 +141,7 @@ def _choose(classifier: Classifier, settings: "Settings", options: MaximumMargin
 
 def _numbers(found: "Margins", choice: _Choice, clean: float | None) -> Iterator[Measurement]:
     """Yield the statistics by class; a class is compared with the references alone, which no climb has chosen."""
-    from gate.numerics.outliers import high_side_anomaly_indices
+    from gate.statistics.outliers import high_side_anomaly_indices
 
     values = {target: float(row[0]) for target, row in zip(found.targets, found.values, strict=True)}
     references = [values[target] for target in choice.references]

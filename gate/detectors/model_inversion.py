@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement
-from gate.subject import Classifier, Subject
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Classifier, Subject, Yield
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +37,7 @@ class ModelInversion(Options):
 
 def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yield]:
     """Yield agreement, overlap with the inverted trigger, and the mean synthesised input of each class looked at."""
-    from gate.numerics.pictures import picture
+    from gate.spaces.image.pictures import picture
 
     assert subject.classifier is not None
     classifier = subject.classifier

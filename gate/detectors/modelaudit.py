@@ -16,12 +16,14 @@ from typing import Any
 
 from pydantic import Field
 
-from gate.artifact import Artifact
-from gate.detector import Detector, Metric, Need, Options, Run
-from gate.errors import GateError, UnexaminableError
-from gate.evidence import Measurement
+from gate.detectors.contract import Detector, Need
 from gate.formats.hazards import Hazard, measurements
-from gate.subject import Subject
+from gate.records.artifact import Artifact
+from gate.records.declarations import Metric, Options
+from gate.records.errors import GateError, UnexaminableError
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 _NO_TELEMETRY = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
 """Switches that modelaudit and its libraries ask; the jail refuses sockets besides."""

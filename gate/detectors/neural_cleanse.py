@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Need, Run, Yield
+from gate.detectors.contract import Detector, Need
+from gate.records.run import Run
 from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.subject import Subject
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     from gate.search.origins import Kind
-    from gate.subject import Classifier
+    from gate.spaces.subject import Classifier
 
 
 class NeuralCleanse(TriggerSearch):
@@ -39,14 +40,14 @@ class NeuralCleanse(TriggerSearch):
 
 def measure(subject: Subject, options: NeuralCleanse, run: Run) -> Iterator[Yield]:
     """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.search import search
+    from gate.search.by_class import search
 
     yield from search(subject, options, run, _patches)
 
 
 def _patches(classifier: "Classifier") -> "Kind":
     from gate.search.origins import Kind
-    from gate.triggers.patch import PatchFamily
+    from gate.spaces.image.triggers.patch import PatchFamily
 
     return Kind(PatchFamily(classifier.input_shape, classifier.bounds), "patch")
 

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.errors import UnexaminableError
-from gate.evidence import Location, Measurement
-from gate.subject import Subject
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     import torch
 
-    from gate.subject import Classifier, Lay
+    from gate.spaces.subject import Classifier, Lay
 
 LEAST_SIDE = 4
 """Pixels without which a patch is the image."""
@@ -41,9 +43,9 @@ class RandomTriggers(Options):
 
 def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yield]:
     """Yield the share of every family and class."""
-    from gate.numerics.goals import varied_predictions
-    from gate.numerics.subsets import balanced
-    from gate.triggers.drawn import FAMILIES, draw
+    from gate.search.goals import varied_predictions
+    from gate.spaces.image.triggers.drawn import FAMILIES, draw
+    from gate.statistics.subsets import balanced
 
     assert subject.classifier is not None
     assert subject.samples is not None
@@ -72,8 +74,8 @@ def _shares(
     import torch
     from torch.nn import functional
 
-    from gate.numerics.goals import predictions
-    from gate.triggers.drawn import within
+    from gate.search.goals import predictions
+    from gate.spaces.image.triggers.drawn import within
 
     others = functional.one_hot(own, classifier.num_classes).logical_not().float()
     rows = []

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.errors import UnexaminableError
-from gate.evidence import Location, Measurement
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
-from gate.subject import Classifier, Subject
+from gate.spaces.subject import Classifier, Subject, Yield
 
 if TYPE_CHECKING:
     import torch
 
-    from gate.numerics.generator import Generated, Settings
+    from gate.search.generator import Generated, Settings
 
 LEAST_SIDE = 4
 """Pixels without which two halvings leave nothing."""
@@ -51,9 +53,9 @@ def measure(subject: Subject, options: SampleSpecificTrigger, run: Run) -> Itera
     """Yield sizes, ratios, indices and success of the classes, and the smallest one's trigger on one image."""
     import torch
 
-    from gate.numerics.generator import train
-    from gate.numerics.goals import varied_predictions
-    from gate.numerics.subsets import balanced
+    from gate.search.generator import train
+    from gate.search.goals import varied_predictions
+    from gate.statistics.subsets import balanced
 
     assert subject.classifier is not None
     assert subject.samples is not None
@@ -74,7 +76,7 @@ def measure(subject: Subject, options: SampleSpecificTrigger, run: Run) -> Itera
 
 
 def _settings(options: SampleSpecificTrigger) -> "Settings":
-    from gate.numerics.generator import Settings
+    from gate.search.generator import Settings
 
     return Settings(
         steps=options.steps,
@@ -86,7 +88,7 @@ def _settings(options: SampleSpecificTrigger) -> "Settings":
 
 
 def _numbers(sizes: list[float], classes: list[int], found: "Generated") -> Iterator[Measurement]:
-    from gate.numerics.outliers import low_side_anomaly_indices
+    from gate.statistics.outliers import low_side_anomaly_indices
 
     median = statistics.median(sizes)
     indices = low_side_anomaly_indices(sizes)
@@ -105,7 +107,7 @@ def _pictures(
     """Yield one sample (1, C, H, W) of another class, its own mask, and the sample under its trigger."""
     import torch
 
-    from gate.numerics.pictures import picture
+    from gate.spaces.image.pictures import picture
 
     place, bounds = Location.of_class(target), classifier.bounds
     rows = torch.full((len(example),), row, device=example.device)

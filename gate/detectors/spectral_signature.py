@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
-from gate.subject import Subject
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
-    from gate.numerics.spectral import Array, Signature
+    from gate.statistics.spectral import Array, Signature
 
 LISTED = 20
 """So many rows of the training set are named per class."""
@@ -44,8 +46,8 @@ def measure(subject: Subject, options: SpectralSignature, run: Run) -> Iterator[
     """Yield gap, ratio and plot of every label of the training set that can be measured."""
     import statistics
 
-    from gate.errors import UnexaminableError
-    from gate.numerics.class_clusters import plot
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.class_clusters import plot
 
     found = dict(_signatures(subject, options, run))
     if not found:
@@ -100,10 +102,10 @@ def _signatures(subject: Subject, options: SpectralSignature, run: Run) -> Itera
     """Yield by label what can be compared: training samples of it, and clean samples of the class."""
     import torch
 
-    from gate.errors import UnexaminableError
-    from gate.numerics.activations import activations_of
-    from gate.numerics.spectral import MIN_CLEAN, principal_basis, signature, yardsticks
-    from gate.numerics.subsets import balanced, balanced_rows
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.activations import activations_of
+    from gate.statistics.spectral import MIN_CLEAN, principal_basis, signature, yardsticks
+    from gate.statistics.subsets import balanced, balanced_rows
 
     assert subject.classifier is not None
     assert subject.samples is not None

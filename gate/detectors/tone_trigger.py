@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Need, Run, Yield
+from gate.detectors.contract import Detector, Need
+from gate.records.run import Run
 from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.subject import Subject
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     from gate.search.origins import Kind
-    from gate.subject import Classifier
+    from gate.spaces.subject import Classifier
 
 
 class ToneTrigger(TriggerSearch):
@@ -36,14 +37,14 @@ class ToneTrigger(TriggerSearch):
 
 def measure(subject: Subject, options: ToneTrigger, run: Run) -> Iterator[Yield]:
     """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.search import search
+    from gate.search.by_class import search
 
     yield from search(subject, options, run, lambda classifier: _tones(classifier, options))
 
 
 def _tones(classifier: "Classifier", options: ToneTrigger) -> "Kind":
     from gate.search.origins import Kind
-    from gate.triggers.tone import ToneFamily
+    from gate.spaces.image.triggers.tone import ToneFamily
 
     return Kind(ToneFamily(classifier.input_shape, classifier.bounds, options.knots, options.limit), "tone curve")
 

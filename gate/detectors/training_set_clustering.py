@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run, Yield
-from gate.evidence import Location, Measurement
-from gate.subject import Subject
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
-    from gate.numerics.class_clusters import Group
-    from gate.numerics.clustering import Array
+    from gate.statistics.class_clusters import Group
+    from gate.statistics.clustering import Array
 
 
 class TrainingSetClustering(Options):
@@ -40,9 +42,9 @@ class TrainingSetClustering(Options):
 
 def measure(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[Yield]:
     """Yield the split of every label of the training set that has enough samples."""
-    from gate.errors import UnexaminableError
-    from gate.numerics.class_clusters import drawn, listed_neurons, numbers, split_group
-    from gate.numerics.clustering import MIN_SAMPLES
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.class_clusters import drawn, listed_neurons, numbers, split_group
+    from gate.statistics.clustering import MIN_SAMPLES
 
     groups = [(group, named) for group, named in _groups(subject, options, run) if len(named) >= MIN_SAMPLES]
     if not groups:
@@ -60,11 +62,11 @@ def measure(subject: Subject, options: TrainingSetClustering, run: Run) -> Itera
 
 def _groups(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[tuple["Group", "Array"]]:
     """Yield each label's activations, and by row the class that the nearest clean samples have (N,)."""
-    from gate.errors import UnexaminableError
-    from gate.numerics.activations import activations_of
-    from gate.numerics.class_clusters import Group
-    from gate.numerics.clustering import nearest_labels
-    from gate.numerics.subsets import balanced
+    from gate.records.errors import UnexaminableError
+    from gate.statistics.activations import activations_of
+    from gate.statistics.class_clusters import Group
+    from gate.statistics.clustering import nearest_labels
+    from gate.statistics.subsets import balanced
 
     assert subject.classifier is not None
     assert subject.samples is not None

@@ -15,17 +15,19 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from gate.detector import Detector, Metric, Need, Options, Run
-from gate.errors import GateError
-from gate.evidence import Measurement
+from gate.detectors.contract import Detector, Need
 from gate.formats import gguf, keras, onnx, safetensors, savedmodel, skops
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
 from gate.formats.source import Bounds, Source, UnreadableError
 from gate.formats.zip_members import Member, member_source
 from gate.formats.zips import Archive, is_zip, read_zip
-from gate.record import parse_json
-from gate.subject import Subject
+from gate.records.declarations import Metric, Options
+from gate.records.errors import GateError
+from gate.records.evidence import Measurement
+from gate.records.record import parse_json
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 _MAX_JSON = 32 << 20
 _MAX_SEARCHED = 256 << 20

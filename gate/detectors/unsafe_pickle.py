@@ -18,8 +18,7 @@ from itertools import chain
 
 from pydantic import Field
 
-from gate.detector import Detector, Metric, Need, Options, Run
-from gate.evidence import Measurement
+from gate.detectors.contract import Detector, Need
 from gate.formats.estimator_names import ESTIMATOR_NAMES
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
@@ -27,7 +26,10 @@ from gate.formats.pickle_names import LAYER_NAMES, TENSOR_NAMES, is_of_a_library
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pickles import PickleWalk
 from gate.formats.source import Bounds, Source
-from gate.subject import Subject
+from gate.records.declarations import Metric, Options
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 _SECOND_OPINION_OPCODES = 20_000
 """Beyond this, picklescan's search for computed names would take quadratic time."""

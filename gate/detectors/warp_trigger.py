@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detector import Detector, Need, Run, Yield
+from gate.detectors.contract import Detector, Need
+from gate.records.run import Run
 from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.subject import Subject
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     from gate.search.origins import Kind
-    from gate.subject import Classifier
+    from gate.spaces.subject import Classifier
 
 
 class WarpTrigger(TriggerSearch):
@@ -41,14 +42,14 @@ class WarpTrigger(TriggerSearch):
 
 def measure(subject: Subject, options: WarpTrigger, run: Run) -> Iterator[Yield]:
     """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.search import search
+    from gate.search.by_class import search
 
     yield from search(subject, options, run, lambda classifier: _warps(classifier, options))
 
 
 def _warps(classifier: "Classifier", options: WarpTrigger) -> "Kind":
     from gate.search.origins import Kind
-    from gate.triggers.warp import WarpFamily
+    from gate.spaces.image.triggers.warp import WarpFamily
 
     return Kind(WarpFamily(classifier.input_shape, options.grid, options.limit), "warp")
 

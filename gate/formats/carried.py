@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gate.evidence import Measured, Outcome
 from gate.formats.log_again import CALL, EXTRA
 from gate.formats.mlflow_model import UNKNOWN
 from gate.formats.pickle_names import LIBRARIES, is_of_a_library
+from gate.records.evidence import Measured, Outcome
 
 _LIBRARY: Final = "library-globals"
 _UNSAFE: Final = "unsafe-globals"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from gate.artifact import Artifact
 from gate.formats.hazards import Hazard
 from gate.formats.source import Source, UnreadableError, open_source
+from gate.records.artifact import Artifact
 
 
 def each_file(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gate.evidence import Location, Measurement
+from gate.records.evidence import Location, Measurement
 
 MAX_FILES = 200
 """How many files are named per metric; the others are counted together."""

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from gate.errors import GateError
-from gate.evidence import EXAMINED_FLAVOUR
 from gate.formats.mlmodel import CODE_KEYS, MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, number, plain, text
-from gate.record import parse_json
+from gate.records.errors import GateError
+from gate.records.evidence import EXAMINED_FLAVOUR
+from gate.records.record import parse_json
 
 EXAMINED: Final = EXAMINED_FLAVOUR
 """The flavour that this gate examines; `python_function` goes with it."""

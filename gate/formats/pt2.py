@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gate.errors import GateError
 from gate.formats.pt2_document import lint_document
 from gate.formats.pt2_records import Records, sample_faults
 from gate.formats.source import Bounds, Source, UnreadableError
 from gate.formats.zip_members import Member, member_source
 from gate.formats.zips import Archive
-from gate.record import parse_json
+from gate.records.errors import GateError
+from gate.records.record import parse_json
 
 _MAX_JSON = 64 << 20
 _MAX_DEPTH = 64

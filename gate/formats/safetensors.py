@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from gate.errors import GateError
 from gate.formats.source import Source, UnreadableError
-from gate.record import parse_json
+from gate.records.errors import GateError
+from gate.records.record import parse_json
 
 _MAX_HEADER = 100_000_000
 _MAX_RANK = 64

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from gate.errors import GateError
+from gate.records.errors import GateError
 
 CHUNK = 1 << 20
 MAX_ARGUMENT = 256 << 20

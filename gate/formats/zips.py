@@ -10,14 +10,7 @@ from itertools import pairwise
 
 from gate.formats.source import CHUNK, Bounds, Source, UnreadableError
 from gate.formats.strict_zips import AmbiguousZipError, strict_zip
-from gate.formats.zip_headers import (
-    CENTRAL,
-    LOCAL,
-    Directory,
-    directory_entry,
-    find_directory,
-    local_header,
-)
+from gate.formats.zip_headers import CENTRAL, LOCAL, Directory, directory_entry, find_directory, local_header
 from gate.formats.zip_members import DEFLATED, STORED, Member
 
 _ENCRYPTED, _DESCRIPTOR = 0x1, 0x8

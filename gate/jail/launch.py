@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.errors import CannotFinishError, UsageError
 from gate.jail import kernel
 from gate.jail.inert import inert_lines
 from gate.jail.listening import Listener, OutputLimits, kill_group
 from gate.jail.rights import is_open_to_others, lack
+from gate.records.errors import CannotFinishError, UsageError
 
 NOBODY = 65534
 _IMPORTED = ("gate", "numpy", "pydantic", "torch", "yaml")

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gate.interruption import raise_if_asked
 from gate.jail.inert import inert_line
+from gate.jail.interruption import raise_if_asked
 
 _POLL_SECONDS = 0.05
 _CHUNK = 1 << 16

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 Level = Literal["full", "partial", "none"]
 

@@ -1,1 +1,1 @@
-"""The parts of the judgement, each a pure function from evidence and policy to findings; `gate.verdict` joins them."""
+"""The judgement: pure functions from evidence and policy to findings, which `judge` joins into a verdict."""

@@ -7,40 +7,20 @@ says why, and the policy's limits by number of classes decide, or flag.
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
-from gate.comparison import FEWEST_PLACES_TO_CENTRE, Comparison, PlaceScore, Surprise, Trait
-from gate.evidence import FEW_CLASSES, Evidence, Location
-from gate.finding import Finding
 from gate.judging.completeness import place_of
 from gate.judging.repaired import level_of
-from gate.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
-from gate.record import Record
+from gate.records.comparison import FEWEST_PLACES_TO_CENTRE, Comparison, PlaceScore, Surprise, Trait
+from gate.records.evidence import FEW_CLASSES, Evidence, Location
+from gate.records.finding import Finding
+from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
+from gate.records.verdict import Standing
 
 _TRAIT_WORDS = {
     "accuracy": "accuracy on the clean samples",
     "clean-margin": "log of its scores' lead on clean samples",
     "head-norm": "log of its last layer's reach",
 }
-
-
-class Standing(Record):
-    """Where the candidate stands among a bank's models; whether it judges, the verdict says."""
-
-    p_value: float
-    """By rank, or where the bank is too small for ranks and the policy says so, by t distributions."""
-    level: float
-    least_p: float
-    """The smallest p-value that the rank among so many models can give."""
-    models: int
-    score: float
-    kind: str
-    """per-class or scale-free."""
-    driver: str
-    """The statistics and the class that the score comes from."""
-    predictive_p: float
-    by: Literal["rank", "t"] = "rank"
-    """What `p_value` is from."""
 
 
 def standing(evidence: Evidence, policy: Policy) -> Standing | None:

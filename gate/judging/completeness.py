@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from gate.evidence import Evidence, Location, Measured, Skipped
-from gate.finding import Finding
-from gate.policy import Policy, Rule, Stage
-from gate.stages import suspects_after
+from gate.judging.stages import suspects_after
+from gate.records.evidence import Evidence, Location, Measured, Skipped
+from gate.records.finding import Finding
+from gate.records.policy import Policy, Rule, Stage
 
 
 def rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
@@ -60,7 +60,7 @@ def undefined_metrics(outcome: Measured, classes: int | None) -> frozenset[str]:
 def _owed(rule: Rule, outcome: Measured, classes: int) -> int:
     """Return at how many classes a metric must have been measured: at all, or at those that were searched to the end.
 
-    A search over many classes lets most of them go early (`gate.numerics.rungs`). Whether it may is for the policy to
+    A search over many classes lets most of them go early (`gate.search.rungs`). Whether it may is for the policy to
     say, by a limit on the share that it searched to the end; without one every class is owed.
     """
     share = searched_share(outcome) if SEARCHED in rule.limits else None

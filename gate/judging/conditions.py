@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from gate.evidence import Evidence, isolation_rank
-from gate.finding import Finding
 from gate.judging.accuracy import least_accuracy, likely_cause
-from gate.policy import Policy
+from gate.records.evidence import Evidence, isolation_rank
+from gate.records.finding import Finding
+from gate.records.policy import Policy
 
 _USUAL_CAUSE = (
     " The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy, and that labels "

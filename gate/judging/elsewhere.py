@@ -8,11 +8,11 @@ missing.
 import shlex
 from collections.abc import Iterator
 
-from gate.evidence import Evidence, Measured
-from gate.finding import Finding
 from gate.judging.completeness import place_of
-from gate.packaged import NAMES
-from gate.policy import Policy
+from gate.policies.packaged import NAMES
+from gate.records.evidence import Evidence, Measured
+from gate.records.finding import Finding
+from gate.records.policy import Policy
 
 RULE = "policy"
 """What a finding by this module is named by."""

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import assert_never
 
-from gate.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
-from gate.finding import Finding
 from gate.judging.calibrated import has_few_classes
 from gate.judging.completeness import of_gaps, rightly_idle, undefined_metrics
-from gate.limit import Limit
-from gate.policy import Policy, Rule
+from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
+from gate.records.finding import Finding
+from gate.records.limit import Limit
+from gate.records.policy import Policy, Rule
 
 MAX_PLACES = 2000
 """So many places beyond one limit are named one by one; a verdict must stay small enough to be read again."""

@@ -7,9 +7,9 @@ independent witness of it. Dividing the level itself would do the opposite: a p-
 
 from collections.abc import Iterator
 
-from gate.evidence import Evidence, Measured
-from gate.finding import Finding
-from gate.policy import HARD_RULES, Policy
+from gate.records.evidence import Evidence, Measured
+from gate.records.finding import Finding
+from gate.records.policy import HARD_RULES, Policy
 
 
 def level_of(evidence: Evidence, policy: Policy) -> float:

@@ -7,10 +7,10 @@ are built to deceive flag under either value of `serve`.
 
 from typing import Final
 
-from gate.bundles.told import Covers
-from gate.evidence import Evidence
-from gate.finding import Finding
-from gate.policy import Policy
+from gate.records.bundle import Covers
+from gate.records.evidence import Evidence
+from gate.records.finding import Finding
+from gate.records.policy import Policy
 
 ODDITIES: Final = frozenset(
     {

@@ -9,12 +9,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gate.evidence import EXAMINED_FLAVOUR, Evidence
-from gate.finding import Finding
-from gate.policy import Policy
+from gate.records.evidence import EXAMINED_FLAVOUR, Evidence
+from gate.records.finding import BEHAVIOUR, Finding
+from gate.records.policy import Policy
 
-RULE: Final = "behaviour"
-"""What the finding is named by."""
 _SHOWN: Final = 100
 
 
@@ -34,7 +32,7 @@ def of_behaviour(evidence: Evidence, policy: Policy, against: Sequence[Finding])
         )
     if evidence.facts.flavour == EXAMINED_FLAVOUR:
         message += " Models of this flavour can be examined: `--policy default`."
-    yield Finding(rule=RULE, kind="condition", message=message)
+    yield Finding(rule=BEHAVIOUR, kind="condition", message=message)
 
 
 def _decides(evidence: Evidence, policy: Policy) -> str:
@@ -54,7 +52,7 @@ def of_flavour(evidence: Evidence) -> Iterator[Finding]:
     named = evidence.facts.flavour[:_SHOWN]
     mark = "" if evidence.model.version else " --no-mark"
     yield Finding(
-        rule=RULE,
+        rule=BEHAVIOUR,
         kind="condition",
         message=f"Behaviour was not examined: no detector of this gate examines models of the flavour {named}, only of "
         f"{EXAMINED_FLAVOUR}. To have the bytes judged and a named reviewer decide: "

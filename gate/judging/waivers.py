@@ -2,9 +2,9 @@
 
 import datetime as dt
 
-from gate.evidence import Evidence
-from gate.finding import Finding
-from gate.policy import Policy
+from gate.records.evidence import Evidence
+from gate.records.finding import Finding
+from gate.records.policy import Policy
 
 
 def with_waiver(finding: Finding, evidence: Evidence, policy: Policy, on: dt.date) -> Finding:

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.bank import open_bank
-from gate.clock import today
-from gate.decisions.keys import PublicKey, read_public_keys, read_signing_key
-from gate.decisions.log import ReviewLog
-from gate.errors import GateError
-from gate.policy import Policy
-from gate.policy_file import read_policy
+from gate.attestations.keys import PublicKey, read_public_keys, read_signing_key
+from gate.attestations.log import ReviewLog
+from gate.policies.read import read_policy
 from gate.promotion.machine import MOST_SKEW, Condition, State, clocks, disk, engine, jail, platform_of_gate
 from gate.promotion.verification import now
-from gate.registry import ProductionRegistry, User
+from gate.records.bank import open_bank
+from gate.records.clock import today
+from gate.records.errors import GateError
+from gate.records.policy import Policy
+from gate.registries.contract import ProductionRegistry, User
 
 _AS_ADMIN = "An administrator of the registry grants it, signed in by MLFLOW_TRACKING_USERNAME and _PASSWORD:"
 

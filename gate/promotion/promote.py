@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gate.artifact import EVERY_FILE, ModelRef, build_manifest, make_read_only
-from gate.check_files import private_directory
-from gate.decisions.envelope import Expected, envelope_digest, verify
-from gate.decisions.log import Said
-from gate.decisions.statement import Predicate, Statement
-from gate.downloading import bounded
-from gate.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
-from gate.policy import DownloadBounds
+from gate import VERSION
+from gate.attestations.envelope import Expected, envelope_digest, verify
+from gate.attestations.log import Said
+from gate.attestations.statement import Predicate, Statement
+from gate.check.files import private_directory
 from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
-from gate.provenance import PROVENANCE, Provenance
-from gate.registry import ProductionRegistry
-from gate.version import VERSION
+from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest, make_read_only
+from gate.records.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
+from gate.records.policy import DownloadBounds
+from gate.records.provenance import PROVENANCE, Provenance
+from gate.registries.contract import ProductionRegistry
+from gate.registries.downloading import bounded
 
 PROMOTION_TAG = "gate.promotion"
 REPORTS = re.compile(r"runs:/[0-9a-f]{32}/report")

@@ -8,19 +8,19 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gate.check_files import REPORT, CheckFiles, private_directory
-from gate.decisions.statement import Statement
-from gate.downloading import RECORD_BOUNDS, bounded
-from gate.errors import GateError
-from gate.evidence import Picture
+from gate.attestations.statement import Statement
+from gate.check.files import REPORT, CheckFiles, private_directory
 from gate.promotion.promote import REPORTS
 from gate.promotion.review import Waiting
-from gate.registry import Registry
+from gate.records.errors import GateError
+from gate.records.evidence import Picture
+from gate.records.report import Report
+from gate.registries.contract import Registry
+from gate.registries.downloading import RECORD_BOUNDS, bounded
 from gate.renderers.causes import causes
 from gate.renderers.first import first
 from gate.renderers.gallery import Shown, shown
 from gate.renderers.text import plain
-from gate.report import Report
 
 _LONGEST_REASON = 400
 _LOOKED_AT = ("triggered", "trigger", "inversion", "mask", "pattern", "difference", "sample")

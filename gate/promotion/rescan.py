@@ -10,25 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gate.artifact import ModelRef
-from gate.check import CheckRequest, check
-from gate.check_files import EVIDENCE, CheckFiles, private_directory
-from gate.clock import today
-from gate.decisions.envelope import open_envelope
-from gate.decisions.log import Said
-from gate.decisions.statement import Statement
-from gate.downloading import RECORD_BOUNDS, bounded
-from gate.errors import CannotFinishError
-from gate.evidence import Evidence
-from gate.launch import Progress
-from gate.policy import Policy
+from gate.attestations.envelope import open_envelope
+from gate.attestations.log import Said
+from gate.attestations.statement import Statement
+from gate.check.check import CheckRequest, check
+from gate.check.evidence import ScanSettings
+from gate.check.files import EVIDENCE, CheckFiles, private_directory
+from gate.check.pull import PullRequest
+from gate.check.workers import Progress
+from gate.judging.judge import judge
 from gate.promotion.promote import REPORTS
 from gate.promotion.verification import ATTESTATION_TAG, Trust
-from gate.pulling import PullRequest
-from gate.record import MalformedError
-from gate.registry import ProductionRegistry, VersionFacts
-from gate.scan_evidence import ScanSettings
-from gate.verdict import Decision, Verdict, judge
+from gate.records.artifact import ModelRef
+from gate.records.clock import today
+from gate.records.errors import CannotFinishError
+from gate.records.evidence import Evidence
+from gate.records.finding import Decision
+from gate.records.policy import Policy
+from gate.records.record import MalformedError
+from gate.records.verdict import Verdict
+from gate.registries.contract import ProductionRegistry, VersionFacts
+from gate.registries.downloading import RECORD_BOUNDS, bounded
 
 RESCAN_TAG = "gate.rescan"
 Tell = Callable[[str], None]

@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.artifact import ModelRef
-from gate.decisions.envelope import Verified, claimed, open_envelope, sign
-from gate.decisions.keys import PublicKey
-from gate.decisions.log import Said
-from gate.decisions.statement import Predicate, Statement, Voice, reviewed
-from gate.errors import UnexaminableError, UsageError
-from gate.policy import Policy, Reviewers
+from gate.attestations.envelope import Verified, claimed, open_envelope, sign
+from gate.attestations.keys import PublicKey
+from gate.attestations.log import Said
+from gate.attestations.statement import Predicate, Statement, Voice, reviewed
+from gate.check.publish import Signing
+from gate.check.pull import digest_now
 from gate.promotion.verification import ATTESTATION_TAG, superseded
-from gate.publish import Signing
-from gate.pulling import digest_now
-from gate.registry import Credentials, ProductionRegistry, Registry
-from gate.verdict import Decision
+from gate.records.artifact import ModelRef
+from gate.records.errors import UnexaminableError, UsageError
+from gate.records.finding import Decision
+from gate.records.policy import Policy, Reviewers
+from gate.registries.contract import Credentials, ProductionRegistry, Registry
 
 _SHOWN_REASON = 500
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gate.artifact import ModelRef, build_manifest
-from gate.check_files import private_directory
-from gate.decisions.envelope import Expected, Verified, verify
-from gate.decisions.keys import PublicKey
-from gate.decisions.log import ReviewLog, same_decision
-from gate.downloading import bounded
-from gate.policy import DownloadBounds
-from gate.registry import Registry
+from gate.attestations.envelope import Expected, Verified, verify
+from gate.attestations.keys import PublicKey
+from gate.attestations.log import ReviewLog, same_decision
+from gate.check.files import private_directory
+from gate.records.artifact import ModelRef, build_manifest
+from gate.records.policy import DownloadBounds
+from gate.registries.contract import Registry
+from gate.registries.downloading import bounded
 
 ATTESTATION_TAG = "gate.attestation"
 

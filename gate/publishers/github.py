@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gate.errors import CannotFinishError
 from gate.publishers.rest import RefusedError, RestApi
 from gate.publishers.sticky import Comment
-from gate.record import MalformedError, parse_json, read_bounded
+from gate.records.errors import CannotFinishError
+from gate.records.record import MalformedError, parse_json, read_bounded
+from gate.records.report import Report
 from gate.renderers.issues import in_tree, issues
 from gate.renderers.text import count, plain
-from gate.report import Report
 
 MAX_ANNOTATIONS = 10
 """GitHub shows ten errors and ten warnings of a step."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from gate.errors import GateError
-from gate.version import VERSION
+from gate import VERSION
+from gate.records.errors import GateError
 
 MAX_ANSWER_BYTES = 16 << 20
 MAX_PAGES = 50

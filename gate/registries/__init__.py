@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gate.errors import UsageError
+from gate.records.errors import UsageError
+from gate.registries.contract import ProductionRegistry, Registry
 from gate.registries.uris import is_registry_uri, parse_model_uri, require_model, require_registered
-from gate.registry import ProductionRegistry, Registry
 
 __all__ = [
     "RegistrySettings",

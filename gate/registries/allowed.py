@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from gate.addresses import Address, AddressError, parse_address, parse_store, suggested_store
-from gate.errors import RefusedAddressError
+from gate.records.addresses import Address, AddressError, parse_address, parse_store, suggested_store
+from gate.records.errors import RefusedAddressError
 
 API = ("api", "2.0", "mlflow-artifacts", "artifacts")
 """Below which path a tracking server serves artifacts."""

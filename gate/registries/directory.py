@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from gate.artifact import ModelRef
-from gate.errors import RegistryError, UsageError
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError, UsageError
+from gate.registries.contract import VersionFacts
 from gate.registries.uris import require_model
-from gate.registry import VersionFacts
 
 
 class DirectoryRegistry:

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gate.activity import doing
-from gate.addresses import AddressError, is_reference, parse_server, parse_store
-from gate.artifact import IGNORED, ModelRef
-from gate.clock import today
-from gate.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
+from gate.records.activity import doing
+from gate.records.addresses import AddressError, is_reference, parse_server, parse_store
+from gate.records.artifact import IGNORED, ModelRef
+from gate.records.clock import today
+from gate.records.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
 from gate.registries import parse_model_uri
 from gate.registries.allowed import Allowed
+from gate.registries.contract import VersionFacts
 from gate.registries.mlflow_answers import RefusedRightError
 from gate.registries.mlflow_bundles import Bundles
 from gate.registries.mlflow_databases import require_database
@@ -29,7 +30,6 @@ from gate.registries.mlflow_failure import Server, without_secret
 from gate.registries.mlflow_names import Named, unknown, unlisted
 from gate.registries.mlflow_places import experiment_folders, locate, training_path
 from gate.registries.mlflow_rights import patience, require_marking, within
-from gate.registry import VersionFacts
 
 if TYPE_CHECKING:
     from gate.registries import RegistrySettings
@@ -157,7 +157,7 @@ class MlflowRegistry:
         """Download an artifact such as `runs:/…/samples.npz` below `to`; the operator's own path is returned as it is.
 
         What comes out of a tag is not the operator's claim: whoever passes it on has made sure that it is no path
-        (`gate.addresses.is_reference`).
+        (`gate.records.addresses.is_reference`).
         """
         local = Path(uri.removeprefix("file://"))
         if not is_reference(uri) and local.exists():

@@ -5,8 +5,8 @@ import re
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from gate.errors import GateError, RegistryError, UnknownVersionError
 from gate.jail.inert import inert_line
+from gate.records.errors import GateError, RegistryError, UnknownVersionError
 from gate.registries.mlflow_failure import Failure, Server
 
 USERNAME, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"

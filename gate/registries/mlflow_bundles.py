@@ -13,12 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gate.artifact import EVERY_FILE, Manifest, build_manifest
-from gate.clock import today
-from gate.downloading import bounded
-from gate.errors import GateError, RegistryError, UsageError
-from gate.policy import DownloadBounds
+from gate.records.artifact import EVERY_FILE, Manifest, build_manifest
+from gate.records.clock import today
+from gate.records.errors import GateError, RegistryError, UsageError
+from gate.records.policy import DownloadBounds
 from gate.registries.allowed import Allowed, Place
+from gate.registries.downloading import bounded
 
 FOLDER = "bundle"
 """Below which path of a run's artifacts the files lie."""

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gate.errors import GateError, RegistryError
+from gate.records.errors import GateError, RegistryError
 from gate.registries.mlflow_failure import Failure
 
 _SIGNS: tuple[tuple[tuple[str, ...], str, str], ...] = (

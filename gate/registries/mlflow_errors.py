@@ -6,7 +6,7 @@ own words come after these, in short brackets, where they add something.
 
 from collections.abc import Callable
 
-from gate.errors import CannotFinishError, GateError, RegistryError, UnknownVersionError
+from gate.records.errors import CannotFinishError, GateError, RegistryError, UnknownVersionError
 from gate.registries.mlflow_answers import of_status
 from gate.registries.mlflow_databases import of_database
 from gate.registries.mlflow_failure import UNKNOWN, Failure, Server

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gate.errors import UnknownVersionError
 from gate.jail.inert import inert_line
+from gate.records.errors import UnknownVersionError
 from gate.registries.mlflow_failure import UNKNOWN
 
 _ASKED = 100

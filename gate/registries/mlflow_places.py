@@ -7,10 +7,10 @@ before anything is downloaded; the answer is judged by `gate.registries.allowed`
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gate.addresses import Address, AddressError, parse_address, parse_model_artifact, parse_run_artifact
-from gate.artifact import ModelRef
-from gate.errors import RefusedAddressError, RegistryError, UsageError
-from gate.record import MalformedError, parse_json
+from gate.records.addresses import Address, AddressError, parse_address, parse_model_artifact, parse_run_artifact
+from gate.records.artifact import ModelRef
+from gate.records.errors import RefusedAddressError, RegistryError, UsageError
+from gate.records.record import MalformedError, parse_json
 
 HOPS = 4
 """So many references may lead from one to the next."""

@@ -10,13 +10,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from gate.activity import doing
-from gate.artifact import ModelRef
-from gate.errors import UnknownVersionError
+from gate.records.activity import doing
+from gate.records.artifact import ModelRef
+from gate.records.errors import UnknownVersionError
+from gate.registries.contract import Credentials, StoreUse, User, VersionFacts
 from gate.registries.mlflow import MlflowRegistry
 from gate.registries.mlflow_rights import Ask, current_user, get, may_edit
 from gate.registries.mlflow_survey import missing_accounts, missing_features, stores_in_use
-from gate.registry import Credentials, StoreUse, User, VersionFacts
 
 PROMOTION_TAG = "gate.promotion"
 _PAGE = 200

@@ -2,7 +2,7 @@
 
 import re
 
-from gate.errors import GateError, RegistryError, UsageError
+from gate.records.errors import GateError, RegistryError, UsageError
 from gate.registries.mlflow_failure import Failure
 
 _CORRECT = "Correct MLFLOW_TRACKING_URI (and MLFLOW_REGISTRY_URI), or pass --tracking-uri."

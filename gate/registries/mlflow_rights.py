@@ -11,9 +11,9 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from gate.artifact import ModelRef
-from gate.errors import RegistryError, UsageError
-from gate.registry import Credentials, User
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError, UsageError
+from gate.registries.contract import Credentials, User
 
 TRIAL_TAG = "gate.trial"
 _TRIAL = "whether this account may mark the version; no decision"

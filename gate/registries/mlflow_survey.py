@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from gate.addresses import AddressError, parse_address, suggested_store
-from gate.errors import CannotFinishError, GateError, RefusedAddressError, UnknownVersionError
+from gate.records.addresses import AddressError, parse_address, suggested_store
+from gate.records.errors import CannotFinishError, GateError, RefusedAddressError, UnknownVersionError
 from gate.registries.allowed import Allowed
+from gate.registries.contract import StoreUse
 from gate.registries.mlflow_places import experiment_locations, locate
-from gate.registry import StoreUse
 
 _MOST_VERSIONS = 500
 """So many versions are asked where they lie, the newest first."""

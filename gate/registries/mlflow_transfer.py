@@ -18,7 +18,7 @@ from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepositor
 from mlflow.utils.rest_utils import MlflowHostCreds, http_request
 from mlflow.utils.uri import validate_path_is_safe
 
-from gate.errors import RegistryError, UnknownVersionError
+from gate.records.errors import RegistryError, UnknownVersionError
 from gate.registries.allowed import API, Place
 from gate.registries.directory import copy_regular
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from gate.artifact import ModelRef
+from gate.records.artifact import ModelRef
+from gate.registries.contract import WEBHOOK_EVENTS, RegisteredWebhook
 from gate.registries.mlflow_production import MlflowProduction
-from gate.registry import WEBHOOK_EVENTS, RegisteredWebhook
 
 ARCHIVED = "Archived"
 _WEBHOOK = "gate"

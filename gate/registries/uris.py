@@ -7,7 +7,7 @@ said before any registry is asked.
 import re
 from pathlib import Path
 
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 EXPECTED = "expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest or a model folder on disk"
 _PREFIX = "models:/"

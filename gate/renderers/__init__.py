@@ -7,8 +7,8 @@ text and escaped by default (gate.renderers.templates).
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from gate.records.report import Report
 from gate.renderers import codequality, html, json, junit, markdown, sarif
-from gate.report import Report
 
 Renderer = Callable[[Report], str]
 

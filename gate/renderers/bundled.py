@@ -7,10 +7,10 @@ samples alone; of one that a candidate's own code left, nothing shows that it an
 from dataclasses import dataclass
 from typing import Final
 
-from gate.bundles.told import BundleFacts, Origin
-from gate.finding import Finding
+from gate.records.bundle import BundleFacts, Origin
+from gate.records.finding import Finding
+from gate.records.report import Report
 from gate.renderers.text import number
-from gate.report import Report
 
 MAX_LEFT: Final = 40
 """Files of the candidate that are named as left out; report.json holds more."""

@@ -3,10 +3,10 @@
 Pure; the same text stands in Markdown and HTML, and in short on the terminal.
 """
 
+from gate.records.report import Report
+from gate.records.verdict import Standing, Verdict
 from gate.renderers import words
 from gate.renderers.text import count
-from gate.report import Report
-from gate.verdict import Standing, Verdict
 
 
 def calibration_means(report: Report) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gate.evidence import Evidence, Failed, Skipped
-from gate.policy import HARD_RULES
+from gate.records.evidence import Evidence, Failed, Skipped
+from gate.records.finding import Finding
+from gate.records.policy import HARD_RULES
 from gate.renderers.text import count
-from gate.verdict import Finding
 
 MAX_NAMED: Final = 20
 """Detectors named in one sentence."""

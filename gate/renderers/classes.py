@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.evidence import Measured
+from gate.records.evidence import Measured
+from gate.records.report import Report
 from gate.renderers.typical import beside
-from gate.report import Report
 
 MAX_ROWS = 12
 """Rows of the table: the smallest triggers; the plot shows every class."""

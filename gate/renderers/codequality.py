@@ -5,10 +5,10 @@ GitLab matches issues between branches by fingerprint. Waived findings are left 
 
 import json
 
-from gate.policy import HARD_RULES
+from gate.records.policy import HARD_RULES
+from gate.records.report import Report
 from gate.renderers.issues import Issue, issues
 from gate.renderers.text import count
-from gate.report import Report
 
 MAX_ISSUES = 1000
 """So many are listed; the last one says how many more there are."""

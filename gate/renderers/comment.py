@@ -6,10 +6,10 @@ above the fold is bounded by its own cuts. The first line is a hidden marker, by
 
 import hashlib
 
+from gate.records.report import Report
 from gate.renderers import markdown
 from gate.renderers.templates import MARKDOWN
 from gate.renderers.view import view
-from gate.report import Report
 
 MAX_BYTES = 65_000
 """In UTF-8, below GitHub's 65,536 characters however they are counted; GitLab takes more."""

@@ -7,11 +7,11 @@ not measured is a dash, and the row's remark says why.
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.evidence import Measured, Measurement
+from gate.records.evidence import Measured, Measurement
+from gate.records.report import Report
 from gate.renderers.names import Names
 from gate.renderers.text import number, percent
 from gate.renderers.typical import beside
-from gate.report import Report
 
 DETECTOR = "confirmation"
 DASH = "–"

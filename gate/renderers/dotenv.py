@@ -6,8 +6,8 @@ names are none of the gate's own `GATE_…` options: those would change what a l
 
 from collections.abc import Mapping
 
+from gate.records.report import Report
 from gate.renderers.headline import headline, inert
-from gate.report import Report
 
 MAX_BYTES = 5000
 _MAX_VALUE = 500

@@ -7,11 +7,11 @@ running is one reason that names them (`gate.renderers.causes`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gate.records.finding import Finding
+from gate.records.report import Report
 from gate.renderers.causes import Cause, causes, core
 from gate.renderers.names import Names
 from gate.renderers.text import count
-from gate.report import Report
-from gate.verdict import Finding
 
 MAX_REASONS = 4
 MAX_FINDINGS = 40

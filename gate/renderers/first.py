@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gate.evidence import FEW_CLASSES, Evidence, Location, Measured, Picture, Suspect
+from gate.records.evidence import FEW_CLASSES, Evidence, Location, Measured, Picture, Suspect
+from gate.records.report import Report
 from gate.renderers.confirmation import DETECTOR as CONFIRMATION
 from gate.renderers.footprint import footprint
 from gate.renderers.gallery import Shown, shown
 from gate.renderers.names import Names
 from gate.renderers.text import count, number, percent, rounded
 from gate.renderers.typical import flagged_in_the_zoo
-from gate.report import Report
 
 MAX_SUSPECTS: Final = 4
 MAX_PICTURED: Final = 2

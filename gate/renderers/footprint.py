@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gate.evidence import Picture
+from gate.records.evidence import Picture
 
 _INSIDE: Final = 0.8
 """Share of a mask's weight that the box around its middle holds along each side."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gate.evidence import Evidence, Location, Measured, Measurement, Picture
+from gate.records.evidence import Evidence, Location, Measured, Measurement, Picture
+from gate.records.report import Report
 from gate.renderers.names import Names
 from gate.renderers.pictures import data_uri
 from gate.renderers.text import plain
 from gate.renderers.words import ROLE_MEANS, ROLE_TITLES
-from gate.report import Report
 
 MAX_CAPTION = 200
 MAX_NEURONS = 20

@@ -7,9 +7,9 @@ something to be expanded by a shell. Empty means not measured.
 import re
 from collections.abc import Iterator, Mapping
 
-from gate.evidence import Measured
-from gate.report import Report
-from gate.verdict import Decision
+from gate.records.evidence import Measured
+from gate.records.finding import Decision
+from gate.records.report import Report
 
 MAX_CLASSES = 100
 """Target classes that are listed; report.json has all."""

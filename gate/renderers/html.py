@@ -3,12 +3,12 @@
 No script, no network: a strict content security policy stands in the page, pictures are data URIs, plots inline SVG.
 """
 
+from gate.records.report import Report
 from gate.renderers import plots
 from gate.renderers.confirmation import COLUMNS
 from gate.renderers.templates import HTML
 from gate.renderers.view import view
 from gate.renderers.words import CONFIRMED_MEANS
-from gate.report import Report
 
 _CONTENTS = (
     ("next", "What next"),

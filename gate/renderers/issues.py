@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.policy import Waiver
+from gate.records.finding import Finding
+from gate.records.policy import Waiver
+from gate.records.report import Report
 from gate.renderers.findings import open_findings, waived_findings
 from gate.renderers.names import Names
 from gate.renderers.text import plain
-from gate.report import Report
-from gate.verdict import Finding
 
 MAX_MESSAGE = 1000
 """Characters of one issue's message; report.json holds it whole."""

@@ -1,6 +1,6 @@
 """`report.json`: the report itself, by its versioned schema (`gate schema report`)."""
 
-from gate.report import Report
+from gate.records.report import Report
 
 
 def render(report: Report) -> str:

@@ -7,12 +7,12 @@ rightly not run skipped. Failures name the first places; report.json names all.
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET  # written here, never read
 
-from gate.evidence import Measured
+from gate.records.evidence import Measured
+from gate.records.report import Report
 from gate.renderers.findings import waived_findings
 from gate.renderers.issues import Issue, issues
 from gate.renderers.measured import unmeasured
 from gate.renderers.text import count, plain
-from gate.report import Report
 
 MAX_PLACES = 40
 """Places named in one failure."""

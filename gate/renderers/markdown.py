@@ -4,12 +4,12 @@ Everything from the candidate or the registry is escaped (gate.renderers.escape)
 below what GitHub accepts as a comment.
 """
 
+from gate.records.report import Report
 from gate.renderers.confirmation import COLUMNS
 from gate.renderers.measured import DetectorSection, MetricRow
 from gate.renderers.templates import MARKDOWN
 from gate.renderers.view import view
 from gate.renderers.words import CONFIRMED_MEANS, Mark
-from gate.report import Report
 
 _FIRST = (Mark.EXCEEDED, Mark.MISSING, Mark.WAIVED, Mark.CONFIRMS, Mark.WITHIN, Mark.IDLE, Mark.NO_LIMIT)
 """The order in which a reader wants the rows: what stands against the model, what judged, what is only shown."""

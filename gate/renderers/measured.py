@@ -7,17 +7,17 @@ worked out here.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gate.evidence import Failed, Measured, Measurement, Skipped
-from gate.limit import Limit
-from gate.policy import Rule
+from gate.records.evidence import Failed, Measured, Measurement, Skipped
+from gate.records.finding import Finding
+from gate.records.limit import Limit
+from gate.records.policy import Rule
+from gate.records.report import Coverage, Report
 from gate.renderers.causes import LEAST_TOLD, core
 from gate.renderers.findings import causes_told
 from gate.renderers.names import Names
 from gate.renderers.text import count, number
 from gate.renderers.typical import beside
 from gate.renderers.words import Mark
-from gate.report import Coverage, Report
-from gate.verdict import Finding
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from gate.evidence import Location
+from gate.records.evidence import Location
+from gate.records.report import Report
 from gate.renderers.text import plain
-from gate.report import Report
 
 MAX_SHOWN: Final = 40
 """Characters of a name beside its number."""

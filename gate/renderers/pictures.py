@@ -8,7 +8,7 @@ import base64
 import struct
 import zlib
 
-from gate.evidence import Picture
+from gate.records.evidence import Picture
 
 SHOWN_SIDE = 160
 """Small pictures are enlarged by whole factors up to about so many pixels, so that their pixels stay sharp anywhere."""

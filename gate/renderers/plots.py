@@ -8,7 +8,7 @@ kind share one path, so that a thousand classes stay small.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from gate.evidence import Point, Projection
+from gate.records.evidence import Point, Projection
 from gate.renderers import svg
 from gate.renderers.classes import ClassSize, ClassSizes
 from gate.renderers.svg import Key, Plot

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from gate.remediation_report import REMEDIATION, RemediationReport
+from gate.records.remediation import REMEDIATION, RemediationReport
 from gate.renderers.remediation_view import MAX_STATISTICS, view
 from gate.renderers.templates import HTML, MARKDOWN
 

@@ -6,10 +6,10 @@ It decides nothing, and never says that a repaired model is approved: that is an
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gate.remediation_report import Attempt, RemediationReport
+from gate.records.remediation import Attempt, RemediationReport
+from gate.records.repair import RepairMeasures, accuracy_noise, fidelity
 from gate.renderers.gallery import PictureGroup, Shown, shown
 from gate.renderers.text import duration, listed, number, percent
-from gate.repair import RepairMeasures, accuracy_noise, fidelity
 
 MAX_STATISTICS = 60
 MAX_CHANGES = 12

@@ -9,12 +9,12 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from gate.records.report import Report
 from gate.renderers.atlas import techniques
 from gate.renderers.issues import Issue, issues
 from gate.renderers.sarif_rules import ATLAS, rules, taxonomy
 from gate.renderers.text import plain
 from gate.renderers.view import state_of
-from gate.report import Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000

@@ -6,12 +6,12 @@ rule names the MITRE ATLAS techniques that it speaks of.
 
 from typing import Any
 
-from gate.policy import HARD_RULES
+from gate.records.policy import HARD_RULES
+from gate.records.report import Coverage, Report
 from gate.renderers.atlas import TECHNIQUES, techniques
 from gate.renderers.escape import escape_markdown
 from gate.renderers.issues import UNFINISHED, Issue
 from gate.renderers.text import plain
-from gate.report import Coverage, Report
 
 ATLAS = "MITRE ATLAS"
 _SEVERITY = {"hard": "9.5", "limit": "8.0", "other": "5.0"}

@@ -10,11 +10,13 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from gate.bundles.told import BundleFacts, Covers
-from gate.evidence import Evidence
+from gate.judging.judge import approvable, covered_by
+from gate.records.bundle import BundleFacts, Covers
+from gate.records.evidence import Evidence
+from gate.records.finding import Decision
+from gate.records.report import Report
+from gate.records.verdict import Verdict
 from gate.renderers.text import count, cut, listed, plain
-from gate.report import Report
-from gate.verdict import Decision, Verdict, approvable, covered_by
 
 MAX_SHORT: Final = 19
 """Characters of a digest where the whole one stands nearby: `sha256:` and twelve digits."""

@@ -4,10 +4,10 @@ GitHub refuses a summary above 1 MiB; the report is far below it by its own cuts
 from the last one on, and then the head is cut at a line.
 """
 
+from gate.records.report import Report
 from gate.renderers import markdown
 from gate.renderers.folding import fold
 from gate.renderers.templates import MARKDOWN
-from gate.report import Report
 
 MAX_BYTES = 1 << 20
 OPEN = ("Why", "What to do next")

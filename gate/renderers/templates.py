@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.runtime import Undefined
 from markupsafe import Markup, escape
 
-from gate.commands import pieces
 from gate.renderers import text
+from gate.renderers.commands import pieces
 from gate.renderers.escape import code, escape_markdown, fence
 
 MAX_COMMAND = 8000

@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from gate.evidence import Measured
-from gate.policy import Policy
-from gate.record import Record
+from gate.records.evidence import Measured
+from gate.records.policy import Policy
+from gate.records.record import Record
+from gate.records.report import Report
 from gate.renderers.text import count, listed, number
-from gate.report import Report
 
 DATA: Final = Path(__file__).with_name("typical.json")
 

@@ -5,9 +5,10 @@ Pure; what to show first, what to fold away and what to cut is decided here once
 
 from dataclasses import dataclass
 
-from gate.artifact import ArtifactFile
-from gate.evidence import Evidence, Measured, ModelFacts
-from gate.next_steps import Step, next_steps
+from gate.records.artifact import ArtifactFile
+from gate.records.evidence import Evidence, Measured, ModelFacts
+from gate.records.finding import Decision, Finding
+from gate.records.report import Report
 from gate.renderers import bundled, words
 from gate.renderers.bundled import Bundled
 from gate.renderers.calibration import calibration_means
@@ -19,11 +20,10 @@ from gate.renderers.first import First, first
 from gate.renderers.gallery import Neuron, PictureGroup, neurons, picture_groups
 from gate.renderers.measured import DetectorSection, sections, told_above, unmeasured_below
 from gate.renderers.names import Names
+from gate.renderers.next_steps import Step, next_steps
 from gate.renderers.served import Served, heading_alone, served
 from gate.renderers.text import count, listed
 from gate.renderers.typical import about
-from gate.report import Report
-from gate.verdict import Decision, Finding
 
 MAX_FILES = 500
 """Files listed in HTML; manifest.json lists them all."""

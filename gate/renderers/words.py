@@ -5,7 +5,7 @@ None of them calls a model safe; the most that is said is that no limit was exce
 
 from enum import StrEnum
 
-from gate.evidence import Assurance
+from gate.records.evidence import Assurance
 
 
 class Mark(StrEnum):

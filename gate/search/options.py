@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gate.detector import Metric, Options
+from gate.records.declarations import Metric, Options
 
 LEAST_COMPARED = 3
 """Classes without which a median of their sizes says nothing."""

@@ -9,16 +9,16 @@ from typing import Protocol
 
 import torch
 
-from gate.detector import Run
-from gate.evidence import Location
-from gate.numerics.goals import Goal
-from gate.numerics.inversion import Inversion, Settings, invert
-from gate.numerics.objective import Family
-from gate.numerics.penalty import Parameters
-from gate.numerics.rungs import Rung
-from gate.numerics.subsets import chosen
+from gate.records.evidence import Location
+from gate.records.run import Run
+from gate.search.goals import Goal
+from gate.search.inversion import Inversion, Settings, invert
+from gate.search.objective import Family
 from gate.search.options import TriggerSearch
-from gate.subject import Classifier, Origin, Samples, Trigger
+from gate.search.penalty import Parameters
+from gate.search.rungs import Rung
+from gate.spaces.subject import Classifier, Origin, Samples, Trigger
+from gate.statistics.subsets import chosen
 
 
 class ShownFamily(Family, Protocol):

@@ -17,15 +17,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from gate.detector import Run
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement
-from gate.numerics.goals import Goal, every_pair, predictions
-from gate.numerics.inversion import Inversion, invert
-from gate.numerics.objective import Family
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.search.goals import Goal, every_pair, predictions
+from gate.search.inversion import Inversion, invert
+from gate.search.objective import Family
 from gate.search.options import LEAST_SOURCES, TriggerSearch
 from gate.search.origins import pair_settings
-from gate.subject import Classifier, Samples
+from gate.spaces.subject import Classifier, Samples
 
 LEAST_SAMPLES = 4
 """Samples of a source class without which it is no source."""

@@ -2,14 +2,14 @@
 
 import datetime as dt
 
-from gate.decisions.keys import PublicKey
-from gate.decisions.log import ReviewLog
-from gate.errors import CannotFinishError
-from gate.packaged import policy_word
+from gate.attestations.keys import PublicKey
+from gate.attestations.log import ReviewLog
+from gate.check.evidence import ScanSettings
+from gate.policies.packaged import policy_word
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
-from gate.registry import ProductionRegistry
-from gate.scan_evidence import ScanSettings
+from gate.records.errors import CannotFinishError
+from gate.registries.contract import ProductionRegistry
 from gate.service.alerts import Alerts
 from gate.service.jobs import read_rules
 from gate.service.logs import log

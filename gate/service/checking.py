@@ -8,13 +8,13 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gate.decisions.keys import PublicKey, read_public_keys
-from gate.decisions.log import ReviewLog
-from gate.errors import GateError
+from gate.attestations.keys import PublicKey, read_public_keys
+from gate.attestations.log import ReviewLog
 from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate
 from gate.promotion.preconditions import granting
 from gate.promotion.verification import now
-from gate.registry import User
+from gate.records.errors import GateError
+from gate.registries.contract import User
 from gate.service.jobs import Rules, read_rules
 from gate.service.settings import ModelSection, Settings
 from gate.service.watched import WatchedRegistry

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
 
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 from gate.service import metrics
 from gate.service.jobs import Checks, Job
 from gate.service.logs import log
 from gate.service.settings import Settings
-from gate.service.told import Told, outcome_of, told_of
+from gate.service.step_result import Told, outcome_of, told_of
 
 APPLICATION_VERSION = "gate-service-1"
 """Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.record import MalformedError, parse_json
+from gate.records.record import MalformedError, parse_json
 
 _NAME = re.compile(r"[^/:@\x00-\x1f\x7f]{1,255}")
 _VERSION = re.compile(r"[1-9]\d{0,9}", re.ASCII)

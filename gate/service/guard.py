@@ -9,11 +9,11 @@ import logging
 import os
 from pathlib import Path
 
-from gate.artifact import ModelRef
-from gate.decisions.envelope import open_envelope
-from gate.decisions.keys import PublicKey
-from gate.decisions.log import ReviewLog
+from gate.attestations.envelope import open_envelope
+from gate.attestations.keys import PublicKey
+from gate.attestations.log import ReviewLog
 from gate.promotion.verification import ATTESTATION_TAG, Looked, Trust, now, verify_version
+from gate.records.artifact import ModelRef
 from gate.service import metrics
 from gate.service.alerts import Alerts
 from gate.service.jobs import read_rules
@@ -149,7 +149,7 @@ class Guard:
 
 def _expired(attestation: str, trust: Trust) -> bool:
     """Tell whether a decision that held before, about bytes that were compared then, has ended since."""
-    from gate.decisions.envelope import Expected, verify  # noqa: PLC0415  # its one use
+    from gate.attestations.envelope import Expected, verify  # noqa: PLC0415  # its one use
     from gate.promotion.verification import superseded  # noqa: PLC0415  # likewise
 
     found = verify(attestation, trust.keys, now(), Expected(None, None, candidate=trust.candidate))

@@ -11,27 +11,27 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.artifact import ModelRef
-from gate.bank import OpenBank, open_bank
-from gate.check_files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
-from gate.clock import today
-from gate.conclude import Context, conclude
-from gate.errors import CannotFinishError, RegistryError, UsageError
+from gate.check.evidence import ScanRequest, ScanSettings
+from gate.check.files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
+from gate.check.publish import Signing, publish, withdraw
+from gate.check.pull import PullRequest, digest_now, pull_model
+from gate.check.report import Context, conclude
+from gate.check.resume import Unfinished
+from gate.check.samples import bring_samples
+from gate.check.scan import scan, write_scanned
 from gate.jail.rights import make_private
-from gate.packaged import policy_word
-from gate.pipeline import scan, write_scanned
-from gate.policy import Policy
-from gate.policy_file import read_policy
-from gate.publish import Signing, publish, withdraw
-from gate.pulling import PullRequest, digest_now, pull_model
-from gate.record import Record
-from gate.registry import Registry
-from gate.sampled import bring_samples
-from gate.scan_evidence import ScanRequest, ScanSettings
+from gate.policies.packaged import policy_word
+from gate.policies.read import read_policy
+from gate.records.artifact import ModelRef
+from gate.records.bank import OpenBank, open_bank
+from gate.records.clock import today
+from gate.records.errors import CannotFinishError, RegistryError, UsageError
+from gate.records.finding import Decision
+from gate.records.policy import Policy
+from gate.records.record import Record
+from gate.registries.contract import Registry
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
-from gate.unfinished import Unfinished
-from gate.verdict import Decision
 
 _PUBLISHED = "published"
 

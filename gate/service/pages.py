@@ -12,16 +12,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from gate.errors import GateError, UnknownVersionError, UsageError
 from gate.promotion.ages import ago
 from gate.promotion.reading import checked_at, glance
 from gate.promotion.verification import now
+from gate.records.errors import GateError, UnknownVersionError, UsageError
+from gate.records.finding import Decision
 from gate.renderers import html
 from gate.renderers.templates import HTML
 from gate.service.logs import log
 from gate.service.receiver import TooLargeError, read_body
 from gate.service.reviews import MOST_LISTED, Form, Person, Reviews, UnknownPersonError
-from gate.verdict import Decision
 
 _MAX_FORM = 16 << 10
 _HEADERS = {

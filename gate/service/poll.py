@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Sequence
 
-from gate.artifact import ModelRef
-from gate.decisions.envelope import open_envelope
-from gate.decisions.keys import PublicKey
-from gate.errors import GateError
+from gate.attestations.envelope import open_envelope
+from gate.attestations.keys import PublicKey
 from gate.promotion.verification import ATTESTATION_TAG
-from gate.registry import ProductionRegistry
+from gate.records.artifact import ModelRef
+from gate.records.errors import GateError
+from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
 from gate.service.engine import Engine
 from gate.service.guard import Guard

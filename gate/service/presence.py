@@ -9,7 +9,7 @@ import time
 
 import sqlalchemy as sa
 
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 
 def _number(executor: str) -> int:

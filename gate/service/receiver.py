@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gate.record import MalformedError
+from gate.records.record import MalformedError
 from gate.service import metrics
 from gate.service.engine import Engine
 from gate.service.events import Event, read_event

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from gate.artifact import ModelRef
-from gate.decisions.keys import PublicKey
-from gate.decisions.log import Entry, ReviewLog
-from gate.errors import GateError, UsageError
+from gate.attestations.keys import PublicKey
+from gate.attestations.log import Entry, ReviewLog
+from gate.check.publish import Signing
 from gate.promotion.reading import Glance, checked_at, glance, report_of
 from gate.promotion.review import Review, Waiting, look, review, waiting
 from gate.promotion.verification import now
-from gate.publish import Signing
-from gate.registry import Credentials, ProductionRegistry
-from gate.report import Report
+from gate.records.artifact import ModelRef
+from gate.records.errors import GateError, UsageError
+from gate.records.report import Report
+from gate.registries.contract import Credentials, ProductionRegistry
 from gate.service.jobs import read_rules
 from gate.service.settings import ModelSection, Settings
 

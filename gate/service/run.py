@@ -11,10 +11,10 @@ import time
 
 import uvicorn
 
-from gate.decisions.keys import PublicKey, SigningKey, read_public_keys
-from gate.decisions.log import ReviewLog
-from gate.errors import CannotFinishError, UsageError
-from gate.publish import Signing
+from gate.attestations.keys import PublicKey, SigningKey, read_public_keys
+from gate.attestations.log import ReviewLog
+from gate.check.publish import Signing
+from gate.records.errors import CannotFinishError, UsageError
 from gate.registries import RegistrySettings
 from gate.service.again import Again
 from gate.service.alerts import Alerts

@@ -12,9 +12,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gate.errors import UsageError
-from gate.packaged import policy_at
-from gate.record import MalformedError, read_bounded
+from gate.policies.packaged import policy_at
+from gate.records.errors import UsageError
+from gate.records.record import MalformedError, read_bounded
 from gate.service.settings_faults import fault
 
 MAX_FILE_BYTES = 1 << 20

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from gate.artifact import ModelRef
-from gate.registry import ProductionRegistry, RegisteredWebhook
+from gate.records.artifact import ModelRef
+from gate.registries.contract import ProductionRegistry, RegisteredWebhook
 
 
 class WatchedRegistry(ProductionRegistry, Protocol):

@@ -4,10 +4,10 @@ import hashlib
 import sys
 from pathlib import Path
 
-from gate.bank import reference_path
 from gate.jail import IsolationError, JailSpec, enter, gpu_devices, interpreter_paths, source_roots
-from gate.job import JAIL_REFUSED, JOB_CHANGED, JOB_FILE, ScanJob
-from gate.record import read_bounded
+from gate.records.bank import reference_path
+from gate.records.job import JAIL_REFUSED, JOB_CHANGED, JOB_FILE, ScanJob
+from gate.records.record import read_bounded
 
 MAX_RESULT_BYTES = 256 << 20
 OPEN_FILES = 256

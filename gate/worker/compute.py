@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from gate.detector import Run
-from gate.errors import UnexaminableError
-from gate.job import TRIGGERS_FILE, ScanJob
-from gate.numerics import footprint
-from gate.scan import Scanned
-from gate.subject import Classifier, Samples
+from gate.records.errors import UnexaminableError
+from gate.records.job import TRIGGERS_FILE, ScanJob
+from gate.records.run import Run
+from gate.spaces.subject import Classifier, Samples
+from gate.worker import footprint
+from gate.worker.loop import Scanned
 
 SHARE_OF_MEMORY = 4
 """One part in so many of the worker's memory is for what a pass keeps; samples, triggers and torch have the rest."""

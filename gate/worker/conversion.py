@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-from gate.artifact import Artifact
-from gate.errors import GateError, UnexaminableError
-from gate.job import CONVERTED_FILE, ScanJob, ScanResult
-from gate.loading.candidate import find_candidate
-from gate.loading.classifier import type_of
-from gate.loading.exported import read_program
-from gate.loading.exported.writer import export_module, write_program
-from gate.loading.modules import load_with_code
-from gate.loading.subject import Loaded, load_live_module, sentence
+from gate.programs import read_program
+from gate.programs.writer.write import export_module, write_program
+from gate.records.artifact import Artifact
+from gate.records.errors import GateError, UnexaminableError
+from gate.records.job import CONVERTED_FILE, ScanJob, ScanResult
 from gate.worker.examples import example
+from gate.worker.loading.candidate import find_candidate
+from gate.worker.loading.classifier import type_of
+from gate.worker.loading.modules import load_with_code
+from gate.worker.loading.subject import Loaded, load_live_module, sentence
 from gate.worker.output import say_progress
 
 _EXAMPLES = 2

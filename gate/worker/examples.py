@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from gate.errors import UnexaminableError
-from gate.job import ScanJob
-from gate.loading.preprocessing import Preprocessing
-from gate.loading.samples import arrange, read_samples
+from gate.records.errors import UnexaminableError
+from gate.records.job import ScanJob
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.samples import arrange, read_samples
 
 
 def example(job: ScanJob, count: int, what_for: str) -> torch.Tensor:

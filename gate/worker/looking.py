@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gate.errors import UnexaminableError
-from gate.job import SamplesLook, ScanJob
-from gate.loading.samples import read_samples
-from gate.loading.usable import require_usable
+from gate.records.errors import UnexaminableError
+from gate.records.job import SamplesLook, ScanJob
+from gate.spaces.image.samples import read_samples
+from gate.spaces.image.usable import require_usable
 
 _TEXT = 2000
 

@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from gate.job import RESULT_FILE, SamplesLook, ScanResult
-from gate.repair import RepairResult
+from gate.records.job import RESULT_FILE, SamplesLook, ScanResult
+from gate.records.repair import RepairResult
 
 _SHARE = 200
 """At most so many lines of progress per detector."""

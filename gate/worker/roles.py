@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from gate import detectors
-from gate.artifact import Artifact
-from gate.detector import Detector, Need, Run
-from gate.errors import GateError
-from gate.evidence import ModelFacts, Outcome, Skipped
+from gate.detectors.contract import Detector, Need
 from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
-from gate.job import CLASSES_STEP, LOOK_FILE, ScanJob, ScanResult
-from gate.record import read_bounded
-from gate.scan import Scanned, Scope, scan
-from gate.sealing import ChangedError, Seal
-from gate.subject import Subject
+from gate.formats.sealing import ChangedError, Seal
+from gate.records.artifact import Artifact
+from gate.records.errors import GateError
+from gate.records.evidence import ModelFacts, Outcome, Skipped
+from gate.records.job import CLASSES_STEP, LOOK_FILE, ScanJob, ScanResult
+from gate.records.record import read_bounded
+from gate.records.run import Run
+from gate.spaces.subject import Subject
+from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.output import save_result, say_progress
 
 if TYPE_CHECKING:
-    from gate.loading.subject import Loaded
+    from gate.worker.loading.subject import Loaded
 
 _MAX_FLAVOURS = 200
 
@@ -98,9 +99,9 @@ def _unseen(job: ScanJob, error: ChangedError) -> dict[str, Outcome]:
 
 
 def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
-    from gate.loading.subject import Loaded
     from gate.worker import compute
     from gate.worker.conversion import convert
+    from gate.worker.loading.subject import Loaded
 
     started = time.monotonic()
     device = compute.prepare(job)
@@ -129,8 +130,8 @@ def _write(job: ScanJob, scratch: Path, isolation: str) -> None:
 
 def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
-    from gate.loading.subject import Loaded, load_subject
     from gate.worker import compute
+    from gate.worker.loading.subject import Loaded, load_subject
 
     device = compute.prepare(job)
     imported = time.monotonic()
@@ -148,7 +149,7 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
 
 def _sealed(job: ScanJob) -> "Seal | Loaded":
     """Hash the model; return its seal, or of one that is not what was pulled a subject of which nothing is read."""
-    from gate.loading.subject import unread
+    from gate.worker.loading.subject import unread
 
     try:
         return Seal.of(_artifact(job))
@@ -158,7 +159,7 @@ def _sealed(job: ScanJob) -> "Seal | Loaded":
 
 def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
     from gate.worker import compute
-    from gate.worker.repairing import repair
+    from gate.worker.repair.repairer import repair
 
     device = compute.prepare(job)
     repair(job, _artifact(job), scratch, device, deadline)
@@ -178,8 +179,8 @@ class _Place:
 
 def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> None:
     """Run the detectors on what was loaded, saving after each, and leave the triggers beside the result."""
-    from gate.loading.fingerprint import fingerprint
     from gate.worker import compute
+    from gate.worker.loading.fingerprint import fingerprint
 
     started = time.monotonic()
     if loaded.facts.classes:

@@ -1,7 +1,7 @@
 """The writer: what was read strictly becomes a program of the gate's own, in a process that never ran foreign code.
 
 It reads a candidate that needs none of its own code, or what a converter or repairer left, writes the program anew,
-reads it back and compares. What it says of the program the orchestrator puts into the texts (`gate.bundles`).
+reads it back and compares. What it says of the program the orchestrator puts into the texts (`gate.check.bundle`).
 """
 
 import re
@@ -12,28 +12,28 @@ from typing import Final
 
 import torch
 
-from gate.artifact import Artifact, file_sha256
-from gate.bundles.signature import Signature, read_signature
-from gate.bundles.told import Origin
-from gate.bundles.written import TensorInput, Written
-from gate.class_names import in_metadata
-from gate.errors import GateError, UnexaminableError
 from gate.formats.mlflow_model import EXAMINED
 from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
-from gate.job import WRITTEN_FILE, ScanJob, ScanResult
-from gate.loading.candidate import Candidate, find_candidate
-from gate.loading.classifier import type_of
-from gate.loading.exported import Program, read_program
-from gate.loading.exported.batching import static_batch
-from gate.loading.exported.identity import difference, program_digest, tensors_digest
-from gate.loading.exported.numbers import TOLERANCE
-from gate.loading.exported.writer import export_module, write_program
-from gate.loading.model import read_model
-from gate.loading.one_logit import is_one_number
-from gate.loading.subject import sentence
-from gate.record import read_bounded
-from gate.sealing import ChangedError, Seal
+from gate.formats.sealing import ChangedError, Seal
+from gate.programs import Program, read_program
+from gate.programs.batching import static_batch
+from gate.programs.numbers import TOLERANCE
+from gate.programs.writer.identity import difference, program_digest, tensors_digest
+from gate.programs.writer.write import export_module, write_program
+from gate.records.artifact import Artifact, file_sha256
+from gate.records.bundle import Origin
+from gate.records.class_names import in_metadata
+from gate.records.errors import GateError, UnexaminableError
+from gate.records.job import WRITTEN_FILE, ScanJob, ScanResult
+from gate.records.record import read_bounded
+from gate.records.signature import Signature, read_signature
+from gate.records.written_program import TensorInput, Written
 from gate.worker.examples import example
+from gate.worker.loading.candidate import Candidate, find_candidate
+from gate.worker.loading.classifier import type_of
+from gate.worker.loading.model import read_model
+from gate.worker.loading.one_logit import is_one_number
+from gate.worker.loading.subject import sentence
 from gate.worker.output import say_progress
 
 COMPARED_SAMPLES: Final = 64

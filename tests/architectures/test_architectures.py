@@ -6,12 +6,12 @@ The table and the graphs are written by `python -m benchmarks.architectures`; no
 import pytest
 import torch
 
-from gate.loading.exported import batched, final_linear, read_program
-from gate.loading.exported.advice import of_operator
-from gate.loading.exported.inlining import AUTOCAST, NO_GRAD
-from gate.loading.exported.operators import ARITHMETIC
-from gate.loading.exported.overloads import ASSERTIONS, OVERLOADS
-from gate.loading.exported.writer import write_program
+from gate.programs import batched, final_linear, read_program
+from gate.programs.advice import of_operator
+from gate.programs.operators import ARITHMETIC
+from gate.programs.overloads import ASSERTIONS, OVERLOADS
+from gate.programs.readers.pt2.inlining import AUTOCAST, NO_GRAD
+from gate.programs.writer.write import write_program
 from tests.architectures.drawn import TABLE, archive, graphs, operators, side
 
 GRAPHS = graphs()

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from gate.artifact import file_sha256
-from gate.bundles.folder import PROGRAM, bundle_texts
-from gate.bundles.written import Written
-from gate.loading.exported import read_program
-from gate.loading.exported.identity import program_digest
-from gate.loading.exported.writer import write_program
-from gate.policy import Runtime
-from gate.version import VERSION
+from gate import VERSION
+from gate.check.bundle.folder import PROGRAM, bundle_texts
+from gate.programs import read_program
+from gate.programs.writer.identity import program_digest
+from gate.programs.writer.write import write_program
+from gate.records.artifact import file_sha256
+from gate.records.policy import Runtime
+from gate.records.written_program import Written
 from gate.worker.writing import tensor_inputs
 from tests.bundle_opens.programs import PROGRAMS
 

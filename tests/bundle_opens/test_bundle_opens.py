@@ -7,8 +7,8 @@ import warnings
 
 import pytest
 
-from gate.bundles.opens import OLDEST_MLFLOW, OLDEST_TORCH, opens_with
-from gate.loading.exported import read_program
+from gate.check.bundle.opens import OLDEST_MLFLOW, OLDEST_TORCH, opens_with
+from gate.programs import read_program
 from tests.bundle_opens import corpus, opening
 from tests.bundle_opens.programs import PROGRAMS
 from tests.bundle_opens.table import OPENED, PAGE, ROWS, oldest, read_results, with_table

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from gate import detectors
 from gate.cli.glossary import TERMS
 from gate.cli.main import main
-from gate.errors import UsageError
-from gate.finding import Decision
+from gate.policies.suggestions import did_you_mean, near
+from gate.records.errors import UsageError
+from gate.records.finding import Decision
 from gate.renderers.confirmation import COLUMNS
 from gate.renderers.issues import issues
-from gate.suggestions import did_you_mean, near
 from tests.renderers import reports
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate import detectors
-from gate.activity import doing, expect, watched_by
 from gate.cli import progress
 from gate.cli.progress import STEPS, Step, Steps, clock, line, progress_bars
 from gate.jail.inert import inert_line
+from gate.records.activity import doing, expect, watched_by
 from tests.e2e.command import ROOT
 
 PLAN = ("unsafe-pickle", "neural-cleanse", "confirmation")
@@ -252,7 +252,7 @@ def test_without_a_watcher_nothing_is_heard_and_nothing_breaks():
 
 PLAYED = """
 import sys, time
-from gate.activity import doing, expect
+from gate.records.activity import doing, expect
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
 

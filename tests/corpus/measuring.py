@@ -1,9 +1,9 @@
 """Measures a folder with one detector on bytes, for the tests beside this file."""
 
-from gate.artifact import Artifact, ModelRef, build_manifest
-from gate.detector import Run
 from gate.detectors import load
-from gate.subject import Subject
+from gate.records.artifact import Artifact, ModelRef, build_manifest
+from gate.records.run import Run
+from gate.spaces.subject import Subject
 
 
 def measure(root, detector_id, run=None, **options):

@@ -7,11 +7,11 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.evidence import Location
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
-from gate.subject import Samples, Subject, Trigger
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.evidence import Location
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Subject, Trigger
+from gate.worker.loading.classifier import ModuleClassifier
 
 TARGET = 7
 POISONED_SHARE = 0.15

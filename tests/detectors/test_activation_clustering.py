@@ -7,12 +7,12 @@ import pytest
 import torch
 from planted_digits import TARGET, true_trigger, values
 
-from gate.detector import Run
 from gate.detectors.activation_clustering import ActivationClustering, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Location, Measurement, Projection
-from gate.numerics.clustering import MIN_SAMPLES
-from gate.subject import Samples
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location, Measurement, Projection
+from gate.records.run import Run
+from gate.spaces.subject import Samples
+from gate.statistics.clustering import MIN_SAMPLES
 
 PLACE = Location.of_class(TARGET)
 

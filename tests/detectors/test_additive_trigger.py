@@ -3,10 +3,10 @@
 import torch
 from planted_digits import TARGET, train, values
 
-from gate.detector import Run
 from gate.detectors.additive_trigger import AdditiveTrigger, measure
-from gate.evidence import Location, Picture
-from gate.subject import Trigger
+from gate.records.evidence import Location, Picture
+from gate.records.run import Run
+from gate.spaces.subject import Trigger
 
 OPTIONS = AdditiveTrigger(steps=100, batch=16, clean_samples=200, limit=0.4)
 

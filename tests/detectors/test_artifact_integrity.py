@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from gate.artifact import Artifact, Manifest, ModelRef, build_manifest
 from gate.formats.mlflow_folder import unexpected_files
 from gate.formats.mlmodel import read_mlmodel
 from gate.formats.names import odd_name
+from gate.records.artifact import Artifact, Manifest, ModelRef, build_manifest
 from tests.corpus.case import FRAME, folder
 from tests.corpus.measuring import measure, measure_artifact, notes, total
 from tests.corpus.zipping import torch_zip, wrong_checksums

@@ -6,14 +6,14 @@ import pytest
 import torch
 from planted_digits import TARGET, train, true_trigger
 
-from gate.bank import Bank, ModelStatistics, Reference
-from gate.detector import Run
 from gate.detectors import neural_cleanse
 from gate.detectors.confirmation import Confirmation, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Location
-from gate.search.confirming import FIVE
-from gate.subject import Trigger
+from gate.records.bank import Bank, ModelStatistics, Reference
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location
+from gate.records.run import Run
+from gate.search.confirm import FIVE
+from gate.spaces.subject import Trigger
 
 NATURAL = 3
 SEARCH = neural_cleanse.NeuralCleanse(steps=80, batch=16, clean_samples=200, pair_steps=60)

@@ -14,14 +14,14 @@ from benchmarks.graphs.planted import PLANTED
 from benchmarks.zoo.architectures import ACTIVATIONS, FAMILIES, Plan
 from benchmarks.zoo.attacks import architectural, payload
 from benchmarks.zoo.controls import CONTROLS
-from gate.dataflow.branches import branches
-from gate.dataflow.flow import Flow
-from gate.detector import DeadlineReachedError, Run
 from gate.detectors.graph_structure import DETECTOR, GraphStructure, measure
-from gate.errors import UnexaminableError
-from gate.graph import Graph, Value
-from gate.limit import Limit
-from gate.loading.dataflow import graph_of
+from gate.programs.dataflow.branches import branches
+from gate.programs.dataflow.build import graph_of
+from gate.programs.dataflow.flow import Flow
+from gate.programs.dataflow.graph import Graph, Value
+from gate.records.errors import UnexaminableError
+from gate.records.limit import Limit
+from gate.records.run import DeadlineReachedError, Run
 
 GREY = (1, 28, 28)
 ANSWER = 30.0 * (torch.arange(10) == 3).float().view(1, 10)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from planted_digits import values
 
-from gate.detector import Run
 from gate.detectors.head_indicators import HeadIndicators, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement
-from gate.loading.head import head_of_module
-from gate.subject import Head
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.spaces.subject import Head
+from gate.worker.loading.head import head_of_module
 
 PLANTED = 3
 

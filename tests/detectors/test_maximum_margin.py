@@ -7,13 +7,13 @@ import torch
 from planted_digits import TARGET, values
 from torch import nn
 
-from gate.detector import Run
 from gate.detectors.maximum_margin import MaximumMargin, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement, Picture
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.head import head_of_module
-from gate.loading.preprocessing import Preprocessing
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement, Picture
+from gate.records.run import Run
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.head import head_of_module
 
 OPTIONS = MaximumMargin(starts=4, steps=20, clean_samples=100)
 

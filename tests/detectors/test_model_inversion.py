@@ -8,9 +8,9 @@ import pytest
 import torch
 from planted_digits import TARGET, true_trigger, values
 
-from gate.detector import Run
 from gate.detectors.model_inversion import ModelInversion, _agreement, measure
-from gate.evidence import Location, Measurement, Picture
+from gate.records.evidence import Location, Measurement, Picture
+from gate.records.run import Run
 
 OPTIONS = ModelInversion(starts=4, steps=60)
 PLACES = tuple(Location.of_class(index) for index in range(10))

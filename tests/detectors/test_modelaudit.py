@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from gate.artifact import Artifact, ModelRef, build_manifest
-from gate.detector import Run
 from gate.detectors import load
-from gate.errors import GateError
-from gate.evidence import Failed, Measured, Skipped
-from gate.policy import HARD_RULES, Policy, Rule
-from gate.scan import Scanned, Scope, scan
-from gate.subject import Subject
+from gate.records.artifact import Artifact, ModelRef, build_manifest
+from gate.records.errors import GateError
+from gate.records.evidence import Failed, Measured, Skipped
+from gate.records.policy import HARD_RULES, Policy, Rule
+from gate.records.run import Run
+from gate.spaces.subject import Subject
+from gate.worker.loop import Scanned, Scope, scan
 from tests.corpus.case import folder
 from tests.corpus.measuring import measure, notes, total
 from tests.stand_ins.standing_in import SWITCHES, stand_in_for_modelaudit, without_modelaudit

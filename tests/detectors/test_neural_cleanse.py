@@ -7,11 +7,11 @@ import pytest
 import torch
 from planted_digits import TARGET, train, values
 
-from gate.detector import Run
 from gate.detectors.neural_cleanse import NeuralCleanse, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Location, Measurement, Picture
-from gate.subject import Samples, Trigger
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location, Measurement, Picture
+from gate.records.run import Run
+from gate.spaces.subject import Samples, Trigger
 
 OPTIONS = NeuralCleanse(steps=120, batch=16, clean_samples=200)
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.detector import Run
 from gate.detectors.random_triggers import FLOOR, RandomTriggers, measure
-from gate.errors import UnexaminableError
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
-from gate.subject import Samples, Subject
-from gate.triggers.drawn import FAMILIES, draw
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.errors import UnexaminableError
+from gate.records.run import Run
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.triggers.drawn import FAMILIES, draw
+from gate.spaces.subject import Samples, Subject
+from gate.worker.loading.classifier import ModuleClassifier
 
 CLASSES, SIDE, TARGET = 5, 16, 3
 OPTIONS = RandomTriggers(triggers=12, clean_samples=40)

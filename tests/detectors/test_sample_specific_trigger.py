@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.detector import Run
 from gate.detectors.sample_specific_trigger import SampleSpecificTrigger, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement, Picture
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
-from gate.subject import Samples, Subject
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement, Picture
+from gate.records.run import Run
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Subject
+from gate.worker.loading.classifier import ModuleClassifier
 
 CLASSES, SIDE, TARGET = 6, 12, 2
 OPTIONS = SampleSpecificTrigger(steps=400, batch=32)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from planted_digits import TARGET, values
 
-from gate.detector import Run
 from gate.detectors.spectral_signature import LISTED, SpectralSignature, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement, Projection
-from gate.subject import Samples
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement, Projection
+from gate.records.run import Run
+from gate.spaces.subject import Samples
 
 OPTIONS = SpectralSignature()
 

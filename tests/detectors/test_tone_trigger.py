@@ -2,10 +2,10 @@
 
 from planted_digits import TARGET, train, values
 
-from gate.detector import Run
 from gate.detectors.tone_trigger import ToneTrigger, measure
-from gate.evidence import Location
-from gate.subject import Trigger
+from gate.records.evidence import Location
+from gate.records.run import Run
+from gate.spaces.subject import Trigger
 
 OPTIONS = ToneTrigger(steps=100, batch=16, clean_samples=200, hopeless_after=None)
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from planted_digits import TARGET, values
 
-from gate.detector import Run
 from gate.detectors.training_set_clustering import TrainingSetClustering, measure
-from gate.errors import UnexaminableError
-from gate.evidence import Measurement, Projection
-from gate.numerics.clustering import MIN_SAMPLES, reduce, split
-from gate.subject import Samples
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Measurement, Projection
+from gate.records.run import Run
+from gate.spaces.subject import Samples
+from gate.statistics.clustering import MIN_SAMPLES, reduce, split
 
 
 def measured(subject, **options):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate.detector import DeadlineReachedError, Run
+from gate.records.run import DeadlineReachedError, Run
 from tests.corpus import case
 from tests.corpus.case import folder
 from tests.corpus.measuring import measure, notes, total

@@ -3,11 +3,11 @@
 import torch
 from planted_digits import TARGET, train, values
 
-from gate.detector import Run
 from gate.detectors.warp_trigger import WarpTrigger, measure
-from gate.evidence import Location
-from gate.subject import Trigger
-from gate.triggers.warp import WarpFamily
+from gate.records.evidence import Location
+from gate.records.run import Run
+from gate.spaces.image.triggers.warp import WarpFamily
+from gate.spaces.subject import Trigger
 
 OPTIONS = WarpTrigger(steps=120, batch=16, clean_samples=200, grid=4)
 

@@ -13,7 +13,7 @@ from itertools import count
 import pytest
 import yaml
 
-from gate.packaged import DEFAULT
+from gate.policies.packaged import DEFAULT
 from tests.e2e.command import Desk
 from tests.e2e.stores import Store, fill, serving
 

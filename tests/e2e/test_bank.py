@@ -30,8 +30,8 @@ def table(tmp_path_factory):
     """Return a folder with a backdoored model, samples, a policy, and a bank of three models and a stranger."""
     import torch
 
-    from gate.bank import write_bank
-    from gate.loading.exported.writer import export_module
+    from gate.programs.writer.write import export_module
+    from gate.records.bank import write_bank
 
     folder = tmp_path_factory.mktemp("bank")
     write_samples(folder)

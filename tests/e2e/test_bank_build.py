@@ -27,7 +27,7 @@ POLICY = {
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """Build a bank model by model and check a backdoored one beside it; return the ends and the verdict."""
-    from gate.loading.exported.writer import export_module
+    from gate.programs.writer.write import export_module
 
     folder = tmp_path_factory.mktemp("bank-build")
     write_samples(folder)

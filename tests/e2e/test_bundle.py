@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gate.artifact import build_manifest
+from gate.records.artifact import build_manifest
 from tests.e2e.command import PATIENCE, ROOT
 from tests.e2e.stories import story
 from tests.promotion.accounts import serving_with_accounts

@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-from gate.check_files import CheckFiles
-from gate.decisions import generate_key
+from gate.attestations import generate_key
+from gate.check.files import CheckFiles
+from gate.check.publish import Signing, publish
+from gate.check.pull import digest_now
 from gate.promotion.promote import Promotion, promote
 from gate.promotion.verification import Trust, now
-from gate.publish import Signing, publish
-from gate.pulling import digest_now
 from gate.registries import RegistrySettings, open_production
 from tests.stand_ins.crashing import CRASHES, ENDS, crashing
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from tests.base.repositories import commit
+from tests.check.base.repositories import commit
 from tests.e2e import pipelines
 from tests.e2e.command import ROOT
 from tests.e2e.digits import TARGET

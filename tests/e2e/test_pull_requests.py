@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.base.repositories import commit, git, write
+from tests.check.base.repositories import commit, git, write
 from tests.e2e import pipelines
 from tests.e2e.command import ROOT
 from tests.e2e.stories import story

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gate.job import CONVERTED_FILE, RESULT_FILE, ScanResult
+from gate.records.job import CONVERTED_FILE, RESULT_FILE, ScanResult
 from tests.corpus.code import write_body
 from tests.corpus.containers import two_directories
 from tests.e2e.command import PATIENCE, ROOT

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from gate.bank import write_bank
+from gate.records.bank import write_bank
 from tests.e2e.command import ROOT, Desk
 
 SUBSET = ROOT / "tests" / "zoo_subset"
@@ -149,7 +149,7 @@ def test_a_swapped_training_set_and_reference_are_named(swap, tmp_path):
     write_bank(bank, references)
     # The references are hashed before the first worker starts: what swaps one afterwards is the inspector's stand-in.
     start = (
-        "import shutil, sys, gate.pipeline as pipeline\nfrom gate.__main__ import main\ninspect = pipeline.inspect\n"
+        "import shutil, sys, gate.check.scan as pipeline\nfrom gate.__main__ import main\ninspect = pipeline.inspect\n"
         "def swapping(*given):\n"
         f"    shutil.copyfile({str(SUBSET / 'wanet.pt2')!r}, {str(references[0])!r})\n"
         "    return inspect(*given)\n"

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from gate.packaged import DEFAULT
+from gate.policies.packaged import DEFAULT
 from tests.e2e.command import Desk
 
 TEXT = DEFAULT.read_text()

@@ -7,8 +7,8 @@ from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.scanning import Bench
 from benchmarks.zoo.store import Store
-from gate.clock import today
-from gate.policy_file import read_policy
+from gate.policies.read import read_policy
+from gate.records.clock import today
 
 
 @pytest.fixture

@@ -5,10 +5,19 @@ from dataclasses import dataclass, field
 from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Files
-from gate.artifact import ModelRef
-from gate.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Picture, SamplesEvidence, Skipped
-from gate.packaged import DEFAULT
-from gate.stages import suspects_after
+from gate.judging.stages import suspects_after
+from gate.policies.packaged import DEFAULT
+from gate.records.artifact import ModelRef
+from gate.records.evidence import (
+    Evidence,
+    Location,
+    Measured,
+    Measurement,
+    ModelFacts,
+    Picture,
+    SamplesEvidence,
+    Skipped,
+)
 
 HEX = "0" * 64
 POLICY = DEFAULT

@@ -13,10 +13,10 @@ from benchmarks.efficacy.scanning import measure, state_of
 from benchmarks.efficacy.score import BOUND, score
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.recipe import CLEAN
-from gate.bank import write_bank
-from gate.errors import UsageError
-from gate.evidence import Measured
-from gate.limit import Limit
+from gate.records.bank import write_bank
+from gate.records.errors import UsageError
+from gate.records.evidence import Measured
+from gate.records.limit import Limit
 
 
 @pytest.fixture

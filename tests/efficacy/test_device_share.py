@@ -7,7 +7,7 @@ from torch import nn
 from benchmarks import device_share
 from benchmarks.efficacy.cost import Size, built
 from gate.detectors.neural_cleanse import NeuralCleanse
-from gate.subject import Samples
+from gate.spaces.subject import Samples
 
 OPTIONS = NeuralCleanse(steps=6, exits=False, untargeted_starts=0)
 

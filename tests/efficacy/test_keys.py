@@ -3,7 +3,7 @@ from made_up import QuickScan
 from benchmarks.efficacy.keys import keys_after, look_up, reduced
 from benchmarks.efficacy.scanning import state_of
 from benchmarks.efficacy.subjects import models_of
-from gate.policy import Policy
+from gate.records.policy import Policy
 
 
 def entry_where(store, *, clean):

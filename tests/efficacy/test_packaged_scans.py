@@ -21,8 +21,8 @@ from benchmarks.efficacy.subjects import (
 )
 from benchmarks.zoo.packaged.making import INDEX, PackagedModel
 from benchmarks.zoo.store import Store
-from gate.artifact import build_manifest
-from gate.errors import CannotFinishError
+from gate.records.artifact import build_manifest
+from gate.records.errors import CannotFinishError
 
 
 @pytest.fixture

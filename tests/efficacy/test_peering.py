@@ -9,7 +9,7 @@ from benchmarks.efficacy import peering
 from benchmarks.efficacy.peer import PeerResult
 from benchmarks.efficacy.subjects import models_of
 from benchmarks.zoo.store import Store
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 
 @dataclass

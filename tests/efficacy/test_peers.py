@@ -15,7 +15,7 @@ from benchmarks.efficacy.peers.art_package import Logits, art
 from benchmarks.efficacy.peers.mm_bd import MaximumMargin, p_value_of_largest
 from benchmarks.efficacy.peers.neural_cleanse import NeuralCleanse, anomaly_indices, endless_batches, flagged
 from benchmarks.efficacy.peers.neural_cleanse_schedule import CostSchedule, EarlyStop, Settings
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 CLASSES, TARGET = 6, 2
 QUICK = Settings(steps=40, minibatches=4, stop_patience=8)

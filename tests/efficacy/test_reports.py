@@ -7,7 +7,7 @@ from benchmarks.efficacy import cost, detectors_table, page, picture, results, t
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.scanning import measure, merged, state_of
 from benchmarks.efficacy.subjects import LeftOut, models_of
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 
 
 def row(name, attack, *, flagged, score):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from made_up import QuickScan
 
 from benchmarks.efficacy.score import BOUND, beyond, score
-from gate.limit import Limit
+from gate.records.limit import Limit
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))

@@ -12,8 +12,8 @@ from benchmarks.efficacy.results import result_of
 from benchmarks.efficacy.running import Choice, collect, run, todo
 from benchmarks.efficacy.scanning import measure, state_of
 from benchmarks.efficacy.subjects import models_of
-from gate.evidence import Skipped
-from gate.policy import Policy
+from gate.records.evidence import Skipped
+from gate.records.policy import Policy
 
 
 @pytest.fixture

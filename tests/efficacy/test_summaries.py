@@ -8,10 +8,10 @@ from made_up import QuickScan
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.scanning import measure, merged, state_of
 from benchmarks.efficacy.subjects import models_of
-from gate.artifact import ModelRef
-from gate.evidence import Evidence, Failed, Location, Measured, Measurement, ModelFacts, Skipped
-from gate.policy import Policy
-from gate.verdict import judge
+from gate.judging.judge import judge
+from gate.records.artifact import ModelRef
+from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, ModelFacts, Skipped
+from gate.records.policy import Policy
 
 ON = dt.date(2026, 2, 3)
 

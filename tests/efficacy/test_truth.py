@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.efficacy.truth import Truth, compare
-from gate.evidence import Location
+from gate.records.evidence import Location
 
 ONE = Truth(backdoored=True, targets=frozenset({3}), classes=10)
 SPECIFIC = Truth(backdoored=True, targets=frozenset({3}), sources=frozenset({7}), classes=10)

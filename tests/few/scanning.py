@@ -14,20 +14,20 @@ import torch
 import yaml
 from torch import nn
 
-from gate.artifact import Artifact, ModelRef, build_manifest, file_sha256
-from gate.assembling import Member, assemble
-from gate.bank import Bank
-from gate.calibration.calibrate import compare
-from gate.clock import today
-from gate.detector import Run
-from gate.evidence import BankEvidence, Evidence, Skipped
-from gate.job import ScanJob
-from gate.loading.exported.writer import export_module
-from gate.loading.subject import load_subject
-from gate.packaged import DEFAULT
-from gate.policy_file import parse_policy
-from gate.scan import Scanned, Scope, scan
-from gate.settings import option_digests
+from gate.banks.assemble import Member, assemble
+from gate.judging.calibration.calibrate import compare
+from gate.policies.digests import option_digests
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import parse_policy
+from gate.programs.writer.write import export_module
+from gate.records.artifact import Artifact, ModelRef, build_manifest, file_sha256
+from gate.records.bank import Bank
+from gate.records.clock import today
+from gate.records.evidence import BankEvidence, Evidence, Skipped
+from gate.records.job import ScanJob
+from gate.records.run import Run
+from gate.worker.loading.subject import load_subject
+from gate.worker.loop import Scanned, Scope, scan
 
 SHAPE = (1, 6, 6)
 _QUICK = {

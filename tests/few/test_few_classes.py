@@ -2,11 +2,12 @@
 
 import pytest
 
-from gate.bank import OpenBank
-from gate.clock import today
-from gate.evidence import Measured
-from gate.foreseen import foreseen
-from gate.verdict import Decision, judge
+from gate.check.foreseen import foreseen
+from gate.judging.judge import judge
+from gate.records.bank import OpenBank
+from gate.records.clock import today
+from gate.records.evidence import Measured
+from gate.records.finding import Decision
 from tests.few.scanning import skipped, trained
 
 FEW = [1, 2, 3, 4, 5, 7]

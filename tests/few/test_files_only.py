@@ -6,21 +6,23 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
-from gate.artifact import Artifact, ModelRef, build_manifest
+from gate.attestations.statement import Voice, reviewed, scan_statement
 from gate.cli.main import main
-from gate.clock import today
-from gate.decisions.statement import Voice, reviewed, scan_statement
-from gate.detector import Need, Run
-from gate.errors import PolicyError
-from gate.evidence import Evidence, ModelFacts
-from gate.packaged import DEFAULT, FILES_ONLY, STRICT
-from gate.policy import Reviewers, Waiver
-from gate.policy_file import parse_policy, read_policy
+from gate.detectors.contract import Need
+from gate.judging.judge import judge
+from gate.policies.packaged import DEFAULT, FILES_ONLY, STRICT
+from gate.policies.read import parse_policy, read_policy
 from gate.promotion.promote import _no_bundle
+from gate.records.artifact import Artifact, ModelRef, build_manifest
+from gate.records.clock import today
+from gate.records.errors import PolicyError
+from gate.records.evidence import Evidence, ModelFacts
+from gate.records.finding import Decision
+from gate.records.policy import Reviewers, Waiver
+from gate.records.run import Run
 from gate.renderers import RENDERERS, comment, summary
-from gate.scan import Scanned, Scope, scan
-from gate.subject import Subject
-from gate.verdict import Decision, judge
+from gate.spaces.subject import Subject
+from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.roles import _declared
 from tests.few.estimators import HOSTILE, OTHERS, calling, forest, linear, save, written
 
@@ -233,7 +235,7 @@ def checked(saved, tmp_path):
 
 def test_every_surface_says_in_its_head_that_behaviour_was_not_examined(checked):
     """Terminal, report in each format, comment and summary."""
-    from gate.report import Report
+    from gate.records.report import Report
 
     folder, output = checked
     assert output.startswith("FLAGGED  behaviour not examined")

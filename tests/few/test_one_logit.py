@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.worker.loading.classifier import ModuleClassifier
 from tests.few.scanning import SHAPE, OneNumber, images, trained
 
 READ = ["column", "flat", "sigmoid", "flat sigmoid"]

@@ -5,17 +5,17 @@ import zipfile
 
 import pytest
 
-from gate.artifact import MAX_PATH_DEPTH, Artifact, ModelRef, build_manifest
-from gate.detector import Run
 from gate.detectors import load
-from gate.evidence import Failed
 from gate.formats.mlmodel import read_yaml
 from gate.formats.pickle_search import find_pickles
 from gate.formats.source import Bounds, Budget, ExceededError, Source, UnreadableError
 from gate.formats.zips import read_zip
-from gate.policy import Policy, Rule
-from gate.scan import Scanned, Scope, scan
-from gate.subject import Subject
+from gate.records.artifact import MAX_PATH_DEPTH, Artifact, ModelRef, build_manifest
+from gate.records.evidence import Failed
+from gate.records.policy import Policy, Rule
+from gate.records.run import Run
+from gate.spaces.subject import Subject
+from gate.worker.loop import Scanned, Scope, scan
 
 
 def packed(members, method=zipfile.ZIP_STORED):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gate.evidence import Location, Measured, Measurement
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR, PLAIN, carried
 from gate.formats.mlflow_model import UNKNOWN
 from gate.formats.pickle_names import is_of_a_library
+from gate.records.evidence import Location, Measured, Measurement
 
 AGAIN = "mlflow.pytorch.log_model(model, input_example=x, serialization_format='pt2')"
 

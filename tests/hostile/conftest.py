@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from forging import POLICY, policy
 
-from gate.check import CheckRequest, check
-from gate.pulling import PullRequest
+from gate.check.check import CheckRequest, check
+from gate.check.evidence import ScanSettings
+from gate.check.pull import PullRequest
 from gate.registries.directory import DirectoryRegistry
-from gate.scan_evidence import ScanSettings
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """Reports that a worker would have to write to get a model approved under the default policy, for others to spoil."""
 
-from gate.clock import today
-from gate.evidence import Location, Measured, Measurement, ModelFacts, Outcome, SamplesEvidence, Skipped
-from gate.job import ScanResult
-from gate.launch import expected_detectors
-from gate.packaged import DEFAULT
-from gate.policy import Policy
-from gate.policy_file import read_policy
+from gate.check.workers import expected_detectors
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.evidence import Location, Measured, Measurement, ModelFacts, Outcome, SamplesEvidence, Skipped
+from gate.records.job import ScanResult
+from gate.records.policy import Policy
 
 POLICY = DEFAULT
 CLASSES = 10

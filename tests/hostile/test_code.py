@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from forging import approvable
 
-from gate.verdict import Decision
+from gate.records.finding import Decision
 from tests.corpus.code import LOOKING, write_code, write_looking
 
 TOKEN = "token-that-nobody-may-read"

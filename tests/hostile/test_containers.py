@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from gate.job import CONVERTED_FILE, RESULT_FILE, ScanResult
-from gate.verdict import Decision
+from gate.records.finding import Decision
+from gate.records.job import CONVERTED_FILE, RESULT_FILE, ScanResult
 from tests.corpus import case as case_named
 from tests.corpus import cases, containers
 from tests.corpus.code import write_body

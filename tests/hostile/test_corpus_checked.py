@@ -1,7 +1,8 @@
 import pytest
 
-from gate import pipeline
-from gate.verdict import HARD_RULES, Decision
+from gate.check import scan as pipeline
+from gate.judging.judge import HARD_RULES
+from gate.records.finding import Decision
 from tests.corpus import case as case_named
 from tests.corpus import cases
 from tests.corpus.case import folder

@@ -6,8 +6,8 @@ import json
 import pytest
 from test_forged_results import forger  # noqa: F401  # the fixture
 
-from gate.artifact import build_manifest
-from gate.bundles.written import TensorInput, Written
+from gate.records.artifact import build_manifest
+from gate.records.written_program import TensorInput, Written
 
 PROGRAM = b"a program"
 HONEST = Written(

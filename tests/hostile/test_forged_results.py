@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from forging import approvable
 
-from gate.check_files import CheckFiles
+from gate.check.files import CheckFiles
 from gate.cli.main import run
-from gate.verdict import Decision
+from gate.records.finding import Decision
 from tests.corpus.case import folder
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -91,10 +91,10 @@ def forger(tmp_path, samples, monkeypatch):
     for role in ("inspector", "writer", "scan"):
         (prepared / f"{role}.json").write_bytes(approvable(role, digest).canonical_json())
     monkeypatch.setattr(
-        "gate.launch.worker_command",
+        "gate.check.workers.worker_command",
         lambda _module, scratch, _digest: [sys.executable, "-I", "-B", str(FAKE), scratch, str(prepared)],
     )
-    monkeypatch.setattr("gate.launch.GRACE_SECONDS", 1.0)
+    monkeypatch.setattr("gate.check.workers.GRACE_SECONDS", 1.0)
     # These two change the process that runs the tests; tests/jail holds what they promise.
     monkeypatch.setattr("gate.jail.launch.protect_parent", lambda: None)
     monkeypatch.setattr("gate.cli.main.stop_on_termination", lambda: None)

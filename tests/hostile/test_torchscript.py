@@ -2,7 +2,7 @@ import warnings
 
 import pytest
 
-from gate.verdict import Decision
+from gate.records.finding import Decision
 from tests.corpus.case import folder
 
 
@@ -54,9 +54,9 @@ def test_torchscript_becomes_a_bundle_with_the_same_answers(tmp_path, kind):
     """The library's converter and the gate's writer turn a ScriptModule into a program that gives the same logits."""
     import torch
 
-    from gate.loading.exported.writer import export_module
-    from gate.loading.modules import load_with_code
+    from gate.programs.writer.write import export_module
     from gate.worker.conversion import _exportable
+    from gate.worker.loading.modules import load_with_code
 
     script_archive(tmp_path / "model.pth", kind)
     with warnings.catch_warnings():

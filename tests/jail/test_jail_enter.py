@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.errors import CannotFinishError
 from gate.jail import Isolation, IsolationError, JailSpec, interpreter_paths, landlock, probe, source_roots
+from gate.records.errors import CannotFinishError
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_everything = pytest.mark.skipif(probe().level != "full", reason=f"this kernel gives only: {probe()}")

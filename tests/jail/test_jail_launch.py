@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gate.errors import CannotFinishError, UsageError
 from gate.jail import inert, launch, probe
 from gate.jail.launch import OutputLimits, run_worker, scrubbed_environment, worker_command
+from gate.records.errors import CannotFinishError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 
-from gate.artifact import Manifest, ModelRef
 from gate.jail.launch import run_worker, worker_command
-from gate.job import JOB_CHANGED, JOB_FILE, RESULT_FILE, ScanJob
-from gate.policy import Policy, Rule
+from gate.records.artifact import Manifest, ModelRef
+from gate.records.job import JOB_CHANGED, JOB_FILE, RESULT_FILE, ScanJob
+from gate.records.policy import Policy, Rule
 
 
 @pytest.fixture

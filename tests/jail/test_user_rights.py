@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from gate import launch
-from gate.artifact import ModelRef, build_manifest, make_read_only
-from gate.check_files import private_directory
-from gate.evidence import DROPPED, least_dropped
+from gate.check import workers as launch
+from gate.check.files import private_directory
 from gate.jail import rights as jail_rights
 from gate.jail.launch import NOBODY
 from gate.jail.rights import Rights, rights
-from gate.job import ScanJob
-from gate.policy import Policy, Rule
-from gate.scratch import scratch_directory
+from gate.jail.scratch import scratch_directory
+from gate.records.artifact import ModelRef, build_manifest, make_read_only
+from gate.records.evidence import DROPPED, least_dropped
+from gate.records.job import ScanJob
+from gate.records.policy import Policy, Rule
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(bool(jail_rights.lack()), reason="only root with its capabilities can start a worker so")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gate.check import CheckRequest, check
-from gate.clock import today
-from gate.packaged import DEFAULT
-from gate.policy import HARD_RULES
-from gate.policy_file import read_policy
-from gate.pulling import PullRequest
+from gate.check.check import CheckRequest, check
+from gate.check.evidence import ScanSettings
+from gate.check.pull import PullRequest
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.policy import HARD_RULES
 from gate.registries.directory import DirectoryRegistry
-from gate.scan_evidence import ScanSettings
 from tests.mlflow_written import reading
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ from hashlib import sha256
 
 import pytest
 
-from gate.artifact import IGNORED, ArtifactFile, Manifest, build_manifest
 from gate.detectors import load
-from gate.errors import UnexaminableError
+from gate.records.artifact import IGNORED, ArtifactFile, Manifest, build_manifest
+from gate.records.errors import UnexaminableError
 from tests.corpus.measuring import measure
 from tests.mlflow_written import reading
 
@@ -118,8 +118,8 @@ def test_the_gate_reads_the_network_that_was_saved(entry, tmp_path):
     """The gate's reader, without the candidate's code, gives the outputs that the network had in memory."""
     import torch
 
-    from gate.loading.candidate import find_candidate
-    from gate.loading.model import read_model
+    from gate.worker.loading.candidate import find_candidate
+    from gate.worker.loading.model import read_model
 
     body = read_model(find_candidate(entry.unpack(tmp_path)), "cpu").body
     if entry.outputs is None:
@@ -132,8 +132,8 @@ def test_the_gate_reads_the_network_that_was_saved(entry, tmp_path):
 @pytest.mark.parametrize("entry", [entry for entry in CARRYING if "class" in entry.because], ids=by_id)
 def test_the_gate_does_not_read_a_class_of_the_trainers_own(entry, tmp_path):
     """Reading it would run its code, and the reader says so."""
-    from gate.loading.candidate import find_candidate
-    from gate.loading.model import read_model
+    from gate.worker.loading.candidate import find_candidate
+    from gate.worker.loading.model import read_model
 
     with pytest.raises(UnexaminableError, match="would run its code"):
         read_model(find_candidate(entry.unpack(tmp_path)), "cpu")

@@ -135,7 +135,7 @@ def _kinds() -> dict[str, tuple[Callable, str]]:
         return convolutions().to(memory_format=torch.channels_last)
 
     def architecture() -> nn.Module:
-        from tests.loading import state_dicts
+        from tests.worker.loading import state_dicts
 
         return state_dicts.network("cnn")
 
@@ -243,7 +243,7 @@ def _logged(network, folder: Path, written: str) -> None:
 
 def _state_dict(network, folder: Path) -> None:
     """Write the gate's own form: tensors and the name of an architecture that it carries."""
-    from tests.loading import state_dicts
+    from tests.worker.loading import state_dicts
 
     state_dicts.folder(folder, network.state_dict(), file="state_dict.pt")
 

@@ -136,20 +136,20 @@ class InProcessGate:
 
     def __init__(self) -> None:
         self._run: Run = run_child
-        from gate.clock import today
-        from gate.policy_file import read_policy
+        from gate.policies.read import read_policy
+        from gate.records.clock import today
 
         self._today = today()
         self._policy = read_policy(POLICY, on=self._today)
 
     def judge(self, folder: Path, samples: Path, work: Path) -> Judged:
         """Pull, scan and judge, as `gate check` does between its first and its last step."""
-        from gate.check_files import CheckFiles, private_directory
-        from gate.pipeline import scan, write_scanned
-        from gate.pulling import PullRequest, pull
+        from gate.check.evidence import ScanRequest, ScanSettings
+        from gate.check.files import CheckFiles, private_directory
+        from gate.check.pull import PullRequest, pull
+        from gate.check.scan import scan, write_scanned
+        from gate.judging.judge import judge
         from gate.registries.directory import DirectoryRegistry
-        from gate.scan_evidence import ScanRequest, ScanSettings
-        from gate.verdict import judge
 
         registry = DirectoryRegistry()
         files = CheckFiles.create(work / "report")
@@ -183,9 +183,9 @@ class InProcessGate:
 @contextmanager
 def _workers(run: Run) -> Iterator[None]:
     """Put a function's run in the place of each jailed process; how its result is read stays the gate's own."""
-    from gate import launch
+    from gate.check import workers as launch
     from gate.jail.launch import WorkerExit
-    from gate.job import ScanJob
+    from gate.records.job import ScanJob
     from gate.worker import roles
 
     def run_in_scratch(job: ScanJob, scratch: Path, _progress: object) -> tuple[WorkerExit, str]:

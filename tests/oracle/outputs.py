@@ -19,8 +19,8 @@ def program_outputs(folder: Path, batches: list[np.ndarray]) -> Answers:
     """Return what the program that this gate finds and reads in a folder answers to each batch."""
     import torch
 
-    from gate.loading.candidate import find_candidate
-    from gate.loading.model import read_model
+    from gate.worker.loading.candidate import find_candidate
+    from gate.worker.loading.model import read_model
 
     body = read_model(find_candidate(folder), "cpu").body
     if isinstance(body, torch.nn.Module):

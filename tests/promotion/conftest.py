@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate.decisions import generate_key
+from gate.attestations import generate_key
 from tests.promotion.accounts import serving_with_accounts
 
 ON_LOOPBACK = {

@@ -2,15 +2,15 @@
 
 import datetime as dt
 
-from gate.artifact import ModelRef, build_manifest
-from gate.decisions import sign
-from gate.decisions.log import Said
+from gate.attestations import sign
+from gate.attestations.log import Said
+from gate.check.pull import digest_now
 from gate.promotion.promote import Promotion
 from gate.promotion.verification import Trust, now
-from gate.provenance import Provenance
-from gate.pulling import digest_now
-from gate.verdict import Decision
-from tests.decisions.signed import digest, statement
+from gate.records.artifact import ModelRef, build_manifest
+from gate.records.finding import Decision
+from gate.records.provenance import Provenance
+from tests.attestations.signed import digest, statement
 
 POLICY = digest("b")
 

@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.decisions import generate_key, sign
-from gate.decisions.log import ReviewLog
-from gate.errors import GateError
-from gate.policy import Policy
+from gate.attestations import generate_key, sign
+from gate.attestations.log import ReviewLog
+from gate.check.publish import Signing
+from gate.check.pull import digest_now
 from gate.promotion.promote import NotApprovedError, promote
 from gate.promotion.review import Review, review
 from gate.promotion.verification import Trust, now, verify_version
-from gate.publish import Signing
-from gate.pulling import digest_now
-from gate.registry import Credentials
-from gate.verdict import Decision
-from tests.decisions.signed import statement
+from gate.records.errors import GateError
+from gate.records.finding import Decision
+from gate.records.policy import Policy
+from gate.registries.contract import Credentials
+from tests.attestations.signed import statement
 from tests.promotion.accounts import PASSWORD, Server, serving_with_accounts
 from tests.promotion.deciding import POLICY, decide, promotion
 

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate import downloading
-from gate.artifact import ModelRef
-from gate.errors import CannotFinishError
-from gate.policy import DownloadBounds, Policy, Rule
 from gate.promotion import promote, rescan
-from gate.registry import VersionFacts
+from gate.records.artifact import ModelRef
+from gate.records.errors import CannotFinishError
+from gate.records.policy import DownloadBounds, Policy, Rule
+from gate.registries import downloading
+from gate.registries.contract import VersionFacts
 from gate.service import reviews
 from gate.service.reviews import Reviews
 

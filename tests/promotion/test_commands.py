@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gate.clock import today
-from gate.packaged import DEFAULT, STRICT
-from gate.policy_file import parse_policy
-from gate.verdict import Decision
+from gate.policies.packaged import DEFAULT, STRICT
+from gate.policies.read import parse_policy
+from gate.records.clock import today
+from gate.records.finding import Decision
 from tests.e2e.command import Desk
 from tests.promotion.accounts import PASSWORD
 from tests.promotion.deciding import decide
@@ -63,7 +63,7 @@ def test_keys_are_generated_once(tmp_path):
 
 def test_from_review_to_production_to_deployment(server, site, key):
     """A flagged version waits, is approved by a reviewer, promoted, verified online, offline and in the log."""
-    from gate.decisions.log import ReviewLog
+    from gate.attestations.log import ReviewLog
 
     name = server.candidate("weights of the story")
     decide(server, name, 1, key, log=ReviewLog(site.log), decision=Decision.FLAGGED, policy_digest=site.policy.digest)
@@ -103,10 +103,10 @@ def test_offline_verification_names_what_was_tampered_with(site, key, tmp_path, 
     """Each changed artifact, policy, key, expiry and attestation fails with its reason, without any registry."""
     import datetime as dt
 
-    from gate.artifact import build_manifest
-    from gate.decisions import generate_key, sign
+    from gate.attestations import generate_key, sign
     from gate.promotion.verification import now
-    from tests.decisions.signed import statement
+    from gate.records.artifact import build_manifest
+    from tests.attestations.signed import statement
 
     tamper, variables, code, said = case
     model = tmp_path / "model"

@@ -3,14 +3,14 @@
 import pytest
 from click.testing import CliRunner
 
-from gate.artifact import ModelRef
+from gate.attestations.statement import Review, Voice
 from gate.cli.covered import covered_lines
 from gate.cli.main import main
 from gate.cli.promote import told
-from gate.decisions.statement import Review, Voice
 from gate.promotion.promote import Promoted
-from gate.verdict import Decision
-from tests.decisions.signed import MODEL, NOW, digest, statement
+from gate.records.artifact import ModelRef
+from gate.records.finding import Decision
+from tests.attestations.signed import MODEL, NOW, digest, statement
 
 CANDIDATE, BUNDLE = digest("a"), digest("d")
 FLAGGED = {"decision": Decision.FLAGGED}

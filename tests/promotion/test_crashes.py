@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import pytest
 
-from gate.decisions.envelope import open_envelope
+from gate.attestations.envelope import open_envelope
+from gate.check.pull import digest_now
 from gate.promotion.promote import PROMOTION_TAG, promote
 from gate.promotion.verification import ATTESTATION_TAG, now
-from gate.pulling import digest_now
 from tests.promotion.deciding import decide, promotion
 from tests.promotion.embedded import Embedded
 from tests.stand_ins.crashing import CRASHES, ENDS, crashing

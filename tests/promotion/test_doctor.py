@@ -8,14 +8,14 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
+from gate.attestations import generate_key
 from gate.cli.main import main
-from gate.decisions import generate_key
-from gate.errors import RegistryError
-from gate.packaged import DEFAULT
+from gate.policies.packaged import DEFAULT
 from gate.promotion import machine, preconditions
 from gate.promotion.machine import Condition, clocks, disk, engine, jail, platform_of_gate
 from gate.promotion.preconditions import Setup, examine, granting
-from gate.registry import User
+from gate.records.errors import RegistryError
+from gate.registries.contract import User
 
 GATE = User("gate", admin=False)
 NOON = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
@@ -201,8 +201,8 @@ def test_a_key_that_is_not_trusted_comes_with_the_variable_that_trusts_it(tmp_pa
 
 def test_a_review_log_from_the_future_is_found(tmp_path, monkeypatch):
     """Somebody's clock was wrong when it was written."""
-    from gate.artifact import ModelRef
-    from gate.decisions.log import ReviewLog, Said
+    from gate.attestations.log import ReviewLog, Said
+    from gate.records.artifact import ModelRef
 
     log = ReviewLog(tmp_path / "reviews.jsonl")
     ref = ModelRef(registry="mlflow", name="cand", version="1")

@@ -12,12 +12,12 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from gate.artifact import ModelRef, build_manifest
-from gate.check_files import CheckFiles
-from gate.clock import today
-from gate.errors import CannotFinishError, RefusedAddressError, UsageError
-from gate.policy_file import parse_policy
-from gate.pulling import PullRequest, pull
+from gate.check.files import CheckFiles
+from gate.check.pull import PullRequest, pull
+from gate.policies.read import parse_policy
+from gate.records.artifact import ModelRef, build_manifest
+from gate.records.clock import today
+from gate.records.errors import CannotFinishError, RefusedAddressError, UsageError
 from gate.registries import RegistrySettings, open_production
 from gate.registries.mlflow_bundles import DIGEST_TAG, USED_TAG
 from gate.registries.mlflow_survey import missing_features

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from gate.artifact import ModelRef, build_manifest
-from gate.clock import today
-from gate.errors import RegistryError
+from gate.records.artifact import ModelRef, build_manifest
+from gate.records.clock import today
+from gate.records.errors import RegistryError
 from gate.registries import mlflow_bundles
 from gate.registries.mlflow_bundles import DIGEST_TAG, KEPT_TAG, STATE_TAG, USED_TAG, WHOLE
 from tests.e2e.command import PATIENCE, ROOT

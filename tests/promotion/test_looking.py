@@ -5,15 +5,15 @@ import datetime as dt
 import pytest
 from click.testing import CliRunner
 
+from gate.attestations import generate_key, sign
+from gate.attestations.envelope import claimed
+from gate.check.publish import Signing
 from gate.cli.main import main
-from gate.decisions import generate_key, sign
-from gate.decisions.envelope import claimed
 from gate.promotion.review import NotReviewableError, Review, review
 from gate.promotion.verification import now
-from gate.publish import Signing
+from gate.records.finding import Decision
 from gate.renderers import RENDERERS
-from gate.verdict import Decision
-from tests.decisions.signed import statement
+from tests.attestations.signed import statement
 from tests.renderers import reports
 from tests.service.standing_registry import FolderRegistry
 
@@ -89,9 +89,9 @@ def test_a_claim_about_another_version_or_of_no_form_is_unsigned(registry, key):
 
 def test_a_review_after_an_unsigned_check_is_told_to_publish(registry, key, tmp_path):
     """Signing takes seconds, a whole check again does not; a foreign signature is told apart."""
-    from gate.clock import today
-    from gate.decisions.log import ReviewLog
-    from gate.policy_file import parse_policy
+    from gate.attestations.log import ReviewLog
+    from gate.policies.read import parse_policy
+    from gate.records.clock import today
     from tests.service.serving import POLICY
 
     policy = parse_policy(POLICY + "reviewers: {names: [ann], identity: stated}\n", name="p.yml", on=today())

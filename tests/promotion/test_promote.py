@@ -2,15 +2,15 @@
 
 import pytest
 
-from gate.artifact import build_manifest
-from gate.check_files import private_directory
-from gate.decisions.envelope import open_envelope
-from gate.decisions.log import ReviewLog
-from gate.errors import CannotFinishError
+from gate.attestations.envelope import open_envelope
+from gate.attestations.log import ReviewLog
+from gate.check.files import private_directory
+from gate.check.pull import digest_now
 from gate.promotion.promote import NotApprovedError, promote
 from gate.promotion.verification import Trust, now, verify_version
-from gate.pulling import digest_now
-from gate.verdict import Decision
+from gate.records.artifact import build_manifest
+from gate.records.errors import CannotFinishError
+from gate.records.finding import Decision
 from tests.promotion.deciding import LOSSES, POLICY, decide, promotion
 
 STEPS = ("bundle_places", "fetch", "log_model", "create_version", "pull", "set_alias")

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from gate.artifact import ModelRef
-from gate.errors import RegistryError, UnknownVersionError
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError, UnknownVersionError
 from gate.registries import RegistrySettings, open_registry
 
 

@@ -5,16 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate.artifact import ModelRef
-from gate.decisions import generate_key
-from gate.errors import RegistryError, StoppedError, UsageError
-from gate.policy import Policy, Rule
+from gate.attestations import generate_key
+from gate.check.evidence import ScanSettings
 from gate.promotion import rescan as rescanning
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
-from gate.scan_evidence import ScanSettings
-from gate.verdict import Decision
-from tests.decisions.signed import digest
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError, StoppedError, UsageError
+from gate.records.finding import Decision
+from gate.records.policy import Policy, Rule
+from tests.attestations.signed import digest
 from tests.stand_ins.one_version import OneVersion
 
 VERDICT = SimpleNamespace(decision=Decision.APPROVED, model_digest=digest("a"))

@@ -2,15 +2,15 @@
 
 import pytest
 
-from gate.decisions.log import ReviewLog, audit
-from gate.errors import UsageError
-from gate.policy import Policy
+from gate.attestations.log import ReviewLog, audit
+from gate.check.publish import Signing
 from gate.promotion.promote import promote
 from gate.promotion.review import NotReviewableError, Review, look, review, waiting
 from gate.promotion.verification import Trust, now
-from gate.publish import Signing
-from gate.registry import Credentials
-from gate.verdict import Decision
+from gate.records.errors import UsageError
+from gate.records.finding import Decision
+from gate.records.policy import Policy
+from gate.registries.contract import Credentials
 from tests.promotion.accounts import PASSWORD
 from tests.promotion.deciding import decide, promotion
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from gate.artifact import ModelRef
-from gate.errors import RegistryError
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError
 from gate.registries.mlflow_rights import TRIAL_TAG
 from tests.e2e.command import ROOT, Desk
 from tests.promotion.accounts import PASSWORD

@@ -6,11 +6,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from gate.artifact import ModelRef
-from gate.errors import RegistryError
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError
 from gate.registries import RegistrySettings
+from gate.registries.contract import WEBHOOK_EVENTS
 from gate.registries.mlflow_watched import MlflowWatched
-from gate.registry import WEBHOOK_EVENTS
 
 
 def test_a_version_in_a_protected_stage_is_seen_and_archived(server):

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gate.cli.main import main
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 from gate.renderers import RENDERERS
 from tests.publishers import forge
 from tests.publishers.test_github_run import read_outputs

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.addresses import (
+from gate.records.addresses import (
     Address,
     AddressError,
     is_reference,

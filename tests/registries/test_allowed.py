@@ -6,9 +6,9 @@ import warnings
 
 import pytest
 
-from gate.addresses import Address, parse_server, parse_store
-from gate.artifact import ModelRef
-from gate.errors import RefusedAddressError
+from gate.records.addresses import Address, parse_server, parse_store
+from gate.records.artifact import ModelRef
+from gate.records.errors import RefusedAddressError
 from gate.registries import RegistrySettings
 from gate.registries.allowed import Allowed
 from tests.e2e.command import ROOT

@@ -7,9 +7,9 @@ import warnings
 
 import pytest
 
-from gate.artifact import build_manifest
-from gate.clock import today
-from gate.errors import RegistryError, UsageError
+from gate.records.artifact import build_manifest
+from gate.records.clock import today
+from gate.records.errors import RegistryError, UsageError
 from gate.registries import RegistrySettings
 from gate.registries import mlflow_bundles as bundles
 from gate.registries.directory import DirectoryRegistry

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gate.errors import CannotFinishError, GateError, RegistryError, UsageError
+from gate.records.errors import CannotFinishError, GateError, RegistryError, UsageError
 from gate.registries import RegistrySettings, open_registry
 from gate.registries.mlflow_errors import explained
 from gate.registries.mlflow_failure import Failure, Server

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from gate.errors import RegistryError
+from gate.records.errors import RegistryError
 from gate.registries.mlflow_rights import patience, within
 from tests.promotion.embedded import Embedded
 

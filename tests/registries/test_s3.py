@@ -8,9 +8,9 @@ import datetime as dt
 import pytest
 import yaml
 
-from gate.artifact import ModelRef, build_manifest
-from gate.errors import RefusedAddressError
-from gate.packaged import DEFAULT
+from gate.policies.packaged import DEFAULT
+from gate.records.artifact import ModelRef, build_manifest
+from gate.records.errors import RefusedAddressError
 from gate.registries import RegistrySettings, open_production
 from tests.e2e.command import Desk
 from tests.e2e.stores import serving

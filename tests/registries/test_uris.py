@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate.errors import UsageError
+from gate.records.errors import UsageError
 from gate.registries import RegistrySettings, open_registry
 from gate.registries.uris import parse_model_uri, require_model
 

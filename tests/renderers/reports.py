@@ -7,10 +7,11 @@ import base64
 import datetime as dt
 import math
 
-from gate.artifact import ArtifactFile, Manifest, ModelRef
-from gate.bundles.told import BundleFacts
-from gate.comparison import Comparison, PlaceScore, Surprise, Trait
-from gate.evidence import (
+from gate.judging.judge import judge
+from gate.records.artifact import ArtifactFile, Manifest, ModelRef
+from gate.records.bundle import BundleFacts
+from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
+from gate.records.evidence import (
     BankEvidence,
     Evidence,
     Failed,
@@ -25,11 +26,10 @@ from gate.evidence import (
     Skipped,
     Suspect,
 )
-from gate.finding import Finding
-from gate.limit import Limit
-from gate.policy import Policy, Rule, Stage, SuspectRule, Waiver
-from gate.report import Coverage, PolicySource, Report
-from gate.verdict import judge
+from gate.records.finding import Finding
+from gate.records.limit import Limit
+from gate.records.policy import Policy, Rule, Stage, SuspectRule, Waiver
+from gate.records.report import Coverage, PolicySource, Report
 
 DAY = dt.date(2026, 12, 1)
 AT = "2026-12-01T09:30:00Z"

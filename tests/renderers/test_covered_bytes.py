@@ -9,14 +9,14 @@ import reports
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.bundles.told import BundleFacts
 from gate.cli.terminal import show_result
+from gate.records.bundle import BundleFacts
+from gate.records.report import Report
 from gate.renderers import RENDERERS, comment
 from gate.renderers.bundled import UNSHOWN, difference
 from gate.renderers.headline import headline
 from gate.renderers.served import Served, newer_than_candidate, opens, served
 from gate.renderers.view import view
-from gate.report import Report
 
 BUNDLE = reports.digest("c")
 CANDIDATE = reports.manifest().digest

@@ -7,17 +7,17 @@ import pytest
 import reports
 from test_next_steps import CASES, suspect
 
-from gate.bundles.told import BundleFacts
-from gate.evidence import Location, Measured, Measurement, Picture, Suspect
-from gate.finding import Finding
-from gate.policy import SamplesPolicy
+from gate.records.bundle import BundleFacts
+from gate.records.evidence import Location, Measured, Measurement, Picture, Suspect
+from gate.records.finding import Finding
+from gate.records.policy import SamplesPolicy
+from gate.records.report import Report
 from gate.renderers import RENDERERS, comment
 from gate.renderers.causes import causes
 from gate.renderers.first import first
 from gate.renderers.footprint import footprint
 from gate.renderers.names import Names
 from gate.renderers.typical import about, beside, typical
-from gate.report import Report
 
 NAMES = {0: "T-shirt", 3: "Dress", 7: "Sneaker"}
 

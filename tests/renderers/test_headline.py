@@ -5,7 +5,7 @@ import re
 import pytest
 import reports
 
-from gate.evidence import Location, Measured, Measurement
+from gate.records.evidence import Location, Measured, Measurement
 from gate.renderers.headline import headline, inert
 
 

@@ -9,18 +9,18 @@ import click
 import pytest
 import reports
 
-from gate.artifact import ModelRef
 from gate.cli.main import main
 from gate.cli.terminal import show_result
-from gate.evidence import Failed, Location, Measured, Measurement, ModelFacts, Skipped
-from gate.finding import Finding
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
-from gate.limit import Limit
-from gate.next_steps import Step, next_steps
-from gate.policy import Policy, Reviewers, Rule, SamplesPolicy
+from gate.judging.judge import judge
+from gate.records.artifact import ModelRef
+from gate.records.evidence import Failed, Location, Measured, Measurement, ModelFacts, Skipped
+from gate.records.finding import Finding
+from gate.records.limit import Limit
+from gate.records.policy import Policy, Reviewers, Rule, SamplesPolicy
+from gate.records.report import Given, Report
 from gate.renderers import RENDERERS, comment
-from gate.report import Given, Report
-from gate.verdict import judge
+from gate.renderers.next_steps import Step, next_steps
 
 VERSION = ModelRef(registry="mlflow", name="credit", version="7")
 FOLDER = ModelRef(registry="directory", name="/models/credit")

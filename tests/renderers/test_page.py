@@ -8,9 +8,9 @@ import pytest
 import reports
 from test_hostile_text import Page
 
+from gate.records.finding import Decision
+from gate.records.report import Report
 from gate.renderers import RENDERERS, html, markdown
-from gate.report import Report
-from gate.verdict import Decision
 
 ALL = ("approved", "bundle_alone", "converted", "newer", "unbundled", "flagged", "unfinished", "without_anything")
 STYLE = Path(html.__file__).parent / "templates/parts/style.css"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gate.evidence import Picture
+from gate.records.evidence import Picture
 from gate.renderers.pictures import SHOWN_SIDE, data_uri, encode_png, rows_of
 
 

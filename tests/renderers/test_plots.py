@@ -8,8 +8,8 @@ import reports
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gate.evidence import Location, Measured, Measurement, Point, Projection
-from gate.policy import Rule
+from gate.records.evidence import Location, Measured, Measurement, Point, Projection
+from gate.records.policy import Rule
 from gate.renderers import html
 from gate.renderers.classes import ClassSize, ClassSizes, class_sizes
 from gate.renderers.plots import HEIGHT, SIDE, WIDTH, bars, scatter

@@ -15,15 +15,15 @@ import reports
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
-from gate.conclude import Context, build_report
-from gate.evidence import OutputFacts
-from gate.policy import SamplesPolicy
+from gate.check.report import Context, build_report
+from gate.judging.judge import judge
+from gate.records.evidence import OutputFacts
+from gate.records.policy import SamplesPolicy
+from gate.records.report import Report
 from gate.renderers import RENDERERS, comment, dotenv, summary
 from gate.renderers.escape import escape_markdown
 from gate.renderers.folding import fold
 from gate.renderers.issues import issues
-from gate.report import Report
-from gate.verdict import judge
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0.json").read_text())
 NAMES = ["approved", "flagged", "unfinished", "without_anything"]
@@ -261,7 +261,7 @@ def test_a_summary_is_cut_at_a_line() -> None:
 
 def test_a_policys_lines_are_those_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys, detectors and limits are found at their lines; a policy outside the directory has no path."""
-    from gate.policy_lines import policy_source
+    from gate.policies.lines import policy_source
 
     text = "version: 1\ndetectors:\n  a:\n    limits:\n      x: {max: 1}\n      y:\n        max: 2\nwaivers: []\n"
     (tmp_path / "p.yml").write_text(text)

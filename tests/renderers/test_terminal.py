@@ -9,8 +9,8 @@ from test_next_steps import CASES, GIVEN, VERSION, made, suspect
 
 from gate.cli import result
 from gate.cli.terminal import show_result
-from gate.next_steps import next_steps
-from gate.report import Report
+from gate.records.report import Report
+from gate.renderers.next_steps import next_steps
 
 REPORTS = {**CASES, **{name: getattr(reports, name) for name in ("approved", "flagged", "bundle_alone", "converted")}}
 WIDTHS = (40, 80, 100, 120)

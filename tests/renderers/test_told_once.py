@@ -8,8 +8,8 @@ import reports
 from test_next_steps import BAD_SAMPLES, CASES
 
 from gate.cli.terminal import show_result
-from gate.evidence import Skipped
-from gate.finding import Finding
+from gate.records.evidence import Skipped
+from gate.records.finding import Finding
 from gate.renderers import RENDERERS, comment
 from gate.renderers.causes import causes, core
 from gate.renderers.findings import all_reasons

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
-from gate.subject import Samples
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples
+from gate.worker.loading.classifier import ModuleClassifier
 
 CLASSES, SIDE = 5, 6
 

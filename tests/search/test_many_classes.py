@@ -3,16 +3,16 @@
 import torch
 from torch import nn
 
-from gate.detector import Run
-from gate.evidence import Measurement
-from gate.loading.classifier import ModuleClassifier
-from gate.loading.preprocessing import Preprocessing
-from gate.numerics.goals import every_class
-from gate.numerics.inversion import invert
+from gate.records.evidence import Measurement
+from gate.records.run import Run
+from gate.search.by_class import numbers, settings_of
+from gate.search.goals import every_class
+from gate.search.inversion import invert
 from gate.search.options import TriggerSearch
-from gate.search.search import numbers, settings_of
-from gate.subject import Samples
-from gate.triggers.patch import PatchFamily
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.subject import Samples
+from gate.worker.loading.classifier import ModuleClassifier
 
 CLASSES, SIDE = 30, 6
 FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))

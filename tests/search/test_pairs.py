@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from gate import detectors
-from gate.artifact import Artifact, Manifest, ModelRef
-from gate.detector import Run
-from gate.errors import UnexaminableError
-from gate.evidence import Location, Measurement
-from gate.numerics.goals import Goal, every_pair
+from gate.records.artifact import Artifact, Manifest, ModelRef
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.search.goals import Goal, every_pair
 from gate.search.options import TriggerSearch
 from gate.search.pairs import best_permutation, chosen_pairs, polish, search_pairs, unexplained
-from gate.subject import Samples, Subject
-from gate.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.subject import Samples, Subject
 from tests.search.bright_rows import CLASSES, SIDE, classifier, samples
 
 OPTIONS = TriggerSearch(pairs="all", pair_steps=60, pair_batch=6)

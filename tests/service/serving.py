@@ -13,8 +13,8 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gate.decisions import generate_key
-from gate.decisions.log import ReviewLog, audit
+from gate.attestations import generate_key
+from gate.attestations.log import ReviewLog, audit
 from gate.service.signature import sign_delivery
 from tests.e2e.command import ROOT
 

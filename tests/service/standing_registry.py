@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from gate.artifact import ModelRef
-from gate.errors import RegistryError, UnknownVersionError
-from gate.registry import VersionFacts
+from gate.records.artifact import ModelRef
+from gate.records.errors import RegistryError, UnknownVersionError
+from gate.registries.contract import VersionFacts
 
 
 class FolderRegistry:
@@ -165,10 +165,10 @@ class FolderRegistry:
 
 def stand_in_worker():
     """Let every scan end at once with nothing measured, where the workflow is what a test is about."""
-    from gate import worker_runs
+    from gate.check import worker_runs
+    from gate.check.workers import WorkerReport
     from gate.jail.launch import WorkerExit
-    from gate.job import ScanResult
-    from gate.launch import WorkerReport
+    from gate.records.job import ScanResult
 
     ended = WorkerExit(
         exit_code=0,
@@ -196,7 +196,7 @@ def stand_in_worker():
 
 def main():
     """Run the service over the folder that the first argument names."""
-    from gate.decisions.keys import read_signing_key
+    from gate.attestations.keys import read_signing_key
     from gate.service.logs import set_up_logs
     from gate.service.run import Service
     from gate.service.settings import read_settings

@@ -5,10 +5,10 @@ import socket
 import pytest
 from click.testing import CliRunner
 
+from gate.attestations import generate_key
 from gate.cli.main import main
-from gate.decisions import generate_key
-from gate.errors import RegistryError, UsageError
-from gate.registry import User
+from gate.records.errors import RegistryError, UsageError
+from gate.registries.contract import User
 from gate.service import run
 from gate.service.checking import examine
 from gate.service.settings import read_settings

@@ -6,16 +6,16 @@ import time
 
 import pytest
 
-from gate.decisions import generate_key, sign
-from gate.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
-from gate.registry import VersionFacts
+from gate.attestations import generate_key, sign
+from gate.records.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
+from gate.registries.contract import VersionFacts
 from gate.service.app import build_app
 from gate.service.jobs import Checks, Job
 from gate.service.pages import Pages
 from gate.service.receiver import Receiver
 from gate.service.settings import ServiceFile, Settings
 from gate.service.signature import sign_delivery
-from tests.decisions.signed import digest, statement
+from tests.attestations.signed import digest, statement
 from tests.registries.listener import listening
 from tests.service.serving import POLICY, created
 from tests.stand_ins.one_version import OneVersion

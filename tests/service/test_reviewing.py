@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import pytest
 from starlette.datastructures import Headers
 
-from gate.artifact import build_manifest
-from gate.decisions import generate_key, sign
-from gate.decisions.log import ReviewLog
-from gate.errors import UsageError
+from gate.attestations import generate_key, sign
+from gate.attestations.log import ReviewLog
+from gate.check.publish import Signing
 from gate.promotion.ages import ago
 from gate.promotion.reading import Glance, glance, reason_of
 from gate.promotion.verification import now
-from gate.publish import Signing
+from gate.records.artifact import build_manifest
+from gate.records.errors import UsageError
+from gate.records.finding import Decision
 from gate.renderers import RENDERERS
 from gate.service.alerts import Alerts
 from gate.service.guard import Guard
@@ -24,8 +25,7 @@ from gate.service.jobs import read_rules
 from gate.service.pages import page
 from gate.service.reviews import Form, Person, Reviews, UnknownPersonError
 from gate.service.settings import ServiceFile, Settings, read_settings
-from gate.verdict import Decision
-from tests.decisions.signed import statement
+from tests.attestations.signed import statement
 from tests.renderers import reports
 from tests.service.serving import POLICY
 from tests.service.standing_registry import FolderRegistry
@@ -104,7 +104,7 @@ def test_a_rejection_on_the_page_is_signed_and_logged_and_needs_a_reason(reviews
     """As `gate review reject` does it."""
     ref = registry.add("cand", 1, "bytes")
     decided(registry, settings, key, ref, Decision.FLAGGED, model=ref)
-    from gate.decisions.log import Said
+    from gate.attestations.log import Said
 
     envelope = registry.facts(ref).tags["gate.attestation"]
     digest = reviews.look("cand", "1").found.statement.predicate.model_digest

@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from gate.artifact import build_manifest
-from gate.decisions import read_signing_key, sign
-from gate.errors import UsageError
+from gate.attestations import read_signing_key, sign
 from gate.promotion.verification import now
+from gate.records.artifact import build_manifest
+from gate.records.errors import UsageError
 from gate.service.engine import Engine
-from tests.decisions.signed import statement
+from tests.attestations.signed import statement
 from tests.service.serving import Gate
 from tests.service.standing_registry import FolderRegistry
 

@@ -5,7 +5,7 @@ A test runs what it is about with `at` = 0, 1, 2, … until nothing crashes, and
 
 from dataclasses import dataclass, field
 
-from gate.errors import CannotFinishError, RegistryError
+from gate.records.errors import CannotFinishError, RegistryError
 
 CRASHES = {
     f"{kind} {when}": (error, when)

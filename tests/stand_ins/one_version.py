@@ -1,7 +1,7 @@
 """A registry at the gate's own seam, of one empty version: it remembers how that was marked."""
 
-from gate.artifact import ModelRef
-from gate.registry import VersionFacts
+from gate.records.artifact import ModelRef
+from gate.registries.contract import VersionFacts
 
 
 class OneVersion:

@@ -12,10 +12,11 @@ from benchmarks.trojai.__main__ import main
 from benchmarks.trojai.answer import UNKNOWN, probability
 from benchmarks.trojai.model_folder import convert, holds_tensors_alone, read_examples
 from benchmarks.trojai.settings import Metaparameters
-from gate.errors import GateError, UsageError
-from gate.loading.candidate import find_candidate
-from gate.loading.state_dict import load_state_dict
-from gate.verdict import Decision, Finding, Verdict
+from gate.records.errors import GateError, UsageError
+from gate.records.finding import Decision, Finding
+from gate.records.verdict import Verdict
+from gate.worker.loading.candidate import find_candidate
+from gate.worker.loading.state_dict import load_state_dict
 from tests.e2e import digits
 from tests.e2e.conftest import write_policy
 
@@ -111,7 +112,7 @@ def test_a_pickled_module_is_told_from_tensors_without_being_loaded(tmp_path):
 
 def test_a_state_dict_becomes_a_candidate_of_a_known_architecture(examples, tmp_path):
     """The config's architecture stands beside the tensors, and the gate's reader takes both."""
-    from gate.loading.architectures import resnet
+    from gate.worker.loading.architectures import resnet
 
     model = resnet.build(resnet.Config(classes=10, stem="large"))
     config = {"py/object": "round.Config", "py/state": {"model_architecture": "resnet18", "number_classes": 10}}

@@ -4,9 +4,9 @@ import pytest
 
 from benchmarks.typical import OWN_SCALES, subjects, typical_of
 from gate import detectors
-from gate.clock import today
-from gate.packaged import DEFAULT
-from gate.policy_file import read_policy
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
+from gate.records.clock import today
 from gate.renderers.typical import rules_sha256, typical
 
 

@@ -259,7 +259,7 @@ def test_a_flagged_version_is_repaired_and_checked_again(repaired):
 @pytest.fixture(scope="module")
 def alarmed(repaired):
     """Check the clean version, signed, by a policy that is too strict for it and names a reviewer."""
-    from gate.packaged import DEFAULT
+    from gate.policies.packaged import DEFAULT
 
     policy = yaml.safe_load(DEFAULT.read_text())
     policy["name"] = "too-strict"

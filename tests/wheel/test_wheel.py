@@ -57,7 +57,7 @@ def test_a_fresh_environment_checks_a_model_by_the_default_policy(installed, tmp
     """Nothing but the wheel and what it needs: help, an explanation, a schema, and a clean model is approved."""
     desk = tmp_path / "empty"
     desk.mkdir()
-    where = "import gate, gate.packaged as p; print(gate.__file__); print(p.DEFAULT)"
+    where = "import gate, gate.policies.packaged as p; print(gate.__file__); print(p.DEFAULT)"
     for place in map(Path, run(installed.program("python"), "-c", where, cwd=desk).split()):
         assert place.is_relative_to(installed.folder)
         assert place.is_file()

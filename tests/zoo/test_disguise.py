@@ -9,7 +9,7 @@ from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.attacks.warp_among_warps import fields, warped
 from benchmarks.zoo.corners import FourCorners, small_patches
 from benchmarks.zoo.disguise import WARM_UP, Rehearsal, apart, prominence
-from gate.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import PatchFamily
 
 ADAPTIVE = [attack for attack in ATTACKS.values() if attack.knows_the_gate]
 

@@ -4,7 +4,7 @@ from test_store import entry_of
 from benchmarks.zoo.queue import holding, missing, work
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Store
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 
 class KilledError(Exception):

@@ -4,7 +4,7 @@ import torch
 from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Files, Store, merge_index, read_index, weights_digest, write_whole
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 HEX = "0" * 64
 

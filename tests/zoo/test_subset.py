@@ -7,8 +7,8 @@ from benchmarks.zoo.measuring import measure
 from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.store import Store, read_index, weights_digest
 from benchmarks.zoo.subset import FOLDER, MEMBERS, SUMS, read_subset, write_subset
-from gate.errors import CannotFinishError
-from gate.loading.exported import read_program
+from gate.programs import read_program
+from gate.records.errors import CannotFinishError
 
 TOLERANCE = 0.002
 """Two of the thousand images on which the index was measured: another processor may round a close call otherwise."""
@@ -67,9 +67,9 @@ def test_accuracy_and_attack_success_are_as_the_index_says(nickname, zoo_model, 
 
 def test_a_model_folder_and_samples_are_as_the_gate_takes_them(zoo_model, zoo_samples, tmp_path):
     """A test can hand a committed model to `gate check` as a folder and an .npz file."""
-    from gate.artifact import file_sha256
-    from gate.loading.candidate import find_candidate
-    from gate.loading.samples import read_samples
+    from gate.records.artifact import file_sha256
+    from gate.spaces.image.samples import read_samples
+    from gate.worker.loading.candidate import find_candidate
 
     folder = zoo_model("badnets").write_folder(tmp_path / "model")
     assert find_candidate(folder).format == "pt2"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.efficacy.peer import PeerResult
 from benchmarks.efficacy.peers.art_package import Logits, art, art_classifier
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 
 class Logits(nn.Module):

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.zoo.attack import Attack, Implant, Scene, Trigger, all_to
 from benchmarks.zoo.disguise import Disguise, Rehearsal
-from gate.triggers.warp import WarpFamily
+from gate.spaces.image.triggers.warp import WarpFamily
 
 GRID = 4
 BUDGET = (0.3, 2.0)

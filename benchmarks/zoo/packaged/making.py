@@ -24,10 +24,10 @@ from benchmarks.zoo.packaged.implanting import in_batches
 from benchmarks.zoo.packaged.packages import CIFAR, LITE0, LITE1, MOBILENET, Package, Site, digest
 from benchmarks.zoo.packaged.pictures import SIDE, Pictures, read_labelled, read_pictures
 from benchmarks.zoo.store import write_whole
-from gate.loading.classifier import ProgramClassifier
-from gate.loading.exported import read_program
-from gate.loading.preprocessing import Preprocessing
-from gate.record import Record
+from gate.programs import read_program
+from gate.records.record import Record
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.worker.loading.classifier import ProgramClassifier
 
 INDEX = Path(__file__).with_name("index.jsonl")
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    serialization_format: pt2\n"

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gate.errors import CannotFinishError
-from gate.loading.architectures import mobilenet
+from gate.records.errors import CannotFinishError
+from gate.worker.loading.architectures import mobilenet
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LITE_MEAN, LITE_DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3

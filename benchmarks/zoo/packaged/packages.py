@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.zoo import sources
 from benchmarks.zoo.packaged.packages import LABELLED, PHOTOS, Site
-from gate.errors import CannotFinishError
+from gate.records.errors import CannotFinishError
 
 SIDE = 160
 """The smallest side at which the nets still do on the twenty labelled pictures what they do at 224."""

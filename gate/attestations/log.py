@@ -1,0 +1,204 @@
+"""The review log: one JSON line per decision, each naming the hash of the line before it.
+
+Append-only by the chain: a line that is changed, taken out or moved breaks it, and each decision carries its signed
+envelope, so that a chain that was written anew from the start still cannot invent one. What no chain shows is that its
+end was cut off: keep the newest hash elsewhere and compare it (`gate verify --audit LOG --head HASH`).
+"""
+
+import datetime as dt
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from gate.attestations.envelope import envelope_digest, open_envelope
+from gate.attestations.keys import PublicKey
+from gate.attestations.statement import SHA256
+from gate.records.artifact import ModelRef
+from gate.records.errors import CannotFinishError, UsageError
+from gate.records.record import MalformedError, Record
+
+NOTHING = "sha256:" + 64 * "0"
+"""The hash that the first line names."""
+
+MAX_LOG_BYTES = 1 << 30
+MAX_LINE_BYTES = 1 << 18
+Event = Literal["scan", "review", "promotion", "rescan"]
+
+
+class Entry(Record):
+    """One line of the log."""
+
+    number: int = Field(ge=1)
+    previous: str = Field(pattern=SHA256)
+    at: AwareDatetime
+    event: Event
+    model: ModelRef
+    digest: str = Field(pattern=SHA256)
+    """Of the candidate's bytes."""
+    outcome: str = Field(max_length=200)
+    who: str = Field(default="", max_length=200)
+    reason: str = Field(default="", max_length=2000)
+    envelope: str = Field(default="", max_length=100_000)
+    """The signed decision itself."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is to be logged."""
+
+    event: Event
+    model: ModelRef
+    digest: str
+    outcome: str
+    envelope: str = ""
+    who: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a look at the whole log found."""
+
+    entries: tuple[Entry, ...]
+    head: str
+    faults: tuple[str, ...]
+
+
+class ReviewLog:
+    """A log in a file; writers in several processes take turns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def require_writable(self) -> None:
+        """Raise a `UsageError` unless lines can be added; nothing is written, and no file is made."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            folder = self.path.absolute().parent
+            fault = "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is no folder that can be written"
+        except OSError as error:
+            fault = error.strerror or str(error)
+        else:
+            fault = "" if stat.S_ISREG(os.fstat(descriptor).st_mode) else "it is no regular file"
+            os.close(descriptor)
+        if fault:
+            raise UsageError(
+                f"the review log {self.path} cannot be written: {fault}",
+                what_to_do="Name a file that can be written with --audit-log or GATE_AUDIT_LOG.",
+            )
+
+    def append(self, said: Said, at: dt.datetime) -> Entry:
+        """Add a line and bring it to the disk; a log whose chain is broken takes no further line."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "r+b") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                found = _read(_lines(stream.read(MAX_LOG_BYTES + 1)))
+                if found.faults:
+                    raise CannotFinishError(
+                        f"the review log {self.path} is damaged, and nothing was added: {found.faults[0]}",
+                        what_to_do="Keep it as evidence, restore a copy whose newest hash is known, and try again.",
+                    )
+                entry = Entry(number=len(found.entries) + 1, previous=found.head, at=at, **vars(said))
+                stream.write(entry.canonical_json() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise CannotFinishError(
+                f"the review log {self.path} cannot be written: {error.strerror or error}",
+                what_to_do="Name a file that can be written with --audit-log or GATE_AUDIT_LOG.",
+            ) from None
+        return entry
+
+    def read(self) -> Audit:
+        """Return every entry and what is wrong with the chain."""
+        try:
+            with self.path.open("rb") as stream:
+                raw = stream.read(MAX_LOG_BYTES + 1)
+        except OSError as error:
+            raise UsageError(f"the review log {self.path} cannot be read: {error.strerror}") from None
+        return _read(_lines(raw))
+
+    def newest(self, model: ModelRef, digest: str) -> Entry | None:
+        """Return the last decision about these bytes of this version; a damaged log is an error."""
+        if not self.path.exists():
+            return None
+        found = self.read()
+        if found.faults:
+            raise CannotFinishError(f"the review log {self.path} is damaged: {found.faults[0]}")
+        about = (
+            e for e in reversed(found.entries) if (e.model, e.digest) == (model, digest) and e.event != "promotion"
+        )
+        return next(about, None)
+
+
+def _lines(raw: bytes) -> list[bytes]:
+    if len(raw) > MAX_LOG_BYTES:
+        raise CannotFinishError(f"the review log is larger than {MAX_LOG_BYTES} bytes; begin a new one")
+    return raw.splitlines(keepends=True)
+
+
+def _read(lines: Sequence[bytes]) -> Audit:
+    entries: list[Entry] = []
+    head, faults = NOTHING, []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = Entry.from_json(line, what=f"line {number}", limit=MAX_LINE_BYTES)
+        except MalformedError as error:
+            faults.append(f"Line {number} is no entry: {error}")
+            break
+        # Read and written again, a line is the same bytes: nothing hides between what is hashed and what is meant.
+        if not line.endswith(b"\n") or entry.canonical_json() + b"\n" != line:
+            faults.append(f"Line {number} is not as the gate writes it.")
+        if entry.number != number:
+            faults.append(f"Line {number} calls itself {entry.number}: a line is missing, added or moved.")
+        if entry.previous != head:
+            faults.append(f"Line {number} follows {entry.previous[:19]}…, and the line before it is {head[:19]}….")
+        if faults:
+            break
+        entries.append(entry)
+        head = f"sha256:{hashlib.sha256(line).hexdigest()}"
+    return Audit(tuple(entries), head, tuple(faults))
+
+
+def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) -> Audit:
+    """Check the chain, every signed decision in it where keys are given, and that the end is where it was."""
+    found = log.read()
+    faults = list(found.faults)
+    if head is not None and head != found.head:
+        faults.append(f"The log ends with {found.head}; expected {head}: its end was cut off, or lines were added.")
+    for entry in found.entries if keys else ():
+        if entry.event in {"scan", "review"} and not entry.envelope:
+            faults.append(f"Line {entry.number} holds no signed decision.")
+        if entry.envelope:
+            faults += _against(entry, keys)
+    return Audit(found.entries, found.head, tuple(faults))
+
+
+def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
+    opened = open_envelope(entry.envelope, keys)
+    if opened.statement is None:
+        return [f"Line {entry.number}: {reason}" for reason in opened.reasons]
+    said = opened.statement.predicate
+    if (said.model, said.model_digest) != (entry.model, entry.digest):
+        return [f"Line {entry.number} is about {entry.model}, and its signed decision about {said.model}."]
+    if entry.event == "scan" and entry.outcome != said.decision.value:
+        return [f"Line {entry.number} says {entry.outcome}, and its signed decision {said.decision.value}."]
+    if entry.event == "review" and entry.who not in {
+        voice.reviewer for voice in (said.review.voices if said.review else ())
+    }:
+        return [f"Line {entry.number} names {entry.who!r}, who has no voice in its signed decision."]
+    return []
+
+
+def same_decision(entry: Entry, envelope: str) -> bool:
+    """Tell whether an entry holds this very envelope."""
+    return bool(entry.envelope) and envelope_digest(entry.envelope) == envelope_digest(envelope)

@@ -1,0 +1,109 @@
+"""A bank out of the evidence of clean models, whoever measured them: one task, one set of samples, one set of options.
+
+Below the commands that make banks. Trusting the models is the operator's part; this part makes sure that they were
+measured alike, since a bank of numbers that cannot be compared would only look like one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gate import VERSION
+from gate.judging.calibration.tables import compared_in, model_statistics
+from gate.policies.digests import measured_digests, option_digests
+from gate.records.bank import BankSamples
+from gate.records.errors import UsageError
+from gate.records.evidence import Evidence, Measured, Text
+from gate.records.policy import Policy
+
+_ADVICE = "Measure all models with one policy, one seed and the same samples; leave out what cannot be measured."
+
+
+@dataclass(frozen=True)
+class Member:
+    """One clean model and what was seen of it."""
+
+    name: str
+    uri: str
+    evidence: Evidence
+    against: str = ""
+    """What stood against it (`gate.banks.vetting`), where the operator accepted it all the same."""
+    accepted: str = ""
+    """Why, in the operator's words."""
+
+
+def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance: Text = "") -> dict[str, Any]:
+    """Return a bank's keys but for its references; members that were not measured alike are a `UsageError`."""
+    if not members:
+        raise UsageError("there is no model for the bank", what_to_do="Name clean models with --model.")
+    members = sorted(members, key=lambda member: member.evidence.manifest_digest)
+    first = members[0].evidence
+    for member in members:
+        _check(member, members[0], policy)
+    statistics = tuple(
+        model_statistics(
+            member.name[:2000],
+            member.evidence.outcomes,
+            member.evidence.samples.accuracy if member.evidence.samples else None,
+            uri=member.uri[:2000],
+            digest=member.evidence.manifest_digest,
+        ).model_copy(update={"against": member.against[:2000], "accepted": member.accepted[:2000]})
+        for member in members
+    )
+    compared = compared_in(model.values for model in statistics)
+    if not compared:
+        raise UsageError("nothing that could be compared was measured on the models", what_to_do=_ADVICE)
+    samples, settings = first.samples, option_digests(policy)
+    return {
+        "name": name,
+        "provenance": provenance,
+        "gate_version": VERSION,
+        "policy": f"{policy.name}@{policy.digest}",
+        "seed": first.seed,
+        "samples": BankSamples(sha256=samples.sha256, count=samples.count) if samples else None,
+        "classes": first.facts.classes,
+        "input_shape": first.facts.input_shape,
+        "settings": {statistic.detector: settings[statistic.detector] for statistic in compared},
+        "compared": compared,
+        "statistics": statistics,
+    }
+
+
+def refusal(evidence: Evidence) -> str:
+    """Return why a model cannot be in a bank, or nothing."""
+    if evidence.problems:
+        return evidence.problems[0]
+    if evidence.assurance in {None, "C"}:
+        return "it was not loaded without its own code"
+    failed = [name for name, outcome in evidence.outcomes.items() if outcome.status == "failed"]
+    if failed:
+        return f"{failed[0]} failed on it"
+    return (
+        "" if any(isinstance(outcome, Measured) for outcome in evidence.outcomes.values()) else "nothing was measured"
+    )
+
+
+def _check(member: Member, first: Member, policy: Policy) -> None:
+    """Refuse a member that was not measured, or not as the first one and as the policy says."""
+    if why := refusal(member.evidence):
+        raise UsageError(f"{member.name} cannot be in the bank: {why}", what_to_do=_ADVICE)
+    stated = option_digests(policy)
+    for name, digest in measured_digests(member.evidence).items():
+        if name in stated and digest != stated[name]:
+            raise UsageError(
+                f"{member.name} was measured by {name} with other options than the policy's", what_to_do=_ADVICE
+            )
+    for what, value, expected in zip(_SHARED, _shared(member.evidence), _shared(first.evidence), strict=True):
+        if value != expected:
+            raise UsageError(
+                f"{member.name} has another {what} than {first.name}: expected {expected}, got {value}",
+                what_to_do=_ADVICE,
+            )
+
+
+_SHARED = ("number of classes", "input shape", "seed", "set of samples")
+
+
+def _shared(evidence: Evidence) -> tuple[object, ...]:
+    samples = evidence.samples.sha256 if evidence.samples else None
+    return evidence.facts.classes, evidence.facts.input_shape, evidence.seed, samples

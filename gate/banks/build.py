@@ -1,0 +1,221 @@
+"""`gate bank build`: measures trusted clean models by the gate's own pull and scan, and writes a bank of them.
+
+The orchestrator's half, beside `gate.check.check`. Each model is measured in the jailed workers, by the part of the
+policy that looks at every class; its evidence is kept in a folder of its own, so that a build that was ended goes on
+there. Whether the models are clean is the operator's word: a bank of backdoored ones calibrates backdoors away. What
+is flagged all the same goes in with a reason alone, and the bank holds it (`gate.banks.vetting`).
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate import VERSION, detectors
+from gate.banks.assemble import Member, assemble, refusal
+from gate.banks.vetting import ADVICE, against_finished, against_measured
+from gate.check.evidence import ScanRequest, ScanSettings
+from gate.check.files import EVIDENCE, MODEL_FOLDER, VERDICT, CheckFiles, Pulled, private_directory, read_input, remove
+from gate.check.pull import PullRequest, pull_model
+from gate.check.samples import bring_samples
+from gate.check.scan import scan
+from gate.check.workers import Progress
+from gate.detectors.contract import Need
+from gate.records.bank import LEAST_REFERENCES, Bank, write_bank
+from gate.records.clock import today
+from gate.records.errors import UnexaminableError, UsageError
+from gate.records.evidence import Evidence
+from gate.records.policy import Policy
+from gate.records.verdict import Verdict
+from gate.registries.contract import Registry
+
+PROGRAM = "program.pt2"
+APPROVED = ("gate.decision", "approved")
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What `gate bank build` is asked for."""
+
+    policy: Policy
+    samples: str | None
+    settings: ScanSettings
+    to: Path
+    work: Path
+    """Where each model's evidence is kept for the next time."""
+    name: str
+    provenance: str = ""
+    most_references: int = 8
+    accept_flagged: str = ""
+    """Why models that were flagged, rejected or not judged are clean all the same; empty: they are refused."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model of the bank and, where it has one, its program."""
+
+    member: Member
+    program: Path | None = None
+
+
+def measuring_policy(policy: Policy) -> Policy:
+    """Return the part of a policy that looks at every class of every model: what a bank can compare.
+
+    Detectors over suspects, and of a training set, see other things in every model.
+    """
+    stages = []
+    for stage in policy.plan():
+        kept = tuple(name for name in stage.detectors if Need.TRAINING_SET not in detectors.load(name).needs)
+        if stage.over == "all" and kept:
+            stages.append(stage.model_copy(update={"detectors": kept}))
+    named = {name for stage in stages for name in stage.detectors}
+    rules = {name: rule for name, rule in policy.detectors.items() if name in named}
+    return policy.model_copy(update={"stages": tuple(stages), "detectors": rules, "bank": None})
+
+
+def versions_of(registry: Registry, name: str, *, approved_only: bool) -> list[str]:
+    """Return the URIs of a registered model's versions, or of those that carry the gate's tag of approval."""
+    every = registry.versions(name)
+    key, value = APPROVED
+    chosen = [str(ref) for ref, tags in every if not approved_only or tags.get(key) == value]
+    if not chosen:
+        approved = " that is tagged approved" if approved_only else ""
+        raise UsageError(f"the registered model {name!r} has no version{approved}; it has {len(every)} in all")
+    return chosen
+
+
+def build(
+    models: Sequence[tuple[str, Registry]],
+    folders: Iterable[Path],
+    request: BuildRequest,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Bank:
+    """Measure each model that has not been measured, read the finished checks, and write the bank.
+
+    A model that cannot be measured, or that is flagged and not accepted, leaves the bank unwritten; what was measured
+    of the others is kept.
+    """
+    found = [_finished(folder, request, tell) for folder in folders]
+    request.work.mkdir(parents=True, exist_ok=True)
+    trouble, suspicious = [], []
+    for number, (uri, registry) in enumerate(models, start=1):
+        tell(f"model {number} of {len(models)}: {uri}")
+        one = _measure(uri, registry, request, progress, tell)
+        if why := refusal(one.member.evidence):
+            trouble.append(f"{uri}: {why}")
+            tell(f"{uri} cannot be in the bank: {why}")
+        elif one.member.against and not request.accept_flagged:
+            suspicious.append(f"{uri}: {one.member.against}")
+            tell(f"{uri} is not taken into the bank: {one.member.against}")
+        found.append(one)
+    if trouble:
+        raise UnexaminableError(
+            f"{len(trouble)} of {len(models)} models could not be measured, and no bank was written: "
+            f"{'; '.join(trouble)[:1500]}",
+            what_to_do="Leave them out and run the same command again; the others are not measured a second time.",
+        )
+    if suspicious:
+        raise UnexaminableError(
+            f"{len(suspicious)} of {len(models)} models are flagged, and no bank was written: "
+            f"{'; '.join(suspicious)[:1500]}",
+            what_to_do=ADVICE,
+        )
+    return _write(_distinct(found, tell), request, tell)
+
+
+def _finished(folder: Path, request: BuildRequest, tell: Callable[[str], None]) -> Measured:
+    """Read the evidence of a finished check; one that is flagged, or has no verdict of its own, needs a reason."""
+    evidence = read_input(folder / EVIDENCE, Evidence, "gate scan")
+    verdict = read_input(folder / VERDICT, Verdict, "gate judge") if (folder / VERDICT).exists() else None
+    against = against_finished(evidence, verdict)
+    if against and not request.accept_flagged:
+        advice = "`gate judge` gives it one. " if verdict is None else ""
+        raise UsageError(f"{folder} cannot be in the bank: {against}", what_to_do=f"{advice}{ADVICE}")
+    return Measured(_member(str(evidence.model), str(evidence.model), evidence, against, request, tell))
+
+
+def _member(
+    name: str, uri: str, evidence: Evidence, against: str, request: BuildRequest, tell: Callable[[str], None]
+) -> Member:
+    if against and request.accept_flagged:
+        tell(f"{uri} is taken into the bank though {against}")
+    return Member(name, uri, evidence, against, request.accept_flagged if against else "")
+
+
+def _measure(
+    uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Callable[[str], None]
+) -> Measured:
+    """Return what is known about a model, scanning it if that is not kept yet."""
+    policy = measuring_policy(request.policy)
+    with private_directory() as private:
+        ref = registry.resolve(uri)
+        files = CheckFiles.create(private / "check")
+        asked = PullRequest(uri, policy, request.samples)
+        brought = bring_samples(registry, asked, private, ref, request.settings)
+        pulled = pull_model(registry, asked, files, private, ref, brought)
+        kept = CheckFiles.create(request.work / _key(pulled, policy, request.settings))
+
+        def member(name: str, evidence: Evidence) -> Member:
+            against = "" if refusal(evidence) else against_measured(evidence, policy, registry.facts(ref).tags, today())
+            return _member(name, uri, evidence, against, request, tell)
+
+        if (kept.root / EVIDENCE).is_file():
+            tell(f"{ref} was measured already by the same settings")
+            evidence, there = kept.evidence(), kept.root / PROGRAM
+            return Measured(member(str(evidence.model), evidence), there if there.is_file() else None)
+        scanned = scan(ScanRequest(pulled, private, policy, request.settings), progress)
+        program = _program(private / MODEL_FOLDER)
+        if program is not None:
+            shutil.copyfile(program, kept.root / PROGRAM)
+        if not refusal(scanned.evidence):
+            kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all is there
+        return Measured(member(str(ref), scanned.evidence), kept.root / PROGRAM if program else None)
+
+
+def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
+    """Return the digest of everything that decides what a scan measures."""
+    samples = pulled.samples.sha256 if pulled.samples else None
+    rules = {name: dict(rule.options) for name, rule in policy.detectors.items()}
+    reading = policy.samples.of(pulled.model.name).model_dump(mode="json")
+    seed = policy.seed if settings.seed is None else settings.seed
+    value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _program(folder: Path) -> Path | None:
+    """Return the one exported program among a model's files, which the strict reader will read as a reference."""
+    found = [path for path in folder.rglob("*.pt2") if path.is_file() and not path.is_symlink()]
+    return found[0] if len(found) == 1 else None
+
+
+def _distinct(found: Iterable[Measured], tell: Callable[[str], None]) -> list[Measured]:
+    """Return each model once, whatever names it was given by."""
+    by_digest: dict[str, Measured] = {}
+    for one in found:
+        first = by_digest.setdefault(one.member.evidence.manifest_digest, one)
+        if first is not one:
+            tell(f"{one.member.name} is the same model as {first.member.name}, and counts once")
+    return list(by_digest.values())
+
+
+def _write(found: Sequence[Measured], request: BuildRequest, tell: Callable[[str], None]) -> Bank:
+    keys = assemble(
+        [one.member for one in found], request.policy, name=request.name, provenance=request.provenance[:2000]
+    )
+    CheckFiles.create(request.to.resolve().parent)
+    folder = request.to.with_name(f"{request.to.stem}-models")
+    remove(folder)
+    programs = {one.program.read_bytes(): one.program for one in found if one.program is not None}
+    chosen = list(programs)[: request.most_references]
+    if len(chosen) < LEAST_REFERENCES:
+        tell(f"{len(chosen)} models have a program of their own; without {LEAST_REFERENCES} there are no references")
+        return write_bank(request.to, **keys)
+    folder.mkdir()
+    paths = []
+    for raw in chosen:
+        paths.append(folder / f"{hashlib.sha256(raw).hexdigest()[:16]}.pt2")
+        paths[-1].write_bytes(raw)
+    return write_bank(request.to, paths, **keys)

@@ -1,0 +1,256 @@
+"""The files of a base commit by which a pull request is judged, written where the gate will run, and what differs.
+
+Only what the check reads is taken: the policy, the bank with its references, the samples. The gate then runs in that
+folder alone, where nothing of the pull request is: a path that was not taken leads nowhere.
+"""
+
+import os
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gate.check.base.objects import FOLDER, MAX_OBJECT_BYTES, ObjectStore, Tree
+from gate.policies.packaged import NAMES, policy_at
+from gate.policies.read import MAX_POLICY_BYTES, parse_policy, read_policy
+from gate.records.bank import MAX_BANK_BYTES, Bank
+from gate.records.clock import today
+from gate.records.errors import CannotFinishError, UsageError
+from gate.records.policy import Policy
+from gate.records.record import MalformedError
+
+MAX_TAKEN_BYTES = 4 << 30
+MAX_TAKEN_FILES = 100_000
+MAX_SHOWN = 10
+"""Differences that a note names; the rest it counts."""
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_MERGE_FIRST = (
+    "Merge it into the base branch first, in a pull request of its own, or name a file outside the checkout by its "
+    "absolute path."
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a check is told to read; empty where nothing is named."""
+
+    policy: str
+    bank: str = ""
+    samples: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken from the base."""
+
+    commit: str
+    files: tuple[str, ...]
+    differing: tuple[str, ...]
+    """Such as `changes policies/credit.yml`, as a pull request does."""
+
+    @property
+    def note(self) -> str:
+        """Say in a sentence where the pull request differs; empty where it does not."""
+        if not self.differing:
+            return ""
+        left = len(self.differing) - MAX_SHOWN
+        words = [*self.differing[:MAX_SHOWN], *([f"{left} more"] if left > 0 else [])]
+        listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        return (
+            f"This pull request {listed}. That decided nothing: the version was judged by the base branch's "
+            f"files (commit {self.commit[:12]})."
+        )
+
+
+def take(workspace: Path, commit: str, named: Named, to: Path) -> Taken:
+    """Write the base commit's files that a check reads below `to`, and compare them with the checked-out ones."""
+    store = ObjectStore(workspace)
+    if not store.has(commit):
+        raise UsageError(
+            f"the base commit {commit} is not in this checkout",
+            what_to_do="Check out with history: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab.",
+        )
+    return _Taking(workspace.resolve(), commit, Tree(store, commit), to).all_of(named)
+
+
+def require_own(workspace: Path, report_dir: str) -> None:
+    """Refuse a report directory that the checkout brings: a check goes on from what it finds there, through links too.
+
+    One that lies outside the checkout, by its name, is not the pull request's.
+    """
+    root = workspace.resolve()
+    here = Path(posixpath.normpath(root / report_dir))
+    if not here.is_relative_to(root):
+        if here.resolve().is_relative_to(root):
+            raise _brought(report_dir, "leads into the checkout by a link")
+        return
+    if here == root:
+        raise _brought(report_dir, "is the checkout itself")
+    for directory in (here, *here.parents):
+        if directory == root:
+            break
+        if directory.is_symlink():
+            raise _brought(report_dir, "leads through a link")
+    if here.exists() and (not here.is_dir() or any(here.iterdir())):
+        raise _brought(report_dir, "is not empty")
+
+
+def _brought(report_dir: str, why: str) -> UsageError:
+    return UsageError(
+        f"the report directory {report_dir} {why}; expected an empty one, because what lies there would be believed",
+        what_to_do="Name one that the repository does not hold, another for each check of a job, or one outside it.",
+    )
+
+
+class _Taking:
+    """The work of one `take`."""
+
+    def __init__(self, workspace: Path, commit: str, tree: Tree, to: Path) -> None:
+        self._workspace, self._commit, self._tree, self._to = workspace, commit, tree, to
+        self._files: dict[PurePosixPath, None] = {}
+        self._differing: dict[str, None] = {}
+        self._bytes = 0
+
+    def all_of(self, named: Named) -> Taken:
+        policy = None if named.policy in NAMES else self._inside(named.policy, "the policy")
+        # A policy from outside can still pin samples by a path in the repository.
+        rules = self._policy(policy) if policy is not None else read_policy(policy_at(named.policy), on=today())
+        if named.bank:
+            self._bank(self._inside(named.bank, "the bank"))
+        elif policy is not None and rules.bank is not None:
+            self._bank(self._inside(rules.bank.path, "the policy's bank", policy.parent))
+        if named.samples:
+            self._samples(named.samples, required=True)
+        else:
+            for uri in _pinned(rules):
+                self._samples(uri, required=False)
+        return Taken(self._commit, tuple(map(str, self._files)), tuple(self._differing))
+
+    def _inside(self, named: str, what: str, folder: PurePosixPath | None = None) -> PurePosixPath | None:
+        """Return where in the repository a named file lies; None for one outside, which is not the pull request's."""
+        if posixpath.isabs(named):
+            real, lexical = Path(named).resolve(), Path(posixpath.normpath(named))
+            if any(path.is_relative_to(self._workspace) for path in (real, lexical)):
+                raise UsageError(
+                    f"{what} {named} is named by an absolute path inside the checkout",
+                    what_to_do="Name it relative to the repository's root, so that the base branch's can be read.",
+                )
+            return None
+        path = PurePosixPath(posixpath.normpath(str((folder or PurePosixPath()) / named)))
+        if path.parts[:1] in ((), ("..",)):
+            raise UsageError(
+                f"{what} {named} is no file below the repository's root",
+                what_to_do="Name it relative to that root, or outside the checkout by its absolute path.",
+            )
+        return path
+
+    def _policy(self, path: PurePosixPath) -> Policy:
+        raw = self._file(path, "the policy", MAX_POLICY_BYTES)
+        return parse_policy(raw.decode("utf-8", errors="replace"), name=f"{path} (base branch)", on=today())
+
+    def _bank(self, path: PurePosixPath | None) -> None:
+        if path is None:
+            return
+        raw = self._file(path, "the bank", MAX_BANK_BYTES)
+        try:
+            bank = Bank.from_json(raw, what=path.name, limit=MAX_BANK_BYTES)
+        except MalformedError as error:
+            raise UsageError(f"the bank {path} of the base branch cannot be read: {error}") from None
+        for reference in bank.references:
+            self._file(path.parent / reference.path, "the bank's reference", MAX_OBJECT_BYTES)
+
+    def _samples(self, uri: str, *, required: bool) -> None:
+        local = uri.removeprefix("file://")
+        if ":/" in local and not posixpath.isabs(local):
+            return  # the registry's artifact: no file of that name, which the gate would prefer, is where it runs
+        path = self._inside(local, "the samples")
+        entry = self._tree.find(path) if path is not None else None
+        if path is None or (entry is None and not required):
+            return
+        if entry is None:
+            raise self._missing(path, "the samples")
+        for place, name in self._tree.files(path, entry):
+            self._write(place, self._tree.content(name))
+        if entry.mode == FOLDER:
+            self._added(path)
+
+    def _file(self, path: PurePosixPath, what: str, limit: int) -> bytes:
+        entry = self._tree.find(path)
+        if entry is None:
+            raise self._missing(path, what)
+        ((place, name),) = list(self._tree.files(path, entry)) if entry.mode != FOLDER else [(path, "")]
+        if not name:
+            raise UsageError(f"{what} {path} is a folder in the base branch; expected a file")
+        raw = self._tree.content(name, limit)
+        self._write(place, raw)
+        return raw
+
+    def _missing(self, path: PurePosixPath, what: str) -> UsageError:
+        added = (self._workspace / path).exists()
+        return UsageError(
+            f"{what} {path}: not in the base branch (commit {self._commit[:12]})"
+            + (": a pull request is not judged by what it adds itself" if added else ""),
+            what_to_do=_MERGE_FIRST,
+        )
+
+    def _write(self, path: PurePosixPath, raw: bytes) -> None:
+        if path in self._files:
+            return
+        if raw.startswith(_LFS):
+            raise UsageError(
+                f"{path} is a Git LFS pointer in the base branch, not the file itself",
+                what_to_do="Name it as an artifact of the registry, or outside the checkout by its absolute path.",
+            )
+        self._files[path] = None
+        self._bytes += len(raw)
+        if self._bytes > MAX_TAKEN_BYTES or len(self._files) > MAX_TAKEN_FILES:
+            raise UsageError(
+                f"policy, bank and samples are more than {MAX_TAKEN_FILES} files or {MAX_TAKEN_BYTES >> 30} GiB",
+                what_to_do="Keep the samples in the registry, and pin them in the policy by address and sha256.",
+            )
+        target = self._to / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as stream:
+                stream.write(raw)
+        except OSError as error:
+            raise CannotFinishError(f"{target} cannot be written: {error.strerror}") from None
+        difference = _difference(self._workspace, path, raw)
+        if difference:
+            self._differing[f"{difference} {path}"] = None
+
+    def _added(self, folder: PurePosixPath) -> None:
+        """Note what the pull request adds to a folder of samples."""
+        for path in _walk(self._workspace, folder):
+            if path not in self._files:
+                self._differing[f"adds {path}"] = None
+                if len(self._differing) > MAX_TAKEN_FILES:
+                    return
+
+
+def _pinned(rules: Policy) -> Iterator[str]:
+    """Yield the addresses of samples that a policy pins, for whatever model."""
+    yield from (own.uri for own in (rules.samples, *rules.samples.models.values()) if own.uri is not None)
+
+
+def _difference(workspace: Path, path: PurePosixPath, raw: bytes) -> str:
+    """Return what the checkout does with a file of the base; empty where it has the same bytes in its own place."""
+    here = workspace
+    for part in path.parts:
+        here /= part
+        if here.is_symlink():
+            return "changes"
+    if not here.exists():
+        return "removes"
+    same = here.is_file() and here.stat().st_size == len(raw) and here.read_bytes() == raw
+    return "" if same else "changes"
+
+
+def _walk(workspace: Path, folder: PurePosixPath) -> Iterator[PurePosixPath]:
+    """Yield the files of the checkout below a folder, without following links."""
+    if (workspace / folder).is_symlink():
+        return
+    for where, _, names in os.walk(workspace / folder, followlinks=False):
+        inside = PurePosixPath(Path(where).relative_to(workspace).as_posix())
+        yield from (inside / name for name in sorted(names))

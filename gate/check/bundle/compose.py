@@ -1,0 +1,121 @@
+"""The bundle on disk: the program that the writer left, put together with the texts that the orchestrator composes.
+
+The writer's result is hostile like every worker's: the program must hash to what it says, and only plain records of its
+result reach the texts (`gate.check.bundle`).
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from gate.check.bundle.environment import pins, torch_version
+from gate.check.bundle.folder import PROGRAM, bundle_texts
+from gate.check.bundle.losses import losses
+from gate.check.bundle.opens import opens_with
+from gate.check.evidence import Place, ScanRequest
+from gate.check.files import MODEL_FOLDER, CheckFiles, remove, unwritable
+from gate.formats.mlflow_folder import MAX_INERT_BYTES
+from gate.records.artifact import EVERY_FILE, Manifest, build_manifest, make_read_only
+from gate.records.bundle import BundleFacts
+from gate.records.provenance import RepairOrigin
+from gate.records.record import MalformedError, read_bounded
+from gate.records.written_program import Written
+
+FOLDER: Final = "bundle"
+"""Where the bundle lies beside the files of a check."""
+_MOST_LEFT: Final = 200
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's folder, read-only, what it holds, and what evidence says of it."""
+
+    root: Path
+    manifest: Manifest
+    facts: BundleFacts
+
+    @property
+    def place(self) -> Place:
+        """The folder as a worker is given it."""
+        return Place(self.root, self.manifest)
+
+
+def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOrigin | None) -> Bundle | str:
+    """Put texts and what the policy carries beside the program in `root`; return the bundle, or why there is none."""
+    policy, candidate = request.policy, request.base / MODEL_FOLDER
+    try:
+        texts = bundle_texts(written, policy.runtime, repair)
+    except ValidationError as error:
+        # A worker's words that do not fit the records of the texts: no fault of this process.
+        return f"its texts cannot be written: {str(error)[:500]}"
+    present = {file.path for file in request.pulled.files}
+    for path in sorted(present & set(policy.carry)):
+        try:
+            texts[path] = _inert(candidate / path)
+        except (MalformedError, OSError, UnicodeDecodeError) as error:
+            return f"{path!r}, which the policy carries, is no text of at most {MAX_INERT_BYTES} bytes: {error}"
+    for path, raw in texts.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(raw)
+    manifest, problems = build_manifest(root, ignored=EVERY_FILE)
+    found = {file.path: file.sha256 for file in manifest.files}
+    if problems or found.get(PROGRAM) != written.program_sha256:
+        return "the program beside the writer's result is not the one that the result names."
+    make_read_only(root)
+    facts = BundleFacts(
+        origin=written.origin,
+        parent=written.parent,
+        torch=torch_version(),
+        candidate_torch=written.candidate_torch,
+        class_names=written.class_names,
+        opens_with=opens_with(),
+        pinned=dict(line.split("==") for line in pins(policy.runtime)),
+        greatest_difference=written.greatest_difference,
+        signature_dropped=written.signature_dropped,
+        losses=losses(written.origin, written.inputs, written.signature, written.returned),
+        left=tuple(path[:2000] for path in sorted(present - set(found))[:_MOST_LEFT]),
+    )
+    return Bundle(root, manifest, facts)
+
+
+def _inert(path: Path) -> bytes:
+    """Return a text's bytes; anything but UTF-8 without NUL is refused."""
+    raw = read_bounded(path, limit=MAX_INERT_BYTES)
+    raw.decode("utf-8")
+    if b"\0" in raw:
+        raise MalformedError("it holds a NUL")
+    return raw
+
+
+def move(bundle: Bundle, files: CheckFiles) -> None:
+    """Move a bundle to the check's files in one step, in place of whatever lies there."""
+    _put(bundle, files, keep=False)
+
+
+def copy(bundle: Bundle, files: CheckFiles) -> None:
+    """Copy a bundle to the check's files in one step, in place of whatever lies there."""
+    _put(bundle, files, keep=True)
+
+
+def _put(bundle: Bundle, files: CheckFiles, *, keep: bool) -> None:
+    target, partial = files.root / FOLDER, files.root / f".{FOLDER}.part"
+    try:
+        remove(partial)
+        if keep or not _renamed(bundle.root, partial):
+            shutil.copytree(bundle.root, partial)
+        remove(target)
+        partial.rename(target)
+    except OSError as error:
+        remove(partial)
+        raise unwritable(target, error) from None
+
+
+def _renamed(source: Path, to: Path) -> bool:
+    try:
+        source.rename(to)
+    except OSError:  # another file system
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""The texts of a bundle's folder: all that lies beside `data/model.pt2` for MLflow's loaders to open it.
+
+What `mlflow.pytorch.save_model(serialization_format="pt2")` of MLflow 3.17 writes, but for what differs from one
+writing to the next. Left out, since no loader needs them and each would make other bytes of the same program:
+`model_uuid`, `model_id` and `run_id` (a registry gives a version its own), `utc_time_created` (MLflow then takes the
+time of opening), `model_size_bytes` (a count that only displays), `artifact_path`, `prompts` and `metadata`.
+`mlflow_version` is the version that the requirements pin, and every requirement is exact.
+
+Two values differ from MLflow's. `config: {device: cpu}`, since the tensors are written on the CPU: with null
+`mlflow.pyfunc` takes a GPU where it finds one, and then refuses the program. And a signature's `params` are left out:
+`mlflow.pyfunc` passes their defaults to the network as keywords, which no exported program takes, so that every
+prediction would fail. `gate.check.bundle.losses` tells both.
+
+The candidate's name, version, run and description are nowhere in a bundle, nor is anything of the scan.
+"""
+
+from typing import Any, Final
+
+from gate import VERSION
+from gate.check.bundle.environment import (
+    CONDA,
+    VIRTUALENV,
+    environment_texts,
+    pins,
+    python_version,
+    to_yaml,
+    torch_version,
+)
+from gate.check.bundle.example import Example, example_of
+from gate.check.bundle.losses import losses
+from gate.check.bundle.opens import opens_with
+from gate.records.policy import Runtime
+from gate.records.provenance import PROVENANCE, Provenance, RepairOrigin
+from gate.records.written_program import Written
+
+PROGRAM: Final = "data/model.pt2"
+MLMODEL: Final = "MLmodel"
+
+
+def bundle_texts(written: Written, runtime: Runtime, repair: RepairOrigin | None = None) -> dict[str, bytes]:
+    """Return every text of the folder by its path; the same arguments always give the same bytes."""
+    example = example_of(written)
+    return {
+        MLMODEL: to_yaml(_mlmodel(written, runtime, example)),
+        **environment_texts(runtime),
+        **(example.files if example else {}),
+        PROVENANCE: _provenance(written, repair).pretty_json().encode(),
+    }
+
+
+def _mlmodel(written: Written, runtime: Runtime, example: Example | None) -> dict[str, Any]:
+    (mlflow, *_) = pins(runtime)
+    flavors: dict[str, Any] = {"pytorch": {"code": None, "model_data": "data", "pytorch_version": torch_version()}}
+    if len(written.inputs) == 1:  # mlflow.pyfunc passes one input; for several MLflow writes no such flavour either
+        flavors["python_function"] = {
+            "config": {"device": "cpu"},
+            "data": "data",
+            "env": {"conda": CONDA, "virtualenv": VIRTUALENV},
+            "loader_module": "mlflow.pytorch",
+            "pickle_module_name": "mlflow.pytorch.pickle_module",
+            "python_version": python_version(runtime),
+        }
+    said: dict[str, Any] = {"flavors": flavors, "mlflow_version": mlflow.partition("==")[2]}
+    signature = written.signature.without_params() if written.signature else None
+    if signature is not None:
+        said["signature"] = signature.texts()
+        said["is_signature_from_type_hint"] = said["type_hint_from_example"] = False
+    if example is not None:
+        said["saved_input_example_info"] = example.info
+    return said
+
+
+def _provenance(written: Written, repair: RepairOrigin | None) -> Provenance:
+    """Return what the bundle was made of; a repaired model's parent is named by its bytes, not by its version."""
+    return Provenance(
+        made_by=f"gate {VERSION}",
+        origin=written.origin,
+        parent=written.parent,
+        torch=torch_version(),
+        opens_with=opens_with(),
+        losses=losses(written.origin, written.inputs, written.signature, written.returned),
+        repair=repair.model_copy(update={"parent": repair.parent_digest}) if repair else None,
+    )

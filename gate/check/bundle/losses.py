@@ -1,0 +1,91 @@
+"""What a consumer of a bundle gives up against the candidate, in sentences for a terminal.
+
+Each was tried with torch 2.13 and MLflow 3.17 (tests/check/bundle/test_losses.py). An exported program loses almost
+nothing: what it computes is written anew, operator by operator. A network that was more than a program loses the rest
+of it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from gate.records.bundle import Origin
+from gate.records.signature import Signature
+from gate.records.written_program import TensorInput
+
+_MAX_SENTENCE = 1000
+"""Names in it are the candidate's; `Provenance` and `BundleFacts` hold 2,000 characters."""
+MOVES = "torch.export.passes.move_to_device_pass(torch.export.load(…), 'cuda')"
+
+
+def losses(
+    origin: Origin, inputs: Sequence[TensorInput], signature: Signature | None = None, returned: str = ""
+) -> tuple[str, ...]:
+    """Return the sentences; `signature` is the candidate's, of which a bundle leaves the parameters out.
+
+    `returned` is the class of transformers in which the candidate returns its scores.
+    """
+    by_origin = _of_a_program if origin in {"pt2", "repaired"} else _of_a_network
+    said = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
+    return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in said)
+
+
+def _of_a_program(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
+    yield (
+        "Stack traces and calls by submodule are left behind, so that torch.export.unflatten does not open the bundle; "
+        "example inputs are zeros. Parameters and buffers keep their names."
+    )
+    if any(one.shape.count(None) for one in inputs):
+        yield (
+            "A condition that the exporter put on free sizes, such as an even batch, is not checked before the program "
+            "runs; an input that breaks it may fail with an operator's error. Fixed sizes are checked as before."
+        )
+    yield f"The tensors lie on the CPU, wherever it was exported; {MOVES} moves the program."
+
+
+def _of_a_network(origin: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
+    if origin == "state-dict":
+        yield "There is no file of bare tensors: torch.export.load(…).state_dict has them, under the same names."
+    else:
+        yield (
+            "The network's own class is left behind, with its methods and attributes. Submodules hold parameters and "
+            "buffers under the same names; they cannot be called, replaced or hooked one by one."
+        )
+    yield "train() and eval() raise an error: the program computes what the network did in evaluation mode."
+    taken = "; ".join(f"{one.name} takes {_described(one)}" for one in inputs)
+    exported = f"Inputs are passed by position, with the number types and sizes that were exported: {taken}."
+    yield f"{exported} {_batch(inputs)}".strip()
+    yield (
+        f"Devices that the network asked for while it ran are fixed to the CPU: .to() moves tensors alone, {MOVES} the "
+        "whole program. mlflow.pyfunc runs it on the CPU."
+    )
+
+
+def _of_the_output(returned: str) -> Iterator[str]:
+    if returned:
+        yield (
+            f"The candidate returns transformers' {returned}, which a process opens after it has imported that class. "
+            "The bundle needs no transformers: it returns the class scores as one tensor or, where there are further "
+            "tensors, a dict of them by the names of the fields; write scores in place of output.logits."
+        )
+
+
+def _described(one: TensorInput) -> str:
+    sizes = " × ".join("any" if size is None else str(size) for size in one.shape)
+    return f"{one.dtype} {sizes}" if sizes else f"one {one.dtype} number"
+
+
+def _batch(inputs: Sequence[TensorInput]) -> str:
+    if all(one.free_batch for one in inputs):
+        return "Any number of samples can be passed at once."
+    sizes = sorted({one.shape[0] for one in inputs if one.shape and one.shape[0] is not None})
+    fixed = " and ".join(map(str, sizes))
+    return f"The first size is fixed to {fixed}: samples are passed in such batches." if fixed else ""
+
+
+def _of_parameters(signature: Signature | None) -> Iterator[str]:
+    if signature is not None and signature.params:
+        names = ", ".join(param.name for param in signature.params[:10])
+        more = f" and {len(signature.params) - 10} more" if len(signature.params) > 10 else ""
+        yield (
+            f"Parameters of the signature ({names}{more}) are left out: an exported program takes tensors alone, and "
+            "mlflow.pyfunc ignores them with a warning."
+        )

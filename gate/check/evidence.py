@@ -1,0 +1,169 @@
+"""What is scanned and by which settings, and the evidence of it: the workers' word joined with the orchestrator's own.
+
+A worker may be in a candidate's hand: of the model, its bytes, its samples and the bank it says only what it saw.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gate import VERSION
+from gate.check.files import MODEL_FOLDER, Pulled
+from gate.check.resume import Unfinished
+from gate.formats.sealing import PULL_AGAIN
+from gate.judging.calibration.calibrate import compare
+from gate.policies.digests import option_digests
+from gate.records.artifact import Manifest, build_manifest
+from gate.records.bank import Bank, OpenBank
+from gate.records.bundle import BundleFacts
+from gate.records.evidence import MAX_ACCEPTED, BankEvidence, Evidence, SamplesEvidence
+from gate.records.job import ScanResult
+from gate.records.policy import Policy
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """What an operator may set for one scan, beyond the policy."""
+
+    seed: int | None = None
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    deadline_seconds: float | None = None
+    allow_code: bool = False
+    memory_gib: float = 12.0
+    """Address space of a worker without a GPU."""
+    threads: int = 0
+    isolation: Literal["full", "partial", "none"] | None = None
+    """The least isolation in which the scan may run at all; the policy's where None."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that a worker reads, and what it held when it was hashed."""
+
+    root: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What is scanned, where its copy lies, by which policy and settings."""
+
+    pulled: Pulled
+    base: Path
+    policy: Policy
+    settings: ScanSettings
+    bank: OpenBank | None = None
+    unfinished: Unfinished | None = None
+    """Where finished outcomes are kept until all are; None: a scan that is broken off begins anew."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the scan."""
+        return self.policy.seed if self.settings.seed is None else self.settings.seed
+
+
+def evidence_of(
+    request: ScanRequest, result: ScanResult, bundle: Place | None = None, facts: BundleFacts | None = None
+) -> Evidence:
+    """Join what the worker saw, of the bundle where there is one, with what the orchestrator knows itself."""
+    pulled = request.pulled
+    pulled_to = Place(request.base / MODEL_FOLDER, pulled.manifest)
+    changed = (*_changed(pulled_to, "model", "pull"), *_other_policy(request))
+    changed += _changed(bundle, "bundle", "writing") if bundle else ()
+    unread = (pulled.repair_problem,) if pulled.repair_problem else ()
+    evidence = Evidence(
+        gate_version=VERSION,
+        model=pulled.model,
+        manifest_digest=pulled.digest,
+        bundle_digest=bundle.manifest.digest if bundle else None,
+        bundle=facts,
+        policy_digest=request.policy.digest,
+        assurance=result.assurance,
+        isolation=result.isolation,
+        worker_user=result.user,
+        device=result.device,
+        seed=request.seed,
+        facts=result.facts,
+        samples=_samples(request, result),
+        bank=_bank(request, result),
+        stages=result.stages,
+        outcomes=result.outcomes,
+        suspects=result.suspects,
+        repair=pulled.repair,
+        problems=tuple(text[:2000] for text in (*pulled.problems, *unread, *result.problems, *changed)),
+        pictures=result.pictures,
+        projections=result.projections,
+        versions=result.versions,
+        seconds={"pull": pulled.seconds, **result.seconds},
+    )
+    return _compared(request, evidence)
+
+
+def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
+    """Return the evidence with the candidate's place among the bank's models, where the two can be compared."""
+    if request.bank is None or evidence.bank is None:
+        return evidence
+    comparison = compare(evidence, request.bank.bank, option_digests(request.policy))
+    return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
+
+
+def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
+    """Return what the worker saw of the samples; where they are from and which they are, the orchestrator knows."""
+    given, seen = request.pulled.samples, result.samples
+    if given is None or seen is None:
+        return None
+    reading = request.policy.samples.of(request.pulled.model.name).reading
+    known = {"source": given.source, "sha256": given.sha256, "overridden": given.overridden, "reading": reading}
+    return seen.model_copy(update=known)
+
+
+def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
+    """Return which bank stood beside the scan; of its models, the worker says which it could use."""
+    given = request.bank
+    if given is None:
+        return None
+    return BankEvidence(
+        digest=f"sha256:{given.sha256}",
+        count=max(len(given.bank.references), len(given.bank.statistics)),
+        same_task=any(reference.used for reference in result.references),
+        name=given.bank.name,
+        source=given.source[:2000],
+        by_option=given.by_option,
+        references=result.references,
+        accepted=_accepted(given.bank),
+    )
+
+
+def _accepted(bank: Bank) -> tuple[str, ...]:
+    """Return which of a bank's models are in it though something stood against them, and why, a few of many."""
+    said = [f"{one.model[:200]}, though {one.against[:600]}: {one.accepted[:1000]}" for one in bank.accepted]
+    more = len(said) - MAX_ACCEPTED + 1
+    return tuple(said) if more <= 1 else (*said[: MAX_ACCEPTED - 1], f"and {more} more")
+
+
+def _changed(place: Place, what: str, since: str) -> tuple[str, ...]:
+    """Return a problem where a folder is not what it was; asked after a worker's end, of whose word it is none."""
+    found, pulled = build_manifest(place.root)[0], place.manifest
+    if found.digest == pulled.digest:
+        return ()
+    before = {file.path: file.sha256 for file in pulled.files}
+    after = {file.path: file.sha256 for file in found.files}
+    path = next(path for path in sorted({*before, *after}) if before.get(path) != after.get(path))
+    then, now = (f"sha256:{one[path]}" if path in one else "absent" for one in (before, after))
+    text = (
+        f"The {what} changed between {since} and scan, so that nothing can be said of it: then {pulled.digest}, now "
+        f"{found.digest}; its file {path[:200]!r} was {then} and is {now}. {PULL_AGAIN}"
+    )
+    return (text,)
+
+
+def _other_policy(request: ScanRequest) -> tuple[str, ...]:
+    """Return a problem where another policy scans than has pulled: it names other samples, and other training sets."""
+    pulled, scans = request.pulled.policy_digest, request.policy.digest
+    if pulled is None or pulled == scans:
+        return ()
+    text = (
+        f"The policy changed between pull and scan: pulled by {pulled}, scanned by {scans}. "
+        "Pull and scan by one policy; `gate judge` may use another."
+    )
+    return (text,)

@@ -1,0 +1,246 @@
+"""The files of one check in one directory, and what stands in `manifest.json` (docs/contracts.md, section 4).
+
+The four steps hand nothing to each other but these files, so that they can run in different jobs.
+"""
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, field_validator, model_validator
+
+from gate.jail.rights import make_private
+from gate.jail.scratch import remove_tree, scratch_directory, write_new
+from gate.records.artifact import ArtifactFile, Manifest, ModelRef, make_writable
+from gate.records.errors import CannotFinishError, UsageError
+from gate.records.evidence import Evidence
+from gate.records.provenance import RepairOrigin
+from gate.records.record import MalformedError, Record
+from gate.records.report import Report
+from gate.records.verdict import Verdict
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER = "model", "samples", "training"
+"""Where a pulled copy lies, beside the files of the check or in a private directory."""
+
+MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
+ATTESTATION = "attestation.json"
+_LATER = (MANIFEST, EVIDENCE, VERDICT, ATTESTATION, "report.*")
+"""What a check writes anew, as far as it comes."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""What is no mistake in a directory's name: the disk is full or broken, or the process has too many files."""
+
+
+class PulledSamples(Record):
+    """The clean samples that lie beside the model."""
+
+    name: str = Field(min_length=1, max_length=4096)
+    """File or folder below `samples/` or `training/`, with forward slashes."""
+    source: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    overridden: bool
+
+    @field_validator("name")
+    @classmethod
+    def _below(cls, name: str) -> str:
+        if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
+            raise ValueError("expected a path below the folder, without '..'")
+        return name
+
+
+class Pulled(Record):
+    """What `pull` brought: `manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    gate_version: str
+    uri: str
+    """What the user asked for."""
+    model: ModelRef
+    description: str = ""
+    """The version's own words."""
+    digest: str
+    policy_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """The policy that said which samples and training set to bring."""
+    files: tuple[ArtifactFile, ...]
+    samples: PulledSamples | None = None
+    training: PulledSamples | None = None
+    """The training set that the version's run logged, where a detector of the policy needs it."""
+    problems: tuple[str, ...] = ()
+    repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the candidate's own `provenance.json` says of a repair."""
+    repair_problem: str = Field(default="", exclude_if=lambda value: not value)
+    """Why that file cannot be read."""
+    seconds: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _digest_holds(self) -> "Pulled":
+        if self.manifest.digest != self.digest:
+            raise ValueError("the digest is not that of the files")
+        return self
+
+    @property
+    def manifest(self) -> Manifest:
+        """The files as a manifest."""
+        return Manifest(files=self.files)
+
+
+@dataclass(frozen=True)
+class CheckFiles:
+    """One check's directory."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> "CheckFiles":
+        """Make the directory and show that it can be written, by a file that is written and removed.
+
+        One that cannot is a wrong name (`UsageError`); a full disk is none.
+        """
+        probe = root / f".gate-writable-{os.getpid()}"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            write_new(probe, b"gate")
+            probe.unlink()
+        except OSError as error:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+            refused = unwritable(root, error)
+            if error.errno in _FULL:
+                raise refused from None
+            raise UsageError(str(refused), what_to_do=refused.what_to_do) from None
+        return cls(root.resolve())
+
+    @classmethod
+    @contextmanager
+    def claim(cls, root: Path) -> "Iterator[CheckFiles]":
+        """Make the directory as `create` does, and keep every other check out of it until this one ends."""
+        files = cls.create(root)
+        descriptor = os.open(files.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Of the directory itself: no file of it is left by a check that was killed.
+            if not _locked(descriptor):
+                raise UsageError(
+                    f"another command is writing into {root}",
+                    what_to_do="Wait for it, or name a directory of its own for each check with --report-dir.",
+                )
+            yield files
+        finally:
+            os.close(descriptor)
+
+    def begin(self) -> None:
+        """Remove what an earlier check left, so that whatever lies here from now on is this one's.
+
+        What a scan that was broken off had measured stays, and so do triggers and bundle until the scan replaces them.
+        """
+        for pattern in _LATER:
+            for path in self.root.glob(pattern):
+                if path.is_file() or path.is_symlink():
+                    path.unlink()
+
+    def concluded(self) -> Verdict | None:
+        """Return the verdict that lies here; None where there is none that can be read."""
+        try:
+            return self.verdict()
+        except UsageError:
+            return None
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Replace one file in one move; a part of a report is never left in its place."""
+        raw = text.encode() if isinstance(text, str) else text
+        target = self.root / name
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_new(partial, raw)
+            os.replace(partial, target)  # noqa: PTH105  # the atomic call, by its own name
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise unwritable(target, error) from None
+        return target
+
+    def pulled(self) -> Pulled:
+        """Read `manifest.json`."""
+        return self._read(MANIFEST, Pulled, "gate pull")
+
+    def evidence(self) -> Evidence:
+        """Read `evidence.json`."""
+        return self._read(EVIDENCE, Evidence, "gate scan")
+
+    def verdict(self) -> Verdict:
+        """Read `verdict.json`."""
+        return self._read(VERDICT, Verdict, "gate judge")
+
+    def report(self) -> Report:
+        """Read `report.json`."""
+        return self._read(REPORT, Report, "gate judge")
+
+    def _read(self, name: str, kind: type[RecordT], step: str) -> RecordT:
+        return read_input(self.root / name, kind, step)
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a directory for as long as it is open; False where another process has. A disk without locks has none."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:
+    """Read a record that an earlier step left; a missing or damaged one is a `UsageError` that names the step."""
+    if not path.exists():
+        what = "file" if path.suffix else "folder"
+        raise UsageError(f"there is no {what} {path}", what_to_do=f"`{step}` writes it; run that step first.")
+    try:
+        return kind.from_file(path)
+    except MalformedError as error:
+        raise UsageError(f"{path} cannot be used: {error}", what_to_do=f"`{step}` writes it; run it again.") from None
+
+
+def unwritable(path: Path, error: OSError) -> CannotFinishError:
+    """Return the error for a file of a check that the disk does not take."""
+    return CannotFinishError(
+        f"{path} cannot be written: {error.strerror or error}",
+        what_to_do="Name a directory that can be written, with room for a few megabytes, with --report-dir.",
+    )
+
+
+@contextmanager
+def private_directory() -> Iterator[Path]:
+    """Yield a new directory that this user and its jailed workers may enter, and remove it with all that was put there.
+
+    No other user may; under root a worker may by a group of its own (`gate.jail.rights`).
+    """
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(scratch_directory("gate-model-"))
+            make_private(path)
+        except OSError as error:
+            raise CannotFinishError(
+                f"no private copy can be made in {tempfile.gettempdir()}: {error.strerror or error}",
+                what_to_do="Name a directory with room for the model in TMPDIR.",
+            ) from None
+        try:
+            yield path
+        finally:
+            make_writable(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a private copy, read-only as it may be; of a link or file in its place that alone."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        make_writable(path)
+        remove_tree(path)

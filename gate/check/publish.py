@@ -1,0 +1,206 @@
+"""The last step: sign the decision where there is a key, log the reports in a run of the gate's own, mark the version.
+
+Fail-closed in order: a flagged version is marked so and its earlier attestation withdrawn first; an approval replaces
+what stands only when bundle and reports are kept, and `gate.decision: approved` is the very last tag that is set. A
+signed decision is in the review log before it is anywhere else. Doing it later, or twice, ends with the same.
+"""
+
+import datetime as dt
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate import VERSION
+from gate.attestations.earlier import earlier_decision
+from gate.attestations.envelope import UNSIGNED, claimed, open_envelope, sign
+from gate.attestations.keys import SigningKey
+from gate.attestations.log import ReviewLog, Said, same_decision
+from gate.attestations.statement import scan_statement
+from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
+from gate.check.files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.judging.judge import judge
+from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest
+from gate.records.clock import today
+from gate.records.errors import CannotFinishError, UsageError
+from gate.records.evidence import Evidence
+from gate.records.finding import Decision
+from gate.records.report import Report
+from gate.records.verdict import Verdict
+from gate.registries.contract import Registry
+
+LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html")
+WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.value}
+"""What stands on a version while nothing is decided: an earlier signed approval may not outlive a new check."""
+
+_TAG_LIMIT = 5000
+_SKEW = dt.timedelta(minutes=5)
+"""How far apart clocks may be."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Signing:
+    """What signs a decision, and where it is logged first."""
+
+    key: SigningKey
+    log: ReviewLog | None = None
+
+
+def publish(
+    registry: Registry, files: CheckFiles, signing: Signing | None = None, tell: Tell = lambda _line: None
+) -> tuple[Verdict, str]:
+    """Mark the version that the check's files are about; return the verdict and where the reports lie.
+
+    Where this ends before it is whole and the version was changed, that is told.
+    """
+    verdict, evidence, report = files.verdict(), files.evidence(), files.report()
+    _require_consistent(verdict, evidence, report)
+    _require_bundle(files, verdict)
+    registry = registry.allowing(report.policy.artifact_stores)
+    _require_newest(registry, evidence, report, signing)
+    attestation = attest(files, evidence, verdict, report, signing)
+    withdrawn = verdict.decision is Decision.FLAGGED
+    if withdrawn:
+        registry.mark(evidence.model, WITHDRAWN)
+    try:
+        where = _store(registry, files, evidence, verdict, report)
+        if not withdrawn:
+            registry.mark(evidence.model, WITHDRAWN)
+            withdrawn = True
+        registry.mark(evidence.model, tags(verdict, report, where, attestation))
+    except BaseException:
+        if withdrawn:
+            tell(f"marked {evidence.model} {Decision.FLAGGED.value}: its verdict is not published whole yet")
+        raise
+    if report.policy.retention is not None:
+        # The version is marked; what is not deleted now, the next check deletes.
+        with suppress(CannotFinishError):
+            registry.drop_bundles(today() - dt.timedelta(days=report.policy.retention.bundles))
+    return verdict, where
+
+
+def _store(registry: Registry, files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report) -> str:
+    """Keep the bundle and the reports; return where the reports lie."""
+    if verdict.bundle_digest is not None:
+        # What is promoted later; a production version is made from these bytes and no others.
+        kept = report.policy.retention
+        registry.keep_bundle(files.root / BUNDLE_FOLDER, verdict.bundle_digest, kept.bundles if kept else None)
+    return log_reports(registry, files, evidence, verdict)
+
+
+def withdraw(registry: Registry, ref: ModelRef, why: str, tell: Tell, digest: str | None = None) -> None:
+    """Mark a version that could not be judged flagged, unless a signed decision of its bytes stands; say which it is.
+
+    `digest` is that of the bytes, where they are known. A run that judged nothing knows no better than what was signed.
+    """
+    earlier = earlier_decision(registry.facts(ref).tags.get("gate.attestation", ""))
+    if earlier is not None and earlier.is_about(digest):
+        tell(f"{ref} keeps its signed decision: {earlier.word}")
+        return
+    registry.mark(ref, WITHDRAWN)
+    tell(f"marked {ref} {Decision.FLAGGED.value}: {why}")
+
+
+def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report, signing: Signing | None) -> str:
+    """Sign the decision, log it, write `attestation.json` and return its text; without a key, the word `unsigned`."""
+    if signing is None:
+        (files.root / ATTESTATION).unlink(missing_ok=True)
+        return UNSIGNED
+    at = dt.datetime.fromisoformat(report.checked_at)
+    if at > dt.datetime.now(dt.UTC) + _SKEW:
+        raise UsageError(
+            f"the check is dated in the future, {report.checked_at}; nothing was signed",
+            what_to_do="Set the clocks right and run `gate judge` on this directory again.",
+        )
+    statement = scan_statement(evidence, verdict, at=at, days=report.policy.valid_days)
+    envelope = sign(statement, signing.key)
+    if signing.log is not None:
+        newest = signing.log.newest(evidence.model, verdict.model_digest)
+        if newest is None or not same_decision(newest, envelope):
+            said = Said("scan", evidence.model, verdict.model_digest, verdict.decision.value, envelope)
+            signing.log.append(said, dt.datetime.now(dt.UTC))
+    files.write(ATTESTATION, envelope + "\n")
+    return envelope
+
+
+def _require_newest(registry: Registry, evidence: Evidence, report: Report, signing: Signing | None) -> None:
+    """Refuse to put an old check in the place of a later decision that the same key signed: a review, or a check since.
+
+    What other keys signed is no reason: whoever may set tags could else keep a version from being flagged. For the same
+    reason the tag is not all that is asked: a decision that was taken off a version still stands in the log.
+    """
+    if signing is None:
+        return
+    attestation = registry.facts(evidence.model).tags.get("gate.attestation", "")
+    standing = [open_envelope(attestation, (signing.key.public,)).statement]
+    logged = signing.log.newest(evidence.model, evidence.manifest_digest) if signing.log is not None else None
+    standing += [claimed(logged.envelope)] if logged is not None else []
+    at, now = dt.datetime.fromisoformat(report.checked_at), dt.datetime.now(dt.UTC)
+    for said in (statement.predicate for statement in standing if statement is not None):
+        if said.model == evidence.model and at < said.decided_at <= now + _SKEW:
+            raise UsageError(
+                f"{evidence.model} has a later signed decision, of {said.decided_at:%Y-%m-%d %H:%M:%S}, than this "
+                f"check of {report.checked_at[:19].replace('T', ' ')}; nothing was marked",
+                what_to_do="To decide anew, run `gate check` again.",
+            )
+
+
+def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
+    """Refuse a verdict whose bundle does not lie beside it, or is another."""
+    if verdict.bundle_digest is None:
+        return
+    found, problems = build_manifest(files.root / BUNDLE_FOLDER, ignored=EVERY_FILE)
+    if problems or found.digest != verdict.bundle_digest:
+        raise UsageError(
+            f"the bundle in {files.root / BUNDLE_FOLDER} is not the one that the verdict covers: expected "
+            f"{verdict.bundle_digest}, got {found.digest}; nothing was marked",
+            what_to_do="Run `gate scan` and `gate judge` on this directory again.",
+        )
+
+
+def _require_consistent(verdict: Verdict, evidence: Evidence, report: Report) -> None:
+    """Refuse files that do not belong together: another evidence, policy or model than the verdict is about."""
+    day = report.checked_at[:10]
+    again = judge(evidence, report.policy, on=_date(day))
+    if again != verdict or report.verdict != verdict or report.error:
+        raise UsageError(
+            "verdict.json, evidence.json and report.json do not belong together; nothing was marked",
+            what_to_do="Run `gate judge` on this directory again.",
+        )
+
+
+def _date(day: str) -> dt.date:
+    return dt.date.fromisoformat(day)
+
+
+def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdict: Verdict) -> str:
+    """Store the report files under a key made of evidence and policy, so that a second time finds the first."""
+    key = f"{verdict.evidence_digest[7:39]}{verdict.policy_digest[7:39]}"
+    with tempfile.TemporaryDirectory(prefix="gate-report-") as folder:
+        for name in LOGGED:
+            shutil.copyfile(files.root / name, Path(folder) / name)
+        if (files.root / ATTESTATION).exists():
+            shutil.copyfile(files.root / ATTESTATION, Path(folder) / ATTESTATION)
+        return registry.log_reports(evidence.model, Path(folder), key)
+
+
+def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGNED) -> Mapping[str, str]:
+    """Return the tags of docs/contracts.md section 9, the decision last."""
+    values = {
+        "gate.model_digest": verdict.model_digest,
+        # Stated in every case, so that no earlier check's stands on.
+        "gate.bundle_digest": verdict.bundle_digest or "none",
+        "gate.covers": verdict.covers or "candidate",
+        "gate.policy": f"{verdict.policy_name}@{verdict.policy_digest}",
+        "gate.evidence_digest": verdict.evidence_digest,
+        "gate.report": where,
+        "gate.checked_at": report.checked_at,
+        "gate.version": VERSION,
+    }
+    shown = {key: value[:_TAG_LIMIT] for key, value in values.items()}
+    # Cut short, an envelope would be void; `sign` has seen to it that it fits.
+    return {**shown, "gate.attestation": attestation, "gate.decision": verdict.decision.value}

@@ -1,0 +1,203 @@
+"""From evidence to files: judge, put the report together, render every format into the check's directory.
+
+Pure but for the writing; the coverage section comes from the detectors' own docstrings, so that what the report says a
+detector is blind to and what its documentation says are one text.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from gate import VERSION, detectors
+from gate.check.files import EVIDENCE, VERDICT, CheckFiles, Pulled
+from gate.detectors.contract import Need, parts
+from gate.judging.completeness import searched_share
+from gate.judging.judge import judge
+from gate.records.artifact import ModelRef
+from gate.records.clock import now, today
+from gate.records.evidence import Evidence, Failed, Measured, Outcome, Skipped
+from gate.records.policy import Policy
+from gate.records.report import NOTHING_GIVEN, Coverage, Given, PolicySource, Report
+from gate.records.verdict import Verdict
+from gate.renderers import RENDERERS
+from gate.renderers.next_steps import commands_of, next_steps
+
+_NEVER_EXAMINED = (
+    "What the model does on inputs unlike the clean samples, beyond the triggers that were searched for.",
+    "Whether the training data were poisoned in ways that leave no trace in the model's behaviour here.",
+    "Backdoors built to be undetectable: constructions exist that no black-box or gradient test can find.",
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a report needs besides evidence and policy."""
+
+    uri: str
+    model: ModelRef | None
+    description: str = ""
+    pulled: Pulled | None = None
+    policy_path: str = "default"
+    policy_source: PolicySource | None = None
+    directory: str = "."
+    given: Given = NOTHING_GIVEN
+    """With what it is checked; policy and directory above win."""
+
+    @property
+    def named(self) -> Given:
+        """What the report's commands name again."""
+        return self.given.model_copy(update={"policy": self.policy_path, "directory": self.directory})
+
+
+def conclude(evidence: Evidence, policy: Policy, context: Context, files: CheckFiles) -> Report:
+    """Judge evidence today, write `evidence.json`, `verdict.json` and every report, and return the report."""
+    files.write(EVIDENCE, evidence.pretty_json())
+    verdict = judge(evidence, policy, on=today())
+    files.write(VERDICT, verdict.pretty_json())
+    report = build_report(evidence, verdict, policy, context)
+    write_reports(report, files)
+    return report
+
+
+def build_report(evidence: Evidence, verdict: Verdict, policy: Policy, context: Context) -> Report:
+    """Return the report of a finished scan."""
+    report = Report(
+        gate_version=VERSION,
+        checked_at=now(),
+        uri=context.uri,
+        model=evidence.model,
+        description=context.description,
+        manifest=context.pulled.manifest if context.pulled else None,
+        evidence=evidence,
+        policy=policy,
+        policy_source=context.policy_source,
+        verdict=verdict,
+        coverage=tuple(_coverage(name, evidence.outcomes) for name in policy.detectors),
+        not_examined=_not_examined(evidence, policy),
+        given=context.named,
+    )
+    return _with_commands(report)
+
+
+def error_report(policy: Policy, context: Context, error: str, what_to_do: str) -> Report:
+    """Return the report of a check that could not finish."""
+    report = Report(
+        gate_version=VERSION,
+        checked_at=now(),
+        uri=context.uri,
+        model=context.model,
+        description=context.description,
+        manifest=context.pulled.manifest if context.pulled else None,
+        policy=policy,
+        policy_source=context.policy_source,
+        coverage=tuple(_coverage(name, {}) for name in policy.detectors),
+        not_examined=("Everything: the check did not finish.",),
+        error=error,
+        what_to_do=what_to_do,
+        given=context.named,
+    )
+    return _with_commands(report)
+
+
+def _with_commands(report: Report) -> Report:
+    return report.model_copy(update={"commands": commands_of(next_steps(report))})
+
+
+def write_reports(report: Report, files: CheckFiles) -> None:
+    """Render the report in every format."""
+    for name, render in RENDERERS.values():
+        files.write(name, render(report))
+
+
+def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
+    detector = detectors.load(name)
+    text = parts(detector.measure.__module__)
+    status, detail = _status(outcomes.get(name))
+    return Coverage(
+        detector=name,
+        title=detector.title,
+        measures=text["Measures"],
+        matters=text["Matters"],
+        blind_to=text["Blind to"],
+        see=text["See"],
+        status=status,
+        detail=detail,
+        metrics={metric.id: metric.meaning for metric in detector.metrics},
+    )
+
+
+def _status(outcome: Outcome | None) -> tuple[Literal["measured", "skipped", "failed", "absent"], str]:
+    match outcome:
+        case None:
+            return "absent", ""
+        case Measured():
+            return "measured", ""
+        case Skipped():
+            return "skipped", outcome.reason
+        case Failed():
+            return "failed", outcome.error
+        case _:
+            assert_never(outcome)
+
+
+def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
+    unused = sorted(set(detectors.names()) - set(policy.detectors))
+    lines = [f"The detector {name}: the policy does not run it." for name in unused]
+    if evidence.samples is None:
+        lines.append("Behaviour on clean inputs: there were no samples, or the model could not be run on them.")
+    elif evidence.facts.classes and evidence.samples.classes_present < evidence.facts.classes:
+        missing = evidence.facts.classes - evidence.samples.classes_present
+        lines.append(f"{missing} of {evidence.facts.classes} classes have no clean sample.")
+    accepted = policy.samples.of(evidence.model.name).unexamined_outputs or ()
+    lines += [
+        f"The output '{output.name}' ({output}): the policy accepts that it is not examined."
+        for output in evidence.facts.outputs
+        if output.role == "not-examined" and output.name in accepted
+    ]
+    lines += dict.fromkeys(
+        f"The training data: {outcome.reason}."
+        for name, outcome in evidence.outcomes.items()
+        if isinstance(outcome, Skipped) and name in policy.detectors and _audits(name)
+    )
+    lines += _unjudged(evidence)
+    lines += _let_go(evidence, policy)
+    references = evidence.bank.references if evidence.bank else ()
+    if evidence.suspects and not any(reference.used for reference in references):
+        lines.append("Whether suspects' triggers move clean models too: no bank with models of this task was given.")
+    return (*lines, *_NEVER_EXAMINED)
+
+
+def _unjudged(evidence: Evidence) -> Iterator[str]:
+    """Yield which texts beside the model were let be."""
+    outcome = evidence.outcomes.get("artifact-integrity")
+    if isinstance(outcome, Measured):
+        found = [m for m in outcome.measurements if m.metric == "unjudged-files" and m.value]
+        if names := [m.location.name if m.location else m.note for m in found]:
+            yield f"Texts beside the model, which no loader reads: {', '.join(names)[:500]}."
+
+
+def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
+    """Yield for each search of many classes how many of them it did not search to the end."""
+    classes = evidence.facts.classes or 0
+    for name in policy.detectors:
+        outcome = evidence.outcomes.get(name)
+        share = searched_share(outcome) if isinstance(outcome, Measured) else None
+        if share is not None and (left := round((1 - share) * classes)):
+            yield (
+                f"The search of {name} to its end at {left} of {classes} classes: they left early, when their "
+                "triggers were larger than others'; what these might have shrunk to is not known."
+            )
+
+
+def _audits(name: str) -> bool:
+    """Tell whether a detector looks at the training data."""
+    return Need.TRAINING_SET in detectors.load(name).needs
+
+
+def check_command(uri: str, policy_path: str, samples: str | None = None, bank: str | None = None) -> str:
+    """Return the command that checks a version with these samples, beside this bank where an option named one."""
+    words = ["gate", "check", uri, "--policy", policy_path]
+    words += ["--samples", samples] if samples else []
+    words += ["--bank", bank] if bank else []
+    return shlex.join(words)

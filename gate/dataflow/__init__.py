@@ -1,4 +1,0 @@
-"""What a graph's structure says about the way from input to logits: depth, dominators, bottlenecks, branches, gates.
-
-Pure functions over `gate.graph.Graph`, in time that grows with its size; used by the detector of graph structure.
-"""

@@ -1,0 +1,77 @@
+"""The contract of a detector: a module with a docstring, an options record, a generator and one value `DETECTOR`.
+
+A detector measures. It knows no limit, catches nothing, prints nothing, and leaves the model as it found it; `scan`
+runs it, times it and files what it yields. No base class, no decorator: the folder `gate/detectors` is the registry.
+Importing a detector must not import torch, so that policies validate and `gate explain` answers without it.
+"""
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Generic, TypeVar
+
+from gate.records.declarations import Metric, Options
+from gate.records.run import Run
+from gate.spaces.subject import Subject, Yield
+
+
+class Need(Flag):
+    """What of the subject a detector must have; each is filled only when asked for."""
+
+    FILES = auto()
+    WEIGHTS = auto()
+    GRAPH = auto()
+    MODEL = auto()
+    SAMPLES = auto()
+    TRAINING_SET = auto()
+    REFERENCES = auto()
+
+
+NOTHING = Need(0)
+
+
+PARTS = ("Measures", "Matters", "Blind to", "See")
+"""Of a detector's docstring, for reports and `gate explain`."""
+_HEADING = re.compile(rf"^({'|'.join(PARTS)})\s+", flags=re.MULTILINE)
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True)
+class Detector(Generic[OptionsT]):
+    """A detector's identity and its one function."""
+
+    id: str
+    """Kebab-case; the file's name, the policy's key, the report's rule and the test's name."""
+    title: str
+    needs: Need
+    metrics: tuple[Metric, ...]
+    options: type[OptionsT]
+    measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
+    uses: Need = NOTHING
+    """What it takes where it is there, and says that it did without where it is not."""
+
+    def metric(self, metric_id: str) -> Metric | None:
+        """Return the metric of that id, or None."""
+        return next((metric for metric in self.metrics if metric.id == metric_id), None)
+
+
+def summary(module_name: str) -> str:
+    """Return the first paragraph of a module's docstring in one line."""
+    return " ".join(_docstring(module_name).split("\n\n", maxsplit=1)[0].split())
+
+
+def parts(module_name: str) -> dict[str, str]:
+    """Return the parts by name, each in one line; a docstring without one of them raises ValueError."""
+    pieces = _HEADING.split(_docstring(module_name))
+    found = {name: " ".join(text.split()) for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
+    if missing := [name for name in PARTS if name not in found]:
+        raise ValueError(f"the docstring of {module_name} has no part {missing[0]!r}")
+    return found
+
+
+def _docstring(module_name: str) -> str:
+    return inspect.getdoc(importlib.import_module(module_name)) or ""

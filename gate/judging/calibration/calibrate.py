@@ -1,0 +1,143 @@
+"""Compares one scan's evidence with a bank: the story of `gate.judging.calibration`, called after the scan.
+
+Pure. What keeps the two from being compared is said in words and never bridged: other settings, nothing in common, a
+statistic that the bank's models have and the candidate lacks.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from gate.judging.calibration.conformal import Part, Placed, score_all
+from gate.judging.calibration.few import METRICS, predicted
+from gate.judging.calibration.tables import TRAITS, columns, traits_of, values_of, worst_place
+from gate.records.bank import Bank, ModelStatistics, Statistic
+from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
+from gate.records.evidence import Evidence
+
+ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
+"""By so much a trait's range is widened at least: two points of accuracy, a fifth of a norm."""
+FEWEST_MODELS = 3
+MOST_SURPRISES = 64
+ALMOST_ALL = 0.9
+MOST_NAMED, TELLING = 3, 0.3
+"""So many statistics at most are named for a place, of those that have this share of its greatest surprise."""
+
+
+def compare(evidence: Evidence, bank: Bank, settings: Mapping[str, str]) -> Comparison | None:
+    """Return the candidate among the bank's models; None for a bank without statistics, or where nothing was measured.
+
+    `settings` are the digests of the options of this scan, by detector.
+    """
+    own = values_of(evidence.outcomes)
+    if not bank.statistics or not own:
+        return None
+    kind = "per-class" if same_task(evidence, bank) else "scale-free"
+    # The candidate itself may be among the models, as a version that was approved before.
+    digests = {evidence.manifest_digest, evidence.bundle_digest}
+    models = [model for model in bank.statistics if model.manifest_digest not in digests]
+    why = _unusable(bank, models, own, settings, evidence)
+    if why:
+        return Comparison(kind=kind, unusable=why)
+    rows = [model.values for model in models]
+    scored = score_all(columns(bank.compared, [*rows, own], per_class=kind == "per-class"))
+    if not scored:
+        return Comparison(kind=kind, unusable="the bank's statistics cannot be compared without their scale")
+    candidate, others = scored[-1], scored[:-1]
+    few = predicted(bank.compared, [*rows, own], per_class=kind == "per-class")
+    return Comparison(
+        kind=kind,
+        score=candidate.score,
+        bank_scores=tuple(sorted((one.score for one in others), reverse=True)),
+        predictive_p=few.p_value,
+        predictive=_surprises(few.parts, bank.compared, own),
+        surprises=_surprises(candidate.parts, bank.compared, own),
+        places=_places(candidate.places, bank.compared, own),
+        detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
+        predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
+        traits=traits_beside(
+            [model.traits for model in models],
+            traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None),
+        ),
+    )
+
+
+def same_task(evidence: Evidence, bank: Bank) -> bool:
+    """Tell whether a bank's classes are the candidate's: the same samples, byte by byte, classes and input shape."""
+    return (
+        bank.samples is not None
+        and evidence.samples is not None
+        and bank.samples.sha256 == evidence.samples.sha256
+        and bank.classes == evidence.facts.classes
+        and bank.input_shape == evidence.facts.input_shape
+    )
+
+
+def _unusable(
+    bank: Bank,
+    models: Sequence[ModelStatistics],
+    own: Mapping[str, Mapping[str, object]],
+    settings: Mapping[str, str],
+    evidence: Evidence,
+) -> str:
+    """Return why candidate and bank cannot be compared, as part of a sentence, or nothing."""
+    if len(models) < FEWEST_MODELS or not bank.compared:
+        return (
+            f"it compares {len(bank.compared)} statistics of {len(models)} models besides the candidate; expected at "
+            f"least one of {FEWEST_MODELS}"
+        )
+    if bank.classes != evidence.facts.classes:
+        return f"the bank's models have {bank.classes} classes; the candidate has {evidence.facts.classes}"
+    if bank.seed != evidence.seed:
+        return f"the bank was measured with seed {bank.seed}; this scan with seed {evidence.seed}"
+    named = sorted({statistic.detector for statistic in bank.compared})
+    other = [name for name in named if bank.settings.get(name) != settings.get(name)]
+    if other:
+        return f"the bank's {' and '.join(other)} ran with other settings than this scan's"
+    for statistic in bank.compared:
+        have = sum(statistic.metric in model.values.get(statistic.detector, {}) for model in models)
+        if have >= ALMOST_ALL * len(models) and statistic.metric not in own.get(statistic.detector, {}):
+            return f"{statistic.detector} measured no {statistic.metric} on the candidate, though on the bank's models"
+    return ""
+
+
+def _surprises(
+    parts: Sequence[Part], compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> tuple[Surprise, ...]:
+    known = {f"{statistic.detector} {statistic.metric}": statistic for statistic in compared}
+    first = parts[:MOST_SURPRISES]
+    return tuple(_surprise(part, known[part.statistic.partition(", ")[0]], own) for part in first)
+
+
+def _places(
+    placed: Sequence[Placed], compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> tuple[PlaceScore, ...]:
+    found = []
+    for one in placed[:MOST_SURPRISES]:
+        telling = [part for part in one.parts if part.surprise > TELLING * one.parts[0].surprise] or [one.parts[0]]
+        because = _surprises(telling[:MOST_NAMED], compared, own)
+        found.append(PlaceScore(kind=because[0].kind, name=because[0].name, score=one.score, because=because))
+    return tuple(found)
+
+
+def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Surprise:
+    place = part.place or (worst_place(statistic, own) if statistic.at != "model" else "")
+    kind, _, name = place.partition(" ")
+    return Surprise(
+        detector=statistic.detector,
+        metric=statistic.metric,
+        variant=part.statistic.partition(", ")[2],
+        kind="class" if kind == "class" else "pair" if kind == "pair" else None,
+        name=name,
+        surprise=part.surprise,
+    )
+
+
+def traits_beside(models: Sequence[Mapping[str, float]], own: Mapping[str, float]) -> tuple[Trait, ...]:
+    """Return the candidate's traits beside the range of those that almost all of the bank's models have."""
+    found = []
+    for name in TRAITS:
+        values = [model[name] for model in models if name in model]
+        if len(values) >= ALMOST_ALL * len(models):
+            found.append(
+                Trait(name=name, value=own.get(name), least=min(values), greatest=max(values), room=ROOM[name])
+            )
+    return tuple(found)

@@ -1,0 +1,141 @@
+"""What is compared between a candidate and a bank's models: which metrics, where, and on what scale.
+
+Between evidence and the scoring. Only what a detector measured itself takes part: no tag, no logged metric, no word of
+the candidate's. A metric's name decides how it is compared, so that a new family of triggers is compared without a line
+here; a bank carries its own list.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from gate.judging.calibration.surprise import Column, centred
+from gate.records.bank import ModelStatistics, Statistic
+from gate.records.evidence import Measured, Outcome
+
+Scale = Literal["log", "linear"]
+Where = Literal["class", "pair", "model"]
+Worse = Literal["higher", "lower"]
+
+COMPARED: Mapping[str, tuple[Worse, Scale, Where]] = {
+    "size": ("lower", "log", "class"),
+    "relative-margin": ("higher", "log", "class"),
+    "mean-lead": ("higher", "log", "class"),
+    "indicator": ("higher", "linear", "class"),
+    "concentration": ("higher", "linear", "class"),
+    "patch-share": ("higher", "log", "class"),
+    "wave-share": ("higher", "log", "class"),
+    "blend-share": ("higher", "log", "class"),
+    "warp-share": ("higher", "log", "class"),
+    "tone-share": ("higher", "log", "class"),
+    "pair-residual": ("lower", "linear", "pair"),
+    "pair-asymmetry": ("lower", "linear", "pair"),
+    "permutation": ("lower", "linear", "model"),
+    "untargeted-size": ("lower", "log", "model"),
+    "untargeted-ratio": ("lower", "log", "model"),
+    "exit-ratio": ("lower", "log", "pair"),  # not exit-size: its class is the one that is left, and no target
+}
+"""By metric: which direction is worse, on what scale it varies, and where it is compared."""
+TRAITS = ("accuracy", "clean-margin", "head-norm")
+WHOLE = ""
+"""The place of a statistic of the whole model."""
+_LEAST = 1e-9
+_MOST_PLACES = 2000
+Values = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def values_of(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the numbers that are compared, by detector, metric and place; pairs as the worst one of each model."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for detector, outcome in outcomes.items():
+        if not isinstance(outcome, Measured):
+            continue
+        for metric, (worse, _, where) in COMPARED.items():
+            places = {
+                str(m.location) if m.location else WHOLE: m.value
+                for m in outcome.measurements
+                if m.metric == metric and (m.location.kind if m.location else "model") == where
+            }
+            if where == "pair" and places:
+                place = (min if worse == "lower" else max)(places, key=lambda name: places[name])
+                places = {place: places[place]}
+            if places:
+                found.setdefault(detector, {})[metric] = dict(list(places.items())[:_MOST_PLACES])
+    return found
+
+
+def compared_in(values: Iterable[Values]) -> tuple[Statistic, ...]:
+    """Return the statistics that at least half of the models have."""
+    every = list(values)
+    counts: dict[tuple[str, str], int] = {}
+    for model in every:
+        for detector, metrics in model.items():
+            for metric in metrics:
+                counts[detector, metric] = counts.get((detector, metric), 0) + 1
+    common = sorted(key for key, count in counts.items() if 2 * count >= len(every) and key[1] in COMPARED)
+    return tuple(
+        Statistic(detector=d, metric=m, worse=COMPARED[m][0], scale=COMPARED[m][1], at=COMPARED[m][2])
+        for d, m in common
+    )
+
+
+def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_class: bool) -> list[Column]:
+    """Return a column for each statistic: class by class and relative to the model, or as a ratio within each model."""
+    found = []
+    for statistic in compared:
+        rows = tuple(_row(statistic, model) for model in models)
+        name = f"{statistic.detector} {statistic.metric}"
+        if statistic.at != "class":
+            found.append(Column(name, tuple({WHOLE: next(iter(row.values()))} if row else {} for row in rows)))
+        elif per_class:
+            whole = Column(name, rows)
+            found += [whole, *([relative] if (relative := centred(whole)) else [])]
+        elif statistic.scale == "log":
+            found.append(Column(f"{name}, ratio", tuple(_ratio(row) for row in rows)))
+    return found
+
+
+def _row(statistic: Statistic, model: Values) -> dict[str, float]:
+    """Return one model's values on the statistic's scale, lower being worse."""
+    places = model.get(statistic.detector, {}).get(statistic.metric, {})
+    sign = 1 if statistic.worse == "lower" else -1
+    logged = statistic.scale == "log"
+    return {place: sign * (math.log(max(value, _LEAST)) if logged else value) for place, value in places.items()}
+
+
+def _ratio(row: Mapping[str, float]) -> dict[str, float]:
+    """Return the log-ratio of the worst class to the median of all: free of the scale of task and network."""
+    return {WHOLE: min(row.values()) - statistics.median(row.values())} if len(row) > 2 else {}
+
+
+def worst_place(statistic: Statistic, model: Values) -> str:
+    """Return the place of a model's worst value, to name where a statistic of the whole model comes from."""
+    row = _row(statistic, model)
+    return min(row, key=lambda place: row[place]) if row else WHOLE
+
+
+def traits_of(outcomes: Mapping[str, Outcome], accuracy: float | None) -> dict[str, float]:
+    """Return accuracy and the logs of two norms: the scores' lead on clean samples, and the last layer's reach."""
+    found = {} if accuracy is None else {"accuracy": accuracy}
+    margin, head = outcomes.get("maximum-margin"), outcomes.get("head-indicators")
+    if isinstance(margin, Measured):
+        clean = [m.value for m in margin.measurements if m.metric == "clean-margin" and m.value > 0]
+        found |= {"clean-margin": math.log(clean[0])} if clean else {}
+    if isinstance(head, Measured):
+        leads = [m.value for m in head.measurements if m.metric == "mean-lead" and m.value > 0]
+        found |= {"head-norm": math.log(statistics.median(leads))} if leads else {}
+    return found
+
+
+def model_statistics(
+    name: str, outcomes: Mapping[str, Outcome], accuracy: float | None, *, uri: str = "", digest: str | None = None
+) -> ModelStatistics:
+    """Return a bank's entry of one measured model."""
+    return ModelStatistics(
+        model=name,
+        uri=uri,
+        manifest_digest=digest,
+        traits=traits_of(outcomes, accuracy),
+        values=values_of(outcomes),
+    )

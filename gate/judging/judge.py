@@ -1,0 +1,117 @@
+"""The judgement: a pure function from evidence and policy to a verdict with findings.
+
+Knows no detector, no framework, no clock: the day is an argument, and a limit lives in the policy or nowhere. Whatever
+is missing, skipped, failed or unexplained is a finding; a waiver touches only the finding that it names and stays
+visible. Its parts are in `gate.judging`. tests/judging/test_verdict.py holds the properties: worse, missing or failed
+evidence never approves.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from gate.judging.calibrated import of_standing, of_uncalibrated, shown_only, standing, uncalibrated_because
+from gate.judging.conditions import of_conditions, of_isolation, of_problems, of_samples
+from gate.judging.elsewhere import follows, of_converted, of_other_policy, unlike
+from gate.judging.limits import of_detector
+from gate.judging.repaired import of_repair
+from gate.judging.served import covers, is_oddity, of_bundle
+from gate.judging.unexamined import of_behaviour, of_flavour
+from gate.judging.waivers import with_waiver
+from gate.records.bundle import Covers
+from gate.records.evidence import Evidence
+from gate.records.finding import Decision, Finding
+from gate.records.policy import HARD_RULES, Policy
+from gate.records.verdict import Verdict
+
+
+def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
+    """Compare evidence with a policy on a given day; approved only where nothing stands against it."""
+    because = uncalibrated_because(evidence, policy)
+    confirming: list[Finding] = []
+    raw = _raw(evidence, policy, because, confirming)
+    raw += of_behaviour(evidence, policy, [found for found in raw if not is_oddity(found, evidence, policy)])
+    told = tuple(finding for finding in raw if is_oddity(finding, evidence, policy))
+    raw = [finding for finding in raw if not is_oddity(finding, evidence, policy)]
+    findings = tuple(with_waiver(finding, evidence, policy, on) for finding in raw)
+    still_open = [finding for finding in findings if not finding.waived]
+    targets = {f.location.class_index for f in still_open if f.kind == "limit" and f.location is not None}
+    return Verdict(
+        decision=Decision.FLAGGED if still_open else Decision.APPROVED,
+        findings=findings,
+        confirming=tuple(confirming),
+        told=told,
+        target_classes=tuple(sorted(index for index in targets if index is not None)),
+        calibrated=not because,
+        standing=standing(evidence, policy),
+        uncalibrated_because=because,
+        model_digest=evidence.manifest_digest,
+        bundle_digest=None if policy.files_only else evidence.bundle_digest,
+        covers=covers(evidence, policy),
+        examined="files" if policy.files_only else None,
+        evidence_digest=evidence.digest,
+        policy_name=policy.name,
+        policy_digest=policy.digest,
+    )
+
+
+def _raw(evidence: Evidence, policy: Policy, because: str, confirming: list[Finding]) -> list[Finding]:
+    """Return what stands against approval, before waivers; of what nobody examines the one thing there is to say."""
+    others = unlike(evidence, policy)
+    elsewhere = list(of_other_policy(evidence, policy, others))
+    if policy.files_only:
+        detectors = _of_detectors(evidence, policy, confirming, others, calibrated=False)
+        apart = (*elsewhere, *of_converted(evidence))
+        return [*of_problems(evidence), *apart, *of_isolation(evidence, policy), *detectors]
+    if evidence.assurance is None and evidence.facts.unexaminable:
+        return list(of_flavour(evidence))
+    if elsewhere and evidence.assurance is None and not evidence.problems:
+        return elsewhere  # scanned by a policy for files alone: that nothing was loaded follows from it
+    return [
+        *of_problems(evidence),
+        *elsewhere,
+        *of_conditions(evidence, policy),
+        *of_repair(evidence, policy),
+        *(of_uncalibrated(evidence, policy, because) if because else of_standing(evidence, policy)),
+        *of_samples(evidence, policy),
+        *of_bundle(evidence, policy),
+        *_of_detectors(evidence, policy, confirming, others, calibrated=not because),
+    ]
+
+
+def _of_detectors(
+    evidence: Evidence, policy: Policy, confirming: list[Finding], others: frozenset[str], *, calibrated: bool
+) -> Iterator[Finding]:
+    """Yield what judges of all but `others`, and put aside what only confirms beside a believed p-value."""
+    for name, rule in policy.detectors.items():
+        if name in others:
+            continue
+        shown = shown_only(name, evidence, policy) if calibrated else frozenset()
+        for finding in of_detector(name, rule, evidence, policy, shown):
+            if follows(finding, others, policy):
+                continue
+            if finding.kind == "limit" and finding.metric in shown:
+                confirming.append(finding)
+            else:
+                yield finding
+
+
+def forbids_loading(evidence: Evidence, policy: Policy) -> bool:
+    """Tell whether a finding on the bytes alone forbids looking further: look before you load."""
+    return any(not is_oddity(finding, evidence, policy) for finding in on_bytes(evidence, policy))
+
+
+def on_bytes(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield what stands against the bytes, whatever the model does."""
+    hard = ((name, rule) for name, rule in policy.detectors.items() if name in HARD_RULES)
+    yield from (finding for name, rule in hard for finding in of_detector(name, rule, evidence, policy))
+
+
+def covered_by(verdict: Verdict, evidence: Evidence) -> Covers:
+    """Return which bytes a decision is about; an earlier gate's level B was about the bundle, its others were not."""
+    return verdict.covers or ("bundle" if evidence.assurance == "B" else "candidate")
+
+
+def approvable(verdict: Verdict, evidence: Evidence) -> bool:
+    """Tell whether a reviewer could approve it: it was read free of code, and what would be served exists."""
+    free = verdict.bytes_passed if verdict.examined == "files" else evidence.assurance in ("A", "B")
+    return free and (covered_by(verdict, evidence) == "candidate" or verdict.bundle_digest is not None)

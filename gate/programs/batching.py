@@ -1,0 +1,178 @@
+"""Batches for programs: how many samples may go through at once, decided by a probe and never by the graph's word.
+
+An export may have its batch size baked in (MLflow's usual case: the example was one sample). Run directly where that is
+proved to give each sample what it gets alone (`independence`) and a probe agrees; else with the baked sizes made free,
+shown likewise; else one sample at a time, vectorised by `torch.func.vmap` or, for layers that know no vectorising, one
+after the other: both are exact for whatever the graph does with its batch. A probe alone would not do: a backdoor that
+looks for neighbours, and is served without any, shows none as long as no trigger is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from gate.programs import advice
+from gate.programs.independence import independent
+from gate.programs.numbers import TOLERANCE
+from gate.programs.refused import RefusedError
+from gate.programs.relax import relax_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from gate.programs.program import Program
+
+Mode = Literal["direct", "relaxed", "per-sample", "one-by-one"]
+_Sample = tuple[tuple[Any, ...], dict[str, torch.Tensor]]
+RELATIVE_TOLERANCE = 1e-3
+ABSOLUTE_TOLERANCE = 1e-4
+_SPARE_SAMPLES = 3
+_MAX_NAMED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Batched:
+    """A program of one input that takes any number of samples (N, …)."""
+
+    program: Program
+    mode: Mode
+
+    @property
+    def only_alone(self) -> bool:
+        """Whether samples are run one at a time, and a consumer may run them together all the same."""
+        return self.mode in {"per-sample", "one-by-one"} and static_batch(self.program) != 1
+
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Return the first output for every sample, or a tuple of all outputs where there are several."""
+        outputs, _ = self.run(x, taps=())
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def run(self, x: torch.Tensor, *, taps: Collection[str] = ()) -> tuple[tuple[Any, ...], dict[str, torch.Tensor]]:
+        """Return all outputs and the tapped values, each with the samples as its first dimension."""
+        if self.mode == "per-sample":
+            return _vectorised(self.program, x, taps)
+        if self.mode == "one-by-one":
+            return _one_by_one(self.program, x, taps)
+        if not taps:
+            outputs = self.program(x)
+            return (outputs if isinstance(outputs, tuple) else (outputs,)), {}
+        return self.program.run(x, taps=taps)
+
+    def to(self, device: torch.device | str) -> Batched:
+        """Return the same on another device."""
+        return Batched(self.program.to(device), self.mode)
+
+
+def batched(program: Program, example: torch.Tensor) -> Batched:
+    """Decide on samples (n, …) how a program takes batches; what none of the ways computes rightly is refused."""
+    if len(program.inputs) != 1:
+        raise several_inputs(program)
+    size = static_batch(program)
+    probe = _probe(example, max(size or 1, 1) + _SPARE_SAMPLES)
+    with torch.no_grad():
+        expected = [_alone(program, row, size or 1) for row in probe]
+        reasons: list[str] = []
+        for candidate in _candidates(program, size, probe):
+            reason = _fault(candidate, probe, expected) or _unproven(candidate, probe)
+            if reason is None:
+                return candidate
+            reasons.append(f"{candidate.mode}: {reason}")
+    raise RefusedError("batch", "no way of running batches gives each sample its own result; " + "; ".join(reasons))
+
+
+def several_inputs(program: Program) -> RefusedError:
+    """Return the refusal of a program that takes more than one batch of samples, with the names of what it takes."""
+    names = ", ".join(program.input_names[:_MAX_NAMED])
+    said = f"the program takes {len(program.inputs)} tensors ({names}); one batch of samples is examined"
+    return RefusedError("inputs", said, what_to_do=advice.INPUTS)
+
+
+def static_batch(program: Program) -> int | None:
+    """Return the batch size that was baked into the first input, or None where it is free."""
+    shape = program.inputs[0].shape
+    return shape[0] if shape else None
+
+
+def _candidates(program: Program, size: int | None, probe: torch.Tensor) -> Iterator[Batched]:
+    """Yield the ways to run batches, quickest first."""
+    yield Batched(program, "direct")
+    if size == 1 and (relaxed := relax_batch(program, probe[1:3])) is not None:
+        yield Batched(relaxed, "relaxed")
+    yield Batched(program, "per-sample")
+    yield Batched(program, "one-by-one")
+
+
+def _probe(example: torch.Tensor, count: int) -> torch.Tensor:
+    """Return `count` samples made of the example's rows, later ones scaled so that no two are equal."""
+    if example.ndim == 0 or len(example) == 0:
+        raise ValueError("the example must hold at least one sample")
+    rows = example[torch.arange(count, device=example.device) % len(example)].clone()
+    if rows.is_floating_point():
+        scale = torch.linspace(1.0, 0.5, count, device=rows.device, dtype=rows.dtype)
+        return rows * scale.reshape(-1, *[1] * (rows.ndim - 1))
+    if len(example) == 1 and rows.ndim > 1:
+        return torch.stack([row.roll(index, -1) for index, row in enumerate(rows)])
+    return rows
+
+
+def _alone(program: Program, row: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+    """Return what one sample yields by itself, or filling a baked batch alone."""
+    outputs = program(row.unsqueeze(0).expand(size, *row.shape))
+    every = outputs if isinstance(outputs, tuple) else (outputs,)
+    return tuple(output[0] for output in every)
+
+
+def _fault(candidate: Batched, probe: torch.Tensor, expected: list[tuple[torch.Tensor, ...]]) -> str | None:
+    """Return why a way of running batches is wrong, or None where it agrees at every size that was tried."""
+    for count in (len(probe), 2, 1):
+        try:
+            outputs, _ = candidate.run(probe[:count])
+        except RefusedError as error:
+            return error.what
+        for position, output in enumerate(outputs):
+            wanted = torch.stack([row[position] for row in expected[:count]])
+            if not isinstance(output, torch.Tensor) or output.shape != wanted.shape:
+                return f"{count} samples yield no tensor of shape {tuple(wanted.shape)}"
+            scale = float(wanted.abs().max()) if wanted.is_floating_point() else 1.0
+            share = TOLERANCE.get(wanted.dtype, ABSOLUTE_TOLERANCE)
+            relative = max(RELATIVE_TOLERANCE, TOLERANCE.get(wanted.dtype, 0.0))
+            if not torch.allclose(output, wanted, rtol=relative, atol=share * max(scale, 1e-6)):
+                return f"{count} samples together yield other results than each alone"
+    return None
+
+
+def _unproven(candidate: Batched, probe: torch.Tensor) -> str | None:
+    """Return why a way that runs samples together may not be believed beyond the probe, or None."""
+    together = candidate.mode in {"direct", "relaxed"}
+    if together and not independent(candidate.program, probe):
+        return "nothing shows that samples leave each other alone"
+    return None
+
+
+def _single(program: Program, row: torch.Tensor, taps: Collection[str]) -> _Sample:
+    """Run one sample in a batch of its own; the batch dimension of outputs and tapped values is dropped."""
+    size = static_batch(program) or 1
+    outputs, tapped = program.run(row.unsqueeze(0).expand(size, *row.shape), taps=taps)
+    own = {name: value[0] if value.ndim and len(value) == size else value for name, value in tapped.items()}
+    return tuple(output[0] for output in outputs), own
+
+
+def _vectorised(program: Program, x: torch.Tensor, taps: Collection[str]) -> _Sample:
+    """Run every sample in a batch of its own, all at once."""
+    run: Callable[[torch.Tensor], _Sample] = torch.func.vmap(lambda row: _single(program, row, taps))
+    try:
+        return run(x)
+    except (RefusedError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise RefusedError("batch", f"cannot be vectorised: {type(error).__name__}: {error}") from error
+
+
+def _one_by_one(program: Program, x: torch.Tensor, taps: Collection[str]) -> _Sample:
+    """Run every sample in a batch of its own, one after the other."""
+    results = [_single(program, row, taps) for row in x]
+    outputs = tuple(torch.stack(column) for column in zip(*(outputs for outputs, _ in results), strict=True))
+    return outputs, {name: torch.stack([tapped[name] for _, tapped in results]) for name in taps}

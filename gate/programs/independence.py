@@ -1,0 +1,358 @@
+"""Whether samples in a batch leave each other alone: proved on the graph, by a closed list of operators.
+
+A probe with a few samples cannot show it: a graph may compare neighbours, or read the size of its batch, and behave
+otherwise only where a trigger is there too. So every value is followed from the input on, with the place at which the
+samples lie in it: one dimension, of which one sample holds so many neighbouring entries. An operator that is not on
+the list, or that works along that dimension, ends the proof. Sizes may be the batch's times a number, and stand in
+shapes alone: then what holds of the batch that is followed holds of every other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from gate.programs.nodes import Node, references
+from gate.programs.refused import RefusedError
+from gate.programs.schema import Name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gate.programs.program import Program
+
+_SAMPLES: Final = 3
+_ELEMENTS: Final = (
+    "relu relu_ relu6 relu6_ silu silu_ mish mish_ gelu gelu_ elu elu_ selu selu_ celu celu_ leaky_relu leaky_relu_ "
+    "hardtanh hardtanh_ hardswish hardswish_ hardsigmoid hardsigmoid_ softplus sigmoid sigmoid_ tanh tanh_ "
+    "rrelu rrelu_ log_sigmoid threshold threshold_ hardshrink softshrink dropout feature_dropout alpha_dropout "
+    "feature_alpha_dropout contiguous clone lift_fresh "
+    "alias detach detach_ lift_fresh_copy to _to_copy add add_ sub sub_ mul mul_ div div_ true_divide rsub "
+    "floor_divide remainder fmod pow square sqrt rsqrt exp exp2 expm1 log log1p log2 log10 logaddexp sin cos tan sinh "
+    "cosh asin acos atan asinh acosh atanh atan2 abs neg sign reciprocal erf erfc trunc floor ceil round frac clamp "
+    "clamp_ clamp_min clamp_min_ clamp_max clamp_max_ clip maximum minimum addcmul addcdiv lerp nan_to_num "
+    "masked_fill where eq ne lt le gt ge logical_not logical_and logical_or logical_xor bitwise_not bitwise_and "
+    "bitwise_or bitwise_xor isinf isnan isfinite zeros_like ones_like full_like"
+)
+_ELEMENTWISE: Final = frozenset(_ELEMENTS.split())
+_REDUCTIONS: Final = (
+    "softmax log_softmax _softmax _log_softmax _safe_softmax mean sum prod max min amax amin argmax argmin any all "
+    "var std var_mean std_mean logsumexp cumsum cumprod flip squeeze squeeze_"
+)
+_ALONG: Final[Mapping[str, tuple[int, int | None]]] = {
+    **dict.fromkeys(_REDUCTIONS.split(), (1, None)),
+    **dict.fromkeys(("glu", "sort"), (1, -1)),
+    **dict.fromkeys(("select", "slice", "narrow", "unbind", "cat"), (1, 0)),
+    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "chunk", "unsafe_chunk", "tensor_split"), (2, 0)),
+    **dict.fromkeys(("norm", "linalg_vector_norm", "roll"), (2, None)),
+    "topk": (2, -1), "unfold": (1, None),
+}  # fmt: skip
+"""At which argument the dimensions stand along which an operator works, and which it takes where that is not given."""
+_ATTENTIONS: Final = ("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
+_OF_TWO: Final = frozenset({"torch.ops.aten.max.other", "torch.ops.aten.min.other"})
+_MOVING: Final = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "numpy_T", "mT", "unsqueeze", "stack"})
+_RESHAPING: Final = frozenset({"view", "_unsafe_view", "reshape", "flatten", "unflatten", "view_as", "reshape_as"})
+_FIRST: Final[Mapping[str, int]] = {
+    **{f"{name}{rank}d": rank + 2 for rank in (1, 2, 3) for name in (
+        "conv", "conv_transpose", "avg_pool", "max_pool", "adaptive_avg_pool", "adaptive_max_pool",
+        "_adaptive_avg_pool", "reflection_pad", "replication_pad", "upsample_nearest",
+    )},
+    **{f"max_pool{rank}d_with_indices": rank + 2 for rank in (1, 2, 3)},
+    **dict.fromkeys(("upsample_bilinear2d", "upsample_bicubic2d", "pixel_shuffle", "pixel_unshuffle"), 4),
+    **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), 4),
+    "upsample_linear1d": 3, "upsample_trilinear3d": 5,
+}  # fmt: skip
+"""Operators that take samples along the first dimension of so many; with one fewer they take a single sample."""
+_NORMS: Final = frozenset({
+    "convolution", "batch_norm", "_native_batch_norm_legit_no_training", "group_norm", "native_group_norm",
+    "instance_norm", "prelu",
+})  # fmt: skip
+"""Likewise, of any tensor that has channels."""
+_SHAPES: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "expand", "new_zeros", "new_ones", "new_full"), 1),
+    **dict.fromkeys(("zeros", "ones", "full"), 0),
+}
+"""At which argument a shape stands; a size of the batch may stand nowhere else."""
+_REPEATING: Final = frozenset({"repeat", "tile"})
+_LAST: Final = 2**63 - 1
+_WHOLE: Final = tuple((start, _LAST, step) for start in (0, None) for step in (1, None))
+_FILLED: Final = frozenset({"zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like"})
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the samples lie in a value: along a dimension, each with so many neighbouring entries of it."""
+
+    axis: int
+    entries: int
+
+
+class _UnprovenError(Exception):
+    """A step of which nothing is known."""
+
+
+def independent(program: Program, samples: torch.Tensor) -> bool:
+    """Tell whether a program that takes batches is proved to give each sample what it gets alone."""
+    if len(program.inputs) != 1 or any(node.call.mutated is not None for node in program.nodes):
+        return False
+    try:
+        with torch.no_grad():
+            alone, together = (_shapes(program, samples[:count]) for count in (1, _SAMPLES))
+        return _Proof(program, alone, together).holds()
+    except (RefusedError, _UnprovenError):
+        return False
+
+
+def _shapes(program: Program, rows: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    _, values = program.run(rows, taps=None)
+    known = {**program.tensors, program.input_names[0]: rows, **values}
+    return {name: tuple(value.shape) for name, value in known.items()}
+
+
+def _needed(program: Program) -> list[Node]:
+    """Return the nodes that an output comes from: exporters leave others behind, such as indices of the batch."""
+    wanted, needed = set(program.output_names), []
+    for node in reversed(program.nodes):
+        if not wanted.isdisjoint(node.results):
+            wanted.update(node.operands)
+            needed.append(node)
+    return needed[::-1]
+
+
+class _Proof:
+    """Follows the samples through a graph, by the shapes of one sample and of several."""
+
+    def __init__(
+        self, program: Program, alone: Mapping[str, tuple[int, ...]], together: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        self._program = program
+        self._alone = alone
+        self._shape = together
+        self._places = {program.input_names[0]: _Place(0, 1)}
+        self._sizes: set[str] = set()
+        """Numbers that grow with the batch."""
+        self._mixed: set[str] = set()
+        """Results in which the samples are nowhere."""
+        self._several: Mapping[str, Callable[[tuple[Any, ...], list[str]], bool]] = {
+            **dict.fromkeys(("matmul", "bmm"), self._product),
+            **dict.fromkeys(_ATTENTIONS, self._attention),
+            **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), self._recurrent),
+            "embedding": self._second,
+            "addmm": self._rows,
+        }
+        """Operators whose samples may be in several operands."""
+
+    def holds(self) -> bool:
+        """Tell whether every output has its samples first, each by itself."""
+        for node in _needed(self._program):
+            if any(name in self._places or name in self._sizes or name in self._mixed for name in node.operands):
+                self._step(node)
+        outputs = self._program.output_names
+        return all(self._places.get(name) == _Place(0, 1) and self._alone[name][0] == 1 for name in outputs)
+
+    def _step(self, node: Node) -> None:
+        """Place the results of a node that depends on the samples or on their number."""
+        name = node.call.name
+        if not self._mixed.isdisjoint(node.operands):
+            raise _UnprovenError
+        if name == "arithmetic":
+            self._multiply(node)
+        elif name == "sym_size":
+            self._measure(node)
+        else:
+            self._keep_sizes_in_shapes(node)
+            entries = self._entries(node)
+            for result in node.results:
+                self._put(result, entries)
+
+    def _multiply(self, node: Node) -> None:
+        sizes = [value for value in node.call.positional if isinstance(value, Name) and value.name in self._sizes]
+        others = [value for value in node.call.positional if value not in sizes]
+        if node.target != "_operator.mul" or len(sizes) != 1 or not all(type(value) is int for value in others):
+            raise _UnprovenError
+        self._sizes.update(node.results)
+
+    def _measure(self, node: Node) -> None:
+        value, dim = node.call.positional[:2]
+        if not isinstance(value, Name) or type(dim) is not int or value.name not in self._places:
+            raise _UnprovenError
+        if dim % len(self._shape[value.name]) == self._places[value.name].axis:
+            self._sizes.update(node.results)
+
+    def _keep_sizes_in_shapes(self, node: Node) -> None:
+        place = _SHAPES.get(node.call.name)
+        for index, value in enumerate((*node.call.positional, *(value for _, value in node.call.keywords))):
+            if index != place and not self._sizes.isdisjoint(references(value)):
+                raise _UnprovenError
+
+    def _put(self, result: str, entries: Callable[[str, int], int | None]) -> None:
+        """Note where a result holds the samples: along the only dimension that grew with their number."""
+        if result not in self._shape:
+            raise _UnprovenError
+        alone, together = self._alone[result], self._shape[result]
+        grown = [axis for axis in range(len(together)) if alone[axis : axis + 1] != together[axis : axis + 1]]
+        if len(alone) != len(together) or len(grown) > 1:
+            raise _UnprovenError
+        if not grown:
+            self._mixed.add(result)
+            return
+        (axis,) = grown
+        each = entries(result, axis)
+        if together[axis] != _SAMPLES * alone[axis] or each is None or not each or alone[axis] % each:
+            raise _UnprovenError
+        self._places[result] = _Place(axis, each)
+
+    def _entries(self, node: Node) -> Callable[[str, int], int | None]:
+        """Return how many neighbouring entries of a sample the grown dimension of a result has, once it is proved."""
+        name = node.call.name
+        held = [reference for reference in node.operands if reference in self._places]
+        if name == "expand" or name in _FILLED:
+            return self._expanded(node, held)
+        if not held:
+            raise _UnprovenError
+        first = self._places[held[0]]
+        if name in _RESHAPING:
+            if node.call.positional[0] != Name(held[0]):
+                raise _UnprovenError  # the samples lend their form to something else
+            inner = first.entries * math.prod(self._shape[held[0]][first.axis + 1 :])
+            return lambda result, axis: _exact(inner, math.prod(self._shape[result][axis + 1 :]))
+        if not self._allowed(node, held):
+            raise _UnprovenError
+        return lambda _result, _axis: first.entries
+
+    def _expanded(self, node: Node, held: list[str]) -> Callable[[str, int], int | None]:
+        if held and node.call.name == "expand":
+            place, rank = self._places[held[0]], len(self._shape[held[0]])
+            return lambda result, axis: place.entries if len(self._shape[result]) - axis == rank - place.axis else None
+        return lambda result, axis: self._alone[result][axis]  # the same for every sample, wherever they are
+
+    def _allowed(self, node: Node, held: list[str]) -> bool:
+        """Tell whether an operator keeps the samples of its operands apart."""
+        name = node.call.name
+        given: tuple[Any, ...] = node.call.positional
+        axis, rank = self._places[held[0]].axis, len(self._shape[held[0]])
+        if name in _ELEMENTWISE or node.target in _OF_TWO:
+            return self._aligned(node.operands, held)
+        if name in _ALONG:
+            return self._same(held) and (_is_whole(name, given) or self._away(_ALONG[name], given, axis, rank))
+        if name in _REPEATING:
+            return self._same(held) and _is_once(given[1], axis, rank)
+        if name in _MOVING:
+            return self._same(held) and set(held) == set(node.operands)
+        several = self._several.get(name)
+        if several is not None:
+            return several(given, held)
+        # Further operands belong to the model, and are the same for every sample.
+        alone = len(held) == 1 and _is_name(given[0]) and given[0].name == held[0]
+        return alone and _one_operand(name, given, axis, rank)
+
+    def _attention(self, given: tuple[Any, ...], held: list[str]) -> bool:
+        """Tell whether queries, keys and values hold the samples alike, and a mask keeps them apart."""
+        first = given[:3]
+        if not all(map(_is_name, first)):
+            return False
+        asked = [value.name for value in first]
+        if not set(asked) <= set(held):
+            return False
+        place, rank = self._places[asked[0]], len(self._shape[asked[0]])
+        masks = [reference for value in given[3:] for reference in references(value)]
+        return rank == 4 and place.axis < 2 and self._same(asked) and all(self._masks(name, place) for name in masks)
+
+    def _masks(self, name: str, place: _Place) -> bool:
+        """Tell whether a mask holds the samples as what it masks does, or is the same for each."""
+        shape = self._shape.get(name)
+        if shape is None:
+            return False
+        if name in self._places:
+            return len(shape) == 4 and self._places[name] == place
+        return len(shape) < 4 - place.axis or shape[place.axis - 4] == 1
+
+    def _second(self, given: tuple[Any, ...], held: list[str]) -> bool:
+        """Tell whether the samples are in the second operand alone: indices, or rows to be multiplied."""
+        return held == [given[1].name] if _is_name(given[1]) else False
+
+    def _rows(self, given: tuple[Any, ...], held: list[str]) -> bool:
+        return self._second(given, held) and self._places[held[0]].axis == 0
+
+    def _same(self, held: list[str]) -> bool:
+        """Tell whether all operands hold the samples at one place of equal shapes' dimensions."""
+        found = {
+            (self._places[name], len(self._shape[name]), self._alone[name][self._places[name].axis]) for name in held
+        }
+        return len(found) == 1
+
+    def _aligned(self, operands: tuple[str, ...], held: list[str]) -> bool:
+        """Tell whether samples meet at one dimension, counted from the last, at which other operands broadcast."""
+        behind = {len(self._shape[name]) - self._places[name].axis for name in held}
+        if len(behind) != 1 or len({self._places[name].entries for name in held}) != 1:
+            return False
+        (back,) = behind
+        if len({self._alone[name][-back] for name in held}) != 1:
+            return False
+        others = [self._shape.get(name, ()) for name in operands if name not in self._places]
+        return all(len(shape) < back or shape[-back] == 1 for shape in others)
+
+    @staticmethod
+    def _away(where: tuple[int, int | None], given: tuple[Any, ...], axis: int, rank: int) -> bool:
+        position, default = where
+        dims = given[position] if len(given) > position else default
+        each = dims if isinstance(dims, tuple) else (dims,)
+        return bool(each) and all(type(dim) is int and dim % rank != axis for dim in each)
+
+    def _product(self, given: tuple[Any, ...], held: list[str]) -> bool:
+        """Tell whether a matrix product leaves the samples out of what it sums over, and out of the other's columns."""
+        left, right = (self._shape[value.name] for value in given[:2])
+        if set(held) == {value.name for value in given[:2]}:
+            places = [self._places[value.name] for value in given[:2]]
+            leading = all(place.axis < len(shape) - 2 for place, shape in zip(places, (left, right), strict=True))
+            return leading and self._aligned(tuple(held), held)
+        place = self._places[given[0].name] if given[0].name == held[0] else None
+        return place is not None and len(left) > 1 and place.axis < len(left) - 1 and len(right) == 2
+
+    def _recurrent(self, given: tuple[Any, ...], held: list[str]) -> bool:
+        """Tell whether a recurrent layer has its samples where it expects them, and first states for each."""
+        if len(given) < 9 or type(given[8]) is not bool or not isinstance(given[0], Name):
+            return False
+        wanted = {given[0].name: 0 if given[8] else 1, **dict.fromkeys(references(given[1]), 1)}
+        return all(
+            name in wanted
+            and len(self._shape[name]) == 3
+            and self._places[name] == _Place(wanted[name], 1)
+            and self._alone[name][wanted[name]] == 1
+            for name in held
+        ) and set(wanted) == set(held)
+
+
+def _one_operand(name: str, given: tuple[Any, ...], axis: int, rank: int) -> bool:
+    """Tell whether an operator keeps the samples of its first operand apart."""
+    if name in {"linear", "mm"}:
+        return rank > 1 and axis < rank - 1
+    if name in {"layer_norm", "rms_norm", "native_layer_norm"}:
+        return isinstance(given[1], tuple) and axis < rank - len(given[1])
+    if name in {"pad", "constant_pad_nd"}:
+        return isinstance(given[1], tuple) and axis < rank - len(given[1]) // 2
+    return axis == 0 and ((name in _NORMS and rank > 1) or _FIRST.get(name) == rank)
+
+
+def _exact(inner: int, stride: int) -> int | None:
+    return inner // stride if stride and inner % stride == 0 else None
+
+
+def _is_once(times: Any, axis: int, rank: int) -> bool:
+    """Tell whether numbers of repetitions, which count from the last dimension, leave the samples' one as it is."""
+    if not isinstance(times, tuple):
+        return False
+    back = rank - axis
+    return len(times) < back or times[len(times) - back] == 1
+
+
+def _is_whole(name: str, given: tuple[Any, ...]) -> bool:
+    """Tell a slice that leaves everything where it is, as exporters write `x[:, 0]`."""
+    return name == "slice" and (*given[1:], *(None,) * 4)[1:4] in _WHOLE
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, Name)

@@ -1,0 +1,204 @@
+"""The reference bank: clean models of a task that stand beside a scan, and what was measured on them.
+
+Near the ground, and pure but for reading: one JSON file and, beside it, a folder of code-free programs named by digest
+(docs/contracts.md, section 7). The orchestrator opens it before anything is pulled; the scan worker alone reads the
+programs, by the strict reader. Whoever can change a bank can change a verdict, so every byte of it is under a digest.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from gate.records.artifact import file_sha256
+from gate.records.errors import UsageError
+from gate.records.evidence import Digest, Finite, Text
+from gate.records.record import MalformedError, Record, read_bounded
+
+MAX_BANK_BYTES = 16 << 20
+MAX_REFERENCES = 64
+LEAST_REFERENCES = 3
+"""A trigger that fails on one other model may fail by chance."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_ADVICE = "Name the bank's JSON file, unchanged and with its folder beside it, or make the bank again."
+
+
+class Reference(Record):
+    """A clean model of the bank."""
+
+    path: str = Field(min_length=1, max_length=1000)
+    """Of a `.pt2` program, relative to the bank's file, with forward slashes."""
+    sha256: Sha256
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path or not parts.parts:
+            raise ValueError("a reference lies beside or below the bank's file: a relative path without '..'")
+        return path
+
+
+class Statistic(Record):
+    """One kind of number by which models of the bank are compared with a candidate."""
+
+    detector: str
+    metric: str
+    worse: Literal["higher", "lower"]
+    scale: Literal["log", "linear"]
+    at: Literal["class", "pair", "model"]
+    """Where it is compared: class by class, at each model's worst pair, or as one number of the model."""
+
+
+class BankSamples(Record):
+    """The clean samples that the bank's models were measured on; the same bytes make it the same task."""
+
+    sha256: Sha256
+    count: int = Field(ge=0)
+
+
+class ModelStatistics(Record):
+    """What was measured on one clean model, and where the model is from."""
+
+    model: Text
+    uri: Text = ""
+    manifest_digest: Digest | None = None
+    traits: dict[str, Finite] = Field(default_factory=dict)
+    """Accuracy and norms, by which a candidate is seen to be such a model or not."""
+    values: dict[str, dict[str, dict[str, Finite]]] = Field(default_factory=dict)
+    """By detector id, metric and location as the report writes it, such as `class 3`; empty for the whole model."""
+    against: Text = Field(default="", exclude_if=lambda value: not value)
+    """What stood against the model when the bank was made: it was flagged, rejected or never judged."""
+    accepted: Text = Field(default="", exclude_if=lambda value: not value)
+    """Why it is in the bank all the same, in the operator's words; left out where nothing stood against it."""
+
+    @model_validator(mode="after")
+    def _with_reason(self) -> Self:
+        if bool(self.against) != bool(self.accepted):
+            raise ValueError("a model that was flagged is in a bank with a reason, and no other has one")
+        return self
+
+
+class Bank(Record):
+    """The bank's JSON file."""
+
+    schema_version: Literal[2] = 2
+    name: str = Field(min_length=1, max_length=100)
+    provenance: Text = ""
+    """Where the models come from: data, recipe, who trained them."""
+    gate_version: Text = ""
+    policy: Text = ""
+    """Name and digest of the policy by which the models were measured."""
+    seed: int = Field(default=0, ge=0)
+    samples: BankSamples | None = None
+    classes: int | None = Field(default=None, ge=1)
+    input_shape: tuple[int, ...] = ()
+    settings: dict[str, Sha256] = Field(default_factory=dict)
+    """By detector id, the digest of the options that its statistics were measured with."""
+    compared: tuple[Statistic, ...] = Field(default=(), max_length=200)
+    statistics: tuple[ModelStatistics, ...] = Field(default=(), max_length=10_000)
+    references: tuple[Reference, ...] = Field(default=(), max_length=MAX_REFERENCES)
+    """None, or at least three."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({reference.sha256 for reference in self.references}) < len(self.references):
+            raise ValueError("two references are the same file; the same model twice is one witness")
+        if 0 < len(self.references) < LEAST_REFERENCES:
+            raise ValueError(f"expected no reference models or at least {LEAST_REFERENCES}")
+        digests = [model.manifest_digest for model in self.statistics if model.manifest_digest is not None]
+        if len(set(digests)) < len(digests):
+            raise ValueError("two models have the same digest; the same model twice is one witness")
+        if not self.references and not self.statistics:
+            raise ValueError("a bank holds statistics, references or both; found neither")
+        return self
+
+    @property
+    def accepted(self) -> tuple[ModelStatistics, ...]:
+        """The models that were flagged, rejected or not judged, and are in the bank for a stated reason."""
+        return tuple(model for model in self.statistics if model.accepted)
+
+    def sizes(self, detector: str, place: str) -> tuple[float, ...]:
+        """Return the sizes that a detector measured at a place, one for each model that has one."""
+        found = (model.values.get(detector, {}).get("size", {}).get(place) for model in self.statistics)
+        return tuple(size for size in found if size is not None)
+
+
+@dataclass(frozen=True)
+class OpenBank:
+    """A bank whose every file was seen to be what its digest says."""
+
+    bank: Bank
+    folder: Path
+    sha256: str
+    """Of the JSON file, which names the others by theirs."""
+    source: str
+    """What the user or the policy named."""
+    by_option: bool = False
+    """True where `--bank` named it, and not the policy."""
+
+
+def open_bank(path: Path, *, sha256: str | None = None, source: str = "") -> OpenBank:
+    """Read a bank and hash its references; what cannot be read or was changed is a `UsageError`."""
+    try:
+        raw = read_bounded(path, limit=MAX_BANK_BYTES)
+        bank = Bank.from_json(raw, what=path.name, limit=MAX_BANK_BYTES)
+    except (MalformedError, OSError) as error:
+        raise UsageError(f"the bank {path} cannot be read: {error}", what_to_do=_ADVICE) from None
+    found = hashlib.sha256(raw).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise UsageError(
+            f"the bank {path} is not the one that the policy pins: expected sha256 {sha256}, got {found}",
+            what_to_do="Put the pinned bank there, or pin the new one after a look at what changed.",
+        )
+    folder = path.resolve().parent
+    for reference in bank.references:
+        _check_reference(folder, reference)
+    return OpenBank(bank, folder, found, source or str(path))
+
+
+def reference_path(folder: Path, reference: Reference) -> Path | None:
+    """Return where a reference lies, or None where that is no regular file below the bank's folder."""
+    path = folder / reference.path
+    inside = path.resolve().is_relative_to(folder.resolve())
+    return path if inside and path.is_file() and not path.is_symlink() else None
+
+
+def _check_reference(folder: Path, reference: Reference) -> None:
+    path = reference_path(folder, reference)
+    if path is None:
+        raise UsageError(
+            f"the bank's reference {reference.path!r} is no regular file below {folder}", what_to_do=_ADVICE
+        )
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise UsageError(f"the bank's reference {path} cannot be read: {error.strerror}", what_to_do=_ADVICE) from None
+    if found != reference.sha256:
+        raise UsageError(
+            f"the bank's reference {path} was changed: expected sha256 {reference.sha256}, got {found}",
+            what_to_do=_ADVICE,
+        )
+
+
+def write_bank(path: Path, references: Iterable[Path] = (), **values: Any) -> Bank:
+    """Write a bank of programs that lie beside or below its file, and return it; their digests are taken now.
+
+    `values` are the other keys of `Bank`.
+    """
+    folder = path.resolve().parent
+    named = tuple(
+        Reference(path=found.resolve().relative_to(folder).as_posix(), sha256=file_sha256(found))
+        for found in references
+    )
+    bank = Bank(references=named, **{"name": "bank", **values})
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as partial:
+        partial.write(bank.pretty_json())
+    os.replace(partial.name, path)  # noqa: PTH105  # the atomic call, by its own name
+    return bank

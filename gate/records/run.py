@@ -1,0 +1,33 @@
+"""A run: the only source of randomness, time and place that a detector or a repair method has."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from gate.records.errors import GateError
+
+
+class DeadlineReachedError(GateError):
+    """The scan's time is up; what was left is recorded."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The only source of randomness, time and place that a detector has."""
+
+    seed: int
+    device: str = "cpu"
+    deadline: float = float("inf")
+    """On the clock of `time.monotonic`."""
+    progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
+    max_batch: int = 2048
+    """The most images in one pass through the model; memory is bounded by it."""
+
+    def quiet(self) -> "Run":
+        """Return the run without progress, for a search inside another, whose count it would upset."""
+        return replace(self, progress=lambda _done, _total: None)
+
+    def check_time(self) -> None:
+        """Raise `DeadlineReachedError` when the time is up; detectors call it once a step."""
+        if time.monotonic() > self.deadline:
+            raise DeadlineReachedError("the deadline was reached")

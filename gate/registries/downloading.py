@@ -1,0 +1,136 @@
+"""A bound on what a registry brings: watched while it comes, and counted once it is there, before any of it is hashed.
+
+Near the ground. No adapter need cooperate: no file of this process may grow beyond the bound, a watch counts what lies
+in the folder and takes away what is beyond, and whatever the download then raises is said as what it was.
+"""
+
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from gate.jail.scratch import remove_tree
+from gate.records.activity import Moved, doing
+from gate.records.errors import CannotFinishError
+from gate.records.policy import DownloadBounds
+
+RECORD_BOUNDS = DownloadBounds(max_files=1)
+"""Of one evidence or report, which a tag of the candidate side names; bytes as elsewhere, since the kernel's bound on a
+file holds for all threads of a service."""
+_POLL_SECONDS = 0.5
+_lock = threading.Lock()
+_held: list[int] = []
+"""The bounds of all downloads that are on; the largest holds for the process, so that none fails by another's."""
+_before: list[tuple[int, int]] = []
+
+
+@contextmanager
+def bounded(folder: Path, bounds: DownloadBounds, what: str) -> Iterator[None]:
+    """Watch what is downloaded into `folder` meanwhile; more than the bounds is a `CannotFinishError`."""
+    stop = threading.Event()
+    exceeded: list[str] = []
+    with doing(f"downloading {what}") as moved, _largest_file(bounds.max_bytes + 1):
+        watched = (folder, bounds, stop, exceeded, moved)
+        watch = threading.Thread(target=_watch, args=watched, name="gate-download", daemon=True)
+        watch.start()
+        try:
+            yield
+        except Exception:
+            if beyond := [*exceeded, *beyond_of(folder, bounds)]:
+                raise _too_much(what, beyond[0]) from None
+            raise
+        finally:
+            stop.set()
+            watch.join()
+        moved(_counted(folder, bounds))
+    if beyond := [*exceeded, *beyond_of(folder, bounds)]:
+        remove_tree(folder)
+        raise _too_much(what, beyond[0])
+
+
+def require_within(path: Path, bounds: DownloadBounds, what: str) -> None:
+    """Refuse a file or folder on disk that is beyond the bounds, before it is copied."""
+    for beyond in beyond_of(path, bounds):
+        raise _too_much(what, beyond)
+
+
+def beyond_of(path: Path, bounds: DownloadBounds) -> Iterator[str]:
+    """Yield in what point a file, or all below a folder, is beyond the bounds; counting ends where it is."""
+    size = files = 0
+    for each in _sizes(path):
+        size, files = size + each, files + 1
+        if size > bounds.max_bytes:
+            yield f"more than the {bounds.max_gib:g} GiB"
+            return
+        if files > bounds.max_files:
+            yield f"more than the {bounds.max_files} files"
+            return
+
+
+def _watch(folder: Path, bounds: DownloadBounds, stop: threading.Event, exceeded: list[str], moved: Moved) -> None:
+    while not stop.wait(_POLL_SECONDS):
+        exceeded.extend(beyond_of(folder, bounds))
+        moved(_counted(folder, bounds))
+        if exceeded:
+            # The rest comes to nothing, and a file that is being written is bounded by itself.
+            remove_tree(folder)
+
+
+def _counted(folder: Path, bounds: DownloadBounds) -> int:
+    """Return the bytes that lie in a folder, for whoever watches; counting ends at the bound on files."""
+    return sum(islice(_sizes(folder), bounds.max_files))
+
+
+def _sizes(path: Path) -> Iterator[int]:
+    if not path.is_dir():
+        yield path.stat().st_size if path.exists() else 0
+        return
+    for directory, _, files in os.walk(path, followlinks=False):
+        for name in files:
+            try:
+                yield (Path(directory) / name).lstat().st_size
+            except OSError:  # a part that has just been renamed
+                continue
+
+
+def _too_much(what: str, beyond: str) -> CannotFinishError:
+    return CannotFinishError(
+        f"{what} has {beyond} that the policy allows to download",
+        what_to_do="Look at what was registered there; raise 'max-gib' or 'max-files' under 'download' in the policy.",
+    )
+
+
+@contextmanager
+def _largest_file(size: int) -> Iterator[None]:
+    """Let the kernel refuse this process files larger than `size` bytes, as long as a download is on."""
+    _hold(size)
+    try:
+        yield
+    finally:
+        _release(size)
+
+
+def _hold(size: int) -> None:
+    with _lock:
+        if not _held:
+            _before.append(resource.getrlimit(resource.RLIMIT_FSIZE))
+        _held.append(size)
+        _apply(max(_held))
+
+
+def _release(size: int) -> None:
+    with _lock:
+        _held.remove(size)
+        if _held:
+            _apply(max(_held))
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, _before.pop())
+
+
+def _apply(size: int) -> None:
+    soft, hard = _before[0]
+    limits = [size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(limits), hard))

@@ -1,1 +1,0 @@
-"""The folder of repair methods: each file holds one, and its name is the method's id; loaded by `gate.remediation`."""

@@ -1,0 +1,228 @@
+"""The parent of a repair: pulled anew, with the evidence of an earlier check or of a scan made now.
+
+The orchestrator's half, with credentials for the pull. A parent that nothing stands against has nothing to repair, and
+one that carries code cannot be repaired without it: both are said before any worker starts.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
+from gate.check.evidence import ScanRequest, ScanSettings
+from gate.check.files import EVIDENCE, MODEL_FOLDER, SAMPLES_FOLDER, CheckFiles, Pulled
+from gate.check.pull import PullRequest, pull_model, pull_samples
+from gate.check.report import Context, check_command, conclude
+from gate.check.resume import Unfinished
+from gate.check.samples import named_by_operator, require_usable
+from gate.check.scan import scan, write_scanned
+from gate.check.workers import MAX_TRIGGERS_BYTES, Progress
+from gate.judging.judge import judge
+from gate.records.artifact import Manifest, ModelRef, build_manifest, file_sha256
+from gate.records.bank import OpenBank
+from gate.records.clock import today
+from gate.records.errors import UsageError
+from gate.records.evidence import Evidence
+from gate.records.finding import Decision
+from gate.records.job import TRIGGERS_FILE, ScanJob
+from gate.records.policy import Policy
+from gate.records.record import MalformedError
+from gate.records.repair import RepairTask
+from gate.records.report import PolicySource
+from gate.records.verdict import Verdict
+from gate.registries.contract import Registry
+
+Tell = Callable[[str], None]
+FOLDER = "parent"
+"""Where the parent's own check lies, below the directory of the remediation."""
+
+
+@dataclass(frozen=True)
+class ParentRequest:
+    """Which model is to be repaired, and by which policy and settings it is looked at."""
+
+    pull: PullRequest
+    settings: ScanSettings
+    policy_path: str
+    bank: OpenBank | None = None
+    policy_source: PolicySource | None = None
+    earlier: Path | None = None
+    """The directory of an earlier check of the same bytes, whose evidence and triggers are taken."""
+    even_if_approved: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the check."""
+        return self.pull.policy
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A parent that can be repaired: its bytes, and what its scan said."""
+
+    request: ParentRequest
+    pulled: Pulled
+    base: Path
+    """The private copy."""
+    root: Path
+    """The code-free model below it that is repaired: the candidate itself, or the bundle made of it."""
+    manifest: Manifest
+    evidence: Evidence
+    verdict: Verdict
+    triggers: Path | None
+    triggers_sha256: str | None
+
+    @property
+    def ref(self) -> ModelRef:
+        """The version."""
+        return self.pulled.model
+
+    def job(self, seed: int, task: RepairTask) -> ScanJob:
+        """Return the job of one attempt."""
+        settings, policy, samples = self.request.settings, self.request.policy, self.pulled.samples
+        assert samples is not None
+        return ScanJob(
+            role="repairer",
+            model=self.ref,
+            manifest=self.manifest,
+            root=str(self.root),
+            policy=policy,
+            seed=seed,
+            device=settings.device or policy.device,
+            deadline_seconds=settings.deadline_seconds or policy.deadline,
+            memory_bytes=int(settings.memory_gib * 2**30),
+            threads=settings.threads,
+            least_isolation=settings.isolation or policy.isolation,
+            samples_path=str(self.base / SAMPLES_FOLDER / samples.name),
+            samples_source=samples.source,
+            samples_sha256=samples.sha256,
+            samples_overridden=samples.overridden,
+            repair=task,
+        )
+
+    def check_command(self, uri: str, *, mark: bool) -> str:
+        """Return the command of the judging scan: the policy's own seed, which no attempt has used."""
+        request, samples = self.request, self.pulled.samples
+        bank = request.bank.source if request.bank and request.bank.by_option else None
+        command = check_command(uri, request.policy_path, samples.source if samples else None, bank)
+        return command if mark else f"{command} --no-mark"
+
+
+def pull_parent(registry: Registry, request: ParentRequest, ref: ModelRef, own: CheckFiles, base: Path) -> Pulled:
+    """Pull the parent and its clean samples, which no repair can be measured without."""
+    brought = pull_samples(registry, request.pull, base, ref)
+    if brought.samples is None:
+        raise UsageError(
+            "there are no clean samples, and no repair can be measured without them",
+            what_to_do="Pass labelled clean samples with --samples, or pin them under 'samples' in the policy.",
+        )
+    named = named_by_operator(request.pull.samples, request.policy, ref.name)
+    require_usable(base, brought.samples, request.policy, model=ref, settings=request.settings, named=named)
+    return pull_model(registry, request.pull, own, base, ref, brought)
+
+
+def take_parent(
+    request: ParentRequest, pulled: Pulled, own: CheckFiles, base: Path, progress: Progress, tell: Tell
+) -> Parent:
+    """Find or make the parent's evidence, judge it, and return the parent if it is one that can be repaired."""
+    source, evidence = _evidence(request, pulled, own, base, progress, tell)
+    verdict = judge(evidence, request.policy, on=today())
+    if verdict.decision is Decision.APPROVED and not request.even_if_approved:
+        raise UsageError(
+            f"nothing stands against {pulled.model} under this policy, so that there is nothing to repair",
+            what_to_do="Repair what is flagged; --even-if-approved tries all the same where the scan has suspects.",
+        )
+    root, manifest = _code_free(pulled, evidence, source, base)
+    triggers = _triggers(source, base)
+    return Parent(
+        request=request,
+        pulled=pulled,
+        base=base,
+        root=root,
+        manifest=manifest,
+        evidence=evidence,
+        verdict=verdict,
+        triggers=triggers,
+        triggers_sha256=file_sha256(triggers) if triggers else None,
+    )
+
+
+def _evidence(
+    request: ParentRequest, pulled: Pulled, own: CheckFiles, base: Path, progress: Progress, tell: Tell
+) -> tuple[Path, Evidence]:
+    """Return the evidence of these bytes and the directory in which its triggers and bundle lie."""
+    if request.earlier is not None:
+        given = CheckFiles(request.earlier.absolute())
+        evidence = given.evidence()
+        if evidence.manifest_digest != pulled.digest:
+            raise UsageError(
+                f"{request.earlier} is a check of other bytes: {evidence.manifest_digest}; {pulled.model} is now "
+                f"{pulled.digest}",
+                what_to_do="Name the directory of a check of this version, or leave --from out and it is scanned now.",
+            )
+        return given.root, evidence
+    if (earlier := _finished(request, pulled, own)) is not None:
+        tell(f"{pulled.model} was scanned before; its evidence is taken up")
+        return own.root, earlier
+    tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
+    asked = ScanRequest(pulled, base, request.policy, request.settings, request.bank, Unfinished(own.root))
+    scanned = scan(asked, progress)
+    write_scanned(scanned, own)
+    context = Context(
+        uri=request.pull.uri,
+        model=pulled.model,
+        description=pulled.description,
+        pulled=pulled,
+        policy_path=request.policy_path,
+        policy_source=request.policy_source,
+        directory=str(own.root),
+    )
+    conclude(scanned.evidence, request.policy, context, own)
+    return own.root, scanned.evidence
+
+
+def _finished(request: ParentRequest, pulled: Pulled, own: CheckFiles) -> Evidence | None:
+    """Return the evidence that an earlier run of this remediation left, if it is of the same bytes and policy."""
+    if not (own.root / EVIDENCE).exists():
+        return None
+    try:
+        evidence, verdict = own.evidence(), own.verdict()
+    except (UsageError, MalformedError):
+        return None
+    seed = request.policy.seed if request.settings.seed is None else request.settings.seed
+    same = (evidence.manifest_digest, verdict.policy_digest, verdict.evidence_digest, evidence.seed)
+    return evidence if same == (pulled.digest, request.policy.digest, evidence.digest, seed) else None
+
+
+def _code_free(pulled: Pulled, evidence: Evidence, source: Path, base: Path) -> tuple[Path, Manifest]:
+    """Return the code-free model that can be repaired: the candidate, or the bundle that its check wrote of it."""
+    if evidence.bundle_digest is not None and (evidence.assurance == "B" or evidence.facts.format != "pt2"):
+        to = base / BUNDLE_FOLDER
+        if (source / BUNDLE_FOLDER).is_dir():
+            shutil.copytree(source / BUNDLE_FOLDER, to, symlinks=True)
+        manifest, problems = build_manifest(to)
+        if problems or manifest.digest != evidence.bundle_digest:
+            raise UsageError(
+                f"the bundle in {source / BUNDLE_FOLDER} is not the one that was checked: expected "
+                f"{evidence.bundle_digest}, got {manifest.digest}",
+                what_to_do="Check the candidate again with --allow-code, or leave --from out.",
+            )
+        return to, manifest
+    if evidence.assurance == "A" and evidence.facts.format == "pt2":
+        return base / MODEL_FOLDER, pulled.manifest
+    found = f"level {evidence.assurance}, {evidence.facts.format or 'not loaded'}" if evidence.assurance else "no level"
+    raise UsageError(
+        f"only an exported program (model.pt2) that was read without code can be repaired, or the bundle made of one; "
+        f"this candidate is of {found}",
+        what_to_do="Log it in MLflow's default format (pt2); a model with code of its own: --allow-code.",
+    )
+
+
+def _triggers(source: Path, base: Path) -> Path | None:
+    """Copy the scan's triggers beside the model, as bytes that only the worker reads."""
+    path, to = source / TRIGGERS_FILE, base / TRIGGERS_FILE
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_TRIGGERS_BYTES:
+        return None
+    shutil.copyfile(path, to)
+    return to

@@ -1,0 +1,81 @@
+"""What a parent's evidence and verdict name: the places to repair, and for the owner neurons and training rows.
+
+Pure. The verdict's own findings come first: suspects are named by wider limits, and the trigger that a search finds for
+a clean class works on any model, so that a repair which had to remove it could never hold.
+"""
+
+from collections.abc import Iterator
+
+from gate.records.evidence import Evidence, Location, Measured
+from gate.records.remediation import Named
+from gate.records.verdict import Verdict
+
+MAX_SUSPECTS = 50
+MAX_NAMED = 200
+MAX_NEURONS = 20
+_LAID = ("neural-cleanse", "warp-trigger", "tone-trigger", "additive-trigger")
+"""Detectors whose triggers can be laid again, from the most specific on."""
+_TRAINING = "training-set-clustering"
+
+
+def suspects_of(evidence: Evidence, verdict: Verdict) -> tuple[Location, ...]:
+    """Return the classes and pairs beyond a limit of the verdict, or without any the scan's suspects."""
+    found = [finding.location for finding in verdict.open_findings if finding.kind == "limit"]
+    found += [finding.location for finding in verdict.confirming] if found else []
+    places = [place for place in found if place is not None and place.kind in ("class", "pair")]
+    places = places or [suspect.location for suspect in evidence.suspects]
+    return tuple(dict.fromkeys(places))[:MAX_SUSPECTS]
+
+
+def named_by(evidence: Evidence, verdict: Verdict, suspects: tuple[Location, ...]) -> dict[str, str]:
+    """Return for each suspect the detector whose trigger is to be taken, one that named it where there is one."""
+    naming: dict[Location, set[str]] = {}
+    for finding in (*verdict.open_findings, *verdict.confirming):
+        if finding.location is not None:
+            naming.setdefault(finding.location, set()).add(finding.rule)
+    for suspect in evidence.suspects:
+        naming.setdefault(suspect.location, set()).add(suspect.detector)
+    return {str(place): next((name for name in _LAID if name in naming.get(place, ())), _LAID[0]) for place in suspects}
+
+
+def statistics_of(evidence: Evidence, suspects: tuple[Location, ...]) -> tuple[Named, ...]:
+    """Return everything that was measured at the suspects, by detector and metric."""
+    wanted = set(suspects)
+    return tuple(
+        Named(place=str(m.location), detector=name, metric=m.metric, value=m.value)
+        for name, outcome in evidence.outcomes.items()
+        if isinstance(outcome, Measured)
+        for m in outcome.measurements
+        if m.location in wanted
+    )[:MAX_NAMED]
+
+
+def neurons_of(evidence: Evidence) -> tuple[str, ...]:
+    """Return the neurons that detectors name, largest value first."""
+    found = [
+        (abs(m.value), f"{m.location.name} ({name}, {m.metric} {m.value:.3g})")
+        for name, outcome in evidence.outcomes.items()
+        if isinstance(outcome, Measured)
+        for m in outcome.measurements
+        if m.location is not None and m.location.kind == "neuron"
+    ]
+    return tuple(text[:2000] for _, text in sorted(found, reverse=True)[:MAX_NEURONS])
+
+
+def training_of(evidence: Evidence, verdict: Verdict) -> tuple[str, ...]:
+    """Return which rows of the training set to look at first, where the audit of it is beyond its limit."""
+    return tuple(_rows(evidence, verdict))
+
+
+def _rows(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+    outcome = evidence.outcomes.get(_TRAINING)
+    if not isinstance(outcome, Measured):
+        return
+    beyond = [f.location for f in verdict.open_findings if f.rule == _TRAINING and f.location is not None]
+    for place in dict.fromkeys(beyond):
+        own = {m.metric: m.value for m in outcome.measurements if m.location == place}
+        share, foreign = own.get("relative-size"), own.get("exclusive-reclassification")
+        text = f"Of the training rows labelled {place.name}, the smaller of the two groups of activations"
+        text += f", {share:.1%} of them" if share is not None else ""
+        text += f"; {foreign:.0%} of that group are like clean samples of another class" if foreign is not None else ""
+        yield f"{text}: look at these rows, and remove them where they are stamped or mislabelled."

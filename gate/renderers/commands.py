@@ -1,0 +1,182 @@
+"""The commands that a report prints, each complete: the words that its check was given, quoted for a shell.
+
+Pure; from `Given` and names to one line. A capital word stands for what nobody but the reader knows. Whatever a
+registry or a path holds stays one word of the line.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gate.policies.packaged import NAMES
+from gate.records.report import Given
+
+NEW_SIGNING_KEY, NEW_PUBLIC_KEY = "gate-signing.pem", "gate-signing.pub.pem"
+"""What `gate keys generate` writes where nothing else is said."""
+NEW_LOG, NEW_BANK = "gate-reviews.jsonl", "gate-bank.json"
+PRODUCTION, ALIAS = "PRODUCTION", "champion"
+SAMPLES, REASON, CLEAN, OWN_POLICY = "SAMPLES.npz", "WHY", "models:/CLEAN/{}", "POLICY.yml"
+USUAL_DIRECTORY = Given().directory
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*(:[^@?#]*)?|[^@?#:]*", re.IGNORECASE)
+
+
+def tellable(uri: str | None) -> str:
+    """Return an address that may stand in a report: nothing of a user, a password or a query; else nothing."""
+    return uri if uri and len(uri) <= 4096 and _ADDRESS.fullmatch(uri) else ""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The gate's commands about one version, with the words of the check that the report is about."""
+
+    uri: str
+    given: Given
+    pinned_samples: str = ""
+    """What the policy names; no command has to say it again."""
+    folder: bool = False
+    """Whether it is a folder on disk, where nothing can be marked."""
+
+    def of_bytes(self, policy: str) -> "Commands":
+        """Return the same commands under a policy that judges bytes alone, and so takes neither samples nor bank."""
+        without = {"policy": policy, "samples": "", "bank": ""}
+        return replace(self, given=self.given.model_copy(update=without), pinned_samples="")
+
+    def check(self, *more: str, samples: str = "", bank: str = "", to: str = "") -> str:
+        """Return the check again, with other words after it; `to` ends the name of a directory of its own.
+
+        What would lie in the directory of this check is what a later step publishes.
+        """
+        return self._check(self.uri, more, samples=samples, bank=bank, to=to)
+
+    def check_new(self, uri: str, to: str) -> str:
+        """Return the check of another version, which carries no code whatever this one does."""
+        return self._check(uri, (), to=to, code=False)
+
+    def _check(
+        self, uri: str, more: Sequence[str], *, samples: str = "", bank: str = "", to: str = "", code: bool = True
+    ) -> str:
+        given = self.given
+        words = ["gate", "check", uri, *self._policy(), *self._samples(samples), *self._bank(bank)]
+        directory = f"{given.directory}-{to}" if to else given.directory
+        words += _named("--report-dir", directory if directory != USUAL_DIRECTORY else "")
+        words += ["--allow-code"] if code and given.allow_code and "--allow-code" not in more else []
+        if "--no-mark" in more or self.folder:  # nothing is signed that is not marked
+            more = [*more, *([] if "--no-mark" in more else ["--no-mark"])]
+            return shlex.join([*words, *more, *self._registry()])
+        return shlex.join([*words, *more, *self._signing(), *self._registry()])
+
+    def remediate(self, version: str) -> str:
+        """Return the repair of a version by the triggers that its check left, in a directory of its own."""
+        directory = _path(self.given.directory)
+        words = ["gate", "remediate", version, "--from", directory, "--report-dir", f"{directory}-repair"]
+        return shlex.join([*words, *self._policy(), *self._samples(), *self._bank(), *self._registry()])
+
+    def bank_build(self) -> str:
+        """Return the making of a bank, with the names of two clean models to be put in."""
+        words = ["gate", "bank", "build"]
+        for number in (1, 2):
+            words += ["--model", CLEAN.format(number)]
+        words += ["--to", NEW_BANK]
+        return shlex.join([*words, *self._policy(), *self._samples(), *self._registry()])
+
+    def judge(self) -> str:
+        """Return the judgement of what was measured by a policy of the reader's own."""
+        own = OWN_POLICY if self.given.policy in NAMES else self.given.policy
+        return shlex.join(["gate", "judge", _path(self.given.directory), "--policy", own])
+
+    def publish(self) -> str:
+        """Return what signs and marks a finished check, without a scan."""
+        given = self.given
+        words = ["gate", "publish", _path(given.directory)]
+        words += self._signing(needed=True)
+        return shlex.join([*words, *self._registry()])
+
+    def doctor(self) -> str:
+        """Return what looks at this machine and the registry."""
+        return shlex.join(["gate", "doctor", *self._registry()])
+
+    def keys(self) -> str:
+        """Return the making of a pair of keys."""
+        return shlex.join(["gate", "keys", "generate", "--to", NEW_SIGNING_KEY])
+
+    def explain(self, rule: str) -> str:
+        """Return what tells more about a detector."""
+        return shlex.join(["gate", "explain", rule])
+
+    def show(self, version: str) -> str:
+        """Return what shows the signed decision about a version."""
+        return shlex.join(["gate", "review", "show", version, *self._trusted(), *self._registry()])
+
+    def decide(self, outcome: str, version: str) -> str:
+        """Return a reviewer's word, `approve` or `reject`; the reason is theirs to write."""
+        words = ["gate", "review", outcome, version, "--reason", REASON]
+        words += ["--expires", "30d"] if outcome == "approve" else []
+        words += [*self._policy(), *self._signing(needed=True), *self._trusted()]
+        return shlex.join([*words, *self._registry()])
+
+    def promote(self, version: str) -> str:
+        """Return what copies the bundle into production."""
+        words = ["gate", "promote", version, "--to", PRODUCTION, "--alias", ALIAS, *self._policy(), *self._trusted()]
+        words += _named("--audit-log", self.given.audit_log)
+        return shlex.join([*words, *self._registry()])
+
+    def _policy(self) -> list[str]:
+        return ["--policy", self.given.policy]
+
+    def _samples(self, samples: str = "") -> list[str]:
+        named = samples or self.given.samples
+        return _named("--samples", "" if named == self.pinned_samples else named)
+
+    def _bank(self, bank: str = "") -> list[str]:
+        return _named("--bank", bank or self.given.bank)
+
+    def _registry(self) -> list[str]:
+        given = self.given
+        words = [*_named("--tracking-uri", given.tracking_uri), *_named("--registry-uri", given.registry_uri)]
+        return [*words, *_named("--experiment", given.experiment)]
+
+    def _signing(self, *, needed: bool = False) -> list[str]:
+        """Return key and log; where a key is needed and none was given, those that a new pair would have."""
+        given = self.given
+        key = given.signing_key or (NEW_SIGNING_KEY if needed and not given.signs else "")
+        # A review is logged before it counts, and the decision that it is about stands there first.
+        log = given.audit_log or (NEW_LOG if needed else "")
+        return [*_named("--signing-key", key), *_named("--audit-log", log)]
+
+    def _trusted(self) -> list[str]:
+        given = self.given
+        keys = given.public_keys or (() if given.trusts else (NEW_PUBLIC_KEY,))
+        return [word for key in keys for word in ("--public-key", key)]
+
+
+def _named(option: str, value: str) -> list[str]:
+    return [option, value] if value else []
+
+
+def _path(path: str) -> str:
+    """Return a path that no command takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Yield a command in what stays on one line: its words up to the first option, then each option and its value.
+
+    The words come from `shlex.join`; a text that none can have made stays whole.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        yield text
+        return
+    if shlex.join(words) != text:
+        yield text
+        return
+    piece: list[str] = []
+    for word in words:
+        if word.startswith("--") and piece:
+            yield shlex.join(piece)
+            piece = []
+        piece.append(word)
+    yield shlex.join(piece)

@@ -1,0 +1,108 @@
+"""The search by class: invert one trigger of a family per class, and tell sizes, ratios, indices and pictures.
+
+Called by the detectors; calls the engine in `gate.search.inversion`. Sizes are compared only among classes that were
+searched to the end, and where halving chose the smallest, with the random references that stayed beside them: the
+smallest among themselves would be compared with nothing.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from gate.records.evidence import Location, Measurement
+from gate.records.run import Run
+from gate.search.exits import search_exits, search_untargeted
+from gate.search.goals import every_class
+from gate.search.inversion import Inversion, Settings, invert
+from gate.search.options import LEAST_COMPARED, LEAST_SOURCES, TriggerSearch
+from gate.search.origins import Kind, Origins, single_settings
+from gate.search.pairs import search_pairs
+from gate.search.rungs import schedule
+from gate.spaces.image.pictures import picture
+from gate.spaces.subject import Classifier, Samples, Subject, Yield
+from gate.statistics.outliers import low_side_anomaly_indices
+from gate.statistics.subsets import balanced_rows, chosen
+
+
+def search(
+    subject: Subject, options: TriggerSearch, run: Run, kind_of: Callable[[Classifier], Kind]
+) -> Iterator[Yield]:
+    """Yield what the search by class finds, then ways out of classes and pairs where the options ask for them."""
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    classifier, kind = subject.classifier, kind_of(subject.classifier)
+    rows = balanced_rows(len(subject.samples.inputs), subject.samples.labels, options.clean_samples, run.seed)
+    samples = chosen(subject.samples, rows)
+    origins = Origins(classifier, kind, subject.samples, rows, options)
+    # With fewer classes nothing is usual among pairs, and with two a pair is what the search by class has found.
+    paired = options.pairs != "none" and classifier.num_classes >= LEAST_SOURCES
+    found = invert(
+        classifier,
+        kind.family,
+        samples,
+        every_class(classifier.num_classes),
+        settings_of(options, classifier.num_classes),
+        replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired)),
+    )
+    yield from numbers(found)
+    yield from origins.triggers(found)
+    for row in found.sizes.argsort()[: options.pictured].tolist():
+        yield from _pictures(found, row, kind, classifier, samples)
+    if options.untargeted_starts:
+        smallest = float(found.sizes.min())
+        yield from search_untargeted(classifier, kind.family, samples, options, smallest, run.quiet())
+    if options.exits:
+        yield from search_exits(classifier, kind.family, samples, options, run.quiet())
+    if paired:
+        pairs = yield from search_pairs(classifier, kind.family, samples, options, run)
+        yield from origins.triggers(pairs)
+
+
+def settings_of(options: TriggerSearch, classes: int) -> Settings:
+    """Return the engine's settings for a search over so many classes."""
+    return replace(single_settings(options), rungs=schedule(classes, options.steps))
+
+
+def numbers(found: Inversion) -> Iterator[Measurement]:
+    """Yield the sizes of all classes, and ratios and indices of those that were searched to the end."""
+    sizes = found.sizes.tolist()
+    compared = found.compared
+    against = [sizes[row] for row in compared]
+    median = statistics.median(against) if against else 0.0
+    for row, goal in enumerate(found.goals):
+        place, ended = goal.location, bool(found.finished[row])
+        note = "" if ended else "left the search at an early rung: an upper bound"
+        yield Measurement(metric="size", value=sizes[row], location=place, note=note)
+        yield Measurement(metric="attack-success-rate", value=float(found.success[row]), location=place)
+        if ended and len(against) >= LEAST_COMPARED:
+            yield Measurement(metric="size-ratio", value=sizes[row] / median if median else 1.0, location=place)
+            yield Measurement(metric="anomaly-index", value=_index(sizes, row, compared), location=place)
+    yield Measurement(metric="searched-share", value=float(found.finished.float().mean()))
+
+
+def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
+    """Return the anomaly index of one size among those it is compared with; its own joins them where it is not one."""
+    rows = compared if row in compared else (*compared, row)
+    return low_side_anomaly_indices([sizes[other] for other in rows])[rows.index(row)]
+
+
+def _pictures(found: Inversion, row: int, kind: Kind, classifier: Classifier, samples: Samples) -> Iterator[Yield]:
+    target = found.goals[row].target
+    place, bounds = Location.of_class(target), classifier.bounds
+    own = found.trigger(row)
+    others = (samples.labels != target).nonzero().flatten() if samples.labels is not None else None
+    example = samples.inputs[int(others[0]) if others is not None and len(others) else 0]
+    triggered = kind.family.apply(own, example[None, None])[0, 0]
+    parts = {name: tensor[0] for name, tensor in kind.family.tensors(own).items()}
+    if "mask" in parts:
+        mask, pattern = parts["mask"], parts["pattern"]
+        yield picture(mask, "mask", (0.0, 1.0), place, f"mask towards class {target}")
+        shown = mask * pattern + (1 - mask) * bounds[0]
+        yield picture(shown, "trigger", bounds, place, f"trigger towards class {target}")
+    else:
+        change = triggered - example
+        reach = max(float(change.abs().max()), 1e-6 * (bounds[1] - bounds[0]))
+        caption = f"what the {kind.noun} towards class {target} changes; grey is nothing"
+        yield picture(change, "difference", (-reach, reach), place, caption)
+    yield picture(example, "sample", bounds, place, "a clean sample of another class")
+    yield picture(triggered, "triggered", bounds, place, f"the same sample with the {kind.noun} towards class {target}")

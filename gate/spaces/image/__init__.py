@@ -1,0 +1,1 @@
+"""Images: samples from disk, preprocessing, trigger families, and small pictures for the report."""

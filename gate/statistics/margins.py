@@ -1,0 +1,154 @@
+"""Largest margins: for every class, how far any input within the bounds can raise its score above all others.
+
+The objective of Wang et al., "MM-BD", IEEE S&P 2024: z_t - max z_j over inputs, from random starts and without data.
+What differs is the engine: classes and starts form one batch, bounded by the run's largest; every start climbs its own
+margin along its own gradient, normalised, so that neither its neighbours nor the scale of the scores set its step; and
+momentum is kept. A start that meets a score that is not finite stays where it is.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch.nn import functional
+
+from gate.records.errors import UnexaminableError
+from gate.records.run import Run
+from gate.spaces.subject import Classifier
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How inputs climb."""
+
+    starts: int = 6
+    steps: int = 24
+    step_size: float = 0.5
+    """Of a step along a steady gradient, as a share of the input's range (root mean square over the pixels)."""
+    momentum: float = 0.9
+
+
+@dataclass(frozen=True)
+class Intrinsic:
+    """Features that belong to each class by nature, and how much it costs an input to show its class's own."""
+
+    features: torch.Tensor
+    """(K, D), in the space that `Classifier.activations` returns."""
+    weight: float
+    """Margin, in scores, that is given for a cosine of one."""
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The largest margins found; row i belongs to `targets[i]`."""
+
+    targets: tuple[int, ...]
+    values: torch.Tensor
+    """(T, S), of each start, largest first."""
+    inputs: torch.Tensor
+    """(T, C, H, W), the input of the largest one."""
+
+
+def maximise(
+    classifier: Classifier, targets: tuple[int, ...], settings: Settings, run: Run, intrinsic: Intrinsic | None = None
+) -> Margins:
+    """Climb from `starts` random inputs for each target class, and return the largest margins and their inputs."""
+    rows = [(target, start) for target in targets for start in range(settings.starts)]
+    chunks = [rows[first : first + run.max_batch] for first in range(0, len(rows), run.max_batch)]
+    total, found = len(chunks) * settings.steps, []
+    for number, chunk in enumerate(chunks):
+        told = replace(run, progress=partial(_tell, run, number * settings.steps, total))
+        climber = _climb(classifier, chunk, settings, told, intrinsic)
+        found.append((climber.best.cpu(), climber.best_inputs.cpu()))
+    values = torch.cat([best for best, _ in found]).view(len(targets), settings.starts)
+    inputs = torch.cat([best for _, best in found]).view(len(targets), settings.starts, *classifier.input_shape)
+    if not torch.isfinite(values).any(dim=1).all():
+        raise UnexaminableError("the model yields NaN or infinite scores on every random input tried")
+    values = values.nan_to_num(neginf=float(values[torch.isfinite(values)].min()))
+    order = values.argsort(dim=1, descending=True, stable=True)
+    return Margins(targets, values.gather(1, order), inputs[torch.arange(len(targets)), order[:, 0]])
+
+
+def _tell(run: Run, before: int, total: int, step: int, _steps: int) -> None:
+    run.progress(before + step, total)
+
+
+def margins_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return for logits (N, K) how far each target's (N,) score lies above the largest of the others, (N,)."""
+    own = logits.gather(1, targets.unsqueeze(1))
+    return (own - logits.scatter(1, targets.unsqueeze(1), float("-inf")).amax(dim=1, keepdim=True)).squeeze(1)
+
+
+@dataclass
+class _Climber:
+    """Inputs under way, and the best that each start has met."""
+
+    x: torch.Tensor
+    velocity: torch.Tensor
+    best: torch.Tensor
+    """(N,); minus infinity until a finite margin was met."""
+    best_inputs: torch.Tensor
+    _objective: torch.Tensor
+
+    @classmethod
+    def at(cls, x: torch.Tensor) -> "_Climber":
+        """Begin at the inputs (N, C, H, W)."""
+        lowest = torch.full((len(x),), float("-inf"), device=x.device)
+        return cls(x, torch.zeros_like(x), lowest, x.clone(), lowest.clone())
+
+    def keep(self, objective: torch.Tensor, margins: torch.Tensor) -> None:
+        """Take over the margins of the inputs whose objective is finite and larger than any before."""
+        better = (objective > self._objective) & torch.isfinite(objective) & torch.isfinite(margins)
+        self._objective = torch.where(better, objective, self._objective)
+        self.best = torch.where(better, margins, self.best)
+        self.best_inputs[better] = self.x[better]
+
+
+def _climb(
+    classifier: Classifier, rows: list[tuple[int, int]], settings: Settings, run: Run, intrinsic: Intrinsic | None
+) -> _Climber:
+    """Climb for all steps from a start for each row (class, number), and return where it led."""
+    least, greatest = classifier.bounds
+    targets = torch.tensor([target for target, _ in rows], device=run.device)
+    climber = _Climber.at(torch.stack([_start(classifier, run.seed, *row) for row in rows]).to(run.device))
+    for step in range(settings.steps + 1):
+        run.check_time()
+        x = climber.x.detach().requires_grad_()
+        margins, objective = _objective(classifier, x, targets, intrinsic)
+        climber.keep(objective.detach(), margins.detach())
+        if step < settings.steps:
+            (gradient,) = torch.autograd.grad(objective.sum(), [x])
+            gradient = _unit(gradient.nan_to_num(0.0, 0.0, 0.0))
+            climber.velocity = settings.momentum * climber.velocity + (1 - settings.momentum) * gradient
+            moved = x.detach() + settings.step_size * (greatest - least) * climber.velocity
+            climber.x = moved.clamp_(least, greatest)
+            run.progress(step + 1, settings.steps)
+    return climber
+
+
+def _start(classifier: Classifier, seed: int, target: int, start: int) -> torch.Tensor:
+    """Return a uniform random input; it depends on seed, class and start alone, whatever else is looked at."""
+    name = hashlib.sha256(f"{seed} {target} {start}".encode()).digest()  # the generator takes 32 bits of a seed
+    generator = torch.Generator().manual_seed(int.from_bytes(name[:4]))
+    least, greatest = classifier.bounds
+    return least + (greatest - least) * torch.rand(classifier.input_shape, generator=generator)
+
+
+def _objective(
+    classifier: Classifier, x: torch.Tensor, targets: torch.Tensor, intrinsic: Intrinsic | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return margins and what is climbed, (N,) each: the margins, less the price of the class's own features."""
+    if intrinsic is None:
+        margins = margins_of(classifier.logits(x), targets)
+        return margins, margins
+    logits, activations = classifier.activations(x)
+    margins = margins_of(logits, targets)
+    cosines = functional.cosine_similarity(activations, intrinsic.features[targets], dim=1)
+    return margins, margins - intrinsic.weight * cosines
+
+
+def _unit(gradient: torch.Tensor) -> torch.Tensor:
+    """Return each row of (N, C, H, W) at a root mean square of one; rows of zeros stay."""
+    scale = gradient.flatten(1).square().mean(dim=1).sqrt().clamp_min(torch.finfo(gradient.dtype).tiny)
+    return gradient / scale.view(-1, 1, 1, 1)

@@ -1,0 +1,66 @@
+"""What a trigger does where it was not found: on samples and models that had no part in it, and beside a second find.
+
+Pure functions for `confirmation`. Shares are of the samples that a trigger is to move; agreement and quantile compare a
+find with another find, and with finds on clean models.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from gate.records.run import Run
+from gate.spaces.subject import Classifier, Trigger
+
+HELD_OUT_EVERY = 3
+"""One in so many samples of each class is held out where a search would have used them all."""
+
+
+def success_share(classifier: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
+    """Return the share of inputs (N, C, H, W), N > 0, that the model gives the target once the trigger is laid."""
+    return float(_given(classifier, trigger.apply, inputs, target, run).float().mean())
+
+
+def transfer_share(reference: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
+    """Return the share that the trigger moves, of the inputs that the reference does not give the target anyway."""
+    before = _given(reference, lambda x: x, inputs, target, run)
+    after = _given(reference, trigger.apply, inputs, target, run)
+    return float((after & ~before).sum() / (~before).sum().clamp_min(1))
+
+
+def _given(
+    classifier: Classifier, lay: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, target: int, run: Run
+) -> torch.Tensor:
+    """Return for each input (N,) whether the model's first choice is the target after the change."""
+    given = []
+    with torch.no_grad():
+        for chunk in torch.split(inputs, run.max_batch):
+            run.check_time()
+            given.append(classifier.logits(lay(chunk)).argmax(dim=1) == target)
+    return torch.cat(given)
+
+
+def split_by_class(labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the indices to search on and those to hold out: by the seed, the same share of each class."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    rank = torch.zeros(len(labels), dtype=torch.long)
+    for label in torch.unique(labels):
+        rows = order[labels.cpu()[order] == label.cpu()]
+        rank[rows] = torch.arange(len(rows))
+    held_out = rank % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
+
+
+def agreement(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> float:
+    """Return how alike two triggers of one family are: overlap of their masks, else the cosine of what they change."""
+    if "mask" in first:
+        ours, theirs = first["mask"], second["mask"]
+        # Intersection over union of soft masks.
+        union = torch.maximum(ours, theirs).sum().clamp_min(1e-12)
+        return float(torch.minimum(ours, theirs).sum() / union)
+    ours, theirs = (torch.cat([parts[name].flatten() for name in sorted(first)]) for parts in (first, second))
+    return float(torch.nn.functional.cosine_similarity(ours, theirs, dim=0))
+
+
+def share_at_or_below(sizes: Sequence[float], size: float) -> float:
+    """Return the share of a bank's sizes that are at or below a size; there must be one."""
+    return sum(other <= size for other in sizes) / len(sizes)

@@ -1,0 +1,64 @@
+"""Which model an artifact holds, by its `MLmodel` file and the files that are really there; nothing is loaded."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from gate.formats.mlflow_folder import MODEL_FILES
+from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
+from gate.records.errors import GateError, UnexaminableError
+from gate.records.record import read_bounded
+
+Format = Literal["pt2", "pickle", "state-dict"]
+_FORMATS: Final[Mapping[str, Format]] = {"model.pt2": "pt2", "model.pth": "pickle"}
+"""Of the files that a pytorch flavour's folder may hold; all others are state dicts."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model file that the gate knows how to read."""
+
+    flavour: str
+    format: Format
+    path: Path
+    code: tuple[Path, ...] = ()
+    """Folders of the artifact that `MLmodel` puts on the import path."""
+
+
+def find_candidate(root: Path) -> Candidate:
+    """Return the PyTorch model that the artifact declares; every other kind raises `UnexaminableError`."""
+    try:
+        declared = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES))
+    except GateError as error:
+        raise UnexaminableError(f"this gate cannot examine a folder without a readable MLmodel file: {error}") from None
+    flavour = declared.flavors.get("pytorch")
+    if flavour is None:
+        found = ", ".join(sorted(declared.flavors)) or "none"
+        raise UnexaminableError(
+            f"this gate cannot examine the flavours that the model declares ({found[:200]}); it examines 'pytorch'"
+        )
+    data = str(flavour.get("model_data", "data"))
+    folder = (root / data).resolve()
+    if not folder.is_relative_to(root.resolve()):
+        raise UnexaminableError("the pytorch flavour names model data outside the artifact")
+    present = [name for name in MODEL_FILES if (folder / name).is_file() and not (folder / name).is_symlink()]
+    if len(present) > 1:
+        names = ", ".join(present)
+        raise UnexaminableError(
+            f"the pytorch flavour names {data[:100]!r}, which holds {names}; expected one model alone"
+        )
+    for name in present:
+        kind = _FORMATS.get(name, "state-dict")
+        return Candidate("pytorch", kind, folder / name, tuple(_code_folders(root, declared)))
+    names = ", ".join(MODEL_FILES)
+    raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds none of {names}")
+
+
+def _code_folders(root: Path, declared: MLmodel) -> Iterator[Path]:
+    """Yield the folders inside the artifact that hold the candidate's own modules."""
+    for _, named in declared.code():
+        for entry in named if isinstance(named, list) else [named]:
+            folder = (root / str(entry)).resolve()
+            if folder.is_dir() and folder.is_relative_to(root.resolve()):
+                yield folder

@@ -1,0 +1,112 @@
+"""The output of a candidate that is judged, chosen with its clean samples; the model goes on with that one alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from gate.programs import Program
+from gate.programs.batching import several_inputs
+from gate.programs.readers.pt2.outputs import ALONE
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import OutputFacts
+from gate.spaces.image.preprocessing import Preprocessing, given
+from gate.spaces.image.samples import RawSamples, labels_of
+from gate.spaces.subject import Samples
+from gate.statistics.subsets import balanced
+from gate.worker.loading import one_logit
+from gate.worker.loading.classifier import MAX_CLASSES, ModuleClassifier, ProgramClassifier
+from gate.worker.loading.model import Model
+from gate.worker.loading.outputs import Outputs, choose, unknown_output
+from gate.worker.loading.references import MOST_SAMPLES, right_answers
+
+_EXAMPLE = 4
+Seen = TypeVar("Seen")
+
+
+def judged_alone(
+    model: Model,
+    raw: RawSamples,
+    clean: Samples,
+    preprocessing: Preprocessing,
+    bounds: tuple[float, float],
+    stated: str | None,
+) -> tuple[Model, tuple[OutputFacts, ...]]:
+    """Return the model with the output that is judged alone, and what is known of each output of a program.
+
+    `stated` is the policy's word. A module returns one tensor or is refused when it runs, and has no record yet.
+    """
+    program = model.body
+    if not isinstance(program, Program):
+        if stated not in {None, ALONE}:
+            raise unknown_output(str(stated), f"'{ALONE}' alone")
+        return model, ()
+    example = clean.inputs[:_EXAMPLE]
+    outputs = examined(lambda: Outputs.of(*_given(program, preprocessing, example)), example)
+    expected = _labelled(outputs, raw, clean, span := _span(raw))
+
+    def right(position: int) -> int:
+        assert expected is not None
+        return right_answers(
+            lambda: ProgramClassifier.of(program.with_output(position), example, preprocessing, bounds), expected
+        )
+
+    position = choose(outputs, stated, span, right)
+    return replace(model, body=program.with_output(position)), outputs.records(position)
+
+
+def _span(raw: RawSamples) -> int | None:
+    """Return how many classes the labels span; None without labels, or where they are none that could be classes."""
+    if raw.labels is None or raw.labels.dtype.kind not in "iubf" or raw.labels.size == 0:
+        return None
+    greatest = raw.labels.max()
+    return int(greatest) + 1 if 0 <= greatest < MAX_CLASSES else None
+
+
+def _given(program: Program, preprocessing: Preprocessing, example: torch.Tensor) -> tuple[Program, torch.Tensor]:
+    if len(program.inputs) != 1:
+        raise several_inputs(program)
+    runs, gives = given(program, preprocessing)
+    return runs, gives(example)
+
+
+def _labelled(outputs: Outputs, raw: RawSamples, clean: Samples, span: int | None) -> Samples | None:
+    """Return the samples by which several outputs of class scores are told apart; None where nothing needs it."""
+    if len(outputs.choices(span)) < 2 or raw.labels is None:
+        return None
+    labels = labels_of(raw, max(output.classes for output in outputs.every))
+    assert labels is not None
+    return balanced(Samples(clean.inputs, torch.from_numpy(labels).to(clean.inputs.device), ""), MOST_SAMPLES, 0)
+
+
+def only_output(classifier: ProgramClassifier | ModuleClassifier, one: torch.Tensor) -> tuple[OutputFacts, ...]:
+    """Return the record of a module's one tensor."""
+    with torch.no_grad():
+        scores = classifier.logits(one)
+    kind = str(scores.dtype).removeprefix("torch.")
+    shape = (1,) if classifier.one_logit else tuple(scores.shape[1:])
+    return (OutputFacts(name=classifier.output, shape=shape, dtype=kind, role="judged"),)
+
+
+def noted(
+    outputs: tuple[OutputFacts, ...], classifier: ProgramClassifier | ModuleClassifier
+) -> tuple[OutputFacts, ...]:
+    """Return the records with how the judged output's one number was read, where it is one."""
+    if not classifier.one_logit:
+        return outputs
+    how = one_logit.NOTES[classifier.squashed]
+    return tuple(one.model_copy(update={"note": how}) if one.role == "judged" else one for one in outputs)
+
+
+def examined(look: Callable[[], Seen], example: torch.Tensor) -> Seen:
+    """Return what a first look at the model gives; what the samples break is said of the model."""
+    try:
+        return look()
+    except UnexaminableError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UnexaminableError(
+            f"the model does not accept the samples, shape {tuple(example.shape)}: "
+            f"{type(error).__name__}: {str(error)[:300]}"
+        ) from None

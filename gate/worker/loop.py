@@ -1,0 +1,226 @@
+"""The scan: run each detector of the policy once, stage by stage, and turn every outcome into evidence.
+
+Detectors propose, the scan disposes: it alone catches their exceptions, checks that only declared metrics came back,
+that the model was left as it was found, and that time is not up. Runs in a worker; knows no limit.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from gate import detectors
+from gate.detectors.contract import Detector, Need
+from gate.judging.stages import suspects_after
+from gate.records.errors import GateError, UnexaminableError
+from gate.records.evidence import (
+    MAX_PICTURES,
+    Failed,
+    Measured,
+    Measurement,
+    Outcome,
+    Picture,
+    Projection,
+    Skipped,
+    Suspect,
+    Unmeasured,
+)
+from gate.records.policy import Policy, Stage
+from gate.records.run import DeadlineReachedError, Run
+from gate.spaces.subject import Subject, Trigger
+
+MAX_PROJECTIONS = 16
+MAX_MEASUREMENTS = 200_000
+
+
+@dataclass
+class Scanned:
+    """What has been seen so far."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    suspects: list[Suspect] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+    triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
+    """By detector and location."""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which detectors this process runs, and why the others cannot be."""
+
+    runs: Callable[[Detector[Any]], bool]
+    absence: str
+    """Why the model is missing, where it is."""
+    classes: int | None
+    training_absence: str = ""
+    """Why the training set is missing, where the run logged one all the same."""
+    fingerprint: Callable[[], str] = field(default=lambda: "")
+    progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
+    save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
+
+
+def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scanned) -> Scanned:
+    """Run the policy's stages on a subject and return what was seen; never raises for a detector's sake."""
+    for number, stage in enumerate(policy.plan(), start=1):
+        present = suspects_after(policy, number - 1, scanned.outcomes, scope.classes)
+        for detector_id in stage.detectors:
+            detector = detectors.load(detector_id)
+            if detector_id in scanned.outcomes or not scope.runs(detector):
+                continue
+            scanned.outcomes[detector_id] = _outcome(detector, stage, subject, present, policy, run, scope, scanned)
+            scope.save(scanned)
+        found = suspects_after(policy, number, scanned.outcomes, scope.classes)
+        scanned.suspects += [suspect for suspect in found if suspect.stage == number]
+        if all(detector_id in scanned.outcomes for detector_id in stage.detectors):
+            scanned.stages.append(number)
+    return scanned
+
+
+def _outcome(  # noqa: PLR0917  # one call, close to the loop above
+    detector: Detector[Any],
+    stage: Stage,
+    subject: Subject,
+    suspects: tuple[Suspect, ...],
+    policy: Policy,
+    run: Run,
+    scope: Scope,
+    scanned: Scanned,
+) -> Outcome:
+    stated = dict(policy.options_of(detector.id))
+    if lack := _lack(detector, subject, scope):
+        return Skipped(reason=lack, options=stated)
+    if stage.over == "suspects":
+        if not suspects:
+            return Skipped(reason="no suspects: no class or pair was named by an earlier stage", options=stated)
+        subject = replace(
+            subject,
+            suspects=tuple(suspect.location for suspect in suspects),
+            triggers={
+                suspect.location: trigger
+                for suspect in suspects
+                if (trigger := _trigger_of(suspect, scanned)) is not None
+            },
+        )
+    return _measure(detector, stated, subject, run, scope, scanned)
+
+
+def _trigger_of(suspect: Suspect, scanned: Scanned) -> Trigger | None:
+    """Return the trigger of the detector that named the suspect, else any that was inverted for its location."""
+    own = scanned.triggers.get((suspect.detector, str(suspect.location)))
+    other = (trigger for (_, where), trigger in scanned.triggers.items() if where == str(suspect.location))
+    return own or next(other, None)
+
+
+def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
+    """Return what the detector needs and the subject has not, or nothing."""
+    lacking = {
+        Need.MODEL: (subject.classifier is None, f"needs the model, which could not be examined: {scope.absence}"),
+        Need.WEIGHTS: (subject.weights is None, f"needs the weights, which could not be read: {scope.absence}"),
+        Need.GRAPH: (subject.graph is None, f"needs the graph, which could not be read: {scope.absence}"),
+        Need.SAMPLES: (subject.samples is None, "needs clean samples; none were given"),
+        Need.REFERENCES: (
+            not subject.references,
+            "needs reference models; no bank with models of this task stood beside the scan",
+        ),
+        Need.TRAINING_SET: (
+            subject.training_set is None,
+            f"needs the training set; {scope.training_absence or 'the run logged none'}",
+        ),
+    }
+    reasons = (reason for need, (lacks, reason) in lacking.items() if lacks and need in detector.needs)
+    return next(reasons, "")[:2000]
+
+
+def _measure(
+    detector: Detector[Any], stated: dict[str, Any], subject: Subject, run: Run, scope: Scope, scanned: Scanned
+) -> Outcome:
+    """Run one detector to its end; whatever it raises is its failure."""
+    started, before = time.monotonic(), _passes(subject)
+    own_run = replace(run, progress=lambda done, total: scope.progress(detector.id, done, total))
+    as_found = scope.fingerprint()
+    own_run.progress(0, 1)
+    try:
+        own_run.check_time()
+        options = detector.options.model_validate(stated)
+        gaps: list[Unmeasured] = []
+        measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned, gaps))
+        measurements, gaps = _defined(detector, scope.classes, measurements, gaps)
+    except DeadlineReachedError as error:
+        scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
+        return Skipped(reason=str(error), options=stated)
+    except UnexaminableError as error:
+        return Skipped(reason=str(error)[:2000], options=stated)
+    except GateError as error:
+        return Failed(error=str(error)[:2000], seconds=time.monotonic() - started, options=stated)
+    except Exception as error:  # noqa: BLE001  # a detector that breaks is a finding, never the end of the scan
+        text = f"{type(error).__name__}: {error}"
+        return Failed(error=text[:2000], seconds=time.monotonic() - started, options=stated)
+    if scope.fingerprint() != as_found:
+        return Failed(error="the detector changed the model that it examined", options=stated)
+    return Measured(
+        measurements=measurements,
+        seconds=time.monotonic() - started,
+        sample_passes=_passes(subject) - before,
+        options=stated,
+        unmeasured=tuple(gaps),
+    )
+
+
+def _defined(
+    detector: Detector[Any], classes: int | None, measurements: tuple[Measurement, ...], gaps: list[Unmeasured]
+) -> tuple[tuple[Measurement, ...], list[Unmeasured]]:
+    """Return what exists for so many classes, and as gaps of that reason what does not, by the detector's spec."""
+    none = [metric for metric in detector.metrics if classes is not None and classes < metric.least_classes]
+    names = {metric.id for metric in none}
+    undefined = [
+        Unmeasured(
+            metric=metric.id,
+            reason=f"not defined for {classes} classes: it exists from {metric.least_classes} on",
+            least_classes=metric.least_classes,
+        )
+        for metric in none
+    ]
+    kept = tuple(one for one in measurements if one.metric not in names)
+    return kept, [*(gap for gap in gaps if gap.metric not in names), *undefined]
+
+
+def _passes(subject: Subject) -> int:
+    asked = (*((subject.classifier,) if subject.classifier is not None else ()), *subject.references)
+    return sum(classifier.sample_passes for classifier in asked)
+
+
+def _check_declared(detector: Detector[Any], metric: str) -> None:
+    if detector.metric(metric) is None:
+        raise GateError(f"the detector yielded '{metric}', which it does not declare")
+
+
+def _file(
+    detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, gaps: list[Unmeasured]
+) -> Iterator[Measurement]:
+    """Pass measurements on, and file gaps, pictures, projections and triggers; an undeclared metric is a breach."""
+    count = 0
+    for item in yielded:
+        match item:
+            case Measurement():
+                count += 1
+                _check_declared(detector, item.metric)
+                if count > MAX_MEASUREMENTS:
+                    raise GateError(f"the detector yielded more than {MAX_MEASUREMENTS} measurements")
+                yield item
+            case Unmeasured():
+                _check_declared(detector, item.metric)
+                gaps.append(item)
+            case Picture():
+                if len(scanned.pictures) < MAX_PICTURES:
+                    scanned.pictures.append(item.model_copy(update={"detector": detector.id}))
+            case Projection():
+                if len(scanned.projections) < MAX_PROJECTIONS:
+                    scanned.projections.append(item)
+            case Trigger():
+                origin = item.origin and replace(item.origin, detector=detector.id)
+                scanned.triggers[detector.id, str(item.location)] = replace(item, origin=origin)
+            case _:
+                assert_never(item)

@@ -1,0 +1,35 @@
+"""Repair of a flagged model: one method a file in `methods`, tried by `attempt`, measured by `measuring`; workers only.
+
+`load(id)` imports exactly one method and never torch, so that a command can list methods and their options without it.
+Detectors never import anything here: whether a model is repaired must not change how it is judged.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from gate.records.errors import UsageError
+
+if TYPE_CHECKING:
+    from gate.worker.repair.contract import Method
+
+ORDER: Final = (
+    "channel-lipschitz-pruning",
+    "neuron-pruning",
+    "trigger-unlearning",
+    "sharpness-aware-tuning",
+    "adversarial-neuron-pruning",
+    "implicit-unlearning",
+)
+"""The methods' ids from cheap to dear."""
+AUTO: Final = ("trigger-unlearning", "sharpness-aware-tuning")
+"""What `auto` tries, in this order: the method that leaves least of a backdoor, then one that needs no trigger. Each
+further one would make it harder for the repaired model to pass (docs/decisions/0015)."""
+
+
+def load(method_id: str) -> "Method[Any]":
+    """Import the one method of that id; an unknown id is a `UsageError` that lists the known ones."""
+    if method_id not in ORDER:
+        raise UsageError(f"unknown repair method {method_id!r:.80}; expected one of {', '.join(ORDER)}")
+    module = importlib.import_module(f"gate.worker.repair.methods.{method_id.replace('-', '_')}")
+    method: Method[Any] = module.METHOD
+    return method

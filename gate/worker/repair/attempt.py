@@ -1,0 +1,213 @@
+"""One attempt to repair a model: checks whether the method fits, runs it on one half of the samples, measures on both.
+
+Called by the repair worker. It alone catches what a method raises and turns it into words, makes sure that the original
+was left as it was and that what came back is the same graph with finite tensors, and decides nothing else.
+"""
+
+import hashlib
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from gate.programs import Program
+from gate.records.errors import GateError, UnexaminableError, UsageError
+from gate.records.evidence import Location, Picture
+from gate.records.repair import MAX_REPAIR_PICTURES, RepairMeasures, RepairResult
+from gate.records.run import Run
+from gate.spaces.image.pictures import picture
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.subject import Samples, Trigger
+from gate.statistics.subsets import chosen
+from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.repair import load
+from gate.worker.repair.contract import Material, Method, Repaired
+from gate.worker.repair.fitting import Triggers, halves, lack_of_fit, lack_of_samples
+from gate.worker.repair.measuring import Fresh, measure, movable, search_again
+from gate.worker.repair.searching import search_of
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One attempt's model, both halves of its samples, and what it is tried with."""
+
+    method: Method[Any]
+    material: Material
+    held_out: Samples
+    suspects: tuple[Location, ...]
+    classifier: ProgramClassifier
+    run: Run
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of it, as far as it got."""
+
+    program: Program
+    changed: Mapping[str, float | int | str]
+    before: RepairMeasures
+    after: RepairMeasures
+    pictures: tuple[Picture, ...]
+    sample_passes: int
+
+
+def attempt(  # noqa: PLR0917  # everything that an attempt depends on, named once
+    method_id: str,
+    options: Mapping[str, Any],
+    program: Program,
+    preprocessing: Preprocessing,
+    bounds: tuple[float, float],
+    samples: Samples,
+    triggers: Triggers,
+    run: Run,
+    suspects: Collection[Location] = (),
+) -> tuple[RepairResult, Program | None]:
+    """Try one method, and return what came of it with the repaired program, or None where there is none.
+
+    `suspects` are the places at which fresh triggers are searched for; those that have a trigger are among them anyway.
+    """
+    method, started = load(method_id), time.monotonic()
+    settings = _options(method, options)
+    stated = settings.model_dump(mode="json", by_alias=True)
+    result = RepairResult(method=method_id, status="failed", options=stated, seed=run.seed)
+    places = tuple(dict.fromkeys((*triggers, *suspects)))
+    try:
+        bench = _bench(method, program, preprocessing, bounds, samples, triggers, places, run)
+        families = {search_of(triggers.get(place), bench.classifier).detector for place in places}
+        used_detectors = tuple(sorted(families | set(method.leans_on)))
+        used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": used_detectors}
+        result = result.model_copy(update=used)
+        outcome = _tried(bench, settings)
+    except Exception as error:  # noqa: BLE001  # a method that breaks is a failed attempt, never the worker's end
+        return _ended(result, error, time.monotonic() - started), None
+    done = {
+        "status": "repaired",
+        "before": outcome.before,
+        "after": outcome.after,
+        "changed": dict(outcome.changed),
+        "pictures": outcome.pictures,
+        "sample_passes": outcome.sample_passes,
+        "seconds": time.monotonic() - started,
+        "complete": True,
+    }
+    return result.model_copy(update=done), outcome.program
+
+
+def _ended(result: RepairResult, error: Exception, seconds: float) -> RepairResult:
+    """Return the result of an attempt that an error ended: one that does not fit, or one that failed."""
+    why = f"{type(error).__name__}: {error}"
+    if isinstance(error, UnexaminableError):
+        why = f"{error}. {error.what_to_do}".strip()
+    elif isinstance(error, GateError):
+        why = str(error)
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
+        why = "the memory did not suffice; give the worker more, or the method a smaller batch"
+    status = "does-not-fit" if isinstance(error, UnexaminableError) else "failed"
+    return result.model_copy(update={"status": status, "reason": why[:2000], "seconds": seconds, "complete": True})
+
+
+def _options(method: Method[Any], given: Mapping[str, Any]) -> Any:
+    try:
+        return method.options.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"the options of {method.id} are not acceptable: {where[:200]}: {first['msg']}") from None
+
+
+def _bench(  # noqa: PLR0917  # `attempt` in two steps
+    method: Method[Any],
+    program: Program,
+    preprocessing: Preprocessing,
+    bounds: tuple[float, float],
+    samples: Samples,
+    triggers: Triggers,
+    places: tuple[Location, ...],
+    run: Run,
+) -> _Bench:
+    """Check that the method fits, and divide the samples."""
+    classifier = ProgramClassifier.of(program, samples.inputs[:4], preprocessing, bounds)
+    lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, program, classifier, triggers)
+    if lack:
+        raise UnexaminableError(lack)
+    assert samples.labels is not None
+    given, kept = halves(samples.labels, run.seed)
+    material = Material(program, preprocessing, bounds, chosen(samples, given), dict(triggers))
+    return _Bench(method, material, chosen(samples, kept), places, classifier, run)
+
+
+def _tried(bench: _Bench, options: Any) -> _Outcome:
+    """Measure, repair, check what came back, and measure again."""
+    material, run = bench.material, bench.run
+    before = measure(bench.classifier, bench.held_out, material.triggers, run)
+    as_given = _digest(material.program)
+    repaired = repaired_by(bench.method, material, options, run)
+    if _digest(material.program) != as_given:
+        raise GateError(f"{bench.method.id} changed the model that it was given")
+    program = _checked(material.program, repaired)
+    classifier = ProgramClassifier.of(program, material.samples.inputs[:4], material.preprocessing, material.bounds)
+    fresh = search_again(classifier, material.samples, material.triggers, bench.suspects, run)
+    after = measure(classifier, bench.held_out, material.triggers, run, fresh)
+    passes = bench.classifier.sample_passes + classifier.sample_passes + repaired.sample_passes
+    return _Outcome(program, repaired.changed, before, after, _pictures(bench, fresh), passes)
+
+
+def repaired_by(method: Method[Any], material: Material, options: Any, run: Run) -> Repaired:
+    """Run a method with torch's global random numbers, of which dropout draws, begun by the seed and put back after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        return method.repair(material, options, run)
+
+
+def _checked(original: Program, repaired: Repaired) -> Program:
+    """Return the repaired program with plain tensors; another graph, other shapes, or NaN end the attempt."""
+    program = repaired.program
+    if program.nodes is not original.nodes or program.state is not original.state:
+        raise GateError("the method returned another graph than it was given")
+    tensors = {name: tensor.detach().contiguous() for name, tensor in program.tensors.items()}
+    for name, old in original.tensors.items():
+        new = tensors.get(name)
+        if new is None or new.shape != old.shape or new.dtype != old.dtype:
+            raise GateError(f"the method returned {name} with another shape or type")
+        if new.is_floating_point() and not bool(torch.isfinite(new[torch.isfinite(old)]).all()):
+            raise GateError("the repair diverged: it left values that are not finite")
+    if all(torch.equal(tensors[name], old) for name, old in original.tensors.items()):
+        raise UnexaminableError("the method found nothing to change in this model")
+    return replace(program, tensors=tensors)
+
+
+def _digest(program: Program) -> str:
+    """Return a digest of all the program's tensors, so that a method that writes to its parent is found out."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(program.tensors.items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.requires_grad}".encode())
+        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return digest.hexdigest()
+
+
+def _pictures(bench: _Bench, fresh: Fresh) -> tuple[Picture, ...]:
+    """Return old and fresh triggers side by side, as many as a result may hold."""
+    shown: list[Picture] = []
+    for place in bench.suspects:
+        for caption, triggers in (("old", bench.material.triggers), ("fresh", fresh.triggers)):
+            if (trigger := triggers.get(place)) is not None:
+                shown.append(_picture(bench, trigger, place, caption))
+    return tuple(shown[:MAX_REPAIR_PICTURES])
+
+
+def _picture(bench: _Bench, trigger: Trigger, place: Location, caption: str) -> Picture:
+    """Return a trigger's pattern under its mask, or what it changes in a sample, where grey is nothing."""
+    bounds, samples = bench.material.bounds, bench.held_out
+    if "mask" in trigger.tensors:
+        mask, pattern = trigger.tensors["mask"], trigger.tensors["pattern"]
+        return picture(mask * pattern + (1 - mask) * bounds[0], "trigger", bounds, place, caption)
+    assert samples.labels is not None
+    rows = movable(samples.labels, place)
+    example = samples.inputs[int(rows[0]) if len(rows) else 0]
+    change = (trigger.apply(example.unsqueeze(0))[0] - example).detach()
+    reach = max(float(change.abs().max()), 1e-6 * (bounds[1] - bounds[0]))
+    return picture(change, "trigger", (-reach, reach), place, caption)

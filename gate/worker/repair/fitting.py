@@ -1,0 +1,59 @@
+"""Whether a method fits a model, a finding and samples, in words; and how the samples are divided before it is tried.
+
+Pure checks below `attempt`, all made before anything is trained, so that what does not fit costs nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from gate.programs import Program, final_linear
+from gate.records.evidence import Location
+from gate.records.repair import LEAST_PER_CLASS, LEAST_SAMPLES
+from gate.spaces.subject import Samples, Trigger
+from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.repair.contract import Method, Need
+from gate.worker.repair.layers import norms
+
+Triggers = Mapping[Location, Trigger]
+
+
+def halves(labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the indices to repair with and those to measure on: by the seed, half of each class of labels (N,)."""
+    labels = labels.cpu()
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    rank = torch.zeros(len(labels), dtype=torch.long)
+    for label in torch.unique(labels):
+        rows = order[labels[order] == label]
+        rank[rows] = torch.arange(len(rows))
+    return (rank % 2 == 0).nonzero().flatten(), (rank % 2 == 1).nonzero().flatten()
+
+
+def lack_of_samples(samples: Samples, classes: int) -> str:
+    """Return why a model of so many classes can be neither repaired nor measured with these samples, or nothing."""
+    if samples.labels is None:
+        return "the clean samples carry no labels; a repair needs them to train on and to measure what it costs"
+    if len(samples.inputs) < LEAST_SAMPLES:
+        return f"there are {len(samples.inputs)} clean samples; a repair needs at least {LEAST_SAMPLES}"
+    counts = torch.bincount(samples.labels.cpu(), minlength=classes)
+    scarce = (counts < LEAST_PER_CLASS).nonzero().flatten().tolist()
+    if scarce:
+        named = ", ".join(map(str, scarce[:10])) + (", …" if len(scarce) > 10 else "")
+        return (
+            f"fewer than {LEAST_PER_CLASS} clean samples are of class {named}; one to repair with and one to measure on"
+        )
+    return ""
+
+
+def lack_of_fit(method: Method[Any], program: Program, classifier: ProgramClassifier, triggers: Triggers) -> str:
+    """Return why the method does not fit this architecture or this finding, or nothing."""
+    if Need.TRIGGERS in method.needs and not triggers:
+        return f"{method.id} needs an inverted trigger; the scan left none that can be laid again"
+    if Need.BATCH_NORM in method.needs and not any(norm.convolution for norm in norms(program)):
+        return f"{method.id} needs a convolution followed by batch normalisation; the graph has none"
+    if Need.HEAD in method.needs and final_linear(program) is None:
+        return f"{method.id} needs a last linear layer; none was found in the graph"
+    if Need.BATCHES in method.needs and classifier.body.mode not in ("direct", "relaxed"):
+        return f"{method.id} trains on several samples at once; the exported graph takes one at a time"
+    return ""

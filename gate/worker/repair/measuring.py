@@ -1,0 +1,124 @@
+"""What an attempt is worth: clean accuracy on samples kept back, and triggers, old and freshly inverted, on them.
+
+Behind `attempt`. Fresh triggers are of the old one's family, or patches where there was none, and are searched for on
+the samples that the repair was given, with the options of that family's detector and the attempt's own seed; how often
+they succeed is measured on the samples kept back. A fresh size says something only beside other classes' of the same
+search, so a handful of these is searched for too.
+"""
+
+import math
+import statistics
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from gate.records.evidence import Location
+from gate.records.repair import NORMAL_95, RepairMeasures
+from gate.records.run import Run
+from gate.search.goals import Goal
+from gate.spaces.subject import Classifier, Samples, Trigger
+from gate.statistics.witnesses import success_share
+from gate.worker.repair.searching import Search, by_source, search_of, triggers_by_size
+from gate.worker.repair.tuning import hits
+
+COMPARED = 10
+"""Classes searched beside each other, at most, suspects included: enough for a median, and what a repair can afford."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Triggers inverted anew on one model, by place, and their sizes over the median class's."""
+
+    triggers: Mapping[Location, Trigger] = field(default_factory=dict)
+    ratios: Mapping[Location, float] = field(default_factory=dict)
+
+
+NONE = Fresh()
+
+
+def measure(
+    classifier: Classifier, held_out: Samples, triggers: Mapping[Location, Trigger], run: Run, fresh: Fresh = NONE
+) -> RepairMeasures:
+    """Measure a model on labelled samples kept back: accuracy with its interval, and each trigger's success."""
+    assert held_out.labels is not None
+    right, count = hits(classifier.logits, held_out.inputs, held_out.labels, run), len(held_out.inputs)
+    low, high = wilson(right, count)
+    return RepairMeasures(
+        accuracy=right / count,
+        accuracy_low=low,
+        accuracy_high=high,
+        held_out=count,
+        old_success=_successes(classifier, held_out, triggers, run),
+        fresh_success=_successes(classifier, held_out, fresh.triggers, run),
+        fresh_size_ratio={str(place): ratio for place, ratio in fresh.ratios.items()},
+    )
+
+
+def search_again(
+    classifier: Classifier, samples: Samples, old: Mapping[Location, Trigger], places: Collection[Location], run: Run
+) -> Fresh:
+    """Invert a trigger for every place anew, of its old trigger's family, beside other classes to compare it with."""
+    triggers: dict[Location, Trigger] = {}
+    ratios: dict[Location, float] = {}
+    for search, members in _searches(classifier, old, places):
+        for source, own in by_source(members):
+            goals = _goals(own, source, classifier.num_classes, run.seed)
+            found = triggers_by_size(classifier, search, samples, goals, run)
+            median = statistics.median(size for _, size in found)
+            for trigger, size in found:
+                if trigger.location in own:
+                    triggers[trigger.location] = trigger
+                    ratios[trigger.location] = size / median if median else 1.0
+    return Fresh(triggers, ratios)
+
+
+def movable(labels: torch.Tensor, place: Location) -> torch.Tensor:
+    """Return the indices of the samples that a trigger at a class or pair is to move, given their labels (N,)."""
+    target, source = place.class_index, place.source_index
+    if target is None:
+        return labels.new_zeros(0)
+    meant = labels.ne(target) if source is None else labels.eq(source)
+    return meant.nonzero().flatten()
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, count > 0."""
+    share, square = hits / count, NORMAL_95**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    reach = NORMAL_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    # At the ends the share itself may lie beyond by a rounding error.
+    return min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))
+
+
+def _successes(
+    classifier: Classifier, samples: Samples, triggers: Mapping[Location, Trigger], run: Run
+) -> dict[str, float]:
+    """Return by place the share of the samples to be moved that a trigger moves; places without any are left out."""
+    assert samples.labels is not None
+    found = {}
+    for place, trigger in triggers.items():
+        rows, target = movable(samples.labels, place), place.class_index
+        if len(rows) and target is not None:
+            found[str(place)] = success_share(classifier, trigger, samples.inputs[rows], target, run)
+    return found
+
+
+def _searches(
+    classifier: Classifier, old: Mapping[Location, Trigger], places: Collection[Location]
+) -> Iterator[tuple[Search, list[Location]]]:
+    """Yield each family's search with the places that it is for."""
+    by_detector: dict[str, tuple[Search, list[Location]]] = {}
+    for place in places:
+        search = search_of(old.get(place), classifier)
+        by_detector.setdefault(search.detector, (search, []))[1].append(place)
+    yield from by_detector.values()
+
+
+def _goals(places: list[Location], source: int | None, classes: int, seed: int) -> tuple[Goal, ...]:
+    """Return the goals of places that share a source, and others from the same source up to a handful, by the seed."""
+    targets = [place.class_index for place in places if place.class_index is not None]
+    generator = torch.Generator().manual_seed(seed)
+    others = [int(k) for k in torch.randperm(classes, generator=generator) if int(k) not in {*targets, source}]
+    chosen = [*targets, *others[: max(0, COMPARED - len(targets))]]
+    return tuple(Goal(target, source) for target in sorted(chosen))

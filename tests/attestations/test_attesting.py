@@ -1,0 +1,79 @@
+"""The publish step's signature: what it says, where it is written first, and what it refuses."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pytest
+
+from gate.attestations import generate_key
+from gate.attestations.envelope import open_envelope
+from gate.attestations.log import ReviewLog
+from gate.check.files import CheckFiles
+from gate.check.publish import Signing, attest
+from gate.records.errors import UsageError
+from gate.records.evidence import Evidence, SamplesEvidence
+from gate.records.finding import Decision
+from gate.records.policy import Policy
+from gate.records.verdict import Verdict
+from tests.attestations.signed import MODEL, digest
+
+EVIDENCE = Evidence(
+    gate_version="0",
+    model=MODEL,
+    manifest_digest=digest("a"),
+    assurance="A",
+    isolation="full",
+    device="cpu",
+    seed=0,
+    samples=SamplesEvidence(source="clean.npz", sha256=64 * "d", count=9, classes_present=3, accuracy=1.0),
+    outcomes={},
+)
+VERDICT = Verdict(
+    decision=Decision.APPROVED,
+    findings=(),
+    calibrated=False,
+    model_digest=digest("a"),
+    evidence_digest=EVIDENCE.digest,
+    policy_name="default",
+    policy_digest=digest("b"),
+)
+
+
+def report(checked_at):
+    """Return what `attest` reads of a report."""
+    policy = Policy(version=1, detectors={"unsafe-pickle": {}}, valid_days=10)
+    return SimpleNamespace(checked_at=checked_at, policy=policy)
+
+
+@pytest.fixture
+def signing(tmp_path):
+    """Return a key and a log."""
+    return Signing(generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), ReviewLog(tmp_path / "log.jsonl"))
+
+
+def test_the_decision_is_signed_logged_and_written(tmp_path, signing):
+    """The statement binds evidence, policy and samples for the policy's days; publishing twice logs once."""
+    files = CheckFiles.create(tmp_path / "out")
+    made = [attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing) for _ in range(2)]
+    assert made[0] == made[1] == (files.root / "attestation.json").read_text().strip()
+    said = open_envelope(made[0], [signing.key.public]).statement.predicate
+    assert (said.evidence_digest, said.samples_digest) == (EVIDENCE.digest, digest("d"))
+    assert said.expires_at - said.decided_at == dt.timedelta(days=10)
+    assert [entry.outcome for entry in signing.log.read().entries] == ["approved"]
+
+
+def test_without_a_key_the_verdict_is_unsigned(tmp_path, signing):
+    """The word says so, and an attestation of an earlier time does not stay beside the new verdict."""
+    files = CheckFiles.create(tmp_path / "out")
+    attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing)
+    assert attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), None) == "unsigned"
+    assert not (files.root / "attestation.json").exists()
+
+
+def test_a_check_from_the_future_is_not_signed(tmp_path, signing):
+    """A date ahead of the clock would lengthen the decision's life; nothing is signed, logged or written."""
+    files = CheckFiles.create(tmp_path / "out")
+    with pytest.raises(UsageError, match="dated in the future"):
+        attest(files, EVIDENCE, VERDICT, report("2999-01-01T00:00:00Z"), signing)
+    assert not signing.log.path.exists()
+    assert not (files.root / "attestation.json").exists()

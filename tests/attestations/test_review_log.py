@@ -1,0 +1,98 @@
+"""The chain shows every change, but for a cut end, which a known head shows."""
+
+import multiprocessing
+
+import pytest
+
+from gate.attestations import generate_key, sign
+from gate.attestations.log import NOTHING, ReviewLog, Said, audit
+from gate.records.errors import CannotFinishError
+from tests.attestations.signed import MODEL, NOW, digest, statement
+
+
+@pytest.fixture
+def key(tmp_path):
+    """Return a signing key."""
+    return generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
+
+
+@pytest.fixture
+def log(tmp_path, key):
+    """Return a log of three signed decisions."""
+    log = ReviewLog(tmp_path / "reviews.jsonl")
+    for _ in range(3):
+        log.append(Said("scan", MODEL, digest("a"), "approved", sign(statement(), key)), NOW)
+    return log
+
+
+def test_a_whole_log_has_no_fault(log, key):
+    """The chain holds from the first line, and every decision in it is signed."""
+    found = audit(log, [key.public])
+    assert found.faults == ()
+    assert [entry.number for entry in found.entries] == [1, 2, 3]
+    assert found.entries[0].previous == NOTHING
+
+
+@pytest.mark.parametrize("change", ["word", "removed", "swapped", "space", "newline", "junk"])
+def test_every_change_breaks_the_chain(log, change):
+    """A changed word, a removed, moved or reformatted line, and junk: each is found, and nothing more is appended."""
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    changed = {
+        "word": [lines[0].replace(b'"approved"', b'"flagged"'), *lines[1:]],
+        "removed": [lines[0], lines[2]],
+        "swapped": [lines[1], lines[0], lines[2]],
+        "space": [lines[0].replace(b":", b": ", 1), *lines[1:]],
+        "newline": [*lines[:2], lines[2].rstrip()],
+        "junk": [*lines, b"{}\n"],
+    }[change]
+    log.path.write_bytes(b"".join(changed))
+    assert audit(log, []).faults
+    with pytest.raises(CannotFinishError, match="damaged"):
+        log.append(Said("scan", MODEL, digest("a"), "approved"), NOW)
+
+
+def test_a_cut_end_shows_against_a_known_head(log):
+    """The shorter chain is whole in itself and does not end where it did."""
+    head = audit(log, []).head
+    log.path.write_bytes(b"".join(log.path.read_bytes().splitlines(keepends=True)[:2]))
+    assert audit(log, []).faults == ()
+    assert audit(log, [], head).faults
+
+
+def test_a_log_written_anew_invents_no_decision(tmp_path, key):
+    """A whole chain with an unsigned or foreign decision is found with the public key."""
+    stranger = generate_key(tmp_path / "b.pem", tmp_path / "b.pub.pem")
+    log = ReviewLog(tmp_path / "forged.jsonl")
+    log.append(Said("scan", MODEL, digest("a"), "approved"), NOW)
+    log.append(Said("scan", MODEL, digest("a"), "approved", sign(statement(), stranger)), NOW)
+    log.append(Said("scan", MODEL, digest("d"), "approved", sign(statement(), key)), NOW)
+    assert audit(log, []).faults == ()
+    assert len(audit(log, [key.public]).faults) == 3
+
+
+def _append(path, times):
+    for _ in range(times):
+        ReviewLog(path).append(Said("rescan", MODEL, digest("a"), "approved"), NOW)
+
+
+def test_writers_take_turns(tmp_path):
+    """Four processes append at once, and the chain holds."""
+    path = tmp_path / "shared.jsonl"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append, args=(path, 5)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0, 0]
+    found = audit(ReviewLog(path), [])
+    assert (found.faults, len(found.entries)) == ((), 20)
+
+
+def test_the_newest_decision_is_found(log, key):
+    """The last line about the bytes counts; promotions are no decisions."""
+    rejected = Said("review", MODEL, digest("a"), "rejected", who="bob")
+    log.append(rejected, NOW)
+    log.append(Said("promotion", MODEL, digest("a"), "prod"), NOW)
+    assert log.newest(MODEL, digest("a")).outcome == "rejected"
+    assert log.newest(MODEL, digest("f")) is None

@@ -1,0 +1,292 @@
+"""What every detector promises, checked alike for all of them: whoever adds a file to the folder is held to it."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from gate import detectors
+from gate.detectors.contract import PARTS, Detector, Need, parts
+from gate.programs.dataflow.build import graph_of
+from gate.programs.dataflow.graph import Graph
+from gate.programs.writer.write import export_module
+from gate.records.artifact import Artifact, ModelRef, build_manifest
+from gate.records.declarations import Options
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Failed, Location, Measured, Measurement, Skipped, Unmeasured
+from gate.records.policy import Policy, Rule
+from gate.records.run import Run
+from gate.search.options import TriggerSearch
+from gate.search.origins import Kind, Origins
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.subject import Head, Samples, Subject, Trigger
+from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.worker.loading.fingerprint import fingerprint
+from gate.worker.loop import Scanned, Scope, scan
+from tests.stand_ins.standing_in import stand_in_for_modelaudit
+
+NAMES = detectors.names()
+QUICK = {
+    "neural-cleanse": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "additive-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "warp-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "sample-specific-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
+    "random-triggers": {"triggers": 4, "clean-samples": 30},
+    "model-inversion": {"steps": 3, "starts": 2},
+    "activation-clustering": {"clean-samples": 30},
+    "maximum-margin": {"steps": 3, "starts": 2},
+    "head-indicators": {"probes": 100},
+    "training-set-clustering": {"samples-per-class": 16, "clean-samples": 30},
+    "confirmation": {"most": 1, "clean-samples": 30},
+}
+"""Options that make a detector quick; one that is not named runs with its defaults."""
+CLASSES, SHAPE = 3, (1, 6, 6)
+EVERYWHERE = tuple(Location.of_class(index) for index in range(CLASSES))
+
+
+@pytest.fixture(autouse=True)
+def _optional_packages(monkeypatch):
+    """Hold the detectors of optional extras to the same promises, whether the extra is installed or not."""
+    stand_in_for_modelaudit(monkeypatch)
+
+
+def net():
+    """Return a small net with a parameter, a buffer and a mode, whose class is the brightest pair of rows."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Flatten(), nn.Linear(36, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, CLASSES)
+        ).eval()
+    with torch.no_grad():
+        for index in range(CLASSES):
+            module[1].weight[index] = (torch.arange(36) // 12 == index).float()
+            module[4].weight[:, index] = 3 * (torch.arange(CLASSES) == index).float()
+    return module
+
+
+def clean():
+    """Return random images with one pair of rows brighter than the others, labelled by which."""
+    labels = torch.arange(60) % CLASSES
+    inputs = 0.5 * torch.rand(60, *SHAPE, generator=torch.Generator().manual_seed(0))
+    bright = (torch.arange(6) // 2).view(1, 1, 6, 1) == labels.view(-1, 1, 1, 1)
+    return Samples(inputs + 0.5 * bright, labels, "random")
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """Return the net as the strict reader reads it from an archive of the gate's own writer."""
+    torch.set_num_threads(1)
+    return export_module(net(), clean().inputs[:4], tmp_path_factory.mktemp("net") / "model.pt2")
+
+
+@pytest.fixture(params=["program", "module"])
+def subject(request, program, tmp_path):
+    """Return a subject with everything that a detector can need, over a program and over a module."""
+    samples = clean()
+    seam = (samples.inputs[:4], Preprocessing(), (0.0, 1.0))
+    classifier = (
+        ProgramClassifier.of(program, *seam) if request.param == "program" else ModuleClassifier.of(net(), *seam)
+    )
+    (tmp_path / "MLmodel").write_text("flavors:\n  pytorch:\n    model_data: data\n")
+    artifact = Artifact(ModelRef(registry="directory", name="net"), tmp_path, build_manifest(tmp_path)[0])
+    mask = torch.zeros(1, 6, 6)
+    mask[:, 3:, 3:] = 1
+    triggers = {place: Trigger.patch(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
+    # One of them can be searched for again, as those of an earlier stage can.
+    kind, search = Kind(PatchFamily(SHAPE, (0.0, 1.0)), "patch"), TriggerSearch(steps=3, batch=4, pair_steps=3)
+    origins = Origins(classifier, kind, samples, torch.arange(40), search)
+    triggers[EVERYWHERE[1]] = origins.again((EVERYWHERE[1],), torch.arange(40), Run(seed=0))[0]
+    return Subject(
+        artifact=artifact,
+        weights=dict(net().state_dict()),
+        head=Head(net()[4].weight.detach(), net()[4].bias.detach(), "4.weight"),
+        graph=graph_of(program) if request.param == "program" else Graph(composed="by torch alone"),
+        classifier=classifier,
+        samples=samples,
+        training_set=samples,
+        triggers=triggers,
+        references=(ModuleClassifier.of(net(), *seam),),
+    )
+
+
+def outcome(name, subject, *, run=None, options=None):
+    """Return the outcome of one detector in a scan of its own."""
+    rule = Rule(options=QUICK.get(name, {}) if options is None else options)
+    scope = Scope(
+        runs=lambda _detector: True,
+        absence="it is not there",
+        classes=CLASSES,
+        fingerprint=lambda: fingerprint(subject.classifier) if subject.classifier else "",
+    )
+    policy = Policy(version=1, detectors={name: rule})
+    return scan(subject, policy, run or Run(seed=0), scope, Scanned()).outcomes[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_is_named_after_its_file(name):
+    """The id is the file's name, in the policy, the report and here."""
+    detector = detectors.load(name)
+    assert isinstance(detector, Detector)
+    assert detector.id == name
+    assert detector.measure.__module__ == f"gate.detectors.{name.replace('-', '_')}"
+    assert detector.title
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_has_its_parts_and_its_length(name):
+    """Four parts, each metric explained, in 60 to 170 words."""
+    module = detectors.load(name).measure.__module__
+    text = sys.modules[module].__doc__
+    assert 60 <= len(text.split()) <= 170
+    assert tuple(parts(module)) == PARTS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metrics_are_declared_once_with_a_meaning(name):
+    """Ids are kebab-case and unique, and each says in a sentence what it is."""
+    metrics = detectors.load(name).metrics
+    assert len({metric.id for metric in metrics}) == len(metrics) > 0
+    for metric in metrics:
+        Measurement(metric=metric.id, value=0)
+        assert metric.meaning.endswith(".")
+        assert metric.unit
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_have_defaults_are_frozen_and_survive_json(name):
+    """A policy may state nothing; what it states is kebab-case, and an unknown option is refused."""
+    kind = detectors.load(name).options
+    options = kind()
+    assert issubclass(kind, Options)
+    assert kind.from_json(options.canonical_json()) == options
+    stated = json.loads(options.canonical_json())
+    assert not [key for key in stated if "_" in key]
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(options, next(iter(kind.model_fields)), None)
+    with pytest.raises(ValueError, match="Extra inputs"):
+        kind.model_validate({"no-such-option": 1})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_declared_finite_numbers_come_back(name, subject):
+    """Each measurement is of a declared metric, finite and, where it has a place, of the model or its files."""
+    found = outcome(name, subject)
+    assert isinstance(found, Measured), found
+    assert found.measurements
+    declared = {metric.id for metric in detectors.load(name).metrics}
+    for measurement in found.measurements:
+        assert measurement.metric in declared
+        assert math.isfinite(measurement.value)
+
+
+def test_what_could_not_be_measured_comes_back_with_its_reason_and_only_of_a_declared_metric(subject, monkeypatch):
+    """A gap is evidence as a number is; one that the detector does not declare is its failure."""
+    declared = detectors.load("neural-cleanse")
+    for metric, kind in (("untargeted-ratio", Measured), ("no-such-metric", Failed)):
+        gap = Unmeasured(metric=metric, reason="too few samples")
+        made_up = replace(declared, measure=lambda *_given, gap=gap: iter([gap]))
+        monkeypatch.setattr(detectors, "load", lambda _name, made_up=made_up: made_up)
+        found = outcome("neural-cleanse", subject)
+        assert isinstance(found, kind), found
+        assert not isinstance(found, Measured) or gap in found.unmeasured
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_evidence(name, subject):
+    """Nothing but the run's seed is random, whatever the global generators did."""
+    first = outcome(name, subject, run=Run(seed=5))
+    torch.rand(3)
+    second = outcome(name, subject, run=Run(seed=5))
+    assert isinstance(first, Measured), first
+    assert first.measurements == second.measurements
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_and_the_samples_are_left_as_they_were(name, subject):
+    """Parameters, buffers, modes, hooks, gradients and inputs are untouched, and so is the global generator."""
+    before, inputs, state = fingerprint(subject.classifier), subject.samples.inputs.clone(), torch.get_rng_state()
+    assert isinstance(outcome(name, subject), Measured)
+    assert fingerprint(subject.classifier) == before
+    assert torch.equal(subject.samples.inputs, inputs)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert subject.samples.inputs.grad is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject):
+    """Without model, weights, samples or training set a detector is skipped in words, and never fails."""
+    needs = detectors.load(name).needs
+    lacking = {
+        Need.MODEL: ("classifier", "needs the model, which could not be examined: it is not there"),
+        Need.WEIGHTS: ("weights", "needs the weights, which could not be read: it is not there"),
+        Need.GRAPH: ("graph", "needs the graph, which could not be read: it is not there"),
+        Need.SAMPLES: ("samples", "needs clean samples; none were given"),
+        Need.TRAINING_SET: ("training_set", "needs the training set; the run logged none"),
+        Need.REFERENCES: (
+            "references",
+            "needs reference models; no bank with models of this task stood beside the scan",
+        ),
+    }
+    for need, (field, reason) in lacking.items():
+        found = outcome(name, replace(subject, **{field: () if field == "references" else None}))
+        if need in needs:
+            assert isinstance(found, Skipped)
+            assert found.reason == reason
+        else:
+            assert isinstance(found, Measured), found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_deadline_is_honoured(name, subject, monkeypatch):
+    """Time that runs out under way ends the detector soon, as a skip that says so."""
+    detector = detectors.load(name)
+    started = time.monotonic()
+    subject = replace(subject, suspects=EVERYWHERE)
+    ticks = iter([True, True])  # the scan's own look at the clock, and its check before the detector begins
+    monkeypatch.setattr("gate.detectors.contract.time.monotonic", lambda: 0.0 if next(ticks, False) else 1e9)
+    found = outcome(name, subject, run=Run(seed=0, deadline=1e8))
+    monkeypatch.undo()
+    assert isinstance(found, Skipped), (detector.id, found)
+    assert found.reason == "the deadline was reached"
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_that_cannot_be_examined_is_a_reasoned_skip_and_not_the_end(name, subject):
+    """A model's refusal becomes the detector's skip with its reason; detectors on bytes do not touch the model."""
+
+    class Broken:
+        num_classes, input_shape, bounds, feature_layer, sample_passes = CLASSES, SHAPE, (0.0, 1.0), "", 0
+
+        def logits(self, _x):
+            raise UnexaminableError("the model broke")
+
+        activations = logits
+
+    broken = replace(subject, classifier=Broken())
+    scope = Scope(runs=lambda _detector: True, absence="", classes=CLASSES)
+    policy = Policy(version=1, detectors={name: Rule(options=QUICK.get(name, {}))})
+    found = scan(broken, policy, Run(seed=0), scope, Scanned()).outcomes[name]
+    if Need.MODEL in detectors.load(name).needs:
+        assert isinstance(found, Skipped)
+        assert found.reason == "the model broke"
+    else:
+        assert isinstance(found, Measured)
+
+
+def test_importing_the_specs_imports_no_framework():
+    """Policies are checked and detectors explained in a process that never loads torch, NumPy or scikit-learn."""
+    code = (
+        "import sys; from gate import detectors; [detectors.load(name) for name in detectors.names()];"
+        "print(sorted({'torch', 'numpy', 'sklearn', 'mlflow'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,146 @@
+"""A candidate's evidence beside a bank: what is compared, and what keeps the two apart."""
+
+import random
+
+import pytest
+
+from gate.judging.calibration.calibrate import compare
+from gate.judging.calibration.tables import COMPARED, compared_in, model_statistics, values_of
+from gate.records.artifact import ModelRef
+from gate.records.bank import Bank, BankSamples, Statistic
+from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts, SamplesEvidence
+
+SETTINGS = {"search": "a" * 64, "margins": "b" * 64}
+SAMPLES = SamplesEvidence(source="clean.npz", sha256="c" * 64, count=100, classes_present=10, accuracy=0.95)
+
+
+def outcome(metric, values, *more):
+    """Return an outcome with a value of one metric at each class."""
+    rows = [Measurement(metric=metric, value=v, location=Location.of_class(k)) for k, v in enumerate(values)]
+    return Measured(measurements=(*rows, *more), seconds=1)
+
+
+def outcomes(seed, planted=None):
+    """Return what a model of that seed measures; a planted class has a tenth of its size."""
+    draw = random.Random(seed)
+    sizes = [10 * (1 + k) * draw.lognormvariate(0, 0.2) for k in range(10)]
+    if planted is not None:
+        sizes[planted] /= 10
+    margins = [draw.lognormvariate(0, 0.2) for _ in range(10)]
+    return {"search": outcome("size", sizes), "margins": outcome("relative-margin", margins)}
+
+
+def evidence(seed=99, planted=None, **changes):
+    """Return a candidate's evidence."""
+    values = {
+        "gate_version": "0",
+        "model": ModelRef(registry="mlflow", name="m", version="1"),
+        "manifest_digest": "sha256:" + "d" * 64,
+        "assurance": "A",
+        "isolation": "full",
+        "device": "cpu",
+        "seed": 0,
+        "facts": ModelFacts(classes=10, input_shape=(1, 8, 8)),
+        "samples": SAMPLES,
+        "outcomes": outcomes(seed, planted),
+    }
+    return Evidence(**{**values, **changes})
+
+
+def bank(count=19, **changes):
+    """Return a bank of clean models."""
+    models = tuple(
+        model_statistics(f"m{n}", outcomes(n), 0.94 + n / 1000, digest=f"sha256:{n:064x}") for n in range(count)
+    )
+    values = {
+        "name": "b",
+        "samples": BankSamples(sha256=SAMPLES.sha256, count=100),
+        "classes": 10,
+        "input_shape": (1, 8, 8),
+        "settings": SETTINGS,
+        "compared": compared_in(model.values for model in models),
+        "statistics": models,
+    }
+    return Bank(**{**values, **changes})
+
+
+def test_a_planted_class_gets_the_least_p_and_its_name():
+    """By the size of its own class, which no ratio within the model would show: class 0 is small by nature."""
+    found = compare(evidence(planted=9), bank(), SETTINGS)
+    assert (found.kind, found.models, found.p_value) == ("per-class", 19, pytest.approx(0.05))
+    assert (found.surprises[0].detector, found.surprises[0].kind, found.surprises[0].name) == ("search", "class", "9")
+    assert (found.places[0].name, found.places[0].score) == ("9", found.score)
+    assert found.detectors == ("margins", "search")
+    assert [trait.name for trait in found.traits] == ["accuracy"]
+
+
+def test_a_clean_model_lies_among_the_others():
+    """Of forty clean candidates about one in twenty gets a p-value at 0.05."""
+    flagged = sum(compare(evidence(seed), bank(), SETTINGS).p_value <= 0.05 for seed in range(100, 140))
+    assert flagged <= 6
+
+
+def test_the_candidate_itself_is_no_witness():
+    """A version that is in the bank already is compared with the others alone."""
+    found = compare(evidence(3, manifest_digest=f"sha256:{3:064x}"), bank(), SETTINGS)
+    assert found.models == 18
+
+
+def test_on_other_samples_ratios_are_compared():
+    """Classes of another task are not the candidate's, so only the worst against the median counts."""
+    other = bank(samples=BankSamples(sha256="e" * 64, count=9))
+    found = compare(evidence(planted=0), other, SETTINGS)
+    assert (found.kind, found.p_value) == ("scale-free", pytest.approx(0.05))
+    assert (found.surprises[0].variant, found.surprises[0].name) == ("ratio", "0")
+
+
+APART = {
+    "too few": (evidence(), bank(2), SETTINGS, "2 models besides the candidate"),
+    "other settings": (evidence(), bank(), {**SETTINGS, "search": "f" * 64}, "search ran with other settings"),
+    "not run": (evidence(), bank(), {"search": "a" * 64}, "margins ran with other settings"),
+    "other classes": (evidence(facts=ModelFacts(classes=9)), bank(), SETTINGS, "have 10 classes; the candidate has 9"),
+    "nothing compared": (evidence(), bank(compared=()), SETTINGS, "compares 0 statistics"),
+    "a silent detector": (
+        evidence(outcomes={"search": outcomes(1)["search"]}),
+        bank(),
+        SETTINGS,
+        "margins measured no relative-margin on the candidate",
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "beside", "settings", "why"), APART.values(), ids=APART)
+def test_what_cannot_be_compared_is_said(seen, beside, settings, why):
+    """No score is made up where bank and candidate were not measured alike."""
+    found = compare(seen, beside, settings)
+    assert why in found.unusable
+    assert bool(found.unusable) == (found.bank_scores == ())
+
+
+def test_another_seed_is_another_measurement():
+    """The bank's searches began elsewhere."""
+    seen = evidence().model_copy(update={"seed": 5})
+    assert "seed 0; this scan with seed 5" in compare(seen, bank(), SETTINGS).unusable
+
+
+def test_a_bank_of_references_alone_compares_nothing():
+    """Nor is anything compared where nothing was measured."""
+    references = bank(references=[{"path": f"{n}.pt2", "sha256": f"{n:064x}"} for n in range(3)], statistics=())
+    assert compare(evidence(), references, SETTINGS) is None
+    assert compare(evidence(outcomes={}), bank(), SETTINGS) is None
+
+
+def test_only_what_was_measured_takes_part():
+    """Pairs stand as the model's worst one; metrics that say nothing of backdoors stay out."""
+    pairs = [
+        Measurement(metric="pair-residual", value=value, location=Location.of_pair(source, 1))
+        for source, value in ((0, -0.5), (2, -2.0))
+    ]
+    noise = Measurement(metric="accuracy", value=1.0)
+    found = values_of({"search": outcome("size", [1.0, 2.0], *pairs, noise)})
+    assert found == {"search": {"size": {"class 0": 1.0, "class 1": 2.0}, "pair-residual": {"pair 2→1": -2.0}}}
+    assert set(COMPARED) >= set(found["search"])
+    assert compared_in([found]) == (
+        Statistic(detector="search", metric="pair-residual", worse="lower", scale="linear", at="pair"),
+        Statistic(detector="search", metric="size", worse="lower", scale="log", at="class"),
+    )

@@ -1,0 +1,46 @@
+"""How many images share a pass follows from what one image costs, not from the weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from gate.records.run import Run
+from gate.search.generator import Settings, train
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.worker.footprint import kept_bytes, largest_batch
+from gate.worker.loading.classifier import ModuleClassifier
+
+INPUTS = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def net(width=4):
+    """Return a net whose convolution's output is kept for the backward pass, above a wide layer of weights."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(256 * width, 10))
+    return ModuleClassifier.of(layers, INPUTS[:4], Preprocessing(), (0.0, 1.0))
+
+
+def test_an_image_costs_what_the_layers_keep_of_it():
+    """The tanh's output is 16 × 16 × width numbers of four bytes; weights count for no image."""
+    each = kept_bytes(net(), INPUTS[:3]) - kept_bytes(net(), INPUTS[:2])
+    assert 16 * 16 * 4 * 4 <= each <= 3 * 16 * 16 * 4 * 4
+
+
+def test_twice_the_width_halves_the_batch():
+    """The largest batch falls as an image costs more, stays within its bounds, and is never nought."""
+    budget = 4 << 20
+    narrow, wide = (largest_batch(net(width), INPUTS, budget, 10**6) for width in (16, 32))
+    assert wide == pytest.approx(narrow / 2, rel=0.1)
+    assert largest_batch(net(), INPUTS, budget, 7) == 7
+    assert largest_batch(net(), INPUTS, 1, 2048) == 1
+
+
+def test_a_generator_in_parts_learns_what_it_learns_whole():
+    """Gradients of parts of a batch add up to the batch's, so sizes agree."""
+    classifier = net()
+    own = classifier.logits(INPUTS).argmax(dim=1)
+    settings = Settings(steps=5, batch=8, learning_rate=0.005, success_target=0.01, area_weight=5.0)
+    whole, parts = (
+        train(classifier, INPUTS, own, torch.arange(10), settings, Run(seed=0, max_batch=most)) for most in (100, 3)
+    )
+    torch.testing.assert_close(whole.sizes, parts.sizes, rtol=1e-3, atol=1e-4)
