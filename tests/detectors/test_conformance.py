@@ -251,7 +251,7 @@ def test_the_deadline_is_honoured(name, subject, monkeypatch):
     started = time.monotonic()
     subject = replace(subject, suspects=EVERYWHERE)
     ticks = iter([True, True])  # the scan's own look at the clock, and its check before the detector begins
-    monkeypatch.setattr("gate.detectors.contract.time.monotonic", lambda: 0.0 if next(ticks, False) else 1e9)
+    monkeypatch.setattr("gate.records.run.time.monotonic", lambda: 0.0 if next(ticks, False) else 1e9)
     found = outcome(name, subject, run=Run(seed=0, deadline=1e8))
     monkeypatch.undo()
     assert isinstance(found, Skipped), (detector.id, found)
