@@ -45,7 +45,8 @@ from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject
 from gate.worker.footprint import largest_batch
-from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 FILE = Path(__file__).with_name("results") / "against_published.jsonl"
 POLICY = DEFAULT

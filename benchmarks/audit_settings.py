@@ -34,7 +34,7 @@ from gate.records.evidence import Measurement
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 DATA_IS_CLEAN = ("payload", "architectural", "input-aware")
 AUDITS = ("spectral-signature", "training-set-clustering")

@@ -32,7 +32,7 @@ from gate.records.evidence import Measurement
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 SEED = 0
 CAPTURED_SHAPES = 16

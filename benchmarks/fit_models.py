@@ -14,8 +14,8 @@ from gate.programs import read_program
 from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject
-from gate.worker.loading.classifier import ProgramClassifier
 from gate.worker.loading.head import head_of_program
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 
 def fit_entries(store: Store) -> Iterator[Entry]:

@@ -31,7 +31,7 @@ from gate.search.origins import Origins, single_settings
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Trigger
 from gate.statistics.subsets import balanced
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.repair.attempt import attempt
 from gate.worker.repair.searching import search_of
 

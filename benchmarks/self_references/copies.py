@@ -12,7 +12,7 @@ from torch.nn import functional
 from gate.programs.training import TrainableProgram, trainable
 from gate.records.errors import UnexaminableError
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 EXAMPLE = 4
 """So many samples decide how the copy takes batches, as for candidates."""

@@ -23,8 +23,8 @@ from gate.records.evidence import Measured, Measurement
 from gate.records.policy import Policy
 from gate.records.run import Run
 from gate.spaces.subject import Subject
-from gate.worker.loading.classifier import ProgramClassifier
 from gate.worker.loading.head import head_of_program
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 ROWS = Path(__file__).resolve().parents[1] / "results" / "self_references.jsonl"
 CHEAPER: Mapping[str, Mapping[str, object]] = {

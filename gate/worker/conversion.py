@@ -16,7 +16,7 @@ from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import CONVERTED_FILE, ScanJob, ScanResult
 from gate.worker.examples import example
 from gate.worker.loading.candidate import find_candidate
-from gate.worker.loading.classifier import type_of
+from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.modules import load_with_code
 from gate.worker.loading.subject import Loaded, load_live_module, sentence
 from gate.worker.output import say_progress

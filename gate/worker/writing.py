@@ -30,8 +30,8 @@ from gate.records.signature import Signature, read_signature
 from gate.records.written_program import TensorInput, Written
 from gate.worker.examples import example
 from gate.worker.loading.candidate import Candidate, find_candidate
-from gate.worker.loading.classifier import type_of
 from gate.worker.loading.model import read_model
+from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.one_logit import is_one_number
 from gate.worker.loading.subject import sentence
 from gate.worker.output import say_progress

@@ -60,7 +60,7 @@ def test_workers_name_no_step_that_has_no_words():
     """Whatever the gate's own workers call a step stands in the table."""
     said = {
         name
-        for path in (ROOT / "gate" / "worker").glob("*.py")
+        for path in (ROOT / "gate" / "worker").rglob("*.py")
         for name in re.findall(r'say_progress\("([^"]+)"', path.read_text())
     }
     assert said

@@ -11,7 +11,7 @@ from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.records.evidence import Location
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject, Trigger
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 TARGET = 7
 POISONED_SHARE = 0.15

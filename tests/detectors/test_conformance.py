@@ -27,8 +27,9 @@ from gate.search.origins import Kind, Origins
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.patch import PatchFamily
 from gate.spaces.subject import Head, Samples, Subject, Trigger
-from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.worker.loading.fingerprint import fingerprint
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loop import Scanned, Scope, scan
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 

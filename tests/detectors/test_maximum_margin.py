@@ -12,8 +12,8 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Measurement, Picture
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.classifier import ModuleClassifier
 from gate.worker.loading.head import head_of_module
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 OPTIONS = MaximumMargin(starts=4, steps=20, clean_samples=100)
 

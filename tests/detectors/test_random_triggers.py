@@ -11,7 +11,7 @@ from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.drawn import FAMILIES, draw
 from gate.spaces.subject import Samples, Subject
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 CLASSES, SIDE, TARGET = 5, 16, 3
 OPTIONS = RandomTriggers(triggers=12, clean_samples=40)

@@ -11,7 +11,7 @@ from gate.records.evidence import Measurement, Picture
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 CLASSES, SIDE, TARGET = 6, 12, 2
 OPTIONS = SampleSpecificTrigger(steps=400, batch=32)

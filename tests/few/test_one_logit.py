@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 from tests.few.scanning import SHAPE, OneNumber, images, trained
 
 READ = ["column", "flat", "sigmoid", "flat sigmoid"]

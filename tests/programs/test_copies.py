@@ -11,7 +11,7 @@ from benchmarks.self_references.copies import Training, augmented, train
 from gate.programs import read_program
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 
 def test_a_copy_learns_the_candidates_answers_and_depends_on_its_seed(tmp_path):

@@ -5,7 +5,7 @@ from torch import nn
 
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 CLASSES, SIDE = 5, 6
 

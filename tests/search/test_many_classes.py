@@ -12,7 +12,7 @@ from gate.search.options import TriggerSearch
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.patch import PatchFamily
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 CLASSES, SIDE = 30, 6
 FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))

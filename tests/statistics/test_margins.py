@@ -8,8 +8,8 @@ from gate.records.errors import UnexaminableError
 from gate.records.run import DeadlineReachedError, Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.statistics.margins import Intrinsic, Settings, margins_of, maximise
-from gate.worker.loading.classifier import ModuleClassifier
 from gate.worker.loading.fingerprint import fingerprint
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 SETTINGS = Settings(starts=3, steps=12)
 

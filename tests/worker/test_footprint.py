@@ -8,7 +8,7 @@ from gate.records.run import Run
 from gate.search.generator import Settings, train
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.footprint import kept_bytes, largest_batch
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 INPUTS = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -37,7 +37,7 @@ class SubsetModel:
         """Return what detectors get: the strict reader's program as a classifier of raw pixels."""
         from gate.programs import read_program
         from gate.spaces.image.preprocessing import Preprocessing
-        from gate.worker.loading.classifier import ProgramClassifier
+        from gate.worker.loading.program_classifier import ProgramClassifier
 
         example = images("scan").inputs[:4]
         return ProgramClassifier.of(read_program(self.path), example, Preprocessing(), (0.0, 1.0))

@@ -27,7 +27,7 @@ from benchmarks.zoo.store import write_whole
 from gate.programs import read_program
 from gate.records.record import Record
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 INDEX = Path(__file__).with_name("index.jsonl")
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    serialization_format: pt2\n"

@@ -5,7 +5,8 @@ import hashlib
 import torch
 
 from gate.spaces.subject import Classifier
-from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 
 def fingerprint(classifier: Classifier) -> str:

@@ -4,7 +4,7 @@ import torch
 
 from gate.programs import Program, final_linear
 from gate.spaces.subject import Head
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.one_logit import two_scores
 
 

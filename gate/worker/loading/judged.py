@@ -16,10 +16,12 @@ from gate.spaces.image.samples import RawSamples, labels_of
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced
 from gate.worker.loading import one_logit
-from gate.worker.loading.classifier import MAX_CLASSES, ModuleClassifier, ProgramClassifier
+from gate.worker.loading.classifier import Examined
 from gate.worker.loading.model import Model
 from gate.worker.loading.outputs import Outputs, choose, unknown_output
+from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.references import MOST_SAMPLES, right_answers
+from gate.worker.loading.scores import MAX_CLASSES
 
 _EXAMPLE = 4
 Seen = TypeVar("Seen")
@@ -80,7 +82,7 @@ def _labelled(outputs: Outputs, raw: RawSamples, clean: Samples, span: int | Non
     return balanced(Samples(clean.inputs, torch.from_numpy(labels).to(clean.inputs.device), ""), MOST_SAMPLES, 0)
 
 
-def only_output(classifier: ProgramClassifier | ModuleClassifier, one: torch.Tensor) -> tuple[OutputFacts, ...]:
+def only_output(classifier: Examined, one: torch.Tensor) -> tuple[OutputFacts, ...]:
     """Return the record of a module's one tensor."""
     with torch.no_grad():
         scores = classifier.logits(one)
@@ -89,9 +91,7 @@ def only_output(classifier: ProgramClassifier | ModuleClassifier, one: torch.Ten
     return (OutputFacts(name=classifier.output, shape=shape, dtype=kind, role="judged"),)
 
 
-def noted(
-    outputs: tuple[OutputFacts, ...], classifier: ProgramClassifier | ModuleClassifier
-) -> tuple[OutputFacts, ...]:
+def noted(outputs: tuple[OutputFacts, ...], classifier: Examined) -> tuple[OutputFacts, ...]:
     """Return the records with how the judged output's one number was read, where it is one."""
     if not classifier.one_logit:
         return outputs

@@ -14,7 +14,7 @@ from gate.records.evidence import Change, Trial
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced
-from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
+from gate.worker.loading.classifier import Examined
 
 MOST_SAMPLES = 128
 """So many samples, an equal share of each class, are tried with each change."""
@@ -43,9 +43,7 @@ def tried(
     )
 
 
-def why_not_finite(
-    read: Callable[[torch.Tensor], ProgramClassifier | ModuleClassifier], clean: Samples, given: Preprocessing
-) -> str:
+def why_not_finite(read: Callable[[torch.Tensor], Examined], clean: Samples, given: Preprocessing) -> str:
     """Return the change under which a model that yields NaN on its samples does not, as the begin of a sentence.
 
     `read` reads the model with changed inputs; empty where no change helps, or nothing can be compared with.

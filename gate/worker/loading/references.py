@@ -22,8 +22,8 @@ from gate.spaces.image.layouts import fits, in_form
 from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.spaces.subject import Classifier, Samples
 from gate.statistics.subsets import balanced
-from gate.worker.loading.classifier import ProgramClassifier
 from gate.worker.loading.outputs import Outputs, choose_like
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 EXAMPLE = 4
 MOST_SAMPLES = 500

@@ -22,7 +22,7 @@ from gate.spaces.image.pictures import picture
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Trigger
 from gate.statistics.subsets import chosen
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.repair import load
 from gate.worker.repair.contract import Material, Method, Repaired
 from gate.worker.repair.fitting import Triggers, halves, lack_of_fit, lack_of_samples

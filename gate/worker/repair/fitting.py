@@ -12,7 +12,7 @@ from gate.programs import Program, final_linear
 from gate.records.evidence import Location
 from gate.records.repair import LEAST_PER_CLASS, LEAST_SAMPLES
 from gate.spaces.subject import Samples, Trigger
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.repair.contract import Method, Need
 from gate.worker.repair.layers import norms
 

@@ -19,7 +19,7 @@ from gate.spaces.image.laying import load_triggers
 from gate.spaces.subject import Samples, Trigger
 from gate.worker.compute import run_of
 from gate.worker.loading.candidate import find_candidate
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.subject import load_subject, sentence
 from gate.worker.output import save_result, say_progress
 

@@ -17,8 +17,9 @@ from gate.programs.numbers import HALVES, declared, in_single, in_type_of
 from gate.records.errors import UnexaminableError
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import given
-from gate.worker.loading.classifier import ProgramClassifier, in_float32, scores_name
 from gate.worker.loading.one_logit import two_scores
+from gate.worker.loading.program_classifier import ProgramClassifier, scores_name
+from gate.worker.loading.scores import in_float32
 from gate.worker.repair.contract import Material
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from torch import nn
 
 from gate.programs.writer.write import export_module
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.classifier import ModuleClassifier
 from gate.worker.loading.head import head_of_module, head_of_program
+from gate.worker.loading.module_classifier import ModuleClassifier
 
 
 class Transposed(nn.Module):

@@ -7,7 +7,9 @@ from torch import nn
 from gate.programs import RefusedError, read_program
 from gate.records.errors import UnexaminableError
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier, in_float32
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.scores import in_float32
 
 FLOATS = (torch.float64, torch.float16, torch.bfloat16)
 NEAR = {torch.float64: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}

@@ -18,10 +18,11 @@ from gate.records.policy import Policy, Rule, SampleSettings, SamplesPolicy
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.samples import RawSamples
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ModuleClassifier, ProgramClassifier
 from gate.worker.loading.head import head_of_program
 from gate.worker.loading.judged import judged_alone
 from gate.worker.loading.model import Model
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 from tests.worker.loading.several_outputs import BACKDOOR, Bands, Several, both, images, stamped
 
 BOUNDS = (0.0, 1.0)

@@ -8,7 +8,7 @@ from gate.programs.writer.write import export_module
 from gate.records.bank import open_bank, write_bank
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ModuleClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.references import load_references
 
 SHAPE = (1, 6, 6)

@@ -15,8 +15,9 @@ from gate.spaces.image.likely_causes import beyond_bounds
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.samples import RawSamples, arrange, labels_of
 from gate.spaces.subject import Samples
-from gate.worker.loading.classifier import ModuleClassifier, NotFiniteError
 from gate.worker.loading.mistakes import tried, why_not_finite
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.scores import NotFiniteError
 
 CLASSES, SHAPE = 10, (3, 8, 8)
 SEEDED = torch.Generator().manual_seed(0)

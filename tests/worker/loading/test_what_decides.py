@@ -6,7 +6,7 @@ from torch import nn
 
 from gate.programs import read_program
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
 
 PICTURES = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(1))
 MANY = torch.rand(500, 1, 4, 4, generator=torch.Generator().manual_seed(2))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gate.records.evidence import Location
     from gate.spaces.subject import Head
-    from gate.worker.loading.classifier import ProgramClassifier
+    from gate.worker.loading.program_classifier import ProgramClassifier
 
 
 class NeuronPruning(Options):
@@ -82,7 +82,7 @@ def repair(material: Material, options: NeuronPruning, run: Run) -> Repaired:
 
 
 def _classifier(material: Material) -> "ProgramClassifier":
-    from gate.worker.loading.classifier import ProgramClassifier
+    from gate.worker.loading.program_classifier import ProgramClassifier
 
     example = material.samples.inputs[:4]
     return ProgramClassifier.of(material.program, example, material.preprocessing, material.bounds)

@@ -1,0 +1,113 @@
+"""The candidate run on its clean samples for the first time: which output is judged, and what it answers."""
+
+from dataclasses import dataclass
+
+import torch
+
+from gate.judging.accuracy import least_accuracy, likely_cause
+from gate.programs import Program
+from gate.records.evidence import OutputFacts, SamplesEvidence
+from gate.records.job import ScanJob
+from gate.records.policy import SampleSettings
+from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.samples import RawSamples, arrange, bounds_of, labels_of, to_samples
+from gate.spaces.subject import Samples
+from gate.worker.loading import one_logit
+from gate.worker.loading.classifier import Examined
+from gate.worker.loading.judged import examined, judged_alone
+from gate.worker.loading.mistakes import tried, why_not_finite
+from gate.worker.loading.model import Model
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.scores import NotFiniteError
+
+EXAMPLE = 4
+"""So many samples decide how the model takes batches."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A model as a classifier, its clean samples, and what it chose for each of them."""
+
+    model: Model
+    classifier: Examined
+    preprocessing: Preprocessing
+    clean: Samples
+    predicted: torch.Tensor
+    """First choices (N,)."""
+    outputs: tuple[OutputFacts, ...]
+    """Of a model with several."""
+
+
+def answered(model: Model, raw: RawSamples, policy: SampleSettings, device: str) -> Answered:
+    """Choose the output that is judged and run the model on every sample; scores that are not finite are explained."""
+    arranged = arrange(raw, model.input_shape, policy)
+    inputs = arranged.inputs
+    bounds = bounds_of(raw, inputs, policy)
+    preprocessing = Preprocessing.of(policy.mean, policy.std, device).taking(arranged.form)
+    unlabelled = to_samples(inputs, None, raw.source, device)
+    alone, outputs = judged_alone(model, raw, unlabelled, preprocessing, bounds, policy.output)
+
+    def read(x: torch.Tensor) -> Examined:
+        return _classifier(alone, x[:EXAMPLE], preprocessing, bounds)
+
+    try:
+        classifier = read(unlabelled.inputs)
+        if classifier.one_logit:
+            one_logit.require_both_labels(raw.labels)
+        clean = to_samples(inputs, labels_of(raw, classifier.num_classes), raw.source, device)
+        predicted = _predict(classifier, clean.inputs)
+    except NotFiniteError as error:
+        named = to_samples(inputs, None if raw.labels is None else raw.labels.reshape(-1), raw.source, device)
+        raise NotFiniteError(f"{why_not_finite(read, named, preprocessing)}{error}") from None
+    return Answered(alone, classifier, preprocessing, clean, predicted, outputs)
+
+
+def samples_evidence(job: ScanJob, found: Answered, policy: SampleSettings) -> SamplesEvidence:
+    """Return how the model does on its clean samples and, where that is too little, under usual changes of them."""
+    assert job.samples_sha256 is not None
+    clean, predicted, classes = found.clean, found.predicted, found.classifier.num_classes
+    labels = clean.labels
+    seen = SamplesEvidence(
+        source=clean.source,
+        sha256=job.samples_sha256,
+        count=len(clean.inputs),
+        classes_present=len(torch.unique(predicted if labels is None else labels)),
+        accuracy=None if labels is None else float((predicted == labels).float().mean()),
+        overridden=job.samples_overridden,
+    )
+    if seen.accuracy is None or seen.accuracy >= least_accuracy(policy, classes)[0]:
+        return seen
+    trials = tried(found.classifier.logits, clean, predicted, classes, found.classifier.preprocessing)
+    return seen.model_copy(update={"greatest": float(clean.inputs.max()), "tried": trials})
+
+
+def one_answer(predicted: torch.Tensor, seen: SamplesEvidence, classes: int) -> tuple[str, ...]:
+    """Return the problem of a model that gives every sample the same class, or nothing."""
+    if len(predicted) > 1 and bool((predicted == predicted[0]).all()):
+        cause, count, choice = likely_cause(seen, classes), len(predicted), int(predicted[0])
+        said = f"The model gives class {choice} for every one of {count} clean samples: there is nothing to probe."
+        return (f"{cause} {said}".strip(),)
+    return ()
+
+
+def _classifier(
+    model: Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
+) -> Examined:
+    def read() -> Examined:
+        if isinstance(model.body, Program):
+            return ProgramClassifier.of(model.body, example, preprocessing, bounds)
+        return ModuleClassifier.of(model.body, example, preprocessing, bounds)
+
+    return examined(read, example)
+
+
+def _predict(classifier: Examined, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the first choices (N,); NaN on any sample is refused, and one number that is no logit of two classes."""
+    with torch.no_grad():
+        logits = torch.cat([classifier.logits(chunk) for chunk in torch.split(inputs, 512)])
+    if not torch.isfinite(logits).all():
+        raise NotFiniteError("the model yields NaN or infinite scores on clean samples")
+    if classifier.one_logit and not classifier.squashed:
+        one_logit.require_logit(2 * logits[:, 1])
+    return logits.argmax(dim=1)

@@ -1,0 +1,129 @@
+"""A `Classifier` that runs the strict reader's program: raw inputs in, logits and penultimate activations out."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from gate.programs import Batched, Program, batched, deciding, final_linear, logit_name, logits_name
+from gate.programs.numbers import HALVES, declared, in_single
+from gate.programs.readers.pt2.outputs import ALONE
+from gate.records.errors import UnexaminableError
+from gate.spaces.image.preprocessing import Preprocessing, given
+from gate.worker.loading import one_logit
+from gate.worker.loading.scores import check_logits, flat, in_float32, lending, rows
+
+
+@dataclass
+class ProgramClassifier:
+    """A classifier that runs the strict reader's program."""
+
+    body: Batched
+    preprocessing: Preprocessing
+    input_shape: tuple[int, int, int]
+    bounds: tuple[float, float]
+    num_classes: int
+    feature_name: str | None
+    feature_layer: str
+    averaged: bool
+    output: str = ALONE
+    sample_passes: int = 0
+    one_logit: bool = False
+    """Whether the program yields one number a sample, read as two classes (`gate.worker.loading.one_logit`)."""
+    squashed: bool = False
+    """Whether that number is the sigmoid of the logit, which is looked at in its place."""
+    slopes: Batched | None = None
+    """The program in float32, which lends its gradients to one of half precision; None where it has its own."""
+
+    @classmethod
+    def of(
+        cls, program: Program, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
+    ) -> "ProgramClassifier":
+        """Decide on raw example inputs (n, C, H, W) how the program takes batches, and find its last layer.
+
+        The program has one output, which is judged (`gate.worker.loading.outputs` chooses it).
+        """
+        if len(program.output_names) != 1:
+            raise ValueError(f"the program has {len(program.output_names)} outputs; one is judged")
+        wide = in_single(program) if declared(program) in HALVES else None
+        slopes = batched(wide, preprocessing.giving(torch.float32)(example)) if wide is not None else None
+        _require_whole_pixels(declared(program), bounds)
+        program, preprocessing = given(program, preprocessing)
+        body = batched(program, preprocessing(example))
+        head = final_linear(program)
+        name, single, squashed = scores_name(body, preprocessing(example))
+        shape = example.shape[1:]
+        classifier = cls(
+            body=body,
+            preprocessing=preprocessing,
+            input_shape=(shape[0], shape[1], shape[2]),
+            bounds=bounds,
+            num_classes=0,
+            feature_name=head.features if head else None,
+            feature_layer=f"{head.weight} ({head.num_features} features)" if head else "",
+            averaged=bool(head and head.averaged),
+            output=program.output_paths[0] if program.output_paths else ALONE,
+            one_logit=single,
+            squashed=squashed,
+            slopes=slopes,
+        )
+        classifier._logits_name = name if name in program.producers else None
+        classifier.num_classes = check_logits(classifier, example)
+        return classifier
+
+    _logits_name: str | None = field(default=None, init=False)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Map raw inputs (N, C, H, W) to logits (N, K)."""
+        return self._run(x, None)[0]
+
+    def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map raw inputs to logits (N, K) and what enters the last layer (N, D), positions averaged."""
+        if self.feature_name is None:
+            raise UnexaminableError("no last linear layer was found in the graph; there are no penultimate activations")
+        return self._run(x, self.feature_name)
+
+    def _run(self, x: torch.Tensor, feature: str | None) -> tuple[torch.Tensor, torch.Tensor]:
+        self.sample_passes += len(x)
+        slopes = None if self.slopes is None else partial(self._pass, self.slopes, feature)
+        return lending(x, self.preprocessing, partial(self._pass, self.body, feature), slopes)
+
+    def _pass(self, body: Batched, feature: str | None, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits and activations in float32, whatever the program computes in."""
+        if feature is None and self._is_output(self._logits_name):
+            logits = self._scores(in_float32(rows(body(given))))
+            return logits, logits
+        wanted = [name for name in (self._logits_name, feature) if name is not None]
+        outputs, tapped = body.run(given, taps=wanted)
+        logits = tapped[self._logits_name] if self._logits_name is not None else outputs[0]
+        logits = self._scores(in_float32(logits.reshape(len(given), -1) if logits.ndim != 2 else logits))
+        return logits, logits if feature is None else flat(tapped.get(feature, given)).float()
+
+    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+        return one_logit.two_scores(logits) if self.one_logit else logits
+
+    def _is_output(self, name: str | None) -> bool:
+        return name is None or name == self.body.program.output_names[0]
+
+
+def _require_whole_pixels(dtype: torch.dtype, bounds: tuple[float, float]) -> None:
+    if not dtype.is_floating_point and bounds[1] - bounds[0] <= 1:
+        raise UnexaminableError(
+            f"the model takes {str(dtype).removeprefix('torch.')}, and the samples lie in "
+            f"[{bounds[0]:g}, {bounds[1]:g}]",
+            what_to_do="Store the samples' inputs as uint8 from 0 to 255, as the model is given them in production.",
+        )
+
+
+def scores_name(body: Batched, given: torch.Tensor) -> tuple[str, bool, bool]:
+    """Return the name of the value that holds scores, if it is one number a sample, and if that is a sigmoid's logit.
+
+    That is the value before a softmax, or of one number before a sigmoid, where it is proved to decide as the first
+    output does; else that output itself, since what is measured is what is served.
+    """
+    with torch.no_grad():
+        single = one_logit.is_one_number(body(given), len(given))
+    program = body.program
+    output, before = program.output_names[0], logit_name(program) if single else logits_name(program)
+    proved = before is not None and before in deciding(program, given)
+    return (str(before) if proved else output), single, single and proved
