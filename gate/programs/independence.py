@@ -15,6 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from gate.programs.independence_rules import (
+    ALONG,
+    ATTENTIONS,
+    ELEMENTWISE,
+    FILLED,
+    MOVING,
+    OF_TWO,
+    REPEATING,
+    RESHAPING,
+    SHAPES,
+    away,
+    exact,
+    is_name,
+    is_once,
+    is_whole,
+    one_operand,
+)
 from gate.programs.nodes import Node, references
 from gate.programs.refused import RefusedError
 from gate.programs.schema import Name
@@ -25,61 +42,6 @@ if TYPE_CHECKING:
     from gate.programs.program import Program
 
 _SAMPLES: Final = 3
-_ELEMENTS: Final = (
-    "relu relu_ relu6 relu6_ silu silu_ mish mish_ gelu gelu_ elu elu_ selu selu_ celu celu_ leaky_relu leaky_relu_ "
-    "hardtanh hardtanh_ hardswish hardswish_ hardsigmoid hardsigmoid_ softplus sigmoid sigmoid_ tanh tanh_ "
-    "rrelu rrelu_ log_sigmoid threshold threshold_ hardshrink softshrink dropout feature_dropout alpha_dropout "
-    "feature_alpha_dropout contiguous clone lift_fresh "
-    "alias detach detach_ lift_fresh_copy to _to_copy add add_ sub sub_ mul mul_ div div_ true_divide rsub "
-    "floor_divide remainder fmod pow square sqrt rsqrt exp exp2 expm1 log log1p log2 log10 logaddexp sin cos tan sinh "
-    "cosh asin acos atan asinh acosh atanh atan2 abs neg sign reciprocal erf erfc trunc floor ceil round frac clamp "
-    "clamp_ clamp_min clamp_min_ clamp_max clamp_max_ clip maximum minimum addcmul addcdiv lerp nan_to_num "
-    "masked_fill where eq ne lt le gt ge logical_not logical_and logical_or logical_xor bitwise_not bitwise_and "
-    "bitwise_or bitwise_xor isinf isnan isfinite zeros_like ones_like full_like"
-)
-_ELEMENTWISE: Final = frozenset(_ELEMENTS.split())
-_REDUCTIONS: Final = (
-    "softmax log_softmax _softmax _log_softmax _safe_softmax mean sum prod max min amax amin argmax argmin any all "
-    "var std var_mean std_mean logsumexp cumsum cumprod flip squeeze squeeze_"
-)
-_ALONG: Final[Mapping[str, tuple[int, int | None]]] = {
-    **dict.fromkeys(_REDUCTIONS.split(), (1, None)),
-    **dict.fromkeys(("glu", "sort"), (1, -1)),
-    **dict.fromkeys(("select", "slice", "narrow", "unbind", "cat"), (1, 0)),
-    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "chunk", "unsafe_chunk", "tensor_split"), (2, 0)),
-    **dict.fromkeys(("norm", "linalg_vector_norm", "roll"), (2, None)),
-    "topk": (2, -1), "unfold": (1, None),
-}  # fmt: skip
-"""At which argument the dimensions stand along which an operator works, and which it takes where that is not given."""
-_ATTENTIONS: Final = ("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
-_OF_TWO: Final = frozenset({"torch.ops.aten.max.other", "torch.ops.aten.min.other"})
-_MOVING: Final = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "numpy_T", "mT", "unsqueeze", "stack"})
-_RESHAPING: Final = frozenset({"view", "_unsafe_view", "reshape", "flatten", "unflatten", "view_as", "reshape_as"})
-_FIRST: Final[Mapping[str, int]] = {
-    **{f"{name}{rank}d": rank + 2 for rank in (1, 2, 3) for name in (
-        "conv", "conv_transpose", "avg_pool", "max_pool", "adaptive_avg_pool", "adaptive_max_pool",
-        "_adaptive_avg_pool", "reflection_pad", "replication_pad", "upsample_nearest",
-    )},
-    **{f"max_pool{rank}d_with_indices": rank + 2 for rank in (1, 2, 3)},
-    **dict.fromkeys(("upsample_bilinear2d", "upsample_bicubic2d", "pixel_shuffle", "pixel_unshuffle"), 4),
-    **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), 4),
-    "upsample_linear1d": 3, "upsample_trilinear3d": 5,
-}  # fmt: skip
-"""Operators that take samples along the first dimension of so many; with one fewer they take a single sample."""
-_NORMS: Final = frozenset({
-    "convolution", "batch_norm", "_native_batch_norm_legit_no_training", "group_norm", "native_group_norm",
-    "instance_norm", "prelu",
-})  # fmt: skip
-"""Likewise, of any tensor that has channels."""
-_SHAPES: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("view", "_unsafe_view", "reshape", "expand", "new_zeros", "new_ones", "new_full"), 1),
-    **dict.fromkeys(("zeros", "ones", "full"), 0),
-}
-"""At which argument a shape stands; a size of the batch may stand nowhere else."""
-_REPEATING: Final = frozenset({"repeat", "tile"})
-_LAST: Final = 2**63 - 1
-_WHOLE: Final = tuple((start, _LAST, step) for start in (0, None) for step in (1, None))
-_FILLED: Final = frozenset({"zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like"})
 
 
 @dataclass(frozen=True)
@@ -138,7 +100,7 @@ class _Proof:
         """Results in which the samples are nowhere."""
         self._several: Mapping[str, Callable[[tuple[Any, ...], list[str]], bool]] = {
             **dict.fromkeys(("matmul", "bmm"), self._product),
-            **dict.fromkeys(_ATTENTIONS, self._attention),
+            **dict.fromkeys(ATTENTIONS, self._attention),
             **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), self._recurrent),
             "embedding": self._second,
             "addmm": self._rows,
@@ -183,7 +145,7 @@ class _Proof:
             self._sizes.update(node.results)
 
     def _keep_sizes_in_shapes(self, node: Node) -> None:
-        place = _SHAPES.get(node.call.name)
+        place = SHAPES.get(node.call.name)
         for index, value in enumerate((*node.call.positional, *(value for _, value in node.call.keywords))):
             if index != place and not self._sizes.isdisjoint(references(value)):
                 raise _UnprovenError
@@ -209,16 +171,16 @@ class _Proof:
         """Return how many neighbouring entries of a sample the grown dimension of a result has, once it is proved."""
         name = node.call.name
         held = [reference for reference in node.operands if reference in self._places]
-        if name == "expand" or name in _FILLED:
+        if name == "expand" or name in FILLED:
             return self._expanded(node, held)
         if not held:
             raise _UnprovenError
         first = self._places[held[0]]
-        if name in _RESHAPING:
+        if name in RESHAPING:
             if node.call.positional[0] != Name(held[0]):
                 raise _UnprovenError  # the samples lend their form to something else
             inner = first.entries * math.prod(self._shape[held[0]][first.axis + 1 :])
-            return lambda result, axis: _exact(inner, math.prod(self._shape[result][axis + 1 :]))
+            return lambda result, axis: exact(inner, math.prod(self._shape[result][axis + 1 :]))
         if not self._allowed(node, held):
             raise _UnprovenError
         return lambda _result, _axis: first.entries
@@ -234,25 +196,25 @@ class _Proof:
         name = node.call.name
         given: tuple[Any, ...] = node.call.positional
         axis, rank = self._places[held[0]].axis, len(self._shape[held[0]])
-        if name in _ELEMENTWISE or node.target in _OF_TWO:
+        if name in ELEMENTWISE or node.target in OF_TWO:
             return self._aligned(node.operands, held)
-        if name in _ALONG:
-            return self._same(held) and (_is_whole(name, given) or self._away(_ALONG[name], given, axis, rank))
-        if name in _REPEATING:
-            return self._same(held) and _is_once(given[1], axis, rank)
-        if name in _MOVING:
+        if name in ALONG:
+            return self._same(held) and (is_whole(name, given) or away(ALONG[name], given, axis, rank))
+        if name in REPEATING:
+            return self._same(held) and is_once(given[1], axis, rank)
+        if name in MOVING:
             return self._same(held) and set(held) == set(node.operands)
         several = self._several.get(name)
         if several is not None:
             return several(given, held)
         # Further operands belong to the model, and are the same for every sample.
-        alone = len(held) == 1 and _is_name(given[0]) and given[0].name == held[0]
-        return alone and _one_operand(name, given, axis, rank)
+        alone = len(held) == 1 and is_name(given[0]) and given[0].name == held[0]
+        return alone and one_operand(name, given, axis, rank)
 
     def _attention(self, given: tuple[Any, ...], held: list[str]) -> bool:
         """Tell whether queries, keys and values hold the samples alike, and a mask keeps them apart."""
         first = given[:3]
-        if not all(map(_is_name, first)):
+        if not all(map(is_name, first)):
             return False
         asked = [value.name for value in first]
         if not set(asked) <= set(held):
@@ -272,7 +234,7 @@ class _Proof:
 
     def _second(self, given: tuple[Any, ...], held: list[str]) -> bool:
         """Tell whether the samples are in the second operand alone: indices, or rows to be multiplied."""
-        return held == [given[1].name] if _is_name(given[1]) else False
+        return held == [given[1].name] if is_name(given[1]) else False
 
     def _rows(self, given: tuple[Any, ...], held: list[str]) -> bool:
         return self._second(given, held) and self._places[held[0]].axis == 0
@@ -294,13 +256,6 @@ class _Proof:
             return False
         others = [self._shape.get(name, ()) for name in operands if name not in self._places]
         return all(len(shape) < back or shape[-back] == 1 for shape in others)
-
-    @staticmethod
-    def _away(where: tuple[int, int | None], given: tuple[Any, ...], axis: int, rank: int) -> bool:
-        position, default = where
-        dims = given[position] if len(given) > position else default
-        each = dims if isinstance(dims, tuple) else (dims,)
-        return bool(each) and all(type(dim) is int and dim % rank != axis for dim in each)
 
     def _product(self, given: tuple[Any, ...], held: list[str]) -> bool:
         """Tell whether a matrix product leaves the samples out of what it sums over, and out of the other's columns."""
@@ -324,35 +279,3 @@ class _Proof:
             and self._alone[name][wanted[name]] == 1
             for name in held
         ) and set(wanted) == set(held)
-
-
-def _one_operand(name: str, given: tuple[Any, ...], axis: int, rank: int) -> bool:
-    """Tell whether an operator keeps the samples of its first operand apart."""
-    if name in {"linear", "mm"}:
-        return rank > 1 and axis < rank - 1
-    if name in {"layer_norm", "rms_norm", "native_layer_norm"}:
-        return isinstance(given[1], tuple) and axis < rank - len(given[1])
-    if name in {"pad", "constant_pad_nd"}:
-        return isinstance(given[1], tuple) and axis < rank - len(given[1]) // 2
-    return axis == 0 and ((name in _NORMS and rank > 1) or _FIRST.get(name) == rank)
-
-
-def _exact(inner: int, stride: int) -> int | None:
-    return inner // stride if stride and inner % stride == 0 else None
-
-
-def _is_once(times: Any, axis: int, rank: int) -> bool:
-    """Tell whether numbers of repetitions, which count from the last dimension, leave the samples' one as it is."""
-    if not isinstance(times, tuple):
-        return False
-    back = rank - axis
-    return len(times) < back or times[len(times) - back] == 1
-
-
-def _is_whole(name: str, given: tuple[Any, ...]) -> bool:
-    """Tell a slice that leaves everything where it is, as exporters write `x[:, 0]`."""
-    return name == "slice" and (*given[1:], *(None,) * 4)[1:4] in _WHOLE
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, Name)

@@ -9,9 +9,11 @@ tapped.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from gate.programs import advice
+from gate.programs.memory import Memory
 from gate.programs.operators import DIRECT_ALIASES, DROPOUTS, Call, bind, find_overload, of_the_batch
 from gate.programs.overloads import ASSERTIONS, OVERLOADS
 from gate.programs.refused import RefusedError
@@ -104,50 +106,31 @@ def _bind_node(record: NodeRecord) -> Node:
     return Node(names[0], record.target, call, record.outputs, record.where)
 
 
-class _Memory:
-    """Which values may share memory with which, as groups that only ever grow."""
-
-    def __init__(self, bound: frozenset[str], last_use: dict[str, int]) -> None:
-        self._group: dict[str, set[str]] = {name: {name} for name in bound}
-        self._bound = bound
-        self._last_use = last_use
-
-    def define(self, name: str, shared: tuple[str, ...]) -> None:
-        """Add a value that may share memory with others."""
-        merged = {name}.union(*(self._group[other] for other in shared))
-        for member in merged:
-            self._group[member] = merged
-
-    def is_bound(self, name: str) -> bool:
-        """Whether writing to a value could change an input or the program's state."""
-        return not self._bound.isdisjoint(self._group[name])
-
-    def is_read_after(self, name: str, index: int) -> bool:
-        """Whether a value, or one that shares its memory, is used after a node."""
-        return any(self._last_use.get(member, -1) > index for member in self._group[name])
-
-
 def _make_pure(nodes: list[Node], bound: frozenset[str], outputs: frozenset[str]) -> tuple[Node, ...]:
     """Refuse writes to inputs and state; replace in-place operators by pure ones where the old value is never read."""
     last_use = {name: index for index, node in enumerate(nodes) for name in node.operands}
     last_use.update(dict.fromkeys(outputs, len(nodes)))
-    memory = _Memory(bound, last_use)
+    memory = Memory()
     pure: list[Node] = []
     for index, node in enumerate(nodes):
         current = _pure_twin(node) if node.call.name in _UNCHANGED else node
         if current.call.mutated is not None:
-            written = tuple(references(current.call.positional[current.call.mutated]))
-            if any(memory.is_bound(name) for name in written):
+            written = {
+                member
+                for name in references(current.call.positional[current.call.mutated])
+                for member in memory.members(name)
+            }
+            if not bound.isdisjoint(written):
                 raise RefusedError(
                     node.where,
                     f"{node.target} writes to an input, parameter or buffer of the model",
                     what_to_do=advice.COUNTING,
                 )
-            if not any(memory.is_read_after(name, index) for name in written):
+            if all(last_use.get(member, -1) <= index for member in written):
                 current = _pure_twin(node)
-        shared = tuple(dict.fromkeys(current.operands)) if current.call.returns_alias else ()
-        for name in current.results:
-            memory.define(name, shared)
+        if current.call.returns_alias:
+            for name, other in product(current.results, dict.fromkeys(current.operands)):
+                memory.join(name, other)
         pure.append(current)
     return tuple(pure)
 

@@ -8,7 +8,8 @@ from gate.records.errors import UnexaminableError
 from gate.records.policy import SampleSettings
 from gate.spaces.image.layouts import Arranged, channels_first, in_form
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.samples import RawSamples, arrange
+from gate.spaces.image.samples import arrange
+from gate.spaces.image.stored import RawSamples
 
 
 def laid(stored: tuple[int, ...], wanted: tuple[int | None, ...] | None, layout: str | None = None) -> Arranged:

@@ -14,7 +14,7 @@ from PIL import Image
 from gate.formats.sealing import ChangedError
 from gate.records.artifact import build_manifest
 from gate.records.errors import UnexaminableError
-from gate.spaces.image import samples
+from gate.spaces.image import folders, stored
 from gate.spaces.image.samples import read_samples
 
 
@@ -120,9 +120,9 @@ def test_a_bomb_is_refused_in_words(tmp_path, bomb):
 def test_the_arrays_share_one_bound(tmp_path, monkeypatch):
     """Inputs and labels that each fit do not fit together."""
     np.savez(tmp_path / "s.npz", inputs=np.zeros(100, np.uint8), labels=np.zeros(100, np.uint8))
-    monkeypatch.setattr(samples, "MAX_BYTES", 500)
+    monkeypatch.setattr(stored, "MAX_BYTES", 500)
     read(tmp_path / "s.npz")
-    monkeypatch.setattr(samples, "MAX_BYTES", 150)
+    monkeypatch.setattr(stored, "MAX_BYTES", 150)
     with pytest.raises(UnexaminableError, match="unpack to"):
         read(tmp_path / "s.npz")
 
@@ -150,7 +150,7 @@ def test_folders_whose_names_are_one_number_have_one_order(folder):
     """The order in which a disk lists them decides no label; a digit that is no number sorts by name."""
     for name in ("01", "²"):
         shutil.copytree(folder / "1", folder / name)
-    assert [name for name, _ in sorted(samples._labels(folder).items(), key=lambda one: one[1])] == [
+    assert [name for name, _ in sorted(folders._labels(folder).items(), key=lambda one: one[1])] == [
         "0", "01", "1", "10", "²",
     ]  # fmt: skip
     assert len(read(folder).labels) == 10
@@ -200,7 +200,7 @@ def test_an_image_bomb_is_refused_in_words(folder):
 
 def test_the_images_share_one_bound(folder, monkeypatch):
     """Six images of 16 pixels are more than 90 bytes."""
-    monkeypatch.setattr(samples, "MAX_BYTES", 90)
+    monkeypatch.setattr(stored, "MAX_BYTES", 90)
     with pytest.raises(UnexaminableError, match="in all"):
         read(folder)
 
@@ -208,7 +208,7 @@ def test_the_images_share_one_bound(folder, monkeypatch):
 def test_too_many_files_are_refused(folder, monkeypatch):
     """The count is one over all classes."""
     digest = sha256(folder)
-    monkeypatch.setattr(samples, "MAX_SAMPLE_FILES", 5)
+    monkeypatch.setattr(folders, "MAX_SAMPLE_FILES", 5)
     with pytest.raises(UnexaminableError, match="more than 5 files"):
         read_samples(folder, "of the test", digest)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 
 from gate.programs.dataflow.graph import Graph, Kind, Value
+from gate.programs.memory import Memory
 from gate.programs.nodes import Node
 from gate.programs.program import Program
 from gate.programs.schema import Name
@@ -30,7 +31,7 @@ def graph_of(program: Program) -> Graph:
     first = program.inputs[0].shape
     batch = (first[0] if first else 1) or _BATCH
     writes = any(node.call.mutated is not None for node in program.nodes)
-    builder = _Builder(batch, _Memory() if writes else None)
+    builder = _Builder(batch, Memory() if writes else None)
     inputs = tuple(builder.leaf(entry.name, zeros, batch) for entry, zeros in _inputs(program, batch))
     state = tuple(builder.leaf(name, tensor, 1) for name, tensor in program.tensors.items())
     for node, results in _sizes(program, batch):
@@ -76,7 +77,7 @@ class _Builder:
     """Puts values together while the nodes go by, and keeps who shares memory with whom."""
 
     batch: int
-    memory: "_Memory | None"
+    memory: Memory | None
     """None where nothing is written in place."""
     values: list[Value] = field(default_factory=list)
     latest: dict[str, str] = field(default_factory=dict)
@@ -131,25 +132,6 @@ class _Builder:
         if len(self.values) >= MAX_VALUES:
             raise UnexaminableError(f"the graph has more than {MAX_VALUES} values, overwritten ones included")
         self.values.append(value)
-
-
-class _Memory:
-    """Which values may share memory with which, as groups that only ever grow, the smaller into the larger."""
-
-    def __init__(self) -> None:
-        self._group: dict[str, list[str]] = {}
-
-    def members(self, name: str) -> list[str]:
-        """Return a value and all that may share its memory."""
-        return self._group.setdefault(name, [name])
-
-    def join(self, name: str, other: str) -> None:
-        """Note that two values may share memory."""
-        small, large = sorted((self.members(name), self.members(other)), key=len)
-        if small is not large:
-            large.extend(small)
-            for member in small:
-                self._group[member] = large
 
 
 def _kind(dtype: torch.dtype) -> Kind:

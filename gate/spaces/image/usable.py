@@ -14,7 +14,8 @@ from gate.records.errors import UnexaminableError
 from gate.records.policy import SampleSettings
 from gate.spaces.image.foreign_samples import labels_among
 from gate.spaces.image.likely_causes import beyond_bounds
-from gate.spaces.image.samples import RawSamples, bounds_for
+from gate.spaces.image.samples import bounds_for
+from gate.spaces.image.stored import RawSamples
 
 _KINDS = "fiub"
 _CHANNELS = (1, 3, 4)

@@ -10,7 +10,8 @@ from gate.records.evidence import OutputFacts, SamplesEvidence
 from gate.records.job import ScanJob
 from gate.records.policy import SampleSettings
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.samples import RawSamples, arrange, bounds_of, labels_of, to_samples
+from gate.spaces.image.samples import arrange, bounds_of, labels_of, to_samples
+from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.worker.loading import one_logit
 from gate.worker.loading.classifier import Examined

@@ -12,7 +12,8 @@ from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import OutputFacts
 from gate.spaces.image.preprocessing import Preprocessing, given
-from gate.spaces.image.samples import RawSamples, labels_of
+from gate.spaces.image.samples import labels_of
+from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced
 from gate.worker.loading import one_logit

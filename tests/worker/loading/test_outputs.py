@@ -16,7 +16,7 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Evidence, ModelFacts
 from gate.records.policy import Policy, Rule, SampleSettings, SamplesPolicy
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.samples import RawSamples
+from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.worker.loading.head import head_of_program
 from gate.worker.loading.judged import judged_alone

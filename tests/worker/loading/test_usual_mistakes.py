@@ -13,7 +13,8 @@ from gate.records.evidence import SamplesEvidence, Trial
 from gate.records.policy import SampleSettings
 from gate.spaces.image.likely_causes import beyond_bounds
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.samples import RawSamples, arrange, labels_of
+from gate.spaces.image.samples import arrange, labels_of
+from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.worker.loading.mistakes import tried, why_not_finite
 from gate.worker.loading.module_classifier import ModuleClassifier
