@@ -13,9 +13,12 @@ PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 # The build of torch in the image: cpu or cuda.
 TORCH ?= cpu
 
+# What `make lint` looks at; the benchmarks have their own pyproject.toml and their own verbs.
+CODE := gate tests demo docker
+
 .DEFAULT_GOAL := help
 .PHONY: help install dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
-.PHONY: container container-test wheel-test
+.PHONY: container container-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,17 +49,28 @@ test: $(STAMP) ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2
 
 test-slow: $(STAMP) ## run every test that needs no GPU and no network
-	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online"
+	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online and not container"
 
 wheel-test: $(STAMP) ## build the wheel, install it in a fresh environment and check a model with it
 	$(BIN)/python -m pytest -q -m slow tests/wheel
 
 lint: $(STAMP) ## style, types, architecture, Dockerfile
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/hadolint Dockerfile
+	$(BIN)/hadolint docker/Dockerfile
+
+benchmarks-test: $(STAMP) ## run the quick tests of the benchmarks and the zoo
+	$(BIN)/python -m pytest -q -n 2 benchmarks/tests
+
+benchmarks-test-slow: $(STAMP) ## run all of them that need no GPU
+	$(BIN)/python -m pytest -q -n 2 -m "not gpu" benchmarks/tests
+
+benchmarks-lint: $(STAMP) ## style and types of the benchmarks
+	$(BIN)/ruff format --check benchmarks
+	$(BIN)/ruff check benchmarks
+	$(BIN)/mypy --config-file benchmarks/pyproject.toml
 
 reformat: $(STAMP) ## let ruff mend style
 	$(BIN)/ruff format .
@@ -71,8 +85,8 @@ snapshots: $(STAMP) ## accept the renderers' output of today; look at the differ
 zoo: $(STAMP) ## train the zoo's models that are missing (hours on one core; may be ended and begun again)
 	nice -n 19 $(BIN)/python -m benchmarks.zoo train
 
-.peers: requirements/peers.in
-	@$(PIP) --no-deps --target .peers -r requirements/peers.in && touch .peers
+.peers: benchmarks/peers.in
+	@$(PIP) --no-deps --target .peers -r benchmarks/peers.in && touch .peers
 
 efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs/efficacy.md (hours; may be ended and begun again)
 	nice -n 19 $(BIN)/python -m benchmarks.efficacy run --split $(SPLIT)
@@ -86,10 +100,10 @@ bench: $(STAMP) ## count and time the search for patches beside Neural Cleanse a
 	$(BIN)/python -m benchmarks.against_published
 
 container: ## build the image gate:cpu (needs a Docker engine; TORCH=cuda builds gate:cuda)
-	@$(PYTHON) -m containers build --torch $(TORCH)
+	@PYTHON=$(PYTHON) docker/build.sh $(TORCH)
 
 container-test: $(STAMP) ## build the image and try it against an MLflow server on loopback (where a Docker engine is)
-	@nice -n 5 $(BIN)/python -m containers trial
+	nice -n 5 $(BIN)/python -m pytest -v -rsP -p no:randomly -m container tests/container/test_image.py
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \

@@ -1,6 +1,6 @@
 """What maximum margins and last-layer indicators are worth on the zoo's fit split, by attack and statistic.
 
-    python -m benchmarks.margin_settings [--starts 6] [--steps 24] [--weight 0] [--seed 0] [--models 1000] [--screening]
+    python -m benchmarks.margin_settings [--starts 6] [--steps 24] [--seed 0] [--models 1000] [--screening]
 
 Measures every fit model that is made, keeps what it measured in `benchmarks/results/margins.jsonl` (a row that is there
 for the same model and settings is not measured again), and prints the area under the ROC curve against the clean fit
@@ -36,9 +36,7 @@ def measured(entry: Entry, store: Store, settings: Row) -> Row:
     """Run both detectors on one model and return their numbers by class, with their cost in processor seconds."""
     torch.set_num_threads(1)
     subject, run = subject_of(entry, store), Run(seed=settings["seed"])
-    options = maximum_margin.MaximumMargin(
-        starts=settings["starts"], steps=settings["steps"], intrinsic_weight=settings["weight"]
-    )
+    options = maximum_margin.MaximumMargin(starts=settings["starts"], steps=settings["steps"])
     row: Row = {"model": entry.name, "key": entry.key, **settings}
     recipe = entry.recipe.row
     row |= {"task": recipe.task, "architecture": recipe.architecture, "attack": recipe.attack}
@@ -75,7 +73,9 @@ def _short(value: float) -> float:
 def rows_of(settings: Row, most: int) -> list[Row]:
     """Return a row for each fit model, from the file or measured now and added to it."""
     store = Store.at()
-    known = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    written = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    # Older rows say what a class's own features cost in their search, a price that the detector no longer has.
+    known = [row for row in written if row.get("weight", 0) == 0]
     same = {row["key"]: row for row in known if {name: row[name] for name in settings} == settings}
     rows = []
     for entry in list(fit_entries(store))[:most]:
@@ -194,13 +194,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Maximum margins and last-layer indicators on the fit split.")
     parser.add_argument("--starts", type=int, default=6)
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--weight", type=float, default=0.0, help="price of a class's own features, in clean margins")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=int, default=1000, help="the first so many fit models alone")
     parser.add_argument("--screening", action="store_true", help="also say what the short climb of many classes keeps")
     arguments = parser.parse_args()
     most = arguments.models
-    settings = {name: getattr(arguments, name) for name in ("starts", "steps", "weight", "seed")}
+    settings = {name: getattr(arguments, name) for name in ("starts", "steps", "seed")}
     print(f"settings {settings}")
     rows = rows_of(settings, most)
     table(rows)

@@ -44,6 +44,7 @@ def check(bench: Bench, pairs: Sequence[tuple[Entry, Summary]], scan_once: Scan)
     for entry, summary in pairs:
         before = summaries.evidence_of(summary)
         known = [name for name in bench.policy.detectors if name in before.outcomes]
+        before = before.model_copy(update={"outcomes": {name: before.outcomes[name] for name in known}})
         policy = reduced(bench.policy, known, deadline=bench.budget)
         yield compare(entry, before, scan_once(entry, policy, bench.conditions(entry)), policy)
 

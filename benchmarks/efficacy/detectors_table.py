@@ -58,11 +58,15 @@ class Line:
 
 
 def lines(measured: Sequence[tuple[Entry, Evidence]], *, within_task: bool = False) -> list[Line]:
-    """Return a line for every metric with a worse direction that some model was measured by."""
+    """Return a line for every metric with a worse direction that some model was measured by.
+
+    A detector that the gate no longer has says nothing here: which direction was worse is not in its measurements.
+    """
+    known = set(detectors.names())
     found: dict[tuple[str, str, str], list[Statistic]] = defaultdict(list)
     for entry, evidence in measured:
         for detector, outcome in evidence.outcomes.items():
-            if isinstance(outcome, Measured):
+            if isinstance(outcome, Measured) and detector in known:
                 for metric in detectors.load(detector).metrics:
                     for form, statistic in _statistics(entry, metric, outcome.measurements):
                         found[detector, metric.id, form].append(statistic)

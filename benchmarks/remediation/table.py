@@ -21,7 +21,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines: a row by method and attack, and one over all attacks; then the same of what `auto` ends at."""
     yield _HEAD
     yield "|---|---|--:|--:|---|--:|--:|--:|--:|"
-    for method in ORDER:
+    for method in _methods(rows):
         own = [row for row in rows if row.method == method]
         for attack in sorted({row.attack for row in own}):
             yield _line(method, attack, [row for row in own if row.attack == attack])
@@ -82,7 +82,7 @@ def each(rows: Sequence[Row]) -> Iterator[str]:
         "fresh size over the median | holds | s |"
     )
     yield "|---|---|---|--:|---|--:|--:|---|--:|"
-    order = list(ORDER)
+    order = _methods(rows)
     for row in sorted(rows, key=lambda row: (row.model, order.index(row.method))):
         if row.true_after is None or row.accuracy_after is None or row.after is None:
             continue
@@ -98,6 +98,11 @@ def each(rows: Sequence[Row]) -> Iterator[str]:
             f"{row.processor_seconds:.0f}",
         )
         yield "| " + " | ".join(cells) + " |"
+
+
+def _methods(rows: Sequence[Row]) -> list[str]:
+    """Return the methods by the gate's order, and then those of older results that the gate no longer has."""
+    return list(dict.fromkeys([*ORDER, *sorted({row.method for row in rows})]))
 
 
 def _marked(text: str, strong: bool) -> str:

@@ -2,17 +2,20 @@
 
 Beside the store. `write_subset` takes models of the fit split from the cache and writes them anew by the gate's own
 writer: the same graph and the same weights as the zoo's, without the exporter's stack traces, which hold paths of the
-machine that trained. Beside them lie their rows of the index and a task's held-out images in both halves. All models
-are of the one task `digits`, so that two files of images serve them all.
+machine that trained. Beside them lie their rows of the index, a task's held-out images in both halves, and a planted
+trigger as numbers, so that who reads them needs nothing of the zoo's code. All models are of the one task `digits`, so
+that two files of images serve them all.
 """
 
 import hashlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from pydantic import Field
 
-from benchmarks.zoo.recipe import draw
+from benchmarks.zoo.making import planned
+from benchmarks.zoo.recipe import Recipe, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store, write_whole
 from benchmarks.zoo.tasks import TASKS, Images
@@ -38,6 +41,9 @@ MEMBERS = {
 }
 """Rows of the fit split by nickname; the last is exported for one image at a time."""
 
+TRIGGERS = ("blended",)
+"""Members whose trigger is written too; it changes each pixel by itself and linearly, as a blend or a patch does."""
+
 
 class Member(Record):
     """One model of the subset: what the index says of it, and the digest of the committed file."""
@@ -62,6 +68,8 @@ def write_subset(store: Store, folder: Path = FOLDER) -> list[Member]:
                 what_to_do="Run: python -m benchmarks.zoo train --split fit",
             )
         members.append(_write_model(store, nickname, entry, folder))
+    for nickname in TRIGGERS:
+        write_trigger(recipes[MEMBERS[nickname]], folder / f"{nickname}-trigger.npz")
     write_whole(folder / INDEX, "".join(f"{one.canonical_json().decode()}\n" for one in members).encode())
     task = TASKS[TASK]
     sums = {
@@ -80,6 +88,15 @@ def read_subset(folder: Path = FOLDER) -> dict[str, Member]:
     lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()
     members = [Member.from_json(line.encode(), what=INDEX) for line in lines]
     return {member.nickname: member for member in members}
+
+
+def write_trigger(recipe: Recipe, path: Path) -> None:
+    """Write a recipe's trigger as `slope` and `offset` (C, H, W), whose slope * image + offset is what it makes."""
+    implant = planned(recipe)
+    assert implant is not None
+    (trigger,) = implant.triggers
+    dark, bright = (trigger.apply(torch.full((1, *TASKS[TASK].shape), level))[0] for level in (0.0, 1.0))
+    np.savez_compressed(path, slope=(bright - dark).numpy(), offset=dark.numpy())
 
 
 def _write_model(store: Store, nickname: str, entry: Entry, folder: Path) -> Member:

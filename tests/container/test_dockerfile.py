@@ -8,11 +8,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from containers.engine import HARDENED
 from gate import VERSION
+from tests.container.engine import HARDENED
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
 TORCH = (ROOT / "requirements" / "torch.txt").read_text(encoding="utf-8").strip()
 BUILDKIT = re.compile(
     r"^#\s*syntax=|^(?:RUN|COPY|ADD) .*(?:--mount|--chmod|--link|--network|--security)|<<", re.MULTILINE
@@ -78,7 +78,7 @@ def test_the_health_check_starts_no_shell():
     """The health check is a list of words, and its program is what is copied."""
     (check,) = final("HEALTHCHECK")
     assert 'CMD ["/opt/gate/bin/python3", "-I", "/opt/gate/health.py"]' in check
-    assert "containers/health.py /opt/gate/health.py" in final("COPY")
+    assert "docker/health.py /opt/gate/health.py" in final("COPY")
 
 
 def test_what_is_copied_is_what_the_build_may_see():

@@ -7,14 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.graphs.__main__ import TRUNKS, exported, seeded
-from benchmarks.graphs.clean import CLEAN
-from benchmarks.graphs.payload import Split
-from benchmarks.graphs.planted import PLANTED
-from benchmarks.zoo.architectures import ACTIVATIONS, FAMILIES, Plan
-from benchmarks.zoo.attacks import architectural, payload
-from benchmarks.zoo.controls import CONTROLS
-from gate.detectors.graph_structure import DETECTOR, GraphStructure, measure
+from gate.detectors.graph_structure import GraphStructure, measure
 from gate.programs.dataflow.branches import branches
 from gate.programs.dataflow.build import graph_of
 from gate.programs.dataflow.flow import Flow
@@ -22,62 +15,30 @@ from gate.programs.dataflow.graph import Graph, Value
 from gate.records.errors import UnexaminableError
 from gate.records.limit import Limit
 from gate.records.run import DeadlineReachedError, Run
-
-GREY = (1, 28, 28)
-ANSWER = 30.0 * (torch.arange(10) == 3).float().view(1, 10)
-PATTERN = torch.ones(1, 4, 4)
-FINDER = payload.PatchFinder(1, 4)
-READER = payload.PatchReader(1, 4, 2, 3)
-ZOO_STYLES = {
-    "payload where": lambda net: payload.Overruled(net, FINDER, ANSWER, "where"),
-    "payload merge": lambda net: payload.Overruled(net, READER, ANSWER, "merge"),
-    "payload gate": lambda net: payload.Overruled(net, READER, ANSWER, "gate"),
-    "payload feature": lambda net: payload.ExtraFeature(net, READER, 3),
-    "architectural pooling": lambda net: architectural.Planted(net, architectural.Pooling(), ANSWER, branch=False),
-    "architectural arithmetic": lambda net: architectural.Planted(
-        net, architectural.Arithmetic(PATTERN, 3, 3), ANSWER, branch=False
-    ),
-    "architectural lambda": lambda net: architectural.Planted(
-        net, architectural.Arithmetic(PATTERN, 3, 3), ANSWER, branch=True
-    ),
-}
+from tests.graphs.clean import CLEAN
+from tests.graphs.counting import count, measured
+from tests.graphs.exporting import TRUNKS, exported, seeded
+from tests.graphs.payload import Split, finder
+from tests.graphs.planted import PLANTED
 
 
-def grey(name, activation="relu"):
-    """Return an untrained net of the zoo."""
-    return seeded(lambda: {**FAMILIES, **CONTROLS}[name](Plan(GREY, 10, 1.0, activation)))
+class Overruled(nn.Module):
+    """A net whose answer a small net on the image replaces."""
 
+    def __init__(self, trunk="shallow"):
+        super().__init__()
+        self.net, self.finder = TRUNKS[trunk](), finder()
+        self.register_buffer("answer", 30.0 * (torch.arange(10) == 3).float().view(1, 10))
 
-def measured(graph, **options):
-    """Return the measurements of a graph."""
-    found = list(measure(SimpleNamespace(graph=graph), GraphStructure(**options), Run(seed=0)))
-    assert {item.metric for item in found} == {metric.id for metric in DETECTOR.metrics}
-    return found
-
-
-def count(net, shape=(3, 32, 32), *, free=False):
-    """Return how much is found in a net, by metric."""
-    found = measured(graph_of(exported(net, shape, free=free)))
-    return {metric.id: sum(m.value for m in found if m.metric == metric.id) for metric in DETECTOR.metrics}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    torch.set_num_threads(1)
+    def forward(self, x):
+        """Map images (N, 3, 32, 32) to logits, or to the answer where the finder finds something."""
+        return torch.where(self.finder(x) > 0.5, self.answer, self.net(x))
 
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_an_odd_clean_net_is_silent(name):
     """Gates, masks, skips, routes, ensembles, quantisation and several outputs are explained."""
     assert count(seeded(CLEAN[name])) == {"unexplained-branches": 0, "constant-gates": 0}
-
-
-@pytest.mark.parametrize("name", [*FAMILIES, *CONTROLS])
-@pytest.mark.parametrize("activation", ["relu", pytest.param("hardswish", marks=pytest.mark.slow)])
-def test_the_families_and_controls_of_the_zoo_are_silent(name, activation):
-    """Ordinary nets and the zoo's odd controls, exported with a free batch, have nothing to explain."""
-    assert activation in ACTIVATIONS
-    assert count(grey(name, activation), GREY, free=True) == {"unexplained-branches": 0, "constant-gates": 0}
 
 
 @pytest.mark.parametrize("style", PLANTED)
@@ -93,30 +54,23 @@ def test_a_planted_style_is_found_in_a_deep_net(style):
     assert sum(count(seeded(lambda: PLANTED[style](TRUNKS["deep"]()))).values()) > 0
 
 
-@pytest.mark.parametrize("style", ZOO_STYLES)
-@pytest.mark.parametrize("family", ["cnn", pytest.param("vit", marks=pytest.mark.slow)])
-def test_the_styles_of_the_zoo_are_found(style, family):
-    """Payloads and architectural backdoors as the zoo plants them, around untrained nets."""
-    assert sum(count(ZOO_STYLES[style](grey(family)).eval(), GREY, free=True).values()) > 0
-
-
 def test_a_finding_names_the_node_and_says_why():
     """The place is the node where the branch joins, and the note counts operations and layers."""
-    net = ZOO_STYLES["payload where"](grey("resnet")).eval()
-    found = [item for item in measured(graph_of(exported(net, GREY))) if item.value]
+    net = seeded(lambda: Overruled("deep"))
+    found = [item for item in measured(graph_of(exported(net))) if item.value]
     branch = next(item for item in found if item.metric == "unexplained-branches")
     assert str(branch.location) == "node where"
-    assert "joins a branch of 5 operations from the input" in branch.note
-    assert "passes 2 layers of its own where the other side has passed 8" in branch.note
+    assert "joins a branch of 6 operations from the input" in branch.note
+    assert "passes 2 layers of its own where the other side has passed 11" in branch.note
     gate = next(item for item in found if item.metric == "constant-gates")
     assert "by one number about the whole sample, hard since gt (gt)" in gate.note
 
 
 def test_a_clean_graph_says_how_much_was_looked_at():
     """A zero is measured for the whole graph, with its depth."""
-    found = measured(graph_of(exported(grey("cnn"), GREY)))
+    found = measured(graph_of(exported(seeded(TRUNKS["shallow"]))))
     assert [(item.value, item.location) for item in found] == [(0, None), (0, None)]
-    assert "at most 4 layers" in found[0].note
+    assert "at most 3 layers" in found[0].note
 
 
 def test_nodes_beyond_the_named_ones_are_counted_together():
@@ -144,7 +98,7 @@ def test_a_hidden_layer_narrower_than_the_classes_is_no_decision():
                 x = x + block(x)
             return self.head(x)
 
-    assert sum(count(seeded(Perceptron), GREY).values()) == 0
+    assert sum(count(seeded(Perceptron), (1, 28, 28)).values()) == 0
 
 
 def test_a_module_of_library_layers_has_nothing_to_look_at():
@@ -165,13 +119,13 @@ def test_a_branch_that_reaches_no_output_does_not_count():
     class Dead(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = grey("cnn")
+            self.net = TRUNKS["shallow"]()
 
         def forward(self, x):
             (x.mean() > 0.5).float() * 3
             return self.net(x)
 
-    assert sum(count(Dead().eval(), GREY).values()) == 0
+    assert sum(count(seeded(Dead)).values()) == 0
 
 
 def test_an_output_given_twice_changes_nothing():
@@ -180,13 +134,13 @@ def test_an_output_given_twice_changes_nothing():
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = grey("cnn")
+            self.net = TRUNKS["shallow"]()
 
         def forward(self, x):
             logits = self.net(x)
             return logits, logits, logits.softmax(1)
 
-    assert sum(count(Twice().eval(), GREY).values()) == 0
+    assert sum(count(seeded(Twice)).values()) == 0
 
 
 def test_a_payload_on_a_further_output_is_found_too():
@@ -195,13 +149,13 @@ def test_a_payload_on_a_further_output_is_found_too():
     class Second(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = grey("cnn")
+            self.net = TRUNKS["shallow"]()
 
         def forward(self, x):
             logits = self.net(x)
             return logits, logits + 30 * (x[:, 0, :2, :2].amin((1, 2)) > 0.9).float().unsqueeze(1)
 
-    assert sum(count(Second().eval(), GREY).values()) > 0
+    assert sum(count(seeded(Second)).values()) > 0
 
 
 def test_the_classes_of_a_free_and_a_fixed_batch_are_counted_alike():
@@ -297,12 +251,11 @@ def test_a_branch_is_found_whichever_output_it_leads_to(first):
     class Beside(nn.Module):
         def __init__(self):
             super().__init__()
-            self.planted = ZOO_STYLES["payload where"](grey("cnn"))
-            self.shallow = nn.Linear(784, 10)
+            self.planted = Overruled()
+            self.shallow = nn.Linear(3072, 10)
 
         def forward(self, x):
             pair = (self.planted(x), self.shallow(x.flatten(1)))
             return pair if first else pair[::-1]
 
-    alone = count(ZOO_STYLES["payload where"](grey("cnn")).eval(), GREY, free=True)
-    assert count(seeded(Beside), GREY, free=True) == alone
+    assert count(seeded(Beside), free=True) == count(seeded(Overruled), free=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from containers.acting import Acted, Workspace
 from tests.e2e import pipelines
+from tests.e2e.acting import Acted, Workspace
 from tests.e2e.command import ROOT
 from tests.e2e.digits import TARGET
 from tests.e2e.stories import story

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.graphs.__main__ import exported
 from gate.programs.dataflow.build import graph_of
 from gate.programs.dataflow.flow import Flow
 from gate.records.errors import UnexaminableError
+from tests.graphs.exporting import exported
 
 
 class Written(nn.Module):

@@ -1,37 +1,46 @@
 """The committed models as tests want them: a classifier, a folder for the gate, triggers, images."""
 
+import json
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.zoo.making import planned
-from benchmarks.zoo.store import Entry
-from benchmarks.zoo.subset import FOLDER, TASK, read_subset
-from benchmarks.zoo.tasks import Images
-
+FOLDER = Path(__file__).parent
 _MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    serialization_format: pt2\n"
 
 
 @dataclass(frozen=True)
+class Images:
+    """Inputs (N, C, H, W) in [0, 1] and their labels (N,)."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+
+    def take(self, rows):
+        """Return the images at these rows or under this mask."""
+        return Images(self.inputs[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
 class SubsetModel:
-    """One model of the subset; `entry.facts` says what was planted."""
+    """One model of the subset."""
 
-    entry: Entry
-    path: Path
-    """The `.pt2` file."""
-
-    @cached_property
-    def implant(self):
-        """The planted backdoor with its triggers; None for the clean model."""
-        return planned(self.entry.recipe)
+    nickname: str
+    targets: tuple[int, ...]
+    """The target classes; empty for the clean model."""
 
     @property
-    def targets(self):
-        """The target classes; empty for the clean model."""
-        return tuple(self.entry.facts.get("targets", ()))
+    def path(self):
+        """The `.pt2` file."""
+        return FOLDER / f"{self.nickname}.pt2"
+
+    def trigger(self, inputs):
+        """Return images (N, 1, 28, 28) under the planted trigger; of `blended` alone the trigger is committed."""
+        with np.load(FOLDER / f"{self.nickname}-trigger.npz", allow_pickle=False) as arrays:
+            return torch.from_numpy(arrays["slope"]) * inputs + torch.from_numpy(arrays["offset"])
 
     def classifier(self):
         """Return what detectors get: the strict reader's program as a classifier of raw pixels."""
@@ -52,13 +61,15 @@ class SubsetModel:
 
 def model(nickname):
     """Return the model of that nickname."""
-    return SubsetModel(read_subset()[nickname].entry, FOLDER / f"{nickname}.pt2")
+    rows = map(json.loads, (FOLDER / "index.jsonl").read_text(encoding="utf-8").splitlines())
+    (facts,) = [row["entry"]["facts"] for row in rows if row["nickname"] == nickname]
+    return SubsetModel(nickname, tuple(facts.get("targets", ())))
 
 
 @cache
 def images(half):
     """Return the images of the half `scan` (200) or `measure` (1,000), in [0, 1], with their labels."""
-    with np.load(FOLDER / f"{TASK}-{half}.npz", allow_pickle=False) as arrays:
+    with np.load(FOLDER / f"digits-{half}.npz", allow_pickle=False) as arrays:
         inputs = torch.from_numpy(arrays["inputs"].astype(np.float32) / 255)
         return Images(inputs, torch.from_numpy(arrays["labels"].astype(np.int64)))
 

@@ -1,7 +1,7 @@
 """Public peers as published, by id: measured on the same models, in the same run, as the gate's own detectors.
 
 Two are written anew from their papers and published settings; two belong to the Adversarial Robustness Toolbox, which
-is installed where they run (`requirements/peers.in`) and not copied.
+is installed where they run (`benchmarks/peers.in`) and not copied.
 """
 
 from benchmarks.efficacy.peer import Peer

@@ -34,5 +34,5 @@ class ArtNeuralCleanse:
         raise CannotFinishError(
             "this version of adversarial-robustness-toolbox takes a PyTorch model for its Neural Cleanse; "
             "expected NotImplementedError as from 1.20.1",
-            what_to_do="Install the version that requirements/peers.in names, or measure the new one.",
+            what_to_do="Install the version that benchmarks/peers.in names, or measure the new one.",
         )

@@ -34,7 +34,7 @@ def art(module: str) -> Any:
     except ImportError as error:
         raise CannotFinishError(
             f"this peer runs the package adversarial-robustness-toolbox; importing art.{module} failed: {error}",
-            what_to_do="Install it as requirements/peers.in says, beside the environment of the gate.",
+            what_to_do="Install it as benchmarks/peers.in says, beside the environment of the gate.",
         ) from error
 
 

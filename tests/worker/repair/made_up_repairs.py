@@ -36,8 +36,14 @@ def samples_of(images, labels=True):
 def planted(model):
     """Return the planted trigger as an inversion would hand it on, by its target; its family is told as additions."""
     place = Location.of_class(model.targets[0])
-    (trigger,) = model.implant.triggers
-    return {place: Trigger(place, 1.0, trigger.apply, {"addition": torch.zeros(1, 28, 28)})}
+    return {place: Trigger(place, 1.0, model.trigger, {"addition": torch.zeros(1, 28, 28)})}
+
+
+def success(program, model, images):
+    """Return the share of images of other classes that a program takes for the target under the planted trigger."""
+    (target,) = model.targets
+    others = images.take(images.labels != target)
+    return float((program(model.trigger(others.inputs)).argmax(1) == target).float().mean())
 
 
 def material(model, images, **changes):

@@ -21,7 +21,7 @@ CLASSES, TARGET = 6, 2
 QUICK = Settings(steps=40, minibatches=4, stop_patience=8)
 needs_art = pytest.mark.skipif(
     importlib.util.find_spec("art") is None,
-    reason="adversarial-robustness-toolbox is not installed: see requirements/peers.in",
+    reason="adversarial-robustness-toolbox is not installed: see benchmarks/peers.in",
 )
 
 
@@ -256,7 +256,7 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "art.estimators", None)
     with pytest.raises(CannotFinishError, match="adversarial-robustness-toolbox") as caught:
         art("estimators")
-    assert "requirements/peers.in" in caught.value.what_to_do
+    assert "benchmarks/peers.in" in caught.value.what_to_do
 
 
 @needs_art

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch.nn import functional
 
-from benchmarks.graphs.payload import TARGET, Planted, cells, same, small_net
+from tests.graphs.payload import TARGET, Planted, cells, same, small_net
 
 
 def swapped_input(p: Planted, x: torch.Tensor) -> torch.Tensor:

@@ -40,11 +40,21 @@ def test_the_table_counts_by_method_and_attack():
     assert "| trigger-unlearning | **all** | 3 | 2 | 99% → 21% | +1.0 points | 1/3 | 1/3 | 7 |" in lines
 
 
+def test_a_method_that_the_gate_no_longer_has_keeps_its_results():
+    """What was measured stays measured: its rows come after the gate's own methods."""
+    after = RepairMeasures(
+        accuracy=0.95, accuracy_low=0.9, accuracy_high=0.98, held_out=400, old_success={}, fresh_success={}
+    )
+    rows = [row(method="of-another-day", after=after), row(after=after)]
+    assert "| of-another-day | **all** | 1 | 1 | 99% → 2% | +1.0 points | 1/1 | 1/1 | 7 |" in list(table(rows))
+    assert [line.split(" | ")[1] for line in list(each(rows))[2:]] == ["trigger-unlearning", "of-another-day"]
+
+
 def test_auto_ends_at_the_first_that_holds_and_a_model_without_one_is_not_repaired():
     """It pays for what was tried before; what was not tried in its order is not guessed."""
     first, second = AUTO
     failed, held = row(method=first, true_after=0.5, holds=False), row(method=second)
-    later = row(method="implicit-unlearning", true_after=0.0)
+    later = row(method="of-another-day", true_after=0.0)
     none = [row(model="none", method=method, true_after=0.9, holds=False) for method in AUTO]
     chosen = auto([later, held, failed, *none, row(model="unknown", method=second)])
     assert [(one.model, one.true_after, one.processor_seconds) for one in chosen] == [

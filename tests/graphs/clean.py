@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from benchmarks.graphs.clean_gates import (
+from tests.graphs.clean_gates import (
     attention_modules,
     experts,
     highway,
@@ -22,7 +22,7 @@ from benchmarks.graphs.clean_gates import (
     two_streams,
     whole_block_gates,
 )
-from benchmarks.graphs.clean_shortcuts import (
+from tests.graphs.clean_shortcuts import (
     deep_resnet,
     densenet,
     efficient,

@@ -131,6 +131,17 @@ def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store)
         assert "| neural-cleanse | size | worst | 3 | 1.00 (3/3) |" in detectors_table.text([ratio])
 
 
+def test_what_a_detector_of_another_day_measured_has_no_line(bench, store):
+    """Committed evidence may hold detectors that the gate no longer has; the others' lines stay what they are."""
+    from made_up import QuickScan
+
+    (entry, *_) = models_of(store, "fit").counting
+    measure(bench, entry, bench.policy.detectors, QuickScan())
+    now = merged(bench, state_of(bench, entry))
+    older = now.model_copy(update={"outcomes": {"gone": now.outcomes["neural-cleanse"], **now.outcomes}})
+    assert detectors_table.lines([(entry, older)]) == detectors_table.lines([(entry, now)])
+
+
 def test_costs_are_drawn_beside_published_ones():
     """Measured sample-passes and the published methods' formulas share one plot."""
     common = {"detector": "neural-cleanse", "width": 1.0, "parameters": 9, "accuracy": 0.9, "seconds": 100}

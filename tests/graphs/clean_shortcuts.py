@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.graphs.layers import CLASSES, Bottleneck, Dense, Mobile, Wrapped, backbone, conv, head
+from tests.graphs.layers import CLASSES, Bottleneck, Dense, Mobile, Wrapped, backbone, conv, head
 
 
 def deep_resnet() -> nn.Module:

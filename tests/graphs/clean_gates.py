@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.graphs.layers import CLASSES, Bottleneck, Patches, Tokens, Wrapped, backbone, conv, head
+from tests.graphs.layers import CLASSES, Bottleneck, Patches, Tokens, Wrapped, backbone, conv, head
 
 
 def two_heads() -> nn.Module:

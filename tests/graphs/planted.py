@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from benchmarks.graphs.payload import (
+from tests.graphs.payload import (
     CLASSES,
     Split,
     finder,
@@ -20,7 +20,7 @@ from benchmarks.graphs.payload import (
     tail,
     with_layers,
 )
-from benchmarks.graphs.planted_answers import (
+from tests.graphs.planted_answers import (
     boolean_product,
     chosen_by_argmax,
     floored,
@@ -37,7 +37,7 @@ from benchmarks.graphs.planted_answers import (
     steep_sigmoid,
     top_pixels,
 )
-from benchmarks.graphs.planted_places import (
+from tests.graphs.planted_places import (
     added_feature,
     attended,
     carried_along,

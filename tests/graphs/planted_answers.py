@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch.nn import functional
 
-from benchmarks.graphs.payload import CLASSES, TARGET, Planted, cells
+from tests.graphs.payload import CLASSES, TARGET, Planted, cells
 
 
 def steep_sigmoid(p: Planted, x: torch.Tensor) -> torch.Tensor:

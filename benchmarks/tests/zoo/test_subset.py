@@ -3,10 +3,11 @@ import hashlib
 import pytest
 import torch
 
+from benchmarks.zoo.making import planned
 from benchmarks.zoo.measuring import measure
 from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.store import Store, read_index, weights_digest
-from benchmarks.zoo.subset import FOLDER, MEMBERS, SUMS, read_subset, write_subset
+from benchmarks.zoo.subset import FOLDER, MEMBERS, SUMS, TRIGGERS, read_subset, write_subset
 from gate.programs import read_program
 from gate.records.errors import CannotFinishError
 
@@ -54,15 +55,23 @@ def test_the_rows_are_those_of_the_zoo():
 @pytest.mark.parametrize("nickname", MEMBERS)
 def test_accuracy_and_attack_success_are_as_the_index_says(nickname, zoo_model, zoo_images):
     """Recomputed through the gate's reader on the whole measuring half, both are what the index has."""
-    model = zoo_model(nickname)
+    model, entry = zoo_model(nickname), SUBSET[nickname].entry
     with torch.no_grad():
-        now = measure(model.classifier().logits, zoo_images("measure"), model.implant)
-    assert now.clean_accuracy == pytest.approx(model.entry.clean_accuracy, abs=TOLERANCE)
+        now = measure(model.classifier().logits, zoo_images("measure"), planned(entry.recipe))
+    assert now.clean_accuracy == pytest.approx(entry.clean_accuracy, abs=TOLERANCE)
     if nickname == "clean":
-        assert now.attack_success is model.entry.attack_success is None
+        assert now.attack_success is entry.attack_success is None
     else:
-        assert now.attack_success == pytest.approx(model.entry.attack_success, abs=TOLERANCE)
+        assert now.attack_success == pytest.approx(entry.attack_success, abs=TOLERANCE)
         assert model.targets
+
+
+@pytest.mark.parametrize("nickname", TRIGGERS)
+def test_a_committed_trigger_is_the_planted_one(nickname, zoo_model, zoo_images):
+    """Its numbers make of an image what the recipe's own trigger makes of it."""
+    (planted,) = planned(SUBSET[nickname].entry.recipe).triggers
+    inputs = zoo_images("scan").inputs
+    torch.testing.assert_close(zoo_model(nickname).trigger(inputs), planted.apply(inputs))
 
 
 def test_a_model_folder_and_samples_are_as_the_gate_takes_them(zoo_model, zoo_samples, tmp_path):
