@@ -17,7 +17,7 @@ TORCH ?= cpu
 CODE := gate tests demo docker
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test test-slow lint reformat schema snapshots zoo efficacy efficacy-check bench lock sbom audit clean
+.PHONY: help install dev demo test test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock sbom audit clean
 .PHONY: container container-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
 
 help: ## list these verbs
@@ -79,6 +79,9 @@ reformat: $(STAMP) ## let ruff mend style
 schema: $(STAMP) ## write gate/policies/schema.json anew
 	$(BIN)/gate schema policy > gate/policies/schema.json
 
+reference: $(STAMP) ## write the generated pages of docs/reference anew
+	$(BIN)/python -m tests.reference.pages
+
 snapshots: $(STAMP) ## accept the renderers' output of today; look at the difference
 	$(BIN)/python -m pytest -q tests/renderers --snapshot-update
 
@@ -88,7 +91,7 @@ zoo: $(STAMP) ## train the zoo's models that are missing (hours on one core; may
 .peers: benchmarks/peers.in
 	@$(PIP) --no-deps --target .peers -r benchmarks/peers.in && touch .peers
 
-efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs/efficacy.md (hours; may be ended and begun again)
+efficacy: $(STAMP) .peers ## scan the zoo's fit split, ask the peers, write docs/results/efficacy.md (hours; may be ended and begun again)
 	nice -n 19 $(BIN)/python -m benchmarks.efficacy run --split $(SPLIT)
 	PYTHONPATH=.:.peers nice -n 19 $(BIN)/python -m benchmarks.efficacy peers --split $(SPLIT) --peers $(PEERS)
 	$(BIN)/python -m benchmarks.efficacy table --split $(SPLIT) --write

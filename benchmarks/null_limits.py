@@ -8,7 +8,8 @@ size-ratio     the smallest of K independent log-normal values over their median
                does change with the spread: SIGMA is chosen above what the clean models of the demo show (printed by
                `python -m benchmarks.demo_seeds`), so that the rate is at most 5 % for all less spread.
 
-Neither null is a model of real trigger sizes, whose tails are heavier; docs/detection.md says what was measured.
+Neither null is a model of real trigger sizes, whose tails are heavier; docs/explanation/detection.md says what was
+measured.
 """
 
 import argparse

@@ -48,7 +48,9 @@ class Outcome:
 
 def main() -> int:
     """Run the demo and return 0 if the gate was right about both versions."""
-    parser = argparse.ArgumentParser(prog="make demo", description="A clean and a poisoned model, and the gate's word.")
+    parser = argparse.ArgumentParser(
+        prog="make demo", description="A clean and a poisoned model, and the gate's verdict."
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of data split, weights, target class and poison")
     parser.add_argument("--to", type=Path, default=ROOT / "demo-out", help="directory for registry and reports")
     arguments = parser.parse_args()
@@ -126,7 +128,9 @@ def _show(outcomes: list[Outcome], seed: int, to: Path) -> None:
     console.print(f"  .venv/bin/gate judge {where / 'version-2' / 'evidence.json'} --policy strict")
     console.print(f"  .venv/bin/mlflow ui --backend-store-uri sqlite:///{where / 'mlflow.db'}")
     if not all(outcome.right for outcome in outcomes):
-        console.print(f"[bold red]The gate was wrong here.[/] README.md says how often; seed {seed} is such a case.")
+        console.print(
+            f"[bold red]The gate was wrong here.[/] docs/results/demo.md says how often; seed {seed} is such a case."
+        )
 
 
 if __name__ == "__main__":

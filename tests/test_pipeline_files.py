@@ -14,13 +14,14 @@ from gate.cli.main import main
 ROOT = Path(__file__).parents[1]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CI = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference" / "action.md").read_text(encoding="utf-8")
+CI = (ROOT / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
 EXIT = re.compile(r"^\| ([0-9]+)(?:, [0-9]+)* \| (.+?) \|", re.MULTILINE)
 
 
-def part(name):
-    """Return what stands between two comments of README.md."""
-    return README.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+def part(text, name):
+    """Return what stands between two comments of a page."""
+    return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
 
 
 def command(*arguments):
@@ -35,15 +36,15 @@ def default_of(spec):
     return f"`{spec['default']}`" if spec["default"] else ""
 
 
-def test_readme_lists_the_actions_inputs_and_outputs():
+def test_the_reference_lists_the_actions_inputs_and_outputs():
     """Each name, sentence and default of action.yml stands in the table, in its order, and nothing else does."""
-    rows = re.findall(r"^\| `([a-z-]+)` \| (.+?) \|(?: (.*?) ?\|)?$", part("action"), re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+?) \|(?: (.*?) ?\|)?$", part(REFERENCE, "action"), re.MULTILINE)
     expected = [(name, spec["description"], default_of(spec)) for name, spec in ACTION["inputs"].items()]
     expected += [(name, spec["description"], "") for name, spec in ACTION["outputs"].items()]
     assert rows == expected
 
 
-@pytest.mark.parametrize("text", [README, CI], ids=["README.md", "docs/ci.md"])
+@pytest.mark.parametrize("text", [README, CI], ids=["README.md", "docs/how-to/ci.md"])
 def test_documents_list_the_exit_codes_of_help(text):
     """Each code is explained by the words with which `gate --help` begins to explain it."""
     help_text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
@@ -55,7 +56,7 @@ def test_documents_list_the_exit_codes_of_help(text):
 
 def test_the_workflow_in_readme_has_ten_lines_and_is_valid(tmp_path):
     """What a newcomer copies is a whole workflow by GitHub's schema, and gives inputs that the action has."""
-    text = re.search(r"```yaml\n(.+?)```", part("workflow"), re.DOTALL)[1]
+    text = re.search(r"```yaml\n(.+?)```", part(README, "workflow"), re.DOTALL)[1]
     assert len(text.splitlines()) == 10
     file = tmp_path / "workflow.yml"
     file.write_text(text)
@@ -112,7 +113,7 @@ def test_variables_of_the_action_are_options_of_the_gate():
     assert {name for name in step["env"] if name.startswith("GATE_")} <= read
 
 
-@pytest.mark.parametrize("text", [README, CI], ids=["README.md", "docs/ci.md"])
+@pytest.mark.parametrize("text", [README, CI], ids=["README.md", "docs/how-to/ci.md"])
 def test_examples_pin_other_peoples_actions_by_hash(text):
     """Every action in an example is pinned by a full hash, but for the gate itself."""
     named = re.findall(r"(?:uses: |`)([\w-]+/[\w/-]+)@([^\s`]+)", text)
@@ -129,14 +130,14 @@ def test_examples_in_the_documents_are_yaml():
 
 
 def test_the_documented_outputs_exist():
-    """Outputs and variables that docs/ci.md names are those that there are."""
+    """Outputs and variables that docs/how-to/ci.md names are those that there are."""
     outputs = set(re.findall(r"steps\.gate\.outputs\.([a-z-]+)", CI))
     assert outputs
     assert outputs <= ACTION["outputs"].keys()
 
 
 def block(language, after):
-    """Return the first block of a language below a heading of docs/ci.md."""
+    """Return the first block of a language below a heading of docs/how-to/ci.md."""
     return re.search(rf"```{language}\n(.+?)```", CI.split(f"## {after}\n")[1], re.DOTALL)[1]
 
 

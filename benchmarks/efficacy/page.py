@@ -1,4 +1,4 @@
-"""Writes results where people read them: JSON beside the evidence, a picture, and `docs/efficacy.md` between markers.
+"""Writes results where people read them: JSON beside the evidence, a picture, docs/results/efficacy.md between markers.
 
 The end of the flow. Everything comes from committed summaries, so anybody can write the page again without a scan.
 """
@@ -19,7 +19,7 @@ from gate.records.errors import UsageError
 from gate.records.policy import Policy
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "efficacy.md"
+PAGE = ROOT / "docs" / "results" / "efficacy.md"
 RESULTS = Path(__file__).with_name("results")
 _VERBS = ("run", "peers", "table --write")
 

@@ -63,11 +63,11 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 @click.option("--within-task", is_flag=True, help="With --by-detector: compare models of the same task only.")
 @click.option("--by-model", is_flag=True, help="One line a model under the policy.")
 @click.option(
-    "--each", is_flag=True, help="A table of all models, one row each; --write puts it into docs/efficacy.md."
+    "--each", is_flag=True, help="A table of all models, one row each; --write puts it into docs/results/efficacy.md."
 )
 @click.option("--without", multiple=True, metavar="ID", help="Judge as if the policy had not this detector.")
 @click.option("--bank", "banks", type=click.Path(path_type=Path), multiple=True, help="Judge beside this bank, too.")
-@click.option("--write", is_flag=True, help="Write JSON, picture and docs/efficacy.md.")
+@click.option("--write", is_flag=True, help="Write JSON, picture and docs/results/efficacy.md.")
 def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
     """Print what the summaries of a split say under a policy."""
     bench = bench_of(policy, cache)

@@ -1,6 +1,6 @@
 """Results as Markdown: a table by attack, false alarms by task, systems beside each other.
 
-Pure; what `docs/efficacy.md` holds between its markers.
+Pure; what `docs/results/efficacy.md` holds between its markers.
 """
 
 from collections.abc import Iterable, Sequence

@@ -23,7 +23,7 @@ from gate.worker.repair import AUTO, ORDER, load
 
 ATTACKS = ("badnets", "blended", "wanet", "input-aware")
 """The families that the target speaks of."""
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "remediation.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "remediation.md"
 SPLIT = click.option("--split", type=SPLITS, default="fit", show_default=True, help="Which models.")
 
 
@@ -99,7 +99,7 @@ def _stated(method: str, given: dict[str, Any]) -> dict[str, Any]:
 
 @remediation.command("table")
 @SPLIT
-@click.option("--write", is_flag=True, help="Into docs/remediation.md, model by model too.")
+@click.option("--write", is_flag=True, help="Into docs/results/remediation.md, model by model too.")
 def show(split: Split, write: bool) -> None:
     """Print the results as a table, by method and for what `auto` would have chosen."""
     found = rows.read(rows.path_of(split))

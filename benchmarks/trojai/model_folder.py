@@ -155,6 +155,6 @@ def _architecture(folder: Path, seen_classes: int) -> NamedArchitecture:
             f"model.pt holds tensors alone, and the config names the architecture {stated[:60]!r}; expected one of "
             f"{', '.join(known)}",
             what_to_do="Name an architecture of the gate's, with its config, under 'architecture' in the "
-            "metaparameters (docs/contracts.md, section 8).",
+            "metaparameters (docs/reference/contracts.md, section 8).",
         )
     return NamedArchitecture.from_json(json.dumps(known[stated]).encode())

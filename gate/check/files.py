@@ -1,4 +1,4 @@
-"""The files of one check in one directory, and what stands in `manifest.json` (docs/contracts.md, section 4).
+"""The files of one check in one directory, and what stands in `manifest.json` (docs/reference/contracts.md, section 4).
 
 The four steps hand nothing to each other but these files, so that they can run in different jobs.
 """

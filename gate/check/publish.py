@@ -189,7 +189,7 @@ def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdi
 
 
 def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGNED) -> Mapping[str, str]:
-    """Return the tags of docs/contracts.md section 9, the decision last."""
+    """Return the tags of docs/reference/contracts.md section 9, the decision last."""
     values = {
         "gate.model_digest": verdict.model_digest,
         # Stated in every case, so that no earlier check's stands on.

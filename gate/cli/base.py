@@ -1,4 +1,4 @@
-"""`gate base`: take what judges a pull request from its base branch (docs/ci.md).
+"""`gate base`: take what judges a pull request from its base branch (docs/how-to/ci.md).
 
 For pipelines: the action and the GitLab components run it before the check, which then runs in the folder it leaves.
 """

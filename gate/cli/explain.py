@@ -153,16 +153,22 @@ def _metric(detector: "Detector[Any]", metric: "Metric") -> Iterator[str]:
     yield from _wrapped("Means", metric.meaning)
     yield from _wrapped("Unit", metric.unit)
     yield from _wrapped("Worse", {"neither": "neither; it is shown beside others"}.get(metric.worse, metric.worse))
+    for label, text in judged(detector, metric):
+        yield from _wrapped(label, text)
+
+
+def judged(detector: "Detector[Any]", metric: "Metric") -> "Iterator[tuple[str, str]]":
+    """Yield what the gate's policies say of a metric: *Limit* or *Suspect*, and a sentence."""
     for policy in _packaged():
         rule = policy.detectors.get(detector.id)
         limit = rule.limits.get(metric.id) if rule else None
         if limit is not None:
             source = f". Source: {limit.source}" if limit.source else ""
-            yield from _wrapped("Limit", f"{policy.name} flags {_beyond(limit)}{source}")
+            yield "Limit", f"{policy.name} flags {_beyond(limit)}{source}"
         for stage in policy.stages:
             for wider in stage.suspects:
                 if (wider.detector, wider.metric) == (detector.id, metric.id):
-                    yield from _wrapped("Suspect", f"{policy.name} looks closer {_beyond(wider.limit())}")
+                    yield "Suspect", f"{policy.name} looks closer {_beyond(wider.limit())}"
 
 
 def _beyond(limit: "Limit") -> str:

@@ -77,7 +77,7 @@ TERMS = {
     "isolation": Term(
         "A condition",
         "The worker ran in a weaker jail than the policy asks for (`isolation`).",
-        "`gate doctor` says what this machine can do; docs/jail.md what it takes.",
+        "`gate doctor` says what this machine can do; docs/reference/jail.md what it takes.",
     ),
     "batch": Term(
         "A condition",
@@ -100,7 +100,7 @@ TERMS = {
         "A condition",
         "The p-value over a bank of clean models judges, or the bank that the policy names was not there or does "
         "not fit the scan.",
-        "`gate bank build` makes a bank of trusted clean models; docs/calibration.md says how many are needed.",
+        "`gate bank build` makes a bank of trusted clean models; docs/how-to/bank.md says how many are needed.",
     ),
     "p-value": Term(
         "The number of a calibrated verdict",

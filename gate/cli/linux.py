@@ -32,7 +32,7 @@ def refusal(platform: str, arguments: Sequence[str], variables: Mapping[str, str
     typed = container_command(platform, arguments, variables)
     lines = [
         f"gate: error: this is {_name(platform)}, and the gate runs on Linux: its workers are jailed by Linux's kernel",
-        "      In the container (`make container` builds it, docs/container.md) the same command is:",
+        "      In the container (`make container` builds it, docs/how-to/container.md) the same command is:",
         f"      {typed}",
     ]
     if _HOST in typed:

@@ -95,7 +95,7 @@ def run() -> int:
 
 
 def _exit_code(error: GateError) -> int:
-    """Return the exit code of an error (docs/contracts.md, section 1)."""
+    """Return the exit code of an error (docs/reference/contracts.md, section 1)."""
     if isinstance(error, StoppedError):
         return error.exit_code
     if isinstance(error, UsageError):

@@ -39,7 +39,8 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     consumer of the candidate loses by it is printed. Broken off anywhere, production is as it was, and running it again
     completes it. A version of which no bundle could be written cannot be promoted.
 
-    Trainers need READ on the production model and nothing more; the gate's account needs MANAGE (docs/promotion.md).
+    Trainers need READ on the production model and nothing more; the gate's account needs MANAGE
+    (docs/how-to/promotion.md).
     """  # noqa: D301  # \b is click's own sign
     from gate.promotion.promote import Promotion
     from gate.promotion.promote import promote as run_promote

@@ -71,7 +71,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     GET  /metrics          Prometheus; GATE_METRICS_TOKEN asks for a bearer token
 
     Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
-    is made up for by a poll. docs/serve.md says every key and every limit.
+    is made up for by a poll. docs/reference/serve.md says every key.
     """  # noqa: D301  # \b is click's own sign
     from gate.attestations.keys import read_signing_key
     from gate.jail.launch import protect_parent
@@ -127,5 +127,8 @@ def _register(registry: "WatchedRegistry", url: str, secret: str) -> int:
         click.echo("tried   the service answered: it believes what the registry signs")
         return 0
     click.echo(inert_line(f"tried   the delivery failed: {made.answer or 'no answer'}", limit=500))
-    tell("start `gate serve` with the same GATE_WEBHOOK_SECRET, and run this again; docs/serve.md, 'On MLflow's side'")
+    tell(
+        "start `gate serve` with the same GATE_WEBHOOK_SECRET, and run this again; "
+        "docs/how-to/serve.md, 'On MLflow's side'"
+    )
     return 3

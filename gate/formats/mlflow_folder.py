@@ -1,8 +1,8 @@
 """The files that a supported MLflow writes for the flavour that this gate examines, path by path.
 
 A file that this grammar does not know is unexpected, whatever it holds. Beside MLflow's own files it knows those of the
-gate's bundles and state dicts (docs/contracts.md, section 8), and text that no loader reads: it is accepted where it is
-inert, and told as not judged.
+gate's bundles and state dicts (docs/reference/contracts.md, section 8), and text that no loader reads: it is accepted
+where it is inert, and told as not judged.
 """
 
 import re

@@ -1,8 +1,8 @@
 """What follows from a candidate's comparison with a bank: the p-value at the policy's level, or why it is not believed.
 
 A p-value is believed where the bank was measured alike, is of the same task, is large enough for the level, and where
-the candidate's accuracy and norms lie among its models' (docs/calibration.md). Otherwise the verdict is uncalibrated,
-says why, and the policy's limits by number of classes decide, or flag.
+the candidate's accuracy and norms lie among its models' (docs/explanation/calibration.md). Otherwise the verdict is
+uncalibrated, says why, and the policy's limits by number of classes decide, or flag.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Which classes or pairs are suspects: the policy's rule, evaluated alike by the scan and by the judge.
 
 The scan asks what to hand on to the next stage; the judge asks the same of the finished evidence, so that a stricter
-policy, which would have examined more than was examined, notices what is missing (docs/contracts.md, section 5).
+policy, which would have examined more than was examined, notices what is missing (docs/reference/contracts.md,
+section 5).
 """
 
 from collections.abc import Mapping

@@ -44,8 +44,9 @@ FOREIGN: Final = (
     f"log the model again with {LOG}."
 )
 UNKNOWN: Final = (
-    "The operator belongs to torch and is not among those that the gate has reviewed (docs/reader.md lists what image "
-    "classifiers export): write the step with other operators, or ask for this one with its name in an issue."
+    "The operator belongs to torch and is not among those that the gate has reviewed (docs/reference/reader.md lists "
+    "what image classifiers export): write the step with other operators, or ask for this one with its name in an "
+    "issue."
 )
 TYPES: Final = (
     "Numbers are read as float16, bfloat16, float32, float64, integers and booleans: convert the model, such as by "

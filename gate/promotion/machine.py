@@ -45,7 +45,8 @@ def platform_of_gate(system: str = sys.platform) -> Iterator[Condition]:
         yield Condition("platform", "ok", said)
     else:
         said += "; expected Linux 5.13 or newer, whose kernel jails the workers"
-        yield Condition("platform", "wrong", said, "Run the gate in its container (docs/container.md):", IN_A_CONTAINER)
+        in_it = "Run the gate in its container (docs/how-to/container.md):"
+        yield Condition("platform", "wrong", said, in_it, IN_A_CONTAINER)
 
 
 def jail(least: Literal["full", "partial", "none"], system: str = sys.platform) -> Iterator[Condition]:
@@ -59,7 +60,8 @@ def jail(least: Literal["full", "partial", "none"], system: str = sys.platform) 
     if found.at_least(least):
         yield Condition("jail", "ok", f"isolation {found}")
     else:
-        mend = "Use Linux 5.13 or newer with Landlock and seccomp (docs/jail.md), or run the gate in its container:"
+        kernel = "Use Linux 5.13 or newer with Landlock and seccomp (docs/reference/jail.md)"
+        mend = f"{kernel}, or run the gate in its container:"
         yield Condition("jail", "wrong", f"isolation {found}; the policy asks for {least}", mend, IN_A_CONTAINER)
 
 

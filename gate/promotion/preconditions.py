@@ -198,7 +198,7 @@ def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
             yield Condition("credentials", "unused", said)
             return
         said = "the registry has no authentication: anybody may set any tag and move any alias"
-        mend = "Run the server with accounts (docs/promotion.md):"
+        mend = "Run the server with accounts (docs/how-to/promotion.md):"
         yield Condition("credentials", "wrong", said, mend, "mlflow server --app-name basic-auth")
         return
     yield Condition("credentials", "ok", f"{user.name}{', an administrator' if user.admin else ''}")

@@ -1,6 +1,6 @@
 """What is examined: a model version's reference, its files, and the manifest whose digest names it everywhere.
 
-Near the ground: knows neither registries nor detectors. The manifest format is in docs/contracts.md section 4.
+Near the ground: knows neither registries nor detectors. Its format: docs/reference/contracts.md, section 4.
 """
 
 import hashlib

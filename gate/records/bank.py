@@ -1,8 +1,9 @@
 """The reference bank: clean models of a task that stand beside a scan, and what was measured on them.
 
 Near the ground, and pure but for reading: one JSON file and, beside it, a folder of code-free programs named by digest
-(docs/contracts.md, section 7). The orchestrator opens it before anything is pulled; the scan worker alone reads the
-programs, by the strict reader. Whoever can change a bank can change a verdict, so every byte of it is under a digest.
+(docs/reference/contracts.md, section 7). The orchestrator opens it before anything is pulled; the scan worker alone
+reads the programs, by the strict reader. Whoever can change a bank can change a verdict, so every byte of it is under a
+digest.
 """
 
 import hashlib

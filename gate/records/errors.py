@@ -1,7 +1,7 @@
 """The family of errors that the gate raises on purpose; each says what happened and what to do about it.
 
 Ground floor: everything may import this, it imports nothing. Only `gate.cli` turns an error into an exit code
-(docs/contracts.md, section 1).
+(docs/reference/contracts.md, section 1).
 """
 
 

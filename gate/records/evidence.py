@@ -1,7 +1,8 @@
 """Evidence: all that was seen, in plain finite values, with no opinion on any of it.
 
 Detectors yield measurements, pictures and projections; `scan` files them under outcomes; `verdict.judge` reads them.
-The file `evidence.json` is this record (docs/contracts.md, section 4), so a verdict can be given again without a scan.
+The file `evidence.json` is this record (docs/reference/contracts.md, section 4), so a verdict can be given again
+without a scan.
 """
 
 import base64
@@ -25,7 +26,7 @@ EXAMINED_FLAVOUR = "pytorch"
 """The flavour whose models are loaded and measured; `gate.formats.mlflow_model` holds its grammar."""
 
 FEW_CLASSES = 8
-"""Below so many classes an outlier test inside one model has no power and no level (docs/contracts.md, section 7)."""
+"""Below so many classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

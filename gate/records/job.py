@@ -1,7 +1,7 @@
 """What the orchestrator asks of a worker (`ScanJob`) and what it gets back (`ScanResult`), both as bounded JSON.
 
 A job carries no credential. A result is hostile until its schema has been checked, and never says which model it is
-about: reference and digests are the orchestrator's own (docs/contracts.md, section 3).
+about: reference and digests are the orchestrator's own (docs/reference/contracts.md, section 3).
 """
 
 from typing import Literal

@@ -1,6 +1,6 @@
 """The policy: every threshold, waiver and setting of a check, as frozen values.
 
-The only place where limits live; pure. Keys are kebab-case in the file; docs/contracts.md section 10 lists them.
+The only place where limits live; pure. Keys are kebab-case in the file: docs/reference/policy.md.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ from gate.records.class_names import StatedNames
 from gate.records.limit import Bound, Limit, PolicyRecord
 
 HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format"})
-"""Detectors whose findings no waiver covers: hostile files and code execution (docs/contracts.md, section 10)."""
+"""Detectors whose findings no waiver covers: hostile files and code (docs/reference/contracts.md, section 10)."""
 # Not among them: `modelaudit`. It is known to take harmless files for suspicious, so that a person may waive a finding.
 
 CALIBRATED_RULE, CALIBRATED_METRIC = "calibration", "p-value"
@@ -268,7 +268,8 @@ class Policy(PolicyRecord):
     samples_from_tag: bool = False
     """Whether the registered model's tag `gate.samples`, the candidate side's word, may name the samples."""
     artifact_stores: tuple[str, ...] = Field(default=(), max_length=100, exclude_if=lambda value: not value)
-    """Where artifacts may lie beside the tracking server: `scheme://host-or-bucket[/prefix]` (docs/security.md)."""
+    """Where artifacts may lie beside the tracking server: `scheme://host-or-bucket[/prefix]`
+    (docs/reference/artifact-stores.md)."""
     bank: BankSettings | None = None
     uncalibrated: Literal["judge", "flag"] = "judge"
     """Without a reference bank: judge by the limits for the number of classes, or flag."""
@@ -280,7 +281,7 @@ class Policy(PolicyRecord):
     """By this share of the bank's range the candidate's accuracy and norms may lie outside it."""
     other_task: Literal["show", "judge"] = "show"
     """What the p-value of a bank that was measured on other samples does; it compares ratios within each model, and on
-    clean models its false alarms are many (docs/calibration.md)."""
+    clean models its false alarms are many (docs/explanation/calibration.md)."""
     assurance: Literal["A", "B", "C"] = "A"
     """The least assurance level that can be approved."""
     isolation: Literal["full", "partial", "none"] = "full"

@@ -48,7 +48,8 @@ class Allowed:
         except AddressError as error:
             raise RefusedAddressError(
                 f"{what} lies at {_shown(raw)}, which {error}; nothing was downloaded",
-                what_to_do="Register the version anew from a store that this gate knows (docs/security.md).",
+                what_to_do="Register the version anew from a store that this gate knows "
+                "(docs/reference/artifact-stores.md).",
             ) from None
         if address.scheme == "mlflow-artifacts" and not address.host and self.server is not None:
             return Place("server", address)

@@ -22,6 +22,7 @@ RENDERERS: Mapping[str, tuple[str, Renderer]] = MappingProxyType(
         "codequality": ("report.codequality.json", codequality.render),
     }
 )
-"""Format to the file's name in the report directory (docs/contracts.md, section 4) and the function that makes it."""
+"""Format to the file's name in the report directory (docs/reference/contracts.md, section 4) and the function that
+makes it."""
 
 __all__ = ["RENDERERS", "Renderer"]

@@ -19,7 +19,7 @@ from gate.renderers.view import state_of
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000
 EXIT_CODES = {"approved": 0, "flagged": 1, "unfinished": 3}
-"""By the report's state (docs/contracts.md, section 1)."""
+"""By the report's state (docs/reference/contracts.md, section 1)."""
 
 
 def render(report: Report) -> str:

@@ -1,7 +1,8 @@
 """What an inversion aims at: a target class from everywhere, or from one source class; and which samples serve it.
 
 Between the samples and the optimiser. A goal without a source leaves out only the target's own samples; a goal with
-one takes that class's samples alone, which is how a backdoor for one source class is found (docs/detection.md).
+one takes that class's samples alone, which is how a backdoor for one source class is found
+(docs/explanation/detection.md).
 """
 
 from collections.abc import Iterable

@@ -5,7 +5,7 @@ trigger's size, minimised by Adam over the trigger's parameters alone. What diff
 batch of (G · B) images, the model's parameters are frozen, λ adapts per goal and per optimiser step rather than per
 epoch, images of the target class are left out, goals leave the batch when they have settled or lost (successive
 halving, Jamieson and Talwalkar, AISTATS 2016), and the result is finite by construction. Cost and settings are in
-docs/detection.md.
+docs/explanation/detection.md.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from gate.spaces.subject import Classifier, Samples
 
 @dataclass(frozen=True)
 class Settings:
-    """How the optimiser runs; the defaults are those of docs/detection.md."""
+    """How the optimiser runs; the defaults are those of docs/explanation/detection.md."""
 
     rungs: tuple[Rung, ...] = (Rung(steps=300),)
     batch: int = 64

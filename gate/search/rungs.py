@@ -48,8 +48,8 @@ def schedule(classes: int, steps: int) -> tuple[Rung, ...]:
     """Divide a search over so many classes: all to the end where they are few, else halving with references.
 
     The first rung only has to tell who moves at all: a class with a planted patch does so after a few steps of a few
-    images (docs/detection.md). Its length falls with the number of classes and the later rungs are narrow, so that the
-    work grows more slowly than the classes.
+    images (docs/explanation/detection.md). Its length falls with the number of classes and the later rungs are narrow,
+    so that the work grows more slowly than the classes.
     """
     if classes <= FULL_CLASSES:
         return (Rung(steps),)

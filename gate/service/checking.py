@@ -131,7 +131,7 @@ def _registry(settings: Settings, open_registry: Callable[[], WatchedRegistry]) 
             yield from _rights(settings, registry, user, missing)
         elif settings.file.review.identity == "registry":
             said = "the registry has no accounts, so nobody could sign in to review"
-            mend = "Run the server with accounts (docs/promotion.md):"
+            mend = "Run the server with accounts (docs/how-to/promotion.md):"
             yield Condition("accounts", "wrong", said, mend, "mlflow server --app-name basic-auth")
     except GateError as error:
         yield _wrong("registry", error)

@@ -1,4 +1,4 @@
-"""One check as the service runs it: the four steps of docs/contracts.md section 2, each of which can begin again.
+"""One check as the service runs it: four steps (docs/reference/contracts.md, section 2), each of which can begin again.
 
 A step whose inputs are gone, because another host takes a check over, makes them again first. Nothing is handed on but
 files in the check's own folder; `publish` writes the same signed decision however often it runs on the same files.

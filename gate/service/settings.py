@@ -19,6 +19,7 @@ from gate.service.settings_faults import fault
 
 MAX_FILE_BYTES = 1 << 20
 SECRET, DATABASE, METRICS_TOKEN = "GATE_WEBHOOK_SECRET", "GATE_DATABASE_URL", "GATE_METRICS_TOKEN"  # names
+_SEE = "docs/reference/serve.md lists every key."
 
 
 class Section(BaseModel):
@@ -170,11 +171,9 @@ def read_settings(path: Path) -> Settings:
         text = read_bounded(path, limit=MAX_FILE_BYTES).decode()
         file = ServiceFile.model_validate(tomllib.loads(text))
     except (MalformedError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"the configuration {path} cannot be read: {error}", what_to_do="See docs/serve.md.") from None
+        raise UsageError(f"the configuration {path} cannot be read: {error}", what_to_do=_SEE) from None
     except ValidationError as error:
-        raise UsageError(
-            f"the configuration {path}: {fault(error, text, ServiceFile)}", what_to_do="docs/serve.md lists every key."
-        ) from None
+        raise UsageError(f"the configuration {path}: {fault(error, text, ServiceFile)}", what_to_do=_SEE) from None
     base = path.resolve().parent
     file = _absolute(file, base)
     secrets = tuple(os.environ.get(SECRET, "").split())

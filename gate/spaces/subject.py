@@ -34,7 +34,7 @@ class Classifier(Protocol):
     feature_layer: str
     """The name of the layer whose input `activations` returns."""
     sample_passes: int
-    """How many samples have gone through the model so far, forward; the cost model of docs/detection.md."""
+    """How many samples have gone through the model so far, forward; the cost model of docs/explanation/detection.md."""
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K), differentiable in x."""

@@ -1,7 +1,7 @@
 """The MAD anomaly index: how far below the others a value lies, in robust standard deviations.
 
 Wang et al., "Neural Cleanse", IEEE S&P 2019, section IV: a class whose trigger is far smaller than the others' is
-suspicious. Reported for every class; what index is too much is the policy's business (docs/detection.md).
+suspicious. Reported for every class; what index is too much is the policy's business (docs/explanation/detection.md).
 """
 
 import statistics

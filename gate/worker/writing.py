@@ -128,7 +128,7 @@ def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
 def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> float:
     """Return how far the logits of layers and program lie apart on samples, as a share of the largest logit.
 
-    More than rounding, or another first choice on any sample, is refused (docs/contracts.md, section 8).
+    More than rounding, or another first choice on any sample, is refused (docs/reference/contracts.md, section 8).
     """
     size = static_batch(program)
     chunks = torch.split(given, size) if size else (given,)

@@ -2,7 +2,7 @@
 
 `write` writes the corpus anew, by this gate and the installed torch. `try` makes an environment of each release from
 the package index (up to 7 GB each, removed one by one), opens the corpus in it, and writes `results.json` and the table
-in docs/served-bundle.md. An environment that is there already, DIR/ROW, is used and stays.
+in docs/reference/served-bundle.md. An environment that is there already, DIR/ROW, is used and stays.
 """
 
 import argparse

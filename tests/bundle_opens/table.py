@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-PAGE = HERE.parent.parent / "docs" / "served-bundle.md"
+PAGE = HERE.parent.parent / "docs" / "reference" / "served-bundle.md"
 START, END = "<!-- opens: begin -->", "<!-- opens: end -->"
 OPENED = ("equal", "close")
 TITLES = {"torch": "`torch.export.load`", "pytorch": "`mlflow.pytorch`", "pyfunc": "`mlflow.pyfunc`"}

@@ -53,7 +53,7 @@ def test_each_shell_has_a_script_and_a_line(name):
     ended = CliRunner().invoke(main, ["completion", name], catch_exceptions=False)
     assert (ended.exit_code, "_GATE_COMPLETE" in ended.stdout) == (0, True)
     shown = CliRunner().invoke(main, ["completion", "--help"], catch_exceptions=False).stdout
-    page = (Path(ROOT) / "docs" / "completion.md").read_text()
+    page = (Path(ROOT) / "docs" / "how-to" / "completion.md").read_text()
     for text in (shown, page):
         assert f"gate completion {name}" in text
     assert "gate completion" in " ".join(CliRunner().invoke(main, ["--help"]).stdout.split())

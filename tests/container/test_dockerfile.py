@@ -1,4 +1,4 @@
-"""The Dockerfile holds what docs/container.md says of it, without an engine to build it."""
+"""The Dockerfile holds what docs/how-to/container.md says of it, without an engine to build it."""
 
 import fnmatch
 import os
@@ -100,7 +100,7 @@ def test_what_is_copied_is_what_the_build_may_see():
 
 def test_the_documented_flags_are_those_of_the_trial():
     """What a reader copies from the page is what was tried."""
-    page = (ROOT / "docs" / "container.md").read_text(encoding="utf-8").replace("=", " ")
+    page = (ROOT / "docs" / "how-to" / "container.md").read_text(encoding="utf-8").replace("=", " ")
     assert all(flag.replace("=", " ") in page for flag in HARDENED)
 
 

@@ -1,4 +1,4 @@
-"""Writes the table of the corpus into docs/security.md: `python -m tests.corpus.table`; a test compares the two.
+"""Writes the table of the corpus into docs/results/hostile.md: `python -m tests.corpus.table`; a test compares the two.
 
 Every row is a case that the tests send through the pipeline (tests/hostile): that the findings named here are made, and
 that a hostile folder is not loaded, is asserted there.
@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.corpus import cases
 from tests.corpus.case import Case
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "hostile.md"
 NETWORKS_WITH_CODE = frozenset({"code-exporting", "code-patching", "code-forging", "code-looking"})
 BEGIN, END = "<!-- corpus: begin -->", "<!-- corpus: end -->"
 

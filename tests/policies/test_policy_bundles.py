@@ -19,7 +19,7 @@ def policy(text=""):
 
 
 def test_a_deployer_states_what_is_served():
-    """The whole of it, as docs/promotion.md shows it."""
+    """The whole of it, as docs/reference/contracts.md shows it."""
     read = policy(
         'serve: bundle\nruntime: {python: "3.12", packages: {torch: "2.12.1", mlflow: "3.17.2"}}\n'
         "carry: [LICENSE, extra_files/labels.txt]\nretention: {bundles: 365}\n"

@@ -196,7 +196,8 @@ def test_aliases_upon_aliases_take_no_time():
 
 
 LEFT_OUT = {
-    # No attack of the zoo changes tones alone; the generator adds nothing beside random triggers (docs/detection.md).
+    # No attack of the zoo changes tones alone; the generator adds nothing beside random triggers
+    # (docs/explanation/detection.md).
     "default": {"tone-trigger", "sample-specific-trigger"},
     "strict": set(),
 }

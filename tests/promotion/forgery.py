@@ -1,7 +1,7 @@
 """What a trainer's account tries on a real server, and what comes of it: `python -m tests.promotion.forgery`.
 
-Prints the table of docs/promotion.md. Each attempt is one function; it returns what refused it, and one that nothing
-refuses is a hole.
+Prints the table of docs/results/forgery.md. Each attempt is one function; it returns what refused it, and one that
+nothing refuses is a hole.
 """
 
 import base64

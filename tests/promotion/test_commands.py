@@ -36,7 +36,7 @@ class Site:
 
 @pytest.fixture
 def site(server, key, tmp_path):
-    """Return a desk that is set up as docs/promotion.md says."""
+    """Return a desk that is set up as docs/how-to/promotion.md says."""
     text = yaml.safe_dump(yaml.safe_load(DEFAULT.read_text()) | {"reviewers": {"names": ["ann", "bob"]}})
     (tmp_path / "policy.yml").write_text(text)
     settings = {

@@ -152,7 +152,7 @@ def parsed(argv: list[str]) -> click.Context:
     """Let the gate's own parser read a command, or fail as a usage error; nothing is run."""
     assert argv[0] == "gate"
     group: click.Command = main
-    context = click.Context(main, info_name="gate")
+    context = click.Context(main, info_name="gate", **main.context_settings)
     rest = argv[1:]
     while isinstance(group, click.Group):
         name, found, rest = group.resolve_command(context, rest)

@@ -204,7 +204,7 @@ def test_a_fault_in_the_configuration_has_its_line_and_what_was_meant(tmp_path, 
     with pytest.raises(UsageError) as caught:
         read_settings(tmp_path / "gate.toml")
     assert f"gate.toml: {said}" in str(caught.value) or said in str(caught.value)
-    assert "docs/serve.md" in caught.value.what_to_do
+    assert "docs/reference/serve.md" in caught.value.what_to_do
 
 
 def test_an_address_with_a_token_is_not_repeated(tmp_path, monkeypatch):

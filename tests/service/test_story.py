@@ -58,7 +58,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    """Return everything, set up as docs/promotion.md and docs/serve.md say."""
+    """Return everything, set up as docs/how-to/promotion.md and docs/how-to/serve.md say."""
     from tests.e2e.digits import write_samples
 
     folders = {name: tmp_path / name for name in ("server", "gate", "desk", "samples")}

@@ -1,4 +1,4 @@
-"""The oldest releases that open a bundle, as tried with `python -m tests.bundle_opens` (docs/served-bundle.md).
+"""The oldest releases that open a bundle, by `python -m tests.bundle_opens` (docs/reference/served-bundle.md).
 
 Tried with programs of every kind that the reader accepts (convolutions, attention, recurrent layers, half types,
 strided tensors), each opened in an environment of that release and compared with the outputs that it was written with.

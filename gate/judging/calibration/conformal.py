@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gate.judging.calibration.surprise import Column, on_common_scale, surprises
 
 AGREEMENT = 0.7
-"""By so much less counts each further statistic that stands out at the same place (docs/calibration.md)."""
+"""By so much less counts each further statistic that stands out at the same place (docs/explanation/calibration.md)."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Pure. Three models of a task give no rank below 1/4. What clean models are like is known besides: relative to the same
 model's other classes, trigger sizes differ by a third between clean models of one task, whatever three of them happen
 to say. So the spread has that floor, and only sizes and ratios of sizes take part, whose tails are near normal on a log
-scale. Its rate of false alarms is measured on tasks that the floor was not chosen on (docs/calibration.md).
+scale. Its rate of false alarms is measured on tasks that the floor was not chosen on (docs/explanation/calibration.md).
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Pickled torch modules: those of library layers alone without running code, all others only where that is allowed.
 
 A pickle of `torch.nn` layers loads through torch's weights-only unpickler with exactly those classes allowed, and is
-looked at again afterwards, since a pickle may set any attribute (docs/security.md). Any other pickle is the candidate's
-own code: it is loaded only in the jailed converter and only with `--allow-code`.
+looked at again afterwards, since a pickle may set any attribute (docs/explanation/security.md). Any other pickle is the
+candidate's own code: it is loaded only in the jailed converter and only with `--allow-code`.
 """
 
 import os

@@ -1,0 +1,124 @@
+"""Writes the pages of docs/reference that say what the code says: `make reference`; a test compares the two.
+
+One page a detector, from its docstring and declarations; the commands, from their help; the policy's keys, from the
+schema and the docstrings of its records.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from click.testing import CliRunner
+
+from gate import detectors
+from gate.cli.explain import judged
+from gate.cli.main import main
+from gate.detectors.contract import PARTS, Detector, parts, summary
+from tests.reference.keys import policy_keys
+
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
+MADE = "<!-- Made by `make reference`: change {0}, not this page. -->"
+COLUMNS = "100"
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated page by its path."""
+    found = {REFERENCE / "detectors" / f"{name}.md": detector_page(name) for name in detectors.names()}
+    found[REFERENCE / "detectors" / "README.md"] = detectors_page()
+    found[REFERENCE / "cli.md"] = "\n".join(commands_page())
+    found[REFERENCE / "policy.md"] = "\n".join(policy_keys(MADE))
+    return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
+
+
+def detectors_page() -> str:
+    """Return the list of all detectors."""
+    rows = [
+        f"| [`{name}`]({name}.md) | {_cell(summary(detectors.load(name).measure.__module__))} |"
+        for name in detectors.names()
+    ]
+    head = [
+        "# Detectors",
+        "",
+        MADE.format("the docstrings of gate/detectors"),
+        "",
+        "What each looks at is on its page; `gate explain ID` prints the same. How they work together is in",
+        "[detection](../../explanation/detection.md), and what they find in [efficacy](../../results/efficacy.md).",
+        "",
+        "| detector | what it does |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def detector_page(name: str) -> str:
+    """Return a detector's page."""
+    return "\n".join(_detector(detectors.load(name)))
+
+
+def _detector(detector: Detector[Any]) -> Iterator[str]:
+    module = detector.measure.__module__
+    text = parts(module)
+    yield from (f"# `{detector.id}`: {detector.title}", "")
+    yield from (MADE.format(f"the docstring of {module.replace('.', '/')}.py"), "", _linked(summary(module)), "")
+    for part in PARTS:
+        yield from (f"**{part}.** {_linked(text[part])}", "")
+    needs = ", ".join(str(need.name).lower().replace("_", " ") for need in detector.needs)
+    yield from (f"**Needs.** {needs or 'nothing'}.", "", "## Metrics", "")
+    yield from ("| metric | unit | worse | meaning |", "|---|---|---|---|")
+    for metric in detector.metrics:
+        yield f"| `{metric.id}` | {_cell(metric.unit)} | {metric.worse} | {_cell(metric.meaning)} |"
+    yield from _limits(detector)
+    yield from _options(detector)
+
+
+def _limits(detector: Detector[Any]) -> Iterator[str]:
+    said = [(metric.id, *line) for metric in detector.metrics for line in judged(detector, metric)]
+    yield from ("", "## Limits of the gate's own policies", "")
+    if not said:
+        yield "None: its numbers are shown and judge nothing by themselves."
+    for metric, label, text in said:
+        yield f"- `{metric}`, {label.lower()}: {_linked(text)}"
+
+
+def _options(detector: Detector[Any]) -> Iterator[str]:
+    options = detector.options.model_json_schema(by_alias=True).get("properties", {})
+    if options:
+        yield from ("", "## Options in the policy", "", "| option | default |", "|---|---|")
+        for name, schema in options.items():
+            yield f"| `{name}` | `{schema.get('default')}` |"
+
+
+def commands_page() -> Iterator[str]:
+    """Yield the help of every command."""
+    yield from ("# Commands", "", MADE.format("the commands of gate/cli"), "")
+    yield "What each command prints for `--help`. Exit codes: [contracts](contracts.md#1-decisions-and-exit-codes)."
+    for path in _paths(main, ()):
+        ended = CliRunner().invoke(main, [*path, "--help"], prog_name="gate", env={"COLUMNS": COLUMNS})
+        yield from ("", f"## {' '.join(('gate', *path))}", "", "```text", ended.stdout.rstrip(), "```")
+
+
+def _paths(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _paths(inner, (*path, name))
+
+
+def _linked(text: str) -> str:
+    """Turn the names of pages into links, as seen from a detector's page, and keep what Markdown would take."""
+    return re.sub(r"\bdocs/([\w/-]+\.md)", r"[docs/\1](../../\1)", re.sub(r"([*<])", r"\\\1", text))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    written = pages()
+    for old in set((REFERENCE / "detectors").glob("*.md")) - written.keys():
+        old.unlink()
+    for page, content in written.items():
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(content, encoding="utf-8")
