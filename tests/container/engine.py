@@ -20,7 +20,7 @@ HARDENED = (
     "--security-opt=no-new-privileges",
     "--pids-limit=1024",
 )
-"""The flags of docs/container.md, under which everything must work."""
+"""The flags of docs/how-to/container.md, under which everything must work."""
 
 
 class EngineError(Exception):
