@@ -1,4 +1,4 @@
-"""The image, tried as a pipeline uses it: each promise of docs/how-to/container.md, by `docker run` (`make container-test`).
+"""The image, tried as a pipeline uses it: each promise of docs/how-to/container.md (`make container-test`).
 
 A clean and a backdoored version stand in an MLflow server on loopback. Pull and publish reach it over the host's
 network; scan and judge run with no network and nothing to tell. Every container runs hardened, as an ordinary user.
