@@ -82,7 +82,7 @@ def large_model(folder: Path, seed: int) -> tuple[Path, Path, float]:
     import numpy as np
     import torch
 
-    from gate.worker.loading.architectures.resnet import Config, build
+    from benchmarks.nets.resnet import Config, build
 
     torch.manual_seed(seed)
     network = build(Config(classes=10, stem="large")).eval()

@@ -125,7 +125,7 @@ def _show(outcomes: list[Outcome], seed: int, to: Path) -> None:
     for outcome in outcomes:
         console.print(f"  {where / f'version-{outcome.version}' / 'report.html'}")
     console.print("Look further:")
-    console.print(f"  .venv/bin/gate judge {where / 'version-2' / 'evidence.json'} --policy strict")
+    console.print(f"  .venv/bin/gate judge {where / 'version-2' / 'evidence.json'}")
     console.print(f"  .venv/bin/mlflow ui --backend-store-uri sqlite:///{where / 'mlflow.db'}")
     if not all(outcome.right for outcome in outcomes):
         console.print(

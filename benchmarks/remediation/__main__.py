@@ -19,7 +19,7 @@ from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store
 from gate.records.errors import GateError
-from gate.worker.repair import AUTO, ORDER, load
+from gate.worker.repair import ORDER, load
 
 ATTACKS = ("badnets", "blended", "wanet", "input-aware")
 """The families that the target speaks of."""
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0917  # an option is an argument
 
     torch.set_num_threads(threads)
     store, path = Store.at(cache), to or rows.path_of(split)
-    tried = AUTO if auto else methods
+    tried = ORDER if auto else methods
     options = {method: _stated(method, json.loads(given)) for method in tried}
     done = {row.key: row for row in rows.read(path)}
     known = {summary.name: summary for summary in summaries.read(summaries.path_of(split))}

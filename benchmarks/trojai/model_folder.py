@@ -3,9 +3,10 @@
 Between `settings` and the gate. A model folder holds `model.pt`, a `reduced-config.json` or `config.json`, and example
 images: `class_2_example_7.png` in the first rounds, `7.png` beside `7.json` with the label in later ones.
 
-Nothing is unpickled here. The gate's walker of pickles names what `model.pt` would import: tensors alone make a state
-dict, for which an architecture of the gate's must be named; anything else is handed on as a pickled module, which the
-gate loads by itself if it is of torch's layers alone, and otherwise in its jailed converter if code is allowed.
+Nothing is unpickled here but tensors alone. The gate's walker of pickles names what `model.pt` would import: tensors
+alone make a state dict, which fills a network of `benchmarks.nets` and is exported; anything else is handed on as a
+pickled module, which the gate loads by itself if it is of torch's layers alone, and otherwise in its jailed converter
+if code is allowed.
 """
 
 import json
@@ -17,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from benchmarks.nets import NamedArchitecture
 from benchmarks.trojai.settings import Metaparameters, known_architectures
 from gate.formats.pickle_names import TENSOR_NAMES
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.source import Bounds, open_source
+from gate.programs.writer.write import export_module
 from gate.records.errors import UsageError
 from gate.records.record import parse_json, read_bounded
-from gate.worker.loading.state_dict import ARCHITECTURE_FILE, NamedArchitecture
 
 CONFIGS = ("reduced-config.json", "config.json")
 MAX_JSON = 1 << 20
@@ -64,8 +67,7 @@ def convert(model: Path, examples: Path, scratch: Path, settings: Metaparameters
         shutil.copyfile(model, candidate / "data" / "model.pth")
         return Converted(candidate, samples, "pickled module")
     named = settings.architecture or _architecture(model.parent, int(labels.max()) + 1)
-    (candidate / "data" / ARCHITECTURE_FILE).write_text(named.pretty_json(), encoding="utf-8")
-    shutil.copyfile(model, candidate / "data" / "state_dict.pt")
+    export_module(named.filled(model), torch.from_numpy(inputs[:2]), candidate / "data" / "model.pt2")
     return Converted(candidate, samples, "state dict")
 
 
@@ -139,7 +141,7 @@ def _pixels(path: Path, settings: Metaparameters) -> Pixels:
 
 
 def _architecture(folder: Path, seen_classes: int) -> NamedArchitecture:
-    """Return the architecture that the folder's config names, if the gate carries it."""
+    """Return the architecture that the folder's config names, if it can be built here."""
     config: dict[str, Any] = {}
     for name in CONFIGS:
         if (folder / name).is_file():
@@ -154,7 +156,6 @@ def _architecture(folder: Path, seen_classes: int) -> NamedArchitecture:
         raise UsageError(
             f"model.pt holds tensors alone, and the config names the architecture {stated[:60]!r}; expected one of "
             f"{', '.join(known)}",
-            what_to_do="Name an architecture of the gate's, with its config, under 'architecture' in the "
-            "metaparameters (docs/reference/contracts.md, section 8).",
+            what_to_do="Name a family of benchmarks/nets, with its config, under 'architecture' in the metaparameters.",
         )
     return NamedArchitecture.from_json(json.dumps(known[stated]).encode())

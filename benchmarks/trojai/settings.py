@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from benchmarks.nets import NamedArchitecture
 from gate.records.record import Record
-from gate.worker.loading.state_dict import NamedArchitecture
 
 
 class Metaparameters(Record):
@@ -25,7 +25,7 @@ class Metaparameters(Record):
     crop: int | None = Field(default=None, ge=8, le=1024)
     """Side of a centred square that is cut out; the early rounds' images are larger than what their models take."""
     architecture: NamedArchitecture | None = None
-    """For a state dict: an architecture of the gate's; else `model_architecture` of the folder's config counts."""
+    """For a state dict: a family of `benchmarks.nets`; else `model_architecture` of the folder's config counts."""
     allow_code: bool = False
     """Let a whole-module pickle with classes of its own run in the gate's jailed converter."""
     sensitivity: float = Field(default=0.5, gt=0, lt=1)
@@ -35,7 +35,7 @@ class Metaparameters(Record):
 
 
 def known_architectures(classes: int) -> dict[str, dict[str, Any]]:
-    """Return the architectures of TrojAI's image rounds that the gate carries, by `model_architecture`."""
+    """Return the architectures of TrojAI's image rounds that can be built here, by `model_architecture`."""
     resnet = {"classes": classes, "stem": "large"}
     return {
         "resnet18": {"name": "resnet", "config": {**resnet, "blocks": [2, 2, 2, 2]}},

@@ -36,12 +36,17 @@ def explain(name: tuple[str, ...]) -> None:
     The beginning of a name is enough where only one begins so.
     """  # noqa: D301  # \b is click's own sign
     from gate import detectors
+    from gate.policies.gone import gone_of_any_kind
 
     if not name:
         for line in _everything():
             click.echo(line)
         return
     asked = _normal(" ".join(name))
+    if said := gone_of_any_kind(asked):
+        for line in _hanging(f"{asked}: {said}.", 0):
+            click.echo(line)
+        return
     subject, _, part = asked.partition("/")
     known = {*detectors.names(), *_metrics(), *TERMS}
     subject = _found(subject, known, " ".join(name))

@@ -9,7 +9,6 @@ import click
 from gate.policies.packaged import policy_at
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-Decorator = Callable[[CommandT], CommandT]
 
 
 def option(name: str, *parameter: str, **settings: Any) -> Callable[[CommandT], CommandT]:
@@ -45,7 +44,7 @@ POLICY = option(
     callback=_policy,
     default="default",
     show_default=True,
-    metavar="[default|strict|files-only|FILE]",
+    metavar="[default|files-only|FILE]",
     help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
     "file of your own called 'default' is ./default.",
 )

@@ -46,8 +46,8 @@ _BOUNDS = many(
 @click.command()
 @click.argument("uri")
 @option(
-    "--method", default="auto", show_default=True, help="One method, or auto: those that leave least of a backdoor, in "
-    "turn, until one holds. `gate remediate --list` names all methods, and those that auto tries.",
+    "--method", default="auto", show_default=True, help="One method, or auto: trigger-unlearning, which leaves least "
+    "of a backdoor, then sharpness-aware-tuning, which needs no trigger, until one holds.",
 )  # fmt: skip
 @option(
     "--set", "settings", multiple=True, help="An option of a method, METHOD.OPTION=VALUE; may be given several times."
@@ -67,10 +67,6 @@ _BOUNDS = many(
     "--check", "then_check", is_flag=True, help="Have the gate check the new version at once; its exit code counts."
 )
 @option("--even-if-approved", is_flag=True, help="Try although nothing stands against the version.")
-@click.option(
-    "--list", "listing", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _p, v: _list(c, v),
-    help="List the methods, roughly from cheap to dear, and which of them auto tries, and exit.",
-)  # fmt: skip
 @many(POLICY, SAMPLES, BANK, REPORT_DIR, _BOUNDS, SCAN, REGISTRY)
 def remediate(uri: str, then_check: bool, **options: Any) -> int:
     """Repair a flagged version, and register what holds as a new version without a decision.
@@ -196,14 +192,3 @@ def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int
     with progress_bars() as progress:
         checked = run_check(registry, asked, progress, tell)
     return show_checked(checked, asked.report_dir)
-
-
-def _list(context: click.Context, wanted: bool) -> None:
-    if not wanted:
-        return
-    from gate.worker import repair as remediation
-
-    for name in remediation.ORDER:
-        tried = "" if name in remediation.AUTO else "; not tried by auto"
-        click.echo(f"{name:28} {remediation.load(name).title}{tried}")
-    context.exit()

@@ -50,7 +50,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     tracking-uri = "https://mlflow.example"
     [[models]]
     name = "cand"                     # whose versions are candidates
-    policy = "policies/cand.yml"      # or a packaged one: "default", "strict"
+    policy = "policies/cand.yml"      # or a packaged one: "default"
     samples = "/srv/samples/cand.npz" # the service's word, never the candidate's
     production = "prod"               # whose aliases are guarded
 

@@ -1,11 +1,11 @@
 """Counts what model formats other than pickles carry that runs code or reaches out of the artifact.
 
 Measures  code-constructs: Keras layers stored as code and classes that are not Keras' own, TorchScript code, operators
-          of foreign ONNX domains, TensorFlow operators on files and Python, remote code of Hugging Face models, chat
-          templates that reach Python's objects, foreign types in skops archives. external-references: tensor data
-          outside the artifact. unreadable-files: files of these formats that are not well formed.
+          of foreign ONNX domains, remote code and chat templates of Hugging Face models, foreign types in skops
+          archives. external-references: tensor data outside the artifact. unreadable-files: files of these formats that
+          are not well formed, and any GGUF, HDF5, TensorFlow or template file, none of which the gate reads.
 Matters   Formats without pickles are taken for harmless; each of these has run code or read files where it was loaded.
-Blind to  Operators that TensorFlow may add, kernels with flaws of their own, and HDF5 text that is compressed.
+Blind to  Kernels with flaws of their own.
 See       CVE-2024-3660 and CVE-2025-1550 (Keras), CVE-2024-5187 and CVE-2024-27318 (ONNX), CVE-2024-34359 (chat
           templates), GHSA-w582-9x45-8mpx (skops).
 """
@@ -16,7 +16,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gate.detectors.contract import Detector, Need
-from gate.formats import gguf, keras, onnx, safetensors, savedmodel, skops
+from gate.formats import keras, onnx, safetensors, skops
+from gate.formats.expected import HDF5
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
 from gate.formats.source import Bounds, Source, UnreadableError
@@ -31,11 +32,18 @@ from gate.spaces.subject import Subject
 
 _MAX_JSON = 32 << 20
 _MAX_SEARCHED = 256 << 20
-_MAX_TEMPLATE = 4 << 20
-_MAX_PROTOBUF = 1 << 30
-_TEMPLATE_SUFFIXES = frozenset({".j2", ".jinja", ".jinja2"})
+_MAX_WEIGHTS = 1 << 30
+_HDF5_SUFFIXES = (".h5", ".hdf5")
+_UNREAD = {
+    ".gguf": "a GGUF file",
+    **dict.fromkeys(_HDF5_SUFFIXES, "an HDF5 file"),
+    ".pb": "a TensorFlow graph",
+    **dict.fromkeys((".j2", ".jinja", ".jinja2"), "a template"),
+}
+"""What no flavour's own files are, and can run code where it is loaded: told by its ending, whatever it holds."""
+_UNREAD_MAGIC = {b"GGUF": ".gguf", HDF5: ".h5"}
 _REMOTE_CODE = re.compile(r"(modeling|configuration|tokenization|processing|image_processing|pipeline)_\w+\.py")
-_REMOTE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
+_CODE_KEYS = ("auto_map", "chat_template", "custom_pipelines", "trust_remote_code")
 _WORTH_PARSING = re.compile(rb"auto_map|custom_pipelines|trust_remote_code|chat_template|\\u")
 """Examples of inputs are large and may hold NaN; only a file with such a key, or with an escape, is parsed."""
 _ESCAPING = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://|[\x00-\x1f]|^$")
@@ -57,16 +65,10 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
         if is_zip(source):
             yield from _archive(path, source, bounds)
         suffix, head = PurePosixPath(path).suffix.lower(), source.read(0, 16)
-        if suffix == ".pb":
-            raw = source.whole(_MAX_PROTOBUF, path)
-            for what in (*savedmodel.outside_operators(raw), *savedmodel.lambda_layers(raw)):
-                yield Hazard("code-constructs", path, what)
-        if suffix == ".onnx" or onnx.looks_like_onnx(head):
+        if what := _unread(suffix, head):
+            yield Hazard("unreadable-files", path, f"{what}, which the gate does not read")
+        elif suffix == ".onnx" or onnx.looks_like_onnx(head):
             yield from _onnx(path, source, options, present, bounds)
-        elif head.startswith(gguf.MAGIC) or suffix == ".gguf":
-            yield from _gguf(path, source, bounds)
-        elif head.startswith(keras.HDF5) or suffix in (".h5", ".hdf5"):
-            yield from _hdf5(path, source, bounds)
         elif suffix == ".safetensors":
             safetensors.check_safetensors(source)
         else:
@@ -75,6 +77,12 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
     yield from measurements(
         each_file(subject.artifact, examine, "unreadable-files"), (metric.id for metric in DETECTOR.metrics)
     )
+
+
+def _unread(suffix: str, head: bytes) -> str:
+    """Return what a file is that the gate refuses to read, by its ending or its first bytes; else nothing."""
+    known = next((ending for magic, ending in _UNREAD_MAGIC.items() if head.startswith(magic)), suffix)
+    return _UNREAD.get(known, "")
 
 
 def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
@@ -87,8 +95,10 @@ def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
     suffix = PurePosixPath(path).suffix.lower()
     yield from _schema(path, source, archive, suffix, bounds)
     for member in archive.members:
-        if member.name.endswith((".h5", ".hdf5")):
-            yield from _hdf5(path, member_source(source, member, bounds.max_inflated_bytes, bounds.budget), bounds)
+        if member.name.endswith(_HDF5_SUFFIXES):
+            weights = member_source(source, member, bounds.max_inflated_bytes, bounds.budget)
+            if keras.holds_configuration(weights.whole(_MAX_WEIGHTS, member.name)):
+                yield Hazard("code-constructs", path, f"a configuration among the weights {member.name}")
 
 
 def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bounds) -> Iterator[Hazard]:
@@ -131,38 +141,18 @@ def _onnx(
         raise UnreadableError("an ONNX model without a graph")
 
 
-def _gguf(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
-    for key, value in gguf.gguf_strings(source, bounds):
-        if gguf.is_template_key(key):
-            for what in gguf.template_hazards(value):
-                yield Hazard("code-constructs", path, f"{key}: {what}")
-
-
-def _hdf5(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
-    if source.read(0, len(keras.HDF5)) != keras.HDF5:
-        raise UnreadableError("no HDF5 file")
-    for value in keras.hdf5_configs(source):
-        for what in keras.config_hazards(value, bounds):
-            yield Hazard("code-constructs", path, what)
-
-
 def _text(path: str, suffix: str, source: Source) -> Iterator[Hazard]:
-    """Read what Hugging Face loaders read as text: configurations, templates, code fetched with the model."""
+    """Read what Hugging Face loaders read as text: configurations, and code fetched with the model."""
     if suffix == ".py" and _REMOTE_CODE.fullmatch(PurePosixPath(path).name):
         yield Hazard("code-constructs", path, "code that a loader runs with the model")
-    elif suffix in _TEMPLATE_SUFFIXES:
-        text = source.whole(_MAX_TEMPLATE, path).decode("utf-8", "backslashreplace")
-        yield from (Hazard("code-constructs", path, what) for what in gguf.template_hazards(text))
     elif suffix == ".json":
         raw = source.whole(_MAX_SEARCHED, path)
         if not _WORTH_PARSING.search(raw):
             return
         value = _json(raw, path)
-        for key in _REMOTE_KEYS:
+        for key in _CODE_KEYS:
             if isinstance(value, dict) and value.get(key):
                 yield Hazard("code-constructs", path, f"{key}: {str(value[key])[:100]}")
-        for template in gguf.json_templates(value):
-            yield from (Hazard("code-constructs", path, what) for what in gguf.template_hazards(template))
 
 
 def _json(raw: bytes, what: str) -> Any:
@@ -179,7 +169,9 @@ DETECTOR = Detector(
     metrics=(
         Metric("code-constructs", "constructs", "higher", "Parts of a model format that run code where it is loaded."),
         Metric("external-references", "references", "higher", "Tensor data that lie outside the artifact."),
-        Metric("unreadable-files", "files", "higher", "Files of these formats that are not well formed."),
+        Metric(
+            "unreadable-files", "files", "higher", "Files of these formats that are not well formed or not read at all."
+        ),
     ),
     options=UnsafeFormat,
     measure=measure,

@@ -4,11 +4,11 @@ import re
 from pathlib import PurePosixPath
 
 from gate.formats.compression import compression_of
-from gate.formats.keras import HDF5
 from gate.formats.safetensors import looks_like_safetensors
 from gate.formats.source import Source
 from gate.formats.zips import is_zip
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_SUFFIXES = frozenset({".csv", ".jinja", ".json", ".md", ".tsv", ".txt", ".vocab", ".yaml", ".yml"})
 _TEXTS = frozenset({"MLmodel", "LICENSE", "NOTICE", "README"})
 _RUNNABLE = {

@@ -1,20 +1,15 @@
-"""Keras models: the layers that their configuration would build, from a `.keras` zip or an HDF5 file.
+"""Keras models: the layers that the configuration in a `.keras` archive would build.
 
 A configuration names Python modules and classes that the loader imports. Keras' own classes pass by a positive list of
 modules, and for the old format, which names none, of layer classes; a function stored as bytecode never does.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from gate.formats.source import Bounds, Source, UnreadableError
+from gate.formats.source import Bounds, UnreadableError
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-_MAX_HDF5 = 1 << 30
-_MAX_CONFIG = 32 << 20
-_MAX_CONFIGS = 500
 _MAX_DEPTH = 200
 _BEGIN = re.compile(rb"\{\s*\"(class_name|module|name|config|registered_name|build_config)\"\s*:")
 _OWN_MODULE = re.compile(
@@ -62,27 +57,9 @@ def config_hazards(value: Any, bounds: Bounds, depth: int = 0) -> Iterator[str]:
             yield from config_hazards(inner, bounds, depth + 1)
 
 
-def hdf5_configs(source: Source) -> Iterator[Any]:
-    """Yield the configurations that stand as JSON text in an HDF5 file; one that cannot be found is unreadable."""
-    raw = source.whole(_MAX_HDF5, "the HDF5 file")
-    decoder = json.JSONDecoder()
-    at, found, tried = 0, 0, 0
-    while (match := _BEGIN.search(raw, at)) is not None:
-        tried += 1
-        if tried > _MAX_CONFIGS:
-            raise UnreadableError(f"more than {_MAX_CONFIGS} configurations in one HDF5 file")
-        # One byte is one character in Latin-1, so that the value's length is its length in the file.
-        text = raw[match.start() : match.start() + _MAX_CONFIG].decode("latin-1")
-        try:
-            value, length = decoder.raw_decode(text)
-        except (ValueError, RecursionError):
-            at = match.end()
-            continue
-        found += 1
-        at = match.start() + length
-        yield value
-    if b"model_config" in raw and not found:
-        raise UnreadableError("a configuration that does not stand as text in the HDF5 file")
+def holds_configuration(raw: bytes) -> bool:
+    """Tell whether an archive's weights hold JSON from which layers could be built; Keras itself writes none there."""
+    return _BEGIN.search(raw) is not None or b"model_config" in raw
 
 
 def _class(value: dict[str, Any]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The files that a supported MLflow writes for the flavour that this gate examines, path by path.
 
 A file that this grammar does not know is unexpected, whatever it holds. Beside MLflow's own files it knows those of the
-gate's bundles and state dicts (docs/reference/contracts.md, section 8), and text that no loader reads: it is accepted
-where it is inert, and told as not judged.
+gate's bundles (docs/reference/contracts.md, section 8), and text that no loader reads: it is accepted where it is
+inert, and told as not judged.
 """
 
 import re
@@ -19,7 +19,7 @@ MAX_INERT_BYTES: Final = 1 << 20
 ENVIRONMENTS: Final = frozenset(
     {"conda.yaml", "constraints.txt", "environment_variables.txt", "python_env.yaml", "requirements.txt"}
 )
-MODEL_FILES: Final = ("model.pt2", "model.pth", "model.safetensors", "state_dict.pth", "state_dict.pt")
+MODEL_FILES: Final = ("model.pt2", "model.pth")
 """What the flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
 
 _COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
@@ -28,9 +28,7 @@ _EVERY_FLAVOUR: Final = frozenset(
     | {f"metadata/{name}" for name in _COPIED}  # a managed registry keeps copies there; no loader reads them
 )
 _WRITTEN: Final = frozenset(
-    _EVERY_FLAVOUR
-    | {f"data/{name}" for name in MODEL_FILES}
-    | {"data/pickle_module_info.txt", "data/architecture.json", "provenance.json"}
+    _EVERY_FLAVOUR | {f"data/{name}" for name in MODEL_FILES} | {"data/pickle_module_info.txt", "provenance.json"}
 )
 _INERT: Final = re.compile(
     r"(extra_files/)?(LICENSE|NOTICE|README)(\.txt|\.md)?"
@@ -84,5 +82,3 @@ def _misplaced(path: str, held: list[str]) -> Iterator[str]:
         yield f"MLflow writes one model, and data/{held[0]} is another: log the model again"
     elif name == "pickle_module_info.txt" and held and held[0] != "model.pth":
         yield f"MLflow writes it beside a pickled model alone, and this is data/{held[0]}: log the model again"
-    elif name == "architecture.json" and held and held[0] in ("model.pt2", "model.pth"):
-        yield f"it goes with a state dict, and this is data/{held[0]}: log the model again without it"

@@ -19,7 +19,6 @@ from pathlib import Path
 from gate.jail import kernel
 from gate.jail.inert import inert_lines
 from gate.jail.listening import Listener, OutputLimits, kill_group
-from gate.jail.rights import is_open_to_others, lack
 from gate.records.errors import CannotFinishError, UsageError
 
 NOBODY = 65534
@@ -104,11 +103,6 @@ def worker_command(module: str, *arguments: str) -> list[str]:
     # last, so that nothing in a checkout shadows an installed library.
     root = Path(__file__).resolve().parents[2]
     return [sys.executable, "-I", "-B", "-c", _RUN_MODULE, str(root), module, *arguments]
-
-
-def can_drop_user(*needed: Path) -> bool:
-    """Tell whether this process may start a worker as `nobody`, end it, and `nobody` may read each needed path."""
-    return not lack() and all(map(is_open_to_others, needed))
 
 
 def programs() -> tuple[Path, ...]:

@@ -6,15 +6,23 @@ file where the gate runs thereby chooses the policy. Anything else is a path.
 
 from pathlib import Path
 
+from gate.policies.gone import gone
+from gate.records.errors import PolicyError
+
 POLICIES = Path(__file__).resolve().parent
-NAMES = ("default", "strict", "files-only")
-DEFAULT, STRICT, FILES_ONLY = (POLICIES / f"{name}.yml" for name in NAMES)
+NAMES = ("default", "files-only")
+DEFAULT, FILES_ONLY = (POLICIES / f"{name}.yml" for name in NAMES)
 
 _OLD_FOLDER = "policies"
 
 
 def policy_at(named: str | Path) -> Path:
-    """Return the file that `--policy` or a configuration names: a packaged policy by its bare name, else a path."""
+    """Return the file that `--policy` or a configuration names: a packaged policy by its bare name, else a path.
+
+    The bare name of one that is gone is a `PolicyError`, lest a file of that name here take its place.
+    """
+    if said := gone("policy", str(named)):
+        raise PolicyError(said, what_to_do=f"The policies that come with the gate are {' and '.join(NAMES)}.")
     return POLICIES / f"{named}.yml" if str(named) in NAMES else Path(named)
 
 
@@ -29,7 +37,11 @@ def policy_word(path: Path) -> str:
     return packaged_name(path) or str(path)
 
 
-def successor(path: Path) -> str | None:
-    """Return the name that took the place of a path of earlier releases, such as `policies/default.yml`."""
-    moved = path.parent.name == _OLD_FOLDER and path.suffix == ".yml" and path.stem in NAMES
-    return path.stem if moved else None
+def successor(path: Path) -> str:
+    """Return what took the place of a path of earlier releases, such as `policies/default.yml`, in a sentence."""
+    if path.parent.name != _OLD_FOLDER or path.suffix != ".yml":
+        return ""
+    if path.stem in NAMES:
+        return f"The gate's own policies are part of its package now: write --policy {path.stem}."
+    said = gone("policy", path.stem)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""

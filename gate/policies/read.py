@@ -1,29 +1,29 @@
 """Reading a policy: YAML in, `Policy` out, or an error that names the file, the line and the likely intention.
 
-Only `yaml.safe_load`'s constructor is used. Detector ids, metrics and options are checked against the detectors' own
-specs, which import no torch, so that a misspelt policy fails before anything is pulled (exit 2).
+Detector ids, metrics and options are checked against the detectors' own specs, which import no torch, so that a
+misspelt policy fails before anything is pulled (exit 2).
 """
 
 import datetime as dt
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from gate import detectors
-from gate.detectors.contract import Need
+from gate.detectors.contract import Detector, Need
 from gate.formats.mlflow_folder import is_inert
 from gate.formats.packages import PACKAGES
+from gate.policies.gone import gone
 from gate.policies.packaged import NAMES, successor
+from gate.policies.source import BOOLEAN_WORDS, Source
 from gate.policies.suggestions import did_you_mean
 from gate.records.errors import PolicyError
 from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 
 MAX_POLICY_BYTES = 1 << 20
-_BOOLEAN_WORDS = "which reads the bare words on, off, yes and no as true and false: put it in quotes"
 
 
 def read_policy(path: Path, *, on: dt.date) -> Policy:
@@ -42,14 +42,12 @@ def _instead_of(path: Path) -> str:
     """Return what to name in place of a policy that cannot be read."""
     if path.parent == Path() and not path.suffix and (meant := did_you_mean(path.name, NAMES)):
         return f"{meant[:1].upper()}{meant[1:]} The policies that come with the gate are {' and '.join(NAMES)}."
-    if (name := successor(path)) is not None:
-        return f"The gate's own policies are part of its package now: write --policy {name}."
-    return "Name a policy file with --policy; without it the gate's own is used (--policy default)."
+    return successor(path) or "Name a policy file with --policy; without it the gate's own is used (--policy default)."
 
 
 def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:
     """Turn a policy's YAML text into a checked `Policy`; every error names its line."""
-    source = _Source(text, name)
+    source = Source(text, name)
     value = source.value()
     if not isinstance(value, dict):
         raise source.error((), "a policy is a mapping of keys such as 'version' and 'detectors'")
@@ -64,86 +62,7 @@ def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:
     return policy
 
 
-class _Source:
-    """A YAML text that remembers on which line each key stands."""
-
-    def __init__(self, text: str, name: str) -> None:
-        self.name = name
-        try:
-            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
-            nodes = list(_nodes(self.root))
-            for line, fault in (found for node in nodes for found in _faults(node)):
-                raise PolicyError(f"{name}:{line}: {fault}")
-            self._value = yaml.safe_load(text)
-        except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, int(error.position)) + 1
-            raise PolicyError(f"{name}:{line}: not YAML: {error.reason}") from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            problem = getattr(error, "problem", None) or "the text cannot be parsed"
-            raise PolicyError(f"{name}:{line}: not YAML: {problem}") from None
-        except RecursionError:
-            raise PolicyError(f"{name}:1: the policy is nested too deeply; expected a few levels") from None
-
-    def value(self) -> Any:
-        return self._value
-
-    def line(self, where: Sequence[str | int]) -> int:
-        """Return the line of the deepest node on the way that exists, from 1."""
-        node, line = self.root, 1
-        for part in where:
-            if isinstance(node, yaml.MappingNode):
-                hit = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-                if hit is None:
-                    continue
-                line, node = hit[0].start_mark.line + 1, hit[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-        return line
-
-    def error(self, where: Sequence[str | int], message: str, *, what_to_do: str = "") -> PolicyError:
-        return PolicyError(
-            f"{self.name}:{self.line(where)}: {message}",
-            what_to_do=what_to_do or "`gate schema policy` prints every key that a policy may have.",
-        )
-
-
-def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
-    """Yield every node once, whatever aliases point to it."""
-    waiting, seen = [root] if root is not None else [], set[int]()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        yield node
-        children = (part for pair in node.value for part in pair) if isinstance(node, yaml.MappingNode) else node.value
-        waiting += [] if isinstance(node, yaml.ScalarNode) else list(children)
-
-
-def _faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a node at which the text does not say what its writer means, and why."""
-    if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str":
-        try:
-            yaml.SafeLoader("").construct_object(node)
-        except ValueError as error:  # a date such as 2026-13-01
-            yield node.start_mark.line + 1, f"'{node.value:.80}' cannot be read: {error}"
-    seen: set[str] = set()
-    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            yield line, "a list or mapping stands where a key is expected"
-            continue
-        if key.tag == "tag:yaml.org,2002:bool":
-            yield line, f"the key '{key.value}' is no word to YAML, {_BOOLEAN_WORDS}; expected a key of the policy"
-        if key.value in seen:
-            yield line, f"the key '{key.value}' stands twice; expected it once"
-        seen.add(key.value)
-
-
-def _from_validation(source: _Source, error: ValidationError, model: type[BaseModel]) -> PolicyError:
+def _from_validation(source: Source, error: ValidationError, model: type[BaseModel]) -> PolicyError:
     """Turn pydantic's first complaint into one sentence; an unknown key gets the nearest known one."""
     faults = error.errors(include_url=False)
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
@@ -162,7 +81,7 @@ def _got(value: Any) -> str:
     """Return what was found in place of what was expected, unless it is long."""
     if isinstance(value, dict | list):
         return "" if len(repr(value)) > 80 else f"; got {value!r}"
-    return f"; got {value!r:.80}" + (f" (YAML, {_BOOLEAN_WORDS})" if isinstance(value, bool) else "")
+    return f"; got {value!r:.80}" + (f" (YAML, {BOOLEAN_WORDS})" if isinstance(value, bool) else "")
 
 
 def _keys_at(model: type[BaseModel], where: Sequence[str | int]) -> list[str]:
@@ -200,10 +119,12 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"; expected one of {', '.join(known)}" if known else ""
 
 
-def _check_detectors(source: _Source, policy: Policy) -> None:
+def _check_detectors(source: Source, policy: Policy) -> None:
     known = detectors.names()
     for name, rule in policy.detectors.items():
         where = ("detectors", name)
+        if said := gone("detector", name):
+            raise source.error(where, said)
         if name not in known:
             raise source.error(where, f"policy names detector '{name}'{_did_you_mean(name, known)}")
         detector = detectors.load(name)
@@ -213,22 +134,30 @@ def _check_detectors(source: _Source, policy: Policy) -> None:
             for named in (metric, *limit.together_with):
                 if named not in metrics:
                     raise source.error(place, f"{name} measures no '{named}'{_did_you_mean(named, metrics)}")
-        try:
-            detector.options.model_validate(rule.options)
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_context=False)[0]
-            spot = (*where, "options", *fault["loc"])
-            option = ".".join(str(part) for part in fault["loc"])
-            options = sorted(detector.options.model_json_schema(by_alias=True).get("properties", {}))
-            if fault["type"] == "extra_forbidden":
-                message = f"{name} has no option '{option}'{_did_you_mean(option, options)}"
-            else:
-                message = f"{name}, option '{option}': {fault['msg']}{_got(fault['input'])}"
-            raise source.error(spot, message) from None
+        _check_options(source, detector, rule.options)
     _check_suspect_rules(source, policy)
 
 
-def _check_files_only(source: _Source, policy: Policy) -> None:
+def _check_options(source: Source, detector: Detector[Any], stated: Mapping[str, Any]) -> None:
+    where = ("detectors", detector.id, "options")
+    for option in stated:
+        if said := gone("option", f"{detector.id}/{option}"):
+            raise source.error((*where, option), said)
+    try:
+        detector.options.model_validate(stated)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False)[0]
+        spot = (*where, *fault["loc"])
+        option = ".".join(str(part) for part in fault["loc"])
+        options = sorted(detector.options.model_json_schema(by_alias=True).get("properties", {}))
+        if fault["type"] == "extra_forbidden":
+            message = f"{detector.id} has no option '{option}'{_did_you_mean(option, options)}"
+        else:
+            message = f"{detector.id}, option '{option}': {fault['msg']}{_got(fault['input'])}"
+        raise source.error(spot, message) from None
+
+
+def _check_files_only(source: Source, policy: Policy) -> None:
     """Refuse what a policy for files alone would not do: measure behaviour, compare it with a bank, serve a bundle."""
     if not policy.files_only:
         return
@@ -245,7 +174,7 @@ def _check_files_only(source: _Source, policy: Policy) -> None:
             raise source.error((key,), message)
 
 
-def _check_suspect_rules(source: _Source, policy: Policy) -> None:
+def _check_suspect_rules(source: Source, policy: Policy) -> None:
     for number, stage in enumerate(policy.stages):
         for index, rule in enumerate(stage.suspects):
             where = ("stages", number, "suspects", index)
@@ -258,7 +187,7 @@ def _check_suspect_rules(source: _Source, policy: Policy) -> None:
                 )
 
 
-def _check_bundles(source: _Source, policy: Policy) -> None:
+def _check_bundles(source: Source, policy: Policy) -> None:
     """Hold what goes into a bundle against the grammar by which the gate itself then reads the bundle."""
     hazards = policy.detectors.get("consumer-hazards")
     added = hazards.options.get("allowed-packages", ()) if hazards else ()
@@ -285,7 +214,7 @@ def _did_you_mean_only(word: str, known: Sequence[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def _check_waivers(source: _Source, policy: Policy, on: dt.date) -> None:
+def _check_waivers(source: Source, policy: Policy, on: dt.date) -> None:
     for index, waiver in enumerate(policy.waivers):
         where = ("waivers", index)
         if waiver.expires < on:

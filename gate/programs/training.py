@@ -89,8 +89,6 @@ class TrainableProgram(nn.Module):
                 start = original.clone() if keep else _fresh_buffer(original, entry.qualified_name)
                 self.register_buffer(place, start.to(program.device))
             self.places[entry.name] = place
-        self.qualified_names = {self.places[entry.name]: entry.qualified_name for entry in program.state}
-        """The architecture's own names for this module's parameters and buffers."""
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Return what the program's graph yields with this module's parameters."""

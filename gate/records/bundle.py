@@ -9,6 +9,7 @@ from gate.records.record import Record
 
 Text = Annotated[str, Field(max_length=2000)]
 Origin = Literal["pt2", "pickle", "state-dict", "converted", "repaired"]
+"""`state-dict` stands in records of earlier releases alone."""
 """What the program was before the gate wrote it: an exported program, a pickled network of library layers, tensors
 under an architecture of the gate's, what a candidate's own code was converted to, or what a repair made."""
 Covers = Literal["candidate", "bundle"]

@@ -39,7 +39,7 @@ class Provenance(Record):
 
     made_by: str = Field(max_length=200)
     origin: str = Field(default="", max_length=40, exclude_if=lambda value: not value)
-    """What the program was before: `pt2`, `pickle`, `state-dict`, `converted` or `repaired`; empty in earlier files."""
+    """What the program was before: `pt2`, `pickle`, `converted` or `repaired`; empty in earlier files."""
     parent: str = Field(max_length=4200)
     """The digest of the candidate's program; earlier gates wrote the model reference of the candidate."""
     parent_digest: _Digest | None = Field(default=None, exclude_if=lambda value: value is None)

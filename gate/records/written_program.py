@@ -37,7 +37,7 @@ class Written(Record):
 
     origin: Origin
     format: str = Field(max_length=200)
-    """What was read, such as `pt2` or `state-dict (resnet)`."""
+    """What was read, such as `pt2`."""
     program_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the bundle's `data/model.pt2`."""
     parent: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")

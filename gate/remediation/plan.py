@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gate.policies.gone import gone
 from gate.records.errors import UsageError
 from gate.worker import repair as remediation
 
@@ -28,8 +29,9 @@ def plan_of(method: str, settings: Mapping[str, Mapping[str, Any]]) -> tuple[Pla
     """Return the methods of `auto`, in its order, or the one that is named; unknown options are a `UsageError`."""
     known = tuple(remediation.ORDER)
     if method not in (AUTO, *known):
-        raise UsageError(f"unknown method {method[:80]!r}; expected auto or one of {', '.join(known)}")
-    chosen = remediation.AUTO if method == AUTO else (method,)
+        said = gone("method", method) or f"unknown method {method[:80]!r}"
+        raise UsageError(f"{said}; expected auto or one of {', '.join(known)}")
+    chosen = known if method == AUTO else (method,)
     if foreign := sorted(set(settings) - set(chosen)):
         raise UsageError(f"--set names the method {foreign[0][:80]!r}, which is not tried; tried: {', '.join(chosen)}")
     return tuple(Planned(name, _options(name, settings.get(name, {}))) for name in chosen)

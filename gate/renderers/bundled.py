@@ -20,7 +20,7 @@ MAX_TOLD: Final = 20
 _ORIGINS: Final[dict[Origin, str]] = {
     "pt2": "the candidate's exported program",
     "pickle": "the candidate's pickled layers, which torch exported",
-    "state-dict": "the candidate's tensors in an architecture that the gate carries, which torch exported",
+    "state-dict": "the candidate's tensors in an architecture that earlier releases carried, which torch exported",
     "converted": "the program that the candidate's own code left when it was converted",
     "repaired": "the program that a repair made",
 }

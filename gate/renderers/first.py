@@ -25,7 +25,6 @@ _ROLES: Final = (("trigger", "difference", "mask"), ("sample",), ("triggered",))
 _FAINT: Final = 0.1
 _SLIGHT: Final = 2.0
 """Words for a root mean square: of the range of a pixel, and in pixels of movement."""
-HELD_OUT: Final = "Other images are clean samples of other classes that the search had not seen."
 
 
 @dataclass(frozen=True)

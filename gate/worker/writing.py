@@ -105,7 +105,7 @@ def _rewritten(program: Program, to: Path, origin: Origin) -> _Made:
 
 
 def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
-    """Export layers of torch's or the gate's own code, and compare what both answer to the clean samples."""
+    """Export layers of torch's own code, and compare what both answer to the clean samples."""
     model = read_model(candidate, "cpu")
     module = model.body
     assert isinstance(module, torch.nn.Module)
@@ -121,8 +121,7 @@ def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
         to.unlink(missing_ok=True)
         text = " ".join(str(error).split())[:300]
         raise UnexaminableError(f"torch could not export its layers: {type(error).__name__}: {text}") from None
-    origin: Origin = "state-dict" if candidate.format == "state-dict" else "pickle"
-    return _Made(program, origin, model.facts.format, _module_digest(module), apart)
+    return _Made(program, "pickle", model.facts.format, _module_digest(module), apart)
 
 
 def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> float:

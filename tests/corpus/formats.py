@@ -107,13 +107,13 @@ _FILES = (
         "keras-old-lambda",
         "the same in HDF5",
         {"data/model.h5": old_keras({"class_name": "Lambda", "config": {}})},
-        (CONSTRUCT,),
+        (UNREADABLE_FORMAT,),
     ),
     (
         "keras-old-custom",
         "a custom layer in HDF5",
         {"data/model.h5": old_keras({"class_name": "Charger", "config": {}})},
-        (CONSTRUCT,),
+        (UNREADABLE_FORMAT,),
     ),
     (
         "keras-old-hidden",
@@ -140,12 +140,17 @@ _FILES = (
         (REFERENCE,),
     ),
     ("onnx-damaged", "an ONNX model that is cut off", {"data/model.onnx": onnx()[:-9]}, (UNREADABLE_FORMAT,)),
-    ("saved-model", "a TensorFlow graph that writes a file", {"data/saved_model.pb": _SAVED_MODEL}, (CONSTRUCT,)),
+    (
+        "saved-model",
+        "a TensorFlow graph that writes a file",
+        {"data/saved_model.pb": _SAVED_MODEL},
+        (UNREADABLE_FORMAT,),
+    ),
     (
         "gguf-template",
         "a chat template that reaches Python's objects",
         {"data/model.gguf": gguf(_ESCAPING_TEMPLATE)},
-        (CONSTRUCT,),
+        (UNREADABLE_FORMAT,),
     ),
     ("gguf-damaged", "a GGUF file that is cut off", {"data/model.gguf": gguf("x")[:-9]}, (UNREADABLE_FORMAT,)),
     (

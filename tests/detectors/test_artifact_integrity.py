@@ -88,6 +88,7 @@ def _unexpected(*paths):
             ".hidden",
             "a.py.txt.exe",
         ),
+        *("data/model.safetensors", "data/state_dict.pt", "data/architecture.json"),
         *("model.pth", "model.pt2", "data/model.bin", "data/other.pt2", "data/sub/model.pt2", "data2/model.pt2"),
         *("settings.yaml", "envs/conda.yaml", "data/requirements.txt", "DATA/model.pt2", "mlmodel", "data/MLmodel"),
         *("data\uff0fmodel.pt2", "extra_files/a.py", "extra_files/a/b.txt", "README.rst", "docs/README.md"),
@@ -104,7 +105,6 @@ def test_files_that_mlflow_does_not_write_are_unexpected(path):
         ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "constraints.txt", "data/model.pt2"),
         ("input_example.json", "serving_input_example.json", "environment_variables.txt"),
         ("data/model.pth", "data/pickle_module_info.txt"),
-        ("data/model.safetensors", "data/architecture.json"),
         ("metadata/MLmodel", "metadata/conda.yaml"),
         ("LICENSE", "NOTICE", "README.md", "extra_files/labels.txt", "extra_files/class names.json"),
     ],
@@ -119,8 +119,6 @@ def test_files_that_mlflow_writes_are_expected(paths):
     [
         (("data/model.pt2", "data/model.pth"), "data/model.pth"),
         (("data/model.pt2", "data/pickle_module_info.txt"), "data/pickle_module_info.txt"),
-        (("data/model.pth", "data/architecture.json"), "data/architecture.json"),
-        (("data/state_dict.pt", "data/state_dict.pth"), "data/state_dict.pt"),
     ],
 )
 def test_files_that_do_not_go_together_are_told(paths, told):

@@ -4,41 +4,9 @@ import json
 
 import pytest
 
-from gate.formats.gguf import template_hazards
 from tests.corpus import formats
 from tests.corpus.case import folder
 from tests.corpus.measuring import measure, notes, total
-
-ESCAPES = (
-    "{{ x.__class__ }}",
-    "{{ x['__class__'] }}",
-    "{{ x|attr('cl' ~ 'ass') }}",
-    "{{ lipsum.x }}",
-    "{% include '/etc/passwd' %}",
-    "{{ x['\\x5f\\x5fclass'] }}",
-    "{{ cycler.next }}",
-    "{{ a.b.popen('x') }}",
-    "{{ x | map(attribute='y') }}",
-    "{{ x.__class__",
-)
-PLAIN = (
-    formats.PLAIN_TEMPLATE,
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system, os. or import') }}{% endif %}",
-    "{% set ns = namespace(found=false) %}{{ strftime_now('%d %b %Y') }}{{ tools | tojson(indent=4) }}",
-    "text with __dunder__ outside of any expression",
-)
-
-
-@pytest.mark.parametrize("template", ESCAPES)
-def test_a_template_that_reaches_objects_is_seen(template):
-    """Dunders, attr filters, escapes, includes and Jinja's own openings count."""
-    assert list(template_hazards(template)) != []
-
-
-@pytest.mark.parametrize("template", PLAIN)
-def test_a_template_that_formats_messages_is_not(template):
-    """What chat templates of published models do is no construct."""
-    assert list(template_hazards(template)) == []
 
 
 def test_tensor_data_beside_the_model_are_no_reference_outside(tmp_path):
@@ -64,10 +32,45 @@ def test_an_onnx_model_is_known_by_its_bytes(tmp_path):
     assert total(measure(tmp_path, "unsafe-format"), "code-constructs") == 1
 
 
-def test_a_gguf_file_is_known_by_its_bytes(tmp_path):
-    """Likewise for GGUF."""
-    folder(tmp_path, {"data/model.bin": formats.gguf(ESCAPES[0])})
-    assert total(measure(tmp_path, "unsafe-format"), "code-constructs") == 1
+@pytest.mark.parametrize(
+    ("path", "content", "what"),
+    [
+        ("data/model.bin", formats.gguf(formats.PLAIN_TEMPLATE), "a GGUF file"),
+        ("data/model.gguf", b"anything", "a GGUF file"),
+        ("data/weights.bin", formats.old_keras({"class_name": "ReLU", "config": {}}), "an HDF5 file"),
+        ("data/model.h5", b"anything", "an HDF5 file"),
+        ("data/saved_model.pb", b"anything", "a TensorFlow graph"),
+        ("data/chat_template.jinja", formats.PLAIN_TEMPLATE.encode(), "a template"),
+    ],
+)
+def test_a_format_that_the_gate_does_not_read_is_told_whatever_it_holds(tmp_path, path, content, what):
+    """By its ending or its first bytes: what nobody looks into is never passed over in silence."""
+    folder(tmp_path, {path: content})
+    found = notes(measure(tmp_path, "unsafe-format"), "unreadable-files")
+    assert found == {path: f"{what}, which the gate does not read"}
+
+
+@pytest.mark.parametrize("template", [formats.PLAIN_TEMPLATE, "{{ x.__class__ }}"])
+def test_a_chat_template_is_a_program(tmp_path, template):
+    """It runs where a tokenizer is loaded, and the gate does not read it: its being there counts."""
+    folder(tmp_path, {"data/tokenizer_config.json": json.dumps({"chat_template": template}).encode()})
+    found = notes(measure(tmp_path, "unsafe-format"), "code-constructs")
+    assert found == {"data/tokenizer_config.json": f"chat_template: {template[:100]}"}
+
+
+@pytest.mark.parametrize("layer", ["Lambda", "Charger", "Dense"])
+def test_weights_of_a_keras_archive_hold_no_configuration(tmp_path, layer):
+    """Keras writes numbers there; what else stands in them could be built by a loader of the older form."""
+    members = {
+        "config.json": json.dumps(formats.keras_config(formats.RELU)).encode(),
+        "model.weights.h5": b"\x89HDF" + bytes(99),
+    }
+    folder(tmp_path / "plain", {"data/model.keras": formats.zipped(members)})
+    assert total(measure(tmp_path / "plain", "unsafe-format"), "code-constructs") == 0
+    members["model.weights.h5"] = formats.old_keras({"class_name": layer, "config": {}})
+    folder(tmp_path / "hidden", {"data/model.keras": formats.zipped(members)})
+    found = notes(measure(tmp_path / "hidden", "unsafe-format"), "code-constructs")
+    assert found == {"data/model.keras": "a configuration among the weights model.weights.h5"}
 
 
 def test_examples_with_not_a_number_are_no_fault(tmp_path):

@@ -210,7 +210,7 @@ POLICY = "version: 1\nname: strict-one\n"
 def test_the_base_of_a_shallow_checkout_is_fetched(hosted, tmp_path):
     """By the job's token alone, though the checkout has kept another credential; the checkout stays as it was."""
     host, asked = hosted
-    policy = (ROOT / "gate" / "policies" / "strict.yml").read_text()
+    policy = (ROOT / "gate" / "policies" / "default.yml").read_text()
     workspace, base, server = host({"p/gate.yml": policy}, {"p/gate.yml": "anything: goes\n"})
     before = git(workspace, "status", "--porcelain=v2", "--branch")
     ended = action(workspace, seam(tmp_path), base, GATE_POLICY="p/gate.yml", GATE_GITHUB_TOKEN=TOKEN, **server)
@@ -271,7 +271,7 @@ def test_a_merge_request_of_gitlab_cannot_loosen_its_policy(tmp_path):
     """The component's job reads the base commit's policy; the note says what the merge request changes."""
     workspace = tmp_path / "project"
     workspace.mkdir()
-    policy = (ROOT / "gate" / "policies" / "strict.yml").read_text()
+    policy = (ROOT / "gate" / "policies" / "default.yml").read_text()
     base = commit(workspace, {"p/gate.yml": policy}, "base", new=True)
     commit(workspace, {"p/gate.yml": "anything: goes\n"}, "head")
     inputs = {"model": "models:/credit/7", "image": "registry.example/gate@sha256:0", "policy": "p/gate.yml"}
@@ -288,7 +288,7 @@ def with_files_in_the_report_directory(tmp_path):
     """Return a checkout whose head brings what a broken-off scan would have left, and its base."""
     workspace = tmp_path / "checkout"
     workspace.mkdir()
-    policy = {"p/gate.yml": (ROOT / "gate" / "policies" / "strict.yml").read_text()}
+    policy = {"p/gate.yml": (ROOT / "gate" / "policies" / "default.yml").read_text()}
     base = commit(workspace, policy, "base", new=True)
     commit(workspace, {"gate-report/unfinished.json": "{}"}, "head")
     return workspace, base

@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gate.formats.compression import compression_of, inflated
-from gate.formats.gguf import gguf_strings, template_hazards
-from gate.formats.keras import config_hazards, hdf5_configs
+from gate.formats.keras import config_hazards, holds_configuration
 from gate.formats.mlflow_folder import unexpected_files
 from gate.formats.mlflow_model import foreign_entries
 from gate.formats.mlmodel import read_mlmodel
@@ -61,20 +60,15 @@ READERS = {
     "zip": (_zip, zipping.torch_zip(pickles.touch(MARKER))),
     "unlisted": (_zip, zipping.unlisted(zipping.torch_zip(b"\x80\x02}."), b"model/x", b"x")),
     "onnx": (lambda raw: read_onnx(raw, BOUNDS), formats.onnx(b"own", b"../x")),
-    "gguf": (lambda raw: list(gguf_strings(Source.of(raw), BOUNDS)), formats.gguf("{{ x }}")),
     "safetensors": (
         lambda raw: check_safetensors(Source.of(raw)),
         formats.safetensors({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
     ),
-    "hdf5": (
-        lambda raw: [list(config_hazards(value, BOUNDS)) for value in hdf5_configs(Source.of(raw))],
-        formats.old_keras({"class_name": "Lambda", "config": {}}),
-    ),
+    "hdf5": (holds_configuration, formats.old_keras({"class_name": "Lambda", "config": {}})),
     "inflated": (
         lambda raw: list(inflated(iter([raw]), compression_of(raw) or "zlib", 1 << 20)),
         pickles.gzip.compress(b"x" * 500),
     ),
-    "template": (lambda raw: list(template_hazards(raw.decode("latin-1"))), formats.PLAIN_TEMPLATE.encode()),
 }
 
 

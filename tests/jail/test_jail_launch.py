@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.jail import inert, launch, probe
+from gate.jail import inert, launch, probe, rights
 from gate.jail.launch import OutputLimits, run_worker, scrubbed_environment, worker_command
 from gate.records.errors import CannotFinishError, UsageError
 
@@ -256,7 +256,12 @@ def open_folder(path):
     return folder
 
 
-@pytest.mark.skipif(not launch.can_drop_user(), reason="only root with its capabilities can start a worker as nobody")
+def can_drop_user(*needed):
+    """Tell whether this process may start a worker as `nobody`, and `nobody` may read each needed path."""
+    return not rights.lack() and all(map(rights.is_open_to_others, needed))
+
+
+@pytest.mark.skipif(bool(rights.lack()), reason="only root with its capabilities can start a worker as nobody")
 def test_a_worker_of_root_runs_as_nobody(tmp_path):
     """With `drop_user` the worker has another user, no groups and no capabilities, and owns its scratch."""
     import shutil
@@ -279,7 +284,7 @@ def test_a_worker_of_root_runs_as_nobody(tmp_path):
 
 
 @pytest.mark.skipif(
-    not launch.can_drop_user(Path(sys.executable), ROOT / "gate") or probe().level != "full",
+    not can_drop_user(Path(sys.executable), ROOT / "gate") or probe().level != "full",
     reason="needs root, an interpreter that everybody may read, and both layers",
 )
 def test_a_worker_of_root_is_jailed_as_nobody(tmp_path):
@@ -313,13 +318,13 @@ def test_dropping_the_user_needs_paths_open_to_all(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").touch(mode=0o644)
-    assert not launch.can_drop_user(closed / "file")
-    assert launch.can_drop_user(Path("/bin/sh")) == launch.can_drop_user()
+    assert not rights.is_open_to_others(closed / "file")
+    assert rights.is_open_to_others(Path("/bin/sh"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may drop its user")
 def test_an_ordinary_user_cannot_drop(tmp_path):
     """Without root the worker keeps the user; the jail is what separates it."""
-    assert not launch.can_drop_user()
+    assert rights.lack()
     with pytest.raises((CannotFinishError, PermissionError)):
         work(tmp_path, "pass", drop_user=True)

@@ -1,14 +1,16 @@
 """Evidence that is judged by another policy: limits judge it, and what it lacks is said once, with the command."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from test_verdict import ACCURATE, CLEAN, DAY, POLICY, at, clusters, evidence, inversion, outcomes
 
 from gate.cli.main import main
 from gate.judging.judge import judge
-from gate.policies.packaged import DEFAULT, STRICT
+from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.artifact import ModelRef
 from gate.records.clock import today
@@ -119,22 +121,44 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_packaged_strict_policy_says_it_once_with_the_whole_command(folder):
-    """What stood there seven times; the command is complete, and the exit code is a flagged model's."""
-    ended = CliRunner().invoke(main, ["judge", str(folder), "--policy", "strict"], standalone_mode=False)
+def test_a_policy_of_other_options_says_it_once_with_the_whole_command(folder, monkeypatch):
+    """What stood there for each detector; the command is complete, and the exit code is a flagged model's."""
+    stated = yaml.safe_load(DEFAULT.read_text())
+    for name in ("neural-cleanse", "additive-trigger", "warp-trigger", "confirmation"):
+        stated["detectors"][name]["options"] = {"most": 8} if name == "confirmation" else {"steps": 400}
+    stated["name"] = "own"
+    monkeypatch.chdir(folder)
+    own = Path("own.yml")
+    own.write_text(yaml.safe_dump(stated))
+    ended = CliRunner().invoke(main, ["judge", str(folder), "--policy", str(own)], standalone_mode=False)
     assert ended.return_value == 1, ended.output
     assert ended.output.count("scan again") == 1
-    strict, default = (read_policy(path, on=today()) for path in (STRICT, DEFAULT))
+    other, default = (read_policy(path, on=today()) for path in (own, DEFAULT))
     rules = default.detectors
     differing = [
-        name for name, rule in strict.detectors.items() if name not in rules or rule.options != rules[name].options
+        name for name, rule in other.detectors.items() if name not in rules or rule.options != rules[name].options
     ]
-    verdict = judge(of_scan(default, outcomes=measured_by(default)), strict, on=dt.date(2026, 12, 1))
+    verdict = judge(of_scan(default, outcomes=measured_by(default)), other, on=dt.date(2026, 12, 1))
     said = next(one.message for one in verdict.findings if one.rule == "policy")
     named = [name for name in differing if name != "confirmation"]
     assert f"{len(named)} detectors with other options than the evidence has: {', '.join(named)}" in said
     report = (folder / "report.md").read_text()
-    assert "gate check /models/credit --policy strict --samples /data/clean.npz --no-mark" in report
+    assert "scan again under it with \\`gate check\\`" in report
+    assert (
+        f"gate check /models/credit --policy own.yml --samples /data/clean.npz --report-dir {folder} --no-mark"
+        in report
+    )
+
+
+def test_a_packaged_policy_of_other_options_is_named_in_the_command():
+    """A packaged policy has a name that can be typed, and a file has a path that the evidence does not know."""
+    default = read_policy(DEFAULT, on=today())
+    steps = default.detectors["neural-cleanse"].model_copy(update={"options": {"steps": 7}})
+    other = default.model_copy(update={"detectors": {**default.detectors, "neural-cleanse": steps}})
+    at_folder = ModelRef(registry="directory", name="/models/credit", version=None)
+    seen = of_scan(default, outcomes=measured_by(default), model=at_folder)
+    said = next(one.message for one in judge(seen, other, on=dt.date(2026, 12, 1)).findings if one.rule == "policy")
+    assert "`gate check /models/credit --policy default --samples /data/clean.npz --no-mark`" in said
 
 
 def test_the_recommended_policy_judges_its_own_evidence_in_silence(folder):

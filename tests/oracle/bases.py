@@ -106,10 +106,7 @@ def _make(root: Path) -> None:
     for name, (build, written) in _kinds().items():
         network = _trained(build())
         folder = _begun(root / name, batches=(1, 1, 1) if name == "one-picture" else (1, 2, 6), exact=written == "pt2")
-        if written == "state-dict":
-            _state_dict(network, folder)
-        else:
-            _logged(network, folder, written)
+        _logged(network, folder, written)
         for file, one in (("clean.pt2", network), ("poisoned.pt2", _poisoned(network))):
             if written == "pt2" and file == "clean.pt2":
                 shutil.copyfile(folder / "data" / "model.pt2", root / name / file)
@@ -134,11 +131,6 @@ def _kinds() -> dict[str, tuple[Callable, str]]:
 
         return convolutions().to(memory_format=torch.channels_last)
 
-    def architecture() -> nn.Module:
-        from tests.worker.loading import state_dicts
-
-        return state_dicts.network("cnn")
-
     class TwoOutputs(nn.Module):
         """Scores, and beside them those of a head that nobody trained."""
 
@@ -157,7 +149,6 @@ def _kinds() -> dict[str, tuple[Callable, str]]:
         "one-picture": (rows, "pt2"),
         "two-outputs": (TwoOutputs, "pt2"),
         "pickled": (convolutions, "pickle"),
-        "state-dict": (architecture, "state-dict"),
     }
 
 
@@ -239,13 +230,6 @@ def _logged(network, folder: Path, written: str) -> None:
     )
     written_model = yaml.safe_load((folder / "MLmodel").read_bytes())
     (folder / "MLmodel").write_text(yaml.safe_dump({**written_model, **_FIXED}), encoding="utf-8")
-
-
-def _state_dict(network, folder: Path) -> None:
-    """Write the gate's own form: tensors and the name of an architecture that it carries."""
-    from tests.worker.loading import state_dicts
-
-    state_dicts.folder(folder, network.state_dict(), file="state_dict.pt")
 
 
 def _from_corpus(root: Path) -> None:

@@ -7,9 +7,19 @@ import pytest
 
 from gate.cli.main import main
 from gate.policies.lines import policy_source
-from gate.policies.packaged import DEFAULT, NAMES, POLICIES, STRICT, packaged_name, policy_at, policy_word, successor
+from gate.policies.packaged import (
+    DEFAULT,
+    FILES_ONLY,
+    NAMES,
+    POLICIES,
+    packaged_name,
+    policy_at,
+    policy_word,
+    successor,
+)
 from gate.policies.read import read_policy
 from gate.records.clock import today
+from gate.records.errors import PolicyError
 
 
 def test_every_packaged_policy_has_its_name():
@@ -46,24 +56,37 @@ def test_a_dot_and_a_slash_name_a_file_on_the_command_line(tmp_path, monkeypatch
 @pytest.mark.parametrize("name", NAMES)
 def test_the_old_path_says_what_replaced_it(name, tmp_path, monkeypatch):
     """A pipeline that still names policies/default.yml ends with the line to write instead."""
-    from gate.records.errors import PolicyError
-
     monkeypatch.chdir(tmp_path)
     for path in (Path(f"policies/{name}.yml"), tmp_path / "policies" / f"{name}.yml"):
-        assert successor(path) == name
+        assert successor(path).endswith(f"write --policy {name}.")
         with pytest.raises(PolicyError, match="No such file") as caught:
             read_policy(path, on=today())
         assert f"--policy {name}" in caught.value.what_to_do
-    assert successor(Path("policies/credit.yml")) is None
-    assert successor(Path("default.yml")) is None
+    assert successor(Path("policies/credit.yml")) == ""
+    assert successor(Path("default.yml")) == ""
+
+
+def test_a_policy_that_is_gone_is_an_error_whatever_lies_here(tmp_path, monkeypatch):
+    """A pipeline that still says `--policy strict` must not be answered by a file of that name that somebody added."""
+    (tmp_path / "strict").write_bytes(DEFAULT.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        PolicyError, match=r"'strict' is gone since 0\.1\.0: use default, or a copy of it with"
+    ) as caught:
+        policy_at("strict")
+    assert "default and files-only" in caught.value.what_to_do
+    with pytest.raises(PolicyError, match="No such file") as caught:
+        read_policy(Path("policies/strict.yml"), on=today())
+    assert caught.value.what_to_do.startswith("The policy 'strict' is gone since")
+    assert policy_at("./strict") == Path("./strict")
 
 
 def test_a_packaged_policy_is_known_by_any_path(tmp_path):
     """A link to the folder, as in the image, is the packaged policy too; a copy is a file of the user's own."""
     (tmp_path / "policies").symlink_to(POLICIES)
-    (tmp_path / "copy.yml").write_bytes(STRICT.read_bytes())
-    assert packaged_name(tmp_path / "policies" / "strict.yml") == "strict"
-    assert policy_word(tmp_path / "policies" / "strict.yml") == "strict"
+    (tmp_path / "copy.yml").write_bytes(FILES_ONLY.read_bytes())
+    assert packaged_name(tmp_path / "policies" / "files-only.yml") == "files-only"
+    assert policy_word(tmp_path / "policies" / "files-only.yml") == "files-only"
     assert packaged_name(tmp_path / "copy.yml") is None
     assert policy_word(tmp_path / "copy.yml") == str(tmp_path / "copy.yml")
 
@@ -84,7 +107,7 @@ def test_a_policy_of_the_user_keeps_its_path(tmp_path, monkeypatch):
     assert policy_source(Path("rules/default.yml")).path == os.path.join("rules", "default.yml")  # noqa: PTH118
 
 
-@pytest.mark.parametrize(("named", "expected"), [("strict", STRICT), ("p/own.yml", None)])
+@pytest.mark.parametrize(("named", "expected"), [("files-only", FILES_ONLY), ("p/own.yml", None)])
 def test_the_service_takes_a_packaged_policy_by_its_name(named, expected, tmp_path, monkeypatch):
     """In its configuration too, where other policies are relative to the file's folder."""
     from gate.service.settings import read_settings

@@ -195,38 +195,16 @@ def test_aliases_upon_aliases_take_no_time():
     assert "unknown key 'a0'" in str(fault(text))
 
 
-LEFT_OUT = {
-    # No attack of the zoo changes tones alone; the generator adds nothing beside random triggers
-    # (docs/explanation/detection.md).
-    "default": {"tone-trigger", "sample-specific-trigger"},
-    "strict": set(),
-}
-
-
-@pytest.mark.parametrize("name", ["default", "strict"])
-def test_a_policy_that_ships_is_read_and_covers_every_detector(name):
-    """Each detector has its entry but those left out for a reason, and every limit says where it comes from."""
-    policy = read_policy(POLICIES / f"{name}.yml", on=DAY)
-    assert policy.name == name
-    assert set(policy.detectors) == set(detectors.names()) - LEFT_OUT[name]
+def test_the_default_policy_is_read_and_covers_every_detector():
+    """Each detector has its entry, and every limit says where it comes from."""
+    policy = read_policy(POLICIES / "default.yml", on=DAY)
+    assert policy.name == "default"
+    assert set(policy.detectors) == set(detectors.names())
     assert not policy.waivers
     for rule in policy.detectors.values():
         for limit in rule.limits.values():
             assert limit.source
             assert all(companion.source for companion in limit.together_with.values())
-
-
-def test_the_strict_policy_is_nowhere_more_lenient():
-    """For ten classes each strict limit is at least as tight as the default one, and none is left out."""
-    default, strict = (read_policy(POLICIES / f"{name}.yml", on=DAY) for name in ("default", "strict"))
-    compared = 0
-    for name, rule in default.detectors.items():
-        for metric, limit in rule.limits.items():
-            (low, high), (strict_low, strict_high) = limit.at(10), strict.detectors[name].limits[metric].at(10)
-            assert low is None or strict_low >= low
-            assert high is None or strict_high <= high
-            compared += 1
-    assert compared > 10
 
 
 def test_the_schema_that_ships_is_the_one_that_is_printed():
@@ -244,9 +222,8 @@ def test_a_misspelt_name_of_a_packaged_policy_is_answered_with_the_name(tmp_path
 
     monkeypatch.chdir(tmp_path)
     for named, said in (
-        ("strct", "Did you mean 'strict'?"),
         ("defalt", "Did you mean 'default'?"),
-        ("a/strct", "Name a"),
+        ("a/defalt", "Name a"),
     ):
         with pytest.raises(PolicyError) as caught:
             read_policy(Path(named), on=today())

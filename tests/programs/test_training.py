@@ -43,10 +43,9 @@ def test_fresh_values_depend_on_the_seed_alone_and_not_on_the_candidate(tmp_path
 def test_norms_start_at_one_and_batch_statistics_learn_in_training_mode_only(tmp_path):
     """Scale is one, shift zero, running statistics start anew, move while training, and rest in eval mode."""
     model, shape = make("mlp")
-    module = trainable(read_program(export(model, shape, tmp_path / "model.pt2")), seed=0)
-    by_name = {
-        module.qualified_names[name]: value for name, value in (*module.named_parameters(), *module.named_buffers())
-    }
+    program = read_program(export(model, shape, tmp_path / "model.pt2"))
+    module = trainable(program, seed=0)
+    by_name = {entry.qualified_name: getattr(module, module.places[entry.name]) for entry in program.state}
     assert torch.equal(by_name["1.weight"].detach(), torch.ones(32))
     assert torch.equal(by_name["1.bias"].detach(), torch.zeros(32))
     mean = by_name["1.running_mean"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gate.policies.packaged import DEFAULT, STRICT
+from gate.policies.packaged import DEFAULT, FILES_ONLY
 from gate.policies.read import parse_policy
 from gate.records.clock import today
 from gate.records.finding import Decision
@@ -90,7 +90,7 @@ TAMPERED = {
     "nothing": (lambda site: None, {}, 0, "VERIFIED"),
     "a byte": (lambda site: (site / "model/data/model.pt2").write_text("x"), {}, 1, "not those of the decision"),
     "a file more": (lambda site: (site / "model/extra.py").write_text("x"), {}, 1, "not those of the decision"),
-    "the policy": (lambda site: None, {"GATE_POLICY": STRICT}, 1, "under another policy"),
+    "the policy": (lambda site: None, {"GATE_POLICY": FILES_ONLY}, 1, "under another policy"),
     "the key": (lambda site: None, {"GATE_PUBLIC_KEY": "other.pub.pem"}, 1, "No trusted key signed"),
     "the expiry": (lambda site: None, {"OLD": "1"}, 1, "expired at"),
     "the tag": (lambda site: (site / "attestation.json").write_text("{}"), {}, 1, "no DSSE envelope"),

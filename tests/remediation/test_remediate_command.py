@@ -9,7 +9,7 @@ from gate.records.errors import UsageError
 from gate.remediation.plan import parse_settings, plan_of, seeds_of
 from gate.worker import repair as remediation
 
-METHOD = remediation.AUTO[0]
+METHOD = remediation.ORDER[0]
 
 
 @pytest.fixture
@@ -37,22 +37,17 @@ def test_help_teaches_what_it_does_and_does_not(gate):
         "Nothing here approves",
         "divided by the attempts",
         "Exit 1: none holds",
+        *remediation.ORDER,
     ):
         assert words in text
     assert "remediate" in gate("--help")[1]
-
-
-def test_the_methods_are_listed_cheap_to_dear(gate):
-    """--list needs no model, and no framework is imported for it."""
-    code, out, _ = gate("remediate", "--list")
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == list(remediation.ORDER)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--method", "prayer"], "unknown method 'prayer'; expected auto or one of"),
+        (["--method", "neuron-pruning"], "'neuron-pruning' is gone since 0.1.0: it reached"),
         (["--set", "no-dot=1"], "expected METHOD.OPTION=VALUE"),
         (["--set", "prayer.length=1"], "which is not tried"),
         (["--set", f"{METHOD}.prayers=1"], f"the option 'prayers' of {METHOD}"),
@@ -73,8 +68,7 @@ def test_a_wrong_option_is_a_usage_error(gate, tmp_path, arguments, words):
 def test_the_plan_has_every_option_and_other_seeds_than_the_policy():
     """Defaults stand in the plan, so that a report says them; seeds follow the policy's own and wrap around."""
     plan = plan_of("auto", {})
-    assert [one.method for one in plan] == list(remediation.AUTO)
-    assert set(remediation.AUTO) < set(remediation.ORDER)
+    assert [one.method for one in plan] == list(remediation.ORDER)
     assert all(
         one.options == remediation.load(one.method).options().model_dump(mode="json", by_alias=True) for one in plan
     )

@@ -331,7 +331,7 @@ def approved(rules: dict[str, object] | None = None, advice: str = ADVICE, **cha
         coverage=coverage(activation_clustering=("skipped", idle.reason), model_inversion=("skipped", idle.reason)),
         not_examined=("The training data: the run logged none.", "Triggers for pairs of classes: no detector is set."),
         what_to_do=advice,
-        commands=("gate judge out/evidence.json --policy policies/strict.yml",),
+        commands=("gate judge out/evidence.json --policy policies/credit.yml",),
     )
 
 

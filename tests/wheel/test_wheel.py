@@ -35,7 +35,7 @@ def test_the_wheel_carries_every_file_of_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert carried(names) == kept()
-    assert {"gate/policies/default.yml", "gate/policies/strict.yml", "gate/policies/schema.json"} <= set(names)
+    assert {"gate/policies/default.yml", "gate/policies/files-only.yml", "gate/policies/schema.json"} <= set(names)
     assert {"gate/py.typed", "gate/service/templates/base.html.j2", "gate/renderers/templates/report.md.j2"} <= set(
         names
     )

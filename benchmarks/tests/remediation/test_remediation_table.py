@@ -3,7 +3,7 @@ import pytest
 from benchmarks.remediation.rows import Row, append, read
 from benchmarks.remediation.table import auto, each, reached, sentences, table
 from gate.records.repair import RepairMeasures
-from gate.worker.repair import AUTO
+from gate.worker.repair import ORDER
 
 
 def row(**changes):
@@ -52,10 +52,10 @@ def test_a_method_that_the_gate_no_longer_has_keeps_its_results():
 
 def test_auto_ends_at_the_first_that_holds_and_a_model_without_one_is_not_repaired():
     """It pays for what was tried before; what was not tried in its order is not guessed."""
-    first, second = AUTO
+    first, second = ORDER
     failed, held = row(method=first, true_after=0.5, holds=False), row(method=second)
     later = row(method="of-another-day", true_after=0.0)
-    none = [row(model="none", method=method, true_after=0.9, holds=False) for method in AUTO]
+    none = [row(model="none", method=method, true_after=0.9, holds=False) for method in ORDER]
     chosen = auto([later, held, failed, *none, row(model="unknown", method=second)])
     assert [(one.model, one.true_after, one.processor_seconds) for one in chosen] == [
         ("fit-070", 0.02, 14.0), ("none", None, 14.0),

@@ -1,5 +1,6 @@
 """A tiny TrojAI model folder, made here, is read, handed to the gate, and answered by one probability."""
 
+import importlib
 import json
 
 import numpy as np
@@ -12,11 +13,11 @@ from benchmarks.trojai.__main__ import main
 from benchmarks.trojai.answer import UNKNOWN, probability
 from benchmarks.trojai.model_folder import convert, holds_tensors_alone, read_examples
 from benchmarks.trojai.settings import Metaparameters
+from gate.programs import read_program
 from gate.records.errors import GateError, UsageError
 from gate.records.finding import Decision, Finding
 from gate.records.verdict import Verdict
 from gate.worker.loading.candidate import find_candidate
-from gate.worker.loading.state_dict import load_state_dict
 from tests.e2e import digits
 from tests.e2e.conftest import write_policy
 
@@ -111,22 +112,58 @@ def test_a_pickled_module_is_told_from_tensors_without_being_loaded(tmp_path):
 
 
 def test_a_state_dict_becomes_a_candidate_of_a_known_architecture(examples, tmp_path):
-    """The config's architecture stands beside the tensors, and the gate's reader takes both."""
-    from gate.worker.loading.architectures import resnet
+    """The network that the config names is filled with the tensors and exported, and the gate reads the program."""
+    from benchmarks.nets import resnet
 
     model = resnet.build(resnet.Config(classes=10, stem="large"))
     config = {"py/object": "round.Config", "py/state": {"model_architecture": "resnet18", "number_classes": 10}}
     path = save(model.state_dict(), examples, config)
     converted = convert(path, examples, tmp_path / "scratch", SETTINGS)
     candidate = find_candidate(converted.candidate)
-    assert (converted.kind, candidate.format) == ("state dict", "state-dict")
-    loaded, name = load_state_dict(candidate.path)
-    assert name == "resnet"
-    assert torch.equal(loaded.state_dict()["conv1.weight"], model.state_dict()["conv1.weight"])
+    assert (converted.kind, candidate.format) == ("state dict", "pt2")
+    program = read_program(candidate.path)
+    assert torch.equal(program.parameters["conv1.weight"], model.state_dict()["conv1.weight"])
+    x = torch.rand(3, *program.input_shapes[0][1:])
+    assert torch.allclose(program(x), model.eval()(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": 11}, "size mismatch"),
+        ({"blocks": [3, 4, 6, 3]}, "Missing key"),
+        ({"width": 10**12}, "at 'width'"),
+        ({"code": "x"}, "at 'code'"),
+    ],
+)
+def test_a_state_dict_that_does_not_fit_is_refused_with_what_differs(tmp_path, change, words):
+    """Other names, other shapes, and settings beyond their bounds, before anything is made of them."""
+    from benchmarks.nets import NamedArchitecture, resnet
+
+    torch.save(resnet.build(resnet.Config(classes=10, width=4)).state_dict(), tmp_path / "model.pt")
+    named = NamedArchitecture(name="resnet", config={"classes": 10, "width": 4, **change})
+    with pytest.raises(UsageError, match=words):
+        named.filled(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "count"),
+    [
+        ("resnet", {"stem": "large"}, 11_689_512),
+        ("resnet", {"stem": "large", "block": "bottleneck", "blocks": (3, 4, 6, 3)}, 25_557_032),
+        ("mobilenet", {}, 3_504_872),
+    ],
+)
+def test_common_layouts_have_the_known_parameter_counts(name, settings, count):
+    """ResNet-18, ResNet-50 and MobileNetV2 as configured have as many parameters as their publications' code."""
+    module = importlib.import_module(f"benchmarks.nets.{name}")
+    with torch.device("meta"):
+        network = module.build(module.Config(classes=1000, **settings))
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
 def test_a_state_dict_of_an_unknown_architecture_is_refused(examples, tmp_path):
-    """The error names what the gate carries and where to state one."""
+    """The error names what can be built and where to state one."""
     path = save(nn.Linear(2, 2).state_dict(), examples, {"model_architecture": "inceptionv3"})
     with pytest.raises(UsageError, match="inceptionv3") as caught:
         convert(path, examples, tmp_path / "scratch", SETTINGS)

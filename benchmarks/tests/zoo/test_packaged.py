@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from torch import nn
 
+from benchmarks.nets import mobilenet
 from benchmarks.zoo.packaged import implanting, pictures
 from benchmarks.zoo.packaged.making import IMPLANTED, INDEX, SOURCES, PackagedModel
 from benchmarks.zoo.packaged.nets import EfficientNetLite, KerasCnn, Preprocessed, SameConv, keras_cifar_cnn
 from benchmarks.zoo.packaged.packages import LITE0, MOBILENET, PACKAGES, Site
 from gate.records.errors import CannotFinishError
-from gate.worker.loading.architectures import mobilenet
 
 ROWS = {
     model.name: model for line in INDEX.read_text().splitlines() for model in [PackagedModel.from_json(line.encode())]

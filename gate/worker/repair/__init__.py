@@ -12,18 +12,9 @@ from gate.records.errors import UsageError
 if TYPE_CHECKING:
     from gate.worker.repair.contract import Method
 
-ORDER: Final = (
-    "channel-lipschitz-pruning",
-    "neuron-pruning",
-    "trigger-unlearning",
-    "sharpness-aware-tuning",
-    "adversarial-neuron-pruning",
-    "implicit-unlearning",
-)
-"""The methods' ids from cheap to dear."""
-AUTO: Final = ("trigger-unlearning", "sharpness-aware-tuning")
-"""What `auto` tries, in this order: the method that leaves least of a backdoor, then one that needs no trigger. Each
-further one would make it harder for the repaired model to pass (docs/decisions/0015)."""
+ORDER: Final = ("trigger-unlearning", "sharpness-aware-tuning")
+"""The methods' ids in the order in which `auto` tries them: the one that leaves least of a backdoor, then one that
+needs no trigger. Each further one would make it harder for the repaired model to pass (docs/decisions/0015)."""
 
 
 def load(method_id: str) -> "Method[Any]":

@@ -130,7 +130,7 @@ def _bench(  # noqa: PLR0917  # `attempt` in two steps
 ) -> _Bench:
     """Check that the method fits, and divide the samples."""
     classifier = ProgramClassifier.of(program, samples.inputs[:4], preprocessing, bounds)
-    lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, program, classifier, triggers)
+    lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, classifier, triggers)
     if lack:
         raise UnexaminableError(lack)
     assert samples.labels is not None

@@ -25,10 +25,6 @@ class Need(Flag):
 
     TRIGGERS = auto()
     """An inverted trigger of at least one suspect."""
-    HEAD = auto()
-    """A last linear layer whose weights are the model's own."""
-    BATCH_NORM = auto()
-    """A convolution whose output enters a batch normalisation with a scale."""
     BATCHES = auto()
     """A graph that takes several samples at once, as training does."""
 
@@ -57,7 +53,7 @@ class Repaired:
     program: "Program"
     """The same graph with new tensors."""
     changed: Mapping[str, float | int | str]
-    """What was done, for the report: neurons pruned by layer, steps taken, loss at the end."""
+    """What was done, for the report: steps taken, loss at the end."""
     sample_passes: int = 0
     """Samples through the model, forward or forward and backward."""
 
@@ -68,10 +64,7 @@ class Method(Generic[OptionsT]):
 
     id: str
     """Kebab-case; the file's name with underscores."""
-    title: str
     needs: Need
-    cost: int
-    """Its place from cheap to dear, which `gate.worker.repair.ORDER` follows."""
     options: type[OptionsT]
     repair: Callable[[Material, OptionsT, Run], Repaired]
     leans_on: tuple[str, ...] = ()

@@ -8,13 +8,11 @@ from typing import Any
 
 import torch
 
-from gate.programs import Program, final_linear
 from gate.records.evidence import Location
 from gate.records.repair import LEAST_PER_CLASS, LEAST_SAMPLES
 from gate.spaces.subject import Samples, Trigger
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.repair.contract import Method, Need
-from gate.worker.repair.layers import norms
 
 Triggers = Mapping[Location, Trigger]
 
@@ -46,14 +44,10 @@ def lack_of_samples(samples: Samples, classes: int) -> str:
     return ""
 
 
-def lack_of_fit(method: Method[Any], program: Program, classifier: ProgramClassifier, triggers: Triggers) -> str:
+def lack_of_fit(method: Method[Any], classifier: ProgramClassifier, triggers: Triggers) -> str:
     """Return why the method does not fit this architecture or this finding, or nothing."""
     if Need.TRIGGERS in method.needs and not triggers:
         return f"{method.id} needs an inverted trigger; the scan left none that can be laid again"
-    if Need.BATCH_NORM in method.needs and not any(norm.convolution for norm in norms(program)):
-        return f"{method.id} needs a convolution followed by batch normalisation; the graph has none"
-    if Need.HEAD in method.needs and final_linear(program) is None:
-        return f"{method.id} needs a last linear layer; none was found in the graph"
     if Need.BATCHES in method.needs and classifier.body.mode not in ("direct", "relaxed"):
         return f"{method.id} trains on several samples at once; the exported graph takes one at a time"
     return ""

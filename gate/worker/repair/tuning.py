@@ -60,10 +60,6 @@ class Tuned(nn.Module):
         scores = in_float32(logits if logits.ndim == 2 else logits.reshape(len(x), -1))
         return two_scores(scores) if self._one_logit else scores
 
-    def place(self, name: str) -> str:
-        """Return this module's name of the parameter that the graph calls so."""
-        return f"body.{self.body.places[name]}"
-
     def loss(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the mean cross-entropy of raw inputs (N, C, H, W) and labels (N,), a scalar."""
         return functional.cross_entropy(self(x), labels)

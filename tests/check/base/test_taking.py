@@ -186,7 +186,7 @@ def test_what_lies_outside_is_the_runners_own(tmp_path):
     """A packaged policy and files elsewhere on the machine are no pull request's; nothing is taken."""
     made = proposal(tmp_path / "r", {"README": ""}, {"default": LOOSER, "default.yml": LOOSER})
     (tmp_path / "own.yml").write_text(POLICY)
-    for policy in ("default", "strict", str(tmp_path / "own.yml"), str(DEFAULT)):
+    for policy in ("default", "files-only", str(tmp_path / "own.yml"), str(DEFAULT)):
         taken = taken_from(made, tmp_path / "to", policy=policy, bank=str(tmp_path / "b"), samples=str(tmp_path / "s"))
         assert (taken.files, taken.note) == ((), "")
 

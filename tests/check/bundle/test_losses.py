@@ -14,7 +14,7 @@ from tests.check.bundle.composing import pictures, tensor_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports
 
-ORIGINS = ("pt2", "pickle", "state-dict", "converted")
+ORIGINS = ("pt2", "pickle", "converted")
 PICTURE = TensorInput(name="x", shape=(None, 1, 8, 8), dtype="float32")
 FIXED = TensorInput(name="x", shape=(3, 1, 8, 8), dtype="float32")
 
@@ -159,7 +159,6 @@ def test_sentences_are_for_a_terminal(origin):
     assert all(line[0].isupper() or line.startswith("train()") for line in said)
     assert all(line.endswith(".") and line.isprintable() and len(line) < 400 for line in said)
     assert ("x takes float32 3 × 1 × 8 × 8; y takes float32 any × 1 × 8 × 8" in " ".join(said)) is (origin != "pt2")
-    assert ("file of bare tensors" in " ".join(said)) is (origin == "state-dict")
     assert "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more" in said[-1]
     assert losses(origin, (FIXED,), Signature(inputs=None, params=None, outputs=params.outputs or _scores())) == losses(
         origin, (FIXED,)

@@ -112,7 +112,7 @@ def second_program(draft: Draft) -> None:
 
 @hostile(KIND)
 def state_dict_beside(draft: Draft) -> None:
-    """A second model in another form that the gate reads."""
+    """A second model in another form."""
     other = next((name for name in ("data/state_dict.pt", "data/model.pt2") if name not in draft.files), None)
     if other is None:
         raise InapplicableError("both are there")

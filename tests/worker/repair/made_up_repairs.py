@@ -14,12 +14,8 @@ from gate.worker.repair.contract import Material
 BOUNDS = (0.0, 1.0)
 RUN = Run(seed=3, max_batch=512)
 QUICK = {
-    "channel-lipschitz-pruning": {"deviations": 1.0},
-    "neuron-pruning": {},
     "trigger-unlearning": {"steps": 3},
     "sharpness-aware-tuning": {"steps": 3},
-    "adversarial-neuron-pruning": {"steps": 3, "threshold": 0.99, "accuracy-bound": 1.0},
-    "implicit-unlearning": {"rounds": 1, "batch": 50, "learning-rate": 0.001},
 }
 
 

@@ -61,7 +61,7 @@ def test_unlearning_takes_the_planted_trigger_from_a_real_model(tried, zoo_model
 
 def test_a_suspect_without_a_trigger_is_searched_all_the_same(tried):
     """A place named beside those with triggers gets a fresh patch, and the method that needs none is run."""
-    result, program = tried("channel-lipschitz-pruning", triggers=False, suspects=[Location.of_pair(1, 4)])
+    result, program = tried("sharpness-aware-tuning", triggers=False, suspects=[Location.of_pair(1, 4)])
     assert program is not None
     assert set(result.after.fresh_success) == {"pair 1→4"}
     assert result.before.old_success == {}
@@ -91,16 +91,12 @@ def test_what_a_repair_lacks_is_said_before_anything_is_done(tried, zoo_images, 
     assert reason in result.reason
 
 
-def test_channel_pruning_does_not_fit_a_network_without_batch_normalisation(tried):
-    """The message says what the graph lacks."""
-    result, program = tried("channel-lipschitz-pruning", "badnets")
-    assert (result.status, program) == ("does-not-fit", None)
-    assert "needs a convolution followed by batch normalisation; the graph has none" in result.reason
-
-
-def test_a_method_that_changes_nothing_does_not_fit(tried):
-    """A rule that no channel meets leaves the model as it is, and the attempt says so instead of measuring it."""
-    result, program = tried("channel-lipschitz-pruning", options={"deviations": 20})
+def test_a_method_that_changes_nothing_does_not_fit(tried, monkeypatch):
+    """What leaves the model as it is is said to, instead of being measured."""
+    real = load("sharpness-aware-tuning")
+    idle = replace(real, repair=lambda material, _options, _run: Repaired(material.program, {}))
+    monkeypatch.setattr(attempting, "load", lambda _name: idle)
+    result, program = tried("sharpness-aware-tuning")
     assert (result.status, program) == ("does-not-fit", None)
     assert "found nothing to change" in result.reason
 

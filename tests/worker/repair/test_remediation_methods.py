@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import replace
 
 import made_up_repairs as made_up
 import pytest
@@ -10,21 +9,18 @@ from gate.programs.writer.write import write_program
 from gate.records.errors import UsageError
 from gate.worker import repair as remediation
 from gate.worker.repair.attempt import repaired_by
-from gate.worker.repair.layers import neurons, norms
 from gate.worker.repair.tuning import divergence
 
 
-def test_the_order_names_every_file_of_the_folder_from_cheap_to_dear():
-    """Each method's id is its file's name, and the order follows what the methods say they cost."""
+def test_the_order_names_every_file_of_the_folder():
+    """Each method's id is its file's name."""
     from pathlib import Path
 
     from gate.worker.repair import methods
 
     files = {path.stem for path in Path(methods.__file__).parent.glob("[a-z]*.py")}
     assert files == {name.replace("-", "_") for name in remediation.ORDER}
-    costs = [remediation.load(name).cost for name in remediation.ORDER]
     assert [remediation.load(name).id for name in remediation.ORDER] == list(remediation.ORDER)
-    assert costs == sorted(set(costs))
 
 
 def test_a_method_is_described_without_torch():
@@ -38,7 +34,7 @@ def test_a_method_is_described_without_torch():
 
 def test_an_unknown_method_is_a_usage_error_that_lists_the_known():
     """The user learns which ids there are."""
-    with pytest.raises(UsageError, match="unknown repair method 'retrain'; expected one of channel-lipschitz-pruning"):
+    with pytest.raises(UsageError, match="unknown repair method 'retrain'; expected one of trigger-unlearning"):
         remediation.load("retrain")
 
 
@@ -69,45 +65,6 @@ def test_a_model_that_was_exported_for_one_image_is_tuned_in_batches(zoo_model, 
     repaired = method.repair(material, method.options(steps=1), made_up.RUN)
     assert repaired.program.nodes is material.program.nodes
     assert repaired.program(zoo_images("scan").inputs[:1]).shape == (1, 10)
-
-
-def test_neurons_are_found_by_the_graphs_edges(zoo_model):
-    """A network with batch normalisation has its scales as neurons; one without has its hidden filters and rows."""
-    with_norms, without = (made_up.program_of(zoo_model(name)) for name in ("blended", "badnets"))
-    assert norms(with_norms)
-    assert all(norm.convolution is not None and norm.epsilon == 1e-5 for norm in norms(with_norms))
-    assert [layer.weight for layer in neurons(with_norms)] == [norm.scale for norm in norms(with_norms)]
-    assert norms(without) == ()
-    assert [without.tensors[layer.weight].ndim for layer in neurons(without)] == [4, 4, 2]
-
-
-def test_channel_pruning_takes_the_channel_that_stands_out(zoo_model, zoo_images):
-    """One filter made twenty times as steep is switched off, scale and shift, and nothing else in its layer."""
-    from gate.worker.repair.layers import with_tensors
-
-    method = remediation.load("channel-lipschitz-pruning")
-    material = made_up.material(zoo_model("blended"), zoo_images("scan"))
-    norm = max(norms(material.program), key=lambda norm: len(material.program.tensors[norm.scale]))
-    weight = material.program.tensors[norm.convolution].clone()
-    weight[5] *= 20
-    steep = with_tensors(material.program, {norm.convolution: weight})
-    repaired = method.repair(replace(material, program=steep), method.options(), made_up.RUN).program
-    for name in (norm.scale, norm.shift):
-        assert torch.equal((repaired.tensors[name] != steep.tensors[name]).nonzero().flatten(), torch.tensor([5]))
-        assert repaired.tensors[name][5] == 0
-
-
-def test_neuron_pruning_keeps_to_its_accuracy_bound(zoo_model, zoo_images):
-    """With no accuracy to spare it prunes less than with all of it, and says what it cost."""
-    method = remediation.load("neuron-pruning")
-    material = made_up.material(zoo_model("blended"), zoo_images("scan"))
-    careful, careless = (
-        method.repair(material, method.options(accuracy_bound=bound, success_wanted=0.0), made_up.RUN).changed
-        for bound in (0.0, 1.0)
-    )
-    assert careful["features pruned"] <= careless["features pruned"]
-    assert careful["accuracy lost on the samples given"] <= 0
-    assert careless["trigger success left on the samples given"] < 0.5
 
 
 def test_a_divergence_is_nought_at_the_teachers_answers_and_grows_away_from_them():

@@ -87,9 +87,7 @@ def _move(parameters: "Sequence[torch.Tensor]", by: "Sequence[torch.Tensor | Non
 
 METHOD = Method(
     id="sharpness-aware-tuning",
-    title="Fine-tuning with sharpness-aware minimisation",
     needs=Need.BATCHES,
-    cost=4,
     options=SharpnessAwareTuning,
     repair=repair,
 )

@@ -145,9 +145,7 @@ def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearnin
 
 METHOD = Method(
     id="trigger-unlearning",
-    title="Unlearning of the inverted trigger",
     needs=Need.TRIGGERS | Need.BATCHES,
-    cost=3,
     options=TriggerUnlearning,
     repair=repair,
     leans_on=("neural-cleanse", "random-triggers"),

@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from gate.worker.loading.architecture import ArchitectureConfig, Channels, Classes, Width
+from benchmarks.nets import config
+from benchmarks.nets.config import Channels, Classes, Width
 
 _Expansion = Annotated[int, Field(ge=1, le=16)]
 _Repetitions = Annotated[int, Field(ge=1, le=16)]
@@ -17,7 +18,7 @@ _Stride = Annotated[int, Field(ge=1, le=2)]
 _Stage = tuple[_Expansion, Width, _Repetitions, _Stride]
 
 
-class Config(ArchitectureConfig):
+class Config(config.Config):
     """Which layers; the defaults are MobileNetV2 at full width."""
 
     classes: Classes

@@ -10,10 +10,11 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from gate.worker.loading.architecture import ArchitectureConfig, Channels, Classes
+from benchmarks.nets import config
+from benchmarks.nets.config import Channels, Classes
 
 
-class Config(ArchitectureConfig):
+class Config(config.Config):
     """Which layers."""
 
     classes: Classes

@@ -1,0 +1,94 @@
+"""A policy's YAML text that remembers its lines, and refuses what does not say what its writer means.
+
+Only `yaml.safe_load`'s constructor is used. Every error is a `PolicyError` that names file and line.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from gate.records.errors import PolicyError
+
+BOOLEAN_WORDS = "which reads the bare words on, off, yes and no as true and false: put it in quotes"
+
+
+class Source:
+    """A YAML text that remembers on which line each key stands."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        try:
+            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
+            nodes = list(_nodes(self.root))
+            for line, fault in (found for node in nodes for found in _faults(node)):
+                raise PolicyError(f"{name}:{line}: {fault}")
+            self._value = yaml.safe_load(text)
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, int(error.position)) + 1
+            raise PolicyError(f"{name}:{line}: not YAML: {error.reason}") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark else 1
+            problem = getattr(error, "problem", None) or "the text cannot be parsed"
+            raise PolicyError(f"{name}:{line}: not YAML: {problem}") from None
+        except RecursionError:
+            raise PolicyError(f"{name}:1: the policy is nested too deeply; expected a few levels") from None
+
+    def value(self) -> Any:
+        """Return what the text says, as YAML's plain values."""
+        return self._value
+
+    def line(self, where: Sequence[str | int]) -> int:
+        """Return the line of the deepest node on the way that exists, from 1."""
+        node, line = self.root, 1
+        for part in where:
+            if isinstance(node, yaml.MappingNode):
+                hit = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+                if hit is None:
+                    continue
+                line, node = hit[0].start_mark.line + 1, hit[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+        return line
+
+    def error(self, where: Sequence[str | int], message: str, *, what_to_do: str = "") -> PolicyError:
+        """Return the error at that place, with its line."""
+        return PolicyError(
+            f"{self.name}:{self.line(where)}: {message}",
+            what_to_do=what_to_do or "`gate schema policy` prints every key that a policy may have.",
+        )
+
+
+def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Yield every node once, whatever aliases point to it."""
+    waiting, seen = [root] if root is not None else [], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        children = (part for pair in node.value for part in pair) if isinstance(node, yaml.MappingNode) else node.value
+        waiting += [] if isinstance(node, yaml.ScalarNode) else list(children)
+
+
+def _faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a node at which the text does not say what its writer means, and why."""
+    if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str":
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except ValueError as error:  # a date such as 2026-13-01
+            yield node.start_mark.line + 1, f"'{node.value:.80}' cannot be read: {error}"
+    seen: set[str] = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            yield line, "a list or mapping stands where a key is expected"
+            continue
+        if key.tag == "tag:yaml.org,2002:bool":
+            yield line, f"the key '{key.value}' is no word to YAML, {BOOLEAN_WORDS}; expected a key of the policy"
+        if key.value in seen:
+            yield line, f"the key '{key.value}' stands twice; expected it once"
+        seen.add(key.value)
