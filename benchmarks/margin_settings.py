@@ -73,9 +73,9 @@ def _short(value: float) -> float:
 def rows_of(settings: Row, most: int) -> list[Row]:
     """Return a row for each fit model, from the file or measured now and added to it."""
     store = Store.at()
-    written = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
-    # Older rows say what a class's own features cost in their search, a price that the detector no longer has.
-    known = [row for row in written if row.get("weight", 0) == 0]
+    known = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    # Rows with a weight were measured by a statistic that is gone.
+    known = [row for row in known if not row.get("weight")]
     same = {row["key"]: row for row in known if {name: row[name] for name in settings} == settings}
     rows = []
     for entry in list(fit_entries(store))[:most]:

@@ -24,12 +24,13 @@ from benchmarks.efficacy.truth import Truth, truth_of
 from benchmarks.zoo.store import Entry, read_index, write_whole
 from gate import detectors
 from gate.judging.judge import judge
+from gate.policies.declared import before_loading
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.evidence import Evidence, Measured, Measurement
 from gate.records.finding import Decision
-from gate.records.policy import HARD_RULES, Policy
+from gate.records.policy import Policy
 from gate.renderers.typical import DATA, FalseAlarms, Lies, Typical, rules_sha256
 
 QUANTILES = (0.05, 0.95)
@@ -78,7 +79,7 @@ def typical_of(split: str, models: Sequence[Subject], policy: Policy) -> Typical
     alarms = sum(judge(m.evidence, policy, on=summaries.ANY_DAY).decision is Decision.FLAGGED for m in clean)
     seeds, classes = {m.evidence.seed for m in models}, {m.evidence.facts.classes for m in models}
     (seed,) = seeds
-    names = [name for name in policy.detectors if name not in HARD_RULES]
+    names = [name for name in policy.detectors if name not in before_loading()]
     found = {name: _of_detector(name, clean, planted, policy) for name in names}
     return Typical(
         made_by="python -m benchmarks.typical",

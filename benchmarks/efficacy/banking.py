@@ -18,10 +18,12 @@ from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
 from gate.banks.assemble import Member, assemble, refusal
 from gate.judging.calibration.calibrate import compare, same_task
+from gate.policies.declared import compared_statistics
 from gate.policies.digests import option_digests
 from gate.records.bank import Bank, OpenBank, open_bank, write_bank
+from gate.records.bank_evidence import BankEvidence
 from gate.records.errors import UsageError
-from gate.records.evidence import BankEvidence, Evidence
+from gate.records.evidence import Evidence
 from gate.records.policy import Policy
 
 Pair = tuple[Entry, summaries.Summary]
@@ -49,7 +51,7 @@ def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evi
     settings = option_digests(policy)
     for opened in banks:
         if same_task(evidence, opened.bank):
-            comparison = compare(evidence, opened.bank, settings)
+            comparison = compare(evidence, opened.bank, settings, compared_statistics())
             seen = BankEvidence(
                 digest=f"sha256:{opened.sha256}",
                 count=len(opened.bank.statistics),

@@ -19,6 +19,7 @@ from benchmarks.efficacy.tables import exact_share, markdown, number, share
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
 from gate.judging.calibration.calibrate import compare
+from gate.policies.declared import compared_statistics
 from gate.policies.digests import option_digests
 from gate.records.bank import OpenBank
 from gate.records.policy import Policy
@@ -44,7 +45,7 @@ def compared(pairs: Iterable[Pair], banks: Sequence[OpenBank], policy: Policy) -
     for entry, summary in pairs:
         row, evidence = entry.recipe.row, summaries.evidence_of(summary)
         for bank in banks if row.attack not in IN_THE_GRAPH else ():
-            seen = compare(evidence, bank.bank, settings)
+            seen = compare(evidence, bank.bank, settings, compared_statistics())
             if seen is not None and seen.kind == "scale-free" and not seen.unusable:
                 alike = all(trait.within(policy.exchange_margin) for trait in seen.traits)
                 backdoored = row.attack != CLEAN

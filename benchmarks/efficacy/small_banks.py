@@ -26,6 +26,7 @@ from gate.banks.assemble import refusal
 from gate.judging.calibration import few
 from gate.judging.calibration.calibrate import traits_beside
 from gate.judging.calibration.tables import Values, traits_of, values_of
+from gate.policies.declared import compared_statistics
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.evidence import Evidence
@@ -91,7 +92,7 @@ def measure(models: Sequence[Model], draws: int, seed: int) -> Measured:
     found: Measured = {}
     for task in dict.fromkeys(model.task for model in models):
         members = [model for model in models if model.task == task]
-        tables = tables_of([model.values for model in members])
+        tables = tables_of([model.values for model in members], compared_statistics())
         clean = [row for row, model in enumerate(members) if model.attack == CLEAN]
         for count in SIZES:
             rng = random.Random(f"small banks {seed} {task} {count}")
@@ -179,7 +180,8 @@ def models_in(split: Split, policy: Path, cache: Path | None, evidence: Path) ->
 
 def _model(entry: Entry, seen: Evidence) -> Model:
     traits = traits_of(seen.outcomes, seen.samples.accuracy if seen.samples else None)
-    return Model(entry.name, entry.recipe.row.task, entry.recipe.row.attack, values_of(seen.outcomes), traits)
+    values = values_of(seen.outcomes, compared_statistics())
+    return Model(entry.name, entry.recipe.row.task, entry.recipe.row.attack, values, traits)
 
 
 @click.command(name="small-banks")

@@ -34,10 +34,10 @@ class Table:
         return f"{self.statistic.detector} {self.statistic.metric}"
 
 
-def tables_of(models: Sequence[Values]) -> list[Table]:
+def tables_of(models: Sequence[Values], declared: Sequence[Statistic]) -> list[Table]:
     """Return every statistic that at least half of the models have, on the scale on which banks compare it."""
     found = []
-    for statistic in compared_in(models):
+    for statistic in compared_in(models, declared):
         whole = columns([statistic], models, per_class=True)[0]
         places = list(dict.fromkeys(place for model in whole.models for place in model))
         rows = [[model.get(place, math.nan) for place in places] for model in whole.models]

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.self_references.measuring import CANDIDATE
 from gate.judging.calibration.few import predicted
 from gate.judging.calibration.tables import compared_in
+from gate.policies.declared import compared_statistics
 
 Row = Mapping[str, Any]
 LEAST_COPIES = 3
@@ -48,7 +49,7 @@ def compared(rows: Sequence[Row]) -> list[Beside]:
 
 def _beside(model: str, own: Row, copies: Sequence[Row]) -> Beside:
     values = [row["values"] for row in copies]
-    result = predicted(compared_in(values), [*values, own["values"]], per_class=True)
+    result = predicted(compared_in(values, compared_statistics()), [*values, own["values"]], per_class=True)
     driver = (
         f"{result.parts[0].statistic} at {result.parts[0].place or 'the whole model'}" if result.parts else "nothing"
     )

@@ -18,6 +18,7 @@ from benchmarks.self_references.copies import Copy, Training, train
 from benchmarks.zoo.store import Entry, Store
 from gate import detectors
 from gate.judging.calibration.tables import values_of
+from gate.policies.declared import compared_statistics
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Measured, Measurement
 from gate.records.policy import Policy
@@ -105,7 +106,8 @@ def _looked_at(subject: Subject, classifier: ProgramClassifier, policy: Policy) 
         outcomes[name] = _outcome(name, subject, policy)
         seconds[name] = round(time.process_time() - started, 2)
         passes[name] = classifier.sample_passes - before
-    return {"seconds": seconds, "passes": passes, "values": _rounded(values_of(outcomes))}
+    values = values_of(outcomes, compared_statistics())
+    return {"seconds": seconds, "passes": passes, "values": _rounded(values)}
 
 
 def of_training(rows: list[Row], training: Training) -> list[Row]:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from benchmarks.trojai.model_folder import Converted
 from benchmarks.trojai.settings import Metaparameters
+from gate import detectors
 from gate.check.files import VERDICT
 from gate.records.errors import CannotFinishError
 from gate.records.finding import Finding
-from gate.records.policy import HARD_RULES
 from gate.records.verdict import Verdict
 
 UNKNOWN = 0.5
-ON_BYTES = HARD_RULES | {"modelaudit"}
+ON_BYTES = frozenset(name for name in detectors.names() if detectors.load(name).looks_at == "bytes")
 _FINISHED = (0, 1)
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from gate import VERSION
 from gate.judging.calibration.tables import compared_in, model_statistics
+from gate.policies.declared import compared_statistics
 from gate.policies.digests import measured_digests, option_digests
 from gate.records.bank import BankSamples
 from gate.records.errors import UsageError
-from gate.records.evidence import Evidence, Measured, Text
+from gate.records.evidence import Evidence, Measured
+from gate.records.fields import Text
 from gate.records.policy import Policy
 
 _ADVICE = "Measure all models with one policy, one seed and the same samples; leave out what cannot be measured."
@@ -45,12 +47,13 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
             member.name[:2000],
             member.evidence.outcomes,
             member.evidence.samples.accuracy if member.evidence.samples else None,
+            compared_statistics(),
             uri=member.uri[:2000],
             digest=member.evidence.manifest_digest,
         ).model_copy(update={"against": member.against[:2000], "accepted": member.accepted[:2000]})
         for member in members
     )
-    compared = compared_in(model.values for model in statistics)
+    compared = compared_in((model.values for model in statistics), compared_statistics())
     if not compared:
         raise UsageError("nothing that could be compared was measured on the models", what_to_do=_ADVICE)
     samples, settings = first.samples, option_digests(policy)

@@ -12,13 +12,16 @@ from gate.check.files import MODEL_FOLDER, Pulled
 from gate.check.resume import Unfinished
 from gate.formats.sealing import PULL_AGAIN
 from gate.judging.calibration.calibrate import compare
+from gate.policies.declared import compared_statistics
 from gate.policies.digests import option_digests
 from gate.records.artifact import Manifest, build_manifest
 from gate.records.bank import Bank, OpenBank
+from gate.records.bank_evidence import MAX_ACCEPTED, BankEvidence
 from gate.records.bundle import BundleFacts
-from gate.records.evidence import MAX_ACCEPTED, BankEvidence, Evidence, SamplesEvidence
+from gate.records.evidence import Evidence
 from gate.records.job import ScanResult
 from gate.records.policy import Policy
+from gate.records.samples_evidence import SamplesEvidence
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
     """Return the evidence with the candidate's place among the bank's models, where the two can be compared."""
     if request.bank is None or evidence.bank is None:
         return evidence
-    comparison = compare(evidence, request.bank.bank, option_digests(request.policy))
+    comparison = compare(evidence, request.bank.bank, option_digests(request.policy), compared_statistics())
     return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
 
 

@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 
 from gate import VERSION, detectors
 from gate.check.files import EVIDENCE, VERDICT, CheckFiles, Pulled
-from gate.detectors.contract import Need, parts
+from gate.detectors.contract import parts
 from gate.judging.completeness import searched_share
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
@@ -124,6 +124,8 @@ def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
         status=status,
         detail=detail,
         metrics={metric.id: metric.meaning for metric in detector.metrics},
+        looks_at=detector.looks_at,
+        before_loading=detector.before_loading,
     )
 
 
@@ -192,7 +194,7 @@ def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
 
 def _audits(name: str) -> bool:
     """Tell whether a detector looks at the training data."""
-    return Need.TRAINING_SET in detectors.load(name).needs
+    return detectors.load(name).looks_at == "training"
 
 
 def check_command(uri: str, policy_path: str, samples: str | None = None, bank: str | None = None) -> str:

@@ -21,8 +21,10 @@ from gate.check.worker_runs import Left, Seen, Worker, inspect, run
 from gate.check.workers import Progress, expected_detectors
 from gate.formats.carried import Carried, carried
 from gate.judging.judge import forbids_loading, on_bytes
+from gate.policies.declared import before_loading
 from gate.records.activity import doing, expect
 from gate.records.evidence import Evidence, Outcome, Skipped
+from gate.records.finding import Finding
 from gate.records.job import CONVERTED_FILE, TRIGGERS_FILE
 from gate.records.policy import Policy
 from gate.records.provenance import RepairOrigin
@@ -69,7 +71,7 @@ def _scan(request: ScanRequest, progress: Progress, deadline: float) -> Scanned:
         irregular = "the artifact holds what is no plain file"
         reason = irregular if request.pulled.problems else "no detector examines models of its flavour"
         return _not_loaded(request, inspected, Carried(reason))
-    if not forbids_loading(evidence_of(request, inspected.result), request.policy):
+    if not forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
         return _measured(request, progress, deadline, inspected)
     if not request.settings.allow_code:
         return _not_loaded(request, inspected, carried(inspected.outcomes))
@@ -97,6 +99,11 @@ def _inspect_bundle(request: ScanRequest, progress: Progress, deadline: float, p
         return inspect(request, progress, deadline, place)
 
 
+def _against(request: ScanRequest, looked: Seen, place: Place) -> Finding | None:
+    """Return the first thing that stands against the bytes of what a worker wrote, if anything does."""
+    return next(on_bytes(evidence_of(request, looked.result, place), request.policy, before_loading()), None)
+
+
 def write_repaired(
     request: ScanRequest, program: Path, repair: RepairOrigin, progress: Progress
 ) -> tuple[Bundle | None, str]:
@@ -106,7 +113,7 @@ def write_repaired(
     if wrote.bundle is None:
         return None, wrote.why
     looked = _inspect_bundle(request, progress, deadline, wrote.bundle.place)
-    found = next(on_bytes(evidence_of(request, looked.result, wrote.bundle.place), request.policy), None)
+    found = _against(request, looked, wrote.bundle.place)
     return (wrote.bundle, "") if found is None else (None, found.message)
 
 
@@ -187,7 +194,7 @@ def _measured(request: ScanRequest, progress: Progress, deadline: float, inspect
 
 def _faults(request: ScanRequest, looked: Seen, bundle: Bundle) -> tuple[str, ...]:
     """Return a problem where the gate's own look at the bytes of its own bundle finds anything."""
-    found = next(on_bytes(evidence_of(request, looked.result, bundle.place), request.policy), None)
+    found = _against(request, looked, bundle.place)
     if found is None and not looked.result.problems:
         return ()
     what = looked.result.problems[0] if found is None else found.message
@@ -207,7 +214,7 @@ def _converted(request: ScanRequest, progress: Progress, deadline: float, origin
         return Scanned(evidence_of(request, refused.result))
     place = wrote.bundle.place
     inspected = _inspect_bundle(request, progress, deadline, place)
-    if any(True for _ in on_bytes(evidence_of(request, inspected.result, place), request.policy)):
+    if _against(request, inspected, place) is not None:
         seen = _refused(request, inspected, Carried("what was found in the converted bundle forbids loading it"))
     else:
         measured = run(request, progress, Worker("scan", deadline, place, inspected.outcomes))

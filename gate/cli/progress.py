@@ -8,9 +8,10 @@ up is shown nowhere. Nothing here raises: a check does not end because nobody ca
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gate.cli.standing import StandingLine, is_terminal
@@ -20,32 +21,21 @@ from gate.records.activity import watched_by
 if TYPE_CHECKING:
     from gate.check.workers import Progress
 
-STEPS = {
-    "activation-clustering": "clusters within each class",
-    "additive-trigger": "triggers added to images",
-    "artifact-integrity": "files that are not as declared",
-    "confirmation": "suspects on held-out samples",
-    "consumer-hazards": "what a loader would run",
+_OWN = {
     "converting": "converting the model",
-    "graph-structure": "branches in the program",
-    "head-indicators": "weights of the last layer",
     "loading the model": "loading the model",
-    "maximum-margin": "how far a class can be driven",
-    "model-inversion": "what each class looks like",
-    "modelaudit": "a second opinion on the files",
-    "neural-cleanse": "small patches as triggers",
-    "random-triggers": "answers to random triggers",
     "repairing": "repairing the model",
-    "sample-specific-trigger": "triggers made for each image",
-    "spectral-signature": "spectra of the training set",
-    "tone-trigger": "tones and colours as triggers",
-    "training-set-clustering": "clusters in the training set",
-    "unsafe-format": "code in files of other formats",
-    "unsafe-pickle": "pickles that run code",
-    "warp-trigger": "warped images as triggers",
     "writing the bundle": "writing the bundle",
 }
-"""Every step that a worker may name, in plain words; a test holds it against the detectors."""
+
+
+@cache
+def known_steps() -> Mapping[str, str]:
+    """Return every step that a worker may name, in plain words: the detectors' own, and what workers do besides."""
+    from gate import detectors
+
+    return _OWN | {name: detectors.load(name).doing for name in detectors.names()}
+
 
 ALIVE_SECONDS = 240.0
 """In a log a step that is longer says that it is alive: runners end a job that is silent for ten minutes."""
@@ -105,12 +95,12 @@ class Steps:
 
     def show(self, step: str, done: int, total: int) -> None:
         """Take a worker's word of a step; one that the gate does not know, or says itself meanwhile, is no step."""
-        if step not in STEPS or (self.now is not None and not self.now.name):
+        if step not in known_steps() or (self.now is not None and not self.now.name):
             return
         if self.now is None or self.now.name != step:
             self._finish(well=True)
             place = f"{self._plan.index(step) + 1} of {len(self._plan)}" if step in self._plan else ""
-            self.now = self._begun(step, STEPS[step], place)
+            self.now = self._begun(step, known_steps()[step], place)
         self.now.share = done / max(total, 1)
         self.alive(self.now, self.clock())
 

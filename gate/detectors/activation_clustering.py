@@ -98,6 +98,7 @@ def _trigger_share(found: "Split") -> float:
 DETECTOR = Detector(
     id="activation-clustering",
     title="Activation clustering",
+    doing="clusters within each class",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=(
         Metric("silhouette", "-1 to 1", "higher", "How clearly the class's activations part in two clusters."),

@@ -58,6 +58,7 @@ def _additions(classifier: "Classifier", options: AdditiveTrigger) -> "Kind":
 DETECTOR = Detector(
     id="additive-trigger",
     title="Trigger inversion, additions",
+    doing="triggers added to images",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=metrics("share of range", "Root mean square of the faintest addition") + PAIR_METRICS,
     options=AdditiveTrigger,

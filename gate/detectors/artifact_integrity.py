@@ -180,7 +180,9 @@ def _damage(
 DETECTOR = Detector(
     id="artifact-integrity",
     title="Files that are not as declared",
+    doing="files that are not as declared",
     needs=Need.FILES,
+    before_loading=True,
     metrics=(
         Metric("missing-files", "files", "higher", "Files that the artifact declares and does not hold."),
         Metric("irregular-files", "files", "higher", "Links, special files and files outside the manifest."),

@@ -40,6 +40,7 @@ def measure(subject: Subject, options: Confirmation, run: Run) -> Iterator[Yield
 DETECTOR = Detector(
     id="confirmation",
     title="Confirmation of suspects",
+    doing="suspects on held-out samples",
     needs=Need.MODEL | Need.SAMPLES,
     uses=Need.REFERENCES,
     metrics=(

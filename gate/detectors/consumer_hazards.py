@@ -139,7 +139,9 @@ def _exported(path: str, source: Source, archive: Archive, bounds: Bounds) -> It
 DETECTOR = Detector(
     id="consumer-hazards",
     title="What a deployer's loader would run",
+    doing="what a loader would run",
     needs=Need.FILES,
+    before_loading=True,
     metrics=(
         Metric("code-paths", "entries", "higher", "Code that MLmodel puts on the import path or has run."),
         Metric("foreign-loaders", "entries", "higher", "Flavours, loaders and keys that MLflow does not write there."),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Generic, TypeVar
 
-from gate.records.declarations import Metric, Options
+from gate.records.declarations import LooksAt, Metric, Options
 from gate.records.run import Run
 from gate.spaces.subject import Subject, Yield
 
@@ -32,6 +32,13 @@ class Need(Flag):
 
 NOTHING = Need(0)
 
+_LOOKS_AT: tuple[tuple[Need, LooksAt], ...] = (
+    (Need.TRAINING_SET, "training"),
+    (Need.MODEL, "behaviour"),
+    (Need.WEIGHTS, "weights"),
+    (Need.GRAPH, "graph"),
+)
+"""The first of these that a detector needs is what it looks at; without any it is the bytes."""
 
 PARTS = ("Measures", "Matters", "Blind to", "See")
 """Of a detector's docstring, for reports and `gate explain`."""
@@ -47,12 +54,21 @@ class Detector(Generic[OptionsT]):
     id: str
     """Kebab-case; the file's name, the policy's key, the report's rule and the test's name."""
     title: str
+    doing: str
+    """What it looks for in a few plain words, as the line of progress says it."""
     needs: Need
     metrics: tuple[Metric, ...]
     options: type[OptionsT]
     measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
     uses: Need = NOTHING
     """What it takes where it is there, and says that it did without where it is not."""
+    before_loading: bool = False
+    """Whether a finding of it forbids loading the model; no waiver covers such a finding."""
+
+    @property
+    def looks_at(self) -> LooksAt:
+        """What it measures."""
+        return next((what for need, what in _LOOKS_AT if need in self.needs), "bytes")
 
     def metric(self, metric_id: str) -> Metric | None:
         """Return the metric of that id, or None."""

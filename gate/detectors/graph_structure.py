@@ -122,6 +122,7 @@ def _node(flow: "Flow", vertex: int) -> str:
 DETECTOR = Detector(
     id="graph-structure",
     title="Graph structure",
+    doing="branches in the program",
     needs=Need.GRAPH,
     metrics=(
         Metric("unexplained-branches", "branches", "higher", "Ways past the bulk of the layers that nothing explains."),

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.records.declarations import Metric, Options
+from gate.records.declarations import Compared, Metric, Options
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
@@ -58,6 +58,7 @@ def measure(subject: Subject, options: HeadIndicators, run: Run) -> Iterator[Yie
 DETECTOR = Detector(
     id="head-indicators",
     title="Last-layer indicators",
+    doing="weights of the last layer",
     needs=Need.WEIGHTS,
     metrics=(
         Metric(
@@ -66,9 +67,16 @@ DETECTOR = Detector(
             "higher",
             "How far the class's leads lie above the median, at least.",
             least_classes=LEAST_COMPARED,
+            compared=Compared("linear", "class"),
         ),
         Metric("nearest-lead", "scores", "higher", "Largest lead over the hardest rival, by features in [0, 1]."),
-        Metric("mean-lead", "scores", "higher", "Largest lead by features in [0, 1], on average over the rivals."),
+        Metric(
+            "mean-lead",
+            "scores",
+            "higher",
+            "Largest lead by features in [0, 1], on average over the rivals.",
+            compared=Compared("log", "class"),
+        ),
         Metric("probe-share", "share", "neither", "Share of random features that go to the most frequent class."),
         Metric("probe-entropy", "share", "neither", "Entropy of the classes of random features, over the largest."),
     ),

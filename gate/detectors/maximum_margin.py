@@ -10,21 +10,21 @@ See       Wang et al., "MM-BD", IEEE S&P 2024; settings, cost and figures in doc
 """
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.records.declarations import Metric, Options
+from gate.records.declarations import Compared, Metric, Options
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
 from gate.spaces.subject import Classifier, Subject, Yield
 
 if TYPE_CHECKING:
-    from gate.statistics.margins import Intrinsic, Margins, Settings
+    from gate.statistics.margins import Margins, Settings
 
 BEST_STARTS = 5
 """So many starts make the mean margin."""
@@ -33,16 +33,14 @@ BEST_STARTS = 5
 class MaximumMargin(Options):
     """How inputs climb, and how many classes are looked at in full."""
 
+    retired: ClassVar[Mapping[str, Any]] = {"intrinsic-weight": 0.0, "intrinsic-samples": 10}
+
     starts: int = Field(default=6, ge=1, le=1024)
     steps: int = Field(default=24, ge=1, le=5000)
     step_size: float = Field(default=0.5, gt=0, le=10)
     """As a share of the input's range, along a steady gradient."""
     clean_samples: int = Field(default=500, ge=1)
     """The most clean samples that set the scale of a margin; without samples it has none."""
-    intrinsic_weight: float = Field(default=0.0, ge=0)
-    """Clean margins that an input pays for a cosine of one with its class's own features; 0 asks for no samples."""
-    intrinsic_samples: int = Field(default=10, ge=1)
-    """Clean samples per class that show its own features."""
     full_classes: int = Field(default=50, ge=2)
     """With more classes than these, a short climb of all chooses half of them; the rest are drawn at random."""
     screened_classes: int = Field(default=1000, ge=2)
@@ -68,10 +66,9 @@ def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yiel
     assert subject.classifier is not None
     classifier = subject.classifier
     clean = _clean_margin(subject, options, run)
-    intrinsic = _intrinsic(subject, options, run, clean)
     settings = Settings(options.starts, options.steps, options.step_size)
     choice = _choose(classifier, settings, options, run)
-    found = maximise(classifier, choice.targets, settings, run, intrinsic)
+    found = maximise(classifier, choice.targets, settings, run)
     yield from _numbers(found, choice, clean)
     if clean is not None:
         yield Measurement(metric="clean-margin", value=clean)
@@ -104,21 +101,6 @@ def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float |
             margins.append(margins_of(logits, logits.argmax(dim=1)))
     median = float(torch.cat(margins).median())
     return median if 0 < median < float("inf") else None
-
-
-def _intrinsic(subject: Subject, options: MaximumMargin, run: Run, clean: float | None) -> "Intrinsic | None":
-    """Return each class's own features where they are asked for and samples, labels and head allow it."""
-    from gate.records.errors import UnexaminableError
-    from gate.statistics.intrinsic import intrinsic_features
-    from gate.statistics.margins import Intrinsic
-
-    if options.intrinsic_weight == 0:
-        return None
-    assert subject.classifier is not None
-    if subject.samples is None or subject.head is None or clean is None:
-        raise UnexaminableError("a price on a class's own features needs clean samples and a last linear layer")
-    features = intrinsic_features(subject.classifier, subject.head, subject.samples, options.intrinsic_samples, run)
-    return Intrinsic(features, options.intrinsic_weight * clean)
 
 
 def _choose(classifier: Classifier, settings: "Settings", options: MaximumMargin, run: Run) -> _Choice:
@@ -161,11 +143,18 @@ def _numbers(found: "Margins", choice: _Choice, clean: float | None) -> Iterator
 DETECTOR = Detector(
     id="maximum-margin",
     title="Maximum margin",
+    doing="how far a class can be driven",
     needs=Need.MODEL,
     metrics=(
         Metric("margin", "scores", "higher", "The largest lead of the class's score that any input found gives."),
         Metric("mean-margin", "scores", "higher", "Mean lead over the class's five best starts."),
-        Metric("relative-margin", "clean margins", "higher", "The margin over the median lead on clean samples."),
+        Metric(
+            "relative-margin",
+            "clean margins",
+            "higher",
+            "The margin over the median lead on clean samples.",
+            compared=Compared("log", "class"),
+        ),
         Metric(
             "margin-ratio",
             "ratio",

@@ -113,6 +113,7 @@ def _overlap(mean: "torch.Tensor", mask: "torch.Tensor", pattern: "torch.Tensor"
 DETECTOR = Detector(
     id="model-inversion",
     title="Model inversion",
+    doing="what each class looks like",
     needs=Need.MODEL,
     metrics=(
         Metric("agreement", "correlation", "higher", "Mean correlation between inputs synthesised from random starts."),

@@ -112,6 +112,8 @@ def _file_of(location: str, artifact: Artifact, paths: frozenset[str]) -> str:
 DETECTOR = Detector(
     id="modelaudit",
     title="A second opinion on the files",
+    doing="a second opinion on the files",
+    # Not before loading: it is known to take harmless files for suspicious, so that a person may waive a finding.
     needs=Need.FILES,
     metrics=(
         Metric("critical-issues", "issues", "higher", "What modelaudit calls critical."),

@@ -55,6 +55,7 @@ def _patches(classifier: "Classifier") -> "Kind":
 DETECTOR = Detector(
     id="neural-cleanse",
     title="Trigger inversion, patches",
+    doing="small patches as triggers",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=metrics("pixels", "L1 norm of the smallest mask") + PAIR_METRICS,
     options=NeuralCleanse,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.records.declarations import Metric, Options
+from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
@@ -90,9 +90,16 @@ def _shares(
 DETECTOR = Detector(
     id="random-triggers",
     title="Answers to random triggers",
+    doing="answers to random triggers",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=tuple(
-        Metric(f"{family}-share", "share", "higher", f"Share of other classes' samples that {what} send to the class.")
+        Metric(
+            f"{family}-share",
+            "share",
+            "higher",
+            f"Share of other classes' samples that {what} send to the class.",
+            compared=Compared("log", "class"),
+        )
         for family, what in (
             ("patch", "random patches"),
             ("wave", "random sinusoids"),

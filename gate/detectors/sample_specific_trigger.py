@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.records.declarations import Metric, Options
+from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
@@ -121,9 +121,16 @@ def _pictures(
 DETECTOR = Detector(
     id="sample-specific-trigger",
     title="Trigger generator, another trigger for every image",
+    doing="triggers made for each image",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=(
-        Metric("size", "share of image", "lower", "Masked share of an image over the share of images that it moves."),
+        Metric(
+            "size",
+            "share of image",
+            "lower",
+            "Masked share of an image over the share of images that it moves.",
+            compared=Compared("log", "class"),
+        ),
         Metric(
             "size-ratio", "ratio", "lower", "That size over the median of the classes.", least_classes=LEAST_COMPARED
         ),

@@ -131,6 +131,7 @@ def _signatures(subject: Subject, options: SpectralSignature, run: Run) -> Itera
 DETECTOR = Detector(
     id="spectral-signature",
     title="Spectral signatures of the training set",
+    doing="spectra of the training set",
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
     metrics=(
         Metric(

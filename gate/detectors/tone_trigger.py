@@ -52,6 +52,7 @@ def _tones(classifier: "Classifier", options: ToneTrigger) -> "Kind":
 DETECTOR = Detector(
     id="tone-trigger",
     title="Trigger inversion, tones and colours",
+    doing="tones and colours as triggers",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=metrics("share of range", "Root mean square change of the slightest tone curve") + PAIR_METRICS,
     options=ToneTrigger,

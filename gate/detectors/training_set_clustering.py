@@ -90,6 +90,7 @@ def _groups(subject: Subject, options: TrainingSetClustering, run: Run) -> Itera
 DETECTOR = Detector(
     id="training-set-clustering",
     title="Activation clustering of the training set",
+    doing="clusters in the training set",
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
     metrics=(
         Metric("silhouette", "-1 to 1", "higher", "How clearly the label's activations part in two clusters."),

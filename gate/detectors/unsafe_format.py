@@ -165,7 +165,9 @@ def _json(raw: bytes, what: str) -> Any:
 DETECTOR = Detector(
     id="unsafe-format",
     title="Code and references in other formats",
+    doing="code in files of other formats",
     needs=Need.FILES,
+    before_loading=True,
     metrics=(
         Metric("code-constructs", "constructs", "higher", "Parts of a model format that run code where it is loaded."),
         Metric("external-references", "references", "higher", "Tensor data that lie outside the artifact."),

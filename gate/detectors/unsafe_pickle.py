@@ -110,7 +110,9 @@ def _inside(where: str) -> str:
 DETECTOR = Detector(
     id="unsafe-pickle",
     title="Pickles that run code",
+    doing="pickles that run code",
     needs=Need.FILES,
+    before_loading=True,
     metrics=(
         Metric(
             "unsafe-globals", "imports", "higher", "Imports in pickles that are on no allow list; each can run code."

@@ -57,6 +57,7 @@ def _warps(classifier: "Classifier", options: WarpTrigger) -> "Kind":
 DETECTOR = Detector(
     id="warp-trigger",
     title="Trigger inversion, warps",
+    doing="warped images as triggers",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=metrics("pixels", "Root mean square displacement of the slightest warp") + PAIR_METRICS,
     options=WarpTrigger,

@@ -1,7 +1,7 @@
 """How many clean samples a model must get right to be believed, and what stands behind one that does not."""
 
-from gate.records.evidence import Change, SamplesEvidence, Trial
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
+from gate.records.samples_evidence import Change, SamplesEvidence, Trial
 
 _BETTER_BY = 0.15
 """A change must mend so much of the accuracy to be named as the likely cause."""

@@ -14,7 +14,7 @@ from gate.records.comparison import FEWEST_PLACES_TO_CENTRE, Comparison, PlaceSc
 from gate.records.evidence import FEW_CLASSES, Evidence, Location
 from gate.records.finding import Finding
 from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
-from gate.records.verdict import Standing
+from gate.records.verdict import Calibration
 
 _TRAIT_WORDS = {
     "accuracy": "accuracy on the clean samples",
@@ -23,14 +23,14 @@ _TRAIT_WORDS = {
 }
 
 
-def standing(evidence: Evidence, policy: Policy) -> Standing | None:
+def calibration(evidence: Evidence, policy: Policy) -> Calibration | None:
     """Return where the candidate stands, None where nothing could be compared."""
     seen = _comparison(evidence)
     if seen is None or seen.unusable:
         return None
     few = _few(seen, policy)
     driving = seen.predictive if few else seen.places
-    return Standing(
+    return Calibration(
         p_value=_p_value(seen, policy),
         level=level_of(evidence, policy),
         least_p=seen.least_p,
@@ -102,7 +102,7 @@ def _strange(trait: Trait) -> str:
     return f"its {name} {value}, that of the bank's models lies between {trait.least:.3g} and {trait.greatest:.3g}"
 
 
-def of_standing(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
     seen = _comparison(evidence)
     level = level_of(evidence, policy)

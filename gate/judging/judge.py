@@ -7,9 +7,9 @@ evidence never approves.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from gate.judging.calibrated import of_standing, of_uncalibrated, shown_only, standing, uncalibrated_because
+from gate.judging.calibrated import calibration, of_calibration, of_uncalibrated, shown_only, uncalibrated_because
 from gate.judging.conditions import of_conditions, of_isolation, of_problems, of_samples
 from gate.judging.elsewhere import follows, of_converted, of_other_policy, unlike
 from gate.judging.limits import of_detector
@@ -20,7 +20,7 @@ from gate.judging.waivers import with_waiver
 from gate.records.bundle import Covers
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision, Finding
-from gate.records.policy import HARD_RULES, Policy
+from gate.records.policy import Policy
 from gate.records.verdict import Verdict
 
 
@@ -42,7 +42,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
         told=told,
         target_classes=tuple(sorted(index for index in targets if index is not None)),
         calibrated=not because,
-        standing=standing(evidence, policy),
+        standing=calibration(evidence, policy),
         uncalibrated_because=because,
         model_digest=evidence.manifest_digest,
         bundle_digest=None if policy.files_only else evidence.bundle_digest,
@@ -71,7 +71,7 @@ def _raw(evidence: Evidence, policy: Policy, because: str, confirming: list[Find
         *elsewhere,
         *of_conditions(evidence, policy),
         *of_repair(evidence, policy),
-        *(of_uncalibrated(evidence, policy, because) if because else of_standing(evidence, policy)),
+        *(of_uncalibrated(evidence, policy, because) if because else of_calibration(evidence, policy)),
         *of_samples(evidence, policy),
         *of_bundle(evidence, policy),
         *_of_detectors(evidence, policy, confirming, others, calibrated=not because),
@@ -95,15 +95,16 @@ def _of_detectors(
                 yield finding
 
 
-def forbids_loading(evidence: Evidence, policy: Policy) -> bool:
+def forbids_loading(evidence: Evidence, policy: Policy, before_loading: Collection[str]) -> bool:
     """Tell whether a finding on the bytes alone forbids looking further: look before you load."""
-    return any(not is_oddity(finding, evidence, policy) for finding in on_bytes(evidence, policy))
+    return any(not is_oddity(finding, evidence, policy) for finding in on_bytes(evidence, policy, before_loading))
 
 
-def on_bytes(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield what stands against the bytes, whatever the model does."""
-    hard = ((name, rule) for name, rule in policy.detectors.items() if name in HARD_RULES)
-    yield from (finding for name, rule in hard for finding in of_detector(name, rule, evidence, policy))
+def on_bytes(evidence: Evidence, policy: Policy, before_loading: Collection[str]) -> Iterator[Finding]:
+    """Yield what stands against the bytes, whatever the model does: the findings of these detectors."""
+    for name, rule in policy.detectors.items():
+        if name in before_loading:
+            yield from of_detector(name, rule, evidence, policy)
 
 
 def covered_by(verdict: Verdict, evidence: Evidence) -> Covers:

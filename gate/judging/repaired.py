@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from gate.records.evidence import Evidence, Measured
 from gate.records.finding import Finding
-from gate.records.policy import HARD_RULES, Policy
+from gate.records.policy import Policy
 
 
 def level_of(evidence: Evidence, policy: Policy) -> float:
@@ -38,7 +38,7 @@ def of_repair(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
 def _looks_at_classes(name: str, evidence: Evidence, policy: Policy) -> bool:
     """Tell whether a detector with a limit measured something of classes or pairs, the places of a backdoor."""
     outcome, limits = evidence.outcomes.get(name), policy.detectors[name].limits
-    if name in HARD_RULES or not isinstance(outcome, Measured):
+    if not isinstance(outcome, Measured):
         return False
     return any(
         m.metric in limits and m.location is not None and m.location.kind in ("class", "pair")

@@ -16,6 +16,7 @@ from gate import detectors
 from gate.detectors.contract import Detector, Need
 from gate.formats.mlflow_folder import is_inert
 from gate.formats.packages import PACKAGES
+from gate.policies.declared import before_loading
 from gate.policies.gone import gone
 from gate.policies.packaged import NAMES, successor
 from gate.policies.source import BOOLEAN_WORDS, Source
@@ -217,6 +218,9 @@ def _did_you_mean_only(word: str, known: Sequence[str]) -> str:
 def _check_waivers(source: Source, policy: Policy, on: dt.date) -> None:
     for index, waiver in enumerate(policy.waivers):
         where = ("waivers", index)
+        if waiver.detector in before_loading():
+            message = f"no waiver covers hostile files or code execution; got '{waiver.detector}'"
+            raise source.error((*where, "detector"), f"waivers.{index}.detector: {message}")
         if waiver.expires < on:
             raise source.error(
                 (*where, "expires"),

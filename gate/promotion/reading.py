@@ -49,7 +49,7 @@ def reason_of(report: Report) -> str:
     findings = report.verdict.open_findings
     if not findings:
         return "No limit was exceeded."
-    said, sentences = causes(findings, report.evidence), first(report).sentences
+    said, sentences = causes(findings, report), first(report).sentences
     more = len(said) - 1
     rest = f" And {more} more reason{'s' if more > 1 else ''}." if more else ""
     return plain(sentences[0] if sentences else said[0].first.message, _LONGEST_REASON) + rest

@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gate.records.artifact import file_sha256
+from gate.records.declarations import Scale, Where
 from gate.records.errors import UsageError
-from gate.records.evidence import Digest, Finite, Text
+from gate.records.fields import Digest, Finite, Text
 from gate.records.record import MalformedError, Record, read_bounded
 
 MAX_BANK_BYTES = 16 << 20
@@ -52,8 +53,8 @@ class Statistic(Record):
     detector: str
     metric: str
     worse: Literal["higher", "lower"]
-    scale: Literal["log", "linear"]
-    at: Literal["class", "pair", "model"]
+    scale: Scale
+    at: Where
     """Where it is compared: class by class, at each model's worst pair, or as one number of the model."""
 
 

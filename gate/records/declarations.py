@@ -1,17 +1,37 @@
 """What a detector or a repair method declares in plain values: its settings, and the numbers that it may yield."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
 from gate.records.record import Record
+
+LooksAt = Literal["bytes", "graph", "weights", "behaviour", "training"]
+"""What a detector measures: the files, the program's graph, its weights, what it answers, or the set it learnt from."""
+Scale = Literal["log", "linear"]
+Where = Literal["class", "pair", "model"]
 
 
 class Options(Record):
     """Settings of one detector, all with defaults; a policy may set them by their kebab-case names."""
 
     model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+    retired: ClassVar[Mapping[str, Any]] = {}
+    """By kebab-case name, options that are gone and the values by which the detector works now. They stay in the digest
+    of its options, so that a bank of an earlier gate, measured with these values, can still be compared."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a metric is compared between a candidate and a bank's models; `Metric.worse` says in which direction."""
+
+    scale: Scale
+    """On which it varies from model to model."""
+    at: Where
+    """Class by class, at each model's worst pair, or as one number of the model."""
 
 
 @dataclass(frozen=True)
@@ -26,3 +46,5 @@ class Metric:
     least_classes: int = 1
     """Of models with fewer classes it does not exist: a median of two sizes compares a class with itself. `scan`
     records that, and no measurement."""
+    compared: Compared | None = None
+    """How a bank compares it; None: no bank does."""

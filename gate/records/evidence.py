@@ -11,27 +11,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gate.records.artifact import ModelRef
+from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
-from gate.records.class_names import ClassNames
-from gate.records.comparison import Comparison
+from gate.records.fields import Digest, Finite, MetricId, Text
 from gate.records.provenance import RepairOrigin
 from gate.records.record import Record
+from gate.records.samples_evidence import SamplesEvidence
 
 MAX_PICTURES = 64
 MAX_PICTURE_SIDE = 256
 MAX_PROJECTION_POINTS = 2000
-MAX_TEXT = 2000
-MAX_ACCEPTED = 64
 EXAMINED_FLAVOUR = "pytorch"
 """The flavour whose models are loaded and measured; `gate.formats.mlflow_model` holds its grammar."""
 
 FEW_CLASSES = 8
 """Below so many classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
 
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-MetricId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Assurance = Literal["A", "B", "C"]
 LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
 
@@ -198,82 +193,6 @@ class Suspect(Record):
     metric: str
     value: Finite
     location: Location
-
-
-Change = Literal[
-    "labels-minus-one",
-    "labels-plus-one",
-    "divided-by-255",
-    "times-255",
-    "not-normalised",
-    "imagenet-statistics",
-    "to-minus-one-and-one",
-    "standardised",
-    "channels-reversed",
-    "axes-exchanged",
-    "inverted",
-    "classes-renumbered",
-]
-"""A usual mistake with samples, undone; `gate.judging.accuracy` says each in words."""
-
-
-class Trial(Record):
-    """How the model does on clean samples that were changed as somebody may have forgotten to change them."""
-
-    change: Change
-    accuracy: Finite = Field(ge=0, le=1)
-
-
-class SamplesEvidence(Record):
-    """Which clean samples were used, and how the model does on them."""
-
-    source: Text
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    count: int = Field(ge=0)
-    classes_present: int = Field(ge=0)
-    accuracy: Finite | None = Field(default=None, ge=0, le=1)
-    """Share of samples on which the model's first choice is their label; None without labels."""
-    overridden: bool = False
-    """True where `--samples` took the place of what the policy pins."""
-    class_names: ClassNames = Field(default_factory=dict, exclude_if=lambda value: not value)
-    """What the file or its folders call the classes; shown and never relied on."""
-    reading: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", exclude_if=lambda value: value is None)
-    """Of the policy's settings by which they were read (`SampleSettings.reading`); None in earlier evidence."""
-    greatest: Finite | None = Field(default=None, exclude_if=lambda value: value is None)
-    """The greatest value in the inputs; stated where changes were tried."""
-    tried: tuple[Trial, ...] = Field(default=(), max_length=16, exclude_if=lambda value: not value)
-    """Where the accuracy is below the rule: what it is under the usual changes of samples or labels."""
-
-
-class ReferenceEvidence(Record):
-    """One reference model of the bank, and whether it could be used beside this candidate."""
-
-    path: Text
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    used: bool
-    why: Text = ""
-    """Why it was not used."""
-    accuracy: Finite | None = Field(default=None, ge=0, le=1)
-    """Share of the clean samples that it gets right; without labels, on which it agrees with the candidate."""
-
-
-class BankEvidence(Record):
-    """Which reference bank stood beside the scan."""
-
-    digest: Digest
-    count: int = Field(ge=0)
-    """How many models it holds."""
-    same_task: bool
-    """Whether any of them does the candidate's task: its input shape, its classes, its clean samples."""
-    comparison: Comparison | None = None
-    """The candidate among the bank's models; None for a bank of references alone, which calibrates nothing."""
-    name: Text = ""
-    source: Text = ""
-    by_option: bool = False
-    """True where `--bank` named it, and not the policy."""
-    references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=64)
-    accepted: tuple[Text, ...] = Field(default=(), max_length=MAX_ACCEPTED, exclude_if=lambda value: not value)
-    """Models of the bank that were flagged, rejected or not judged, and the operator's reason for each."""
 
 
 class OutputFacts(Record):

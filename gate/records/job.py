@@ -10,22 +10,21 @@ from pydantic import Field
 
 from gate.records.artifact import Manifest, ModelRef
 from gate.records.bank import MAX_REFERENCES, Bank
+from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.evidence import (
     MAX_PICTURES,
     Assurance,
-    Finite,
     ModelFacts,
     Outcome,
     Picture,
     Projection,
-    ReferenceEvidence,
-    SamplesEvidence,
     Suspect,
-    Text,
 )
+from gate.records.fields import Finite, Text
 from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.records.repair import RepairTask
+from gate.records.samples_evidence import SamplesEvidence
 from gate.records.written_program import Written
 
 JOB_FILE = "job.json"

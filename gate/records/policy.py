@@ -4,23 +4,16 @@ The only place where limits live; pure. Keys are kebab-case in the file: docs/re
 """
 
 import datetime as dt
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from gate.records.addresses import AddressError, parse_store
-from gate.records.class_names import StatedNames
 from gate.records.limit import Bound, Limit, PolicyRecord
-
-HARD_RULES = frozenset({"artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format"})
-"""Detectors whose findings no waiver covers: hostile files and code (docs/reference/contracts.md, section 10)."""
-# Not among them: `modelaudit`. It is known to take harmless files for suspicious, so that a person may waive a finding.
+from gate.records.runtime import Runtime
+from gate.records.sample_settings import SamplesPolicy
 
 CALIBRATED_RULE, CALIBRATED_METRIC = "calibration", "p-value"
 """What a finding by the p-value over a bank is named by, and a waiver of it."""
@@ -63,69 +56,6 @@ class Stage(PolicyRecord):
     """Any of these makes a location a suspect for the next stage; without them the present suspects remain."""
 
 
-_LEAST_PER_CLASS = 2
-"""Two tell a class from one picture; detectors take what there is beyond."""
-
-
-class SampleSettings(PolicyRecord):
-    """Which clean samples go with the model and how they are to be read; None means not stated."""
-
-    uri: str | None = None
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    bounds: tuple[float, float] | None = None
-    """Least and greatest value of the stored inputs; without it [0, 255] for uint8 and [0, 1] for floats."""
-    layout: Literal["NCHW", "NHWC", "NHW"] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    """The model is given (x - mean) / std by channel, in the stored inputs' own units."""
-    min_accuracy: float | None = Field(default=None, ge=0, le=1)
-    """Least share of samples that the model must get right, else the evidence is not believed."""
-    output: str | None = Field(default=None, min_length=1, max_length=200, exclude_if=lambda value: value is None)
-    """Of a model with several outputs the one that production uses, by the name that the report gives it."""
-    unexamined_outputs: tuple[str, ...] | None = Field(
-        default=None, max_length=64, exclude_if=lambda value: value is None
-    )
-    """Names of outputs that may stay unexamined, because production takes no decision from them, such as features."""
-    classes: StatedNames | None = Field(default=None, exclude_if=lambda value: value is None)
-    """What the classes are called, in reports: a list, or names by index. Shown, and judged by nothing."""
-    labels: Literal["required", "waived"] | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Whether samples must have labels, as they must where nothing is stated. Waived: nothing then guards against a
-    preprocessing mismatch."""
-    least_per_class: int | None = Field(default=None, ge=1, le=100_000, exclude_if=lambda value: value is None)
-    """So many different samples of each class that occurs there must be; 2 where nothing is stated."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
-            raise ValueError("bounds must be [least, greatest]")
-        if (self.mean is None) != (self.std is None) or (self.std is not None and min(self.std) <= 0):
-            raise ValueError("mean and std go together, and std is above zero")
-        return self
-
-    @property
-    def reading(self) -> str:
-        """The digest of what decides which numbers the model is given, and which of its own are looked at."""
-        stated = self.model_dump(mode="json", include={"bounds", "layout", "mean", "std", "output"})
-        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def least_of_each_class(self) -> int:
-        """How many different samples of each class that occurs there must be."""
-        return _LEAST_PER_CLASS if self.least_per_class is None else self.least_per_class
-
-
-class SamplesPolicy(SampleSettings):
-    """The settings for every model, and what differs by registered model."""
-
-    models: dict[str, SampleSettings] = Field(default_factory=dict)
-
-    def of(self, model_name: str) -> SampleSettings:
-        """Return the settings for a registered model: its own entry over the common ones."""
-        common = self.model_dump(exclude={"models"}, exclude_none=True)
-        own = self.models.get(model_name, SampleSettings()).model_dump(exclude_none=True)
-        return SampleSettings(**{**common, **own})
-
-
 class BankSettings(PolicyRecord):
     """Which reference bank stands beside every scan."""
 
@@ -146,63 +76,6 @@ class DownloadBounds(PolicyRecord):
         return int(self.max_gib * 2**30)
 
 
-def _text(value: Any) -> Any:
-    """Refuse a number: YAML reads the bare word 2.10 as 2.1, and another version would be installed."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError("YAML reads a version without quotes as a number, and 2.10 as 2.1: put it in quotes")  # noqa: TRY004
-    return value
-
-
-def _exact(version: str) -> str:
-    try:
-        read = Version(version)
-    except InvalidVersion:
-        raise ValueError("expected one exact version, such as '2.13.0', without an operator") from None
-    if read.local is not None:
-        raise ValueError(f"a local version, which no index holds; the public one is '{read.public}'")
-    if str(read) != version:
-        raise ValueError(f"expected the version as an index writes it: '{read}'")
-    return version
-
-
-def _distribution(name: str) -> str:
-    if not name.isascii() or canonicalize_name(name) != name:
-        raise ValueError(f"expected a distribution's name as an index writes it: '{canonicalize_name(name)[:100]}'")
-    return name
-
-
-_PackageName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_distribution)]
-_ExactVersion = Annotated[str, BeforeValidator(_text), Field(max_length=64), AfterValidator(_exact)]
-_PythonVersion = Annotated[str, BeforeValidator(_text), Field(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,3})?$")]
-
-LEAST_PACKAGES = ("mlflow", "torch")
-"""Without these nothing opens a bundle."""
-
-OLDEST = {"mlflow": "3.9", "torch": "2.9"}
-"""The first releases that open a bundle; `gate.check.bundle.opens` says how that was tried."""
-
-
-class Runtime(PolicyRecord):
-    """What a bundle's environment files pin, so that a consumer installs what its deployer knows.
-
-    Where nothing is stated they pin the public versions that stand beside the gate.
-    """
-
-    python: _PythonVersion | None = None
-    packages: dict[_PackageName, _ExactVersion] = Field(default_factory=dict, max_length=200)
-    """All that is pinned, by name; `gate.policies.read` holds the names against those that may be installed."""
-
-    @field_validator("packages")
-    @classmethod
-    def _enough(cls, packages: dict[str, str]) -> dict[str, str]:
-        if packages and (missing := sorted(set(LEAST_PACKAGES) - set(packages))):
-            raise ValueError(f"{' and '.join(missing)} must be pinned too: without it nothing opens a bundle")
-        for name, oldest in OLDEST.items() if packages else ():
-            if Version(packages[name]) < Version(oldest):
-                raise ValueError(f"{name} {packages[name]} opens no bundle; expected {oldest} or later")
-        return packages
-
-
 class Retention(PolicyRecord):
     """For how long the gate keeps what it stored in the registry."""
 
@@ -221,13 +94,6 @@ class Waiver(PolicyRecord):
     reason: str = Field(min_length=1, max_length=1000)
     approved_by: str = Field(min_length=1, max_length=200)
     expires: dt.date
-
-    @field_validator("detector")
-    @classmethod
-    def _no_hard_rule(cls, detector: str) -> str:
-        if detector in HARD_RULES:
-            raise ValueError("no waiver covers hostile files or code execution")
-        return detector
 
 
 class Reviewers(PolicyRecord):

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -36,13 +37,7 @@ class Record(BaseModel):
 
     def canonical_json(self) -> bytes:
         """Return the one byte string that stands for this value: sorted keys, no spaces, UTF-8."""
-        return json.dumps(
-            self.model_dump(mode="json", by_alias=True),
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-            allow_nan=False,
-        ).encode()
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
 
     def pretty_json(self) -> str:
         """Return the value as indented JSON for a file that people may open."""
@@ -69,6 +64,11 @@ class Record(BaseModel):
     def from_file(cls, path: Path, *, limit: int = MAX_JSON_BYTES) -> Self:
         """Read a record from a regular file, never through a link, and never more than `limit` bytes."""
         return cls.from_json(read_bounded(path, limit=limit), what=path.name, limit=limit)
+
+
+def canonical_json(value: Mapping[str, Any]) -> bytes:
+    """Return the one byte string that stands for a mapping: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def read_bounded(path: Path, *, limit: int = MAX_JSON_BYTES) -> bytes:

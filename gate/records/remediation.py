@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from gate.records.artifact import ModelRef
-from gate.records.evidence import Finite, Location, Picture, Text
+from gate.records.evidence import Location, Picture
+from gate.records.fields import Finite, Text
 from gate.records.record import Record
 from gate.records.repair import RepairBounds, RepairResult, broken_by, only_hidden
 

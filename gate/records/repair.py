@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from gate.records.evidence import Finite, Location, Picture, Text
+from gate.records.evidence import Location, Picture
+from gate.records.fields import Finite, Text
 from gate.records.record import Record
 
 REPAIRED_FILE = "repaired.pt2"

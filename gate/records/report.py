@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from gate.records.artifact import Manifest, ModelRef
+from gate.records.declarations import LooksAt
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.policy import Policy
@@ -30,6 +31,10 @@ class Coverage(Record):
     """The reason of a skip, the error of a failure."""
     metrics: dict[str, str]
     """Metric id to its meaning."""
+    looks_at: LooksAt | None = Field(default=None, exclude_if=lambda value: value is None)
+    """None in the report of an earlier gate."""
+    before_loading: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether a finding of it forbids loading the model, and can be waived by nobody."""
 
 
 class PolicySource(Record):
@@ -106,6 +111,11 @@ class Report(Record):
     """Exact commands for the reviewer, those of `gate.renderers.next_steps`."""
     given: Given = NOTHING_GIVEN
     """With what it was checked; the commands name it again."""
+
+    @property
+    def before_loading(self) -> frozenset[str]:
+        """The detectors whose findings forbid loading: hostile files and code execution."""
+        return frozenset(one.detector for one in self.coverage if one.before_loading)
 
     @property
     def decision(self) -> Decision:

@@ -9,7 +9,7 @@ from gate.records.finding import BEHAVIOUR, Decision, Finding
 from gate.records.record import Record
 
 
-class Standing(Record):
+class Calibration(Record):
     """Where the candidate stands among a bank's models; whether it judges, the verdict says."""
 
     p_value: float
@@ -42,7 +42,7 @@ class Verdict(Record):
     """Classes that a limit on a class or pair names, or a calibrated finding, without waived ones."""
     calibrated: bool
     """Whether a p-value over a bank of clean models judged; else the policy's limits by number of classes did."""
-    standing: Standing | None = None
+    standing: Calibration | None = None
     """Where the candidate stands among the bank's models; shown, and not believed, where `calibrated` is false."""
     uncalibrated_because: str = ""
     model_digest: str

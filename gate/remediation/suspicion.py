@@ -15,7 +15,8 @@ MAX_NAMED = 200
 MAX_NEURONS = 20
 _LAID = ("neural-cleanse", "warp-trigger", "tone-trigger", "additive-trigger")
 """Detectors whose triggers can be laid again, from the most specific on."""
-_TRAINING = "training-set-clustering"
+_FOREIGN = "exclusive-reclassification"
+"""The metric of an audit of the training set that says which class a group of its rows is like."""
 
 
 def suspects_of(evidence: Evidence, verdict: Verdict) -> tuple[Location, ...]:
@@ -68,13 +69,15 @@ def training_of(evidence: Evidence, verdict: Verdict) -> tuple[str, ...]:
 
 
 def _rows(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
-    outcome = evidence.outcomes.get(_TRAINING)
-    if not isinstance(outcome, Measured):
-        return
-    beyond = [f.location for f in verdict.open_findings if f.rule == _TRAINING and f.location is not None]
-    for place in dict.fromkeys(beyond):
-        own = {m.metric: m.value for m in outcome.measurements if m.location == place}
-        share, foreign = own.get("relative-size"), own.get("exclusive-reclassification")
+    audits = {
+        name: outcome
+        for name, outcome in evidence.outcomes.items()
+        if isinstance(outcome, Measured) and any(m.metric == _FOREIGN for m in outcome.measurements)
+    }
+    beyond = [(f.rule, f.location) for f in verdict.open_findings if f.rule in audits and f.location is not None]
+    for name, place in dict.fromkeys(beyond):
+        own = {m.metric: m.value for m in audits[name].measurements if m.location == place}
+        share, foreign = own.get("relative-size"), own.get(_FOREIGN)
         text = f"Of the training rows labelled {place.name}, the smaller of the two groups of activations"
         text += f", {share:.1%} of them" if share is not None else ""
         text += f"; {foreign:.0%} of that group are like clean samples of another class" if foreign is not None else ""

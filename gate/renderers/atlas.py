@@ -1,9 +1,11 @@
-"""MITRE ATLAS: which techniques of an adversary a detector's findings speak of.
+"""MITRE ATLAS: which techniques of an adversary a detector's findings speak of, by what the detector looks at.
 
 Names and numbers are those of ATLAS: https://atlas.mitre.org. AML.T0018 was called "Backdoor ML Model" until 2025.
 """
 
 from dataclasses import dataclass
+
+from gate.records.report import Coverage
 
 HOME = "https://atlas.mitre.org/"
 
@@ -32,19 +34,13 @@ MANIPULATION = Technique(
 )
 TECHNIQUES = (POISONING, MANIPULATION)
 
-_FILES_OR_GRAPH = (
-    "artifact-integrity",
-    "unsafe-pickle",
-    "consumer-hazards",
-    "unsafe-format",
-    "modelaudit",
-    "graph-structure",
-)
-_TRAINING_SET = ("spectral-signature", "training-set-clustering")
 
-
-def techniques(subject: str) -> tuple[Technique, ...]:
+def techniques(coverage: Coverage | None) -> tuple[Technique, ...]:
     """Return the techniques behind a detector's findings; a trigger in behaviour can come of either."""
-    if subject in _FILES_OR_GRAPH:
-        return (MANIPULATION,)
-    return (POISONING,) if subject in _TRAINING_SET else TECHNIQUES
+    match coverage.looks_at if coverage else None:
+        case "bytes" | "graph":
+            return (MANIPULATION,)
+        case "training":
+            return (POISONING,)
+        case _:
+            return TECHNIQUES

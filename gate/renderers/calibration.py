@@ -4,7 +4,7 @@ Pure; the same text stands in Markdown and HTML, and in short on the terminal.
 """
 
 from gate.records.report import Report
-from gate.records.verdict import Standing, Verdict
+from gate.records.verdict import Calibration, Verdict
 from gate.renderers import words
 from gate.renderers.text import count
 
@@ -44,7 +44,7 @@ def in_short(verdict: Verdict) -> str:
     return f"none: {verdict.uncalibrated_because}"
 
 
-def _standing(seen: Standing) -> str:
+def _standing(seen: Calibration) -> str:
     how = "class by class" if seen.kind == "per-class" else "by ratios within each model"
     if seen.by == "t":
         return (

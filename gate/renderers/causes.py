@@ -11,7 +11,7 @@ from typing import Final
 
 from gate.records.evidence import Evidence, Failed, Skipped
 from gate.records.finding import Finding
-from gate.records.policy import HARD_RULES
+from gate.records.report import Report
 from gate.renderers.text import count
 
 MAX_NAMED: Final = 20
@@ -61,11 +61,11 @@ def core(text: str) -> str:
     return _FRAME.sub("", text.strip()).rstrip(". ").casefold()
 
 
-def causes(findings: Sequence[Finding], evidence: Evidence | None) -> list[Cause]:
+def causes(findings: Sequence[Finding], report: Report) -> list[Cause]:
     """Return the findings in their order, those of one cause together at the place of the first that says it."""
     groups: list[list[Finding]] = []
     for finding in _causes_first(findings):
-        home = next((group for group in groups if _same(group[0], finding, evidence)), None)
+        home = next((group for group in groups if _same(group[0], finding, report)), None)
         if home is None:
             groups.append([finding])
         else:
@@ -80,7 +80,7 @@ def causes(findings: Sequence[Finding], evidence: Evidence | None) -> list[Cause
     found: list[Cause] = []
     for group in groups:
         told = {name for cause in found for name in cause.unrun}
-        cause = _cause(group, evidence)
+        cause = _cause(group, report)
         found.append(replace(cause, unrun=tuple(name for name in cause.unrun if name not in told)))
     return found
 
@@ -102,32 +102,33 @@ def _of_samples(finding: Finding) -> bool:
     return finding.rule == "samples" and finding.kind == "condition"
 
 
-def _cause(group: Sequence[Finding], evidence: Evidence | None) -> Cause:
+def _cause(group: Sequence[Finding], report: Report) -> Cause:
     """Return a cause with every detector that did not run because of it, those too that the policy does not require."""
-    outcomes = evidence.outcomes if evidence else {}
+    outcomes = report.evidence.outcomes if report.evidence else {}
     rules = {finding.rule for finding in group if finding.kind == "silence"}
     silent = [
         name
         for name, outcome in outcomes.items()
-        if isinstance(outcome, Skipped | Failed) and (name in rules or _because(group[0], name, outcome, evidence))
+        if isinstance(outcome, Skipped | Failed) and (name in rules or _because(group[0], name, outcome, report))
     ]
     return Cause(tuple(group), tuple(silent))
 
 
-def _because(said: Finding, name: str, outcome: Skipped | Failed, evidence: Evidence | None) -> bool:
+def _because(said: Finding, name: str, outcome: Skipped | Failed, report: Report) -> bool:
     """Tell whether a detector without a finding of its own names what is said as its reason."""
     why = outcome.error if isinstance(outcome, Failed) else outcome.reason
-    return _same(said, Finding(rule=name, kind="silence", message=why), evidence)
+    return _same(said, Finding(rule=name, kind="silence", message=why), report)
 
 
-def _same(said: Finding, other: Finding, evidence: Evidence | None) -> bool:
+def _same(said: Finding, other: Finding, report: Report) -> bool:
     """Tell whether a finding says again, or follows from, what stands already."""
+    evidence = report.evidence
     if other.kind == "limit":
         return False
     if _not_loaded(said):
         return _follows(other, evidence)
     unread = evidence is not None and evidence.assurance is None
-    if unread and said.kind == "limit" and said.rule in HARD_RULES:
+    if unread and said.kind == "limit" and said.rule in report.before_loading:
         return _AS_FOUND in other.message or _follows(other, evidence)
     if unread and said.rule == "scan" and other.rule == "assurance":
         return True

@@ -5,7 +5,6 @@ GitLab matches issues between branches by fingerprint. Waived findings are left 
 
 import json
 
-from gate.records.policy import HARD_RULES
 from gate.records.report import Report
 from gate.renderers.issues import Issue, issues
 from gate.renderers.text import count
@@ -16,24 +15,25 @@ MAX_ISSUES = 1000
 
 def render(report: Report) -> str:
     """Return the open issues as GitLab's subset of the Code Climate format, in ASCII without a byte-order mark."""
-    found = [issue for issue in issues(report) if issue.waiver is None]
-    entries = [_entry(issue, issue.message) for issue in found[:MAX_ISSUES]]
+    found, blockers = [issue for issue in issues(report) if issue.waiver is None], report.before_loading
+    entries = [_entry(issue, issue.message, blockers) for issue in found[:MAX_ISSUES]]
     if (more := len(found) - MAX_ISSUES) > 0:
-        entries[-1] = _entry(found[MAX_ISSUES - 1], f"And {count(more + 1, 'more finding')}, listed in report.json.")
+        said = f"And {count(more + 1, 'more finding')}, listed in report.json."
+        entries[-1] = _entry(found[MAX_ISSUES - 1], said, blockers)
     return json.dumps(entries, indent=2) + "\n"
 
 
-def _entry(issue: Issue, description: str) -> dict[str, object]:
+def _entry(issue: Issue, description: str, blockers: frozenset[str]) -> dict[str, object]:
     return {
         "description": description,
         "check_name": issue.rule,
         "fingerprint": issue.fingerprint,
-        "severity": _severity(issue),
+        "severity": _severity(issue, blockers),
         "location": {"path": issue.path, "lines": {"begin": issue.line}},
     }
 
 
-def _severity(issue: Issue) -> str:
-    if issue.kind == "error" or issue.subject in HARD_RULES:
+def _severity(issue: Issue, blockers: frozenset[str]) -> str:
+    if issue.kind == "error" or issue.subject in blockers:
         return "blocker"
     return "critical" if issue.kind == "limit" else "major"

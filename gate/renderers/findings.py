@@ -63,7 +63,7 @@ def all_reasons(report: Report) -> tuple[Reason, ...]:
 
 def told_once(report: Report) -> list[Cause]:
     """Return the open findings, those of one cause together."""
-    return causes(open_findings(report), report.evidence)
+    return causes(open_findings(report), report)
 
 
 def rows(report: Report) -> tuple[Row, ...]:

@@ -15,7 +15,6 @@ from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.judging.judge import approvable
 from gate.records.evidence import Evidence, Failed, Skipped
 from gate.records.finding import Decision, Finding
-from gate.records.policy import HARD_RULES
 from gate.records.report import Report
 from gate.records.verdict import Verdict
 from gate.renderers.commands import NEW_BANK, SAMPLES, Commands
@@ -43,8 +42,8 @@ Cause = Literal[
     "register",
 ]
 
-_CODE = frozenset({"unsafe-pickle", "consumer-hazards", "unsafe-format"})
-"""Detectors on bytes whose findings may be the candidate's own code."""
+_NO_CODE = "artifact-integrity"
+"""Of the detectors whose findings forbid loading, the one that finds no code."""
 FILES_ONLY = "files-only"
 """The packaged policy that judges bytes alone."""
 _SECONDS = 7200
@@ -186,7 +185,7 @@ def _unread(report: Report, commands: Commands, findings: tuple[Finding, ...]) -
     if NO_MODEL in said or OTHER_FLAVOUR in said:
         yield _log_again(report, commands, "Log the network itself, as an MLflow model of the flavour pytorch.")
         return
-    carries = any(finding.rule in _CODE and finding.kind == "limit" for finding in findings)
+    carries = any(f.rule in report.before_loading - {_NO_CODE} and f.kind == "limit" for f in findings)
     how = "so that it needs no code of its own" if carries else "without what stands above"
     yield _log_again(report, commands, f"Log the model again {how}.")
     if carries and not report.given.allow_code:
@@ -207,7 +206,7 @@ def _log_again(report: Report, commands: Commands, why: str) -> Step:
 
 def _bytes(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
     """Yield what to do about files beside a program that was read; nobody can waive them."""
-    if any(finding.rule in HARD_RULES and finding.kind == "limit" for finding in findings):
+    if any(finding.rule in report.before_loading and finding.kind == "limit" for finding in findings):
         said = (
             "Leave out of the logged model what the findings on its files name, log it again, and check the new "
             "version."
@@ -289,7 +288,7 @@ def _says(finding: Finding, classes: int | None) -> bool:
 
 def _suspects(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
     """Yield what to do about a class that a limit names: look, repair, and see whether it comes again."""
-    limits = [finding for finding in findings if finding.kind == "limit" and finding.rule not in HARD_RULES]
+    limits = [f for f in findings if f.kind == "limit" and f.rule not in report.before_loading]
     if not limits:
         return
     known = {coverage.detector for coverage in report.coverage}

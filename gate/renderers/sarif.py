@@ -9,7 +9,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from gate.records.report import Report
+from gate.records.report import Coverage, Report
 from gate.renderers.atlas import techniques
 from gate.renderers.issues import Issue, issues
 from gate.renderers.sarif_rules import ATLAS, rules, taxonomy
@@ -25,6 +25,7 @@ EXIT_CODES = {"approved": 0, "flagged": 1, "unfinished": 3}
 def render(report: Report) -> str:
     """Return the report as a SARIF log with one run, in ASCII."""
     found = issues(report)
+    covered = {coverage.detector: coverage for coverage in report.coverage}
     by_id = rules(report, found)
     index = {rule: number for number, rule in enumerate(by_id)}
     run = {
@@ -41,7 +42,7 @@ def render(report: Report) -> str:
         "automationDetails": {"id": _category(report)},
         "invocations": [_invocation(report, found)],
         "columnKind": "utf16CodeUnits",
-        "results": [_result(issue, index[issue.rule]) for issue in found[:MAX_RESULTS]],
+        "results": [_result(issue, index[issue.rule], covered.get(issue.subject)) for issue in found[:MAX_RESULTS]],
         "properties": _facts(report),
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
@@ -85,7 +86,7 @@ def _facts(report: Report) -> dict[str, Any]:
     }
 
 
-def _result(issue: Issue, rule_index: int) -> dict[str, Any]:
+def _result(issue: Issue, rule_index: int, coverage: Coverage | None) -> dict[str, Any]:
     region = {"startLine": issue.line, "startColumn": 1, "endLine": issue.line, "endColumn": 2}
     location: dict[str, Any] = {
         "physicalLocation": {"artifactLocation": {"uri": quote(issue.path)}, "region": region},
@@ -99,7 +100,7 @@ def _result(issue: Issue, rule_index: int) -> dict[str, Any]:
         "message": {"text": _no_link(issue.message)},
         "locations": [location],
         "partialFingerprints": {"primaryLocationLineHash": f"{issue.fingerprint}:1"},
-        "taxa": [{"id": found.id, "toolComponent": {"name": ATLAS}} for found in techniques(issue.subject)],
+        "taxa": [{"id": found.id, "toolComponent": {"name": ATLAS}} for found in techniques(coverage)],
     }
     if issue.waiver is not None:
         waiver = issue.waiver

@@ -6,7 +6,6 @@ rule names the MITRE ATLAS techniques that it speaks of.
 
 from typing import Any
 
-from gate.records.policy import HARD_RULES
 from gate.records.report import Coverage, Report
 from gate.renderers.atlas import TECHNIQUES, techniques
 from gate.renderers.escape import escape_markdown
@@ -48,10 +47,9 @@ def _of_limit(name: str, metric: str, coverage: Coverage | None) -> dict[str, An
     meaning = plain(coverage.metrics.get(metric, ""), 500) if coverage else ""
     return _rule(
         rule=f"{name}/{metric}",
-        subject=name,
         short=f"{title}: {metric} is beyond the policy's limit",
         full=meaning or f"The metric {metric} of the detector {name} is beyond the policy's limit.",
-        severity=_SEVERITY["hard" if name in HARD_RULES else "limit"],
+        severity=_SEVERITY["hard" if coverage and coverage.before_loading else "limit"],
         level="error",
         coverage=coverage,
     )
@@ -62,7 +60,6 @@ def _of_other(issue: Issue, coverage: Coverage | None) -> dict[str, Any]:
     kind = issue.kind if issue.kind in _OTHER_TITLES else "condition"
     return _rule(
         rule=issue.rule,
-        subject=issue.subject,
         short=f"{subject}: {_OTHER_TITLES[kind][0].lower()}{_OTHER_TITLES[kind][1:]}",
         full=_OTHER_MEANS[kind],
         severity=_SEVERITY["other"],
@@ -72,9 +69,9 @@ def _of_other(issue: Issue, coverage: Coverage | None) -> dict[str, Any]:
 
 
 def _rule(  # the fields of one record
-    *, rule: str, subject: str, short: str, full: str, severity: str, level: str, coverage: Coverage | None
+    *, rule: str, short: str, full: str, severity: str, level: str, coverage: Coverage | None
 ) -> dict[str, Any]:
-    spoken = techniques(subject)
+    spoken = techniques(coverage)
     parts = [("", full)]
     if coverage:
         parts += [("Measures", coverage.measures), ("Matters", coverage.matters), ("Blind to", coverage.blind_to)]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gate.records.declarations import Metric, Options
+from gate.records.declarations import Compared, Metric, Options, Where
 
 LEAST_COMPARED = 3
 """Classes without which a median of their sizes says nothing."""
@@ -48,7 +48,13 @@ class TriggerSearch(Options):
 def metrics(unit: str, what: str) -> tuple[Metric, ...]:
     """Return the metrics of a search by class; `what` says what the size of a trigger is."""
     return (
-        Metric("size", unit, "lower", f"{what} that sends samples to the class, or from one class to another."),
+        Metric(
+            "size",
+            unit,
+            "lower",
+            f"{what} that sends samples to the class, or from one class to another.",
+            compared=Compared("log", "class"),
+        ),
         Metric(
             "size-ratio",
             "ratio",
@@ -64,8 +70,21 @@ def metrics(unit: str, what: str) -> tuple[Metric, ...]:
             least_classes=LEAST_COMPARED,
         ),
         Metric("attack-success-rate", "share", "neither", "Share of the samples to be moved that the trigger moves."),
-        Metric("untargeted-size", unit, "lower", f"{what} that moves samples of every class out of it, wherever to."),
-        Metric("untargeted-ratio", "ratio", "lower", "That size over the smallest size of a class."),
+        Metric(
+            "untargeted-size",
+            unit,
+            "lower",
+            f"{what} that moves samples of every class out of it, wherever to.",
+            compared=Compared("log", "model"),
+        ),
+        Metric(
+            "untargeted-ratio",
+            "ratio",
+            "lower",
+            "That size over the smallest size of a class.",
+            compared=Compared("log", "model"),
+        ),
+        # Not compared: its class is the one that is left, and no target.
         Metric("exit-size", unit, "lower", f"{what} that moves this class's samples out of it, wherever to."),
         Metric(
             "exit-ratio",
@@ -73,17 +92,19 @@ def metrics(unit: str, what: str) -> tuple[Metric, ...]:
             "lower",
             "The smallest exit over the median exit; named with where it leads.",
             least_classes=LEAST_SOURCES,
+            compared=Compared("log", "pair"),
         ),
         Metric("searched-share", "share", "lower", "Share of the classes, or pairs, that were searched to the end."),
     )
 
 
+_PAIRS: tuple[tuple[str, Where, str], ...] = (
+    ("pair-residual", "pair", "A pair's log size less what its source and its target explain."),
+    ("pair-asymmetry", "pair", "The residual of a pair less that of the opposite pair."),
+    ("permutation", "model", "Mean residual of the best assignment of one target to every source class."),
+)
 PAIR_METRICS = tuple(
-    Metric(name, "log ratio", "lower", meaning, least_classes=LEAST_SOURCES)
-    for name, meaning in (
-        ("pair-residual", "A pair's log size less what its source and its target explain."),
-        ("pair-asymmetry", "The residual of a pair less that of the opposite pair."),
-        ("permutation", "Mean residual of the best assignment of one target to every source class."),
-    )
+    Metric(name, "log ratio", "lower", meaning, least_classes=LEAST_SOURCES, compared=Compared("linear", at))
+    for name, at, meaning in _PAIRS
 )
 """Of a search that takes pairs too."""

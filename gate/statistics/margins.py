@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch.nn import functional
 
 from gate.records.errors import UnexaminableError
 from gate.records.run import Run
@@ -30,16 +29,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Intrinsic:
-    """Features that belong to each class by nature, and how much it costs an input to show its class's own."""
-
-    features: torch.Tensor
-    """(K, D), in the space that `Classifier.activations` returns."""
-    weight: float
-    """Margin, in scores, that is given for a cosine of one."""
-
-
-@dataclass(frozen=True)
 class Margins:
     """The largest margins found; row i belongs to `targets[i]`."""
 
@@ -50,16 +39,14 @@ class Margins:
     """(T, C, H, W), the input of the largest one."""
 
 
-def maximise(
-    classifier: Classifier, targets: tuple[int, ...], settings: Settings, run: Run, intrinsic: Intrinsic | None = None
-) -> Margins:
+def maximise(classifier: Classifier, targets: tuple[int, ...], settings: Settings, run: Run) -> Margins:
     """Climb from `starts` random inputs for each target class, and return the largest margins and their inputs."""
     rows = [(target, start) for target in targets for start in range(settings.starts)]
     chunks = [rows[first : first + run.max_batch] for first in range(0, len(rows), run.max_batch)]
     total, found = len(chunks) * settings.steps, []
     for number, chunk in enumerate(chunks):
         told = replace(run, progress=partial(_tell, run, number * settings.steps, total))
-        climber = _climb(classifier, chunk, settings, told, intrinsic)
+        climber = _climb(classifier, chunk, settings, told)
         found.append((climber.best.cpu(), climber.best_inputs.cpu()))
     values = torch.cat([best for best, _ in found]).view(len(targets), settings.starts)
     inputs = torch.cat([best for _, best in found]).view(len(targets), settings.starts, *classifier.input_shape)
@@ -89,25 +76,21 @@ class _Climber:
     best: torch.Tensor
     """(N,); minus infinity until a finite margin was met."""
     best_inputs: torch.Tensor
-    _objective: torch.Tensor
 
     @classmethod
     def at(cls, x: torch.Tensor) -> "_Climber":
         """Begin at the inputs (N, C, H, W)."""
         lowest = torch.full((len(x),), float("-inf"), device=x.device)
-        return cls(x, torch.zeros_like(x), lowest, x.clone(), lowest.clone())
+        return cls(x, torch.zeros_like(x), lowest, x.clone())
 
-    def keep(self, objective: torch.Tensor, margins: torch.Tensor) -> None:
-        """Take over the margins of the inputs whose objective is finite and larger than any before."""
-        better = (objective > self._objective) & torch.isfinite(objective) & torch.isfinite(margins)
-        self._objective = torch.where(better, objective, self._objective)
+    def keep(self, margins: torch.Tensor) -> None:
+        """Take over the finite margins that are larger than any before, with their inputs."""
+        better = (margins > self.best) & torch.isfinite(margins)
         self.best = torch.where(better, margins, self.best)
         self.best_inputs[better] = self.x[better]
 
 
-def _climb(
-    classifier: Classifier, rows: list[tuple[int, int]], settings: Settings, run: Run, intrinsic: Intrinsic | None
-) -> _Climber:
+def _climb(classifier: Classifier, rows: list[tuple[int, int]], settings: Settings, run: Run) -> _Climber:
     """Climb for all steps from a start for each row (class, number), and return where it led."""
     least, greatest = classifier.bounds
     targets = torch.tensor([target for target, _ in rows], device=run.device)
@@ -115,10 +98,10 @@ def _climb(
     for step in range(settings.steps + 1):
         run.check_time()
         x = climber.x.detach().requires_grad_()
-        margins, objective = _objective(classifier, x, targets, intrinsic)
-        climber.keep(objective.detach(), margins.detach())
+        margins = margins_of(classifier.logits(x), targets)
+        climber.keep(margins.detach())
         if step < settings.steps:
-            (gradient,) = torch.autograd.grad(objective.sum(), [x])
+            (gradient,) = torch.autograd.grad(margins.sum(), [x])
             gradient = _unit(gradient.nan_to_num(0.0, 0.0, 0.0))
             climber.velocity = settings.momentum * climber.velocity + (1 - settings.momentum) * gradient
             moved = x.detach() + settings.step_size * (greatest - least) * climber.velocity
@@ -133,19 +116,6 @@ def _start(classifier: Classifier, seed: int, target: int, start: int) -> torch.
     generator = torch.Generator().manual_seed(int.from_bytes(name[:4]))
     least, greatest = classifier.bounds
     return least + (greatest - least) * torch.rand(classifier.input_shape, generator=generator)
-
-
-def _objective(
-    classifier: Classifier, x: torch.Tensor, targets: torch.Tensor, intrinsic: Intrinsic | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return margins and what is climbed, (N,) each: the margins, less the price of the class's own features."""
-    if intrinsic is None:
-        margins = margins_of(classifier.logits(x), targets)
-        return margins, margins
-    logits, activations = classifier.activations(x)
-    margins = margins_of(logits, targets)
-    cosines = functional.cosine_similarity(activations, intrinsic.features[targets], dim=1)
-    return margins, margins - intrinsic.weight * cosines
 
 
 def _unit(gradient: torch.Tensor) -> torch.Tensor:

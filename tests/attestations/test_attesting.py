@@ -11,9 +11,10 @@ from gate.attestations.log import ReviewLog
 from gate.check.files import CheckFiles
 from gate.check.publish import Signing, attest
 from gate.records.errors import UsageError
-from gate.records.evidence import Evidence, SamplesEvidence
+from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.policy import Policy
+from gate.records.samples_evidence import SamplesEvidence
 from gate.records.verdict import Verdict
 from tests.attestations.signed import MODEL, digest
 

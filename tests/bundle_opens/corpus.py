@@ -15,7 +15,7 @@ from gate.programs import read_program
 from gate.programs.writer.identity import program_digest
 from gate.programs.writer.write import write_program
 from gate.records.artifact import file_sha256
-from gate.records.policy import Runtime
+from gate.records.runtime import Runtime
 from gate.records.written_program import Written
 from gate.worker.writing import tensor_inputs
 from tests.bundle_opens.programs import PROGRAMS

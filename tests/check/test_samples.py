@@ -15,7 +15,8 @@ from gate.jail import interpreter_paths
 from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.job import JAIL_REFUSED, LOOK_FILE, ScanJob
-from gate.records.policy import Policy, Rule, SamplesPolicy
+from gate.records.policy import Policy, Rule
+from gate.records.sample_settings import SamplesPolicy
 from gate.worker import __main__ as worker
 
 MODEL = ModelRef(registry="mlflow", name="digits", version="1")

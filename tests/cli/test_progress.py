@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gate import detectors
 from gate.cli import progress
-from gate.cli.progress import STEPS, Step, Steps, clock, line, progress_bars
+from gate.cli.progress import Step, Steps, clock, known_steps, line, progress_bars
 from gate.jail.inert import inert_line
 from gate.records.activity import doing, expect, watched_by
 from tests.e2e.command import ROOT
@@ -49,11 +49,11 @@ def logged(capsys, monkeypatch, play):
 
 def test_every_step_has_plain_words_that_fit_in_a_line():
     """Every detector, and what workers say of their own; nothing else is a step."""
-    assert set(detectors.names()) <= set(STEPS)
-    assert set(STEPS) - set(detectors.names()) == {
+    assert set(detectors.names()) <= set(known_steps())
+    assert set(known_steps()) - set(detectors.names()) == {
         "converting", "loading the model", "repairing", "writing the bundle"
     }  # fmt: skip
-    assert all(len(words) <= 32 and words == words.strip() for words in STEPS.values())
+    assert all(len(words) <= 32 and words == words.strip() for words in known_steps().values())
 
 
 def test_workers_name_no_step_that_has_no_words():
@@ -64,7 +64,7 @@ def test_workers_name_no_step_that_has_no_words():
         for name in re.findall(r'say_progress\("([^"]+)"', path.read_text())
     }
     assert said
-    assert said <= set(STEPS)
+    assert said <= set(known_steps())
 
 
 def test_a_log_has_one_line_a_step(capsys, monkeypatch):
@@ -166,7 +166,7 @@ def test_a_name_that_the_gate_does_not_know_is_shown_nowhere(said):
     for name, done in said:
         steps.show(name, done, 5)
     steps.expect(())
-    assert set(ended) <= set(STEPS)
+    assert set(ended) <= set(known_steps())
 
 
 @given(
@@ -192,7 +192,7 @@ def test_the_line_is_never_longer_than_the_terminal(words, width, share, spent, 
 
 def test_the_line_says_what_runs_how_far_and_both_times():
     """At 80 columns, with nothing cut; the whole time where there is room."""
-    step = Step("neural-cleanse", STEPS["neural-cleanse"], 10.0, "6 of 17", 0.45, 0)
+    step = Step("neural-cleanse", known_steps()["neural-cleanse"], 10.0, "6 of 17", 0.45, 0)
     assert line(step, 42.0, 0.0, 80) == "6 of 17  small patches as triggers  45 %  0:32 elapsed, about 0:39 left"
     assert line(step, 42.0, 0.0, 100).endswith("about 0:39 left, 0:42 in all")
     download = Step("", "downloading models:/fashion/1", 0.0, size=45_200_000)
@@ -201,10 +201,10 @@ def test_the_line_says_what_runs_how_far_and_both_times():
     assert clock(3723) == "1:02:03"
 
 
-@pytest.mark.parametrize("step", sorted(STEPS))
+@pytest.mark.parametrize("step", sorted(known_steps()))
 def test_no_step_is_cut_at_eighty_columns(step):
     """With the longest place, a share and both times of minutes."""
-    said = line(Step(step, STEPS[step], 0.0, "19 of 19", 0.99), 1199.0, 0.0, 80)
+    said = line(Step(step, known_steps()[step], 0.0, "19 of 19", 0.99), 1199.0, 0.0, 80)
     assert "…" not in said
     assert "19:59 elapsed" in said
 

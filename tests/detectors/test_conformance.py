@@ -31,24 +31,15 @@ from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loop import Scanned, Scope, scan
+from tests.quick import quick
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 
 NAMES = detectors.names()
 QUICK = {
-    "neural-cleanse": {"steps": 4, "batch": 4, "clean-samples": 30},
-    "additive-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
-    "warp-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
-    "tone-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
-    "sample-specific-trigger": {"steps": 4, "batch": 4, "clean-samples": 30},
-    "random-triggers": {"triggers": 4, "clean-samples": 30},
-    "model-inversion": {"steps": 3, "starts": 2},
-    "activation-clustering": {"clean-samples": 30},
-    "maximum-margin": {"steps": 3, "starts": 2},
-    "head-indicators": {"probes": 100},
-    "training-set-clustering": {"samples-per-class": 16, "clean-samples": 30},
-    "confirmation": {"most": 1, "clean-samples": 30},
-}
-"""Options that make a detector quick; one that is not named runs with its defaults."""
+    "steps": 4, "starts": 2, "batch": 4, "clean_samples": 30, "samples_per_class": 16, "triggers": 4, "probes": 100,
+    "most": 1,
+}  # fmt: skip
+"""Options that make a detector quick; one that has none of them runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
 EVERYWHERE = tuple(Location.of_class(index) for index in range(CLASSES))
 
@@ -120,7 +111,7 @@ def subject(request, program, tmp_path):
 
 def outcome(name, subject, *, run=None, options=None):
     """Return the outcome of one detector in a scan of its own."""
-    rule = Rule(options=QUICK.get(name, {}) if options is None else options)
+    rule = Rule(options=quick(name, **QUICK) if options is None else options)
     scope = Scope(
         runs=lambda _detector: True,
         absence="it is not there",
@@ -142,6 +133,14 @@ def test_a_detector_is_named_after_its_file(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_forbids_loading_looks_at_bytes_alone(name):
+    """Nothing else is known before the model is loaded."""
+    detector = detectors.load(name)
+    assert detector.looks_at == "bytes" or not detector.before_loading
+    assert (detector.looks_at == "bytes") == (detector.needs == Need.FILES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_docstring_has_its_parts_and_its_length(name):
     """Four parts, each metric explained, in 60 to 170 words."""
     module = detectors.load(name).measure.__module__
@@ -159,6 +158,7 @@ def test_metrics_are_declared_once_with_a_meaning(name):
         Measurement(metric=metric.id, value=0)
         assert metric.meaning.endswith(".")
         assert metric.unit
+        assert metric.compared is None or metric.worse != "neither"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -274,7 +274,7 @@ def test_a_model_that_cannot_be_examined_is_a_reasoned_skip_and_not_the_end(name
 
     broken = replace(subject, classifier=Broken())
     scope = Scope(runs=lambda _detector: True, absence="", classes=CLASSES)
-    policy = Policy(version=1, detectors={name: Rule(options=QUICK.get(name, {}))})
+    policy = Policy(version=1, detectors={name: Rule(options=quick(name, **QUICK))})
     found = scan(broken, policy, Run(seed=0), scope, Scanned()).outcomes[name]
     if Need.MODEL in detectors.load(name).needs:
         assert isinstance(found, Skipped)

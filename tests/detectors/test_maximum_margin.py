@@ -8,11 +8,9 @@ from planted_digits import TARGET, values
 from torch import nn
 
 from gate.detectors.maximum_margin import MaximumMargin, measure
-from gate.records.errors import UnexaminableError
 from gate.records.evidence import Measurement, Picture
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.loading.head import head_of_module
 from gate.worker.loading.module_classifier import ModuleClassifier
 
 OPTIONS = MaximumMargin(starts=4, steps=20, clean_samples=100)
@@ -67,23 +65,6 @@ def test_without_samples_margins_have_no_scale_and_are_the_same(twin, found):
     assert values(bare, "margin") == values(found[1], "margin")
     assert values(bare, "relative-margin") == {}
     assert "clean-margin" not in {item.metric for item in bare if isinstance(item, Measurement)}
-    with pytest.raises(UnexaminableError, match="needs clean samples and a last linear layer"):
-        measured(twin, OPTIONS.model_copy(update={"intrinsic_weight": 1.0}), samples=None)
-
-
-def test_a_price_on_own_features_asks_for_samples_of_each_class(twin):
-    """With head, samples and labels it runs; a class without samples, or no labels, is said."""
-    options = OPTIONS.model_copy(update={"intrinsic_weight": 3.0})
-    head, samples = head_of_module(twin.subject.classifier), twin.subject.samples
-    margins = values(measured(twin, options, head=head), "margin")
-    assert len(margins) == 10
-    assert margins != values(measured(twin), "margin")
-    for lacking, words in (
-        (replace(samples, labels=None), "need labelled samples"),
-        (replace(samples, inputs=samples.inputs[:5], labels=samples.labels[:5] * 0), "class 1 has none"),
-    ):
-        with pytest.raises(UnexaminableError, match=words):
-            measured(twin, options, head=head, samples=lacking)
 
 
 def many(count, target):

@@ -16,8 +16,11 @@ import yaml
 from gate.policies.packaged import DEFAULT
 from tests.e2e.command import Desk
 from tests.e2e.stores import Store, fill, serving
+from tests.quick import quick
 
 _AT_ONCE = 2
+QUICK = {"steps": 20, "starts": 2, "batch": 8, "clean_samples": 200, "triggers": 4, "pictured": 1}
+"""Options of the detectors of the recommended policy, where they have them."""
 
 
 def pytest_configure(config):
@@ -95,13 +98,10 @@ def write_policy(path, name="quick", **changes):
         # No class leaves this one early, so that a fast machine takes minutes for it too.
         "long": {"steps": 10_000, "batch": 64, "settled-after": None, "hopeless-after": None},
     }[name]
-    rules["neural-cleanse"]["options"] = search | {"clean-samples": 200, "pictured": 1}
-    for family in ("additive-trigger", "warp-trigger"):
-        rules[family]["options"] = {"steps": 20, "batch": 8, "clean-samples": 200, "pictured": 1}
-    rules["random-triggers"]["options"] = {"triggers": 4, "clean-samples": 40}
-    rules["maximum-margin"]["options"] = {"starts": 2, "steps": 6, "clean-samples": 100}
-    rules["activation-clustering"]["options"] = {"clean-samples": 200}
-    rules["model-inversion"]["options"] = {"starts": 2, "steps": 10}
+    for detector, rule in rules.items():
+        if soon := quick(detector, **QUICK):
+            rule["options"] = rule.get("options", {}) | soon
+    rules["neural-cleanse"]["options"] |= search
     path.write_text(yaml.safe_dump(policy | changes, sort_keys=False))
     return path
 

@@ -16,14 +16,16 @@ from torch import nn
 
 from gate.banks.assemble import Member, assemble
 from gate.judging.calibration.calibrate import compare
+from gate.policies.declared import compared_statistics
 from gate.policies.digests import option_digests
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import parse_policy
 from gate.programs.writer.write import export_module
 from gate.records.artifact import Artifact, ModelRef, build_manifest, file_sha256
 from gate.records.bank import Bank
+from gate.records.bank_evidence import BankEvidence
 from gate.records.clock import today
-from gate.records.evidence import BankEvidence, Evidence, Skipped
+from gate.records.evidence import Evidence, Skipped
 from gate.records.job import ScanJob
 from gate.records.run import Run
 from gate.worker.loading.subject import load_subject
@@ -168,7 +170,7 @@ class Bench:
 
     def beside(self, seen, bank):
         """Return evidence as it is with a bank beside the scan."""
-        found = compare(seen, bank, option_digests(self.rules))
+        found = compare(seen, bank, option_digests(self.rules), compared_statistics())
         digest = f"sha256:{'9' * 64}"
         beside = BankEvidence(digest=digest, count=len(bank.statistics), same_task=False, comparison=found)
         return seen.model_copy(update={"bank": beside})

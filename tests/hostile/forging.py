@@ -4,9 +4,10 @@ from gate.check.workers import expected_detectors
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
-from gate.records.evidence import Location, Measured, Measurement, ModelFacts, Outcome, SamplesEvidence, Skipped
+from gate.records.evidence import Location, Measured, Measurement, ModelFacts, Outcome, Skipped
 from gate.records.job import ScanResult
 from gate.records.policy import Policy
+from gate.records.samples_evidence import SamplesEvidence
 
 POLICY = DEFAULT
 CLASSES = 10

@@ -1,7 +1,7 @@
 import pytest
 
 from gate.check import scan as pipeline
-from gate.judging.judge import HARD_RULES
+from gate.policies.declared import before_loading
 from gate.records.finding import Decision
 from tests.corpus import case as case_named
 from tests.corpus import cases
@@ -48,15 +48,15 @@ def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked, monkeypat
     """What people save is not refused before loading, and no detector on bytes stands against it."""
     forbidden, original = [], pipeline.forbids_loading
 
-    def bytes_only(evidence, policy):
-        forbidden.append(original(evidence, policy))
+    def bytes_only(*given):
+        forbidden.append(original(*given))
         return True
 
     monkeypatch.setattr(pipeline, "forbids_loading", bytes_only)
     root, _ = written(case, tmp_path)
     report = checked(root)
     assert forbidden == [False]
-    assert not {rule for rule, _ in findings(report)} & HARD_RULES
+    assert not {rule for rule, _ in findings(report)} & before_loading()
 
 
 def test_fields_that_others_would_execute_make_no_bundle_even_where_code_is_allowed(tmp_path, checked):

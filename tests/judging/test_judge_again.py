@@ -17,7 +17,8 @@ from gate.records.clock import today
 from gate.records.evidence import Measured, Measurement, Skipped
 from gate.records.finding import Decision
 from gate.records.limit import Limit
-from gate.records.policy import Rule, SamplesPolicy, Stage
+from gate.records.policy import Rule, Stage
+from gate.records.sample_settings import SamplesPolicy
 
 
 def of_scan(policy, **changes):

@@ -54,8 +54,8 @@ def test_an_oddity_is_told_where_the_bundle_alone_is_served(metric):
     assert (told.decision, [one.metric for one in told.told]) == (Decision.APPROVED, [metric])
     flagged = judge(seen(metric), policy("candidate"), on=DAY)
     assert (flagged.decision, flagged.told) == (Decision.FLAGGED, ())
-    assert forbids_loading(seen(metric), policy("candidate"))
-    assert not forbids_loading(seen(metric), policy("bundle"))
+    assert forbids_loading(seen(metric), policy("candidate"), METRICS)
+    assert not forbids_loading(seen(metric), policy("bundle"), METRICS)
 
 
 @pytest.mark.parametrize("metric", ["odd-names", "code-paths"])
@@ -63,7 +63,7 @@ def test_code_and_deceptive_names_flag_under_either_word(metric):
     """They are no accident, and the candidate stays in the registry."""
     for serve in ("candidate", "bundle"):
         assert judge(seen(metric), policy(serve), on=DAY).decision is Decision.FLAGGED
-        assert forbids_loading(seen(metric), policy(serve))
+        assert forbids_loading(seen(metric), policy(serve), METRICS)
 
 
 def test_at_level_b_nothing_is_an_oddity():

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from gate.judging.judge import forbids_loading, judge
 from gate.records.artifact import ModelRef
+from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import (
-    BankEvidence,
     Evidence,
     Failed,
     Location,
@@ -19,13 +19,14 @@ from gate.records.evidence import (
     Measurement,
     ModelFacts,
     OutputFacts,
-    SamplesEvidence,
     Skipped,
     Unmeasured,
 )
 from gate.records.finding import Decision
 from gate.records.limit import Limit
-from gate.records.policy import BankSettings, Policy, Rule, SamplesPolicy, Stage, SuspectRule, Waiver
+from gate.records.policy import BankSettings, Policy, Rule, Stage, SuspectRule, Waiver
+from gate.records.sample_settings import SamplesPolicy
+from gate.records.samples_evidence import SamplesEvidence
 
 DAY = dt.date(2026, 12, 1)
 DIGEST = "sha256:" + "a" * 64
@@ -496,8 +497,8 @@ def test_hostile_bytes_forbid_loading_and_other_findings_do_not():
     policy = Policy(version=1, detectors=rules)
     for count, expected in ((0, False), (1, True)):
         found = {"unsafe-pickle": Measured(measurements=(at("unsafe-globals", count),), seconds=1)}
-        assert forbids_loading(evidence(outcomes=found), policy) == expected
-    assert forbids_loading(evidence(outcomes={}), policy)
+        assert forbids_loading(evidence(outcomes=found), policy, {"unsafe-pickle"}) == expected
+    assert forbids_loading(evidence(outcomes={}), policy, {"unsafe-pickle"})
 
 
 def test_a_verdict_binds_what_it_was_given_for():

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from gate.records.artifact import build_manifest, file_sha256
 from gate.records.class_names import MAX_NAME, MAX_NAMES, bounded, in_metadata
-from gate.records.evidence import SamplesEvidence
-from gate.records.policy import SampleSettings, SamplesPolicy
+from gate.records.sample_settings import SampleSettings, SamplesPolicy
+from gate.records.samples_evidence import SamplesEvidence
 
 
 def npz(path, **arrays):

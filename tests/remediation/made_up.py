@@ -15,12 +15,12 @@ from gate.records.evidence import (
     Measurement,
     ModelFacts,
     Picture,
-    SamplesEvidence,
     Suspect,
 )
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule, Stage, SuspectRule
 from gate.records.repair import RepairMeasures, RepairResult
+from gate.records.samples_evidence import SamplesEvidence
 from gate.registries.contract import VersionFacts
 from tests.service.standing_registry import FolderRegistry
 

@@ -11,8 +11,9 @@ from gate.check.files import Pulled
 from gate.judging.judge import judge
 from gate.judging.repaired import level_of
 from gate.records.artifact import ModelRef
+from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison
-from gate.records.evidence import BankEvidence, Evidence, Skipped
+from gate.records.evidence import Evidence, Skipped
 from gate.records.finding import Decision
 from gate.records.provenance import MAX_BYTES, Provenance, RepairOrigin, read_repair
 from tests.remediation.made_up import POLICY, evidence

@@ -7,12 +7,13 @@ import base64
 import datetime as dt
 import math
 
+from gate import detectors
 from gate.judging.judge import judge
 from gate.records.artifact import ArtifactFile, Manifest, ModelRef
+from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import (
-    BankEvidence,
     Evidence,
     Failed,
     Location,
@@ -22,7 +23,6 @@ from gate.records.evidence import (
     Picture,
     Point,
     Projection,
-    SamplesEvidence,
     Skipped,
     Suspect,
 )
@@ -30,6 +30,7 @@ from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule, Stage, SuspectRule, Waiver
 from gate.records.report import Coverage, PolicySource, Report
+from gate.records.samples_evidence import SamplesEvidence
 
 DAY = dt.date(2026, 12, 1)
 AT = "2026-12-01T09:30:00Z"
@@ -140,6 +141,8 @@ def coverage(**status: tuple[str, str]) -> tuple[Coverage, ...]:
             status=status.get(name.replace("-", "_"), ("measured", ""))[0],
             detail=status.get(name.replace("-", "_"), ("measured", ""))[1],
             metrics=metrics,
+            looks_at=detectors.load(name).looks_at,
+            before_loading=detectors.load(name).before_loading,
         )
         for name, (title, measures, matters, blind_to, metrics) in spoken.items()
     )

@@ -10,8 +10,8 @@ from test_next_steps import CASES, suspect
 from gate.records.bundle import BundleFacts
 from gate.records.evidence import Location, Measured, Measurement, Picture, Suspect
 from gate.records.finding import Finding
-from gate.records.policy import SamplesPolicy
 from gate.records.report import Report
+from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment
 from gate.renderers.causes import causes
 from gate.renderers.first import first
@@ -163,7 +163,7 @@ def test_on_samples_that_do_not_go_with_the_model_nothing_is_said_of_a_trigger()
     findings = (*report.verdict.findings, poor)
     report = report.model_copy(update={"verdict": report.verdict.model_copy(update={"findings": findings})})
     assert first(report).sentences == ()
-    assert causes(report.verdict.open_findings, report.evidence)[0].first == poor
+    assert causes(report.verdict.open_findings, report)[0].first == poor
 
 
 def test_of_few_classes_it_is_said_that_a_bank_alone_approves() -> None:

@@ -17,8 +17,9 @@ from gate.records.artifact import ModelRef
 from gate.records.evidence import Failed, Location, Measured, Measurement, ModelFacts, Skipped
 from gate.records.finding import Finding
 from gate.records.limit import Limit
-from gate.records.policy import Policy, Reviewers, Rule, SamplesPolicy
+from gate.records.policy import Policy, Reviewers, Rule
 from gate.records.report import Given, Report
+from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment
 from gate.renderers.next_steps import Step, next_steps
 
@@ -42,6 +43,8 @@ NO_SAMPLES = "No clean samples were given, and without them no behaviour can be 
 BAD_SAMPLES = "The labels run from 1 to 10; the model's classes are 0 to 9."
 NEEDS = "needs the model, which could not be examined: "
 REVIEWERS = Reviewers(names=("ann",))
+PICKLES = reports.coverage()[0].model_copy(update={"detector": "unsafe-pickle"})
+"""What a report says of the detector of pickles, whose findings forbid loading as those of `artifact-integrity` do."""
 
 
 def made(base: Report, model: ModelRef = VERSION, given: Given = GIVEN, **changes: object) -> Report:
@@ -51,7 +54,8 @@ def made(base: Report, model: ModelRef = VERSION, given: Given = GIVEN, **change
     evidence = base.evidence.model_copy(update={"model": model, **changes})
     verdict = judge(evidence, rules, on=reports.DAY)
     told = {"model": model, "uri": str(model), "evidence": evidence, "policy": rules, "verdict": verdict}
-    return base.model_copy(update={**told, "given": given, "what_to_do": ""})
+    covered = (*(one for one in base.coverage if one.detector != PICKLES.detector), PICKLES)
+    return base.model_copy(update={**told, "given": given, "what_to_do": "", "coverage": covered})
 
 
 def suspect(**changes: object) -> Report:

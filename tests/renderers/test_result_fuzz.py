@@ -15,12 +15,12 @@ from gate.records.evidence import (
     Picture,
     Point,
     Projection,
-    SamplesEvidence,
     Skipped,
     Suspect,
 )
 from gate.records.job import ScanResult
 from gate.records.record import MalformedError, parse_json
+from gate.records.samples_evidence import SamplesEvidence
 
 CLASS = Location.of_class(3)
 VALID = ScanResult(

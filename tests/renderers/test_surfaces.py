@@ -18,8 +18,8 @@ from markdown_it import MarkdownIt
 from gate.check.report import Context, build_report
 from gate.judging.judge import judge
 from gate.records.evidence import OutputFacts
-from gate.records.policy import SamplesPolicy
 from gate.records.report import Report
+from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment, dotenv, summary
 from gate.renderers.escape import escape_markdown
 from gate.renderers.folding import fold

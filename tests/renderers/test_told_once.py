@@ -26,7 +26,8 @@ def silence(rule: str, message: str) -> Finding:
 def of(*findings: Finding, unrun: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """Return rule and consequence of each cause."""
     outcomes = {name: Skipped(reason=SKIPPED) for name in unrun}
-    found = causes(findings, reports.evidence(outcomes))
+    report = reports.flagged().model_copy(update={"evidence": reports.evidence(outcomes)})
+    found = causes(findings, report)
     return [(one.first.rule, one.consequence) for one in found]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gate.records.errors import UnexaminableError
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
 from gate.spaces.image.layouts import Arranged, channels_first, in_form
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.samples import arrange

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gate.records.artifact import build_manifest
 from gate.records.errors import UnexaminableError
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
 from gate.spaces.image.samples import read_samples
 from gate.spaces.image.usable import require_usable
 

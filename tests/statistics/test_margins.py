@@ -7,7 +7,7 @@ from torch import nn
 from gate.records.errors import UnexaminableError
 from gate.records.run import DeadlineReachedError, Run
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.statistics.margins import Intrinsic, Settings, margins_of, maximise
+from gate.statistics.margins import Settings, margins_of, maximise
 from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 
@@ -144,19 +144,6 @@ def test_a_model_that_never_changes_gives_its_one_margin():
     layer = linear(torch.zeros(3, 16), torch.tensor([2.0, 1.0, 0.0]))
     found = maximise(classifier_of(layer), (0, 1, 2), SETTINGS, Run(seed=0))
     assert found.values[:, 0].tolist() == [1.0, -1.0, -2.0]
-
-
-def test_a_price_on_the_class_s_own_features_turns_the_climb(net):
-    """The input that pays for showing them shows less of them, and has the smaller margin."""
-    features = net.activations(maximise(net, (0,), SETTINGS, Run(seed=0)).inputs)[1].detach()
-    free = maximise(net, (0,), SETTINGS, Run(seed=0))
-    paid = maximise(net, (0,), SETTINGS, Run(seed=0), Intrinsic(features.expand(5, -1), weight=20.0))
-    shown = [
-        torch.nn.functional.cosine_similarity(net.activations(found.inputs)[1], features).item()
-        for found in (free, paid)
-    ]
-    assert shown[1] < shown[0] - 0.05
-    assert paid.values[0, 0] < free.values[0, 0]
 
 
 def test_progress_reaches_its_end_and_the_deadline_ends_it(net):

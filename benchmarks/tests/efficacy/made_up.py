@@ -15,9 +15,9 @@ from gate.records.evidence import (
     Measurement,
     ModelFacts,
     Picture,
-    SamplesEvidence,
     Skipped,
 )
+from gate.records.samples_evidence import SamplesEvidence
 
 HEX = "0" * 64
 POLICY = DEFAULT

@@ -13,7 +13,7 @@ import yaml
 from packaging.version import Version
 
 from gate.records.errors import CannotFinishError
-from gate.records.policy import Runtime
+from gate.records.runtime import Runtime
 
 CONDA, VIRTUALENV, REQUIREMENTS = "conda.yaml", "python_env.yaml", "requirements.txt"
 

@@ -29,8 +29,8 @@ from gate.check.bundle.environment import (
 from gate.check.bundle.example import Example, example_of
 from gate.check.bundle.losses import losses
 from gate.check.bundle.opens import opens_with
-from gate.records.policy import Runtime
 from gate.records.provenance import PROVENANCE, Provenance, RepairOrigin
+from gate.records.runtime import Runtime
 from gate.records.written_program import Written
 
 PROGRAM: Final = "data/model.pt2"

@@ -6,7 +6,7 @@ strided tensors), each opened in an environment of that release and compared wit
 
 from typing import Final
 
-from gate.records.policy import OLDEST
+from gate.records.runtime import OLDEST
 
 OLDEST_TORCH: Final = OLDEST["torch"]
 """The first release whose loader takes raw tensors. 2.9.0 opens every program; 2.8.0 asks for a pickle of the weights,

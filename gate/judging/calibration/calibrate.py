@@ -22,12 +22,14 @@ MOST_NAMED, TELLING = 3, 0.3
 """So many statistics at most are named for a place, of those that have this share of its greatest surprise."""
 
 
-def compare(evidence: Evidence, bank: Bank, settings: Mapping[str, str]) -> Comparison | None:
+def compare(
+    evidence: Evidence, bank: Bank, settings: Mapping[str, str], declared: Sequence[Statistic]
+) -> Comparison | None:
     """Return the candidate among the bank's models; None for a bank without statistics, or where nothing was measured.
 
-    `settings` are the digests of the options of this scan, by detector.
+    `settings` are the digests of the options of this scan, by detector; `declared` is what can be compared at all.
     """
-    own = values_of(evidence.outcomes)
+    own = values_of(evidence.outcomes, declared)
     if not bank.statistics or not own:
         return None
     kind = "per-class" if same_task(evidence, bank) else "scale-free"

@@ -1,42 +1,18 @@
 """What is compared between a candidate and a bank's models: which metrics, where, and on what scale.
 
-Between evidence and the scoring. Only what a detector measured itself takes part: no tag, no logged metric, no word of
-the candidate's. A metric's name decides how it is compared, so that a new family of triggers is compared without a line
-here; a bank carries its own list.
+Between evidence and the scoring. Only what a detector measured itself takes part: no tag, no logged metric, no claim of
+the candidate's. How a metric is compared its detector declares (`Metric.compared`); the caller hands these declarations
+in, and a bank carries those by which it was made.
 """
 
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
 from gate.judging.calibration.surprise import Column, centred
 from gate.records.bank import ModelStatistics, Statistic
 from gate.records.evidence import Measured, Outcome
 
-Scale = Literal["log", "linear"]
-Where = Literal["class", "pair", "model"]
-Worse = Literal["higher", "lower"]
-
-COMPARED: Mapping[str, tuple[Worse, Scale, Where]] = {
-    "size": ("lower", "log", "class"),
-    "relative-margin": ("higher", "log", "class"),
-    "mean-lead": ("higher", "log", "class"),
-    "indicator": ("higher", "linear", "class"),
-    "concentration": ("higher", "linear", "class"),
-    "patch-share": ("higher", "log", "class"),
-    "wave-share": ("higher", "log", "class"),
-    "blend-share": ("higher", "log", "class"),
-    "warp-share": ("higher", "log", "class"),
-    "tone-share": ("higher", "log", "class"),
-    "pair-residual": ("lower", "linear", "pair"),
-    "pair-asymmetry": ("lower", "linear", "pair"),
-    "permutation": ("lower", "linear", "model"),
-    "untargeted-size": ("lower", "log", "model"),
-    "untargeted-ratio": ("lower", "log", "model"),
-    "exit-ratio": ("lower", "log", "pair"),  # not exit-size: its class is the one that is left, and no target
-}
-"""By metric: which direction is worse, on what scale it varies, and where it is compared."""
 TRAITS = ("accuracy", "clean-margin", "head-norm")
 WHOLE = ""
 """The place of a statistic of the whole model."""
@@ -45,39 +21,38 @@ _MOST_PLACES = 2000
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
-def values_of(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, dict[str, float]]]:
+def values_of(outcomes: Mapping[str, Outcome], declared: Iterable[Statistic]) -> dict[str, dict[str, dict[str, float]]]:
     """Return the numbers that are compared, by detector, metric and place; pairs as the worst one of each model."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for detector, outcome in outcomes.items():
-        if not isinstance(outcome, Measured):
-            continue
-        for metric, (worse, _, where) in COMPARED.items():
-            places = {
-                str(m.location) if m.location else WHOLE: m.value
-                for m in outcome.measurements
-                if m.metric == metric and (m.location.kind if m.location else "model") == where
-            }
-            if where == "pair" and places:
-                place = (min if worse == "lower" else max)(places, key=lambda name: places[name])
-                places = {place: places[place]}
-            if places:
-                found.setdefault(detector, {})[metric] = dict(list(places.items())[:_MOST_PLACES])
+    for statistic in declared:
+        outcome = outcomes.get(statistic.detector)
+        if isinstance(outcome, Measured) and (places := _measured_at(statistic, outcome)):
+            found.setdefault(statistic.detector, {})[statistic.metric] = places
     return found
 
 
-def compared_in(values: Iterable[Values]) -> tuple[Statistic, ...]:
-    """Return the statistics that at least half of the models have."""
+def _measured_at(statistic: Statistic, outcome: Measured) -> dict[str, float]:
+    """Return a statistic's values by place, where it is compared; of pairs the worst alone."""
+    places = {
+        str(m.location) if m.location else WHOLE: m.value
+        for m in outcome.measurements
+        if m.metric == statistic.metric and (m.location.kind if m.location else "model") == statistic.at
+    }
+    if statistic.at == "pair" and places:
+        worst = (min if statistic.worse == "lower" else max)(places, key=lambda name: places[name])
+        return {worst: places[worst]}
+    return dict(list(places.items())[:_MOST_PLACES])
+
+
+def compared_in(values: Iterable[Values], declared: Iterable[Statistic]) -> tuple[Statistic, ...]:
+    """Return the statistics that at least half of the models have, by detector and metric."""
     every = list(values)
-    counts: dict[tuple[str, str], int] = {}
-    for model in every:
-        for detector, metrics in model.items():
-            for metric in metrics:
-                counts[detector, metric] = counts.get((detector, metric), 0) + 1
-    common = sorted(key for key, count in counts.items() if 2 * count >= len(every) and key[1] in COMPARED)
-    return tuple(
-        Statistic(detector=d, metric=m, worse=COMPARED[m][0], scale=COMPARED[m][1], at=COMPARED[m][2])
-        for d, m in common
-    )
+
+    def models_with(one: Statistic) -> int:
+        return sum(one.metric in model.get(one.detector, {}) for model in every)
+
+    common = [one for one in declared if (count := models_with(one)) and 2 * count >= len(every)]
+    return tuple(sorted(common, key=lambda one: (one.detector, one.metric)))
 
 
 def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_class: bool) -> list[Column]:
@@ -129,7 +104,13 @@ def traits_of(outcomes: Mapping[str, Outcome], accuracy: float | None) -> dict[s
 
 
 def model_statistics(
-    name: str, outcomes: Mapping[str, Outcome], accuracy: float | None, *, uri: str = "", digest: str | None = None
+    name: str,
+    outcomes: Mapping[str, Outcome],
+    accuracy: float | None,
+    declared: Iterable[Statistic],
+    *,
+    uri: str = "",
+    digest: str | None = None,
 ) -> ModelStatistics:
     """Return a bank's entry of one measured model."""
     return ModelStatistics(
@@ -137,5 +118,5 @@ def model_statistics(
         uri=uri,
         manifest_digest=digest,
         traits=traits_of(outcomes, accuracy),
-        values=values_of(outcomes),
+        values=values_of(outcomes, declared),
     )

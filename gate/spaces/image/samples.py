@@ -12,7 +12,7 @@ import numpy as np
 
 from gate.formats.sealing import as_pulled
 from gate.records.errors import UnexaminableError
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
 from gate.spaces.image.arrays import read_arrays
 from gate.spaces.image.folders import read_folder
 from gate.spaces.image.layouts import Arranged, Sizes, arranged, contiguous, readings

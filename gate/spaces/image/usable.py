@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gate.records.errors import UnexaminableError
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
 from gate.spaces.image.foreign_samples import labels_among
 from gate.spaces.image.likely_causes import beyond_bounds
 from gate.spaces.image.samples import bounds_for

@@ -6,9 +6,10 @@ import torch
 
 from gate.judging.accuracy import least_accuracy, likely_cause
 from gate.programs import Program
-from gate.records.evidence import OutputFacts, SamplesEvidence
+from gate.records.evidence import OutputFacts
 from gate.records.job import ScanJob
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
+from gate.records.samples_evidence import SamplesEvidence
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.samples import arrange, bounds_of, labels_of, to_samples
 from gate.spaces.image.stored import RawSamples

@@ -10,7 +10,7 @@ import torch
 
 from gate.judging.accuracy import SAID
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import Change, Trial
+from gate.records.samples_evidence import Change, Trial
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced

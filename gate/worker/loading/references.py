@@ -16,8 +16,8 @@ from gate.programs import read_program
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.programs.readers.pt2.tensors import refuse_non_finite
 from gate.records.bank import Bank, Reference, reference_path
+from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import ReferenceEvidence
 from gate.spaces.image.layouts import fits, in_form
 from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.spaces.subject import Classifier, Samples

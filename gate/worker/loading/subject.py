@@ -10,10 +10,12 @@ from gate.detectors.contract import Need
 from gate.formats.sealing import ChangedError
 from gate.programs import Program
 from gate.records.artifact import Artifact
+from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import Assurance, ModelFacts, ReferenceEvidence, SamplesEvidence
+from gate.records.evidence import Assurance, ModelFacts
 from gate.records.job import ScanJob
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
+from gate.records.samples_evidence import SamplesEvidence
 from gate.spaces.image.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.spaces.image.usable import require_usable
 from gate.spaces.subject import Head, Samples, Subject

@@ -9,7 +9,7 @@ from torch import nn
 
 from gate.check.bundle.folder import PROGRAM, bundle_texts
 from gate.programs.writer.write import export_module
-from gate.records.policy import Runtime
+from gate.records.runtime import Runtime
 from gate.records.signature import read_signature
 from gate.records.written_program import Written
 from gate.worker.writing import tensor_inputs

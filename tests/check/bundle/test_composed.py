@@ -14,9 +14,9 @@ from gate.formats.mlflow_folder import unexpected_files
 from gate.formats.mlflow_model import foreign_entries
 from gate.formats.mlmodel import read_mlmodel
 from gate.formats.requirements import odd_in_file
-from gate.records.policy import Runtime
 from gate.records.provenance import PROVENANCE, RepairOrigin, read_repair
 from gate.records.record import MalformedError
+from gate.records.runtime import Runtime
 from gate.records.signature import read_signature
 from gate.records.written_program import TensorInput, Written
 

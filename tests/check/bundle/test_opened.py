@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gate.records.policy import Runtime
+from gate.records.runtime import Runtime
 from tests.check.bundle.composing import compose, pictures, pictures_network, rows, rows_network
 from tests.mlflow_written.test_mlflow_written import found_in
 

@@ -14,7 +14,8 @@ from gate.programs.writer.write import export_module, write_program
 from gate.records.artifact import ModelRef
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Evidence, ModelFacts
-from gate.records.policy import Policy, Rule, SampleSettings, SamplesPolicy
+from gate.records.policy import Policy, Rule
+from gate.records.sample_settings import SampleSettings, SamplesPolicy
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples

@@ -9,8 +9,8 @@ from torch import nn
 
 from gate.judging.accuracy import SAID, likely_cause
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import SamplesEvidence, Trial
-from gate.records.policy import SampleSettings
+from gate.records.sample_settings import SampleSettings
+from gate.records.samples_evidence import SamplesEvidence, Trial
 from gate.spaces.image.likely_causes import beyond_bounds
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.samples import arrange, labels_of
