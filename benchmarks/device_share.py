@@ -171,7 +171,7 @@ def searched(net: nn.Module, samples: Samples, way: Way, device: str, options: n
 
 def sizes_of(subject: Subject, options: neural_cleanse.NeuralCleanse, device: str) -> dict[int, float]:
     """Search, and return the size of each class's patch."""
-    found = neural_cleanse.measure(subject, options, Run(seed=SEED, device=device))
+    found = neural_cleanse.DETECTOR.measure(subject, options, Run(seed=SEED, device=device))
     sizes = [item for item in found if isinstance(item, Measurement) and item.metric == "size"]
     places = [(size.location.class_index if size.location else None, size.value) for size in sizes]
     return {place: value for place, value in places if place is not None}

@@ -5,8 +5,8 @@ What comes back is kept at once. `merged` then yields the evidence that one scan
 """
 
 import hashlib
-import inspect
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -183,7 +183,6 @@ def _problems(records: list[ScanRecord], state: State) -> Iterable[str]:
 
 def code_digest(detector_id: str) -> str:
     """Return a short digest of a detector's own file, so that the table can say what an older version measured."""
-    module = inspect.getmodule(detectors.load(detector_id).measure)
-    assert module is not None
-    assert module.__file__ is not None
-    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:12]
+    path = sys.modules[detectors.load(detector_id).module].__file__
+    assert path is not None
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]

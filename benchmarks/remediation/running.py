@@ -25,9 +25,8 @@ from gate.records.evidence import Location
 from gate.records.evidence import Measured as MeasuredOutcome
 from gate.records.repair import RepairBounds, broken_by
 from gate.records.run import Run
-from gate.search.goals import Goal, every_class
-from gate.search.inversion import invert
-from gate.search.origins import Origins, single_settings
+from gate.search.families import single_settings
+from gate.search.goals import every_class, goal_at
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Trigger
 from gate.statistics.subsets import balanced
@@ -39,7 +38,7 @@ SHARE = 400
 """Clean samples for the repair: 5 % of the training set's size."""
 BOUNDS = (0.0, 1.0)
 PARTS = {"neural-cleanse": "mask", "additive-trigger": "addition", "warp-trigger": "field"}
-"""The detectors by class whose triggers can be laid again, and what tells their family."""
+"""The detectors by class whose triggers can be applied again, and what tells their family."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,8 @@ def _family(name: str) -> Trigger:
 def _searched(classifier: ProgramClassifier, samples: Samples, run: Run) -> Suspect:
     found = []
     for family in PARTS:
-        search = search_of(_family(family), classifier)
-        goals = every_class(classifier.num_classes)
-        sizes = invert(classifier, search.kind.family, samples, goals, single_settings(search.options), run).sizes
+        search = search_of(_family(family), classifier, samples)
+        sizes = search.invert(every_class(classifier.num_classes), single_settings(search.options), run).sizes
         ratios = sizes / sizes.median()
         row = int(ratios.argmin())
         found.append(Suspect(Location.of_class(row), family, float(ratios[row])))
@@ -107,12 +105,8 @@ def _searched(classifier: ProgramClassifier, samples: Samples, run: Run) -> Susp
 
 
 def _inverted(classifier: ProgramClassifier, samples: Samples, suspect: Suspect, run: Run) -> Trigger:
-    search, target = search_of(_family(suspect.family), classifier), suspect.place.class_index
-    assert target is not None
-    goals, settings = (Goal(target),), single_settings(search.options)
-    found = invert(classifier, search.kind.family, samples, goals, settings, run)
-    rows = torch.arange(len(samples.inputs))
-    return Origins(classifier, search.kind, samples, rows, search.options).triggers(found)[0]
+    search = search_of(_family(suspect.family), classifier, samples)
+    return search.found(search.invert((goal_at(suspect.place),), single_settings(search.options), run))[0]
 
 
 def _truth(store: Store, entry: Entry, program: Program) -> Measured:

@@ -10,8 +10,8 @@ import torch
 from benchmarks.zoo.attack import Scene
 from benchmarks.zoo.disguise import Rehearsal
 from benchmarks.zoo.patches import CORNERS, corner, draw_pattern
-from gate.spaces.image.triggers.additive import AdditiveFamily
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.additive import Additions
+from gate.spaces.image.triggers.patch import Patches
 
 PATCHES, ADDITIONS = (8.0, 60.0), (0.03, 0.14)
 """Budgets of rehearsals: the mask's L1 in pixels, and the root mean square of an addition."""
@@ -72,6 +72,6 @@ def rehearsals(scene: Scene, target: int) -> list[Rehearsal]:
     """Return the searches for small patches and faint additions that the gate will make."""
     shape, bounds = scene.task.shape, (0.0, 1.0)
     return [
-        Rehearsal(PatchFamily(shape, bounds), target, PATCHES, scene.integer(1 << 30)),
-        Rehearsal(AdditiveFamily(shape, bounds, 0.25), target, ADDITIONS, scene.integer(1 << 30)),
+        Rehearsal(Patches(shape, bounds), target, PATCHES, scene.integer(1 << 30)),
+        Rehearsal(Additions(shape, bounds, 0.25), target, ADDITIONS, scene.integer(1 << 30)),
     ]

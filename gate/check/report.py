@@ -112,7 +112,7 @@ def write_reports(report: Report, files: CheckFiles) -> None:
 
 def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
     detector = detectors.load(name)
-    text = parts(detector.measure.__module__)
+    text = parts(detector.module)
     status, detail = _status(outcomes.get(name))
     return Coverage(
         detector=name,

@@ -119,7 +119,7 @@ def _term(name: str) -> Iterator[str]:
 def _detector(detector: "Detector[Any]") -> Iterator[str]:
     from gate.detectors.contract import PARTS, parts, summary
 
-    module = detector.measure.__module__
+    module = detector.module
     text = parts(module)
     yield from _hanging(f"{detector.id}: {detector.title}", 2)
     yield from _hanging(summary(module), 0)
@@ -224,7 +224,7 @@ def _everything() -> Iterator[str]:
 
     yield "Detectors"
     for name in detectors.names():
-        yield from _hanging(f"  {name:24} {summary(detectors.load(name).measure.__module__)}", 27)
+        yield from _hanging(f"  {name:24} {summary(detectors.load(name).module)}", 27)
     yield ""
     yield "Metrics"
     yield from _hanging("  " + ", ".join(_metrics()), 2)

@@ -1,4 +1,4 @@
-"""The folder is the registry: each file but `contract` holds one detector, and its name is the detector's id.
+"""The folder is the registry: a file holds one detector, whose id is its name; `contract` and `inversion` hold none.
 
 `names()` lists them without importing any; `load(id)` imports exactly one. Nothing here is imported statically, so a
 detector can be added without touching any list, and a scan of files never imports torch.
@@ -14,7 +14,7 @@ from gate.records.errors import UsageError
 
 def names() -> tuple[str, ...]:
     """Return the ids of all detectors, sorted."""
-    found = {module.name for module in pkgutil.iter_modules(__path__)} - {"contract"}
+    found = {module.name for module in pkgutil.iter_modules(__path__)} - {"contract", "inversion"}
     return tuple(sorted(name.replace("_", "-") for name in found))
 
 
@@ -27,3 +27,9 @@ def load(detector_id: str) -> Detector[Any]:
     if not isinstance(detector, Detector) or detector.id != detector_id:
         raise UsageError(f"gate/detectors/{module.__name__} does not define the detector {detector_id!r}")
     return detector
+
+
+def by_inversion() -> tuple[Detector[Any], ...]:
+    """Return the detectors that invert triggers of a family, the one of the most specific family first."""
+    found = [(detector.family.specificity, detector) for detector in map(load, names()) if detector.family]
+    return tuple(detector for _, detector in sorted(found, key=lambda pair: -pair[0]))

@@ -11,19 +11,11 @@ See       Chen et al., "Targeted Backdoor Attacks on Deep Learning Systems", 201
           docs/detection.md.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from gate.detectors.contract import Detector, Need
-from gate.records.run import Run
-from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.spaces.subject import Subject, Yield
-
-if TYPE_CHECKING:
-    from gate.search.origins import Kind
-    from gate.spaces.subject import Classifier
+from gate.detectors.inversion import inversion_detector
+from gate.search.options import TriggerSearch
+from gate.spaces.image.triggers.additive import FAMILY
 
 
 class AdditiveTrigger(TriggerSearch):
@@ -41,26 +33,10 @@ class AdditiveTrigger(TriggerSearch):
     """The largest change of a pixel, as a share of the range."""
 
 
-def measure(subject: Subject, options: AdditiveTrigger, run: Run) -> Iterator[Yield]:
-    """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.by_class import search
-
-    yield from search(subject, options, run, lambda classifier: _additions(classifier, options))
-
-
-def _additions(classifier: "Classifier", options: AdditiveTrigger) -> "Kind":
-    from gate.search.origins import Kind
-    from gate.spaces.image.triggers.additive import AdditiveFamily
-
-    return Kind(AdditiveFamily(classifier.input_shape, classifier.bounds, options.limit), "addition")
-
-
-DETECTOR = Detector(
+DETECTOR = inversion_detector(
     id="additive-trigger",
     title="Trigger inversion, additions",
     doing="triggers added to images",
-    needs=Need.MODEL | Need.SAMPLES,
-    metrics=metrics("share of range", "Root mean square of the faintest addition") + PAIR_METRICS,
+    family=FAMILY,
     options=AdditiveTrigger,
-    measure=measure,
 )

@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gate.records.declarations import LooksAt, Metric, Options
 from gate.records.run import Run
+from gate.spaces.contract import TriggerFamily
 from gate.spaces.subject import Subject, Yield
 
 
@@ -69,6 +70,14 @@ class Detector(Generic[OptionsT]):
     def looks_at(self) -> LooksAt:
         """What it measures."""
         return next((what for need, what in _LOOKS_AT if need in self.needs), "bytes")
+
+    family: TriggerFamily[Any] | None = None
+    """Of the triggers that it inverts, so that later stages can search for the same again."""
+
+    @property
+    def module(self) -> str:
+        """The name of its module, whose docstring says what it measures."""
+        return f"gate.detectors.{self.id.replace('-', '_')}"
 
     def metric(self, metric_id: str) -> Metric | None:
         """Return the metric of that id, or None."""

@@ -10,19 +10,11 @@ Blind to  Triggers that no small patch imitates (warps, blends, tones, input-dep
 See       Wang et al., "Neural Cleanse", IEEE S&P 2019; settings, cost and error rates in docs/detection.md.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from gate.detectors.contract import Detector, Need
-from gate.records.run import Run
-from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.spaces.subject import Subject, Yield
-
-if TYPE_CHECKING:
-    from gate.search.origins import Kind
-    from gate.spaces.subject import Classifier
+from gate.detectors.inversion import inversion_detector
+from gate.search.options import TriggerSearch
+from gate.spaces.image.triggers.patch import FAMILY
 
 
 class NeuralCleanse(TriggerSearch):
@@ -38,26 +30,10 @@ class NeuralCleanse(TriggerSearch):
     """Whether the smallest trigger by which each class's samples leave it is searched for."""
 
 
-def measure(subject: Subject, options: NeuralCleanse, run: Run) -> Iterator[Yield]:
-    """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.by_class import search
-
-    yield from search(subject, options, run, _patches)
-
-
-def _patches(classifier: "Classifier") -> "Kind":
-    from gate.search.origins import Kind
-    from gate.spaces.image.triggers.patch import PatchFamily
-
-    return Kind(PatchFamily(classifier.input_shape, classifier.bounds), "patch")
-
-
-DETECTOR = Detector(
+DETECTOR = inversion_detector(
     id="neural-cleanse",
     title="Trigger inversion, patches",
     doing="small patches as triggers",
-    needs=Need.MODEL | Need.SAMPLES,
-    metrics=metrics("pixels", "L1 norm of the smallest mask") + PAIR_METRICS,
+    family=FAMILY,
     options=NeuralCleanse,
-    measure=measure,
 )

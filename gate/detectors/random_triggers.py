@@ -1,4 +1,4 @@
-"""Lays random triggers of every family on clean samples and counts where they go: forward passes alone.
+"""Applies random triggers of every family to clean samples and counts where they go: forward passes alone.
 
 Measures  patch-share, wave-share, blend-share, warp-share, tone-share: of each class, the share of the other classes'
           samples that random triggers of a family send to it, by the quarter of them that does most.
@@ -20,12 +20,14 @@ from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
+from gate.spaces.image.triggers import drawn_families
 from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     import torch
 
-    from gate.spaces.subject import Classifier, Lay
+    from gate.spaces.contract import Apply
+    from gate.spaces.subject import Classifier
 
 LEAST_SIDE = 4
 """Pixels without which a patch is the image."""
@@ -34,7 +36,7 @@ FLOOR = 0.005
 
 
 class RandomTriggers(Options):
-    """How many triggers are drawn, and laid on how many samples."""
+    """How many triggers are drawn, and applied to how many samples."""
 
     triggers: int = Field(default=40, ge=4, le=10_000)
     """Of each family."""
@@ -44,7 +46,7 @@ class RandomTriggers(Options):
 def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yield]:
     """Yield the share of every family and class."""
     from gate.search.goals import varied_predictions
-    from gate.spaces.image.triggers.drawn import FAMILIES, draw
+    from gate.spaces.image.drawing import draw
     from gate.statistics.subsets import balanced
 
     assert subject.classifier is not None
@@ -55,17 +57,18 @@ def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yie
     inputs = balanced(subject.samples, options.clean_samples, run.seed).inputs
     own = varied_predictions(classifier, inputs, run)
     most = max(1, options.triggers // 4)
-    for number, family in enumerate(FAMILIES):
-        run.progress(number, len(FAMILIES))
+    families = drawn_families()
+    for number, family in enumerate(families):
+        run.progress(number, len(families))
         drawn = draw(family, classifier.input_shape, options.triggers, run.seed)
         found = _shares(classifier, inputs, own, drawn, run).topk(most, dim=0).values.mean(dim=0)
         for index, share in enumerate(found.tolist()):
-            yield Measurement(metric=f"{family}-share", value=FLOOR + share, location=Location.of_class(index))
-    run.progress(len(FAMILIES), len(FAMILIES))
+            yield Measurement(metric=f"{family.id}-share", value=FLOOR + share, location=Location.of_class(index))
+    run.progress(len(families), len(families))
 
 
 def _shares(
-    classifier: "Classifier", inputs: "torch.Tensor", own: "torch.Tensor", triggers: "Iterator[Lay]", run: Run
+    classifier: "Classifier", inputs: "torch.Tensor", own: "torch.Tensor", triggers: "Iterator[Apply]", run: Run
 ) -> "torch.Tensor":
     """Return of each trigger the share of the samples of other classes that it sends to each class, (T, K).
 
@@ -75,13 +78,13 @@ def _shares(
     from torch.nn import functional
 
     from gate.search.goals import predictions
-    from gate.spaces.image.triggers.drawn import within
+    from gate.spaces.image.drawing import within
 
     others = functional.one_hot(own, classifier.num_classes).logical_not().float()
     rows = []
-    for lay in triggers:
+    for apply in triggers:
         run.check_time()
-        answers = predictions(classifier, within(lay, classifier.bounds)(inputs), run)
+        answers = predictions(classifier, within(apply, classifier.bounds)(inputs), run)
         moved = functional.one_hot(answers, classifier.num_classes).float() * others
         rows.append(moved.sum(dim=0) / others.sum(dim=0).clamp(min=1))
     return torch.stack(rows)
@@ -94,19 +97,13 @@ DETECTOR = Detector(
     needs=Need.MODEL | Need.SAMPLES,
     metrics=tuple(
         Metric(
-            f"{family}-share",
+            f"{one.id}-share",
             "share",
             "higher",
-            f"Share of other classes' samples that {what} send to the class.",
+            f"Share of other classes' samples that {one.noun} send to the class.",
             compared=Compared("log", "class"),
         )
-        for family, what in (
-            ("patch", "random patches"),
-            ("wave", "random sinusoids"),
-            ("blend", "blends with random noise"),
-            ("warp", "random warps"),
-            ("tone", "random changes of tone"),
-        )
+        for one in drawn_families()
     ),
     options=RandomTriggers,
     measure=measure,

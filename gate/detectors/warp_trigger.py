@@ -8,19 +8,11 @@ Blind to  Everything that changes values rather than places, fields finer than t
 See       Nguyen and Tran, "WaNet: Imperceptible Warping-based Backdoor Attack", ICLR 2021; docs/detection.md.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from gate.detectors.contract import Detector, Need
-from gate.records.run import Run
-from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
-from gate.spaces.subject import Subject, Yield
-
-if TYPE_CHECKING:
-    from gate.search.origins import Kind
-    from gate.spaces.subject import Classifier
+from gate.detectors.inversion import inversion_detector
+from gate.search.options import TriggerSearch
+from gate.spaces.image.triggers.warp import FAMILY
 
 
 class WarpTrigger(TriggerSearch):
@@ -40,26 +32,10 @@ class WarpTrigger(TriggerSearch):
     """The largest displacement along a side, as a share of that side."""
 
 
-def measure(subject: Subject, options: WarpTrigger, run: Run) -> Iterator[Yield]:
-    """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
-    from gate.search.by_class import search
-
-    yield from search(subject, options, run, lambda classifier: _warps(classifier, options))
-
-
-def _warps(classifier: "Classifier", options: WarpTrigger) -> "Kind":
-    from gate.search.origins import Kind
-    from gate.spaces.image.triggers.warp import WarpFamily
-
-    return Kind(WarpFamily(classifier.input_shape, options.grid, options.limit), "warp")
-
-
-DETECTOR = Detector(
+DETECTOR = inversion_detector(
     id="warp-trigger",
     title="Trigger inversion, warps",
     doing="warped images as triggers",
-    needs=Need.MODEL | Need.SAMPLES,
-    metrics=metrics("pixels", "Root mean square displacement of the slightest warp") + PAIR_METRICS,
+    family=FAMILY,
     options=WarpTrigger,
-    measure=measure,
 )

@@ -6,6 +6,7 @@ a clean class works on any model, so that a repair which had to remove it could 
 
 from collections.abc import Iterator
 
+from gate import detectors
 from gate.records.evidence import Evidence, Location, Measured
 from gate.records.remediation import Named
 from gate.records.verdict import Verdict
@@ -13,8 +14,6 @@ from gate.records.verdict import Verdict
 MAX_SUSPECTS = 50
 MAX_NAMED = 200
 MAX_NEURONS = 20
-_LAID = ("neural-cleanse", "warp-trigger", "tone-trigger", "additive-trigger")
-"""Detectors whose triggers can be laid again, from the most specific on."""
 _FOREIGN = "exclusive-reclassification"
 """The metric of an audit of the training set that says which class a group of its rows is like."""
 
@@ -30,13 +29,17 @@ def suspects_of(evidence: Evidence, verdict: Verdict) -> tuple[Location, ...]:
 
 def named_by(evidence: Evidence, verdict: Verdict, suspects: tuple[Location, ...]) -> dict[str, str]:
     """Return for each suspect the detector whose trigger is to be taken, one that named it where there is one."""
+    inverting = [detector.id for detector in detectors.by_inversion()]
     naming: dict[Location, set[str]] = {}
     for finding in (*verdict.open_findings, *verdict.confirming):
         if finding.location is not None:
             naming.setdefault(finding.location, set()).add(finding.rule)
     for suspect in evidence.suspects:
         naming.setdefault(suspect.location, set()).add(suspect.detector)
-    return {str(place): next((name for name in _LAID if name in naming.get(place, ())), _LAID[0]) for place in suspects}
+    return {
+        str(place): next((name for name in inverting if name in naming.get(place, ())), inverting[0])
+        for place in suspects
+    }
 
 
 def statistics_of(evidence: Evidence, suspects: tuple[Location, ...]) -> tuple[Named, ...]:

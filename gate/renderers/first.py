@@ -164,10 +164,6 @@ def _what(evidence: Evidence, suspect: Suspect, pictures: Sequence[Picture]) -> 
             slight = "slight " if size is not None and size <= _SLIGHT else ""
             by = f" (by {size:.1f} pixels)" if size is not None else ""
             return f"a {slight}warp of the whole image{by}"
-        case "tone-trigger":
-            return "a change of tone or colour"
-        case "sample-specific-trigger":
-            return "a change of its own for every image"
         case _:
             return "a change"
 

@@ -1,4 +1,4 @@
-"""The search by class: invert one trigger of a family per class, and tell sizes, ratios, indices and pictures.
+"""The search by class: invert one trigger of a family per class, and yield sizes, ratios, indices and pictures.
 
 Called by the detectors; calls the engine in `gate.search.inversion`. Sizes are compared only among classes that were
 searched to the end, and where halving chose the smallest, with the random references that stayed beside them: the
@@ -6,56 +6,53 @@ smallest among themselves would be compared with nothing.
 """
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from gate.records.evidence import Location, Measurement
+from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import Run
 from gate.search.exits import search_exits, search_untargeted
+from gate.search.families import FamilySearch, single_settings
 from gate.search.goals import every_class
-from gate.search.inversion import Inversion, Settings, invert
+from gate.search.inversion import Inversion, Settings
 from gate.search.options import LEAST_COMPARED, LEAST_SOURCES, TriggerSearch
-from gate.search.origins import Kind, Origins, single_settings
 from gate.search.pairs import search_pairs
 from gate.search.rungs import schedule
+from gate.spaces.contract import TriggerFamily
 from gate.spaces.image.pictures import picture
-from gate.spaces.subject import Classifier, Samples, Subject, Yield
+from gate.spaces.subject import Samples, Subject, Yield
 from gate.statistics.outliers import low_side_anomaly_indices
-from gate.statistics.subsets import balanced_rows, chosen
+from gate.statistics.subsets import balanced_rows
 
 
-def search(
-    subject: Subject, options: TriggerSearch, run: Run, kind_of: Callable[[Classifier], Kind]
-) -> Iterator[Yield]:
+def search(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFamily[Any]) -> Iterator[Yield]:
     """Yield what the search by class finds, then ways out of classes and pairs where the options ask for them."""
     assert subject.classifier is not None
     assert subject.samples is not None
-    classifier, kind = subject.classifier, kind_of(subject.classifier)
-    rows = balanced_rows(len(subject.samples.inputs), subject.samples.labels, options.clean_samples, run.seed)
-    samples = chosen(subject.samples, rows)
-    origins = Origins(classifier, kind, subject.samples, rows, options)
+    classifier, every = subject.classifier, subject.samples
+    rows = balanced_rows(len(every.inputs), every.labels, options.clean_samples, run.seed)
+    own = FamilySearch(classifier, family, options, every, rows)
     # With fewer classes nothing is usual among pairs, and with two a pair is what the search by class has found.
     paired = options.pairs != "none" and classifier.num_classes >= LEAST_SOURCES
-    found = invert(
-        classifier,
-        kind.family,
-        samples,
+    inversion = own.invert(
         every_class(classifier.num_classes),
         settings_of(options, classifier.num_classes),
         replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired)),
     )
-    yield from numbers(found)
-    yield from origins.triggers(found)
-    for row in found.sizes.argsort()[: options.pictured].tolist():
-        yield from _pictures(found, row, kind, classifier, samples)
+    yield from numbers(inversion)
+    yield from own.found(inversion)
+    samples = own.given
+    for target in inversion.sizes.argsort()[: options.pictured].tolist():
+        yield from _pictures(own, inversion, target, samples)
     if options.untargeted_starts:
-        smallest = float(found.sizes.min())
-        yield from search_untargeted(classifier, kind.family, samples, options, smallest, run.quiet())
+        smallest = float(inversion.sizes.min())
+        yield from search_untargeted(classifier, own.triggers, samples, options, smallest, run.quiet())
     if options.exits:
-        yield from search_exits(classifier, kind.family, samples, options, run.quiet())
+        yield from search_exits(classifier, own.triggers, samples, options, run.quiet())
     if paired:
-        pairs = yield from search_pairs(classifier, kind.family, samples, options, run)
-        yield from origins.triggers(pairs)
+        pairs = yield from search_pairs(own, run)
+        yield from own.found(pairs)
 
 
 def settings_of(options: TriggerSearch, classes: int) -> Settings:
@@ -86,14 +83,14 @@ def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
     return low_side_anomaly_indices([sizes[other] for other in rows])[rows.index(row)]
 
 
-def _pictures(found: Inversion, row: int, kind: Kind, classifier: Classifier, samples: Samples) -> Iterator[Yield]:
-    target = found.goals[row].target
-    place, bounds = Location.of_class(target), classifier.bounds
-    own = found.trigger(row)
+def _pictures(search: FamilySearch, inversion: Inversion, target: int, samples: Samples) -> Iterator[Picture]:
+    """Yield the trigger towards one class, a sample of another class, and that sample under the trigger."""
+    place, own = Location.of_class(target), inversion.trigger(target)
+    bounds, noun = search.classifier.bounds, search.family.noun
     others = (samples.labels != target).nonzero().flatten() if samples.labels is not None else None
     example = samples.inputs[int(others[0]) if others is not None and len(others) else 0]
-    triggered = kind.family.apply(own, example[None, None])[0, 0]
-    parts = {name: tensor[0] for name, tensor in kind.family.tensors(own).items()}
+    triggered = search.triggers.apply(own, example[None, None])[0, 0]
+    parts = {name: tensor[0] for name, tensor in search.triggers.tensors(own).items()}
     if "mask" in parts:
         mask, pattern = parts["mask"], parts["pattern"]
         yield picture(mask, "mask", (0.0, 1.0), place, f"mask towards class {target}")
@@ -102,7 +99,7 @@ def _pictures(found: Inversion, row: int, kind: Kind, classifier: Classifier, sa
     else:
         change = triggered - example
         reach = max(float(change.abs().max()), 1e-6 * (bounds[1] - bounds[0]))
-        caption = f"what the {kind.noun} towards class {target} changes; grey is nothing"
+        caption = f"what the {noun} towards class {target} changes; grey is nothing"
         yield picture(change, "difference", (-reach, reach), place, caption)
     yield picture(example, "sample", bounds, place, "a clean sample of another class")
-    yield picture(triggered, "triggered", bounds, place, f"the same sample with the {kind.noun} towards class {target}")
+    yield picture(triggered, "triggered", bounds, place, f"the same sample with the {noun} towards class {target}")

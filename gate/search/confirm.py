@@ -14,7 +14,7 @@ from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.goals import predictions
 from gate.search.pairs import LEAST_SAMPLES, nearest_class
-from gate.spaces.subject import Classifier, Origin, Samples, Subject, Trigger
+from gate.spaces.subject import Classifier, Found, Samples, Subject, Trigger
 from gate.statistics.subsets import chosen
 from gate.statistics.witnesses import agreement, share_at_or_below, split_by_class, success_share, transfer_share
 
@@ -61,8 +61,8 @@ class Case:
     @property
     def share(self) -> float:
         """The trigger's size as a share of its family's largest, so that families can be put in one order."""
-        origin = self.trigger.origin
-        return origin.size / origin.largest if origin else 1.0
+        first = self.trigger.found
+        return first.size / first.largest if first else 1.0
 
     def measured(self, metric: str, value: float, note: str = "") -> Measurement:
         """Return a measurement at the suspect."""
@@ -92,44 +92,44 @@ def _case(bench: Bench, place: Location) -> Case:
     if trigger is None or target is None:
         raise UnexaminableError(f"no earlier stage inverted a trigger for {place}")
     movable = (bench.labels != target if source is None else bench.labels == source).nonzero().flatten()
-    given = trigger.origin.rows.cpu() if trigger.origin else movable[:0]
+    given = trigger.found.rows.cpu() if trigger.found else movable[:0]
     return Case(place, target, trigger, movable, movable[~torch.isin(movable, given)])
 
 
 def _numbers(bench: Bench, case: Case, *, again: bool) -> Iterator[Measurement]:
-    origin = case.trigger.origin
-    if origin is None:
+    first = case.trigger.found
+    if first is None:
         case.lacking.append("stability and symmetry (how its trigger was found is not known)")
     elif not again:
         case.lacking.append(f"stability and symmetry (not among the {bench.most} smallest suspects)")
-    if origin is None or not again:
+    if first is None or not again:
         yield from _held_out(bench, case, case.trigger, case.unseen, "")
     elif len(case.unseen) >= LEAST_SAMPLES:
-        second = _again(bench, case, origin, origin.rows)
-        yield from _stability(case, origin, second, "on the same samples")
+        second = _again(bench, case, first, first.rows)
+        yield from _stability(case, first, second, "on the same samples")
         yield from _held_out(bench, case, case.trigger, case.unseen, "")
     else:
         # The search was given every sample: of what a second one is given, a third is kept back for its own trigger.
         rows, kept = split_by_class(bench.labels, bench.run.seed)
-        second = _again(bench, case, origin, rows)
-        yield from _stability(case, origin, second, "on two thirds of the samples")
+        second = _again(bench, case, first, rows)
+        yield from _stability(case, first, second, "on two thirds of the samples")
         note = "the first search was given every sample: a second one's trigger, on the third that was kept from it"
         yield from _held_out(bench, case, second, kept[torch.isin(kept, case.movable)], note)
-    yield from _quantile(bench, case, origin)
+    yield from _quantile(bench, case, first)
     yield from _transfer(bench, case)
-    if origin is not None and again:
-        yield from _symmetry(bench, case, origin)
+    if first is not None and again:
+        yield from _symmetry(bench, case, first)
 
 
-def _again(bench: Bench, case: Case, origin: Origin, rows: torch.Tensor) -> Trigger:
+def _again(bench: Bench, case: Case, first: Found, rows: torch.Tensor) -> Trigger:
     """Search for the suspect's trigger from another start."""
-    (second,) = origin.again((case.place,), rows, replace(bench.run.quiet(), seed=bench.run.seed + 1))
+    (second,) = first.again((case.place,), rows, replace(bench.run.quiet(), seed=bench.run.seed + 1))
     return second
 
 
-def _stability(case: Case, origin: Origin, second: Trigger, where: str) -> Iterator[Measurement]:
-    assert second.origin is not None
-    sizes = [max(size, SMALLEST * origin.largest) for size in (origin.size, second.origin.size)]
+def _stability(case: Case, first: Found, second: Trigger, where: str) -> Iterator[Measurement]:
+    assert second.found is not None
+    sizes = [max(size, SMALLEST * first.largest) for size in (first.size, second.found.size)]
     note = f"sizes {sizes[0]:.4g} and {sizes[1]:.4g}, the second {where}"
     yield case.measured("stability", agreement(case.trigger.tensors, second.tensors), note)
     yield case.measured("size-stability", min(sizes) / max(sizes))
@@ -144,20 +144,20 @@ def _held_out(bench: Bench, case: Case, trigger: Trigger, rows: torch.Tensor, no
     yield case.measured("held-out-success", share, f"{len(inputs)} samples" + (f"; {note}" if note else ""))
 
 
-def _quantile(bench: Bench, case: Case, origin: Origin | None) -> Iterator[Measurement]:
+def _quantile(bench: Bench, case: Case, first: Found | None) -> Iterator[Measurement]:
     """Yield where the size stands among the bank's, if these were measured by the same search."""
     bank = bench.subject.bank
-    if bank is None or origin is None:
+    if bank is None or first is None:
         case.lacking.append("size-quantile (no bank)" if bank is None else "size-quantile (no search gave its size)")
         return
-    sizes = bank.sizes(origin.detector, str(case.place))
+    sizes = bank.sizes(first.detector, str(case.place))
     if not sizes:
-        case.lacking.append(f"size-quantile (the bank has no sizes of {origin.detector} at {case.place})")
-    elif bank.settings.get(origin.detector) != origin.settings:
-        case.lacking.append(f"size-quantile (the bank's {origin.detector} ran with other options than this policy's)")
+        case.lacking.append(f"size-quantile (the bank has no sizes of {first.detector} at {case.place})")
+    elif bank.settings.get(first.detector) != first.settings:
+        case.lacking.append(f"size-quantile (the bank's {first.detector} ran with other options than this policy's)")
     else:
-        note = f"{origin.size:.4g} among {len(sizes)} of clean models, the smallest of them {min(sizes):.4g}"
-        yield case.measured("size-quantile", share_at_or_below(sizes, origin.size), note)
+        note = f"{first.size:.4g} among {len(sizes)} of clean models, the smallest of them {min(sizes):.4g}"
+        yield case.measured("size-quantile", share_at_or_below(sizes, first.size), note)
 
 
 def _transfer(bench: Bench, case: Case) -> Iterator[Measurement]:
@@ -174,19 +174,19 @@ def _transfer(bench: Bench, case: Case) -> Iterator[Measurement]:
     yield case.measured("transfer", sum(shares) / len(shares), f"reference models: {listed}")
 
 
-def _symmetry(bench: Bench, case: Case, origin: Origin) -> Iterator[Measurement]:
+def _symmetry(bench: Bench, case: Case, first: Found) -> Iterator[Measurement]:
     """Yield the size of the way back over the size of the way there; a class is paired with its nearest other class."""
-    labels = bench.labels[origin.rows.cpu()]
+    labels = bench.labels[first.rows.cpu()]
     source = case.place.source_index
     if source is None:
-        source = nearest_class(bench.classifier, chosen(bench.samples, origin.rows), labels, case.target, bench.run)
+        source = nearest_class(bench.classifier, chosen(bench.samples, first.rows), labels, case.target, bench.run)
     if source is None or int((labels == case.target).sum()) < LEAST_SAMPLES:
         case.lacking.append("symmetry (too few samples to search for a way back)")
         return
     back, there = Location.of_pair(case.target, source), Location.of_pair(source, case.target)
     searched = (back,) if case.place == there else (back, there)
-    found = origin.again(searched, origin.rows, bench.run.quiet())
-    sizes = [trigger.origin.size for trigger in found if trigger.origin is not None]
-    way_back, way_there = (max(size, SMALLEST * origin.largest) for size in [*sizes, origin.size][:2])
+    found = first.again(searched, first.rows, bench.run.quiet())
+    sizes = [trigger.found.size for trigger in found if trigger.found is not None]
+    way_back, way_there = (max(size, SMALLEST * first.largest) for size in [*sizes, first.size][:2])
     note = f"{back} {way_back:.4g}, {there} {way_there:.4g}"
     yield case.measured("symmetry", way_back / way_there, note)

@@ -14,20 +14,21 @@ import torch
 
 from gate.records.evidence import Location, Measurement, Unmeasured
 from gate.records.run import Run
-from gate.search.goals import ANYWHERE, Goal, away, predictions
-from gate.search.inversion import Inversion, invert
-from gate.search.objective import Family
+from gate.search.families import pair_settings, single_settings
+from gate.search.goals import LeaveGoal, predictions
+from gate.search.inversion import invert
 from gate.search.options import LEAST_SOURCES, TriggerSearch
-from gate.search.origins import pair_settings, single_settings
 from gate.search.pairs import LEAST_SAMPLES, movable_classes
+from gate.spaces.contract import Parameters, Triggers
 from gate.spaces.subject import Classifier, Samples
 
 
 def search_untargeted(
-    classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, smallest: float, run: Run
+    classifier: Classifier, triggers: Triggers, samples: Samples, options: TriggerSearch, smallest: float, run: Run
 ) -> Iterator[Measurement]:
     """Yield the size of the smallest trigger that moves samples of every class, alone and over the smallest class's."""
-    found = invert(classifier, family, samples, away(options.untargeted_starts), single_settings(options), run)
+    goals = (LeaveGoal(),) * options.untargeted_starts
+    found = invert(classifier, triggers, samples, goals, single_settings(options), run)
     best = int(found.sizes.argmin())
     size = float(found.sizes[best])
     note = f"moves {float(found.success[best]):.0%} of all samples out of their class"
@@ -36,9 +37,9 @@ def search_untargeted(
 
 
 def search_exits(
-    classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
+    classifier: Classifier, triggers: Triggers, samples: Samples, options: TriggerSearch, run: Run
 ) -> Iterator[Measurement | Unmeasured]:
-    """Yield of each class with samples how small a trigger moves it away, and of the easiest one whither it goes.
+    """Yield of each class with samples how small a trigger moves it away, and of the easiest one where it goes.
 
     A sample is of the class that the model gives it: of the shirts that a clean model calls pullovers, some would have
     left their label without a trigger, and shirts would seem as easy to leave as a class with a backdoor.
@@ -53,30 +54,32 @@ def search_exits(
             f"were {len(sources)}",
         )
         return
-    goals = tuple(Goal(ANYWHERE, source) for source in sources)
+    goals = tuple(LeaveGoal(source) for source in sources)
     settings = pair_settings(options)
-    found = invert(classifier, family, samples, goals, settings, run)
+    found = invert(classifier, triggers, samples, goals, settings, run)
     sizes = found.sizes.tolist()
-    for source, size in zip(sources, sizes, strict=True):
-        yield Measurement(metric="exit-size", value=size, location=Location.of_class(source))
+    for goal, size in zip(goals, sizes, strict=True):
+        yield Measurement(metric="exit-size", value=size, location=goal.location)
     row = min(range(len(sizes)), key=sizes.__getitem__)
     if found.success[row] < settings.success_least:
         reason = "no trigger moves the samples of any class, so that none is easier to leave than another"
         yield Unmeasured(metric="exit-ratio", reason=reason)
         return
-    reached, share = _whither(classifier, family, samples.inputs[labels == sources[row]], found, row)
+    reached, share = _where_to(
+        classifier, triggers, samples.inputs[labels == sources[row]], found.trigger(row), sources[row]
+    )
     median = statistics.median(sizes)
     note = f"{share:.0%} of the samples that leave class {sources[row]} go to class {reached}"
     place = Location.of_pair(sources[row], reached)
     yield Measurement(metric="exit-ratio", value=sizes[row] / median if median else 1.0, location=place, note=note)
 
 
-def _whither(
-    classifier: Classifier, family: Family, inputs: torch.Tensor, found: Inversion, row: int
+def _where_to(
+    classifier: Classifier, triggers: Triggers, inputs: torch.Tensor, trigger: Parameters, source: int
 ) -> tuple[int, float]:
     """Return the class that most samples of a source go to under its trigger, and their share of those that leave."""
     with torch.no_grad():
-        first = classifier.logits(family.apply(found.trigger(row), inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
+        first = classifier.logits(triggers.apply(trigger, inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
     left = torch.bincount(first, minlength=classifier.num_classes)
-    left[found.goals[row].source] = 0
+    left[source] = 0
     return int(left.argmax()), float(left.max() / left.sum().clamp_min(1))

@@ -1,12 +1,13 @@
-"""What an inversion aims at: a target class from everywhere, or from one source class; and which samples serve it.
+"""What an inversion aims at, one class a kind of goal: which samples are to be moved, and where to.
 
-Between the samples and the optimiser. A goal without a source leaves out only the target's own samples; a goal with
-one takes that class's samples alone, which is how a backdoor for one source class is found
-(docs/explanation/detection.md).
+Between the samples and the optimiser, which knows no kind of goal by name. A goal for a class leaves out only the
+class's own samples; a goal for a pair takes one source class's alone, which is how a backdoor for one source class is
+found; a goal of leaving is reached in any other class (docs/explanation/detection.md).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch.nn import functional
@@ -16,46 +17,141 @@ from gate.records.evidence import Location
 from gate.records.run import Run
 from gate.spaces.subject import Classifier, Samples
 
-ANYWHERE = -1
-"""The target of a goal that is reached wherever a sample goes, as long as it leaves its own class."""
+
+class Goal(Protocol):
+    """Which samples a trigger is to move, and where to."""
+
+    @property
+    def location(self) -> Location | None:
+        """Where in the evidence it stands; None for a goal of no class."""
+        ...
+
+    @property
+    def empty(self) -> str:
+        """What is said where no sample is to be moved."""
+        ...
+
+    def pool(self, labels: torch.Tensor) -> torch.Tensor:
+        """Tell of each sample by its class (N,) whether it is to be moved, (N,) of bool."""
+        ...
+
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return what is minimised, a scalar: the sum over outputs (B, K) of samples of these classes (B,)."""
+        ...
+
+    def reached(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Tell of each sample whether the model's first choice is where it was sent, (B,) of bool."""
+        ...
 
 
 @dataclass(frozen=True)
-class Goal:
-    """Where samples are to be sent, and from which class; None means from every other class."""
+class ClassGoal:
+    """Every other class's samples are to be taken for one class."""
 
     target: int
-    """A class, or `ANYWHERE`."""
-    source: int | None = None
 
     @property
     def location(self) -> Location:
-        """The class, or the pair source→target."""
-        return Location.of_class(self.target) if self.source is None else Location.of_pair(self.source, self.target)
+        """The class."""
+        return Location.of_class(self.target)
+
+    @property
+    def empty(self) -> str:
+        """What is said where no sample is to be moved."""
+        return f"every clean sample belongs to class {self.target}; others are needed to move there"
+
+    def pool(self, labels: torch.Tensor) -> torch.Tensor:
+        """Tell of each sample whether it is of another class."""
+        return labels != self.target
+
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy to the class."""
+        return functional.cross_entropy(outputs, torch.full_like(labels, self.target), reduction="sum")
+
+    def reached(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Tell whether the class is the first choice."""
+        del labels
+        return outputs.argmax(dim=1) == self.target
 
 
-def every_class(classes: int) -> tuple[Goal, ...]:
+@dataclass(frozen=True)
+class PairGoal(ClassGoal):
+    """One class's samples are to be taken for another class."""
+
+    source: int
+
+    @property
+    def location(self) -> Location:
+        """The pair source→target."""
+        return Location.of_pair(self.source, self.target)
+
+    @property
+    def empty(self) -> str:
+        """What is said where no sample is to be moved."""
+        return f"no clean sample belongs to class {self.source}, which is to be moved to {self.target}"
+
+    def pool(self, labels: torch.Tensor) -> torch.Tensor:
+        """Tell of each sample whether it is of the source."""
+        return labels == self.source
+
+
+@dataclass(frozen=True)
+class LeaveGoal:
+    """Samples are to be taken for any class but their own: those of one class, or without one all."""
+
+    source: int | None = None
+
+    @property
+    def location(self) -> Location | None:
+        """The class that is left."""
+        return None if self.source is None else Location.of_class(self.source)
+
+    @property
+    def empty(self) -> str:
+        """What is said where no sample is to be moved."""
+        return "there is no clean sample" if self.source is None else f"no clean sample belongs to class {self.source}"
+
+    def pool(self, labels: torch.Tensor) -> torch.Tensor:
+        """Tell of each sample whether it is of the class, or all."""
+        return torch.ones_like(labels, dtype=torch.bool) if self.source is None else labels == self.source
+
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy to the set of all classes but a sample's own."""
+        others = outputs.scatter(1, labels.unsqueeze(1), -torch.inf)
+        return (outputs.logsumexp(dim=1) - others.logsumexp(dim=1)).sum()
+
+    def reached(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Tell whether another class is the first choice."""
+        return outputs.argmax(dim=1) != labels
+
+
+def goal_to(target: int, source: int | None = None) -> ClassGoal:
+    """Return the goal of reaching a class from one source class, or without one from every other."""
+    return ClassGoal(target) if source is None else PairGoal(target, source)
+
+
+def goal_at(place: Location) -> ClassGoal:
+    """Return the goal at a class or at a pair."""
+    assert place.class_index is not None
+    return goal_to(place.class_index, place.source_index)
+
+
+def every_class(classes: int) -> tuple[ClassGoal, ...]:
     """Return one goal per class, from everywhere."""
-    return tuple(Goal(target) for target in range(classes))
+    return tuple(ClassGoal(target) for target in range(classes))
 
 
-def away(starts: int) -> tuple[Goal, ...]:
-    """Return the goal of leaving one's own class, from so many starts."""
-    return (Goal(ANYWHERE),) * starts
-
-
-def every_pair(classes: Iterable[int]) -> tuple[Goal, ...]:
+def every_pair(classes: Iterable[int]) -> tuple[PairGoal, ...]:
     """Return one goal per ordered pair of these classes."""
     present = tuple(classes)
-    return tuple(Goal(target, source) for source in present for target in present if source != target)
+    return tuple(PairGoal(target, source) for source in present for target in present if source != target)
 
 
 @dataclass(frozen=True)
 class Pools:
-    """For each goal, which samples a trigger is to move."""
+    """Goals, and for each which samples a trigger is to move."""
 
-    targets: torch.Tensor
-    """(G,) class indices."""
+    goals: tuple[Goal, ...]
     indices: tuple[torch.Tensor, ...]
     """G tensors of sample indices."""
     labels: torch.Tensor
@@ -65,47 +161,22 @@ class Pools:
     def of(cls, classifier: Classifier, samples: Samples, goals: tuple[Goal, ...], run: Run) -> "Pools":
         """Choose by label, or by the model's prediction where there are no labels."""
         labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
-        indices = tuple(_members(labels, goal).nonzero().flatten().cpu() for goal in goals)
+        indices = tuple(goal.pool(labels).nonzero().flatten().cpu() for goal in goals)
         for goal, pool in zip(goals, indices, strict=True):
             if len(pool) == 0:
-                lack = (
-                    f"every clean sample belongs to class {goal.target}; others are needed to move there"
-                    if goal.source is None
-                    else f"no clean sample belongs to class {goal.source}, which is to be moved to {goal.target}"
-                )
-                raise UnexaminableError(lack)
-        device = samples.inputs.device
-        return cls(torch.tensor([goal.target for goal in goals], device=device), indices, labels.to(device))
+                raise UnexaminableError(goal.empty)
+        return cls(goals, indices, labels.to(samples.inputs.device))
 
     def draw(self, batch: int, generator: torch.Generator) -> torch.Tensor:
         """Return the indices of a random batch per goal, (G, B)."""
         rows = [pool[torch.randint(len(pool), (batch,), generator=generator)] for pool in self.indices]
-        return torch.stack(rows).to(self.targets.device)
+        return torch.stack(rows).to(self.labels.device)
 
     def take(self, rows: torch.Tensor) -> "Pools":
         """Return the pools of some goals alone."""
-        return Pools(self.targets[rows], tuple(self.indices[row] for row in rows.tolist()), self.labels)
-
-
-def attack_loss(logits: torch.Tensor, targets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the summed cross-entropy to each row's target, or to the set of all classes but its own, a scalar.
-
-    Logits (N, K), targets (N,) and labels (N,); of N rows all aim `ANYWHERE` or none does.
-    """
-    if not bool((targets == ANYWHERE).any()):
-        return functional.cross_entropy(logits, targets, reduction="sum")
-    others = logits.scatter(1, labels.unsqueeze(1), -torch.inf)
-    return (logits.logsumexp(dim=1) - others.logsumexp(dim=1)).sum()
-
-
-def reached(logits: torch.Tensor, targets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Tell of each row whether the model's first choice is where it was sent, (N,) of bool."""
-    first = logits.detach().argmax(dim=1)
-    return torch.where(targets == ANYWHERE, first != labels, first == targets)
-
-
-def _members(labels: torch.Tensor, goal: Goal) -> torch.Tensor:
-    return labels != goal.target if goal.source is None else labels == goal.source  # none is `ANYWHERE`: all take part
+        kept = rows.tolist()
+        goals, indices = tuple(self.goals[row] for row in kept), tuple(self.indices[row] for row in kept)
+        return replace(self, goals=goals, indices=indices)
 
 
 def predictions(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch.Tensor:

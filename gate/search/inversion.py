@@ -1,7 +1,7 @@
-"""Trigger inversion: for every goal at once, the smallest trigger of a family that sends samples to its target.
+"""Trigger inversion: for every goal at once, the smallest trigger of a family that reaches it.
 
-The objective is Neural Cleanse's (Wang et al., IEEE S&P 2019, equation 3): cross-entropy to the target plus λ times the
-trigger's size, minimised by Adam over the trigger's parameters alone. What differs is the engine: all goals form one
+The objective is Neural Cleanse's (Wang et al., IEEE S&P 2019, equation 3): the goal's loss plus λ times the trigger's
+size, minimised by Adam over the trigger's parameters alone. What differs is the engine: all goals form one
 batch of (G · B) images, the model's parameters are frozen, λ adapts per goal and per optimiser step rather than per
 epoch, images of the target class are left out, goals leave the batch when they have settled or lost (successive
 halving, Jamieson and Talwalkar, AISTATS 2016), and the result is finite by construction. Cost and settings are in
@@ -14,9 +14,10 @@ import torch
 
 from gate.records.run import Run
 from gate.search.goals import Goal, Pools
-from gate.search.objective import Family, Objective, accumulate_gradients, success_rates
-from gate.search.penalty import Best, Parameters, Penalty, PenaltyRule
+from gate.search.objective import Objective, accumulate_gradients, success_rates
+from gate.search.penalty import Best, Penalty, PenaltyRule
 from gate.search.rungs import Rung, survivors
+from gate.spaces.contract import Parameters, Triggers
 from gate.spaces.subject import Classifier, Samples
 
 
@@ -56,7 +57,7 @@ class Inversion:
     goals: tuple[Goal, ...]
     parameters: Parameters
     sizes: torch.Tensor
-    """(G,), in the family's unit; `family.largest` where no trigger was found."""
+    """(G,), in the family's unit; the largest where no trigger was found."""
     success: torch.Tensor
     """(G,), share of all samples that a goal is to move which the trigger sends to its target; where the search was not
     finished, of its last batches."""
@@ -76,10 +77,10 @@ class Inversion:
 
 
 def invert(
-    classifier: Classifier, family: Family, samples: Samples, goals: tuple[Goal, ...], settings: Settings, run: Run
+    classifier: Classifier, triggers: Triggers, samples: Samples, goals: tuple[Goal, ...], settings: Settings, run: Run
 ) -> Inversion:
     """Invert one trigger per goal, all in one batch, and keep the smallest that reached the success target."""
-    search = _Search(classifier, family, samples, goals, settings, run)
+    search = _Search(classifier, triggers, samples, goals, settings, run)
     for number, rung in enumerate(settings.rungs):
         if number:
             search.narrow(rung)
@@ -96,20 +97,20 @@ class _Search:
     def __init__(
         self,
         classifier: Classifier,
-        family: Family,
+        triggers: Triggers,
         samples: Samples,
         goals: tuple[Goal, ...],
         settings: Settings,
         run: Run,
     ) -> None:
-        self.classifier, self.family, self.samples, self.goals = classifier, family, samples, goals
+        self.classifier, self.triggers, self.samples, self.goals = classifier, triggers, samples, goals
         self.settings, self.run, self.steps = settings, run, 0
         self.generator = torch.Generator().manual_seed(run.seed)
         device = samples.inputs.device
         self.every = self.pools = Pools.of(classifier, samples, goals, run)
-        self.parameters = tuple(p.to(device).requires_grad_() for p in family.start(len(goals), self.generator))
+        self.parameters = tuple(p.to(device).requires_grad_() for p in triggers.start(len(goals), self.generator))
         self.optimiser = self._optimiser(self.parameters)
-        start = settings.penalty_start / family.largest
+        start = settings.penalty_start / triggers.largest
         rule = PenaltyRule(start, settings.penalty_factor, settings.patience, settings.success_target)
         self.penalty = Penalty(len(goals), rule, device)
         self.best = Best(self.parameters, device)
@@ -132,12 +133,12 @@ class _Search:
             return
         settings = self.settings
         rows, pools = self.pools.draw(images, self.generator), self.pools
-        objective = Objective(self.samples.inputs, rows, pools.labels[rows], pools.targets, self.penalty.values)
-        latest = accumulate_gradients(self.classifier, self.family, objective, self.parameters, self.run.max_batch)
+        objective = Objective(self.samples.inputs, rows, pools.labels[rows], pools.goals, self.penalty.values)
+        latest = accumulate_gradients(self.classifier, self.triggers, objective, self.parameters, self.run.max_batch)
         # The first batch of all stands for itself; later ones are averaged in.
         self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)
         self.seen[self.rows] = self.success
-        sizes = self.family.size(self.parameters).detach()
+        sizes = self.triggers.size(self.parameters).detach()
         better = self.best.keep(self.rows, self.parameters, sizes, self.success, settings.success_target)
         self.improved[self.rows[better]] = self.steps
         self.optimiser.step()
@@ -166,7 +167,7 @@ class _Search:
         # Until a trigger has succeeded, the one that moves more is ahead of the one that moves less.
         behind = torch.zeros_like(found)
         behind[self.rows] = 1 - self.success
-        order = torch.where(torch.isinf(found), self.family.largest * (1 + behind), found)
+        order = torch.where(torch.isinf(found), self.triggers.largest * (1 + behind), found)
         chosen, self.references = survivors(order.tolist(), rung, self.references, self.run.seed)
         entering = torch.zeros_like(self.settled)
         entering[torch.tensor(chosen, device=entering.device)] = True
@@ -195,7 +196,7 @@ class _Search:
 
         Of the others the running success stands: of a thousand classes, measuring all would cost more than searching.
         """
-        best, family, least = self.best.parameters, self.family, self.settings.success_least
+        best, triggers, least = self.best.parameters, self.triggers, self.settings.success_least
         finished = self.settled.clone()
         finished[self.rows] = True
         rates, ended = self.seen.clone(), finished.nonzero().flatten()
@@ -207,10 +208,10 @@ class _Search:
             for kept, surest in zip(best, self.best.surest, strict=True):
                 kept[taken] = surest[taken]
             rates[taken] = again[again >= least]
-        sizes = family.size(best).detach()
-        sizes = torch.where(rates < least, torch.full_like(sizes, family.largest), sizes)
+        sizes = triggers.size(best).detach()
+        sizes = torch.where(rates < least, torch.full_like(sizes, triggers.largest), sizes)
         return Inversion(self.goals, best, sizes, rates, finished, self.references)
 
     def _rates(self, parameters: Parameters, rows: torch.Tensor) -> torch.Tensor:
         pools = self.every.take(rows)
-        return success_rates(self.classifier, self.family, self.samples, pools, parameters, self.run)
+        return success_rates(self.classifier, self.triggers, self.samples, pools, parameters, self.run)

@@ -20,11 +20,10 @@ from scipy.optimize import linear_sum_assignment
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Measurement
 from gate.records.run import Run
-from gate.search.goals import Goal, every_pair, predictions
-from gate.search.inversion import Inversion, invert
-from gate.search.objective import Family
+from gate.search.families import FamilySearch, pair_settings
+from gate.search.goals import PairGoal, every_pair, predictions
+from gate.search.inversion import Inversion
 from gate.search.options import LEAST_SOURCES, TriggerSearch
-from gate.search.origins import pair_settings
 from gate.spaces.subject import Classifier, Samples
 
 LEAST_SAMPLES = 4
@@ -33,20 +32,21 @@ POLISH_ROUNDS = 10
 Matrix = NDArray[np.float64]
 
 
-def search_pairs(
-    classifier: Classifier, family: Family, samples: Samples, options: TriggerSearch, run: Run
-) -> Generator[Measurement, None, Inversion]:
+def search_pairs(search: FamilySearch, run: Run) -> Generator[Measurement, None, Inversion]:
     """Yield size and success of the pairs searched and what is unexplained of them; return what was found."""
-    goals = chosen_pairs(classifier, samples, options, run)
-    found = invert(classifier, family, samples, goals, pair_settings(options), run)
+    goals = chosen_pairs(search.classifier, search.given, search.options, run)
+    found = search.invert(goals, pair_settings(search.options), run)
     for row, goal in enumerate(goals):
         yield Measurement(metric="size", value=float(found.sizes[row]), location=goal.location)
         yield Measurement(metric="attack-success-rate", value=float(found.success[row]), location=goal.location)
-    yield from unexplained(log_sizes(found, family), goals)
+    largest, sizes = search.triggers.largest, found.sizes.tolist()
+    # Pairs that were not moved count as the largest.
+    logs = {goal: float(np.log(max(size / largest, 1e-9))) for goal, size in zip(goals, sizes, strict=True)}
+    yield from unexplained(logs, goals)
     return found
 
 
-def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[Goal, ...]:
+def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[PairGoal, ...]:
     """Return all pairs of classes with samples, or as many as allowed, half of them near ones and half by chance."""
     labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
     sources = movable_classes(labels)
@@ -58,11 +58,11 @@ def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearc
     if options.pairs == "all" or len(goals) <= options.pairs_most:
         return goals
     near = nearness(classifier, samples, labels, run)
-    ranked = sorted(goals, key=lambda goal: -float(near[goal.source or 0, goal.target]))
+    ranked = sorted(goals, key=lambda goal: -float(near[goal.source, goal.target]))
     best = ranked[: options.pairs_most // 2]
     order = torch.randperm(len(ranked) - len(best), generator=torch.Generator().manual_seed(run.seed))
     others = [ranked[len(best) + place] for place in order[: options.pairs_most - len(best)].tolist()]
-    return tuple(sorted([*best, *others], key=lambda goal: (goal.source or 0, goal.target)))
+    return tuple(sorted([*best, *others], key=lambda goal: (goal.source, goal.target)))
 
 
 def movable_classes(labels: torch.Tensor) -> list[int]:
@@ -91,14 +91,6 @@ def nearest_class(classifier: Classifier, samples: Samples, labels: torch.Tensor
     return max(others, key=lambda index: float(scores[index]))
 
 
-def log_sizes(found: Inversion, family: Family) -> dict[Goal, float]:
-    """Return the log of each pair's size over the largest; pairs that were not moved count as the largest."""
-    return {
-        goal: float(np.log(max(size / family.largest, 1e-9)))
-        for goal, size in zip(found.goals, found.sizes.tolist(), strict=True)
-    }
-
-
 @dataclass(frozen=True)
 class Polished:
     """A table of log sizes less what rows and columns explain; NaN where a pair was not searched."""
@@ -108,13 +100,13 @@ class Polished:
     """(n, n), source by target."""
 
 
-def polish(sizes: dict[Goal, float]) -> Polished:
+def polish(sizes: dict[PairGoal, float]) -> Polished:
     """Take row and column effects out in turn (Tukey, Exploratory Data Analysis, 1977, chapter 11)."""
-    classes = tuple(sorted({goal.target for goal in sizes} | {goal.source or 0 for goal in sizes}))
+    classes = tuple(sorted({goal.target for goal in sizes} | {goal.source for goal in sizes}))
     place = {index: row for row, index in enumerate(classes)}
     table = np.full((len(classes), len(classes)), np.nan)
     for goal, size in sizes.items():
-        table[place[goal.source or 0], place[goal.target]] = size
+        table[place[goal.source], place[goal.target]] = size
     # Means first, which converge to what rows and columns explain exactly; medians then, which no single pair moves.
     for centre in (np.mean, np.median):
         for _ in range(POLISH_ROUNDS):
@@ -129,12 +121,12 @@ def _centres(table: Matrix, axis: int, centre: Callable[[Matrix], np.floating[An
     return found[:, None] if axis == 1 else found[None, :]
 
 
-def unexplained(sizes: dict[Goal, float], goals: tuple[Goal, ...]) -> Iterator[Measurement]:
+def unexplained(sizes: dict[PairGoal, float], goals: tuple[PairGoal, ...]) -> Iterator[Measurement]:
     """Yield residual and asymmetry by pair, and the mean residual of the best permutation."""
     polished = polish(sizes)
     place = {index: row for row, index in enumerate(polished.classes)}
     for goal in goals:
-        row, column = place[goal.source or 0], place[goal.target]
+        row, column = place[goal.source], place[goal.target]
         residual, opposite = polished.residuals[row, column], polished.residuals[column, row]
         yield Measurement(metric="pair-residual", value=float(residual), location=goal.location)
         if not np.isnan(opposite):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-Parameters = tuple[torch.Tensor, ...]
+from gate.spaces.contract import Parameters
 
 
 @dataclass(frozen=True)

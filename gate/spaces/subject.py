@@ -5,14 +5,13 @@ Arrays are torch tensors, but nothing here imports torch: detector specs must lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from gate.records.evidence import Measurement, Picture, Projection, Unmeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
 
@@ -21,16 +20,15 @@ if TYPE_CHECKING:
     from gate.records.bank import Bank
     from gate.records.evidence import Location
     from gate.records.run import Run
+    from gate.spaces.contract import Apply, Bounds, Shape
 
 
 class Classifier(Protocol):
     """A model that maps a batch of images in raw pixel space to logits; preprocessing is inside."""
 
     num_classes: int
-    input_shape: tuple[int, int, int]
-    """Channels, height, width."""
-    bounds: tuple[float, float]
-    """Least and greatest value of a raw input."""
+    input_shape: Shape
+    bounds: Bounds
     feature_layer: str
     """The name of the layer whose input `activations` returns."""
     sample_passes: int
@@ -67,7 +65,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Found:
     """How a trigger was found, so that a later stage can look again and knows on which samples it has not been."""
 
     noun: str
@@ -86,36 +84,18 @@ class Origin:
     """Id of the detector that searched; the scan fills it in."""
 
 
-Lay = Callable[["torch.Tensor"], "torch.Tensor"]
-"""Lays a trigger on raw inputs (N, C, H, W)."""
-
-
-def patched(mask: torch.Tensor, pattern: torch.Tensor) -> Lay:
-    """Return what replaces the pixels under a mask (1, H, W) by a pattern (C, H, W)."""
-    return lambda x: (1 - mask) * x + mask * pattern
-
-
 @dataclass(frozen=True)
 class Trigger:
     """A trigger that an earlier stage inverted for a class or pair."""
 
     location: Location
     attack_success_rate: float
-    lay: Lay
+    apply: Apply
+    """Applies it to raw inputs (N, C, H, W)."""
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """What it is made of, by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
-    origin: Origin | None = None
+    found: Found | None = None
     """None where it was not found by a search."""
-
-    @classmethod
-    def patch(cls, location: Location, mask: torch.Tensor, pattern: torch.Tensor, success: float) -> Trigger:
-        """Return the trigger that replaces the pixels under a mask (1, H, W) by a pattern (C, H, W)."""
-        tensors = {"mask": mask, "pattern": pattern}
-        return cls(location, success, patched(mask, pattern), tensors)
-
-    def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """Lay the trigger on raw inputs (N, C, H, W)."""
-        return self.lay(x)
 
 
 @dataclass(frozen=True)

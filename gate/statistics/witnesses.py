@@ -4,11 +4,12 @@ Pure functions for `confirmation`. Shares are of the samples that a trigger is t
 find with another find, and with finds on clean models.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from gate.records.run import Run
+from gate.spaces.contract import Apply
 from gate.spaces.subject import Classifier, Trigger
 
 HELD_OUT_EVERY = 3
@@ -16,7 +17,7 @@ HELD_OUT_EVERY = 3
 
 
 def success_share(classifier: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
-    """Return the share of inputs (N, C, H, W), N > 0, that the model gives the target once the trigger is laid."""
+    """Return the share of inputs (N, C, H, W), N > 0, that the model gives the target once the trigger is applied."""
     return float(_given(classifier, trigger.apply, inputs, target, run).float().mean())
 
 
@@ -27,15 +28,13 @@ def transfer_share(reference: Classifier, trigger: Trigger, inputs: torch.Tensor
     return float((after & ~before).sum() / (~before).sum().clamp_min(1))
 
 
-def _given(
-    classifier: Classifier, lay: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, target: int, run: Run
-) -> torch.Tensor:
+def _given(classifier: Classifier, apply: Apply, inputs: torch.Tensor, target: int, run: Run) -> torch.Tensor:
     """Return for each input (N,) whether the model's first choice is the target after the change."""
     given = []
     with torch.no_grad():
         for chunk in torch.split(inputs, run.max_batch):
             run.check_time()
-            given.append(classifier.logits(lay(chunk)).argmax(dim=1) == target)
+            given.append(classifier.logits(apply(chunk)).argmax(dim=1) == target)
     return torch.cat(given)
 
 

@@ -220,7 +220,7 @@ def _file(
                 if len(scanned.projections) < MAX_PROJECTIONS:
                     scanned.projections.append(item)
             case Trigger():
-                origin = item.origin and replace(item.origin, detector=detector.id)
-                scanned.triggers[detector.id, str(item.location)] = replace(item, origin=origin)
+                found = item.found and replace(item.found, detector=detector.id)
+                scanned.triggers[detector.id, str(item.location)] = replace(item, found=found)
             case _:
                 assert_never(item)

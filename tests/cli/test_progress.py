@@ -262,10 +262,10 @@ with progress_bars() as show:
         for n in range(8):
             moved(n * 1000000)
             time.sleep(0.1)
-    expect(("unsafe-pickle", "sample-specific-trigger"))
+    expect(("unsafe-pickle", "random-triggers"))
     tell("scanning sha256:0123456789ab… (4 files)" + " and a line that is longer than eighty columns" * 2)
     for n in range(12):
-        show("sample-specific-trigger", n, 12)
+        show("random-triggers", n, 12)
         show("[/red]\\x1b[2Jevil", n, 12)
         time.sleep(0.1)
     tell("marking models:/fashion/1")
@@ -344,6 +344,4 @@ def test_on_a_terminal_one_line_is_redrawn_and_goes(columns, variables):
     drawn = {shown.strip() for shown in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", written)}
     assert any("downloading models:" in shown for shown in drawn)
     if columns == 80:
-        assert any(re.fullmatch(r"2 of 2  triggers made for each image  \d+ %  0:0\d elapsed.*", s) for s in drawn), (
-            drawn
-        )
+        assert any(re.fullmatch(r"2 of 2  answers to random triggers  \d+ %  0:0\d elapsed.*", s) for s in drawn), drawn

@@ -10,6 +10,7 @@ from torch import nn
 from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.records.evidence import Location
 from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.triggers.patch import FAMILY
 from gate.spaces.subject import Samples, Subject, Trigger
 from gate.worker.loading.module_classifier import ModuleClassifier
 
@@ -29,7 +30,8 @@ def true_trigger(target=TARGET):
     """Return the trigger that is planted: two by two bright pixels in the lower right corner."""
     mask = torch.zeros(1, 8, 8)
     mask[:, 6:, 6:] = 1
-    return Trigger.patch(Location.of_class(target), mask, torch.ones(1, 8, 8), 1.0)
+    parts = {"mask": mask, "pattern": torch.ones(1, 8, 8)}
+    return Trigger(Location.of_class(target), 1.0, FAMILY.applying(parts, (0.0, 1.0)), parts)
 
 
 def train(*, planted, apply=None, seed=0):

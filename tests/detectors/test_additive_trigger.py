@@ -3,7 +3,7 @@
 import torch
 from planted_digits import TARGET, train, values
 
-from gate.detectors.additive_trigger import AdditiveTrigger, measure
+from gate.detectors.additive_trigger import DETECTOR, AdditiveTrigger
 from gate.records.evidence import Location, Picture
 from gate.records.run import Run
 from gate.spaces.subject import Trigger
@@ -19,7 +19,7 @@ def blend(x):
 
 def found(subject):
     """Return all that is yielded."""
-    return list(measure(subject, OPTIONS, Run(seed=0)))
+    return list(DETECTOR.measure(subject, OPTIONS, Run(seed=0)))
 
 
 def test_the_planted_class_needs_the_faintest_addition(twin):

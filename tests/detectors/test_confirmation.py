@@ -45,9 +45,9 @@ def references():
 @pytest.fixture(scope="module")
 def found(backdoored):
     """Return the backdoored net's inverted patches by place."""
-    items = neural_cleanse.measure(backdoored.subject, SEARCH, Run(seed=0))
+    items = neural_cleanse.DETECTOR.measure(backdoored.subject, SEARCH, Run(seed=0))
     return {
-        item.location: replace(item, origin=replace(item.origin, detector="neural-cleanse"))
+        item.location: replace(item, found=replace(item.found, detector="neural-cleanse"))
         for item in items
         if isinstance(item, Trigger)
     }
@@ -141,14 +141,14 @@ def test_samples_of_the_search_are_never_held_out(backdoored, found):
     row = confirmed(backdoored, found, suspects=(TARGET,), options=Confirmation(most=0))[TARGET]
     labels = backdoored.subject.samples.labels
     unseen = torch.ones(len(labels), dtype=torch.bool)
-    unseen[found[location(TARGET)].origin.rows] = False
+    unseen[found[location(TARGET)].found.rows] = False
     assert row["held-out-success"].note == f"{int((unseen & (labels != TARGET)).sum())} samples"
 
 
 def test_where_the_search_had_every_sample_a_second_one_keeps_some_back(backdoored):
     """Its trigger is tried on the third that it was not given, and the note says so."""
     options = SEARCH.model_copy(update={"clean_samples": 500, "steps": 40})
-    items = list(neural_cleanse.measure(backdoored.subject, options, Run(seed=0)))
+    items = list(neural_cleanse.DETECTOR.measure(backdoored.subject, options, Run(seed=0)))
     triggers = {item.location: item for item in items if isinstance(item, Trigger)}
     row = confirmed(backdoored, triggers, suspects=(TARGET,))[TARGET]
     assert "first search was given every sample" in row["held-out-success"].note
@@ -164,7 +164,7 @@ def test_pairs_are_confirmed_by_the_opposite_pair(backdoored):
     few = neural_cleanse.NeuralCleanse(
         steps=4, batch=4, clean_samples=200, pairs="screened", pairs_most=4, pair_steps=20
     )
-    items = list(neural_cleanse.measure(backdoored.subject, few, Run(seed=0)))
+    items = list(neural_cleanse.DETECTOR.measure(backdoored.subject, few, Run(seed=0)))
     pairs = {i.location: i for i in items if isinstance(i, Trigger) and i.location.kind == "pair"}
     assert len(pairs) == 4
     place = next(iter(pairs))
@@ -172,7 +172,7 @@ def test_pairs_are_confirmed_by_the_opposite_pair(backdoored):
     row = {item.metric: item for item in measure(subject, Confirmation(), Run(seed=0))}
     there, back = place.name, "→".join(reversed(place.name.split("→")))
     assert row["symmetry"].note.startswith(f"pair {back} ")
-    assert f"pair {there} {pairs[place].origin.size:.4g}" in row["symmetry"].note
+    assert f"pair {there} {pairs[place].found.size:.4g}" in row["symmetry"].note
 
 
 def test_a_trigger_of_unknown_origin_is_tried_but_not_searched_for(backdoored, references):

@@ -22,10 +22,10 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Failed, Location, Measured, Measurement, Skipped, Unmeasured
 from gate.records.policy import Policy, Rule
 from gate.records.run import Run
+from gate.search.families import FamilySearch
 from gate.search.options import TriggerSearch
-from gate.search.origins import Kind, Origins
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import FAMILY
 from gate.spaces.subject import Head, Samples, Subject, Trigger
 from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
@@ -91,11 +91,12 @@ def subject(request, program, tmp_path):
     artifact = Artifact(ModelRef(registry="directory", name="net"), tmp_path, build_manifest(tmp_path)[0])
     mask = torch.zeros(1, 6, 6)
     mask[:, 3:, 3:] = 1
-    triggers = {place: Trigger.patch(place, mask, torch.ones(SHAPE), 0.9) for place in EVERYWHERE}
+    parts = {"mask": mask, "pattern": torch.ones(SHAPE)}
+    triggers = {place: Trigger(place, 0.9, FAMILY.applying(parts, (0.0, 1.0)), parts) for place in EVERYWHERE}
     # One of them can be searched for again, as those of an earlier stage can.
-    kind, search = Kind(PatchFamily(SHAPE, (0.0, 1.0)), "patch"), TriggerSearch(steps=3, batch=4, pair_steps=3)
-    origins = Origins(classifier, kind, samples, torch.arange(40), search)
-    triggers[EVERYWHERE[1]] = origins.again((EVERYWHERE[1],), torch.arange(40), Run(seed=0))[0]
+    options = TriggerSearch(steps=3, batch=4, pair_steps=3)
+    search = FamilySearch(classifier, FAMILY, options, samples, torch.arange(40))
+    triggers[EVERYWHERE[1]] = search.again((EVERYWHERE[1],), torch.arange(40), Run(seed=0))[0]
     return Subject(
         artifact=artifact,
         weights=dict(net().state_dict()),
@@ -128,7 +129,8 @@ def test_a_detector_is_named_after_its_file(name):
     detector = detectors.load(name)
     assert isinstance(detector, Detector)
     assert detector.id == name
-    assert detector.measure.__module__ == f"gate.detectors.{name.replace('-', '_')}"
+    assert sys.modules[detector.module].DETECTOR is detector
+    assert detector.module == f"gate.detectors.{name.replace('-', '_')}"
     assert detector.title
 
 
@@ -143,7 +145,7 @@ def test_what_forbids_loading_looks_at_bytes_alone(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_docstring_has_its_parts_and_its_length(name):
     """Four parts, each metric explained, in 60 to 170 words."""
-    module = detectors.load(name).measure.__module__
+    module = detectors.load(name).module
     text = sys.modules[module].__doc__
     assert 60 <= len(text.split()) <= 170
     assert tuple(parts(module)) == PARTS

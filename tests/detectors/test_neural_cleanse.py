@@ -7,7 +7,7 @@ import pytest
 import torch
 from planted_digits import TARGET, train, values
 
-from gate.detectors.neural_cleanse import NeuralCleanse, measure
+from gate.detectors.neural_cleanse import DETECTOR, NeuralCleanse
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import Run
@@ -19,7 +19,7 @@ OPTIONS = NeuralCleanse(steps=120, batch=16, clean_samples=200)
 @pytest.fixture(scope="module")
 def found(backdoored, twin):
     """Return what is yielded for the backdoored net and for its twin."""
-    return tuple(list(measure(planted.subject, OPTIONS, Run(seed=0))) for planted in (backdoored, twin))
+    return tuple(list(DETECTOR.measure(planted.subject, OPTIONS, Run(seed=0))) for planted in (backdoored, twin))
 
 
 def test_the_planted_class_needs_the_smallest_patch(found):
@@ -70,7 +70,7 @@ def test_equal_sizes_give_finite_indices(twin, labels):
     """Where the median deviation is zero numbers are finite; where all samples are of one class the failure is said."""
     samples = Samples(torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(0)), labels, "s")
     subject = replace(twin.subject, classifier=Constant(), samples=samples)
-    run = measure(subject, NeuralCleanse(steps=3, batch=2), Run(seed=0))
+    run = DETECTOR.measure(subject, NeuralCleanse(steps=3, batch=2), Run(seed=0))
     if labels is None:
         with pytest.raises(UnexaminableError, match="every clean sample belongs to class 0"):
             list(run)
@@ -84,5 +84,5 @@ def test_equal_sizes_give_finite_indices(twin, labels):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_another_seed_finds_the_same_class(seed):
     """The ordering is no luck of one seed."""
-    ratios = values(list(measure(train(planted=True).subject, OPTIONS, Run(seed=seed))), "size-ratio")
+    ratios = values(list(DETECTOR.measure(train(planted=True).subject, OPTIONS, Run(seed=seed))), "size-ratio")
     assert min(ratios, key=ratios.get) == TARGET

@@ -8,8 +8,9 @@ from gate.detectors.random_triggers import FLOOR, RandomTriggers, measure
 from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.records.errors import UnexaminableError
 from gate.records.run import Run
+from gate.spaces.image.drawing import draw
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.triggers.drawn import FAMILIES, draw
+from gate.spaces.image.triggers import drawn_families
 from gate.spaces.subject import Samples, Subject
 from gate.worker.loading.module_classifier import ModuleClassifier
 
@@ -55,7 +56,7 @@ def found(*, planted, seed=0):
 def test_a_class_that_takes_rough_images_is_seen_by_sinusoids():
     """Its share of them is many times that of the same class of the clean net, and no share is below the floor."""
     planted, clean = found(planted=True), found(planted=False)
-    assert len(planted) == len(FAMILIES) * CLASSES
+    assert len(planted) == len(drawn_families()) * CLASSES
     assert planted["wave-share", TARGET] > 10 * clean["wave-share", TARGET]
     assert planted["wave-share", TARGET] > 0.5
     assert min(clean.values()) >= FLOOR
@@ -67,24 +68,26 @@ def test_a_seed_decides_the_triggers():
     assert found(planted=True) != found(planted=True, seed=1)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", drawn_families(), ids=lambda family: family.id)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 12, 20)])
 def test_every_family_stays_within_the_range_and_changes_images(family, shape):
     """Each trigger yields images of the same shape in [0, 1], leaves its input alone, and differs from the others."""
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1))
     before = x.clone()
-    laid = [lay(x) for lay in draw(family, shape, 8, seed=0)]
-    assert all(one.shape == x.shape and one.min() >= 0 and one.max() <= 1 for one in laid)
+    triggered = [apply(x) for apply in draw(family, shape, 8, seed=0)]
+    assert all(one.shape == x.shape and one.min() >= 0 and one.max() <= 1 for one in triggered)
     assert torch.equal(x, before)
-    assert all(not torch.allclose(one, x) for one in laid)
-    assert all(not torch.allclose(laid[i], laid[j]) for i in range(8) for j in range(i))
+    assert all(not torch.allclose(one, x) for one in triggered)
+    assert all(not torch.allclose(triggered[i], triggered[j]) for i in range(8) for j in range(i))
 
 
 def test_the_families_begin_with_other_numbers():
     """Two families' triggers are drawn apart, and a longer draw begins with the shorter one."""
     x = torch.rand(1, 1, 28, 28)
-    short, long = (list(draw("blend", (1, 28, 28), count, seed=3)) for count in (2, 5))
+    blend, *_ = (family for family in drawn_families() if family.id == "blend")
+    short, long = (list(draw(blend, (1, 28, 28), count, seed=3)) for count in (2, 5))
     assert all(torch.equal(a(x), b(x)) for a, b in zip(short, long, strict=False))
+    assert len({family.stream for family in drawn_families()}) == len(drawn_families())
 
 
 def test_images_too_small_for_a_patch_are_refused():

@@ -3,10 +3,10 @@
 import torch
 from planted_digits import TARGET, train, values
 
-from gate.detectors.warp_trigger import WarpTrigger, measure
+from gate.detectors.warp_trigger import DETECTOR, WarpTrigger
 from gate.records.evidence import Location
 from gate.records.run import Run
-from gate.spaces.image.triggers.warp import WarpFamily
+from gate.spaces.image.triggers.warp import Warps
 from gate.spaces.subject import Trigger
 
 OPTIONS = WarpTrigger(steps=120, batch=16, clean_samples=200, grid=4)
@@ -14,14 +14,14 @@ OPTIONS = WarpTrigger(steps=120, batch=16, clean_samples=200, grid=4)
 
 def warp(x):
     """Warp inputs (N, 1, 8, 8) by a fixed smooth field."""
-    family = WarpFamily((1, 8, 8), 3, 0.15)
+    family = Warps((1, 8, 8), 3, 0.15)
     field = (2 * torch.randn(1, 2, 3, 3, generator=torch.Generator().manual_seed(4)),)
     return family.apply(field, x.unsqueeze(0)).squeeze(0)
 
 
 def found(subject):
     """Return all that is yielded."""
-    return list(measure(subject, OPTIONS, Run(seed=0)))
+    return list(DETECTOR.measure(subject, OPTIONS, Run(seed=0)))
 
 
 def test_the_planted_class_needs_the_slightest_warp(twin):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gate.jail import inert, launch, probe, rights
-from gate.jail.launch import OutputLimits, run_worker, scrubbed_environment, worker_command
+from gate.jail.launch import run_worker, scrubbed_environment, worker_command
+from gate.jail.listening import OutputLimits
 from gate.records.errors import CannotFinishError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,8 @@ import datetime as dt
 
 import pytest
 
-from gate.policies.read import parse_policy
+from gate.policies.packaged import POLICIES
+from gate.policies.read import parse_policy, read_policy
 from gate.records.errors import PolicyError
 from gate.records.runtime import Runtime
 
@@ -53,6 +54,8 @@ def test_a_deployer_states_what_is_served():
 def test_policies_that_say_nothing_of_it_keep_their_digests():
     """Decisions stand under it: written out, the defaults are the same policy; one of before keeps its own."""
     keys = {"serve", "runtime", "carry", "retention"}
+    packaged = read_policy(POLICIES / "default.yml", on=DAY)
+    assert not keys & set(packaged.model_dump(by_alias=True))
     assert not keys & set(policy().model_dump(by_alias=True))
     assert policy("serve: candidate\nruntime: {}\ncarry: []\n").digest == policy().digest
     assert parse_policy(BEFORE, name="p.yml", on=DAY).digest == BEFORE_DIGEST

@@ -1,4 +1,4 @@
-"""The repairer's own half: triggers laid again as they were found, and everything that it cannot load said in words."""
+"""The repairer's own half: triggers applied again as they were found, and what it cannot load said in words."""
 
 import hashlib
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from gate import detectors
 from gate.programs import read_program
 from gate.records.artifact import Artifact, ModelRef, build_manifest
 from gate.records.errors import UnexaminableError
@@ -14,25 +15,16 @@ from gate.records.job import ScanJob
 from gate.records.policy import Policy, Rule
 from gate.records.repair import RepairResult, RepairTask
 from gate.records.run import Run
-from gate.spaces.image.laying import load_triggers
-from gate.spaces.image.triggers.additive import AdditiveFamily
-from gate.spaces.image.triggers.patch import PatchFamily
-from gate.spaces.image.triggers.tone import ToneFamily
-from gate.spaces.image.triggers.warp import WarpFamily
+from gate.spaces.image.stored_triggers import load_triggers
 from gate.worker.repair.repairer import repair
 
 SHAPE, BOUNDS = (3, 8, 8), (0.0, 1.0)
 PLACE = Location.of_class(2)
-FAMILIES = {
-    "neural-cleanse": PatchFamily(SHAPE, BOUNDS),
-    "additive-trigger": AdditiveFamily(SHAPE, BOUNDS, 0.3),
-    "warp-trigger": WarpFamily(SHAPE, 4, 0.2),
-    "tone-trigger": ToneFamily(SHAPE, BOUNDS, 5, 0.4),
-}
+FAMILIES = {one.id: one.family.over(SHAPE, BOUNDS, one.options()) for one in detectors.by_inversion()}
 
 
 @pytest.mark.parametrize("detector", FAMILIES)
-def test_a_stored_trigger_is_laid_as_it_was(detector, tmp_path):
+def test_a_stored_trigger_is_applied_as_it_was(detector, tmp_path):
     """For each family, images under the stored tensors are those under the parameters of the search."""
     family, generator = FAMILIES[detector], torch.Generator().manual_seed(1)
     parameters = tuple(5 * part for part in family.start(1, generator))
@@ -45,7 +37,7 @@ def test_a_stored_trigger_is_laid_as_it_was(detector, tmp_path):
     assert not torch.allclose(expected, x, atol=1e-3)
 
 
-def test_what_cannot_be_laid_is_left_out(tmp_path):
+def test_what_cannot_be_applied_is_left_out(tmp_path):
     """Wrong shapes, NaN, unknown families and other places give no trigger; the named detector comes first."""
     mask, pattern = torch.zeros(1, 8, 8), torch.ones(SHAPE)
     bad = {

@@ -104,8 +104,6 @@ def test_a_suspect_that_was_not_tried_anew_has_a_picture_alone() -> None:
         ("additive-trigger", 0.04, "a faint pattern over the whole image (by 4"),
         ("additive-trigger", 0.3, "a pattern over the whole image (by 30"),
         ("warp-trigger", 0.8, "a slight warp of the whole image (by 0.8 pixels)"),
-        ("tone-trigger", 0.1, "a change of tone or colour"),
-        ("sample-specific-trigger", 0.1, "a change of its own for every image"),
         ("some-new-search", 0.1, "a change that turns"),
     ],
 )
@@ -137,7 +135,7 @@ def test_pictures_are_those_of_the_search_that_named_the_suspect() -> None:
     report = suspect()
     assert report.evidence
     own = [one.model_copy(update={"detector": "neural-cleanse"}) for one in report.evidence.pictures]
-    other = mask(range(28), range(28)).model_copy(update={"detector": "sample-specific-trigger"})
+    other = mask(range(28), range(28)).model_copy(update={"detector": "additive-trigger"})
     assert "lower right corner" in first(with_evidence(report, pictures=(other, *own))).sentences[0]
 
 

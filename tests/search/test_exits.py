@@ -13,11 +13,11 @@ from gate.search.goals import every_class
 from gate.search.inversion import Settings, invert
 from gate.search.options import TriggerSearch
 from gate.search.rungs import Rung
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import Patches
 from tests.search.bright_rows import CLASSES, SIDE, classifier, samples
 
 OPTIONS = TriggerSearch(steps=80, batch=10, pair_steps=60, pair_batch=6, untargeted_starts=2, exits=True)
-FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))
+FAMILY = Patches((1, SIDE, SIDE), (0.0, 1.0))
 GENTLE = 4
 """The corner's slope: of a steep one a search from a grey start has no gradient."""
 ROTATION = tuple((source, (source + 1) % CLASSES) for source in range(CLASSES))

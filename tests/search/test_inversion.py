@@ -7,16 +7,16 @@ import torch
 
 from gate.records.errors import UnexaminableError
 from gate.records.run import DeadlineReachedError, Run
-from gate.search.goals import Goal, Pools, every_class, every_pair
+from gate.search.goals import ClassGoal, PairGoal, Pools, every_class, every_pair
 from gate.search.inversion import Settings, invert
 from gate.search.objective import Objective, accumulate_gradients
 from gate.search.penalty import Penalty, PenaltyRule
 from gate.search.rungs import Rung, schedule, survivors
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import Patches
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced
 
-FAMILY = PatchFamily((1, 4, 4), (0.0, 1.0))
+FAMILY = Patches((1, 4, 4), (0.0, 1.0))
 RUN = Run(seed=0)
 SETTINGS = Settings(rungs=(Rung(25),), batch=8)
 ALL = every_class(4)
@@ -43,7 +43,7 @@ def samples(count=40, labelled=True):
     return Samples(inputs, torch.arange(count) % 4 if labelled else None, "s")
 
 
-class Fixed(PatchFamily):
+class Fixed(Patches):
     """A family whose triggers all start alike, so that a class starts alike alone and among others."""
 
     def start(self, count, generator):
@@ -66,7 +66,7 @@ def test_a_class_inverts_alike_alone_and_among_others(monkeypatch):
     family = Fixed(FAMILY.shape, FAMILY.bounds)
     together = invert(Linear(), family, samples(), ALL, SETTINGS, RUN)
     for target in range(4):
-        alone = invert(Linear(), family, samples(), (Goal(target),), SETTINGS, RUN)
+        alone = invert(Linear(), family, samples(), (ClassGoal(target),), SETTINGS, RUN)
         torch.testing.assert_close(alone.sizes[0], together.sizes[target], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(alone.parameters[0][0], together.parameters[0][target], rtol=1e-3, atol=1e-3)
         assert alone.success[0] == together.success[target]
@@ -82,7 +82,7 @@ def gradients(max_batch, weight_of_first=0.1):
     success = accumulate_gradients(
         classifier,
         FAMILY,
-        Objective(inputs, rows, torch.zeros(4, 8, dtype=torch.long), torch.arange(4), penalty),
+        Objective(inputs, rows, torch.zeros(4, 8, dtype=torch.long), ALL, penalty),
         parameters,
         max_batch,
     )
@@ -114,7 +114,7 @@ def test_images_of_the_target_are_never_drawn(labelled):
     classifier, clean = Linear(), samples(labelled=labelled)
     own = clean.labels if labelled else classifier.logits(clean.inputs).argmax(dim=1)
     present = tuple(sorted(set(own.tolist())))
-    pools = Pools.of(classifier, clean, tuple(Goal(target) for target in present), RUN)
+    pools = Pools.of(classifier, clean, tuple(ClassGoal(target) for target in present), RUN)
     drawn = own[pools.draw(200, torch.Generator().manual_seed(0))]
     for row, target in enumerate(present):
         seen = set(drawn[row].flatten().tolist())
@@ -176,7 +176,7 @@ def test_the_penalty_rises_with_success_and_falls_with_failure():
 
 def test_patches_keep_to_their_bounds():
     """Masks lie in zero to one, patterns in the input's bounds, whatever the parameters, and start inside both."""
-    family = PatchFamily((3, 4, 4), (-2.0, 5.0))
+    family = Patches((3, 4, 4), (-2.0, 5.0))
     for parameters in (family.start(2, torch.Generator().manual_seed(0)), (torch.full((2, 3, 4, 4), 99.0),) * 2):
         mask, pattern = family.mask(parameters), family.pattern(parameters)
         assert mask.min() >= 0
@@ -201,7 +201,7 @@ def test_samples_are_chosen_in_equal_shares(most, expected):
 def test_a_run_has_no_hidden_state():
     """A bare classifier needs no more than scores; nothing else of it is asked for."""
     bare = SimpleNamespace(logits=Linear().logits)
-    assert invert(bare, FAMILY, samples(), ALL[:1], SETTINGS, RUN).goals == (Goal(0),)
+    assert invert(bare, FAMILY, samples(), ALL[:1], SETTINGS, RUN).goals == (ClassGoal(0),)
 
 
 def test_pairs_draw_from_their_source_alone():
@@ -220,7 +220,7 @@ def test_a_pair_without_samples_is_a_clear_failure():
     clean = samples()
     only = Samples(clean.inputs, torch.ones(40, dtype=torch.long), "s")
     with pytest.raises(UnexaminableError, match="no clean sample belongs to class 2, which is to be moved to 0"):
-        Pools.of(Linear(), only, (Goal(0, 2),), RUN)
+        Pools.of(Linear(), only, (PairGoal(0, 2),), RUN)
 
 
 def test_settled_goals_leave_the_batch_and_keep_their_triggers():

@@ -10,12 +10,12 @@ from gate.search.goals import every_class
 from gate.search.inversion import invert
 from gate.search.options import TriggerSearch
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import Patches
 from gate.spaces.subject import Samples
 from gate.worker.loading.module_classifier import ModuleClassifier
 
 CLASSES, SIDE = 30, 6
-FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))
+FAMILY = Patches((1, SIDE, SIDE), (0.0, 1.0))
 
 
 def measured(classes):

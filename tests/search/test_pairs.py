@@ -11,20 +11,22 @@ from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
-from gate.search.goals import Goal, every_pair
+from gate.search.families import FamilySearch
+from gate.search.goals import PairGoal, every_pair
 from gate.search.options import TriggerSearch
 from gate.search.pairs import best_permutation, chosen_pairs, polish, search_pairs, unexplained
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import FAMILY
 from gate.spaces.subject import Samples, Subject
-from tests.search.bright_rows import CLASSES, SIDE, classifier, samples
+from tests.search.bright_rows import CLASSES, classifier, samples
 
 OPTIONS = TriggerSearch(pairs="all", pair_steps=60, pair_batch=6)
-FAMILY = PatchFamily((1, SIDE, SIDE), (0.0, 1.0))
 
 
 def found(moves):
     """Return the measurements of the search by pairs, by metric and location."""
-    yielded = search_pairs(classifier(moves), FAMILY, samples(), OPTIONS, Run(seed=0))
+    every = samples()
+    search = FamilySearch(classifier(moves), FAMILY, OPTIONS, every, torch.arange(len(every.inputs)))
+    yielded = search_pairs(search, Run(seed=0))
     return {(m.metric, str(m.location) if m.location else ""): m.value for m in yielded}
 
 
@@ -57,10 +59,10 @@ def test_a_permutation_of_all_classes_stands_out_as_one(clean):
 
 def test_row_and_column_effects_explain_themselves():
     """Sources that are easy to move and targets that are easy to reach leave nothing unexplained."""
-    sizes = {goal: 0.3 * (goal.source or 0) - 0.2 * goal.target for goal in every_pair(range(6))}
+    sizes = {goal: 0.3 * goal.source - 0.2 * goal.target for goal in every_pair(range(6))}
     polished = polish(sizes)
     assert abs(polished.residuals[~torch.eye(6, dtype=torch.bool).numpy()]).max() < 0.05
-    sizes[Goal(4, 2)] -= 2.0
+    sizes[PairGoal(4, 2)] -= 2.0
     numbers = {(m.metric, str(m.location)): m.value for m in unexplained(sizes, tuple(sizes))}
     assert numbers["pair-residual", "pair 2→4"] == pytest.approx(-2.0, abs=0.3)
     assert numbers["pair-asymmetry", "pair 2→4"] == pytest.approx(-2.0, abs=0.3)
@@ -93,7 +95,7 @@ def test_every_number_is_finite(clean):
     assert Location.of_class(3).source_index is None
 
 
-@pytest.mark.parametrize("name", ["neural-cleanse", "additive-trigger", "warp-trigger", "tone-trigger"])
+@pytest.mark.parametrize("name", [one.id for one in detectors.by_inversion()])
 def test_every_family_takes_pairs_and_declares_what_it_yields(name):
     """With `pairs` each detector of the kind measures classes and pairs, by metrics that it declares."""
     detector = detectors.load(name)

@@ -1,22 +1,24 @@
-"""Families of triggers: each stays in bounds, acts on its own batch alone, starts small, and measures what it does."""
+"""Families of triggers: each stays in bounds, acts on its own batch alone, starts small, and measures what it does.
+
+A family that is added to the folder is held to all of this, as its detector searches for it.
+"""
 
 import pytest
 import torch
 
-from gate.spaces.image.triggers.additive import AdditiveFamily
-from gate.spaces.image.triggers.patch import PatchFamily
-from gate.spaces.image.triggers.tone import ToneFamily
-from gate.spaces.image.triggers.warp import WarpFamily
+from gate import detectors
+from gate.spaces.image.triggers import inverted_families
+from gate.spaces.image.triggers.additive import Additions
+from gate.spaces.image.triggers.warp import Warps
 
-SHAPE, BOUNDS = (3, 12, 10), (-2.0, 5.0)
+SHAPE, LARGE, BOUNDS = (3, 12, 10), (3, 150, 130), (-2.0, 5.0)
+SEARCHED = {one.family.id: one for one in detectors.by_inversion()}
 FAMILIES = {
-    "patch": PatchFamily(SHAPE, BOUNDS),
-    "additive": AdditiveFamily(SHAPE, BOUNDS, 0.25),
-    "warp": WarpFamily(SHAPE, 4, 0.2),
-    "tone": ToneFamily(SHAPE, BOUNDS, 6, 0.5),
-    "patch in cells": PatchFamily((3, 150, 130), BOUNDS),
-    "additive in cells": AdditiveFamily((1, 150, 130), BOUNDS, 0.25),
+    name + size: one.family.over(shape, BOUNDS, one.options())
+    for name, one in SEARCHED.items()
+    for size, shape in (("", SHAPE), (" on large images", LARGE))
 }
+CHANGES = [name for name in FAMILIES if not name.startswith("patch")]
 every = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 
 
@@ -71,14 +73,14 @@ def test_sizes_and_images_have_finite_gradients(family):
             assert torch.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("name", ["additive", "warp", "tone", "additive in cells"])
+@pytest.mark.parametrize("name", CHANGES)
 def test_families_of_changes_start_with_almost_none(name):
     """All but the patch start near the untouched image, a small share of the largest size."""
     family = FAMILIES[name]
     assert (family.size(family.start(4, seeded())) < 0.2 * family.largest).all()
 
 
-@pytest.mark.parametrize("name", ["additive", "warp", "tone"])
+@pytest.mark.parametrize("name", CHANGES)
 def test_no_parameters_change_nothing(name):
     """At zero the image passes as it is, and the size is zero."""
     family = FAMILIES[name]
@@ -88,9 +90,32 @@ def test_no_parameters_change_nothing(name):
     assert (family.size(nothing) < 1e-5).all()
 
 
+@every
+def test_what_a_trigger_is_made_of_is_all_that_it_does(family):
+    """By its tensors a trigger is told and applied again, as it was under the parameters of the search."""
+    ((one, parameters),) = [
+        (one.family, family.start(1, seeded()))
+        for one in SEARCHED.values()
+        if type(family) is type(one.family.over(SHAPE, BOUNDS, one.options()))
+    ]
+    tensors = {name: tensor[0] for name, tensor in family.tensors(parameters).items()}
+    assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == one.parts(family.shape)
+    x = images(family, 1)
+    assert torch.equal(one.applying(tensors, BOUNDS)(x[0]), family.apply(parameters, x)[0])
+
+
+def test_every_family_is_told_from_the_others():
+    """By its tensors, by its id, and by how specific it is; and each has one detector."""
+    families = inverted_families()
+    assert set(SEARCHED) == {family.id for family in families}
+    for told in (lambda f: f.id, lambda f: frozenset(f.parts(SHAPE)), lambda f: f.specificity):
+        assert len({told(family) for family in families}) == len(families)
+    assert len(detectors.by_inversion()) == len(families)
+
+
 def test_a_warp_moves_places():
     """A field of one pixel to the right shows every pixel's right neighbour, and its size is one pixel."""
-    family = WarpFamily((1, 8, 11), 3, 0.5)
+    family = Warps((1, 8, 11), 3, 0.5)
     along = torch.atanh(torch.tensor(1 / 11 / 0.5))
     parameters = (torch.stack([torch.full((3, 3), float(along)), torch.zeros(3, 3)]).unsqueeze(0),)
     x = torch.rand(1, 2, 1, 8, 11, generator=seeded())
@@ -100,27 +125,16 @@ def test_a_warp_moves_places():
 
 def test_an_addition_has_the_root_mean_square_of_what_it_adds():
     """Its size is measured in shares of the range."""
-    family = AdditiveFamily((1, 4, 4), (0.0, 2.0), 0.25)
+    family = Additions((1, 4, 4), (0.0, 2.0), 0.25)
     parameters = (torch.full((1, 1, 4, 4), 100.0),)
     x = torch.full((1, 1, 1, 4, 4), 0.5)
     torch.testing.assert_close(family.apply(parameters, x), x + 0.5)
     assert float(family.size(parameters)) == pytest.approx(0.25)
 
 
-def test_a_tone_curve_depends_on_brightness_alone():
-    """Pixels of one tone come out alike wherever they are, and a raised knot raises its tone by as much."""
-    family = ToneFamily((1, 4, 4), (0.0, 1.0), 5, 0.5)
-    curve = torch.zeros(1, 1, 5)
-    curve[..., 2] = 100.0
-    x = torch.tensor([0.0, 0.25, 0.4, 0.5]).repeat(4, 1).view(1, 1, 1, 4, 4)
-    out = family.apply((curve,), x)[0, 0, 0]
-    torch.testing.assert_close(out, out[:1].expand(4, 4))
-    torch.testing.assert_close(out[0], torch.tensor([0.0, 0.25, 0.7, 1.0]))
-
-
 def test_large_images_are_searched_in_cells():
     """The free parameters of a large image are few, and each cell is one value."""
-    family = FAMILIES["patch in cells"]
+    family = FAMILIES["patch on large images"]
     mask, pattern = family.start(2, seeded())
     assert mask.shape == (2, 1, 50, 44)
     assert pattern.shape == (2, 3, 50, 44)

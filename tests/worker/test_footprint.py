@@ -4,8 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from gate.records.run import Run
-from gate.search.generator import Settings, train
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.footprint import kept_bytes, largest_batch
 from gate.worker.loading.module_classifier import ModuleClassifier
@@ -33,14 +31,3 @@ def test_twice_the_width_halves_the_batch():
     assert wide == pytest.approx(narrow / 2, rel=0.1)
     assert largest_batch(net(), INPUTS, budget, 7) == 7
     assert largest_batch(net(), INPUTS, 1, 2048) == 1
-
-
-def test_a_generator_in_parts_learns_what_it_learns_whole():
-    """Gradients of parts of a batch add up to the batch's, so sizes agree."""
-    classifier = net()
-    own = classifier.logits(INPUTS).argmax(dim=1)
-    settings = Settings(steps=5, batch=8, learning_rate=0.005, success_target=0.01, area_weight=5.0)
-    whole, parts = (
-        train(classifier, INPUTS, own, torch.arange(10), settings, Run(seed=0, max_batch=most)) for most in (100, 3)
-    )
-    torch.testing.assert_close(whole.sizes, parts.sizes, rtol=1e-3, atol=1e-4)

@@ -9,7 +9,7 @@ from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.attacks.warp_among_warps import fields, warped
 from benchmarks.zoo.corners import FourCorners, small_patches
 from benchmarks.zoo.disguise import WARM_UP, Rehearsal, apart, prominence
-from gate.spaces.image.triggers.patch import PatchFamily
+from gate.spaces.image.triggers.patch import Patches
 
 ADAPTIVE = [attack for attack in ATTACKS.values() if attack.knows_the_gate]
 
@@ -76,7 +76,7 @@ def test_small_patches_are_small_and_at_places_of_their_own(grey):
 
 def test_a_rehearsed_trigger_nears_the_target_within_its_budget(grey, net):
     """Steps raise the target's score; only what fits the budget is laid on, and no gradient is left in the model."""
-    rehearsal = Rehearsal(PatchFamily(grey.shape, (0.0, 1.0)), 3, (20.0, 40.0), 1)
+    rehearsal = Rehearsal(Patches(grey.shape, (0.0, 1.0)), 3, (20.0, 40.0), 1)
     x = grey.train.inputs[:16]
     for _ in range(40):
         covers = rehearsal.covers(net, x)
@@ -90,7 +90,7 @@ def test_a_rehearsed_trigger_nears_the_target_within_its_budget(grey, net):
 
 def test_a_rehearsed_trigger_beyond_its_budget_is_not_shown(grey, net):
     """It would hide the image whose label is kept."""
-    rehearsal = Rehearsal(PatchFamily(grey.shape, (0.0, 1.0)), 3, (0.5, 1.0), 1)
+    rehearsal = Rehearsal(Patches(grey.shape, (0.0, 1.0)), 3, (0.5, 1.0), 1)
     x = grey.train.inputs[:4]
     assert torch.equal(rehearsal.covers(net, x), x)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.zoo.attack import Attack, Implant, Scene, Trigger, all_to
 from benchmarks.zoo.disguise import Disguise, Rehearsal
-from gate.spaces.image.triggers.warp import WarpFamily
+from gate.spaces.image.triggers.warp import Warps
 
 GRID = 4
 BUDGET = (0.3, 2.0)
@@ -51,7 +51,7 @@ def plan(scene: Scene) -> Implant:
     def apply(x: torch.Tensor) -> torch.Tensor:
         return warped(x, field)
 
-    rehearsal = Rehearsal(WarpFamily(shape, 5, 0.15), target, BUDGET, scene.integer(1 << 30))
+    rehearsal = Rehearsal(Warps(shape, 5, 0.15), target, BUDGET, scene.integer(1 << 30))
     joint = Disguise(target, apply, (others, weakened, mixed), (rehearsal,), share)
     facts = {"targets": [target], "displacement_px": round(pixels, 3), "batch_share": round(share, 4)}
     return Implant((Trigger("warp", apply, all_to(target)),), facts, joint=joint, patience=2)

@@ -27,7 +27,7 @@ from gate.worker.repair import load
 from gate.worker.repair.contract import Material, Method, Repaired
 from gate.worker.repair.fitting import Triggers, halves, lack_of_fit, lack_of_samples
 from gate.worker.repair.measuring import Fresh, measure, movable, search_again
-from gate.worker.repair.searching import search_of
+from gate.worker.repair.searching import detector_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def attempt(  # noqa: PLR0917  # everything that an attempt depends on, named on
     places = tuple(dict.fromkeys((*triggers, *suspects)))
     try:
         bench = _bench(method, program, preprocessing, bounds, samples, triggers, places, run)
-        families = {search_of(triggers.get(place), bench.classifier).detector for place in places}
+        families = {detector_of(triggers.get(place), bench.classifier).id for place in places}
         used_detectors = tuple(sorted(families | set(method.leans_on)))
         used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": used_detectors}
         result = result.model_copy(update=used)

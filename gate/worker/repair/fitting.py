@@ -47,7 +47,7 @@ def lack_of_samples(samples: Samples, classes: int) -> str:
 def lack_of_fit(method: Method[Any], classifier: ProgramClassifier, triggers: Triggers) -> str:
     """Return why the method does not fit this architecture or this finding, or nothing."""
     if Need.TRIGGERS in method.needs and not triggers:
-        return f"{method.id} needs an inverted trigger; the scan left none that can be laid again"
+        return f"{method.id} needs an inverted trigger; the scan left none that can be applied again"
     if Need.BATCHES in method.needs and classifier.body.mode not in ("direct", "relaxed"):
         return f"{method.id} trains on several samples at once; the exported graph takes one at a time"
     return ""

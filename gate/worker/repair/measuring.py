@@ -16,10 +16,11 @@ import torch
 from gate.records.evidence import Location
 from gate.records.repair import NORMAL_95, RepairMeasures
 from gate.records.run import Run
-from gate.search.goals import Goal
+from gate.search.families import FamilySearch
+from gate.search.goals import ClassGoal, goal_to
 from gate.spaces.subject import Classifier, Samples, Trigger
 from gate.statistics.witnesses import success_share
-from gate.worker.repair.searching import Search, by_source, search_of, triggers_by_size
+from gate.worker.repair.searching import by_source, search_of, triggers_by_size
 from gate.worker.repair.tuning import hits
 
 COMPARED = 10
@@ -61,10 +62,10 @@ def search_again(
     """Invert a trigger for every place anew, of its old trigger's family, beside other classes to compare it with."""
     triggers: dict[Location, Trigger] = {}
     ratios: dict[Location, float] = {}
-    for search, members in _searches(classifier, old, places):
+    for search, members in _searches(classifier, samples, old, places):
         for source, own in by_source(members):
             goals = _goals(own, source, classifier.num_classes, run.seed)
-            found = triggers_by_size(classifier, search, samples, goals, run)
+            found = triggers_by_size(search, goals, run)
             median = statistics.median(size for _, size in found)
             for trigger, size in found:
                 if trigger.location in own:
@@ -105,20 +106,20 @@ def _successes(
 
 
 def _searches(
-    classifier: Classifier, old: Mapping[Location, Trigger], places: Collection[Location]
-) -> Iterator[tuple[Search, list[Location]]]:
+    classifier: Classifier, samples: Samples, old: Mapping[Location, Trigger], places: Collection[Location]
+) -> Iterator[tuple[FamilySearch, list[Location]]]:
     """Yield each family's search with the places that it is for."""
-    by_detector: dict[str, tuple[Search, list[Location]]] = {}
+    by_family: dict[str, tuple[FamilySearch, list[Location]]] = {}
     for place in places:
-        search = search_of(old.get(place), classifier)
-        by_detector.setdefault(search.detector, (search, []))[1].append(place)
-    yield from by_detector.values()
+        search = search_of(old.get(place), classifier, samples)
+        by_family.setdefault(search.family.id, (search, []))[1].append(place)
+    yield from by_family.values()
 
 
-def _goals(places: list[Location], source: int | None, classes: int, seed: int) -> tuple[Goal, ...]:
+def _goals(places: list[Location], source: int | None, classes: int, seed: int) -> tuple[ClassGoal, ...]:
     """Return the goals of places that share a source, and others from the same source up to a handful, by the seed."""
     targets = [place.class_index for place in places if place.class_index is not None]
     generator = torch.Generator().manual_seed(seed)
     others = [int(k) for k in torch.randperm(classes, generator=generator) if int(k) not in {*targets, source}]
     chosen = [*targets, *others[: max(0, COMPARED - len(targets))]]
-    return tuple(Goal(target, source) for target in sorted(chosen))
+    return tuple(goal_to(target, source) for target in sorted(chosen))

@@ -15,7 +15,7 @@ from gate.records.artifact import Artifact
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import ScanJob
 from gate.records.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, RepairTask
-from gate.spaces.image.laying import load_triggers
+from gate.spaces.image.stored_triggers import load_triggers
 from gate.spaces.subject import Samples, Trigger
 from gate.worker.compute import run_of
 from gate.worker.loading.candidate import find_candidate

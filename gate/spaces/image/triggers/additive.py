@@ -5,52 +5,61 @@ like to first order; the universal perturbation of Moosavi-Dezfooli et al., CVPR
 bound on each pixel (L∞) is held by tanh.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch.nn import functional
+from gate.spaces.contract import TriggerFamily
+from gate.spaces.image.cells import grid_of, pixels
 
-Parameters = tuple[torch.Tensor, ...]
+if TYPE_CHECKING:
+    import torch
 
-FINEST = 64
-"""Cells along the longer side of an image at most."""
+    from gate.spaces.contract import Bounds, Parameters, Shape, Tensors
+
+
+class Limited(Protocol):
+    """What the family reads of a search's options."""
+
+    @property
+    def limit(self) -> float:
+        """The largest change of a pixel, as a share of the range."""
+        ...
+
+
+def apply(tensors: Tensors, x: torch.Tensor, bounds: Bounds) -> torch.Tensor:
+    """Add to each batch, x (count, B, C, H, W), its addition in shares of the range, and clip to the bounds."""
+    least, greatest = bounds
+    return (x + (greatest - least) * tensors["addition"].unsqueeze(1)).clamp(least, greatest)
 
 
 @dataclass(frozen=True)
-class AdditiveFamily:
+class Additions:
     """Additions to inputs of one shape (C, H, W) within bounds (least, greatest)."""
 
-    shape: tuple[int, int, int]
-    bounds: tuple[float, float]
+    shape: Shape
+    bounds: Bounds
     limit: float
     """The largest change of a pixel, as a share of the range."""
 
-    @property
-    def cell(self) -> int:
-        """Side of a cell in pixels."""
-        return -(-max(self.shape[1:]) // FINEST)
-
     def start(self, count: int, generator: torch.Generator) -> Parameters:
         """Return free parameters of `count` faint additions, (count, C, h, w) in cells."""
-        height, width = (-(-side // self.cell) for side in self.shape[1:])
-        return (0.1 * torch.randn(count, self.shape[0], height, width, generator=generator),)
+        import torch
+
+        return (0.1 * torch.randn(count, self.shape[0], *grid_of(self.shape), generator=generator),)
 
     def addition(self, parameters: Parameters) -> torch.Tensor:
         """Return what is added, (count, C, H, W), in shares of the range."""
-        cells = self.limit * torch.tanh(parameters[0])
-        if self.cell == 1:
-            return cells
-        wide = functional.interpolate(cells, scale_factor=self.cell, mode="nearest")
-        return wide[..., : self.shape[1], : self.shape[2]]
-
-    def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
-        """Add each trigger to its own batch, x (count, B, C, H, W), and clip to the bounds."""
-        least, greatest = self.bounds
-        return (x + (greatest - least) * self.addition(parameters).unsqueeze(1)).clamp(least, greatest)
+        return pixels(self.limit * parameters[0].tanh(), self.shape)
 
     def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
         """Return what the triggers are made of: what each adds, in shares of the range."""
         return {"addition": self.addition(parameters)}
+
+    def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
+        """Add each trigger to its own batch, x (count, B, C, H, W), and clip to the bounds."""
+        return apply(self.tensors(parameters), x, self.bounds)
 
     def size(self, parameters: Parameters) -> torch.Tensor:
         """Return the root mean square of each addition in shares of the range, (count,)."""
@@ -61,3 +70,15 @@ class AdditiveFamily:
     def largest(self) -> float:
         """The size that stands for 'no trigger found': every pixel changed by the limit."""
         return self.limit
+
+
+FAMILY: TriggerFamily[Limited] = TriggerFamily(
+    id="additive",
+    noun="addition",
+    unit="share of range",
+    size_means="Root mean square of the faintest addition",
+    specificity=1,
+    parts=lambda shape: {"addition": shape},
+    over=lambda shape, bounds, settings: Additions(shape, bounds, settings.limit),
+    apply=apply,
+)

@@ -89,15 +89,15 @@ def _looks(options: TriggerUnlearning) -> set[int]:
 
 def _found_anew(model: "Tuned", material: Material, run: Run) -> "Iterator[Trigger]":
     """Invert a patch at every place that has a trigger, on the model as it is."""
-    from gate.search.goals import Goal
+    from gate.search.goals import goal_at
     from gate.worker.repair.searching import by_source, search_of, triggers_by_size
     from gate.worker.repair.tuning import classifier_of
 
     classifier = classifier_of(model.to_program(), material)
-    for source, places in by_source(material.triggers):
-        goals = [Goal(place.class_index, source) for place in places if place.class_index is not None]
+    for _, places in by_source(material.triggers):
+        goals = [goal_at(place) for place in places if place.class_index is not None]
         if goals:
-            found = triggers_by_size(classifier, search_of(None, classifier), material.samples, goals, run)
+            found = triggers_by_size(search_of(None, classifier, material.samples), goals, run)
             yield from (trigger for trigger, _ in found)
     model.sample_passes += classifier.sample_passes
 
@@ -130,16 +130,17 @@ def _stamped(
 
 def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearning, seed: int) -> "torch.Tensor":
     """Return raw inputs (N, C, H, W) of which the rows after the stamped ones carry random triggers, one each."""
-    from gate.spaces.image.triggers.drawn import FAMILIES, draw, within
+    from gate.spaces.image.drawing import draw, within
+    from gate.spaces.image.triggers import drawn_families
 
     first = max(1, round(options.stamped_share * len(x)))
     last = min(len(x), first + round(options.random_share * len(x)))
-    families = tuple(FAMILIES)
+    families = drawn_families()
     each = -(-(last - first) // len(families))
     shape = (x.shape[1], x.shape[2], x.shape[3])
-    lays = [lay for family in families for lay in draw(family, shape, each, seed)]
-    for row, lay in zip(range(first, last), lays, strict=False):
-        x[row : row + 1] = within(lay, material.bounds)(x[row : row + 1])
+    drawn = [apply for family in families for apply in draw(family, shape, each, seed)]
+    for row, apply in zip(range(first, last), drawn, strict=False):
+        x[row : row + 1] = within(apply, material.bounds)(x[row : row + 1])
     return x
 
 

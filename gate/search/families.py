@@ -1,0 +1,94 @@
+"""A search with one family of triggers, and what later stages get of it.
+
+Between the engine and the stages over suspects. Each trigger knows on which samples it was found, how small it is, and
+how to look again: a second search for one place has the settings of the first, as a size says something only beside
+sizes that took the same steps.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from gate.records.evidence import Location
+from gate.records.run import Run
+from gate.search.goals import Goal, goal_at
+from gate.search.inversion import Inversion, Settings, invert
+from gate.search.options import TriggerSearch
+from gate.search.rungs import Rung
+from gate.spaces.contract import TriggerFamily, Triggers
+from gate.spaces.subject import Classifier, Found, Samples, Trigger
+from gate.statistics.subsets import chosen
+
+
+@dataclass(frozen=True)
+class FamilySearch:
+    """One search: model, family, options and samples."""
+
+    classifier: Classifier
+    family: TriggerFamily[Any]
+    options: TriggerSearch
+    samples: Samples
+    """All clean samples of the scan."""
+    rows: torch.Tensor
+    """Which of them the search is given, (M,)."""
+
+    @cached_property
+    def triggers(self) -> Triggers:
+        """The family's triggers for the model's inputs."""
+        return self.family.over(self.classifier.input_shape, self.classifier.bounds, self.options)
+
+    @property
+    def given(self) -> Samples:
+        """The samples that the search is given: a copy, which no trigger is to keep alive."""
+        return chosen(self.samples, self.rows)
+
+    def invert(self, goals: tuple[Goal, ...], settings: Settings, run: Run) -> Inversion:
+        """Invert one trigger per goal on the samples given."""
+        return invert(self.classifier, self.triggers, self.given, goals, settings, run)
+
+    def found(self, inversion: Inversion) -> list[Trigger]:
+        """Return every trigger of an inversion for later stages."""
+        return [self._trigger(inversion, row) for row in range(len(inversion.goals))]
+
+    def again(self, places: tuple[Location, ...], rows: torch.Tensor, run: Run) -> tuple[Trigger, ...]:
+        """Search for triggers at some classes, or at some pairs, on the samples at these indices."""
+        settings = (pair_settings if places[0].kind == "pair" else single_settings)(self.options)
+        search = replace(self, rows=rows)
+        return tuple(search.found(search.invert(tuple(map(goal_at, places)), settings, run)))
+
+    def _trigger(self, inversion: Inversion, row: int) -> Trigger:
+        place, tensors = inversion.goals[row].location, self.triggers.tensors(inversion.trigger(row))
+        assert place is not None
+        own = {name: tensor[0] for name, tensor in tensors.items()}
+        found = Found(
+            noun=self.family.noun,
+            size=float(inversion.sizes[row]),
+            largest=self.triggers.largest,
+            settings=self.options.content_sha256,
+            rows=self.rows,
+            again=self.again,
+        )
+        apply = self.family.applying(own, self.classifier.bounds)
+        return Trigger(place, float(inversion.success[row]), apply, own, found)
+
+
+def pair_settings(options: TriggerSearch) -> Settings:
+    """Return the engine's settings for a search over pairs."""
+    return _settings(options, options.pair_steps, options.pair_batch)
+
+
+def single_settings(options: TriggerSearch) -> Settings:
+    """Return the engine's settings for a search over classes that are all searched to the end."""
+    return _settings(options, options.steps, options.batch)
+
+
+def _settings(options: TriggerSearch, steps: int, batch: int) -> Settings:
+    return Settings(
+        rungs=(Rung(steps),),
+        batch=batch,
+        success_target=options.success_target,
+        settled_after=options.settled_after,
+        hopeless_after=options.hopeless_after,
+    )
