@@ -6,13 +6,8 @@ not replace it. Nothing is approved by it, and `verify` believes no word of it w
 
 from dataclasses import dataclass
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import FormatError
-
-from gate.attestations.envelope import MAX_ENVELOPE_BYTES, PAYLOAD_TYPE
-from gate.attestations.statement import Statement
+from gate.attestations.envelope import PAYLOAD_TYPE, claimed, parse_envelope
 from gate.records.finding import Decision
-from gate.records.record import MalformedError, parse_json
 
 
 @dataclass(frozen=True)
@@ -31,17 +26,13 @@ class Earlier:
 
 def earlier_decision(attestation: str) -> Earlier | None:
     """Return what the envelope in the tag `gate.attestation` claims; None where it is no signed decision."""
-    try:
-        value = parse_json(attestation.encode(errors="replace"), what="envelope", limit=MAX_ENVELOPE_BYTES)
-        envelope = Envelope.from_dict(value)
-    except (MalformedError, FormatError, KeyError, TypeError, ValueError, AttributeError):
+    envelope = parse_envelope(attestation.encode(errors="replace"))
+    if envelope is None or envelope.payload_type != PAYLOAD_TYPE or not envelope.signatures:
         return None
-    if envelope.payload_type != PAYLOAD_TYPE or not envelope.signatures:
-        return None
-    try:
-        said = Statement.from_json(envelope.payload, what="statement", limit=MAX_ENVELOPE_BYTES).predicate
-    except (MalformedError, TypeError):
+    statement = claimed(attestation)
+    if statement is None:
         return Earlier("made by another version of the gate")
+    said = statement.predicate
     rejected = said.review is not None and said.review.outcome == "rejected"
     word = "rejected" if rejected else Decision(said.decision).value
     return Earlier(word, frozenset(filter(None, (said.model_digest, said.bundle_digest))))

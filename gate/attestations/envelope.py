@@ -77,10 +77,8 @@ def open_envelope(envelope: str | bytes, keys: Sequence[PublicKey]) -> Verified:
     raw = envelope.encode(errors="replace") if isinstance(envelope, str) else envelope
     if not raw.strip() or raw.strip() == UNSIGNED.encode():
         return Verified(None, reasons=("The verdict is unsigned.",))
-    try:
-        value = parse_json(raw, what="envelope", limit=MAX_ENVELOPE_BYTES)
-        parsed = Envelope.from_dict(value)
-    except (MalformedError, FormatError, KeyError, TypeError, ValueError, AttributeError):
+    parsed = parse_envelope(raw)
+    if parsed is None:
         return Verified(None, reasons=("The attestation is no DSSE envelope.",))
     if not isinstance(parsed.payload_type, str) or parsed.payload_type != PAYLOAD_TYPE:
         return Verified(None, reasons=("The attestation is of another kind than an in-toto statement.",))
@@ -95,13 +93,20 @@ def open_envelope(envelope: str | bytes, keys: Sequence[PublicKey]) -> Verified:
     return Verified(statement, key.key_id)
 
 
+def parse_envelope(raw: bytes) -> Envelope | None:
+    """Return an envelope whose signatures nobody has checked; None where it is none."""
+    try:
+        return Envelope.from_dict(parse_json(raw, what="envelope", limit=MAX_ENVELOPE_BYTES))
+    except (MalformedError, FormatError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
 def claimed(envelope: str) -> Statement | None:
     """Return what an envelope says without asking who signed it: a claim, to be shown as one and believed by nobody."""
+    parsed = parse_envelope(envelope.encode(errors="replace"))
     try:
-        value = parse_json(envelope.encode(errors="replace"), what="envelope", limit=MAX_ENVELOPE_BYTES)
-        parsed = Envelope.from_dict(value)
-        return Statement.from_json(parsed.payload, what="statement", limit=MAX_ENVELOPE_BYTES)
-    except (MalformedError, FormatError, KeyError, TypeError, ValueError, AttributeError):
+        return Statement.from_json(parsed.payload, what="statement", limit=MAX_ENVELOPE_BYTES) if parsed else None
+    except (MalformedError, TypeError):
         return None
 
 

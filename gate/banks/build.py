@@ -9,7 +9,7 @@ is flagged all the same goes in with a reason alone, and the bank holds it (`gat
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from gate.check.samples import bring_samples
 from gate.check.scan import scan
 from gate.check.workers import Progress
 from gate.detectors.contract import Need
+from gate.records.activity import Tell
 from gate.records.bank import LEAST_REFERENCES, Bank, write_bank
 from gate.records.clock import today
 from gate.records.errors import UnexaminableError, UsageError
@@ -91,7 +92,7 @@ def build(
     folders: Iterable[Path],
     request: BuildRequest,
     progress: Progress,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> Bank:
     """Measure each model that has not been measured, read the finished checks, and write the bank.
 
@@ -111,22 +112,20 @@ def build(
             suspicious.append(f"{uri}: {one.member.against}")
             tell(f"{uri} is not taken into the bank: {one.member.against}")
         found.append(one)
+    them = f"of {len(models)} models"
     if trouble:
-        raise UnexaminableError(
-            f"{len(trouble)} of {len(models)} models could not be measured, and no bank was written: "
-            f"{'; '.join(trouble)[:1500]}",
-            what_to_do="Leave them out and run the same command again; the others are not measured a second time.",
-        )
+        again = "Leave them out and run the same command again; the others are not measured a second time."
+        raise _unwritten(f"{len(trouble)} {them} could not be measured", trouble, again)
     if suspicious:
-        raise UnexaminableError(
-            f"{len(suspicious)} of {len(models)} models are flagged, and no bank was written: "
-            f"{'; '.join(suspicious)[:1500]}",
-            what_to_do=ADVICE,
-        )
+        raise _unwritten(f"{len(suspicious)} {them} are flagged", suspicious, ADVICE)
     return _write(_distinct(found, tell), request, tell)
 
 
-def _finished(folder: Path, request: BuildRequest, tell: Callable[[str], None]) -> Measured:
+def _unwritten(what: str, why: Sequence[str], what_to_do: str) -> UnexaminableError:
+    return UnexaminableError(f"{what}, and no bank was written: {'; '.join(why)[:1500]}", what_to_do=what_to_do)
+
+
+def _finished(folder: Path, request: BuildRequest, tell: Tell) -> Measured:
     """Read the evidence of a finished check; one that is flagged, or has no verdict of its own, needs a reason."""
     evidence = read_input(folder / EVIDENCE, Evidence, "gate scan")
     verdict = read_input(folder / VERDICT, Verdict, "gate judge") if (folder / VERDICT).exists() else None
@@ -137,17 +136,13 @@ def _finished(folder: Path, request: BuildRequest, tell: Callable[[str], None]) 
     return Measured(_member(str(evidence.model), str(evidence.model), evidence, against, request, tell))
 
 
-def _member(
-    name: str, uri: str, evidence: Evidence, against: str, request: BuildRequest, tell: Callable[[str], None]
-) -> Member:
+def _member(name: str, uri: str, evidence: Evidence, against: str, request: BuildRequest, tell: Tell) -> Member:
     if against and request.accept_flagged:
         tell(f"{uri} is taken into the bank though {against}")
     return Member(name, uri, evidence, against, request.accept_flagged if against else "")
 
 
-def _measure(
-    uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Callable[[str], None]
-) -> Measured:
+def _measure(uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Tell) -> Measured:
     """Return what is known about a model, scanning it if that is not kept yet."""
     policy = measuring_policy(request.policy)
     with private_directory() as private:
@@ -180,7 +175,7 @@ def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
     samples = pulled.samples.sha256 if pulled.samples else None
     rules = {name: dict(rule.options) for name, rule in policy.detectors.items()}
     reading = policy.samples.of(pulled.model.name).model_dump(mode="json")
-    seed = policy.seed if settings.seed is None else settings.seed
+    seed = settings.seed_by(policy)
     value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -191,7 +186,7 @@ def _program(folder: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
-def _distinct(found: Iterable[Measured], tell: Callable[[str], None]) -> list[Measured]:
+def _distinct(found: Iterable[Measured], tell: Tell) -> list[Measured]:
     """Return each model once, whatever names it was given by."""
     by_digest: dict[str, Measured] = {}
     for one in found:
@@ -201,7 +196,7 @@ def _distinct(found: Iterable[Measured], tell: Callable[[str], None]) -> list[Me
     return list(by_digest.values())
 
 
-def _write(found: Sequence[Measured], request: BuildRequest, tell: Callable[[str], None]) -> Bank:
+def _write(found: Sequence[Measured], request: BuildRequest, tell: Tell) -> Bank:
     keys = assemble(
         [one.member for one in found], request.policy, name=request.name, provenance=request.provenance[:2000]
     )

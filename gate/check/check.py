@@ -7,25 +7,23 @@ cannot be published is returned all the same, with the reason.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from gate.check.evidence import ScanRequest, ScanSettings
-from gate.check.files import MANIFEST, CheckFiles, Pulled, private_directory
-from gate.check.publish import Signing, Tell, publish, withdraw
-from gate.check.pull import PullRequest, pull_model
+from gate.check.evidence import ScanSettings
+from gate.check.files import CheckFiles, Pulled, private_directory
+from gate.check.publish import Signing, publish, withdraw
+from gate.check.pull import pull_model
 from gate.check.report import Context, conclude, error_report, write_reports
-from gate.check.resume import Unfinished
+from gate.check.rules import Rules
 from gate.check.samples import bring_samples
-from gate.check.scan import scan, write_scanned
+from gate.check.scan import scan_into
 from gate.check.workers import Progress
-from gate.jail.interruption import raise_if_asked
-from gate.jail.stopping import stopped
+from gate.jail.interruption import raise_if_asked, stopped
+from gate.records.activity import Tell
 from gate.records.artifact import ModelRef
-from gate.records.bank import OpenBank
 from gate.records.errors import CannotFinishError, GateError, RegistryError, UsageError
-from gate.records.policy import Policy
-from gate.records.report import NOTHING_GIVEN, Given, PolicySource, Report
+from gate.records.report import NOTHING_GIVEN, Given, Report
 from gate.registries.contract import Registry
 
 
@@ -33,22 +31,15 @@ from gate.registries.contract import Registry
 class CheckRequest:
     """What `gate check` is asked for."""
 
-    pull: PullRequest
+    uri: str
+    rules: Rules
     settings: ScanSettings
     report_dir: Path
-    policy_path: str
     mark: bool = True
-    bank: OpenBank | None = None
     signing: Signing | None = None
     """None: the verdict is unsigned, and can never be promoted by `gate promote`."""
-    policy_source: PolicySource | None = None
     given: Given = NOTHING_GIVEN
     """What the report's commands name again."""
-
-    @property
-    def policy(self) -> Policy:
-        """The policy of the check."""
-        return self.pull.policy
 
 
 @dataclass(frozen=True)
@@ -64,69 +55,54 @@ class Checked:
     """Whether the version bears a mark all the same: flagged, until the verdict is published whole."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Run:
-    """One check under way."""
+    """One check under way, and how far it came."""
 
     registry: Registry
     request: CheckRequest
     files: CheckFiles
     tell: Tell
-    context: Context
+    ref: ModelRef | None = None
     begun: bool = False
     """Whether the directory's files are this check's: until then an earlier check's lie there, whole."""
+    pulled: Pulled | None = None
+
+    @property
+    def context(self) -> Context:
+        """What a report needs, as far as it is known."""
+        request = self.request
+        return Context(request.uri, self.ref, request.rules, self.pulled, str(request.report_dir), request.given)
 
 
 def check(registry: Registry, request: CheckRequest, progress: Progress, tell: Tell) -> Checked:
     """Resolve, pull, scan, judge, report and mark one version; raise what keeps it from a verdict."""
     if request.mark and not registry.marks:
-        raise UsageError(
-            f"{request.pull.uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark."
-        )
+        raise UsageError(f"{request.uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
     with CheckFiles.claim(request.report_dir) as files:
-        run = _Run(registry, request, files, tell, _context(request))
-        run = replace(run, context=replace(run.context, model=_found(run)))
-        report = _judged(run, progress)
+        run = _Run(registry, request, files, tell)
+        with _accounted_for(run):
+            ref = registry.resolve(request.uri)
+            if request.mark:
+                registry.require_marking(ref)
+            run.ref = ref
+        with private_directory() as private, _accounted_for(run):
+            report = _judged(run, ref, private, progress)
         return _published(run, report) if request.mark else Checked(report)
 
 
-def _context(request: CheckRequest) -> Context:
-    return Context(
-        uri=request.pull.uri,
-        model=None,
-        policy_path=request.policy_path,
-        policy_source=request.policy_source,
-        directory=str(request.report_dir),
-        given=request.given,
-    )
-
-
-def _found(run: _Run) -> ModelRef:
-    """Return the version, which the registry knows and this account may mark where it is to."""
-    with _accounted_for(run):
-        ref = run.registry.resolve(run.request.pull.uri)
-        if run.request.mark:
-            run.registry.require_marking(ref)
-        return ref
-
-
-def _judged(run: _Run, progress: Progress) -> Report:
+def _judged(run: _Run, ref: ModelRef, private: Path, progress: Progress) -> Report:
     """Bring the samples and then the model, scan, judge and write the reports."""
-    request, files, ref = run.request, run.files, run.context.model
-    assert ref is not None
-    with private_directory() as private:
-        with _accounted_for(run):
-            brought = bring_samples(run.registry, request.pull, private, ref, request.settings)
-            run.tell(f"pulling {ref}")
-            files.begin()
-        with _accounted_for(replace(run, begun=True)):
-            pulled = pull_model(run.registry, request.pull, files, private, ref, brought)
-            run.tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
-            asked = ScanRequest(pulled, private, request.policy, request.settings, request.bank, Unfinished(files.root))
-            scanned = scan(asked, progress, run.tell)
-            write_scanned(scanned, files)
-            context = replace(run.context, pulled=pulled, description=pulled.description)
-            return conclude(scanned.evidence, request.policy, context, files)
+    request, files, rules = run.request, run.files, run.request.rules
+    asked = rules.pull_of(request.uri)
+    brought = bring_samples(run.registry, asked, private, ref, request.settings)
+    run.tell(f"pulling {ref}")
+    files.begin()
+    run.begun = True
+    pulled = run.pulled = pull_model(run.registry, asked, files, private, ref, brought)
+    run.tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
+    evidence = scan_into(files, rules.scan_of(pulled, private, request.settings), progress, run.tell)
+    return conclude(evidence, run.context, files)
 
 
 def _published(run: _Run, report: Report) -> Checked:
@@ -137,7 +113,7 @@ def _published(run: _Run, report: Report) -> Checked:
         changed.append(line)
         run.tell(line)
 
-    run.tell(f"marking {run.context.model}")
+    run.tell(f"marking {run.ref}")
     try:
         raise_if_asked()
         _, where = publish(run.registry, run.files, run.request.signing, tell)
@@ -189,37 +165,25 @@ def _internal(error: Exception) -> CannotFinishError:
 
 def _give_up(run: _Run, error: GateError) -> None:
     """Write the error report and mark the version; what of this fails too is told, and hides nothing."""
-    pulled = _pulled(run)
     try:
-        _report_error(run, error, pulled)
+        _report_error(run, error)
     except (GateError, OSError) as second:
         run.tell(f"the report could not be written: {second}")
-    ref = run.context.model
+    ref = run.ref
     if not run.request.mark or ref is None or isinstance(error, RegistryError):
         return
     try:
-        withdraw(run.registry, ref, str(error), run.tell, pulled.digest if pulled else None)
+        withdraw(run.registry, ref, str(error), run.tell, run.pulled.digest if run.pulled else None)
     except KeyboardInterrupt:
         run.tell(f"{ref} was not marked: interrupted again")
     except GateError as second:
         run.tell(f"{ref} could not be marked flagged: {second}")
 
 
-def _report_error(run: _Run, error: GateError, pulled: Pulled | None) -> None:
+def _report_error(run: _Run, error: GateError) -> None:
     """Write the report of a check without a verdict, unless an earlier check's lies there untouched."""
     if not run.begun and (earlier := run.files.concluded()) is not None:
         told = f"{earlier.decision.value} {earlier.model_digest[:19]}…"
         run.tell(f"{run.request.report_dir} keeps the reports of an earlier check: {told}")
         return
-    context = replace(run.context, pulled=pulled, description=pulled.description if pulled else "")
-    write_reports(error_report(run.request.policy, context, str(error), error.what_to_do), run.files)
-
-
-def _pulled(run: _Run) -> Pulled | None:
-    """Return what this check had pulled, as far as it came."""
-    if not run.begun or not (run.files.root / MANIFEST).exists():
-        return None
-    try:
-        return run.files.pulled()
-    except UsageError:
-        return None
+    write_reports(error_report(run.context, error), run.files)

@@ -5,7 +5,7 @@ A worker may be in a candidate's hand: of the model, its bytes, its samples and 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gate import VERSION
 from gate.check.files import MODEL_FOLDER, Pulled
@@ -38,9 +38,26 @@ class ScanSettings:
     isolation: Literal["full", "partial", "none"] | None = None
     """The least isolation in which the scan may run at all; the policy's where None."""
 
+    def limits(self, policy: Policy) -> dict[str, Any]:
+        """Return how a worker runs, as fields of its job: the policy says what is not set here."""
+        return {
+            "device": self.device or policy.device,
+            "memory_bytes": int(self.memory_gib * 2**30),
+            "threads": self.threads,
+            "least_isolation": self.isolation or policy.isolation,
+        }
+
+    def seconds(self, policy: Policy) -> float:
+        """Return how long the scan may take."""
+        return self.deadline_seconds or policy.deadline
+
+    def seed_by(self, policy: Policy) -> int:
+        """Return the seed of the scan."""
+        return policy.seed if self.seed is None else self.seed
+
 
 @dataclass(frozen=True)
-class Place:
+class HashedFolder:
     """A folder that a worker reads, and what it held when it was hashed."""
 
     root: Path
@@ -62,16 +79,20 @@ class ScanRequest:
     @property
     def seed(self) -> int:
         """The seed of the scan."""
-        return self.policy.seed if self.settings.seed is None else self.settings.seed
+        return self.settings.seed_by(self.policy)
+
+    @property
+    def candidate(self) -> "HashedFolder":
+        """The pulled copy."""
+        return HashedFolder(self.base / MODEL_FOLDER, self.pulled.manifest)
 
 
 def evidence_of(
-    request: ScanRequest, result: ScanResult, bundle: Place | None = None, facts: BundleFacts | None = None
+    request: ScanRequest, result: ScanResult, bundle: HashedFolder | None = None, facts: BundleFacts | None = None
 ) -> Evidence:
     """Join what the worker saw, of the bundle where there is one, with what the orchestrator knows itself."""
     pulled = request.pulled
-    pulled_to = Place(request.base / MODEL_FOLDER, pulled.manifest)
-    changed = (*_changed(pulled_to, "model", "pull"), *_other_policy(request))
+    changed = (*_changed(request.candidate, "model", "pull"), *_other_policy(request))
     changed += _changed(bundle, "bundle", "writing") if bundle else ()
     unread = (pulled.repair_problem,) if pulled.repair_problem else ()
     evidence = Evidence(
@@ -144,7 +165,7 @@ def _accepted(bank: Bank) -> tuple[str, ...]:
     return tuple(said) if more <= 1 else (*said[: MAX_ACCEPTED - 1], f"and {more} more")
 
 
-def _changed(place: Place, what: str, since: str) -> tuple[str, ...]:
+def _changed(place: HashedFolder, what: str, since: str) -> tuple[str, ...]:
     """Return a problem where a folder is not what it was; asked after a worker's end, of whose word it is none."""
     found, pulled = build_manifest(place.root)[0], place.manifest
     if found.digest == pulled.digest:

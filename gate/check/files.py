@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -53,6 +53,15 @@ class PulledSamples(Record):
         if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
             raise ValueError("expected a path below the folder, without '..'")
         return name
+
+    def of_job(self, base: Path) -> dict[str, Any]:
+        """Return where these clean samples lie below `base` and what they are, as fields of a worker's job."""
+        return {
+            "samples_path": str(base / SAMPLES_FOLDER / self.name),
+            "samples_source": self.source,
+            "samples_sha256": self.sha256,
+            "samples_overridden": self.overridden,
+        }
 
 
 class Pulled(Record):

@@ -8,7 +8,7 @@ signed decision is in the review log before it is anywhere else. Doing it later,
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from gate.attestations.statement import scan_statement
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
 from gate.judging.judge import judge
+from gate.records.activity import Tell
 from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, UsageError
@@ -38,8 +39,6 @@ WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.val
 _TAG_LIMIT = 5000
 _SKEW = dt.timedelta(minutes=5)
 """How far apart clocks may be."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -164,17 +163,12 @@ def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
 
 def _require_consistent(verdict: Verdict, evidence: Evidence, report: Report) -> None:
     """Refuse files that do not belong together: another evidence, policy or model than the verdict is about."""
-    day = report.checked_at[:10]
-    again = judge(evidence, report.policy, on=_date(day))
+    again = judge(evidence, report.policy, on=dt.date.fromisoformat(report.checked_at[:10]))
     if again != verdict or report.verdict != verdict or report.error:
         raise UsageError(
             "verdict.json, evidence.json and report.json do not belong together; nothing was marked",
             what_to_do="Run `gate judge` on this directory again.",
         )
-
-
-def _date(day: str) -> dt.date:
-    return dt.date.fromisoformat(day)
 
 
 def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdict: Verdict) -> str:

@@ -6,7 +6,8 @@ and the few bounded kilobytes of a repaired bundle's `provenance.json`.
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,20 @@ class PullRequest:
     """Overrides what the policy pins."""
 
 
-def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) -> str:
-    """Return the digest of a version as it is downloaded at this moment; `stores` are the policy's."""
+@contextmanager
+def downloaded(registry: Registry, ref: ModelRef) -> Iterator[Path]:
+    """Yield a private folder with a version's files as they are at this moment; it is removed afterwards."""
     with private_directory() as private:
         folder = private / MODEL_FOLDER
         folder.mkdir()
         with bounded(folder, DownloadBounds(), str(ref)):
-            registry.allowing(stores).pull(ref, folder)
+            registry.pull(ref, folder)
+        yield folder
+
+
+def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) -> str:
+    """Return the digest of a version as it is downloaded at this moment; `stores` are the policy's."""
+    with downloaded(registry.allowing(stores), ref) as folder:
         return build_manifest(folder)[0].digest
 
 

@@ -4,21 +4,22 @@ Pure but for the writing; the coverage section comes from the detectors' own doc
 detector is blind to and what its documentation says are one text.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Any
 
 from gate import VERSION, detectors
 from gate.check.files import EVIDENCE, VERDICT, CheckFiles, Pulled
+from gate.check.rules import Rules
 from gate.detectors.contract import parts
 from gate.judging.completeness import searched_share
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
 from gate.records.clock import now, today
-from gate.records.evidence import Evidence, Failed, Measured, Outcome, Skipped
+from gate.records.errors import GateError
+from gate.records.evidence import Evidence, Measured, Outcome, Skipped
 from gate.records.policy import Policy
-from gate.records.report import NOTHING_GIVEN, Coverage, Given, PolicySource, Report
+from gate.records.report import NOTHING_GIVEN, Coverage, Given, Report
 from gate.records.verdict import Verdict
 from gate.renderers import RENDERERS
 from gate.renderers.next_steps import commands_of, next_steps
@@ -32,75 +33,62 @@ _NEVER_EXAMINED = (
 
 @dataclass(frozen=True)
 class Context:
-    """What a report needs besides evidence and policy."""
+    """What a report needs besides the evidence."""
 
     uri: str
     model: ModelRef | None
-    description: str = ""
+    rules: Rules
     pulled: Pulled | None = None
-    policy_path: str = "default"
-    policy_source: PolicySource | None = None
     directory: str = "."
     given: Given = NOTHING_GIVEN
-    """With what it is checked; policy and directory above win."""
-
-    @property
-    def named(self) -> Given:
-        """What the report's commands name again."""
-        return self.given.model_copy(update={"policy": self.policy_path, "directory": self.directory})
+    """With what it is checked; rules and directory above win."""
 
 
-def conclude(evidence: Evidence, policy: Policy, context: Context, files: CheckFiles) -> Report:
-    """Judge evidence today, write `evidence.json`, `verdict.json` and every report, and return the report."""
-    files.write(EVIDENCE, evidence.pretty_json())
-    verdict = judge(evidence, policy, on=today())
-    files.write(VERDICT, verdict.pretty_json())
-    report = build_report(evidence, verdict, policy, context)
-    write_reports(report, files)
+def conclude(evidence: Evidence, context: Context, files: CheckFiles | None) -> Report:
+    """Judge evidence today, write it with `verdict.json` and every report where files are given; return the report."""
+    verdict = judge(evidence, context.rules.policy, on=today())
+    report = build_report(evidence, verdict, context)
+    if files is not None:
+        files.write(EVIDENCE, evidence.pretty_json())
+        files.write(VERDICT, verdict.pretty_json())
+        write_reports(report, files)
     return report
 
 
-def build_report(evidence: Evidence, verdict: Verdict, policy: Policy, context: Context) -> Report:
+def build_report(evidence: Evidence, verdict: Verdict, context: Context) -> Report:
     """Return the report of a finished scan."""
-    report = Report(
-        gate_version=VERSION,
-        checked_at=now(),
-        uri=context.uri,
+    return _report(
+        context,
+        evidence.outcomes,
         model=evidence.model,
-        description=context.description,
-        manifest=context.pulled.manifest if context.pulled else None,
         evidence=evidence,
-        policy=policy,
-        policy_source=context.policy_source,
         verdict=verdict,
-        coverage=tuple(_coverage(name, evidence.outcomes) for name in policy.detectors),
-        not_examined=_not_examined(evidence, policy),
-        given=context.named,
+        not_examined=_not_examined(evidence, context.rules.policy),
     )
-    return _with_commands(report)
 
 
-def error_report(policy: Policy, context: Context, error: str, what_to_do: str) -> Report:
+def error_report(context: Context, error: GateError) -> Report:
     """Return the report of a check that could not finish."""
+    nothing = ("Everything: the check did not finish.",)
+    return _report(
+        context, {}, model=context.model, not_examined=nothing, error=str(error), what_to_do=error.what_to_do
+    )
+
+
+def _report(context: Context, outcomes: Mapping[str, Outcome], **found: Any) -> Report:
+    rules, pulled = context.rules, context.pulled
     report = Report(
         gate_version=VERSION,
         checked_at=now(),
         uri=context.uri,
-        model=context.model,
-        description=context.description,
-        manifest=context.pulled.manifest if context.pulled else None,
-        policy=policy,
-        policy_source=context.policy_source,
-        coverage=tuple(_coverage(name, {}) for name in policy.detectors),
-        not_examined=("Everything: the check did not finish.",),
-        error=error,
-        what_to_do=what_to_do,
-        given=context.named,
+        description=pulled.description if pulled else "",
+        manifest=pulled.manifest if pulled else None,
+        policy=rules.policy,
+        policy_source=rules.source,
+        coverage=tuple(_coverage(name, outcomes) for name in rules.policy.detectors),
+        given=context.given.model_copy(update={"policy": rules.word, "directory": context.directory}),
+        **found,
     )
-    return _with_commands(report)
-
-
-def _with_commands(report: Report) -> Report:
     return report.model_copy(update={"commands": commands_of(next_steps(report))})
 
 
@@ -113,7 +101,7 @@ def write_reports(report: Report, files: CheckFiles) -> None:
 def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
     detector = detectors.load(name)
     text = parts(detector.module)
-    status, detail = _status(outcomes.get(name))
+    outcome = outcomes.get(name)
     return Coverage(
         detector=name,
         title=detector.title,
@@ -121,26 +109,12 @@ def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
         matters=text["Matters"],
         blind_to=text["Blind to"],
         see=text["See"],
-        status=status,
-        detail=detail,
+        status=outcome.status if outcome else "absent",
+        detail=getattr(outcome, "reason", "") or getattr(outcome, "error", ""),
         metrics={metric.id: metric.meaning for metric in detector.metrics},
         looks_at=detector.looks_at,
         before_loading=detector.before_loading,
     )
-
-
-def _status(outcome: Outcome | None) -> tuple[Literal["measured", "skipped", "failed", "absent"], str]:
-    match outcome:
-        case None:
-            return "absent", ""
-        case Measured():
-            return "measured", ""
-        case Skipped():
-            return "skipped", outcome.reason
-        case Failed():
-            return "failed", outcome.error
-        case _:
-            assert_never(outcome)
 
 
 def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
@@ -160,7 +134,7 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     lines += dict.fromkeys(
         f"The training data: {outcome.reason}."
         for name, outcome in evidence.outcomes.items()
-        if isinstance(outcome, Skipped) and name in policy.detectors and _audits(name)
+        if isinstance(outcome, Skipped) and name in policy.detectors and detectors.load(name).looks_at == "training"
     )
     lines += _unjudged(evidence)
     lines += _let_go(evidence, policy)
@@ -190,16 +164,3 @@ def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
                 f"The search of {name} to its end at {left} of {classes} classes: they left early, when their "
                 "triggers were larger than others'; what these might have shrunk to is not known."
             )
-
-
-def _audits(name: str) -> bool:
-    """Tell whether a detector looks at the training data."""
-    return detectors.load(name).looks_at == "training"
-
-
-def check_command(uri: str, policy_path: str, samples: str | None = None, bank: str | None = None) -> str:
-    """Return the command that checks a version with these samples, beside this bank where an option named one."""
-    words = ["gate", "check", uri, "--policy", policy_path]
-    words += ["--samples", samples] if samples else []
-    words += ["--bank", bank] if bank else []
-    return shlex.join(words)

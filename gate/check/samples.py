@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gate import detectors
 from gate.check.evidence import ScanSettings
-from gate.check.files import SAMPLES_FOLDER, PulledSamples
+from gate.check.files import PulledSamples
 from gate.check.pull import Brought, PullRequest, pull_samples
-from gate.check.workers import manner, run_in_scratch
+from gate.check.worker_results import manner
+from gate.check.workers import run_in_scratch
 from gate.detectors.contract import Need
 from gate.jail.inert import inert_line
 from gate.jail.scratch import scratch_directory
@@ -49,10 +50,21 @@ def require_usable(
 
 
 def bring_samples(
-    registry: Registry, request: PullRequest, base: Path, ref: ModelRef, settings: ScanSettings
+    registry: Registry,
+    request: PullRequest,
+    base: Path,
+    ref: ModelRef,
+    settings: ScanSettings,
+    *,
+    without: UsageError | None = None,
 ) -> Brought:
-    """Copy a version's clean samples below `base`, and look at them before anything of the model comes."""
+    """Copy a version's clean samples below `base`, and look at them before anything of the model comes.
+
+    Where there are none, `without` is raised, or the policy decides whether they are needed.
+    """
     brought = pull_samples(registry, request, base, ref)
+    if brought.samples is None and without is not None:
+        raise without
     named = named_by_operator(request.samples, request.policy, ref.name)
     require_usable(base, brought.samples, request.policy, model=ref, settings=settings, named=named)
     return brought
@@ -82,14 +94,9 @@ def _look(base: Path, samples: PulledSamples, policy: Policy, model: ModelRef, s
         root="",
         policy=policy,
         seed=0,
-        device="cpu",
         deadline_seconds=LOOK_SECONDS,
-        memory_bytes=int(settings.memory_gib * 2**30),
-        threads=1,
-        least_isolation=settings.isolation or policy.isolation,
-        samples_path=str(base / SAMPLES_FOLDER / samples.name),
-        samples_source=samples.source,
-        samples_sha256=samples.sha256,
+        **samples.of_job(base),
+        **{**settings.limits(policy), "device": "cpu", "threads": 1},
     )
     seen = _seen(job)
     if seen.fault:

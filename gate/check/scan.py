@@ -6,23 +6,22 @@ check`.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.bundle.compose import Bundle, compose, move
 from gate.check.bundle.folder import PROGRAM
-from gate.check.evidence import Place, ScanRequest, evidence_of
-from gate.check.files import EVIDENCE, MODEL_FOLDER, CheckFiles, remove
+from gate.check.evidence import HashedFolder, ScanRequest, evidence_of
+from gate.check.files import EVIDENCE, CheckFiles, remove
 from gate.check.foreseen import announced
 from gate.check.resume import Unfinished
-from gate.check.worker_runs import Left, Seen, Worker, inspect, run
-from gate.check.workers import Progress, expected_detectors
+from gate.check.worker_results import expected_detectors
+from gate.check.workers import Left, Progress, Seen, Workers
 from gate.formats.carried import Carried, carried
 from gate.judging.judge import forbids_loading, on_bytes
 from gate.policies.declared import before_loading
-from gate.records.activity import doing, expect
+from gate.records.activity import Tell, doing, expect
 from gate.records.evidence import Evidence, Outcome, Skipped
 from gate.records.finding import Finding
 from gate.records.job import CONVERTED_FILE, TRIGGERS_FILE
@@ -45,7 +44,14 @@ class Scanned:
     """In the private copy, until `write_scanned` moves it."""
 
 
-def scan(request: ScanRequest, progress: Progress, say: Callable[[str], None] = lambda _line: None) -> Scanned:
+def scan_into(files: CheckFiles, request: ScanRequest, progress: Progress, say: Tell = lambda _line: None) -> Evidence:
+    """Scan as `scan` does, going on from where an earlier scan was broken off, and write what is found to the files."""
+    scanned = scan(replace(request, unfinished=Unfinished(files.root)), progress, say)
+    write_scanned(scanned, files)
+    return scanned.evidence
+
+
+def scan(request: ScanRequest, progress: Progress, say: Tell = lambda _line: None) -> Scanned:
     """Inspect the bytes; if they allow it, write the bundle and measure it; with `--allow-code`, convert first.
 
     `say` is told what the number of classes alone says of the verdict, as soon as it is known.
@@ -53,18 +59,16 @@ def scan(request: ScanRequest, progress: Progress, say: Callable[[str], None] = 
     remove(request.base / _ROOM)
     expect(_steps(request.policy))
     progress = announced(progress, request.policy, request.bank, say)
-    scanned = _scan(
-        request, progress, time.monotonic() + (request.settings.deadline_seconds or request.policy.deadline)
-    )
+    scanned = _scan(Workers(request, progress, time.monotonic() + request.settings.seconds(request.policy)))
     expect(())
     if scanned.bundle is None:
         remove(request.base / _ROOM)
     return scanned
 
 
-def _scan(request: ScanRequest, progress: Progress, deadline: float) -> Scanned:
-    candidate = _candidate(request)
-    inspected = inspect(request, progress, deadline, candidate)
+def _scan(workers: Workers) -> Scanned:
+    request = workers.request
+    inspected = workers.inspect(request.candidate)
     if request.policy.files_only:
         return Scanned(evidence_of(request, inspected.result).model_copy(update={"unbundled": _FILES_ONLY}))
     if request.pulled.problems or inspected.result.facts.unexaminable:
@@ -72,18 +76,17 @@ def _scan(request: ScanRequest, progress: Progress, deadline: float) -> Scanned:
         reason = irregular if request.pulled.problems else "no detector examines models of its flavour"
         return _not_loaded(request, inspected, Carried(reason))
     if not forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
-        return _measured(request, progress, deadline, inspected)
+        return _measured(workers, inspected)
     if not request.settings.allow_code:
         return _not_loaded(request, inspected, carried(inspected.outcomes))
     to = request.base / _ROOM / CONVERTED_FILE
-    converter = Worker("converter", deadline, candidate, inspected.outcomes, program_to=to)
-    converted = run(request, progress, converter)
+    converted = workers.run("converter", request.candidate, inspected.outcomes, program_to=to)
     if not converted.result.converted or converted.program is None:
-        # The converter ran the candidate's code: whatever it claims, its word is of level C.
+        # The converter ran the candidate's code: whatever it claims, its claim is of level C.
         seen = converted.after(inspected)
         level = None if seen.result.assurance is None else "C"
         return Scanned(evidence_of(request, seen.result.model_copy(update={"assurance": level})), converted.triggers)
-    return _converted(request, progress, deadline, inspected, converted)
+    return _converted(workers, inspected, converted, converted.program)
 
 
 def _steps(policy: Policy) -> tuple[str, ...]:
@@ -93,13 +96,13 @@ def _steps(policy: Policy) -> tuple[str, ...]:
     return tuple(sorted(planned, key=lambda name: name not in on_files))
 
 
-def _inspect_bundle(request: ScanRequest, progress: Progress, deadline: float, place: Place) -> Seen:
+def _inspect_bundle(workers: Workers, place: HashedFolder) -> Seen:
     """Look at the bytes of what a worker wrote, as at a candidate's."""
     with doing("looking at the bundle's files"):
-        return inspect(request, progress, deadline, place)
+        return workers.inspect(place)
 
 
-def _against(request: ScanRequest, looked: Seen, place: Place) -> Finding | None:
+def _against(request: ScanRequest, looked: Seen, place: HashedFolder) -> Finding | None:
     """Return the first thing that stands against the bytes of what a worker wrote, if anything does."""
     return next(on_bytes(evidence_of(request, looked.result, place), request.policy, before_loading()), None)
 
@@ -108,11 +111,11 @@ def write_repaired(
     request: ScanRequest, program: Path, repair: RepairOrigin, progress: Progress
 ) -> tuple[Bundle | None, str]:
     """Write the bundle of a repaired program and inspect its bytes; return it, or why there is none."""
-    deadline = time.monotonic() + request.policy.deadline
-    wrote = _write(request, progress, deadline, Left(program, "repaired"), repair)
+    workers = Workers(request, progress, time.monotonic() + request.policy.deadline)
+    wrote = _write(workers, Left(program, "repaired"), repair)
     if wrote.bundle is None:
         return None, wrote.why
-    looked = _inspect_bundle(request, progress, deadline, wrote.bundle.place)
+    looked = _inspect_bundle(workers, wrote.bundle.place)
     found = _against(request, looked, wrote.bundle.place)
     return (wrote.bundle, "") if found is None else (None, found.message)
 
@@ -133,10 +136,6 @@ def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
     Unfinished(files.root).path.unlink(missing_ok=True)
 
 
-def _candidate(request: ScanRequest) -> Place:
-    return Place(request.base / MODEL_FOLDER, request.pulled.manifest)
-
-
 @dataclass(frozen=True)
 class _Wrote:
     """What the writer came to: a bundle, or why there is none."""
@@ -148,17 +147,11 @@ class _Wrote:
     """Whether something went wrong; False for a model that no writer can write, which is a reason and no fault."""
 
 
-def _write(
-    request: ScanRequest,
-    progress: Progress,
-    deadline: float,
-    left: Left | None = None,
-    repair: RepairOrigin | None = None,
-) -> _Wrote:
+def _write(workers: Workers, left: Left | None = None, repair: RepairOrigin | None = None) -> _Wrote:
     """Have the writer write the candidate's program, or what a worker left, and put the bundle together around it."""
+    request = workers.request
     folder = request.base / _ROOM / BUNDLE_FOLDER
-    worker = Worker("writer", deadline, _candidate(request), left=left, program_to=folder / PROGRAM)
-    wrote = run(request, progress, worker)
+    wrote = workers.run("writer", request.candidate, left=left, program_to=folder / PROGRAM)
     result = wrote.result
     if not result.complete or result.written is None or wrote.program is None:
         why = " ".join(result.problems) or "the writer left no program."
@@ -168,20 +161,21 @@ def _write(
     return _Wrote(wrote, why=bundle, broke=True) if isinstance(bundle, str) else _Wrote(wrote, bundle)
 
 
-def _measured(request: ScanRequest, progress: Progress, deadline: float, inspected: Seen) -> Scanned:
+def _measured(workers: Workers, inspected: Seen) -> Scanned:
     """Write the bundle of a candidate that needs none of its own code, and measure it; without one, the candidate."""
-    wrote = _write(request, progress, deadline)
+    request, wrote = workers.request, _write(workers)
     if wrote.bundle is None:
-        measured = run(request, progress, Worker("scan", deadline, _candidate(request), inspected.outcomes))
+        measured = workers.run("scan", request.candidate, inspected.outcomes)
         seen = measured.after(inspected).as_safe_as(wrote.seen)
         evidence = evidence_of(request, seen.result)
         problems = (f"No bundle was written: {wrote.why}"[:2000],) if wrote.broke else ()
         noted = {"unbundled": wrote.why[:2000], "problems": (*evidence.problems, *problems)}
         return Scanned(evidence.model_copy(update=noted), measured.triggers)
-    looked = _inspect_bundle(request, progress, deadline, wrote.bundle.place)
-    measured = run(request, progress, Worker("scan", deadline, wrote.bundle.place, inspected.outcomes))
+    place = wrote.bundle.place
+    looked = _inspect_bundle(workers, place)
+    measured = workers.run("scan", place, inspected.outcomes)
     seen = measured.after(inspected).as_safe_as(wrote.seen, looked)
-    evidence = evidence_of(request, seen.result, wrote.bundle.place, wrote.bundle.facts)
+    evidence = evidence_of(request, seen.result, place, wrote.bundle.facts)
     assert wrote.seen.result.written is not None
     # What was measured is a pt2 in every case; what the candidate is says more.
     facts = evidence.facts.model_copy(update={"format": wrote.seen.result.written.format})
@@ -204,21 +198,18 @@ def _faults(request: ScanRequest, looked: Seen, bundle: Bundle) -> tuple[str, ..
     )
 
 
-def _converted(request: ScanRequest, progress: Progress, deadline: float, original: Seen, converted: Seen) -> Scanned:
+def _converted(workers: Workers, original: Seen, converted: Seen, program: Path) -> Scanned:
     """Write what the converter left anew, since it is hostile; inspect and measure the bundle, which alone counts."""
-    assert converted.program is not None
-    wrote = _write(request, progress, deadline, Left(converted.program, "converted"))
+    request, wrote = workers.request, _write(workers, Left(program, "converted"))
     if wrote.bundle is None:
         reason = f"what the converter left could not be written as a bundle: {wrote.why}"
-        refused = _refused(request, original.as_safe_as(converted, wrote.seen), Carried(reason))
-        return Scanned(evidence_of(request, refused.result))
+        return _not_loaded(request, original.as_safe_as(converted, wrote.seen), Carried(reason))
     place = wrote.bundle.place
-    inspected = _inspect_bundle(request, progress, deadline, place)
+    inspected = _inspect_bundle(workers, place)
     if _against(request, inspected, place) is not None:
         seen = _refused(request, inspected, Carried("what was found in the converted bundle forbids loading it"))
     else:
-        measured = run(request, progress, Worker("scan", deadline, place, inspected.outcomes))
-        seen = measured.after(inspected)
+        seen = workers.run("scan", place, inspected.outcomes).after(inspected)
     result = seen.as_safe_as(original, converted, wrote.seen).result
     result = result.model_copy(update={"assurance": "B" if result.assurance == "A" else result.assurance})
     evidence = evidence_of(request, result, place, wrote.bundle.facts)
@@ -236,12 +227,6 @@ def _refused(request: ScanRequest, inspected: Seen, why: Carried) -> Seen:
         name: Skipped(reason=f"not loaded: {why.what}"[:2000], options=dict(request.policy.options_of(name)))
         for name in expected_detectors(request.policy, "scan")
     }
-    problem = why.sentence[:2000]
-    return Seen(
-        inspected.result.model_copy(
-            update={
-                "outcomes": {**inspected.outcomes, **skipped},
-                "problems": (*inspected.result.problems, problem),
-            }
-        )
-    )
+    problems = (*inspected.result.problems, why.sentence[:2000])
+    outcomes = {**inspected.outcomes, **skipped}
+    return Seen(inspected.result.model_copy(update={"outcomes": outcomes, "problems": problems}))

@@ -1,27 +1,36 @@
-"""The orchestrator's side of a scan: prepare scratch and job, start the worker in its jail, read what it left.
+"""One worker after the other: from what is scanned to a job, from the job to a jailed process, and to what was seen.
 
-A worker's result is hostile bytes: bounded, schema-checked, and believed about nothing that the orchestrator knows
-itself. Whatever goes wrong with a worker becomes failed outcomes and a problem in words, and so a flagged verdict;
-only a machine that cannot start workers at all raises (exit 3).
+Between `gate.check.scan`, which decides who runs after whom, and the jail. What a worker left is hostile bytes, read by
+`gate.check.worker_results`; only a machine that cannot start workers at all raises (exit 3).
 """
 
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
-from gate import detectors
-from gate.detectors.contract import Need
+from gate.check.evidence import HashedFolder, ScanRequest
+from gate.check.files import TRAINING_FOLDER
+from gate.check.resume import joined
+from gate.check.worker_results import (
+    MAX_BUNDLE_BYTES,
+    MAX_TRIGGERS_BYTES,
+    expected_detectors,
+    opaque,
+    read_result,
+    read_saved,
+)
 from gate.jail import gpu_devices
 from gate.jail.launch import WorkerExit, programs, run_worker, worker_command
 from gate.jail.rights import Rights, lack, rights
 from gate.jail.scratch import copy_plain, scratch_directory
-from gate.records.bank import reference_path
 from gate.records.errors import CannotFinishError
-from gate.records.evidence import DROPPED, Failed, Measured, Outcome
+from gate.records.evidence import DROPPED, Outcome, isolation_rank, least_dropped
 from gate.records.job import (
     CONVERTED_FILE,
     JAIL_REFUSED,
@@ -32,50 +41,148 @@ from gate.records.job import (
     ScanJob,
     ScanResult,
 )
-from gate.records.policy import Policy
-from gate.records.record import MAX_JSON_BYTES, MalformedError, read_bounded
+from gate.records.record import MalformedError
 
 GRACE_SECONDS = 30.0
 """What a worker gets beyond its own deadline, to start, to stop and to save."""
 
-MAX_RESULT_TEXT = MAX_JSON_BYTES // 2
-MAX_TRIGGERS_BYTES = 256 << 20
-MAX_BUNDLE_BYTES = 8 << 30
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+_PROGRAMS = {"converter": CONVERTED_FILE, "writer": WRITTEN_FILE}
 
 Progress = Callable[[str, int, int], None]
 Keep = Callable[[ScanResult], None]
+Role = Literal["inspector", "converter", "writer", "scan"]
 
 
 @dataclass(frozen=True)
-class WorkerReport:
-    """One worker's checked result, and the triggers' file if it left one."""
+class Left:
+    """A program that a converter or a repairer left: hostile bytes, for the writer to read."""
+
+    program: Path
+    origin: Literal["converted", "repaired"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a worker saw and left."""
 
     result: ScanResult
-    exit: WorkerExit
     triggers: bytes | None = field(default=None, repr=False)
     program: Path | None = None
     """Where the program lies that a converter or writer left: hostile bytes."""
 
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """The outcomes as a dictionary of one's own."""
+        return dict(self.result.outcomes)
 
-_PROGRAMS = {"converter": CONVERTED_FILE, "writer": WRITTEN_FILE}
+    def after(self, earlier: "Seen") -> "Seen":
+        """Return this with what an earlier worker saw: its outcomes win, the weakest isolation counts."""
+        said = {
+            "outcomes": {**self.result.outcomes, **earlier.outcomes},
+            "problems": (*earlier.result.problems, *self.result.problems),
+        }
+        return Seen(self.result.model_copy(update=said), self.triggers).as_safe_as(earlier)
+
+    def as_safe_as(self, *others: "Seen") -> "Seen":
+        """Return this with the weakest isolation and the most rights that any of these workers had, and their time."""
+        result = self.result
+        for other in (one.result for one in others):
+            least = {
+                "isolation": min(result.isolation, other.isolation, key=isolation_rank),
+                "user": least_dropped(result.user, other.user),
+                "seconds": {**other.seconds, **result.seconds},
+            }
+            result = result.model_copy(update=least)
+        return Seen(result, self.triggers)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The workers of one scan: for what they are started, until when, and who hears of it."""
+
+    request: ScanRequest
+    progress: Progress
+    deadline: float
+
+    def inspect(self, place: HashedFolder) -> Seen:
+        """Look at the bytes, in the seconds that the policy gives to that alone."""
+        own = min(self.deadline, time.monotonic() + self.request.policy.inspection_deadline)
+        return replace(self, deadline=own).run("inspector", place)
+
+    def run(
+        self,
+        role: Role,
+        place: HashedFolder,
+        done: Mapping[str, Outcome] | None = None,
+        *,
+        left: Left | None = None,
+        program_to: Path | None = None,
+    ) -> Seen:
+        """Run one worker to its end on a folder, after the outcomes in `done`; what it leaves goes to `program_to`.
+
+        A scan takes up what an earlier scan by the very same job had finished. A writer reads `left` in the
+        candidate's place.
+        """
+        job = self._job(role, place, done or {}, left)
+        if role == "inspector" and not expected_detectors(job.policy, role):
+            return Seen(ScanResult(isolation=job.least_isolation, complete=True))
+        kept = self.request.unfinished if role == "scan" else None
+        earlier = kept.earlier(job) if kept else None
+        if earlier is not None:
+            job = job.model_copy(update={"done": {**earlier.outcomes, **job.done}})
+
+        def keep(result: ScanResult) -> None:
+            if kept is not None:
+                kept.keep(job, joined(earlier, result))
+
+        seen = run_job(job, self.progress, keep, program_to)
+        return replace(seen, result=joined(earlier, seen.result))
+
+    def _job(self, role: Role, place: HashedFolder, done: Mapping[str, Outcome], left: Left | None) -> ScanJob:
+        request, pulled = self.request, self.request.pulled
+        # The inspector needs none, and the writer none to learn from.
+        samples = pulled.samples if role != "inspector" else None
+        training = pulled.training if role not in ("inspector", "writer") else None
+        bank = request.bank if role == "scan" else None
+        limits = request.settings.limits(request.policy)
+        if role in ("converter", "writer"):
+            limits["device"] = "cpu"
+        return ScanJob(
+            role=role,
+            model=pulled.model,
+            manifest=place.manifest,
+            root=str(place.root),
+            policy=request.policy,
+            seed=request.seed,
+            deadline_seconds=max(1.0, self.deadline - time.monotonic()),
+            left_path=str(left.program) if left else None,
+            left_origin=left.origin if left else None,
+            training_path=str(request.base / TRAINING_FOLDER / training.name) if training else None,
+            training_sha256=training.sha256 if training else None,
+            bank=bank.bank if bank else None,
+            bank_folder=str(bank.folder) if bank else "",
+            done=dict(done),
+            **(samples.of_job(request.base) if samples else {}),
+            **limits,
+        )
 
 
 def run_job(
     job: ScanJob, progress: Progress, keep: Keep = lambda _result: None, program_to: Path | None = None
-) -> WorkerReport:
-    """Run one worker to its end and return its result, with failures filled in for whatever it did not answer.
+) -> Seen:
+    """Run one worker to its end and return what it saw, with failures filled in for whatever it did not answer.
 
     Whenever a detector begins, `keep` is given what the worker had saved before. The program that a converter or
     writer leaves is copied to `program_to`, unread.
     """
     with scratch_directory() as scratch:
         ended, user = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
-        result = _read_result(scratch, job, ended).model_copy(update={"user": user})
+        result = read_result(scratch, job, ended).model_copy(update={"user": user})
         triggers = opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
         left = scratch / _PROGRAMS[job.role] if job.role in _PROGRAMS else None
         copied = left is not None and program_to is not None and copy_plain(left, program_to, MAX_BUNDLE_BYTES)
-        return WorkerReport(result, ended, triggers, program_to if copied else None)
+        return Seen(result, triggers, program_to if copied else None)
 
 
 def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[WorkerExit, str]:
@@ -109,16 +216,7 @@ def _rights(job: ScanJob, scratch: Path) -> Rights:
     """Return with which user and group a worker of this job runs."""
     if why := lack():
         return Rights(kept=why)
-    named = (
-        job.root,
-        job.left_path,
-        job.samples_path,
-        job.training_path,
-        job.repair.triggers_path if job.repair else None,
-    )
-    data = [Path(path) for path in named if path and Path(path).exists()]
-    bank = job.bank.references if job.bank else ()
-    data += [path for one in bank if (path := reference_path(Path(job.bank_folder), one)) is not None]
+    data = [path for path in job.reads if path.exists()]
     return rights(scratch, programs(), data, gpu_devices() if job.may_use_gpu else ())
 
 
@@ -143,137 +241,13 @@ def _relay(line: str, progress: Progress, heard: list[str]) -> None:
 
 def _keeping(scratch: Path, job: ScanJob, progress: Progress, keep: Keep) -> Progress:
     """Return progress that also hands on what was saved, once a detector: no worker can make it read for ever."""
-    expected = expected_detectors(job.policy, job.role)
-    awaited = set(expected)
+    awaited = set(expected_detectors(job.policy, job.role))
 
     def told(step: str, done: int, total: int) -> None:
         progress(step, done, total)
         if step in awaited and (scratch / RESULT_FILE).exists():
             awaited.discard(step)
             with suppress(MalformedError):
-                keep(_checked(scratch, job, expected))
+                keep(read_saved(scratch, job))
 
     return told
-
-
-def _checked(scratch: Path, job: ScanJob, expected: tuple[str, ...]) -> ScanResult:
-    """Read a result; one that is no result, or none of this job's, is malformed."""
-    result = ScanResult.from_file(scratch / RESULT_FILE)
-    _check(result, job, expected)
-    _check_size(result)
-    return result
-
-
-def _read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
-    """Return the checked result; a missing, forged or partial one is completed with failures."""
-    expected = expected_detectors(job.policy, job.role)
-    try:
-        result = _checked(scratch, job, expected)
-    except MalformedError as error:
-        return _without_result(expected, ended, str(error))
-    if result.complete and ended.ended_by_itself:
-        return result
-    return _completed(result, expected, ended)
-
-
-def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
-    """Return the ids of the policy's detectors that a role runs."""
-    if role in {"writer", "sampler"}:
-        return ()
-    inspected = {name for name in policy.detectors if detectors.load(name).needs == Need.FILES}
-    return tuple(name for name in policy.detectors if (name in inspected) == (role == "inspector"))
-
-
-def _check(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
-    """Refuse a result that speaks of what was not asked."""
-    if foreign := sorted(set(result.outcomes) - set(expected) - set(job.done)):
-        raise MalformedError(f"the worker's result names the detector {foreign[0]!r:.80}, which was not asked for")
-    for name, outcome in result.outcomes.items():
-        if dict(outcome.options) != dict(job.policy.options_of(name)):
-            raise MalformedError(f"the worker's result states other options of {name} than the policy")
-        if name in job.done and outcome != job.done[name]:
-            raise MalformedError(f"the worker's result changes the finished outcome of {name}")
-        if isinstance(outcome, Measured):
-            known = {metric.id for metric in detectors.load(name).metrics}
-            if strange := sorted({m.metric for m in outcome.measurements} - known):
-                raise MalformedError(
-                    f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare"
-                )
-            _check_undefined(name, outcome)
-    _check_references(result, job)
-    _check_programs(result, job)
-    if result.converted:
-        return
-    missing = [name for name in expected if name not in result.outcomes]
-    if result.complete and missing:
-        raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
-
-
-def _check_undefined(name: str, outcome: Measured) -> None:
-    """Refuse a gap that is said to be in the metric's nature, where the detector's own spec does not say so."""
-    declared = {metric.id: metric.least_classes for metric in detectors.load(name).metrics}
-    for gap in outcome.unmeasured:
-        if gap.least_classes is not None and gap.least_classes != declared.get(gap.metric):
-            raise MalformedError(
-                f"the worker's result says that {gap.metric!r:.80} of {name} exists from {gap.least_classes} classes on"
-            )
-
-
-def _check_programs(result: ScanResult, job: ScanJob) -> None:
-    """Refuse a result that speaks of a program which its worker was not asked for."""
-    if result.written is not None and job.role != "writer":
-        raise MalformedError("the worker's result speaks of a program that it was not asked to write")
-    if result.written is not None and job.left_origin not in {None, result.written.origin}:
-        raise MalformedError(f"the program was {job.left_origin}, and the worker's result says {result.written.origin}")
-    if result.written is not None and job.left_origin is None and result.written.origin in {"converted", "repaired"}:
-        raise MalformedError(f"the program is the candidate's, and the worker's result says {result.written.origin}")
-    if result.converted and (job.role != "converter" or result.outcomes):
-        raise MalformedError("the worker's result speaks of a conversion that was not asked for")
-
-
-def _check_references(result: ScanResult, job: ScanJob) -> None:
-    """Refuse a result that speaks of reference models which its worker was not given."""
-    given = [(reference.path, reference.sha256) for reference in (job.bank.references if job.bank else ())]
-    said = [(reference.path, reference.sha256) for reference in result.references]
-    if said and said != given:
-        raise MalformedError("the worker's result speaks of other reference models than it was given")
-
-
-def _check_size(result: ScanResult) -> None:
-    """Refuse a result that is too large as text: evidence that a later step cannot read would end there as an error."""
-    if len(result.pretty_json()) > MAX_RESULT_TEXT:
-        raise MalformedError(f"the worker's result is larger than {MAX_RESULT_TEXT} bytes")
-
-
-def _without_result(expected: tuple[str, ...], ended: WorkerExit, why: str) -> ScanResult:
-    text = f"{manner(ended)} Its result was not accepted: {why}"[:2000]
-    outcomes: dict[str, Outcome] = {name: Failed(error=text) for name in expected}
-    return ScanResult(isolation="none", outcomes=outcomes, problems=(text,))
-
-
-def _completed(result: ScanResult, expected: tuple[str, ...], ended: WorkerExit) -> ScanResult:
-    text = f"{manner(ended)} What it had saved before is kept."[:2000]
-    failed: dict[str, Outcome] = {name: Failed(error=text) for name in expected if name not in result.outcomes}
-    return result.model_copy(
-        update={"outcomes": {**result.outcomes, **failed}, "problems": (*result.problems, text), "complete": False}
-    )
-
-
-def manner(ended: WorkerExit) -> str:
-    """Return how the worker ended, in one sentence."""
-    if ended.timed_out:
-        return f"The worker did not end in time and was killed after {ended.seconds:.0f} s."
-    if ended.said_too_much:
-        return "The worker printed more than is allowed and was killed."
-    if ended.signal is not None:
-        return f"The worker was killed by signal {ended.signal}."
-    last = ended.stderr_tail.strip().splitlines()[-1:]
-    return f"The worker ended with exit code {ended.exit_code}." + (f" Its last words: {last[0][:300]}" if last else "")
-
-
-def opaque(path: Path, limit: int) -> bytes | None:
-    """Return a worker's file as bytes that the orchestrator never parses; none where it is odd or too large."""
-    try:
-        return read_bounded(path, limit=limit)
-    except (MalformedError, OSError):
-        return None

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings, require_samples, scan_settings
+from gate.cli.asked import registry_settings, require_samples, scan_settings
 from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
-from gate.jail.stopping import explained
+from gate.jail.interruption import explained
 from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
+    from gate.banks.build import BuildRequest
     from gate.records.bank import Bank
     from gate.registries import RegistrySettings
     from gate.registries.contract import Registry
@@ -76,29 +77,13 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     reviewer rejected, or a finished check's verdict does not approve (signed or not) is refused, unless
     --accept-flagged says why it is clean; being flagged for want of a bank alone counts as nothing.
     """
-    from gate.banks.build import BuildRequest
     from gate.banks.build import build as run_build
     from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.policies.read import read_policy
-    from gate.records.clock import today
     from gate.registries import require_known
 
     protect_parent()
-    rules = read_policy(policy, on=today())
-    require_samples(samples)
-    request = BuildRequest(
-        policy=rules,
-        samples=samples,
-        settings=scan_settings(options),
-        to=to,
-        work=options["work"] or to.with_name(f"{to.name}.measured"),
-        name=(options["name"] or to.stem)[:100],
-        provenance=options["provenance"],
-        most_references=options["references"],
-        accept_flagged=accepted_because(options["accept_flagged"]),
-    )
-    settings = registry_settings(options)
+    request, settings = _request(to, policy, samples, options), registry_settings(options)
     for uri in options["models"]:
         require_known(uri, settings)
     for folder in (to.absolute().parent, request.work):
@@ -110,6 +95,26 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     for line in describe(made):
         click.echo(line)
     return 0
+
+
+def _request(to: Path, policy: Path, samples: str | None, options: dict[str, Any]) -> "BuildRequest":
+    from gate.banks.build import BuildRequest
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
+
+    rules = read_policy(policy, on=today())
+    require_samples(samples)
+    return BuildRequest(
+        policy=rules,
+        samples=samples,
+        settings=scan_settings(options),
+        to=to,
+        work=options["work"] or to.with_name(f"{to.name}.measured"),
+        name=(options["name"] or to.stem)[:100],
+        provenance=options["provenance"],
+        most_references=options["references"],
+        accept_flagged=accepted_because(options["accept_flagged"]),
+    )
 
 
 def accepted_because(reason: str | None) -> str:

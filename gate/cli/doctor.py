@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gate.cli.check import registry_settings
+from gate.cli.asked import registry_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SIGNING_KEY, many, option
 from gate.cli.signing import PASSPHRASE
 

@@ -26,8 +26,7 @@ from gate.cli import (
 )
 from gate.cli.formatting import whole_words
 from gate.cli.terminal import fail
-from gate.jail.interruption import stop_on_termination
-from gate.jail.stopping import stopped
+from gate.jail.interruption import stop_on_termination, stopped
 from gate.records.errors import GateError, StoppedError, UnexaminableError, UsageError
 
 _EPILOG = (

@@ -72,6 +72,7 @@ REGISTRY = many(
     ),
     option(
         "--registry-timeout",
+        "timeout_seconds",
         type=click.IntRange(1, 3600),
         default=30,
         show_default=True,
@@ -79,6 +80,7 @@ REGISTRY = many(
     ),
     option(
         "--registry-retries",
+        "retries",
         type=click.IntRange(0, 20),
         default=3,
         show_default=True,
@@ -104,11 +106,13 @@ SCAN = many(
     ),
     option(
         "--deadline",
+        "deadline_seconds",
         type=click.FloatRange(1, 7 * 86400),
         help="Seconds that the scan may take; what is left then is recorded as skipped. The policy's by default.",
     ),
     option(
         "--memory",
+        "memory_gib",
         type=click.FloatRange(1, 4096),
         default=12.0,
         show_default=True,

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings
+from gate.cli.asked import registry_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log, signing_key
+from gate.cli.signing import public_keys, review_log, signing_key, trusted_by
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 
@@ -45,17 +45,13 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     from gate.promotion.promote import Promotion
     from gate.promotion.promote import promote as run_promote
     from gate.promotion.verification import Trust, now
-    from gate.registries import open_production, parse_model_uri
+    from gate.registries import open_production
+    from gate.registries.uris import parse_model_uri
 
     name, _, _ = parse_model_uri(uri)
-    own = signing_key(options)
-    trust = Trust(
-        keys=public_keys(options["public_key"], own),
-        policy_digest=policy_digest(policy, None, any_policy=False),
-        candidate=name,
-        log=review_log(options["audit_log"]),
-        stores=policy_stores(policy),
-    )
+    keys = public_keys(options["public_key"], signing_key(options))
+    digest, stores = trusted_by(policy, None, any_policy=False)
+    trust = Trust(keys, digest, name, review_log(options["audit_log"]), stores)
     registry = open_production(registry_settings(options))
     with progress_bars():
         done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)

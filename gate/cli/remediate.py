@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, show_checked
+from gate.cli.asked import registry_settings, require_samples, scan_settings
+from gate.cli.check import show_checked
 from gate.cli.given import given_of
 from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
@@ -87,7 +88,8 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     """  # noqa: D301  # \b is click's own sign
     from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.registries import is_registry_uri, open_production, open_registry, require_known
+    from gate.registries import open_production, open_registry, require_known
+    from gate.registries.uris import is_registry_uri
     from gate.remediation.flow import remediate as run_remediation
     from gate.remediation.flow import unregistrable
 
@@ -98,11 +100,11 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     if request.register and not is_registry_uri(uri):
         raise unregistrable(uri)
     CheckFiles.create(request.report_dir)  # tried before the registry is opened, and again by the remediation
-    stores = request.parent.policy.artifact_stores
-    shelf = open_production(settings).allowing(stores) if is_registry_uri(uri) else None
-    registry: Registry = shelf if shelf is not None else open_registry(uri, settings)
+    stores = request.parent.rules.policy.artifact_stores
+    production = open_production(settings).allowing(stores) if is_registry_uri(uri) else None
+    registry: Registry = production if production is not None else open_registry(uri, settings)
     with progress_bars() as progress:
-        done = run_remediation(registry, shelf, request, progress, tell)
+        done = run_remediation(registry, production, request, progress, tell)
     _show(done, request)
     if done.registered is not None and then_check:
         return _check(registry, done.registered, request)
@@ -111,11 +113,7 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
 
 def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remediation":
     """Put the options together; whatever is wrong in them is said before anything is pulled."""
-    from gate.check.pull import PullRequest
-    from gate.policies.lines import policy_source
-    from gate.policies.packaged import policy_word
-    from gate.policies.read import read_policy
-    from gate.records.clock import today
+    from gate.check.rules import read_rules
     from gate.records.errors import UsageError
     from gate.records.repair import RepairBounds
     from gate.remediation.flow import Remediation
@@ -124,15 +122,12 @@ def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remedia
 
     if then_check and not options["register"]:
         raise UsageError("--check needs a new version to check; leave --no-register out")
-    policy: Path = options["policy"]
-    rules = read_policy(policy, on=today())
+    rules = read_rules(options["policy"], options["samples"])
     require_samples(options["samples"])
     parent = ParentRequest(
-        pull=PullRequest(uri=uri, policy=rules, samples=options["samples"]),
+        uri=uri,
+        rules=rules.beside(options["bank"]),
         settings=scan_settings(options),
-        policy_path=policy_word(policy),
-        bank=named_bank(options["bank"], rules, policy),
-        policy_source=policy_source(policy),
         earlier=options["earlier"],
         even_if_approved=options["even_if_approved"],
     )
@@ -181,12 +176,10 @@ def _check(registry: "Registry", ref: "ModelRef", request: "Remediation") -> int
 
     parent = request.parent
     asked = CheckRequest(
-        pull=replace(parent.pull, uri=str(ref)),
+        uri=str(ref),
+        rules=parent.rules,
         settings=replace(parent.settings, seed=None, allow_code=False),
         report_dir=request.report_dir / "check",
-        policy_path=parent.policy_path,
-        bank=parent.bank,
-        policy_source=parent.policy_source,
         given=given_of(click.get_current_context(), marks=True),
     )
     with progress_bars() as progress:

@@ -76,7 +76,6 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
     """
     from gate.publishers import github as there
     from gate.renderers import summary
-    from gate.renderers.headline import headline, inert
 
     _require_report(directory, options["exit_code"])
     run = there.run_of(os.environ)
@@ -94,27 +93,29 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
         notice = posted.why
     for line in there.annotations(found) if found else (there.command("error", reason, title="gate"),):
         click.echo(line)
-    if note:
-        click.echo(there.command("warning", note, title="gate"))
-    if found is not None and notice:
-        click.echo(there.command("notice", notice, title="gate"))
+    for kind, said in (("warning", note), ("notice", notice if found is not None else "")):
+        if said:
+            click.echo(there.command(kind, said, title="gate"))
     if found is not None:
-        text = summary.render(found, link, notice, note=note)
+        there.write_summary(run, summary.render(found, link, notice, note=note))
     else:
-        text = summary.render_without_report(reason, code, note=note)
-    there.write_summary(run, text)
+        there.write_summary(run, summary.render_without_report(reason, code, note=note))
     if run.summary is not None:
         tell(f"summary written to {run.summary}")
+    there.write_outputs(run, _outputs(found, directory, link, code))
+
+
+def _outputs(found: "Report | None", directory: Path, link: str, code: int) -> dict[str, str]:
+    """Return the step's outputs, such as where the report's files lie."""
+    from gate.renderers.headline import headline, inert
+
     files = {f"report-{kind}": directory / f"report.{kind}" for kind in ("html", "sarif")}
-    there.write_outputs(
-        run,
-        {
-            **headline(found),
-            **{name: inert(str(path)) if found and path.is_file() else "" for name, path in files.items()},
-            "report-url": inert(link),
-            "exit-code": str(code),
-        },
-    )
+    return {
+        **headline(found),
+        **{name: inert(str(path)) if found and path.is_file() else "" for name, path in files.items()},
+        "report-url": inert(link),
+        "exit-code": str(code),
+    }
 
 
 @report.command()

@@ -1,22 +1,20 @@
 """`gate rescan`: production under today's policy."""
 
 import datetime as dt
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings, require_samples, scan_settings
+from gate.cli.asked import days_of, registry_settings, require_samples, scan_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.signing import public_keys, review_log
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
-from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.promotion.rescan import Rescanned
+    from gate.promotion.rescan import Rescan, Rescanned
 
 _WHY = {
     "policy": "the earlier evidence would be flagged by today's policy too",
@@ -41,48 +39,43 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     """  # noqa: D301  # \b is click's own sign
     from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
-    from gate.policies.packaged import policy_word
-    from gate.policies.read import read_policy
-    from gate.promotion.rescan import Rescan
     from gate.promotion.rescan import rescan as run_rescan
-    from gate.promotion.verification import Trust, now
-    from gate.records.clock import today
+    from gate.promotion.verification import now
     from gate.registries import open_production
 
     protect_parent()
-    match = re.fullmatch(r"([0-9]{1,5})d?", older_than.strip())
-    if match is None:
-        raise UsageError(f"{older_than[:40]!r} is no time; expected days, such as 30d")
-    rules = read_policy(policy, on=today())
-    require_samples(samples)
-    log = review_log(options.pop("audit_log"))
-    if log is not None:
-        log.require_writable()
-    trust = Trust(
-        public_keys(options.pop("public_key")),
-        rules.digest,
-        log=log,
-        stores=rules.artifact_stores,
-    )
-    request = Rescan(
-        model=registered_model,
-        older_than=dt.timedelta(days=int(match[1])),
-        policy=rules,
-        policy_path=policy_word(policy),
-        report_dir=options.pop("report_dir"),
-        samples=samples,
-        trust=trust,
-        settings=scan_settings(options),
-    )
+    request = _request(registered_model, days_of(older_than, digits=5), policy, samples, options)
     CheckFiles.create(request.report_dir)  # tried before the registry is opened
     registry = open_production(registry_settings(options))
     with progress_bars() as progress:
         done = run_rescan(registry, request, now(), progress, tell)
     if not done:
-        click.echo(f"nothing of {registered_model} is older than {match[1]} days")
+        click.echo(f"nothing of {registered_model} is older than {request.older_than.days} days")
     for one in done:
         _show(one)
     return 1 if any(one.would_be_flagged for one in done) else 3 if any(one.error for one in done) else 0
+
+
+def _request(model: str, days: int, policy: Path, samples: str | None, options: dict[str, Any]) -> "Rescan":
+    """Put the options together; whatever is wrong in them is said before the registry is asked."""
+    from gate.check.rules import read_rules
+    from gate.promotion.rescan import Rescan
+    from gate.promotion.verification import Trust
+
+    rules = read_rules(policy, samples)
+    require_samples(samples)
+    log = review_log(options.pop("audit_log"))
+    if log is not None:
+        log.require_writable()
+    keys, own = public_keys(options.pop("public_key")), rules.policy
+    return Rescan(
+        model=model,
+        older_than=dt.timedelta(days=days),
+        rules=rules,
+        settings=scan_settings(options),
+        trust=Trust(keys, own.digest, log=log, stores=own.artifact_stores),
+        report_dir=options.pop("report_dir"),
+    )
 
 
 def _show(one: "Rescanned") -> None:

@@ -5,7 +5,6 @@ a command whole or broken before an option by a backslash, so that both can be c
 named is made inert: no line can begin with what a runner takes for a command.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,19 +14,11 @@ from gate.cli.wrapping import wrapped as folded
 if TYPE_CHECKING:
     from gate.records.report import Report
     from gate.renderers.findings import Reason
-    from gate.renderers.next_steps import Step
+    from gate.renderers.step import Step
 
 MAX_REASONS: Final = 8
 MAX_SUSPECTS: Final = 8
-USUAL_WIDTH, LEAST_WIDTH, MOST_WIDTH = 80, 40, 120
-"""Columns where no terminal says any, as in a job's log; and between which one is believed."""
 _INDENT: Final = "  "
-
-
-def width() -> int:
-    """Return the columns of the terminal, within bounds in which lines are read."""
-    columns = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
-    return max(LEAST_WIDTH, min(columns, MOST_WIDTH))
 
 
 def heading(report: "Report", columns: int, but: str = "") -> list[str]:

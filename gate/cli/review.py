@@ -1,19 +1,18 @@
 """`gate review`: what waits for a person, and the person's word."""
 
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from gate.cli.check import registry_settings
+from gate.cli.asked import days_of, registry_settings
 from gate.cli.covered import covered_lines
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.signing import public_keys, signing
 from gate.cli.terminal import tell
-from gate.cli.wrapping import columns, wrapped
+from gate.cli.wrapping import columns, inert
 from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
 
@@ -79,9 +78,8 @@ def list_(registered_model: str | None, **options: Any) -> int:
     for row, reason in zip(rows, reasons, strict=True):
         age = ago(row.at, now()) if row.at else "at no known time"
         click.echo(f"{row.state:11} {inert_line(str(row.seen.ref), limit=200)}  {age}")
-        for line in wrapped(inert_line(reason, limit=500).replace("::", ": :"), columns(), " " * 12, " " * 12):
-            if line:
-                click.echo(line)
+        for line in inert(reason, 500, columns(), " " * 12, " " * 12) if reason else ():
+            click.echo(line)
     if not rows:
         click.echo("nothing waits")
     return 0
@@ -109,9 +107,8 @@ def show(uri: str, **options: Any) -> int:
     click.echo(
         f"{row.state.upper()}  {inert_line(str(seen.ref), limit=200)}{f'  {ago(row.at, now())}' if row.at else ''}"
     )
-    if reason:
-        for line in wrapped(inert_line(reason, limit=500).replace("::", ": :"), columns(), "reason   ", " " * 9):
-            click.echo(line)
+    for line in inert(reason, 500, columns(), "reason   ", " " * 9) if reason else ():
+        click.echo(line)
     for said in seen.found.reasons if keys else ():
         click.echo(f"- {inert_line(said, limit=500)}")
     if statement is not None:
@@ -149,7 +146,7 @@ def approve(uri: str, expires: str, **options: Any) -> int:
     An approval covers the bytes that `gate review show` lists. Exit 0: approved and signed. Exit 1: it waits for
     another reviewer, or may not be approved.
     """
-    return _decide(uri, "approved", _days(expires), options)
+    return _decide(uri, "approved", days_of(expires), options)
 
 
 @review.command()
@@ -192,13 +189,6 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
     if said.review.outcome == "approved":
         click.echo(f"until {said.expires_at:%Y-%m-%d %H:%M} UTC")
     return 0 if said.review.outcome == outcome else 1
-
-
-def _days(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,4})d?", text.strip())
-    if match is None:
-        raise UsageError(f"{text[:40]!r} is no time; expected days, such as 30d")
-    return int(match[1])
 
 
 def _credentials() -> "Credentials | None":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from gate.cli.wrapping import columns, wrapped
+from gate.cli.wrapping import columns, inert
 from gate.jail.inert import inert_line
 from gate.promotion.machine import Condition
 
@@ -26,13 +26,8 @@ def show_rows(conditions: Iterable[Condition]) -> int:
 def rows(condition: Condition) -> Iterator[str]:
     """Yield a condition in lines that fit the terminal, and what mends it whole, so that it can be copied."""
     width = columns(_NARROWEST)
-    yield from _told(f"{_SIGNS[condition.state]} {condition.name:20} ", condition.said, width)
+    yield from inert(condition.said, 600, width, f"{_SIGNS[condition.state]} {condition.name:20} ", " " * _INDENT)
     if condition.mend:
-        yield from _told(" " * _INDENT, condition.mend, width)
+        yield from inert(condition.mend, 600, width, " " * _INDENT, " " * _INDENT)
     if condition.command:
         yield inert_line(f"{'':{_INDENT}}{condition.command}", limit=1000)
-
-
-def _told(head: str, text: str, width: int) -> list[str]:
-    # What the registry says of itself is somebody else's text, and any part of it may come to a line's start.
-    return wrapped(inert_line(text, limit=600).replace("::", ": :"), width, head, " " * _INDENT)

@@ -13,12 +13,46 @@ from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from gate.service.watched import WatchedRegistry
+    from gate.attestations.keys import SigningKey
+    from gate.registries.contract import ProductionRegistry
 
 WEBHOOK_PATH = "/webhooks/mlflow"
+# \b is click's own sign for lines that are not to be wrapped.
+_HELP = """Hear the registry, scan what comes, mark it, guard production, and let people review.
+
+\b
+data = "/var/lib/gate"            # database, files of checks, review log
+listen = "127.0.0.1:8200"
+[registry]
+tracking-uri = "https://mlflow.example"
+[[models]]
+name = "cand"                     # whose versions are candidates
+policy = "policies/cand.yml"      # or a packaged one: "default", "strict"
+samples = "/srv/samples/cand.npz" # the service's word, never the candidate's
+production = "prod"               # whose aliases are guarded
+
+\b
+Secrets come from the environment alone:
+GATE_WEBHOOK_SECRET    what MLflow's webhook was made with; while it is
+                       being changed both, with a space between
+GATE_SIGNING_KEY       Ed25519, PEM text or path (GATE_SIGNING_KEY_PASSPHRASE)
+GATE_DATABASE_URL      postgresql://… where several hosts work together;
+                       otherwise SQLite in `data`
+MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD    the gate's own account
+
+\b
+POST /webhooks/mlflow  MLflow's webhooks
+GET  /reviews          what waits for people
+GET  /health           the process lives
+GET  /ready            the registry answers
+GET  /metrics          Prometheus; GATE_METRICS_TOKEN asks for a bearer token
+
+Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
+is made up for by a poll. docs/serve.md says every key and every limit.
+"""
 
 
-@click.command()
+@click.command(help=_HELP)
 @option(
     "--config",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -41,39 +75,7 @@ WEBHOOK_PATH = "/webhooks/mlflow"
     "stop. The account in MLFLOW_TRACKING_USERNAME must be an administrator of the registry.",
 )
 def serve(config: Path, only_check: bool, webhook: str | None) -> int:
-    """Hear the registry, scan what comes, mark it, guard production, and let people review.
-
-    \b
-    data = "/var/lib/gate"            # database, files of checks, review log
-    listen = "127.0.0.1:8200"
-    [registry]
-    tracking-uri = "https://mlflow.example"
-    [[models]]
-    name = "cand"                     # whose versions are candidates
-    policy = "policies/cand.yml"      # or a packaged one: "default"
-    samples = "/srv/samples/cand.npz" # the service's word, never the candidate's
-    production = "prod"               # whose aliases are guarded
-
-    \b
-    Secrets come from the environment alone:
-    GATE_WEBHOOK_SECRET    what MLflow's webhook was made with; while it is
-                           being changed both, with a space between
-    GATE_SIGNING_KEY       Ed25519, PEM text or path (GATE_SIGNING_KEY_PASSPHRASE)
-    GATE_DATABASE_URL      postgresql://… where several hosts work together;
-                           otherwise SQLite in `data`
-    MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD    the gate's own account
-
-    \b
-    POST /webhooks/mlflow  MLflow's webhooks
-    GET  /reviews          what waits for people
-    GET  /health           the process lives
-    GET  /ready            the registry answers
-    GET  /metrics          Prometheus; GATE_METRICS_TOKEN asks for a bearer token
-
-    Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
-    is made up for by a poll. docs/reference/serve.md says every key.
-    """  # noqa: D301  # \b is click's own sign
-    from gate.attestations.keys import read_signing_key
+    """Hear the registry, scan what comes, mark it, guard production, and let people review."""
     from gate.jail.launch import protect_parent
 
     try:
@@ -88,13 +90,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     settings = read_settings(config)
     if webhook is not None:
         return _register(open_watched(settings), webhook, settings.secrets[0])
-    where = os.environ.get("GATE_SIGNING_KEY", "")
-    if not where:
-        raise UsageError(
-            "no signing key is set, and an unsigned decision lets nothing through; expected GATE_SIGNING_KEY",
-            what_to_do="`gate keys generate` makes a pair.",
-        )
-    key = read_signing_key(where, os.environ.get(PASSPHRASE))
+    key = _key()
     if only_check:
         from gate.cli.rows import show_rows
         from gate.service.checking import examine
@@ -107,7 +103,20 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     return 0
 
 
-def _register(registry: "WatchedRegistry", url: str, secret: str) -> int:
+def _key() -> "SigningKey":
+    """Return the service's signing key, out of the environment alone."""
+    from gate.attestations.keys import read_signing_key
+
+    where = os.environ.get("GATE_SIGNING_KEY", "")
+    if not where:
+        raise UsageError(
+            "no signing key is set, and an unsigned decision lets nothing through; expected GATE_SIGNING_KEY",
+            what_to_do="`gate keys generate` makes a pair.",
+        )
+    return read_signing_key(where, os.environ.get(PASSPHRASE))
+
+
+def _register(registry: "ProductionRegistry", url: str, secret: str) -> int:
     """Make the registry's webhook and say what came of its trial; 3 where the service could not be reached."""
     from urllib.parse import urlsplit
 

@@ -1,6 +1,7 @@
 """Keys and the review log of a command: options and environment in, what signs and what is trusted out."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,31 +47,21 @@ def public_keys(places: tuple[str, ...], own: "SigningKey | None" = None) -> "tu
     return (own.public,) if own is not None and not places else read_public_keys(places)
 
 
-def policy_digest(policy: Path, digest: str | None, any_policy: bool) -> str | None:
-    """Return the digest that a decision's policy must have; None where any is accepted, which is said."""
-    import re
+def trusted_by(policy: Path, digest: str | None, *, any_policy: bool) -> "tuple[str | None, tuple[str, ...]]":
+    """Return the digest that a decision's policy must have, None where any is accepted, and the policy's stores.
 
-    from gate.policies.read import read_policy
-    from gate.records.clock import today
-
-    if any_policy:
-        return None
-    if digest is None:
-        return read_policy(policy, on=today()).digest
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-        raise UsageError(f"{digest[:80]!r} is no digest of a policy; expected sha256: and 64 hexadecimal digits")
-    return digest
-
-
-def policy_stores(policy: Path, *, needed: bool = True) -> tuple[str, ...]:
-    """Return the policy's `artifact-stores`; none where the file cannot be read and is not needed otherwise."""
+    Of a file that cannot be read, and is not needed for its digest, there are none: the tracking server alone is asked.
+    """
     from gate.policies.read import read_policy
     from gate.records.clock import today
     from gate.records.errors import PolicyError
 
+    if digest is not None and not any_policy and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise UsageError(f"{digest[:80]!r} is no digest of a policy; expected sha256: and 64 hexadecimal digits")
     try:
-        return read_policy(policy, on=today()).artifact_stores
+        rules = read_policy(policy, on=today())
     except PolicyError:
-        if needed:
+        if digest is None and not any_policy:
             raise
-        return ()  # by digest or under any policy: the tracking server alone is asked
+        return (None if any_policy else digest), ()
+    return (None if any_policy else digest or rules.digest), rules.artifact_stores

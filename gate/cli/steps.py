@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import named_bank, registry_settings, require_samples, scan_settings, tell_signed
+from gate.cli.asked import registry_settings, require_samples, scan_settings
+from gate.cli.check import tell_signed
 from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.signing import signing
 from gate.cli.terminal import show_result, tell
-from gate.jail.stopping import explained
+from gate.jail.interruption import explained
 from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,13 +33,11 @@ DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_oka
 def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """Download a version and its samples, hash them, write manifest.json; needs read access."""
     from gate.check.files import CheckFiles
-    from gate.check.pull import PullRequest
     from gate.check.pull import pull as run_pull
-    from gate.policies.read import read_policy
-    from gate.records.clock import today
+    from gate.check.rules import read_rules
     from gate.registries import open_registry, require_known
 
-    rules, settings = read_policy(policy, on=today()), registry_settings(options)
+    rules, settings = read_rules(policy, samples), registry_settings(options)
     require_samples(samples)
     require_known(uri, settings)
     with (
@@ -48,7 +47,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     ):
         registry = open_registry(uri, settings)
         ref = registry.resolve(uri)
-        pulled = run_pull(registry, PullRequest(uri, rules, samples), files, files.root, ref)
+        pulled = run_pull(registry, rules.pull_of(uri), files, files.root, ref)
     tell(f"pulled {ref}: {len(pulled.files)} files, {pulled.manifest.size_bytes} bytes, {pulled.digest}")
     return 0
 
@@ -61,28 +60,21 @@ def scan(directory: Path, policy: Path, bank: Path | None, **options: Any) -> in
 
     Writes evidence.json and, where the model could be read or converted, bundle/.
     """
-    from gate.check.evidence import ScanRequest
     from gate.check.files import CheckFiles
-    from gate.check.resume import Unfinished
-    from gate.check.scan import scan as run_scan
-    from gate.check.scan import write_scanned
+    from gate.check.rules import read_rules
+    from gate.check.scan import scan_into
     from gate.jail.launch import protect_parent
-    from gate.policies.read import read_policy
-    from gate.records.clock import today
 
     protect_parent()
-    rules = read_policy(policy, on=today())
-    references = named_bank(bank, rules, policy)
+    rules = read_rules(policy).beside(bank)
     pulled = CheckFiles(directory.absolute()).pulled()
     interrupted = explained(
         f"interrupted; what was measured is kept in {directory}", "Run the same command again: it goes on there."
     )
-    with CheckFiles.claim(directory) as files, interrupted:
-        with progress_bars() as progress:
-            settings, kept = scan_settings(options), Unfinished(files.root)
-            scanned = run_scan(ScanRequest(pulled, files.root, rules, settings, references, kept), progress, tell)
-        write_scanned(scanned, files)
-    tell(f"scanned {pulled.model}: evidence {scanned.evidence.digest}")
+    with CheckFiles.claim(directory) as files, interrupted, progress_bars() as progress:
+        request = rules.scan_of(pulled, files.root, scan_settings(options))
+        evidence = scan_into(files, request, progress, tell)
+    tell(f"scanned {pulled.model}: evidence {evidence.digest}")
     return 0
 
 
@@ -101,16 +93,12 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     nothing is written unless --report-dir says where.
     """
     from gate.check.files import EVIDENCE, CheckFiles, read_input
-    from gate.check.report import Context, build_report, conclude
-    from gate.judging.judge import judge as run_judge
-    from gate.policies.lines import policy_source
-    from gate.policies.packaged import policy_word
-    from gate.policies.read import read_policy
-    from gate.records.clock import today
+    from gate.check.report import Context, conclude
+    from gate.check.rules import read_rules
     from gate.records.evidence import Evidence
     from gate.records.finding import Decision
 
-    rules = read_policy(policy, on=today())
+    rules = read_rules(policy)
     folder = source if source.is_dir() else source.parent
     evidence = read_input(folder / EVIDENCE if source.is_dir() else source, Evidence, "gate scan")
     pulled = CheckFiles(folder.absolute()).pulled() if (folder / "manifest.json").exists() else None
@@ -120,17 +108,12 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
     context = Context(
         uri=pulled.uri if pulled else evidence.model.uri,
         model=evidence.model,
-        description=pulled.description if pulled else "",
+        rules=rules,
         pulled=pulled,
-        policy_path=policy_word(policy),
-        policy_source=policy_source(policy),
         directory=str(target or folder),
         given=_given_before(folder, evidence),
     )
-    if target is not None:
-        report = conclude(evidence, rules, context, CheckFiles.create(target))
-    else:
-        report = build_report(evidence, run_judge(evidence, rules, on=today()), rules, context)
+    report = conclude(evidence, context, CheckFiles.create(target) if target is not None else None)
     show_result(report, target, "")
     return 0 if report.decision is Decision.APPROVED else 1
 

@@ -17,6 +17,7 @@ from gate.jail.inert import inert_line
 if TYPE_CHECKING:
     from gate.records.report import Report
 
+_WIDEST_RESULT = 120
 _INDENT = " " * 6
 """Of every line of an error or of progress after its first."""
 
@@ -46,13 +47,13 @@ def show_result(report: "Report", directory: Path | None, reports_at: str, but: 
 
     `but` is what became of the decision where it could not be put on the version, and why.
     """
-    from gate.cli.result import heading, lines, width
+    from gate.cli.result import heading, lines
     from gate.records.finding import Decision
 
-    columns = width()
-    line, *rest = heading(report, columns, but)
+    width = columns(most=_WIDEST_RESULT)
+    line, *rest = heading(report, width, but)
     word = report.decision.value.upper()
     click.secho(word, bold=True, fg="green" if report.decision is Decision.APPROVED else "red", nl=False)
     click.echo(
-        "\n".join([line.removeprefix(word), *rest, *lines(report, directory, reports_at, columns, published=not but)])
+        "\n".join([line.removeprefix(word), *rest, *lines(report, directory, reports_at, width, published=not but)])
     )

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.check import registry_settings
+from gate.cli.asked import registry_settings
 from gate.cli.covered import covered_lines
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import policy_digest, policy_stores, public_keys, review_log
+from gate.cli.signing import public_keys, review_log, trusted_by
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
@@ -64,19 +64,16 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
 def _trust(options: dict[str, Any]) -> "Trust":
     from gate.promotion.verification import Trust
 
-    return Trust(
-        keys=public_keys(options["public_key"]),
-        policy_digest=policy_digest(options["policy"], options["policy_digest"], options["any_policy"]),
-        candidate=options["candidate"],
-        log=review_log(options["audit_log"]),
-        stores=policy_stores(options["policy"], needed=False),
-    )
+    keys, any_policy = public_keys(options["public_key"]), options["any_policy"]
+    digest, stores = trusted_by(options["policy"], options["policy_digest"], any_policy=any_policy)
+    return Trust(keys, digest, options["candidate"], review_log(options["audit_log"]), stores)
 
 
 def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
     from gate.promotion.verification import now, verify_folder, verify_version
     from gate.records.record import MalformedError, read_bounded
-    from gate.registries import is_registry_uri, open_registry
+    from gate.registries import open_registry
+    from gate.registries.uris import is_registry_uri
 
     attestation: Path | None = options["attestation"]
     if is_registry_uri(target):

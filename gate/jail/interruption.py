@@ -6,7 +6,11 @@ also notes that it was called, and what waits for long (`gate.jail.listening`) a
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+from gate.records.errors import StoppedError
 
 _ASKED = False
 _NUMBER = signal.SIGINT.value
@@ -30,15 +34,23 @@ def raise_if_asked() -> None:
         raise KeyboardInterrupt
 
 
-def begin_to_end() -> None:
-    """Forget the signal: called by what caught the interruption, so that cleaning up is not interrupted by it too."""
+def stopped(message: str, what_to_do: str = "") -> StoppedError:
+    """Return the error of an interruption that was just caught; what cleans up now is not interrupted by it again.
+
+    It carries the number of the signal that came last: a shell's exit code of the command is 128 and that.
+    """
     global _ASKED  # noqa: PLW0603  # a process has one set of signal handlers, and this is what they set
     _ASKED = False
+    return StoppedError(message, number=_NUMBER, what_to_do=what_to_do)
 
 
-def number() -> int:
-    """Return the number of the signal that came last: a shell's exit code of the command is 128 and that."""
-    return _NUMBER
+@contextmanager
+def explained(message: str, what_to_do: str = "") -> Iterator[None]:
+    """Turn an interruption of what is within into an error that says what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise stopped(message, what_to_do) from None
 
 
 def _interrupt(came: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
-"""A policy's YAML text that remembers its lines, and refuses what does not say what its writer means.
+"""A policy's YAML text with the line of each key, and what in it does not say what its writer means.
 
-Only `yaml.safe_load`'s constructor is used. Every error is a `PolicyError` that names file and line.
+Only `yaml.safe_load`'s constructor is used.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,18 @@ from gate.records.errors import PolicyError
 BOOLEAN_WORDS = "which reads the bare words on, off, yes and no as true and false: put it in quotes"
 
 
-class Source:
+class PolicyText:
     """A YAML text that remembers on which line each key stands."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
+        """Of the file, for errors."""
         try:
             self.root = yaml.compose(text, Loader=yaml.SafeLoader)
             nodes = list(_nodes(self.root))
             for line, fault in (found for node in nodes for found in _faults(node)):
                 raise PolicyError(f"{name}:{line}: {fault}")
-            self._value = yaml.safe_load(text)
+            self.value: Any = yaml.safe_load(text)
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, int(error.position)) + 1
             raise PolicyError(f"{name}:{line}: not YAML: {error.reason}") from None
@@ -34,10 +35,6 @@ class Source:
             raise PolicyError(f"{name}:{line}: not YAML: {problem}") from None
         except RecursionError:
             raise PolicyError(f"{name}:1: the policy is nested too deeply; expected a few levels") from None
-
-    def value(self) -> Any:
-        """Return what the text says, as YAML's plain values."""
-        return self._value
 
     def line(self, where: Sequence[str | int]) -> int:
         """Return the line of the deepest node on the way that exists, from 1."""
@@ -54,7 +51,7 @@ class Source:
         return line
 
     def error(self, where: Sequence[str | int], message: str, *, what_to_do: str = "") -> PolicyError:
-        """Return the error at that place, with its line."""
+        """Return the error of what stands at a place."""
         return PolicyError(
             f"{self.name}:{self.line(where)}: {message}",
             what_to_do=what_to_do or "`gate schema policy` prints every key that a policy may have.",
@@ -92,3 +89,10 @@ def _faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
         if key.value in seen:
             yield line, f"the key '{key.value}' stands twice; expected it once"
         seen.add(key.value)
+
+
+def got(value: Any) -> str:
+    """Return what was found in place of what was expected, unless it is long."""
+    if isinstance(value, dict | list):
+        return "" if len(repr(value)) > 80 else f"; got {value!r}"
+    return f"; got {value!r:.80}" + (f" (YAML, {BOOLEAN_WORDS})" if isinstance(value, bool) else "")

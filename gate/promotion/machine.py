@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gate.records.errors import GateError
+
 State = Literal["ok", "unused", "wrong"]
 
 ENGINES = ("docker", "podman")
@@ -35,6 +37,11 @@ class Condition:
     """What to do, in a sentence."""
     command: str = ""
     """The command, or the policy's line, that does it; whole, to be copied."""
+
+
+def wrong(name: str, error: GateError) -> Condition:
+    """Return a precondition that an error says does not hold."""
+    return Condition(name, "wrong", str(error), error.what_to_do)
 
 
 def platform_of_gate(system: str = sys.platform) -> Iterator[Condition]:
@@ -110,14 +117,11 @@ def clocks(theirs: dt.datetime | None, ours: dt.datetime) -> Iterator[Condition]
         yield Condition("clock", "unused", f"{ours:%Y-%m-%d %H:%M} UTC; no server says another")
         return
     apart = abs(theirs - ours)
-    said = f"{ours:%Y-%m-%d %H:%M} UTC; the registry's is {apart.total_seconds():.0f} s {_later(theirs, ours)}"
+    later = "ahead" if theirs > ours else "behind"
+    said = f"{ours:%Y-%m-%d %H:%M} UTC; the registry's is {apart.total_seconds():.0f} s {later}"
     if apart > MOST_SKEW:
         said += f"; expected {MOST_SKEW.total_seconds():.0f} at most, since what is signed is dated"
         yield Condition("clock", "wrong", said, "Set the clock that is wrong; here:", "sudo timedatectl set-ntp true")
     else:
         agree = f"{ours:%Y-%m-%d %H:%M} UTC, as the registry's"
         yield Condition("clock", "ok", said if apart > _TOLD_SKEW else agree)
-
-
-def _later(theirs: dt.datetime, ours: dt.datetime) -> str:
-    return "ahead" if theirs > ours else "behind"

@@ -4,7 +4,7 @@ Looks and changes nothing; each condition is looked at by itself, so that one fa
 What is mended by a command has that command, whole. The machine's own conditions are in `gate.promotion.machine`.
 """
 
-import hashlib
+import datetime as dt
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -13,13 +13,15 @@ from pathlib import Path
 
 from gate.attestations.keys import PublicKey, read_public_keys, read_signing_key
 from gate.attestations.log import ReviewLog
+from gate.check.rules import named_bank
 from gate.policies.read import read_policy
-from gate.promotion.machine import MOST_SKEW, Condition, State, clocks, disk, engine, jail, platform_of_gate
+from gate.promotion.machine import MOST_SKEW, Condition, State, clocks, disk, engine, jail, platform_of_gate, wrong
 from gate.promotion.verification import now
-from gate.records.bank import open_bank
+from gate.records.artifact import file_sha256
 from gate.records.clock import today
 from gate.records.errors import GateError
-from gate.records.policy import Policy
+from gate.records.policy import Policy, Reviewers
+from gate.records.sample_settings import SampleSettings
 from gate.registries.contract import ProductionRegistry, User
 
 _AS_ADMIN = "An administrator of the registry grants it, signed in by MLFLOW_TRACKING_USERNAME and _PASSWORD:"
@@ -50,19 +52,17 @@ def examine(setup: Setup) -> Iterator[Condition]:
         policy = read_policy(setup.policy, on=today())
         yield Condition("policy", "ok", f"{policy.name}@{policy.digest}")
     except GateError as error:
-        yield _wrong("policy", error)
+        yield wrong("policy", error)
     yield from _keys(setup)
     if policy is not None:
-        yield from _of_policy(setup, policy)
+        yield _samples(setup, policy.samples.of(setup.candidate or ""))
+        yield _bank(setup, policy)
+        yield _reviewers(policy.reviewers)
     yield from jail(policy.isolation if policy else "full")
     yield from engine()
     yield from disk(setup.report_dir)
     yield from _log(setup)
     yield from _registry(setup, policy)
-
-
-def _wrong(name: str, error: GateError, mend: str = "") -> Condition:
-    return Condition(name, "wrong", str(error), error.what_to_do or mend)
 
 
 def _keys(setup: Setup) -> Iterator[Condition]:
@@ -76,7 +76,7 @@ def _keys(setup: Setup) -> Iterator[Condition]:
             own = read_signing_key(setup.signing_key, setup.passphrase).public
             yield _private(setup.signing_key, own)
         except GateError as error:
-            yield _wrong("signing key", error)
+            yield wrong("signing key", error)
     if not setup.public_keys:
         mend = "Name the public key's file where decisions are verified or reviewed:"
         command = f"export GATE_PUBLIC_KEY={shlex.quote(str(_public_half(setup.signing_key)))}"
@@ -85,7 +85,7 @@ def _keys(setup: Setup) -> Iterator[Condition]:
     try:
         trusted = {key.key_id for key in read_public_keys(setup.public_keys)}
     except GateError as error:
-        yield _wrong("public keys", error)
+        yield wrong("public keys", error)
         return
     if own is not None and own.key_id not in trusted:
         said = f"{len(trusted)} trusted, and the signing key's own {own.key_id[:16]} is not among them"
@@ -110,48 +110,48 @@ def _public_half(signing_key: str | None) -> Path:
     return path.with_name(f"{path.name.removesuffix('.pem')}.pub.pem")
 
 
-def _of_policy(setup: Setup, policy: Policy) -> Iterator[Condition]:
-    """Look at what the policy pins: samples, bank, reviewers."""
-    settings = policy.samples.of(setup.candidate or "")
+def _samples(setup: Setup, settings: SampleSettings) -> Condition:
     uri = setup.samples or settings.uri
     path = Path((uri or "").removeprefix("file://"))
     if uri is None:
         said = "none: a policy whose required detectors need some refuses a check without them"
         mend = "Give --samples to each check, or pin them in the policy; `sha256sum clean.npz` says the digest:"
-        line = "samples: {uri: clean.npz, sha256: DIGEST}"
-        yield Condition("samples", "unused", said, mend, line)
-    elif ":/" in uri and not uri.startswith("file://"):
-        yield Condition("samples", "unused", f"{uri}: looked at when they are pulled")
-    elif not path.exists():
+        return Condition("samples", "unused", said, mend, "samples: {uri: clean.npz, sha256: DIGEST}")
+    if ":/" in uri and not uri.startswith("file://"):
+        return Condition("samples", "unused", f"{uri}: looked at when they are pulled")
+    if not path.exists():
         said = f"there are no samples at {uri}; expected an .npz file or a folder of images by class"
-        yield Condition("samples", "wrong", said, "Correct `samples` in the policy, or --samples.")
-    elif settings.sha256 and setup.samples is None and path.is_file() and _sha256(path) != settings.sha256:
-        said = f"{uri} has the sha256 {_sha256(path)}; the policy pins {settings.sha256}"
-        line = f"sha256: {_sha256(path)}"
-        yield Condition("samples", "wrong", said, "Put the pinned file back, or pin this one after a look at it:", line)
-    elif not settings.sha256 and path.is_file():
-        line = f"samples: {{uri: {uri}, sha256: {_sha256(path)}}}"
+        return Condition("samples", "wrong", said, "Correct `samples` in the policy, or --samples.")
+    if settings.sha256 and setup.samples is None and path.is_file() and file_sha256(path) != settings.sha256:
+        said = f"{uri} has the sha256 {file_sha256(path)}; the policy pins {settings.sha256}"
+        mend = "Put the pinned file back, or pin this one after a look at it:"
+        return Condition("samples", "wrong", said, mend, f"sha256: {file_sha256(path)}")
+    if not settings.sha256 and path.is_file():
+        line = f"samples: {{uri: {uri}, sha256: {file_sha256(path)}}}"
         mend = "In the policy this line makes sure that they stay what they are:"
-        yield Condition("samples", "ok", f"{uri}, not pinned by digest", mend, line)
-    else:
-        yield Condition("samples", "ok", uri)
-    if policy.bank is None:
-        yield Condition("bank", "unused", "the policy names none")
-    else:
-        try:
-            opened = open_bank(setup.policy.parent / policy.bank.path, sha256=policy.bank.sha256)
-            yield Condition("bank", "ok", f"{opened.bank.name}: {len(opened.bank.references)} models")
-        except GateError as error:
-            yield _wrong("bank", error)
-    rules = policy.reviewers
+        return Condition("samples", "ok", f"{uri}, not pinned by digest", mend, line)
+    return Condition("samples", "ok", uri)
+
+
+def _bank(setup: Setup, policy: Policy) -> Condition:
+    try:
+        opened = named_bank(policy, setup.policy)
+    except GateError as error:
+        return wrong("bank", error)
+    if opened is None:
+        return Condition("bank", "unused", "the policy names none")
+    return Condition("bank", "ok", f"{opened.bank.name}: {len(opened.bank.references)} models")
+
+
+def _reviewers(rules: Reviewers | None) -> Condition:
     if rules is None:
         line = "reviewers: {names: [ann], approvals: 1}"
-        yield Condition("reviewers", "unused", "none: flagged stays flagged", "Name them in the policy:", line)
-    elif len(set(rules.names)) < rules.approvals:
+        return Condition("reviewers", "unused", "none: flagged stays flagged", "Name them in the policy:", line)
+    if len(set(rules.names)) < rules.approvals:
         said = f"{rules.approvals} approvals are asked for, and {len(set(rules.names))} reviewers are named"
-        yield Condition("reviewers", "wrong", said, "Name more under `reviewers` in the policy, or ask for fewer.")
-    else:
-        yield Condition("reviewers", "ok", f"{rules.approvals} of {', '.join(rules.names)}")
+        mend = "Name more under `reviewers` in the policy, or ask for fewer."
+        return Condition("reviewers", "wrong", said, mend)
+    return Condition("reviewers", "ok", f"{rules.approvals} of {', '.join(rules.names)}")
 
 
 def _log(setup: Setup) -> Iterator[Condition]:
@@ -166,18 +166,21 @@ def _log(setup: Setup) -> Iterator[Condition]:
             said = f"{setup.audit_log} cannot be made: there is no folder {parent}"
             yield Condition("review log", "wrong", said, "Make the folder:", f"mkdir -p {shlex.quote(str(parent))}")
     else:
-        try:
-            found = ReviewLog(setup.audit_log).read()
-        except GateError as error:
-            yield _wrong("review log", error)
-            return
-        if found.faults:
-            yield Condition("review log", "wrong", found.faults[0], "Restore a copy whose newest hash is known.")
-        elif found.entries and found.entries[-1].at > now() + MOST_SKEW:
-            said = f"its newest entry is dated {found.entries[-1].at:%Y-%m-%d %H:%M} UTC, in the future"
-            yield Condition("review log", "wrong", said, "Set the clocks of all who write it right.")
-        else:
-            yield Condition("review log", "ok", f"{len(found.entries)} entries, chained")
+        yield review_log(setup.audit_log, now() + MOST_SKEW)
+
+
+def review_log(path: Path, latest: dt.datetime | None = None) -> Condition:
+    """Return whether a review log is whole; no entry of it may be later than `latest`."""
+    try:
+        found = ReviewLog(path).read()
+    except GateError as error:
+        return wrong("review log", error)
+    if found.faults:
+        return Condition("review log", "wrong", found.faults[0], "Restore a copy whose newest hash is known.")
+    if latest is not None and found.entries and found.entries[-1].at > latest:
+        said = f"its newest entry is dated {found.entries[-1].at:%Y-%m-%d %H:%M} UTC, in the future"
+        return Condition("review log", "wrong", said, "Set the clocks of all who write it right.")
+    return Condition("review log", "ok", f"{len(found.entries)} entries, chained")
 
 
 def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
@@ -189,7 +192,7 @@ def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
         )
         user = registry.user()
     except GateError as error:
-        yield _wrong("registry", error)
+        yield wrong("registry", error)
         return
     yield from _server(registry, setup)
     if user is None:
@@ -222,7 +225,7 @@ def _server(registry: ProductionRegistry, setup: Setup) -> Iterator[Condition]:
             lacking: State = "wrong" if use.default else "unused"
             yield Condition("artifact store", "ok" if use.allowed else lacking, said, mend, use.line)
     except GateError as error:
-        yield _wrong("artifact store", error)
+        yield wrong("artifact store", error)
 
 
 def _rights(registry: ProductionRegistry, user: User, setup: Setup) -> Iterator[Condition]:
@@ -236,7 +239,7 @@ def _rights(registry: ProductionRegistry, user: User, setup: Setup) -> Iterator[
                 continue
             edits = registry.may_edit(user, name)
         except GateError as error:
-            yield _wrong(f"rights, {role}", error)
+            yield wrong(f"rights, {role}", error)
             continue
         wanted = "EDIT" if role == "candidate" else "MANAGE"
         if edits:
@@ -267,8 +270,3 @@ def granting(user: str, model: str, permission: str) -> str:
         'from mlflow.server import get_app_client as c; import os; c("basic-auth", os.environ["MLFLOW_TRACKING_URI"])'
     )
     return f"python -c {shlex.quote(f'{client}.grant_user_permission({asked})')}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -20,7 +20,10 @@ from gate.attestations.envelope import Expected, envelope_digest, verify
 from gate.attestations.log import Said
 from gate.attestations.statement import Predicate, Statement
 from gate.check.files import private_directory
+from gate.check.pull import downloaded
+from gate.promotion.kept_records import REPORTS
 from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
+from gate.records.activity import Tell
 from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest, make_read_only
 from gate.records.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
 from gate.records.policy import DownloadBounds
@@ -29,10 +32,6 @@ from gate.registries.contract import ProductionRegistry
 from gate.registries.downloading import bounded
 
 PROMOTION_TAG = "gate.promotion"
-REPORTS = re.compile(r"runs:/[0-9a-f]{32}/report")
-"""What a tag gate.report may name for the gate to follow it."""
-
-Tell = Callable[[str], None]
 
 
 class NotApprovedError(UnexaminableError):
@@ -207,13 +206,11 @@ def _fetched(registry: ProductionRegistry, place: str, to: Path) -> Path:
 
 def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:
     """Tell whether a version, read back, has the digest."""
-    with private_directory() as folder:
-        try:
-            with bounded(folder, DownloadBounds(), str(ref)):
-                registry.pull(ref, folder)
-        except RegistryError:
-            return False
-        manifest, problems = build_manifest(folder)
+    try:
+        with downloaded(registry, ref) as folder:
+            manifest, problems = build_manifest(folder)
+    except RegistryError:
+        return False
     return not problems and manifest.digest == digest
 
 

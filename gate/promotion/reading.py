@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gate.attestations.statement import Statement
-from gate.check.files import REPORT, CheckFiles, private_directory
-from gate.promotion.promote import REPORTS
+from gate.check.files import REPORT
+from gate.promotion.kept_records import kept_record
 from gate.promotion.review import Waiting
-from gate.records.errors import GateError
 from gate.records.evidence import Picture
 from gate.records.report import Report
 from gate.registries.contract import Registry
-from gate.registries.downloading import RECORD_BOUNDS, bounded
 from gate.renderers.causes import causes
 from gate.renderers.first import first
 from gate.renderers.gallery import Shown, shown
@@ -88,16 +86,12 @@ def checked_at(seen: Waiting) -> dt.datetime | None:
 
 def report_of(registry: Registry, seen: Waiting, statement: Statement | None, stores: Sequence[str]) -> Report | None:
     """Return the report that belongs to a decision, from the registry; None where it is not that one's."""
-    where = seen.tags.get("gate.report", "")
-    # The tag is the candidate side's to write: only a run's folder is followed, and the decision's digest decides.
-    if statement is None or not REPORTS.fullmatch(where):
+    if statement is None:
         return None
-    try:
-        with private_directory() as folder:
-            with bounded(folder, RECORD_BOUNDS, where):
-                path = registry.allowing(stores).fetch(f"{where}/{REPORT}", folder)
-            report = CheckFiles(path.parent).report()
-    except GateError:
-        return None
-    same = report.evidence is not None and report.evidence.digest == statement.predicate.evidence_digest
+    report = kept_record(registry.allowing(stores), seen.tags.get("gate.report", ""), REPORT, Report)
+    same = (
+        report is not None
+        and report.evidence is not None
+        and report.evidence.digest == statement.predicate.evidence_digest
+    )
     return report if same else None

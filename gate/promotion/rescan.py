@@ -5,7 +5,6 @@ signed) it is judged by today's policy too, which tells a stricter policy from o
 """
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,25 +14,23 @@ from gate.attestations.log import Said
 from gate.attestations.statement import Statement
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
-from gate.check.files import EVIDENCE, CheckFiles, private_directory
-from gate.check.pull import PullRequest
+from gate.check.files import EVIDENCE, CheckFiles
+from gate.check.rules import Rules
 from gate.check.workers import Progress
 from gate.judging.judge import judge
-from gate.promotion.promote import REPORTS
+from gate.promotion.kept_records import kept_record
 from gate.promotion.verification import ATTESTATION_TAG, Trust
+from gate.records.activity import Tell
 from gate.records.artifact import ModelRef
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.policy import Policy
-from gate.records.record import MalformedError
 from gate.records.verdict import Verdict
 from gate.registries.contract import ProductionRegistry, VersionFacts
-from gate.registries.downloading import RECORD_BOUNDS, bounded
 
 RESCAN_TAG = "gate.rescan"
-Tell = Callable[[str], None]
 Cause = Literal["", "policy", "measurements", "unknown"]
 
 
@@ -43,12 +40,10 @@ class Rescan:
 
     model: str
     older_than: dt.timedelta
-    policy: Policy
-    policy_path: str
+    rules: Rules
     settings: ScanSettings
     trust: Trust
     report_dir: Path
-    samples: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,9 +106,9 @@ def rescan(
             continue
         cause: Cause = ""
         if verdict.decision is Decision.FLAGGED:
-            cause = _cause(registry, request.policy, facts, earlier)
+            cause = _cause(registry, request.rules.policy, facts, earlier)
         if request.trust.log is not None:
-            reason = f"{request.policy.name}: {cause or 'as before'}"
+            reason = f"{request.rules.policy.name}: {cause or 'as before'}"
             said = Said("rescan", ref, verdict.model_digest, verdict.decision.value, reason=reason)
             request.trust.log.append(said, at)
         unmarked = ""
@@ -133,14 +128,10 @@ def _scan(
     progress: Progress,
     tell: Tell,
 ) -> Verdict:
-    policy = _for_production(request.policy, ref, earlier)
-    asked = CheckRequest(
-        pull=PullRequest(uri=str(ref), policy=policy, samples=request.samples),
-        settings=request.settings,
-        report_dir=request.report_dir / f"{ref.name}-{ref.version}",
-        policy_path=request.policy_path,
-        mark=False,
-    )
+    given, to = request.rules, request.report_dir / f"{ref.name}-{ref.version}"
+    # Neither the bank of the candidates nor lines of the file as it was read: the policy may be another here.
+    rules = Rules(_for_production(given.policy, ref, earlier), given.file, given.samples)
+    asked = CheckRequest(str(ref), rules, request.settings, to, mark=False)
     verdict = check(registry, asked, progress, tell).report.verdict
     assert verdict is not None
     return verdict
@@ -158,18 +149,11 @@ def _for_production(policy: Policy, ref: ModelRef, earlier: Statement | None) ->
 
 def _cause(registry: ProductionRegistry, policy: Policy, facts: VersionFacts, earlier: Statement | None) -> Cause:
     """Say whether the earlier evidence would be flagged by today's policy too."""
+    if earlier is None:
+        return "unknown"
     where = facts.tags.get("gate.report", "")
-    if earlier is None or not REPORTS.fullmatch(where):
-        return "unknown"
-    try:
-        with private_directory() as folder:
-            allowing = registry.allowing(policy.artifact_stores)
-            with bounded(folder, RECORD_BOUNDS, where):
-                path = allowing.fetch(f"{where}/{EVIDENCE}", folder)
-            evidence = Evidence.from_file(path)
-    except (CannotFinishError, MalformedError):
-        return "unknown"
-    if evidence.digest != earlier.predicate.evidence_digest:
+    evidence = kept_record(registry.allowing(policy.artifact_stores), where, EVIDENCE, Evidence)
+    if evidence is None or evidence.digest != earlier.predicate.evidence_digest:
         return "unknown"
     then = judge(evidence, policy, on=today())
     return "policy" if then.decision is Decision.FLAGGED else "measurements"

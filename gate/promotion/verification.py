@@ -11,11 +11,9 @@ from pathlib import Path
 from gate.attestations.envelope import Expected, Verified, verify
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog, same_decision
-from gate.check.files import private_directory
-from gate.records.artifact import ModelRef, build_manifest
-from gate.records.policy import DownloadBounds
+from gate.check.pull import downloaded
+from gate.records.artifact import build_manifest
 from gate.registries.contract import Registry
-from gate.registries.downloading import bounded
 
 ATTESTATION_TAG = "gate.attestation"
 
@@ -67,13 +65,7 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) 
     """Download the version that a URI names now and verify it by the attestation in its tag."""
     ref = registry.resolve(uri)
     envelope = registry.facts(ref).tags.get(ATTESTATION_TAG, "")
-    return _verify_pulled(registry.allowing(trust.stores), ref, envelope, trust, at)
-
-
-def _verify_pulled(registry: Registry, ref: ModelRef, envelope: str, trust: Trust, at: dt.datetime) -> Looked:
-    with private_directory() as folder:
-        with bounded(folder, DownloadBounds(), str(ref)):
-            registry.pull(ref, folder)
+    with downloaded(registry.allowing(trust.stores), ref) as folder:
         return verify_folder(folder, envelope, trust, at, str(ref))
 
 

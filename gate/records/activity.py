@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+Tell = Callable[[str], None]
+"""Takes a line for whoever runs the command."""
 Moved = Callable[[int], None]
 """Takes the bytes that have come or gone so far."""
 

@@ -4,12 +4,13 @@ A job carries no credential. A result is hostile until its schema has been check
 about: reference and digests are the orchestrator's own (docs/reference/contracts.md, section 3).
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from gate.records.artifact import Manifest, ModelRef
-from gate.records.bank import MAX_REFERENCES, Bank
+from gate.records.bank import MAX_REFERENCES, Bank, reference_path
 from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.evidence import (
     MAX_PICTURES,
@@ -90,6 +91,15 @@ class ScanJob(Record):
     def may_use_gpu(self) -> bool:
         """Whether the worker may open a GPU's files: one that runs no foreign code, and is not told to do without."""
         return self.role in ("scan", "repairer") and self.device != "cpu"
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files and folders that the worker reads, beside what its interpreter needs."""
+        triggers = self.repair.triggers_path if self.repair else None
+        named = (self.root, self.left_path, self.samples_path, self.training_path, triggers)
+        models = self.bank.references if self.bank else ()
+        references = (reference_path(Path(self.bank_folder), model) for model in models)
+        return (*(Path(path) for path in named if path), *filter(None, references))
 
 
 class SamplesLook(Record):

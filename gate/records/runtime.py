@@ -53,7 +53,7 @@ class Runtime(PolicyRecord):
 
     python: _PythonVersion | None = None
     packages: dict[_PackageName, _ExactVersion] = Field(default_factory=dict, max_length=200)
-    """All that is pinned, by name; `gate.policies.read` holds the names against those that may be installed."""
+    """All that is pinned, by name; `gate.policies.checks` holds the names against those that may be installed."""
 
     @field_validator("packages")
     @classmethod

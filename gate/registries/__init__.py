@@ -4,18 +4,7 @@ from dataclasses import dataclass
 
 from gate.records.errors import UsageError
 from gate.registries.contract import ProductionRegistry, Registry
-from gate.registries.uris import is_registry_uri, parse_model_uri, require_model, require_registered
-
-__all__ = [
-    "RegistrySettings",
-    "is_registry_uri",
-    "open_production",
-    "open_registry",
-    "parse_model_uri",
-    "require_known",
-    "require_model",
-    "require_registered",
-]
+from gate.registries.uris import is_registry_uri, require_model
 
 
 @dataclass(frozen=True)

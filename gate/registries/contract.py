@@ -31,35 +31,27 @@ class Registry(Protocol):
 
     def allowing(self, stores: Sequence[str]) -> Self:
         """Return the same registry, from which artifacts may come out of these stores too: the policy's list."""
-        ...
 
     def resolve(self, uri: str) -> ModelRef:
         """Return the one version that a URI names now; an alias is looked up once, here."""
-        ...
 
     def facts(self, ref: ModelRef) -> VersionFacts:
         """Return description and tags."""
-        ...
 
     def versions(self, name: str) -> tuple[tuple[ModelRef, Mapping[str, str]], ...]:
         """Return every version of a registered model with its tags, the oldest first."""
-        ...
 
     def pull(self, ref: ModelRef, to: Path) -> None:
         """Copy the version's files into the empty directory `to`; `RefusedAddressError` where they lie elsewhere."""
-        ...
 
     def fetch(self, uri: str, to: Path) -> Path:
         """Copy another artifact, such as samples, below `to` and return its path; a path on disk is the operator's."""
-        ...
 
     def training_set(self, ref: ModelRef, to: Path) -> tuple[str, Path] | None:
         """Copy the training set that the version's run logged below `to`; return its URI and path, None without one."""
-        ...
 
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
         """Store the report files as artifacts of the gate's own, once per `key`, and return their URI."""
-        ...
 
     def keep_bundle(self, folder: Path, digest: str, days: int | None = None) -> str:
         """Store a bundle's files as artifacts of the gate's own, once per digest, and return their URI for `fetch`.
@@ -67,26 +59,21 @@ class Registry(Protocol):
         It is kept for so many days, or for ever; the longest that was asked for counts. What an interrupted call left
         is completed. A kept one is read back before it is believed, and is in use today.
         """
-        ...
 
     def bundle_places(self, digest: str) -> tuple[str, ...]:
         """Return the URIs at which a bundle may lie, the newest first: the caller takes the first that has its digest.
 
         None is a `RegistryError`. Somebody else may have put others there: a place is a claim, the hash decides.
         """
-        ...
 
     def drop_bundles(self, before: dt.date) -> int:
         """Delete bundles that no check has used since before a day and no policy keeps any more; return how many."""
-        ...
 
     def require_marking(self, ref: ModelRef) -> None:
         """Raise `RegistryError` unless this account may mark the version and log reports, as far as a try can tell."""
-        ...
 
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Set tags on the version, in the order given."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -141,56 +128,51 @@ class ProductionRegistry(Registry, Protocol):
 
     def stores(self, model: str | None) -> list[StoreUse]:
         """Return the stores that experiments and versions, of one registered model or of all, use."""
-        ...
 
     def server_version(self) -> str | None:
         """Return the version that the tracking server says it has; None for an embedded store."""
-        ...
 
     def lacks(self) -> tuple[str, ...]:
         """Return what the gate can use and this server does not have, a sentence each."""
-        ...
 
     def user(self, credentials: Credentials | None = None) -> User | None:
         """Return who the credentials belong to, the gate's own where none are given; None without authentication."""
-        ...
 
     def clock(self) -> dt.datetime | None:
         """Return the time that the tracking server says it is; None for an embedded store, or where it does not say."""
-        ...
 
     def exists(self, name: str) -> bool:
         """Tell whether a registered model exists."""
-        ...
 
     def may_edit(self, user: User, model: str, credentials: Credentials | None = None) -> bool:
         """Tell whether a user may change a registered model or its versions."""
-        ...
 
     def log_model(self, folder: Path, key: str, title: str = "promoted") -> str:
         """Store the folder's files as a model of the gate's own, once per `key`, and return its source."""
-        ...
 
     def promoted(self, name: str, key: str) -> ModelRef | None:
         """Return the version of a production model that an earlier promotion with this key made."""
-        ...
 
     def create_version(self, name: str, source: str, tags: Mapping[str, str]) -> ModelRef:
         """Make a version of a production model, and the model itself if it does not exist yet."""
-        ...
 
     def alias(self, name: str, alias: str) -> ModelRef | None:
         """Return the version that an alias names now; None where there is no such alias or model."""
-        ...
 
     def aliases(self, name: str) -> Mapping[str, ModelRef]:
         """Return every alias of a registered model and the version that it names."""
-        ...
 
     def set_alias(self, ref: ModelRef, alias: str) -> None:
         """Point an alias of the version's model to it."""
-        ...
 
     def find_versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
         """Return the versions, of one registered model or of all, that carry certain tags, newest first."""
-        ...
+
+    def staged(self, name: str, stages: Sequence[str]) -> list[tuple[ModelRef, str]]:
+        """Return the versions of a model that are in one of the stages now."""
+
+    def register_webhook(self, url: str, secret: str) -> RegisteredWebhook:
+        """Make the registry send versions and aliases to an address, once per address, and try it with a delivery."""
+
+    def archive(self, ref: ModelRef) -> None:
+        """Take a version out of its stage."""

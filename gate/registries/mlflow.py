@@ -19,7 +19,6 @@ from gate.records.addresses import AddressError, is_reference, parse_server, par
 from gate.records.artifact import IGNORED, ModelRef
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
-from gate.registries import parse_model_uri
 from gate.registries.allowed import Allowed
 from gate.registries.contract import VersionFacts
 from gate.registries.mlflow_answers import RefusedRightError
@@ -30,13 +29,14 @@ from gate.registries.mlflow_failure import Server, without_secret
 from gate.registries.mlflow_names import Named, unknown, unlisted
 from gate.registries.mlflow_places import experiment_folders, locate, training_path
 from gate.registries.mlflow_rights import patience, require_marking, within
+from gate.registries.mlflow_versions import NEWEST, OLDEST, reference, search, search_all
+from gate.registries.uris import parse_model_uri
 
 if TYPE_CHECKING:
     from gate.registries import RegistrySettings
 
 REPORT_FOLDER = "report"
 _KEY_TAG = "gate.check"
-_PAGE = 100
 
 
 class MlflowRegistry:
@@ -45,19 +45,13 @@ class MlflowRegistry:
     marks = True
 
     def __init__(self, settings: "RegistrySettings") -> None:
-        # Bounds for MLflow's own HTTP client; what the operator set in the environment stays.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(settings.timeout_seconds))
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(settings.retries))
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        # Standard output is the gate's own: a server's client would put a link to the run before the decision.
-        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-        # A redirect would lead from an address that was judged to one that was not.
-        os.environ["MLFLOW_ALLOW_HTTP_REDIRECTS"] = "false"
+        _prepare(settings)
         import mlflow  # noqa: PLC0415  # two seconds that only a registry costs
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
+        from gate.registries import mlflow_transfer  # noqa: PLC0415  # which imports it too
+
+        self._transfer = mlflow_transfer
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         for repeating in ("mlflow.store.db.utils", "urllib3.connectionpool"):
             # Both tell each attempt in their own words; what the last one came to, the gate says.
@@ -105,33 +99,20 @@ class MlflowRegistry:
 
         with self._errors(uri, Named(name, version, alias)):
             found = within(self._patience, uri, look_up)
-        return ModelRef(registry="mlflow", name=str(found.name), version=str(found.version))
+        return reference(found)
 
     def _latest(self, name: str) -> Any:
         self._client.get_registered_model(name)
-        quoted = name.replace("'", "''")
-        found = self._client.search_model_versions(
-            f"name = '{quoted}'", order_by=["version_number DESC"], max_results=1
-        )
+        found = search(self._client, name, NEWEST, 1)
         if not found:
             raise UnknownVersionError(f"the registered model {name!r} has no version")
         return found[0]
 
     def versions(self, name: str) -> tuple[tuple[ModelRef, Mapping[str, str]], ...]:
         """Return every version of a registered model with its tags, the oldest first; page by page."""
-        quoted, token, found = name.replace("'", "''"), None, []
         with self._errors(name):
             self._client.get_registered_model(name)
-            while True:
-                page = self._client.search_model_versions(
-                    f"name = '{quoted}'", order_by=["version_number ASC"], max_results=_PAGE, page_token=token
-                )
-                found += [
-                    (ModelRef(registry="mlflow", name=v.name, version=str(v.version)), dict(v.tags)) for v in page
-                ]
-                token = page.token
-                if not token:
-                    return tuple(found)
+            return tuple((reference(one), dict(one.tags)) for one in search_all(self._client, name, {}, OLDEST))
 
     def facts(self, ref: ModelRef) -> VersionFacts:
         """Return description and tags of the version and of its registered model."""
@@ -142,15 +123,14 @@ class MlflowRegistry:
 
     def pull(self, ref: ModelRef, to: Path) -> None:
         """Download the version's files into `to`, from an address that is allowed or not at all."""
-        from gate.registries.mlflow_transfer import download_folder  # noqa: PLC0415  # slow to import
-
         with self._errors(str(ref)):
             raw = locate(self._client, self._client.get_model_version_download_uri(ref.name, ref.version), self.resolve)
-            download_folder(self.allowed.place(raw, str(ref)), to, str(self._tracking_uri), self.allowed.allows)
+            self._transfer.download_folder(
+                self.allowed.place(raw, str(ref)), to, str(self._tracking_uri), self.allowed.allows
+            )
         for name in IGNORED:
-            if (
-                not (to / name).is_dir() or (to / name).is_symlink()
-            ):  # a folder is none that MLflow writes: it is judged
+            # A folder is none that MLflow writes: it is judged.
+            if not (to / name).is_dir() or (to / name).is_symlink():
                 (to / name).unlink(missing_ok=True)
 
     def fetch(self, uri: str, to: Path) -> Path:
@@ -179,11 +159,9 @@ class MlflowRegistry:
         return (uri := f"runs:/{run_id}/{inside}", self._download(uri, to)) if inside else None
 
     def _download(self, uri: str, to: Path) -> Path:
-        from gate.registries.mlflow_transfer import download  # noqa: PLC0415  # slow to import
-
         with self._errors(uri):
             place = self.allowed.place(locate(self._client, uri, self.resolve), uri)
-            return download(place, to, str(self._tracking_uri), self.allowed.allows)
+            return self._transfer.download(place, to, str(self._tracking_uri), self.allowed.allows)
 
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
         """Store the folder's files in a run of the gate's own experiment; the same key finds the same run again."""
@@ -230,10 +208,8 @@ class MlflowRegistry:
 
     def _upload(self, location: str, folder: Path, below: str | None = None) -> None:
         """Store a folder's files at a location of the gate's experiment, which somebody else may have made before."""
-        from gate.registries.mlflow_transfer import upload  # noqa: PLC0415  # slow to import
-
         place = self.allowed.place(location, f"the experiment {self._settings.experiment!r}")
-        upload(place, folder, below, str(self._tracking_uri), self.allowed.allows)
+        self._transfer.upload(place, folder, below, str(self._tracking_uri), self.allowed.allows)
 
     def _own_experiment(self) -> str | None:
         """Return the id of the gate's experiment; None before its first use."""
@@ -296,6 +272,22 @@ class MlflowRegistry:
             elif named is not None and isinstance(found, UnknownVersionError):
                 found = unknown(self._client, what, named)
             raise found from None
+
+
+def _prepare(settings: "RegistrySettings") -> None:
+    """Set what MLflow's client goes by, before it is imported; what the operator set in the environment stays."""
+    usual = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(settings.timeout_seconds),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(settings.retries),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
+    os.environ.update({name: value for name, value in usual.items() if name not in os.environ})
+    # Standard output is the gate's own: a server's client would put a link to the run before the decision.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    # A redirect would lead from an address that was judged to one that was not.
+    os.environ["MLFLOW_ALLOW_HTTP_REDIRECTS"] = "false"
 
 
 def _stated(variable: str, otherwise: int) -> int:

@@ -50,6 +50,9 @@ class Bundles:
         self._experiment = experiment
         self._tracking_uri = tracking_uri
         self._allowed = allowed
+        from gate.registries import mlflow_transfer  # noqa: PLC0415  # slow to import
+
+        self._transfer = mlflow_transfer
 
     def keep(self, folder: Path, digest: str, on: dt.date, days: int | None = None) -> str:
         """Store a folder unless a run holds it already; note the day, and until when, and return the place."""
@@ -114,9 +117,7 @@ class Bundles:
 
     def _completes(self, run: Any, folder: Path, manifest: Manifest) -> bool:
         """Upload every file, and say that the run is whole, as the very last, where these and no others are listed."""
-        from gate.registries.mlflow_transfer import upload  # noqa: PLC0415  # slow to import
-
-        upload(self._files(run), folder, None, self._tracking_uri, self._allowed.allows)
+        self._transfer.upload(self._files(run), folder, None, self._tracking_uri, self._allowed.allows)
         listed, sizes = self._listed(run, manifest), _sizes(manifest)
         if listed.keys() != sizes.keys() or any(listed[name] not in {size, None} for name, size in sizes.items()):
             return False
@@ -125,23 +126,19 @@ class Bundles:
         return True
 
     def _reads_back(self, run: Any, manifest: Manifest) -> bool:
-        from gate.registries.mlflow_transfer import download_folder  # noqa: PLC0415  # slow to import
-
         if self._listed(run, manifest).keys() != _sizes(manifest).keys():
             return False
         with tempfile.TemporaryDirectory(prefix="gate-bundle-", ignore_cleanup_errors=True) as name:
             to = Path(name)
             with bounded(to, DownloadBounds(), _place(run)):
-                download_folder(self._files(run), to, self._tracking_uri, self._allowed.allows)
+                self._transfer.download_folder(self._files(run), to, self._tracking_uri, self._allowed.allows)
             found, problems = build_manifest(to, ignored=EVERY_FILE)
         return not problems and found == manifest
 
     def _listed(self, run: Any, manifest: Manifest) -> dict[str, int | None]:
         """Return what a run has where the bundle lies, looking into no other folders than the bundle's own."""
-        from gate.registries.mlflow_transfer import list_files  # noqa: PLC0415  # slow to import
-
         folders = {str(parent) for file in manifest.files for parent in Path(file.path).parents} - {"."}
-        return list_files(self._files(run), folders, self._tracking_uri, self._allowed.allows)
+        return self._transfer.list_files(self._files(run), folders, self._tracking_uri, self._allowed.allows)
 
     def _files(self, run: Any) -> Place:
         return self._allowed.place(f"{str(run.info.artifact_uri).rstrip('/')}/{FOLDER}", _place(run))
@@ -164,11 +161,11 @@ class Bundles:
 
     def _holds_a_bundle_alone(self, run: Any) -> bool:
         """Tell whether a run has no other artifacts: who may set tags on a report's run may not have it deleted."""
-        from gate.registries.mlflow_transfer import list_files  # noqa: PLC0415  # slow to import
-
         try:
             place = self._allowed.place(str(run.info.artifact_uri), _place(run))
-            return list_files(place, set(), self._tracking_uri, self._allowed.allows).keys() <= {f"{FOLDER}/"}
+            return self._transfer.list_files(place, set(), self._tracking_uri, self._allowed.allows).keys() <= {
+                f"{FOLDER}/"
+            }
         except GateError:
             return False
 

@@ -1,13 +1,14 @@
 """What of a models URI a registry does not know, and the nearest that it does."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gate.jail.inert import inert_line
+from gate.policies.suggestions import did_you_mean
 from gate.records.errors import UnknownVersionError
 from gate.registries.mlflow_failure import UNKNOWN
+from gate.registries.mlflow_versions import NEWEST, search
 
 _ASKED = 100
 """So many registered models, and versions of one, are asked for."""
@@ -63,8 +64,7 @@ def _versions(client: Any, name: str) -> tuple[list[str], list[str]] | None:
     """Return the newest versions and the aliases of a registered model; None where there is no such model."""
     try:
         model = client.get_registered_model(name)
-        quoted = name.replace("'", "''")
-        found = client.search_model_versions(f"name = '{quoted}'", order_by=["version_number DESC"], max_results=_ASKED)
+        found = search(client, name, NEWEST, _ASKED)
     except Exception as error:  # noqa: BLE001  # a helping word must not hide the error that it explains
         return None if getattr(error, "error_code", "") in UNKNOWN else ([], [])
     return [str(one.version) for one in found], sorted(map(str, dict(model.aliases)))
@@ -78,9 +78,8 @@ def _registered(client: Any) -> list[str] | None:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(word.lower(), list(lower), n=1)
-    return f"; did you mean {inert_line(lower[near[0]], limit=100)!r}?" if near else ""
+    meant = did_you_mean(word, known, most=1)
+    return f"; {inert_line(meant, limit=100)}" if meant else ""
 
 
 def _there_are(said: str, known: Sequence[str]) -> str:

@@ -1,11 +1,11 @@
-"""The MLflow registry as promotion sees it: identities, the gate's own copies, production versions and aliases.
+"""The MLflow registry as promotion and the service see it: identities, the gate's own copies, what is in production.
 
 Every step can be repeated: what an interrupted promotion left is found again by its key, or is an orphan that nothing
-points to.
+points to. Stages, which fire no webhook, are looked at and left.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,18 @@ from typing import Any
 from gate.records.activity import doing
 from gate.records.artifact import ModelRef
 from gate.records.errors import UnknownVersionError
-from gate.registries.contract import Credentials, StoreUse, User, VersionFacts
+from gate.registries.contract import WEBHOOK_EVENTS, Credentials, RegisteredWebhook, StoreUse, User, VersionFacts
 from gate.registries.mlflow import MlflowRegistry
 from gate.registries.mlflow_rights import Ask, current_user, get, may_edit
 from gate.registries.mlflow_survey import missing_accounts, missing_features, stores_in_use
+from gate.registries.mlflow_versions import MADE_LAST, reference, search_all
 
 PROMOTION_TAG = "gate.promotion"
-_PAGE = 200
+ARCHIVED = "Archived"
+_WEBHOOK = "gate"
+_WEBHOOK_MEANS = "Tells `gate serve` of new versions and moved aliases."
+_WEBHOOKS, _MOST_PAGES = 100, 20
+_MOST_SAID = 300
 
 
 class MlflowProduction(MlflowRegistry):
@@ -118,7 +123,7 @@ class MlflowProduction(MlflowRegistry):
                 self._client.create_registered_model(name, description="Written by the gate's promotions alone.")
             model_id = source.rsplit("/", maxsplit=1)[-1]
             made = self._client.create_model_version(name, source, model_id=model_id, tags=dict(tags))
-        return ModelRef(registry="mlflow", name=name, version=str(made.version))
+        return reference(made)
 
     def alias(self, name: str, alias: str) -> ModelRef | None:
         """Return the version that an alias names now."""
@@ -127,7 +132,7 @@ class MlflowProduction(MlflowRegistry):
                 found = self._client.get_model_version_by_alias(name, alias)
         except UnknownVersionError:
             return None
-        return ModelRef(registry="mlflow", name=name, version=str(found.version))
+        return reference(found)
 
     def aliases(self, name: str) -> Mapping[str, ModelRef]:
         """Return every alias of a registered model and the version that it names."""
@@ -142,30 +147,45 @@ class MlflowProduction(MlflowRegistry):
 
     def find_versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
         """Return versions that carry certain tags, newest first."""
-        wanted = [f"name = '{_quoted(name)}'"] if name is not None else []
-        wanted += [f"tags.`{key}` = '{_quoted(value)}'" for key, value in tags.items()]
-        found: list[Any] = []
         with self._errors(f"the versions of {name!r}" if name else "the versions"):
-            token = None
-            while True:
-                page = self._client.search_model_versions(
-                    " and ".join(wanted) or None,
-                    max_results=_PAGE,
-                    page_token=token,
-                    order_by=["creation_timestamp DESC", "name ASC"],
-                )
-                found += page
-                token = getattr(page, "token", None)
-                if not token:
-                    break
-        return [
-            (
-                ModelRef(registry="mlflow", name=str(one.name), version=str(one.version)),
-                VersionFacts(one.description or "", dict(one.tags)),
-            )
-            for one in found
-        ]
+            found = list(search_all(self._client, name, tags, MADE_LAST, "name ASC"))
+        return [(reference(one), VersionFacts(one.description or "", dict(one.tags))) for one in found]
 
+    def staged(self, name: str, stages: Sequence[str]) -> list[tuple[ModelRef, str]]:
+        """Return the versions of a model that are in one of the stages now."""
+        with self._errors(f"the stages of {name!r}"):
+            found = [one for one in search_all(self._client, name, {}) if str(one.current_stage) in stages]
+        return [(reference(one), str(one.current_stage)) for one in found]
 
-def _quoted(text: str | None) -> str:
-    return (text or "").replace("'", "''")
+    def register_webhook(self, url: str, secret: str) -> RegisteredWebhook:
+        """Make MLflow's webhook for an address, or set the one that has it right, and send its test delivery."""
+        with self._errors(f"the webhook for {url}"):
+            given = {"name": _WEBHOOK, "url": url, "events": list(WEBHOOK_EVENTS), "secret": secret, "status": "ACTIVE"}
+            known = self._webhook_of(url)
+            if known is None:
+                made = self._client.create_webhook(description=_WEBHOOK_MEANS, **given)
+            else:
+                made = self._client.update_webhook(known, **given)
+            tried = self._client.test_webhook(made.webhook_id, WEBHOOK_EVENTS[0])
+        status = f"{tried.response_status} " if tried.response_status else ""
+        said = f"{status}{tried.error_message or tried.response_body or ''}".strip()
+        return RegisteredWebhook(str(made.webhook_id), known is None, bool(tried.success), said[:_MOST_SAID])
+
+    def _webhook_of(self, url: str) -> str | None:
+        """Return the id of the webhook that has an address."""
+        token = None
+        for _ in range(_MOST_PAGES):
+            page = self._client.list_webhooks(max_results=_WEBHOOKS, page_token=token)
+            found = next((str(one.webhook_id) for one in page if one.url == url), None)
+            if found is not None or not page.token:
+                return found
+            token = page.token
+        return None
+
+    def archive(self, ref: ModelRef) -> None:
+        """Take a version out of its stage."""
+        import warnings  # noqa: PLC0415  # with its only use
+
+        with self._errors(f"the stage of {ref}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # MLflow deprecates stages, and people still use them
+            self._client.transition_model_version_stage(ref.name, ref.version, ARCHIVED)

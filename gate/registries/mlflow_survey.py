@@ -10,6 +10,7 @@ from gate.records.errors import CannotFinishError, GateError, RefusedAddressErro
 from gate.registries.allowed import Allowed
 from gate.registries.contract import StoreUse
 from gate.registries.mlflow_places import experiment_locations, locate
+from gate.registries.mlflow_versions import MADE_LAST, search
 
 _MOST_VERSIONS = 500
 """So many versions are asked where they lie, the newest first."""
@@ -45,11 +46,7 @@ def _some(users: list[str]) -> tuple[str, ...]:
 def _locations(registry: Any, client: Any, model: str | None) -> Iterator[tuple[str, str]]:
     for name, location in experiment_locations(client):
         yield f"experiment {name}", _of_a_run(location)
-    quoted = (model or "").replace("'", "''")
-    versions = client.search_model_versions(
-        f"name = '{quoted}'" if model else None, max_results=_MOST_VERSIONS, order_by=["creation_timestamp DESC"]
-    )
-    for one in versions:
+    for one in search(client, model or None, MADE_LAST, _MOST_VERSIONS):
         try:
             raw = locate(client, client.get_model_version_download_uri(one.name, one.version), registry.resolve)
         except CannotFinishError:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gate import detectors
-from gate.check.workers import MAX_BUNDLE_BYTES, Progress, manner, opaque, run_in_scratch
+from gate.check.worker_results import MAX_BUNDLE_BYTES, manner, opaque
+from gate.check.workers import Progress, run_in_scratch
 from gate.jail.launch import WorkerExit
 from gate.jail.scratch import scratch_directory
 from gate.records.job import ScanJob

@@ -12,7 +12,8 @@ from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.bundle.compose import Bundle, copy
 from gate.check.files import CheckFiles, private_directory, remove
 from gate.check.workers import Progress
-from gate.jail.stopping import explained
+from gate.jail.interruption import explained
+from gate.records.activity import Tell
 from gate.records.artifact import ModelRef
 from gate.records.errors import RegistryError, UsageError
 from gate.records.evidence import Location
@@ -22,7 +23,7 @@ from gate.registries.contract import ProductionRegistry, Registry
 from gate.remediation.attempting import Attempted, run_attempt
 from gate.remediation.kept import KeptAttempts
 from gate.remediation.parents import FOLDER as PARENT_FOLDER
-from gate.remediation.parents import Parent, ParentRequest, Tell, pull_parent, take_parent
+from gate.remediation.parents import Parent, ParentRequest, pull_parent, take_parent
 from gate.remediation.plan import Planned, seeds_of
 from gate.remediation.registering import Held, bundle_of, find_earlier, register, repair_key
 from gate.remediation.reporting import build_report
@@ -38,7 +39,7 @@ class Remediation:
 
     parent: ParentRequest
     plan: tuple[Planned, ...]
-    """Cheap to dear; the first that holds ends it."""
+    """In the order of attempts; the first that holds ends it."""
     report_dir: Path
     bounds: RepairBounds
     register: bool = True
@@ -46,7 +47,7 @@ class Remediation:
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of all planned attempts."""
-        return seeds_of(self.parent.policy.seed, len(self.plan))
+        return seeds_of(self.parent.rules.policy.seed, len(self.plan))
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Remediated:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Listener:
     """Where progress goes."""
 
     progress: Progress
@@ -75,11 +76,11 @@ def unregistrable(uri: str) -> UsageError:
 
 
 def remediate(
-    registry: Registry, shelf: ProductionRegistry | None, request: Remediation, progress: Progress, tell: Tell
+    registry: Registry, production: ProductionRegistry | None, request: Remediation, progress: Progress, tell: Tell
 ) -> Remediated:
     """Take the parent, try the methods in turn, and register what holds; raise what keeps it from being finished."""
-    uri = request.parent.pull.uri
-    if request.register and (shelf is None or not registry.marks):
+    uri = request.parent.uri
+    if request.register and (production is None or not registry.marks):
         raise unregistrable(uri)
     with CheckFiles.claim(request.report_dir) as files, _explained(request.report_dir), private_directory() as private:
         ref = registry.resolve(uri)
@@ -89,25 +90,25 @@ def remediate(
         tell(f"pulling {ref}")
         pulled = pull_parent(registry, request.parent, ref, own, private)
         key = repair_key(request.parent, pulled, request.plan, request.bounds)
-        if request.register and shelf is not None and (found := find_earlier(shelf, ref.name, key)) is not None:
+        if request.register and production is not None and (found := find_earlier(production, ref.name, key)):
             return Remediated(None, found)
         parent = take_parent(request.parent, pulled, own, private, progress, tell)
-        report, bundle = _repair(request, parent, files, _Told(progress, tell))
+        report, bundle = _repair(request, parent, files, _Listener(progress, tell))
         _write_bundle(bundle, files)
         _write(report, files)
-        if bundle is None or not request.register or shelf is None:
+        if bundle is None or not request.register or production is None:
             return Remediated(report)
         tell("registering the repaired model, without a decision")
-        made = _registered(shelf, report, bundle, key)
+        made = _registered(production, report, bundle, key)
     report = report.model_copy(update={"registered": made, "commands": (parent.check_command(str(made), mark=True),)})
     _write(report, files)
     return Remediated(report, made)
 
 
-def _registered(shelf: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
+def _registered(production: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
     """Register what holds; a registry that takes it no longer has not undone the repair."""
     try:
-        return register(shelf, report, bundle, key)
+        return register(production, report, bundle, key)
     except RegistryError as error:
         raise RegistryError(
             f"the repaired model is written and not registered: {error}",
@@ -124,7 +125,7 @@ def _explained(report_dir: Path) -> AbstractContextManager[None]:
 
 
 def _repair(
-    request: Remediation, parent: Parent, files: CheckFiles, told: _Told
+    request: Remediation, parent: Parent, files: CheckFiles, told: _Listener
 ) -> tuple[RemediationReport, Bundle | None]:
     """Try the methods, and return the report and the inspected bundle of the attempt that holds."""
     suspects = suspects_of(parent.evidence, parent.verdict)
@@ -155,7 +156,7 @@ def _repair(
 
 
 def _try(
-    request: Remediation, parent: Parent, suspects: tuple[Location, ...], files: CheckFiles, told: _Told
+    request: Remediation, parent: Parent, suspects: tuple[Location, ...], files: CheckFiles, told: _Listener
 ) -> tuple[list[Attempt], bytes | None]:
     """Make the attempts in turn until one holds; return all that were made, and the program of the one that holds."""
     attempts: list[Attempt] = []
@@ -173,7 +174,7 @@ def _try(
 
 
 def _attempt(
-    planned: Planned, seed: int, parent: Parent, suspects: tuple[Location, ...], kept: KeptAttempts, told: _Told
+    planned: Planned, seed: int, parent: Parent, suspects: tuple[Location, ...], kept: KeptAttempts, told: _Listener
 ) -> Attempted:
     """Take up a finished attempt, or make it and keep it."""
     task = RepairTask(

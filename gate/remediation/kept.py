@@ -12,7 +12,7 @@ from typing import Literal
 
 from gate import VERSION
 from gate.check.files import CheckFiles
-from gate.check.workers import MAX_BUNDLE_BYTES
+from gate.check.worker_results import MAX_BUNDLE_BYTES
 from gate.records.job import ScanJob
 from gate.records.record import MalformedError, Record, read_bounded
 from gate.records.repair import RepairResult

@@ -5,35 +5,34 @@ one that carries code cannot be repaired without it: both are said before any wo
 """
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
-from gate.check.evidence import ScanRequest, ScanSettings
-from gate.check.files import EVIDENCE, MODEL_FOLDER, SAMPLES_FOLDER, CheckFiles, Pulled
-from gate.check.pull import PullRequest, pull_model, pull_samples
-from gate.check.report import Context, check_command, conclude
-from gate.check.resume import Unfinished
-from gate.check.samples import named_by_operator, require_usable
-from gate.check.scan import scan, write_scanned
-from gate.check.workers import MAX_TRIGGERS_BYTES, Progress
+from gate.check.evidence import ScanSettings
+from gate.check.files import EVIDENCE, MODEL_FOLDER, CheckFiles, Pulled
+from gate.check.pull import pull_model
+from gate.check.report import Context, conclude
+from gate.check.rules import Rules
+from gate.check.samples import bring_samples
+from gate.check.scan import scan_into
+from gate.check.worker_results import MAX_TRIGGERS_BYTES
+from gate.check.workers import Progress
 from gate.judging.judge import judge
+from gate.records.activity import Tell
 from gate.records.artifact import Manifest, ModelRef, build_manifest, file_sha256
-from gate.records.bank import OpenBank
 from gate.records.clock import today
 from gate.records.errors import UsageError
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.job import TRIGGERS_FILE, ScanJob
-from gate.records.policy import Policy
 from gate.records.record import MalformedError
 from gate.records.repair import RepairTask
-from gate.records.report import PolicySource
+from gate.records.report import Given
 from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
+from gate.renderers.commands import Commands
 
-Tell = Callable[[str], None]
 FOLDER = "parent"
 """Where the parent's own check lies, below the directory of the remediation."""
 
@@ -42,19 +41,12 @@ FOLDER = "parent"
 class ParentRequest:
     """Which model is to be repaired, and by which policy and settings it is looked at."""
 
-    pull: PullRequest
+    uri: str
+    rules: Rules
     settings: ScanSettings
-    policy_path: str
-    bank: OpenBank | None = None
-    policy_source: PolicySource | None = None
     earlier: Path | None = None
     """The directory of an earlier check of the same bytes, whose evidence and triggers are taken."""
     even_if_approved: bool = False
-
-    @property
-    def policy(self) -> Policy:
-        """The policy of the check."""
-        return self.pull.policy
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ class Parent:
 
     def job(self, seed: int, task: RepairTask) -> ScanJob:
         """Return the job of one attempt."""
-        settings, policy, samples = self.request.settings, self.request.policy, self.pulled.samples
+        settings, policy, samples = self.request.settings, self.request.rules.policy, self.pulled.samples
         assert samples is not None
         return ScanJob(
             role="repairer",
@@ -89,37 +81,32 @@ class Parent:
             root=str(self.root),
             policy=policy,
             seed=seed,
-            device=settings.device or policy.device,
-            deadline_seconds=settings.deadline_seconds or policy.deadline,
-            memory_bytes=int(settings.memory_gib * 2**30),
-            threads=settings.threads,
-            least_isolation=settings.isolation or policy.isolation,
-            samples_path=str(self.base / SAMPLES_FOLDER / samples.name),
-            samples_source=samples.source,
-            samples_sha256=samples.sha256,
-            samples_overridden=samples.overridden,
+            deadline_seconds=settings.seconds(policy),
             repair=task,
+            **samples.of_job(self.base),
+            **settings.limits(policy),
         )
 
     def check_command(self, uri: str, *, mark: bool) -> str:
         """Return the command of the judging scan: the policy's own seed, which no attempt has used."""
-        request, samples = self.request, self.pulled.samples
-        bank = request.bank.source if request.bank and request.bank.by_option else None
-        command = check_command(uri, request.policy_path, samples.source if samples else None, bank)
-        return command if mark else f"{command} --no-mark"
+        rules, samples = self.request.rules, self.pulled.samples
+        given = Given(
+            policy=rules.word,
+            samples=samples.source if samples else "",
+            bank=rules.bank.source if rules.bank and rules.bank.by_option else "",
+        )
+        return Commands(uri, given).check(*([] if mark else ["--no-mark"]))
 
 
 def pull_parent(registry: Registry, request: ParentRequest, ref: ModelRef, own: CheckFiles, base: Path) -> Pulled:
     """Pull the parent and its clean samples, which no repair can be measured without."""
-    brought = pull_samples(registry, request.pull, base, ref)
-    if brought.samples is None:
-        raise UsageError(
-            "there are no clean samples, and no repair can be measured without them",
-            what_to_do="Pass labelled clean samples with --samples, or pin them under 'samples' in the policy.",
-        )
-    named = named_by_operator(request.pull.samples, request.policy, ref.name)
-    require_usable(base, brought.samples, request.policy, model=ref, settings=request.settings, named=named)
-    return pull_model(registry, request.pull, own, base, ref, brought)
+    asked = request.rules.pull_of(request.uri)
+    none = UsageError(
+        "there are no clean samples, and no repair can be measured without them",
+        what_to_do="Pass labelled clean samples with --samples, or pin them under 'samples' in the policy.",
+    )
+    brought = bring_samples(registry, asked, base, ref, request.settings, without=none)
+    return pull_model(registry, asked, own, base, ref, brought)
 
 
 def take_parent(
@@ -127,7 +114,7 @@ def take_parent(
 ) -> Parent:
     """Find or make the parent's evidence, judge it, and return the parent if it is one that can be repaired."""
     source, evidence = _evidence(request, pulled, own, base, progress, tell)
-    verdict = judge(evidence, request.policy, on=today())
+    verdict = judge(evidence, request.rules.policy, on=today())
     if verdict.decision is Decision.APPROVED and not request.even_if_approved:
         raise UsageError(
             f"nothing stands against {pulled.model} under this policy, so that there is nothing to repair",
@@ -166,20 +153,9 @@ def _evidence(
         tell(f"{pulled.model} was scanned before; its evidence is taken up")
         return own.root, earlier
     tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
-    asked = ScanRequest(pulled, base, request.policy, request.settings, request.bank, Unfinished(own.root))
-    scanned = scan(asked, progress)
-    write_scanned(scanned, own)
-    context = Context(
-        uri=request.pull.uri,
-        model=pulled.model,
-        description=pulled.description,
-        pulled=pulled,
-        policy_path=request.policy_path,
-        policy_source=request.policy_source,
-        directory=str(own.root),
-    )
-    conclude(scanned.evidence, request.policy, context, own)
-    return own.root, scanned.evidence
+    evidence = scan_into(own, request.rules.scan_of(pulled, base, request.settings), progress)
+    conclude(evidence, Context(request.uri, pulled.model, request.rules, pulled, str(own.root)), own)
+    return own.root, evidence
 
 
 def _finished(request: ParentRequest, pulled: Pulled, own: CheckFiles) -> Evidence | None:
@@ -190,9 +166,17 @@ def _finished(request: ParentRequest, pulled: Pulled, own: CheckFiles) -> Eviden
         evidence, verdict = own.evidence(), own.verdict()
     except (UsageError, MalformedError):
         return None
-    seed = request.policy.seed if request.settings.seed is None else request.settings.seed
+    policy = request.rules.policy
     same = (evidence.manifest_digest, verdict.policy_digest, verdict.evidence_digest, evidence.seed)
-    return evidence if same == (pulled.digest, request.policy.digest, evidence.digest, seed) else None
+    return (
+        evidence
+        if same
+        == (
+            *(pulled.digest, policy.digest, evidence.digest),
+            request.settings.seed_by(policy),
+        )
+        else None
+    )
 
 
 def _code_free(pulled: Pulled, evidence: Evidence, source: Path, base: Path) -> tuple[Path, Manifest]:

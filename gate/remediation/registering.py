@@ -47,7 +47,7 @@ def repair_key(request: ParentRequest, pulled: Pulled, plan: Sequence[Planned], 
         "parent": str(pulled.model),
         "digest": pulled.digest,
         "samples": pulled.samples.sha256 if pulled.samples else "",
-        "policy": request.policy.digest,
+        "policy": request.rules.policy.digest,
         "seed": request.settings.seed,
         "evidence": file_sha256(request.earlier / EVIDENCE) if request.earlier else "",
         "plan": [[one.method, one.options] for one in plan],
@@ -56,9 +56,9 @@ def repair_key(request: ParentRequest, pulled: Pulled, plan: Sequence[Planned], 
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 
-def find_earlier(shelf: ProductionRegistry, name: str, key: str) -> ModelRef | None:
+def find_earlier(production: ProductionRegistry, name: str, key: str) -> ModelRef | None:
     """Return the version that the very same repair has registered before."""
-    found = shelf.find_versions(name, {KEY_TAG: key})
+    found = production.find_versions(name, {KEY_TAG: key})
     return found[0][0] if found else None
 
 
@@ -76,19 +76,19 @@ def bundle_of(parent: Parent, held: Held, progress: Progress) -> tuple[Bundle | 
     program = parent.base / REPAIRED_FILE
     write_new(program, held.model)
     request = parent.request
-    asked = ScanRequest(parent.pulled, parent.base, request.policy, replace(request.settings, allow_code=False))
+    asked = ScanRequest(parent.pulled, parent.base, request.rules.policy, replace(request.settings, allow_code=False))
     return write_repaired(asked, program, origin, progress)
 
 
-def register(shelf: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
+def register(production: ProductionRegistry, report: RemediationReport, bundle: Bundle, key: str) -> ModelRef:
     """Log the reports, store the bundle as a model of the gate's own, and make it a version of the parent's model."""
     with tempfile.TemporaryDirectory(prefix="gate-repaired-") as folder:
         reports = Path(folder) / "reports"
         for name, render in REMEDIATION_RENDERERS.items():
             _put(reports / name, render(report).encode())
-        where = shelf.log_reports(report.parent, reports, f"repair-{key[:57]}")
-        source = shelf.log_model(bundle.root, f"repair-{bundle.manifest.digest[7:]}", TITLE)
-    return shelf.create_version(report.parent.name, source, _tags(report, where, key))
+        where = production.log_reports(report.parent, reports, f"repair-{key[:57]}")
+        source = production.log_model(bundle.root, f"repair-{bundle.manifest.digest[7:]}", TITLE)
+    return production.create_version(report.parent.name, source, _tags(report, where, key))
 
 
 def _put(path: Path, raw: bytes) -> None:

@@ -22,12 +22,12 @@ def build_report(
     planned: tuple[str, ...],
 ) -> RemediationReport:
     """Return the report as it stands before anything is registered."""
-    policy, samples, verdict = parent.request.policy, parent.pulled.samples, parent.verdict
+    policy, samples, verdict = parent.request.rules.policy, parent.pulled.samples, parent.verdict
     assert samples is not None
     return RemediationReport(
         gate_version=VERSION,
         made_at=now(),
-        uri=parent.request.pull.uri,
+        uri=parent.request.uri,
         parent=parent.ref,
         parent_digest=parent.pulled.digest,
         evidence_digest=parent.evidence.digest,

@@ -1,63 +1,19 @@
 """What now: from a report to the steps that help, in their order, each with its cause and one complete command.
 
-Pure, and the only place where a next step is chosen; renderers, terminal and review page show what stands here. The
-cause decides: whoever has wrong samples is not told to approve, and nobody is sent to another seed where nothing was
-measured.
+Pure, and the only place where a next step is chosen; renderers, terminal and review page show what stands here. What
+mends the cause of a flag stands in `gate.renderers.mends`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
-from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
-from gate.formats.log_again import CALL
-from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.judging.judge import approvable
-from gate.records.evidence import Evidence, Failed, Skipped
-from gate.records.finding import Decision, Finding
+from gate.records.evidence import Evidence
+from gate.records.finding import Decision
 from gate.records.report import Report
 from gate.records.verdict import Verdict
-from gate.renderers.commands import NEW_BANK, SAMPLES, Commands
-
-Cause = Literal[
-    "unfinished",
-    "earlier-gate",
-    "log-again",
-    "files-only",
-    "allow-code",
-    "samples",
-    "bank",
-    "environment",
-    "one-output",
-    "scan-again",
-    "look",
-    "repair",
-    "repeat",
-    "sign",
-    "reviewers",
-    "review",
-    "blocked",
-    "promote",
-    "no-bundle",
-    "register",
-]
-
-_NO_CODE = "artifact-integrity"
-"""Of the detectors whose findings forbid loading, the one that finds no code."""
-FILES_ONLY = "files-only"
-"""The packaged policy that judges bytes alone."""
-_SECONDS = 7200
-"""For a scan that ran out of time under the usual 1800."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do."""
-
-    cause: Cause
-    sentence: str
-    command: str = ""
-    """For a shell, as it stands; empty where there is none that would help."""
+from gate.renderers.commands import Commands
+from gate.renderers.mends import mends
+from gate.renderers.step import Step, commands_for, version_of
 
 
 def next_steps(report: Report) -> tuple[Step, ...]:
@@ -65,7 +21,7 @@ def next_steps(report: Report) -> tuple[Step, ...]:
     evidence, verdict = report.evidence, report.verdict
     if report.error or evidence is None or verdict is None:
         said = report.what_to_do or "Remove the cause that is named above, and run the same check again."
-        return (Step("unfinished", said, _commands(report).check()),)
+        return (Step("unfinished", said, commands_for(report).check()),)
     if verdict.decision is Decision.APPROVED:
         return tuple(_approved(report, verdict))
     return tuple(_flagged(report, evidence, verdict))
@@ -76,36 +32,8 @@ def commands_of(steps: tuple[Step, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(step.command for step in steps if step.command))
 
 
-def _commands(report: Report) -> Commands:
-    given, evidence = report.given, report.evidence
-    if evidence is not None:
-        # Where a step of its own judged, evidence knows what the scan was given.
-        samples = given.samples or (evidence.samples.source if evidence.samples else "")
-        bank = given.bank or (evidence.bank.source if evidence.bank and evidence.bank.by_option else "")
-        code = given.allow_code or evidence.assurance in ("B", "C")
-        given = given.model_copy(update={"samples": samples, "bank": bank, "allow_code": code})
-    model = report.model
-    pinned = report.policy.samples.of(model.name if model else "").uri or ""
-    return Commands(report.uri, given, pinned, folder=model is not None and model.version is None)
-
-
-def _version(report: Report) -> str:
-    """Return the version as a command names it; empty for a folder, which can be neither marked nor promoted."""
-    model = report.model
-    return str(model) if model is not None and model.version is not None else ""
-
-
-def _latest(report: Report) -> str:
-    """Return the newest version of the registered model, which the reader is about to make; a folder is itself."""
-    model = report.model
-    return f"models:/{model.name}/latest" if model is not None and model.version is not None else report.uri
-
-
-# ------------------------------------------------------------------------------------------------- approved
-
-
 def _approved(report: Report, verdict: Verdict) -> Iterator[Step]:
-    commands, version = _commands(report), _version(report)
+    commands, version = commands_for(report), version_of(report)
     if not version:
         yield Step("register", "Register it in MLflow and check the registered version: a folder cannot be promoted.")
         return
@@ -137,185 +65,14 @@ def _signing(report: Report, commands: Commands) -> Iterator[Step]:
     yield Step("sign", said, commands.publish())
 
 
-# -------------------------------------------------------------------------------------------------- flagged
-
-
 def _flagged(report: Report, evidence: Evidence, verdict: Verdict) -> Iterator[Step]:
-    found = list(_causes(report, evidence, verdict.open_findings))
+    found = list(mends(report, evidence, verdict.open_findings))
     yield from found
     if _reviewable(evidence, verdict, found):
         yield from _review(report, first=not found)
     elif not found:
         said = "Nobody can approve this version as it is: remove the reasons that stand above, and check it again."
-        yield Step("blocked", said, _commands(report).check())
-
-
-def _causes(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what mends each cause; a cause that keeps everything else from running stands alone."""
-    commands = _commands(report)
-    if any(finding.rule == OTHER_POLICY for finding in findings):
-        yield Step("scan-again", "Measure what this policy asks for.", commands.check())
-        return
-    if report.policy.files_only:
-        yield from _bytes(report, commands, findings)
-        return
-    if evidence.facts.unexaminable:
-        said = "No detector examines such a model. Have its bytes judged; then a named reviewer decides."
-        yield Step("files-only", said, commands.of_bytes(FILES_ONLY).check())
-        return
-    if evidence.assurance is None:
-        yield from _unread(report, commands, findings)
-        return
-    if evidence.assurance == "C":
-        yield _log_again(report, commands, "Its own code ran while it was measured, so nobody can approve it.")
-        return
-    yield from _bytes(report, commands, findings)
-    if samples := list(_samples(evidence, commands, findings)):
-        yield from samples
-        return
-    yield from _outputs(report, commands, findings)
-    yield from _not_run(report, evidence, commands, findings)
-    yield from _bank(report, evidence, commands, findings)
-    yield from _suspects(report, evidence, commands, findings)
-
-
-def _unread(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield the ways of a candidate that could not be read."""
-    said = " ".join(finding.message for finding in findings if finding.rule == "scan")
-    if NO_MODEL in said or OTHER_FLAVOUR in said:
-        yield _log_again(report, commands, "Log the network itself, as an MLflow model of the flavour pytorch.")
-        return
-    carries = any(f.rule in report.before_loading - {_NO_CODE} and f.kind == "limit" for f in findings)
-    how = "so that it needs no code of its own" if carries else "without what stands above"
-    yield _log_again(report, commands, f"Log the model again {how}.")
-    if carries and not report.given.allow_code:
-        approves = (
-            "the policy asks for level A, so a reviewer has to approve that" if report.policy.assurance == "A" else ""
-        )
-        said = (
-            "Or let its code run once in the jailed converter: the gate then examines the bundle that it writes, and "
-            f"only that can be approved{f' ({approves})' if approves else ''}."
-        )
-        yield Step("allow-code", said, commands.check("--allow-code"))
-
-
-def _log_again(report: Report, commands: Commands, why: str) -> Step:
-    said = f"{why} {CALL} on MLflow 3.13 or later writes an exported program; then check the new version."
-    return Step("log-again", said, commands.check_new(_latest(report), "new"))
-
-
-def _bytes(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do about files beside a program that was read; nobody can waive them."""
-    if any(finding.rule in report.before_loading and finding.kind == "limit" for finding in findings):
-        said = (
-            "Leave out of the logged model what the findings on its files name, log it again, and check the new "
-            "version."
-        )
-        yield Step("log-again", said, commands.check_new(_latest(report), "new"))
-
-
-def _samples(evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what mends samples that are missing, or that do not go with the model."""
-    given = bool(commands.given.samples or commands.pinned_samples)
-    if evidence.samples is None and not given:
-        said = "Give clean, labelled inputs of the model, as it takes them: an .npz of `inputs` and `labels`."
-        yield Step("samples", said, commands.check(samples=SAMPLES))
-    elif evidence.samples is None:
-        said = (
-            "Mend the samples, or say under 'samples' in the policy how they are to be read (layout, bounds, mean, "
-            "std), and check again."
-        )
-        yield Step("samples", said, commands.check())
-    elif any(finding.rule == "samples" for finding in findings):
-        said = (
-            "Bring the samples and the model together: pass samples that are as the model takes them, or say bounds, "
-            "layout, mean and std under 'samples' in the policy, and check again."
-        )
-        yield Step("samples", said, commands.check())
-
-
-def _outputs(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do about outputs beside the one that was judged; a reviewer may decide about them as well."""
-    if any(finding.rule == "outputs" and finding.kind == "condition" for finding in findings):
-        said = (
-            "Log the model again so that it returns its class scores alone, and check the new version; or, where "
-            "production takes no decision from the other outputs, name them in the policy, as is said above."
-        )
-        yield Step("one-output", said, commands.check_new(_latest(report), "new"))
-
-
-def _not_run(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do where the scan itself fell short: the jail, time, a detector that broke."""
-    if any(finding.rule == "isolation" for finding in findings):
-        said = "The jail was weaker than the policy asks: see what this machine lacks, or run the gate's container."
-        yield Step("environment", said, commands.doctor())
-    silent = {finding.rule for finding in findings if finding.kind == "silence"} & set(report.policy.detectors)
-    outcomes = [evidence.outcomes.get(rule) for rule in silent]
-    if any(isinstance(outcome, Skipped) and "deadline" in outcome.reason for outcome in outcomes):
-        said = "The time ran out: check again with more of it."
-        yield Step("scan-again", said, commands.check("--deadline", str(_SECONDS)))
-    elif any(outcome is None or isinstance(outcome, Failed) for outcome in outcomes):
-        said = "Something that the policy asks for was not measured: check again. Report a detector that fails twice."
-        yield Step("scan-again", said, commands.check())
-
-
-def _bank(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield how to come by a reference bank, where nothing else can judge this model or the policy asks for one."""
-    classes = evidence.facts.classes
-    unjudged = [f for f in findings if f.kind == "silence" and f.limit is not None and not _says(f, classes)]
-    asked = any(finding.rule == "calibration" and finding.kind != "limit" for finding in findings)
-    if not unjudged and not asked:
-        return
-    few = f"a model of {classes} classes is judged beside clean models of its own task alone"
-    why = few if unjudged or report.policy.uncalibrated == "judge" else "the policy asks for one"
-    said = (
-        f"Build a reference bank ({why}): name {report.policy.least_references} or more clean models of the same "
-        "task that you trust."
-    )
-    yield Step("bank", said, commands.bank_build())
-    yield Step("bank", "Then check again beside it.", commands.check(bank=NEW_BANK))
-
-
-def _says(finding: Finding, classes: int | None) -> bool:
-    """Tell whether a limit says anything for a model of so many classes."""
-    assert finding.limit is not None
-    try:
-        finding.limit.at(classes)
-    except LookupError:
-        return False
-    return True
-
-
-def _suspects(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do about a class that a limit names: look, repair, and see whether it comes again."""
-    limits = [f for f in findings if f.kind == "limit" and f.rule not in report.before_loading]
-    if not limits:
-        return
-    known = {coverage.detector for coverage in report.coverage}
-    rule = next((finding.rule for finding in limits if finding.rule in known), "")
-    if rule:
-        said = "Look at the trigger and the numbers: what the detector measures, and what it is blind to."
-        yield Step("look", said, commands.explain(rule))
-    version, classes = _version(report), {f.location.class_index for f in limits if f.location is not None} - {None}
-    if not classes:
-        return
-    labelled = evidence.samples is not None and evidence.samples.accuracy is not None
-    if version and labelled and _repairable(evidence):
-        said = (
-            "If nothing explains it, repair the model: a version without the trigger is registered, for a check of its "
-            "own."
-        )
-        yield Step("repair", said, commands.remediate(version))
-        yield Step("repair", "Then check the repaired version.", commands.check_new(_latest(report), "repaired"))
-    said = "To see whether it comes again, measure from another seed; nothing is marked."
-    seed = str(evidence.seed + 1)
-    yield Step("repeat", said, commands.check("--seed", seed, "--no-mark", to=f"seed-{seed}"))
-
-
-def _repairable(evidence: Evidence) -> bool:
-    """Tell whether there is a program that was read without code, or the bundle that was written of one."""
-    plain_program = evidence.assurance == "A" and evidence.facts.format == "pt2"
-    return plain_program or (evidence.assurance in ("A", "B") and evidence.bundle_digest is not None)
+        yield Step("blocked", said, commands_for(report).check())
 
 
 def _reviewable(evidence: Evidence, verdict: Verdict, found: list[Step]) -> bool:
@@ -326,11 +83,11 @@ def _reviewable(evidence: Evidence, verdict: Verdict, found: list[Step]) -> bool
 
 def _review(report: Report, *, first: bool) -> Iterator[Step]:
     """Yield the way to a reviewer's word: signed first, then shown, then approved or rejected."""
-    version = _version(report)
+    version = version_of(report)
     if not version:
         yield Step("register", "Register it in MLflow and check the registered version: a folder cannot be reviewed.")
         return
-    commands = _commands(report)
+    commands = commands_for(report)
     if report.policy.reviewers is None:
         # What is signed under this policy would be void under another, so nothing is signed first.
         said = (

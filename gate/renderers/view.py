@@ -20,8 +20,9 @@ from gate.renderers.first import First, first
 from gate.renderers.gallery import Neuron, PictureGroup, neurons, picture_groups
 from gate.renderers.measured import DetectorSection, sections, told_above, unmeasured_below
 from gate.renderers.names import Names
-from gate.renderers.next_steps import Step, next_steps
+from gate.renderers.next_steps import next_steps
 from gate.renderers.served import Served, heading_alone, served
+from gate.renderers.step import Step
 from gate.renderers.text import count, listed
 from gate.renderers.typical import about
 

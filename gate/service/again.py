@@ -4,8 +4,6 @@ import datetime as dt
 
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog
-from gate.check.evidence import ScanSettings
-from gate.policies.packaged import policy_word
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
 from gate.records.errors import CannotFinishError
@@ -34,22 +32,15 @@ class Again:
 
     def _look(self, section: ModelSection) -> int:
         assert section.production is not None
-        rules, work = read_rules(section), self._settings.file.work
+        rules, log_ = read_rules(section), ReviewLog(self._settings.audit_log)
+        stores = rules.policy.artifact_stores
         request = Rescan(
             model=section.production,
             older_than=_LEAST_AGE,
-            policy=rules.policy,
-            policy_path=policy_word(section.policy),
-            settings=ScanSettings(memory_gib=work.memory_gib, threads=work.threads),
-            trust=Trust(
-                self._keys,
-                rules.policy.digest,
-                section.name,
-                ReviewLog(self._settings.audit_log),
-                rules.policy.artifact_stores,
-            ),
+            rules=rules,
+            settings=self._settings.scan(),
+            trust=Trust(self._keys, rules.policy.digest, section.name, log_, stores),
             report_dir=self._settings.file.data / "rescans",
-            samples=section.samples,
         )
         found = rescan(self._registry, request, now(), lambda *_: None, log)
         for one in found:

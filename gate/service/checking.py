@@ -9,18 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gate.attestations.keys import PublicKey, read_public_keys
-from gate.attestations.log import ReviewLog
-from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate
-from gate.promotion.preconditions import granting
+from gate.check.rules import Rules
+from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate, wrong
+from gate.promotion.preconditions import granting, review_log
 from gate.promotion.verification import now
 from gate.records.errors import GateError
-from gate.registries.contract import User
-from gate.service.jobs import Rules, read_rules
+from gate.registries.contract import ProductionRegistry, User
+from gate.service.jobs import read_rules
 from gate.service.settings import ModelSection, Settings
-from gate.service.watched import WatchedRegistry
 
 
-def examine(settings: Settings, key: PublicKey, open_registry: Callable[[], WatchedRegistry]) -> Iterator[Condition]:
+def examine(settings: Settings, key: PublicKey, open_registry: Callable[[], ProductionRegistry]) -> Iterator[Condition]:
     """Yield every condition, in the order in which a start meets them."""
     file = settings.file
     named = ", ".join(model.name for model in file.models)
@@ -47,14 +46,14 @@ def _keys(settings: Settings, key: PublicKey) -> Iterator[Condition]:
             others = read_public_keys(settings.file.public_keys)
             yield Condition("public keys", "ok", f"{len(others)} trusted beside the signing key's own")
         except GateError as error:
-            yield _wrong("public keys", error)
+            yield wrong("public keys", error)
 
 
 def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
     try:
         rules = read_rules(model)
     except GateError as error:
-        yield _wrong(f"policy, {model.name}", error)
+        yield wrong(f"policy, {model.name}", error)
         return
     read[model.name] = rules
     said = f"{rules.policy.name}@{rules.policy.digest}{', and its bank' if rules.bank else ''}"
@@ -72,18 +71,10 @@ def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
 
 
 def _log(settings: Settings) -> Iterator[Condition]:
-    if not settings.audit_log.exists():
-        yield Condition("review log", "ok", f"{settings.audit_log}; the first decision makes it")
-        return
-    try:
-        found = ReviewLog(settings.audit_log).read()
-    except GateError as error:
-        yield _wrong("review log", error)
-        return
-    if found.faults:
-        yield Condition("review log", "wrong", found.faults[0], "Restore a copy whose newest hash is known.")
+    if settings.audit_log.exists():
+        yield review_log(settings.audit_log)
     else:
-        yield Condition("review log", "ok", f"{len(found.entries)} entries, chained")
+        yield Condition("review log", "ok", f"{settings.audit_log}; the first decision makes it")
 
 
 def _port(listen: str) -> Iterator[Condition]:
@@ -115,7 +106,7 @@ def _reviewers(settings: Settings, read: dict[str, Rules]) -> Iterator[Condition
         yield Condition("reviews", "ok", f"identity from the {identity}")
 
 
-def _registry(settings: Settings, open_registry: Callable[[], WatchedRegistry]) -> Iterator[Condition]:
+def _registry(settings: Settings, open_registry: Callable[[], ProductionRegistry]) -> Iterator[Condition]:
     try:
         registry = open_registry()
         version = registry.server_version()
@@ -134,10 +125,10 @@ def _registry(settings: Settings, open_registry: Callable[[], WatchedRegistry]) 
             mend = "Run the server with accounts (docs/how-to/promotion.md):"
             yield Condition("accounts", "wrong", said, mend, "mlflow server --app-name basic-auth")
     except GateError as error:
-        yield _wrong("registry", error)
+        yield wrong("registry", error)
 
 
-def _rights(settings: Settings, registry: WatchedRegistry, user: User, missing: list[str]) -> Iterator[Condition]:
+def _rights(settings: Settings, registry: ProductionRegistry, user: User, missing: list[str]) -> Iterator[Condition]:
     yield Condition("credentials", "ok", f"{user.name}{', an administrator' if user.admin else ''}")
     for model in settings.file.models:
         if model.name in missing or registry.may_edit(user, model.name):
@@ -145,7 +136,3 @@ def _rights(settings: Settings, registry: WatchedRegistry, user: User, missing: 
         said = f"{user.name} may not mark versions of {model.name}; expected EDIT"
         mend = "An administrator of the registry grants it:"
         yield Condition(f"rights, {model.name}", "wrong", said, mend, granting(user.name, model.name, "EDIT"))
-
-
-def _wrong(name: str, error: GateError) -> Condition:
-    return Condition(name, "wrong", str(error), error.what_to_do)

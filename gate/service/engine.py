@@ -19,7 +19,7 @@ from gate.service import metrics
 from gate.service.jobs import Checks, Job
 from gate.service.logs import log
 from gate.service.settings import Settings
-from gate.service.step_result import Told, outcome_of, told_of
+from gate.service.step_result import StepResult, outcome_of, result_of
 
 APPLICATION_VERSION = "gate-service-1"
 """Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""
@@ -32,32 +32,36 @@ _EXECUTIONS = 10
 
 OnAlias = Callable[[str], str]
 OnSchedule = Callable[[], str]
+JobData = dict[str, Any]
+"""A `Job` as plain JSON."""
 
 
 @dataclass(frozen=True)
 class _Steps:
     """What workflows do: each call's answer is kept, and a workflow that is taken up again gets that answer."""
 
-    attempt: Callable[[str, Told], Told]
-    identify: Callable[[str, str], Told]
-    give_up: Callable[[Told, bool], Told]
-    guard: Callable[[str], Told]
-    rescan: Callable[[], Told]
+    attempt: Callable[[str, JobData], StepResult]
+    identify: Callable[[str, str], StepResult]
+    give_up: Callable[[JobData, bool], StepResult]
+    guard: Callable[[str], StepResult]
+    rescan: Callable[[], StepResult]
     clock: Callable[[], float]
 
 
 def _steps(checks: Checks, on_alias: OnAlias, again: OnSchedule) -> _Steps:
     """Return the steps, known to dbos under names that outlive the process."""
     return _Steps(
-        attempt=DBOS.step(name="attempt")(lambda step, raw: told_of(lambda: checks.run(step, Job.model_validate(raw)))),
+        attempt=DBOS.step(name="attempt")(
+            lambda step, raw: result_of(lambda: checks.run(step, Job.model_validate(raw)))
+        ),
         identify=DBOS.step(name="identify")(
-            lambda name, version: told_of(lambda: checks.identify(name, version).model_dump(mode="json"))
+            lambda name, version: result_of(lambda: checks.identify(name, version).model_dump(mode="json"))
         ),
         give_up=DBOS.step(name="give-up")(
-            lambda raw, flag: told_of(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
+            lambda raw, flag: result_of(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
         ),
-        guard=DBOS.step(name="guard")(lambda name: told_of(lambda: on_alias(name))),
-        rescan=DBOS.step(name="rescan")(lambda: told_of(again)),
+        guard=DBOS.step(name="guard")(lambda name: result_of(lambda: on_alias(name))),
+        rescan=DBOS.step(name="rescan")(lambda: result_of(again)),
         clock=DBOS.step(name="clock")(_seconds),
     )
 
@@ -88,18 +92,18 @@ class Engine:
         self._register()
         self.executor = config["executor_id"]
 
-    def _persist(self, run: Callable[[], Told], begun: float) -> Told:
+    def _persist(self, run: Callable[[], StepResult], begun: float) -> StepResult:
         """Try until it works, the registry's patience ends, or the gate itself has failed too often."""
         work, own, pause = self._settings.file.work, 0, 1.0
         while True:
-            told = run()
-            if told["kind"] in {"done", "gone", "changed"}:
-                return told
-            own += told["kind"] == "failed"
-            late = told["kind"] == "registry" and self._steps.clock() - begun > work.patience_seconds
+            result = run()
+            if result["kind"] in {"done", "gone", "changed"}:
+                return result
+            own += result["kind"] == "failed"
+            late = result["kind"] == "registry" and self._steps.clock() - begun > work.patience_seconds
             if own >= work.attempts or late:
-                return told
-            metrics.RETRIES.labels(told["kind"]).inc()
+                return result
+            metrics.RETRIES.labels(result["kind"]).inc()
             DBOS.sleep(pause)
             pause = min(2 * pause, work.longest_pause_seconds)
 
@@ -109,31 +113,17 @@ class Engine:
 
         @DBOS.workflow(name="arrive", max_recovery_attempts=_EXECUTIONS)
         def arrive(name: str, version: str, number: int) -> str:
-            told = persist(lambda: steps.identify(name, version), steps.clock())
-            if told["kind"] != "done":
-                log("not identified", model=name, version=version, why=told["value"], kind=told["kind"])
-                return str(told["kind"])
-            job = Job.model_validate({**told["value"], "round": number})
+            result = persist(lambda: steps.identify(name, version), steps.clock())
+            if result["kind"] != "done":
+                log("not identified", model=name, version=version, why=result["value"], kind=result["kind"])
+                return str(result["kind"])
+            job = Job.model_validate({**result["value"], "round": number})
             _enqueue("check", CHECKING, job.workflow_id, "return-existing", job.model_dump(mode="json"))
             return job.workflow_id
 
         @DBOS.workflow(name="check", max_recovery_attempts=_EXECUTIONS)
-        def check(raw: Told) -> str:
-            begun, job = steps.clock(), Job.model_validate(raw)
-            log("check begins", model=job.name, version=job.version, digest=job.digest)
-            told: Told = {}
-            for step in STEPS:
-                told = persist(lambda step=step: steps.attempt(step, raw), begun)  # type: ignore[misc]
-                if told["kind"] != "done":
-                    break
-            outcome = outcome_of(told)
-            if outcome in {"unfinished", "failed"}:
-                flag = outcome == "failed" and not told.get("unmarked", False)
-                persist(lambda: steps.give_up(raw, flag), steps.clock())
-            metrics.CHECKS.labels(outcome).inc()
-            metrics.CHECK_SECONDS.observe(max(0.0, steps.clock() - begun))
-            log("check ends", model=job.name, version=job.version, outcome=outcome, why=told["value"])
-            return outcome
+        def check(raw: JobData) -> str:
+            return self._check(raw)
 
         @DBOS.workflow(name="guard", max_recovery_attempts=_EXECUTIONS)
         def guarded(name: str) -> str:
@@ -141,10 +131,29 @@ class Engine:
 
         @DBOS.workflow(name="rescan", max_recovery_attempts=_EXECUTIONS)
         def rescan(scheduled: dt.datetime, _context: Any) -> None:
-            told = persist(steps.rescan, steps.clock())
-            log("scanned again", scheduled=str(scheduled), outcome=told["kind"], why=told["value"])
+            result = persist(steps.rescan, steps.clock())
+            log("scanned again", scheduled=str(scheduled), outcome=result["kind"], why=result["value"])
 
         self._workflows, self._rescan = (arrive, check, guarded), rescan
+
+    def _check(self, raw: JobData) -> str:
+        """Run the four steps of one check as far as they go, and say how it ended."""
+        steps, job = self._steps, Job.model_validate(raw)
+        begun = steps.clock()
+        log("check begins", model=job.name, version=job.version, digest=job.digest)
+        result: StepResult = {}
+        for step in STEPS:
+            result = self._persist(lambda step=step: steps.attempt(step, raw), begun)  # type: ignore[misc]
+            if result["kind"] != "done":
+                break
+        outcome = outcome_of(result)
+        if outcome in {"unfinished", "failed"}:
+            flag = outcome == "failed" and not result.get("unmarked", False)
+            self._persist(lambda: steps.give_up(raw, flag), steps.clock())
+        metrics.CHECKS.labels(outcome).inc()
+        metrics.CHECK_SECONDS.observe(max(0.0, steps.clock() - begun))
+        log("check ends", model=job.name, version=job.version, outcome=outcome, why=result["value"])
+        return outcome
 
     def start(self) -> None:
         """Create or migrate the tables, take up what this executor left, and begin to work."""

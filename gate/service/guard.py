@@ -9,24 +9,24 @@ import logging
 import os
 from pathlib import Path
 
-from gate.attestations.envelope import open_envelope
+from gate.attestations.envelope import Expected, open_envelope, verify
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog
-from gate.promotion.verification import ATTESTATION_TAG, Looked, Trust, now, verify_version
+from gate.promotion.verification import ATTESTATION_TAG, Trust, now, superseded, verify_version
 from gate.records.artifact import ModelRef
+from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
 from gate.service.alerts import Alerts
 from gate.service.jobs import read_rules
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
-from gate.service.watched import WatchedRegistry
 
 
 class Guard:
     """Looks at what is protected and puts it right."""
 
     def __init__(
-        self, settings: Settings, registry: WatchedRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
+        self, settings: Settings, registry: ProductionRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
     ) -> None:
         self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
         self._path = settings.file.data / "protected.json"
@@ -106,19 +106,13 @@ class Guard:
 
     def _approved(self, section: ModelSection, ref: ModelRef) -> bool:
         """Tell whether a decision covers the version's bytes; a yes is remembered while its attestation stays."""
-        attestation = self._registry.facts(ref).tags.get("gate.attestation", "")
+        attestation = self._registry.facts(ref).tags.get(ATTESTATION_TAG, "")
         if self._looked.get((ref, attestation)):
-            trust = Trust(self._keys, None, section.name, self._log())
-            return not _expired(attestation, trust)
+            return not _expired(attestation, self._trust(section))
         policy = read_rules(section).policy
-        looked: Looked = verify_version(
-            self._registry,
-            str(ref),
-            Trust(self._keys, policy.digest, section.name, self._log(), policy.artifact_stores),
-            now(),
-        )
-        self._looked[ref, attestation] = looked.holds
-        return looked.holds
+        trust = self._trust(section, policy.digest, policy.artifact_stores)
+        holds = self._looked[ref, attestation] = verify_version(self._registry, str(ref), trust, now()).holds
+        return holds
 
     def _once_approved(self, section: ModelSection, ref: ModelRef) -> bool:
         """Tell whether these bytes were approved under some policy at some time, and nobody has said no since."""
@@ -126,13 +120,12 @@ class Guard:
         statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
         if statement is None:
             return False
-        stores = read_rules(section).policy.artifact_stores
-        trust = Trust(self._keys, None, section.name, self._log(), stores)
+        trust = self._trust(section, stores=read_rules(section).policy.artifact_stores)
         return verify_version(self._registry, str(ref), trust, statement.predicate.decided_at).holds
 
-    def _log(self) -> ReviewLog | None:
+    def _trust(self, section: ModelSection, policy_digest: str | None = None, stores: tuple[str, ...] = ()) -> Trust:
         path = self._settings.audit_log
-        return ReviewLog(path) if path.exists() else None
+        return Trust(self._keys, policy_digest, section.name, ReviewLog(path) if path.exists() else None, stores)
 
     def _remembered(self) -> dict[str, str]:
         try:
@@ -149,8 +142,5 @@ class Guard:
 
 def _expired(attestation: str, trust: Trust) -> bool:
     """Tell whether a decision that held before, about bytes that were compared then, has ended since."""
-    from gate.attestations.envelope import Expected, verify  # noqa: PLC0415  # its one use
-    from gate.promotion.verification import superseded  # noqa: PLC0415  # likewise
-
     found = verify(attestation, trust.keys, now(), Expected(None, None, candidate=trust.candidate))
     return bool(found.reasons or superseded(found, attestation, trust.log))

@@ -8,26 +8,23 @@ import datetime as dt
 import hashlib
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from gate.check.evidence import ScanRequest, ScanSettings
+from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
 from gate.check.publish import Signing, publish, withdraw
-from gate.check.pull import PullRequest, digest_now, pull_model
+from gate.check.pull import digest_now, pull_model
 from gate.check.report import Context, conclude
-from gate.check.resume import Unfinished
+from gate.check.rules import Rules, named_bank
 from gate.check.samples import bring_samples
-from gate.check.scan import scan, write_scanned
+from gate.check.scan import scan_into
 from gate.jail.rights import make_private
-from gate.policies.packaged import policy_word
 from gate.policies.read import read_policy
 from gate.records.artifact import ModelRef
-from gate.records.bank import OpenBank, open_bank
+from gate.records.bank import open_bank
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, RegistryError, UsageError
 from gate.records.finding import Decision
-from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.registries.contract import Registry
 from gate.service.logs import log
@@ -62,25 +59,11 @@ class Job(Record):
         return f"check/{self.name}/{self.version}/{self.digest}/{self.policy_digest}{again}"
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What a registered model's candidates are examined by."""
-
-    section: ModelSection
-    policy: Policy
-    bank: OpenBank | None
-
-
 def read_rules(section: ModelSection) -> Rules:
     """Read policy and bank of one model as they are now."""
     policy = read_policy(section.policy, on=today())
-    bank = None
-    if section.bank is not None:
-        bank = open_bank(section.bank)
-    elif policy.bank is not None:
-        path = section.policy.parent / policy.bank.path
-        bank = open_bank(path, sha256=policy.bank.sha256, source=policy.bank.path)
-    return Rules(section, policy, bank)
+    bank = open_bank(section.bank) if section.bank is not None else named_bank(policy, section.policy)
+    return Rules(policy, section.policy, section.samples, bank)
 
 
 class Checks:
@@ -93,10 +76,7 @@ class Checks:
 
     def rules(self, name: str) -> Rules:
         """Return the rules of a candidate model; one that is not configured is a `UsageError`."""
-        section = self._settings.model(name)
-        if section is None:
-            raise UsageError(f"the registered model {name!r} is not configured")
-        return read_rules(section)
+        return read_rules(self._settings.section(name))
 
     def identify(self, name: str, version: str) -> Job:
         """Download a version for its manifest's digest alone and return what is to be checked.
@@ -108,9 +88,7 @@ class Checks:
         ref = ModelRef(registry="mlflow", name=name, version=version)
         try:
             digest = digest_now(self._registry, ref, policy.artifact_stores)
-        except RegistryError:
-            raise
-        except UsageError:
+        except (RegistryError, UsageError):
             raise
         except Exception as error:
             withdraw(self._registry, ref, str(error), log)
@@ -136,9 +114,9 @@ class Checks:
         remove(work)
         work.mkdir(parents=True, mode=0o700)
         make_private(work)
-        request = PullRequest(str(job.ref), rules.policy, rules.section.samples)
+        request = rules.pull_of(str(job.ref))
         self._registry.require_marking(job.ref)
-        brought = bring_samples(self._registry, request, work, job.ref, self._scan_settings(rules))
+        brought = bring_samples(self._registry, request, work, job.ref, self._scan_settings(job))
         pulled = pull_model(self._registry, request, files, work, job.ref, brought)
         if pulled.digest != job.digest:
             (files.root / MANIFEST).unlink()
@@ -151,15 +129,12 @@ class Checks:
         files = CheckFiles.create(self.folder(job))
         if not (files.root / EVIDENCE).exists():
             self.pull(job)
-            rules = self._same_rules(job)
-            settings, kept = self._scan_settings(rules), Unfinished(files.root)
-            request = ScanRequest(files.pulled(), self._work(job), rules.policy, settings, rules.bank, kept)
-            write_scanned(scan(request, _silent), files)
+            request = self._same_rules(job).scan_of(files.pulled(), self._work(job), self._scan_settings(job))
+            scan_into(files, request, _silent)
         return f"sha256:{files.evidence().content_sha256}"
 
-    def _scan_settings(self, rules: Rules) -> ScanSettings:
-        work = self._settings.file.work
-        return ScanSettings(allow_code=rules.section.allow_code, memory_gib=work.memory_gib, threads=work.threads)
+    def _scan_settings(self, job: Job) -> ScanSettings:
+        return self._settings.scan(allow_code=self._settings.section(job.name).allow_code)
 
     def judge(self, job: Job) -> str:
         """Judge and write the reports, unless this host has."""
@@ -167,15 +142,8 @@ class Checks:
         if not (files.root / VERDICT).exists() or not (files.root / "report.json").exists():
             self.scan(job)
             rules, pulled = self._same_rules(job), files.pulled()
-            context = Context(
-                uri=str(job.ref),
-                model=job.ref,
-                description=pulled.description,
-                pulled=pulled,
-                policy_path=policy_word(rules.section.policy),
-                directory=str(files.root),
-            )
-            conclude(files.evidence(), rules.policy, context, files)
+            context = Context(str(job.ref), job.ref, rules, pulled, str(files.root))
+            conclude(files.evidence(), context, files)
         return files.verdict().decision.value
 
     def publish(self, job: Job) -> str:

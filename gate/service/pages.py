@@ -5,6 +5,7 @@ policy that lets it load nothing, as wide as the page; the form stands beside it
 """
 
 from typing import Any
+from urllib.parse import parse_qs
 
 from jinja2 import ChoiceLoader, PackageLoader
 from starlette.concurrency import run_in_threadpool
@@ -100,8 +101,6 @@ class Pages:
 
     async def decide(self, request: Request) -> Response:
         """Take a decision and show the version again."""
-        from urllib.parse import parse_qs  # noqa: PLC0415  # its one use
-
         try:
             raw = await read_body(request, _MAX_FORM)
             values = parse_qs(raw.decode(), max_num_fields=10, keep_blank_values=True)

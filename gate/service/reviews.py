@@ -27,7 +27,7 @@ from gate.records.errors import GateError, UsageError
 from gate.records.report import Report
 from gate.registries.contract import Credentials, ProductionRegistry
 from gate.service.jobs import read_rules
-from gate.service.settings import ModelSection, Settings
+from gate.service.settings import Settings
 
 _TOKEN_SECONDS = 3600
 MOST_LISTED = 200
@@ -138,13 +138,13 @@ class Reviews:
 
     def look(self, name: str, version: str) -> Waiting:
         """Return one version of a configured model."""
-        self._section(name)
+        self._settings.section(name)
         return look(self._registry, f"models:/{name}/{version}", self._keys)
 
     def report(self, seen: Waiting) -> Report | None:
         """Return the report that belongs to a signed decision, from the registry; None where it is not that one's."""
         try:
-            stores = read_rules(self._section(seen.ref.name)).policy.artifact_stores
+            stores = read_rules(self._settings.section(seen.ref.name)).policy.artifact_stores
         except GateError:
             return None
         return report_of(self._registry, seen, seen.found.statement, stores)
@@ -184,7 +184,7 @@ class Reviews:
             raise UsageError("a review approves or rejects")
         if not form.days.isascii() or not form.days.isdigit() or len(form.days) > 4:
             raise UsageError("the number of days is no number")
-        policy = read_rules(self._section(seen.ref.name)).policy
+        policy = read_rules(self._settings.section(seen.ref.name)).policy
         stated = person.name if self._settings.file.review.identity == "header" else None
         asked = Review(
             uri=str(seen.ref),
@@ -197,9 +197,3 @@ class Reviews:
             credentials=person.credentials,
         )
         review(self._registry, asked, self._signing, now())
-
-    def _section(self, name: str) -> ModelSection:
-        section = self._settings.model(name)
-        if section is None:
-            raise UsageError(f"the registered model {name!r} is not configured")
-        return section

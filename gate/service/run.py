@@ -15,7 +15,8 @@ from gate.attestations.keys import PublicKey, SigningKey, read_public_keys
 from gate.attestations.log import ReviewLog
 from gate.check.publish import Signing
 from gate.records.errors import CannotFinishError, UsageError
-from gate.registries import RegistrySettings
+from gate.registries import RegistrySettings, open_production
+from gate.registries.contract import ProductionRegistry
 from gate.service.again import Again
 from gate.service.alerts import Alerts
 from gate.service.app import build_app
@@ -28,7 +29,6 @@ from gate.service.poll import Poll
 from gate.service.receiver import Receiver
 from gate.service.reviews import Reviews
 from gate.service.settings import Settings
-from gate.service.watched import WatchedRegistry
 
 GRACE_SECONDS = 20
 _STALE_POLLS = 5
@@ -37,7 +37,7 @@ _STALE_POLLS = 5
 class Service:
     """Every part, made once."""
 
-    def __init__(self, settings: Settings, key: SigningKey, registry: WatchedRegistry | None = None) -> None:
+    def __init__(self, settings: Settings, key: SigningKey, registry: ProductionRegistry | None = None) -> None:
         self.settings = settings
         file = settings.file
         _make_folder(settings)
@@ -96,10 +96,8 @@ class Service:
         return ""
 
 
-def open_watched(settings: Settings) -> WatchedRegistry:
+def open_watched(settings: Settings) -> ProductionRegistry:
     """Connect to the registry that the configuration or the environment names."""
-    from gate.registries.mlflow_watched import MlflowWatched  # noqa: PLC0415  # seconds, which --help must not cost
-
     told = settings.file.registry
     tracking = told.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     registry = told.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
@@ -108,7 +106,7 @@ def open_watched(settings: Settings) -> WatchedRegistry:
             "no registry is known",
             what_to_do="Name it in the configuration, `tracking-uri` under [registry], or in MLFLOW_TRACKING_URI.",
         )
-    return MlflowWatched(RegistrySettings(tracking, registry, told.timeout_seconds, told.retries, told.experiment))
+    return open_production(RegistrySettings(tracking, registry, told.timeout_seconds, told.retries, told.experiment))
 
 
 def _write_ahead(database: str) -> None:

@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gate.check.evidence import ScanSettings
 from gate.policies.packaged import policy_at
 from gate.records.errors import UsageError
 from gate.records.record import MalformedError, read_bounded
@@ -157,6 +158,18 @@ class Settings:
     def model(self, name: str) -> ModelSection | None:
         """Return what is configured for a candidate model."""
         return next((model for model in self.file.models if model.name == name), None)
+
+    def section(self, name: str) -> ModelSection:
+        """Return what is configured for a candidate model; one that is not configured is a `UsageError`."""
+        section = self.model(name)
+        if section is None:
+            raise UsageError(f"the registered model {name!r} is not configured")
+        return section
+
+    def scan(self, *, allow_code: bool = False) -> ScanSettings:
+        """Return how a scan is run."""
+        work = self.file.work
+        return ScanSettings(allow_code=allow_code, memory_gib=work.memory_gib, threads=work.threads)
 
     @property
     def audit_log(self) -> Path:

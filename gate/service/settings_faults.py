@@ -5,12 +5,11 @@ start. A key in an inline table is found as that table's line, and what is found
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from pydantic import BaseModel, ValidationError
 
-from gate.policies.suggestions import did_you_mean
+from gate.policies.suggestions import did_you_mean, keys_at
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\"'-]+)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:\.|=)")
@@ -66,38 +65,17 @@ def _places(text: str) -> Iterator[tuple[Place, int]]:
 def _unknown(place: Place, file: type[BaseModel]) -> str:
     """Return what an unknown key may have been: another one there, or this one in another table."""
     key, table = str(place[-1]), place[:-1]
-    known = _keys(file, table)
+    known = keys_at(file, table)
     said = f"there is no key '{_name(place)}'"
     if meant := did_you_mean(key.replace("_", "-"), known, most=2):
         return f"{said}; {meant}"
-    elsewhere = [name for name in _tables(file) if key in _keys(file, (name,))]
+    elsewhere = [name for name in keys_at(file, ()) if key in keys_at(file, (name,))]
     if elsewhere:
         return f"{said}; '{key}' stands under [{elsewhere[0]}]"
-    if key in _keys(file, ()):
+    if key in keys_at(file, ()):
         return f"{said}; '{key}' stands above all tables"
     return f"{said}; expected one of {', '.join(known)}" if known else said
 
 
 def _name(place: Place) -> str:
     return ".".join(str(part) for part in place)
-
-
-def _tables(file: type[BaseModel]) -> list[str]:
-    return [name for name in _keys(file, ()) if _keys(file, (name,))]
-
-
-def _keys(file: type[BaseModel], place: Sequence[str | int]) -> list[str]:
-    """Return the keys that a table may have, by the file's own schema."""
-    schema = file.model_json_schema(by_alias=True)
-    here: dict[str, Any] = schema
-    for part in place:
-        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
-        here = _resolved(schema, here)
-    if "items" in here:
-        here = _resolved(schema, here["items"])
-    return sorted(here.get("properties", {}))
-
-
-def _resolved(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = schema["$defs"][here["$ref"].rsplit("/", maxsplit=1)[-1]] if "$ref" in here else here
-    return found

@@ -8,17 +8,17 @@ from gate.records.errors import GateError, RegistryError, UnknownVersionError, U
 from gate.service.jobs import ChangedError
 from gate.service.logs import log
 
-Told = dict[str, Any]
+StepResult = dict[str, Any]
 
 
-def outcome_of(told: Told) -> Literal["approved", "flagged", "gone", "changed", "failed", "unfinished"]:
+def outcome_of(result: StepResult) -> Literal["approved", "flagged", "gone", "changed", "failed", "unfinished"]:
     """Return how a check ended: `failed` is final, `unfinished` (the registry's silence) is left to the next poll."""
-    if told["kind"] == "done":
-        return "approved" if told["value"] == "approved" else "flagged"
-    return "unfinished" if told["kind"] == "registry" else told["kind"]
+    if result["kind"] == "done":
+        return "approved" if result["value"] == "approved" else "flagged"
+    return "unfinished" if result["kind"] == "registry" else result["kind"]
 
 
-def told_of(run: Callable[[], Any]) -> Told:
+def result_of(run: Callable[[], Any]) -> StepResult:
     """Return what came of a call as data: done, gone, changed, registry (to be tried again) or failed (here)."""
     try:
         return {"kind": "done", "value": run()}

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from gate.jail import IsolationError, JailSpec, enter, gpu_devices, interpreter_paths, source_roots
-from gate.records.bank import reference_path
 from gate.records.job import JAIL_REFUSED, JOB_CHANGED, JOB_FILE, ScanJob
 from gate.records.record import read_bounded
 
@@ -37,21 +36,8 @@ def main() -> int:
 
 
 def _spec(job: ScanJob, scratch: Path) -> JailSpec:
-    beside = tuple(
-        Path(path)
-        for path in (
-            job.root,
-            job.left_path,
-            job.samples_path,
-            job.training_path,
-            job.repair and job.repair.triggers_path,
-        )
-        if path
-    )
-    references = job.bank.references if job.bank is not None else ()
-    beside += tuple(path for one in references if (path := reference_path(Path(job.bank_folder), one)) is not None)
     return JailSpec(
-        readable=(*interpreter_paths(), *beside),
+        readable=(*interpreter_paths(), *job.reads),
         listable=source_roots(),
         writable=(scratch,),
         devices=gpu_devices() if job.may_use_gpu else (),

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate.attestations import generate_key
 from gate.attestations.envelope import open_envelope
+from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
 from gate.check.files import CheckFiles
 from gate.check.publish import Signing, attest

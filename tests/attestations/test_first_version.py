@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.attestations import read_public_keys
 from gate.attestations.envelope import Expected, verify
+from gate.attestations.keys import read_public_keys
 from gate.records.artifact import build_manifest
 
 KEPT = Path(__file__).with_name("first_version")

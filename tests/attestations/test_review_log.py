@@ -4,7 +4,8 @@ import multiprocessing
 
 import pytest
 
-from gate.attestations import generate_key, sign
+from gate.attestations.envelope import sign
+from gate.attestations.keys import generate_key
 from gate.attestations.log import NOTHING, ReviewLog, Said, audit
 from gate.records.errors import CannotFinishError
 from tests.attestations.signed import MODEL, NOW, digest, statement

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gate.attestations import (
-    Expected,
-    Statement,
-    Voice,
-    generate_key,
-    read_public_keys,
-    read_signing_key,
-    reviewed,
-    sign,
-    verify,
-)
-from gate.attestations.envelope import open_envelope
+from gate.attestations.envelope import Expected, open_envelope, sign, verify
+from gate.attestations.keys import generate_key, read_public_keys, read_signing_key
+from gate.attestations.statement import Statement, Voice, reviewed
 from gate.records.artifact import ModelRef
 from gate.records.errors import UsageError
 from gate.records.finding import Decision

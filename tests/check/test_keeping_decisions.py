@@ -9,9 +9,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from gate.attestations import generate_key, sign
 from gate.attestations.earlier import earlier_decision
-from gate.attestations.envelope import open_envelope
+from gate.attestations.envelope import open_envelope, sign
+from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
 from gate.attestations.statement import Voice, reviewed
 from gate.check import scan as pipeline
@@ -19,7 +19,7 @@ from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.files import REPORT, VERDICT, CheckFiles
 from gate.check.publish import Signing, publish
-from gate.check.pull import PullRequest
+from gate.check.rules import Rules
 from gate.records.errors import CannotFinishError, RegistryError, StoppedError, UnknownVersionError, UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy, Rule
@@ -101,9 +101,7 @@ def signed(key, **changes):
 def run(registry, tmp_path, *, mark=True, samples=None):
     """Check the version; return what was raised or came of it, and what was said."""
     policy = Policy(version=1, detectors={"unsafe-pickle": Rule()}, samples={"uri": samples} if samples else {})
-    request = CheckRequest(
-        PullRequest("models:/m/1", policy), ScanSettings(device="cpu"), tmp_path / "out", "policy.yml", mark=mark
-    )
+    request = CheckRequest("models:/m/1", Rules(policy), ScanSettings(device="cpu"), tmp_path / "out", mark=mark)
     said = []
     try:
         return check(registry, request, lambda *_: None, said.append), said
@@ -114,14 +112,14 @@ def run(registry, tmp_path, *, mark=True, samples=None):
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory):
     """Return what a real scan of the empty version yields."""
-    kept = []
+    kept, real = [], pipeline.scan
 
     def scan_and_keep(*arguments):
-        kept.append(pipeline.scan(*arguments))
+        kept.append(real(*arguments))
         return kept[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gate.check.check.scan", scan_and_keep)
+        patch.setattr("gate.check.scan.scan", scan_and_keep)
         run(Failing(None, None), tmp_path_factory.mktemp("scanned"), mark=False)
     return kept[0]
 
@@ -129,7 +127,7 @@ def scanned(tmp_path_factory):
 @pytest.fixture
 def same_scan(scanned, monkeypatch):
     """Let every scan yield that; what comes before and after it is what a test is about."""
-    monkeypatch.setattr("gate.check.check.scan", lambda *_: scanned)
+    monkeypatch.setattr("gate.check.scan.scan", lambda *_: scanned)
 
 
 @pytest.mark.parametrize("call", ["fetch", "pull"])
@@ -172,7 +170,7 @@ def test_a_signed_decision_about_other_bytes_is_none_of_these(key, tmp_path, mon
     """Who swapped the files keeps no approval of what was there before; while they are unknown it stands."""
     tags = signed(key, model_digest=digest("e"))
     broken = Failing(None, None, tags)
-    monkeypatch.setattr("gate.check.check.scan", lambda *_: 1 / 0)
+    monkeypatch.setattr("gate.check.scan.scan", lambda *_: 1 / 0)
     _, said = run(broken, tmp_path)
     assert broken.tags == MARKED
     assert any(line.startswith("marked models:/m/1 flagged: internal error") for line in said)

@@ -6,7 +6,7 @@ import pytest
 
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
-from gate.check.pull import PullRequest
+from gate.check.rules import Rules
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.policy import Policy, Rule
 from tests.stand_ins.one_version import OneVersion
@@ -65,5 +65,5 @@ def test_a_wrong_path_of_the_operators_is_a_wrong_command(tmp_path):
 def checked(registry, samples, tmp_path):
     """Check by a policy that pins samples."""
     policy = Policy(version=1, detectors={"unsafe-pickle": Rule()}, samples={"uri": samples})
-    request = CheckRequest(PullRequest("models:/m/1", policy), ScanSettings(), tmp_path / "out", "policy.yml")
+    request = CheckRequest("models:/m/1", Rules(policy), ScanSettings(), tmp_path / "out")
     return check(registry, request, lambda *_: None, lambda _: None)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from gate.attestations import generate_key
+from gate.attestations.keys import generate_key
 from gate.check.files import CheckFiles
 from gate.check.publish import Signing, publish
 from gate.check.pull import digest_now

@@ -149,11 +149,12 @@ def test_a_swapped_training_set_and_reference_are_named(swap, tmp_path):
     write_bank(bank, references)
     # The references are hashed before the first worker starts: what swaps one afterwards is the inspector's stand-in.
     start = (
-        "import shutil, sys, gate.check.scan as pipeline\nfrom gate.__main__ import main\ninspect = pipeline.inspect\n"
+        "import shutil, sys\nfrom gate.check.workers import Workers\nfrom gate.__main__ import main\n"
+        "inspect = Workers.inspect\n"
         "def swapping(*given):\n"
         f"    shutil.copyfile({str(SUBSET / 'wanet.pt2')!r}, {str(references[0])!r})\n"
         "    return inspect(*given)\n"
-        "pipeline.inspect = swapping\nmain()\n"
+        "Workers.inspect = swapping\nmain()\n"
     )
     script = tmp_path / "swapping.py"
     script.write_text(start)

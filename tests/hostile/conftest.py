@@ -6,7 +6,7 @@ from forging import POLICY, policy
 
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
-from gate.check.pull import PullRequest
+from gate.check.rules import Rules
 from gate.registries.directory import DirectoryRegistry
 
 
@@ -25,10 +25,10 @@ def checked(tmp_path, samples):
 
     def run(root, without="", **settings):
         request = CheckRequest(
-            pull=PullRequest(str(root), policy(without), samples=str(samples)),
+            uri=str(root),
+            rules=Rules(policy(without), POLICY, samples=str(samples)),
             settings=ScanSettings(device="cpu", threads=1, deadline_seconds=120, **settings),
             report_dir=tmp_path / "report",
-            policy_path=str(POLICY),
             mark=False,
         )
         return check(DirectoryRegistry(), request, lambda *_: None, lambda _: None).report

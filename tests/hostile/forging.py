@@ -1,6 +1,6 @@
 """Reports that a worker would have to write to get a model approved under the default policy, for others to spoil."""
 
-from gate.check.workers import expected_detectors
+from gate.check.worker_results import expected_detectors
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today

@@ -24,7 +24,7 @@ def handlers():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     interruption.stop_on_termination()
     yield
-    interruption.begin_to_end()
+    interruption.stopped("")
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -51,5 +51,5 @@ def test_what_ends_a_command_is_not_interrupted_by_the_same_signal(handlers):
         os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         interruption.raise_if_asked()
-    interruption.begin_to_end()
+    interruption.stopped("")
     interruption.raise_if_asked()

@@ -5,7 +5,7 @@ import pytest
 
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
-from gate.check.pull import PullRequest
+from gate.check.rules import Rules
 from gate.policies.declared import before_loading
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
@@ -48,10 +48,10 @@ def test_a_code_free_folder_is_measured_at_level_a(entry, tmp_path):
     inputs = np.random.default_rng(0).random((16, *shape[1:]), dtype=np.float32)
     np.savez(samples, inputs=inputs, labels=np.arange(16) % 4)
     request = CheckRequest(
-        pull=PullRequest(str(entry.unpack(tmp_path / "model")), policy(), samples=str(samples)),
+        uri=str(entry.unpack(tmp_path / "model")),
+        rules=Rules(policy(), samples=str(samples)),
         settings=ScanSettings(device="cpu", threads=1, deadline_seconds=120),
         report_dir=tmp_path / "report",
-        policy_path=str(DEFAULT),
         mark=False,
     )
     report = check(DirectoryRegistry(), request, lambda *_: None, lambda _: None).report

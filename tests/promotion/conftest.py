@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate.attestations import generate_key
+from gate.attestations.keys import generate_key
 from tests.promotion.accounts import serving_with_accounts
 
 ON_LOOPBACK = {

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from gate.attestations import sign
+from gate.attestations.envelope import sign
 from gate.attestations.log import Said
 from gate.check.pull import digest_now
 from gate.promotion.promote import Promotion

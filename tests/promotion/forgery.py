@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.attestations import generate_key, sign
+from gate.attestations.envelope import sign
+from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
 from gate.check.publish import Signing
 from gate.check.pull import digest_now

@@ -62,7 +62,7 @@ def test_a_report_without_end_is_not_shown(monkeypatch):
     """The review page does without it."""
     rules = SimpleNamespace(policy=Policy(version=1, detectors={"unsafe-pickle": Rule()}))
     monkeypatch.setattr(reviews, "read_rules", lambda _section: rules)
-    pages = Reviews(SimpleNamespace(model=lambda _name: object()), Endless(), None, ())
+    pages = Reviews(SimpleNamespace(section=lambda _name: object()), Endless(), None, ())
     seen = SimpleNamespace(
         tags={"gate.report": REPORTS},
         found=SimpleNamespace(statement=object()),

@@ -103,7 +103,8 @@ def test_offline_verification_names_what_was_tampered_with(site, key, tmp_path, 
     """Each changed artifact, policy, key, expiry and attestation fails with its reason, without any registry."""
     import datetime as dt
 
-    from gate.attestations import generate_key, sign
+    from gate.attestations.envelope import sign
+    from gate.attestations.keys import generate_key
     from gate.promotion.verification import now
     from gate.records.artifact import build_manifest
     from tests.attestations.signed import statement

@@ -8,7 +8,7 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
-from gate.attestations import generate_key
+from gate.attestations.keys import generate_key
 from gate.cli.main import main
 from gate.policies.packaged import DEFAULT
 from gate.promotion import machine, preconditions

@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 from click.testing import CliRunner
 
-from gate.attestations import generate_key, sign
-from gate.attestations.envelope import claimed
+from gate.attestations.envelope import claimed, sign
+from gate.attestations.keys import generate_key
 from gate.check.publish import Signing
 from gate.cli.main import main
 from gate.promotion.review import NotReviewableError, Review, review

@@ -26,7 +26,7 @@ class InterruptedHereError(Exception):
     """The process ended here."""
 
 
-class EndsAt:
+class EndingRegistry:
     """A registry whose process ends before or after one step."""
 
     def __init__(self, registry, step, when):
@@ -34,7 +34,7 @@ class EndsAt:
 
     def allowing(self, stores):
         """Return one that ends likewise."""
-        return EndsAt(self._registry.allowing(stores), self._step, self._when)
+        return EndingRegistry(self._registry.allowing(stores), self._step, self._when)
 
     def __getattr__(self, name):
         method = getattr(self._registry, name)
@@ -93,7 +93,7 @@ def test_an_end_at_any_step_leaves_production_and_a_second_run_completes(server,
         first = promote(registry, promotion(name, 1, to, key), now(), silent)
         before = everything(server, to)
     with server.registry() as registry, pytest.raises(InterruptedHereError):
-        promote(EndsAt(registry, step, when), promotion(name, 2, to, key), now(), silent)
+        promote(EndingRegistry(registry, step, when), promotion(name, 2, to, key), now(), silent)
     after = everything(server, to)
     assert (after == before) == ((step, when) != ("set_alias", "after"))
     with server.registry() as registry:

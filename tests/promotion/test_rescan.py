@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate.attestations import generate_key
+from gate.attestations.keys import generate_key
 from gate.check.evidence import ScanSettings
+from gate.check.rules import Rules
 from gate.promotion import rescan as rescanning
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
@@ -57,7 +58,7 @@ def again(tmp_path, monkeypatch):
         monkeypatch.setattr(rescanning, "_scan", scan_one)
         policy = Policy(version=1, detectors={"unsafe-pickle": Rule()})
         trust = Trust((key.public,), policy.digest)
-        request = Rescan("prod", dt.timedelta(0), policy, "policy.yml", ScanSettings(), trust, report_dir)
+        request = Rescan("prod", dt.timedelta(0), Rules(policy), ScanSettings(), trust, report_dir)
         return rescan(registry, request, now(), lambda *_: None, lambda _: None), scanned
 
     return run

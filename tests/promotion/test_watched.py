@@ -10,7 +10,7 @@ from gate.records.artifact import ModelRef
 from gate.records.errors import RegistryError
 from gate.registries import RegistrySettings
 from gate.registries.contract import WEBHOOK_EVENTS
-from gate.registries.mlflow_watched import MlflowWatched
+from gate.registries.mlflow_production import MlflowProduction
 
 
 def test_a_version_in_a_protected_stage_is_seen_and_archived(server):
@@ -21,7 +21,7 @@ def test_a_version_in_a_protected_stage_is_seen_and_archived(server):
         client.transition_model_version_stage(name, "1", "Staging")
     moved = ModelRef(registry="mlflow", name=name, version="2")
     with server.account("gate"):
-        watched = MlflowWatched(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
+        watched = MlflowProduction(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
         assert watched.staged(name, ("Production",)) == [(moved, "Production")]
         watched.archive(moved)
         assert watched.staged(name, ("Production",)) == []
@@ -37,7 +37,7 @@ def test_a_production_model_that_is_yet_to_be_made_is_nothing_to_guard(server, k
     section = {"name": "cand", "policy": tmp_path / "policy.yml", "production": "not-made-yet"}
     settings = Settings(ServiceFile.model_validate({"data": tmp_path, "models": [section]}), ("s",), "sqlite:///unused")
     with server.account("gate"):
-        watched = MlflowWatched(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
+        watched = MlflowProduction(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
         assert Guard(settings, watched, (key.public,), Alerts("")).look("not-made-yet") == "0"
 
 
@@ -69,7 +69,7 @@ def receiving(status):
 def test_the_webhook_is_made_once_and_tried(server):
     """For both events, with the secret; a second time sets the same one right; a refusal is told."""
     with server.account("admin") as client:
-        watched = MlflowWatched(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
+        watched = MlflowProduction(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
         with receiving(200) as (address, seen):
             first = watched.register_webhook(address, "a-secret")
             again = watched.register_webhook(address, "another-secret")
@@ -86,6 +86,6 @@ def test_the_webhook_is_made_once_and_tried(server):
 def test_who_is_no_administrator_makes_no_webhook(server):
     """MLflow lets administrators alone; the error is the registry's."""
     with server.account("gate"), receiving(200) as (address, _):
-        watched = MlflowWatched(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
+        watched = MlflowProduction(RegistrySettings(server.uri, server.uri, timeout_seconds=20, retries=0))
         with pytest.raises(RegistryError):
             watched.register_webhook(address, "a-secret")

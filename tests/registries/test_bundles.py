@@ -107,7 +107,7 @@ class InterruptedHereError(BaseException):
     """The process ended here; nobody catches it."""
 
 
-class EndsAt:
+class EndingClient:
     """MLflow's client, whose process ends before or after its n-th call."""
 
     def __init__(self, client, at, when):
@@ -134,7 +134,7 @@ def test_an_end_at_any_call_leaves_nothing_that_is_taken_as_whole(registry, tmp_
     experiment = registry._experiment()
     for at in range(20):
         folder, digest = bundle_of(tmp_path / f"bundle-{at}", f"weights {when} {at}")
-        ends = Bundles(EndsAt(registry._client, at, when), experiment, registry._tracking_uri, registry.allowed)
+        ends = Bundles(EndingClient(registry._client, at, when), experiment, registry._tracking_uri, registry.allowed)
         try:
             ends.keep(folder, digest, today())
         except InterruptedHereError:

@@ -8,7 +8,7 @@ import pytest
 
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
-from gate.check.pull import PullRequest
+from gate.check.rules import Rules
 from gate.records.errors import CannotFinishError, RegistryError
 from gate.records.policy import DownloadBounds, Policy, Rule
 from gate.registries import downloading
@@ -119,7 +119,7 @@ class Endless(OneVersion):
 def test_a_version_that_is_too_large_is_left_flagged(tmp_path):
     """A check of it cannot finish (exit 3), has a report that says why, and marks the version."""
     policy = Policy(version=1, detectors={"unsafe-pickle": Rule()}, download=SMALL)
-    request = CheckRequest(PullRequest("models:/m/1", policy), ScanSettings(), tmp_path / "out", "policy.yml")
+    request = CheckRequest("models:/m/1", Rules(policy), ScanSettings(), tmp_path / "out")
     registry = Endless()
     with pytest.raises(CannotFinishError, match="that the policy allows to download"):
         check(registry, request, lambda *_: None, lambda _: None)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gate.check.evidence import ScanSettings
-from gate.check.pull import PullRequest
+from gate.check.rules import Rules
 from gate.records.artifact import build_manifest
 from gate.records.repair import RepairBounds
 from gate.remediation.flow import Remediation, remediate
@@ -57,9 +57,9 @@ class Bench:
     def request(self, *methods, **changes):
         """Return a request of the methods, `unlearning` alone by default."""
         parent = ParentRequest(
-            pull=PullRequest("models:/cand/1", POLICY, samples=str(self.samples)),
+            uri="models:/cand/1",
+            rules=Rules(POLICY, Path("policy.yml"), samples=str(self.samples)),
             settings=ScanSettings(device="cpu", threads=1, deadline_seconds=1),
-            policy_path="policy.yml",
             earlier=self.checked,
         )
         plan = tuple(Planned(method, {"share": 0.1}) for method in methods or ("unlearning",))

@@ -162,7 +162,10 @@ def test_the_command_that_decides_names_the_bank_of_the_remediation(bench):
     request = replace(bench.request(), register=False)
     given = OpenBank(Bank.model_construct(name="b"), bench.root, "0" * 64, "my bank.json", True)
     for bank, expected in ((given, True), (replace(given, by_option=False), False)):
-        done, _ = bench.run(replace(request, parent=replace(request.parent, bank=bank)), shelf=False)
+        done, _ = bench.run(
+            replace(request, parent=replace(request.parent, rules=replace(request.parent.rules, bank=bank))),
+            shelf=False,
+        )
         assert ("--bank 'my bank.json'" in done.report.commands[0]) is expected
 
 
@@ -221,6 +224,6 @@ def test_an_earlier_check_of_other_bytes_is_refused(bench):
 def test_without_samples_nothing_is_tried(bench):
     """No samples is said before any worker starts."""
     request = bench.request()
-    pull = replace(request.parent.pull, samples=None)
+    rules = replace(request.parent.rules, samples=None)
     with pytest.raises(UsageError, match="no clean samples"):
-        bench.run(replace(request, parent=replace(request.parent, pull=pull)))
+        bench.run(replace(request, parent=replace(request.parent, rules=rules)))

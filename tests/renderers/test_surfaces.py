@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
 from gate.check.report import Context, build_report
+from gate.check.rules import Rules
 from gate.judging.judge import judge
 from gate.records.evidence import OutputFacts
 from gate.records.report import Report
@@ -338,6 +339,6 @@ def test_an_output_that_the_policy_accepts_stands_under_what_was_not_examined():
         policy = report.policy.model_copy(update={"samples": settings})
         verdict = judge(evidence, policy, on=dt.date(2026, 12, 1))
         assert any(finding.rule == "outputs" for finding in verdict.findings) != said
-        built = build_report(evidence, verdict, policy, Context("models:/digits/1", None))
+        built = build_report(evidence, verdict, Context("models:/digits/1", None, Rules(policy)))
         line = "The output 'features' (64 a sample, float32): the policy accepts that it is not examined."
         assert (line in built.not_examined) == said

@@ -7,7 +7,7 @@ import pytest
 import reports
 from test_next_steps import CASES, GIVEN, VERSION, made, suspect
 
-from gate.cli import result
+from gate.cli import result, wrapping
 from gate.cli.terminal import show_result
 from gate.records.report import Report
 from gate.renderers.next_steps import next_steps
@@ -63,7 +63,7 @@ def test_the_width_is_the_terminals_within_bounds(columns: str, expected: int, m
     """No least width of a hundred: what the terminal says holds, and a log without one has eighty."""
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("os.get_terminal_size", lambda _number: (_ for _ in ()).throw(OSError))
-    assert result.width() == expected
+    assert wrapping.columns(most=120) == expected
 
 
 def test_suspects_of_an_approved_model_are_not_left_to_be_guessed_at() -> None:

@@ -13,7 +13,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gate.attestations import generate_key
+from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, audit
 from gate.service.signature import sign_delivery
 from tests.e2e.command import ROOT

@@ -5,7 +5,7 @@ import socket
 import pytest
 from click.testing import CliRunner
 
-from gate.attestations import generate_key
+from gate.attestations.keys import generate_key
 from gate.cli.main import main
 from gate.records.errors import RegistryError, UsageError
 from gate.registries.contract import User

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from gate.attestations import generate_key, sign
+from gate.attestations.envelope import sign
+from gate.attestations.keys import generate_key
 from gate.records.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
 from gate.registries.contract import VersionFacts
 from gate.service.app import build_app

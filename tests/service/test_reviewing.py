@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 from starlette.datastructures import Headers
 
-from gate.attestations import generate_key, sign
+from gate.attestations.envelope import sign
+from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
 from gate.check.publish import Signing
 from gate.promotion.ages import ago

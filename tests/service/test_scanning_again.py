@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from gate.attestations import read_signing_key, sign
+from gate.attestations.envelope import sign
+from gate.attestations.keys import read_signing_key
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest
 from gate.records.errors import UsageError

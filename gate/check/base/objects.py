@@ -1,4 +1,4 @@
-"""Git's objects by their names, read from a checkout's `.git` by the gate itself: commits, trees, files.
+"""Git's objects by their names, read from a checkout's `.git` by the gate itself.
 
 No program is called: the gate's image has no git, and git would follow configuration, attributes and filters. Every
 object that is returned has been hashed to the name by which it was asked for; what a damaged or hostile pack says
@@ -12,21 +12,14 @@ import struct
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from gate.records.errors import UsageError
 
 MAX_OBJECT_BYTES = 1 << 30
-MAX_TREE_BYTES = 16 << 20
 MAX_DELTAS = 4096
 """Git's own longest chain of deltas is 4095."""
-MAX_DEPTH = 100
-"""How deeply the folders may be nested that are read as a whole."""
-
-FILE_MODES = frozenset({"100644", "100755", "100664"})
-FOLDER, LINK, SUBMODULE = "40000", "120000", "160000"
 
 _NAME = re.compile(r"[0-9a-f]{40}")
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
@@ -38,15 +31,6 @@ Kind = Literal["commit", "tree", "blob"]
 
 class DamagedError(Exception):
     """The bytes of the store are not what they should be."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a tree says of one name."""
-
-    mode: str
-    name: str
-    """Of the object."""
 
 
 def is_name(text: str) -> bool:
@@ -74,12 +58,12 @@ class ObjectStore:
         try:
             found, raw = self._raw(name, limit, MAX_DELTAS)
         except (DamagedError, OSError, ValueError, IndexError, struct.error, zlib.error) as error:
-            raise _unreadable(name, str(error)) from None
+            raise unreadable(name, str(error)) from None
         if found != kind:
-            raise _unreadable(name, f"it is a {found}, expected a {kind}")
+            raise unreadable(name, f"it is a {found}, expected a {kind}")
         head = f"{kind} {len(raw)}\0".encode()
         if hashlib.sha1(head + raw, usedforsecurity=False).hexdigest() != name:
-            raise _unreadable(name, "its bytes have another hash")
+            raise unreadable(name, "its bytes have another hash")
         return raw
 
     def _loose(self, name: str) -> Path:
@@ -260,69 +244,9 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def _unreadable(name: str, why: str) -> UsageError:
+def unreadable(name: str, why: str) -> UsageError:
+    """Return the error of an object that is missing or damaged."""
     return UsageError(
         f"the git object {name} cannot be read: {why}",
         what_to_do="Check out with enough history (fetch-depth: 0; on GitLab GIT_DEPTH: 0), without a partial clone.",
     )
-
-
-class Tree:
-    """The files of one commit."""
-
-    def __init__(self, store: ObjectStore, commit: str) -> None:
-        head = store.read(commit, "commit", MAX_TREE_BYTES).split(b"\n", 1)[0].decode("ascii", errors="replace")
-        word, _, root = head.partition(" ")
-        if word != "tree" or not is_name(root):
-            raise _unreadable(commit, "it names no tree")
-        self._store, self._root = store, root
-
-    def find(self, path: PurePosixPath) -> Entry | None:
-        """Return what stands at a path; None where nothing does. A link or submodule on the way is a `UsageError`."""
-        here = Entry(FOLDER, self._root)
-        for number, part in enumerate(path.parts, start=1):
-            if here.mode != FOLDER:
-                return None
-            found = self._entries(here.name).get(part)
-            if found is None:
-                return None
-            here = found
-            _refuse_elsewhere(here, PurePosixPath(*path.parts[:number]))
-        return here
-
-    def files(self, path: PurePosixPath, entry: Entry, depth: int = MAX_DEPTH) -> Iterator[tuple[PurePosixPath, str]]:
-        """Yield path and object of every file at or below an entry."""
-        _refuse_elsewhere(entry, path)
-        if entry.mode in FILE_MODES:
-            yield path, entry.name
-        elif entry.mode == FOLDER and depth:
-            for name, child in self._entries(entry.name).items():
-                yield from self.files(path / name, child, depth - 1)
-        else:
-            raise UsageError(f"{path} has the mode {entry.mode} in git, or lies too deep; expected files and folders")
-
-    def content(self, name: str, limit: int = MAX_OBJECT_BYTES) -> bytes:
-        """Return a file's bytes."""
-        return self._store.read(name, "blob", limit)
-
-    def _entries(self, name: str) -> dict[str, Entry]:
-        raw, at, found = self._store.read(name, "tree", MAX_TREE_BYTES), 0, dict[str, Entry]()
-        while at < len(raw):
-            end = raw.index(b"\0", at)
-            mode, _, label = raw[at:end].partition(b" ")
-            text = label.decode("utf-8", errors="surrogateescape")
-            if text in ("", ".", "..") or "/" in text:
-                raise UsageError(f"the git tree {name} holds the name {text!r}, which no folder may")
-            found[text] = Entry(mode.decode("ascii", errors="replace"), raw[end + 1 : end + 21].hex())
-            at = end + 21
-        return found
-
-
-def _refuse_elsewhere(entry: Entry, path: PurePosixPath) -> None:
-    """Refuse what leads out of the commit: the head's files could stand there."""
-    if entry.mode in (LINK, SUBMODULE):
-        kind = "a symbolic link" if entry.mode == LINK else "a submodule"
-        raise UsageError(
-            f"{path} is {kind} in the base branch; expected the file itself",
-            what_to_do="Commit the file in its place: a link could lead to what the pull request brings.",
-        )

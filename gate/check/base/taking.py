@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from gate.check.base.objects import FOLDER, MAX_OBJECT_BYTES, ObjectStore, Tree
+from gate.check.base.objects import MAX_OBJECT_BYTES, ObjectStore
+from gate.check.base.tree import FOLDER, Tree
 from gate.policies.packaged import NAMES, policy_at
 from gate.policies.read import MAX_POLICY_BYTES, parse_policy, read_policy
 from gate.records.bank import MAX_BANK_BYTES, Bank

@@ -15,7 +15,7 @@ from gate.check.bundle.environment import pins, torch_version
 from gate.check.bundle.folder import PROGRAM, bundle_texts
 from gate.check.bundle.losses import losses
 from gate.check.bundle.opens import opens_with
-from gate.check.evidence import Place, ScanRequest
+from gate.check.evidence import HashedFolder, ScanRequest
 from gate.check.files import MODEL_FOLDER, CheckFiles, remove, unwritable
 from gate.formats.mlflow_folder import MAX_INERT_BYTES
 from gate.records.artifact import EVERY_FILE, Manifest, build_manifest, make_read_only
@@ -38,9 +38,9 @@ class Bundle:
     facts: BundleFacts
 
     @property
-    def place(self) -> Place:
+    def place(self) -> HashedFolder:
         """The folder as a worker is given it."""
-        return Place(self.root, self.manifest)
+        return HashedFolder(self.root, self.manifest)
 
 
 def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOrigin | None) -> Bundle | str:

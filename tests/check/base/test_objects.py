@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from gate.check.base.objects import MAX_OBJECT_BYTES, ObjectStore, Tree
+from gate.check.base.objects import MAX_OBJECT_BYTES, ObjectStore
+from gate.check.base.tree import Tree
 from gate.records.errors import UsageError
 from tests.check.base.repositories import commit, git, proposal
 

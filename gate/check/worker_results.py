@@ -1,0 +1,124 @@
+"""What a worker left, read as hostile bytes: bounded, schema-checked, and believed about nothing that it was not asked.
+
+Whatever goes wrong with a worker becomes failed outcomes and a problem in words, and so a flagged verdict.
+"""
+
+from pathlib import Path
+
+from gate import detectors
+from gate.detectors.contract import Need
+from gate.jail.launch import WorkerExit
+from gate.records.evidence import Failed, Measured, Outcome
+from gate.records.job import RESULT_FILE, ScanJob, ScanResult
+from gate.records.policy import Policy
+from gate.records.record import MAX_JSON_BYTES, MalformedError, read_bounded
+
+MAX_RESULT_TEXT = MAX_JSON_BYTES // 2
+MAX_TRIGGERS_BYTES = 256 << 20
+MAX_BUNDLE_BYTES = 8 << 30
+
+
+def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
+    """Return the ids of the policy's detectors that a role runs."""
+    if role in {"writer", "sampler"}:
+        return ()
+    inspected = {name for name in policy.detectors if detectors.load(name).needs == Need.FILES}
+    return tuple(name for name in policy.detectors if (name in inspected) == (role == "inspector"))
+
+
+def read_saved(scratch: Path, job: ScanJob) -> ScanResult:
+    """Read a result; one that is no result, or none of this job's, is malformed."""
+    result = ScanResult.from_file(scratch / RESULT_FILE)
+    expected = expected_detectors(job.policy, job.role)
+    _check_outcomes(result, job, expected)
+    _check_references(result, job)
+    _check_programs(result, job)
+    missing = [name for name in expected if name not in result.outcomes]
+    if result.complete and missing and not result.converted:
+        raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
+    # Evidence that a later step cannot read would end there as an error.
+    if len(result.pretty_json()) > MAX_RESULT_TEXT:
+        raise MalformedError(f"the worker's result is larger than {MAX_RESULT_TEXT} bytes")
+    return result
+
+
+def read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
+    """Return the checked result; a missing, forged or partial one is completed with failures."""
+    expected = expected_detectors(job.policy, job.role)
+    try:
+        result = read_saved(scratch, job)
+    except MalformedError as error:
+        text = f"{manner(ended)} Its result was not accepted: {error}"[:2000]
+        return ScanResult(isolation="none", outcomes={name: Failed(error=text) for name in expected}, problems=(text,))
+    if result.complete and ended.ended_by_itself:
+        return result
+    text = f"{manner(ended)} What it had saved before is kept."[:2000]
+    failed: dict[str, Outcome] = {name: Failed(error=text) for name in expected if name not in result.outcomes}
+    return result.model_copy(
+        update={"outcomes": {**result.outcomes, **failed}, "problems": (*result.problems, text), "complete": False}
+    )
+
+
+def _check_outcomes(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
+    """Refuse a result that speaks of detectors, options or metrics that were not asked for."""
+    if foreign := sorted(set(result.outcomes) - set(expected) - set(job.done)):
+        raise MalformedError(f"the worker's result names the detector {foreign[0]!r:.80}, which was not asked for")
+    for name, outcome in result.outcomes.items():
+        if dict(outcome.options) != dict(job.policy.options_of(name)):
+            raise MalformedError(f"the worker's result states other options of {name} than the policy")
+        if name in job.done and outcome != job.done[name]:
+            raise MalformedError(f"the worker's result changes the finished outcome of {name}")
+        if isinstance(outcome, Measured):
+            _check_metrics(name, outcome)
+
+
+def _check_metrics(name: str, outcome: Measured) -> None:
+    """Refuse a metric, or a gap said to be in a metric's nature, that the detector's own spec does not declare."""
+    declared = {metric.id: metric.least_classes for metric in detectors.load(name).metrics}
+    if strange := sorted({m.metric for m in outcome.measurements} - declared.keys()):
+        raise MalformedError(f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare")
+    for gap in outcome.unmeasured:
+        if gap.least_classes is not None and gap.least_classes != declared.get(gap.metric):
+            raise MalformedError(
+                f"the worker's result says that {gap.metric!r:.80} of {name} exists from {gap.least_classes} classes on"
+            )
+
+
+def _check_programs(result: ScanResult, job: ScanJob) -> None:
+    """Refuse a result that speaks of a program which its worker was not asked for."""
+    if result.written is not None and job.role != "writer":
+        raise MalformedError("the worker's result speaks of a program that it was not asked to write")
+    if result.written is not None and job.left_origin not in {None, result.written.origin}:
+        raise MalformedError(f"the program was {job.left_origin}, and the worker's result says {result.written.origin}")
+    if result.written is not None and job.left_origin is None and result.written.origin in {"converted", "repaired"}:
+        raise MalformedError(f"the program is the candidate's, and the worker's result says {result.written.origin}")
+    if result.converted and (job.role != "converter" or result.outcomes):
+        raise MalformedError("the worker's result speaks of a conversion that was not asked for")
+
+
+def _check_references(result: ScanResult, job: ScanJob) -> None:
+    """Refuse a result that speaks of reference models which its worker was not given."""
+    given = [(reference.path, reference.sha256) for reference in (job.bank.references if job.bank else ())]
+    said = [(reference.path, reference.sha256) for reference in result.references]
+    if said and said != given:
+        raise MalformedError("the worker's result speaks of other reference models than it was given")
+
+
+def manner(ended: WorkerExit) -> str:
+    """Return how the worker ended, in one sentence."""
+    if ended.timed_out:
+        return f"The worker did not end in time and was killed after {ended.seconds:.0f} s."
+    if ended.said_too_much:
+        return "The worker printed more than is allowed and was killed."
+    if ended.signal is not None:
+        return f"The worker was killed by signal {ended.signal}."
+    last = ended.stderr_tail.strip().splitlines()[-1:]
+    return f"The worker ended with exit code {ended.exit_code}." + (f" Its last words: {last[0][:300]}" if last else "")
+
+
+def opaque(path: Path, limit: int) -> bytes | None:
+    """Return a worker's file as bytes that the orchestrator never parses; none where it is odd or too large."""
+    try:
+        return read_bounded(path, limit=limit)
+    except (MalformedError, OSError):
+        return None
