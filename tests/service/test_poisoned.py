@@ -31,7 +31,7 @@ def test_a_check_that_fails_within_the_gate_is_begun_three_times_and_then_flagge
         assert gate.said().count("a stand-in for what no worker's jail holds back") >= 3
         assert gate.said().count('"a step failed"') == 3
         assert 'gate_checks_total{outcome="failed"} 1.0' in gate.get("/metrics")[1]
-        assert gate.attestations() == {"2": 1, "3": 1}
+        assert gate.decisions() == {"2": 1, "3": 1}
     finally:
         gate.kill()
 
@@ -46,15 +46,15 @@ def test_a_check_that_takes_the_process_down_is_given_up_and_the_others_are_done
     gate.prepare()
     deaths, until = 0, time.monotonic() + 900
     try:
-        gate.check.workers()
+        gate.launch()
         while registry.facts(poisoned).tags != UNDECIDED or not all(_decided(registry, ref) for ref in others):
             assert time.monotonic() < until, gate.said()[-3000:]
             if gate.process.poll() is not None:
                 deaths += 1
-                gate.check.workers()
+                gate.launch()
             time.sleep(0.2)
         assert deaths == 11  # begun once, and taken up again ten times
         assert gate.process.poll() is None
-        assert gate.attestations() == {"2": 1, "3": 1}
+        assert gate.decisions() == {"2": 1, "3": 1}
     finally:
         gate.kill()

@@ -51,11 +51,11 @@ def test_a_server_that_is_killed_in_mid_job_and_back_after_a_minute_gets_its_ver
         assert gate.get("/health")[0] == 200
         with serving(folders["server"], port):
             store = Store(uri, folders["server"], versions)
-            gate.wait_for(lambda: set(gate.attestations()) == {"1", "2"}, 600)
+            gate.wait_for(lambda: set(gate.decisions()) == {"1", "2"}, 600)
             gate.wait_for(lambda: all("gate.decision" in tags_of(store, version) for version in "12"), 60)
             decided = {kind: tags_of(store, version)["gate.decision"] for kind, (_, version) in versions.items()}
             assert decided == {"clean": "approved", "backdoored": "flagged"}
-            assert gate.attestations() == {"1": 1, "2": 1}
+            assert gate.decisions() == {"1": 1, "2": 1}
     finally:
         gate.kill()
 

@@ -21,7 +21,7 @@ def _storm(folder, number, kills, seconds):
     gate.prepare().start()
     try:
         answers = _send_all(gate, number, kills, genuine)
-        gate.wait_for(lambda: len(gate.attestations()) >= len(genuine), seconds)
+        gate.wait_for(lambda: len(gate.decisions()) >= len(genuine), seconds)
         _require_exact(gate, registry, genuine, answers)
     finally:
         gate.kill()
@@ -57,7 +57,7 @@ def _send(gate, kind, version, deliveries):
 
 
 def _require_exact(gate, registry, genuine, answers):
-    assert gate.attestations() == {ref.version: 1 for ref in genuine}
+    assert gate.decisions() == {ref.version: 1 for ref in genuine}
     assert {status for kind, status in answers if kind in {"forged", "stale"}} == {401}
     assert {status for kind, status in answers if kind in {"genuine", "again"}} == {200}
     assert all(len(registry.facts(ref).tags["gate.attestation"]) > 100 for ref in genuine)
@@ -94,9 +94,9 @@ def test_an_outage_of_the_registry_marks_nothing_wrongly_and_everything_is_done_
         weather.write_text("slow")
         time.sleep(2)
         weather.unlink()
-        gate.wait_for(lambda: len(gate.attestations()) == len(refs), 120)
+        gate.wait_for(lambda: len(gate.decisions()) == len(refs), 120)
         gate.wait_for(lambda: all(_tag(registry, ref) == "flagged" for ref in refs), 60)
-        assert gate.attestations() == {ref.version: 1 for ref in refs}
+        assert gate.decisions() == {ref.version: 1 for ref in refs}
     finally:
         gate.kill()
 
