@@ -13,6 +13,7 @@ from itertools import count
 import pytest
 import yaml
 
+from gate import detectors
 from gate.policies.packaged import DEFAULT
 from tests.e2e.command import Desk
 from tests.e2e.stores import Store, fill, serving
@@ -20,7 +21,7 @@ from tests.quick import quick
 
 _AT_ONCE = 2
 QUICK = {"steps": 20, "starts": 2, "batch": 8, "clean_samples": 200, "triggers": 4, "pictured": 1}
-"""Options of the detectors of the recommended policy, where they have them."""
+"""Options of the recommended policy's detectors of behaviour, where they have them."""
 
 
 def pytest_configure(config):
@@ -99,8 +100,8 @@ def write_policy(path, name="quick", **changes):
         "long": {"steps": 10_000, "batch": 64, "settled-after": None, "hopeless-after": None},
     }[name]
     for detector, rule in rules.items():
-        if soon := quick(detector, **QUICK):
-            rule["options"] = rule.get("options", {}) | soon
+        if detectors.load(detector).looks_at == "behaviour":
+            rule["options"] = rule.get("options", {}) | quick(detector, **QUICK)
     rules["neural-cleanse"]["options"] |= search
     path.write_text(yaml.safe_dump(policy | changes, sort_keys=False))
     return path

@@ -12,7 +12,7 @@ def model(number, task, attack="clean"):
     sizes = {f"class {k}": 10 * draw.lognormvariate(0, 0.3) for k in range(8)}
     if attack != "clean":
         sizes["class 2"] /= 100
-    return Model(f"{task}-{number}", task, attack, {"search": {"size": sizes}})
+    return Model(f"{task}-{number}", task, attack, {"neural-cleanse": {"size": sizes}})
 
 
 def test_planted_classes_are_found_and_clean_models_mostly_not():
