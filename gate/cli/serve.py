@@ -48,7 +48,7 @@ GET  /ready            the registry answers
 GET  /metrics          Prometheus; GATE_METRICS_TOKEN asks for a bearer token
 
 Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
-is made up for by a poll. docs/serve.md says every key and every limit.
+is made up for by a poll. docs/reference/serve.md says every key and every limit.
 """
 
 
