@@ -17,7 +17,7 @@ TORCH ?= cpu
 CODE := gate tests demo docker
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock sbom audit clean
+.PHONY: help install dev demo test test-stories test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock sbom audit clean
 .PHONY: container container-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
 
 help: ## list these verbs
@@ -48,8 +48,11 @@ demo: $(RUNS) ## train a clean and a poisoned model, register both, run the gate
 test: $(STAMP) ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2
 
-test-slow: $(STAMP) ## run every test that needs no GPU and no network
-	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not online and not container"
+test-stories: $(STAMP) ## run whole stories too: servers, and commands that run for minutes
+	$(BIN)/python -m pytest -q -n 2 -m "story and not slow and not gpu and not online and not container"
+
+test-slow: $(STAMP) ## run what neither of these does: wide corpora, storms (hours; not in CI)
+	$(BIN)/python -m pytest -q -n 2 -m "slow and not gpu and not online and not container"
 
 wheel-test: $(STAMP) ## build the wheel, install it in a fresh environment and check a model with it
 	$(BIN)/python -m pytest -q -m slow tests/wheel

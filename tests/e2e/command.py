@@ -1,12 +1,16 @@
 """Runs `gate` as a user would: a process with an environment of its own, in a directory of its own."""
 
+import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240
@@ -103,8 +107,8 @@ class Desk:
         """The desk's TMPDIR."""
         return self.folder / "tmp"
 
-    def start(self, *arguments, **variables):
-        """Start `gate` with arguments; `variables` come on top of the desk's, None takes one away."""
+    def environment(self, **variables):
+        """Return a command's environment; `variables` come on top of the desk's, None takes one away."""
         self.temporary.mkdir(parents=True, exist_ok=True)
         environment = {
             "PATH": os.environ["PATH"],
@@ -120,10 +124,14 @@ class Desk:
             **self.variables,
             **variables,
         }
+        return {name: str(value) for name, value in environment.items() if value is not None}
+
+    def start(self, *arguments, **variables):
+        """Start `gate` with arguments in an environment of its own."""
         process = subprocess.Popen(
             [*map(str, (*self.program, *arguments))],
             cwd=self.folder,
-            env={name: str(value) for name, value in environment.items() if value is not None},
+            env=self.environment(**variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -136,3 +144,33 @@ class Desk:
     def gate(self, *arguments, **variables):
         """Run `gate` to its end."""
         return self.start(*arguments, **variables).end()
+
+
+@dataclass(frozen=True)
+class SameProcess(Desk):
+    """A desk whose commands and workers run in the process of the test, through the console script's own function.
+
+    For what ends before a worker starts, and for what is read of an honest worker: an interpreter with its imports
+    costs more than all that they do. Nothing of a candidate's code may run so (`tests.stand_ins.workers_here`).
+    """
+
+    def gate(self, *arguments, **variables):
+        """Run `gate` to its end."""
+        from gate.cli import main
+        from tests.stand_ins.workers_here import workers_here
+
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with (
+            mock.patch.dict(os.environ, self.environment(**variables), clear=True),
+            mock.patch.object(sys, "argv", ["gate", *map(str, arguments)]),
+            mock.patch.object(tempfile, "tempdir", str(self.temporary)),
+            # These two change the process that runs the tests.
+            mock.patch.object(main, "stop_on_termination"),
+            mock.patch("gate.jail.launch.protect_parent"),
+            workers_here(),
+            chdir(self.folder),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = main.run()
+        return Ended(code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())

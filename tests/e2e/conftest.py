@@ -1,13 +1,11 @@
-"""Registries, samples, policies, and the pool in which the commands of many tests run two at a time.
+"""Registries, samples, policies, and the stories that many tests look at.
 
-A command takes ten seconds, most of it importing torch and MLflow. So a test names its story with the marker `story`,
-and the first test that asks for `told` starts the stories of all selected tests; each then waits for its own alone.
+A story is what a few commands came to, and takes seconds to minutes. A test names it with the marker `story`, or with
+`short_story` where it belongs to the quick suite; the first test that asks for `told` has it told, for all of them.
 """
 
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from functools import cached_property
 from itertools import count
 
 import pytest
@@ -15,43 +13,21 @@ import yaml
 
 from gate import detectors
 from gate.policies.packaged import DEFAULT
-from tests.e2e.command import Desk
+from tests.e2e.command import Desk, SameProcess
 from tests.e2e.stores import Store, fill, serving
 from tests.quick import quick
 
-_AT_ONCE = 2
 QUICK = {"steps": 20, "starts": 2, "batch": 8, "clean_samples": 200, "triggers": 4, "pictured": 1}
 """Options of the recommended policy's detectors of behaviour, where they have them."""
 
 
-def pytest_configure(config):
-    """Declare the marker of this folder."""
-    config.addinivalue_line("markers", "story(function, *arguments): what `told` is the outcome of; gets the world")
-
-
-class _Once:
-    """A property made once, by whichever thread asks first; the others wait for it."""
-
-    def __init__(self, make):
-        self.make, self.lock, self.__doc__ = make, threading.Lock(), make.__doc__
-
-    def __set_name__(self, owner, name):
-        self.name = name
-
-    def __get__(self, world, owner=None):
-        with self.lock:
-            if self.name not in world.made:
-                world.made[self.name] = self.make(world)
-            return world.made[self.name]
-
-
 class World:
-    """Everything that a story may use, made when it is first asked for."""
+    """Everything that a story may use, made when it is first asked for, and what the told ones came to."""
 
     def __init__(self, folder, closing):
-        self.folder, self.made, self._closing, self._desks = folder, {}, closing, count(1)
+        self.folder, self._closing, self._desks, self._told = folder, closing, count(1), {}
 
-    @_Once
+    @cached_property
     def samples(self):
         """The folder of good and bad samples."""
         from tests.e2e.digits import write_samples
@@ -61,7 +37,7 @@ class World:
         write_samples(folder)
         return folder
 
-    @_Once
+    @cached_property
     def embedded(self):
         """A registry in SQLite and a folder, with every kind of model."""
         folder = self.folder / "embedded"
@@ -69,7 +45,7 @@ class World:
         uri = f"sqlite:///{folder / 'mlflow.db'}"
         return Store(uri, folder, fill(uri, folder))
 
-    @_Once
+    @cached_property
     def server(self):
         """A real server on loopback, with a clean and a backdoored model."""
         folder = self.folder / "server"
@@ -81,12 +57,22 @@ class World:
         """Return a policy file: the recommended one with a search that takes seconds, or `long`, which takes many."""
         return write_policy(self.folder / f"{name}-{next(self._desks)}.yml", name, **changes)
 
-    def desk(self, **variables):
+    def desk(self, kind=Desk, **variables):
         """Return a fresh working directory, with the quick policy and the good samples set."""
         folder = self.folder / f"desk-{next(self._desks)}"
         folder.mkdir()
         settings = {"GATE_POLICY": self.policy(), "GATE_SAMPLES": self.samples / "clean.npz"}
-        return Desk(folder, settings | variables)
+        return kind(folder, settings | variables)
+
+    def desk_here(self, **variables):
+        """Return such a directory whose commands and workers run in this process."""
+        return self.desk(SameProcess, **variables)
+
+    def tell(self, story, *arguments):
+        """Return what a story comes to; each is told once."""
+        if (story, arguments) not in self._told:
+            self._told[story, arguments] = story(self, *arguments)
+        return self._told[story, arguments]
 
 
 def write_policy(path, name="quick", **changes):
@@ -110,44 +96,12 @@ def write_policy(path, name="quick", **changes):
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """Return what the stories share; servers end with the session."""
-    from contextlib import ExitStack
-
     with ExitStack() as closing:
         yield World(tmp_path_factory.mktemp("e2e"), closing)
 
 
-@dataclass(frozen=True)
-class _Story:
-    function: object
-    arguments: tuple
-
-    @classmethod
-    def of(cls, item):
-        """Return the story that a test is marked with, if it is."""
-        marker = item.get_closest_marker("story")
-        return cls(marker.args[0], marker.args[1:]) if marker else None
-
-
-@pytest.fixture(scope="session")
-def _telling(request, world):
-    """Start the stories of all selected tests, each once, in the order of the tests."""
-    stories = dict.fromkeys(story for item in request.session.items if (story := _Story.of(item)))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        started = {}
-
-        def tell(wanted):
-            # A worker of pytest-xdist knows all tests and runs some of them; the others' stories are not its own.
-            together = [wanted] if "PYTEST_XDIST_WORKER" in os.environ else [wanted, *stories]
-            for story in together:
-                if story not in started:
-                    started[story] = pool.submit(story.function, world, *story.arguments)
-            return started[wanted].result()
-
-        yield tell
-        pool.shutdown(cancel_futures=True)
-
-
 @pytest.fixture
-def told(request, _telling):
+def told(request, world):
     """Return what the test's story came to."""
-    return _telling(_Story.of(request.node))
+    mark = request.node.get_closest_marker("short_story") or request.node.get_closest_marker("story")
+    return world.tell(*mark.args)

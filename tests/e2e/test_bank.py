@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from tests.e2e.command import Desk
+from tests.e2e.command import Desk, SameProcess
 from tests.e2e.digits import INPUTS, TARGET, samples, train, write_samples
 
 POLICY = {
@@ -50,9 +50,9 @@ def table(tmp_path_factory):
     return folder
 
 
-def desk_at(table, folder):
+def desk_at(table, folder, kind=Desk):
     """Return a desk with the table's policy and samples."""
-    return Desk(folder, {"GATE_POLICY": table / "policy.yml", "GATE_SAMPLES": table / "clean.npz", "GATE_MARK": "0"})
+    return kind(folder, {"GATE_POLICY": table / "policy.yml", "GATE_SAMPLES": table / "clean.npz", "GATE_MARK": "0"})
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,7 @@ def transfers(evidence):
     return {int(m["location"]["name"]): m["value"] for m in found if m["metric"] == "transfer"}
 
 
+@pytest.mark.story
 def test_the_planted_trigger_does_not_transfer_and_natural_ones_do(checked):
     """Through the jailed worker, on three models that never saw the poison."""
     ended, evidence, _ = checked
@@ -79,6 +80,7 @@ def test_the_planted_trigger_does_not_transfer_and_natural_ones_do(checked):
     assert found[TARGET] < 0.2 < min(natural)
 
 
+@pytest.mark.story
 def test_a_reference_of_another_shape_is_recorded_and_not_used(checked):
     """The evidence names each reference, and the report says which one was left out and why."""
     ended, evidence, markdown = checked
@@ -91,6 +93,7 @@ def test_a_reference_of_another_shape_is_recorded_and_not_used(checked):
     assert ended.errors == []
 
 
+@pytest.mark.story
 def test_the_five_numbers_stand_in_report_and_terminal(checked):
     """Each suspect has its line, with a dash for what was not measured."""
     ended, _, markdown = checked
@@ -114,7 +117,7 @@ def test_a_changed_byte_of_a_pinned_bank_is_refused_before_anything_is_pulled(ch
     raw = bytearray((table / changed).read_bytes())
     raw[-2] ^= 1
     (table / changed).write_bytes(raw)
-    desk = desk_at(table, tmp_path)
+    desk = desk_at(table, tmp_path, SameProcess)
     ended = desk.gate("check", table / "model")
     assert ended.code == 2, ended
     assert len(ended.errors) == 1

@@ -5,8 +5,10 @@ import json
 import pytest
 import yaml
 
-from tests.e2e.command import Desk
+from tests.e2e.command import SameProcess
 from tests.e2e.digits import INPUTS, TARGET, train, write_samples
+
+pytestmark = pytest.mark.story
 
 REASON = "trained by this test on clean digits"
 POLICY = {
@@ -43,7 +45,7 @@ def told(tmp_path_factory):
         "GATE_MARK": "0",
         "GATE_THREADS": "1",
     }
-    desk = Desk(folder, settings)
+    desk = SameProcess(folder, settings)
     named = [part for name in "abc" for part in ("--model", folder / name)]
     # The limit is there to confirm beside the bank, and flags every model that is measured without one.
     build = ("bank", "build", "--to", folder / "bank.json", "--accept-flagged", REASON)

@@ -101,7 +101,7 @@ def written(world):
     ended, desks = {}, {}
     names = ("pt2", "pt2 once more", "logged again", "pickle", "odd", *policies)
     for name in names:
-        desk = desks[name] = world.desk(GATE_POLICY=policies[name]) if name in policies else world.desk()
+        desk = desks[name] = world.desk_here(GATE_POLICY=policies[name]) if name in policies else world.desk_here()
         source = folder / name.removesuffix(" once more").removesuffix(", the bundle served")
         ended[name] = desk.gate("check", source, "--no-mark")
     return Written(ended, desks, folder)

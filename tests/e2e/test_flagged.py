@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.stories import story
+from tests.e2e.stories import short_story, story
 
 BROKEN_SAMPLES = {
     "wrong shape": ("wrong-shape.npz", "have shape (40, 3, 12, 12); the model takes images of shape (1, 8, 8)"),
@@ -42,23 +42,29 @@ class Flagged:
 
 def with_samples(world, file):
     """Check the clean model with samples from a file."""
-    return _check(world, "clean", GATE_SAMPLES=world.samples / file if file else None)
+    return _check(world, "clean", desk=world.desk_here(GATE_SAMPLES=world.samples / file if file else None))
 
 
-def with_model(world, nickname, *options):
+def with_model(world, nickname):
     """Check a model that cannot be believed."""
     samples = "two-classes.npz" if nickname == "two-classes" else "clean.npz"
-    return _check(world, nickname, *options, GATE_SAMPLES=world.samples / samples)
+    return _check(world, nickname, desk=world.desk_here(GATE_SAMPLES=world.samples / samples))
+
+
+def with_code(world):
+    """Check a model of a class of its own, which may run in the converter."""
+    return _check(world, "code", "--allow-code", desk=world.desk())
 
 
 def in_a_hurry(world):
     """Check with a deadline that a long search cannot keep."""
-    return _check(world, "clean", "--deadline", "12", GATE_POLICY=world.policy("long"))
+    return _check(world, "clean", "--deadline", "12", desk=world.desk(GATE_POLICY=world.policy("long")))
 
 
-def _check(world, nickname, *options, **variables):
+def _check(world, nickname, *options, desk):
     store = world.embedded
-    name, desk = store.register(nickname), world.desk(MLFLOW_TRACKING_URI=store.uri, **variables)
+    name = store.register(nickname)
+    desk.variables["MLFLOW_TRACKING_URI"] = store.uri
     before = store.everything_else(name)
     ended = desk.gate("check", f"models:/{name}/1", *options)
     return Flagged(ended, desk, store.tags(name), store.everything_else(name) == before)
@@ -78,12 +84,12 @@ def with_killed_worker(world):
 
 
 CASES = [
-    *(pytest.param(said, id=name, marks=story(with_samples, file)) for name, (file, said) in BROKEN_SAMPLES.items()),
-    *(pytest.param(said, id=name, marks=story(with_model, name)) for name, said in BROKEN_MODELS.items()),
+    *(pytest.param(said, id=n, marks=short_story(with_samples, f)) for n, (f, said) in BROKEN_SAMPLES.items()),
+    *(pytest.param(said, id=name, marks=short_story(with_model, name)) for name, said in BROKEN_MODELS.items()),
     pytest.param(
         "The candidate carries code. Only the code-free bundle of it (level B)",
         id="allowed code",
-        marks=story(with_model, "code", "--allow-code"),
+        marks=story(with_code),
     ),
     pytest.param("deadline was reached in neural-cleanse", id="deadline", marks=story(in_a_hurry)),
     pytest.param("The worker was killed by signal 9", id="killed worker", marks=story(with_killed_worker)),
@@ -118,7 +124,7 @@ def test_no_temporary_directory_is_left(said, told):
 
 @pytest.mark.parametrize(
     "said",
-    [pytest.param(said, id=name, marks=story(with_samples, file)) for name, (file, said) in UNUSABLE.items()],
+    [pytest.param(said, id=name, marks=short_story(with_samples, file)) for name, (file, said) in UNUSABLE.items()],
 )
 def test_samples_that_are_wrong_by_themselves_are_the_operators_mistake(said, told):
     """Exit 2 before the model is pulled, one sentence, no mark."""

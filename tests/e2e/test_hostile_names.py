@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.stories import story
+from tests.e2e.stories import short_story
 
 NAME = "x<img src=q onerror=alert(1)>**bold** [a](b) `c` ##[error]d \x1b[31mred"
 DESCRIPTION = (
@@ -28,13 +28,13 @@ def of_a_hostile_version(world):
     """Check a version whose every word is hostile."""
     store = world.embedded
     store.register("clean", NAME, description=DESCRIPTION, tags={"note": DESCRIPTION, "gate.decision": "approved"})
-    desk = world.desk(MLFLOW_TRACKING_URI=store.uri, GATE_SAMPLES=world.samples / "labels.npz")
+    desk = world.desk_here(MLFLOW_TRACKING_URI=store.uri, GATE_SAMPLES=world.samples / "labels.npz")
     ended = desk.gate("check", f"models:/{NAME}/1")
     texts = {name: (desk.out / name).read_text() for name in ("report.md", "report.html")}
     return Spoken(ended, texts | {"stdout": ended.stdout, "stderr": ended.stderr, "tags": store.tags(NAME)})
 
 
-STORY = story(of_a_hostile_version)
+STORY = short_story(of_a_hostile_version)
 
 
 @STORY

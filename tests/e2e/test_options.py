@@ -1,7 +1,6 @@
 """Every option can be set by a GATE_… variable that its --help shows."""
 
 import click
-import pytest
 from click.testing import CliRunner
 
 from gate.cli.main import main
@@ -11,44 +10,59 @@ VALUES = {
     click.IntRange: lambda kind: "7",
     click.FloatRange: lambda kind: str(min(9.5, 9.5 if kind.max is None else kind.max)),
 }
-OPTIONS = [
-    pytest.param(command, option, id=f"{name} {option.opts[-1]}")
+OPTIONS = {
+    f"{name} {option.opts[-1]}": (command, option)
     for name, command in sorted(main.commands.items())
     for option in command.params
     if isinstance(option, click.Option) and option.expose_value  # the others print and exit, as --help does
-]
+}
 
 
 def _variables(option):
     return [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
 
 
-@pytest.mark.parametrize(("command", "option"), OPTIONS)
-def test_an_option_names_its_variable_in_the_help(command, option):
+def test_an_option_names_its_variable_in_the_help():
     """The variable is GATE_, the command's name where the option means something else there, and the option's name."""
-    name = option.opts[0].removeprefix("--").replace("-", "_").upper()
-    expected = _variables(option)[0]
-    assert expected in {f"GATE_{name}", f"GATE_{command.name.upper()}_{name}"}
-    shown = CliRunner().invoke(command, ["--help"]).output
-    assert expected in shown
+    helps = {command.name: CliRunner().invoke(command, ["--help"]).output for command, _ in OPTIONS.values()}
+    wrong = {}
+    for key, (command, option) in OPTIONS.items():
+        name = option.opts[0].removeprefix("--").replace("-", "_").upper()
+        variable = _variables(option)[0]
+        if (
+            variable not in {f"GATE_{name}", f"GATE_{command.name.upper()}_{name}"}
+            or variable not in helps[command.name]
+        ):
+            wrong[key] = variable
+    assert len(OPTIONS) > 100
+    assert wrong == {}
 
 
-@pytest.mark.parametrize(("command", "option"), OPTIONS)
-def test_an_option_is_set_by_its_variable(command, option, monkeypatch, tmp_path):
+def test_an_option_is_set_by_its_variable(monkeypatch, tmp_path):
     """The command's parsed value is the variable's, not the default."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    wrong = {}
+    for key, (command, option) in OPTIONS.items():
+        with monkeypatch.context() as environment:
+            plain, text, found = _set_by_its_variable(command, option, environment, tmp_path)
+        taken = str(found) == text or isinstance(found, bool) or float(found) == float(text)
+        if found == plain or not taken:
+            wrong[key] = (plain, text, found)
+    assert wrong == {}
+
+
+def _set_by_its_variable(command, option, environment, folder):
+    """Return an option's default, the text that its variable is set to, and the value that the command then has."""
     arguments = ["x" for param in command.params if isinstance(param, click.Argument)]
     for other in command.params:
         if isinstance(other, click.Option) and other.required and other is not option:
-            arguments += [other.opts[0], _value(other.type, tmp_path)]
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
-        monkeypatch.delenv(name, raising=False)
+            arguments += [other.opts[0], _value(other.type, folder)]
     plain = command.make_context(command.name, list(arguments), resilient_parsing=option.required).params[option.name]
-    text = str(int(not plain)) if option.is_flag else _value(option.type, tmp_path)
-    monkeypatch.setenv(_variables(option)[0], text)
+    text = str(int(not plain)) if option.is_flag else _value(option.type, folder)
+    environment.setenv(_variables(option)[0], text)
     found = command.make_context(command.name, list(arguments)).params[option.name]
-    found = found[0] if option.multiple else found
-    assert found != plain
-    assert str(found) == text or isinstance(found, bool) or float(found) == float(text)
+    return plain, text, found[0] if option.multiple else found
 
 
 def _value(kind, folder):

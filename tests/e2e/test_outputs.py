@@ -23,7 +23,7 @@ class Checked:
 
 def checked(world, kind):
     """Save a model and check the folder."""
-    desk = world.desk()
+    desk = world.desk_here()
     subprocess.run(
         [sys.executable, "-m", "tests.e2e.saving", kind, desk.folder / "model"],
         cwd=ROOT,

@@ -25,7 +25,7 @@ def signed(world):
     store = world.embedded
     name = store.register("clean")
     policy = world.policy()
-    desk = world.desk(
+    desk = world.desk_here(
         MLFLOW_TRACKING_URI=store.uri,
         GATE_POLICY=policy,
         GATE_SIGNING_KEY="gate.pem",

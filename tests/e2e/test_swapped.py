@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from gate.check.workers import Workers
 from gate.records.bank import write_bank
-from tests.e2e.command import ROOT, Desk
+from tests.e2e.command import ROOT, SameProcess
 
 SUBSET = ROOT / "tests" / "zoo_subset"
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    serialization_format: pt2\n"
@@ -49,7 +47,7 @@ class Swap:
     """A desk with a model, samples, a policy and a bank, on which the steps are run with a change between two."""
 
     def __init__(self, folder):
-        self.desk = Desk(folder, {"GATE_POLICY": self.policy(folder, "mine"), "PYTHONWARNINGS": "ignore"})
+        self.desk = SameProcess(folder, {"GATE_POLICY": self.policy(folder, "mine"), "PYTHONWARNINGS": "ignore"})
         self.model = folder / "model"
         (self.model / "data").mkdir(parents=True)
         (self.model / "MLmodel").write_text(MLMODEL)
@@ -132,7 +130,7 @@ def test_a_swapped_model_file_is_named_and_not_loaded(swap):
     assert all(outcome["status"] == "skipped" for outcome in swap.evidence["outcomes"].values())
 
 
-def test_a_swapped_training_set_and_reference_are_named(swap, tmp_path):
+def test_a_swapped_training_set_and_reference_are_named(swap, tmp_path, monkeypatch):
     """Each by both digests; the samples and the model, which nobody touched, were read."""
     pulled = swap.pull()
     training = swap.out / "training" / "train.npz"
@@ -147,29 +145,17 @@ def test_a_swapped_training_set_and_reference_are_named(swap, tmp_path):
         shutil.copyfile(SUBSET / f"{name}.pt2", references[-1])
     bank = tmp_path / "bank.json"
     write_bank(bank, references)
-    # The references are hashed before the first worker starts: what swaps one afterwards is the inspector's stand-in.
-    start = (
-        "import shutil, sys\nfrom gate.check.workers import Workers\nfrom gate.__main__ import main\n"
-        "inspect = Workers.inspect\n"
-        "def swapping(*given):\n"
-        f"    shutil.copyfile({str(SUBSET / 'wanet.pt2')!r}, {str(references[0])!r})\n"
-        "    return inspect(*given)\n"
-        "Workers.inspect = swapping\nmain()\n"
-    )
-    script = tmp_path / "swapping.py"
-    script.write_text(start)
     before = sha256(references[0])
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
-    environment |= {"GATE_POLICY": str(swap.desk.variables["GATE_POLICY"]), "GATE_THREADS": "1", "GATE_DEVICE": "cpu"}
-    done = subprocess.run(
-        [sys.executable, script, "scan", swap.out, "--bank", bank],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
+    inspect = Workers.inspect
+
+    def swapping(*given):
+        shutil.copyfile(SUBSET / "wanet.pt2", references[0])
+        return inspect(*given)
+
+    # The references are hashed before the first worker starts: what swaps one afterwards is the inspector's stand-in.
+    monkeypatch.setattr(Workers, "inspect", swapping)
+    scanned = swap.desk.gate("scan", swap.out, "--bank", bank, GATE_SAMPLES=None)
+    assert scanned.code == 0, scanned
     assert swap.desk.gate("judge", swap.out).code == 1
     reference, trained = sorted(swap.evidence["problems"])
     assert trained == (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.stores import Store, Wire, fill, free_port, serving
-from tests.e2e.stories import story
+from tests.e2e.stories import short_story, story
 
 SECRET = "token-that-no-worker-may-hold"
 SHORT = ("--registry-timeout", "2", "--registry-retries", "1")
@@ -39,14 +39,14 @@ class Unfinished:
 def of_the_unknown(world, uri):
     """Check what the registry does not know."""
     name = world.embedded.register("clean")
-    desk = world.desk(MLFLOW_TRACKING_URI=world.embedded.uri)
+    desk = world.desk_here(MLFLOW_TRACKING_URI=world.embedded.uri)
     ended = desk.gate("check", uri.format(name))
     return Unfinished(ended, desk, world.embedded.tags(name))
 
 
 def of_nobody(world):
     """Check at an address where nothing listens."""
-    desk = world.desk(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    desk = world.desk_here(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     return Unfinished(desk.gate("check", "models:/digits/1", *SHORT), desk)
 
 
@@ -60,8 +60,11 @@ UNKNOWN = {
 @pytest.mark.parametrize(
     "said",
     [
-        *(pytest.param(said, id=f"unknown {n}", marks=story(of_the_unknown, u)) for n, (u, said) in UNKNOWN.items()),
-        pytest.param("127.0.0.1", id="server unreachable", marks=story(of_nobody)),
+        *(
+            pytest.param(said, id=f"unknown {n}", marks=short_story(of_the_unknown, u))
+            for n, (u, said) in UNKNOWN.items()
+        ),
+        pytest.param("127.0.0.1", id="server unreachable", marks=short_story(of_nobody)),
     ],
 )
 def test_what_cannot_be_looked_up_ends_the_check(said, told):
@@ -210,12 +213,12 @@ def test_no_credential_reaches_the_worker(number, told):
 def in_an_unwritable_directory(world):
     """Check with a report directory that nobody can make."""
     store = world.embedded
-    name, desk = store.register("clean"), world.desk(MLFLOW_TRACKING_URI=store.uri)
+    name, desk = store.register("clean"), world.desk_here(MLFLOW_TRACKING_URI=store.uri)
     ended = desk.gate("check", f"models:/{name}/1", "--report-dir", "/proc/gate-report")
     return Unfinished(ended, desk, store.tags(name))
 
 
-@story(in_an_unwritable_directory)
+@short_story(in_an_unwritable_directory)
 def test_an_unwritable_report_directory_is_found_before_the_scan(told):
     """Exit 2, before the registry is asked, and the version stays as it was."""
     assert told.ended.code == 2, told.ended

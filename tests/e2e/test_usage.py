@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from gate.policies.packaged import DEFAULT
-from tests.e2e.command import Desk
+from tests.e2e.command import Desk, SameProcess
 
 TEXT = DEFAULT.read_text()
 EXPIRED = {
@@ -20,7 +20,7 @@ EXPIRED = {
 @pytest.fixture
 def desk(tmp_path):
     """Return a desk with the recommended policy and no registry."""
-    return Desk(tmp_path, {})
+    return SameProcess(tmp_path, {})
 
 
 def _refused(desk, *arguments, **variables):
@@ -98,6 +98,12 @@ def test_a_wrong_command_is_refused(arguments, said, desk):
     ended = _refused(desk, *arguments)
     assert len(ended.errors) == 1
     assert said in ended.errors[0]
+
+
+def test_the_process_ends_with_the_same_code(tmp_path):
+    """As a process of its own, with nothing of a test's around it."""
+    ended = _refused(Desk(tmp_path, {}), "check", "fashion/1")
+    assert len(ended.errors) == 1
 
 
 def test_what_was_meant_is_named(desk):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.digits import TARGET
-from tests.e2e.stories import story
+from tests.e2e.stories import short_story, story
 
 TAGS = [
     "gate.attestation",
@@ -39,7 +39,16 @@ class Checked:
 def checked(world, kind, nickname):
     """Check a fresh version of a model by its number."""
     store = getattr(world, kind)
-    name, desk = store.register(nickname), world.desk(MLFLOW_TRACKING_URI=store.uri)
+    return _checked(store, nickname, world.desk(MLFLOW_TRACKING_URI=store.uri))
+
+
+def checked_here(world, nickname):
+    """Check a version in the embedded registry, in this process."""
+    return _checked(world.embedded, nickname, world.desk_here(MLFLOW_TRACKING_URI=world.embedded.uri))
+
+
+def _checked(store, nickname, desk):
+    name = store.register(nickname)
     before = store.everything_else(name)
     ended = desk.gate("check", f"models:/{name}/1")
     return Checked(ended, desk, store.tags(name), before, store.everything_else(name))
@@ -47,7 +56,7 @@ def checked(world, kind, nickname):
 
 def checked_twice(world):
     """Check one version twice at the same moment of a clock that stands still."""
-    name, desk = world.embedded.register("clean"), world.desk(MLFLOW_TRACKING_URI=world.embedded.uri)
+    name, desk = world.embedded.register("clean"), world.desk_here(MLFLOW_TRACKING_URI=world.embedded.uri)
     desk.gate("check", f"models:/{name}/1", SOURCE_DATE_EPOCH="1700000000")
     evidence = (desk.out / "evidence.json").read_text()
     first, runs = world.embedded.tags(name), _runs_of(world.embedded, name)
@@ -61,12 +70,14 @@ def _runs_of(store, name):
     return [run.info.run_id for run in store.reports() if run.data.tags.get("gate.model") == f"models:/{name}/1"]
 
 
-BOTH = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=story(checked, kind, "clean")) for kind in ("embedded", "server")]
-)
-BOTH_BACKDOORED = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=story(checked, kind, "backdoored")) for kind in ("embedded", "server")]
-)
+def on_both(nickname):
+    """Return the mark of tests of a check on an embedded registry, in the quick suite too, and on a server."""
+    embedded = pytest.param("embedded", marks=short_story(checked, "embedded", nickname))
+    return pytest.mark.parametrize("kind", [embedded, pytest.param("server", marks=story(checked, "server", nickname))])
+
+
+BOTH = on_both("clean")
+BOTH_BACKDOORED = on_both("backdoored")
 
 
 @BOTH
@@ -149,7 +160,7 @@ def test_a_training_set_that_was_not_logged_is_no_finding_and_is_said(kind, told
     assert not {finding["rule"] for finding in report["verdict"]["findings"]} & {"spectral-signature"}
 
 
-@story(checked, "embedded", "audited")
+@story(checked_here, "audited")
 def test_a_logged_training_set_is_audited_and_its_poisoned_label_named(told):
     """From the run's own artifacts it reaches both detectors; the finding names the class and rows to look at."""
     assert told.ended.code == 1, told.ended
@@ -162,7 +173,7 @@ def test_a_logged_training_set_is_audited_and_its_poisoned_label_named(told):
     assert told.after == told.before
 
 
-@story(checked, "embedded", "backdoored")
+@short_story(checked, "embedded", "backdoored")
 def test_evidence_is_judged_again_without_a_scan(told):
     """`gate judge` on the evidence and on the directory gives the same verdict, and exit 1."""
     before = json.loads((told.desk.out / "verdict.json").read_text())
@@ -174,7 +185,7 @@ def test_evidence_is_judged_again_without_a_scan(told):
     assert of_file.stdout.split("reports")[0] == of_folder.stdout.split("reports")[0]
 
 
-@story(checked, "embedded", "layers")
+@story(checked_here, "layers")
 def test_a_pickle_of_library_layers_is_read_without_running_code(told):
     """MLflow's pickle format with torch.nn layers alone reaches assurance level A and can be approved."""
     assert told.ended.code == 0, told.ended
@@ -223,7 +234,7 @@ def test_latest_is_the_highest_version(told):
 def checked_folder(world):
     """Check a model folder on disk, with every setting in the environment and no registry known."""
     folder = world.embedded.model_folder("backdoored")
-    desk = world.desk(GATE_MARK="0", GATE_SEED="5", GATE_EXPERIMENT="other", GATE_MEMORY="8")
+    desk = world.desk_here(GATE_MARK="0", GATE_SEED="5", GATE_EXPERIMENT="other", GATE_MEMORY="8")
     return Checked(desk.gate("check", folder), desk, {}, None, None)
 
 

@@ -8,6 +8,7 @@ from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules
 from gate.registries.directory import DirectoryRegistry
+from tests.stand_ins.workers_here import workers_here
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,13 @@ def samples(tmp_path_factory):
     inputs = np.random.default_rng(0).random((20, 1, 8, 8), dtype=np.float32)
     np.savez(path, inputs=inputs, labels=np.arange(20) % 10)
     return path
+
+
+@pytest.fixture
+def checked_here(checked):
+    """Return the same function with workers in this process, for models of which nothing is loaded."""
+    with workers_here():
+        yield checked
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def rules(report):
     return {finding.rule for finding in report.verdict.open_findings}
 
 
+@pytest.mark.story
 def test_a_network_that_behaves_while_it_is_exported_is_judged_by_its_bundle_alone(folder, marker, checked):
     """What it showed while it was exported is in the bundle, level B; the original, which may do else, is flagged."""
     write_code(folder, marker, "exporting")
@@ -49,6 +50,7 @@ def test_a_network_that_behaves_while_it_is_exported_is_judged_by_its_bundle_alo
     assert "assurance" in rules(report)
 
 
+@pytest.mark.story
 def test_a_network_that_replaces_the_gates_report_writer_is_of_level_c_and_flagged(folder, marker, checked, forged):
     """A report with level A, full isolation and no finding, from a worker that held foreign code, approves nothing."""
     write_code(folder, marker, "patching", forged=forged)
@@ -60,6 +62,7 @@ def test_a_network_that_replaces_the_gates_report_writer_is_of_level_c_and_flagg
     assert report.decision is Decision.FLAGGED
 
 
+@pytest.mark.story
 def test_a_policy_that_looks_at_no_pickles_does_not_let_code_into_the_scan_worker(folder, marker, checked, forged):
     """A network that would write a faultless report and end is not loaded where only the converter may run code."""
     write_code(folder, marker, "forging", forged=forged)
@@ -69,6 +72,7 @@ def test_a_policy_that_looks_at_no_pickles_does_not_let_code_into_the_scan_worke
     assert report.decision is Decision.FLAGGED
 
 
+@pytest.mark.story
 def test_a_network_that_writes_its_own_report_and_ends_is_of_level_c(folder, marker, checked, forged):
     """From the converter a faultless report of level A with full isolation is worth level C, and is flagged."""
     write_code(folder, marker, "forging", forged=forged)

@@ -10,6 +10,12 @@ from tests.corpus.consumers import every_ignored_field
 
 HOSTILE = [case for case in cases() if case.is_hostile]
 BENIGN = [case for case in cases() if not case.is_hostile]
+KINDS = [case.name.partition("-")[0] for case in HOSTILE]
+FIRST_OF_A_KIND_IN_THE_JAIL = [
+    pytest.param(case, id=case.name, marks=() if kind not in KINDS[:index] else pytest.mark.slow)
+    for index, (case, kind) in enumerate(zip(HOSTILE, KINDS, strict=True))
+]
+"""Every hostile case; those after the first of a kind are slow."""
 
 
 def named(case):
@@ -30,11 +36,10 @@ def findings(report):
     return {(finding.rule, finding.metric) for finding in report.verdict.findings}
 
 
-@pytest.mark.parametrize("case", HOSTILE, ids=named)
-def test_a_hostile_folder_is_flagged_for_what_it_is_and_never_loaded(case, tmp_path, checked):
-    """Through pull, jailed inspector and verdict: flagged with the right findings, not loaded, nothing run."""
+def is_refused(case, tmp_path, check):
+    """Check a hostile folder; hold that it is flagged with the right findings, not loaded, and that nothing ran."""
     root, marker = written(case, tmp_path)
-    report = checked(root)
+    report = check(root)
     assert report.decision is Decision.FLAGGED
     assert set(case.expected) <= findings(report)
     assert report.evidence.assurance is None
@@ -43,9 +48,20 @@ def test_a_hostile_folder_is_flagged_for_what_it_is_and_never_loaded(case, tmp_p
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("case", BENIGN, ids=named)
-def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked, monkeypatch):
-    """What people save is not refused before loading, and no detector on bytes stands against it."""
+@pytest.mark.parametrize("case", HOSTILE, ids=named)
+def test_a_hostile_folder_is_flagged_for_what_it_is_and_never_loaded(case, tmp_path, checked_here):
+    """Through pull, inspector and verdict."""
+    is_refused(case, tmp_path, checked_here)
+
+
+@pytest.mark.parametrize("case", FIRST_OF_A_KIND_IN_THE_JAIL)
+def test_the_jailed_inspector_refuses_it_too(case, tmp_path, checked):
+    """With real workers: the jail takes nothing from an inspector that it needs."""
+    is_refused(case, tmp_path, checked)
+
+
+def passes_the_inspector(case, tmp_path, check, monkeypatch):
+    """Check a benign folder; hold that it is not refused before loading, and no detector on bytes stands against it."""
     forbidden, original = [], pipeline.forbids_loading
 
     def bytes_only(*given):
@@ -54,9 +70,23 @@ def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked, monkeypat
 
     monkeypatch.setattr(pipeline, "forbids_loading", bytes_only)
     root, _ = written(case, tmp_path)
-    report = checked(root)
+    report = check(root)
     assert forbidden == [False]
     assert not {rule for rule, _ in findings(report)} & before_loading()
+
+
+@pytest.mark.parametrize("case", BENIGN, ids=named)
+def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked_here, monkeypatch):
+    """What people save is not refused before loading."""
+    passes_the_inspector(case, tmp_path, checked_here, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "case", [BENIGN[0], *(pytest.param(case, marks=pytest.mark.slow) for case in BENIGN[1:])], ids=named
+)
+def test_a_benign_folder_passes_the_jailed_inspector(case, tmp_path, checked, monkeypatch):
+    """With real workers."""
+    passes_the_inspector(case, tmp_path, checked, monkeypatch)
 
 
 def test_fields_that_others_would_execute_make_no_bundle_even_where_code_is_allowed(tmp_path, checked):

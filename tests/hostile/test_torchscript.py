@@ -40,6 +40,7 @@ def test_torchscript_is_flagged_and_never_loaded(root, checked):
     assert "load" not in report.evidence.seconds
 
 
+@pytest.mark.story
 def test_torchscript_with_code_allowed_is_measured_and_still_flagged(root, checked):
     """With --allow-code it is converted (level B) or measured alive (level C), and the default policy flags either."""
     report = checked(root, allow_code=True)

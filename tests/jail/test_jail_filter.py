@@ -57,15 +57,12 @@ def asked(machine, name, *arguments):
 
 
 @both
-@pytest.mark.parametrize("name", sorted(DENIED))
-def test_a_denied_call_gets_its_error(machine, name):
+def test_a_denied_call_gets_its_error(machine):
     """Every call that is denied by name is answered with its error, whatever its arguments are."""
-    if name not in PROCESSORS[machine].syscalls:
-        other = next(entry for key, entry in PROCESSORS.items() if key != machine)
-        assert name in other.syscalls, "a name that no processor has is a misspelling"
-        return
-    assert asked(machine, name) == REFUSE | DENIED[name]
-    assert asked(machine, name, *[(1 << 64) - 1] * 6) == REFUSE | DENIED[name]
+    known = DENIED.keys() & PROCESSORS[machine].syscalls.keys()
+    assert len(known) > 100
+    expected = {name: (REFUSE | DENIED[name],) * 2 for name in known}
+    assert {name: (asked(machine, name), asked(machine, name, *[(1 << 64) - 1] * 6)) for name in known} == expected
 
 
 @both
@@ -77,11 +74,11 @@ def test_what_the_recipe_refuses_is_refused(machine):
 
 
 @both
-@pytest.mark.parametrize("name", NEEDED_CALLS)
-def test_a_needed_call_is_allowed(machine, name):
+def test_a_needed_call_is_allowed(machine):
     """What Python, the C library and torch need is let through."""
-    call, arguments = CALLS_WITH_ARGUMENTS.get(name, (name, ()))
-    assert asked(machine, call, *arguments) == ALLOW
+    calls = {name: CALLS_WITH_ARGUMENTS.get(name, (name, ())) for name in NEEDED_CALLS}
+    answers = {name: asked(machine, call, *arguments) for name, (call, arguments) in calls.items()}
+    assert {name for name, got in answers.items() if got != ALLOW} == set()
 
 
 @both
@@ -130,72 +127,73 @@ def test_the_second_numbering_of_x86_is_killed(number):
     assert answer(program("x86_64", PID), number, PROCESSORS["x86_64"].audit_number) == KILL
 
 
+CLONES = [
+    (THREAD, ALLOW),
+    (0x00010000, ALLOW),
+    (17, REFUSED),  # fork: SIGCHLD
+    (0x4111, REFUSED),  # vfork, posix_spawn
+    (0, REFUSED),
+    *[(THREAD | namespace, REFUSED) for namespace in (0x20000, *(1 << bit for bit in range(25, 31)))],
+    (0x10000000 | 17, REFUSED),
+    (THREAD | 1 << 40, ALLOW),  # the kernel looks at the low half only, and so does the filter
+    (17 | 0x10000 << 32, REFUSED),
+]
+"""Flags, and what the filter answers."""
+
+
 @both
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        (THREAD, ALLOW),
-        (0x00010000, ALLOW),
-        (17, REFUSED),  # fork: SIGCHLD
-        (0x4111, REFUSED),  # vfork, posix_spawn
-        (0, REFUSED),
-        *[(THREAD | namespace, REFUSED) for namespace in (0x20000, *(1 << bit for bit in range(25, 31)))],
-        (0x10000000 | 17, REFUSED),
-        (THREAD | 1 << 40, ALLOW),  # the kernel looks at the low half only, and so does the filter
-        (17 | 0x10000 << 32, REFUSED),
-    ],
-)
-def test_clone_makes_threads_and_nothing_else(machine, flags, expected):
+def test_clone_makes_threads_and_nothing_else(machine):
     """`clone` is let through for a thread in the same namespaces only."""
-    assert asked(machine, "clone", flags) == expected
+    assert [(flags, asked(machine, "clone", flags)) for flags, _ in CLONES] == CLONES
+
+
+CONDITIONAL = [
+    ("kill", (PID, 9), ALLOW),
+    ("kill", (PID + 1, 0), REFUSED),
+    ("kill", (0, 0), REFUSED),
+    ("kill", (-1, 9), REFUSED),
+    ("kill", (-PID, 9), REFUSED),
+    ("tgkill", (PID, PID + 1, 6), ALLOW),
+    ("tgkill", (1, 1, 6), REFUSED),
+    ("prlimit64", (PID, 7), ALLOW),
+    ("prlimit64", (0, 7), ALLOW),
+    ("prlimit64", (1, 7), REFUSED),
+    ("prlimit64", (PID + 1, 7, 0, 8), REFUSED),
+    ("sched_setaffinity", (0, 8), ALLOW),
+    ("sched_setaffinity", (1, 8), REFUSED),
+    ("socketpair", (1, 1), ALLOW),
+    ("socketpair", (1, 1 | 0o2000000 | 0o4000), ALLOW),  # close on exec, non-blocking
+    ("socketpair", (1, 2), REFUSED),
+    ("socketpair", (1, 5), REFUSED),
+    ("socketpair", (2, 1), REFUSED),
+    ("ioctl", (1, 0x5401), ALLOW),
+    ("ioctl", (1, 0x5412), REFUSED),
+    ("ioctl", (1, 0x541C), REFUSED),
+    ("ioctl", (1, 0x5412 | 1 << 32), REFUSED),  # the kernel cuts the request to 32 bits
+    ("fcntl", (1, 3), ALLOW),
+    ("fcntl", (1, 1030), ALLOW),
+    ("fcntl", (1, 8, 1), REFUSED),
+    ("fcntl", (1, 15), REFUSED),
+    ("prctl", (15,), ALLOW),
+    ("prctl", (1, 0), REFUSED),
+    ("prctl", (4, 1), REFUSED),
+    ("prctl", (0x59616D61, 1), REFUSED),
+    ("openat", (-100, 0, os.O_RDONLY), ALLOW),
+    ("openat", (-100, 0, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY), ALLOW),
+    ("openat", (-100, 0, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), ALLOW),
+    ("openat", (-100, 0, os.O_RDWR | os.O_TRUNC), ALLOW),
+    ("openat", (-100, 0, os.O_RDONLY | os.O_TRUNC), REFUSED),
+    ("openat", (-100, 0, 3), REFUSED),
+    ("openat", (-100, 0, 3 | os.O_TRUNC), REFUSED),
+]
+"""Call, arguments, and what the filter answers."""
 
 
 @both
-@pytest.mark.parametrize(
-    ("call", "arguments", "expected"),
-    [
-        ("kill", (PID, 9), ALLOW),
-        ("kill", (PID + 1, 0), REFUSED),
-        ("kill", (0, 0), REFUSED),
-        ("kill", (-1, 9), REFUSED),
-        ("kill", (-PID, 9), REFUSED),
-        ("tgkill", (PID, PID + 1, 6), ALLOW),
-        ("tgkill", (1, 1, 6), REFUSED),
-        ("prlimit64", (PID, 7), ALLOW),
-        ("prlimit64", (0, 7), ALLOW),
-        ("prlimit64", (1, 7), REFUSED),
-        ("prlimit64", (PID + 1, 7, 0, 8), REFUSED),
-        ("sched_setaffinity", (0, 8), ALLOW),
-        ("sched_setaffinity", (1, 8), REFUSED),
-        ("socketpair", (1, 1), ALLOW),
-        ("socketpair", (1, 1 | 0o2000000 | 0o4000), ALLOW),  # close on exec, non-blocking
-        ("socketpair", (1, 2), REFUSED),
-        ("socketpair", (1, 5), REFUSED),
-        ("socketpair", (2, 1), REFUSED),
-        ("ioctl", (1, 0x5401), ALLOW),
-        ("ioctl", (1, 0x5412), REFUSED),
-        ("ioctl", (1, 0x541C), REFUSED),
-        ("ioctl", (1, 0x5412 | 1 << 32), REFUSED),  # the kernel cuts the request to 32 bits
-        ("fcntl", (1, 3), ALLOW),
-        ("fcntl", (1, 1030), ALLOW),
-        ("fcntl", (1, 8, 1), REFUSED),
-        ("fcntl", (1, 15), REFUSED),
-        ("prctl", (15,), ALLOW),
-        ("prctl", (1, 0), REFUSED),
-        ("prctl", (4, 1), REFUSED),
-        ("prctl", (0x59616D61, 1), REFUSED),
-        ("openat", (-100, 0, os.O_RDONLY), ALLOW),
-        ("openat", (-100, 0, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY), ALLOW),
-        ("openat", (-100, 0, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), ALLOW),
-        ("openat", (-100, 0, os.O_RDWR | os.O_TRUNC), ALLOW),
-        ("openat", (-100, 0, os.O_RDONLY | os.O_TRUNC), REFUSED),
-        ("openat", (-100, 0, 3), REFUSED),
-        ("openat", (-100, 0, 3 | os.O_TRUNC), REFUSED),
-    ],
-)
-def test_a_conditional_call_depends_on_its_arguments(machine, call, arguments, expected):
+def test_a_conditional_call_depends_on_its_arguments(machine):
     """Calls that are needed for oneself are refused when they point at somebody else."""
-    assert asked(machine, call, *arguments) == expected
+    answers = [(call, arguments, asked(machine, call, *arguments)) for call, arguments, _ in CONDITIONAL]
+    assert answers == CONDITIONAL
 
 
 @pytest.mark.parametrize(("flags", "expected"), [(0, ALLOW), (0x241, ALLOW), (0x200, REFUSED), (0x203, REFUSED)])

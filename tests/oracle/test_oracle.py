@@ -90,6 +90,7 @@ def approving(bench, tmp_path):
     payloads.prepare(bench.oracle.markers)
 
 
+@pytest.mark.story
 def test_what_is_approved_is_what_consumers_are_given(bench, tmp_path):
     """The quick set: composed folders of one seed, not one of which is approved and served as something else."""
     figures = run(bench, FOLDERS, SEED, tmp_path)

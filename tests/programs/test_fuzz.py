@@ -141,7 +141,7 @@ def check(seed, seeds, directory):
     return result
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_mutated_archive_is_read_or_refused_and_runs_nothing(seed, seeds, tmp_path_factory):
     """However an archive is mutated, the reader yields a program or a RefusedError, and leaves no file behind."""

@@ -61,6 +61,7 @@ def test_keys_are_generated_once(tmp_path):
     assert (tmp_path / "k.pem").read_bytes() == before
 
 
+@pytest.mark.story
 def test_from_review_to_production_to_deployment(server, site, key):
     """A flagged version waits, is approved by a reviewer, promoted, verified online, offline and in the log."""
     from gate.attestations.log import ReviewLog
@@ -158,6 +159,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(server, site):
     assert "there is no registered model 'nowhere'" in ill.stdout
 
 
+@pytest.mark.story
 def test_doctor_finds_no_fault_in_a_production_that_is_made_by_the_first_promotion(server, site):
     """The model does not exist yet; afterwards its rights are looked at, and the printed command grants them."""
     name = server.candidate("weights before production")

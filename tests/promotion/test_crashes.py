@@ -1,6 +1,7 @@
 """A crash at every call to the registry: production is what it was, and a second run completes the promotion.
 
-On an embedded store, two kinds of crash; the other kinds, and the server with accounts, are marked slow.
+On an embedded store, one kind of crash in the quick suite and one as a story; the others, and the server with accounts,
+are slow.
 """
 
 from contextlib import suppress
@@ -29,10 +30,8 @@ STEPS = {
 }
 """What a promotion needs of a registry; the loop has to have crashed at each."""
 
-QUICK = {"an interrupt after", "an error before"}
-KINDS = [
-    pytest.param(crash, id=kind, marks=() if kind in QUICK else pytest.mark.slow) for kind, crash in CRASHES.items()
-]
+MARKS = {"an interrupt after": (), "an error before": pytest.mark.story}
+KINDS = [pytest.param(crash, id=kind, marks=MARKS.get(kind, pytest.mark.slow)) for kind, crash in CRASHES.items()]
 
 
 def silent(_message):

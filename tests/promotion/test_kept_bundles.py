@@ -75,6 +75,7 @@ def test_who_may_not_write_keeps_nothing(server):
             registry.bundle_places(digest)
 
 
+@pytest.mark.story
 def test_two_processes_at_once_keep_at_most_two_and_each_is_found(server, tmp_path):
     """Whatever they make of each other's run, every place that is found holds the bytes, and a third adds none."""
     folder, digest = bundle(server, "of two at once")

@@ -15,6 +15,8 @@ from gate.registries.mlflow_rights import TRIAL_TAG
 from tests.e2e.command import ROOT, Desk
 from tests.promotion.accounts import PASSWORD
 
+pytestmark = pytest.mark.story
+
 POLICY = """
 version: 1
 name: bytes alone

@@ -16,6 +16,14 @@ from gate.records.provenance import Provenance
 from gate.records.remediation import RemediationReport
 from gate.registries.directory import DirectoryRegistry
 from tests.remediation.made_up import measures, result
+from tests.stand_ins.workers_here import workers_here
+
+
+@pytest.fixture(autouse=True)
+def honest_workers_here():
+    """Run the honest inspector, sampler and writer in this process; the repairer is a process of its own."""
+    with workers_here(but={"repairer"}):
+        yield
 
 
 def test_what_holds_becomes_a_new_version_without_a_decision(bench):

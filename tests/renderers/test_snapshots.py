@@ -1,12 +1,18 @@
 """Each renderer over the reports, kept as snapshots; update them with `pytest --snapshot-update` and look at them."""
 
+import re
+from pathlib import Path
+
 import pytest
 import reports
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from gate import renderers
 from gate.renderers import RENDERERS, comment, dotenv, summary
 
+STYLE = re.compile(r"(?<=<style>\n).*?(?=\n</style>)", re.DOTALL)
+STYLE_SHEET = Path(renderers.__file__).parent / "templates" / "parts" / "style.css"
 LINK = "https://ci.example/runs/5"
 SURFACES = {
     "comment": ("md", lambda report: comment.render(report, LINK)),
@@ -33,7 +39,16 @@ def test_a_report_is_rendered_as_it_was(renderer: str, name: str, snapshot: Snap
         _write_mode = WriteMode.TEXT
         file_extension = file_name.rsplit(".", maxsplit=1)[-1]
 
-    assert render(getattr(reports, name)()) == snapshot(extension_class=OneFile)
+    # Every page brings the one style sheet, which stands in no snapshot.
+    assert STYLE.sub("", render(getattr(reports, name)())) == snapshot(extension_class=OneFile)
+
+
+@pytest.mark.parametrize("name", [name for kind, name in SHOWN if kind == "html"])
+def test_a_page_brings_the_style_sheet_as_it_is(name: str) -> None:
+    """What the snapshots of pages leave out is the packaged file, once."""
+    _, render = RENDERERS["html"]
+    found = STYLE.findall(render(getattr(reports, name)()))
+    assert [style.strip() for style in found] == [STYLE_SHEET.read_text(encoding="utf-8").strip()]
 
 
 @pytest.mark.parametrize("name", ["approved", "bundle_alone", "flagged", "unfinished"])

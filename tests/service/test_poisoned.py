@@ -14,6 +14,7 @@ def _decided(registry, ref):
     return len(registry.facts(ref).tags.get("gate.attestation", "")) > 100
 
 
+@pytest.mark.story
 def test_a_check_that_fails_within_the_gate_is_begun_three_times_and_then_flagged_for_good(tmp_path):
     """The others are decided meanwhile, and no later poll begins the failed one again."""
     registry = FolderRegistry(tmp_path / "registry")

@@ -63,6 +63,7 @@ def _require_exact(gate, registry, genuine, answers):
     assert all(len(registry.facts(ref).tags["gate.attestation"]) > 100 for ref in genuine)
 
 
+@pytest.mark.story
 def test_sixty_webhooks_and_a_kill_leave_one_signed_decision_for_each_version(tmp_path):
     """The smaller storm: forged, stale and repeated deliveries among sixty, the receiver killed once."""
     _storm(tmp_path, 60, 1, seconds=120)
