@@ -35,7 +35,7 @@ def pages() -> dict[Path, str]:
 def detectors_page() -> str:
     """Return the list of all detectors."""
     rows = [
-        f"| [`{name}`]({name}.md) | {_cell(summary(detectors.load(name).measure.__module__))} |"
+        f"| [`{name}`]({name}.md) | {_cell(summary(detectors.load(name).module))} |"
         for name in detectors.names()
     ]
     head = [
@@ -58,7 +58,7 @@ def detector_page(name: str) -> str:
 
 
 def _detector(detector: Detector[Any]) -> Iterator[str]:
-    module = detector.measure.__module__
+    module = detector.module
     text = parts(module)
     yield from (f"# `{detector.id}`: {detector.title}", "")
     yield from (MADE.format(f"the docstring of {module.replace('.', '/')}.py"), "", _linked(summary(module)), "")
