@@ -1,10 +1,8 @@
-"""What to do about a program that the reader refuses, by the cause that was met: one sentence each.
+"""What to do about a program that the reader refuses, by cause: one sentence each.
 
-Advice that was followed already costs trust, so `model.eval()` is said only where something of training was seen, and
-an operator is told by what it is: of another library, quantised, random, dependent on values, or a choice of branches.
+Advice that was followed already costs trust, so `model.eval()` is named only where training mode was seen, and an
+operator by its kind: of another library, quantised, random, dependent on values, or a choice of branches.
 """
-
-from __future__ import annotations
 
 import re
 from typing import Final
@@ -68,20 +66,9 @@ WHOLE: Final = (
 )
 
 _NAME: Final = re.compile(r"torch\.ops\.([A-Za-z0-9_]{1,64})\.([A-Za-z0-9_]{1,64})(?:\.[A-Za-z0-9_]{1,64})?")
-_LIBRARY: Final = (
-    (re.compile(r"_?quantized.*"), "it computes with quantised numbers", QUANTISED),
-    (
-        re.compile(r"(?!(aten|prims?)$).*"),
-        "it belongs to the library {library!r}, whose code is not in the archive",
-        FOREIGN,
-    ),
-)
+_QUANTISED: Final = "it computes with quantised numbers"
 _OPERATORS: Final = (
-    (
-        r"(fake_)?quant.*|dequantize.*|q_(scale|zero_point|per_channel.*)|int_repr",
-        "it computes with quantised numbers",
-        QUANTISED,
-    ),
+    (r"(fake_)?quant.*|dequantize.*|q_(scale|zero_point|per_channel.*)|int_repr", _QUANTISED, QUANTISED),
     (
         r"(rand|randn|randint|randperm|bernoulli|normal|uniform|multinomial|poisson|exponential)(_[a-z]+)?_?",
         "it draws random numbers",
@@ -95,21 +82,21 @@ _OPERATORS: Final = (
     (r"_?(to_)?sparse.*", "it computes with sparse tensors", SPARSE),
     (r"complex|view_as_(complex|real)|_?fft_.*|real|imag|polar|_?conj.*", "it computes with complex numbers", COMPLEX),
 )
-"""What operators of torch are that no list can hold, by their names, and what to do about them."""
-_INSIDE: Final = "it runs a graph inside the graph"
+"""Kinds of torch's operators that are never read, by their names, and what to do about them."""
 _BRANCHING: Final = re.compile(r"cond|while_loop|map(_impl)?|scan|associative_scan|switch")
 
 
 def of_operator(target: str) -> tuple[str, str]:
-    """Return what an operator that is not read is, and what to do; of any text that a hostile archive may hold."""
+    """Return what kind of operator a target is that is not read, and what to do; the text may be hostile."""
     match = _NAME.fullmatch(target)
     library, name = (match[1], match[2]) if match else ("aten", "")
     if library == "higher_order":
-        branching = _BRANCHING.fullmatch(name)
-        what = "it runs one of several graphs, or one several times, by a value" if branching else _INSIDE
-        return what, BRANCHES if branching else WHOLE
-    for pattern, what, to_do in _LIBRARY:
-        if pattern.fullmatch(library):
-            return what.format(library=library), to_do
+        if _BRANCHING.fullmatch(name):
+            return "it runs one of several graphs, or one several times, by a value", BRANCHES
+        return "it runs a graph inside the graph", WHOLE
+    if re.fullmatch(r"_?quantized.*", library):
+        return _QUANTISED, QUANTISED
+    if library not in {"aten", "prim", "prims"}:
+        return f"it belongs to the library {library!r}, whose code is not in the archive", FOREIGN
     found = next(((what, to_do) for pattern, what, to_do in _OPERATORS if re.fullmatch(pattern, name)), None)
     return found or ("", UNKNOWN)

@@ -1,10 +1,10 @@
-"""Batches for programs: how many samples may go through at once, decided by a probe and never by the graph's word.
+"""Batches for programs: how many samples may run together, decided by proof and probe, never by the graph's claim.
 
-An export may have its batch size baked in (MLflow's usual case: the example was one sample). Run directly where that is
-proved to give each sample what it gets alone (`independence`) and a probe agrees; else with the baked sizes made free,
-shown likewise; else one sample at a time, vectorised by `torch.func.vmap` or, for layers that know no vectorising, one
-after the other: both are exact for whatever the graph does with its batch. A probe alone would not do: a backdoor that
-looks for neighbours, and is served without any, shows none as long as no trigger is there.
+An export may have its batch size baked in (MLflow's usual case: the example was one sample). It runs directly where
+that is proved to give each sample what it gets alone (`independence`) and a probe agrees; else with the baked sizes
+made free, shown in the same way; else one sample at a time, vectorised by `torch.func.vmap` or, for layers that cannot
+be vectorised, one after the other: both are exact for any use that the graph makes of its batch. A probe alone is not
+enough: a backdoor that looks for neighbours, and is served without any, shows none while no trigger is there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["direct", "relaxed", "per-sample", "one-by-one"]
 _Sample = tuple[tuple[Any, ...], dict[str, torch.Tensor]]
-RELATIVE_TOLERANCE = 1e-3
-ABSOLUTE_TOLERANCE = 1e-4
+_RELATIVE_TOLERANCE = 1e-3
+_ABSOLUTE_TOLERANCE = 1e-4
 _SPARE_SAMPLES = 3
 _MAX_NAMED = 8
 
@@ -62,12 +62,12 @@ class Batched:
         return self.program.run(x, taps=taps)
 
     def to(self, device: torch.device | str) -> Batched:
-        """Return the same on another device."""
+        """Return the program on another device, in the same mode."""
         return Batched(self.program.to(device), self.mode)
 
 
 def batched(program: Program, example: torch.Tensor) -> Batched:
-    """Decide on samples (n, …) how a program takes batches; what none of the ways computes rightly is refused."""
+    """Decide on samples (n, …) how a program takes batches; refuse it where every way gives wrong results."""
     if len(program.inputs) != 1:
         raise several_inputs(program)
     size = static_batch(program)
@@ -76,7 +76,10 @@ def batched(program: Program, example: torch.Tensor) -> Batched:
         expected = [_alone(program, row, size or 1) for row in probe]
         reasons: list[str] = []
         for candidate in _candidates(program, size, probe):
-            reason = _fault(candidate, probe, expected) or _unproven(candidate, probe)
+            reason = _fault(candidate, probe, expected)
+            together = candidate.mode in {"direct", "relaxed"}
+            if reason is None and together and not independent(candidate.program, probe):
+                reason = "nothing shows that samples leave each other alone"
             if reason is None:
                 return candidate
             reasons.append(f"{candidate.mode}: {reason}")
@@ -84,10 +87,10 @@ def batched(program: Program, example: torch.Tensor) -> Batched:
 
 
 def several_inputs(program: Program) -> RefusedError:
-    """Return the refusal of a program that takes more than one batch of samples, with the names of what it takes."""
+    """Return the refusal of a program that takes more than one batch of samples, with the names of its inputs."""
     names = ", ".join(program.input_names[:_MAX_NAMED])
-    said = f"the program takes {len(program.inputs)} tensors ({names}); one batch of samples is examined"
-    return RefusedError("inputs", said, what_to_do=advice.INPUTS)
+    message = f"the program takes {len(program.inputs)} tensors ({names}); one batch of samples is examined"
+    return RefusedError("inputs", message, what_to_do=advice.INPUTS)
 
 
 def static_batch(program: Program) -> int | None:
@@ -106,7 +109,7 @@ def _candidates(program: Program, size: int | None, probe: torch.Tensor) -> Iter
 
 
 def _probe(example: torch.Tensor, count: int) -> torch.Tensor:
-    """Return `count` samples made of the example's rows, later ones scaled so that no two are equal."""
+    """Return `count` samples made of the example's rows, later ones scaled to make all different."""
     if example.ndim == 0 or len(example) == 0:
         raise ValueError("the example must hold at least one sample")
     rows = example[torch.arange(count, device=example.device) % len(example)].clone()
@@ -137,18 +140,10 @@ def _fault(candidate: Batched, probe: torch.Tensor, expected: list[tuple[torch.T
             if not isinstance(output, torch.Tensor) or output.shape != wanted.shape:
                 return f"{count} samples yield no tensor of shape {tuple(wanted.shape)}"
             scale = float(wanted.abs().max()) if wanted.is_floating_point() else 1.0
-            share = TOLERANCE.get(wanted.dtype, ABSOLUTE_TOLERANCE)
-            relative = max(RELATIVE_TOLERANCE, TOLERANCE.get(wanted.dtype, 0.0))
+            share = TOLERANCE.get(wanted.dtype, _ABSOLUTE_TOLERANCE)
+            relative = max(_RELATIVE_TOLERANCE, TOLERANCE.get(wanted.dtype, 0.0))
             if not torch.allclose(output, wanted, rtol=relative, atol=share * max(scale, 1e-6)):
                 return f"{count} samples together yield other results than each alone"
-    return None
-
-
-def _unproven(candidate: Batched, probe: torch.Tensor) -> str | None:
-    """Return why a way that runs samples together may not be believed beyond the probe, or None."""
-    together = candidate.mode in {"direct", "relaxed"}
-    if together and not independent(candidate.program, probe):
-        return "nothing shows that samples leave each other alone"
     return None
 
 

@@ -1,11 +1,11 @@
 """Which outputs of a program give the same decision: proved on the graph, by a closed list of operators.
 
 A chain leads back from an output through operators that keep which class is first: softmax along the classes, their
-argmax, and what changes neither values nor order. Two outputs whose chains meet decide alike, up to rounding. Whatever
-is not on the list ends a chain, arithmetic with constants above all. A sigmoid is left out: far from zero it gives
-different scores the same value, and a shift of all scores, which leaves their order, would then choose the class. Of
-one number a sample it is what makes the probability of a logit, once: there two outputs decide alike only if both are
-the same logit or its probability.
+argmax, and what changes neither values nor order. Two outputs whose chains meet decide alike, up to rounding. An
+operator that is not on the list ends a chain, arithmetic with constants above all. A sigmoid is not on it: far from
+zero it gives different scores the same value, and a shift of all scores, which leaves their order, would then choose
+the class. Of one number a sample it makes the probability of a logit, once: there two outputs decide alike only if
+both are the same logit or its probability.
 """
 
 from __future__ import annotations
@@ -18,26 +18,18 @@ import torch
 
 from gate.programs.batching import static_batch
 from gate.programs.dataflow.operators import FORM_ONLY
+from gate.programs.overloads import KEEPING, SOFTMAXES
 from gate.programs.schema import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gate.programs.nodes import Node
     from gate.programs.program import Program
 
-_SOFTMAX: Final = frozenset({"softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"})
 _SIGMOID: Final = "sigmoid"
-_SAME: Final = frozenset(
-    {
-        "detach", "clone", "alias", "contiguous", "lift_fresh", "lift_fresh_copy", "dropout", "feature_dropout",
-        "alpha_dropout", "feature_alpha_dropout", "to", "_to_copy", "view", "_unsafe_view", "reshape", "flatten",
-        "unflatten", "squeeze", "unsqueeze",
-    }
-)  # fmt: skip
-"""Operators that keep values and their order; dropout is refused in training mode by the reader."""
 _RESULT: Final = {"argmax": 0, "max": 1, "topk": 1}
-"""Operators that choose, and which of their results is the choice."""
+"""Position of the choice among the results of an operator that chooses."""
 _SIZES: Final = frozenset({"sym_size", "sym_numel", "sym_stride"})
 _WIDE: Final = frozenset({torch.float32, torch.float64, torch.int32, torch.int64})
 """Types that hold every choice exactly, and every score of no wider type."""
@@ -51,7 +43,7 @@ class Chains:
 
     program: Program
     values: Mapping[str, torch.Tensor]
-    """What `names` asks for, run at once."""
+    """Values by the names that `names` returns, from one run."""
     batch: int
 
     @staticmethod
@@ -76,19 +68,12 @@ class Chains:
     def _chain(self, output: str, *, choices: bool) -> list[str]:
         """Return an output and the earlier values that decide as it does, at most one choice among the steps."""
         chain, chosen, scored = [output], False, False
-        if any(node.call.mutated is not None for node in self.program.nodes):
-            return chain  # what is written over a value in place is not followed here
-        for _ in range(_MAX_STEPS):
-            name = chain[-1]
-            node = self.program.producers.get(name)
-            before = _first(node) if node is not None else None
-            if node is None or before is None or before not in self.values or name not in self.values:
-                break
+        for node, before, name in self._steps(output):
             if node.call.name in _RESULT:
                 if not choices or chosen or scored or not self._is_choice(node, name, self.values[before]):
                     break
                 chosen = True
-            elif node.call.name in _SOFTMAX:
+            elif node.call.name in SOFTMAXES:
                 if not self._is_softmax(node, self.values[before], self.values[name]):
                     break
                 scored = scored or not chosen
@@ -97,21 +82,27 @@ class Chains:
             chain.append(before)
         return chain
 
+    def _steps(self, output: str) -> Iterator[tuple[Node, str, str]]:
+        """Yield the steps back from an output, each with the names of the values before and after it."""
+        if any(node.call.mutated is not None for node in self.program.nodes):
+            return  # values that are overwritten in place are not followed here
+        after = output
+        for _ in range(_MAX_STEPS):
+            node = self.program.producers.get(after)
+            before = _first(node) if node is not None else None
+            if node is None or before is None or before not in self.values or after not in self.values:
+                return
+            yield node, before, after
+            after = before
+
     def _is_one(self, output: str) -> bool:
-        """Tell whether an output is one number a sample, so that its value and not an order decides."""
+        """Tell whether an output is one number a sample, whose value and not an order decides."""
         return output in self.values and self._axis(self.values[output]) == 0
 
     def _numbers(self, output: str) -> list[str]:
         """Return the values that one number a sample is, or is the sigmoid of."""
         chain, squashed = [output], False
-        if any(node.call.mutated is not None for node in self.program.nodes):
-            return chain
-        for _ in range(_MAX_STEPS):
-            name = chain[-1]
-            node = self.program.producers.get(name)
-            before = _first(node) if node is not None else None
-            if node is None or before is None or before not in self.values or name not in self.values:
-                break
+        for node, before, name in self._steps(output):
             probability = node.call.name == _SIGMOID and not squashed
             holds = self._is_probability if probability else partial(self._is_same, node)
             if not holds(self.values[before], self.values[name]):
@@ -122,9 +113,9 @@ class Chains:
 
     def _is_same(self, node: Node, before: torch.Tensor, after: torch.Tensor) -> bool:
         same_form = self._axis(before) is not None and self._axis(after) is not None
-        told = all(map(self._is_size, node.operands[1:]))
+        known_sizes = all(map(self._is_size, node.operands[1:]))
         as_many = before.numel() == after.numel() and _as_wide(before, after)
-        return node.call.name in _SAME and same_form and told and as_many
+        return node.call.name in KEEPING and same_form and known_sizes and as_many
 
     def _is_size(self, name: str) -> bool:
         """Tell whether a number in a shape is a size of the input; a computed one may be another for another batch."""
@@ -189,13 +180,13 @@ def varying(program: Program) -> frozenset[str]:
 
 
 def _back(program: Program, output: str) -> list[str]:
-    """Return the values that lead to an output by operators of the list, whatever their arguments."""
+    """Return the values that lead to an output by operators of the list, with any arguments."""
     names: list[str] = []
     name: str | None = output
     while name is not None and name in program.producers and len(names) <= _MAX_STEPS:
         names.append(name)
         node = program.producers[name]
-        name = _first(node) if node.call.name in {*_SAME, *_SOFTMAX, *_RESULT, _SIGMOID} else None
+        name = _first(node) if node.call.name in {*KEEPING, *SOFTMAXES, *_RESULT, _SIGMOID} else None
     return names
 
 

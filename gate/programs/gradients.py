@@ -13,7 +13,7 @@ def lent(values: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
 
 
 class _Lent(torch.autograd.Function):
-    """Hands on the first argument, and back to the second."""
+    """Passes the first argument forward, and gradients back to the second."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:  # noqa: ARG004  # torch's form

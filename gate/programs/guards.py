@@ -1,7 +1,7 @@
-"""Checks before kernels that do not check for themselves: sizes that disagree made these read or write out of bounds.
+"""Checks before kernels that do not check for themselves: with sizes that disagree they read or write out of bounds.
 
-Found by calling every operator of the list with arguments that do not fit; `tests/programs/test_guards.py`
-holds one case each. A guard takes the operator's positional arguments and raises `ValueError`.
+They were found by calling every operator of the list with arguments that do not fit. A guard takes the operator's
+positional arguments and raises `ValueError`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def _normalisation(values: torch.Tensor, *per_channel: Any) -> None:
     """Batch statistics and affine weights must hold one number for each channel."""
     _check(values.ndim > 1, "batch normalisation needs channels")
     for tensor in per_channel[:4]:
-        _check(
-            tensor is None or tensor.shape == values.shape[1:2], "batch statistics differ from the channels in number"
-        )
+        fits = tensor is None or tensor.shape == values.shape[1:2]
+        _check(fits, "batch statistics differ from the channels in number")
 
 
 def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> None:
@@ -42,7 +41,7 @@ def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: 
 
 
 def _recurrent(gates: int) -> Callable[..., None]:
-    """Return the guard of a recurrent layer with so many gates."""
+    """Return the guard of a recurrent layer with this number of gates."""
 
     def check(  # noqa: PLR0917  # the operator's own arguments, by position
         values: torch.Tensor,
@@ -58,13 +57,14 @@ def _recurrent(gates: int) -> Callable[..., None]:
         _check(values.ndim == _SEQUENCE_RANK, "a recurrent layer takes sequences (N, T, D)")
         directions = 2 if bidirectional else 1
         batch = values.shape[0 if batch_first else 1]
-        first = states[0] if isinstance(states, list | tuple) else states
-        for state in states if isinstance(states, list | tuple) else [states]:
+        firsts = states if isinstance(states, list | tuple) else [states]
+        for state in firsts:
             _check(
-                state.ndim == _SEQUENCE_RANK and tuple(state.shape) == (num_layers * directions, batch, first.shape[2]),
+                state.ndim == _SEQUENCE_RANK
+                and tuple(state.shape) == (num_layers * directions, batch, firsts[0].shape[2]),
                 "the first states differ from layers, batch or width",
             )
-        hidden = first.shape[2]
+        hidden = firsts[0].shape[2]
         per_cell = 4 if has_biases else 2
         _check(len(weights) == num_layers * directions * per_cell, "the weights differ from the layers in number")
         for index, weight in enumerate(weights):
@@ -81,7 +81,7 @@ GUARDS: Final[dict[str, Callable[..., None]]] = {
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     **{name: _recurrent(gates) for name, gates in _GATES.items()},
 }
-"""By operator name."""
+"""Guards by operator name."""
 
 
 def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """The end of a classifier's graph: where the logits are, and the last linear layer with what enters it.
 
-A walk back from the output through what does not mix classes (softmax, reshaping, averaging over positions); found by
-the graph alone, so that it holds for linear layers, their decomposed forms and 1×1 convolutions alike.
+A walk back from the output through what does not mix classes (softmax, reshaping, averaging over positions). It uses
+the graph alone, and holds for linear layers, their decomposed forms and 1×1 convolutions alike.
 """
 
 from __future__ import annotations
@@ -9,46 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gate.programs.overloads import KEEPING, SOFTMAXES, TRANSPOSING
 from gate.programs.schema import Name, Value
 
 if TYPE_CHECKING:
-    import torch
-
     from gate.programs.nodes import Node
     from gate.programs.program import Program
 
-_SOFTMAX: Final = frozenset({"softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"})
 _SIGMOID: Final = "sigmoid"
-_RESHAPING: Final = frozenset(
-    {
-        "view",
-        "_unsafe_view",
-        "reshape",
-        "reshape_as",
-        "view_as",
-        "flatten",
-        "unflatten",
-        "squeeze",
-        "unsqueeze",
-        "contiguous",
-        "clone",
-        "alias",
-        "detach",
-        "lift_fresh",
-        "lift_fresh_copy",
-        "to",
-        "_to_copy",
-        "type_as",
-        "dropout",
-        "feature_dropout",
-        "alpha_dropout",
-        "feature_alpha_dropout",
-    }
-)
+_RESHAPING: Final = KEEPING | {"reshape_as", "view_as", "type_as"}
 _AVERAGING: Final = frozenset(
     {"mean", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d", "avg_pool2d"}
 )
-_TRANSPOSING: Final = frozenset({"t", "transpose", "permute", "numpy_T", "mT", "swapaxes"})
 _MAX_STEPS: Final = 64
 
 
@@ -57,11 +29,11 @@ class FinalLinear:
     """The layer that turns features into class scores."""
 
     node: str
-    """The value that the layer yields, (N, K) or (N, …, K), or (N, K, h, w) for a 1×1 convolution."""
+    """Name of the layer's result, (N, K) or (N, …, K), or (N, K, h, w) for a 1×1 convolution."""
     features: str
-    """The value that enters it: the penultimate activations, (N, D), (N, …, D) or (N, D, h, w)."""
+    """Name of the penultimate activations, (N, D), (N, …, D) or (N, D, h, w)."""
     weight: str
-    """The qualified name of its weight, (K, D), (D, K) before a transpose, or (K, D, 1, 1)."""
+    """Qualified name of its weight, (K, D), (D, K) before a transpose, or (K, D, 1, 1)."""
     bias: str | None
     num_classes: int
     num_features: int
@@ -69,7 +41,7 @@ class FinalLinear:
     """Whether the weight is (K, D, …) as stored, and not (D, K)."""
     convolution: bool
     averaged: bool
-    """Whether scores are averaged over positions afterwards; features are then averaged likewise."""
+    """Whether scores are averaged over positions afterwards; features are then averaged too."""
 
 
 def logits_name(program: Program) -> str:
@@ -77,18 +49,18 @@ def logits_name(program: Program) -> str:
     logits = name = program.output_names[0]
     for _ in range(_MAX_STEPS):
         node = program.producers.get(name)
-        if node is None or node.call.name not in _SOFTMAX | _RESHAPING:
+        if node is None or node.call.name not in SOFTMAXES | _RESHAPING:
             break
         name = _first(node)
-        if node.call.name in _SOFTMAX:
+        if node.call.name in SOFTMAXES:
             logits = name
     return logits
 
 
 def logit_name(program: Program) -> str | None:
-    """Return the name of the value before the sigmoid in which an output of one number a sample ends, if it ends so.
+    """Return the name of the value before a final sigmoid of one number a sample; None where there is none.
 
-    Of several numbers a sigmoid may give two the same value where they differ: there it is no end that is left out.
+    A sigmoid of several numbers may give different ones the same value; such an end is not skipped.
     """
     name = program.output_names[0]
     for _ in range(_MAX_STEPS):
@@ -102,10 +74,7 @@ def logit_name(program: Program) -> str | None:
 
 
 def final_linear(program: Program) -> FinalLinear | None:
-    """Describe the last linear layer before the first output; None where the output has no such layer.
-
-    A sigmoid stands after it only where the layer yields one number a sample.
-    """
+    """Describe the last linear layer before the first output, or before a sigmoid of one number; None if none is."""
     found = _linear_before(program, logits_name(program))
     before = logit_name(program) if found is None else None
     if before is None:
@@ -134,27 +103,27 @@ def _linear_before(program: Program, name: str) -> FinalLinear | None:
 
 
 def _linear(program: Program, node: Node, bias: str | None, *, averaged: bool) -> FinalLinear | None:
-    """Return the description of a node, if it is a linear layer with a weight of the model."""
+    """Describe a node, if it is a linear layer with a weight of the model."""
     values = (*node.call.positional, None, None, None)
     kind = node.call.name
     if kind == "addmm":
-        operands = (values[1], values[2], values[0])
+        layer_bias, features, factor = values[:3]
     elif kind in {"linear", "conv2d", "convolution"}:
-        operands = (values[0], values[1], values[2])
+        features, factor, layer_bias = values[:3]
     elif kind in {"mm", "matmul"}:
-        operands = (values[0], values[1], None)
+        features, factor, layer_bias = *values[:2], None
     else:
         return None
-    features, (weight, transposed) = operands[0], _parameter(program, operands[1])
+    weight, transposed = _parameter(program, factor)
     if weight is None or not isinstance(features, Name):
         return None
-    shape = tuple(_state(program)[weight].shape)
+    shape = tuple({**program.constants, **program.buffers, **program.parameters}[weight].shape)
     convolution = kind in {"conv2d", "convolution"}
     if (convolution and (len(shape) != 4 or shape[2:] != (1, 1))) or (not convolution and len(shape) != 2):
         return None
     rows_are_classes = transposed != (kind == "linear" or convolution)
     classes, width = (shape[0], shape[1]) if rows_are_classes else (shape[1], shape[0])
-    own_bias, _ = _parameter(program, operands[2])
+    own_bias, _ = _parameter(program, layer_bias)
     return FinalLinear(
         node=node.name,
         features=features.name,
@@ -194,12 +163,8 @@ def _parameter(program: Program, value: Value) -> tuple[str | None, bool]:
         if value.name in names:
             return names[value.name], transposed
         node = program.producers.get(value.name)
-        if node is None or node.call.name not in _TRANSPOSING | {"to", "_to_copy", "alias", "detach", "clone"}:
+        if node is None or node.call.name not in TRANSPOSING | {"to", "_to_copy", "alias", "detach", "clone"}:
             break
-        transposed ^= node.call.name in _TRANSPOSING
+        transposed ^= node.call.name in TRANSPOSING
         value = node.call.positional[0]
     return None, False
-
-
-def _state(program: Program) -> dict[str, torch.Tensor]:
-    return {**program.constants, **program.buffers, **program.parameters}

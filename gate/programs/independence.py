@@ -1,10 +1,10 @@
 """Whether samples in a batch leave each other alone: proved on the graph, by a closed list of operators.
 
 A probe with a few samples cannot show it: a graph may compare neighbours, or read the size of its batch, and behave
-otherwise only where a trigger is there too. So every value is followed from the input on, with the place at which the
-samples lie in it: one dimension, of which one sample holds so many neighbouring entries. An operator that is not on
-the list, or that works along that dimension, ends the proof. Sizes may be the batch's times a number, and stand in
-shapes alone: then what holds of the batch that is followed holds of every other.
+otherwise only where a trigger is there too. So every value is followed from the input on, with the place of the samples
+in it: one dimension, along which each sample holds the same number of neighbouring entries. An operator that is not on
+the list, or that works along that dimension, ends the proof. Sizes may be a multiple of the batch's, and may only stand
+in shapes: then what holds for the batch that is followed holds for every other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import torch
 
 from gate.programs.independence_rules import (
     ALONG,
-    ATTENTIONS,
     ELEMENTWISE,
     FILLED,
     MOVING,
@@ -27,12 +26,12 @@ from gate.programs.independence_rules import (
     SHAPES,
     away,
     exact,
-    is_name,
     is_once,
     is_whole,
     one_operand,
 )
 from gate.programs.nodes import Node, references
+from gate.programs.overloads import ATTENTIONS, RECURRENT
 from gate.programs.refused import RefusedError
 from gate.programs.schema import Name
 
@@ -46,14 +45,14 @@ _SAMPLES: Final = 3
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the samples lie in a value: along a dimension, each with so many neighbouring entries of it."""
+    """Place of the samples in a value: a dimension, and the neighbouring entries along it of one sample."""
 
     axis: int
     entries: int
 
 
 class _UnprovenError(Exception):
-    """A step of which nothing is known."""
+    """A step about which nothing is known."""
 
 
 def independent(program: Program, samples: torch.Tensor) -> bool:
@@ -90,18 +89,16 @@ class _Proof:
     def __init__(
         self, program: Program, alone: Mapping[str, tuple[int, ...]], together: Mapping[str, tuple[int, ...]]
     ) -> None:
-        self._program = program
-        self._alone = alone
-        self._shape = together
+        self._program, self._alone, self._shape = program, alone, together
         self._places = {program.input_names[0]: _Place(0, 1)}
         self._sizes: set[str] = set()
         """Numbers that grow with the batch."""
         self._mixed: set[str] = set()
-        """Results in which the samples are nowhere."""
+        """Results that hold the samples nowhere."""
         self._several: Mapping[str, Callable[[tuple[Any, ...], list[str]], bool]] = {
             **dict.fromkeys(("matmul", "bmm"), self._product),
             **dict.fromkeys(ATTENTIONS, self._attention),
-            **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), self._recurrent),
+            **dict.fromkeys(RECURRENT, self._recurrent),
             "embedding": self._second,
             "addmm": self._rows,
         }
@@ -151,7 +148,7 @@ class _Proof:
                 raise _UnprovenError
 
     def _put(self, result: str, entries: Callable[[str, int], int | None]) -> None:
-        """Note where a result holds the samples: along the only dimension that grew with their number."""
+        """Note which dimension of a result holds the samples: the only one that grew with their number."""
         if result not in self._shape:
             raise _UnprovenError
         alone, together = self._alone[result], self._shape[result]
@@ -178,7 +175,7 @@ class _Proof:
         first = self._places[held[0]]
         if name in RESHAPING:
             if node.call.positional[0] != Name(held[0]):
-                raise _UnprovenError  # the samples lend their form to something else
+                raise _UnprovenError  # only the shape of the samples is used, for another value
             inner = first.entries * math.prod(self._shape[held[0]][first.axis + 1 :])
             return lambda result, axis: exact(inner, math.prod(self._shape[result][axis + 1 :]))
         if not self._allowed(node, held):
@@ -208,13 +205,13 @@ class _Proof:
         if several is not None:
             return several(given, held)
         # Further operands belong to the model, and are the same for every sample.
-        alone = len(held) == 1 and is_name(given[0]) and given[0].name == held[0]
+        alone = len(held) == 1 and isinstance(given[0], Name) and given[0].name == held[0]
         return alone and one_operand(name, given, axis, rank)
 
     def _attention(self, given: tuple[Any, ...], held: list[str]) -> bool:
         """Tell whether queries, keys and values hold the samples alike, and a mask keeps them apart."""
         first = given[:3]
-        if not all(map(is_name, first)):
+        if not all(isinstance(value, Name) for value in first):
             return False
         asked = [value.name for value in first]
         if not set(asked) <= set(held):
@@ -234,17 +231,15 @@ class _Proof:
 
     def _second(self, given: tuple[Any, ...], held: list[str]) -> bool:
         """Tell whether the samples are in the second operand alone: indices, or rows to be multiplied."""
-        return held == [given[1].name] if is_name(given[1]) else False
+        return isinstance(given[1], Name) and held == [given[1].name]
 
     def _rows(self, given: tuple[Any, ...], held: list[str]) -> bool:
         return self._second(given, held) and self._places[held[0]].axis == 0
 
     def _same(self, held: list[str]) -> bool:
         """Tell whether all operands hold the samples at one place of equal shapes' dimensions."""
-        found = {
-            (self._places[name], len(self._shape[name]), self._alone[name][self._places[name].axis]) for name in held
-        }
-        return len(found) == 1
+        places = ((name, self._places[name]) for name in held)
+        return len({(place, len(self._shape[name]), self._alone[name][place.axis]) for name, place in places}) == 1
 
     def _aligned(self, operands: tuple[str, ...], held: list[str]) -> bool:
         """Tell whether samples meet at one dimension, counted from the last, at which other operands broadcast."""

@@ -1,9 +1,7 @@
-"""The closed list of operators of which it is known how they keep a batch's samples apart, and by which argument."""
+"""The closed list of operators that are known to keep a batch's samples apart, and the arguments that decide it."""
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeGuard
-
-from gate.programs.schema import Name
+from typing import Any, Final
 
 _ELEMENTS: Final = (
     "relu relu_ relu6 relu6_ silu silu_ mish mish_ gelu gelu_ elu elu_ selu selu_ celu celu_ leaky_relu leaky_relu_ "
@@ -30,8 +28,7 @@ ALONG: Final[Mapping[str, tuple[int, int | None]]] = {
     **dict.fromkeys(("norm", "linalg_vector_norm", "roll"), (2, None)),
     "topk": (2, -1), "unfold": (1, None),
 }  # fmt: skip
-"""At which argument the dimensions stand along which an operator works, and which it takes where that is not given."""
-ATTENTIONS: Final = ("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
+"""Position of the argument with the dimensions along which an operator works, and its default."""
 OF_TWO: Final = frozenset({"torch.ops.aten.max.other", "torch.ops.aten.min.other"})
 MOVING: Final = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "numpy_T", "mT", "unsqueeze", "stack"})
 RESHAPING: Final = frozenset({"view", "_unsafe_view", "reshape", "flatten", "unflatten", "view_as", "reshape_as"})
@@ -45,17 +42,17 @@ _FIRST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), 4),
     "upsample_linear1d": 3, "upsample_trilinear3d": 5,
 }  # fmt: skip
-"""Operators that take samples along the first dimension of so many; with one fewer they take a single sample."""
+"""Rank of a batch, for operators that take samples along the first dimension and, at one rank less, a single one."""
 _NORMS: Final = frozenset({
     "convolution", "batch_norm", "_native_batch_norm_legit_no_training", "group_norm", "native_group_norm",
     "instance_norm", "prelu",
 })  # fmt: skip
-"""Likewise, of any tensor that has channels."""
+"""Operators that take samples along the first dimension of any tensor that has channels."""
 SHAPES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "expand", "new_zeros", "new_ones", "new_full"), 1),
     **dict.fromkeys(("zeros", "ones", "full"), 0),
 }
-"""At which argument a shape stands; a size of the batch may stand nowhere else."""
+"""Position of the argument that is a shape; a size of the batch may stand nowhere else."""
 REPEATING: Final = frozenset({"repeat", "tile"})
 _LAST: Final = 2**63 - 1
 _WHOLE: Final = tuple((start, _LAST, step) for start in (0, None) for step in (1, None))
@@ -82,23 +79,16 @@ def one_operand(name: str, given: tuple[Any, ...], axis: int, rank: int) -> bool
 
 
 def exact(inner: int, stride: int) -> int | None:
-    """Return how often a stride fits into so many entries; None where it does not fit exactly."""
+    """Return how often a stride fits into the entries; None where it does not fit exactly."""
     return inner // stride if stride and inner % stride == 0 else None
 
 
 def is_once(times: Any, axis: int, rank: int) -> bool:
     """Tell whether numbers of repetitions, which count from the last dimension, leave the samples' one as it is."""
-    if not isinstance(times, tuple):
-        return False
     back = rank - axis
-    return len(times) < back or times[len(times) - back] == 1
+    return isinstance(times, tuple) and (len(times) < back or times[len(times) - back] == 1)
 
 
 def is_whole(name: str, given: tuple[Any, ...]) -> bool:
-    """Tell a slice that leaves everything where it is, as exporters write `x[:, 0]`."""
+    """Tell whether a slice takes everything, as exporters write for `x[:, 0]`."""
     return name == "slice" and (*given[1:], *(None,) * 4)[1:4] in _WHOLE
-
-
-def is_name(value: object) -> TypeGuard[Name]:
-    """Tell whether an argument is another node's result."""
-    return isinstance(value, Name)

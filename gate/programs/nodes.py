@@ -1,9 +1,8 @@
-"""Fourth stage of the strict reader: records become nodes whose every name is defined once, before it is used.
+"""Records of a graph become nodes whose every name is defined once, before it is used.
 
 In-place operators may write only to values that the graph itself made, never to an input, parameter, buffer or
-constant: a model that counts its calls, or changes its weights while it runs, is refused. Where nobody looks at the
-overwritten value again, the in-place operator is replaced by its pure twin, so that every intermediate value can be
-tapped.
+constant: a model that counts its calls, or changes its weights while it runs, is refused. Where the overwritten
+value is not used again, its pure twin replaces the in-place operator: then every intermediate value can be tapped.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from gate.programs import advice
-from gate.programs.memory import Memory
-from gate.programs.operators import DIRECT_ALIASES, DROPOUTS, Call, bind, find_overload, of_the_batch
-from gate.programs.overloads import ASSERTIONS, OVERLOADS
+from gate.programs.operators import DIRECT_ALIASES, Call, bind, find_overload, of_the_batch
+from gate.programs.overloads import ASSERTIONS, DROPOUTS, OVERLOADS
 from gate.programs.refused import RefusedError
 from gate.programs.schema import Name, NodeRecord, Output, ProgramRecord, Value
 
@@ -39,14 +37,33 @@ class Node:
 
     @property
     def operands(self) -> tuple[str, ...]:
-        """The names of all values that the node uses."""
+        """Names of all values that the node uses."""
         values = (*self.call.positional, *(value for _, value in self.call.keywords))
         return tuple(reference for value in values for reference in references(value))
 
     @property
     def results(self) -> tuple[str, ...]:
-        """The names of all values that the node defines."""
+        """Names of all values that the node defines."""
         return tuple(name for output in self.outputs if output for name in output.names if name is not None)
+
+
+class Memory:
+    """Groups of values that may share memory; a smaller group is put into a larger one: long chains stay cheap."""
+
+    def __init__(self) -> None:
+        self._group: dict[str, list[str]] = {}
+
+    def members(self, name: str) -> list[str]:
+        """Return a value and all that may share its memory."""
+        return self._group.setdefault(name, [name])
+
+    def join(self, name: str, other: str) -> None:
+        """Note that two values may share memory."""
+        small, large = sorted((self.members(name), self.members(other)), key=len)
+        if small is not large:
+            large.extend(small)
+            for member in small:
+                self._group[member] = large
 
 
 def references(value: Value) -> Iterator[str]:
@@ -85,17 +102,17 @@ def build_nodes(record: ProgramRecord) -> tuple[Node, ...]:
 
 
 def _refuse_batch_statistics(nodes: list[Node], live: set[str]) -> None:
-    """Refuse normalisation of what depends on the input by its own batch; of weights it is how some are standardised.
+    """Refuse batch statistics of values that depend on the input; weights may be standardised by their own.
 
-    What is written in place is not followed here: whether samples leave each other alone is proved elsewhere.
+    Writes in place are not followed here: `independence` proves whether samples leave each other alone.
     """
     for node in nodes:
         if live.isdisjoint(node.operands):
             continue
         live.update(node.results)
         if of_the_batch(node.call):
-            said = f"{node.target} in training mode (it normalises by the samples that are asked about together)"
-            raise RefusedError(node.where, said, what_to_do=advice.BATCH)
+            message = f"{node.target} in training mode (it normalises by the samples that are asked about together)"
+            raise RefusedError(node.where, message, what_to_do=advice.BATCH)
 
 
 def _bind_node(record: NodeRecord) -> Node:
@@ -115,17 +132,11 @@ def _make_pure(nodes: list[Node], bound: frozenset[str], outputs: frozenset[str]
     for index, node in enumerate(nodes):
         current = _pure_twin(node) if node.call.name in _UNCHANGED else node
         if current.call.mutated is not None:
-            written = {
-                member
-                for name in references(current.call.positional[current.call.mutated])
-                for member in memory.members(name)
-            }
+            targets = references(current.call.positional[current.call.mutated])
+            written = {member for name in targets for member in memory.members(name)}
             if not bound.isdisjoint(written):
-                raise RefusedError(
-                    node.where,
-                    f"{node.target} writes to an input, parameter or buffer of the model",
-                    what_to_do=advice.COUNTING,
-                )
+                message = f"{node.target} writes to an input, parameter or buffer of the model"
+                raise RefusedError(node.where, message, what_to_do=advice.COUNTING)
             if all(last_use.get(member, -1) <= index for member in written):
                 current = _pure_twin(node)
         if current.call.returns_alias:

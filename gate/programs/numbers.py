@@ -1,8 +1,8 @@
 """The number type that a program declares for its input, and forms of it through which gradients reach the pixels.
 
-Samples and triggers are float32. A program of half precision is run as it is, since what it answers is judged, and a
-copy in float32 lends it gradients: in half they vanish, or take forty times as long on a CPU. One of whole numbers,
-such as pixels in uint8, is given the same whole numbers as floats, where the graph proves that nothing depends on that.
+Samples and triggers are float32. A program of half precision runs as it is, since its own answers are judged, and a
+copy in float32 lends it gradients: in half precision these vanish, or take forty times as long on a CPU. A program of
+whole numbers, such as pixels in uint8, gets them as floats, where the graph proves that nothing depends on that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HALVES: Final = frozenset({torch.float16, torch.bfloat16})
 TOLERANCE: Final = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""By half type, how far results that are equal but for rounding may differ, as a share of the largest."""
+"""Rounding error allowed between equal results, by half type, as a share of the largest."""
 _PIXELS: Final = (
     f"Begin forward with x.float(), which nothing writes over in place, or take float32, and log it again with {LOG}."
 )
@@ -33,8 +33,6 @@ _FORMS: Final = frozenset({
     "lift_fresh_copy", "select", "slice", "narrow", "flip", "expand",
 })  # fmt: skip
 """Operators that move whole numbers about and leave them as they are."""
-_SIZES: Final = frozenset({"sym_size", "sym_numel"})
-_CASTS: Final = frozenset({"to", "_to_copy"})
 _QUOTIENTS: Final = frozenset({"torch.ops.aten.div.Tensor", "torch.ops.aten.true_divide.Tensor"})
 
 
@@ -54,36 +52,30 @@ def in_single(program: Program) -> Program:
 
 
 def in_type_of(program: Program, original: Program) -> Program:
-    """Return the original with the values of a program that was made of it by `in_single`, rounded to its types."""
+    """Return the original with the values of a program that `in_single` made of it, rounded to its types."""
     tensors = {name: program.tensors[name].to(tensor.dtype) for name, tensor in original.tensors.items()}
     return replace(original, tensors=tensors, device=program.device)
 
 
 def taking_floats(program: Program) -> Program:
-    """Return a program of whole numbers, such as pixels in uint8, that may be given them as float32 instead.
+    """Return a program of whole numbers, such as pixels in uint8, in a form that takes them as float32.
 
-    Proved on the graph: until it becomes a floating number the input is only moved about, so that nothing wraps around
-    and nothing is divided with a rest. What does not is refused.
+    Proved on the graph: the input is only moved about until it becomes a floating number, so nothing wraps around and
+    no division drops a remainder. Any other program is refused.
     """
     if declared(program) is torch.bool:
         raise RefusedError("inputs", "the program takes booleans; expected pixels", what_to_do=_PIXELS)
+    takes = f"the program takes {str(declared(program)).removeprefix('torch.')}"
     if any(node.call.mutated is not None for node in program.nodes):
-        raise RefusedError(
-            "inputs",
-            f"the program takes {_named(declared(program))} and writes over values in place",
-            what_to_do=_PIXELS,
-        )
+        raise RefusedError("inputs", f"{takes} and writes over values in place", what_to_do=_PIXELS)
     whole = {program.input_names[0]}
     for node in program.nodes:
         held = [name for name in node.operands if name in whole]
-        if not held or node.call.name in _SIZES or _becomes_float(node):
+        if not held or node.call.name in {"sym_size", "sym_numel"} or _becomes_float(node):
             continue
-        if node.call.name not in _FORMS or node.call.mutated is not None or len(held) > 1:
-            raise RefusedError(
-                node.where,
-                f"the program takes {_named(declared(program))} and computes with whole numbers ({node.target})",
-                what_to_do=_PIXELS,
-            )
+        if node.call.name not in _FORMS or len(held) > 1:
+            message = f"{takes} and computes with whole numbers ({node.target})"
+            raise RefusedError(node.where, message, what_to_do=_PIXELS)
         whole.update(node.results)
     if not whole.isdisjoint(program.output_names):
         raise RefusedError("graph.outputs", "an output is the input itself, in whole numbers")
@@ -93,7 +85,7 @@ def taking_floats(program: Program) -> Program:
 def _becomes_float(node: Node) -> bool:
     """Tell whether a node turns whole numbers into floating ones of a stated type, or of the default one."""
     call = node.call
-    if call.name in _CASTS:
+    if call.name in {"to", "_to_copy"}:
         stated = (*call.positional, *(value for _, value in call.keywords))
         types = [value for value in stated if isinstance(value, torch.dtype)]
         return len(types) == 1 and types[0].is_floating_point
@@ -116,7 +108,3 @@ def _single_node(node: Node) -> Node:
 
 def _single_value(value: Value) -> Value:
     return torch.float32 if isinstance(value, torch.dtype) and value in HALVES else value
-
-
-def _named(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

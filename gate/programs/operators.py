@@ -1,6 +1,6 @@
 """Targets of nodes: each text of the archive is looked up in a closed table, never reached by attribute chains.
 
-An aten overload comes with its schema, so that arguments are bound by name before anything runs; training-mode
+An aten overload comes with its schema, by which arguments are bound by name before anything runs. Training-mode
 arguments of dropout, normalisation and recurrent layers are refused here, since only the inference graph is judged.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch._ops import OpOverload
 
 from gate.programs import advice
-from gate.programs.overloads import OVERLOADS
+from gate.programs.overloads import ATTENTIONS, DROPOUTS, OVERLOADS, RECURRENT
 from gate.programs.refused import RefusedError
 from gate.programs.schema import NamedValue, OwnDevice, Value
 
@@ -51,78 +51,27 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ARITHMETIC: Final[dict[str, Callable[..., Any]]] = {
-    **{
-        f"_operator.{name}": _bounded(getattr(operator, name))
-        for name in (
-            "add",
-            "sub",
-            "mul",
-            "floordiv",
-            "mod",
-            "neg",
-            "pos",
-            "truediv",
-            "eq",
-            "ne",
-            "lt",
-            "le",
-            "gt",
-            "ge",
-        )
-    },
+    **{f"_operator.{name}": _bounded(getattr(operator, name)) for name in (
+        "add", "sub", "mul", "floordiv", "mod", "neg", "pos", "truediv", "eq", "ne", "lt", "le", "gt", "ge",
+    )},
     "_operator.pow": _bounded(_power),
-    **{
-        f"torch.{name}": _bounded(getattr(torch, name))
-        for name in ("sym_max", "sym_min", "sym_not", "sym_float", "sym_int")
-    },
-    "math.trunc": _bounded(math.trunc),
-    "math.ceil": _bounded(math.ceil),
-    "math.floor": _bounded(math.floor),
-}
+    **{f"torch.{name}": _bounded(getattr(torch, name)) for name in (
+        "sym_max", "sym_min", "sym_not", "sym_float", "sym_int",
+    )},
+    **{f"math.{name}": _bounded(getattr(math, name)) for name in ("trunc", "ceil", "floor")},
+}  # fmt: skip
 """Arithmetic of sizes, on Python numbers, by torch's own functions: `sym_max(2, 1.0)` is 2.0, Python's `max` is 2."""
 
-DROPOUTS: Final = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
-"""At inference the identity, and refused in training mode; each has a twin that writes in place."""
 _TRAINING_FLAGS: Final = {
-    **dict.fromkeys(DROPOUTS, "train"),
-    **dict.fromkeys((f"{name}_" for name in DROPOUTS), "train"),
-    "native_dropout": "train",
-    "rrelu": "training",
-    "rrelu_": "training",
-    "batch_norm": "training",
-    "lstm": "train",
-    "gru": "train",
-    "rnn_tanh": "train",
-    "rnn_relu": "train",
-}
-_DROPOUT_RATES: Final = {
-    "scaled_dot_product_attention": "dropout_p",
-    "_scaled_dot_product_flash_attention_for_cpu": "dropout_p",
+    **dict.fromkeys((*DROPOUTS, *(f"{name}_" for name in DROPOUTS), "native_dropout", *RECURRENT), "train"),
+    **dict.fromkeys(("rrelu", "rrelu_", "batch_norm"), "training"),
 }
 
-DIRECT_ALIASES: Final = frozenset(
-    {
-        *DROPOUTS,
-        "native_dropout",
-        "pad",
-        "constant_pad_nd",
-        "meshgrid",
-        "einsum",
-        "roll",
-        "repeat",
-        "tile",
-        "repeat_interleave",
-        "cat",
-        "stack",
-        "to",
-        "type_as",
-        "unsafe_split",
-        "unsafe_chunk",
-        "_unsafe_view",
-        "clip",
-        "scaled_dot_product_attention",
-    }
-)
+DIRECT_ALIASES: Final = frozenset({
+    *DROPOUTS, "native_dropout", "pad", "constant_pad_nd", "meshgrid", "einsum", "roll", "repeat", "tile",
+    "repeat_interleave", "cat", "stack", "to", "type_as", "unsafe_split", "unsafe_chunk", "_unsafe_view", "clip",
+    "scaled_dot_product_attention",
+})  # fmt: skip
 """Operators that may hand back (a view of) their input although their schema does not say so."""
 
 
@@ -131,12 +80,12 @@ class Call:
     """A target with its arguments bound: positional ones in the order of the schema, the others by name."""
 
     name: str
-    """The operator without namespace and overload, `arithmetic` for sizes."""
+    """Operator without namespace and overload; `arithmetic` for sizes."""
     function: Callable[..., Any]
     positional: tuple[Value, ...]
     keywords: tuple[tuple[str, Value], ...]
     mutated: int | None
-    """Which positional argument an in-place operator writes to."""
+    """Position of the argument that an in-place operator writes to."""
     returns_alias: bool
     """Whether a result may share memory with an argument."""
 
@@ -165,9 +114,8 @@ def bind(target: str, arguments: tuple[NamedValue, ...], where: str) -> Call:
 def unlisted(target: str, where: str) -> RefusedError:
     """Return the refusal of an operator that is on no list, with what it is and what to do about that."""
     what, to_do = advice.of_operator(target)
-    because = f": {what}" if what else ""
-    said = f"the operator {target!r} is not on the list of reviewed operators{because}"
-    return RefusedError(where, said, what_to_do=to_do)
+    message = f"the operator {target!r} is not on the list of reviewed operators{f': {what}' if what else ''}"
+    return RefusedError(where, message, what_to_do=to_do)
 
 
 def find_overload(target: str, where: str) -> OpOverload[..., Any]:
@@ -202,15 +150,8 @@ def _refuse_displaced(overload: OpOverload[..., Any], given: dict[str, NamedValu
     for argument in overload._schema.arguments:  # noqa: SLF001
         value = given.get(argument.name)
         if value is not None and value.placed and (gap or argument.kwarg_only):
-            raise RefusedError(
-                where,
-                f"{overload} is given {argument.name!r} by its place"
-                + (
-                    f", and {gap!r} before it is not; other loaders take it for that"
-                    if gap
-                    else ", and takes it by name"
-                ),
-            )
+            reason = f"{gap!r} before it is not; other loaders take it for that" if gap else "takes it by name"
+            raise RefusedError(where, f"{overload} is given {argument.name!r} by its place, and {reason}")
         by_name = value is None or value.keyword or (not value.placed and argument.has_default_value())
         gap = gap or (argument.name if by_name else "")
 
@@ -224,14 +165,13 @@ def _in_order(
     pending: list[Value] = []
     for argument in overload._schema.arguments:  # noqa: SLF001
         given = argument.name in bound
-        if argument.kwarg_only:
+        if argument.kwarg_only and given:
+            keywords.append((argument.name, bound[argument.name]))
+        elif not argument.kwarg_only:
+            pending.append(bound[argument.name] if given else _default(argument.default_value))
             if given:
-                keywords.append((argument.name, bound[argument.name]))
-            continue
-        pending.append(bound[argument.name] if given else _default(argument.default_value))
-        if given:
-            positional.extend(pending)
-            pending.clear()
+                positional.extend(pending)
+                pending.clear()
     return tuple(positional), tuple(keywords)
 
 
@@ -245,11 +185,6 @@ def _default(value: Any) -> Value:
     return plain
 
 
-def _keeps_nothing(bound: dict[str, Value]) -> bool:
-    """Tell normalisation by its own operand alone: of weights, as `build_nodes` sees to, it is a function of these."""
-    return bound.get("running_mean") is None and bound.get("running_var") is None
-
-
 def of_the_batch(call: Call) -> bool:
     """Tell whether a call normalises by the batch that it is given."""
     return call.name == "batch_norm" and call.positional[5] is not False
@@ -257,15 +192,14 @@ def of_the_batch(call: Call) -> bool:
 
 def _refuse_training(name: str, overload: OpOverload[..., Any], bound: dict[str, Value], where: str) -> None:
     """Refuse a layer that was exported in training mode: it would draw random numbers or depend on the batch."""
-    flag = None if name == "batch_norm" and _keeps_nothing(bound) else _TRAINING_FLAGS.get(name)
+    flag, reason = _TRAINING_FLAGS.get(name), ""
+    if name == "batch_norm" and bound.get("running_mean") is None and bound.get("running_var") is None:
+        flag = None  # normalises by its operand alone, which is a function of weights: `build_nodes` sees to that
     if flag is not None and bound.get(flag, False) is not False:
-        raise RefusedError(where, f"{overload} in training mode ({flag} is not false)", what_to_do=advice.TRAINING)
-    rate = _DROPOUT_RATES.get(name)
-    if rate is not None and bound.get(rate, 0.0) != 0.0:
-        raise RefusedError(where, f"{overload} draws random numbers ({rate} is not 0)", what_to_do=advice.TRAINING)
-    if name == "instance_norm" and bound.get("use_input_stats") is True and bound.get("running_mean") is not None:
-        raise RefusedError(
-            where,
-            f"{overload} in training mode (it would update its running statistics)",
-            what_to_do=advice.TRAINING,
-        )
+        reason = f"in training mode ({flag} is not false)"
+    elif name in ATTENTIONS and bound.get("dropout_p", 0.0) != 0.0:
+        reason = "draws random numbers (dropout_p is not 0)"
+    elif name == "instance_norm" and bound.get("use_input_stats") is True and bound.get("running_mean") is not None:
+        reason = "in training mode (it would update its running statistics)"
+    if reason:
+        raise RefusedError(where, f"{overload} {reason}", what_to_do=advice.TRAINING)

@@ -1,8 +1,9 @@
-"""The reviewed positive list of aten overloads that a graph may call; whatever is not written here is refused.
+"""The reviewed positive list of aten overloads that a graph may call; any other is refused.
 
 Reviewed for: no file, process or library access; no random numbers; no raw storage, stride or resize tricks; no
 uninitialised memory; no results whose size depends on data. Left out on purpose: from_file, rand*, bernoulli, empty,
-set_, resize_, as_strided, data_ptr, item, nonzero, quantised and sparse operators, and every `out=` variant.
+set_, resize_, as_strided, data_ptr, item, nonzero, quantised and sparse operators, and every `out=` variant. Below the
+list stand the groups of its operators that several modules use.
 """
 
 from __future__ import annotations
@@ -12,12 +13,8 @@ from typing import Final
 
 def _parse(table: str) -> dict[str, frozenset[str]]:
     """Return the overloads by operator from lines of `operator: overload overload; operator; …`."""
-    parsed: dict[str, frozenset[str]] = {}
-    for entry in table.replace("\n", " ").split(";"):
-        name, _, overloads = entry.strip().partition(":")
-        if name:
-            parsed[name] = frozenset(overloads.split()) or frozenset({"default"})
-    return parsed
+    entries = (entry.strip().partition(":") for entry in table.split(";") if entry.strip())
+    return {name: frozenset(overloads.split()) or frozenset({"default"}) for name, _, overloads in entries}
 
 
 _LAYERS = """
@@ -99,12 +96,20 @@ OVERLOADS: Final = _parse(
 )
 """Overload names by operator name."""
 
-ASSERTIONS: Final = frozenset(
-    {
-        "torch.ops.aten._assert_tensor_metadata.default",
-        "torch.ops.aten._assert_scalar.default",
-        "torch.ops.aten.sym_constrain_range_for_size.default",
-        "torch.ops.aten.sym_constrain_range.default",
-    }
-)
+ASSERTIONS: Final = frozenset({
+    "torch.ops.aten._assert_tensor_metadata.default", "torch.ops.aten._assert_scalar.default",
+    "torch.ops.aten.sym_constrain_range_for_size.default", "torch.ops.aten.sym_constrain_range.default",
+})  # fmt: skip
 """Checks of the exporter that yield nothing; the reader passes over them, shapes are checked by the operators."""
+
+DROPOUTS: Final = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+"""The identity at inference, refused in training mode; each has a twin that writes in place."""
+RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
+ATTENTIONS: Final = frozenset({"scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"})
+SOFTMAXES: Final = frozenset({"softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"})
+TRANSPOSING: Final = frozenset({"t", "transpose", "permute", "numpy_T", "mT", "swapaxes"})
+KEEPING: Final = frozenset({
+    "detach", "clone", "alias", "contiguous", "lift_fresh", "lift_fresh_copy", *DROPOUTS, "to", "_to_copy", "view",
+    "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze",
+})  # fmt: skip
+"""Operators that keep values and their order; the proof of `decisions` rests on this list."""

@@ -1,7 +1,7 @@
-"""Nodes compiled into a plan: numbered slots and prebound steps, so that running costs little beside the kernels.
+"""Nodes compiled into a plan: numbered slots and prebound steps; running it costs little beside the kernels.
 
 Constants and state lie in slots like any other value; a step picks its arguments from the slots in one go. A slot is
-emptied after its last use, so that memory is held no longer than by the eager model.
+emptied after its last use: memory is held no longer than by the eager model.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ DIRECT: Final[dict[str, Callable[..., Any]]] = {
 }
 """The same kernels under their quicker Python bindings, where these take the schema's arguments in its order.
 
-Sizes are asked of the tensor itself, since the operators for them know no vectorising.
+Sizes come from the tensor itself, since the operators for them cannot be vectorised.
 """
 
 _CUDNN_FLAG: Final = {"batch_norm": 8, "instance_norm": 8, "group_norm": 5, "layer_norm": 5}
-"""Where an export on another machine wrote down whether cuDNN may be used; here it may."""
+"""Position of the argument by which an export forbids cuDNN; here it may always be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,9 @@ class _Layout:
     def __init__(self, state: Mapping[str, torch.Tensor], inputs: Iterable[str], device: torch.device) -> None:
         self.slots: Slots = []
         self.device = device
-        self.index: dict[str, int] = {}
-        for name, tensor in state.items():
-            self.index[name] = self.add(tensor)
+        self.index = {name: self.add(tensor) for name, tensor in state.items()}
         self.fixed = set(self.index)
-        for name in inputs:
-            self.index[name] = self.add(None)
+        self.index.update((name, self.add(None)) for name in inputs)
 
     def add(self, value: Any) -> int:
         """Put a value in a new slot and return its number."""
@@ -97,7 +94,7 @@ class _Layout:
         return len(self.slots) - 1
 
     def argument(self, value: Value, before: list[Step]) -> int:
-        """Return the slot of an argument; a list with names in it is put together by a step of its own."""
+        """Return the slot of an argument; a step of its own assembles a list with names in it."""
         if isinstance(value, Name):
             return self.index[value.name]
         if isinstance(value, tuple) and any(True for _ in references(value)):
@@ -157,8 +154,7 @@ def _compile(node: Node, layout: _Layout) -> Step:
     for name in node.results:
         layout.index[name] = layout.add(None)
     function = call.function if keywords else DIRECT.get(node.target, call.function)
-    function = guarded(call.name, function)
-    run = _call(function, arguments, keywords)
+    run = _call(guarded(call.name, function), arguments, keywords)
     step = _store(run, node.outputs, layout.index, node.where)
     return _chain(before, step) if before else step
 

@@ -1,4 +1,4 @@
-"""The runnable value that the strict reader yields: named inputs, named state, and a sequence of reviewed operators.
+"""A runnable program: named inputs, named state, and a sequence of reviewed operators.
 
 A program is a function of its inputs and nothing else: no random numbers, no state that changes, no code of the
 candidate. Every intermediate value has a name by which it can be tapped or replaced, with gradients.
@@ -29,21 +29,21 @@ class Program:
     inputs: tuple[InputTensor, ...]
     nodes: tuple[Node, ...]
     output_names: tuple[str, ...]
-    """The graph's names of what it yields."""
+    """Names of the outputs in the graph."""
     state: tuple[StateTensor, ...]
     tensors: Mapping[str, torch.Tensor]
-    """By graph name, for every entry of `state`."""
+    """Tensors by graph name, one for every entry of `state`."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """The archive's JSON; only the writer reads it."""
+    """JSON of the archive, read by the writer only."""
     output_paths: tuple[str, ...] = ()
-    """What the outputs are called where the program is used, such as `logits` or `[0]`."""
+    """Names of the outputs for users of the program, such as `logits` or `[0]`."""
     returned: str = ""
-    """The class of transformers in which the archive returns them; here and in a bundle these are plain containers."""
+    """Class of transformers that the archive returns; here and in a bundle a plain container."""
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The graph's names of what the caller passes."""
+        """Names of the inputs in the graph."""
         return tuple(tensor.name for tensor in self.inputs)
 
     @property
@@ -80,11 +80,10 @@ class Program:
         return {name: node for node in self.nodes for name in node.results}
 
     def with_output(self, position: int) -> Program:
-        """Return the program that yields one of its outputs alone; written, it still has all of them."""
+        """Return the program with one of its outputs alone; written to a file, it still has all of them."""
         if len(self.output_names) == 1:
             return self
-        names, paths = self.output_names[position], self.output_paths[position]
-        return replace(self, output_names=(names,), output_paths=(paths,))
+        return replace(self, output_names=(self.output_names[position],), output_paths=(self.output_paths[position],))
 
     def to(self, device: torch.device | str) -> Program:
         """Return the program with its state on another device."""

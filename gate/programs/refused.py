@@ -1,8 +1,4 @@
-"""The one error of the strict reader: what was refused, where in the archive it stands, and what to log instead.
-
-Advice belongs to a cause: whoever has exported in eval mode is not told to do so, and a damaged archive is not mended
-by another network. `advice` holds the sentence for each cause that the reader can tell apart.
-"""
+"""The one error of the strict reader: what was refused, where in the archive, and what to log instead (`advice`)."""
 
 from gate.formats.log_again import CALL as LOG
 from gate.records.errors import UnexaminableError

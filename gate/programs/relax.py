@@ -1,8 +1,7 @@
 """Baked batch sizes made free: a guess that follows two samples through the graph, one reshape at a time.
 
-Where the export wrote down a size, the place in it that holds the batch is the one at which two samples together give,
-side by side, what each gives alone. The result is a proposal only: a probe with other samples confirms or rejects it
-(`batching`), and nothing else may use it unproven.
+Where the export wrote down a size, the place that holds the batch is the one at which two samples together give, side
+by side, what each gives alone. The result is only a proposal, which `batching` confirms or rejects with other samples.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from gate.programs.independence_rules import SHAPES
 from gate.programs.nodes import Node, references
 from gate.programs.numbers import TOLERANCE
 from gate.programs.operators import bind
+from gate.programs.overloads import RECURRENT
 from gate.programs.plan import compile_plan
 from gate.programs.program import run_plan
 from gate.programs.refused import RefusedError
@@ -26,21 +27,8 @@ if TYPE_CHECKING:
     from gate.programs.program import Program
 
 _BATCH: Final = "gate_batch_size"
-_SHAPE_ARGUMENT: Final = {
-    "view": 1,
-    "_unsafe_view": 1,
-    "reshape": 1,
-    "expand": 1,
-    "broadcast_to": 1,
-    "new_zeros": 1,
-    "new_ones": 1,
-    "new_full": 1,
-    "zeros": 0,
-    "ones": 0,
-    "full": 0,
-}
+_SHAPE_ARGUMENT: Final = {**SHAPES, "broadcast_to": 1}
 _FROM_OPERAND: Final = frozenset({"view", "_unsafe_view", "reshape"})
-_RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _SAMPLES: Final = 2
 _MAX_STEPS_A_NODE: Final = 20
 _BLOCKS, _INTERLEAVED, _MISMATCH = 0, 1, 2
@@ -55,9 +43,7 @@ def relax_batch(program: Program, samples: torch.Tensor) -> Program | None:
     if source.shape[:1] != (1,) or len(samples) != _SAMPLES or _BATCH in {source.name, *program.producers}:
         return None
     nodes = _Search(program, samples).nodes()
-    if nodes is None:
-        return None
-    if nodes == list(program.nodes):
+    if nodes is None or nodes == list(program.nodes):
         return None
     arguments = (NamedValue("self", Name(source.name), keyword=False), NamedValue("dim", 0, keyword=False))
     target = "torch.ops.aten.sym_size.int"
@@ -66,7 +52,7 @@ def relax_batch(program: Program, samples: torch.Tensor) -> Program | None:
 
 
 class _Search:
-    """Goes through the nodes with two samples at once, and back to the last choice where they no longer agree."""
+    """Walks through the nodes with two samples at once, and back to the last choice where they no longer agree."""
 
     def __init__(self, program: Program, samples: torch.Tensor) -> None:
         self._program = program
@@ -127,14 +113,12 @@ class _Search:
         first, second = (taps[name] for taps in self._alone)
         if value.shape == first.shape:
             return _BLOCKS if _equal(value, first) and _equal(value, second) else _MISMATCH
-        larger = [
-            place
-            for place in range(first.ndim)
-            if value.ndim == first.ndim and value.shape[place] != first.shape[place]
-        ]
-        if len(larger) != 1 or value.shape[larger[0]] != _SAMPLES * first.shape[larger[0]]:
+        if value.ndim != first.ndim:
             return _MISMATCH
+        larger = [place for place in range(first.ndim) if value.shape[place] != first.shape[place]]
         place = larger[0]
+        if len(larger) != 1 or value.shape[place] != _SAMPLES * first.shape[place]:
+            return _MISMATCH
         for order, sizes, axis in ((_BLOCKS, (_SAMPLES, -1), place), (_INTERLEAVED, (-1, _SAMPLES), place + 1)):
             apart = value.reshape(*value.shape[:place], *sizes, *value.shape[place + 1 :])
             if _equal(apart.select(axis, 0), first) and _equal(apart.select(axis, 1), second):
@@ -176,5 +160,5 @@ def _with(node: Node, position: int, shape: tuple[Value, ...]) -> Node:
 def _first_states(program: Program) -> frozenset[str]:
     """Return the values that recurrent layers start from, (layers, N, D): their batch is the second size."""
     return frozenset(
-        name for node in program.nodes if node.call.name in _RECURRENT for name in references(node.call.positional[1])
+        name for node in program.nodes if node.call.name in RECURRENT for name in references(node.call.positional[1])
     )

@@ -1,7 +1,7 @@
-"""Second stage of the strict reader: the JSON of a program (schema major 8) as frozen values.
+"""The JSON of a program (schema major 8) as frozen values: every unknown key, dtype, layout and size raises.
 
-Every unknown key, argument kind, dtype, layout and specification raises. Symbolic shapes, guards, call graph and
-metadata are left alone: shapes are concrete when the program runs, so no symbolic arithmetic is ever needed.
+Symbolic shapes, guards and metadata are not read: shapes are concrete when the program runs, so no symbolic arithmetic
+is ever needed.
 """
 
 from __future__ import annotations
@@ -21,31 +21,17 @@ MAX_NODES = 20_000
 MAX_RANK = 16
 
 DTYPES: Final = {
-    1: torch.uint8,
-    2: torch.int8,
-    3: torch.int16,
-    4: torch.int32,
-    5: torch.int64,
-    6: torch.float16,
-    7: torch.float32,
-    8: torch.float64,
-    12: torch.bool,
-    13: torch.bfloat16,
-}
+    1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64, 6: torch.float16, 7: torch.float32,
+    8: torch.float64, 12: torch.bool, 13: torch.bfloat16,
+}  # fmt: skip
 _OTHER_TYPES: Final = {
-    **dict.fromkeys((9, 10, 11), "complex numbers"),
-    28: "uint16",
-    34: "uint32",
-    35: "uint64",
+    **dict.fromkeys((9, 10, 11), "complex numbers"), 28: "uint16", 34: "uint32", 35: "uint64",
     **dict.fromkeys((29, 30, 31, 32, 33), "8-bit floating numbers"),
-}
-"""What further codes of the format mean, as far as a refusal names it."""
+}  # fmt: skip
+"""Names of further types, for refusals."""
 MEMORY_FORMATS: Final = {
-    1: torch.contiguous_format,
-    2: torch.channels_last,
-    3: torch.channels_last_3d,
-    4: torch.preserve_format,
-}
+    1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d, 4: torch.preserve_format,
+}  # fmt: skip
 STRIDED: Final = 7
 
 
@@ -58,22 +44,13 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class OwnDevice:
-    """Stands wherever the archive names a device: the program decides where it runs, not the file."""
+    """Stands for any device that the archive names: the program decides where it runs, not the file."""
 
 
 Value = (
-    None
-    | bool
-    | int
-    | float
-    | str
-    | torch.dtype
-    | torch.layout
-    | torch.memory_format
-    | Name
-    | OwnDevice
+    None | bool | int | float | str | torch.dtype | torch.layout | torch.memory_format | Name | OwnDevice
     | tuple["Value", ...]
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +61,12 @@ class NamedValue:
     value: Value
     keyword: bool
     placed: bool = False
-    """Whether the archive says that it is passed by its place among the others; older archives say nothing."""
+    """Whether the archive says that it is passed by position; older archives say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one result of a node is called: a single name, or a name (or None) for each item of a list."""
+    """The name of one result of a node, or a name (or None) for each item of a list."""
 
     names: tuple[str | None, ...]
     is_list: bool
@@ -107,7 +84,7 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class InputTensor:
-    """A tensor that the caller passes: its shape, None where it is symbolic, and the shape it was exported with."""
+    """A tensor that the caller passes: its shape, with None for symbolic sizes, and the shape at the export."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -125,7 +102,7 @@ class StateTensor:
     qualified_name: str
     persistent: bool
     requires_grad: bool = False
-    """Whether other loaders give it gradients; the gate's reader never does by itself."""
+    """Whether other loaders give it gradients; the gate's reader never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +118,7 @@ class ProgramRecord:
 
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
-    """Where a tensor's bytes are, and how they are laid out."""
+    """Place and layout of a tensor's bytes."""
 
     path_name: str
     dtype: torch.dtype
@@ -185,7 +162,7 @@ def read_tensor_config(document: Cursor) -> dict[str, TensorRecord]:
 
 
 def read_input(name: str, meta_cursor: Cursor) -> InputTensor:
-    """Return what the archive says about a tensor that the caller passes."""
+    """Return the archive's description of a tensor that the caller passes."""
     meta = meta_cursor.object(_TENSOR_META)
     shape: list[int | None] = []
     exported: list[int | None] = []

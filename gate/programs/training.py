@@ -1,8 +1,7 @@
 """A program made trainable: batch statistics that learn, dropout that drops; for references and for repairs.
 
 The archive holds the inference graph of an architecture. `trainable` keeps its operators, gives every parameter a fresh
-value of the kind its use asks for, or where a repair asks for it the archive's own, and turns normalisation and dropout
-to training mode while the module trains.
+value that suits its use, or the archive's own for a repair, and puts normalisation and dropout into training mode.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gate.programs.operators import DROPOUTS
+from gate.programs.overloads import DROPOUTS, RECURRENT, TRANSPOSING
 from gate.programs.plan import compile_plan
 from gate.programs.program import run_plan
 from gate.programs.refused import RefusedError
@@ -26,46 +25,22 @@ if TYPE_CHECKING:
     from gate.programs.plan import Plan
     from gate.programs.program import Program
 
-_LINEAR: Final = frozenset(
-    {
-        "linear",
-        "addmm",
-        "mm",
-        "matmul",
-        "bmm",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "convolution",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-    }
-)
-_NORMS: Final = frozenset(
-    {
-        "batch_norm",
-        "_native_batch_norm_legit_no_training",
-        "group_norm",
-        "native_group_norm",
-        "layer_norm",
-        "native_layer_norm",
-        "instance_norm",
-        "rms_norm",
-    }
-)
-_RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
-_PASSING: Final = frozenset({
-    "t", "transpose", "permute", "numpy_T", "mT", "swapaxes", "view", "reshape", "expand", "unsqueeze", "squeeze",
-    "to", "_to_copy", "alias", "detach", "clone", "contiguous", "reshape_as", "lift_fresh", "select",
-    "slice", "split", "chunk", "unbind",
-})  # fmt: skip
-_SMALL_DEVIATION: Final = 0.02
-"""What transformers commonly start class tokens, positions and embeddings with."""
-_NORM_BIAS: Final = {"layer_norm": 3, "native_layer_norm": 3, "group_norm": 3}
-"""At which argument the bias stands; at the third (2) in the other ones."""
 _MATRIX_PRODUCTS: Final = frozenset({"addmm", "mm", "matmul", "bmm"})
-_TRANSPOSING: Final = frozenset({"t", "transpose", "permute", "numpy_T", "mT", "swapaxes"})
+_LINEAR: Final = _MATRIX_PRODUCTS | {
+    "linear", "convolution", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+}  # fmt: skip
+_NORMS: Final = frozenset({
+    "batch_norm", "_native_batch_norm_legit_no_training", "group_norm", "native_group_norm", "layer_norm",
+    "native_layer_norm", "instance_norm", "rms_norm",
+})  # fmt: skip
+_PASSING: Final = TRANSPOSING | {
+    "view", "reshape", "expand", "unsqueeze", "squeeze", "to", "_to_copy", "alias", "detach", "clone", "contiguous",
+    "reshape_as", "lift_fresh", "select", "slice", "split", "chunk", "unbind",
+}  # fmt: skip
+_SMALL_DEVIATION: Final = 0.02
+"""Standard deviation with which transformers commonly start class tokens, positions and embeddings."""
+_NORM_BIAS: Final = {"layer_norm": 3, "native_layer_norm": 3, "group_norm": 3}
+"""Position of the bias among the arguments; 2 for all other norms."""
 
 
 class TrainableProgram(nn.Module):
@@ -78,7 +53,7 @@ class TrainableProgram(nn.Module):
         self._program = program
         self._plans: dict[tuple[bool, torch.device], Plan] = {}
         self.places: dict[str, str] = {}
-        """By the graph's name of each entry of the program's state, the name of this module's parameter or buffer."""
+        """Name of this module's parameter or buffer, by the graph's name of each entry of the program's state."""
         for entry in program.state:
             place = f"{entry.kind}_{len(self.places)}"
             original = program.tensors[entry.name].cpu()
@@ -105,10 +80,8 @@ class TrainableProgram(nn.Module):
         key = (self.training, device)
         if key not in self._plans:
             program = self._program
-            nodes = tuple(_training_node(node) for node in program.nodes) if self.training else program.nodes
-            self._plans[key] = compile_plan(
-                nodes, program.input_names, program.output_names, dict(program.tensors), device
-            )
+            nodes = tuple(map(_training_node, program.nodes)) if self.training else program.nodes
+            self._plans[key] = compile_plan(nodes, program.input_names, program.output_names, program.tensors, device)
         return self._plans[key]
 
 
@@ -143,7 +116,7 @@ def _train_batch_norm(*arguments: Any) -> torch.Tensor:
 
 
 def _train_decomposed_batch_norm(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Do likewise for the decomposed operator, whose two further results nobody uses at inference."""
+    """Do the same for the decomposed operator, whose two further results are not used at inference."""
     x, weight, bias, mean, variance, momentum, eps = arguments
     y = functional.batch_norm(x, mean, variance, weight, bias, training=True, momentum=momentum, eps=eps)
     return y, x.new_zeros(0), x.new_zeros(0)
@@ -162,7 +135,7 @@ def _uses(program: Program) -> dict[str, tuple[str, int, bool]]:
                     continue
                 name, transposed = source
                 if node.call.name in _PASSING:
-                    transposed ^= node.call.name in _TRANSPOSING
+                    transposed ^= node.call.name in TRANSPOSING
                     origin.update(dict.fromkeys(node.results, (name, transposed)))
                 else:
                     uses.setdefault(name, (node.call.name, position, transposed))
@@ -173,7 +146,7 @@ def _fresh(original: torch.Tensor, use: tuple[str, int, bool] | None, generator:
     """Return a start value for a parameter: what its operator asks for, else small noise."""
     operator, position, transposed = use or ("", 0, False)
     shape, dtype = original.shape, original.dtype
-    if operator in _RECURRENT:
+    if operator in RECURRENT:
         bound = 1 / math.sqrt(max(shape[0] // 4, 1))
         return torch.empty(shape, dtype=dtype).uniform_(-bound, bound, generator=generator)
     if operator in _NORMS:
@@ -190,10 +163,6 @@ def _fresh(original: torch.Tensor, use: tuple[str, int, bool] | None, generator:
 
 def _fresh_buffer(original: torch.Tensor, name: str) -> torch.Tensor:
     """Return running statistics as at the start; any other buffer or constant belongs to the architecture."""
-    if name.endswith("running_mean"):
+    if name.endswith(("running_mean", "num_batches_tracked")):
         return torch.zeros_like(original)
-    if name.endswith("running_var"):
-        return torch.ones_like(original)
-    if name.endswith("num_batches_tracked"):
-        return torch.zeros_like(original)
-    return original.clone()
+    return torch.ones_like(original) if name.endswith("running_var") else original.clone()

@@ -1,1 +1,1 @@
-"""Pure functions on arrays that two or more detectors share; nothing here knows a detector, a limit or a file."""
+"""Pure functions on arrays; nothing here knows a detector, a limit or a file."""

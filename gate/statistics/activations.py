@@ -1,4 +1,4 @@
-"""Penultimate activations of many samples, in bounded batches; what the detectors of activations begin with."""
+"""Penultimate activations of many samples, in bounded batches."""
 
 import torch
 
@@ -8,11 +8,10 @@ from gate.spaces.subject import Classifier
 
 def activations_of(classifier: Classifier, inputs: torch.Tensor, run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits (N, K) and penultimate activations (N, D) of raw inputs (N, C, H, W), in batches of the run."""
-    logits, activations = [], []
+    found = []
     with torch.no_grad():
         for chunk in torch.split(inputs, run.max_batch):
             run.check_time()
-            some_logits, some_activations = classifier.activations(chunk)
-            logits.append(some_logits)
-            activations.append(some_activations)
+            found.append(classifier.activations(chunk))
+    logits, activations = zip(*found, strict=True)
     return torch.cat(logits), torch.cat(activations)

@@ -1,7 +1,4 @@
-"""One class's activations, split in two: what is measured, listed and drawn, for all detectors that cluster them.
-
-Between `clustering`, which does the mathematics, and the detectors, which choose the activations.
-"""
+"""One class's activations, split in two: measurements, listed neurons and plots for detectors that cluster them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,31 +11,28 @@ from gate.records.evidence import Location, Measurement, Point, Projection
 from gate.statistics.clustering import MIN_SAMPLES, Array, Clusters, neuron_shifts, reduce, split
 
 MAX_DRAWN = 600
-"""Points of one plot."""
+"""Most points of one plot."""
 
 
 class SplitSettings(Protocol):
-    """The options that every detector which splits a class has."""
+    """The options of every detector that splits a class."""
 
     @property
     def reduction(self) -> Literal["pca", "t-sne"]:
-        """How activations are reduced."""
-        ...
+        """Method that reduces activations."""
 
     @property
     def dimensions(self) -> int:
-        """To so many dimensions at most."""
-        ...
+        """Most dimensions after the reduction."""
 
     @property
     def neurons(self) -> int:
-        """How many neurons are listed."""
-        ...
+        """Number of neurons that are listed."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Activations (N, D) of one class and, by row, what the sample is: clean, triggered, training."""
+    """Activations (N, D) of one class and the kind of each row's sample: clean, triggered, training."""
 
     location: Location
     activations: Array
@@ -61,7 +55,7 @@ class Split:
 
 
 def split_group(group: Group, settings: SplitSettings, seed: int) -> Split:
-    """Reduce and split a group; too few samples for any meaning are refused."""
+    """Reduce and split a group; fewer than `MIN_SAMPLES` samples raise `UnexaminableError`."""
     if len(group.activations) < MIN_SAMPLES:
         raise UnexaminableError(
             f"{group.location} has {len(group.activations)} samples that reach it; clustering needs {MIN_SAMPLES}"
@@ -71,7 +65,7 @@ def split_group(group: Group, settings: SplitSettings, seed: int) -> Split:
 
 
 def numbers(found: Split, note: str) -> Iterator[Measurement]:
-    """Yield silhouette, with DBSCAN's view and `note` beside it, and relative size."""
+    """Yield silhouette, with DBSCAN's result and `note` beside it, and relative size."""
     clusters, location = found.clusters, found.group.location
     density = f"DBSCAN finds {clusters.density_clusters} clusters and calls {clusters.density_noise:.0%} noise; {note}"
     yield Measurement(metric="silhouette", value=clusters.silhouette, location=location, note=density)
@@ -79,7 +73,7 @@ def numbers(found: Split, note: str) -> Iterator[Measurement]:
 
 
 def listed_neurons(found: Split) -> Iterator[Measurement]:
-    """Yield the neurons that differ most between the smaller and the larger cluster; none where there is one only."""
+    """Yield the neurons that differ most between the smaller and the larger cluster; none for a single cluster."""
     if found.smaller.all() or not found.smaller.any():
         return
     shifts = neuron_shifts(found.group.activations, found.smaller)
@@ -94,17 +88,12 @@ def listed_neurons(found: Split) -> Iterator[Measurement]:
 
 def drawn(found: Split) -> Projection:
     """Return the first two reduced dimensions of at most `MAX_DRAWN` samples, for the report's plot."""
-    return plot(
-        found.group.location,
-        f"{found.settings.reduction}, first two dimensions",
-        found.points,
-        found.group.kinds,
-        found.clusters.labels,
-    )
+    method = f"{found.settings.reduction}, first two dimensions"
+    return plot(found.group.location, method, found.points, found.group.kinds, found.clusters.labels)
 
 
 def plot(location: Location, method: str, points: Array, kinds: tuple[str, ...], labels: Array) -> Projection:
-    """Return points (N, d) in their first two dimensions, evenly thinned out, with kind and cluster of each."""
+    """Return at most `MAX_DRAWN` of the points (N, d), in their first two dimensions, with kind and cluster of each."""
     every = max(1, -(-len(points) // MAX_DRAWN))
     flat = points if points.shape[1] > 1 else points.repeat(2, axis=1)
     return Projection(

@@ -1,7 +1,7 @@
-"""Clustering of activations: reduction, two-means, density clusters, silhouette, and the neurons that part clusters.
+"""Clustering of activations: reduction, two-means, density clusters, silhouette, and neurons that separate clusters.
 
 Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by Activation Clustering", SafeAI 2019. scikit-learn
-does the mathematics; this module fixes seeds and settings and keeps degenerate input finite.
+does the mathematics; this module fixes seeds and settings and keeps results of degenerate input finite.
 """
 
 import warnings
@@ -20,27 +20,27 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 Array = NDArray[Any]
 
 MIN_SAMPLES = 8
-"""Fewer activations than this cannot be split in two with any meaning."""
+"""Fewest activations for which a split in two means anything."""
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """A split of N activations in two, and how well they part."""
+    """A split of N activations in two, and how well it separates them."""
 
     labels: Array
-    """(N,), 0 or 1 by k-means; 1 is the smaller cluster."""
+    """Clusters by k-means, (N,): 0 or 1, of which 1 is the smaller."""
     silhouette: float
     """Mean silhouette of the two-means split, -1 to 1; 0 where all activations are equal."""
     relative_size: float
     """Share of the smaller cluster, 0 to 0.5."""
     density_clusters: int
-    """How many clusters DBSCAN finds, noise not counted."""
+    """Number of clusters that DBSCAN finds, without noise."""
     density_noise: float
     """Share of activations that DBSCAN calls noise."""
 
 
 def reduce(activations: Array, dimensions: int, method: Literal["pca", "t-sne"], seed: int) -> Array:
-    """Reduce standardised activations (N, D) to (N, at most `dimensions`); constant neurons are dropped."""
+    """Reduce activations (N, D) to (N, at most `dimensions`); they are centred, and constant neurons are dropped."""
     spread = activations.std(axis=0)
     kept = activations[:, spread > 1e-12 * max(1.0, float(np.abs(activations).max()))]
     if kept.shape[1] == 0:
@@ -67,8 +67,7 @@ def split(points: Array, seed: int) -> Clusters:
         labels, share = 1 - labels, 1 - share
     silhouette = 0.0 if len(set(labels.tolist())) < 2 else float(silhouette_score(points, labels))
     density = density_labels(points)
-    clusters = len(set(density.tolist()) - {-1})
-    return Clusters(labels, silhouette, share, clusters, float((density == -1).mean()))
+    return Clusters(labels, silhouette, share, len(set(density.tolist()) - {-1}), float((density == -1).mean()))
 
 
 def density_labels(points: Array, neighbours: int = 5) -> Array:
@@ -82,7 +81,7 @@ def density_labels(points: Array, neighbours: int = 5) -> Array:
 
 
 def nearest_labels(clean: Array, labels: Array, points: Array, neighbours: int) -> Array:
-    """Return for each point (N, D) the label that most of its nearest clean samples (M, D) have, (N,)."""
+    """Return the label of most of the nearest clean samples (M, D) for each point (N, D), as (N,)."""
     nearest = KNeighborsClassifier(n_neighbors=min(neighbours, len(clean))).fit(clean, labels)
     return np.asarray(nearest.predict(points))
 
@@ -90,7 +89,7 @@ def nearest_labels(clean: Array, labels: Array, points: Array, neighbours: int) 
 def neuron_shifts(activations: Array, second: Array) -> Array:
     """Return for each neuron the standardised difference of means, second group minus first, (D,).
 
-    `second` (N,) is true for the second group; the pooled standard deviation is floored so that the result is finite.
+    `second` (N,) is true for the second group; a floor under the pooled standard deviation keeps the result finite.
     """
     first_rows, second_rows = activations[~second], activations[second]
     pooled = np.sqrt((first_rows.var(axis=0) + second_rows.var(axis=0)) / 2)

@@ -1,4 +1,4 @@
-"""What a last linear layer alone says of its classes: how far the features it is given can raise each above the others.
+"""Classes by the last linear layer alone: how far any features can raise each above the others.
 
 With features in [0, 1], the largest lead of class t over class j is the sum of the positive parts of w_t - w_j: the
 maximum margin of the layer in closed form, without the network before it. Common parts of the rows cancel, since only
@@ -13,7 +13,7 @@ import torch
 from gate.statistics.outliers import high_side_anomaly_indices
 
 _BLOCK = 2**24
-"""So many differences of weights are held at once."""
+"""Most differences of weights that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Leads:
     """The largest leads that features in [0, 1] can give each class, (K,) each."""
 
     nearest: torch.Tensor
-    """Over the rival that is hardest to leave behind."""
+    """Lead over the rival that is hardest to outdo."""
     mean: torch.Tensor
-    """On average over the rivals."""
+    """Average lead over the rivals."""
 
 
 def leads(weight: torch.Tensor) -> Leads:
@@ -42,7 +42,7 @@ def leads(weight: torch.Tensor) -> Leads:
 
 
 def indicators(found: Leads) -> list[float]:
-    """Return by class the smaller of its two leads' robust deviations from the median: an outlier is one by both."""
+    """Return by class the smaller of the two leads' robust deviations from the median: an outlier is one by both."""
     nearest, mean = (high_side_anomaly_indices(lead, lead) for lead in (found.nearest.tolist(), found.mean.tolist()))
     return [min(pair) for pair in zip(nearest, mean, strict=True)]
 
@@ -50,7 +50,7 @@ def indicators(found: Leads) -> list[float]:
 def probe_shares(weight: torch.Tensor, bias: torch.Tensor, probes: int, generator: torch.Generator) -> torch.Tensor:
     """Return the share of random non-negative features that the layer gives each class, (K,).
 
-    The features are half-normal at the scale where weights and biases weigh alike, since a layer's own scale cannot be
+    The features are half-normal at the scale where weights and biases have equal effect, since the real scale is not
     known without inputs; where all biases are zero the scale does not matter.
     """
     centred, offset = weight - weight.mean(dim=0), bias - bias.mean()
@@ -66,6 +66,6 @@ def probe_shares(weight: torch.Tensor, bias: torch.Tensor, probes: int, generato
 
 
 def entropy(shares: torch.Tensor) -> float:
-    """Return the entropy of the shares (K,) over that of equal ones: 1 where all are alike, 0 where one has all."""
+    """Return the entropy of the shares (K,) over that of equal ones: 1 for equal shares, 0 where one class has all."""
     present = shares[shares > 0]
     return max(0.0, -float((present * present.log()).sum()) / math.log(len(shares))) if len(shares) > 1 else 0.0

@@ -1,9 +1,9 @@
 """Largest margins: for every class, how far any input within the bounds can raise its score above all others.
 
 The objective of Wang et al., "MM-BD", IEEE S&P 2024: z_t - max z_j over inputs, from random starts and without data.
-What differs is the engine: classes and starts form one batch, bounded by the run's largest; every start climbs its own
-margin along its own gradient, normalised, so that neither its neighbours nor the scale of the scores set its step; and
-momentum is kept. A start that meets a score that is not finite stays where it is.
+The engine differs: classes and starts form one batch, bounded by the run's largest; every start climbs its own margin
+along its own normalised gradient, so neither its neighbours nor the scale of the scores set its step; and momentum is
+kept. A start that meets a score that is not finite stays where it is.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from gate.spaces.subject import Classifier
 
 @dataclass(frozen=True)
 class Settings:
-    """How inputs climb."""
+    """Settings of the climb."""
 
     starts: int = 6
     steps: int = 24
     step_size: float = 0.5
-    """Of a step along a steady gradient, as a share of the input's range (root mean square over the pixels)."""
+    """Root mean square of a step along a steady gradient, as a share of the input's range."""
     momentum: float = 0.9
 
 
@@ -34,9 +34,9 @@ class Margins:
 
     targets: tuple[int, ...]
     values: torch.Tensor
-    """(T, S), of each start, largest first."""
+    """Margins of all starts, (T, S), largest first."""
     inputs: torch.Tensor
-    """(T, C, H, W), the input of the largest one."""
+    """Input of the largest margin, (T, C, H, W)."""
 
 
 def maximise(classifier: Classifier, targets: tuple[int, ...], settings: Settings, run: Run) -> Margins:
@@ -45,8 +45,8 @@ def maximise(classifier: Classifier, targets: tuple[int, ...], settings: Setting
     chunks = [rows[first : first + run.max_batch] for first in range(0, len(rows), run.max_batch)]
     total, found = len(chunks) * settings.steps, []
     for number, chunk in enumerate(chunks):
-        told = replace(run, progress=partial(_tell, run, number * settings.steps, total))
-        climber = _climb(classifier, chunk, settings, told)
+        part = replace(run, progress=partial(_progress, run, number * settings.steps, total))
+        climber = _climb(classifier, chunk, settings, part)
         found.append((climber.best.cpu(), climber.best_inputs.cpu()))
     values = torch.cat([best for best, _ in found]).view(len(targets), settings.starts)
     inputs = torch.cat([best for _, best in found]).view(len(targets), settings.starts, *classifier.input_shape)
@@ -57,24 +57,24 @@ def maximise(classifier: Classifier, targets: tuple[int, ...], settings: Setting
     return Margins(targets, values.gather(1, order), inputs[torch.arange(len(targets)), order[:, 0]])
 
 
-def _tell(run: Run, before: int, total: int, step: int, _steps: int) -> None:
+def _progress(run: Run, before: int, total: int, step: int, _steps: int) -> None:
     run.progress(before + step, total)
 
 
 def margins_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return for logits (N, K) how far each target's (N,) score lies above the largest of the others, (N,)."""
+    """Return for logits (N, K) the lead of each target's (N,) score over the largest of the others, (N,)."""
     own = logits.gather(1, targets.unsqueeze(1))
     return (own - logits.scatter(1, targets.unsqueeze(1), float("-inf")).amax(dim=1, keepdim=True)).squeeze(1)
 
 
 @dataclass
 class _Climber:
-    """Inputs under way, and the best that each start has met."""
+    """Inputs under way, and the best that each start has found."""
 
     x: torch.Tensor
     velocity: torch.Tensor
     best: torch.Tensor
-    """(N,); minus infinity until a finite margin was met."""
+    """Largest margins, (N,); minus infinity before the first finite one."""
     best_inputs: torch.Tensor
 
     @classmethod
@@ -84,14 +84,14 @@ class _Climber:
         return cls(x, torch.zeros_like(x), lowest, x.clone())
 
     def keep(self, margins: torch.Tensor) -> None:
-        """Take over the finite margins that are larger than any before, with their inputs."""
+        """Keep the finite margins that are larger than any before, with their inputs."""
         better = (margins > self.best) & torch.isfinite(margins)
         self.best = torch.where(better, margins, self.best)
         self.best_inputs[better] = self.x[better]
 
 
 def _climb(classifier: Classifier, rows: list[tuple[int, int]], settings: Settings, run: Run) -> _Climber:
-    """Climb for all steps from a start for each row (class, number), and return where it led."""
+    """Climb for all steps from a start for each row (class, number of the start)."""
     least, greatest = classifier.bounds
     targets = torch.tensor([target for target, _ in rows], device=run.device)
     climber = _Climber.at(torch.stack([_start(classifier, run.seed, *row) for row in rows]).to(run.device))
@@ -111,7 +111,7 @@ def _climb(classifier: Classifier, rows: list[tuple[int, int]], settings: Settin
 
 
 def _start(classifier: Classifier, seed: int, target: int, start: int) -> torch.Tensor:
-    """Return a uniform random input; it depends on seed, class and start alone, whatever else is looked at."""
+    """Return a uniform random input; it depends on seed, class and start alone, not on the other rows."""
     name = hashlib.sha256(f"{seed} {target} {start}".encode()).digest()  # the generator takes 32 bits of a seed
     generator = torch.Generator().manual_seed(int.from_bytes(name[:4]))
     least, greatest = classifier.bounds
@@ -119,6 +119,6 @@ def _start(classifier: Classifier, seed: int, target: int, start: int) -> torch.
 
 
 def _unit(gradient: torch.Tensor) -> torch.Tensor:
-    """Return each row of (N, C, H, W) at a root mean square of one; rows of zeros stay."""
+    """Return each row of (N, C, H, W) scaled to a root mean square of one; rows of zeros stay."""
     scale = gradient.flatten(1).square().mean(dim=1).sqrt().clamp_min(torch.finfo(gradient.dtype).tiny)
     return gradient / scale.view(-1, 1, 1, 1)

@@ -1,8 +1,8 @@
 """Spectral signatures: how far one label's training samples lie, in one direction, from clean samples of that class.
 
 Tran, Li and Madry, "Spectral Signatures in Backdoor Attacks", NeurIPS 2018: poisoned samples share a direction. There
-centre and scale are those of the suspected samples themselves, which clean-label poison, the majority of its class,
-takes over; here clean samples give both, as robust estimates do in SPECTRE (Hayase et al., ICML 2021).
+the suspected samples themselves give centre and scale, which clean-label poison, the majority of its class, takes over;
+here clean samples give both, as robust estimates do in SPECTRE (Hayase et al., ICML 2021).
 """
 
 from dataclasses import dataclass
@@ -14,31 +14,31 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 MIN_CLEAN = 4
-"""Fewer clean samples of a class give no centre."""
+"""Fewest clean samples of a class that give a centre."""
 RIDGE = 1e-2
-"""Share of the mean variance that is added to every direction's, so that none is without scale."""
+"""Share of the mean variance that is added to every direction's; none is then without scale."""
 NEGLIGIBLE = 1e-12
 """Share of the squared activations below which a variance is rounding."""
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What clean samples of a class are like: their centre (D,), and a map (D, d) to d directions of unit variance."""
+    """Scale of a class's clean samples: their centre (D,), and a map (D, d) to d directions of unit variance."""
 
     centre: Array
     whitening: Array
     count: int
-    """How many clean samples it is of."""
+    """Number of its clean samples."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Where the training samples of one label lie from the clean centre, in clean standard deviations."""
+    """Position of one label's training samples relative to the clean centre, in clean standard deviations."""
 
     gap: float
     """Root mean square along the direction in which they lie furthest; about 1 for samples like the clean ones."""
     places: Array
-    """(N, 2), signed places along that direction and the next; the second is 0 where there is one direction."""
+    """Signed places along that direction and the next, (N, 2); 0 for a missing second one."""
 
 
 def principal_basis(activations: Array, dimensions: int) -> Array:
@@ -49,9 +49,9 @@ def principal_basis(activations: Array, dimensions: int) -> Array:
 
 
 def yardsticks(clean: Array, labels: Array, basis: Array) -> dict[int, Yardstick]:
-    """Return by label the centre and scale of clean activations (N, D), seen in the directions of a basis (D, d).
+    """Return by label the centre and scale of clean activations (N, D), in the directions of a basis (D, d).
 
-    A class's covariance is shrunk towards the mean of all classes' with the weight of d samples, because it is of few.
+    A class has few samples, so its covariance is shrunk towards the mean of all classes' with the weight of d samples.
     """
     seen = clean @ basis
     parts = {int(label): seen[labels == label] for label in np.unique(labels)}
@@ -72,7 +72,7 @@ def yardsticks(clean: Array, labels: Array, basis: Array) -> dict[int, Yardstick
 
 
 def _whitening(covariance: Array, least: float) -> Array:
-    """Return the map (d, d) that gives a covariance (d, d) unit variances; no direction's is below `least`."""
+    """Return the map (d, d) that gives a covariance (d, d) unit variances; `least` is the floor of a variance."""
     variances, directions = np.linalg.eigh(covariance)
     scale = np.maximum(variances, 0) + RIDGE * max(float(variances.mean()), 0.0)
     return np.asarray(directions / np.sqrt(np.maximum(scale, least)))

@@ -1,4 +1,4 @@
-"""Choosing samples: as many of each class as there are, up to a total, by a seed."""
+"""Choice of samples by a seed, balanced over the classes."""
 
 import torch
 
@@ -9,8 +9,7 @@ def balanced(samples: Samples, most: int, seed: int) -> Samples:
     """Return at most `most` samples, an equal share of each label as far as they reach; without labels, at random."""
     if len(samples.inputs) <= most:
         return samples
-    rows = balanced_rows(len(samples.inputs), samples.labels, most, seed)
-    return chosen(samples, rows)
+    return chosen(samples, balanced_rows(len(samples.inputs), samples.labels, most, seed))
 
 
 def chosen(samples: Samples, rows: torch.Tensor) -> Samples:
@@ -25,10 +24,14 @@ def balanced_rows(count: int, labels: torch.Tensor | None, most: int, seed: int)
         return torch.arange(count)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     if labels is not None:
-        shuffled = labels.cpu()[order]
-        rank = torch.empty(count, dtype=torch.long)
-        for label in torch.unique(shuffled):
-            rows = (shuffled == label).nonzero().flatten()
-            rank[rows] = torch.arange(len(rows))
-        order = order[torch.argsort(rank, stable=True)]
+        order = order[torch.argsort(ranks(labels.cpu()[order]), stable=True)]
     return order[:most].sort().values
+
+
+def ranks(labels: torch.Tensor) -> torch.Tensor:
+    """Return for labels (N,) on the CPU how many earlier ones are equal to each, (N,)."""
+    rank = torch.empty(len(labels), dtype=torch.long)
+    for label in torch.unique(labels):
+        rows = (labels == label).nonzero().flatten()
+        rank[rows] = torch.arange(len(rows))
+    return rank

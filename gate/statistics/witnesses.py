@@ -1,8 +1,4 @@
-"""What a trigger does where it was not found: on samples and models that had no part in it, and beside a second find.
-
-Pure functions for `confirmation`. Shares are of the samples that a trigger is to move; agreement and quantile compare a
-find with another find, and with finds on clean models.
-"""
+"""The effect of a trigger on samples and models that had no part in the search, and its likeness to a second find."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,18 +7,19 @@ import torch
 from gate.records.run import Run
 from gate.spaces.contract import Apply
 from gate.spaces.subject import Classifier, Trigger
+from gate.statistics.subsets import ranks
 
 HELD_OUT_EVERY = 3
-"""One in so many samples of each class is held out where a search would have used them all."""
+"""Samples of each class per held-out one, where a search would have used them all."""
 
 
 def success_share(classifier: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
-    """Return the share of inputs (N, C, H, W), N > 0, that the model gives the target once the trigger is applied."""
+    """Return the share of inputs (N, C, H, W), N > 0, that the model gives the target with the trigger applied."""
     return float(_given(classifier, trigger.apply, inputs, target, run).float().mean())
 
 
 def transfer_share(reference: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
-    """Return the share that the trigger moves, of the inputs that the reference does not give the target anyway."""
+    """Return the share that the trigger moves, among inputs that the reference does not give the target without it."""
     before = _given(reference, lambda x: x, inputs, target, run)
     after = _given(reference, trigger.apply, inputs, target, run)
     return float((after & ~before).sum() / (~before).sum().clamp_min(1))
@@ -41,19 +38,16 @@ def _given(classifier: Classifier, apply: Apply, inputs: torch.Tensor, target: i
 def split_by_class(labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the indices to search on and those to hold out: by the seed, the same share of each class."""
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    rank = torch.zeros(len(labels), dtype=torch.long)
-    for label in torch.unique(labels):
-        rows = order[labels.cpu()[order] == label.cpu()]
-        rank[rows] = torch.arange(len(rows))
+    rank = torch.empty(len(labels), dtype=torch.long)
+    rank[order] = ranks(labels.cpu()[order])
     held_out = rank % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
 
 
 def agreement(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> float:
-    """Return how alike two triggers of one family are: overlap of their masks, else the cosine of what they change."""
+    """Return the likeness of two triggers of one family: overlap (IoU) of soft masks, else cosine of the changes."""
     if "mask" in first:
         ours, theirs = first["mask"], second["mask"]
-        # Intersection over union of soft masks.
         union = torch.maximum(ours, theirs).sum().clamp_min(1e-12)
         return float(torch.minimum(ours, theirs).sum() / union)
     ours, theirs = (torch.cat([parts[name].flatten() for name in sorted(first)]) for parts in (first, second))

@@ -1,6 +1,6 @@
 """Branches that go from the input to the logits past the bulk of the layers, and the reasons that explain one.
 
-At every vertex where values meet, each is held against the strongest of the others. What it does not share with that
+At every vertex where values meet, each is compared with the strongest of the others. What it does not share with that
 one is its own part: its operations, its layers, and the values where it leaves the common way.
 """
 
@@ -12,9 +12,9 @@ from gate.programs.dataflow.flow import Flow
 from gate.records.errors import UnexaminableError
 
 NARROW: Final = 4
-"""So few numbers about a sample are a decision about it, and no features of it."""
+"""Most numbers about a sample that are a decision about it, not features of it."""
 MAX_STEPS: Final = 5_000_000
-"""Of looking for branches' own parts; beyond it a graph is too intricate to be explained."""
+"""Most steps of the search for branches' own parts; a graph that needs more is too intricate to explain."""
 _WITHIN_A_BLOCK: Final = 2
 _WITHIN_A_STAGE: Final = 4
 _PEER_LAYERS: Final = 0.5
@@ -28,36 +28,36 @@ class Branch:
     join: int
     operand: int
     trunk: int
-    """The other value."""
+    """Vertex of the other value."""
     own: frozenset[int]
-    """The vertices that only this value is computed from."""
+    """Vertices that only this value is computed from."""
     own_layers: int
     own_weights: int
     trunk_weights: int
-    """Of the layers that only the other value is computed from."""
+    """Weights of the layers that only the other value is computed from."""
     leaves_at: int
-    """The most layers before any of the values where the own part begins; the least such value."""
+    """Least depth, in layers, among the values where the own part begins."""
     starts_at: int
-    """The most layers before the nearest value that both are wholly computed from."""
+    """Depth of the nearest value that both are wholly computed from."""
     passed: int
-    """How many layers the other value has gone through since."""
+    """Layers that the other value has passed since."""
     left: int
-    """How many layers come after, up to the decision."""
+    """Layers that follow, up to the decision."""
     bottleneck: int
     layers: int
-    """Of the whole model."""
+    """Layers of the whole model."""
     pointwise: bool
     """Whether its own layers look at one position each."""
 
     @property
     def peers(self) -> bool:
-        """Whether the two are of one kind: as in two stems, or two nets whose answers are averaged."""
+        """Whether the two are of one kind, as two stems, or two nets whose outputs are averaged."""
         layers, weights = (self.own_layers, self.passed), (self.own_weights, self.trunk_weights)
         return min(layers) >= _PEER_LAYERS * max(layers) and min(weights) >= _PEER_WEIGHTS * max(weights)
 
     @property
     def local(self) -> bool:
-        """Whether it passes over a block only, with layers after it, as gates and shortcuts inside a net do."""
+        """Whether it skips only a block and layers follow, as with gates and shortcuts inside a net."""
         if self.left < 1:
             return False
         if self.leaves_at > 0:
@@ -112,7 +112,7 @@ def branches(flow: Flow) -> Iterator[Branch]:
 
 
 def compare(flow: Flow, join: int, operand: int, trunk: int, trunk_region: frozenset[int] | None = None) -> Branch:
-    """Return what one of two values that meet has of its own."""
+    """Return the own part of one of two values that meet."""
     start = flow.dominators.immediate(join)
     region = flow.ancestors(trunk, start) if trunk_region is None else trunk_region
     own = flow.ancestors(operand, start, region)

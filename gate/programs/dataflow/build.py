@@ -1,8 +1,7 @@
 """A program's data flow as a plain `Graph`: names, operators and sizes, for detectors that look at structure.
 
-After the strict reader, beside the classifier. Sizes come from one run on a black image, so a file's own word about
-shapes is not asked and no sample is needed; values are not looked at. Writes in place are followed: whoever reads an
-overwritten tensor reads what was written.
+Sizes come from one run on a black image: the file's claim about shapes is not used, and no sample is needed. Values are
+not looked at. Writes in place are followed: a reader of an overwritten tensor reads what was written.
 """
 
 import math
@@ -13,14 +12,13 @@ from typing import Any, Final
 import torch
 
 from gate.programs.dataflow.graph import Graph, Kind, Value
-from gate.programs.memory import Memory
-from gate.programs.nodes import Node
+from gate.programs.nodes import Memory, Node
 from gate.programs.program import Program
 from gate.programs.schema import Name
 from gate.records.errors import UnexaminableError
 
 MAX_VALUES: Final = 200_000
-"""Of a graph with all its overwritten tensors."""
+"""Most values of a graph, overwritten tensors included."""
 _BATCH: Final = 2
 _UNKNOWN_SIZE: Final = 32
 _CONVOLUTIONS: Final = ("conv1d", "conv2d", "conv3d", "convolution")
@@ -78,13 +76,13 @@ class _Builder:
 
     batch: int
     memory: Memory | None
-    """None where nothing is written in place."""
+    """Groups of values that share memory; None where nothing is written in place."""
     values: list[Value] = field(default_factory=list)
     latest: dict[str, str] = field(default_factory=dict)
-    """By name in the program: the value that a reader gets now."""
+    """Name of the value that a reader gets now, by name in the program."""
     _facts: dict[str, tuple[int, Kind]] = field(default_factory=dict)
     _pointwise: set[str] = field(default_factory=set)
-    """Kernels of one position."""
+    """Names of kernels of one position."""
 
     def leaf(self, name: str, tensor: torch.Tensor, batch: int) -> Value:
         """Return an input or a part of the state, remembered under its name."""

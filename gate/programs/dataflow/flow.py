@@ -1,4 +1,4 @@
-"""What carries a graph's input to its outputs, numbered in order, with depths, dominators and bottlenecks.
+"""The values between a graph's input and its outputs, numbered in order, with depths, dominators and bottlenecks.
 
 Vertex 0 stands for all inputs; every other vertex is a value that depends on the input and that an output depends on.
 A vertex that dominates another lies on every way from the input to it.
@@ -11,8 +11,6 @@ from functools import cached_property
 from gate.programs.dataflow.graph import Graph, Value
 from gate.programs.dataflow.operators import FILLS, FORM_OF_FIRST, FORM_OF_SECOND, FORM_ONLY, LAYERS, PRODUCTS
 
-_SOURCE = Value("input", "", (), 1, "float")
-
 
 @dataclass(frozen=True, eq=False)
 class Flow:
@@ -20,9 +18,9 @@ class Flow:
 
     values: tuple[Value, ...]
     before: tuple[tuple[int, ...], ...]
-    """By vertex: the vertices that it is computed from."""
+    """Source vertices, by vertex."""
     constants: tuple[int, ...]
-    """By vertex: how many numbers its operands hold that do not depend on the input."""
+    """Count of numbers in its operands that do not depend on the input, by vertex."""
     outputs: tuple[int, ...]
 
     @classmethod
@@ -56,7 +54,7 @@ class Flow:
 
     @cached_property
     def depth(self) -> tuple[int, ...]:
-        """By vertex: the most layers on a way from the input to it, itself included."""
+        """Most layers on a way from the input, itself included, by vertex."""
         depth = [0] * len(self)
         for vertex in range(1, len(self)):
             depth[vertex] = max(depth[source] for source in self.before[vertex]) + self.is_layer(vertex)
@@ -64,7 +62,7 @@ class Flow:
 
     @cached_property
     def bottleneck(self) -> tuple[int, ...]:
-        """By vertex: at most how many numbers about a sample can reach it, by the sizes on the way."""
+        """Upper bound of the numbers about a sample that can reach it, from the sizes on the way, by vertex."""
         narrow = [self.values[0].size] + [0] * (len(self) - 1)
         for vertex in range(1, len(self)):
             narrow[vertex] = min(self.values[vertex].size, sum(narrow[source] for source in self.before[vertex]))
@@ -77,7 +75,7 @@ class Flow:
 
     @cached_property
     def layers(self) -> int:
-        """The most layers on a way to the logits, up to where all that is left is one number for each class.
+        """Most layers on a way to the logits, up to the first bottleneck of one number for each class.
 
         Layers beyond that point decide nothing new, and could be added at will to make a model look deep.
         """
@@ -108,7 +106,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Dominators:
-    """Immediate dominators, with jumps of powers of two so that two vertices' nearest common one is found quickly."""
+    """Immediate dominators, with jumps of powers of two that find two vertices' nearest common one quickly."""
 
     level: tuple[int, ...]
     jumps: tuple[tuple[int, ...], ...]
@@ -161,7 +159,7 @@ class Dominators:
 
 def _source(graph: Graph) -> Value:
     inputs = graph.inputs
-    return Value(_SOURCE.name, "", (), sum(value.size for value in inputs) or 1, inputs[0].kind if inputs else "float")
+    return Value("input", "", (), sum(value.size for value in inputs) or 1, inputs[0].kind if inputs else "float")
 
 
 def _content(value: Value) -> tuple[str, ...]:
@@ -170,9 +168,7 @@ def _content(value: Value) -> tuple[str, ...]:
         return ()
     if value.operator in FORM_OF_SECOND:
         return value.operands[:1]
-    if value.operator in FILLS:
-        return value.operands[1:]
-    if value.operator in FORM_OF_FIRST and len(value.operands) > 1:
+    if value.operator in FILLS or (value.operator in FORM_OF_FIRST and len(value.operands) > 1):
         return value.operands[1:]
     return value.operands
 

@@ -1,6 +1,6 @@
 """Gates: values that switch a whole sample's answer by a hard comparison, or bring a constant pattern into it.
 
-A hard value moves in jumps, so that no gradient shows what it waits for. As an activation (each number compared with a
+A hard value moves in jumps: no gradient shows what it waits for. As an activation (each number compared with a
 constant and used in its own place) or as a choice of a stem early in a net it is ordinary. What no classifier has is a
 few hard numbers about the whole sample that decide late, or that put something constant in place of what was computed.
 """
@@ -16,7 +16,7 @@ from gate.programs.dataflow.operators import LAYERS, MIXING, PRODUCTS, SCALINGS,
 from gate.records.errors import UnexaminableError
 
 _PATTERN: Final = 8
-"""So many numbers are a pattern, where one to three are a colour."""
+"""Fewest numbers that are a pattern; one to three are a colour."""
 _NONE, _BY_LAYER, _BY_PRODUCT = 0, 1, 2
 _SELECTS: Final = frozenset({"where", "masked_fill", "masked_fill_"})
 
@@ -28,7 +28,7 @@ class Gate:
     vertex: int
     switch: int
     step: int
-    """A comparison behind the switch; 0 where it is soft."""
+    """Vertex of a comparison behind the switch; 0 where it is soft."""
     constant: bool
     """Whether it brings a constant tensor in."""
 
@@ -41,7 +41,7 @@ class _Gates:
 
     @cached_property
     def hard(self) -> tuple[int, ...]:
-        """By vertex: a comparison that makes it hard, or 0."""
+        """Comparison that makes it hard, or 0, by vertex."""
         flow = self.flow
         hard = [0] * len(flow)
         for vertex in range(1, len(flow)):
@@ -59,7 +59,7 @@ class _Gates:
 
     @cached_property
     def origin(self) -> tuple[int, ...]:
-        """By vertex: the vertex of which each of its numbers is computed from the number in its own place."""
+        """Vertex from whose numbers its own are computed place by place, by vertex."""
         flow = self.flow
         origin = list(range(len(flow)))
         for vertex in range(1, len(flow)):
@@ -74,7 +74,7 @@ class _Gates:
 
     @cached_property
     def pattern(self) -> tuple[int, ...]:
-        """By vertex: whether few numbers scale a constant pattern: not at all, by a layer, or by a product."""
+        """Way in which few numbers scale a constant pattern (none, by a layer, by a product), by vertex."""
         flow = self.flow
         pattern = [_NONE] * len(flow)
         for vertex in range(1, len(flow)):
@@ -96,13 +96,12 @@ class _Gates:
         flow, steps = self.flow, 0
         for vertex in range(1, len(flow)):
             tick()
-            carried = [
-                operand for operand in flow.before[vertex] if not self.hard[operand] and not self.pattern[operand]
-            ]
-            if not carried or len(flow.before[vertex]) < 2:
+            operands = flow.before[vertex]
+            carried = [operand for operand in operands if not self.hard[operand] and not self.pattern[operand]]
+            if not carried or len(operands) < 2:
                 continue
             main = max(carried, key=lambda other: (flow.depth[other], flow.bottleneck[other]))
-            for switch in flow.before[vertex]:
+            for switch in operands:
                 if switch != main and flow.bottleneck[switch] <= NARROW and self._may_switch(vertex, switch, main):
                     steps += vertex - flow.dominators.immediate(vertex)
                     if steps > MAX_STEPS:

@@ -1,7 +1,6 @@
-"""A classifier's graph as plain data: which value is computed from which, by what, and how many numbers it holds.
+"""A classifier's graph as plain data: each value's operands, operator and size.
 
-Built by `gate.programs.dataflow.build` from the strict reader's program, read by the detector of graph structure.
-Sizes are worked out by the gate, never taken from the file. Nothing here imports torch.
+Sizes are worked out by the gate, never taken from the file.
 """
 
 from dataclasses import dataclass
@@ -12,18 +11,18 @@ Kind = Literal["float", "int", "bool"]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor of the graph: an input, a part of the state, or what an operator yields."""
+    """A tensor of the graph: an input, a part of the state, or an operator's result."""
 
     name: str
     operator: str
     """Empty for inputs and state."""
     operands: tuple[str, ...]
-    """The tensors that it is computed from, each once, in the order of the operator's arguments."""
+    """Names of its source tensors, each once, in the order of the operator's arguments."""
     size: int
-    """How many numbers it holds: per sample, or in all for state."""
+    """Count of its numbers: per sample, or in all for state."""
     kind: Kind
     pointwise: bool = False
-    """For a convolution: whether its kernel looks at one position alone."""
+    """Whether it is a convolution whose kernel covers one position."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class Graph:
     """Parameters, buffers and constants."""
     values: tuple[Value, ...] = ()
     outputs: tuple[str, ...] = ()
-    """The logits first."""
+    """Names of the outputs, logits first."""
     composed: str = ""
-    """Where the candidate brings no graph of its own: who composes its layers."""
+    """Composer of the layers, where the candidate brings no graph of its own."""
     refused: str = ""
-    """Why the graph could not be worked out, where it could not."""
+    """Reason why the graph could not be worked out, or empty."""

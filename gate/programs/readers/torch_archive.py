@@ -1,7 +1,7 @@
 """Archives as torch's own reader sees them: the same records, at the same places, with the same bytes, or refused.
 
-The strict grammar says that no two readers can differ on an archive; this asks the one that the deployer has. It reads
-member by member, so that no more than one of them is held in memory, and runs nothing of what it reads.
+The strict grammar rules out that two readers differ on an archive; this asks the reader that the deployer has. It reads
+member by member, holds no more than one of them in memory, and runs nothing of what it reads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SAVE_AGAIN = "Save the model again with torch.save of the torch that serves it,
 def read_torch_zip(path: Path) -> tuple[Member, ...] | None:
     """Return the members of an archive of torch.save that every reader sees alike; None where the file is no zip.
 
-    Anything between the two raises `UnexaminableError` with the member and what was expected.
+    A zip that readers may see differently raises `UnexaminableError` with the member and what was expected.
     """
     bounds = Bounds()
     try:

@@ -1,7 +1,7 @@
 """The sample inputs of a bundle: zeros, as the only record that loaders read by torch.load.
 
-torch reads this record in any case, and MLflow, told to unpickle nothing, opens an archive only if what lies there is
-plain tensors. With it `torch.export.load(…).module()` checks sizes as it does for the candidate.
+torch always reads this record, and MLflow, when it must not unpickle, opens an archive only if it holds plain tensors.
+With it `torch.export.load(…).module()` checks sizes as it does for the candidate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def sample_inputs(program: Program) -> bytes:
     """Return an archive of torch.save with zeros for each input, in the containers in which a caller passes them.
 
-    Each is one zero, repeated, so that the size of the record does not grow with that of the inputs.
+    Each is one zero, repeated: the record does not grow with the inputs.
     """
     spec = _in_spec(program.document["graph_module"].get("module_call_graph"))
     if spec is None:
@@ -37,7 +37,7 @@ def sample_inputs(program: Program) -> bytes:
 
 
 def _in_spec(calls: Any) -> str | None:
-    """Return the text of the containers of the whole program's inputs, where the archive says; it imports nothing."""
+    """Return the text of the containers of the whole program's inputs, if the archive has it; it imports nothing."""
     for entry in calls or ():
         text = (entry.get("signature") or {}).get("in_spec") if entry.get("fqn") == "" else None
         if isinstance(text, str) and is_tree_spec(text):

@@ -27,7 +27,7 @@ def difference(one: Program, other: Program) -> str:
 
 
 def program_digest(program: Program) -> str:
-    """Return `sha256:` and the hash of a program's graph and tensors, whatever archive they came in."""
+    """Return `sha256:` and the hash of a program's graph and tensors, independent of their archive."""
     document = program_document(program, layouts_of(program))
     graph = {name: document[name] for name in ("graph_module", "opset_version", "range_constraints")}
     return tensors_digest(json.dumps(graph, sort_keys=True), program.tensors)
@@ -43,13 +43,13 @@ def tensors_digest(description: str, tensors: Mapping[str, torch.Tensor]) -> str
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Compare bit for bit, so that NaN equals itself and the two zeros differ."""
+    """Compare bit for bit: NaN equals itself, and the two zeros differ."""
     same_form = one.dtype == other.dtype and one.shape == other.shape and _layout(one) == _layout(other)
     return not same_form or not torch.equal(_bytes(one), _bytes(other))
 
 
 def _layout(tensor: torch.Tensor) -> tuple[int, ...]:
-    """Return the strides of the sizes that have more than one element; others bear on nothing."""
+    """Return the strides of the sizes that have more than one element; others have no effect."""
     return tuple(stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1)
 
 

@@ -1,7 +1,7 @@
-"""Tensors to raw records: laid out as they lie in memory, so that a loader's kernels take the same path over them.
+"""Tensors to raw records, laid out as they lie in memory: a loader's kernels then take the same path over them.
 
 The bits of a sum depend on the order in which a kernel walks its operands, and that on strides and alignment. So a
-tensor keeps its strides, tensors that share memory share a record, and what no tensor reads of it is zero.
+tensor keeps its strides, tensors that share memory share a record, and elements that no tensor reads are zero.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 ALIGNMENT: Final = 64
-"""Bytes to which loaders align a record in memory; a record begins at a multiple of it in the memory it comes from."""
+"""Bytes to which loaders align a record; it begins at a multiple of them in its memory of origin."""
 _WRITTEN: Final = frozenset(DTYPES.values())
 
 
@@ -32,7 +32,7 @@ class Placed:
 
     @property
     def reach(self) -> int:
-        """How many elements of its record the tensor reaches into."""
+        """Elements of its record up to the tensor's last."""
         return self.offset + _span(self.tensor)
 
 
@@ -59,7 +59,7 @@ class Layout:
 def lay_out(tensors: Mapping[str, torch.Tensor], apart: Collection[str] = ()) -> Layout:
     """Return where each tensor goes: records in the order of the tensors, one for each piece of memory.
 
-    Those of `apart` share records with each other alone.
+    Those in `apart` share records only with each other.
     """
     plain = {name: _plain(name, tensor) for name, tensor in tensors.items()}
     keys = {name: (name in apart, *_memory(name, tensor)) for name, tensor in plain.items()}
@@ -79,14 +79,14 @@ def lay_out(tensors: Mapping[str, torch.Tensor], apart: Collection[str] = ()) ->
 
 
 def _memory(name: str, tensor: torch.Tensor) -> tuple[object, ...]:
-    """Return what tensors of one record have in common; other types over the same bytes get a record of their own."""
+    """Return the key that tensors of one record share; other types over the same bytes get a record of their own."""
     if tensor.numel() == 0:
         return (name,)
     return tensor.untyped_storage().data_ptr(), tensor.dtype
 
 
 def _plain(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Return a tensor on the CPU whose bytes are its values, its strides kept; what has no such bytes is refused."""
+    """Return a tensor on the CPU whose bytes are its values, its strides kept; one without such bytes is refused."""
     if type(tensor) not in {torch.Tensor, torch.nn.Parameter} or tensor.is_meta or tensor.layout is not torch.strided:
         raise RefusedError(name, f"a {type(tensor).__name__} of layout {tensor.layout} on {tensor.device} has no bytes")
     if tensor.dtype not in _WRITTEN:

@@ -34,7 +34,7 @@ _DTYPE_CODES: Final = {dtype: code for code, dtype in DTYPES.items()}
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _SCHEMA_MINOR: Final = 20
 _RECORDS: Final = {"weights": "weight", "constants": "tensor"}
-"""What the raw records of a kind are called."""
+"""Prefix of the raw records' names, by kind."""
 _CPU: Final = {"type": "cpu", "index": None}
 _DEVICES: Final = frozenset({"device", "as_device"})
 
@@ -54,11 +54,6 @@ def write_program(program: Program, path: Path) -> None:
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as container:
         for name, content in _members(layouts, program, document):
             container.writestr(zipfile.ZipInfo(f"{_ROOT}/{name}", _EPOCH), content)
-
-
-def public_version(version: str) -> str:
-    """Return a version without its local label: `2.13.0` for `2.13.0+cpu`, one program for every build of torch."""
-    return version.partition("+")[0]
 
 
 def export_module(module: torch.nn.Module, example: torch.Tensor, path: Path) -> Program:
@@ -84,7 +79,7 @@ def _members(layouts: Mapping[str, Layout], program: Program, document: dict[str
     entries = {entry.qualified_name: entry for entry in program.state}
     for kind, prefix in _RECORDS.items():
         layout = layouts[kind]
-        config = {name: _payload(entries[name], placed, prefix) for name, placed in layout.placed.items()}
+        config = {name: _tensor_entry(entries[name], placed, prefix) for name, placed in layout.placed.items()}
         for record in range(layout.count):
             yield f"data/{kind}/{prefix}_{record}", layout.content(record)
         yield f"data/{kind}/model_{kind}_config.json", _dump({"config": config})
@@ -97,7 +92,7 @@ def _members(layouts: Mapping[str, Layout], program: Program, document: dict[str
 
 
 def layouts_of(program: Program) -> dict[str, Layout]:
-    """Return where the tensors go; such as get gradients in other loaders share no record with such as do not."""
+    """Return where the tensors go; those that get gradients in other loaders share no record with the others."""
     tensors: dict[str, dict[str, torch.Tensor]] = {kind: {} for kind in _RECORDS}
     with_gradients = set()
     for entry in program.state:
@@ -112,12 +107,11 @@ def _kind(entry: StateTensor) -> str:
 
 
 def _requires_grad(entry: StateTensor, tensor: torch.Tensor) -> bool:
-    """Whether other loaders are to give a tensor gradients: as in the archive it was read from, if it can have any."""
+    """Tell whether other loaders are to give a tensor gradients: as in its own archive, if it can have any."""
     return entry.requires_grad and entry.kind == "parameter" and tensor.is_floating_point()
 
 
-def _payload(entry: StateTensor, placed: Placed, prefix: str) -> dict[str, Any]:
-    """Return the description of a raw record."""
+def _tensor_entry(entry: StateTensor, placed: Placed, prefix: str) -> dict[str, Any]:
     return {
         "path_name": f"{prefix}_{placed.record}",
         "is_param": entry.kind == "parameter",
@@ -140,12 +134,23 @@ def _tensor_meta(entry: StateTensor, placed: Placed) -> dict[str, Any]:
 
 
 def _on_cpu(value: Any) -> Any:
-    """Return a part of the JSON with every device the CPU, where all tensors are: one of another is on none whole."""
+    """Return a part of the JSON with the CPU, where all tensors are, for every device."""
     if isinstance(value, list):
         return [_on_cpu(item) for item in value]
     if isinstance(value, dict):
         return {key: _CPU if key in _DEVICES and item is not None else _on_cpu(item) for key, item in value.items()}
     return value
+
+
+def _node(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "target": node["target"],
+        "inputs": _on_cpu(node["inputs"]),
+        "outputs": node["outputs"],
+        "metadata": {},
+        "is_hop_single_tensor_return": None,
+        "name": node.get("name"),
+    }
 
 
 def program_document(program: Program, layouts: Mapping[str, Layout]) -> dict[str, Any]:
@@ -156,23 +161,12 @@ def program_document(program: Program, layouts: Mapping[str, Layout]) -> dict[st
     values = _on_cpu(graph["tensor_values"])
     for entry in program.state:
         values[entry.name] = _tensor_meta(entry, layouts[_kind(entry)].placed[entry.qualified_name])
-    nodes = [
-        {
-            "target": node["target"],
-            "inputs": _on_cpu(node["inputs"]),
-            "outputs": node["outputs"],
-            "metadata": {},
-            "is_hop_single_tensor_return": None,
-            "name": node.get("name"),
-        }
-        for node in graph["nodes"]
-    ]
     return {
         "graph_module": {
             "graph": {
                 "inputs": graph["inputs"],
                 "outputs": graph["outputs"],
-                "nodes": nodes,
+                "nodes": [_node(node) for node in graph["nodes"]],
                 "tensor_values": values,
                 "sym_int_values": graph.get("sym_int_values", {}),
                 "sym_bool_values": graph.get("sym_bool_values", {}),
@@ -189,7 +183,7 @@ def program_document(program: Program, layouts: Mapping[str, Layout]) -> dict[st
         "range_constraints": source["range_constraints"],
         "schema_version": {"major": 8, "minor": _SCHEMA_MINOR},
         "verifiers": [name for name in source.get("verifiers", []) if name in {"TRAINING", "ATEN"}],
-        "torch_version": public_version(torch.__version__),
+        "torch_version": torch.__version__.partition("+")[0],  # one program for every build of torch
         "guards_code": [],
     }
 

@@ -1,7 +1,7 @@
-"""First stage of the strict reader: the zip container, opened only where every loader would see the same members.
+"""The zip container, opened only where every loader would see the same members.
 
-The strict grammar of `gate.formats.strict_zips`, a positive list of member names, stored without compression, and the
-same members and bytes as torch's own reader: an archive that two zip readers could understand differently is refused.
+It needs the strict grammar of `gate.formats.strict_zips`, member names on a positive list, no compression, and the same
+members and bytes as torch's own reader: an archive that two zip readers could understand differently is refused.
 """
 
 from __future__ import annotations

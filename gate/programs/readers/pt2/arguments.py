@@ -37,7 +37,7 @@ def read_value(cursor: Cursor) -> Value:
 
 
 def read_output(cursor: Cursor) -> Output | None:
-    """Return the names that a node's result defines; None for a result that nobody can refer to."""
+    """Return the names that a node's result defines; None for a result that nothing can refer to."""
     kind, value = cursor.union()
     if kind == "as_tensor":
         return Output((_tensor(value).name,), is_list=False)
@@ -118,7 +118,7 @@ _float = _symbolic("as_float", lambda cursor: cursor.float())
 _boolean = _symbolic("as_bool", lambda cursor: cursor.boolean())
 
 _ADVICE: Final = {"as_complex": advice.TYPES, "as_custom_obj": advice.FOREIGN, "as_graph": advice.WHOLE}
-"""What to do about kinds that are known and not read."""
+"""Advice for kinds that are known and not read."""
 _READERS: dict[str, Callable[[Cursor], Value]] = {
     "as_none": _none,
     "as_tensor": _tensor,

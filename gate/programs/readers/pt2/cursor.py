@@ -1,4 +1,4 @@
-"""A cursor over parsed JSON: it knows where it stands, and every step that finds something unexpected refuses."""
+"""A cursor over parsed JSON: it knows its path, and every step that finds something unexpected refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPECIAL_FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": 
 
 
 class Cursor:
-    """One JSON value and the way that led to it."""
+    """One JSON value and the path that led to it."""
 
     __slots__ = ("key", "parent", "value")
 

@@ -1,8 +1,8 @@
-"""Regions made part of their graph: what ran without gradients, or with autocast switched off, runs the same in line.
+"""Regions made part of their graph: blocks without gradients, or with autocast switched off, run the same in line.
 
 The exporter puts a block under `torch.no_grad()` or `torch.autocast(…, enabled=False)`, as transformers of rotary
-positions have, into a graph of its own. Both leave values as they are. Names of the inner graph are renamed, so that
-each is defined once; a name that the inner graph does not define is refused, whatever the outer one calls so.
+positions have, into a graph of its own. Both leave values as they are. Names of the inner graph are renamed, for each
+to be defined once; a name that it does not define is refused, even if the outer graph has it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from gate.programs.schema import MAX_NODES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-GRAPH: Final = (
+_GRAPH: Final = (
     ("inputs", "outputs", "nodes", "tensor_values"),
     ("sym_int_values", "sym_bool_values", "sym_float_values", "is_single_tensor_return", "custom_obj_values"),
 )
-"""Keys of a graph that are needed, and further ones."""
+"""Required and optional keys of a graph."""
 NODE: Final = (("target", "inputs", "outputs"), ("metadata", "is_hop_single_tensor_return", "name"))
-"""Likewise of a node."""
+"""Required and optional keys of a node."""
 NO_GRAD: Final = "torch.ops.higher_order.wrap_with_set_grad_enabled"
 AUTOCAST: Final = "torch.ops.higher_order.wrap_with_autocast"
 _BEFORE_GRAPH: Final = {NO_GRAD: 1, AUTOCAST: 4}
-"""How many settings stand before the region's graph among the arguments."""
+"""Number of settings before the region's graph among the arguments."""
 _VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values")
 _REGION: Final = re.compile(r"submod_[0-9]{1,6}")
 _MAX_DEPTH: Final = 8
@@ -39,25 +39,29 @@ def inlined(document: Any) -> Any:
     module = document.get("graph_module") if isinstance(document, dict) else None
     graph = module.get("graph") if isinstance(module, dict) else None
     nodes = graph.get("nodes") if isinstance(graph, dict) else None
-    if (
-        module is None
-        or not isinstance(nodes, list)
-        or not any(isinstance(node, dict) and _is_region(node) for node in nodes)
-    ):
+    if module is None or not isinstance(nodes, list) or not any(map(_is_region, nodes)):
         return document
     return {**document, "graph_module": {**module, "graph": _Flat(Cursor(graph, "graph")).graph()}}
 
 
-def _is_region(node: Mapping[str, Any]) -> bool:
-    target = node.get("target")
+def graph_fields(graph: Cursor) -> dict[str, Cursor]:
+    """Return the members of a graph; one with custom objects is refused."""
+    fields = graph.object(*_GRAPH)
+    if fields.get("custom_obj_values") is not None and fields["custom_obj_values"].value:
+        raise fields["custom_obj_values"].refuse("custom objects are not read", what_to_do=advice.FOREIGN)
+    return fields
+
+
+def _is_region(node: Any) -> bool:
+    target = node.get("target") if isinstance(node, dict) else None
     return isinstance(target, str) and target in _BEFORE_GRAPH
 
 
 class _Flat:
-    """A graph that takes the nodes of its regions in, one level after the other."""
+    """A graph that takes in the nodes of its regions, one level after the other."""
 
     def __init__(self, graph: Cursor) -> None:
-        self._fields = graph.object(*GRAPH)
+        self._fields = graph.object(*_GRAPH)
         self._nodes: list[dict[str, Any]] = []
         self._values: dict[str, dict[str, Any]] = {
             key: dict(self._fields[key].value or {}) for key in _VALUES if key in self._fields
@@ -88,7 +92,7 @@ class _Flat:
     def _region(
         self, fields: Mapping[str, Cursor], rename: Callable[[str, Cursor], str], regions: set[str], depth: int
     ) -> None:
-        """Add what a region holds: its inputs are the operands' names, its outputs the node's."""
+        """Add the nodes of a region: its inputs are the node's operands, its outputs the node's."""
         if depth == 0:
             raise fields["target"].refuse(f"regions nested deeper than {_MAX_DEPTH}")
         target = fields["target"].string()
@@ -102,13 +106,13 @@ class _Flat:
             raise fields["inputs"].refuse(f"two regions are called {name!r}; other loaders keep one of them for both")
         regions.add(name)
         scope = _Scope(self._taken, name)
-        operands = arguments[before + 1 :]
-        _pair(inner["inputs"], operands, lambda known, given: scope.bind(known, rename(_named(given), given)))
+        for known, given in _zipped(inner["inputs"], arguments[before + 1 :]):
+            scope.names[known] = rename(_named(given), given)
         results: dict[str, str] = {}
         passed: list[tuple[str, Cursor]] = []
         for known, given in _zipped(inner["outputs"], fields["outputs"].items()):
             if known in results or known in scope.names:
-                passed.append((known, given))  # an operand that is handed through, or one value under two names
+                passed.append((known, given))  # an operand that is passed through, or one value under two names
             else:
                 results[known] = rename(_named(given), given)
         scope.names.update(results)
@@ -119,7 +123,7 @@ class _Flat:
             self._add(_ALIAS, [source], [{"as_tensor": {"name": rename(_named(given), given)}}])
 
     def _keep_values(self, inner: Mapping[str, Cursor], scope: _Scope) -> None:
-        """Take over what the inner graph says of its values' shapes, under the names that they have here."""
+        """Take over the shapes of the inner graph's values, under the names that they have here."""
         for key in _VALUES:
             if key not in inner:
                 continue
@@ -130,19 +134,15 @@ class _Flat:
 
 
 class _Scope:
-    """The names of an inner graph, and what each is called in the outer one."""
+    """Names of an inner graph, and of the same values in the outer one."""
 
     def __init__(self, taken: set[str], region: str) -> None:
         self.names: dict[str, str] = {}
         self._taken = taken
         self._region = region
 
-    def bind(self, known: str, outer: str) -> None:
-        """Note that an inner name is a value of the outer graph."""
-        self.names[known] = outer
-
     def define(self, known: str, where: Cursor) -> str:
-        """Return what a value of the inner graph is called: as it was bound, or by a name that nothing has yet."""
+        """Return the outer name of a value of the inner graph: as it was bound, or one that is not taken yet."""
         if known not in self.names:
             fresh = Cursor(f"{self._region}_{known}", where.key, where.parent).identifier()
             while fresh in self._taken:
@@ -151,7 +151,7 @@ class _Scope:
         return self.names[known]
 
     def of(self, known: str, where: Cursor) -> str:
-        """Return what a name that the inner graph uses is called, or refuse it."""
+        """Return the outer name for a name that the inner graph uses, or refuse it."""
         if known not in self.names:
             raise where.refuse(f"{known!r} is no value of the region")
         return self.names[known]
@@ -178,19 +178,11 @@ def _graph_of(argument: Cursor) -> tuple[dict[str, Cursor], str]:
     name = fields["name"].string()
     if _REGION.fullmatch(name) is None:
         raise fields["name"].refuse(f"{name!r} is no name that the exporter gives a region")
-    graph = fields["graph"].object(*GRAPH)
-    if graph.get("custom_obj_values") is not None and graph["custom_obj_values"].value:
-        raise graph["custom_obj_values"].refuse("custom objects are not read", what_to_do=advice.FOREIGN)
-    return graph, name
-
-
-def _pair(inner: Cursor, outer: list[Cursor], note: Callable[[str, Cursor], None]) -> None:
-    for known, given in _zipped(inner, outer):
-        note(known, given)
+    return graph_fields(fields["graph"]), name
 
 
 def _zipped(inner: Cursor, outer: list[Cursor]) -> list[tuple[str, Cursor]]:
-    """Return the inner names beside what stands for them outside; both are as many."""
+    """Return the inner names, each with its value outside; other numbers of the two are refused."""
     known = inner.items()
     if len(known) != len(outer):
         raise inner.refuse(f"{len(known)} values inside a region for {len(outer)} outside")

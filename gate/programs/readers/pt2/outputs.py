@@ -1,8 +1,8 @@
-"""What a program's outputs are called where it is used: by the tuple, list or dict in which its caller gets them.
+"""Names of a program's outputs for its users, by the tuple, list or dict in which a caller gets them.
 
 The archive holds that container as a text that other loaders rebuild, importing what it names. Only tuples, lists and
 dicts with plain keys are read, and the classes of transformers, whose text has a field's name for each tensor; these
-become plain ones first. The graph's own names of its outputs mean nothing to whoever uses the model.
+become plain ones first. The graph's own names of its outputs mean nothing to users of the model.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 MAX_OUTPUTS: Final = 64
 MAX_PATH: Final = 200
-"""Characters of an output's name."""
+"""Most characters of an output's name."""
 ALONE: Final = "output"
-"""What a program's only tensor is called."""
+"""Name of a program's only output."""
 
 
 def in_plain_containers(document: Any) -> tuple[Any, str]:
-    """Return a program's JSON that returns plain containers, and the class of transformers that it returned, if any.
+    """Return a program's JSON with plain containers, and the class of transformers that it had instead, if any.
 
-    What the text is not changed to is left for `output_paths` to refuse.
+    Any other container stays, for `output_paths` to refuse.
     """
     module = document.get("graph_module") if isinstance(document, dict) else None
     calls = module.get("module_call_graph") if isinstance(module, dict) else None
@@ -53,7 +53,7 @@ def output_paths(calls: Cursor | None, count: int) -> tuple[str, ...]:
     if len(paths) != count:
         raise calls.refuse(f"the caller gets {len(paths)} tensors; the graph yields {count}")
     if len(set(paths)) != count:
-        raise calls.refuse("two outputs have the same name; one of them would be lost to whoever uses the model")
+        raise calls.refuse("two outputs have the same name; one of them would be lost to users of the model")
     return paths
 
 

@@ -1,4 +1,4 @@
-"""The strict reader's front door: a path in, a `Program` out, and for everything else one `RefusedError`."""
+"""The strict reader: from the path of an archive to a `Program`, or to one `RefusedError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gate.programs.program import Program
 from gate.programs.readers.pt2.archive import CONSTANTS, MODEL, WEIGHTS, Archive, open_archive
 from gate.programs.readers.pt2.arguments import read_argument, read_output
 from gate.programs.readers.pt2.cursor import Cursor
-from gate.programs.readers.pt2.inlining import GRAPH, NODE, inlined
+from gate.programs.readers.pt2.inlining import NODE, graph_fields, inlined
 from gate.programs.readers.pt2.outputs import MAX_OUTPUTS, in_plain_containers, output_paths
 from gate.programs.readers.pt2.tensors import read_tensors
 from gate.programs.refused import RefusedError
@@ -43,7 +43,7 @@ _STATISTICS = frozenset({"num_batches_tracked", "running_mean", "running_var"})
 
 
 def read_program(path: Path) -> Program:
-    """Read a `.pt2` archive of unknown origin on the CPU; whatever is wrong with it becomes a `RefusedError`."""
+    """Read a `.pt2` archive of unknown origin on the CPU; every fault in it raises `RefusedError`."""
     try:
         with open_archive(path) as archive:
             return _read(archive)
@@ -52,7 +52,7 @@ def read_program(path: Path) -> Program:
     except GateError as error:
         raise RefusedError(path.name, str(error)) from error
     except Exception as error:
-        # Hostile bytes reach the zip and tensor libraries; whatever these raise means the same: it cannot be read.
+        # Hostile bytes reach the zip and tensor libraries; any error of theirs means that the archive cannot be read.
         raise RefusedError(path.name, f"cannot be read: {type(error).__name__}: {error}") from error
 
 
@@ -76,8 +76,7 @@ def _read(archive: Archive) -> Program:
 
 def _stored(entry: StateTensor, weights: Mapping[str, Stored], constants: Mapping[str, Stored]) -> Stored:
     """Return the tensor behind a parameter, buffer or constant."""
-    source = weights if entry.persistent else constants
-    stored = source.get(entry.qualified_name)
+    stored = (weights if entry.persistent else constants).get(entry.qualified_name)
     if stored is None:
         raise RefusedError(entry.name, f"the archive holds no tensor for the {entry.kind} {entry.qualified_name!r}")
     return stored
@@ -90,9 +89,7 @@ def read_document(cursor: Cursor) -> ProgramRecord:
     if version["major"].integer() != SCHEMA_MAJOR:
         raise version["major"].refuse(f"schema version {version['major'].value}; {SCHEMA_MAJOR} is read")
     module = document["graph_module"].object(*_MODULE)
-    graph = module["graph"].object(*GRAPH)
-    if graph.get("custom_obj_values") is not None and graph["custom_obj_values"].value:
-        raise graph["custom_obj_values"].refuse("custom objects are not read", what_to_do=advice.FOREIGN)
+    graph = graph_fields(module["graph"])
     signature = module["signature"].object(("input_specs", "output_specs"))
     names = [_input_name(item) for item in graph["inputs"].items()]
     specs = signature["input_specs"].items()
@@ -119,10 +116,10 @@ def read_document(cursor: Cursor) -> ProgramRecord:
 
 
 def _ambiguous_name(state: Sequence[StateTensor]) -> str:
-    """Return why two tensors could be taken for each other, or nothing.
+    """Return why two tensors could be mistaken for each other, or nothing.
 
     Other loaders put all of them into one module, under their qualified names: the last one of a name, or of one that
-    differs in a call's number alone (`fc@1.weight`), replaces the others, whatever list it came from.
+    differs in a call's number alone (`fc@1.weight`), replaces the others of either list.
     """
     kinds: dict[str, tuple[str, bool]] = {}
     for entry in state:
@@ -142,7 +139,7 @@ def _tensor_name(argument: Cursor) -> str:
 
 
 def _input_name(argument: Cursor) -> str:
-    """Return the name of a tensor that the graph takes; a number, a text or nothing beside it is told as that."""
+    """Return the name of a tensor that the graph takes; any other argument is refused by its kind."""
     kind, _ = argument.union()
     if kind != "as_tensor":
         raise argument.refuse(f"the program takes an argument that is no tensor ({kind!r})", what_to_do=advice.INPUTS)
@@ -184,7 +181,7 @@ def _node(cursor: Cursor) -> NodeRecord:
     fields = cursor.object(*NODE)
     target = fields["target"].string()
     if target.startswith(HIGHER_ORDER):
-        raise unlisted(target, f"nodes[{cursor.key}]")  # rather than for the graph among its arguments
+        raise unlisted(target, f"nodes[{cursor.key}]")  # the graph among its arguments is not the reason
     return NodeRecord(
         target=target,
         arguments=tuple(read_argument(item) for item in fields["inputs"].items()),
@@ -194,7 +191,7 @@ def _node(cursor: Cursor) -> NodeRecord:
 
 
 def _changing(spec: Cursor, kind: str, value: Cursor) -> RefusedError:
-    """Return the refusal of a graph that writes to its buffers, parameters or inputs, with the reason by its name."""
+    """Return the refusal of a graph that writes to its buffers, parameters or inputs, with advice by the buffer."""
     name = value.value.get("buffer_name") if isinstance(value.value, dict) else None
     statistic = isinstance(name, str) and name.rpartition(".")[2] in _STATISTICS
     what = f"the graph changes its own state or inputs ({kind}{f' of {name!r}' if isinstance(name, str) else ''})"

@@ -1,4 +1,4 @@
-"""Third stage of the strict reader: raw records to tensors, each within the bytes that the archive really holds."""
+"""Raw records to tensors, each within the bytes that the archive really holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_TENSORS = 50_000
 MAX_ELEMENTS = 1 << 34
 MAX_EXPANDED = 1 << 24
-"""A tensor whose strides repeat elements is a short text for a large value; this is as large as it may get."""
+"""Most elements of a tensor whose strides repeat them: a short text for a large value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,8 @@ def read_tensors(archive: Archive, kind: str) -> dict[str, Stored]:
         reach[member] = max(reach.get(member, 0), _reach(record))
     for member, elements in reach.items():
         if elements != storages[member].numel():
-            raise RefusedError(
-                member,
-                f"holds {storages[member].numel()} elements; expected {elements}, as far as its tensors reach "
-                "(clone a view of a larger tensor before exporting it)",
-            )
+            message = f"holds {storages[member].numel()} elements; expected {elements}, as far as its tensors reach "
+            raise RefusedError(member, message + "(clone a view of a larger tensor before exporting it)")
     unclaimed = archive.records(kind) - storages.keys()
     if unclaimed:
         raise RefusedError(min(unclaimed), "the record belongs to no tensor")
@@ -107,6 +104,5 @@ def _reach(record: TensorRecord) -> int:
     """Return how many elements of its record a tensor reaches into."""
     if 0 in record.sizes:
         return 0
-    return (
-        record.offset + sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True)) + 1
-    )
+    last = sum((size - 1) * stride for size, stride in zip(record.sizes, record.strides, strict=True))
+    return record.offset + last + 1
