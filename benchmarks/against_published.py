@@ -44,7 +44,7 @@ from gate.records.policy import Policy
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Subject
-from gate.worker.footprint import largest_batch
+from gate.worker.compute import largest_batch
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 

@@ -32,6 +32,7 @@ from gate.spaces.subject import Samples, Trigger
 from gate.statistics.subsets import balanced
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.repair.attempt import attempt
+from gate.worker.repair.contract import Material
 from gate.worker.repair.searching import search_of
 
 SHARE = 400
@@ -136,7 +137,8 @@ def repaired_row(store: Store, parent: Parent, method: str, options: dict[str, A
     entry, suspect, began = parent.entry, parent.suspect, time.process_time()
     triggers = {suspect.place: parent.trigger}
     run = Run(seed=seed, max_batch=512)
-    result, program = attempt(method, options, parent.program, Preprocessing(), BOUNDS, parent.samples, triggers, run)
+    material = Material(parent.program, Preprocessing(), BOUNDS, parent.samples, triggers)
+    result, program = attempt(method, options, material, run)
     spent = time.process_time() - began
     after = _truth(store, entry, program) if program is not None else None
     why = broken_by(result, triggers, RepairBounds())

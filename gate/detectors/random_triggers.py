@@ -60,7 +60,7 @@ def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yie
     families = drawn_families()
     for number, family in enumerate(families):
         run.progress(number, len(families))
-        drawn = draw(family, classifier.input_shape, options.triggers, run.seed)
+        drawn = draw(family, classifier.input_shape, classifier.bounds, options.triggers, run.seed)
         found = _shares(classifier, inputs, own, drawn, run).topk(most, dim=0).values.mean(dim=0)
         for index, share in enumerate(found.tolist()):
             yield Measurement(metric=f"{family.id}-share", value=FLOOR + share, location=Location.of_class(index))
@@ -78,13 +78,12 @@ def _shares(
     from torch.nn import functional
 
     from gate.search.goals import predictions
-    from gate.spaces.image.drawing import within
 
     others = functional.one_hot(own, classifier.num_classes).logical_not().float()
     rows = []
     for apply in triggers:
         run.check_time()
-        answers = predictions(classifier, within(apply, classifier.bounds)(inputs), run)
+        answers = predictions(classifier, apply(inputs), run)
         moved = functional.one_hot(answers, classifier.num_classes).float() * others
         rows.append(moved.sum(dim=0) / others.sum(dim=0).clamp(min=1))
     return torch.stack(rows)

@@ -1,8 +1,7 @@
 """The search by class: invert one trigger of a family per class, and yield sizes, ratios, indices and pictures.
 
-Called by the detectors; calls the engine in `gate.search.inversion`. Sizes are compared only among classes that were
-searched to the end, and where halving chose the smallest, with the random references that stayed beside them: the
-smallest among themselves would be compared with nothing.
+Sizes are compared only among classes that were searched to the end. Where halving kept the smallest, they are compared
+with the random references that stayed too: among themselves the smallest have nothing larger beside them.
 """
 
 import statistics
@@ -30,29 +29,24 @@ def search(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFa
     """Yield what the search by class finds, then ways out of classes and pairs where the options ask for them."""
     assert subject.classifier is not None
     assert subject.samples is not None
-    classifier, every = subject.classifier, subject.samples
+    every, classes = subject.samples, subject.classifier.num_classes
     rows = balanced_rows(len(every.inputs), every.labels, options.clean_samples, run.seed)
-    own = FamilySearch(classifier, family, options, every, rows)
-    # With fewer classes nothing is usual among pairs, and with two a pair is what the search by class has found.
-    paired = options.pairs != "none" and classifier.num_classes >= LEAST_SOURCES
-    inversion = own.invert(
-        every_class(classifier.num_classes),
-        settings_of(options, classifier.num_classes),
-        replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired)),
-    )
+    own = FamilySearch(subject.classifier, family, options, every, rows)
+    # With fewer classes nothing is usual among pairs, and with two the search by class has already found both pairs.
+    paired = options.pairs != "none" and classes >= LEAST_SOURCES
+    own_run = replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired))
+    inversion = own.invert(every_class(classes), settings_of(options, classes), own_run)
     yield from numbers(inversion)
     yield from own.found(inversion)
     samples = own.given
     for target in inversion.sizes.argsort()[: options.pictured].tolist():
         yield from _pictures(own, inversion, target, samples)
     if options.untargeted_starts:
-        smallest = float(inversion.sizes.min())
-        yield from search_untargeted(classifier, own.triggers, samples, options, smallest, run.quiet())
+        yield from search_untargeted(own, float(inversion.sizes.min()), run.quiet())
     if options.exits:
-        yield from search_exits(classifier, own.triggers, samples, options, run.quiet())
+        yield from search_exits(own, run.quiet())
     if paired:
-        pairs = yield from search_pairs(own, run)
-        yield from own.found(pairs)
+        yield from own.found((yield from search_pairs(own, run)))
 
 
 def settings_of(options: TriggerSearch, classes: int) -> Settings:
@@ -62,23 +56,22 @@ def settings_of(options: TriggerSearch, classes: int) -> Settings:
 
 def numbers(found: Inversion) -> Iterator[Measurement]:
     """Yield the sizes of all classes, and ratios and indices of those that were searched to the end."""
-    sizes = found.sizes.tolist()
-    compared = found.compared
+    sizes, compared = found.sizes.tolist(), found.compared
     against = [sizes[row] for row in compared]
     median = statistics.median(against) if against else 0.0
     for row, goal in enumerate(found.goals):
-        place, ended = goal.location, bool(found.finished[row])
-        note = "" if ended else "left the search at an early rung: an upper bound"
+        place, finished = goal.location, bool(found.finished[row])
+        note = "" if finished else "left the search at an early rung: an upper bound"
         yield Measurement(metric="size", value=sizes[row], location=place, note=note)
         yield Measurement(metric="attack-success-rate", value=float(found.success[row]), location=place)
-        if ended and len(against) >= LEAST_COMPARED:
+        if finished and len(against) >= LEAST_COMPARED:
             yield Measurement(metric="size-ratio", value=sizes[row] / median if median else 1.0, location=place)
             yield Measurement(metric="anomaly-index", value=_index(sizes, row, compared), location=place)
     yield Measurement(metric="searched-share", value=float(found.finished.float().mean()))
 
 
 def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
-    """Return the anomaly index of one size among those it is compared with; its own joins them where it is not one."""
+    """Return the anomaly index of one size among those it is compared with, and itself."""
     rows = compared if row in compared else (*compared, row)
     return low_side_anomaly_indices([sizes[other] for other in rows])[rows.index(row)]
 
@@ -92,9 +85,9 @@ def _pictures(search: FamilySearch, inversion: Inversion, target: int, samples: 
     triggered = search.triggers.apply(own, example[None, None])[0, 0]
     parts = {name: tensor[0] for name, tensor in search.triggers.tensors(own).items()}
     if "mask" in parts:
-        mask, pattern = parts["mask"], parts["pattern"]
+        mask = parts["mask"]
         yield picture(mask, "mask", (0.0, 1.0), place, f"mask towards class {target}")
-        shown = mask * pattern + (1 - mask) * bounds[0]
+        shown = mask * parts["pattern"] + (1 - mask) * bounds[0]
         yield picture(shown, "trigger", bounds, place, f"trigger towards class {target}")
     else:
         change = triggered - example

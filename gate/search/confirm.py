@@ -1,7 +1,6 @@
 """Confirmation of suspects: the trigger of an earlier stage on new samples, on clean models, and searched for again.
 
-Behind the detector `confirmation`. Each of the five numbers is measured where it can be, and what is missing is said
-with its reason beside the suspect: nothing is taken for granted because it could not be looked at.
+Each of the five numbers is measured where it can be; what is missing is stated with its reason beside the suspect.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from gate.statistics.subsets import chosen
 from gate.statistics.witnesses import agreement, share_at_or_below, split_by_class, success_share, transfer_share
 
 FIVE = ("held-out-success", "size-quantile", "transfer", "symmetry", "stability")
-"""The numbers by which a suspect is confirmed."""
+"""Metrics that confirm a suspect."""
 SMALLEST = 1e-6
 """Share of a family's largest size that stands in for a smaller one, so that ratios stay finite."""
 _LISTED = 16
@@ -27,7 +26,7 @@ _LISTED = 16
 
 @dataclass(frozen=True)
 class Bench:
-    """What every suspect is tried on."""
+    """Model, samples and limits, the same for every suspect."""
 
     subject: Subject
     classifier: Classifier
@@ -35,7 +34,7 @@ class Bench:
     labels: torch.Tensor
     """The samples' labels (N,), or the model's first choices where they carry none; on the CPU."""
     most: int
-    """How many suspects are searched for again."""
+    """Number of suspects that are searched for again, smallest first."""
     clean_samples: int
     run: Run
 
@@ -53,14 +52,14 @@ class Case:
     target: int
     trigger: Trigger
     movable: torch.Tensor
-    """Indices of the samples that its trigger is to move."""
+    """Indices of the samples that its trigger should move."""
     unseen: torch.Tensor
-    """Those of them that the search was not given."""
+    """Indices of movable samples that the search was not given."""
     lacking: list[str] = field(default_factory=list)
 
     @property
     def share(self) -> float:
-        """The trigger's size as a share of its family's largest, so that families can be put in one order."""
+        """The trigger's size as a share of its family's largest, by which families compare."""
         first = self.trigger.found
         return first.size / first.largest if first else 1.0
 
@@ -70,7 +69,7 @@ class Case:
 
 
 def confirm(subject: Subject, most: int, clean_samples: int, run: Run) -> Iterator[Measurement]:
-    """Yield of each suspect, smallest trigger first, what can be measured, and how much of the five that is."""
+    """Yield what can be measured of each suspect, smallest trigger first, and which share of the five that is."""
     assert subject.classifier is not None
     assert subject.samples is not None
     classifier, samples = subject.classifier, subject.samples
@@ -109,7 +108,7 @@ def _numbers(bench: Bench, case: Case, *, again: bool) -> Iterator[Measurement]:
         yield from _stability(case, first, second, "on the same samples")
         yield from _held_out(bench, case, case.trigger, case.unseen, "")
     else:
-        # The search was given every sample: of what a second one is given, a third is kept back for its own trigger.
+        # The search was given every sample, so a second search is given two thirds and tested on the rest.
         rows, kept = split_by_class(bench.labels, bench.run.seed)
         second = _again(bench, case, first, rows)
         yield from _stability(case, first, second, "on two thirds of the samples")
@@ -145,7 +144,7 @@ def _held_out(bench: Bench, case: Case, trigger: Trigger, rows: torch.Tensor, no
 
 
 def _quantile(bench: Bench, case: Case, first: Found | None) -> Iterator[Measurement]:
-    """Yield where the size stands among the bank's, if these were measured by the same search."""
+    """Yield the size's quantile among the bank's, if the same search measured these."""
     bank = bench.subject.bank
     if bank is None or first is None:
         case.lacking.append("size-quantile (no bank)" if bank is None else "size-quantile (no search gave its size)")
@@ -161,7 +160,7 @@ def _quantile(bench: Bench, case: Case, first: Found | None) -> Iterator[Measure
 
 
 def _transfer(bench: Bench, case: Case) -> Iterator[Measurement]:
-    """Yield the mean success of the same trigger on the reference models; they had no part in any search."""
+    """Yield the mean success of the same trigger on the reference models, which no search has seen."""
     references = bench.subject.references
     rows = case.unseen if len(case.unseen) >= LEAST_SAMPLES else case.movable
     if not references or len(rows) < LEAST_SAMPLES:
@@ -176,8 +175,7 @@ def _transfer(bench: Bench, case: Case) -> Iterator[Measurement]:
 
 def _symmetry(bench: Bench, case: Case, first: Found) -> Iterator[Measurement]:
     """Yield the size of the way back over the size of the way there; a class is paired with its nearest other class."""
-    labels = bench.labels[first.rows.cpu()]
-    source = case.place.source_index
+    labels, source = bench.labels[first.rows.cpu()], case.place.source_index
     if source is None:
         source = nearest_class(bench.classifier, chosen(bench.samples, first.rows), labels, case.target, bench.run)
     if source is None or int((labels == case.target).sum()) < LEAST_SAMPLES:
@@ -188,5 +186,4 @@ def _symmetry(bench: Bench, case: Case, first: Found) -> Iterator[Measurement]:
     found = first.again(searched, first.rows, bench.run.quiet())
     sizes = [trigger.found.size for trigger in found if trigger.found is not None]
     way_back, way_there = (max(size, SMALLEST * first.largest) for size in [*sizes, first.size][:2])
-    note = f"{back} {way_back:.4g}, {there} {way_there:.4g}"
-    yield case.measured("symmetry", way_back / way_there, note)
+    yield case.measured("symmetry", way_back / way_there, f"{back} {way_back:.4g}, {there} {way_there:.4g}")

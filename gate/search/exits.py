@@ -1,9 +1,8 @@
-"""The search for ways out: the smallest trigger by which samples leave their own class, wherever they go.
+"""The search for ways out: the smallest trigger by which samples leave their own class for any other.
 
-Beside the search by class. A backdoor that sends every class to a target of its own (all-to-all) makes no class small:
-but one small trigger moves the samples of all classes, where by nature leaving from everywhere at once needs a larger
-trigger than reaching the easiest class does. A backdoor for one source class makes that class alone easy to leave. Both
-cost as many searches as there are classes, where the search by pairs costs their square.
+A backdoor that sends every class to a target of its own (all-to-all) makes no target easy to reach, but one small
+trigger moves the samples of all classes, which in a clean model is harder than reaching the easiest class. A backdoor
+for one source class makes that class alone easy to leave. The search takes one goal a class, pairs take their square.
 """
 
 import statistics
@@ -14,49 +13,39 @@ import torch
 
 from gate.records.evidence import Location, Measurement, Unmeasured
 from gate.records.run import Run
-from gate.search.families import pair_settings, single_settings
+from gate.search.families import FamilySearch, pair_settings, single_settings
 from gate.search.goals import LeaveGoal, predictions
 from gate.search.inversion import invert
-from gate.search.options import LEAST_SOURCES, TriggerSearch
+from gate.search.options import LEAST_SOURCES
 from gate.search.pairs import LEAST_SAMPLES, movable_classes
-from gate.spaces.contract import Parameters, Triggers
-from gate.spaces.subject import Classifier, Samples
+from gate.spaces.contract import Parameters
 
 
-def search_untargeted(
-    classifier: Classifier, triggers: Triggers, samples: Samples, options: TriggerSearch, smallest: float, run: Run
-) -> Iterator[Measurement]:
+def search_untargeted(search: FamilySearch, smallest: float, run: Run) -> Iterator[Measurement]:
     """Yield the size of the smallest trigger that moves samples of every class, alone and over the smallest class's."""
-    goals = (LeaveGoal(),) * options.untargeted_starts
-    found = invert(classifier, triggers, samples, goals, single_settings(options), run)
-    best = int(found.sizes.argmin())
-    size = float(found.sizes[best])
+    goals = (LeaveGoal(),) * search.options.untargeted_starts
+    found = search.invert(goals, single_settings(search.options), run)
+    best, size = int(found.sizes.argmin()), float(found.sizes.min())
     note = f"moves {float(found.success[best]):.0%} of all samples out of their class"
     yield Measurement(metric="untargeted-size", value=size, note=note)
     yield Measurement(metric="untargeted-ratio", value=size / smallest if smallest else 1.0)
 
 
-def search_exits(
-    classifier: Classifier, triggers: Triggers, samples: Samples, options: TriggerSearch, run: Run
-) -> Iterator[Measurement | Unmeasured]:
-    """Yield of each class with samples how small a trigger moves it away, and of the easiest one where it goes.
+def search_exits(search: FamilySearch, run: Run) -> Iterator[Measurement | Unmeasured]:
+    """Yield the size of the smallest trigger out of each class with samples, and where the easiest one leads.
 
-    A sample is of the class that the model gives it: of the shirts that a clean model calls pullovers, some would have
-    left their label without a trigger, and shirts would seem as easy to leave as a class with a backdoor.
+    A sample belongs to the class that the model gives it: shirts that a clean model takes for pullovers would have left
+    their label without a trigger, and shirts would look as easy to leave as a class with a backdoor.
     """
-    labels = predictions(classifier, samples.inputs, run)
-    samples = replace(samples, labels=labels)
-    sources = movable_classes(labels)[: options.exits_most]
+    given = search.given
+    labels = predictions(search.classifier, given.inputs, run)
+    sources = movable_classes(labels)[: search.options.exits_most]
     if len(sources) < LEAST_SOURCES:
-        yield Unmeasured(
-            metric="exit-ratio",
-            reason=f"at least {LEAST_SOURCES} classes with {LEAST_SAMPLES} clean samples each are compared, and there "
-            f"were {len(sources)}",
-        )
+        needed = f"at least {LEAST_SOURCES} classes with {LEAST_SAMPLES} clean samples each are compared"
+        yield Unmeasured(metric="exit-ratio", reason=f"{needed}, and there were {len(sources)}")
         return
-    goals = tuple(LeaveGoal(source) for source in sources)
-    settings = pair_settings(options)
-    found = invert(classifier, triggers, samples, goals, settings, run)
+    goals, settings = tuple(map(LeaveGoal, sources)), pair_settings(search.options)
+    found = invert(search.classifier, search.triggers, replace(given, labels=labels), goals, settings, run)
     sizes = found.sizes.tolist()
     for goal, size in zip(goals, sizes, strict=True):
         yield Measurement(metric="exit-size", value=size, location=goal.location)
@@ -65,21 +54,17 @@ def search_exits(
         reason = "no trigger moves the samples of any class, so that none is easier to leave than another"
         yield Unmeasured(metric="exit-ratio", reason=reason)
         return
-    reached, share = _where_to(
-        classifier, triggers, samples.inputs[labels == sources[row]], found.trigger(row), sources[row]
-    )
-    median = statistics.median(sizes)
-    note = f"{share:.0%} of the samples that leave class {sources[row]} go to class {reached}"
-    place = Location.of_pair(sources[row], reached)
+    source, median = sources[row], statistics.median(sizes)
+    reached, share = _where_to(search, given.inputs[labels == source], found.trigger(row), source)
+    note = f"{share:.0%} of the samples that leave class {source} go to class {reached}"
+    place = Location.of_pair(source, reached)
     yield Measurement(metric="exit-ratio", value=sizes[row] / median if median else 1.0, location=place, note=note)
 
 
-def _where_to(
-    classifier: Classifier, triggers: Triggers, inputs: torch.Tensor, trigger: Parameters, source: int
-) -> tuple[int, float]:
-    """Return the class that most samples of a source go to under its trigger, and their share of those that leave."""
+def _where_to(search: FamilySearch, inputs: torch.Tensor, trigger: Parameters, source: int) -> tuple[int, float]:
+    """Return the class that most samples leaving a source go to under its trigger, and their share."""
     with torch.no_grad():
-        first = classifier.logits(triggers.apply(trigger, inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
-    left = torch.bincount(first, minlength=classifier.num_classes)
+        first = search.classifier.logits(search.triggers.apply(trigger, inputs.unsqueeze(0)).squeeze(0)).argmax(dim=1)
+    left = torch.bincount(first, minlength=search.classifier.num_classes)
     left[source] = 0
     return int(left.argmax()), float(left.max() / left.sum().clamp_min(1))

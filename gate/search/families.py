@@ -1,8 +1,7 @@
-"""A search with one family of triggers, and what later stages get of it.
+"""A search with one family of triggers, and its triggers for later stages.
 
-Between the engine and the stages over suspects. Each trigger knows on which samples it was found, how small it is, and
-how to look again: a second search for one place has the settings of the first, as a size says something only beside
-sizes that took the same steps.
+Each trigger carries the samples on which it was found, its size, and how to search again with the same settings: sizes
+compare only after equally many steps.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ class FamilySearch:
     samples: Samples
     """All clean samples of the scan."""
     rows: torch.Tensor
-    """Which of them the search is given, (M,)."""
+    """Indices (M,) of the samples that the search is given."""
 
     @cached_property
     def triggers(self) -> Triggers:
@@ -41,7 +40,7 @@ class FamilySearch:
 
     @property
     def given(self) -> Samples:
-        """The samples that the search is given: a copy, which no trigger is to keep alive."""
+        """A copy of the samples that the search is given, which no trigger keeps alive."""
         return chosen(self.samples, self.rows)
 
     def invert(self, goals: tuple[Goal, ...], settings: Settings, run: Run) -> Inversion:
@@ -53,7 +52,7 @@ class FamilySearch:
         return [self._trigger(inversion, row) for row in range(len(inversion.goals))]
 
     def again(self, places: tuple[Location, ...], rows: torch.Tensor, run: Run) -> tuple[Trigger, ...]:
-        """Search for triggers at some classes, or at some pairs, on the samples at these indices."""
+        """Search for triggers at some classes, or at some pairs, on the samples at the indices `rows`."""
         settings = (pair_settings if places[0].kind == "pair" else single_settings)(self.options)
         search = replace(self, rows=rows)
         return tuple(search.found(search.invert(tuple(map(goal_at, places)), settings, run)))
@@ -62,32 +61,22 @@ class FamilySearch:
         place, tensors = inversion.goals[row].location, self.triggers.tensors(inversion.trigger(row))
         assert place is not None
         own = {name: tensor[0] for name, tensor in tensors.items()}
-        found = Found(
-            noun=self.family.noun,
-            size=float(inversion.sizes[row]),
-            largest=self.triggers.largest,
-            settings=self.options.content_sha256,
-            rows=self.rows,
-            again=self.again,
-        )
+        size, settings = float(inversion.sizes[row]), self.options.content_sha256
+        found = Found(self.family.noun, size, self.triggers.largest, settings, self.rows, self.again)
         apply = self.family.applying(own, self.classifier.bounds)
         return Trigger(place, float(inversion.success[row]), apply, own, found)
 
 
 def pair_settings(options: TriggerSearch) -> Settings:
     """Return the engine's settings for a search over pairs."""
-    return _settings(options, options.pair_steps, options.pair_batch)
+    return replace(single_settings(options), rungs=(Rung(options.pair_steps),), batch=options.pair_batch)
 
 
 def single_settings(options: TriggerSearch) -> Settings:
     """Return the engine's settings for a search over classes that are all searched to the end."""
-    return _settings(options, options.steps, options.batch)
-
-
-def _settings(options: TriggerSearch, steps: int, batch: int) -> Settings:
     return Settings(
-        rungs=(Rung(steps),),
-        batch=batch,
+        rungs=(Rung(options.steps),),
+        batch=options.batch,
         success_target=options.success_target,
         settled_after=options.settled_after,
         hopeless_after=options.hopeless_after,

@@ -1,8 +1,8 @@
-"""What an inversion aims at, one class a kind of goal: which samples are to be moved, and where to.
+"""Goals of an inversion, one class a kind: which samples a trigger moves, and where to.
 
-Between the samples and the optimiser, which knows no kind of goal by name. A goal for a class leaves out only the
-class's own samples; a goal for a pair takes one source class's alone, which is how a backdoor for one source class is
-found; a goal of leaving is reached in any other class (docs/explanation/detection.md).
+The optimiser knows no kind of goal by name. A goal for a class leaves out only the class's own samples. A goal for a
+pair takes one source class's alone, which finds a backdoor for one source class. A goal of leaving is reached in any
+other class (docs/explanation/detection.md).
 """
 
 from collections.abc import Iterable
@@ -19,34 +19,34 @@ from gate.spaces.subject import Classifier, Samples
 
 
 class Goal(Protocol):
-    """Which samples a trigger is to move, and where to."""
+    """A set of samples to move, and where to."""
 
     @property
     def location(self) -> Location | None:
-        """Where in the evidence it stands; None for a goal of no class."""
+        """The class or pair of the goal; None for a goal of no class."""
         ...
 
     @property
     def empty(self) -> str:
-        """What is said where no sample is to be moved."""
+        """The error message where the goal has no sample to move."""
         ...
 
     def pool(self, labels: torch.Tensor) -> torch.Tensor:
-        """Tell of each sample by its class (N,) whether it is to be moved, (N,) of bool."""
+        """Tell of each sample by its class (N,) whether the goal moves it, (N,) of bool."""
         ...
 
     def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return what is minimised, a scalar: the sum over outputs (B, K) of samples of these classes (B,)."""
+        """Return the loss to minimise, a scalar: the sum over outputs (B, K) of samples of these classes (B,)."""
         ...
 
     def reached(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Tell of each sample whether the model's first choice is where it was sent, (B,) of bool."""
+        """Tell of each sample whether the model's first choice meets the goal, (B,) of bool."""
         ...
 
 
 @dataclass(frozen=True)
 class ClassGoal:
-    """Every other class's samples are to be taken for one class."""
+    """Every other class's samples should be taken for one class."""
 
     target: int
 
@@ -57,7 +57,7 @@ class ClassGoal:
 
     @property
     def empty(self) -> str:
-        """What is said where no sample is to be moved."""
+        """The message where every sample is of the class."""
         return f"every clean sample belongs to class {self.target}; others are needed to move there"
 
     def pool(self, labels: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ class ClassGoal:
 
 @dataclass(frozen=True)
 class PairGoal(ClassGoal):
-    """One class's samples are to be taken for another class."""
+    """One class's samples should be taken for another class."""
 
     source: int
 
@@ -87,7 +87,7 @@ class PairGoal(ClassGoal):
 
     @property
     def empty(self) -> str:
-        """What is said where no sample is to be moved."""
+        """The message where no sample is of the source."""
         return f"no clean sample belongs to class {self.source}, which is to be moved to {self.target}"
 
     def pool(self, labels: torch.Tensor) -> torch.Tensor:
@@ -97,7 +97,7 @@ class PairGoal(ClassGoal):
 
 @dataclass(frozen=True)
 class LeaveGoal:
-    """Samples are to be taken for any class but their own: those of one class, or without one all."""
+    """Samples of one class, or without one of all, should be taken for any class but their own."""
 
     source: int | None = None
 
@@ -108,7 +108,7 @@ class LeaveGoal:
 
     @property
     def empty(self) -> str:
-        """What is said where no sample is to be moved."""
+        """The message where no sample is of the class."""
         return "there is no clean sample" if self.source is None else f"no clean sample belongs to class {self.source}"
 
     def pool(self, labels: torch.Tensor) -> torch.Tensor:
@@ -149,7 +149,7 @@ def every_pair(classes: Iterable[int]) -> tuple[PairGoal, ...]:
 
 @dataclass(frozen=True)
 class Pools:
-    """Goals, and for each which samples a trigger is to move."""
+    """Goals, and the samples that each goal's trigger should move."""
 
     goals: tuple[Goal, ...]
     indices: tuple[torch.Tensor, ...]

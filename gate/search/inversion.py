@@ -1,11 +1,10 @@
 """Trigger inversion: for every goal at once, the smallest trigger of a family that reaches it.
 
 The objective is Neural Cleanse's (Wang et al., IEEE S&P 2019, equation 3): the goal's loss plus λ times the trigger's
-size, minimised by Adam over the trigger's parameters alone. What differs is the engine: all goals form one
-batch of (G · B) images, the model's parameters are frozen, λ adapts per goal and per optimiser step rather than per
-epoch, images of the target class are left out, goals leave the batch when they have settled or lost (successive
-halving, Jamieson and Talwalkar, AISTATS 2016), and the result is finite by construction. Cost and settings are in
-docs/explanation/detection.md.
+size, minimised by Adam over the trigger's parameters alone. The engine differs: all goals form one batch of (G · B)
+images, λ adapts per goal and step instead of per epoch, images of the target class are left out, goals leave the batch
+when they have settled or lost (successive halving, `gate.search.rungs`), and the result is always finite. Cost and
+settings are in docs/explanation/detection.md.
 """
 
 from dataclasses import dataclass
@@ -36,9 +35,9 @@ class Settings:
     penalty_factor: float = 1.5
     patience: int = 5
     smoothing: float = 0.2
-    """Weight of the newest batch in the running success rate, which alone decides; one lucky batch does not."""
+    """Weight of the newest batch in the running success rate, so that one lucky batch does not decide."""
     success_least: float = 0.8
-    """Below this share on all samples no trigger was found, and the size is the family's largest."""
+    """Success on all samples below which no trigger counts as found; the size is then the family's largest."""
     settled_after: int | None = None
     """Steps without a hundredth of improvement after which a goal leaves the batch; None: never."""
     hopeless_after: int | None = None
@@ -59,12 +58,11 @@ class Inversion:
     sizes: torch.Tensor
     """(G,), in the family's unit; the largest where no trigger was found."""
     success: torch.Tensor
-    """(G,), share of all samples that a goal is to move which the trigger sends to its target; where the search was not
-    finished, of its last batches."""
+    """(G,), share of the goal's samples that the trigger moves; of its last batches if the search was not finished."""
     finished: torch.Tensor
-    """(G,) of bool: True where the goal was searched to the end, so that its size compares with the others'."""
+    """(G,) of bool: True where the goal was searched to the end, so its size compares with the others'."""
     references: tuple[int, ...] = ()
-    """Rows of the goals that stayed by chance where halving chose the others."""
+    """Rows of the goals that stayed by chance where halving kept the smallest."""
 
     def trigger(self, row: int) -> Parameters:
         """Return the parameters of one goal's trigger, each tensor (1, ...)."""
@@ -72,7 +70,7 @@ class Inversion:
 
     @property
     def compared(self) -> tuple[int, ...]:
-        """Rows whose sizes stand for the usual: the references, or without halving all."""
+        """Rows whose sizes are compared with: the references, or all where no halving chose."""
         return self.references or tuple(self.finished.nonzero().flatten().tolist())
 
 
@@ -127,7 +125,7 @@ class _Search:
         return torch.optim.Adam(parameters, lr=self.settings.learning_rate, betas=self.settings.betas)
 
     def step(self, images: int) -> None:
-        """Move every trigger in the batch once; then those leave that have settled or are hopeless."""
+        """Move every trigger in the batch once; then settled and hopeless ones leave."""
         if not len(self.rows):
             self.steps += 1
             return
@@ -135,7 +133,7 @@ class _Search:
         rows, pools = self.pools.draw(images, self.generator), self.pools
         objective = Objective(self.samples.inputs, rows, pools.labels[rows], pools.goals, self.penalty.values)
         latest = accumulate_gradients(self.classifier, self.triggers, objective, self.parameters, self.run.max_batch)
-        # The first batch of all stands for itself; later ones are averaged in.
+        # The first batch's success stands alone; later ones are averaged in.
         self.success = latest if self.steps == 0 else torch.lerp(self.success, latest, settings.smoothing)
         self.seen[self.rows] = self.success
         sizes = self.triggers.size(self.parameters).detach()
@@ -144,9 +142,9 @@ class _Search:
         self.optimiser.step()
         self.penalty.adapt(self.success)
         self.steps += 1
-        self._let_go()
+        self._drop_decided()
 
-    def _let_go(self) -> None:
+    def _drop_decided(self) -> None:
         """Take goals out of the batch that more steps would not change."""
         settings = self.settings
         leaving = torch.zeros_like(self.rows, dtype=torch.bool)
@@ -160,18 +158,18 @@ class _Search:
             self._take((~leaving).nonzero().flatten())
 
     def narrow(self, rung: Rung) -> None:
-        """Keep the goals with the smallest triggers, and some random ones to compare them with, for the next rung."""
+        """Keep the smallest triggers and some random ones to compare them with, for the next rung."""
         if rung.keep is None:
             return
         found = self.best.sizes
-        # Until a trigger has succeeded, the one that moves more is ahead of the one that moves less.
+        # Triggers that have not succeeded yet are ordered by how much they move.
         behind = torch.zeros_like(found)
         behind[self.rows] = 1 - self.success
         order = torch.where(torch.isinf(found), self.triggers.largest * (1 + behind), found)
         chosen, self.references = survivors(order.tolist(), rung, self.references, self.run.seed)
         entering = torch.zeros_like(self.settled)
         entering[torch.tensor(chosen, device=entering.device)] = True
-        # Who settled at an early rung and does not enter the next has not been searched to the end.
+        # A goal that settled at an early rung and does not enter the next has not been searched to the end.
         self.settled &= entering
         self._take(entering[self.rows].nonzero().flatten())
 
@@ -194,7 +192,7 @@ class _Search:
     def result(self) -> Inversion:
         """Measure the triggers of goals searched to the end on all samples; where one was lucky, take the surest.
 
-        Of the others the running success stands: of a thousand classes, measuring all would cost more than searching.
+        The others keep their running success: measuring all of a thousand classes would cost more than searching.
         """
         best, triggers, least = self.best.parameters, self.triggers, self.settings.success_least
         finished = self.settled.clone()

@@ -1,8 +1,4 @@
-"""What one step of a trigger inversion minimises, for all goals at once, and how often a trigger reaches its goal.
-
-Below the inversion, above the goals: triggers are applied to images, the classifier answers, goals say how far the
-answers are from theirs, and gradients come back to the triggers' parameters alone.
-"""
+"""The objective of one step of a trigger inversion, for all goals at once, and how often a trigger reaches its goal."""
 
 from dataclasses import dataclass
 
@@ -16,18 +12,17 @@ from gate.spaces.subject import Classifier, Samples
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised at one step: all goals' batches, each by its goal's loss, with its own λ."""
+    """All goals' batches at one step, each with its goal's loss and its own λ."""
 
     inputs: torch.Tensor
-    """(N, C, H, W), all samples."""
+    """All samples (N, C, H, W)."""
     rows: torch.Tensor
-    """(G, B), which of them make each goal's batch: gathered goal by goal, as all at once may not fit."""
+    """Sample indices of each goal's batch (G, B); gathered goal by goal, as all at once may not fit."""
     labels: torch.Tensor
-    """(G, B), the classes that the images are from."""
+    """Classes (G, B) of the batches' images."""
     goals: tuple[Goal, ...]
-    """G of them."""
     penalty: torch.Tensor
-    """(G,)."""
+    """λ by goal, (G,)."""
 
 
 def accumulate_gradients(
@@ -60,7 +55,7 @@ def accumulate_gradients(
     return torch.cat(success)
 
 
-def _answers(  # one pass of the loop above
+def _answers(
     classifier: Classifier,
     triggers: Triggers,
     objective: Objective,
@@ -68,7 +63,7 @@ def _answers(  # one pass of the loop above
     part: slice,
     columns: slice,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return of some goals and columns of their batches the summed loss and, as 0 or 1, which images got there."""
+    """Return the summed loss of some goals and columns of their batches and, as 0 or 1, which images reached theirs."""
     images, labels = objective.inputs[objective.rows[part, columns]], objective.labels[part, columns]
     outputs = classifier.logits(triggers.apply(parameters, images).flatten(0, 1))
     asked = list(zip(objective.goals[part], outputs.view(*labels.shape, -1).unbind(), labels, strict=True))
@@ -79,7 +74,7 @@ def _answers(  # one pass of the loop above
 def success_rates(
     classifier: Classifier, triggers: Triggers, samples: Samples, pools: Pools, parameters: Parameters, run: Run
 ) -> torch.Tensor:
-    """Return for each trigger the share of its goal's samples that it sends where they are to go, (G,)."""
+    """Return for each trigger the share of its goal's samples that it moves, (G,)."""
     rates = []
     with torch.no_grad():
         for row, (goal, pool) in enumerate(zip(pools.goals, pools.indices, strict=True)):

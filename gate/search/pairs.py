@@ -1,15 +1,14 @@
 """The search by pairs: the smallest trigger that sends one source class to one target, for backdoors that spare others.
 
 A backdoor for one source class needs only a small trigger for that pair; one that moves every class to its own target
-does so for a whole permutation of pairs. By nature some pairs are near (a shirt and a coat), some sources easy to move
-and some targets easy to reach, so a pair is judged by what its source and its target leave unexplained in log size
-(Tukey's median polish), and against the opposite pair, which nearness by nature shares and a planted trigger does not
+does so for a whole permutation of pairs. In clean models too some pairs are near (a shirt and a coat), some sources are
+easy to move and some targets easy to reach. So a pair's measure is what its source and target leave unexplained in log
+size (Tukey's median polish), and its difference from the opposite pair, which is as near but carries no planted trigger
 (the symmetry of K-Arm, Shen et al., ICML 2021).
 """
 
 import statistics
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,13 @@ from gate.search.options import LEAST_SOURCES, TriggerSearch
 from gate.spaces.subject import Classifier, Samples
 
 LEAST_SAMPLES = 4
-"""Samples of a source class without which it is no source."""
+"""Fewest samples of a source class."""
 POLISH_ROUNDS = 10
 Matrix = NDArray[np.float64]
 
 
 def search_pairs(search: FamilySearch, run: Run) -> Generator[Measurement, None, Inversion]:
-    """Yield size and success of the pairs searched and what is unexplained of them; return what was found."""
+    """Yield size, success and unexplained part of the pairs searched; return the inversion."""
     goals = chosen_pairs(search.classifier, search.given, search.options, run)
     found = search.invert(goals, pair_settings(search.options), run)
     for row, goal in enumerate(goals):
@@ -47,7 +46,7 @@ def search_pairs(search: FamilySearch, run: Run) -> Generator[Measurement, None,
 
 
 def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[PairGoal, ...]:
-    """Return all pairs of classes with samples, or as many as allowed, half of them near ones and half by chance."""
+    """Return all pairs of classes with samples, or as many as allowed: half of them near ones, half by chance."""
     labels = samples.labels if samples.labels is not None else predictions(classifier, samples.inputs, run)
     sources = movable_classes(labels)
     if len(sources) < LEAST_SOURCES:
@@ -80,7 +79,7 @@ def nearness(classifier: Classifier, samples: Samples, labels: torch.Tensor, run
 
 
 def nearest_class(classifier: Classifier, samples: Samples, labels: torch.Tensor, target: int, run: Run) -> int | None:
-    """Return the other class with enough samples that the model gives most to samples of the target, if there is one.
+    """Return the other class with enough samples that scores highest on samples of the target, or None.
 
     `labels` (N,) are the samples' own or the model's first choices.
     """
@@ -91,28 +90,22 @@ def nearest_class(classifier: Classifier, samples: Samples, labels: torch.Tensor
     return max(others, key=lambda index: float(scores[index]))
 
 
-@dataclass(frozen=True)
-class Polished:
-    """A table of log sizes less what rows and columns explain; NaN where a pair was not searched."""
+def polish(sizes: dict[PairGoal, float]) -> tuple[tuple[int, ...], Matrix]:
+    """Return n classes, and log sizes by source and target less what rows and columns explain, (n, n).
 
-    classes: tuple[int, ...]
-    residuals: Matrix
-    """(n, n), source by target."""
-
-
-def polish(sizes: dict[PairGoal, float]) -> Polished:
-    """Take row and column effects out in turn (Tukey, Exploratory Data Analysis, 1977, chapter 11)."""
+    NaN where a pair was not searched. Tukey, Exploratory Data Analysis, 1977, chapter 11.
+    """
     classes = tuple(sorted({goal.target for goal in sizes} | {goal.source for goal in sizes}))
     place = {index: row for row, index in enumerate(classes)}
     table = np.full((len(classes), len(classes)), np.nan)
     for goal, size in sizes.items():
         table[place[goal.source], place[goal.target]] = size
-    # Means first, which converge to what rows and columns explain exactly; medians then, which no single pair moves.
+    # Means first, which converge to exactly what rows and columns explain; then medians, which no single pair moves.
     for centre in (np.mean, np.median):
         for _ in range(POLISH_ROUNDS):
             for axis in (1, 0):
                 table = table - _centres(table, axis, centre)
-    return Polished(classes, table)
+    return classes, table
 
 
 def _centres(table: Matrix, axis: int, centre: Callable[[Matrix], np.floating[Any]]) -> Matrix:
@@ -123,24 +116,20 @@ def _centres(table: Matrix, axis: int, centre: Callable[[Matrix], np.floating[An
 
 def unexplained(sizes: dict[PairGoal, float], goals: tuple[PairGoal, ...]) -> Iterator[Measurement]:
     """Yield residual and asymmetry by pair, and the mean residual of the best permutation."""
-    polished = polish(sizes)
-    place = {index: row for row, index in enumerate(polished.classes)}
+    classes, table = polish(sizes)
+    place = {index: row for row, index in enumerate(classes)}
     for goal in goals:
         row, column = place[goal.source], place[goal.target]
-        residual, opposite = polished.residuals[row, column], polished.residuals[column, row]
+        residual, opposite = table[row, column], table[column, row]
         yield Measurement(metric="pair-residual", value=float(residual), location=goal.location)
         if not np.isnan(opposite):
             yield Measurement(metric="pair-asymmetry", value=float(residual - opposite), location=goal.location)
-    if not np.isnan(_off_diagonal(polished.residuals)).any():
-        yield Measurement(metric="permutation", value=best_permutation(polished.residuals))
-
-
-def _off_diagonal(table: Matrix) -> Matrix:
-    return table[~np.eye(len(table), dtype=bool)]
+    if not np.isnan(table[~np.eye(len(table), dtype=bool)]).any():
+        yield Measurement(metric="permutation", value=best_permutation(table))
 
 
 def best_permutation(residuals: Matrix) -> float:
-    """Return the mean residual of the assignment of one other class to every class that has the least."""
+    """Return the least mean residual of an assignment of one other class to every class."""
     cost = np.where(np.eye(len(residuals), dtype=bool), 1e6, np.nan_to_num(residuals))
     rows, columns = linear_sum_assignment(cost)
     return statistics.fmean(cost[rows, columns].tolist())

@@ -1,8 +1,4 @@
-"""How hard a trigger's size is punished, by goal and by step; and the smallest successful trigger so far.
-
-The two states beside Adam's that an inversion carries from step to step. Both can be cut to some of the rows, when
-goals leave the batch.
-"""
+"""The weight of a trigger's size in its loss, by goal and step, and the smallest successful trigger so far."""
 
 from dataclasses import dataclass
 
@@ -13,7 +9,7 @@ from gate.spaces.contract import Parameters
 
 @dataclass(frozen=True)
 class PenaltyRule:
-    """When λ rises and falls."""
+    """Start, speed and threshold of λ."""
 
     start: float
     """The first λ above zero, in loss per unit of size."""
@@ -24,7 +20,7 @@ class PenaltyRule:
 
 
 class Penalty:
-    """λ by goal: zero until the attack succeeds, then up while it does and down while it does not."""
+    """λ by goal: zero until the attack succeeds, then rising while it does and falling while it does not."""
 
     def __init__(self, count: int, rule: PenaltyRule, device: torch.device) -> None:
         self.rule = rule
@@ -49,9 +45,9 @@ class Penalty:
 
 
 class Best:
-    """The smallest successful trigger of each goal so far, until one succeeds the latest; and the one that moved most.
+    """Each goal's smallest successful trigger so far (the latest until one succeeds), and the one that moved most.
 
-    Success is estimated on few samples, so the smallest may turn out to have been lucky; the surest is there then.
+    Success is estimated on few samples: where the smallest was only lucky, the surest replaces it.
     """
 
     def __init__(self, parameters: Parameters, device: torch.device) -> None:
@@ -64,7 +60,7 @@ class Best:
     def keep(
         self, rows: torch.Tensor, parameters: Parameters, sizes: torch.Tensor, success: torch.Tensor, target: float
     ) -> torch.Tensor:
-        """Take over, for the goals `rows` in the batch, triggers that succeed and are smaller, or that are the first.
+        """Keep, for the goals `rows` in the batch, triggers that succeed and are smaller, or that are the first.
 
         The other arguments hold one row per goal in the batch. Returns which goals improved by more than a hundredth.
         """

@@ -1,7 +1,7 @@
-"""Successive halving: which goals of a search go on to its next rung, and how a search is divided into rungs.
+"""Successive halving: how a search is divided into rungs, and which goals enter the next.
 
 Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016. Beside
-the best goals a few random ones stay to the end: a size only says something beside sizes that took the same steps.
+the best goals a few random ones stay to the end, since sizes compare only after equally many steps.
 """
 
 import random
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FULL_CLASSES = 20
-"""Up to so many classes every one is searched to the end; an in-model comparison then has all of them."""
+"""Most classes that are all searched to the end, and so all compared within the model."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Rung:
 
     steps: int
     keep: int | None = None
-    """How many goals, smallest trigger first, enter it; None: all."""
+    """Number of goals, smallest trigger first, that enter it; None: all."""
     references: int = 0
-    """How many of the others, drawn once, enter it too."""
+    """Number of the other goals, drawn once, that enter it too."""
     share: float = 1.0
-    """Of the search's images per goal and step."""
+    """Share of the search's images per goal and step."""
 
     def images(self, batch: int) -> int:
         """Return the images per goal and step, given those of the last rung."""
@@ -47,9 +47,9 @@ def survivors(
 def schedule(classes: int, steps: int) -> tuple[Rung, ...]:
     """Divide a search over so many classes: all to the end where they are few, else halving with references.
 
-    The first rung only has to tell who moves at all: a class with a planted patch does so after a few steps of a few
-    images (docs/explanation/detection.md). Its length falls with the number of classes and the later rungs are narrow,
-    so that the work grows more slowly than the classes.
+    The first rung only tells which goals move at all: a class with a planted patch does so after a few steps of a few
+    images (docs/explanation/detection.md). It shortens with more classes and later rungs are narrow, so the work grows
+    more slowly than the classes.
     """
     if classes <= FULL_CLASSES:
         return (Rung(steps),)

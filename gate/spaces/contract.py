@@ -1,7 +1,6 @@
 """A family of triggers as one value: how its triggers start, act on images, are measured and are named.
 
-One file a family under `gate.spaces.image.triggers`, with one value `FAMILY`; the folder is the registry. Importing a
-family must not import torch, since detectors and what is in front read what a family is called.
+Importing a family must not import torch, since detectors and the orchestrator read its names.
 """
 
 from __future__ import annotations
@@ -13,18 +12,16 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     import torch
 
-    from gate.spaces.image.drawing import Chance
-
 Shape = tuple[int, int, int]
 """Channels, height, width."""
 Bounds = tuple[float, float]
 """Least and greatest value of a raw input."""
 Parameters = tuple["torch.Tensor", ...]
-"""What the optimiser moves, each tensor (count, ...)."""
+"""Free parameters of `count` triggers, each tensor (count, ...)."""
 Tensors = Mapping[str, "torch.Tensor"]
-"""What triggers are made of, by name."""
+"""Parts of triggers by name."""
 Apply = Callable[["torch.Tensor"], "torch.Tensor"]
-"""Applies one trigger to raw inputs (N, C, H, W)."""
+"""Function that applies one trigger to raw inputs (N, C, H, W)."""
 
 SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
 
@@ -55,40 +52,54 @@ class Triggers(Protocol):
 
 
 @dataclass(frozen=True)
+class Chance:
+    """A source of random numbers and images."""
+
+    image: Callable[..., torch.Tensor]
+    """Function that draws an image of uniform noise, by its shape."""
+    below: Callable[[int], int]
+    """Function that draws a whole number from 0 to one less than its argument."""
+
+    def between(self, least: float, greatest: float) -> float:
+        """Draw a number."""
+        return least + (greatest - least) * float(self.image(1))
+
+
+@dataclass(frozen=True)
 class DrawnFamily:
     """Triggers that are drawn at random and not optimised."""
 
     id: str
-    """Of the metric `<id>-share`."""
+    """Stem of the metric `<id>-share`."""
     noun: str
-    """What one says of several, such as `random patches`."""
+    """Plural name, such as `random patches`."""
     stream: int
-    """Decides which random numbers the family gets, and its place among the others; no two share one."""
+    """Number that selects the family's random numbers and its place in the order; unique."""
     draw: Callable[[Shape, Chance, int], Apply]
-    """Draws the trigger of a number, for images with values in [0, 1]."""
+    """Function that draws the trigger of a number, for images with values in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class TriggerFamily(Generic[SettingsT_contra]):
-    """Triggers that a search inverts; `SettingsT_contra` is what it reads of the detector's options."""
+    """Triggers that a search inverts; `SettingsT_contra` is the part of the detector's options that it reads."""
 
     id: str
     noun: str
-    """What the report calls one of its triggers, such as `patch` or `warp`."""
+    """Name of one trigger in the report, such as `patch` or `warp`."""
     unit: str
-    """Of a size."""
+    """Unit of a size."""
     size_means: str
-    """What the size of a class's smallest trigger is, as the metric says it."""
+    """Meaning of a class's smallest size, as the beginning of the metric's sentence."""
     specificity: int
-    """Where several families found a trigger for one place, the one of the highest is taken."""
+    """Rank among the families that found a trigger for one place; the highest is taken."""
     parts: Callable[[Shape], dict[str, tuple[int, ...]]]
-    """The shape of each tensor that one trigger is made of, by name; the names tell the family."""
+    """Shape of each tensor of one trigger by name; the names identify the family."""
     over: Callable[[Shape, Bounds, SettingsT_contra], Triggers]
-    """The triggers for inputs of a shape and a range."""
+    """Triggers for inputs of a shape and a range."""
     apply: Callable[[Tensors, torch.Tensor, Bounds], torch.Tensor]
-    """Applies triggers of these tensors, each (count, ...), to a batch each, (count, B, C, H, W)."""
+    """Function that applies triggers of these tensors, each (count, ...), to a batch each, (count, B, C, H, W)."""
     drawn: DrawnFamily | None = None
-    """How triggers of its kind are drawn at random, for `random-triggers`."""
+    """The family's random triggers, for `random-triggers`."""
 
     def applying(self, tensors: Tensors, bounds: Bounds) -> Apply:
         """Return how one trigger of these tensors is applied to raw inputs (N, C, H, W)."""

@@ -1,4 +1,4 @@
-"""What a detector may look at: the artifact's files, and as far as it asked, weights, graph, classifier and samples.
+"""The subject of a detector: the artifact's files and, as far as it asked, weights, graph, classifier and samples.
 
 Arrays are torch tensors, but nothing here imports torch: detector specs must load in a process without it.
 """
@@ -30,9 +30,9 @@ class Classifier(Protocol):
     input_shape: Shape
     bounds: Bounds
     feature_layer: str
-    """The name of the layer whose input `activations` returns."""
+    """Name of the layer whose input `activations` returns."""
     sample_passes: int
-    """How many samples have gone through the model so far, forward; the cost model of docs/explanation/detection.md."""
+    """Samples through the model so far, forward: the cost in docs/explanation/detection.md."""
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K), differentiable in x."""
@@ -48,11 +48,11 @@ class Head:
     """The last linear layer: class scores are `features @ weight.T + bias`."""
 
     weight: torch.Tensor
-    """(K, D): one row a class."""
+    """Rows by class, (K, D)."""
     bias: torch.Tensor
-    """(K,); zeros where the layer has none."""
+    """Biases (K,); zeros where the layer has none."""
     layer: str
-    """The qualified name of its weight."""
+    """Qualified name of the weight."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,20 @@ class Samples:
 
 @dataclass(frozen=True)
 class Found:
-    """How a trigger was found, so that a later stage can look again and knows on which samples it has not been."""
+    """The search that found a trigger, for a later stage to search again or to test on other samples."""
 
     noun: str
-    """What the report calls a trigger of its family, such as `patch` or `warp`."""
+    """Name of one trigger in the report, such as `patch` or `warp`."""
     size: float
-    """In the family's unit."""
+    """Size in the family's unit."""
     largest: float
-    """The size that stands for 'no trigger found'."""
+    """Size that stands for 'no trigger found'."""
     settings: str
-    """Digest of the options of the search."""
+    """Digest of the search's options."""
     rows: torch.Tensor
     """Indices (M,) of the clean samples that the search was given."""
     again: Callable[[tuple[Location, ...], torch.Tensor, Run], tuple[Trigger, ...]]
-    """Searches for triggers of the same family with the same settings: places, indices of samples, run."""
+    """The same search anew, by places, indices of samples, and run."""
     detector: str = ""
     """Id of the detector that searched; the scan fills it in."""
 
@@ -91,16 +91,16 @@ class Trigger:
     location: Location
     attack_success_rate: float
     apply: Apply
-    """Applies it to raw inputs (N, C, H, W)."""
+    """Function that applies the trigger to raw inputs (N, C, H, W)."""
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    """What it is made of, by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
+    """Parts by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
     found: Found | None = None
-    """None where it was not found by a search."""
+    """The search that found it; None where none did."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The candidate, filled only as far as a detector's needs ask."""
+    """The candidate, as far as detectors need it."""
 
     artifact: Artifact
     weights: Mapping[str, torch.Tensor] | None = None
@@ -108,12 +108,12 @@ class Subject:
     head: Head | None = None
     """None where no last linear layer was found."""
     graph: Graph | None = None
-    """Of a code-free candidate; its shapes need no samples."""
+    """Graph of a code-free candidate; its shapes need no samples."""
     classifier: Classifier | None = None
     samples: Samples | None = None
     training_set: Samples | None = None
     suspects: tuple[Location, ...] | None = None
-    """The classes or pairs to look at; None means all of them."""
+    """Classes or pairs to look at; None: all."""
     triggers: Mapping[Location, Trigger] = field(default_factory=dict)
     references: tuple[Classifier, ...] = ()
     """Clean models of the same task, from the bank."""
@@ -121,4 +121,4 @@ class Subject:
 
 
 Yield = Measurement | Unmeasured | Picture | Projection | Trigger
-"""What a detector may yield; a trigger is handed on to later stages and never leaves the worker."""
+"""What a detector may yield; a trigger goes to later stages and never leaves the worker."""

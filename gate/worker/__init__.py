@@ -1,5 +1,4 @@
-"""The workers' entry points: separate processes without credentials, jailed before they read anything untrusted.
+"""The jailed processes: without credentials, and shut in before they read anything untrusted.
 
-`python -I -m gate.worker JOB` reads one `ScanJob` and leaves a `ScanResult` in its scratch directory. The orchestrator
-starts it through `gate.check.workers` and never imports anything of this wing.
+`python -I -m gate.worker SCRATCH SHA256` reads one `ScanJob` and leaves a `ScanResult` in its scratch directory.
 """

@@ -1,4 +1,4 @@
-"""One worker's life: read the job, shut the jail, do the work, save the result."""
+"""A worker process: read the job, enter the jail, do the work, save the result."""
 
 import hashlib
 import sys
@@ -13,9 +13,9 @@ OPEN_FILES = 256
 
 
 def main() -> int:
-    """Run the job in the scratch directory that the first argument names; the exit code carries no verdict.
+    """Run the job in the scratch directory of the first argument; the exit code carries no verdict.
 
-    The second argument is the sha256 of the job, and so of policy and bank, which travel in it.
+    The second argument is the sha256 of the job, which contains policy and bank.
     """
     scratch = Path(sys.argv[1]).resolve()
     raw = read_bounded(scratch / JOB_FILE)
@@ -28,7 +28,7 @@ def main() -> int:
     except IsolationError as error:
         print(error, file=sys.stderr)
         return JAIL_REFUSED
-    # Only now: the jail binds the calling thread, and torch starts others; the modules below import it.
+    # Imported only now: the jail binds the calling thread, and torch starts others.
     from gate.worker import roles
 
     roles.run(job, scratch, isolation=str(isolation))

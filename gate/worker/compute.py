@@ -1,4 +1,4 @@
-"""The scan worker's device, seeds, threads and library versions, and the triggers' file."""
+"""The worker's device, seeds, threads, batch size and library versions, and the triggers' file."""
 
 import os
 import platform
@@ -13,17 +13,18 @@ from gate.records.errors import UnexaminableError
 from gate.records.job import TRIGGERS_FILE, ScanJob
 from gate.records.run import Run
 from gate.spaces.subject import Classifier, Samples
-from gate.worker import footprint
 from gate.worker.loop import Scanned
 
 SHARE_OF_MEMORY = 4
-"""One part in so many of the worker's memory is for what a pass keeps; samples, triggers and torch have the rest."""
+"""Divisor of the worker's memory for what a pass keeps; samples, triggers and torch have the rest."""
+GRADIENTS = 2
+"""Bytes in use per byte kept, with gradients and temporaries of the backward pass."""
 MAX_BYTES = 200 << 20
-"""Of the triggers' file; a larger one than 256 MiB could not be written in the jail."""
+"""Largest file of triggers; the jail lets none beyond 256 MiB be written."""
 
 
 def prepare(job: ScanJob) -> str:
-    """Seed torch, set its threads, and return the device; a GPU that was asked for and is not there is an error."""
+    """Seed torch, set its threads, and return the device; a GPU that was asked for and is missing is an error."""
     torch.manual_seed(job.seed)
     torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
@@ -33,13 +34,37 @@ def prepare(job: ScanJob) -> str:
 
 
 def run_of(job: ScanJob, device: str, classifier: Classifier | None, samples: Samples | None) -> Run:
-    """Return the job's run; as many images share a pass as a quarter of the job's memory, or the card's, allows."""
+    """Return the job's run, whose passes keep at most a quarter of the job's memory, or of the GPU's."""
     run = Run(seed=job.seed, device=device)
     budget = torch.cuda.get_device_properties(0).total_memory if device == "cuda" else job.memory_bytes
     if classifier is None or samples is None or budget is None:
         return run
-    most = footprint.largest_batch(classifier, samples.inputs, budget // SHARE_OF_MEMORY, run.max_batch)
-    return replace(run, max_batch=most)
+    return replace(run, max_batch=largest_batch(classifier, samples.inputs, budget // SHARE_OF_MEMORY, run.max_batch))
+
+
+def largest_batch(classifier: Classifier, inputs: torch.Tensor, budget: int, most: int) -> int:
+    """Return how many raw inputs (N, C, H, W), N at least 1, may share a pass of `budget` bytes; from 1 to `most`."""
+    one = kept_bytes(classifier, inputs[:1])
+    # Weights are kept once, however many images there are: the difference is what an image costs.
+    another = kept_bytes(classifier, inputs[:1].expand(2, -1, -1, -1)) - one
+    return max(1, min(most, budget // (max(another, inputs[:1].nbytes) * GRADIENTS)))
+
+
+def kept_bytes(classifier: Classifier, inputs: torch.Tensor) -> int:
+    """Return the bytes of all tensors that one forward pass keeps for the gradient of its inputs."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    given = inputs.detach().clone().requires_grad_()
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        logits = classifier.logits(given)
+    # The graph lives until here, so no two tensors had the same address.
+    del logits
+    return sum(kept.values())
 
 
 def describe(device: str) -> str:
@@ -50,14 +75,14 @@ def describe(device: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what did the arithmetic."""
+    """Return the versions of the libraries that compute."""
     return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", "scikit-learn")}}
 
 
 def save_triggers(scratch: Path, scanned: Scanned) -> None:
-    """Write masks, patterns, fields and the like by detector and location; workers alone read them again.
+    """Write the triggers' tensors by detector and location, for other workers alone.
 
-    Of so many that the file would be refused as too large, suspects come first and the rest is left out.
+    Suspects come first; what would make the file too large is left out.
     """
     suspects = {str(suspect.location) for suspect in scanned.suspects}
     tensors: dict[str, torch.Tensor] = {}

@@ -1,7 +1,7 @@
-"""The converter: the only process in which a candidate's own code may run, and so one that nobody believes.
+"""The converter: the only process in which a candidate's own code may run, and so one whose claims count for nothing.
 
 It loads the model with its code, exports it, and leaves the exported program as a file for the strict reader. Where
-that cannot be done it measures the behaviour of the live module itself (level C), which is never better than flagged.
+that fails it measures the behaviour of the live module itself (level C), which is never better than flagged.
 """
 
 import time
@@ -14,33 +14,31 @@ from gate.programs.writer.write import export_module, write_program
 from gate.records.artifact import Artifact
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import CONVERTED_FILE, ScanJob, ScanResult
-from gate.worker.examples import example
+from gate.worker.clean_samples import example
 from gate.worker.loading.candidate import find_candidate
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.modules import load_with_code
 from gate.worker.loading.subject import Loaded, load_live_module, sentence
 from gate.worker.output import say_progress
 
-_EXAMPLES = 2
-
 
 def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanResult:
-    """Leave a program and return the result that says so, or return the live module where it cannot be exported."""
+    """Leave a program and return that as the result, or return the live module where it cannot be exported."""
     started = time.monotonic()
     say_progress("converting", 0, 1)
     try:
         candidate = find_candidate(artifact.root)
         if candidate.format == "pt2":
-            # Code in fields that only other loaders execute: read past them, and write the program without them.
+            # Code in fields that only other loaders execute: the program is written again without them.
             write_program(read_program(candidate.path), scratch / CONVERTED_FILE)
             return _converted(started)
         module = load_with_code(candidate.path, candidate.code).eval()
-        traced = example(job, _EXAMPLES, "converting a model").to(type_of(module))
+        traced = example(job, 2, "converting a model").to(type_of(module))
     except UnexaminableError as error:
         return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
     try:
         export_module(_exportable(module, traced), traced, scratch / CONVERTED_FILE)
-    except (GateError, Exception) as error:  # noqa: BLE001  # whatever the candidate's code or the exporter raise
+    except (GateError, Exception) as error:  # noqa: BLE001  # the candidate's code may raise anything
         (scratch / CONVERTED_FILE).unlink(missing_ok=True)
         problem = (
             f"The model's code could not be turned into a code-free bundle ({type(error).__name__}: "

@@ -1,7 +1,7 @@
 """The scan: run each detector of the policy once, stage by stage, and turn every outcome into evidence.
 
-Detectors propose, the scan disposes: it alone catches their exceptions, checks that only declared metrics came back,
-that the model was left as it was found, and that time is not up. Runs in a worker; knows no limit.
+It alone catches detectors' exceptions, and checks that they yield only declared metrics, leave the model as it was, and
+keep to the deadline. It knows no limit.
 """
 
 import time
@@ -35,7 +35,7 @@ MAX_MEASUREMENTS = 200_000
 
 @dataclass
 class Scanned:
-    """What has been seen so far."""
+    """The evidence so far."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     suspects: list[Suspect] = field(default_factory=list)
@@ -43,27 +43,27 @@ class Scanned:
     pictures: list[Picture] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
-    """By detector and location."""
+    """Triggers by detector and location."""
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Which detectors this process runs, and why the others cannot be."""
+    """The detectors that this process runs, and the reasons why others cannot."""
 
     runs: Callable[[Detector[Any]], bool]
     absence: str
-    """Why the model is missing, where it is."""
+    """Reason why the model is missing, if it is."""
     classes: int | None
     training_absence: str = ""
-    """Why the training set is missing, where the run logged one all the same."""
+    """Reason why the logged training set cannot be used, if it cannot."""
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
 
 
 def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scanned) -> Scanned:
-    """Run the policy's stages on a subject and return what was seen; never raises for a detector's sake."""
+    """Run the policy's stages on a subject and return the evidence; never raises for a detector's sake."""
     for number, stage in enumerate(policy.plan(), start=1):
         present = suspects_after(policy, number - 1, scanned.outcomes, scope.classes)
         for detector_id in stage.detectors:
@@ -79,7 +79,7 @@ def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scan
     return scanned
 
 
-def _outcome(  # noqa: PLR0917  # one call, close to the loop above
+def _outcome(  # noqa: PLR0917  # one call, from the loop above
     detector: Detector[Any],
     stage: Stage,
     subject: Subject,
@@ -95,27 +95,21 @@ def _outcome(  # noqa: PLR0917  # one call, close to the loop above
     if stage.over == "suspects":
         if not suspects:
             return Skipped(reason="no suspects: no class or pair was named by an earlier stage", options=stated)
-        subject = replace(
-            subject,
-            suspects=tuple(suspect.location for suspect in suspects),
-            triggers={
-                suspect.location: trigger
-                for suspect in suspects
-                if (trigger := _trigger_of(suspect, scanned)) is not None
-            },
-        )
+        found = ((suspect.location, _trigger_of(suspect, scanned)) for suspect in suspects)
+        triggers = {place: trigger for place, trigger in found if trigger is not None}
+        subject = replace(subject, suspects=tuple(suspect.location for suspect in suspects), triggers=triggers)
     return _measure(detector, stated, subject, run, scope, scanned)
 
 
 def _trigger_of(suspect: Suspect, scanned: Scanned) -> Trigger | None:
-    """Return the trigger of the detector that named the suspect, else any that was inverted for its location."""
+    """Return the trigger of the detector that named the suspect, else any inverted for its location."""
     own = scanned.triggers.get((suspect.detector, str(suspect.location)))
     other = (trigger for (_, where), trigger in scanned.triggers.items() if where == str(suspect.location))
     return own or next(other, None)
 
 
 def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
-    """Return what the detector needs and the subject has not, or nothing."""
+    """Return what the detector needs and the subject lacks, or nothing."""
     lacking = {
         Need.MODEL: (subject.classifier is None, f"needs the model, which could not be examined: {scope.absence}"),
         Need.WEIGHTS: (subject.weights is None, f"needs the weights, which could not be read: {scope.absence}"),
@@ -137,7 +131,7 @@ def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
 def _measure(
     detector: Detector[Any], stated: dict[str, Any], subject: Subject, run: Run, scope: Scope, scanned: Scanned
 ) -> Outcome:
-    """Run one detector to its end; whatever it raises is its failure."""
+    """Run one detector to its end; anything that it raises is its failure."""
     started, before = time.monotonic(), _passes(subject)
     own_run = replace(run, progress=lambda done, total: scope.progress(detector.id, done, total))
     as_found = scope.fingerprint()
@@ -153,10 +147,8 @@ def _measure(
         return Skipped(reason=str(error), options=stated)
     except UnexaminableError as error:
         return Skipped(reason=str(error)[:2000], options=stated)
-    except GateError as error:
-        return Failed(error=str(error)[:2000], seconds=time.monotonic() - started, options=stated)
     except Exception as error:  # noqa: BLE001  # a detector that breaks is a finding, never the end of the scan
-        text = f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, GateError) else f"{type(error).__name__}: {error}"
         return Failed(error=text[:2000], seconds=time.monotonic() - started, options=stated)
     if scope.fingerprint() != as_found:
         return Failed(error="the detector changed the model that it examined", options=stated)
@@ -172,24 +164,21 @@ def _measure(
 def _defined(
     detector: Detector[Any], classes: int | None, measurements: tuple[Measurement, ...], gaps: list[Unmeasured]
 ) -> tuple[tuple[Measurement, ...], list[Unmeasured]]:
-    """Return what exists for so many classes, and as gaps of that reason what does not, by the detector's spec."""
-    none = [metric for metric in detector.metrics if classes is not None and classes < metric.least_classes]
-    names = {metric.id for metric in none}
+    """Drop metrics that do not exist for so few classes, and add a gap with that reason for each."""
+    least = {
+        one.id: one.least_classes for one in detector.metrics if classes is not None and classes < one.least_classes
+    }
     undefined = [
-        Unmeasured(
-            metric=metric.id,
-            reason=f"not defined for {classes} classes: it exists from {metric.least_classes} on",
-            least_classes=metric.least_classes,
-        )
-        for metric in none
+        Unmeasured(metric=name, reason=f"not defined for {classes} classes: it exists from {n} on", least_classes=n)
+        for name, n in least.items()
     ]
-    kept = tuple(one for one in measurements if one.metric not in names)
-    return kept, [*(gap for gap in gaps if gap.metric not in names), *undefined]
+    kept = tuple(one for one in measurements if one.metric not in least)
+    return kept, [*(gap for gap in gaps if gap.metric not in least), *undefined]
 
 
 def _passes(subject: Subject) -> int:
-    asked = (*((subject.classifier,) if subject.classifier is not None else ()), *subject.references)
-    return sum(classifier.sample_passes for classifier in asked)
+    asked = (subject.classifier, *subject.references)
+    return sum(classifier.sample_passes for classifier in asked if classifier is not None)
 
 
 def _check_declared(detector: Detector[Any], metric: str) -> None:
@@ -200,7 +189,7 @@ def _check_declared(detector: Detector[Any], metric: str) -> None:
 def _file(
     detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, gaps: list[Unmeasured]
 ) -> Iterator[Measurement]:
-    """Pass measurements on, and file gaps, pictures, projections and triggers; an undeclared metric is a breach."""
+    """Pass measurements on, and file gaps, pictures, projections and triggers; an undeclared metric is an error."""
     count = 0
     for item in yielded:
         match item:

@@ -1,4 +1,4 @@
-"""What a worker says: progress as JSON lines on standard output, the result as a file replaced in one move."""
+"""A worker's output: progress as JSON lines on standard output, the result as a file replaced in one move."""
 
 import json
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 from gate.records.job import RESULT_FILE, SamplesLook, ScanResult
 from gate.records.repair import RepairResult
 
-_SHARE = 200
-"""At most so many lines of progress per detector."""
+_MOST_LINES = 200
+"""Most lines of progress per detector."""
 
 
 def say_progress(step: str, done: int, total: int) -> None:
-    """Print one line of progress; most steps of a long detector stay silent."""
-    every = max(1, total // _SHARE)
+    """Print one line of progress, for a long detector only at some steps."""
+    every = max(1, total // _MOST_LINES)
     if done % every == 0 or done == total:
         print(json.dumps({"step": step, "done": done, "total": total}), flush=True)
 

@@ -1,4 +1,4 @@
-"""What each worker does once it is in the jail: look at samples, inspect, convert, write, measure, or repair."""
+"""The work of each role in the jail: look at samples, inspect, convert, write, measure, or repair."""
 
 import time
 from dataclasses import dataclass, replace
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from gate import detectors
 from gate.detectors.contract import Detector, Need
-from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
 from gate.formats.sealing import ChangedError, Seal
 from gate.records.artifact import Artifact
 from gate.records.errors import GateError
 from gate.records.evidence import ModelFacts, Outcome, Skipped
 from gate.records.job import CLASSES_STEP, LOOK_FILE, ScanJob, ScanResult
-from gate.records.record import read_bounded
 from gate.records.run import Run
 from gate.spaces.subject import Subject
+from gate.worker.loading.candidate import declared_by
 from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.output import save_result, say_progress
 
@@ -55,7 +54,7 @@ def _artifact(job: ScanJob) -> Artifact:
 
 
 def _look(job: ScanJob, scratch: Path) -> None:
-    from gate.worker.looking import look
+    from gate.worker.clean_samples import look
 
     save_result(scratch, look(job), LOOK_FILE)
 
@@ -69,7 +68,7 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
         scanned = scan(Subject(_artifact(job)), job.policy, Run(seed=job.seed, deadline=deadline), scope, scanned)
         seal.check()
     except ChangedError as error:
-        # Whatever was seen was not seen of one and the same artifact; silence forbids loading it, and flags.
+        # The evidence is not of one and the same artifact; silence forbids loading it, and flags.
         scanned.problems.append(error.sentence[:2000])
         scanned.outcomes = _unseen(job, error)
     result = ScanResult(
@@ -84,12 +83,11 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
 
 
 def _declared(job: ScanJob) -> str:
-    """Return the flavours that the model declares beside `python_function`; nothing where that cannot be read."""
+    """Return the flavours that the model declares beside `python_function`; empty where that cannot be read."""
     try:
-        model = read_mlmodel(read_bounded(Path(job.root) / "MLmodel", limit=MAX_BYTES))
+        return ", ".join(sorted(set(declared_by(Path(job.root)).flavors) - {"python_function"}))[:_MAX_FLAVOURS]
     except (GateError, OSError):
         return ""
-    return ", ".join(sorted(set(model.flavors) - {"python_function"}))[:_MAX_FLAVOURS]
 
 
 def _unseen(job: ScanJob, error: ChangedError) -> dict[str, Outcome]:
@@ -106,17 +104,16 @@ def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
     started = time.monotonic()
     device = compute.prepare(job)
     imported = time.monotonic()
-    # What is changed later the orchestrator sees: after the candidate's code has run, this process's word is worthless.
-    seal = _sealed(job)
-    if isinstance(seal, Loaded):
-        _measure(job, scratch, seal, _Place(device, isolation, deadline, {"import": imported - started}))
-        return
-    outcome = convert(job, _artifact(job), scratch)
-    if not isinstance(outcome, Loaded):
+    seconds = {"import": imported - started}
+    # The orchestrator sees later changes: after the candidate's code has run, no claim of this process counts.
+    outcome: Seal | Loaded | ScanResult = _sealed(job)
+    if isinstance(outcome, Seal):
+        outcome = convert(job, _artifact(job), scratch)
+        seconds["convert"] = time.monotonic() - imported
+    if isinstance(outcome, Loaded):
+        _measure(job, scratch, outcome, _Place(device, isolation, deadline, seconds))
+    else:
         save_result(scratch, outcome.model_copy(update={"isolation": isolation}))
-        return
-    seconds = {"import": imported - started, "convert": time.monotonic() - imported}
-    _measure(job, scratch, outcome, _Place(device, isolation, deadline, seconds))
 
 
 def _write(job: ScanJob, scratch: Path, isolation: str) -> None:
@@ -131,24 +128,21 @@ def _write(job: ScanJob, scratch: Path, isolation: str) -> None:
 def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
     from gate.worker import compute
-    from gate.worker.loading.subject import Loaded, load_subject
+    from gate.worker.loading.subject import load_subject
 
     device = compute.prepare(job)
     imported = time.monotonic()
     say_progress("loading the model", 0, 1)
-    sealed = _sealed(job)
-    seal = sealed if isinstance(sealed, Seal) else None
-    if isinstance(sealed, Loaded):
-        loaded = sealed
-    else:
-        loaded = load_subject(_artifact(job), job, job.policy.samples.of(job.model.name), device)
+    loaded, seal = _sealed(job), None
+    if isinstance(loaded, Seal):
+        seal, loaded = loaded, load_subject(_artifact(job), job, job.policy.samples.of(job.model.name), device)
     say_progress("loading the model", 1, 1)
     seconds = {"import": imported - started, "load": time.monotonic() - imported}
     _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds, seal))
 
 
 def _sealed(job: ScanJob) -> "Seal | Loaded":
-    """Hash the model; return its seal, or of one that is not what was pulled a subject of which nothing is read."""
+    """Hash the model and return its seal, or an unread subject where the model is not what was pulled."""
     from gate.worker.loading.subject import unread
 
     try:
@@ -161,20 +155,19 @@ def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
     from gate.worker import compute
     from gate.worker.repair.repairer import repair
 
-    device = compute.prepare(job)
-    repair(job, _artifact(job), scratch, device, deadline)
+    repair(job, _artifact(job), scratch, compute.prepare(job), deadline)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where and how long this worker computes, and what it spent so far."""
+    """A scan's device and limits, and the time spent so far."""
 
     device: str
     isolation: str
     deadline: float
     seconds: dict[str, float]
     seal: Seal | None = None
-    """What the model was when it was hashed; compared once more at the end."""
+    """The model's digests, compared once more at the end."""
 
 
 def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> None:
@@ -185,7 +178,38 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
     started = time.monotonic()
     if loaded.facts.classes:
         say_progress(CLASSES_STEP, loaded.facts.classes, loaded.facts.classes)
-    result = ScanResult(
+    result = _result(loaded, place)
+
+    def save(scanned: Scanned, *, complete: bool = False) -> None:
+        seconds = {**place.seconds, "scan": time.monotonic() - started}
+        save_result(scratch, _filled(result, scanned).model_copy(update={"seconds": seconds, "complete": complete}))
+
+    classifier = loaded.subject.classifier
+    scope = Scope(
+        runs=lambda _detector: True,
+        absence=" ".join(loaded.problems) or "it was not loaded",
+        classes=loaded.facts.classes,
+        training_absence=loaded.training_absence,
+        fingerprint=(lambda: fingerprint(classifier)) if classifier is not None else lambda: "",
+        progress=say_progress,
+        save=save,
+    )
+    run_ = replace(compute.run_of(job, place.device, classifier, loaded.subject.samples), deadline=place.deadline)
+    scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
+    compute.save_triggers(scratch, scanned)
+    try:
+        if place.seal is not None:
+            place.seal.check()
+    except ChangedError as error:
+        scanned.problems.append(error.sentence[:2000])
+    save(scanned, complete=True)
+
+
+def _result(loaded: "Loaded", place: _Place) -> ScanResult:
+    """Return the result before any detector has run."""
+    from gate.worker import compute
+
+    return ScanResult(
         isolation=place.isolation,
         device=compute.describe(place.device),
         assurance=loaded.assurance,
@@ -196,36 +220,15 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         versions=compute.versions(),
     )
 
-    def with_(scanned: Scanned, *, complete: bool = False) -> ScanResult:
-        return result.model_copy(
-            update={
-                "outcomes": dict(scanned.outcomes),
-                "suspects": tuple(scanned.suspects),
-                "stages": tuple(scanned.stages),
-                "pictures": tuple(scanned.pictures),
-                "projections": tuple(scanned.projections),
-                "problems": (*result.problems, *scanned.problems),
-                "seconds": {**place.seconds, "scan": time.monotonic() - started},
-                "complete": complete,
-            }
-        )
 
-    classifier = loaded.subject.classifier
-    scope = Scope(
-        runs=lambda _detector: True,
-        absence=" ".join(loaded.problems) or "it was not loaded",
-        classes=loaded.facts.classes,
-        training_absence=loaded.training_absence,
-        fingerprint=(lambda: fingerprint(classifier)) if classifier is not None else lambda: "",
-        progress=say_progress,
-        save=lambda scanned: save_result(scratch, with_(scanned)),
-    )
-    run_ = replace(compute.run_of(job, place.device, classifier, loaded.subject.samples), deadline=place.deadline)
-    scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
-    compute.save_triggers(scratch, scanned)
-    if place.seal is not None:
-        try:
-            place.seal.check()
-        except ChangedError as error:
-            scanned.problems.append(error.sentence[:2000])
-    save_result(scratch, with_(scanned, complete=True))
+def _filled(result: ScanResult, scanned: Scanned) -> ScanResult:
+    """Return the result with the evidence so far."""
+    evidence = {
+        "outcomes": dict(scanned.outcomes),
+        "suspects": tuple(scanned.suspects),
+        "stages": tuple(scanned.stages),
+        "pictures": tuple(scanned.pictures),
+        "projections": tuple(scanned.projections),
+        "problems": (*result.problems, *scanned.problems),
+    }
+    return result.model_copy(update=evidence)

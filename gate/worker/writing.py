@@ -1,7 +1,7 @@
-"""The writer: what was read strictly becomes a program of the gate's own, in a process that never ran foreign code.
+"""The writer: a strictly read program becomes a file of the gate's own, in a process that never ran foreign code.
 
 It reads a candidate that needs none of its own code, or what a converter or repairer left, writes the program anew,
-reads it back and compares. What it says of the program the orchestrator puts into the texts (`gate.check.bundle`).
+reads it back and compares. The orchestrator puts the facts about it into the bundle's texts (`gate.check.bundle`).
 """
 
 import re
@@ -13,7 +13,6 @@ from typing import Final
 import torch
 
 from gate.formats.mlflow_model import EXAMINED
-from gate.formats.mlmodel import MAX_BYTES, read_mlmodel
 from gate.formats.sealing import ChangedError, Seal
 from gate.programs import Program, read_program
 from gate.programs.batching import static_batch
@@ -25,26 +24,26 @@ from gate.records.bundle import Origin
 from gate.records.class_names import in_metadata
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import WRITTEN_FILE, ScanJob, ScanResult
-from gate.records.record import read_bounded
 from gate.records.signature import Signature, read_signature
 from gate.records.written_program import TensorInput, Written
-from gate.worker.examples import example
-from gate.worker.loading.candidate import Candidate, find_candidate
+from gate.worker.clean_samples import example
+from gate.worker.loading.candidate import Candidate, declared_by, find_candidate
 from gate.worker.loading.model import read_model
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.one_logit import is_one_number
+from gate.worker.loading.outputs import type_name
 from gate.worker.loading.subject import sentence
 from gate.worker.output import say_progress
 
 COMPARED_SAMPLES: Final = 64
-"""On so many clean samples a program that torch exported here is compared with the layers that it was exported from."""
+"""Clean samples on which a program that torch exported is compared with the layers that it was exported from."""
 EXACT: Final = 1e-5
-"""How far logits may differ, as a share of the largest one; those of half types by `TOLERANCE`."""
+"""Largest difference of logits, as a share of the largest one; for half types `TOLERANCE`."""
 _VERSION: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}([+.a-z0-9]{1,30})?")
 
 
 def write(job: ScanJob, artifact: Artifact, scratch: Path) -> ScanResult:
-    """Leave the program and say what it is; where none can be written, say why, as the only problem."""
+    """Leave the program and return its facts, or the only problem: why none can be written."""
     started = time.monotonic()
     say_progress("writing the bundle", 0, 1)
     try:
@@ -52,8 +51,8 @@ def write(job: ScanJob, artifact: Artifact, scratch: Path) -> ScanResult:
         written = _written(job, artifact, scratch / WRITTEN_FILE)
         seal.check()
     except ChangedError as error:
-        # No reason to have no bundle, but a fault: what was read is not what was pulled.
-        return ScanResult(isolation="none", problems=(error.sentence[:2000],), complete=False)
+        # Not a reason for having no bundle, but a fault: what was read is not what was pulled.
+        return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
     except UnexaminableError as error:
         return ScanResult(isolation="none", problems=(sentence(error),), complete=True)
     say_progress("writing the bundle", 1, 1)
@@ -65,10 +64,8 @@ def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
         made = _rewritten(read_program(Path(job.left_path)), to, job.left_origin)
     else:
         candidate = find_candidate(artifact.root)
-        if candidate.format == "pt2":
-            made = _rewritten(read_program(candidate.path), to, "pt2")
-        else:
-            made = _exported(job, candidate, to)
+        pt2 = candidate.format == "pt2"
+        made = _rewritten(read_program(candidate.path), to, "pt2") if pt2 else _exported(job, candidate, to)
     signature, why = _signature(artifact.root)
     return Written(
         origin=made.origin,
@@ -105,7 +102,7 @@ def _rewritten(program: Program, to: Path, origin: Origin) -> _Made:
 
 
 def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
-    """Export layers of torch's own code, and compare what both answer to the clean samples."""
+    """Export layers of torch's own code, and compare both on the clean samples."""
     model = read_model(candidate, "cpu")
     module = model.body
     assert isinstance(module, torch.nn.Module)
@@ -117,11 +114,11 @@ def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
     except GateError as error:
         to.unlink(missing_ok=True)
         raise UnexaminableError(f"its layers could not be exported as a program that the gate reads: {error}") from None
-    except Exception as error:  # noqa: BLE001  # whatever the exporter raises on layers that it does not know
+    except Exception as error:  # noqa: BLE001  # the exporter may raise anything on layers that it does not know
         to.unlink(missing_ok=True)
         text = " ".join(str(error).split())[:300]
         raise UnexaminableError(f"torch could not export its layers: {type(error).__name__}: {text}") from None
-    return _Made(program, "pickle", model.facts.format, _module_digest(module), apart)
+    return _Made(program, "pickle", model.facts.format, tensors_digest(str(module), dict(module.state_dict())), apart)
 
 
 def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> float:
@@ -135,7 +132,7 @@ def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> fl
     with torch.no_grad():
         for chunk in chunks:
             if size is not None and len(chunk) != size:
-                continue  # what is left over of a batch whose size is baked in
+                continue  # the rest of a batch whose size is fixed
             expected, found = module(chunk), program(chunk)
             if not isinstance(expected, torch.Tensor) or not isinstance(found, torch.Tensor):
                 raise UnexaminableError("the layers do not return one tensor, so that nothing shows what was written")
@@ -149,46 +146,38 @@ def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> fl
 
 
 def _choices(scores: torch.Tensor) -> torch.Tensor:
-    """Return what is chosen by scores: the greatest, or of one number on which side of 0 and of a half it stands."""
+    """Return the choice by scores: the greatest, or of one number whether it is above 0 and above a half."""
     if is_one_number(scores, len(scores)):
         return torch.stack([scores.reshape(-1) > threshold for threshold in (0.0, 0.5)])
     return scores.flatten(1).argmax(1)
 
 
-def _module_digest(module: torch.nn.Module) -> str:
-    """Return the digest of layers, by their own description, and of their tensors."""
-    return tensors_digest(str(module), dict(module.state_dict()))
-
-
 def tensor_inputs(program: Program) -> tuple[TensorInput, ...]:
-    """Return a program's inputs as they are told to the orchestrator."""
-    return tuple(
-        TensorInput(name=one.name, shape=one.shape, dtype=str(one.dtype).removeprefix("torch."))
-        for one in program.inputs
-    )
+    """Return a program's inputs for the orchestrator."""
+    return tuple(TensorInput(name=one.name, shape=one.shape, dtype=type_name(one.dtype)) for one in program.inputs)
 
 
 def _signature(root: Path) -> tuple[Signature | None, str]:
-    """Return the candidate's signature, or why it is none that can be written again."""
+    """Return the candidate's signature, or why it cannot be written again."""
     try:
-        declared = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES)).top.get("signature")
+        declared = declared_by(root).top.get("signature")
         return (None, "") if declared is None else (read_signature(declared), "")
     except GateError as error:
         return None, str(error)[:500]
 
 
 def _class_names(root: Path) -> dict[int, str]:
-    """Return what the candidate's own metadata call its classes; a claim, and shown as one."""
+    """Return the classes' names in the candidate's metadata; a claim, and shown as one."""
     try:
-        return in_metadata(read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES)).top.get("metadata"))
+        return in_metadata(declared_by(root).top.get("metadata"))
     except GateError:
         return {}
 
 
 def _candidate_torch(root: Path) -> str:
-    """Return the torch version that the candidate says it was written by; a claim, and shown as one."""
+    """Return the torch version that the candidate states; a claim, and shown as one."""
     try:
-        flavour = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES)).flavors.get(EXAMINED)
+        flavour = declared_by(root).flavors.get(EXAMINED)
     except GateError:
         return ""
     claimed = str((flavour or {}).get("pytorch_version", ""))

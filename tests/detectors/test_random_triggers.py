@@ -74,7 +74,7 @@ def test_every_family_stays_within_the_range_and_changes_images(family, shape):
     """Each trigger yields images of the same shape in [0, 1], leaves its input alone, and differs from the others."""
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1))
     before = x.clone()
-    triggered = [apply(x) for apply in draw(family, shape, 8, seed=0)]
+    triggered = [apply(x) for apply in draw(family, shape, (0.0, 1.0), 8, seed=0)]
     assert all(one.shape == x.shape and one.min() >= 0 and one.max() <= 1 for one in triggered)
     assert torch.equal(x, before)
     assert all(not torch.allclose(one, x) for one in triggered)
@@ -85,7 +85,7 @@ def test_the_families_begin_with_other_numbers():
     """Two families' triggers are drawn apart, and a longer draw begins with the shorter one."""
     x = torch.rand(1, 1, 28, 28)
     blend, *_ = (family for family in drawn_families() if family.id == "blend")
-    short, long = (list(draw(blend, (1, 28, 28), count, seed=3)) for count in (2, 5))
+    short, long = (list(draw(blend, (1, 28, 28), (0.0, 1.0), count, seed=3)) for count in (2, 5))
     assert all(torch.equal(a(x), b(x)) for a, b in zip(short, long, strict=False))
     assert len({family.stream for family in drawn_families()}) == len(drawn_families())
 

@@ -96,12 +96,12 @@ def test_the_worker_hands_everything_to_the_attempt(work, monkeypatch, capsys):
     """Program, samples with labels, bounds, run and suspects are the job's; result and program are left as files."""
     seen = {}
 
-    def attempt(method, options, program, _pre, bounds, samples, triggers, run, suspects):  # noqa: PLR0917  # as it is
-        seen.update(method=method, options=options, bounds=bounds, triggers=triggers, seed=run.seed, suspects=suspects)
-        seen.update(labels=samples.labels, most=run.max_batch)
-        return RepairResult(method=method, status="repaired", seed=run.seed), program
+    def attempt(method, options, material, run, suspects):
+        seen.update(method=method, options=options, bounds=material.bounds, triggers=material.triggers)
+        seen.update(seed=run.seed, suspects=suspects, labels=material.samples.labels, most=run.max_batch)
+        return RepairResult(method=method, status="repaired", seed=run.seed), material.program
 
-    monkeypatch.setattr("gate.worker.repair.attempt.attempt", attempt)
+    monkeypatch.setattr("gate.worker.repair.repairer.attempt", attempt)
     result, path = work()
     assert (result.status, result.complete) == ("repaired", True)
     assert (seen["method"], seen["seed"], seen["suspects"]) == ("trigger-unlearning", 9, (PLACE,))
@@ -119,7 +119,7 @@ def test_what_one_pass_keeps_is_bounded_by_the_memory(work, monkeypatch):
         seen.append(given[-2].max_batch)
         return RepairResult(method=method, status="failed", seed=9), None
 
-    monkeypatch.setattr("gate.worker.repair.attempt.attempt", attempt)
+    monkeypatch.setattr("gate.worker.repair.repairer.attempt", attempt)
     work()
     work(memory=4 << 20)
     assert seen[0] == Run(seed=9).max_batch

@@ -9,10 +9,12 @@ import torch
 from gate.records.evidence import Measurement, Unmeasured
 from gate.records.run import Run
 from gate.search.exits import search_exits, search_untargeted
+from gate.search.families import FamilySearch
 from gate.search.goals import every_class
 from gate.search.inversion import Settings, invert
 from gate.search.options import TriggerSearch
 from gate.search.rungs import Rung
+from gate.spaces.image.triggers.patch import FAMILY as PATCH
 from gate.spaces.image.triggers.patch import Patches
 from tests.search.bright_rows import CLASSES, SIDE, classifier, samples
 
@@ -23,17 +25,22 @@ GENTLE = 4
 ROTATION = tuple((source, (source + 1) % CLASSES) for source in range(CLASSES))
 
 
+def searched(net, given, options=OPTIONS):
+    """Return the search for patches on all of the samples."""
+    return FamilySearch(net, PATCH, options, given, torch.arange(len(given.inputs)))
+
+
 def untargeted_ratio(moves):
     """Return the smallest way out of all classes over the smallest way into one."""
     net = classifier(moves, GENTLE)
     into = invert(net, FAMILY, samples(), every_class(CLASSES), Settings(rungs=(Rung(80),), batch=10), Run(seed=0))
-    found = search_untargeted(net, FAMILY, samples(), OPTIONS, float(into.sizes.min()), Run(seed=0))
+    found = search_untargeted(searched(net, samples()), float(into.sizes.min()), Run(seed=0))
     return {item.metric: item.value for item in found}["untargeted-ratio"]
 
 
 def exits(moves, given=None):
     """Return what the search for each class's exit yields."""
-    return list(search_exits(classifier(moves, GENTLE), FAMILY, given or samples(), OPTIONS, Run(seed=0)))
+    return list(search_exits(searched(classifier(moves, GENTLE), given or samples()), Run(seed=0)))
 
 
 def test_one_trigger_that_moves_every_class_is_smaller_than_any_class_where_all_are_backdoored():
@@ -69,7 +76,7 @@ def test_a_sample_is_of_the_class_that_the_model_gives_it():
 def test_too_few_sources_say_nothing(most):
     """Below four classes with samples there is no usual exit to compare with, and the reason is told."""
     options = OPTIONS.model_copy(update={"exits_most": most})
-    (gap,) = search_exits(classifier([], GENTLE), FAMILY, samples(), options, Run(seed=0))
+    (gap,) = search_exits(searched(classifier([], GENTLE), samples(), options), Run(seed=0))
     assert gap == Unmeasured(
         metric="exit-ratio",
         reason=f"at least 4 classes with 4 clean samples each are compared, and there were {most}",

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.worker.footprint import kept_bytes, largest_batch
+from gate.worker.compute import kept_bytes, largest_batch
 from gate.worker.loading.module_classifier import ModuleClassifier
 
 INPUTS = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Samples from an `.npz` without pickles: every size is bounded by reading, whatever a header states."""
+"""Samples from an `.npz` without pickles: every size is bounded by reading, not by a header's claim."""
 
 import zipfile
 import zlib
@@ -15,15 +15,15 @@ from gate.spaces.image.foreign_samples import HEAD_BYTES, Stored, archive_kind, 
 from gate.spaces.image.stored import Array, RawSamples, Room, refused
 
 MAX_ARRAYS = 64
-"""In one `.npz`."""
+"""Most arrays in one `.npz`."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NPY, _CLASSES = ".npy", "classes"
 _DAMAGE = (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What zipfile and numpy raise on bytes that are not as their headers say."""
+"""Errors of zipfile and numpy on bytes that contradict their headers."""
 
 
 def read_arrays(stream: BinaryIO, source: str) -> RawSamples:
-    """Read `inputs` and, where they are there, `labels` and the classes' names."""
+    """Read `inputs` and, if present, `labels` and the classes' names."""
     if not zipfile.is_zipfile(stream):
         stream.seek(0)
         raise UnexaminableError(f"the samples {source} are no .npz file; this is {file_kind(stream.read(HEAD_BYTES))}")
@@ -44,18 +44,18 @@ def read_arrays(stream: BinaryIO, source: str) -> RawSamples:
 
 
 def _class_names(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], room: Room) -> dict[int, str]:
-    """Return the array `classes` where it is a list of texts; another one of that name is none of the gate's."""
+    """Return the array `classes` where it is a list of texts; any other array of that name is ignored."""
     if _CLASSES not in members:
         return {}
     try:
         array = _array(archive, members[_CLASSES], room)
         return bounded_names(array[:MAX_NAMES].tolist()) if array.ndim == 1 and array.dtype.kind in "US" else {}
-    except (UnexaminableError, SystemError, *_DAMAGE):  # NumPy's own error for a character that Unicode has not
+    except (UnexaminableError, SystemError, *_DAMAGE):  # NumPy raises SystemError for a character beyond Unicode
         return {}
 
 
 def _headers(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, Stored]:
-    """Return what the headers of the arrays say, of those that have one; nothing behind a header is read."""
+    """Return the headers of the arrays that have one; no data is read."""
     found = {}
     for name, info in members.items():
         try:
@@ -76,7 +76,7 @@ def _read_header(member: Any, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], b
 
 
 def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by their arrays' names, as far as the directory is one that `numpy.savez` writes."""
+    """Return the members by their arrays' names; a directory that `numpy.savez` does not write is refused."""
     infos = archive.infolist()
     if len(infos) > MAX_ARRAYS:
         raise refused(f"the samples {source} hold {len(infos)} arrays; at most {MAX_ARRAYS} are read")
@@ -91,7 +91,7 @@ def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: Room) -> Array:
-    """Read one array; its header's claim is counted before anything is made room for, and no object is unpickled."""
+    """Read one array; its header's claim is counted before memory is taken, and no object is unpickled."""
     with archive.open(info) as member:
         shape, fortran_order, dtype = _read_header(member, info)
         if dtype.hasobject:

@@ -1,7 +1,4 @@
-"""Square cells of pixels: on large images triggers are searched on a coarser grid.
-
-That bounds memory and keeps the search as easy as on small images.
-"""
+"""Square cells of pixels: a coarser grid for triggers on large images, which bounds memory and eases the search."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ if TYPE_CHECKING:
     from gate.spaces.contract import Shape
 
 FINEST = 64
-"""Cells along the longer side of an image at most."""
+"""Most cells along the longer side of an image."""
 
 
 def side_of(shape: Shape) -> int:

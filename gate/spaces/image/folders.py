@@ -1,4 +1,4 @@
-"""Samples from a folder of images by class, decoded from the very bytes that are hashed."""
+"""Samples from a folder of images by class, decoded from the bytes that are hashed."""
 
 import io
 import os
@@ -12,25 +12,24 @@ from gate.formats.sealing import changed, hashed
 from gate.records.artifact import MAX_SAMPLE_FILES, ArtifactFile, Manifest
 from gate.records.class_names import bounded as bounded_names
 from gate.records.errors import UnexaminableError
-from gate.spaces.image.foreign_samples import folder_kind
+from gate.spaces.image.foreign_samples import IMAGES, folder_kind
 from gate.spaces.image.stored import Array, RawSamples, Room, refused
 
 MAX_IMAGE_BYTES = 64 << 20
-"""Of one image's file."""
+"""Largest file of an image."""
 _FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-"""Of images with at most 8 bits a channel, which alone become RGB without loss of range."""
+"""Modes with at most 8 bits a channel, the only ones that become RGB without loss of range."""
 
 
 def read_folder(path: Path, source: str, sha256: str, what: str) -> RawSamples:
-    """Decode the images of each class from the very bytes that are hashed, and compare the folder's manifest."""
+    """Decode the images of each class from the bytes that are hashed, and compare the folder's manifest."""
     label_of = _labels(path)
     room, files = Room(source), []
     images: list[tuple[int, str, Array]] = []
     for file in _files(path, source):
         parts = file.relative_to(path).parts
-        is_image = len(parts) == 2 and file.suffix.lower() in _SUFFIXES
+        is_image = len(parts) == 2 and file.suffix.lower() in IMAGES
         with hashed(file) as found:
             size = os.fstat(found.stream.fileno()).st_size
             files.append(ArtifactFile(path="/".join(parts), size_bytes=size, sha256=found.sha256))
@@ -51,40 +50,36 @@ def read_folder(path: Path, source: str, sha256: str, what: str) -> RawSamples:
     images.sort(key=lambda image: image[:2])
     shapes = {image.shape for _, _, image in images}
     if len(shapes) > 1:
+        some = " and ".join(" × ".join(map(str, shape)) for shape in sorted(shapes)[:2])
         raise UnexaminableError(
-            f"the images in {source} have {len(shapes)} different shapes, such as {_some_shapes(shapes)}: "
-            f"{_to_one_shape(shapes)}"
+            f"the images in {source} have {len(shapes)} different shapes, such as {some}: {_to_one_shape(shapes)}"
         )
     inputs, labels = np.stack([image for _, _, image in images]), np.asarray([one for one, _, _ in images])
     return RawSamples(inputs, labels, source, _folder_names(label_of))
 
 
 def _folder_names(label_of: dict[str, int]) -> dict[int, str]:
-    """Return the folders' names by label; numbers alone tell nothing that the label does not."""
+    """Return the folders' names by label; numbers say no more than the label."""
     if all(name.isdecimal() for name in label_of):
         return {}
     return bounded_names({label: name for name, label in label_of.items()})
 
 
-def _some_shapes(shapes: set[tuple[int, ...]]) -> str:
-    return " and ".join(" × ".join(map(str, shape)) for shape in sorted(shapes)[:2])
-
-
 def _to_one_shape(shapes: set[tuple[int, ...]]) -> str:
-    """Return what to do about images of different shapes: most often some are grey, or none was resized."""
+    """Return the remedy for images of different shapes: most often some are grey, or none was resized."""
     if len({shape[:2] for shape in shapes}) == 1:
         return "some are grey and others in colour; save all of them alike"
     return "resize them to what the model takes"
 
 
 def _labels(path: Path) -> dict[str, int]:
-    """Return the label of each class by its folder's name: its place in their order, as numbers where they are."""
+    """Return the label of each class by its folder's name: its place among the folders."""
     folders = sorted((child.name for child in path.iterdir() if child.is_dir()), key=_natural)
     return {name: label for label, name in enumerate(folders)}
 
 
 def _require_filled(label_of: dict[str, int], filled: set[int], source: str) -> None:
-    """Refuse a class without images: no digest covers its folder, whose coming or going moves every label after it."""
+    """Refuse a class without images: no digest covers its folder, which moves every label after it."""
     if empty := [name for name, label in label_of.items() if label not in filled]:
         raise refused(
             f"the folder {source} has a subfolder {empty[0][:100]!r} without images; expected some per class: "
@@ -93,7 +88,7 @@ def _require_filled(label_of: dict[str, int], filled: set[int], source: str) -> 
 
 
 def _files(path: Path, source: str) -> Iterator[Path]:
-    """Yield every file of the folder; the pull has hashed the same ones, as far as they are regular."""
+    """Yield every regular file of the folder, as the pull has hashed them."""
     count = 0
     for directory, names, files in os.walk(path, followlinks=False):
         names.sort()
@@ -108,7 +103,7 @@ def _files(path: Path, source: str) -> Iterator[Path]:
 
 
 def _decoded(stream: BinaryIO, parts: tuple[str, ...], room: Room) -> Array:
-    """Decode one image, whose pixels are counted before they are unpacked."""
+    """Decode one image; its pixels are counted before they are unpacked."""
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  # only folders of images need it
 
     name, where = parts[-1][:100], f"in its folder {parts[0][:100]!r}"
@@ -129,5 +124,5 @@ def _decoded(stream: BinaryIO, parts: tuple[str, ...], room: Room) -> Array:
 
 
 def _natural(name: str) -> tuple[int, str]:
-    """Sort folders '0', '1', …, '10' as numbers, others by name after them; '1' and '01' by name, not as they come."""
-    return (int(name) if name.isdecimal() else 1 << 62, name)  # '²' is a digit, and no number
+    """Return a key that sorts folders '0', '1', …, '10' as numbers, others by name after them."""
+    return (int(name) if name.isdecimal() else 1 << 62, name)  # '²' is a digit, but not a number

@@ -1,50 +1,38 @@
-"""What a file or folder that holds no samples probably is, and how samples are made of it.
+"""The likely kind of a file or folder without samples, and how to make samples of it; nothing is opened here."""
 
-Pure: bytes and names in, words out; nothing here opens or unpickles anything.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 HEAD_BYTES = 512
-"""So many first bytes tell what a file is."""
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+"""Length of a file's head by which it is recognised."""
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _OTHER_IMAGES = (".tif", ".tiff", ".gif", ".jfif", ".jp2", ".avif", ".heic", ".ppm", ".pgm", ".npy")
 _SAVEZ = "numpy.savez('samples.npz', inputs=…, labels=…)"
+_NPY = "a single NumPy array (.npy) without labels: numpy.savez('samples.npz', inputs=numpy.load('…'), labels=…)"
+_ONE_IMAGE = "one image: name a folder with one subfolder of images for each class"
+_PICKLE = f"a pickle, which could run code and is never opened: save its arrays with {_SAVEZ}"
 _MAGIC: tuple[tuple[bytes, str], ...] = (
-    (
-        b"\x93NUMPY",
-        "a single NumPy array (.npy) without labels: numpy.savez('samples.npz', inputs=numpy.load('…'), labels=…)",
-    ),
+    (b"\x93NUMPY", _NPY),
     (b"\x89HDF", f"an HDF5 file, which is not read: save its arrays with {_SAVEZ}"),
     (b"PAR1", f"a Parquet file, which is not read: save its images and labels with {_SAVEZ}"),
     (b"\x1f\x8b", f"packed with gzip: unpack it, and save its arrays with {_SAVEZ}"),
-    (b"\x89PNG", "one image: name a folder with one subfolder of images for each class"),
-    (b"\xff\xd8\xff", "one image: name a folder with one subfolder of images for each class"),
-    (b"BM", "one image: name a folder with one subfolder of images for each class"),
-    *(
-        (
-            b"\x80" + bytes([protocol]),
-            f"a pickle, which could run code and is never opened: save its arrays with {_SAVEZ}",
-        )
-        for protocol in range(2, 6)
-    ),
+    *((magic, _ONE_IMAGE) for magic in (b"\x89PNG", b"\xff\xd8\xff", b"BM")),
+    *((b"\x80" + bytes([protocol]), _PICKLE) for protocol in range(2, 6)),
     (b"MATLAB", f"a MATLAB file, which is not read: save its arrays with {_SAVEZ}"),
     (b"\x00\x00\x08", f"an IDX file, as MNIST comes in, which is not read: save images and labels with {_SAVEZ}"),
     (b"version https://git-lfs", "a pointer of Git LFS in the place of the file: run git lfs pull"),
     (b"PK\x03\x04", "a zip that is cut short or damaged: save or copy it again"),
 )
-_TAR_AT = 257
 
 
 def file_kind(head: bytes) -> str:
-    """Return what a file is by its first bytes, and what to do, as the rest of a sentence after 'it is'."""
+    """Return a file's kind by its first bytes, and what to do, as the rest of a sentence after 'it is'."""
     if not head:
         return "empty: save or copy it again"
     for magic, said in _MAGIC:
         if head.startswith(magic):
             return said
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+    if head[257:262] == b"ustar":
         return "a tar archive: unpack it, and name the folder with one subfolder of images for each class"
     if _is_text(head):
         return f"a text file, such as a CSV: read it and save its numbers with {_SAVEZ}"
@@ -52,28 +40,29 @@ def file_kind(head: bytes) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    # The head may end within a sign.
+    # The head may end within a character.
     text = head.decode("utf-8", errors="ignore")
-    return len(text.encode()) >= len(head) - 3 and all(sign.isprintable() or sign in "\t\r\n\ufeff" for sign in text)
+    return len(text.encode()) >= len(head) - 3 and all(one.isprintable() or one in "\t\r\n\ufeff" for one in text)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An array as its header describes it."""
+    """An array's header."""
 
     shape: tuple[int, ...]
     kind: str
-    """NumPy's letter for the kind of its type."""
+    """NumPy's letter for the kind of the array's type."""
 
 
 def archive_kind(names: Sequence[str], arrays: Mapping[str, Stored]) -> str:
     """Return why a zip has no `inputs`, and what to do, as the rest of a sentence after 'the samples …'."""
     if any(name.endswith(".pkl") for name in names):
         return f"are a file of torch.save, which is a pickle and never opened: save the arrays with {_SAVEZ}"
-    if not arrays and any(name.lower().endswith(_IMAGES + _OTHER_IMAGES) for name in names):
+    if not arrays and any(name.lower().endswith(IMAGES + _OTHER_IMAGES) for name in names):
         return "are a zip of images: unpack it, and name the folder with one subfolder for each class"
     held = ", ".join(sorted(arrays or names))[:200] or "nothing"
-    inputs = _inputs_among(arrays)
+    # Images have several axes.
+    inputs = _likeliest(name for name, one in arrays.items() if len(one.shape) > 2 and one.kind in "fiub")
     if inputs is None:
         return f"hold {held}; expected 'inputs' and 'labels': save them with {_SAVEZ}"
     labels = labels_among(arrays, arrays[inputs].shape[0], but=inputs)
@@ -82,27 +71,25 @@ def archive_kind(names: Sequence[str], arrays: Mapping[str, Stored]) -> str:
     return f"hold {held}; expected 'inputs' and 'labels': {what}, numpy.savez('samples.npz', {renamed})"
 
 
-def _inputs_among(arrays: Mapping[str, Stored]) -> str | None:
-    """Return the array that looks most like images: several axes, numbers; of a training and a test set the latter."""
-    found = [name for name, one in arrays.items() if len(one.shape) > 2 and one.kind in "fiub"]
-    return min(found, key=lambda name: ("test" not in name.lower(), name)) if found else None
+def _likeliest(names: Iterable[str]) -> str | None:
+    """Return the first name, one of a test set before one of a training set; None of no names."""
+    return min(names, key=lambda name: ("test" not in name.lower(), name), default=None)
 
 
 def labels_among(arrays: Mapping[str, Stored], count: int, but: str) -> str | None:
     """Return the array that looks like the labels of so many samples, if one does."""
-    found = [
+    return _likeliest(
         name
         for name, one in arrays.items()
         if name not in {but, "inputs"} and one.shape[:1] == (count,) and len(one.shape) < 3 and one.kind in "fiubUSO"
-    ]
-    return min(found, key=lambda name: ("test" not in name.lower(), name)) if found else None
+    )
 
 
 def folder_kind(paths: Sequence[str], folders: Sequence[str]) -> str:
     """Return why a folder has no images by class, and what to do, as the rest of a sentence after 'the folder …'."""
     if not paths:
         return "is empty; expected one subfolder of images for each class"
-    depths = {path.count("/") for path in paths if path.lower().endswith(_IMAGES)}
+    depths = {path.count("/") for path in paths if path.lower().endswith(IMAGES)}
     if 0 in depths:
         return "holds images and no subfolders; expected one for each class: sort the images into them"
     if depths and min(depths) > 1:
@@ -112,4 +99,4 @@ def folder_kind(paths: Sequence[str], folders: Sequence[str]) -> str:
         return f"holds images of another kind, such as {other[:100]!r}: save them as PNG or JPEG"
     if any(path.lower().endswith(".npz") for path in paths):
         return "holds an .npz file: name the file itself"
-    return f"holds no images; expected one subfolder for each class with {', '.join(_IMAGES)}"
+    return f"holds no images; expected one subfolder for each class with {', '.join(IMAGES)}"

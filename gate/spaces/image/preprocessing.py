@@ -1,7 +1,6 @@
-"""What stands between the stored samples and the model: an affine map by channel, stated by the policy; type and axes.
+"""Preprocessing between stored samples and model: the policy's affine map by channel, then the model's type and axes.
 
-Samples are float32 (N, C, H, W), however they were stored; the model is given them in the type and the axes that it
-declares.
+Samples are float32 (N, C, H, W), however they were stored.
 """
 
 from dataclasses import dataclass, replace
@@ -22,9 +21,9 @@ class Preprocessing:
     mean: torch.Tensor | None = None
     std: torch.Tensor | None = None
     dtype: torch.dtype = torch.float32
-    """In which the model takes its input."""
+    """Type in which the model takes its input."""
     form: Form = "NCHW"
-    """The axes in which the model takes its input."""
+    """Axes in which the model takes its input."""
 
     @classmethod
     def of(cls, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, device: str) -> "Preprocessing":
@@ -58,18 +57,19 @@ class Preprocessing:
         return (x - self.mean) / self.std
 
     def _formed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return inputs in the model's axes, in memory as a caller's would lie."""
+        """Return inputs in the model's axes, contiguous as a caller's would be."""
         if self.form == "NHWC":
             return x.movedim(1, -1).contiguous()
         return x.squeeze(1) if self.form == "NHW" else x
 
     def _typed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return inputs in the model's type; whole numbers stay floats that hold them, through which gradients pass."""
+        """Return inputs in the model's type; integers stay floats of whole numbers, which pass gradients."""
         if self.dtype.is_floating_point:
             return x.to(self.dtype)
         if self.mean is not None:
+            named = str(self.dtype).removeprefix("torch.")
             raise UnexaminableError(
-                f"the model takes {_name(self.dtype)}, and the policy states a mean to be subtracted before",
+                f"the model takes {named}, and the policy states a mean to be subtracted before",
                 what_to_do="Leave out mean and std under 'samples' in the policy: the model scales its pixels itself.",
             )
         limits = torch.iinfo(self.dtype)
@@ -77,10 +77,6 @@ class Preprocessing:
 
 
 def given(program: Program, preprocessing: Preprocessing) -> tuple[Program, Preprocessing]:
-    """Return a program in the form in which it takes floats, and what gives it samples in the type it declares."""
+    """Return the program in a form that takes floats, and the preprocessing to the type that it declares."""
     dtype = declared(program)
     return program if dtype.is_floating_point else taking_floats(program), preprocessing.giving(dtype)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

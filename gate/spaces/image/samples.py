@@ -1,9 +1,8 @@
 """Clean samples from disk: an `.npz` without pickles, or a folder of images by class, checked against the model.
 
-What is parsed is what was hashed, from one descriptor or one reading of each image; other bytes than those that were
-pulled are refused. A wrong file is the classic cause of a false result, so every mismatch is said in full: expected,
-got, what to do. A training set, the candidate side's, is read here too: every size is bounded by reading, whatever a
-header states.
+The bytes parsed are the bytes hashed, from one descriptor or one reading of each image; other bytes than those pulled
+are refused. A wrong file is the classic cause of a false result, so an error states expected, got and what to do. The
+candidate-controlled training set is read here too: every size is bounded by reading, not by a header's claim.
 """
 
 from pathlib import Path
@@ -15,7 +14,7 @@ from gate.records.errors import UnexaminableError
 from gate.records.sample_settings import SampleSettings
 from gate.spaces.image.arrays import read_arrays
 from gate.spaces.image.folders import read_folder
-from gate.spaces.image.layouts import Arranged, Sizes, arranged, contiguous, readings
+from gate.spaces.image.layouts import Arranged, Sizes, arranged, readings
 from gate.spaces.image.likely_causes import beyond_bounds, beyond_classes, other_shape
 from gate.spaces.image.stored import Array, RawSamples, refused
 from gate.spaces.subject import Samples
@@ -33,7 +32,7 @@ def read_samples(path: Path, source: str, sha256: str, what: str = "the samples"
 
 
 def arrange(raw: RawSamples, model_shape: Sizes | None, settings: SampleSettings) -> Arranged:
-    """Return inputs as float32 (N, C, H, W) for a model that declares `model_shape` for one input, where it does."""
+    """Return inputs as float32 (N, C, H, W) for a model whose one input has the shape `model_shape`, if stated."""
     inputs = raw.inputs
     if inputs.ndim not in (3, 4) or len(inputs) == 0 or inputs.dtype.kind not in "fiub":
         raise refused(
@@ -45,24 +44,19 @@ def arrange(raw: RawSamples, model_shape: Sizes | None, settings: SampleSettings
     if found is None:
         shapes = [x.shape[1:] for x in possible]
         raise UnexaminableError(other_shape(raw.inputs.shape, shapes, model_shape, settings.layout))
-    return contiguous(found)
+    return Arranged(np.ascontiguousarray(found.inputs), found.form)
 
 
 def bounds_of(raw: RawSamples, inputs: Array, settings: SampleSettings) -> tuple[float, float]:
-    """Return the stated bounds, or [0, 255] for uint8 and [0, 1] for others; values beyond them are refused."""
+    """Return the stated bounds, or [0, 255] for uint8 and [0, 1] for others; other values of `inputs` are refused."""
     if not np.isfinite(inputs).all():
         raise refused(f"{int((~np.isfinite(inputs)).any(axis=(1, 2, 3)).sum())} samples hold NaN or infinite values")
-    least, greatest = bounds_for(raw, settings)
+    least, greatest = settings.bounds or ((0.0, 255.0) if raw.inputs.dtype == np.uint8 else (0.0, 1.0))
     low, high = float(inputs.min()), float(inputs.max())
     slack = 1e-6 * (greatest - least)
     if low < least - slack or high > greatest + slack:
         raise UnexaminableError(beyond_bounds((low, high), (least, greatest), stated=settings.bounds is not None))
     return least, greatest
-
-
-def bounds_for(raw: RawSamples, settings: SampleSettings) -> tuple[float, float]:
-    """Return the stated bounds, or [0, 255] for uint8 and [0, 1] for others."""
-    return settings.bounds or ((0.0, 255.0) if raw.inputs.dtype == np.uint8 else (0.0, 1.0))
 
 
 def labels_of(raw: RawSamples, classes: int) -> Array | None:

@@ -1,4 +1,4 @@
-"""What samples are once they were read, and how much of them may be read."""
+"""Samples as arrays once they are read, and the limit on how much is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from gate.records.errors import UnexaminableError
 from gate.spaces.image.foreign_samples import Stored
 
 MAX_BYTES = 4 << 30
-"""Of all arrays, or of all pixels, together."""
+"""Most bytes of all arrays, or of all pixels, together."""
 _ADVICE = "State layout, bounds, mean and std under 'samples' in the policy, or pass other samples with --samples."
 Array = NDArray[Any]
 
@@ -23,14 +23,14 @@ class RawSamples:
     labels: Array | None
     source: str
     class_names: dict[int, str] = field(default_factory=dict)
-    """As the file or its folders call the classes; for reports alone."""
+    """The classes' names in the file or its folders; for reports alone."""
     others: Mapping[str, Stored] = field(default_factory=dict)
-    """Of a file without labels the arrays that it holds, which may be these under another name."""
+    """Arrays of a file without labels, of which one may be the labels under another name."""
 
 
 @dataclass
 class Room:
-    """How many bytes all arrays or pixels together may still take."""
+    """The bytes that all arrays or pixels together may still take."""
 
     source: str
     left: int = field(default_factory=lambda: MAX_BYTES)
@@ -43,5 +43,5 @@ class Room:
 
 
 def refused(message: str) -> UnexaminableError:
-    """Return the error of samples that cannot be used as they are, with the advice that most need."""
+    """Return the error of samples that cannot be used as they are, with the usual advice."""
     return UnexaminableError(message, what_to_do=_ADVICE)

@@ -1,7 +1,6 @@
-"""Triggers that a scan left in `triggers.safetensors`, made into something that can be applied to images again.
+"""Triggers that a scan left in `triggers.safetensors`, to be applied to images again; read by workers alone.
 
-Read by workers alone. The names of a trigger's tensors tell its family. Files come from a scan worker: what is of no
-family, not finite or of another shape is left out.
+The names of a trigger's tensors identify its family. Tensors of no family, not finite or of another shape are left out.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from gate.spaces.subject import Trigger
 def load_triggers(
     raw: bytes, places: Mapping[Location, str], shape: Shape, bounds: Bounds, device: str
 ) -> dict[Location, Trigger]:
-    """Return a trigger for each place that has one, by the detector that is named for it where that one left it."""
+    """Return a trigger for each place that has one, that of the detector named for it before any other."""
     try:
         stored = {name: tensor.to(device) for name, tensor in load(raw).items()}
     except (SafetensorError, ValueError, KeyError) as error:
@@ -41,7 +40,7 @@ def load_triggers(
 
 
 def applying(tensors: Tensors, shape: Shape, bounds: Bounds) -> Apply | None:
-    """Return how a trigger of these tensors is applied; None where they are of no family, not finite or do not fit."""
+    """Return the function that applies these tensors; None where they are of no family, not finite or do not fit."""
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         return None
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

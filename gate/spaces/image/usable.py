@@ -1,43 +1,38 @@
-"""What is wrong with clean samples by themselves, whatever the model: one sentence with the likely cause and the mend.
+"""Faults of clean samples that need no model to see: one sentence with the likely cause and the remedy.
 
-Without torch and without the model, so that it is said before a model is pulled. The scan worker asks the same of what
-it reads, since samples may come from where nobody has looked at them before.
+Without torch, so a fault shows before a model is pulled. The scan worker checks again what it reads, since its samples
+may not have been looked at before.
 """
 
 import hashlib
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gate.records.errors import UnexaminableError
 from gate.records.sample_settings import SampleSettings
 from gate.spaces.image.foreign_samples import labels_among
-from gate.spaces.image.likely_causes import beyond_bounds
-from gate.spaces.image.samples import bounds_for
-from gate.spaces.image.stored import RawSamples
+from gate.spaces.image.layouts import COLOURS
+from gate.spaces.image.likely_causes import BYTES_ALONE
+from gate.spaces.image.samples import bounds_of
+from gate.spaces.image.stored import Array, RawSamples
 
 _KINDS = "fiub"
-_CHANNELS = (1, 3, 4)
 _LEAST_SIDE = 8
-"""An axis this long is none of channels."""
+"""Length of an axis from which it cannot be that of channels."""
 _KIND_NAMES = {
     "c": "complex numbers: save their magnitudes",
     "U": "text, such as file names: save pixel values",
     "S": "text, such as file names or encoded images: save pixel values",
     "V": "records of several fields: save pixel values alone",
 }
-_BYTES_ALONE = "of a model of other data the bytes alone can be judged, with --policy files-only"
-_WAIVED = "'samples: {labels: waived}'"
-Array = NDArray[Any]
 
 
 def require_usable(raw: RawSamples, settings: SampleSettings) -> None:
-    """Raise `UnexaminableError` with likely cause and mend where samples cannot be right, whatever the model."""
+    """Raise `UnexaminableError` with likely cause and remedy where samples are right for no model."""
     _require_images(raw)
     labels = _class_numbers(raw, settings)
     _require_finite(raw)
-    _require_bounds(raw, settings)
+    bounds_of(raw, raw.inputs, settings)
     _require_layout(raw, settings)
     _require_several(raw, labels)
     _require_enough(raw, labels, settings)
@@ -55,14 +50,14 @@ def _require_images(raw: RawSamples) -> None:
         raise _wrong(raw, f"have inputs of shape {inputs.shape}; expected images, {axes}: there is nothing in them")
     said = f"have inputs of shape {inputs.shape}, and the gate examines image classifiers only; expected {axes}"
     if inputs.ndim == 2 and (sizes := _unflattened(inputs.shape[1])):
-        raise _wrong(raw, f"{said}: images that were flattened are reshaped by inputs.reshape({sizes}); {_BYTES_ALONE}")
+        raise _wrong(raw, f"{said}: images that were flattened are reshaped by inputs.reshape({sizes}); {BYTES_ALONE}")
     if inputs.ndim > 4 and 1 in inputs.shape[1:]:
         raise _wrong(raw, f"{said}: drop the axes of length 1 with inputs.squeeze()")
-    raise _wrong(raw, f"{said}: {_BYTES_ALONE}")
+    raise _wrong(raw, f"{said}: {BYTES_ALONE}")
 
 
 def _unflattened(size: int) -> str | None:
-    for channels in _CHANNELS[:2]:
+    for channels in COLOURS[:2]:
         side = round((size / channels) ** 0.5)
         if side > 1 and channels * side * side == size:
             return f"-1, {channels}, {side}, {side}"
@@ -70,7 +65,7 @@ def _unflattened(size: int) -> str | None:
 
 
 def _class_numbers(raw: RawSamples, settings: SampleSettings) -> Array | None:
-    """Return the labels as class numbers from 0; None where there are none and the policy does without."""
+    """Return the labels as class numbers from 0; None where there are none and the policy waives them."""
     labels = raw.labels
     if labels is None:
         _require_waived(raw, settings)
@@ -100,38 +95,26 @@ def _require_waived(raw: RawSamples, settings: SampleSettings) -> None:
     if settings.labels == "waived" and settings.min_accuracy is None:
         return
     misnamed = labels_among(raw.others, len(raw.inputs), but="inputs")
-    add = (
-        f"rename {misnamed} to labels, numpy.savez(…, labels={misnamed})"
-        if misnamed
-        else "add them, numpy.savez(…, labels=…)"
-    )
+    rename = f"rename {misnamed} to labels, numpy.savez(…, labels={misnamed})"
+    add = rename if misnamed else "add them, numpy.savez(…, labels=…)"
     if settings.min_accuracy is not None:
         raise _wrong(raw, f"have no labels, and the policy's min-accuracy needs them: {add}, or remove that key")
-    raise _wrong(
-        raw,
-        f"have no labels, without which nothing shows that the model is given what it expects: {add}, or state "
-        f"{_WAIVED} in the policy",
-    )
+    why = "have no labels, without which nothing shows that the model is given what it expects"
+    raise _wrong(raw, f"{why}: {add}, or state 'samples: {{labels: waived}}' in the policy")
 
 
 def _of_rows(labels: Array) -> str:
     ones = np.isin(labels, (0, 1)).all() and bool((labels.sum(axis=1) == 1).all())
-    what = "are one-hot" if ones else "are rows of scores"
-    return (
-        f"have labels of shape {labels.shape}, which {what}; expected one class number each: take labels.argmax(axis=1)"
-    )
+    which = f"have labels of shape {labels.shape}, which {'are one-hot' if ones else 'are rows of scores'}"
+    return f"{which}; expected one class number each: take labels.argmax(axis=1)"
 
 
 def _of_lengths(raw: RawSamples, labels: Array) -> str:
     if labels.size == 1 and raw.inputs.ndim == 3:
-        return (
-            f"have one label and inputs of shape {raw.inputs.shape}: a single image needs a first axis, inputs[None]; "
-            "a few of each class are needed"
-        )
-    return (
-        f"have {len(raw.inputs)} inputs and labels of shape {labels.shape}; expected one label each: save both of the "
-        "same samples in the same order"
-    )
+        said = f"have one label and inputs of shape {raw.inputs.shape}: a single image needs a first axis, inputs[None]"
+        return f"{said}; a few of each class are needed"
+    said = f"have {len(raw.inputs)} inputs and labels of shape {labels.shape}; expected one label each"
+    return f"{said}: save both of the same samples in the same order"
 
 
 def _of_fractions(labels: Array) -> str:
@@ -142,17 +125,14 @@ def _of_fractions(labels: Array) -> str:
 
 
 def _require_from_zero(raw: RawSamples, labels: Array) -> None:
-    """Refuse labels below 0, and those that are numbered from 1 on without a gap."""
+    """Refuse labels below 0, and labels from 1 on without a gap."""
     present = np.unique(labels)
     least, greatest = int(present[0]), int(present[-1])
     if least < 0:
         if (least, greatest, len(present)) == (-1, 1, 2):
             raise _wrong(raw, "have the labels -1 and 1; expected class numbers from 0: write 0 in the place of -1")
-        raise _wrong(
-            raw,
-            f"have labels from {least} to {greatest}; expected class numbers from 0: leave out the samples that are "
-            f"labelled {least}, or number the classes from 0",
-        )
+        mend = f"leave out the samples that are labelled {least}, or number the classes from 0"
+        raise _wrong(raw, f"have labels from {least} to {greatest}; expected class numbers from 0: {mend}")
     if least == 1 and greatest == len(present) and greatest > 1:
         raise UnexaminableError(
             f"in the samples {raw.source} the labels run from 1 to {greatest}: subtract one, for classes are numbered "
@@ -165,19 +145,8 @@ def _require_finite(raw: RawSamples) -> None:
         return
     broken = np.flatnonzero(~np.isfinite(raw.inputs).reshape(len(raw.inputs), -1).all(axis=1))
     if len(broken):
-        raise _wrong(
-            raw,
-            f"hold NaN or infinite values in {len(broken)} of {len(raw.inputs)} inputs, the first in number "
-            f"{broken[0]}: leave these out, or mend what made them",
-        )
-
-
-def _require_bounds(raw: RawSamples, settings: SampleSettings) -> None:
-    least, greatest = bounds_for(raw, settings)
-    low, high = float(raw.inputs.min()), float(raw.inputs.max())
-    slack = 1e-6 * (greatest - least)
-    if low < least - slack or high > greatest + slack:
-        raise UnexaminableError(beyond_bounds((low, high), (least, greatest), stated=settings.bounds is not None))
+        where = f"{len(broken)} of {len(raw.inputs)} inputs, the first in number {broken[0]}"
+        raise _wrong(raw, f"hold NaN or infinite values in {where}: leave these out, or mend what made them")
 
 
 def _require_layout(raw: RawSamples, settings: SampleSettings) -> None:
@@ -192,14 +161,11 @@ def _require_layout(raw: RawSamples, settings: SampleSettings) -> None:
         return
     first, middle, last = shape[1:]
     rows, channels, other = (first, last, "NHWC") if layout == "NCHW" else (last, first, "NCHW")
-    # Images are about as wide as high; a signal of many channels is not, and may well be one sample wide.
-    if channels in _CHANNELS and rows >= _LEAST_SIDE and rows <= 2 * middle and middle <= 2 * rows:
-        raise _wrong(
-            raw,
-            f"have shape {shape}, channels {'last' if other == 'NHWC' else 'first'}, and the policy states the layout "
-            f"{layout}: state {other}, or move the axis with inputs.transpose("
-            f"{'0, 3, 1, 2' if other == 'NHWC' else '0, 2, 3, 1'})",
-        )
+    # Images are about as wide as high; a signal of many channels is not, and may be one sample wide.
+    if channels in COLOURS and rows >= _LEAST_SIDE and rows <= 2 * middle and middle <= 2 * rows:
+        where, order = ("last", "0, 3, 1, 2") if other == "NHWC" else ("first", "0, 2, 3, 1")
+        said = f"have shape {shape}, channels {where}, and the policy states the layout {layout}"
+        raise _wrong(raw, f"{said}: state {other}, or move the axis with inputs.transpose({order})")
 
 
 def _require_several(raw: RawSamples, labels: Array | None) -> None:
@@ -210,13 +176,12 @@ def _require_several(raw: RawSamples, labels: Array | None) -> None:
         what = "hold one sample" if count == 1 else f"hold {count} times the same image"
         raise _wrong(raw, f"{what}; expected several different ones of each class")
     if labels is not None and bool((labels == labels[0]).all()):
-        raise _wrong(
-            raw, f"are all of class {labels[0]}; expected two classes or more: add samples of the model's other classes"
-        )
+        expected = "expected two classes or more: add samples of the model's other classes"
+        raise _wrong(raw, f"are all of class {labels[0]}; {expected}")
 
 
 def _require_enough(raw: RawSamples, labels: Array | None, settings: SampleSettings) -> None:
-    """Refuse a class with too few different images; copies of one image say nothing more than the image."""
+    """Refuse a class with too few different images."""
     if labels is None:
         return
     least = settings.least_of_each_class

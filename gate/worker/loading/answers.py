@@ -1,4 +1,4 @@
-"""The candidate run on its clean samples for the first time: which output is judged, and what it answers."""
+"""The candidate's first run on its clean samples: the judged output and its answers."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,18 @@ from gate.records.evidence import OutputFacts
 from gate.records.job import ScanJob
 from gate.records.sample_settings import SampleSettings
 from gate.records.samples_evidence import SamplesEvidence
+from gate.spaces.contract import Bounds
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.samples import arrange, bounds_of, labels_of, to_samples
 from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.worker.loading import one_logit
-from gate.worker.loading.classifier import Examined
-from gate.worker.loading.judged import examined, judged_alone
+from gate.worker.loading.judged import Examined, examined, judged_alone
 from gate.worker.loading.mistakes import tried, why_not_finite
 from gate.worker.loading.model import Model
 from gate.worker.loading.module_classifier import ModuleClassifier
-from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
 from gate.worker.loading.scores import NotFiniteError
-
-EXAMPLE = 4
-"""So many samples decide how the model takes batches."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,13 @@ class Answered:
     predicted: torch.Tensor
     """First choices (N,)."""
     outputs: tuple[OutputFacts, ...]
-    """Of a model with several."""
+    """Records of a program's outputs."""
 
 
 def answered(model: Model, raw: RawSamples, policy: SampleSettings, device: str) -> Answered:
-    """Choose the output that is judged and run the model on every sample; scores that are not finite are explained."""
+    """Choose the judged output and run the model on every sample; an error on NaN scores names the likely cause."""
     arranged = arrange(raw, model.input_shape, policy)
-    inputs = arranged.inputs
-    bounds = bounds_of(raw, inputs, policy)
+    inputs, bounds = arranged.inputs, bounds_of(raw, arranged.inputs, policy)
     preprocessing = Preprocessing.of(policy.mean, policy.std, device).taking(arranged.form)
     unlabelled = to_samples(inputs, None, raw.source, device)
     alone, outputs = judged_alone(model, raw, unlabelled, preprocessing, bounds, policy.output)
@@ -66,7 +62,7 @@ def answered(model: Model, raw: RawSamples, policy: SampleSettings, device: str)
 
 
 def samples_evidence(job: ScanJob, found: Answered, policy: SampleSettings) -> SamplesEvidence:
-    """Return how the model does on its clean samples and, where that is too little, under usual changes of them."""
+    """Return the model's accuracy on its clean samples and, where that is too low, under usual changes of them."""
     assert job.samples_sha256 is not None
     clean, predicted, classes = found.clean, found.predicted, found.classifier.num_classes
     labels = clean.labels
@@ -85,7 +81,7 @@ def samples_evidence(job: ScanJob, found: Answered, policy: SampleSettings) -> S
 
 
 def one_answer(predicted: torch.Tensor, seen: SamplesEvidence, classes: int) -> tuple[str, ...]:
-    """Return the problem of a model that gives every sample the same class, or nothing."""
+    """Return the problem of a model that gives every sample the same class, if it does."""
     if len(predicted) > 1 and bool((predicted == predicted[0]).all()):
         cause, count, choice = likely_cause(seen, classes), len(predicted), int(predicted[0])
         said = f"The model gives class {choice} for every one of {count} clean samples: there is nothing to probe."
@@ -93,9 +89,7 @@ def one_answer(predicted: torch.Tensor, seen: SamplesEvidence, classes: int) -> 
     return ()
 
 
-def _classifier(
-    model: Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
-) -> Examined:
+def _classifier(model: Model, example: torch.Tensor, preprocessing: Preprocessing, bounds: Bounds) -> Examined:
     def read() -> Examined:
         if isinstance(model.body, Program):
             return ProgramClassifier.of(model.body, example, preprocessing, bounds)
@@ -105,7 +99,7 @@ def _classifier(
 
 
 def _predict(classifier: Examined, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the first choices (N,); NaN on any sample is refused, and one number that is no logit of two classes."""
+    """Return the first choices (N,); NaN is refused, and one number that cannot be a logit of two classes."""
     with torch.no_grad():
         logits = torch.cat([classifier.logits(chunk) for chunk in torch.split(inputs, 512)])
     if not torch.isfinite(logits).all():

@@ -1,4 +1,4 @@
-"""Which model an artifact holds, by its `MLmodel` file and the files that are really there; nothing is loaded."""
+"""The model that an artifact holds, by its `MLmodel` file and the files present; nothing is loaded."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gate.records.record import read_bounded
 
 Format = Literal["pt2", "pickle"]
 _FORMATS: Final[Mapping[str, Format]] = {"model.pt2": "pt2", "model.pth": "pickle"}
-"""By the files that a pytorch flavour's folder may hold."""
+"""Formats by the files that a pytorch flavour's folder may hold."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,15 @@ class Candidate:
     """Folders of the artifact that `MLmodel` puts on the import path."""
 
 
+def declared_by(root: Path) -> MLmodel:
+    """Read an artifact's `MLmodel` file, or raise `GateError` or `OSError`."""
+    return read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES))
+
+
 def find_candidate(root: Path) -> Candidate:
     """Return the PyTorch model that the artifact declares; every other kind raises `UnexaminableError`."""
     try:
-        declared = read_mlmodel(read_bounded(root / "MLmodel", limit=MAX_BYTES))
+        declared = declared_by(root)
     except GateError as error:
         raise UnexaminableError(f"this gate cannot examine a folder without a readable MLmodel file: {error}") from None
     flavour = declared.flavors.get("pytorch")
@@ -44,16 +49,13 @@ def find_candidate(root: Path) -> Candidate:
     if not folder.is_relative_to(root.resolve()):
         raise UnexaminableError("the pytorch flavour names model data outside the artifact")
     present = [name for name in MODEL_FILES if (folder / name).is_file() and not (folder / name).is_symlink()]
+    where = f"the pytorch flavour names {data[:100]!r}"
     if len(present) > 1:
-        names = ", ".join(present)
-        raise UnexaminableError(
-            f"the pytorch flavour names {data[:100]!r}, which holds {names}; expected one model alone"
-        )
+        raise UnexaminableError(f"{where}, which holds {', '.join(present)}; expected one model alone")
     for name in present:
         return Candidate("pytorch", _FORMATS[name], folder / name, tuple(_code_folders(root, declared)))
-    names = " or ".join(MODEL_FILES)
     raise UnexaminableError(
-        f"the pytorch flavour names {data[:100]!r}, which holds no {names}",
+        f"{where}, which holds no {' or '.join(MODEL_FILES)}",
         what_to_do=f"Log it again with {CALL}; tensors without the network that they belong to are not examined.",
     )
 

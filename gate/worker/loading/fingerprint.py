@@ -1,6 +1,7 @@
-"""A classifier's state as one digest, so that the scan can tell that a detector left the model as it was found."""
+"""A model's state as one digest, which shows whether a detector or a repair changed it."""
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
 
@@ -10,23 +11,24 @@ from gate.worker.loading.program_classifier import ProgramClassifier
 
 
 def fingerprint(classifier: Classifier) -> str:
-    """Return a digest of every parameter's and buffer's bytes, of modes and of gradients that were left behind."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(_state(classifier).items()):
+    """Return a digest of every parameter and buffer, and of a module's modes and hooks."""
+    if isinstance(classifier, ProgramClassifier):
+        return tensors_fingerprint(classifier.body.program.tensors)
+    assert isinstance(classifier, ModuleClassifier)
+    module = classifier.module
+    modes = (f"{name} {layer.training} {_hooks(layer)}\n" for name, layer in module.named_modules())
+    return tensors_fingerprint({**dict(module.named_parameters()), **dict(module.named_buffers())}, "".join(modes))
+
+
+def _hooks(layer: torch.nn.Module) -> int:
+    return sum(len(value) for key, value in vars(layer).items() if "hooks" in key and hasattr(value, "__len__"))
+
+
+def tensors_fingerprint(tensors: Mapping[str, torch.Tensor], modes: str = "") -> str:
+    """Return a digest of tensors' bytes, and of gradients that were left behind."""
+    digest = hashlib.sha256(modes.encode())
+    for name, tensor in sorted(tensors.items()):
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.requires_grad} {tensor.grad is not None}".encode())
         digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
-    if isinstance(classifier, ModuleClassifier):
-        for name, module in classifier.module.named_modules():
-            hooks = sum(
-                len(value) for key, value in vars(module).items() if "hooks" in key and hasattr(value, "__len__")
-            )
-            digest.update(f"{name} {module.training} {hooks}".encode())
     return digest.hexdigest()
-
-
-def _state(classifier: Classifier) -> dict[str, torch.Tensor]:
-    if isinstance(classifier, ProgramClassifier):
-        return dict(classifier.body.program.tensors)
-    assert isinstance(classifier, ModuleClassifier)
-    return {**dict(classifier.module.named_parameters()), **dict(classifier.module.named_buffers())}

@@ -1,4 +1,4 @@
-"""The output of a candidate that is judged, chosen with its clean samples; the model goes on with that one alone."""
+"""The candidate's judged output, chosen with its clean samples; the model continues with that one alone."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,59 +8,55 @@ import torch
 
 from gate.programs import Program
 from gate.programs.batching import several_inputs
+from gate.programs.numbers import HALVES
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import OutputFacts
+from gate.spaces.contract import Bounds
 from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.spaces.image.samples import labels_of
 from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced
 from gate.worker.loading import one_logit
-from gate.worker.loading.classifier import Examined
 from gate.worker.loading.model import Model
-from gate.worker.loading.outputs import Outputs, choose, unknown_output
-from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.module_classifier import ModuleClassifier
+from gate.worker.loading.outputs import Outputs, choose, type_name, unknown_output
+from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
 from gate.worker.loading.references import MOST_SAMPLES, right_answers
 from gate.worker.loading.scores import MAX_CLASSES
 
-_EXAMPLE = 4
+Examined = ProgramClassifier | ModuleClassifier
 Seen = TypeVar("Seen")
 
 
 def judged_alone(
-    model: Model,
-    raw: RawSamples,
-    clean: Samples,
-    preprocessing: Preprocessing,
-    bounds: tuple[float, float],
-    stated: str | None,
+    model: Model, raw: RawSamples, clean: Samples, preprocessing: Preprocessing, bounds: Bounds, stated: str | None
 ) -> tuple[Model, tuple[OutputFacts, ...]]:
-    """Return the model with the output that is judged alone, and what is known of each output of a program.
+    """Return the model with its judged output alone, and the record of each output of a program.
 
-    `stated` is the policy's word. A module returns one tensor or is refused when it runs, and has no record yet.
+    `stated` is the policy's choice. A module returns one tensor or is refused when it runs, and has no record yet.
     """
     program = model.body
     if not isinstance(program, Program):
         if stated not in {None, ALONE}:
             raise unknown_output(str(stated), f"'{ALONE}' alone")
         return model, ()
-    example = clean.inputs[:_EXAMPLE]
+    example = clean.inputs[:EXAMPLE]
     outputs = examined(lambda: Outputs.of(*_given(program, preprocessing, example)), example)
     expected = _labelled(outputs, raw, clean, span := _span(raw))
 
     def right(position: int) -> int:
         assert expected is not None
-        return right_answers(
-            lambda: ProgramClassifier.of(program.with_output(position), example, preprocessing, bounds), expected
-        )
+        alone = program.with_output(position)
+        return right_answers(lambda: ProgramClassifier.of(alone, example, preprocessing, bounds), expected)
 
     position = choose(outputs, stated, span, right)
     return replace(model, body=program.with_output(position)), outputs.records(position)
 
 
 def _span(raw: RawSamples) -> int | None:
-    """Return how many classes the labels span; None without labels, or where they are none that could be classes."""
+    """Return how many classes the labels span; None without labels, or where they cannot be classes."""
     if raw.labels is None or raw.labels.dtype.kind not in "iubf" or raw.labels.size == 0:
         return None
     greatest = raw.labels.max()
@@ -75,7 +71,7 @@ def _given(program: Program, preprocessing: Preprocessing, example: torch.Tensor
 
 
 def _labelled(outputs: Outputs, raw: RawSamples, clean: Samples, span: int | None) -> Samples | None:
-    """Return the samples by which several outputs of class scores are told apart; None where nothing needs it."""
+    """Return the samples that tell several outputs of class scores apart; None where none are needed."""
     if len(outputs.choices(span)) < 2 or raw.labels is None:
         return None
     labels = labels_of(raw, max(output.classes for output in outputs.every))
@@ -87,13 +83,12 @@ def only_output(classifier: Examined, one: torch.Tensor) -> tuple[OutputFacts, .
     """Return the record of a module's one tensor."""
     with torch.no_grad():
         scores = classifier.logits(one)
-    kind = str(scores.dtype).removeprefix("torch.")
     shape = (1,) if classifier.one_logit else tuple(scores.shape[1:])
-    return (OutputFacts(name=classifier.output, shape=shape, dtype=kind, role="judged"),)
+    return (OutputFacts(name=classifier.output, shape=shape, dtype=type_name(scores.dtype), role="judged"),)
 
 
 def noted(outputs: tuple[OutputFacts, ...], classifier: Examined) -> tuple[OutputFacts, ...]:
-    """Return the records with how the judged output's one number was read, where it is one."""
+    """Return the records, where the judged output is one number with the way it was read."""
     if not classifier.one_logit:
         return outputs
     how = one_logit.NOTES[classifier.squashed]
@@ -101,13 +96,21 @@ def noted(outputs: tuple[OutputFacts, ...], classifier: Examined) -> tuple[Outpu
 
 
 def examined(look: Callable[[], Seen], example: torch.Tensor) -> Seen:
-    """Return what a first look at the model gives; what the samples break is said of the model."""
+    """Return what `look` gives; an error of running the model becomes an `UnexaminableError`."""
     try:
         return look()
     except UnexaminableError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise UnexaminableError(
-            f"the model does not accept the samples, shape {tuple(example.shape)}: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from None
+        why = f"{type(error).__name__}: {str(error)[:300]}"
+        raise UnexaminableError(f"the model does not accept the samples, shape {tuple(example.shape)}: {why}") from None
+
+
+def number_type(classifier: Examined) -> str:
+    """Return a note on the type that a model takes; empty for float32."""
+    dtype = classifier.preprocessing.dtype
+    if dtype == torch.float32:
+        return ""
+    if dtype in HALVES:
+        return f"{type_name(dtype)}, measured as it is; a float32 copy lends gradients"
+    return f"{type_name(dtype)}, " + ("measured as it is" if dtype.is_floating_point else "given as rounded floats")

@@ -1,6 +1,6 @@
-"""The usual mistakes with samples, tried on a model that gets few of them right: a measurement, which judging words.
+"""The usual mistakes with samples, tried on a model that gets few of them right; judging puts the results into words.
 
-A few passes, and only where the accuracy is below the rule: what is measured on such samples is not believed anyway.
+A few passes, and only where the accuracy is too low for anything measured on these samples to count.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,14 +14,14 @@ from gate.records.samples_evidence import Change, Trial
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples
 from gate.statistics.subsets import balanced
-from gate.worker.loading.classifier import Examined
+from gate.worker.loading.judged import Examined
 
 MOST_SAMPLES = 128
-"""So many samples, an equal share of each class, are tried with each change."""
+"""Samples tried with each change, an equal share of each class."""
 MOST_CLASSES = 2000
-"""Above so many the numbering of the classes is not searched for."""
+"""Most classes whose numbering is searched for."""
 _PER_CLASS = 5
-"""With fewer samples of a class, some numbering of the classes fits by chance."""
+"""Samples of a class below which some numbering of the classes fits by chance."""
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 Logits = Callable[[torch.Tensor], torch.Tensor]
 
@@ -29,9 +29,9 @@ Logits = Callable[[torch.Tensor], torch.Tensor]
 def tried(
     logits: Logits, clean: Samples, predicted: torch.Tensor, classes: int, given: Preprocessing
 ) -> tuple[Trial, ...]:
-    """Return how many samples the model gets right under each usual change of them, or of their labels.
+    """Return the share of samples that the model gets right under each usual change of them, or of their labels.
 
-    `predicted` are its first choices on all samples as they are; `given` is what the policy states.
+    `predicted` are its first choices on all samples as they are; `given` is the policy's preprocessing.
     """
     labels = clean.labels
     assert labels is not None
@@ -44,9 +44,9 @@ def tried(
 
 
 def why_not_finite(read: Callable[[torch.Tensor], Examined], clean: Samples, given: Preprocessing) -> str:
-    """Return the change under which a model that yields NaN on its samples does not, as the begin of a sentence.
+    """Return the change under which a model that yields NaN on its samples does not, as the beginning of a sentence.
 
-    `read` reads the model with changed inputs; empty where no change helps, or nothing can be compared with.
+    `read` reads the model with changed inputs; empty where no change helps, or without labels.
     """
     if clean.labels is None:
         return ""
@@ -69,7 +69,7 @@ def changed(build: Callable[[torch.Tensor], Logits], few: Samples, given: Prepro
         try:
             with torch.no_grad():
                 scores = build(inputs)(inputs)
-        except (UnexaminableError, RuntimeError):  # of a model that breaks on some values nothing is said for these
+        except (UnexaminableError, RuntimeError):  # the model breaks on these values
             continue
         if torch.isfinite(scores).all():
             right = float((scores.argmax(dim=1) == few.labels).float().mean())
@@ -77,7 +77,7 @@ def changed(build: Callable[[torch.Tensor], Logits], few: Samples, given: Prepro
 
 
 def _changes(inputs: torch.Tensor, given: Preprocessing) -> Mapping[Change, torch.Tensor]:
-    """Return the inputs under each usual mistake that is possible with them, the plainest first."""
+    """Return the inputs under each mistake that is possible with them, the plainest first."""
     low, high = float(inputs.min()), float(inputs.max())
     unit = inputs / 255 if high > 1 else inputs
     found: dict[Change, torch.Tensor] = {}
@@ -110,7 +110,7 @@ def _renumbered_by_one(labels: torch.Tensor, predicted: torch.Tensor, classes: i
 
 
 def _renumbered(labels: torch.Tensor, predicted: torch.Tensor, classes: int) -> Iterator[Trial]:
-    """Yield the accuracy under the best one-to-one numbering of the classes, where there are samples enough."""
+    """Yield the accuracy under the best one-to-one numbering of the classes, if there are enough samples."""
     if classes > MOST_CLASSES or len(labels) < _PER_CLASS * len(torch.unique(labels)):
         return
     from scipy.optimize import linear_sum_assignment  # slow to import, and seldom needed

@@ -1,9 +1,10 @@
 """The candidate's model as its files give it: a program of a strict reader, or layers that library code composes.
 
-Between the candidate and the subject. No samples and no forward pass here; what cannot be read is an UnexaminableError.
+No samples and no forward pass here; what cannot be read is an UnexaminableError.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,7 +23,7 @@ _COMPOSED = "The candidate brings no graph: its layers are composed by the code 
 
 @dataclass(frozen=True)
 class Model:
-    """What was read, by which level of assurance, and its graph where there is one."""
+    """A model as it was read, its level of assurance, and its graph if there is one."""
 
     body: Program | torch.nn.Module
     assurance: Assurance
@@ -31,7 +32,7 @@ class Model:
 
     @property
     def input_shape(self) -> tuple[int | None, ...] | None:
-        """The shape of one input where the program states it."""
+        """The shape of one input if the program states it."""
         if not isinstance(self.body, Program) or len(self.body.input_shapes) != 1:
             return None
         return self.body.input_shapes[0][1:]
@@ -49,9 +50,7 @@ def read_model(candidate: Candidate, device: str) -> Model:
     facts = ModelFacts(flavour=candidate.flavour, format=candidate.format)
     if candidate.format == "pt2":
         program = read_program(candidate.path).to(device)
-        refuse_non_finite(program.parameters)
-        count = sum(tensor.numel() for tensor in program.parameters.values())
-        return Model(program, "A", facts.model_copy(update={"parameters": count}), _graph(program))
+        return replace(_model(program, program.parameters, facts), graph=_graph(program))
     module = load_library_module(candidate.path)
     if module is None:
         raise UnexaminableError(
@@ -59,8 +58,8 @@ def read_model(candidate: Candidate, device: str) -> Model:
             what_to_do=f"Log it again with {CALL}; one of library layers alone, with torch.save's own protocol and zip "
             "format.",
         )
-    refuse_non_finite(dict(module.named_parameters()))
-    return _module(module, facts, device)
+    model = _model(module.to(device), dict(module.named_parameters()), facts)
+    return replace(model, graph=Graph(composed=_COMPOSED))
 
 
 def _graph(program: Program) -> Graph:
@@ -71,6 +70,7 @@ def _graph(program: Program) -> Graph:
         return Graph(refused=str(error))
 
 
-def _module(module: torch.nn.Module, facts: ModelFacts, device: str) -> Model:
-    count = sum(parameter.numel() for parameter in module.parameters())
-    return Model(module.to(device), "A", facts.model_copy(update={"parameters": count}), Graph(composed=_COMPOSED))
+def _model(body: Program | torch.nn.Module, parameters: Mapping[str, torch.Tensor], facts: ModelFacts) -> Model:
+    refuse_non_finite(parameters)
+    count = sum(tensor.numel() for tensor in parameters.values())
+    return Model(body, "A", facts.model_copy(update={"parameters": count}))

@@ -1,4 +1,4 @@
-"""A `Classifier` that runs a torch module; a hook finds what enters its last linear layer and is always removed."""
+"""A `Classifier` that runs a torch module; a hook, always removed, finds what enters its last linear layer."""
 
 import copy
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import torch
 from gate.programs.numbers import HALVES
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.errors import UnexaminableError
+from gate.spaces.contract import Bounds, Shape
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.loading import one_logit
 from gate.worker.loading.scores import check_logits, flat, in_float32, lending
@@ -20,12 +21,12 @@ _MAX_NAME = 100
 
 @dataclass
 class ModuleClassifier:
-    """A classifier that runs a torch module; its last linear layer is found by a hook on the first pass."""
+    """A classifier that runs a torch module."""
 
     module: torch.nn.Module
     preprocessing: Preprocessing
-    input_shape: tuple[int, int, int]
-    bounds: tuple[float, float]
+    input_shape: Shape
+    bounds: Bounds
     num_classes: int = 0
     feature_layer: str = ""
     output: str = ALONE
@@ -33,31 +34,28 @@ class ModuleClassifier:
     one_logit: bool = False
     """Whether the module yields one number a sample, read as two classes (`gate.worker.loading.one_logit`)."""
     squashed: bool = False
-    """Of no module it is known that its number is a sigmoid's."""
+    """Never: a module's number is not known to be a sigmoid's."""
     slopes: torch.nn.Module | None = None
-    """The module in float32, which lends its gradients to one of half precision; None where it has its own."""
+    """The module in float32, which lends its gradients to one of half precision; else None."""
 
     @classmethod
     def of(
-        cls, module: torch.nn.Module, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
+        cls, module: torch.nn.Module, example: torch.Tensor, preprocessing: Preprocessing, bounds: Bounds
     ) -> "ModuleClassifier":
         """Freeze the module in eval mode and find the last linear layer that yields its output (N, K)."""
         module.eval().requires_grad_(requires_grad=False)
-        shape = example.shape[1:]
+        channels, height, width = example.shape[1:]
         dtype = type_of(module)
-        classifier = cls(module, preprocessing.giving(dtype), (shape[0], shape[1], shape[2]), bounds)
+        classifier = cls(module, preprocessing.giving(dtype), (channels, height, width), bounds)
         if dtype in HALVES:
             classifier.slopes = copy.deepcopy(module).float()
         with torch.no_grad():
             classifier.one_logit = one_logit.is_one_number(classifier.logits(example), len(example))
         classifier.num_classes = check_logits(classifier, example)
         rows = 1 if classifier.one_logit else classifier.num_classes
-        linear = [
-            name
-            for name, layer in module.named_modules()
-            if isinstance(layer, torch.nn.Linear) and layer.out_features == rows
-        ]
-        classifier.feature_layer = linear[-1] if linear else ""
+        for name, layer in module.named_modules():
+            if isinstance(layer, torch.nn.Linear) and layer.out_features == rows:
+                classifier.feature_layer = name
         return classifier
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,7 +68,7 @@ class ModuleClassifier:
         return lending(x, self.preprocessing, partial(self._pass, self.module, features), slopes)
 
     def _pass(self, module: torch.nn.Module, features: bool, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and activations in float32, whatever the module computes in; the hook is always removed."""
+        """Return logits and activations in float32."""
         if not features:
             logits = in_float32(self._scores(module, given))
             return logits, logits

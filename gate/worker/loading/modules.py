@@ -1,7 +1,7 @@
 """Pickled torch modules: those of library layers alone without running code, all others only where that is allowed.
 
 A pickle of `torch.nn` layers loads through torch's weights-only unpickler with exactly those classes allowed, and is
-looked at again afterwards, since a pickle may set any attribute (docs/explanation/security.md). Any other pickle is the
+checked again afterwards, since a pickle may set any attribute (docs/explanation/security.md). Any other pickle is the
 candidate's own code: it is loaded only in the jailed converter and only with `--allow-code`.
 """
 
@@ -28,7 +28,7 @@ _PLAIN = (int, float, bool, str, type(None), torch.Tensor, torch.dtype, torch.de
 def load_library_module(path: Path) -> torch.nn.Module | None:
     """Return a pickled module built of library layers alone; None where it holds anything else.
 
-    A zip that is none of torch.save, or that torch's reader could see otherwise, raises `UnexaminableError`.
+    A zip that torch.save does not write, or that torch's reader may read differently, raises `UnexaminableError`.
     """
     read_torch_zip(path)
     try:
@@ -74,10 +74,10 @@ _PARTS: Mapping[type, Mapping[str, type]] = {
         "dropout2": torch.nn.Dropout,
     },
 }
-"""Layers that without gradients take a fast path, which reads the weights of their parts and calls none of them: with
-other parts, which a pickle may name, they would be another function there than where the gate measures them."""
+"""Layers with a fast path without gradients, which reads their parts' weights and calls none of them. With other parts,
+which a pickle may name, they would compute another function there than where the gate measures them."""
 _FAST_ACTIVATIONS = {1: torch.nn.ReLU, 2: torch.nn.GELU}
-"""What the fast path of an encoder layer computes by the number that it holds."""
+"""Activations of an encoder layer's fast path, by the number that it holds."""
 
 
 def _has_own_parts(layer: torch.nn.Module) -> bool:
@@ -110,7 +110,7 @@ _MISMATCH = (
 
 
 def _install(missing: str) -> str:
-    """Return what to do about a package that a pickled network imports."""
+    """Return the advice on a missing package that a pickled network imports."""
     if missing.partition(".")[0] in LIBRARIES:
         return f"Install it where the gate runs: {EXTRA}; or log the model again with {CALL}, which needs no library."
     return f"Log the model with its own code (code_paths=[…]), or log it again with {CALL}, which needs none of it."
@@ -119,8 +119,7 @@ def _install(missing: str) -> str:
 def load_with_code(path: Path, code: Iterable[Path] = ()) -> torch.nn.Module:
     """Load a module and thereby run its code, with the artifact's own code folders importable.
 
-    For the jailed converter, whose operator allowed it, and nowhere else: nothing that this process says afterwards
-    can be believed.
+    For the jailed converter alone, where the operator allowed it: no claim of this process counts afterwards.
     """
     sys.path[:0] = [str(folder) for folder in code]
     try:
@@ -133,10 +132,8 @@ def load_with_code(path: Path, code: Iterable[Path] = ()) -> torch.nn.Module:
             what_to_do=_install(missing),
         ) from None
     except Exception as error:  # noqa: BLE001  # the candidate's code may raise anything
-        raise UnexaminableError(
-            f"the pickled model cannot be loaded: {type(error).__name__}: {str(error)[:200]}",
-            what_to_do=_MISMATCH,
-        ) from None
+        why = f"the pickled model cannot be loaded: {type(error).__name__}: {str(error)[:200]}"
+        raise UnexaminableError(why, what_to_do=_MISMATCH) from None
     if not isinstance(module, torch.nn.Module):
         raise UnexaminableError(f"the pickle holds a {type(module).__name__[:100]}; expected a torch module")
     return module
@@ -144,7 +141,7 @@ def load_with_code(path: Path, code: Iterable[Path] = ()) -> torch.nn.Module:
 
 @contextmanager
 def _unpickling_allowed() -> Iterator[None]:
-    """Lift, for one call, what the worker's environment forces: torch refuses every full unpickling otherwise."""
+    """Allow full unpickling for one call, which the worker's environment forbids."""
     forced = os.environ.pop(_FORCED, None)
     try:
         yield

@@ -1,10 +1,10 @@
 """A model that yields one number a sample, read as a classifier of two classes.
 
 Trained by a binary cross-entropy a model yields a logit z, or the sigmoid of one: class 1 where z is above 0 (the
-probability above a half), else class 0. Read as the scores -z/2 and z/2, whose softmax is (1 - sigmoid(z), sigmoid(z)),
-so that margins, gradients and the last layer's rows mean what they mean for two logits, and neither class is the
-reference of the other. Which side of which threshold a number stands on is known only of a logit, or where the graph
-ends in a sigmoid: a number in [0, 1] that comes from anywhere else, such as a softmax over one score, is refused.
+probability above a half), else class 0. It is read as the scores -z/2 and z/2, whose softmax is (1 - sigmoid(z),
+sigmoid(z)): margins, gradients and the last layer's rows then mean the same as for two logits. The threshold is known
+only of a logit, or where the graph ends in a sigmoid: a number in [0, 1] from anything else, such as a softmax over one
+score, is refused.
 """
 
 from typing import Any, Final
@@ -19,9 +19,7 @@ NOTES: Final = {
     False: "one logit: class 1 where it is above 0, else class 0",
     True: "one probability: class 1 where it is above 0.5, else class 0",
 }
-"""What the evidence says of the judged output, by whether it ends in a sigmoid."""
-
-
+"""Notes of the evidence on the judged output, by whether it ends in a sigmoid."""
 _SHOWN: Final = 4
 
 
@@ -37,7 +35,7 @@ def two_scores(logit: torch.Tensor) -> torch.Tensor:
 
 
 def require_logit(numbers: torch.Tensor) -> None:
-    """Refuse numbers that may as well be probabilities of which no sigmoid is known."""
+    """Refuse numbers that may be probabilities, with no sigmoid in the graph to show it."""
     if bool(((numbers >= 0) & (numbers <= 1)).all()):
         raise UnexaminableError(
             "the model has one output, between 0 and 1 on the clean samples, and its graph does not end in a sigmoid: "
@@ -47,7 +45,7 @@ def require_logit(numbers: torch.Tensor) -> None:
 
 
 def require_both_labels(labels: NDArray[Any] | None) -> None:
-    """Refuse samples that do not show that one number decides between two classes: it may be a regression's."""
+    """Refuse samples without labels 0 and 1, which alone show that one number is no regression's."""
     if labels is None:
         found = "they have none"
     elif set(np.unique(labels).tolist()) == {0, 1}:

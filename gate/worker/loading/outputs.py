@@ -1,13 +1,13 @@
-"""Which output of a program is judged, and what becomes of the others.
+"""The output of a program that is judged, and the roles of the others.
 
 A consumer may take a class from any output that depends on the input: a clean one beside a backdoored one must not
-pass for both. One is judged. Of the others, those that are proved to give its decision are examined with it, and one
-that never changes is told. All further ones are recorded as not examined, which is for the policy to judge.
+pass for both. One is judged. Those proved to give its decision are examined with it, and one that never changes is
+recorded as constant. All others are recorded as not examined, which the policy judges.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 
@@ -24,7 +24,7 @@ ADVICE: Final = (
     "policy."
 )
 Right = Callable[[int], int]
-"""By an output's position: how many of the clean samples it gets right; negative where it cannot be run."""
+"""Function from an output's position to the clean samples that it gets right; negative where it cannot be run."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Output:
     """One output as it was seen on a few samples."""
 
     path: str
-    """Its name where the model is used."""
+    """Name where the model is used."""
     name: str
-    """Its name in the graph."""
+    """Name in the graph."""
     shape: tuple[int, ...]
-    """Of one sample, or of the whole where there is no row for each."""
+    """Shape of one sample's row, or of the whole where samples have no rows."""
     dtype: torch.dtype
     by_sample: bool
     varies: bool
@@ -44,7 +44,7 @@ class Output:
 
     @property
     def classes(self) -> int:
-        """Of how many classes it holds scores: floating numbers in one row a sample; 0 where it is no such output.
+        """Number of classes that it scores, in one row of floats a sample; 0 where it does not.
 
         One number alone may be the logit of two classes.
         """
@@ -60,7 +60,7 @@ class Output:
 
     def __str__(self) -> str:
         form = " × ".join(map(str, self.shape)) or "one number"
-        return f"'{self.path}' ({form}, {_type(self.dtype)})"
+        return f"'{self.path}' ({form}, {type_name(self.dtype)})"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Outputs:
 
     @classmethod
     def of(cls, program: Program, given: torch.Tensor) -> "Outputs":
-        """Run a program on a few samples (n, …), as it is given them, and look at what it yields."""
+        """Run a program on a few preprocessed samples (n, …) and look at what it yields."""
         if len(program.inputs) != 1:
             raise several_inputs(program)
         batch = static_batch(program) or _FREE_BATCH
@@ -89,7 +89,7 @@ class Outputs:
     def choices(self, span: int | None = None) -> tuple[int, ...]:
         """Return the positions of class-score outputs, one for all that hold the same scores in other forms.
 
-        One number a sample is among them only where labels of two classes (`span`) say that there are so many.
+        One number a sample is among them only where labels span two classes.
         """
         roots: dict[str, int] = {}
         for position, output in enumerate(self.every):
@@ -98,30 +98,26 @@ class Outputs:
         return tuple(roots.values())
 
     def records(self, judged: int) -> tuple[OutputFacts, ...]:
-        """Return what the evidence says of each output, the one at a position being judged."""
-        return tuple(self._record(position, judged) for position in range(len(self.every)))
+        """Return the evidence of each output, the one at position `judged` being judged."""
+        return tuple(self._record(output, self.every[judged]) for output in self.every)
 
-    def _record(self, position: int, judged: int) -> OutputFacts:
-        output = self.every[position]
-        role = (
-            "judged"
-            if position == judged
-            else "constant"
-            if not output.varies
-            else "same-decision"
-            if self.chains.same(self.every[judged].name, output.name)
-            else "not-examined"
-        )
+    def _record(self, output: Output, judged: Output) -> OutputFacts:
+        role: Literal["judged", "same-decision", "constant", "not-examined"] = "not-examined"
+        if output is judged:
+            role = "judged"
+        elif not output.varies:
+            role = "constant"
+        elif self.chains.same(judged.name, output.name):
+            role = "same-decision"
         note = "" if output.by_sample else "no row for each sample"
-        return OutputFacts(name=output.path, shape=output.shape, dtype=_type(output.dtype), role=role, note=note)
+        return OutputFacts(name=output.path, shape=output.shape, dtype=type_name(output.dtype), role=role, note=note)
 
 
 def choose(outputs: Outputs, stated: str | None, span: int | None, right: Right) -> int:
     """Return the position of the output to be judged, or refuse with the names that there are.
 
-    The stated one; else the only one of class scores; else that whose classes are as many as the labels span, or at
-    least as many; else the one that gets most clean samples right. Without labels (`span` None) nothing tells several
-    apart.
+    The stated one; else the only one of class scores; else the one with as many classes as the labels span, or at least
+    as many; else the one that gets most clean samples right. Without labels (`span` None) several cannot be told apart.
     """
     if stated is not None:
         return _stated(outputs, stated)
@@ -141,7 +137,7 @@ def choose(outputs: Outputs, stated: str | None, span: int | None, right: Right)
 
 
 def choose_like(outputs: Outputs, path: str, classes: int, right: Right) -> int:
-    """Return a reference's output that stands beside a candidate's: by name and classes, then by what it gets right."""
+    """Return a reference's output that corresponds to a candidate's: by name and classes, then by right answers."""
     if len(outputs.every) == 1:
         return 0
     positions = tuple(place for place in outputs.choices(classes) if outputs.every[place].classes == classes)
@@ -154,7 +150,7 @@ def choose_like(outputs: Outputs, path: str, classes: int, right: Right) -> int:
 
 
 def best(positions: tuple[int, ...], right: Right) -> tuple[int, ...]:
-    """Return those positions whose outputs get most samples right: one, or several that cannot be told apart."""
+    """Return the positions whose outputs get most samples right: one, or several with equal counts."""
     if len(positions) < 2:
         return positions
     counts = {position: right(position) for position in positions}
@@ -163,7 +159,7 @@ def best(positions: tuple[int, ...], right: Right) -> tuple[int, ...]:
 
 
 def named(outputs: tuple[Output, ...]) -> str:
-    """Return outputs by name, shape and type, the first few of many."""
+    """Return outputs by name, shape and type, at most the first eight."""
     shown = ", ".join(map(str, outputs[:_MAX_NAMED]))
     return shown + (f" and {len(outputs) - _MAX_NAMED} more" if len(outputs) > _MAX_NAMED else "")
 
@@ -180,7 +176,6 @@ def unknown_output(stated: str, there: str) -> UnexaminableError:
 
 
 def _stated(outputs: Outputs, stated: str) -> int:
-    """Return the output that the policy names."""
     found = [position for position, output in enumerate(outputs.every) if output.path == stated]
     if not found:
         raise unknown_output(stated, named(outputs.every))
@@ -194,7 +189,7 @@ def _stated(outputs: Outputs, stated: str) -> int:
 
 
 def _only(output: Output) -> int:
-    """Return the position of the only output, if it has one row a sample; what that holds, a classifier looks at."""
+    """Return the position of the only output, if it has one row a sample."""
     if not output.by_sample or len([size for size in output.shape if size != 1]) > 1:
         raise UnexaminableError(f"the model yields {output}; expected one row of class scores per input")
     return 0
@@ -218,5 +213,6 @@ def _seen(path: str, name: str, result: object, batch: int, *, varies: bool) -> 
     return Output(path, name, shape, result.dtype, by_sample=by_sample, varies=varies)
 
 
-def _type(dtype: torch.dtype) -> str:
+def type_name(dtype: torch.dtype) -> str:
+    """Return a type's name, such as `float32`."""
     return str(dtype).removeprefix("torch.")

@@ -9,9 +9,14 @@ from gate.programs import Batched, Program, batched, deciding, final_linear, log
 from gate.programs.numbers import HALVES, declared, in_single
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.errors import UnexaminableError
+from gate.spaces.contract import Bounds, Shape
 from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.worker.loading import one_logit
+from gate.worker.loading.outputs import type_name
 from gate.worker.loading.scores import check_logits, flat, in_float32, lending, rows
+
+EXAMPLE = 4
+"""Samples on which a program shows how it takes batches."""
 
 
 @dataclass
@@ -20,8 +25,8 @@ class ProgramClassifier:
 
     body: Batched
     preprocessing: Preprocessing
-    input_shape: tuple[int, int, int]
-    bounds: tuple[float, float]
+    input_shape: Shape
+    bounds: Bounds
     num_classes: int
     feature_name: str | None
     feature_layer: str
@@ -31,18 +36,15 @@ class ProgramClassifier:
     one_logit: bool = False
     """Whether the program yields one number a sample, read as two classes (`gate.worker.loading.one_logit`)."""
     squashed: bool = False
-    """Whether that number is the sigmoid of the logit, which is looked at in its place."""
+    """Whether that number is the sigmoid of the logit, which is then measured in its place."""
     slopes: Batched | None = None
-    """The program in float32, which lends its gradients to one of half precision; None where it has its own."""
+    """The program in float32, which lends its gradients to one of half precision; else None."""
 
     @classmethod
     def of(
-        cls, program: Program, example: torch.Tensor, preprocessing: Preprocessing, bounds: tuple[float, float]
+        cls, program: Program, example: torch.Tensor, preprocessing: Preprocessing, bounds: Bounds
     ) -> "ProgramClassifier":
-        """Decide on raw example inputs (n, C, H, W) how the program takes batches, and find its last layer.
-
-        The program has one output, which is judged (`gate.worker.loading.outputs` chooses it).
-        """
+        """Try on raw example inputs (n, C, H, W) how the program of one output takes batches; find its last layer."""
         if len(program.output_names) != 1:
             raise ValueError(f"the program has {len(program.output_names)} outputs; one is judged")
         wide = in_single(program) if declared(program) in HALVES else None
@@ -52,11 +54,11 @@ class ProgramClassifier:
         body = batched(program, preprocessing(example))
         head = final_linear(program)
         name, single, squashed = scores_name(body, preprocessing(example))
-        shape = example.shape[1:]
+        channels, height, width = example.shape[1:]
         classifier = cls(
             body=body,
             preprocessing=preprocessing,
-            input_shape=(shape[0], shape[1], shape[2]),
+            input_shape=(channels, height, width),
             bounds=bounds,
             num_classes=0,
             feature_name=head.features if head else None,
@@ -89,8 +91,8 @@ class ProgramClassifier:
         return lending(x, self.preprocessing, partial(self._pass, self.body, feature), slopes)
 
     def _pass(self, body: Batched, feature: str | None, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and activations in float32, whatever the program computes in."""
-        if feature is None and self._is_output(self._logits_name):
+        """Return logits and activations in float32."""
+        if feature is None and self._logits_name in {None, self.body.program.output_names[0]}:
             logits = self._scores(in_float32(rows(body(given))))
             return logits, logits
         wanted = [name for name in (self._logits_name, feature) if name is not None]
@@ -102,15 +104,12 @@ class ProgramClassifier:
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         return one_logit.two_scores(logits) if self.one_logit else logits
 
-    def _is_output(self, name: str | None) -> bool:
-        return name is None or name == self.body.program.output_names[0]
 
-
-def _require_whole_pixels(dtype: torch.dtype, bounds: tuple[float, float]) -> None:
-    if not dtype.is_floating_point and bounds[1] - bounds[0] <= 1:
+def _require_whole_pixels(dtype: torch.dtype, bounds: Bounds) -> None:
+    least, greatest = bounds
+    if not dtype.is_floating_point and greatest - least <= 1:
         raise UnexaminableError(
-            f"the model takes {str(dtype).removeprefix('torch.')}, and the samples lie in "
-            f"[{bounds[0]:g}, {bounds[1]:g}]",
+            f"the model takes {type_name(dtype)}, and the samples lie in [{least:g}, {greatest:g}]",
             what_to_do="Store the samples' inputs as uint8 from 0 to 255, as the model is given them in production.",
         )
 
@@ -118,8 +117,8 @@ def _require_whole_pixels(dtype: torch.dtype, bounds: tuple[float, float]) -> No
 def scores_name(body: Batched, given: torch.Tensor) -> tuple[str, bool, bool]:
     """Return the name of the value that holds scores, if it is one number a sample, and if that is a sigmoid's logit.
 
-    That is the value before a softmax, or of one number before a sigmoid, where it is proved to decide as the first
-    output does; else that output itself, since what is measured is what is served.
+    The scores are the value before a softmax, or before a sigmoid of one number, where this is proved to decide as the
+    first output does; else that output itself, since what is judged is what is served.
     """
     with torch.no_grad():
         single = one_logit.is_one_number(body(given), len(given))

@@ -1,17 +1,17 @@
-"""The bank's reference models as classifiers: read by the strict reader alone, and only what does the candidate's task.
+"""The bank's reference models as classifiers, read by the strict reader alone.
 
-Called by `gate.worker.loading.subject`. A reference that cannot be read, has another shape or other classes, or is
-hardly better than chance on the clean samples says nothing about a trigger: it is recorded with its reason, and not
-used.
+A reference that cannot be read, has another shape or other classes, or is hardly better than chance on the clean
+samples says nothing about a trigger: it is recorded with its reason, and not used.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from gate.formats.sealing import ChangedError, as_pulled
+from gate.judging.accuracy import clear_of_chance
 from gate.programs import read_program
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.programs.readers.pt2.tensors import refuse_non_finite
@@ -23,28 +23,27 @@ from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.spaces.subject import Classifier, Samples
 from gate.statistics.subsets import balanced
 from gate.worker.loading.outputs import Outputs, choose_like
-from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
 
-EXAMPLE = 4
 MOST_SAMPLES = 500
-"""So many clean samples decide whether a reference does the task."""
+"""Clean samples that decide whether a reference does the task."""
 _BATCH = 256
 _BANK_ADVICE = "Put the bank back as it was made, where nothing else writes to it, and check again."
 
 
 @dataclass(frozen=True)
 class References:
-    """The references that can be used, and what became of each."""
+    """The references that can be used, and the evidence of each."""
 
     classifiers: tuple[ProgramClassifier, ...] = ()
     evidence: tuple[ReferenceEvidence, ...] = ()
     problems: tuple[str, ...] = ()
-    """A file that is another than when the check began is more than one reference less."""
+    """Files that changed since the check began."""
 
 
 @dataclass(frozen=True)
 class _Beside:
-    """What every reference is read beside."""
+    """The candidate, its samples and its preprocessing, for every reference."""
 
     folder: Path
     candidate: Classifier
@@ -61,11 +60,12 @@ def load_references(
     preprocessing: Preprocessing,
     output: str = ALONE,
 ) -> References:
-    """Read every reference of a bank beside a candidate; it is given inputs exactly as the candidate is.
+    """Read every reference of a bank, and give it inputs exactly as the candidate gets them.
 
-    `output` names the candidate's judged output; of a reference with several, the one of that name stands beside it.
+    `output` names the candidate's judged output, which selects among several of a reference.
     """
-    expected = _answers(candidate, balanced(samples, MOST_SAMPLES, 0))
+    few = balanced(samples, MOST_SAMPLES, 0)
+    expected = few if few.labels is not None else replace(few, labels=_choices(candidate, few.inputs))
     beside = _Beside(folder, candidate, expected, preprocessing, output)
     problems: list[str] = []
     loaded = [_load(reference, beside, problems) for reference in bank.references]
@@ -74,13 +74,6 @@ def load_references(
         tuple(evidence for _, evidence in loaded),
         tuple(problems),
     )
-
-
-def _answers(candidate: Classifier, samples: Samples) -> Samples:
-    """Return samples with labels: their own, or without them the candidate's first choices."""
-    if samples.labels is not None:
-        return samples
-    return Samples(samples.inputs, _choices(candidate, samples.inputs), samples.source)
 
 
 def _choices(classifier: Classifier, inputs: torch.Tensor) -> torch.Tensor:
@@ -122,12 +115,6 @@ def _load(
         path=reference.path, sha256=reference.sha256, used=not why, why=why[:2000], accuracy=accuracy
     )
     return (None if why else classifier), evidence
-
-
-def clear_of_chance(classes: int) -> float:
-    """Return twice chance or, with two or three classes, half the way from chance to perfect; as for candidates."""
-    chance = 1 / classes
-    return min(2 * chance, (1 + chance) / 2)
 
 
 def _read(reference: Reference, beside: _Beside) -> ProgramClassifier:

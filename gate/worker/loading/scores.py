@@ -1,4 +1,4 @@
-"""Scores by class as every classifier yields them: finite, (N, K), in float32; and gradients where it has none."""
+"""Scores by class as every classifier yields them: finite, (N, K), in float32; and gradients lent to half precision."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from gate.spaces.subject import Classifier
 
 MAX_CLASSES = 100_000
 _MOST_HEIGHT = 16
-"""So many times farther from zero than from each other, scores still keep six digits of their leads in float32."""
+"""Ratio of scores' height to their spread up to which float32 keeps six digits of their leads."""
 Pass = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""From preprocessed inputs to logits (N, K) and activations (N, D)."""
+"""Function from preprocessed inputs to logits (N, K) and activations (N, D)."""
 
 
 class NotFiniteError(UnexaminableError):
@@ -34,12 +34,11 @@ def lending(
 
 
 def in_float32(scores: torch.Tensor) -> torch.Tensor:
-    """Return scores (N, K) in float32 with the same first choices; whole numbers are left for `check_logits` to judge.
+    """Return scores (N, K) in float32 with the same first choices; integers are left for `check_logits` to refuse.
 
-    Double precision may tell scores apart that float32 holds for equal, or holds for infinite. A row whose choice that
-    moves, or that lies so high that its leads would be rounded away, is given by the distance from its greatest score,
-    which float32 holds as exactly at any height. Each row by itself: a model must not choose by its other samples how
-    much of a lead is seen.
+    Rounding from double precision may make scores equal or infinite. A row whose first choice that would move, or that
+    lies so high that its leads would be rounded away, is given by the distance from its greatest score, which float32
+    holds equally well at any height. Each row by itself: a model must not hide a lead by its other samples.
     """
     if scores.dtype != torch.float64 or scores.ndim != 2:
         return scores.float() if scores.is_floating_point() else scores
@@ -55,7 +54,7 @@ def in_float32(scores: torch.Tensor) -> torch.Tensor:
 
 
 def check_logits(classifier: Classifier, example: torch.Tensor) -> int:
-    """Return the number of classes that a forward pass yields; anything but finite (N, K), K > 1, is refused."""
+    """Return the number of classes of a forward pass; anything but finite (N, K), K > 1, is refused."""
     with torch.no_grad():
         logits = classifier.logits(example)
     if logits.ndim != 2 or len(logits) != len(example):

@@ -1,4 +1,4 @@
-"""Putting a `Subject` together: candidate, samples, classifier, and what they turned out to be."""
+"""A `Subject` from candidate, samples and classifier, with the facts found on the way."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +18,13 @@ from gate.records.sample_settings import SampleSettings
 from gate.records.samples_evidence import SamplesEvidence
 from gate.spaces.image.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.spaces.image.usable import require_usable
-from gate.spaces.subject import Head, Samples, Subject
+from gate.spaces.subject import Samples, Subject
+from gate.worker.clean_samples import raw_samples
 from gate.worker.loading.answers import Answered, answered, one_answer, samples_evidence
 from gate.worker.loading.candidate import find_candidate
-from gate.worker.loading.classifier import Examined, number_type
 from gate.worker.loading.head import head_of_module, head_of_program
-from gate.worker.loading.judged import noted, only_output
+from gate.worker.loading.judged import noted, number_type, only_output
 from gate.worker.loading.model import Model, read_model
-from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.references import References, load_references
 
@@ -40,12 +39,12 @@ class Loaded:
     samples: SamplesEvidence | None
     problems: tuple[str, ...]
     training_absence: str = ""
-    """Why the training set that the run logged cannot be used, where that is so."""
+    """Reason why the logged training set cannot be used, or empty."""
     references: tuple[ReferenceEvidence, ...] = ()
 
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
-    """Fill a subject; what cannot be read is a problem in words, never an exception."""
+    """Fill a subject; what cannot be read is a problem, never an exception."""
     bare = unread(artifact)
     try:
         model = read_model(find_candidate(artifact.root), device)
@@ -71,9 +70,9 @@ def load_live_module(
 
 
 def _filled(bare: Loaded, model: Model, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
-    alone = isinstance(model.body, Program) and len(model.body.output_names) == 1
-    # A module's shows when it runs, and that of several outputs when one of them was chosen.
-    head = head_of_program(model.body) if alone and isinstance(model.body, Program) else None
+    body = model.body
+    # A module's head shows when it runs, and that of several outputs when one was chosen.
+    head = head_of_program(body) if isinstance(body, Program) and len(body.output_names) == 1 else None
     subject = replace(bare.subject, weights=model.weights, head=head, graph=model.graph)
     loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
     if job.samples_path is None:
@@ -91,19 +90,18 @@ _NO_SAMPLES = (
 
 
 def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSettings, device: str) -> Loaded:
-    assert job.samples_path is not None
-    assert job.samples_sha256 is not None
-    raw = read_samples(Path(job.samples_path), job.samples_source, job.samples_sha256)
+    raw = raw_samples(job)
     require_usable(raw, policy)
     found = answered(model, raw, policy, device)
     classifier, classes = found.classifier, found.classifier.num_classes
     seen = samples_evidence(job, found, policy).model_copy(update={"class_names": raw.class_names})
     references = _references(job, found)
     training, absence, swapped = _training_set(job, model, classes, policy, device)
+    body = found.model.body
     subject = replace(
         loaded.subject,
         classifier=classifier,
-        head=head_of_program(found.model.body) if isinstance(found.model.body, Program) else _head_of(classifier),
+        head=head_of_program(body) if isinstance(body, Program) else head_of_module(classifier),
         samples=found.clean,
         training_set=training,
         references=references.classifiers,
@@ -121,7 +119,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
 
 
 def _facts(found: Answered) -> dict[str, object]:
-    """Return what running the model on its samples has shown of it."""
+    """Return the facts that running the model on its samples has shown."""
     classifier = found.classifier
     return {
         "classes": classifier.num_classes,
@@ -134,7 +132,7 @@ def _facts(found: Answered) -> dict[str, object]:
 
 
 def _references(job: ScanJob, found: Answered) -> References:
-    """Return the bank's models where a bank was given and a detector of the policy asks for references."""
+    """Return the bank's models if there is a bank and a detector of the policy asks for references."""
     asked = any(Need.REFERENCES in (spec.needs | spec.uses) for spec in map(detectors.load, job.policy.detectors))
     if job.bank is None or not asked:
         return References()
@@ -145,9 +143,9 @@ def _references(job: ScanJob, found: Answered) -> References:
 def _training_set(
     job: ScanJob, model: Model, classes: int, policy: SampleSettings, device: str
 ) -> tuple[Samples | None, str, tuple[str, ...]]:
-    """Return the logged training set, read like the clean samples, or None, why it cannot be used, and a problem.
+    """Return the logged training set, read like the clean samples, or None and why, and a problem.
 
-    One that cannot be read is the candidate side's affair, and a reason to skip; one that was exchanged is a problem.
+    One that cannot be read is a reason to skip detectors; one that was exchanged since the pull is a problem.
     """
     if job.training_path is None:
         return None, "", ()
@@ -159,16 +157,11 @@ def _training_set(
         inputs = arrange(raw, model.input_shape, policy).inputs
         bounds_of(raw, inputs, policy)
         return to_samples(inputs, labels_of(raw, classes), raw.source, device), "", ()
-    except ChangedError as error:
-        return None, f"what the run logged cannot be used: {error}", (sentence(error),)
     except UnexaminableError as error:
-        return None, f"what the run logged cannot be used: {error}", ()
-
-
-def _head_of(classifier: Examined) -> Head | None:
-    return head_of_module(classifier) if isinstance(classifier, ModuleClassifier) else None
+        problems = (sentence(error),) if isinstance(error, ChangedError) else ()
+        return None, f"what the run logged cannot be used: {error}", problems
 
 
 def sentence(error: UnexaminableError) -> str:
-    """Return the message as a sentence with its advice."""
+    """Return the message as a sentence with its advice, cut to what a record holds."""
     return error.sentence[:2000]

@@ -1,7 +1,7 @@
-"""Repair of a flagged model: one method a file in `methods`, tried by `attempt`, measured by `measuring`; workers only.
+"""Repair of a flagged model: one method a file in `methods`, tried by `attempt`, measured by `measuring`.
 
-`load(id)` imports exactly one method and never torch, so that a command can list methods and their options without it.
-Detectors never import anything here: whether a model is repaired must not change how it is judged.
+`load(id)` imports one method and never torch, so a command can list its options without it. Detectors import nothing
+here: whether a model is repaired must not change how it is judged.
 """
 
 import importlib
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gate.worker.repair.contract import Method
 
 ORDER: Final = ("trigger-unlearning", "sharpness-aware-tuning")
-"""The methods' ids in the order in which `auto` tries them: the one that leaves least of a backdoor, then one that
-needs no trigger. Each further one would make it harder for the repaired model to pass (docs/decisions/0015)."""
+"""Ids of the methods in the order in which `auto` tries them: the one that leaves least of a backdoor, then one that
+needs no trigger. Each further one makes it harder for the repaired model to pass (docs/decisions/0015)."""
 
 
 def load(method_id: str) -> "Method[Any]":

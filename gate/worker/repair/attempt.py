@@ -1,10 +1,9 @@
-"""One attempt to repair a model: checks whether the method fits, runs it on one half of the samples, measures on both.
+"""One attempt to repair a model: checks whether the method fits, runs it on half of the samples, measures on the rest.
 
-Called by the repair worker. It alone catches what a method raises and turns it into words, makes sure that the original
-was left as it was and that what came back is the same graph with finite tensors, and decides nothing else.
+It alone catches what a method raises, and checks that the original is unchanged and that the repaired program is the
+same graph with finite tensors; it decides nothing else.
 """
 
-import hashlib
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,84 +15,56 @@ from pydantic import ValidationError
 from gate.programs import Program
 from gate.records.errors import GateError, UnexaminableError, UsageError
 from gate.records.evidence import Location, Picture
-from gate.records.repair import MAX_REPAIR_PICTURES, RepairMeasures, RepairResult
+from gate.records.repair import MAX_REPAIR_PICTURES, RepairResult
 from gate.records.run import Run
 from gate.spaces.image.pictures import picture
-from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.subject import Samples, Trigger
 from gate.statistics.subsets import chosen
+from gate.worker.loading.fingerprint import tensors_fingerprint
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.repair import load
 from gate.worker.repair.contract import Material, Method, Repaired
-from gate.worker.repair.fitting import Triggers, halves, lack_of_fit, lack_of_samples
+from gate.worker.repair.fitting import halves, lack_of_fit, lack_of_samples
 from gate.worker.repair.measuring import Fresh, measure, movable, search_again
 from gate.worker.repair.searching import detector_of
+from gate.worker.repair.tuning import classifier_of, labels_of
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """One attempt's model, both halves of its samples, and what it is tried with."""
+    """An attempt's method, model, both halves of its samples, and the places to search again."""
 
     method: Method[Any]
     material: Material
     held_out: Samples
-    suspects: tuple[Location, ...]
+    places: tuple[Location, ...]
     classifier: ProgramClassifier
     run: Run
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What came of it, as far as it got."""
-
-    program: Program
-    changed: Mapping[str, float | int | str]
-    before: RepairMeasures
-    after: RepairMeasures
-    pictures: tuple[Picture, ...]
-    sample_passes: int
-
-
-def attempt(  # noqa: PLR0917  # everything that an attempt depends on, named once
-    method_id: str,
-    options: Mapping[str, Any],
-    program: Program,
-    preprocessing: Preprocessing,
-    bounds: tuple[float, float],
-    samples: Samples,
-    triggers: Triggers,
-    run: Run,
-    suspects: Collection[Location] = (),
+def attempt(
+    method_id: str, options: Mapping[str, Any], material: Material, run: Run, suspects: Collection[Location] = ()
 ) -> tuple[RepairResult, Program | None]:
-    """Try one method, and return what came of it with the repaired program, or None where there is none.
+    """Try one method on all samples of `material`, and return the result with the repaired program, or None.
 
-    `suspects` are the places at which fresh triggers are searched for; those that have a trigger are among them anyway.
+    Fresh triggers are searched for at the places in `suspects` and at those that have a trigger.
     """
     method, started = load(method_id), time.monotonic()
     settings = _options(method, options)
     stated = settings.model_dump(mode="json", by_alias=True)
     result = RepairResult(method=method_id, status="failed", options=stated, seed=run.seed)
-    places = tuple(dict.fromkeys((*triggers, *suspects)))
+    places = tuple(dict.fromkeys((*material.triggers, *suspects)))
     try:
-        bench = _bench(method, program, preprocessing, bounds, samples, triggers, places, run)
-        families = {detector_of(triggers.get(place), bench.classifier).id for place in places}
+        bench = _bench(method, material, places, run)
+        families = {detector_of(material.triggers.get(place), bench.classifier).id for place in places}
         used_detectors = tuple(sorted(families | set(method.leans_on)))
         used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": used_detectors}
         result = result.model_copy(update=used)
-        outcome = _tried(bench, settings)
+        program, measured = _tried(bench, settings)
     except Exception as error:  # noqa: BLE001  # a method that breaks is a failed attempt, never the worker's end
         return _ended(result, error, time.monotonic() - started), None
-    done = {
-        "status": "repaired",
-        "before": outcome.before,
-        "after": outcome.after,
-        "changed": dict(outcome.changed),
-        "pictures": outcome.pictures,
-        "sample_passes": outcome.sample_passes,
-        "seconds": time.monotonic() - started,
-        "complete": True,
-    }
-    return result.model_copy(update=done), outcome.program
+    ended = {"status": "repaired", "seconds": time.monotonic() - started, "complete": True}
+    return result.model_copy(update=measured | ended), program
 
 
 def _ended(result: RepairResult, error: Exception, seconds: float) -> RepairResult:
@@ -118,52 +89,46 @@ def _options(method: Method[Any], given: Mapping[str, Any]) -> Any:
         raise UsageError(f"the options of {method.id} are not acceptable: {where[:200]}: {first['msg']}") from None
 
 
-def _bench(  # noqa: PLR0917  # `attempt` in two steps
-    method: Method[Any],
-    program: Program,
-    preprocessing: Preprocessing,
-    bounds: tuple[float, float],
-    samples: Samples,
-    triggers: Triggers,
-    places: tuple[Location, ...],
-    run: Run,
-) -> _Bench:
+def _bench(method: Method[Any], material: Material, places: tuple[Location, ...], run: Run) -> _Bench:
     """Check that the method fits, and divide the samples."""
-    classifier = ProgramClassifier.of(program, samples.inputs[:4], preprocessing, bounds)
-    lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, classifier, triggers)
+    samples, classifier = material.samples, classifier_of(material.program, material)
+    lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, classifier, material.triggers)
     if lack:
         raise UnexaminableError(lack)
-    assert samples.labels is not None
-    given, kept = halves(samples.labels, run.seed)
-    material = Material(program, preprocessing, bounds, chosen(samples, given), dict(triggers))
-    return _Bench(method, material, chosen(samples, kept), places, classifier, run)
+    given, kept = halves(labels_of(material), run.seed)
+    half = replace(material, samples=chosen(samples, given))
+    return _Bench(method, half, chosen(samples, kept), places, classifier, run)
 
 
-def _tried(bench: _Bench, options: Any) -> _Outcome:
-    """Measure, repair, check what came back, and measure again."""
+def _tried(bench: _Bench, options: Any) -> tuple[Program, dict[str, Any]]:
+    """Measure, repair, check the repaired program, and measure again; return it with the result's fields."""
     material, run = bench.material, bench.run
     before = measure(bench.classifier, bench.held_out, material.triggers, run)
-    as_given = _digest(material.program)
+    as_given = tensors_fingerprint(material.program.tensors)
     repaired = repaired_by(bench.method, material, options, run)
-    if _digest(material.program) != as_given:
+    if tensors_fingerprint(material.program.tensors) != as_given:
         raise GateError(f"{bench.method.id} changed the model that it was given")
     program = _checked(material.program, repaired)
-    classifier = ProgramClassifier.of(program, material.samples.inputs[:4], material.preprocessing, material.bounds)
-    fresh = search_again(classifier, material.samples, material.triggers, bench.suspects, run)
-    after = measure(classifier, bench.held_out, material.triggers, run, fresh)
-    passes = bench.classifier.sample_passes + classifier.sample_passes + repaired.sample_passes
-    return _Outcome(program, repaired.changed, before, after, _pictures(bench, fresh), passes)
+    classifier = classifier_of(program, material)
+    fresh = search_again(classifier, material.samples, material.triggers, bench.places, run)
+    return program, {
+        "before": before,
+        "after": measure(classifier, bench.held_out, material.triggers, run, fresh),
+        "changed": dict(repaired.changed),
+        "pictures": _pictures(bench, fresh),
+        "sample_passes": bench.classifier.sample_passes + classifier.sample_passes + repaired.sample_passes,
+    }
 
 
 def repaired_by(method: Method[Any], material: Material, options: Any, run: Run) -> Repaired:
-    """Run a method with torch's global random numbers, of which dropout draws, begun by the seed and put back after."""
+    """Run a method with torch's global random numbers, which dropout uses, seeded and afterwards restored."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         return method.repair(material, options, run)
 
 
 def _checked(original: Program, repaired: Repaired) -> Program:
-    """Return the repaired program with plain tensors; another graph, other shapes, or NaN end the attempt."""
+    """Return the repaired program with plain tensors; another graph, other shapes or NaN end the attempt."""
     program = repaired.program
     if program.nodes is not original.nodes or program.state is not original.state:
         raise GateError("the method returned another graph than it was given")
@@ -179,20 +144,10 @@ def _checked(original: Program, repaired: Repaired) -> Program:
     return replace(program, tensors=tensors)
 
 
-def _digest(program: Program) -> str:
-    """Return a digest of all the program's tensors, so that a method that writes to its parent is found out."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(program.tensors.items()):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.requires_grad}".encode())
-        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
-    return digest.hexdigest()
-
-
 def _pictures(bench: _Bench, fresh: Fresh) -> tuple[Picture, ...]:
-    """Return old and fresh triggers side by side, as many as a result may hold."""
+    """Return old and fresh triggers side by side, as many as a result holds."""
     shown: list[Picture] = []
-    for place in bench.suspects:
+    for place in bench.places:
         for caption, triggers in (("old", bench.material.triggers), ("fresh", fresh.triggers)):
             if (trigger := triggers.get(place)) is not None:
                 shown.append(_picture(bench, trigger, place, caption))

@@ -1,8 +1,8 @@
 """The contract of a repair method: a module with a docstring, an options record, a function and one value `METHOD`.
 
 A method gets a program and clean samples and returns a program of the same graph with other tensors. It decides
-nothing, measures nothing that counts, and never writes to what it was given; `attempt` runs it, checks that, and
-measures. Importing a method must not import torch, so that a command can list its options without it.
+nothing and never writes to its material; `attempt` runs it, checks that, and measures. Importing a method must not
+import torch, so a command can list its options without it.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Need(Flag):
-    """What a method asks for beyond a classifier and labelled samples, which every attempt is measured on."""
+    """Needs of a method beside a classifier and labelled samples, which every attempt has."""
 
     TRIGGERS = auto()
     """An inverted trigger of at least one suspect."""
     BATCHES = auto()
-    """A graph that takes several samples at once, as training does."""
+    """A graph that takes several samples at once."""
 
 
 NOTHING = Need(0)
@@ -34,26 +34,26 @@ NOTHING = Need(0)
 
 @dataclass(frozen=True)
 class Material:
-    """What a method works on; none of it may be changed."""
+    """Model, samples and triggers of a repair; none of it may be changed."""
 
     program: "Program"
     preprocessing: "Preprocessing"
     bounds: tuple[float, float]
     """Least and greatest value of a raw input."""
     samples: Samples
-    """Clean and labelled; those on which the attempt is measured are others."""
+    """Clean samples: for a method half of them, labelled; the attempt is measured on the others."""
     triggers: Mapping[Location, Trigger] = field(default_factory=dict)
-    """Of the suspects that have one."""
+    """Triggers of the suspects that have one."""
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """What a method returns."""
+    """A method's result."""
 
     program: "Program"
     """The same graph with new tensors."""
     changed: Mapping[str, float | int | str]
-    """What was done, for the report: steps taken, loss at the end."""
+    """Work done, for the report: steps taken, loss at the end."""
     sample_passes: int = 0
     """Samples through the model, forward or forward and backward."""
 
@@ -63,9 +63,9 @@ class Method(Generic[OptionsT]):
     """A method's identity and its one function."""
 
     id: str
-    """Kebab-case; the file's name with underscores."""
+    """Kebab-case id; the file's name with underscores."""
     needs: Need
     options: type[OptionsT]
     repair: Callable[[Material, OptionsT, Run], Repaired]
     leans_on: tuple[str, ...] = ()
-    """Detectors whose searches or draws it makes itself, and which so say less about what it returns."""
+    """Detectors whose searches or draws it makes itself, and which so say less about its result."""

@@ -1,7 +1,4 @@
-"""Whether a method fits a model, a finding and samples, in words; and how the samples are divided before it is tried.
-
-Pure checks below `attempt`, all made before anything is trained, so that what does not fit costs nothing.
-"""
+"""Checks that a method fits a model, a finding and samples, all before anything is trained; and the samples' halves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +15,7 @@ Triggers = Mapping[Location, Trigger]
 
 
 def halves(labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the indices to repair with and those to measure on: by the seed, half of each class of labels (N,)."""
+    """Return the indices to repair with and those to measure on: a random half of each class of labels (N,)."""
     labels = labels.cpu()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     rank = torch.zeros(len(labels), dtype=torch.long)
@@ -29,7 +26,7 @@ def halves(labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def lack_of_samples(samples: Samples, classes: int) -> str:
-    """Return why a model of so many classes can be neither repaired nor measured with these samples, or nothing."""
+    """Return why a model of so many classes cannot be repaired and measured with these samples, or nothing."""
     if samples.labels is None:
         return "the clean samples carry no labels; a repair needs them to train on and to measure what it costs"
     if len(samples.inputs) < LEAST_SAMPLES:
@@ -38,9 +35,8 @@ def lack_of_samples(samples: Samples, classes: int) -> str:
     scarce = (counts < LEAST_PER_CLASS).nonzero().flatten().tolist()
     if scarce:
         named = ", ".join(map(str, scarce[:10])) + (", …" if len(scarce) > 10 else "")
-        return (
-            f"fewer than {LEAST_PER_CLASS} clean samples are of class {named}; one to repair with and one to measure on"
-        )
+        least = f"fewer than {LEAST_PER_CLASS} clean samples"
+        return f"{least} are of class {named}; one to repair with and one to measure on"
     return ""
 
 

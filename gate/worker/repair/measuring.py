@@ -1,9 +1,8 @@
-"""What an attempt is worth: clean accuracy on samples kept back, and triggers, old and freshly inverted, on them.
+"""Measures of an attempt: clean accuracy on samples kept back, and the success of old and fresh triggers on them.
 
-Behind `attempt`. Fresh triggers are of the old one's family, or patches where there was none, and are searched for on
-the samples that the repair was given, with the options of that family's detector and the attempt's own seed; how often
-they succeed is measured on the samples kept back. A fresh size says something only beside other classes' of the same
-search, so a handful of these is searched for too.
+Fresh triggers are of the old one's family, or patches where there was none. They are searched for on the samples that
+the repair was given, with the detector's options and the attempt's seed. A fresh size says something only beside other
+classes' of the same search, so some of these are searched for too.
 """
 
 import math
@@ -24,12 +23,12 @@ from gate.worker.repair.searching import by_source, search_of, triggers_by_size
 from gate.worker.repair.tuning import hits
 
 COMPARED = 10
-"""Classes searched beside each other, at most, suspects included: enough for a median, and what a repair can afford."""
+"""Most classes in one search, suspects included: enough for a median, and affordable."""
 
 
 @dataclass(frozen=True)
 class Fresh:
-    """Triggers inverted anew on one model, by place, and their sizes over the median class's."""
+    """Triggers inverted anew on one model by place, and their sizes over the median class's."""
 
     triggers: Mapping[Location, Trigger] = field(default_factory=dict)
     ratios: Mapping[Location, float] = field(default_factory=dict)
@@ -75,7 +74,7 @@ def search_again(
 
 
 def movable(labels: torch.Tensor, place: Location) -> torch.Tensor:
-    """Return the indices of the samples that a trigger at a class or pair is to move, given their labels (N,)."""
+    """Return the indices of the samples that a trigger at a class or pair should move, given their labels (N,)."""
     target, source = place.class_index, place.source_index
     if target is None:
         return labels.new_zeros(0)
@@ -88,14 +87,14 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     share, square = hits / count, NORMAL_95**2
     centre = (share + square / (2 * count)) / (1 + square / count)
     reach = NORMAL_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    # At the ends the share itself may lie beyond by a rounding error.
+    # At the ends the share may lie beyond by a rounding error.
     return min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))
 
 
 def _successes(
     classifier: Classifier, samples: Samples, triggers: Mapping[Location, Trigger], run: Run
 ) -> dict[str, float]:
-    """Return by place the share of the samples to be moved that a trigger moves; places without any are left out."""
+    """Return by place the share of its samples that a trigger moves; places without samples are left out."""
     assert samples.labels is not None
     found = {}
     for place, trigger in triggers.items():
@@ -117,7 +116,7 @@ def _searches(
 
 
 def _goals(places: list[Location], source: int | None, classes: int, seed: int) -> tuple[ClassGoal, ...]:
-    """Return the goals of places that share a source, and others from the same source up to a handful, by the seed."""
+    """Return the goals of places that share a source, and random others from it up to `COMPARED`."""
     targets = [place.class_index for place in places if place.class_index is not None]
     generator = torch.Generator().manual_seed(seed)
     others = [int(k) for k in torch.randperm(classes, generator=generator) if int(k) not in {*targets, source}]

@@ -1,8 +1,4 @@
-"""Searches for triggers on a model under repair: of which family, and towards which classes or pairs.
-
-Between the search engine and both `measuring`, which asks what a repair left, and the methods that look again while
-they train. The options are those of the family's detector, so that sizes say the same as in a scan.
-"""
+"""Searches for triggers on a model under repair, with the options of the family's detector, so sizes mean the same."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -19,24 +15,21 @@ from gate.spaces.subject import Classifier, Samples, Trigger
 
 
 def detector_of(trigger: Trigger | None, classifier: Classifier) -> Detector[Any]:
-    """Return the detector of a trigger's family, told by what a trigger is made of.
-
-    Without a trigger of a family it is that of the most specific one.
-    """
+    """Return the detector of a trigger's family, identified by its tensors; else that of the most specific family."""
     names, known = set(trigger.tensors) if trigger is not None else set(), detectors.by_inversion()
     shape = classifier.input_shape
     return next((one for one in known if one.family and names == set(one.family.parts(shape))), known[0])
 
 
 def search_of(trigger: Trigger | None, classifier: Classifier, samples: Samples) -> FamilySearch:
-    """Return the search for triggers of the same family, with its detector's own options, on all of the samples."""
+    """Return the search for triggers of the same family, with its detector's options, on all samples."""
     detector, rows = detector_of(trigger, classifier), torch.arange(len(samples.inputs))
     assert detector.family is not None
     return FamilySearch(classifier, detector.family, detector.options(), samples, rows)
 
 
 def by_source(places: Collection[Location]) -> Iterator[tuple[int | None, list[Location]]]:
-    """Yield the places of each source, those of all sources first: one search is for one source."""
+    """Yield the places of each source, those from every source first: one search is for one source."""
     sources = {place.source_index for place in places}
     for source in sorted(sources, key=lambda index: -1 if index is None else index):
         yield source, [place for place in places if place.source_index == source]

@@ -1,7 +1,6 @@
-"""The model under repair as a module that trains: raw pixels in, logits out, its own copies of the archive's values.
+"""The model under repair as a module that trains: raw pixels in, logits out, its own copies of the program's values.
 
-Below the methods that train, above `gate.programs`. Preprocessing lies inside, as in the scan, and a softmax at
-the end of the graph is left out, since losses are of logits.
+Preprocessing is inside, as in the scan. A final softmax is left out, since losses are of logits.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,35 +17,30 @@ from gate.records.errors import UnexaminableError
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import given
 from gate.worker.loading.one_logit import two_scores
-from gate.worker.loading.program_classifier import ProgramClassifier, scores_name
+from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier, scores_name
 from gate.worker.loading.scores import in_float32
 from gate.worker.repair.contract import Material
 
 if TYPE_CHECKING:
     from gate.programs import Program
 
-_EXAMPLE = 4
-"""So many samples decide how the program takes batches."""
-
 
 class Tuned(nn.Module):
-    """A program's graph with parameters that start from its values; `to_program` returns what became of it."""
+    """A program's graph with parameters that start from its values; `to_program` returns the trained program."""
 
     def __init__(self, material: Material, seed: int) -> None:
         super().__init__()
-        # Trained in float32, whose gradients half precision would lose; what is reached is rounded to the program's.
-        half = declared(material.program) in HALVES
-        program, preprocessing = given(
-            in_single(material.program) if half else material.program, material.preprocessing
-        )
-        example = preprocessing(material.samples.inputs[:_EXAMPLE])
+        # Trained in float32, as half precision would lose small gradients; the result is rounded to the program's type.
+        self._original = program = material.program
+        program = in_single(program) if declared(program) in HALVES else program
+        program, preprocessing = given(program, material.preprocessing)
+        example = preprocessing(material.samples.inputs[:EXAMPLE])
         body = batched(program, example)
         if body.mode not in ("direct", "relaxed"):
             raise UnexaminableError(
                 "the exported graph takes one sample at a time, and a method that trains needs several at once",
                 what_to_do="Export the model with a free batch size, or repair it where it was trained.",
             )
-        self._original = material.program
         self._preprocessing = preprocessing
         name, self._one_logit, _ = scores_name(body, example)
         graph = replace(body.program, output_names=(name,))
@@ -65,27 +59,26 @@ class Tuned(nn.Module):
         return functional.cross_entropy(self(x), labels)
 
     def to_program(self) -> "Program":
-        """Return the original program with the values that were reached."""
+        """Return the original program with the trained values."""
         return in_type_of(self.body.to_program(), self._original)
 
 
 def labels_of(material: Material) -> torch.Tensor:
-    """Return the samples' labels (N,); an attempt without any has ended before it comes here."""
+    """Return the samples' labels (N,), which every attempt has."""
     assert material.samples.labels is not None
     return material.samples.labels
 
 
 def parents_logits(material: Material, run: Run) -> torch.Tensor:
-    """Return what the parent says of the clean samples: logits (N, K), without a gradient."""
+    """Return the parent's logits (N, K) of the clean samples, without a gradient."""
     parent = classifier_of(material.program, material)
     with torch.no_grad():
         return torch.cat([parent.logits(part) for part in torch.split(material.samples.inputs, run.max_batch)])
 
 
 def classifier_of(program: "Program", material: Material) -> ProgramClassifier:
-    """Return a program of the parent's graph as the classifier that searches for triggers ask."""
-    example = material.samples.inputs[:_EXAMPLE]
-    return ProgramClassifier.of(program, example, material.preprocessing, material.bounds)
+    """Return a program of the parent's graph as a classifier."""
+    return ProgramClassifier.of(program, material.samples.inputs[:EXAMPLE], material.preprocessing, material.bounds)
 
 
 def divergence(logits: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -98,9 +91,9 @@ def divergence(logits: torch.Tensor, taught: torch.Tensor, temperature: float) -
 
 
 def batches(count: int, size: int, steps: int, run: Run) -> Iterator[torch.Tensor]:
-    """Yield the row numbers of `steps` batches, epoch after epoch in an order drawn by the seed, and keep to the time.
+    """Yield the row numbers of `steps` batches, each epoch in an order drawn by the seed, and check the deadline.
 
-    A last batch that would be smaller is left out of its epoch: statistics of two samples are none.
+    An epoch's smaller last batch is left out: batch statistics need many samples.
     """
     size = min(size, count)
     generator = torch.Generator().manual_seed(run.seed)
@@ -115,7 +108,7 @@ def batches(count: int, size: int, steps: int, run: Run) -> Iterator[torch.Tenso
 
 
 def hits(logits: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, labels: torch.Tensor, run: Run) -> int:
-    """Return how many raw inputs (N, C, H, W) get the greatest of their logits at their label (N,)."""
+    """Return how many raw inputs (N, C, H, W) have their greatest logit at their label (N,)."""
     found = 0
     with torch.no_grad():
         for rows in torch.split(torch.arange(len(inputs)), run.max_batch):

@@ -9,7 +9,6 @@ from gate.records.evidence import Location
 from gate.records.repair import RepairResult
 from gate.search.inversion import Settings
 from gate.search.rungs import Rung
-from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.repair import attempt as attempting
 from gate.worker.repair import load, measuring, searching
 from gate.worker.repair.attempt import attempt
@@ -25,17 +24,10 @@ def tried(monkeypatch, zoo_model, zoo_images):
 
     def make(method, nickname="blended", *, options=None, images=None, labels=True, triggers=True, suspects=()):
         model = zoo_model(nickname)
-        return attempt(
-            method,
-            made_up.QUICK[method] if options is None else options,
-            made_up.program_of(model),
-            Preprocessing(),
-            made_up.BOUNDS,
-            made_up.samples_of(images or zoo_images("scan"), labels=labels),
-            made_up.planted(model) if triggers else {},
-            made_up.RUN,
-            suspects,
-        )
+        samples = made_up.samples_of(images or zoo_images("scan"), labels=labels)
+        material = made_up.material(model, images or zoo_images("scan"), samples=samples)
+        material = material if triggers else replace(material, triggers={})
+        return attempt(method, made_up.QUICK[method] if options is None else options, material, made_up.RUN, suspects)
 
     return make
 

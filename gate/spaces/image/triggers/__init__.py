@@ -1,7 +1,7 @@
 """The folder is the registry: each file holds one family of triggers, its value `FAMILY`.
 
-A search takes a `TriggerFamily` from its detector and knows none by name; `random-triggers` draws of every family that
-can be drawn. Nothing here imports torch, nor does importing a family.
+A search takes a `TriggerFamily` from its detector; `random-triggers` draws of every family that can be drawn. Importing
+a family imports no torch.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from gate.spaces.contract import DrawnFamily, TriggerFamily
 
 @cache
 def families() -> tuple[TriggerFamily[Any] | DrawnFamily, ...]:
-    """Return every family, by the names of their files."""
+    """Return every family in the order of the files' names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return tuple(importlib.import_module(f"{__name__}.{name}").FAMILY for name in names)
 

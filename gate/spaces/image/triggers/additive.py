@@ -1,7 +1,7 @@
 """The additive family: one bounded image that is added to every sample, measured by its root mean square.
 
-What blended noise (Chen et al., 2017), sinusoids (Barni et al., ICIP 2019) and other faint, image-wide triggers look
-like to first order; the universal perturbation of Moosavi-Dezfooli et al., CVPR 2017, with its L2 norm made small. The
+To first order blended noise (Chen et al., 2017), sinusoids (Barni et al., ICIP 2019) and other faint, image-wide
+triggers look like this: the universal perturbation of Moosavi-Dezfooli et al., CVPR 2017, with a small L2 norm. The
 bound on each pixel (L∞) is held by tanh.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Limited(Protocol):
-    """What the family reads of a search's options."""
+    """The options of a search that the family reads."""
 
     @property
     def limit(self) -> float:
@@ -54,7 +54,7 @@ class Additions:
         return pixels(self.limit * parameters[0].tanh(), self.shape)
 
     def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
-        """Return what the triggers are made of: what each adds, in shares of the range."""
+        """Return the triggers' parts: what each adds, in shares of the range."""
         return {"addition": self.addition(parameters)}
 
     def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:

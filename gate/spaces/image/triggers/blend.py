@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import DrawnFamily
 
 if TYPE_CHECKING:
-    from gate.spaces.contract import Apply, Shape
-    from gate.spaces.image.drawing import Chance
+    from gate.spaces.contract import Apply, Chance, Shape
 
 WEIGHTS = (0.15, 0.4)
-"""Of the noise in a blend."""
+"""Weight of the noise in a blend."""
 
 
 def draw(shape: Shape, chance: Chance, number: int) -> Apply:

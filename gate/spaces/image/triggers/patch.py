@@ -1,7 +1,7 @@
 """The patch family: a mask and a pattern, x' = (1 - m) · x + m · p, measured by the L1 norm of the mask.
 
 Wang et al., "Neural Cleanse", IEEE S&P 2019, section IV. The mask is shared over channels; both are held in [0, 1] and
-in the input's bounds by tanh, so that the optimiser moves freely.
+in the input's bounds by tanh, so the optimiser moves freely.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from gate.spaces.image.cells import grid_of, pixels
 if TYPE_CHECKING:
     import torch
 
-    from gate.spaces.contract import Apply, Bounds, Parameters, Shape, Tensors
-    from gate.spaces.image.drawing import Chance
+    from gate.spaces.contract import Apply, Bounds, Chance, Parameters, Shape, Tensors
 
 SMALLEST, LARGEST = 2 / 28, 6 / 28
 """Sides of drawn patches, as shares of the shorter side of an image."""
@@ -53,7 +52,7 @@ class Patches:
         return pixels(least + (greatest - least) * (parameters[1].tanh() + 1) / 2, self.shape)
 
     def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
-        """Return what the triggers are made of: masks and patterns."""
+        """Return the triggers' parts: masks and patterns."""
         return {"mask": self.mask(parameters), "pattern": self.pattern(parameters)}
 
     def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:

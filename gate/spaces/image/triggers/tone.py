@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import DrawnFamily
 
 if TYPE_CHECKING:
-    from gate.spaces.contract import Apply, Shape
-    from gate.spaces.image.drawing import Chance
+    from gate.spaces.contract import Apply, Chance, Shape
 
 
 def draw(shape: Shape, chance: Chance, number: int) -> Apply:

@@ -1,8 +1,7 @@
 """The warp family: a smooth field that moves every pixel a little, measured by the root mean square displacement.
 
-What WaNet plants (Nguyen and Tran, ICLR 2021): a coarse grid of displacements, interpolated to the image's size. The
-field has free values on its own coarse grid, whatever grid the attacker used; smooth fields of nearby fineness are
-close to one another.
+WaNet plants it (Nguyen and Tran, ICLR 2021) as a coarse grid of displacements, interpolated to the image's size. The
+attacker's grid is unknown, so the field is free on a grid of its own: smooth fields of similar fineness are alike.
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ from gate.spaces.contract import DrawnFamily, TriggerFamily
 if TYPE_CHECKING:
     import torch
 
-    from gate.spaces.contract import Apply, Parameters, Shape
-    from gate.spaces.image.drawing import Chance
+    from gate.spaces.contract import Apply, Chance, Parameters, Shape
 
 DISPLACEMENTS = (0.018, 0.045)
 """Mean displacement of a drawn warp, as a share of a side."""
 
 
 class Grid(Protocol):
-    """What the family reads of a search's options."""
+    """The options of a search that the family reads."""
 
     @property
     def grid(self) -> int:
@@ -55,7 +53,7 @@ def moved_places(field: torch.Tensor) -> torch.Tensor:
 
 
 def sampled(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Take the pixels of images (N, C, H, W) from places (N, H, W, 2); what lies beyond the edge repeats the edge."""
+    """Take the pixels of images (N, C, H, W) from places (N, H, W, 2); beyond the edge the edge repeats."""
     from torch.nn.functional import grid_sample
 
     return grid_sample(x, places, padding_mode="border", align_corners=True)
@@ -97,11 +95,11 @@ class Warps:
         return smooth(self.limit * parameters[0].tanh() * sides, self.shape)
 
     def tensors(self, parameters: Parameters) -> dict[str, torch.Tensor]:
-        """Return what the triggers are made of: their fields."""
+        """Return the triggers' parts: their fields."""
         return {"field": self.field(parameters)}
 
     def apply(self, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
-        """Warp each batch by its own field, x (count, B, C, H, W); pixels from beyond the edge repeat the edge."""
+        """Warp each batch, x (count, B, C, H, W), by its own field."""
         return warped(x, self.field(parameters))
 
     def size(self, parameters: Parameters) -> torch.Tensor:
@@ -119,7 +117,7 @@ def draw(shape: Shape, chance: Chance, number: int) -> Apply:
     del number
     points = 3 + chance.below(3)
     field = 2 * chance.image(1, 2, points, points) - 1
-    # Places are told in [-1, 1], where a side is two long.
+    # Places lie in [-1, 1], where a side is two long.
     field = smooth(field / field.abs().mean() * 2 * chance.between(*DISPLACEMENTS), shape)[0]
     places = (still_places(*shape[1:]) + field.permute(1, 2, 0)).unsqueeze(0)
     return lambda x: sampled(x, places.to(x).expand(len(x), -1, -1, -1))

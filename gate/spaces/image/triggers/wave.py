@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import DrawnFamily
 
 if TYPE_CHECKING:
-    from gate.spaces.contract import Apply, Shape
-    from gate.spaces.image.drawing import Chance
+    from gate.spaces.contract import Apply, Chance, Shape
 
 AMPLITUDE = 0.3
 FINEST_WAVE = 12.0

@@ -9,7 +9,7 @@ without triggers, which keeps what a few hundred labels cannot teach. Stochastic
 rate that falls to zero as a cosine does, batch statistics that go on learning.
 
 Needs     An inverted trigger, and a graph that takes batches.
-Fits      Whatever the inverted trigger imitates: patches, blends, tones and warps that were found.
+Fits      What the inverted trigger imitates: patches, blends, tones and warps that were found.
 Blind to  The part of the backdoor that the inverted trigger is not like: it is hidden, and a fresh search finds it.
 See       Wang et al., "Neural Cleanse", IEEE S&P 2019, section VI-C: a tenth of the training data, a fifth of it
           stamped, one epoch; with a twentieth of the data as much work takes more epochs. The divergence is that of
@@ -130,7 +130,7 @@ def _stamped(
 
 def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearning, seed: int) -> "torch.Tensor":
     """Return raw inputs (N, C, H, W) of which the rows after the stamped ones carry random triggers, one each."""
-    from gate.spaces.image.drawing import draw, within
+    from gate.spaces.image.drawing import draw
     from gate.spaces.image.triggers import drawn_families
 
     first = max(1, round(options.stamped_share * len(x)))
@@ -138,9 +138,9 @@ def _resembling(material: Material, x: "torch.Tensor", options: TriggerUnlearnin
     families = drawn_families()
     each = -(-(last - first) // len(families))
     shape = (x.shape[1], x.shape[2], x.shape[3])
-    drawn = [apply for family in families for apply in draw(family, shape, each, seed)]
+    drawn = [apply for family in families for apply in draw(family, shape, material.bounds, each, seed)]
     for row, apply in zip(range(first, last), drawn, strict=False):
-        x[row : row + 1] = within(apply, material.bounds)(x[row : row + 1])
+        x[row : row + 1] = apply(x[row : row + 1])
     return x
 
 
