@@ -1,7 +1,6 @@
-"""The folder is the registry: a file holds one detector, whose id is its name; `contract` and `inversion` hold none.
+"""The folder is the registry: a file is one detector with its id as name, except `contract` and `inversion`.
 
-`names()` lists them without importing any; `load(id)` imports exactly one. Nothing here is imported statically, so a
-detector can be added without touching any list, and a scan of files never imports torch.
+`names()` lists them without importing any; `load(id)` imports exactly one, so that a scan of files never imports torch.
 """
 
 import importlib
@@ -19,7 +18,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(detector_id: str) -> Detector[Any]:
-    """Import the one detector of that id; an unknown id is a `UsageError` that lists the known ones."""
+    """Import one detector by its id; an unknown id is a `UsageError` that lists the known ones."""
     if detector_id not in names():
         raise UsageError(f"unknown detector {detector_id!r}; expected one of {', '.join(names())}")
     module = importlib.import_module(f"gate.detectors.{detector_id.replace('-', '_')}")
@@ -30,6 +29,6 @@ def load(detector_id: str) -> Detector[Any]:
 
 
 def by_inversion() -> tuple[Detector[Any], ...]:
-    """Return the detectors that invert triggers of a family, the one of the most specific family first."""
+    """Return the detectors that invert triggers of a family, the most specific family first."""
     found = [(detector.family.specificity, detector) for detector in map(load, names()) if detector.family]
     return tuple(detector for _, detector in sorted(found, key=lambda pair: -pair[0]))

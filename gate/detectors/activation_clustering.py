@@ -1,10 +1,10 @@
 """Clusters the penultimate activations of one class to see whether two different causes lead to it.
 
-Measures  silhouette: how clearly the class's activations part in two. relative-size: share of the smaller part.
-          trigger-share: how much of the smaller part carries the trigger. neuron-shift: the neurons that differ most.
-Matters   On clean samples with and without an inverted trigger, a clear split says that the trigger reaches the class
-          by other neurons than the class's own features; it confirms a suspect, no more. What was trained on is another
-          question: `training-set-clustering` and `spectral-signature` ask it where the run logged the training set.
+Measures  silhouette: how clearly the class's activations split in two. relative-size: share of the smaller cluster.
+          trigger-share: share of it that carries the trigger. neuron-shift: the neurons that differ most.
+Matters   On clean samples with and without an inverted trigger, a clear split shows that the trigger reaches the class
+          by other neurons than the class's own features. That only confirms a suspect. For the training data see
+          `training-set-clustering` and `spectral-signature`, which need a logged training set.
 Blind to  Whether the trigger was planted or is a natural weakness; classes that no earlier stage named.
 See       Chen et al., "Detecting Backdoor Attacks by Activation Clustering", SafeAI 2019.
 """
@@ -16,9 +16,10 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
+from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
-from gate.spaces.subject import Classifier, Subject, Trigger, Yield
+from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
     import torch
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class ActivationClustering(Options):
-    """How activations are reduced and split."""
+    """Settings of reducing and splitting activations."""
 
     reduction: Literal["pca", "t-sne"] = "pca"
     dimensions: int = Field(default=10, ge=1, le=100)
     clean_samples: int = Field(default=500, ge=16)
     neurons: int = Field(default=5, ge=0, le=50)
-    """How many hijacked candidates are listed."""
+    """Number of neurons that are listed."""
 
 
 def measure(subject: Subject, options: ActivationClustering, run: Run) -> Iterator[Yield]:
@@ -51,8 +52,7 @@ def measure(subject: Subject, options: ActivationClustering, run: Run) -> Iterat
 
 
 def _groups(subject: Subject, options: ActivationClustering, run: Run) -> Iterator["Group"]:
-    """Yield clean samples that the model gives a suspect's class, with triggered samples that it gives the same."""
-    from gate.records.errors import UnexaminableError
+    """Yield for each suspect the clean and the triggered samples that the model puts into its class."""
     from gate.statistics.activations import activations_of
     from gate.statistics.subsets import balanced
 
@@ -65,21 +65,13 @@ def _groups(subject: Subject, options: ActivationClustering, run: Run) -> Iterat
         trigger, target = subject.triggers.get(location), location.class_index
         if trigger is None or target is None:
             raise UnexaminableError(f"no earlier stage inverted a trigger for {location}")
-        other = samples.inputs[predicted != target]
-        moved = _moved(subject.classifier, trigger, other, target, run)
-        yield _group(location, activations[predicted == target], moved)
-
-
-def _moved(classifier: Classifier, trigger: Trigger, inputs: "torch.Tensor", target: int, run: Run) -> "torch.Tensor":
-    """Return the activations of those inputs that the trigger sends to the target."""
-    from gate.statistics.activations import activations_of
-
-    logits, activations = activations_of(classifier, trigger.apply(inputs), run)
-    return activations[logits.argmax(dim=1) == target]
+        triggered = trigger.apply(samples.inputs[predicted != target])
+        answers, moved = activations_of(subject.classifier, triggered, run)
+        yield _group(location, activations[predicted == target], moved[answers.argmax(dim=1) == target])
 
 
 def _group(location: Location, clean: "torch.Tensor", triggered: "torch.Tensor") -> "Group":
-    """Join clean and triggered activations, at most as many triggered as clean so that neither drowns the other."""
+    """Join clean activations and at most as many triggered ones, or 16 if there are few."""
     import numpy as np
 
     from gate.statistics.class_clusters import Group
@@ -90,7 +82,7 @@ def _group(location: Location, clean: "torch.Tensor", triggered: "torch.Tensor")
 
 
 def _trigger_share(found: "Split") -> float:
-    """Return the share of the smaller cluster that carries the trigger; 0 where there is one cluster only."""
+    """Return the share of the smaller cluster that carries the trigger; 0 with a single cluster."""
     kinds = [kind for kind, small in zip(found.group.kinds, found.smaller, strict=True) if small]
     return kinds.count("triggered") / len(kinds) if kinds else 0.0
 
@@ -101,7 +93,7 @@ DETECTOR = Detector(
     doing="clusters within each class",
     needs=Need.MODEL | Need.SAMPLES,
     metrics=(
-        Metric("silhouette", "-1 to 1", "higher", "How clearly the class's activations part in two clusters."),
+        Metric("silhouette", "-1 to 1", "higher", "How clearly the class's activations split in two clusters."),
         Metric("relative-size", "share", "lower", "Share of the smaller cluster."),
         Metric("trigger-share", "share", "higher", "Share of the smaller cluster that carries the inverted trigger."),
         Metric("neuron-shift", "deviations", "neither", "Standardised difference of a neuron between the clusters."),

@@ -1,11 +1,11 @@
 """Counts files that are missing, surplus, misnamed, damaged or not what their ending says.
 
 Measures  missing-files: declared in MLmodel or in an index of weights, and absent. irregular-files: links and special
-          files. odd-names: control characters, traversal, names that collide. unexpected-files: whatever a supported
-          MLflow does not write for the flavour. unjudged-files: text beside the model that no loader reads.
-          mismatched-formats: first bytes that contradict the ending. damaged-archives: zips that two readers could
-          read differently, whose headers contradict each other, or whose checksums do not hold, zips inside zips too.
-Matters   Attacks on loaders ride on files that nobody expected and on archives that two readers read differently.
+          files. odd-names: control characters, traversal, names that collide. unexpected-files: files that no supported
+          MLflow writes for the flavour. unjudged-files: text beside the model that no loader reads.
+          mismatched-formats: first bytes that contradict the ending. damaged-archives: zips, also inside zips, that two
+          readers could read differently, with contradictory headers or wrong checksums.
+Matters   Attacks on loaders use files that nobody expects and archives that two readers read differently.
 Blind to  What well-formed, expected files contain; the other detectors on bytes look at that.
 See       CVE-2025-1889, CVE-2025-1944, CVE-2025-1945 and CVE-2025-10156: each hid a pickle in a name or a damaged zip.
 """
@@ -39,13 +39,13 @@ _MAX_INDEX = 32 << 20
 
 
 class ArtifactIntegrity(Options):
-    """What is looked at."""
+    """Settings of the checks."""
 
     expect_mlmodel: bool = True
-    """Whether the folder must be an MLflow model; otherwise a missing `MLmodel` does not count."""
+    """Whether the folder must be an MLflow model; else a missing `MLmodel` does not count."""
     verify_checksums: bool = True
     flavours: tuple[KnownFlavour, ...] = ()
-    """Flavours whose files are known, beside pytorch's, for a policy that judges files alone."""
+    """Flavours with known files beside pytorch, for a policy that judges files alone."""
 
 
 def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[Measurement]:
@@ -58,8 +58,10 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
         run.check_time()
-        if is_inert(path):
-            yield from _inert(path, source)
+        if is_inert(path) and source.size > MAX_INERT_BYTES:
+            yield Hazard("unexpected-files", path, f"a text beside the model of more than {MAX_INERT_BYTES >> 20} MiB")
+        elif is_inert(path):
+            yield Hazard("unjudged-files", path, "text that no loader reads; it was not judged")
         if what := mismatch(path, source):
             yield Hazard("mismatched-formats", path, what)
         if is_zip(source):
@@ -77,7 +79,7 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
 
 
 def _declared_model(artifact: Artifact) -> MLmodel | None:
-    """Return the artifact's `MLmodel`; None where it cannot be read, which other metrics say."""
+    """Return the artifact's `MLmodel`; None where it cannot be read, which other metrics count."""
     try:
         with open_source(artifact.root / "MLmodel") as source:
             return read_mlmodel(source.whole(MAX_BYTES, "MLmodel"))
@@ -85,16 +87,8 @@ def _declared_model(artifact: Artifact) -> MLmodel | None:
         return None
 
 
-def _inert(path: str, source: Source) -> Iterator[Hazard]:
-    """Yield that a text beside the model is let be, or what keeps it from being such a text."""
-    if source.size > MAX_INERT_BYTES:
-        yield Hazard("unexpected-files", path, f"a text beside the model of more than {MAX_INERT_BYTES >> 20} MiB")
-    else:
-        yield Hazard("unjudged-files", path, "text that no loader reads; it was not judged")
-
-
 def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactIntegrity) -> Iterator[Hazard]:
-    """Compare what `MLmodel` and the indexes of weights declare with what is there."""
+    """Yield what `MLmodel` and the indexes of weights declare and the artifact does not contain."""
     folders = {str(parent) for path in present for parent in PurePosixPath(path).parents}
     declared: list[tuple[str, str]] = []
     if "MLmodel" not in present and options.expect_mlmodel:
@@ -115,9 +109,7 @@ def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactInteg
 def _declared(path: str, source: Source) -> Iterator[str]:
     """Yield the paths that an `MLmodel` or an index of weights names."""
     if path == "MLmodel":
-        model = read_mlmodel(source.whole(MAX_BYTES, path))
-        for item in model.paths():
-            yield str(item)
+        yield from map(str, read_mlmodel(source.whole(MAX_BYTES, path)).paths())
         return
     try:
         index = parse_json(source.whole(_MAX_INDEX, path), what=path, limit=_MAX_INDEX)
@@ -126,12 +118,11 @@ def _declared(path: str, source: Source) -> Iterator[str]:
     weights = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weights, dict):
         raise UnreadableError("an index without a weight_map")
-    for item in weights.values():
-        yield str(item)
+    yield from map(str, weights.values())
 
 
 def _irregular(artifact: Artifact) -> Iterator[Hazard]:
-    """Yield links, special files and files that the manifest does not list; the manifest refuses them already."""
+    """Yield links, special files and files that the manifest does not list, although building it refuses them."""
     listed = {file.path for file in artifact.manifest.files}
     for directory, names, files in os.walk(artifact.root, followlinks=False):
         for name in (*names, *files):
@@ -146,7 +137,7 @@ def _irregular(artifact: Artifact) -> Iterator[Hazard]:
 def _damage(
     path: str, source: Source, bounds: Bounds, options: ArtifactIntegrity, inside: str = "", depth: int = 0
 ) -> Iterator[Hazard]:
-    """Yield what is wrong with a zip archive's layout, headers and checksums, and with those of the zips inside it."""
+    """Yield faults of a zip archive's layout, headers and checksums, and of the zips inside it."""
     if depth >= bounds.max_depth:
         yield Hazard("damaged-archives", path, f"{inside}more than {bounds.max_depth} archives inside each other")
         return
@@ -184,20 +175,13 @@ DETECTOR = Detector(
     needs=Need.FILES,
     before_loading=True,
     metrics=(
-        Metric("missing-files", "files", "higher", "Files that the artifact declares and does not hold."),
+        Metric("missing-files", "files", "higher", "Files that the artifact declares and does not contain."),
         Metric("irregular-files", "files", "higher", "Links, special files and files outside the manifest."),
         Metric("odd-names", "names", "higher", "File names that different systems take for different things."),
         Metric("unexpected-files", "files", "higher", "Files that no supported MLflow writes for the flavour."),
-        Metric(
-            "unjudged-files", "files", "neither", "Texts beside the model, such as a licence, that no loader reads."
-        ),
+        Metric("unjudged-files", "files", "neither", "Texts, such as a licence, that no loader reads."),
         Metric("mismatched-formats", "files", "higher", "Files whose first bytes contradict their ending."),
-        Metric(
-            "damaged-archives",
-            "faults",
-            "higher",
-            "Zip archives that readers could read differently, and damage in them.",
-        ),
+        Metric("damaged-archives", "faults", "higher", "Damage of zip archives, or two readings of them."),
     ),
     options=ArtifactIntegrity,
     measure=measure,

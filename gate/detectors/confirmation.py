@@ -1,6 +1,6 @@
-"""Asks of each suspect whether its trigger behaves as a planted one does, or as a natural weakness.
+"""Tests for each suspect whether its trigger behaves like a planted one or like a natural weakness.
 
-Measures  held-out-success: what the trigger moves of samples that its search never saw. transfer: what it moves on
+Measures  held-out-success: the share of samples unseen by its search that the trigger moves. transfer: the same on
           clean reference models. size-quantile: the share of the bank's sizes at or below it. symmetry: how much larger
           the way back is. stability: how alike a second search's trigger is. completeness: how much was measured.
 Matters   An inverted trigger is a statistic. A planted one works on new samples, fails on models that never saw the
@@ -8,7 +8,7 @@ Matters   An inverted trigger is a statistic. A planted one works on new samples
 Blind to  Suspects that no earlier stage named, a trigger that imitates a planted one badly, references that share the
           poisoned data, and features that are natural but peculiar to this model's training.
 See       Shen et al., "Backdoor Scanning for Deep Neural Networks through K-Arm Optimization", ICML 2021 (symmetry);
-          docs/detection.md.
+          docs/explanation/detection.md.
 """
 
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ from gate.spaces.subject import Subject, Yield
 
 
 class Confirmation(Options):
-    """How suspects are confirmed."""
+    """Settings of the confirmation."""
 
     most: int = Field(default=4, ge=0, le=1000)
-    """How many suspects, smallest trigger first, are searched for again; the others have the cheap numbers alone."""
+    """The most suspects, smallest trigger first, that are searched for again; others get only the cheap numbers."""
     clean_samples: int = Field(default=500, ge=4)
     """The most clean samples on which a trigger is tried."""
 
 
 def measure(subject: Subject, options: Confirmation, run: Run) -> Iterator[Yield]:
-    """Yield for each suspect those of the five numbers that can be measured, and how many of them those are."""
+    """Yield for each suspect the measurable ones of the five numbers, and their share."""
     from gate.search.confirm import confirm
 
     yield from confirm(subject, options.most, options.clean_samples, run)

@@ -2,12 +2,12 @@
 
 Measures  code-paths: code that MLmodel puts on the import path or runs. foreign-loaders: flavours, loaders, keys and
           values of MLmodel, and pickle modules, that no supported MLflow writes for the flavour. foreign-requirements:
-          whatever an environment holds but packages of a list, by name and version. unpinned-requirements: names
-          without a version. archive-hazards: fields of exported programs that a loader evaluates, executes or
-          unpickles, and members of torch archives that are longer than their tensors or belong to none.
-          unreadable-files: such files that cannot be parsed.
-Matters   The gate's reader ignores these, the deployer's does not: an artifact can pass every look at its weights and
-          still run code where it is served.
+          lines of an environment that are no listed package with its version. unpinned-requirements: names without a
+          version. archive-hazards: fields of exported programs that a loader evaluates, executes or unpickles, and
+          members of torch archives that are longer than their tensors or belong to none. unreadable-files: such files
+          that cannot be parsed.
+Matters   The gate's reader ignores these, the deployer's does not: an artifact can pass every inspection of its weights
+          and still run code where it is served.
 Blind to  A version of a listed package that is itself malicious, and loaders other than MLflow's and torch's.
 See       MLflow's security notes on loading models; torch.export.load's own warning; GHSA-wm54-77rw-968c and
           GHSA-w582-9x45-8mpx.
@@ -38,11 +38,8 @@ from gate.records.evidence import Measurement
 from gate.records.run import Run
 from gate.spaces.subject import Subject
 
-_MODULES: Mapping[str, tuple[str, ...]] = {
-    "pickle_module_info.txt": PICKLE_MODULES,
-    "keras_module.txt": ("keras",),
-}
-"""Files that name a module which a loader imports, and what MLflow writes there."""
+_MODULES: Mapping[str, tuple[str, ...]] = {"pickle_module_info.txt": PICKLE_MODULES, "keras_module.txt": ("keras",)}
+"""Files that name a module which a loader imports, and the names that MLflow writes there."""
 _METRICS: Mapping[Kind, str] = {
     "code": "code-paths",
     "loader": "foreign-loaders",
@@ -52,12 +49,12 @@ _MAX_MODULE_NAME = 200
 
 
 class ConsumerHazards(Options):
-    """What a deployer's loader may be asked for."""
+    """What a deployer's loader may import and install."""
 
     allowed_packages: tuple[str, ...] = ()
-    """Further distributions that an environment may name, as the index normalises their names."""
+    """Further distributions that an environment may name, by their normalised names."""
     flavours: tuple[KnownFlavour, ...] = ()
-    """Flavours whose entries are known, beside pytorch's, for a policy that judges files alone."""
+    """Flavours with known entries beside pytorch, for a policy that judges files alone."""
     max_opcodes: int = Field(default=2_000_000, ge=1)
 
 
@@ -69,7 +66,8 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
         run.check_time()
         name = PurePosixPath(path).name
         if name == "MLmodel":
-            yield from _model_file(path, read_mlmodel(source.whole(MAX_BYTES, name)), options)
+            for entry in _foreign(read_mlmodel(source.whole(MAX_BYTES, name)), options.flavours):
+                yield Hazard(_METRICS[entry.kind], path, str(entry))
         elif name in _MODULES:
             yield from _module(path, name, source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace"))
         elif name in ENVIRONMENTS:
@@ -87,12 +85,6 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
     )
 
 
-def _model_file(path: str, model: MLmodel, options: ConsumerHazards) -> Iterator[Hazard]:
-    """Yield what `MLmodel` says that MLflow does not write, each in one sentence."""
-    for entry in _foreign(model, options.flavours):
-        yield Hazard(_METRICS[entry.kind], path, str(entry))
-
-
 def _foreign(model: MLmodel, flavours: tuple[str, ...]) -> Iterator[Foreign]:
     """Yield the entries that the grammar of the model's flavour does not know."""
     flavour = flavour_of(model, flavours)
@@ -104,7 +96,6 @@ def _foreign(model: MLmodel, flavours: tuple[str, ...]) -> Iterator[Foreign]:
 
 
 def _environment(path: str, raw: bytes, options: ConsumerHazards) -> Iterator[Hazard]:
-    """Yield what an installer would be given that MLflow does not write; what is unpinned is told."""
     for line in odd_in_file(path, raw, options.allowed_packages):
         yield Hazard("unpinned-requirements" if line.unpinned else "foreign-requirements", path, str(line))
 
@@ -116,7 +107,7 @@ def _module(path: str, name: str, text: str) -> Iterator[Hazard]:
 
 
 def _exported(path: str, source: Source, archive: Archive, bounds: Bounds) -> Iterator[Hazard]:
-    """Yield the hazards of an exported program, its sample inputs among them."""
+    """Yield the hazards of an exported program and of its sample inputs."""
     try:
         for what in pt2_hazards(source, archive, bounds):
             yield Hazard("archive-hazards", path, what)
@@ -143,16 +134,11 @@ DETECTOR = Detector(
     needs=Need.FILES,
     before_loading=True,
     metrics=(
-        Metric("code-paths", "entries", "higher", "Code that MLmodel puts on the import path or has run."),
+        Metric("code-paths", "entries", "higher", "Code that MLmodel puts on the import path or runs."),
         Metric("foreign-loaders", "entries", "higher", "Flavours, loaders and keys that MLflow does not write there."),
         Metric("foreign-requirements", "lines", "higher", "Requirements that are no listed package by name."),
         Metric("unpinned-requirements", "lines", "neither", "Packages that are named without a version."),
-        Metric(
-            "archive-hazards",
-            "fields",
-            "higher",
-            "Fields of torch archives that a loader would run or unpickle, and records that no tensor needs.",
-        ),
+        Metric("archive-hazards", "fields", "higher", "Parts of archives that a loader runs or no tensor needs."),
         Metric("unreadable-files", "files", "higher", "Such files that could not be parsed."),
     ),
     options=ConsumerHazards,

@@ -1,8 +1,8 @@
 """The contract of a detector: a module with a docstring, an options record, a generator and one value `DETECTOR`.
 
-A detector measures. It knows no limit, catches nothing, prints nothing, and leaves the model as it found it; `scan`
-runs it, times it and files what it yields. No base class, no decorator: the folder `gate/detectors` is the registry.
-Importing a detector must not import torch, so that policies validate and `gate explain` answers without it.
+A detector measures. It knows no limit, catches nothing, prints nothing, and leaves the model as it found it. The worker
+runs it, times it and stores what it yields. Importing a detector must not import torch: policies are validated and
+`gate explain` answers without it.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from gate.spaces.subject import Subject, Yield
 
 
 class Need(Flag):
-    """What of the subject a detector must have; each is filled only when asked for."""
+    """Parts of the subject that a detector must have; each is loaded only on request."""
 
     FILES = auto()
     WEIGHTS = auto()
@@ -39,10 +39,10 @@ _LOOKS_AT: tuple[tuple[Need, LooksAt], ...] = (
     (Need.WEIGHTS, "weights"),
     (Need.GRAPH, "graph"),
 )
-"""The first of these that a detector needs is what it looks at; without any it is the bytes."""
+"""The first of these that a detector needs is what it looks at; without any, the bytes."""
 
 PARTS = ("Measures", "Matters", "Blind to", "See")
-"""Of a detector's docstring, for reports and `gate explain`."""
+"""Parts of a detector's docstring, for reports and `gate explain`."""
 _HEADING = re.compile(rf"^({'|'.join(PARTS)})\s+", flags=re.MULTILINE)
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -56,23 +56,22 @@ class Detector(Generic[OptionsT]):
     """Kebab-case; the file's name, the policy's key, the report's rule and the test's name."""
     title: str
     doing: str
-    """What it looks for in a few plain words, as the line of progress says it."""
+    """What it looks for, in a few plain words for the line of progress."""
     needs: Need
     metrics: tuple[Metric, ...]
     options: type[OptionsT]
     measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
     uses: Need = NOTHING
-    """What it takes where it is there, and says that it did without where it is not."""
+    """Optional parts of the subject, whose absence it reports."""
     before_loading: bool = False
-    """Whether a finding of it forbids loading the model; no waiver covers such a finding."""
+    """Whether its findings forbid loading the model and cannot be waived."""
+    family: TriggerFamily[Any] | None = None
+    """Family of the triggers that it inverts, for later stages that search for the same again."""
 
     @property
     def looks_at(self) -> LooksAt:
         """What it measures."""
         return next((what for need, what in _LOOKS_AT if need in self.needs), "bytes")
-
-    family: TriggerFamily[Any] | None = None
-    """Of the triggers that it inverts, so that later stages can search for the same again."""
 
     @property
     def module(self) -> str:

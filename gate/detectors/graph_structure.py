@@ -2,9 +2,9 @@
 
 Measures  unexplained-branches: values that go from the input to the logits past the bulk of the layers, for none of the
           reasons that a classifier has. constant-gates: places where a few numbers about the whole sample, compared
-          with constants, switch the answer or bring a constant pattern in.
+          with constants, switch the answer or insert a constant pattern.
 Matters   A payload or a planted line of code waits behind a hard threshold, where no gradient finds it; in the graph it
-          must still leave the input, pass the features by and meet the answer.
+          must still leave the input, bypass the features and join the answer.
 Blind to  What is trained into the net's own layers; a second net as deep and as large as the first that merely adds to
           its answer; detectors fed from deep features. Unequal ensembles, early exits and mixtures of whole nets are
           found, and are for a person to judge.
@@ -20,6 +20,7 @@ from pydantic import Field
 from gate.detectors.contract import Detector, Need
 from gate.formats.hazards import printable
 from gate.records.declarations import Metric, Options
+from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.spaces.subject import Subject
@@ -33,10 +34,10 @@ _MAX_NAME = 80
 
 
 class GraphStructure(Options):
-    """How much is named."""
+    """Settings of what is named."""
 
     named: int = Field(default=32, ge=1, le=1000)
-    """The most nodes that are named per metric; all of them count."""
+    """The most nodes that are named per metric; all count."""
 
 
 def measure(subject: Subject, options: GraphStructure, run: Run) -> Iterator[Measurement]:
@@ -44,7 +45,6 @@ def measure(subject: Subject, options: GraphStructure, run: Run) -> Iterator[Mea
     from gate.programs.dataflow.branches import unexplained
     from gate.programs.dataflow.flow import Flow
     from gate.programs.dataflow.gates import gates
-    from gate.records.errors import UnexaminableError
 
     assert subject.graph is not None
     run.check_time()
@@ -73,9 +73,9 @@ def measure(subject: Subject, options: GraphStructure, run: Run) -> Iterator[Mea
 def _counted(
     metric: str, flows: Sequence["Flow"], found: Sequence[tuple[str, str]], options: GraphStructure
 ) -> Iterator[Measurement]:
-    """Yield one count for each node with its reasons, and a zero or the number of the others for the whole graph.
+    """Yield a count with its reasons for each named node, and zero or the count of the others for the whole graph.
 
-    Each output has a flow of its own, held against its own depth; what several of them show counts once.
+    Each output has its own flow, compared with its own depth; what several of them show counts once.
     """
     notes: dict[str, list[str]] = {}
     for node, note in dict.fromkeys(found):
@@ -95,7 +95,7 @@ def _counted(
 
 
 def _branch_note(flow: "Flow", branch: "Branch") -> str:
-    """Return what a branch does, for a person who looks for it in the graph."""
+    """Return what a branch does, for a person who searches it in the graph."""
     start = "the input" if branch.leaves_at == 0 else f"a value after {branch.leaves_at} of {branch.layers} layers"
     own = f"passes {branch.own_layers} layers of its own" if branch.own_layers else "passes no layer of its own"
     return (
@@ -106,7 +106,6 @@ def _branch_note(flow: "Flow", branch: "Branch") -> str:
 
 
 def _gate_note(flow: "Flow", gate: "Gate") -> str:
-    """Return what a gate does, likewise."""
     count = flow.bottleneck[gate.switch]
     numbers = "one number" if count == 1 else f"{count} numbers"
     behind = f", hard since {_node(flow, gate.step)}" if gate.step else ""
@@ -125,10 +124,8 @@ DETECTOR = Detector(
     doing="branches in the program",
     needs=Need.GRAPH,
     metrics=(
-        Metric("unexplained-branches", "branches", "higher", "Ways past the bulk of the layers that nothing explains."),
-        Metric(
-            "constant-gates", "gates", "higher", "Places where few numbers switch the answer or bring a constant in."
-        ),
+        Metric("unexplained-branches", "branches", "higher", "Unexplained ways past the bulk of the layers."),
+        Metric("constant-gates", "gates", "higher", "Places where few numbers switch the answer or insert a constant."),
     ),
     options=GraphStructure,
     measure=measure,

@@ -1,12 +1,13 @@
-"""Looks at the last linear layer alone for a class whose row stands apart: milliseconds, no data, no forward pass.
+"""Looks at the last linear layer alone for a class whose row is an outlier: milliseconds, no data, no forward pass.
 
 Measures  indicator: robust deviations by which the class's row leads the others, the smaller of two views.
           nearest-lead, mean-lead: how far features in [0, 1] can raise the class over its hardest rival, and over all
           on average. probe-share, probe-entropy: how evenly random features are spread over the classes.
-Matters   A trigger must be turned into the target by this layer: the target's row is often the longest reaching.
+Matters   This layer must turn a trigger into the target: the target's row is often the one with the largest lead.
 Blind to  Backdoors whose features the target's clean images share, all classes backdoored alike, code beside the layer,
-          and rows scaled back afterwards. Weak evidence: about a third of the zoo's backdoored models stand apart.
-See       Fields et al., "Trojan Signatures in DNN Weights", ICCV 2021 workshops; figures in docs/detection.md.
+          and rows scaled back afterwards. Weak evidence: about a third of the zoo's backdoored models are outliers.
+See       Fields et al., "Trojan Signatures in DNN Weights", ICCV 2021 workshops; figures in
+          docs/explanation/detection.md.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Compared, Metric, Options
+from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
@@ -22,17 +24,16 @@ from gate.spaces.subject import Subject, Yield
 
 
 class HeadIndicators(Options):
-    """How the layer is probed."""
+    """Settings of the probes."""
 
     probes: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Random features; their shares describe the layer and are not part of the indicator."""
+    """Number of random features, which describe the layer and are not part of the indicator."""
 
 
 def measure(subject: Subject, options: HeadIndicators, run: Run) -> Iterator[Yield]:
-    """Yield indicator and leads of every class, and how the probes fall for the whole layer."""
+    """Yield indicator and leads of every class, and the spread of the probes for the whole layer."""
     import torch
 
-    from gate.records.errors import UnexaminableError
     from gate.statistics.heads import entropy, indicators, leads, probe_shares
 
     head = subject.head
@@ -74,7 +75,7 @@ DETECTOR = Detector(
             "mean-lead",
             "scores",
             "higher",
-            "Largest lead by features in [0, 1], on average over the rivals.",
+            "Largest mean lead by features in [0, 1].",
             compared=Compared("log", "class"),
         ),
         Metric("probe-share", "share", "neither", "Share of random features that go to the most frequent class."),

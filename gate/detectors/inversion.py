@@ -1,4 +1,4 @@
-"""What every detector by trigger inversion is: one family of triggers, searched for at every class."""
+"""The shape of every detector by trigger inversion: one family of triggers, searched for at every class."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -20,10 +20,9 @@ def inversion_detector(
     family: TriggerFamily[SearchT],
     options: type[SearchT],
 ) -> Detector[SearchT]:
-    """Return the detector that inverts triggers of a family; its options hold what the family reads of them."""
+    """Return the detector that inverts triggers of a family; its options include the family's own."""
 
     def measure(subject: Subject, options: SearchT, run: Run) -> Iterator[Yield]:
-        """Yield sizes, ratios, indices and success rates of all classes, and triggers and pictures of the smallest."""
         from gate.search.by_class import search
 
         yield from search(subject, options, run, family)

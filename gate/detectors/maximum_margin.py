@@ -2,16 +2,16 @@
 
 Measures  margin: the largest lead of the class's score over the next, from random inputs. mean-margin: of its five best
           starts. relative-margin: over the lead on clean samples. margin-ratio, anomaly-index: over the other classes.
-Matters   Training on a trigger leaves a direction that raises the target without rivals, whatever the trigger looks
-          like; finding it needs neither samples nor a family of triggers.
-Blind to  Classes that lead far by nature, whose margins in clean models exceed most planted ones: without references
-          of the same task it says little. All classes backdoored alike; gates without gradient; clean-label poison.
-See       Wang et al., "MM-BD", IEEE S&P 2024; settings, cost and figures in docs/detection.md.
+Matters   Training on any trigger leaves a direction that raises the target without rivals; finding it needs neither
+          samples nor a family of triggers.
+Blind to  Planted margins below those of clean models, which often exceed them: without references of the same task it
+          says little. All classes backdoored alike; gates without gradient; clean-label poison.
+See       Wang et al., "MM-BD", IEEE S&P 2024; settings, cost and figures in docs/explanation/detection.md.
 """
 
 import statistics
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -27,39 +27,30 @@ if TYPE_CHECKING:
     from gate.statistics.margins import Margins, Settings
 
 BEST_STARTS = 5
-"""So many starts make the mean margin."""
+"""Number of starts in the mean margin."""
 
 
 class MaximumMargin(Options):
-    """How inputs climb, and how many classes are looked at in full."""
+    """Settings of the ascent, and of the classes that are measured in full."""
 
     retired: ClassVar[Mapping[str, Any]] = {"intrinsic-weight": 0.0, "intrinsic-samples": 10}
 
     starts: int = Field(default=6, ge=1, le=1024)
     steps: int = Field(default=24, ge=1, le=5000)
     step_size: float = Field(default=0.5, gt=0, le=10)
-    """As a share of the input's range, along a steady gradient."""
+    """Length of a step along a steady gradient, as a share of the input's range."""
     clean_samples: int = Field(default=500, ge=1)
-    """The most clean samples that set the scale of a margin; without samples it has none."""
+    """The most clean samples for the scale of the margins."""
     full_classes: int = Field(default=50, ge=2)
-    """With more classes than these, a short climb of all chooses half of them; the rest are drawn at random."""
+    """The most classes measured in full: of more, a short ascent chooses half, chance the rest."""
     screened_classes: int = Field(default=1000, ge=2)
-    """The most classes of that short climb, drawn at random."""
+    """The most classes of that short ascent, drawn at random."""
     screen_starts: int = Field(default=2, ge=1)
     screen_steps: int = Field(default=10, ge=1)
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """Which classes are measured in full, and which of them stand for all when a class is compared."""
-
-    targets: tuple[int, ...]
-    references: frozenset[int]
-    screened: int
-
-
 def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yield]:
-    """Yield margins, ratios and indices of the classes looked at, the clean margin, and the shares looked at."""
+    """Yield margins, ratios and indices of the chosen classes, the clean margin, and the measured shares."""
     from gate.spaces.image.pictures import picture
     from gate.statistics.margins import Settings, maximise
 
@@ -67,14 +58,14 @@ def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yiel
     classifier = subject.classifier
     clean = _clean_margin(subject, options, run)
     settings = Settings(options.starts, options.steps, options.step_size)
-    choice = _choose(classifier, settings, options, run)
-    found = maximise(classifier, choice.targets, settings, run)
-    yield from _numbers(found, choice, clean)
+    targets, references, screened = _choose(classifier, settings, options, run)
+    found = maximise(classifier, targets, settings, run)
+    yield from _numbers(found, references, clean)
     if clean is not None:
         yield Measurement(metric="clean-margin", value=clean)
     count = classifier.num_classes
-    yield Measurement(metric="measured-share", value=len(choice.targets) / count)
-    yield Measurement(metric="screened-share", value=choice.screened / count)
+    yield Measurement(metric="measured-share", value=len(targets) / count)
+    yield Measurement(metric="screened-share", value=screened / count)
     row = int(found.values[:, 0].argmax())
     place = Location.of_class(found.targets[row])
     caption = f"the input with the largest margin, for class {found.targets[row]}"
@@ -84,7 +75,7 @@ def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yiel
 def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float | None:
     """Return the median margin of the model's first choices on clean samples; None without samples, or where it is 0.
 
-    Of its choices, not of the labels: the scale of the scores is asked for, and not whether they are right.
+    Choices, not labels, because it is the scale of the scores.
     """
     import torch
 
@@ -103,32 +94,37 @@ def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float |
     return median if 0 < median < float("inf") else None
 
 
-def _choose(classifier: Classifier, settings: "Settings", options: MaximumMargin, run: Run) -> _Choice:
-    """Return all classes, or where they are many those that a short climb puts first, and as many at random."""
+def _choose(
+    classifier: Classifier, settings: "Settings", options: MaximumMargin, run: Run
+) -> tuple[tuple[int, ...], frozenset[int], int]:
+    """Return the classes to measure in full, the references among them, and the number screened.
+
+    All classes; of many, those that a short ascent ranks first, and as many at random, which are the references.
+    """
     import torch
 
     from gate.statistics.margins import maximise
 
     count = classifier.num_classes
     if count <= options.full_classes:
-        return _Choice(tuple(range(count)), frozenset(range(count)), count)
+        return tuple(range(count)), frozenset(range(count)), count
     drawn = torch.randperm(count, generator=torch.Generator().manual_seed(run.seed)).tolist()
     screened, references = tuple(drawn[: options.screened_classes]), drawn[: options.full_classes // 2]
     short = replace(settings, starts=options.screen_starts, steps=options.screen_steps)
     ranked = maximise(classifier, screened, short, run).values[:, 0].argsort(descending=True, stable=True).tolist()
     chosen = [screened[row] for row in ranked if screened[row] not in references]
     targets = sorted([*references, *chosen[: options.full_classes - len(references)]])
-    return _Choice(tuple(targets), frozenset(references), len(screened))
+    return tuple(targets), frozenset(references), len(screened)
 
 
-def _numbers(found: "Margins", choice: _Choice, clean: float | None) -> Iterator[Measurement]:
-    """Yield the statistics by class; a class is compared with the references alone, which no climb has chosen."""
+def _numbers(found: "Margins", references: frozenset[int], clean: float | None) -> Iterator[Measurement]:
+    """Yield the statistics by class, compared with the references alone, which no ascent has chosen."""
     from gate.statistics.outliers import high_side_anomaly_indices
 
     values = {target: float(row[0]) for target, row in zip(found.targets, found.values, strict=True)}
-    references = [values[target] for target in choice.references]
-    median = statistics.median(references)
-    indices = high_side_anomaly_indices(list(values.values()), references)
+    ordinary = [values[target] for target in references]
+    median = statistics.median(ordinary)
+    indices = high_side_anomaly_indices(list(values.values()), ordinary)
     for (target, value), row, index in zip(values.items(), found.values, indices, strict=True):
         place = Location.of_class(target)
         yield Measurement(metric="margin", value=value, location=place)
@@ -146,22 +142,12 @@ DETECTOR = Detector(
     doing="how far a class can be driven",
     needs=Need.MODEL,
     metrics=(
-        Metric("margin", "scores", "higher", "The largest lead of the class's score that any input found gives."),
+        Metric("margin", "scores", "higher", "The largest lead of the class's score by any input found."),
         Metric("mean-margin", "scores", "higher", "Mean lead over the class's five best starts."),
         Metric(
-            "relative-margin",
-            "clean margins",
-            "higher",
-            "The margin over the median lead on clean samples.",
-            compared=Compared("log", "class"),
+            "relative-margin", "clean margins", "higher", "Margin over clean-margin.", compared=Compared("log", "class")
         ),
-        Metric(
-            "margin-ratio",
-            "ratio",
-            "higher",
-            "The margin over the median of all classes, where that is positive.",
-            least_classes=LEAST_COMPARED,
-        ),
+        Metric("margin-ratio", "ratio", "higher", "The margin over the classes' median.", least_classes=LEAST_COMPARED),
         Metric(
             "anomaly-index",
             "robust deviations",
@@ -171,7 +157,7 @@ DETECTOR = Detector(
         ),
         Metric("clean-margin", "scores", "neither", "Median lead of the first choice on clean samples."),
         Metric("measured-share", "share", "neither", "Share of the classes whose margin was measured in full."),
-        Metric("screened-share", "share", "neither", "Share of the classes that took part at least in a short climb."),
+        Metric("screened-share", "share", "neither", "Share of the classes of at least a short ascent."),
     ),
     options=MaximumMargin,
     measure=measure,

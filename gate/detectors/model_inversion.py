@@ -3,9 +3,9 @@
 Measures  agreement: mean correlation between the inputs that different starts arrive at, per class. trigger-overlap:
           correlation of their common part with the inverted trigger, where an earlier stage found one.
 Matters   A class is reached by many different images; a planted shortcut draws every start to the same few pixels.
-Blind to  Triggers that are no fixed pattern, and classes whose members all look alike: those agree by nature. On small
+Blind to  Triggers that are no fixed pattern, and classes whose members all look alike, which agree anyway. On small
           digit classifiers planted classes agreed less than natural ones, so agreement judges nothing; the overlap
-          tells whether the model's own image of the class holds the trigger that was inverted.
+          tells whether the model's own image of the class contains the inverted trigger.
 See       Fredrikson et al., "Model Inversion Attacks that Exploit Confidence Information", CCS 2015.
 """
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class ModelInversion(Options):
-    """How inputs are synthesised."""
+    """Settings of the synthesis."""
 
     starts: int = Field(default=8, ge=2, le=64)
     steps: int = Field(default=150, ge=1, le=5000)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
-    """As a share of the input's range."""
+    """Step size as a share of the input's range."""
     smoothness: float = Field(default=0.05, ge=0)
     """Weight of the total variation, which keeps single pixels from carrying the class."""
 
 
 def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yield]:
-    """Yield agreement, overlap with the inverted trigger, and the mean synthesised input of each class looked at."""
+    """Yield agreement, overlap with the inverted trigger, and the mean synthesised input of each class."""
     from gate.spaces.image.pictures import picture
 
     assert subject.classifier is not None
@@ -61,7 +61,7 @@ def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yie
 def _synthesise(
     classifier: Classifier, target: int, options: ModelInversion, run: Run
 ) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Return random starts and what they became, (S, C, H, W) each, by ascent of the class's margin."""
+    """Return random starts and the inputs that ascent of the class's margin makes of them, (S, C, H, W) each."""
     import torch
 
     least, greatest = classifier.bounds
@@ -76,7 +76,7 @@ def _synthesise(
         others = logits.clone()
         others[:, target] = float("-inf")
         margin = logits[:, target] - others.amax(dim=1)
-        # Clamped: beyond a sure decision nothing more is learned, and the picture would only saturate.
+        # Clamped: beyond a sure decision the picture would only saturate.
         loss = -margin.clamp(max=20.0).sum() + options.smoothness * _variation(x, greatest - least)
         (x.grad,) = torch.autograd.grad(loss, [x])
         optimiser.step()
@@ -96,8 +96,7 @@ def _agreement(moves: "torch.Tensor") -> float:
     """Return the mean correlation of the pairs of rows (S, D); rows that did not move agree with nothing."""
     centred = moves - moves.mean(dim=1, keepdim=True)
     unit = centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    count = len(unit)
-    return float(((unit @ unit.T).sum() - (unit * unit).sum()) / (count * (count - 1)))
+    return float(((unit @ unit.T).sum() - (unit * unit).sum()) / (len(unit) * (len(unit) - 1)))
 
 
 def _overlap(mean: "torch.Tensor", mask: "torch.Tensor", pattern: "torch.Tensor", bounds: tuple[float, float]) -> float:

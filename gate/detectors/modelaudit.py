@@ -1,12 +1,12 @@
-"""Asks a second opinion of modelaudit, a scanner of other authors for more than forty model formats.
+"""Adds the opinion of modelaudit, a scanner by other authors for more than forty model formats.
 
 Measures  critical-issues: what modelaudit calls critical, per file. warnings: what it calls a warning, per file.
-          incomplete-scans: whether it says itself that it could not look at everything.
-Matters   Other eyes see other things: it knows formats and tricks that the gate's own readers do not. What it says can
-          only add findings; the gate's own detectors look at the same bytes first, whatever it says.
-Blind to  Code beside a model, foreign loaders in MLmodel, and what none of its rules describe. It takes harmless
-          parts of ordinary files for suspicious, too: a person has to look at what it reports.
-See       docs/contracts.md, section 11, for how it is kept from the network; the optional extra `audit` installs it.
+          incomplete-scans: whether it reports that it could not inspect everything.
+Matters   It knows formats and tricks that the gate's own readers do not. Its results can only add findings; the gate's
+          own detectors always inspect the same bytes first.
+Blind to  Code beside a model, foreign loaders in MLmodel, and what none of its rules describe. It reports harmless
+          parts of ordinary files too, so that a person has to check its issues.
+See       docs/reference/contracts.md, section 11, on keeping it from the network; the extra `audit` installs it.
 """
 
 import os
@@ -26,16 +26,16 @@ from gate.records.run import Run
 from gate.spaces.subject import Subject
 
 _NO_TELEMETRY = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
-"""Switches that modelaudit and its libraries ask; the jail refuses sockets besides."""
+"""Switches that modelaudit and its libraries read; the jail refuses sockets too."""
 _METRIC_OF_SEVERITY = {"critical": "critical-issues", "warning": "warnings"}
 _IGNORED_SEVERITIES = frozenset({"info", "debug"})
 _WHOLE_ARTIFACT = "."
 _ENDS_OF_PATH = " :!#"
-"""After a file's path modelaudit writes a member or a position: `model.pkl (pos 12)`, `model.pt:data.pkl`."""
+"""Signs before a member or position after a file's path: `model.pkl (pos 12)`, `model.pt:data.pkl`."""
 
 
 class ModelAudit(Options):
-    """How long modelaudit may take, and whether it may pass over files by their names."""
+    """Time that modelaudit may take, and whether it may skip files by their names."""
 
     timeout_seconds: int = Field(default=600, ge=1)
     skip_file_types: bool = False
@@ -51,7 +51,7 @@ def measure(subject: Subject, options: ModelAudit, run: Run) -> Iterator[Measure
         str(subject.artifact.root),
         timeout=seconds,
         skip_file_types=options.skip_file_types,
-        cache_enabled=False,  # an answer kept from another scan would be no look at these bytes
+        cache_enabled=False,  # the result of an earlier scan says nothing about these bytes
     )
     run.check_time()
     _require_finished(result, time.monotonic() - started, seconds)
@@ -62,7 +62,7 @@ def measure(subject: Subject, options: ModelAudit, run: Run) -> Iterator[Measure
 
 
 def _require_finished(result: Any, took: float, seconds: int) -> None:
-    """Raise where the scan broke or was cut short, which modelaudit itself reports as mere information."""
+    """Raise where the scan broke or was cut short, which modelaudit itself reports as information only."""
     if result.has_errors:
         raise GateError(f"modelaudit broke off after {took:.0f} s and {result.files_scanned} files")
     if took >= seconds:
@@ -80,7 +80,7 @@ def _scanner() -> Any:
         from modelaudit.telemetry import is_telemetry_enabled
     except ModuleNotFoundError as error:
         if error.name != "modelaudit":
-            raise  # it is installed and broken, which is a failure and no excuse
+            raise  # installed and broken: a failure, not a skip
         raise UnexaminableError(
             "modelaudit is not installed; this second opinion comes with the optional extra 'audit'"
         ) from None
@@ -90,7 +90,7 @@ def _scanner() -> Any:
 
 
 def _hazards(issues: Iterable[Any], artifact: Artifact) -> Iterator[Hazard]:
-    """Yield each issue of weight as a hazard of its file; a severity of a kind unknown here counts as critical."""
+    """Yield each issue above information as a hazard of its file; an unknown severity counts as critical."""
     paths = frozenset(file.path for file in artifact.manifest.files)
     for issue in issues:
         severity = str(issue.severity.value)
@@ -100,7 +100,7 @@ def _hazards(issues: Iterable[Any], artifact: Artifact) -> Iterator[Hazard]:
 
 
 def _file_of(location: str, artifact: Artifact, paths: frozenset[str]) -> str:
-    """Return the artifact's file that a location begins with, or the sign for the artifact as a whole."""
+    """Return the artifact's file that a location begins with, or `.` for the artifact as a whole."""
     roots = (f"{artifact.root}/", f"{artifact.root.resolve()}/")
     relative = next((location[len(root) :] for root in roots if location.startswith(root)), location)
     ends = [index for index, sign in enumerate(relative) if sign in _ENDS_OF_PATH]
@@ -113,12 +113,12 @@ DETECTOR = Detector(
     id="modelaudit",
     title="A second opinion on the files",
     doing="a second opinion on the files",
-    # Not before loading: it is known to take harmless files for suspicious, so that a person may waive a finding.
+    # Not before loading: it is known to report harmless files, so that a person may waive a finding.
     needs=Need.FILES,
     metrics=(
         Metric("critical-issues", "issues", "higher", "What modelaudit calls critical."),
-        Metric("warnings", "issues", "neither", "What modelaudit calls a warning; harmless files have some, too."),
-        Metric("incomplete-scans", "scans", "higher", "1 where modelaudit says that it could not look at everything."),
+        Metric("warnings", "issues", "neither", "What modelaudit calls a warning; harmless files have some too."),
+        Metric("incomplete-scans", "scans", "higher", "1 where modelaudit could not inspect everything."),
     ),
     options=ModelAudit,
     measure=measure,

@@ -4,10 +4,10 @@ Measures  size: L1 of the smallest mask per class, in pixels. size-ratio: the sa
           anomaly-index: how far below the median, in robust standard deviations. attack-success-rate: the share of
           other classes' samples that the patch moves. untargeted-ratio: one patch that moves every class anywhere, over
           the smallest. exit-ratio: the patch by which one class's samples leave it, over the median class's.
-Matters   A planted patch is a shortcut: its class needs a far smaller mask than any class needs by nature.
+Matters   A planted patch is a shortcut: its class needs a far smaller mask than any class of a clean model.
 Blind to  Triggers that no small patch imitates (warps, blends, tones, input-dependent ones), backdoors for one source
-          class that leave it no easier to leave, hard thresholds without gradient, and classes small by nature.
-See       Wang et al., "Neural Cleanse", IEEE S&P 2019; settings, cost and error rates in docs/detection.md.
+          class whose exit is no smaller, hard thresholds without gradient, and classes with a small natural patch.
+See       Wang et al., "Neural Cleanse", IEEE S&P 2019; settings, cost and error rates in docs/explanation/detection.md.
 """
 
 from pydantic import Field
@@ -18,16 +18,13 @@ from gate.spaces.image.triggers.patch import FAMILY
 
 
 class NeuralCleanse(TriggerSearch):
-    """How the patches are searched for."""
+    """Settings of the search for patches."""
 
     steps: int = Field(default=150, ge=1, le=10_000)
-    """Optimiser steps; every class takes part in each while there are at most twenty."""
+    """Optimiser steps; up to twenty classes take part in each."""
     batch: int = Field(default=16, ge=1, le=1024)
-    """Images per class and step."""
     hopeless_after: int | None = Field(default=80, ge=1)
-    """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     exits: bool = True
-    """Whether the smallest trigger by which each class's samples leave it is searched for."""
 
 
 DETECTOR = inversion_detector(

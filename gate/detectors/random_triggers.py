@@ -1,13 +1,13 @@
 """Applies random triggers of every family to clean samples and counts where they go: forward passes alone.
 
-Measures  patch-share, wave-share, blend-share, warp-share, tone-share: of each class, the share of the other classes'
-          samples that random triggers of a family send to it, by the quarter of them that does most.
-Matters   A planted rule reaches further than its trigger: what resembles it, by chance, goes to its target as well. It
-          needs no search to succeed, and shows sinusoids, warps and natural features that searches miss.
-Blind to  Without references of the same task, nearly everything: some class takes what is unclear in every model.
-          Triggers unlike all that is drawn, payloads behind exact thresholds, rules for a single source class.
-See       Cousins: Gao et al., "STRIP", ACSAC 2019; Kolouri et al., "Universal Litmus Patterns", CVPR 2020. Figures in
-          docs/detection.md.
+Measures  patch-share, wave-share, blend-share, warp-share, tone-share: the share of other classes' samples that random
+          triggers of a family send to each class, as the mean of the quarter of them that moves most.
+Matters   A planted rule reaches further than its trigger: what resembles it by chance goes to its target as well. This
+          needs no successful search, and shows sinusoids, warps and natural features that searches miss.
+Blind to  Without references of the same task, nearly everything: in every model some class attracts unclear samples.
+          Triggers unlike all that are drawn, payloads behind exact thresholds, rules for a single source class.
+See       Related: Gao et al., "STRIP", ACSAC 2019; Kolouri et al., "Universal Litmus Patterns", CVPR 2020. Figures in
+          docs/explanation/detection.md.
 """
 
 from collections.abc import Iterator
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from gate.spaces.subject import Classifier
 
 LEAST_SIDE = 4
-"""Pixels without which a patch is the image."""
+"""Fewest pixels of a side; in a smaller image, a patch is the whole image."""
 FLOOR = 0.005
-"""Added to every share: below it, shares differ by single samples, and their logarithms by nothing that matters."""
+"""Added to every share, because below it shares differ by single samples."""
 
 
 class RandomTriggers(Options):
-    """How many triggers are drawn, and applied to how many samples."""
+    """Numbers of triggers and of samples."""
 
     triggers: int = Field(default=40, ge=4, le=10_000)
-    """Of each family."""
+    """Number of random triggers of each family."""
     clean_samples: int = Field(default=60, ge=2)
 
 
@@ -70,7 +70,7 @@ def measure(subject: Subject, options: RandomTriggers, run: Run) -> Iterator[Yie
 def _shares(
     classifier: "Classifier", inputs: "torch.Tensor", own: "torch.Tensor", triggers: "Iterator[Apply]", run: Run
 ) -> "torch.Tensor":
-    """Return of each trigger the share of the samples of other classes that it sends to each class, (T, K).
+    """Return for each trigger the share of other classes' samples that it sends to each class, (T, K).
 
     `inputs` (N, C, H, W) are raw, `own` (N,) the classes that the model gives them; N - n_k samples can go to class k.
     """

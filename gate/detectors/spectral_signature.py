@@ -1,16 +1,17 @@
-"""Looks in the logged training set for labels whose samples lie apart, in one direction, from clean ones of the class.
+"""Looks in the logged training set for labels whose samples lie apart from clean ones of the class in one direction.
 
 Measures  spectral-gap: how far a label's training samples lie from the clean samples of that class along the direction
           where they differ most, in clean standard deviations. gap-ratio: that over the median of all classes.
-Matters   Poisoned training samples share what the trigger does to them and nothing else of their label, so that they
-          move together, whether their labels were changed or are true. The rows furthest out are listed: they are what
-          to look at, and to take out of the training set.
+Matters   Poisoned training samples share the effect of the trigger and nothing else of their label, so that they move
+          together, whether their labels are changed or true. The rows furthest out are listed, to be inspected and
+          removed from the training set.
 Blind to  A training set that is not the one that was trained on; attacks on the training procedure or on the weights;
           poison too rare or too much like its class; clean samples that hold the poison too.
 See       Tran, Li and Madry, "Spectral Signatures in Backdoor Attacks", NeurIPS 2018; Hayase et al., "SPECTRE", ICML
           2021.
 """
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
+from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
@@ -28,13 +30,13 @@ if TYPE_CHECKING:
     from gate.statistics.spectral import Array, Signature
 
 LISTED = 20
-"""So many rows of the training set are named per class."""
+"""The most rows of the training set that are named per class."""
 FAR = 3.5
-"""Deviations beyond which hardly a clean sample lies; for the note and the plot, not for the verdict."""
+"""Deviations beyond which hardly any clean sample lies; for note and plot, not for the verdict."""
 
 
 class SpectralSignature(Options):
-    """How many samples are looked at, in how many directions."""
+    """Numbers of samples and of directions."""
 
     samples_per_class: int = Field(default=300, ge=16)
     clean_samples: int = Field(default=1000, ge=16)
@@ -44,9 +46,6 @@ class SpectralSignature(Options):
 
 def measure(subject: Subject, options: SpectralSignature, run: Run) -> Iterator[Yield]:
     """Yield gap, ratio and plot of every label of the training set that can be measured."""
-    import statistics
-
-    from gate.records.errors import UnexaminableError
     from gate.statistics.class_clusters import plot
 
     found = dict(_signatures(subject, options, run))
@@ -58,40 +57,33 @@ def measure(subject: Subject, options: SpectralSignature, run: Run) -> Iterator[
         location, gap = Location.of_class(label), seen.signature.gap
         yield Measurement(metric="spectral-gap", value=gap, location=location, note=seen.note())
         yield Measurement(metric="gap-ratio", value=gap / middle if middle > 0 else 1.0, location=location)
-        places = seen.signature.places
-        yield plot(
-            location,
-            "the direction furthest from clean samples, and the next",
-            places,
-            ("training",) * len(places),
-            seen.far().astype(int),
-        )
+        places, axes = seen.signature.places, "the direction furthest from clean samples, and the next"
+        yield plot(location, axes, places, ("training",) * len(places), seen.far().astype(int))
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """One label's signature, and what it was taken of."""
+    """One label's signature, and its samples."""
 
     signature: "Signature"
     rows: "Array"
-    """(N,), the samples' row numbers in the training set."""
+    """Row numbers (N,) of the samples in the training set."""
     clean: int
-    """How many clean samples of the class it was compared with."""
+    """Number of clean samples of the class."""
 
     def far(self) -> "Array":
-        """Return a mask (N,) of the samples that lie further out than hardly a clean one does."""
+        """Return a mask (N,) of the samples further out than hardly any clean one."""
         import numpy as np
 
-        distances = np.abs(self.signature.places[:, 0])
-        return np.asarray(distances > FAR)
+        return np.asarray(np.abs(self.signature.places[:, 0]) > FAR)
 
     def note(self) -> str:
-        """Return how much was looked at, and which rows of the training set lie furthest out."""
+        """Return the numbers of samples, and the rows of the training set that lie furthest out."""
         import numpy as np
 
         order = np.argsort(-np.abs(self.signature.places[:, 0]), kind="stable")[:LISTED]
         listed = ", ".join(str(int(row)) for row in self.rows[order])
-        far = int((np.abs(self.signature.places[:, 0]) > FAR).sum())
+        far = int(self.far().sum())
         return (
             f"{len(self.rows)} training and {self.clean} clean samples; {far} lie more than {FAR:g} deviations out; "
             f"furthest, by row of the training set from 0: {listed}."
@@ -99,10 +91,9 @@ class _Seen:
 
 
 def _signatures(subject: Subject, options: SpectralSignature, run: Run) -> Iterator[tuple[int, _Seen]]:
-    """Yield by label what can be compared: training samples of it, and clean samples of the class."""
+    """Yield the comparison of a label's training samples with clean samples of the class, by label."""
     import torch
 
-    from gate.records.errors import UnexaminableError
     from gate.statistics.activations import activations_of
     from gate.statistics.spectral import MIN_CLEAN, principal_basis, signature, yardsticks
     from gate.statistics.subsets import balanced, balanced_rows
@@ -134,9 +125,7 @@ DETECTOR = Detector(
     doing="spectra of the training set",
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
     metrics=(
-        Metric(
-            "spectral-gap", "deviations", "higher", "How far training samples lie from clean ones, in one direction."
-        ),
+        Metric("spectral-gap", "deviations", "higher", "Distance of training samples from clean ones."),
         Metric("gap-ratio", "×", "higher", "The gap over the median of all classes.", least_classes=LEAST_COMPARED),
     ),
     options=SpectralSignature,

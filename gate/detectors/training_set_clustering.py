@@ -1,12 +1,12 @@
 """Clusters the activations of each label of the logged training set to see whether two causes lead to it.
 
-Measures  silhouette: how clearly a label's activations part in two. relative-size: share of the smaller part.
-          exclusive-reclassification: share of the smaller part whose nearest clean samples are of another class.
-          neuron-shift: the neurons that differ most.
-Matters   Poisoned samples with changed labels can form a cluster of their own, which clean samples would call by
-          another name. What lies in the smaller part is what to look at in the training set.
+Measures  silhouette: how clearly a label's activations split in two. relative-size: share of the smaller cluster.
+          exclusive-reclassification: share of it whose nearest clean samples are of another class. neuron-shift: the
+          neurons that differ most.
+Matters   Poisoned samples with changed labels can form a cluster of their own, near clean samples of another class. The
+          smaller cluster is the part of the training set to inspect.
 Blind to  Clean-label poison, which shares the class's features; poison too rare to form a cluster; poison that the net
-          has drawn into the class: on small nets classes of a clean training set part as clearly as poisoned ones, and
+          has drawn into the class: on small nets classes of a clean training set split as clearly as poisoned ones, and
           `spectral-signature` tells them apart. A logged set that is not the one that was trained on.
 See       Chen et al., "Detecting Backdoor Attacks by Activation Clustering", SafeAI 2019.
 """
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
+from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.spaces.subject import Subject, Yield
@@ -28,21 +29,20 @@ if TYPE_CHECKING:
 
 
 class TrainingSetClustering(Options):
-    """How activations are reduced and split."""
+    """Settings of reducing and splitting activations."""
 
     reduction: Literal["pca", "t-sne"] = "pca"
     dimensions: int = Field(default=10, ge=1, le=100)
     samples_per_class: int = Field(default=300, ge=16)
     clean_samples: int = Field(default=1000, ge=16)
     neighbours: int = Field(default=10, ge=1, le=100)
-    """So many clean samples name the class of a training sample."""
+    """Number of clean samples that name the class of a training sample."""
     neurons: int = Field(default=5, ge=0, le=50)
-    """How many hijacked candidates are listed."""
+    """Number of neurons that are listed."""
 
 
 def measure(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[Yield]:
     """Yield the split of every label of the training set that has enough samples."""
-    from gate.records.errors import UnexaminableError
     from gate.statistics.class_clusters import drawn, listed_neurons, numbers, split_group
     from gate.statistics.clustering import MIN_SAMPLES
 
@@ -61,8 +61,7 @@ def measure(subject: Subject, options: TrainingSetClustering, run: Run) -> Itera
 
 
 def _groups(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[tuple["Group", "Array"]]:
-    """Yield each label's activations, and by row the class that the nearest clean samples have (N,)."""
-    from gate.records.errors import UnexaminableError
+    """Yield each label's activations, and the class of the nearest clean samples by row (N,)."""
     from gate.statistics.activations import activations_of
     from gate.statistics.class_clusters import Group
     from gate.statistics.clustering import nearest_labels
@@ -93,13 +92,10 @@ DETECTOR = Detector(
     doing="clusters in the training set",
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
     metrics=(
-        Metric("silhouette", "-1 to 1", "higher", "How clearly the label's activations part in two clusters."),
+        Metric("silhouette", "-1 to 1", "higher", "How clearly the label's activations split in two clusters."),
         Metric("relative-size", "share", "lower", "Share of the smaller cluster."),
         Metric(
-            "exclusive-reclassification",
-            "share",
-            "higher",
-            "Share of the smaller cluster that its nearest clean samples put into another class.",
+            "exclusive-reclassification", "share", "higher", "Share of the smaller cluster nearer to another class."
         ),
         Metric("neuron-shift", "deviations", "neither", "Standardised difference of a neuron between the clusters."),
     ),

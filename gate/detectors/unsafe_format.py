@@ -4,8 +4,8 @@ Measures  code-constructs: Keras layers stored as code and classes that are not 
           of foreign ONNX domains, remote code and chat templates of Hugging Face models, foreign types in skops
           archives. external-references: tensor data outside the artifact. unreadable-files: files of these formats that
           are not well formed, and any GGUF, HDF5, TensorFlow or template file, none of which the gate reads.
-Matters   Formats without pickles are taken for harmless; each of these has run code or read files where it was loaded.
-Blind to  Kernels with flaws of their own.
+Matters   Formats without pickles pass for harmless; each of these has run code or read files where it was loaded.
+Blind to  Vulnerable kernels.
 See       CVE-2024-3660 and CVE-2025-1550 (Keras), CVE-2024-5187 and CVE-2024-27318 (ONNX), CVE-2024-34359 (chat
           templates), GHSA-w582-9x45-8mpx (skops).
 """
@@ -21,7 +21,7 @@ from gate.formats.expected import HDF5
 from gate.formats.files import each_file
 from gate.formats.hazards import Hazard, measurements
 from gate.formats.source import Bounds, Source, UnreadableError
-from gate.formats.zip_members import Member, member_source
+from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
 from gate.records.declarations import Metric, Options
 from gate.records.errors import GateError
@@ -40,17 +40,17 @@ _UNREAD = {
     ".pb": "a TensorFlow graph",
     **dict.fromkeys((".j2", ".jinja", ".jinja2"), "a template"),
 }
-"""What no flavour's own files are, and can run code where it is loaded: told by its ending, whatever it holds."""
+"""Formats by ending that no flavour's own files have and that can run code where they are loaded."""
 _UNREAD_MAGIC = {b"GGUF": ".gguf", HDF5: ".h5"}
 _REMOTE_CODE = re.compile(r"(modeling|configuration|tokenization|processing|image_processing|pipeline)_\w+\.py")
 _CODE_KEYS = ("auto_map", "chat_template", "custom_pipelines", "trust_remote_code")
 _WORTH_PARSING = re.compile(rb"auto_map|custom_pipelines|trust_remote_code|chat_template|\\u")
-"""Examples of inputs are large and may hold NaN; only a file with such a key, or with an escape, is parsed."""
+"""Only files with such a key, or with an escape, are parsed: examples of inputs are large and may contain NaN."""
 _ESCAPING = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://|[\x00-\x1f]|^$")
 
 
 class UnsafeFormat(Options):
-    """Which parts of other formats are known to be harmless."""
+    """Parts of other formats that are known to be harmless."""
 
     allowed_onnx_domains: tuple[str, ...] = ()
 
@@ -80,13 +80,13 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
 
 
 def _unread(suffix: str, head: bytes) -> str:
-    """Return what a file is that the gate refuses to read, by its ending or its first bytes; else nothing."""
+    """Return the format of a file that the gate refuses to read, by its ending or first bytes; else nothing."""
     known = next((ending for magic, ending in _UNREAD_MAGIC.items() if head.startswith(magic)), suffix)
     return _UNREAD.get(known, "")
 
 
 def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
-    """Look into a zip for TorchScript code, a Keras configuration and a skops schema."""
+    """Yield TorchScript code, Keras configurations and skops schemas of a zip."""
     archive = read_zip(source, bounds)
     if archive.named("constants.pkl") is not None or archive.named("data.pkl") is not None:
         for member in archive.members:
@@ -102,7 +102,7 @@ def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
 
 
 def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bounds) -> Iterator[Hazard]:
-    """Read the JSON that tells a Keras or skops loader what to build."""
+    """Yield hazards of the JSON that tells a Keras or skops loader what to build."""
     for name, own_suffix, hazards in (
         ("config.json", ".keras", keras.config_hazards),
         ("schema.json", ".skops", skops.schema_hazards),
@@ -111,19 +111,15 @@ def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bo
         if suffix == own_suffix and not members:
             raise UnreadableError(f"a {own_suffix} archive without {name}")
         for member in members:
-            value = _json(_member(source, member, bounds), f"{path}!{name}")
-            for what in hazards(value, bounds):
+            raw = member_source(source, member, _MAX_JSON, bounds.budget).whole(_MAX_JSON, member.name)
+            for what in hazards(_json(raw, f"{path}!{name}"), bounds):
                 yield Hazard("code-constructs", path, what)
-
-
-def _member(source: Source, member: Member, bounds: Bounds) -> bytes:
-    return member_source(source, member, _MAX_JSON, bounds.budget).whole(_MAX_JSON, member.name)
 
 
 def _onnx(
     path: str, source: Source, options: UnsafeFormat, present: frozenset[str], bounds: Bounds
 ) -> Iterator[Hazard]:
-    """Read an ONNX model; bytes that merely begin like one are let be."""
+    """Yield hazards of an ONNX model; bytes that merely begin like one are ignored."""
     try:
         facts = onnx.read_onnx(source.whole(onnx.MAX_BYTES, path), bounds)
     except UnreadableError:
@@ -142,7 +138,7 @@ def _onnx(
 
 
 def _text(path: str, suffix: str, source: Source) -> Iterator[Hazard]:
-    """Read what Hugging Face loaders read as text: configurations, and code fetched with the model."""
+    """Yield code and code-loading keys of the texts that Hugging Face loaders read."""
     if suffix == ".py" and _REMOTE_CODE.fullmatch(PurePosixPath(path).name):
         yield Hazard("code-constructs", path, "code that a loader runs with the model")
     elif suffix == ".json":
@@ -169,11 +165,9 @@ DETECTOR = Detector(
     needs=Need.FILES,
     before_loading=True,
     metrics=(
-        Metric("code-constructs", "constructs", "higher", "Parts of a model format that run code where it is loaded."),
+        Metric("code-constructs", "constructs", "higher", "Parts of a model format that run code on loading."),
         Metric("external-references", "references", "higher", "Tensor data that lie outside the artifact."),
-        Metric(
-            "unreadable-files", "files", "higher", "Files of these formats that are not well formed or not read at all."
-        ),
+        Metric("unreadable-files", "files", "higher", "Files of these formats that are malformed or never read."),
     ),
     options=UnsafeFormat,
     measure=measure,

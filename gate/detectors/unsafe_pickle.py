@@ -2,14 +2,14 @@
 
 Measures  unsafe-globals: imports that a pickle of tensors does not need, per file. module-globals: imports of layers
           from torch.nn, which make a pickled network, and where the policy says so of library estimators.
-          library-globals: of the unsafe imports those that a network of torchvision, timm or transformers makes, which
-          says what it is and excuses none. unreadable-streams: pickles that are damaged, computed, beyond the bounds or
-          behind a format that cannot be looked into. Streams are found by content: in zips whatever their headers say,
-          compressed, behind array headers, under any name.
-Matters   Loading a pickle runs it: who ships one needs no backdoor in the weights.
-Blind to  What a class does with the state that it is given, and pickles inside formats that are not known here.
-See       Slaviero, "Sour Pickles", Black Hat USA 2011; torch's
-          weights-only unpickler, whose list this is; CVE-2025-1716, CVE-2025-1889, CVE-2025-1944 and CVE-2025-1945.
+          library-globals: the unsafe imports that a network of torchvision, timm or transformers makes, which tells
+          what it is and excuses none. unreadable-streams: pickles that are damaged, computed, beyond the bounds or in a
+          format that cannot be inspected. Streams are found by content: in zips with any headers, compressed, behind
+          array headers, under any name.
+Matters   Loading a pickle runs it: whoever ships one needs no backdoor in the weights.
+Blind to  What a class does with its state, and pickles inside formats that are not known here.
+See       Slaviero, "Sour Pickles", Black Hat USA 2011; torch's weights-only unpickler, whose list this is;
+          CVE-2025-1716, CVE-2025-1889, CVE-2025-1944 and CVE-2025-1945.
 """
 
 import io
@@ -36,14 +36,14 @@ _SECOND_OPINION_OPCODES = 20_000
 
 
 class UnsafePickle(Options):
-    """What pickles may import, and how much of them is read."""
+    """Allowed imports, and bounds of reading."""
 
     allowed: tuple[str, ...] = ()
-    """Further imports as `module.name` that do not count at all."""
+    """Further imports, as `module.name`, that do not count at all."""
     allowed_classes: tuple[str, ...] = ()
-    """Further classes as `module.name` that count as module-globals."""
+    """Further classes, as `module.name`, that count as module-globals."""
     estimators: bool = False
-    """Whether what pickles of scikit-learn's and LightGBM's own estimators import counts as module-globals too."""
+    """Whether imports of scikit-learn's and LightGBM's own estimators count as module-globals too."""
     max_opcodes: int = Field(default=2_000_000, ge=1)
     max_inflated_bytes: int = Field(default=256 << 20, ge=1)
 
@@ -85,7 +85,7 @@ def _faults(path: str, inside: str, walk: PickleWalk) -> Iterator[Hazard]:
 
 
 def _second_opinion(walk: PickleWalk) -> Iterator[tuple[str, str]]:
-    """Yield what picklescan sees: the walk above and its own must both find nothing."""
+    """Yield the imports that picklescan finds: its walk and the gate's own must both find nothing."""
     if walk.raw is None or walk.opcodes > _SECOND_OPINION_OPCODES:
         return
     from picklescan.scanner import scan_pickle_bytes
@@ -102,7 +102,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _inside(where: str) -> str:
-    """Return the place inside the file, to stand before a note."""
+    """Return the place inside the file as the beginning of a note."""
     _, separator, member = where.partition("!")
     return f"{member}: " if separator else ""
 
@@ -114,22 +114,10 @@ DETECTOR = Detector(
     needs=Need.FILES,
     before_loading=True,
     metrics=(
-        Metric(
-            "unsafe-globals", "imports", "higher", "Imports in pickles that are on no allow list; each can run code."
-        ),
+        Metric("unsafe-globals", "imports", "higher", "Imports in pickles that no list allows; each can run code."),
         Metric("unreadable-streams", "streams", "higher", "Pickles that could not be read to their end."),
-        Metric(
-            "module-globals",
-            "imports",
-            "higher",
-            "Library classes that a pickle imports: a pickled network or estimator.",
-        ),
-        Metric(
-            "library-globals",
-            "imports",
-            "neither",
-            "Of the unsafe imports, those that a pickled network of torchvision, timm or transformers makes.",
-        ),
+        Metric("module-globals", "imports", "higher", "Library classes of a pickled network or estimator."),
+        Metric("library-globals", "imports", "neither", "Unsafe imports of torchvision, timm or transformers."),
     ),
     options=UnsafePickle,
     measure=measure,

@@ -1,11 +1,12 @@
 """Inverts, for every class at once, the slightest smooth warp that sends other inputs to the class.
 
 Measures  size: root mean square displacement of the smallest warp per class, in pixels. size-ratio, anomaly-index and
-          attack-success-rate as `neural-cleanse` has them.
-Matters   A warping backdoor answers to one small smooth field; by nature a class is reached by a large warp or none.
+          attack-success-rate as in `neural-cleanse`.
+Matters   A warping backdoor responds to one small smooth field; classes of clean models need a large warp or have none.
 Blind to  Everything that changes values rather than places, fields finer than the searched grid, single source classes,
-          hard thresholds, and classes that differ from others by a shift, which a warp reaches by nature.
-See       Nguyen and Tran, "WaNet: Imperceptible Warping-based Backdoor Attack", ICLR 2021; docs/detection.md.
+          hard thresholds, and classes that differ from others by a shift, which a warp reaches in clean models too.
+See       Nguyen and Tran, "WaNet: Imperceptible Warping-based Backdoor Attack", ICLR 2021;
+          docs/explanation/detection.md.
 """
 
 from pydantic import Field
@@ -16,16 +17,13 @@ from gate.spaces.image.triggers.warp import FAMILY
 
 
 class WarpTrigger(TriggerSearch):
-    """How the warps are searched for."""
+    """Settings of the search for warps."""
 
     steps: int = Field(default=80, ge=1, le=10_000)
-    """Optimiser steps of a class that stays to the end; a field has few free values and settles soon."""
+    """Optimiser steps of a class that stays until the end; a field has few free values."""
     batch: int = Field(default=10, ge=1, le=1024)
-    """Images per class and step."""
     settled_after: int | None = Field(default=30, ge=1)
-    """Steps without a hundredth of improvement after which a class leaves the search; null: never."""
     hopeless_after: int | None = Field(default=40, ge=1)
-    """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     grid: int = Field(default=5, ge=2, le=32)
     """Free displacements along each side of the image."""
     limit: float = Field(default=0.15, gt=0, le=0.5)

@@ -1,1 +1,1 @@
-"""What everything stands on: values that cross a process border, the errors, and helpers that import nothing."""
+"""Values that cross a process border, the errors, and small helpers."""

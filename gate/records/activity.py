@@ -1,8 +1,7 @@
-"""What the gate itself does at this moment (downloads, uploads, looks), told to whoever shows it.
+"""What the gate itself is doing (downloads, uploads, inspections), reported to whoever shows it.
 
-Ground floor. A command sets a watcher for its own thread of work; what is below tells it what begins and how far it is,
-and where there is none (the service, a caller of the library) nobody hears it. What a worker says of its own progress
-comes another way (gate.check.workers).
+A command sets a watcher for its own thread. Without one (the service, a caller of the library) nobody hears anything.
+A worker reports its progress another way (gate.check.workers).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,25 +10,25 @@ from contextvars import ContextVar
 from typing import Protocol
 
 Tell = Callable[[str], None]
-"""Takes a line for whoever runs the command."""
+"""Takes a line for the person who runs the command."""
 Moved = Callable[[int], None]
-"""Takes the bytes that have come or gone so far."""
+"""Takes the number of bytes moved so far."""
 
 
 class Watcher(Protocol):
-    """Who shows what is done; no method raises."""
+    """Shows what is being done; no method raises."""
 
     def expect(self, steps: Sequence[str]) -> None:
-        """Hear which steps a scan will take, in their order; none where it is over."""
+        """Take the steps of a scan in their order; none when it is over."""
 
     def begin(self, what: str) -> None:
-        """Hear that something begins, in plain words."""
+        """Take what begins, in plain words."""
 
     def moved(self, size: int) -> None:
-        """Hear how many bytes of it have come or gone so far; may be called by another thread."""
+        """Take the number of bytes moved so far; another thread may call this."""
 
     def end(self, *, well: bool) -> None:
-        """Hear that it has ended, and whether it came to its end."""
+        """Take that it has ended, and whether it succeeded."""
 
 
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
@@ -38,7 +37,7 @@ _busy: ContextVar[bool] = ContextVar("busy", default=False)
 
 @contextmanager
 def watched_by(watcher: Watcher) -> Iterator[None]:
-    """Let a watcher hear what is done meanwhile."""
+    """Report to a watcher inside this context."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -47,17 +46,17 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
 
 
 def expect(steps: Sequence[str]) -> None:
-    """Say which steps a scan will take; none when it is over."""
+    """Report the steps of a scan; none when it is over."""
     if (watcher := _watcher.get()) is not None:
         watcher.expect(steps)
 
 
 @contextmanager
 def doing(what: str) -> Iterator[Moved]:
-    """Say that something is done, and yield what takes its bytes so far; what is done within it is a part of it."""
+    """Report that something is being done, and yield what takes its bytes so far; nested activities count as part."""
     watcher = _watcher.get()
     if watcher is None or _busy.get():
-        yield _unheard
+        yield lambda _size: None
         return
     token = _busy.set(True)
     watcher.begin(what)
@@ -68,7 +67,3 @@ def doing(what: str) -> Iterator[Moved]:
     finally:
         _busy.reset(token)
         watcher.end(well=well)
-
-
-def _unheard(_size: int) -> None:
-    """Take bytes that nobody asked for."""

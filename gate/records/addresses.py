@@ -1,8 +1,8 @@
-"""The grammar of addresses: where an artifact lies, and which stores a policy lists. Pure.
+"""The grammar of addresses: locations of artifacts, and the stores that a policy lists.
 
-A registry's answer is candidate-controlled. What does not fit this grammar is no address, so that the gate and the
-client that downloads cannot read one text in two ways: no user information, query or fragment, no `.` or `..`, no empty
-segment, hosts as their ASCII names. What a policy lists is written in the same grammar, with plainer segments.
+A registry's answer is candidate-controlled. This grammar keeps the gate and the downloading client from reading one
+text in two ways: no user information, query or fragment, no `.` or `..`, no empty segment, hosts as their ASCII names.
+Stores of a policy have the same grammar, with plainer segments.
 """
 
 import ipaddress
@@ -28,23 +28,21 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"[A-Za-z0-9._~+=@,:-]+")
 _RUN = re.compile(r"runs:/([A-Za-z0-9][\w-]{0,63})/(.+)", re.ASCII | re.DOTALL)
 _MODEL = re.compile(r"models:/([^/]+)(?:/(.+))?", re.DOTALL)
-_RUN_BELOW, _MODEL_BELOW = (
-    re.compile(r"[0-9]+/[0-9a-f]{32}/artifacts"),
-    re.compile(r"[0-9]+/models/m-[0-9a-f]{32}/artifacts"),
-)
+_RUN_BELOW = re.compile(r"[0-9]+/[0-9a-f]{32}/artifacts")
+_MODEL_BELOW = re.compile(r"[0-9]+/models/m-[0-9a-f]{32}/artifacts")
 
 
 class AddressError(ValueError):
-    """A text that is no address by this grammar; the message is a reason that follows 'it'."""
+    """A text that is no address; the message is a reason that follows 'it'."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """A scheme, who answers there, and the segments of a path as they are written."""
+    """A scheme, a host, and the segments of a path as they are written."""
 
     scheme: str
     host: str = ""
-    """Host and port, bucket, or an Azure container and its account; empty for a file and for the server's own."""
+    """Host and port, bucket, or Azure container and account; empty for files and the server's own store."""
     path: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -54,12 +52,12 @@ class Address:
         return f"{self.scheme}:{path}"
 
     def within(self, store: "Address") -> bool:
-        """Tell whether this lies in a store: the same scheme and host, and a path that begins with all its segments."""
+        """Tell whether this lies in a store: same scheme and host, and a path that begins with all its segments."""
         same = (self.scheme, self.host) == (store.scheme, store.host)
         return same and self.path[: len(store.path)] == store.path
 
     def below(self, *segments: str) -> "Address":
-        """Return the address of something inside."""
+        """Return an address inside this one."""
         return replace(self, path=self.path + segments)
 
     @property
@@ -69,7 +67,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Return where an artifact lies; raise `AddressError` for anything outside the grammar."""
+    """Return the address of an artifact; raise `AddressError` for anything outside the grammar."""
     if len(text) > MAX_LENGTH:
         raise AddressError(f"is longer than {MAX_LENGTH} characters")
     if text.startswith("/"):
@@ -106,7 +104,7 @@ def parse_store(text: str) -> Address:
 
 
 def parse_server(uri: str) -> Address | None:
-    """Return the address of a tracking server that the operator names, without its login; None for embedded stores."""
+    """Return the address of the operator's tracking server, without its login; None for embedded stores."""
     if not uri.lower().startswith(("http://", "https://")):
         return None
     parts = urlsplit(uri)
@@ -115,7 +113,7 @@ def parse_server(uri: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a canonical host and port is this machine itself."""
+    """Tell whether a canonical host and port is this machine."""
     name = host.removeprefix("[").partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name == "localhost":
         return True
@@ -144,7 +142,7 @@ def parse_model_artifact(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text is `runs:/…` or `models:/…`, an artifact of the registry itself: all that a tag may name."""
+    """Tell whether a text is `runs:/…` or `models:/…`, an artifact of the registry itself, as a tag may name it."""
     try:
         return (parse_run_artifact(text) or parse_model_artifact(text)) is not None
     except AddressError:
@@ -152,7 +150,7 @@ def is_reference(text: str) -> bool:
 
 
 def suggested_store(address: Address) -> Address:
-    """Return the store that an artifact most probably lies in: what stands before MLflow's own folders."""
+    """Return the store that an artifact most probably lies in: the path before MLflow's own folders."""
     for start in range(len(address.path)):
         for pattern, length in ((_RUN_BELOW, 3), (_MODEL_BELOW, 4)):
             if pattern.fullmatch("/".join(address.path[start : start + length])):
@@ -177,7 +175,7 @@ def _segments(path: str) -> tuple[str, ...]:
 
 
 def _check(segment: str) -> None:
-    """Refuse a segment that some reader could take for something else than one name."""
+    """Refuse a segment that any reader could take for something else than one name."""
     without = _ESCAPE.sub("", segment)
     try:
         decoded = unquote(segment, errors="strict")
@@ -206,7 +204,7 @@ def _azure(scheme: str, authority: str) -> str:
 
 
 def _network_host(scheme: str, authority: str) -> str:
-    """Return host and port in their one form: lower case, the scheme's own port left out."""
+    """Return host and port in their one form: lower case, without the scheme's own port."""
     authority = authority.lower() if authority.isascii() else authority
     if "@" in authority:
         raise AddressError("carries a user name or password")

@@ -1,7 +1,4 @@
-"""What is examined: a model version's reference, its files, and the manifest whose digest names it everywhere.
-
-Near the ground: knows neither registries nor detectors. Its format: docs/reference/contracts.md, section 4.
-"""
+"""What is examined: a model version's reference, files and manifest (docs/reference/contracts.md, section 4)."""
 
 import hashlib
 import json
@@ -15,19 +12,17 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from gate.records.errors import UsageError
+from gate.records.fields import Sha256
 from gate.records.record import Record
 
 IGNORED = frozenset({"registered_model_meta"})
-"""Written into a download by MLflow itself (name and version); it is no part of the model."""
+"""Files that MLflow itself writes into a download (name and version); no part of the model."""
 EVERY_FILE: frozenset[str] = frozenset()
-"""What is ignored in a folder of the gate's own, which is stored as a whole: nothing."""
+"""For a folder of the gate's own, which is stored as a whole: no file is ignored."""
 
 MAX_FILES = 20_000
-"""Of a model."""
 MAX_SAMPLE_FILES = 200_000
-"""Of a folder of images."""
 MAX_PATH_DEPTH = 32
-"""Folders inside each other."""
 _CHUNK = 1 << 20
 
 
@@ -49,7 +44,7 @@ class ModelRef(Record):
 
     @property
     def uri(self) -> str:
-        """What one types after `gate check` for it: a folder's plain path, or the version's URI."""
+        """The argument of `gate check`: a folder's plain path, or the version's URI."""
         return self.name if self.registry == "directory" else str(self)
 
     @classmethod
@@ -68,10 +63,10 @@ class ArtifactFile(Record):
     path: str = Field(min_length=1, max_length=4096)
     """Relative, with forward slashes."""
     size_bytes: int = Field(ge=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256
 
     def line(self) -> str:
-        """Return the manifest line: digest, size and the path as JSON text, so that no name can forge another."""
+        """Return the manifest line: digest, size and the path as JSON text, in which no name can forge a line."""
         return f"{self.sha256}  {self.size_bytes}  {json.dumps(self.path)}"
 
 
@@ -113,7 +108,7 @@ def file_sha256(path: Path) -> str:
 def build_manifest(
     root: Path, most: int = MAX_FILES, ignored: frozenset[str] = IGNORED
 ) -> tuple[Manifest, tuple[str, ...]]:
-    """Hash every regular file below `root`; what is no regular file with a plain name is a problem, in words."""
+    """Hash every regular file below `root`; return the manifest, and a sentence for everything else that was found."""
     files: list[ArtifactFile] = []
     problems: list[str] = []
     found, too_deep = _walk(root)
@@ -139,23 +134,20 @@ def build_manifest(
 
 
 def make_read_only(root: Path) -> None:
-    """Take the write permission from every file below `root`."""
+    """Remove the write permission of every file below `root`."""
     for path in _walk(root)[0]:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)
 
 
 def make_writable(root: Path) -> None:
-    """Give the owner back the write permission below `root`, so that the copy can be removed."""
+    """Restore the owner's write permission below `root`, so that the copy can be removed."""
     for directory, _, _ in os.walk(root):
         Path(directory).chmod(0o700)
 
 
 def _walk(root: Path) -> tuple[list[Path], list[Path]]:
-    """Return every non-directory below `root`, and every link, without following links; and folders too deep to enter.
-
-    A path may be as long as the file system allows; one that nobody can walk or print would end whoever tried.
-    """
+    """Return every non-directory and link below `root`, without following links, and the folders too deep to enter."""
     found: list[Path] = []
     too_deep: list[Path] = []
     base = len(root.parts)

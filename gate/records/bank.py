@@ -1,9 +1,7 @@
-"""The reference bank: clean models of a task that stand beside a scan, and what was measured on them.
+"""The reference bank: clean models of a task that candidates are compared with, and their measurements.
 
-Near the ground, and pure but for reading: one JSON file and, beside it, a folder of code-free programs named by digest
-(docs/reference/contracts.md, section 7). The orchestrator opens it before anything is pulled; the scan worker alone
-reads the programs, by the strict reader. Whoever can change a bank can change a verdict, so every byte of it is under a
-digest.
+One JSON file and, beside it, code-free programs named by digest (docs/reference/contracts.md, section 7). Only the scan
+worker reads the programs, by the strict reader. A changed bank can change a verdict: every byte is under a digest.
 """
 
 import hashlib
@@ -11,15 +9,16 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import not_
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from gate.records.artifact import file_sha256
 from gate.records.declarations import Scale, Where
 from gate.records.errors import UsageError
-from gate.records.fields import Digest, Finite, Text
+from gate.records.fields import Digest, Finite, Sha256, Text
 from gate.records.record import MalformedError, Record, read_bounded
 
 MAX_BANK_BYTES = 16 << 20
@@ -27,7 +26,6 @@ MAX_REFERENCES = 64
 LEAST_REFERENCES = 3
 """A trigger that fails on one other model may fail by chance."""
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _ADVICE = "Name the bank's JSON file, unchanged and with its folder beside it, or make the bank again."
 
 
@@ -35,7 +33,7 @@ class Reference(Record):
     """A clean model of the bank."""
 
     path: str = Field(min_length=1, max_length=1000)
-    """Of a `.pt2` program, relative to the bank's file, with forward slashes."""
+    """Path of a `.pt2` program, relative to the bank's file, with forward slashes."""
     sha256: Sha256
 
     @field_validator("path")
@@ -48,37 +46,37 @@ class Reference(Record):
 
 
 class Statistic(Record):
-    """One kind of number by which models of the bank are compared with a candidate."""
+    """A metric that candidates and models of the bank are compared by."""
 
     detector: str
     metric: str
     worse: Literal["higher", "lower"]
     scale: Scale
     at: Where
-    """Where it is compared: class by class, at each model's worst pair, or as one number of the model."""
+    """Place of comparison: every class, each model's worst pair, or the model as a whole."""
 
 
 class BankSamples(Record):
-    """The clean samples that the bank's models were measured on; the same bytes make it the same task."""
+    """The clean samples that the bank's models were measured on; the same bytes mean the same task."""
 
     sha256: Sha256
     count: int = Field(ge=0)
 
 
 class ModelStatistics(Record):
-    """What was measured on one clean model, and where the model is from."""
+    """Measurements of one clean model, and its origin."""
 
     model: Text
     uri: Text = ""
     manifest_digest: Digest | None = None
     traits: dict[str, Finite] = Field(default_factory=dict)
-    """Accuracy and norms, by which a candidate is seen to be such a model or not."""
+    """Accuracy and norms, which show whether a candidate is such a model."""
     values: dict[str, dict[str, dict[str, Finite]]] = Field(default_factory=dict)
-    """By detector id, metric and location as the report writes it, such as `class 3`; empty for the whole model."""
-    against: Text = Field(default="", exclude_if=lambda value: not value)
-    """What stood against the model when the bank was made: it was flagged, rejected or never judged."""
-    accepted: Text = Field(default="", exclude_if=lambda value: not value)
-    """Why it is in the bank all the same, in the operator's words; left out where nothing stood against it."""
+    """Values by detector id, metric and location, such as `class 3`, or empty for the model."""
+    against: Text = Field(default="", exclude_if=not_)
+    """Objection when the bank was made: the model was flagged, rejected or never judged."""
+    accepted: Text = Field(default="", exclude_if=not_)
+    """Operator's reason for accepting a model despite an objection."""
 
     @model_validator(mode="after")
     def _with_reason(self) -> Self:
@@ -93,20 +91,20 @@ class Bank(Record):
     schema_version: Literal[2] = 2
     name: str = Field(min_length=1, max_length=100)
     provenance: Text = ""
-    """Where the models come from: data, recipe, who trained them."""
+    """Origin of the models: data, recipe, who trained them."""
     gate_version: Text = ""
     policy: Text = ""
-    """Name and digest of the policy by which the models were measured."""
+    """Name and digest of the policy that the models were measured by."""
     seed: int = Field(default=0, ge=0)
     samples: BankSamples | None = None
     classes: int | None = Field(default=None, ge=1)
     input_shape: tuple[int, ...] = ()
     settings: dict[str, Sha256] = Field(default_factory=dict)
-    """By detector id, the digest of the options that its statistics were measured with."""
+    """Digests of the options of the measurements, by detector id."""
     compared: tuple[Statistic, ...] = Field(default=(), max_length=200)
     statistics: tuple[ModelStatistics, ...] = Field(default=(), max_length=10_000)
     references: tuple[Reference, ...] = Field(default=(), max_length=MAX_REFERENCES)
-    """None, or at least three."""
+    """Reference models: none, or at least three."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -123,7 +121,7 @@ class Bank(Record):
 
     @property
     def accepted(self) -> tuple[ModelStatistics, ...]:
-        """The models that were flagged, rejected or not judged, and are in the bank for a stated reason."""
+        """The models that are in the bank for a stated reason despite an objection."""
         return tuple(model for model in self.statistics if model.accepted)
 
     def sizes(self, detector: str, place: str) -> tuple[float, ...]:
@@ -134,16 +132,16 @@ class Bank(Record):
 
 @dataclass(frozen=True)
 class OpenBank:
-    """A bank whose every file was seen to be what its digest says."""
+    """A bank whose files all have the stated digests."""
 
     bank: Bank
     folder: Path
     sha256: str
-    """Of the JSON file, which names the others by theirs."""
+    """Digest of the JSON file, which states those of the others."""
     source: str
-    """What the user or the policy named."""
+    """Path or address that the user or the policy named."""
     by_option: bool = False
-    """True where `--bank` named it, and not the policy."""
+    """Whether `--bank` named it, and not the policy."""
 
 
 def open_bank(path: Path, *, sha256: str | None = None, source: str = "") -> OpenBank:
@@ -166,7 +164,7 @@ def open_bank(path: Path, *, sha256: str | None = None, source: str = "") -> Ope
 
 
 def reference_path(folder: Path, reference: Reference) -> Path | None:
-    """Return where a reference lies, or None where that is no regular file below the bank's folder."""
+    """Return the path of a reference, or None where it is no regular file below the bank's folder."""
     path = folder / reference.path
     inside = path.resolve().is_relative_to(folder.resolve())
     return path if inside and path.is_file() and not path.is_symlink() else None
@@ -175,25 +173,19 @@ def reference_path(folder: Path, reference: Reference) -> Path | None:
 def _check_reference(folder: Path, reference: Reference) -> None:
     path = reference_path(folder, reference)
     if path is None:
-        raise UsageError(
-            f"the bank's reference {reference.path!r} is no regular file below {folder}", what_to_do=_ADVICE
-        )
+        fault = f"{reference.path!r} is no regular file below {folder}"
+        raise UsageError(f"the bank's reference {fault}", what_to_do=_ADVICE)
     try:
         found = file_sha256(path)
     except OSError as error:
         raise UsageError(f"the bank's reference {path} cannot be read: {error.strerror}", what_to_do=_ADVICE) from None
     if found != reference.sha256:
-        raise UsageError(
-            f"the bank's reference {path} was changed: expected sha256 {reference.sha256}, got {found}",
-            what_to_do=_ADVICE,
-        )
+        fault = f"{path} was changed: expected sha256 {reference.sha256}, got {found}"
+        raise UsageError(f"the bank's reference {fault}", what_to_do=_ADVICE)
 
 
 def write_bank(path: Path, references: Iterable[Path] = (), **values: Any) -> Bank:
-    """Write a bank of programs that lie beside or below its file, and return it; their digests are taken now.
-
-    `values` are the other keys of `Bank`.
-    """
+    """Write a bank of programs beside or below its file, with the other keys of `Bank` as `values`, and return it."""
     folder = path.resolve().parent
     named = tuple(
         Reference(path=found.resolve().relative_to(folder).as_posix(), sha256=file_sha256(found))

@@ -1,19 +1,14 @@
-"""A candidate beside a bank's models, in plain finite values: its score, theirs, what drives it, and whether it is one.
+"""A candidate among a bank's models: its score, theirs, and what drives it; `gate.judging.judge` draws conclusions."""
 
-Part of `evidence.json`, near the ground. The orchestrator works it out from what the workers measured and what the bank
-holds (`gate.judging.calibration`); `gate.judging.judge` alone says what follows from it, under the policy's level.
-"""
-
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from gate.records.fields import Finite, Text
 from gate.records.record import Record
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(max_length=2000)]
 FEWEST_PLACES_TO_CENTRE = 5
-"""Classes without which a model's own level cannot be told from what is odd about one of them."""
+"""With fewer classes, a model's own level cannot be told from what is odd about one of them."""
 
 
 class Surprise(Record):
@@ -22,10 +17,10 @@ class Surprise(Record):
     detector: str
     metric: str
     variant: str = ""
-    """How it was compared, such as `relative` to the model's other classes."""
+    """Way of comparison, such as `relative` to the model's other classes."""
     kind: Literal["class", "pair"] | None = None
     name: Text = ""
-    """Of the class or pair; empty for the whole model."""
+    """Name of the class or pair; empty for the whole model."""
     surprise: Finite
 
     def __str__(self) -> str:
@@ -34,13 +29,13 @@ class Surprise(Record):
 
 
 class PlaceScore(Record):
-    """What all statistics say together of one class, or one of them of the whole model."""
+    """Score of all statistics together at one class, or of one statistic of the whole model."""
 
     kind: Literal["class", "pair"] | None = None
     name: Text = ""
     score: Finite
     because: tuple[Surprise, ...] = Field(min_length=1, max_length=8)
-    """The statistics that stand out most there, the greatest first."""
+    """The statistics that stand out most there, greatest first."""
 
     def __str__(self) -> str:
         named = [f"{one.detector} {one.metric}" for one in self.because]
@@ -49,15 +44,15 @@ class PlaceScore(Record):
 
 
 class Trait(Record):
-    """Accuracy or a norm of the candidate beside the bank's range of it."""
+    """Accuracy or a norm of the candidate, and the bank's range of it."""
 
     name: str
     value: Finite | None
-    """None where it was not measured on the candidate, though on the bank's models."""
+    """Value of the candidate; None where only the bank's models were measured."""
     least: Finite
     greatest: Finite
     room: Finite = Field(default=0.0, ge=0)
-    """By so much the range is widened at least, however alike the bank's models are."""
+    """Least amount by which the range is widened, even if the bank's models are alike."""
 
     def within(self, margin: float) -> bool:
         """Tell whether the value lies in the range, widened on both sides by this share of it."""
@@ -69,29 +64,29 @@ class Comparison(Record):
     """A candidate's score among those of the bank's models, each compared with all the others."""
 
     kind: Literal["per-class", "scale-free"]
-    """Class by class on the same task, or by ratios within each model where the bank is of another one."""
+    """Class by class on the same task; for a bank of another task, by ratios within each model."""
     unusable: Text = ""
-    """Why nothing could be compared; then there are no scores."""
+    """Reason why nothing could be compared; then there are no scores."""
     score: Finite = 0.0
     bank_scores: tuple[Finite, ...] = Field(default=(), max_length=10_000)
-    """Those of the bank's models, the greatest first."""
+    """Scores of the bank's models, greatest first."""
     predictive_p: Finite = Field(default=1.0, ge=0, le=1)
-    """By t distributions over sizes alone; where the bank is too small for ranks it judges if the policy says so."""
+    """P-value by t distributions over sizes alone, for banks too small for ranks."""
     predictive: tuple[Surprise, ...] = Field(default=(), max_length=64)
-    """The greatest surprises that this p is made of, in nats over all its statistics: p is exp(-surprise)."""
+    """Greatest surprises behind that p-value, in nats over all its statistics: p is exp(-surprise)."""
     surprises: tuple[Surprise, ...] = Field(default=(), max_length=64)
-    """The candidate's greatest, each statistic by itself."""
+    """Greatest surprises of the candidate, each statistic by itself."""
     places: tuple[PlaceScore, ...] = Field(default=(), max_length=64)
-    """The candidate's greatest, all statistics together; the first one is the score."""
+    """Greatest scores of the candidate's places, all statistics together; the first is the score."""
     detectors: tuple[str, ...] = ()
-    """Those whose statistics are in the score."""
+    """Detectors whose statistics are in the score."""
     predicting: tuple[str, ...] = ()
-    """Those whose statistics are in `predictive_p`."""
+    """Detectors whose statistics are in `predictive_p`."""
     traits: tuple[Trait, ...] = ()
 
     @property
     def models(self) -> int:
-        """How many models of the bank the candidate was compared with."""
+        """The number of bank models that the candidate was compared with."""
         return len(self.bank_scores)
 
     @property

@@ -9,27 +9,27 @@ from pydantic import ConfigDict
 from gate.records.record import Record
 
 LooksAt = Literal["bytes", "graph", "weights", "behaviour", "training"]
-"""What a detector measures: the files, the program's graph, its weights, what it answers, or the set it learnt from."""
+"""What a detector measures: the files, the program's graph, its weights, its answers, or its training set."""
 Scale = Literal["log", "linear"]
 Where = Literal["class", "pair", "model"]
 
 
 class Options(Record):
-    """Settings of one detector, all with defaults; a policy may set them by their kebab-case names."""
+    """Settings of one detector, all with defaults; a policy sets them by their kebab-case names."""
 
     model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
 
     retired: ClassVar[Mapping[str, Any]] = {}
-    """By kebab-case name, options that are gone and the values by which the detector works now. They stay in the digest
-    of its options, so that a bank of an earlier gate, measured with these values, can still be compared."""
+    """Options that are gone, by kebab-case name, and the values that the detector now works with. They stay in the
+    digest of its options: a bank of an earlier gate, measured with these values, can still be compared."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """How a metric is compared between a candidate and a bank's models; `Metric.worse` says in which direction."""
+    """How a bank compares a metric between a candidate and its models; `Metric.worse` is the direction."""
 
     scale: Scale
-    """On which it varies from model to model."""
+    """Scale on which the metric varies from model to model."""
     at: Where
     """Class by class, at each model's worst pair, or as one number of the model."""
 
@@ -44,7 +44,6 @@ class Metric:
     meaning: str
     """One sentence for the report and `gate explain`."""
     least_classes: int = 1
-    """Of models with fewer classes it does not exist: a median of two sizes compares a class with itself. `scan`
-    records that, and no measurement."""
+    """Fewest classes with which it exists: a median of two sizes compares a class with itself."""
     compared: Compared | None = None
     """How a bank compares it; None: no bank does."""

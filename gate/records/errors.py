@@ -1,8 +1,4 @@
-"""The family of errors that the gate raises on purpose; each says what happened and what to do about it.
-
-Ground floor: everything may import this, it imports nothing. Only `gate.cli` turns an error into an exit code
-(docs/reference/contracts.md, section 1).
-"""
+"""The errors that the gate raises on purpose; `gate.cli` turns them into exit codes (contracts.md, section 1)."""
 
 
 class GateError(Exception):
@@ -28,11 +24,11 @@ class UsageError(GateError):
 
 
 class PolicyError(UsageError):
-    """The policy file cannot be read or does not say what a policy may say (exit 2)."""
+    """The policy file cannot be read, or is no valid policy (exit 2)."""
 
 
 class CannotFinishError(GateError):
-    """The gate could not finish: registry, disk or itself (exit 3)."""
+    """The gate could not finish: the registry, the disk or the gate itself failed (exit 3)."""
 
 
 class RegistryError(CannotFinishError):
@@ -44,7 +40,7 @@ class UnknownVersionError(RegistryError):
 
 
 class RefusedAddressError(CannotFinishError):
-    """An artifact lies where the gate does not go; nothing was downloaded (exit 3, and the version is flagged).
+    """An artifact lies outside the allowed stores; nothing was downloaded (exit 3, and the version is flagged).
 
     No `RegistryError`: the registry has answered, and asking again brings the same answer.
     """
@@ -53,7 +49,7 @@ class RefusedAddressError(CannotFinishError):
 class StoppedError(GateError):
     """A signal ended the command (exit 130 for Ctrl-C, 128 and its number for others).
 
-    No `CannotFinishError`: whoever goes on after one model that could not be finished does not go on after this.
+    No `CannotFinishError`: a loop over models that goes on after one of those must end here.
     """
 
     def __init__(self, message: str, *, number: int, what_to_do: str = "") -> None:

@@ -1,7 +1,4 @@
-"""A finding: what stands against approval, or what a limit that does not judge has to say.
-
-Below the judge and above evidence and policy; the report shows every finding as it is.
-"""
+"""A finding: what stands against approval, or what an exceeded limit that only confirms says."""
 
 from enum import StrEnum
 from typing import Final, Literal
@@ -16,19 +13,18 @@ BEHAVIOUR: Final = "behaviour"
 
 
 class Decision(StrEnum):
-    """The two words."""
+    """The two decisions."""
 
     APPROVED = "approved"
     FLAGGED = "flagged"
 
 
 class Finding(Record):
-    """A broken limit or a silence."""
+    """An exceeded limit, something not measured, or a broken condition of the check."""
 
     rule: str
     """The detector's id, or what was judged: model, samples, scan, policy, assurance, isolation, calibration."""
     kind: Literal["limit", "silence", "condition"]
-    """A limit exceeded; something not measured; a condition of the check itself that does not hold."""
     message: str
     metric: str | None = None
     location: Location | None = None

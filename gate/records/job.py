@@ -1,7 +1,7 @@
-"""What the orchestrator asks of a worker (`ScanJob`) and what it gets back (`ScanResult`), both as bounded JSON.
+"""A worker's task (`ScanJob`) and its result (`ScanResult`), both as bounded JSON.
 
-A job carries no credential. A result is hostile until its schema has been checked, and never says which model it is
-about: reference and digests are the orchestrator's own (docs/reference/contracts.md, section 3).
+A job carries no credential. A result is hostile until its schema has been checked, and never names its model: reference
+and digests are the orchestrator's own (docs/reference/contracts.md, section 3).
 """
 
 from pathlib import Path
@@ -12,15 +12,7 @@ from pydantic import Field
 from gate.records.artifact import Manifest, ModelRef
 from gate.records.bank import MAX_REFERENCES, Bank, reference_path
 from gate.records.bank_evidence import ReferenceEvidence
-from gate.records.evidence import (
-    MAX_PICTURES,
-    Assurance,
-    ModelFacts,
-    Outcome,
-    Picture,
-    Projection,
-    Suspect,
-)
+from gate.records.evidence import MAX_PICTURES, Assurance, ModelFacts, Outcome, Picture, Projection, Suspect
 from gate.records.fields import Finite, Text
 from gate.records.policy import Policy
 from gate.records.record import Record
@@ -31,47 +23,42 @@ from gate.records.written_program import Written
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 LOOK_FILE = "look.json"
-"""What a sampler leaves."""
 TRIGGERS_FILE = "triggers.safetensors"
 CONVERTED_FILE = "converted.pt2"
-"""What a converter leaves: hostile bytes, to be read by the writer's strict reader alone."""
+"""A converter's program: hostile bytes, only for the writer's strict reader."""
 WRITTEN_FILE = "written.pt2"
-"""What the writer leaves: the program of the bundle."""
-
+"""The writer's program, for the bundle."""
 CLASSES_STEP = "classes"
-"""The step of progress by which a worker says how many classes the model has, as soon as it has run it."""
-
+"""Step of progress by which a worker reports the model's number of classes."""
 JAIL_REFUSED = 77
 """A worker's exit code where the jail could not be built or did not hold; nothing untrusted was read."""
-
 JOB_CHANGED = 78
-"""A worker's exit code where its job is not the one that the orchestrator wrote."""
+"""A worker's exit code where its job is not as the orchestrator wrote it."""
 
 
 class ScanJob(Record):
     """One worker's task."""
 
     role: Literal["sampler", "inspector", "converter", "writer", "scan", "repairer"]
-    """The sampler looks at clean samples alone, without torch and before any model is pulled. The inspector runs the
-    detectors that need files alone, without torch. The converter may run the candidate's own
-    code, exports it as a program, and measures behaviour itself only where that cannot be done. The writer reads a
-    candidate, or what the converter left, and writes the program of the bundle. The scan worker measures it: it runs
-    no foreign code and all other detectors. The repairer runs no detector: it makes one attempt to repair
-    a code-free candidate, and leaves a `RepairResult` and a program."""
+    """The sampler reads clean samples, without torch and before any model is pulled. The inspector runs the detectors
+    that need only files, without torch. The converter may run the candidate's own code and exports it as a program;
+    only where that fails it measures behaviour itself. The writer reads a candidate or the converter's program, and
+    writes the bundle's. The scan worker runs all other detectors on that, and no foreign code. The repairer makes one
+    attempt to repair a code-free candidate, and leaves a `RepairResult` and a program."""
     model: ModelRef
     manifest: Manifest
     root: str
-    """The read-only private copy; empty for the sampler, which is given no model."""
+    """Path of the read-only private copy; empty for the sampler."""
     policy: Policy
     seed: int
     device: Literal["auto", "cpu", "cuda"]
     deadline_seconds: float
     memory_bytes: int | None = None
     threads: int = Field(default=0, ge=0)
-    """0: as many as there are cores."""
+    """Number of threads; 0: one for each core."""
     least_isolation: Literal["full", "partial", "none"] = "full"
     left_path: str | None = None
-    """The writer's alone: a program that another worker left, to be read in the candidate's place."""
+    """Program of another worker that the writer reads in the candidate's place."""
     left_origin: Literal["converted", "repaired"] | None = None
     samples_path: str | None = None
     training_path: str | None = None
@@ -80,21 +67,20 @@ class ScanJob(Record):
     samples_overridden: bool = False
     training_sha256: str | None = None
     bank: Bank | None = None
-    """The scan worker's alone: a converter could look up by which models it will be compared."""
+    """The bank, for the scan worker alone: a converter could adapt to it."""
     bank_folder: str = ""
     done: dict[str, Outcome] = Field(default_factory=dict)
-    """Outcomes that an earlier worker reached."""
+    """Outcomes of an earlier worker."""
     repair: RepairTask | None = None
-    """The repairer's alone."""
 
     @property
     def may_use_gpu(self) -> bool:
-        """Whether the worker may open a GPU's files: one that runs no foreign code, and is not told to do without."""
+        """Whether the worker may open a GPU's files: it runs no foreign code, and `device` allows it."""
         return self.role in ("scan", "repairer") and self.device != "cpu"
 
     @property
     def reads(self) -> tuple[Path, ...]:
-        """The files and folders that the worker reads, beside what its interpreter needs."""
+        """The files and folders that the worker reads, besides what its interpreter needs."""
         triggers = self.repair.triggers_path if self.repair else None
         named = (self.root, self.left_path, self.samples_path, self.training_path, triggers)
         models = self.bank.references if self.bank else ()
@@ -103,18 +89,18 @@ class ScanJob(Record):
 
 
 class SamplesLook(Record):
-    """What a sampler saw: why samples cannot be used by themselves, and what to do; nothing where they can."""
+    """A sampler's result: why samples cannot be used, and what to do; empty where they can."""
 
     fault: Text = ""
     what_to_do: Text = ""
 
 
 class ScanResult(Record):
-    """What a worker saw."""
+    """A worker's result."""
 
     isolation: Text
     user: Text = ""
-    """As whom it ran, where the gate is root; the orchestrator writes it over whatever a worker says."""
+    """The worker's user where the gate is root; the orchestrator overwrites a worker's claim."""
     device: Text = "cpu"
     assurance: Assurance | None = None
     facts: ModelFacts = ModelFacts()
@@ -129,8 +115,8 @@ class ScanResult(Record):
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)
     converted: bool = False
-    """A converter's claim that it left a program and measured nothing itself."""
+    """A converter's claim that it left a program and measured nothing."""
     written: Written | None = None
     """A writer's claim about the program that it left."""
     complete: bool = False
-    """False in what a worker saved on the way, and so in what a killed one leaves behind."""
+    """False in a preliminary result, the last one of a killed worker."""

@@ -1,7 +1,4 @@
-"""A bound on a metric, by number of classes where it needs to be, and how a part of the policy is written.
-
-Below `gate.records.policy`, which holds the limits themselves; pure.
-"""
+"""A bound on a metric, by number of classes where it needs to be, and the base of all parts of a policy."""
 
 from typing import Literal, Self
 
@@ -10,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from gate.records.record import Record
 
 Bound = float | dict[int, float] | None
-"""One number, or a table from the least number of classes to the number that holds from there on."""
+"""One number, or a table from the least number of classes to the number that applies from there on."""
 
 
 class PolicyRecord(Record):
@@ -23,15 +20,17 @@ class Limit(PolicyRecord):
     """A bound on a metric; a value beyond it is a finding."""
 
     max: Bound = None
+    """Greatest allowed value, or a table from the least number of classes to it."""
     min: Bound = None
+    """Least allowed value, or a table likewise."""
     source: str = Field(default="", max_length=1000)
+    """Origin of the number: a paper or a measurement."""
     judges: Literal["always", "uncalibrated-only"] = "always"
-    """Whether the limit also judges where a p-value over a reference bank does, or is then shown and only confirms."""
+    """Whether the limit also judges beside a p-value over a bank, or then only confirms."""
     together_with: dict[str, "Limit"] = Field(default_factory=dict)
-    """By metric id: the limit is broken only where these of the same detector are broken too, at the same location.
+    """Limits by metric id of the same detector that must be exceeded at the same location too.
 
-    For a statistic that says 'unusual' and needs another that says 'and by enough to matter'. A metric that was not
-    measured there never excuses anything.
+    One statistic says 'unusual', another 'and by enough to matter'. An unmeasured metric never excuses anything.
     """
 
     @model_validator(mode="after")

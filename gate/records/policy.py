@@ -1,41 +1,45 @@
-"""The policy: every threshold, waiver and setting of a check, as frozen values.
-
-The only place where limits live; pure. Keys are kebab-case in the file: docs/reference/policy.md.
-"""
+"""The policy: every threshold, waiver and setting of a check. Docstrings of keys go to docs/reference/policy.md."""
 
 import datetime as dt
 from collections.abc import Mapping
+from operator import not_
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from gate.records.addresses import AddressError, parse_store
+from gate.records.fields import Digest, Sha256, is_none
 from gate.records.limit import Bound, Limit, PolicyRecord
 from gate.records.runtime import Runtime
 from gate.records.sample_settings import SamplesPolicy
 
 CALIBRATED_RULE, CALIBRATED_METRIC = "calibration", "p-value"
-"""What a finding by the p-value over a bank is named by, and a waiver of it."""
+"""Names of a finding by the p-value over a bank, also for its waiver."""
 
 
 class Rule(PolicyRecord):
-    """What the policy asks of one detector."""
+    """Limits and options of one detector."""
 
     limits: dict[str, Limit] = Field(default_factory=dict)
-    """By metric id."""
+    """Limits by metric id."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Options by name, as `gate explain` lists them with their defaults."""
     required: bool = True
-    """False: a recorded, reasoned skip of this detector is no finding. A failure always is."""
+    """Whether a skip with a reason is a finding; a failure always is."""
 
 
 class SuspectRule(PolicyRecord):
-    """What makes a class or pair a suspect: a metric beyond a limit wider than the verdict's."""
+    """A limit, wider than the verdict's, beyond which a class or pair is a suspect."""
 
     detector: str
+    """Id of the detector."""
     metric: str
+    """Id of the detector's metric."""
     max: Bound = None
+    """Greatest value without suspicion, or a table by number of classes."""
     min: Bound = None
+    """Least value without suspicion, or a table by number of classes."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -51,33 +55,38 @@ class Stage(PolicyRecord):
     """Detectors that run together, on every class or on the suspects that earlier stages named."""
 
     detectors: tuple[str, ...] = Field(min_length=1)
+    """Ids of the stage's detectors."""
     over: Literal["all", "suspects"] = "all"
+    """Places that are measured: every class, or the suspects of earlier stages."""
     suspects: tuple[SuspectRule, ...] = ()
-    """Any of these makes a location a suspect for the next stage; without them the present suspects remain."""
+    """Rules that name suspects for the next stage; without any, the suspects stay the same."""
 
 
 class BankSettings(PolicyRecord):
-    """Which reference bank stands beside every scan."""
+    """The reference bank for every scan."""
 
     path: str = Field(min_length=1, max_length=4096)
-    """Of the bank's JSON file; relative to the policy's own folder."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Path of the bank's JSON file, relative to the policy's folder."""
+    sha256: Sha256
+    """Digest that the bank's JSON file must have."""
 
 
 class DownloadBounds(PolicyRecord):
-    """How much is downloaded at most, of a version and of its samples and its training set each."""
+    """The most that is downloaded of a version, of its samples and of its training set, each."""
 
     max_gib: float = Field(default=64, gt=0, le=1_000_000)
+    """The most GiB of one download."""
     max_files: int = Field(default=200_000, ge=1, le=10_000_000)
+    """The most files of one download."""
 
     @property
     def max_bytes(self) -> int:
-        """The same in bytes."""
+        """The most bytes of one download."""
         return int(self.max_gib * 2**30)
 
 
 class Retention(PolicyRecord):
-    """For how long the gate keeps what it stored in the registry."""
+    """Times for which the gate keeps what it stored in the registry."""
 
     bundles: int = Field(ge=1, le=36_500)
     """Days after the last check that wrote a bundle."""
@@ -87,26 +96,32 @@ class Waiver(PolicyRecord):
     """A finding accepted by a person, for one model's bytes, until a day."""
 
     detector: str
+    """Rule of the finding, as in the report: a detector's id or another rule."""
     metric: str
+    """Metric of the finding, as in the report."""
     location: str | None = None
-    """As the report writes it, such as `class 3`; None covers the metric wherever it was measured."""
-    model_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    """Location as in the report, such as `class 3`; without one, every location."""
+    model_digest: Digest
+    """Digest of the model's files, as in the report."""
     reason: str = Field(min_length=1, max_length=1000)
+    """Reason for accepting the finding."""
     approved_by: str = Field(min_length=1, max_length=200)
+    """Name of the person who accepted it."""
     expires: dt.date
+    """Last day on which the waiver holds."""
 
 
 class Reviewers(PolicyRecord):
-    """Who may decide about a flagged version, and how many of them it takes; without it, nobody may."""
+    """The people who may decide about a flagged version; without them, nobody may."""
 
     names: tuple[str, ...] = Field(min_length=1, max_length=1000)
     """User names as the registry's own authentication gives them."""
     approvals: int = Field(default=1, ge=1, le=20)
-    """So many different reviewers must approve; one who rejects outweighs them."""
+    """Number of different reviewers who must approve; one who rejects outweighs them."""
     identity: Literal["registry", "stated"] = "registry"
-    """Whether a reviewer is who the registry's authentication says, or who `--reviewer` says."""
+    """Source of a reviewer's name: the registry's authentication, or `--reviewer`."""
     longest: int = Field(default=90, ge=1, le=3650)
-    """Days that an approval may hold at most."""
+    """The most days for which an approval may hold."""
 
 
 def _stages_error(message: str) -> PydanticCustomError:
@@ -114,65 +129,74 @@ def _stages_error(message: str) -> PydanticCustomError:
 
 
 _INSPECTION_SECONDS = 900.0
-"""Left out of the canonical form, as the default bounds of a download are: policies from before these keys keep their
-digest, and the decisions under it."""
+"""The default is left out of the canonical form, as those of later keys are: earlier policies keep their digest."""
 
 
 class Policy(PolicyRecord):
     """A whole policy."""
 
     version: Literal[1]
+    """Version of the policy's format."""
     name: str = Field(default="policy", max_length=100)
+    """Name of the policy in reports and decisions."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of every random choice of a scan."""
     examines: Literal["behaviour", "files"] = Field(default="behaviour", exclude_if=lambda value: value == "behaviour")
-    """What is looked at: `files` judges the bytes of models that no detector examines, and a reviewer decides."""
+    """What is judged: with `files`, only bytes, for flavours that the gate cannot load; a reviewer decides."""
     level: float = Field(default=0.05, gt=0, lt=1)
-    """The false-alarm rate at which a calibrated p-value flags."""
+    """False-alarm rate at which a calibrated p-value flags."""
     stages: tuple[Stage, ...] = ()
+    """Stages in their order; without any, one stage of all detectors."""
     detectors: dict[str, Rule] = Field(min_length=1)
+    """Detectors that run, by id."""
     samples: SamplesPolicy = SamplesPolicy()
+    """Clean samples that the models are measured on."""
     samples_from_tag: bool = False
-    """Whether the registered model's tag `gate.samples`, the candidate side's word, may name the samples."""
-    artifact_stores: tuple[str, ...] = Field(default=(), max_length=100, exclude_if=lambda value: not value)
-    """Where artifacts may lie beside the tracking server: `scheme://host-or-bucket[/prefix]`
+    """Whether the registered model's tag `gate.samples`, which is candidate-controlled, may name the samples."""
+    artifact_stores: tuple[str, ...] = Field(default=(), max_length=100, exclude_if=not_)
+    """Stores of artifacts beside the tracking server: `scheme://host-or-bucket[/prefix]`
     (docs/reference/artifact-stores.md)."""
     bank: BankSettings | None = None
+    """Reference bank of clean models that a candidate is compared with."""
     uncalibrated: Literal["judge", "flag"] = "judge"
-    """Without a reference bank: judge by the limits for the number of classes, or flag."""
+    """Action without a reference bank: judge by the limits for the number of classes, or flag."""
     least_references: int = Field(default=19, ge=3, le=10_000)
-    """Models that a bank must have before its p-value judges; 1 / (n + 1) must reach the level too."""
+    """Fewest models of a bank whose p-value judges; 1 / (n + 1) must reach the level too."""
     few_references: Literal["show", "judge"] = "show"
-    """What the p-value by t distributions does beside a bank of the task that has fewer models."""
+    """Use of the p-value by t distributions, where the bank has fewer models."""
     exchange_margin: float = Field(default=0.5, ge=0, le=100)
-    """By this share of the bank's range the candidate's accuracy and norms may lie outside it."""
+    """Share of the bank's range by which the candidate's accuracy and norms may lie outside."""
     other_task: Literal["show", "judge"] = "show"
-    """What the p-value of a bank that was measured on other samples does; it compares ratios within each model, and on
-    clean models its false alarms are many (docs/explanation/calibration.md)."""
+    """Use of the p-value of a bank measured on other samples, which raises many false alarms
+    (docs/explanation/calibration.md)."""
     assurance: Literal["A", "B", "C"] = "A"
-    """The least assurance level that can be approved."""
+    """Least assurance level that can be approved."""
     isolation: Literal["full", "partial", "none"] = "full"
-    """The least isolation of the worker that can be approved."""
+    """Least isolation of the worker that can be approved."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device of the detectors that run the model; `auto` is a GPU if there is one."""
     deadline: float = Field(default=1800, gt=0, le=7 * 86400)
-    """Seconds that the scan may take."""
+    """The most seconds of the scan."""
     inspection_deadline: float = Field(
         default=_INSPECTION_SECONDS, gt=0, le=7 * 86400, exclude_if=lambda value: value == _INSPECTION_SECONDS
     )
-    """Seconds of them that the look at the bytes may take, of all files together."""
+    """The most seconds of them for inspecting the bytes of all files."""
     download: DownloadBounds = Field(default=DownloadBounds(), exclude_if=lambda value: value == DownloadBounds())
+    """Bounds of a download."""
     valid_days: int = Field(default=90, ge=1, le=3650)
     """Days for which a scan's signed decision holds."""
     reviewers: Reviewers | None = None
+    """People who may decide about a flagged version."""
     serve: Literal["candidate", "bundle"] = Field(default="candidate", exclude_if=lambda value: value == "candidate")
-    """Which bytes an approval covers: the candidate's own, or the bundle that the gate wrote of its program alone."""
+    """Bytes that an approval covers: the candidate's too, or only the bundle that the gate wrote."""
     runtime: Runtime = Field(default=Runtime(), exclude_if=lambda value: value == Runtime())
-    carry: tuple[Annotated[str, Field(max_length=255)], ...] = Field(
-        default=(), max_length=100, exclude_if=lambda value: not value
-    )
-    """Texts of the candidate, such as its LICENSE, that are copied into the bundle and not judged."""
-    retention: Retention | None = Field(default=None, exclude_if=lambda value: value is None)
-    """None: what was stored is kept."""
+    """Versions that a bundle's environment files pin."""
+    carry: tuple[Annotated[str, Field(max_length=255)], ...] = Field(default=(), max_length=100, exclude_if=not_)
+    """Texts of the candidate, such as its LICENSE, that are copied into the bundle unjudged."""
+    retention: Retention | None = Field(default=None, exclude_if=is_none)
+    """Times for which stored bundles are kept; without it, they are kept forever."""
     waivers: tuple[Waiver, ...] = ()
+    """Findings that a person has accepted."""
 
     @field_validator("carry")
     @classmethod
@@ -185,7 +209,7 @@ class Policy(PolicyRecord):
     def _bundles_outlive_approvals(self) -> Self:
         if self.retention is None:
             return self
-        # A review may come at the end of the scan's own days, and holds from then on.
+        # A review may come on the last of the scan's own days, and holds from then on.
         longest = self.valid_days + (self.reviewers.longest if self.reviewers else 0)
         if self.retention.bundles < longest:
             raise PydanticCustomError(
@@ -224,12 +248,12 @@ class Policy(PolicyRecord):
 
     @property
     def files_only(self) -> bool:
-        """Whether bytes alone are judged, so that nothing is approved without a reviewer."""
+        """Whether bytes alone are judged, and nothing is approved without a reviewer."""
         return self.examines == "files"
 
     @property
     def digest(self) -> str:
-        """`sha256:` and the hash of the canonical policy: what a verdict binds."""
+        """`sha256:` and the hash of the canonical policy, to which a verdict is bound."""
         return f"sha256:{self.content_sha256}"
 
     def plan(self) -> tuple[Stage, ...]:

@@ -1,8 +1,8 @@
 """Record: the base of every value that crosses a process border, and the bounded JSON that carries it.
 
-Ground floor. A record is frozen, refuses unknown keys and non-finite numbers, and has a canonical form whose sha256 is
-its digest. `parse_json` is the only way in which the gate reads JSON that somebody else may have written: it is bounded
-in size, and refuses duplicate keys, NaN and Infinity (a comparison with NaN is false, so NaN would slip under a limit).
+A record is frozen, refuses unknown keys and non-finite numbers, and has a canonical form whose sha256 is its digest.
+Foreign JSON is read by `parse_json` alone, which refuses excess size, duplicate keys, NaN and Infinity: a comparison
+with NaN is false, and would pass every limit.
 """
 
 import hashlib
@@ -18,29 +18,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gate.records.errors import GateError
 
 MAX_JSON_BYTES = 64 << 20
-"""No file of a check is larger; evidence with its 64 largest pictures stays below 20 MiB."""
-
+"""Largest file of a check; evidence with its 64 largest pictures stays below 20 MiB."""
 MAX_DEPTH = 100
-"""How deeply JSON may be nested; the gate's own records and exported programs stay far below."""
+"""Deepest nesting of JSON; the gate's own records and exported programs stay far below."""
 
 
 class MalformedError(GateError):
-    """Bytes that should have been a record are not: too large, no JSON, or not of the schema."""
+    """Bytes are no record: too large, no JSON, or not of the schema."""
 
 
 class Record(BaseModel):
     """A frozen value that crosses the process's border as JSON."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, alias_generator=None
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     def canonical_json(self) -> bytes:
-        """Return the one byte string that stands for this value: sorted keys, no spaces, UTF-8."""
+        """Return the value's one byte string: sorted keys, no spaces, UTF-8."""
         return canonical_json(self.model_dump(mode="json", by_alias=True))
 
     def pretty_json(self) -> str:
-        """Return the value as indented JSON for a file that people may open."""
+        """Return the value as indented JSON, for a file that people read."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, allow_nan=False) + "\n"
 
     @property
@@ -67,14 +64,14 @@ class Record(BaseModel):
 
 
 def canonical_json(value: Mapping[str, Any]) -> bytes:
-    """Return the one byte string that stands for a mapping: sorted keys, no spaces, UTF-8."""
+    """Return a mapping's one byte string: sorted keys, no spaces, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def read_bounded(path: Path, *, limit: int = MAX_JSON_BYTES) -> bytes:
     """Return a regular file's bytes; a link, a special file or a larger one raises `MalformedError`."""
     try:
-        # One opening that follows no link and waits for no pipe: a worker that still runs may exchange what is there.
+        # One opening that follows no link and waits for no pipe: a running worker may exchange the file.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         if path.is_symlink() or not path.is_file():
@@ -103,7 +100,7 @@ def parse_json(raw: bytes, *, what: str, limit: int = MAX_JSON_BYTES) -> Any:
 
 
 def _check_depth(value: Any, what: str) -> None:
-    """Refuse values nested so deeply that whoever walks or writes them later would call itself too often."""
+    """Refuse values so deeply nested that a later recursion over them would fail."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
         if not level:

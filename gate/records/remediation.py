@@ -1,7 +1,6 @@
-"""What a remediation came to, as one frozen value: `remediation.json`, and all that its renderers may know.
+"""The result of a remediation as one frozen value: `remediation.json`, and all that its renderers know.
 
-Put together by `gate.remediate`. It holds every attempt, those that do not hold too: a report that showed the one that
-passed alone would hide how often it was tried.
+It contains every attempt, also those that do not hold: a report of the one that passed would hide how many were made.
 """
 
 from typing import Literal
@@ -29,11 +28,10 @@ class Named(Record):
 
 
 class Attempt(Record):
-    """One attempt, and why it does not hold."""
+    """One attempt, and the reasons why it does not hold."""
 
     result: RepairResult
     broken: tuple[Text, ...] = ()
-    """Empty where it holds by its own measures."""
 
 
 class RemediationReport(Record):
@@ -42,42 +40,41 @@ class RemediationReport(Record):
     schema_version: Literal[1] = 1
     gate_version: str
     made_at: str
-    """UTC, ISO 8601, to the second."""
+    """Time in UTC, ISO 8601, to the second."""
     uri: str
     parent: ModelRef
     parent_digest: str
-    """Of the parent's own files, whether they or the bundle made of them were repaired."""
+    """Digest of the parent's own files, even if the bundle made of them was repaired."""
     evidence_digest: str
     policy: str
-    """name@digest"""
+    """Name and digest of the policy, as name@digest."""
     level: Finite
     samples: Text
-    """Their source."""
+    """Source of the clean samples."""
     samples_sha256: str
     bounds: RepairBounds
     suspects: tuple[Location, ...]
-    """Classes or pairs that the parent's verdict, or else its scan, names."""
+    """Classes or pairs that the parent's verdict names, or else its scan."""
     findings: tuple[Text, ...]
     named: tuple[Named, ...] = ()
     neurons: tuple[Text, ...] = ()
     training: tuple[Text, ...] = ()
-    """What to look at in the training set, where a detector of the training set named it."""
+    """Parts of the training set to inspect, where a detector of the training set named them."""
     pictures: tuple[Picture, ...] = Field(default=(), max_length=64)
-    """Of the suspects, from the parent's evidence."""
+    """Pictures of the suspects, from the parent's evidence."""
     planned: tuple[str, ...] = Field(min_length=1)
-    """The methods, in the order in which they are tried."""
+    """Methods in the order in which they are tried."""
     seeds: tuple[int, ...]
     attempts: tuple[Attempt, ...] = ()
-    """Those that were made, in order; the last one holds where any does."""
+    """Attempts that were made, in order; if any holds, it is the last."""
     outcome: Outcome
     bundle_digest: str | None = None
     registered: ModelRef | None = None
-    """The new version; None where nothing was registered."""
     commands: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """`sha256:` and the hash of the report as it was before the version was made, whose tag names it."""
+        """`sha256:` and the hash of the report without the registered version, whose tag holds this digest."""
         plain = self.model_copy(update={"registered": None, "commands": ()})
         return f"sha256:{plain.content_sha256}"
 
@@ -88,16 +85,16 @@ class RemediationReport(Record):
 
     @property
     def shown(self) -> Attempt | None:
-        """The attempt whose measures are compared in full: the one that holds, else the measured one least broken."""
+        """The attempt that is compared in full: the one that holds, else the measured one with the fewest reasons."""
         measured = [attempt for attempt in self.attempts if attempt.result.after is not None]
         return self.held or min(measured, key=lambda attempt: len(attempt.broken), default=None)
 
     @property
     def hidden(self) -> tuple[tuple[str, str], ...]:
-        """Method and place of every attempt that only hid the trigger: the old one dead, a new small one found."""
+        """Method and place of every attempt that only hid the trigger: the old one fails, a new small one works."""
         return tuple((a.result.method, place) for a in self.attempts for place in only_hidden(a.result, self.bounds))
 
 
 def attempt_of(result: RepairResult, suspects: tuple[Location, ...], bounds: RepairBounds) -> Attempt:
-    """Return an attempt with what stands against it."""
+    """Return an attempt with the reasons why it does not hold."""
     return Attempt(result=result, broken=tuple(text[:2000] for text in broken_by(result, suspects, bounds)))

@@ -1,7 +1,7 @@
-"""What a repair is asked to do and what it leaves, and by which measures it *holds*: pure values, no framework.
+"""A repair's task, its result, and the measures by which it *holds*.
 
-Between the repair worker, whose word is hostile until its schema has been checked, and the command that decides what is
-registered. That a repair holds says that it is worth a scan; only the gate's own scan of the repaired model decides.
+A worker's result is hostile until its schema has been checked. A repair that holds is worth a scan; only the gate's own
+scan of the repaired model decides.
 """
 
 from collections.abc import Collection, Iterator
@@ -14,7 +14,7 @@ from gate.records.fields import Finite, Text
 from gate.records.record import Record
 
 REPAIRED_FILE = "repaired.pt2"
-"""What a repair worker leaves: hostile bytes, to be read by the strict reader alone."""
+"""A repair worker's program: hostile bytes, only for the strict reader."""
 REPAIR_FILE = "repair.json"
 
 MAX_PLACES = 2000
@@ -22,7 +22,7 @@ MAX_REPAIR_PICTURES = 16
 
 LEAST_SAMPLES = 50
 LEAST_PER_CLASS = 2
-"""Fewer clean, labelled samples than these carry no repair and no measure of one."""
+"""Fewest clean, labelled samples for a repair and its measures."""
 
 NORMAL_95 = 1.96
 """Half the width of the 95 % interval in standard errors."""
@@ -32,18 +32,17 @@ _Places = Annotated[dict[str, Share], Field(max_length=MAX_PLACES)]
 
 
 class RepairMeasures(Record):
-    """How a model does on held-out clean samples, and what triggers do to it."""
+    """Accuracy of a model on held-out clean samples, and success of triggers on it."""
 
     accuracy: Share
     accuracy_low: Share
-    """Wilson's 95 % interval."""
+    """Lower end of Wilson's 95 % interval."""
     accuracy_high: Share
     held_out: int = Field(ge=1)
     old_success: _Places
-    """By location as the report writes it, such as `class 3`: share of held-out samples that the parent's inverted
-    trigger sends to its target."""
+    """Share of held-out samples that the parent's trigger sends to its target, by location, such as `class 3`."""
     fresh_success: _Places
-    """The same of triggers inverted anew on this very model."""
+    """The same for triggers inverted anew on this model."""
     fresh_size_ratio: dict[str, Annotated[Finite, Field(ge=0)]] = Field(default_factory=dict, max_length=MAX_PLACES)
     """Size of a suspect's fresh trigger over the median class's."""
 
@@ -53,51 +52,49 @@ class RepairTask(Record):
 
     method: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     options: dict[str, Any] = Field(default_factory=dict)
-    """All of them, the method's own defaults too."""
+    """All options, also the method's defaults."""
     suspects: tuple[Location, ...] = Field(default=(), max_length=MAX_PLACES)
     named_by: dict[str, str] = Field(default_factory=dict, max_length=MAX_PLACES)
-    """From a suspect, as the report writes it, to the detector whose trigger is to be taken where there are several."""
+    """Detector whose trigger is used if there are several, by suspect, such as `class 3`."""
     triggers_path: str | None = None
-    """The parent's `triggers.safetensors`; None where its scan left none."""
+    """Path of the parent's `triggers.safetensors`, if its scan left one."""
     triggers_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 class RepairResult(Record):
-    """What one attempt did."""
+    """Result of one attempt."""
 
     method: str = Field(max_length=64)
     status: Literal["repaired", "does-not-fit", "failed"]
     reason: Text = ""
-    """Why it does not fit, or how it failed."""
     options: dict[str, Any] = Field(default_factory=dict, max_length=100)
-    """All of them, defaults too."""
     seed: int = Field(ge=0)
     before: RepairMeasures | None = None
     after: RepairMeasures | None = None
     changed: dict[Annotated[str, Field(max_length=200)], Finite | int | Text] = Field(
         default_factory=dict, max_length=200
     )
-    """What was done: neurons pruned by layer, steps taken, and the like."""
+    """Changes by name: neurons pruned by layer, steps taken, and the like."""
     seconds: Finite = Field(default=0.0, ge=0)
     sample_passes: int = Field(default=0, ge=0)
     samples_used: int = Field(default=0, ge=0)
-    """Clean samples that the repair trained on; the held-out ones are others."""
+    """Number of clean samples that the repair trained on; the held-out ones are others."""
     used_detectors: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=(), max_length=64)
-    """Detectors whose findings or machinery the method was tuned on, and so which say less about its outcome."""
+    """Detectors that the method was tuned on, and which say less about its outcome."""
     pictures: tuple[Picture, ...] = Field(default=(), max_length=MAX_REPAIR_PICTURES)
-    """Role `trigger`: caption `old` the parent's trigger at a location, caption `fresh` the one found afterwards."""
+    """Triggers at a location, by caption: `old` is the parent's, `fresh` the one found afterwards."""
     complete: bool = False
 
 
 class RepairBounds(Record):
-    """What a repair must keep to count as one."""
+    """Bounds within which a repair holds."""
 
     max_success: Share = 0.1
-    """Of any trigger of the parent, and of a fresh one that is small."""
+    """Greatest success of any trigger of the parent, and of a small fresh one."""
     min_size_ratio: float = Field(default=0.31, ge=0, allow_inf_nan=False)
-    """A fresh trigger of a suspect whose size over the median class's is below this counts as a trigger found."""
+    """Least size over the median class's of a fresh trigger that is no trigger found."""
     max_loss: Share = 0.02
-    """Clean accuracy that may be lost, beyond one standard error of the accuracy afterwards."""
+    """Greatest loss of clean accuracy, beyond one standard error of the accuracy afterwards."""
 
 
 def broken_by(result: RepairResult, suspects: Collection[Location], bounds: RepairBounds) -> tuple[str, ...]:
@@ -106,7 +103,10 @@ def broken_by(result: RepairResult, suspects: Collection[Location], bounds: Repa
         return (result.reason or "The attempt did not end.",)
     if result.before is None or result.after is None:
         return ("Nothing was measured before or after the repair.",)
-    return (*_of_accuracy(result.before, result.after, bounds), *_of_triggers(result, suspects, bounds))
+    return (
+        *_of_accuracy(result.before, result.after, bounds),
+        *_of_triggers(result.before, result.after, suspects, bounds),
+    )
 
 
 def accuracy_noise(measures: RepairMeasures) -> float:
@@ -115,7 +115,7 @@ def accuracy_noise(measures: RepairMeasures) -> float:
 
 
 def fidelity(before: RepairMeasures, after: RepairMeasures, place: str) -> float | None:
-    """Return NIST's fidelity (ASR0 - ASR1)/ASR0 * ACC1/ACC0 of the old trigger there; None where it is undefined."""
+    """Return NIST's fidelity (ASR0 - ASR1)/ASR0 * ACC1/ACC0 of the old trigger at a place; None if undefined."""
     was, now = before.old_success.get(place), after.old_success.get(place)
     if not was or now is None or not before.accuracy:
         return None
@@ -123,7 +123,7 @@ def fidelity(before: RepairMeasures, after: RepairMeasures, place: str) -> float
 
 
 def found_again(measures: RepairMeasures, bounds: RepairBounds) -> tuple[str, ...]:
-    """Return the places at which a fresh trigger succeeds that is small beside the median class's."""
+    """Return the places where a fresh trigger succeeds that is small compared with the median class's."""
     return tuple(
         place
         for place, success in measures.fresh_success.items()
@@ -134,7 +134,7 @@ def found_again(measures: RepairMeasures, bounds: RepairBounds) -> tuple[str, ..
 
 
 def only_hidden(result: RepairResult, bounds: RepairBounds) -> tuple[str, ...]:
-    """Return the places at which the old trigger no longer works and a new small one does."""
+    """Return the places where the old trigger no longer works and a new small one does."""
     if result.before is None or result.after is None:
         return ()
     after = result.after
@@ -150,10 +150,9 @@ def _of_accuracy(before: RepairMeasures, after: RepairMeasures, bounds: RepairBo
         )
 
 
-def _of_triggers(result: RepairResult, suspects: Collection[Location], bounds: RepairBounds) -> Iterator[str]:
-    before, after = result.before, result.after
-    if before is None or after is None:
-        return
+def _of_triggers(
+    before: RepairMeasures, after: RepairMeasures, suspects: Collection[Location], bounds: RepairBounds
+) -> Iterator[str]:
     for place in before.old_success:
         success = after.old_success.get(place)
         if success is None:

@@ -1,4 +1,4 @@
-"""A run: the only source of randomness, time and place that a detector or a repair method has."""
+"""A run: the only source of randomness, time and device that a detector or a repair method has."""
 
 import time
 from collections.abc import Callable
@@ -8,20 +8,20 @@ from gate.records.errors import GateError
 
 
 class DeadlineReachedError(GateError):
-    """The scan's time is up; what was left is recorded."""
+    """The scan's time is up; the evidence records what was not measured."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The only source of randomness, time and place that a detector has."""
+    """Seed, device, deadline and progress of a detector or a repair method."""
 
     seed: int
     device: str = "cpu"
     deadline: float = float("inf")
-    """On the clock of `time.monotonic`."""
+    """Seconds on the clock of `time.monotonic`."""
     progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
     max_batch: int = 2048
-    """The most images in one pass through the model; memory is bounded by it."""
+    """The most images in one pass through the model, which bounds memory."""
 
     def quiet(self) -> "Run":
         """Return the run without progress, for a search inside another, whose count it would upset."""

@@ -1,4 +1,4 @@
-"""What the policy pins for those who install a bundle: a Python and packages, each at one exact version."""
+"""What the policy pins for consumers of a bundle: Python and packages, each at one exact version."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from gate.records.limit import PolicyRecord
 
 
 def _text(value: Any) -> Any:
-    """Refuse a number: YAML reads the bare word 2.10 as 2.1, and another version would be installed."""
+    """Refuse a number: YAML reads 2.10 without quotes as 2.1, and another version would be installed."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError("YAML reads a version without quotes as a number, and 2.10 as 2.1: put it in quotes")  # noqa: TRY004
     return value
@@ -38,27 +38,22 @@ _PackageName = Annotated[str, Field(min_length=1, max_length=100), AfterValidato
 _ExactVersion = Annotated[str, BeforeValidator(_text), Field(max_length=64), AfterValidator(_exact)]
 _PythonVersion = Annotated[str, BeforeValidator(_text), Field(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,3})?$")]
 
-LEAST_PACKAGES = ("mlflow", "torch")
-"""Without these nothing opens a bundle."""
-
 OLDEST = {"mlflow": "3.9", "torch": "2.9"}
-"""The first releases that open a bundle; `gate.check.bundle.opens` says how that was tried."""
+"""The packages without which nothing opens a bundle, and the first releases that do (`gate.check.bundle.opens`)."""
 
 
 class Runtime(PolicyRecord):
-    """What a bundle's environment files pin, so that a consumer installs what its deployer knows.
-
-    Where nothing is stated they pin the public versions that stand beside the gate.
-    """
+    """Versions that a bundle's environment files pin; by default the public ones of the gate's own packages."""
 
     python: _PythonVersion | None = None
+    """Python version in quotes, such as '3.11'."""
     packages: dict[_PackageName, _ExactVersion] = Field(default_factory=dict, max_length=200)
-    """All that is pinned, by name; `gate.policies.checks` holds the names against those that may be installed."""
+    """Exact versions of all pinned packages, by name; each must be one that a bundle may install."""
 
     @field_validator("packages")
     @classmethod
     def _enough(cls, packages: dict[str, str]) -> dict[str, str]:
-        if packages and (missing := sorted(set(LEAST_PACKAGES) - set(packages))):
+        if packages and (missing := sorted(set(OLDEST) - set(packages))):
             raise ValueError(f"{' and '.join(missing)} must be pinned too: without it nothing opens a bundle")
         for name, oldest in OLDEST.items() if packages else ():
             if Version(packages[name]) < Version(oldest):

@@ -1,11 +1,12 @@
-"""Which clean samples a scan used, how the model does on them, and under the usual mistakes with samples."""
+"""The clean samples of a scan, and how the model does on them, also with the usual mistakes undone."""
 
+from operator import not_
 from typing import Literal
 
 from pydantic import Field
 
 from gate.records.class_names import ClassNames
-from gate.records.fields import Finite, Text
+from gate.records.fields import Finite, Sha256, Text, is_none
 from gate.records.record import Record
 
 Change = Literal[
@@ -26,28 +27,28 @@ Change = Literal[
 
 
 class Trial(Record):
-    """How the model does on clean samples that were changed as somebody may have forgotten to change them."""
+    """Accuracy on clean samples with one usual mistake undone."""
 
     change: Change
     accuracy: Finite = Field(ge=0, le=1)
 
 
 class SamplesEvidence(Record):
-    """Which clean samples were used, and how the model does on them."""
+    """The clean samples that were used, and how the model does on them."""
 
     source: Text
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256
     count: int = Field(ge=0)
     classes_present: int = Field(ge=0)
     accuracy: Finite | None = Field(default=None, ge=0, le=1)
     """Share of samples on which the model's first choice is their label; None without labels."""
     overridden: bool = False
-    """True where `--samples` took the place of what the policy pins."""
-    class_names: ClassNames = Field(default_factory=dict, exclude_if=lambda value: not value)
-    """What the file or its folders call the classes; shown and never relied on."""
-    reading: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", exclude_if=lambda value: value is None)
-    """Of the policy's settings by which they were read (`SampleSettings.reading`); None in earlier evidence."""
-    greatest: Finite | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Whether `--samples` took the place of the samples that the policy pins."""
+    class_names: ClassNames = Field(default_factory=dict, exclude_if=not_)
+    """Class names in the file or its folders; shown and never relied on."""
+    reading: Sha256 | None = Field(default=None, exclude_if=is_none)
+    """Digest of the settings they were read by (`SampleSettings.reading`); None in earlier evidence."""
+    greatest: Finite | None = Field(default=None, exclude_if=is_none)
     """The greatest value in the inputs; stated where changes were tried."""
-    tried: tuple[Trial, ...] = Field(default=(), max_length=16, exclude_if=lambda value: not value)
-    """Where the accuracy is below the rule: what it is under the usual changes of samples or labels."""
+    tried: tuple[Trial, ...] = Field(default=(), max_length=16, exclude_if=not_)
+    """Accuracy with each usual mistake undone, where the accuracy is below the rule."""

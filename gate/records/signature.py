@@ -1,8 +1,8 @@
-"""The signature of an `MLmodel` as frozen, bounded records, and back as the very texts that MLflow reads.
+"""The signature of an `MLmodel` as frozen, bounded records, and back as the texts that MLflow reads.
 
-A signature is the candidate's claim that every consumer's `mlflow.pyfunc` enforces, so a bundle keeps it: inputs,
-outputs and parameters, with names, types, shapes and defaults. The records have the shape of MLflow's own JSON (2.9 to
-3.17, `mlflow/types/schema.py`) and refuse whatever MLflow's reader would refuse or take differently.
+Every consumer's `mlflow.pyfunc` enforces this claim of the candidate, so a bundle keeps it. The records have the shape
+of MLflow's own JSON (2.9 to 3.17, `mlflow/types/schema.py`) and refuse what MLflow's reader would refuse or take
+differently.
 """
 
 import datetime as dt
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from gate.records.errors import GateError
+from gate.records.fields import is_none
 from gate.records.record import MalformedError, Record, parse_json
 
 PARTS: Final = ("inputs", "outputs", "params")
@@ -21,12 +22,12 @@ MAX_SPECS: Final = 10_000
 MAX_NAME: Final = 256
 MAX_RANK: Final = 32
 MAX_NESTING: Final = 8
-"""Of arrays, maps and objects in a column."""
+"""Levels of arrays, maps and objects in a column."""
 MAX_ITEMS: Final = 1000
-"""In a parameter's default, or properties of an object."""
+"""Items of a parameter's default, or properties of an object."""
 MAX_TEXT: Final = 10_000
 MAX_BYTES: Final = 384 << 10
-"""Of the three texts together, as YAML quotes them: an `MLmodel` of 512 KiB is read, and no larger one."""
+"""Bytes of the three texts together, as YAML quotes them; no `MLmodel` above 512 KiB is read."""
 
 _SCALARS = Literal["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
 _KINDS = Literal[_SCALARS, "array", "map", "object", "any", "sparkml_vector"]
@@ -37,13 +38,13 @@ _DTYPE = (
 
 
 class SignatureError(GateError):
-    """A signature that MLflow does not write, or that the gate does not understand; the place is named."""
+    """A signature that MLflow does not write or the gate does not understand, with the place."""
 
     what_to_do = "Log the model again with the signature that mlflow.models.infer_signature gives for its input."
 
 
 class _Part(Record):
-    """A part of a signature: of exactly the types that its JSON has, no number for a text."""
+    """A part of a signature, without coercion of types."""
 
     model_config = ConfigDict(strict=True)
 
@@ -55,17 +56,17 @@ def _printable(name: str | int | None) -> str | int | None:
 
 
 _Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)] | Annotated[int, Field(ge=0, lt=2**31)]
-"""A number where a data frame numbers its columns."""
+"""A name, or a number where a data frame numbers its columns."""
 
 
 class ColumnType(_Part):
-    """The type of a column's values; those of several columns in one are nested."""
+    """The type of a column's values, nested for arrays, maps and objects."""
 
     type: _KINDS
-    items: "ColumnType | None" = Field(default=None, exclude_if=lambda value: value is None)
-    values: "ColumnType | None" = Field(default=None, exclude_if=lambda value: value is None)
+    items: "ColumnType | None" = Field(default=None, exclude_if=is_none)
+    values: "ColumnType | None" = Field(default=None, exclude_if=is_none)
     properties: dict[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], "Property"] | None = Field(
-        default=None, min_length=1, max_length=MAX_ITEMS, exclude_if=lambda value: value is None
+        default=None, min_length=1, max_length=MAX_ITEMS, exclude_if=is_none
     )
 
     @model_validator(mode="after")
@@ -81,7 +82,7 @@ class ColumnType(_Part):
         return self
 
     def nesting(self) -> int:
-        """Return how many levels of types there are."""
+        """Return the number of levels of types."""
         inner = [one for one in (self.items, self.values, *(self.properties or {}).values()) if one is not None]
         return 1 + max((one.nesting() for one in inner), default=0)
 
@@ -95,7 +96,7 @@ class Property(ColumnType):
 class Column(ColumnType):
     """One column of a data frame."""
 
-    name: _Name | None = Field(default=None, exclude_if=lambda value: value is None)
+    name: _Name | None = Field(default=None, exclude_if=is_none)
     required: bool = True
 
     _name_is_printable = field_validator("name")(_printable)
@@ -111,7 +112,7 @@ class TensorInfo(_Part):
 class Tensor(_Part):
     """One tensor."""
 
-    name: _Name | None = Field(default=None, exclude_if=lambda value: value is None)
+    name: _Name | None = Field(default=None, exclude_if=is_none)
     type: Literal["tensor"] = "tensor"
     info: TensorInfo = Field(alias="tensor-spec")
 
@@ -127,7 +128,7 @@ _Value = None | bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | An
 
 
 class Parameter(_Part):
-    """A parameter of prediction, with the default that it has where the caller says nothing."""
+    """A parameter of prediction, with its default."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME)
     default: _Value | Annotated[tuple[_Value, ...], Field(max_length=MAX_ITEMS)]
@@ -149,7 +150,7 @@ class Parameter(_Part):
 
 
 def _is_of(kind: str, value: Any) -> bool:
-    """Tell whether MLflow takes a default for one of that type; None stands for none."""
+    """Tell whether MLflow accepts a default for that type; None means no default."""
     if value is None:
         return True
     if kind == "boolean":
@@ -178,7 +179,7 @@ _Schema = Annotated[tuple[Spec, ...], Field(min_length=1, max_length=MAX_SPECS)]
 
 
 class Signature(_Part):
-    """What a model takes, yields and lets the caller set; None is not stated."""
+    """Inputs, outputs and parameters of a model; None is not stated."""
 
     inputs: _Schema | None = None
     outputs: _Schema | None = None
@@ -209,7 +210,7 @@ class Signature(_Part):
         return Signature(inputs=self.inputs, outputs=self.outputs)
 
     def texts(self) -> dict[str, str | None]:
-        """Return what stands under `signature` in an `MLmodel`: each part as MLflow's JSON text, or None."""
+        """Return the value of `signature` in an `MLmodel`: each part as MLflow's JSON text, or None."""
         return {part: _text(getattr(self, part)) for part in PARTS}
 
 
@@ -220,7 +221,7 @@ def _text(specs: tuple[Record, ...] | None) -> str | None:
 
 
 def _fault(specs: tuple[Tensor | Column, ...]) -> str:
-    """Return why MLflow would refuse these together, or read them in two ways; empty where it would not."""
+    """Return why MLflow would refuse these together or read them in two ways; empty where it would not."""
     unnamed = [spec for spec in specs if spec.name is None]
     if len({type(spec) for spec in specs}) > 1:
         return "tensors and columns stand together"
@@ -251,11 +252,11 @@ def _read_part(text: Any, where: str) -> list[Any]:
     value = parse_json(text.encode("utf-8", "replace"), what=where, limit=MAX_BYTES)
     if not isinstance(value, list):
         raise SignatureError(f"{where}: expected a JSON list of specifications, got {type(value).__name__}")
-    return [_in_todays_words(spec) for spec in value]
+    return [_modern(spec) for spec in value]
 
 
-def _in_todays_words(spec: Any) -> Any:
-    """Return a column as MLflow writes it today: up to 2.9 what is now `required: false` was `optional: true`."""
+def _modern(spec: Any) -> Any:
+    """Return a column as MLflow writes it today: up to 2.9, `required: false` was `optional: true`."""
     if not isinstance(spec, dict) or not isinstance(spec.get("optional"), bool):
         return spec
     required = not spec["optional"]

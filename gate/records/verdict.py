@@ -1,31 +1,31 @@
 """The verdict as a frozen value: the decision, and everything that led to it."""
 
+from operator import not_
 from typing import Literal
 
 from pydantic import Field
 
 from gate.records.bundle import Covers
+from gate.records.fields import is_none
 from gate.records.finding import BEHAVIOUR, Decision, Finding
 from gate.records.record import Record
 
 
 class Calibration(Record):
-    """Where the candidate stands among a bank's models; whether it judges, the verdict says."""
+    """The candidate's p-value among a bank's models; `Verdict.calibrated` says whether it judges."""
 
     p_value: float
-    """By rank, or where the bank is too small for ranks and the policy says so, by t distributions."""
+    """P-value by rank; by t distributions for a small bank, if the policy allows that."""
     level: float
     least_p: float
-    """The smallest p-value that the rank among so many models can give."""
+    """The smallest p-value by rank among so many models."""
     models: int
     score: float
     kind: str
-    """per-class or scale-free."""
     driver: str
     """The statistics and the class that the score comes from."""
     predictive_p: float
     by: Literal["rank", "t"] = "rank"
-    """What `p_value` is from."""
 
 
 class Verdict(Record):
@@ -35,22 +35,22 @@ class Verdict(Record):
     decision: Decision
     findings: tuple[Finding, ...]
     confirming: tuple[Finding, ...] = ()
-    """Limits exceeded that only confirm, because a p-value judged in their place."""
-    told: tuple[Finding, ...] = Field(default=(), exclude_if=lambda value: not value)
-    """Oddities of the candidate's own bytes that do not flag, because the policy serves the bundle alone."""
+    """Exceeded limits that only confirm, because a p-value judged in their place."""
+    told: tuple[Finding, ...] = Field(default=(), exclude_if=not_)
+    """Oddities of the candidate's own bytes that do not flag: the policy serves the bundle alone."""
     target_classes: tuple[int, ...] = ()
-    """Classes that a limit on a class or pair names, or a calibrated finding, without waived ones."""
+    """Classes named by limits on a class or pair or by calibrated findings, unless waived."""
     calibrated: bool
-    """Whether a p-value over a bank of clean models judged; else the policy's limits by number of classes did."""
+    """Whether a p-value over a bank of clean models judged; else the policy's limits did."""
     standing: Calibration | None = None
-    """Where the candidate stands among the bank's models; shown, and not believed, where `calibrated` is false."""
+    """The candidate among the bank's models; only shown where `calibrated` is false."""
     uncalibrated_because: str = ""
     model_digest: str
     bundle_digest: str | None = None
-    """Of the gate's own bundle, which was measured and is what `gate promote` copies."""
+    """Digest of the gate's own bundle, which was measured and which `gate promote` copies."""
     covers: Covers | None = None
-    """Which bytes the decision is about: the candidate's too, or the bundle's alone; None in earlier verdicts."""
-    examined: Literal["files"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The bytes that the decision is about; None in earlier verdicts."""
+    examined: Literal["files"] | None = Field(default=None, exclude_if=is_none)
     """`files` where the policy judges bytes alone, and nothing is known of behaviour."""
     evidence_digest: str
     policy_name: str

@@ -1,14 +1,16 @@
-"""What the trusted writer says of the program that it wrote: all that the texts around it are composed from.
+"""What the trusted writer says of the program that it wrote, from which the bundle's texts are composed.
 
 A worker's claim, and so bounded like any other: the writer has read a hostile program, by the strict reader.
 """
 
+from operator import not_
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from gate.records.bundle import Origin
 from gate.records.class_names import ClassNames
+from gate.records.fields import Digest, Sha256
 from gate.records.record import Record
 from gate.records.signature import Signature
 
@@ -23,7 +25,7 @@ class TensorInput(Record):
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,255}$")
     shape: tuple[Annotated[int, Field(ge=0, lt=2**31)] | None, ...] = Field(max_length=MAX_RANK)
-    """None where any size may be passed."""
+    """Sizes, with None for any size."""
     dtype: DType
 
     @property
@@ -37,24 +39,21 @@ class Written(Record):
 
     origin: Origin
     format: str = Field(max_length=200)
-    """What was read, such as `pt2`."""
-    program_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of the bundle's `data/model.pt2`."""
-    parent: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
-    """Of the candidate's program as it was read."""
+    """Format that was read, such as `pt2`."""
+    program_sha256: Sha256
+    """Digest of the bundle's `data/model.pt2`."""
+    parent: Digest
+    """Digest of the candidate's program as it was read."""
     inputs: tuple[TensorInput, ...] = Field(min_length=1, max_length=MAX_INPUTS)
     signature: Signature | None = None
-    """None where the candidate has none, or one that the gate does not understand."""
     signature_dropped: str = Field(default="", max_length=500)
-    """Why one that the candidate has is left out."""
     candidate_torch: str = Field(default="", pattern=r"^[0-9A-Za-z.+_-]{0,64}$")
-    """What the candidate's `MLmodel` says; empty where it says nothing."""
+    """Torch version in the candidate's `MLmodel`; empty where it states none."""
     class_names: ClassNames = Field(default_factory=dict)
-    """What the candidate's `MLmodel` calls the classes in its metadata."""
-    returned: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]{0,150})?$", exclude_if=lambda value: not value)
-    """The class of transformers that the candidate returns; the bundle returns its fields in plain containers."""
+    returned: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]{0,150})?$", exclude_if=not_)
+    """Class of transformers that the candidate returns; the bundle returns its fields in plain containers."""
     greatest_difference: float = Field(ge=0, allow_inf_nan=False)
-    """Between outputs of the candidate's program and of the written one, on the same inputs."""
+    """Greatest difference between the candidate's and the written program's outputs, on the same inputs."""
 
     @model_validator(mode="after")
     def _inputs_have_their_names(self) -> "Written":
