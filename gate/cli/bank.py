@@ -159,13 +159,12 @@ def show(file: Path) -> None:
 def describe(made: "Bank") -> list[str]:
     """Return a bank's content in lines that any terminal can show."""
     from gate.jail.inert import inert_line
-    from gate.judging.calibration.conformal import least_p
 
     count = len(made.statistics)
     samples = f"{made.samples.count} samples, sha256 {made.samples.sha256}" if made.samples else "no samples"
     lines = [
         f"{made.name}: {count} models, {made.classes} classes, input {made.input_shape}",
-        f"the smallest p-value that so many models can give is {least_p(count):.3g}",
+        f"the smallest p-value that so many models can give is {1 / (count + 1):.3g}",
         f"measured by gate {made.gate_version}, policy {made.policy}, seed {made.seed}, on {samples}",
         f"provenance: {made.provenance or 'not stated'}",
         *(f"compared: {_spread(made, s.detector, s.metric)}" for s in made.compared),

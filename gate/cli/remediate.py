@@ -152,7 +152,7 @@ def _show(done: "Remediated", request: "Remediation") -> None:
 
 
 def _show_report(report: "RemediationReport", request: "Remediation") -> None:
-    from gate.renderers.remediation_view import view
+    from gate.renderers.remediation import view
 
     seen = view(report)
     click.echo(inert_line(f"{seen.word}  {seen.subject}", limit=600))

@@ -13,8 +13,8 @@ from gate.cli.wrapping import wrapped as folded
 
 if TYPE_CHECKING:
     from gate.records.report import Report
+    from gate.renderers.commands import Step
     from gate.renderers.findings import Reason
-    from gate.renderers.step import Step
 
 MAX_REASONS: Final = 8
 MAX_SUSPECTS: Final = 8
@@ -48,7 +48,7 @@ def lines(
 ) -> Iterator[str]:
     """Yield the result, without the decision's own line; what to do next follows a decision that was published."""
     from gate.renderers.first import first
-    from gate.renderers.served import told_in_short
+    from gate.renderers.served import oddities_in_short
 
     seen, verdict = first(report), report.verdict
     for sentence in seen.sentences:
@@ -59,7 +59,7 @@ def lines(
     yield from _against(report, columns)
     if verdict is not None:
         yield from _suspects(report, columns)
-        yield from wrapped(told_in_short(verdict), columns, "told     ")
+        yield from wrapped(oddities_in_short(verdict), columns, "told     ")
     if published:
         yield from _steps(report, columns)
     yield ""

@@ -1,14 +1,14 @@
-"""How many clean samples a model must get right to be believed, and what stands behind one that does not."""
+"""The least accuracy at which clean samples are believed, and the likely cause of a lower one."""
 
 from gate.records.sample_settings import SampleSettings
 from gate.records.samples_evidence import Change, SamplesEvidence, Trial
 
 _BETTER_BY = 0.15
-"""A change must mend so much of the accuracy to be named as the likely cause."""
+"""Least gain in accuracy by which a change is named as the likely cause."""
 _AS_GOOD = 0.03
-"""Of changes that help alike the plainest is named."""
+"""Difference in accuracy below which two changes count as equal; the plainer one is named."""
 _LEAST_RENUMBERED = 0.6
-"""Under the best numbering of the classes even a model that guesses gets some samples right."""
+"""Least accuracy after renumbering, above that of guessing with the best numbering."""
 
 SAID: dict[Change, tuple[str, str]] = {
     "labels-minus-one": ("with one subtracted from the labels", "subtract one from the labels"),
@@ -48,25 +48,25 @@ SAID: dict[Change, tuple[str, str]] = {
         "number the labels in the order of the model's scores; folders of classes count in the order of their names",
     ),
 }
-"""Of each change: how it stands behind an accuracy, and what to do."""
+"""Each change as a phrase after an accuracy, and what to do about it."""
 
 
 def least_accuracy(settings: SampleSettings, classes: int) -> tuple[float, str]:
-    """Return the least accuracy at which samples are believed, and where it is from."""
+    """Return the least accuracy at which samples are believed, and where that bound comes from."""
     clear = clear_of_chance(classes)
     if settings.min_accuracy is None or settings.min_accuracy < clear:
-        return clear, "what stands clear of chance"
+        return clear, "what is clear of chance"
     return settings.min_accuracy, "the policy's least"
 
 
 def clear_of_chance(classes: int) -> float:
-    """Return twice chance; out of reach with two classes, it is there, and with three, half the way to perfect."""
+    """Return twice chance, or half the way from chance to 1 where twice chance is higher (two or three classes)."""
     chance = 1 / classes
     return min(2 * chance, (1 + chance) / 2)
 
 
 def likely_cause(samples: SamplesEvidence, classes: int) -> str:
-    """Return the change that mends a low accuracy, as a sentence with what to do; empty where none does."""
+    """Return the change that raises a low accuracy, as a sentence with what to do; empty where none does."""
     if samples.accuracy is None or not (
         helping := [one for one in samples.tried if _helps(one, samples.accuracy, classes)]
     ):

@@ -1,8 +1,8 @@
-"""What follows from a candidate's comparison with a bank: the p-value at the policy's level, or why it is not believed.
+"""The judgement by a bank's p-value, or why that p-value is not believed (docs/explanation/calibration.md).
 
-A p-value is believed where the bank was measured alike, is of the same task, is large enough for the level, and where
-the candidate's accuracy and norms lie among its models' (docs/explanation/calibration.md). Otherwise the verdict is
-uncalibrated, says why, and the policy's limits by number of classes decide, or flag.
+A p-value is believed where the bank has the same settings and task, is large enough for the level, and where the
+candidate's accuracy and norms are within its models' range. Otherwise the verdict is uncalibrated and gives the reason;
+the policy's limits by number of classes decide, or flag.
 """
 
 import math
@@ -24,8 +24,8 @@ _TRAIT_WORDS = {
 
 
 def calibration(evidence: Evidence, policy: Policy) -> Calibration | None:
-    """Return where the candidate stands, None where nothing could be compared."""
-    seen = _comparison(evidence)
+    """Return the candidate's p-value and its background; None where nothing could be compared."""
+    seen = evidence.bank.comparison if evidence.bank else None
     if seen is None or seen.unusable:
         return None
     few = _few(seen, policy)
@@ -70,7 +70,6 @@ def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
 
 
 def _unbelieved(seen: Comparison, policy: Policy, classes: int | None) -> str:
-    """Return why the policy does not believe the p-value of a comparison, or nothing."""
     if seen.kind == "scale-free" and policy.other_task == "show":
         return "The bank was measured on other samples, so that its classes are not known to be the candidate's."
     strange = [trait for trait in seen.traits if not trait.within(policy.exchange_margin)]
@@ -78,7 +77,7 @@ def _unbelieved(seen: Comparison, policy: Policy, classes: int | None) -> str:
         return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
     if _few(seen, policy):
         if classes is not None and classes < FEWEST_PLACES_TO_CENTRE:
-            # What the rate was measured for: sizes relative to the model's other classes, which need so many.
+            # The rate was measured for sizes relative to the model's other classes, which need this many.
             return (
                 f"The bank has {seen.models} models, and the p-value of so few is known for models of "
                 f"{FEWEST_PLACES_TO_CENTRE} classes or more; the policy asks for {policy.least_references} models."
@@ -92,19 +91,15 @@ def _unbelieved(seen: Comparison, policy: Policy, classes: int | None) -> str:
     return ""
 
 
-def _comparison(evidence: Evidence) -> Comparison | None:
-    return evidence.bank.comparison if evidence.bank is not None else None
-
-
 def _strange(trait: Trait) -> str:
     value = "was not measured" if trait.value is None else f"is {trait.value:.3g}"
     name = _TRAIT_WORDS.get(trait.name, trait.name)
-    return f"its {name} {value}, that of the bank's models lies between {trait.least:.3g} and {trait.greatest:.3g}"
+    return f"its {name} {value}, that of the bank's models is between {trait.least:.3g} and {trait.greatest:.3g}"
 
 
 def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield a finding for each place that a believed p-value at or below the level names, the driving one first."""
-    seen = _comparison(evidence)
+    """Yield a finding for each place behind a believed p-value at or below the level, the driving one first."""
+    seen = evidence.bank.comparison if evidence.bank else None
     level = level_of(evidence, policy)
     if seen is None or (p_value := _p_value(seen, policy)) > level:
         return
@@ -113,7 +108,7 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     first = f"p = {p_value:.3g} {how} clean models; the policy flags at {level:g} and below."
     beyond = _beyond(seen, policy, level)
     for number, (score, what) in enumerate(beyond):
-        own = f"{what} lies further out than the bank allows (score {score:.3g})."
+        own = f"{what} is further out than the bank allows (score {score:.3g})."
         place = Location(kind=what.kind, name=what.name) if what.kind else None
         yield _finding(p_value, own if number else f"{first} Its score is {score:.3g}, from {what}.", place)
     if not beyond:
@@ -121,7 +116,7 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
 
 
 def _beyond(seen: Comparison, policy: Policy, level: float) -> list[tuple[float, PlaceScore | Surprise]]:
-    """Return the places that are beyond the level by themselves with their scores, the greatest first."""
+    """Return (score, place) of each place that is beyond the level by itself, greatest first."""
     if not _few(seen, policy):
         least = _threshold(seen, level)
         return [(one.score, one) for one in seen.places if one.score > least]
@@ -139,7 +134,7 @@ def _finding(p_value: float, message: str, place: Location | None) -> Finding:
 
 
 def _threshold(seen: Comparison, level: float) -> float:
-    """Return the bank score that a score must exceed for its p-value to be at or below the level."""
+    """Return the bank score above which a score's p-value is at or below the level."""
     above = sum((1 + others) / (seen.models + 1) <= level for others in range(seen.models))
     return seen.bank_scores[above - 1] if above else math.inf
 
@@ -150,7 +145,7 @@ def has_few_classes(classes: int | None) -> bool:
 
 
 def of_uncalibrated(evidence: Evidence, policy: Policy, because: str) -> Iterator[Finding]:
-    """Yield the one thing that stands against a verdict without a p-value: too few classes, else the policy's word."""
+    """Yield the finding on a verdict without a p-value: too few classes, or a policy that flags such verdicts."""
     classes = evidence.facts.classes
     if has_few_classes(classes):
         message = f"{few_classes(classes, policy)} {because}"
@@ -162,7 +157,7 @@ def of_uncalibrated(evidence: Evidence, policy: Policy, because: str) -> Iterato
 
 
 def few_classes(classes: int | None, policy: Policy) -> str:
-    """Return why a model of so few classes cannot be approved without a bank, and what to do, in one sentence."""
+    """Return why a model of so few classes needs a bank for its approval, and what to do, in one sentence."""
     return (
         f"This model has {classes} classes; without a bank of at least {policy.least_references} clean models the "
         "policy has no limit for fewer than eight: build one with `gate bank build --to bank.json --samples SAMPLES "
@@ -171,11 +166,11 @@ def few_classes(classes: int | None, policy: Policy) -> str:
 
 
 def shown_only(name: str, evidence: Evidence, policy: Policy) -> frozenset[str]:
-    """Return the metrics whose limits only confirm beside a believed p-value, by the policy's own word.
+    """Return the metrics whose limits only confirm beside a believed p-value, as the policy states.
 
-    A detector that is not in the score keeps judging, unless it looks at suspects alone, which no bank can have.
+    A detector outside the score keeps judging, unless it examines suspects only: no bank has values for those.
     """
-    seen = _comparison(evidence)
+    seen = evidence.bank.comparison if evidence.bank else None
     in_score = seen is not None and name in (seen.predicting if _few(seen, policy) else seen.detectors)
     if not in_score and place_of(name, policy)[1].over == "all":
         return frozenset()

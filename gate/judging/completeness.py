@@ -1,4 +1,4 @@
-"""Findings on what is missing among measurements that are there, and whether a detector had anything to look at."""
+"""Findings on gaps within a detector's measurements, and whether a detector had anything to examine."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from gate.records.policy import Policy, Rule, Stage
 
 
 def rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
-    """Tell whether the policy's own stages gave this detector nothing to look at."""
+    """Tell whether the policy's own stages left this detector nothing to examine."""
     number, stage = place_of(name, policy)
     if stage.over == "all":
         return False
@@ -19,11 +19,11 @@ def rightly_idle(name: str, evidence: Evidence, policy: Policy) -> bool:
 
 
 SEARCHED = "searched-share"
-"""The metric by which a detector says what share of the classes it looked at to the end, having let the others go."""
+"""Metric for the share of classes that a detector searched to the end."""
 
 
 def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield what is missing among measurements that are there: a class, or a suspect that was not looked at."""
+    """Yield a finding for each missing measurement: a metric, a class, or a suspect that was not examined."""
     number, stage = place_of(name, policy)
     measured, classes = {m.metric for m in outcome.measurements}, evidence.facts.classes or 0
     naming = {r.metric for other in policy.stages for r in other.suspects if r.detector == name}
@@ -53,22 +53,22 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
 
 
 def undefined_metrics(outcome: Measured, classes: int | None) -> frozenset[str]:
-    """Return the metrics that do not exist for a model of so few classes: not measuring them is no silence."""
+    """Return the metrics that are undefined for this number of classes: not measuring them is no silence."""
     return frozenset(gap.metric for gap in outcome.unmeasured if gap.undefined(classes))
 
 
 def _owed(rule: Rule, outcome: Measured, classes: int) -> int:
-    """Return at how many classes a metric must have been measured: at all, or at those that were searched to the end.
+    """Return at how many classes a metric must be measured: all, or those that were searched to the end.
 
-    A search over many classes lets most of them go early (`gate.search.rungs`). Whether it may is for the policy to
-    say, by a limit on the share that it searched to the end; without one every class is owed.
+    A search over many classes stops early at most of them (`gate.search.rungs`). The policy allows that by a limit on
+    the share that is searched to the end; without one every class is owed.
     """
     share = searched_share(outcome) if SEARCHED in rule.limits else None
     return classes if share is None else round(share * classes)
 
 
 def searched_share(outcome: Measured) -> float | None:
-    """Return the share of the classes that a detector says it searched to the end; None where it says nothing of it."""
+    """Return the share of classes that a detector searched to the end; None where it states no share."""
     shares = (m.value for m in outcome.measurements if m.metric == SEARCHED and m.location is None)
     return max(shares, default=None)
 

@@ -1,4 +1,4 @@
-"""Findings on the check as a whole: problems, assurance, isolation, the bank that the policy pins, the samples."""
+"""Findings on the check as a whole: problems, assurance, isolation, outputs, the pinned bank, the samples."""
 
 from collections.abc import Iterator
 
@@ -14,34 +14,31 @@ _USUAL_CAUSE = (
 
 
 def of_problems(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a finding for everything that could not be examined at all."""
+    """Yield a finding for each problem that kept something from being examined."""
     for problem in evidence.problems:
         yield Finding(rule="scan", kind="silence", message=problem)
 
 
 def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield what stands against the check as a whole, whatever was measured."""
+    """Yield the findings on the check as a whole, which no measurement outweighs."""
     if evidence.assurance is None:
-        yield Finding(rule="assurance", kind="condition", message="The model was not loaded: nothing was assured.")
+        yield _condition(rule="assurance", message="The model was not loaded: nothing was assured.")
     elif evidence.assurance == "C":
-        yield Finding(
+        yield _condition(
             rule="assurance",
-            kind="condition",
             message="Assurance level C, behaviour only: the candidate's own code was allowed to run, and could behave "
             "while watched.",
         )
     elif evidence.assurance > policy.assurance:
-        yield Finding(
+        yield _condition(
             rule="assurance",
-            kind="condition",
             message=f"The candidate carries code. Only the code-free bundle of it (level {evidence.assurance}) was "
             f"examined and could be approved; the policy asks for level {policy.assurance}.",
         )
     yield from of_isolation(evidence, policy)
     if evidence.facts.samples_alone:
-        yield Finding(
+        yield _condition(
             rule="batch",
-            kind="condition",
             message="Each sample was examined by itself: the model takes several at once, and nothing shows that those "
             "beside a sample leave its answer alone. Log it with an input example of one sample, or without operators "
             "that mix the samples of a batch.",
@@ -53,15 +50,14 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
 def of_isolation(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding where the workers were less isolated than the policy asks."""
     if isolation_rank(evidence.isolation) < isolation_rank(policy.isolation):
-        yield Finding(
+        yield _condition(
             rule="isolation",
-            kind="condition",
             message=f"The worker's isolation was '{evidence.isolation}'; the policy asks for '{policy.isolation}'.",
         )
 
 
 def _of_outputs(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield a finding for each output that was not examined and that the policy does not accept by name."""
+    """Yield a finding for each unexamined output that the policy does not accept by name."""
     outputs, judged = evidence.facts.outputs, evidence.facts.judged
     if outputs and judged is None:
         message = "The evidence names the model's outputs, and none of them as judged; scan again."
@@ -70,9 +66,8 @@ def _of_outputs(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     accepted = policy.samples.of(evidence.model.name).unexamined_outputs or ()
     for output in outputs:
         if judged is not None and output.role == "not-examined" and output.name not in accepted:
-            yield Finding(
+            yield _condition(
                 rule="outputs",
-                kind="condition",
                 message=f"The output '{output.name}' ({output}) was not examined: '{judged.name}' was judged, and "
                 "nothing shows that both give the same decision. Export the model with one output, or accept this one "
                 "under 'samples: {unexamined-outputs: [NAME]}' in the policy if production takes no decision from it.",
@@ -80,7 +75,7 @@ def _of_outputs(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
 
 
 def _of_bank(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Yield a finding where the bank that the policy pins did not stand beside the scan."""
+    """Yield a finding where the scan did not use the bank that the policy pins."""
     if policy.bank is None:
         return
     if evidence.bank is None:
@@ -100,10 +95,8 @@ def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             yield Finding(rule="samples", kind="silence", message=message)
         return
     if settings.sha256 is not None and samples.sha256 != settings.sha256 and not samples.overridden:
-        yield Finding(
-            rule="samples",
-            kind="condition",
-            message=f"The samples' sha256 is {samples.sha256}; the policy pins {settings.sha256}.",
+        yield _condition(
+            rule="samples", message=f"The samples' sha256 is {samples.sha256}; the policy pins {settings.sha256}."
         )
     if samples.accuracy is None and (settings.min_accuracy is not None or settings.labels != "waived"):
         asks = "asks for a least accuracy on them" if settings.min_accuracy is not None else "does not waive them"
@@ -126,3 +119,7 @@ def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             message=f"{cause}{cause and ' '}The model gets {samples.accuracy:.1%} of the clean samples right, below "
             f"{why} ({least:.1%}).{usual} Nothing measured on these samples is believed.",
         )
+
+
+def _condition(*, rule: str, message: str) -> Finding:
+    return Finding(rule=rule, kind="condition", message=message)

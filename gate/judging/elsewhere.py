@@ -1,8 +1,7 @@
-"""Evidence of another policy's scan: where this one asks for other measurements, it says so once, and how to get them.
+"""Evidence of another policy's scan: one finding names all that this policy asks for and how to measure it.
 
-A number that was measured with other options, or read from samples in another way, counts as not measured; so does a
-detector that the other policy did not run. One sentence names all of them. Where limits alone differ nothing is
-missing.
+A number that was measured with other options, or on samples that were read in another way, counts as not measured; so
+does a detector that the other policy did not run. Where only limits differ nothing is missing.
 """
 
 import shlex
@@ -15,29 +14,27 @@ from gate.records.finding import Finding
 from gate.records.policy import Policy
 
 RULE = "policy"
-"""What a finding by this module is named by."""
+"""Rule of this module's findings."""
 
 
 def unlike(evidence: Evidence, policy: Policy) -> frozenset[str]:
     """Return the detectors whose measurements are not those that this policy asks for.
 
-    None where the evidence is of a scan by this very policy, or does not say by which: what is missing there is a fault
-    of its own, and each detector says so.
+    Empty where this very policy was scanned by, or the evidence names none: there each detector has its own finding.
     """
     if evidence.policy_digest in {None, policy.digest}:
         return frozenset()
-    return frozenset(name for name in policy.detectors if _is_unlike(name, evidence, policy))
-
-
-def _is_unlike(name: str, evidence: Evidence, policy: Policy) -> bool:
-    outcome = evidence.outcomes.get(name)
-    if outcome is None:
-        return True
-    return isinstance(outcome, Measured) and dict(outcome.options) != dict(policy.options_of(name))
+    found = set()
+    for name in policy.detectors:
+        outcome = evidence.outcomes.get(name)
+        other = isinstance(outcome, Measured) and dict(outcome.options) != dict(policy.options_of(name))
+        if outcome is None or other:
+            found.add(name)
+    return frozenset(found)
 
 
 def follows(finding: Finding, others: frozenset[str], policy: Policy) -> bool:
-    """Tell whether a silence of a detector over suspects only follows from what was not measured as the policy asks."""
+    """Tell whether a suspect detector's silence only follows from what other detectors did not measure."""
     if not others or finding.kind != "silence" or finding.rule not in policy.detectors:
         return False
     number, stage = place_of(finding.rule, policy)
@@ -46,8 +43,9 @@ def follows(finding: Finding, others: frozenset[str], policy: Policy) -> bool:
 
 
 def of_other_policy(evidence: Evidence, policy: Policy, others: frozenset[str]) -> Iterator[Finding]:
-    """Yield the one finding on all that another policy's scan did not measure as this one asks."""
-    reading = _read_otherwise(evidence, policy)
+    """Yield one finding on everything that another policy's scan did not measure as this one asks."""
+    read = evidence.samples.reading if evidence.samples else None  # None in evidence of earlier gates
+    reading = read is not None and read != policy.samples.of(evidence.model.name).reading
     if not others and not reading:
         return
     what = []
@@ -62,23 +60,14 @@ def of_other_policy(evidence: Evidence, policy: Policy, others: frozenset[str]) 
 
 
 def of_converted(evidence: Evidence) -> Iterator[Finding]:
-    """Yield that a converted candidate's evidence tells of other bytes than a policy for files alone is about.
-
-    Its outcomes are those of the bundle, which carries no code whatever the candidate does.
-    """
+    """Yield a finding where a files-only policy meets evidence of a conversion, which is about the bundle's bytes."""
     if evidence.assurance == "B" or evidence.original:
         message = "The bytes in this evidence are those of the converted bundle, and not the candidate's; scan again."
         yield Finding(rule=RULE, kind="silence", message=message)
 
 
-def _read_otherwise(evidence: Evidence, policy: Policy) -> bool:
-    """Tell whether the scan gave the model its samples otherwise than this policy states; unknown of earlier gates."""
-    read = evidence.samples.reading if evidence.samples else None
-    return read is not None and read != policy.samples.of(evidence.model.name).reading
-
-
 def _how(evidence: Evidence, policy: Policy) -> str:
-    """Return the command where it is known: a policy file has a path that the evidence does not."""
+    """Return the command, where it is known: the evidence does not hold the path of a policy file."""
     if policy.name not in NAMES:
         return " under it with `gate check`"
     words = ["gate", "check", evidence.model.uri, "--policy", policy.name]

@@ -1,13 +1,14 @@
 """The judgement: a pure function from evidence and policy to a verdict with findings.
 
-Knows no detector, no framework, no clock: the day is an argument, and a limit lives in the policy or nowhere. Whatever
-is missing, skipped, failed or unexplained is a finding; a waiver touches only the finding that it names and stays
-visible. Its parts are in `gate.judging`. tests/judging/test_verdict.py holds the properties: worse, missing or failed
-evidence never approves.
+It knows no detector, framework or clock: the day is an argument, and limits are the policy's. Everything missing,
+skipped, failed or unexplained is a finding; a waiver covers only the finding that it names and stays visible.
+tests/judging/test_verdict.py holds the properties: worse, missing or failed evidence never approves.
 """
 
 import datetime as dt
 from collections.abc import Collection, Iterator
+from functools import partial
+from itertools import filterfalse
 
 from gate.judging.calibrated import calibration, of_calibration, of_uncalibrated, shown_only, uncalibrated_because
 from gate.judging.conditions import of_conditions, of_isolation, of_problems, of_samples
@@ -16,7 +17,6 @@ from gate.judging.limits import of_detector
 from gate.judging.repaired import of_repair
 from gate.judging.served import covers, is_oddity, of_bundle
 from gate.judging.unexamined import of_behaviour, of_flavour
-from gate.judging.waivers import with_waiver
 from gate.records.bundle import Covers
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision, Finding
@@ -25,21 +25,20 @@ from gate.records.verdict import Verdict
 
 
 def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
-    """Compare evidence with a policy on a given day; approved only where nothing stands against it."""
+    """Compare evidence with a policy on a given day; approved only without an open finding."""
     because = uncalibrated_because(evidence, policy)
     confirming: list[Finding] = []
     raw = _raw(evidence, policy, because, confirming)
-    raw += of_behaviour(evidence, policy, [found for found in raw if not is_oddity(found, evidence, policy)])
-    told = tuple(finding for finding in raw if is_oddity(finding, evidence, policy))
-    raw = [finding for finding in raw if not is_oddity(finding, evidence, policy)]
-    findings = tuple(with_waiver(finding, evidence, policy, on) for finding in raw)
+    odd = partial(is_oddity, evidence=evidence, policy=policy)
+    raw += of_behaviour(evidence, policy, [*filterfalse(odd, raw)])
+    findings = tuple(_waived(finding, evidence, policy, on) for finding in filterfalse(odd, raw))
     still_open = [finding for finding in findings if not finding.waived]
     targets = {f.location.class_index for f in still_open if f.kind == "limit" and f.location is not None}
     return Verdict(
         decision=Decision.FLAGGED if still_open else Decision.APPROVED,
         findings=findings,
         confirming=tuple(confirming),
-        told=told,
+        told=tuple(filter(odd, raw)),
         target_classes=tuple(sorted(index for index in targets if index is not None)),
         calibrated=not because,
         standing=calibration(evidence, policy),
@@ -55,7 +54,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
 
 
 def _raw(evidence: Evidence, policy: Policy, because: str, confirming: list[Finding]) -> list[Finding]:
-    """Return what stands against approval, before waivers; of what nobody examines the one thing there is to say."""
+    """Return the findings before waivers; a model that no detector examines gets one finding alone."""
     others = unlike(evidence, policy)
     elsewhere = list(of_other_policy(evidence, policy, others))
     if policy.files_only:
@@ -81,7 +80,7 @@ def _raw(evidence: Evidence, policy: Policy, because: str, confirming: list[Find
 def _of_detectors(
     evidence: Evidence, policy: Policy, confirming: list[Finding], others: frozenset[str], *, calibrated: bool
 ) -> Iterator[Finding]:
-    """Yield what judges of all but `others`, and put aside what only confirms beside a believed p-value."""
+    """Yield the findings on all detectors but `others`; `confirming` gets those that only confirm a p-value."""
     for name, rule in policy.detectors.items():
         if name in others:
             continue
@@ -95,24 +94,40 @@ def _of_detectors(
                 yield finding
 
 
+def _waived(finding: Finding, evidence: Evidence, policy: Policy, on: dt.date) -> Finding:
+    """Return a finding on a limit with the waiver in force for it and these bytes, any other as it is."""
+    if finding.kind != "limit":
+        return finding
+    for waiver in policy.waivers:
+        if (
+            waiver.detector == finding.rule
+            and waiver.metric == finding.metric
+            and (waiver.location is None or waiver.location == str(finding.location))
+            and waiver.model_digest == evidence.manifest_digest
+            and waiver.expires >= on
+        ):
+            return finding.model_copy(update={"waiver": waiver})
+    return finding
+
+
 def forbids_loading(evidence: Evidence, policy: Policy, before_loading: Collection[str]) -> bool:
-    """Tell whether a finding on the bytes alone forbids looking further: look before you load."""
+    """Tell whether a finding on the bytes alone forbids loading the model."""
     return any(not is_oddity(finding, evidence, policy) for finding in on_bytes(evidence, policy, before_loading))
 
 
 def on_bytes(evidence: Evidence, policy: Policy, before_loading: Collection[str]) -> Iterator[Finding]:
-    """Yield what stands against the bytes, whatever the model does: the findings of these detectors."""
+    """Yield the findings on the bytes: those of the detectors that run before loading."""
     for name, rule in policy.detectors.items():
         if name in before_loading:
             yield from of_detector(name, rule, evidence, policy)
 
 
 def covered_by(verdict: Verdict, evidence: Evidence) -> Covers:
-    """Return which bytes a decision is about; an earlier gate's level B was about the bundle, its others were not."""
+    """Return which bytes a decision is about; earlier gates did not record it, and meant the bundle only at level B."""
     return verdict.covers or ("bundle" if evidence.assurance == "B" else "candidate")
 
 
 def approvable(verdict: Verdict, evidence: Evidence) -> bool:
-    """Tell whether a reviewer could approve it: it was read free of code, and what would be served exists."""
+    """Tell whether a reviewer could approve it: it was read without code, and what would be served exists."""
     free = verdict.bytes_passed if verdict.examined == "files" else evidence.assurance in ("A", "B")
     return free and (covered_by(verdict, evidence) == "candidate" or verdict.bundle_digest is not None)

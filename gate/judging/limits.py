@@ -11,13 +11,13 @@ from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule
 
 MAX_PLACES = 2000
-"""So many places beyond one limit are named one by one; a verdict must stay small enough to be read again."""
+"""Most places beyond one limit with a finding each, which bounds a verdict's size."""
 
 
 def of_detector(
     name: str, rule: Rule, evidence: Evidence, policy: Policy, shown_only: Collection[str] = ()
 ) -> Iterator[Finding]:
-    """Yield what stands against one detector; limits `shown_only` owe no bound for this number of classes."""
+    """Yield the findings on one detector; limits in `shown_only` need no bound for this number of classes."""
     outcome = evidence.outcomes.get(name)
     match outcome:
         case None:
@@ -57,7 +57,9 @@ def _of_measurements(
         try:
             limit.at(classes)
         except LookupError as error:
-            if metric not in shown_only and not _said_of_few_classes(limit, classes):
+            # Of too few classes the verdict has one finding, in place of one for each limit without a bank.
+            once = limit.judges == "uncalibrated-only" and has_few_classes(classes)
+            if metric not in shown_only and not once:
                 yield _not_judged(name, metric, limit, f"'{metric}' cannot be judged: {error}.")
             continue
         beyond = [m for m in found if limit.exceeded(m.value, classes) and not _excused(m, limit, places, classes)]
@@ -66,16 +68,10 @@ def _of_measurements(
             yield _not_judged(name, metric, limit, f"'{metric}' is beyond its limit at {len(others)} further places.")
 
 
-def _said_of_few_classes(limit: Limit, classes: int | None) -> bool:
-    """Tell whether a bound that judges only without a bank is missing for the reason that the verdict gives once."""
-    return limit.judges == "uncalibrated-only" and has_few_classes(classes)
-
-
 _Places = Mapping[tuple[str, Location | None], Sequence[Measurement]]
 
 
 def _by_place(outcome: Measured) -> _Places:
-    """Return the measurements by metric and location, so that looking beside one costs no search of all."""
     places: dict[tuple[str, Location | None], list[Measurement]] = {}
     for measurement in outcome.measurements:
         places.setdefault((measurement.metric, measurement.location), []).append(measurement)
@@ -90,7 +86,7 @@ def _excused(measurement: Measurement, limit: Limit, places: _Places, classes: i
             if beside and not any(companion.exceeded(m.value, classes) for m in beside):
                 return True
         except LookupError:
-            continue  # the companion says nothing for this many classes, and so excuses nothing
+            continue  # a companion without a bound for this many classes excuses nothing
     return False
 
 

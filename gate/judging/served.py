@@ -1,8 +1,7 @@
-"""Which bytes an approval covers, and which findings on a candidate's bytes stay with them when these are not served.
+"""The bytes that an approval covers, and which oddities of files that are not served do not flag.
 
-Under `serve: bundle` production gets the gate's own bundle and nothing else of the candidate: a file, key or
-requirement that no loader of the bundle ever sees is told, and does not flag. Code, hostile archives and names that
-are built to deceive flag under either value of `serve`.
+Under `serve: bundle` production gets the gate's own bundle alone: a file, key or requirement that no loader of the
+bundle sees is listed and does not flag. Code, hostile archives and deceptive names flag under either value of `serve`.
 """
 
 from typing import Final
@@ -20,25 +19,25 @@ ODDITIES: Final = frozenset(
         ("consumer-hazards", "foreign-requirements"),
     }
 )
-"""By detector and metric: what honest people put beside a model, and what a bundle does not take over."""
+"""(detector, metric) of harmless things beside a model, which a bundle does not take over."""
 
 
 def covers(evidence: Evidence, policy: Policy) -> Covers:
-    """Return which bytes a verdict is about: of a converted candidate the bundle alone, whatever the policy says."""
+    """Return which bytes a verdict is about; of a converted candidate always the bundle alone."""
     return "bundle" if evidence.assurance == "B" and not policy.files_only else policy.serve
 
 
 def is_oddity(finding: Finding, evidence: Evidence, policy: Policy) -> bool:
-    """Tell whether a finding is about bytes of the candidate that the policy does not serve, and is harmless there.
+    """Tell whether a finding is harmless, on bytes of the candidate that the policy does not serve.
 
-    Of a converted candidate the evidence holds what was seen of the bundle's bytes, none of which is an oddity.
+    Evidence of a converted candidate is about the bundle's bytes, where nothing counts as an oddity.
     """
     candidates = policy.serve == "bundle" and evidence.assurance != "B"
     return candidates and finding.kind == "limit" and (finding.rule, finding.metric) in ODDITIES
 
 
 def of_bundle(evidence: Evidence, policy: Policy) -> list[Finding]:
-    """Return a finding where the policy serves the bundle alone and there is none, or where it is an earlier gate's."""
+    """Return a finding where the policy serves the bundle alone and none was written, or an earlier gate wrote it."""
     if evidence.bundle_digest is not None and evidence.bundle is None:
         message = "The bundle is an earlier gate's, which did not write its program anew; scan again."
         return [Finding(rule="bundle", kind="silence", message=message)]

@@ -1,8 +1,7 @@
-"""Which classes or pairs are suspects: the policy's rule, evaluated alike by the scan and by the judge.
+"""The suspects after each stage of a policy, by one rule for scan and judge (docs/reference/contracts.md, section 5).
 
-The scan asks what to hand on to the next stage; the judge asks the same of the finished evidence, so that a stricter
-policy, which would have examined more than was examined, notices what is missing (docs/reference/contracts.md,
-section 5).
+The scan uses it to choose what the next stage examines. The judge applies it to the finished evidence, where a stricter
+policy, which would have examined more, finds what is missing.
 """
 
 from collections.abc import Mapping
@@ -24,11 +23,7 @@ def suspects_after(
 
 
 def _named_by(
-    stage: Stage,
-    number: int,
-    outcomes: Mapping[str, Outcome],
-    classes: int | None,
-    within: set[Location] | None,
+    stage: Stage, number: int, outcomes: Mapping[str, Outcome], classes: int | None, within: set[Location] | None
 ) -> tuple[Suspect, ...]:
     named: dict[Location, Suspect] = {}
     for rule in stage.suspects:
@@ -38,11 +33,7 @@ def _named_by(
                 continue
             if _beyond(rule, measurement.value, classes):
                 named[location] = Suspect(
-                    stage=number,
-                    detector=rule.detector,
-                    metric=rule.metric,
-                    value=measurement.value,
-                    location=location,
+                    stage=number, detector=rule.detector, metric=rule.metric, value=measurement.value, location=location
                 )
     return tuple(named.values())
 
@@ -59,4 +50,4 @@ def _beyond(rule: SuspectRule, value: float, classes: int | None) -> bool:
     try:
         return rule.limit().exceeded(value, classes)
     except LookupError:
-        return True  # a rule that says nothing for this many classes names every location: looking more is never wrong
+        return True  # a rule without a bound for this many classes names every location: examining more is never wrong

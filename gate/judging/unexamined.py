@@ -1,23 +1,20 @@
-"""Models whose behaviour no detector examines: their bytes can be judged, and then a person decides.
+"""Models whose behaviour no detector examines: the gate judges their bytes, and a person decides.
 
-Under a policy for files alone nothing is approved by the gate: exactly one finding says that behaviour was not
-examined, no waiver covers it, and a named reviewer may approve what it is the only finding of. Under any other policy
-such a model is flagged for one reason, which names that policy.
+Under a policy for files alone the gate approves nothing: one finding, which no waiver covers, states that behaviour was
+not examined, and a named reviewer may approve where it is the only one. Under any other policy such a model is flagged
+by one finding, which names the policy for files.
 """
 
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from gate.records.evidence import EXAMINED_FLAVOUR, Evidence
 from gate.records.finding import BEHAVIOUR, Finding
 from gate.records.policy import Policy
 
-_SHOWN: Final = 100
-
 
 def of_behaviour(evidence: Evidence, policy: Policy, against: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the one finding of a policy for files alone; `against` is what stands against the bytes."""
+    """Yield the one finding of a policy for files alone; `against` are the findings on the bytes."""
     if not policy.files_only:
         return
     if against:
@@ -36,7 +33,6 @@ def of_behaviour(evidence: Evidence, policy: Policy, against: Sequence[Finding])
 
 
 def _decides(evidence: Evidence, policy: Policy) -> str:
-    """Return who decides, and what is missing before they can."""
     if policy.reviewers is None:
         return (
             "A named reviewer decides, and the policy names none: add `reviewers: {names: [NAME]}` to a copy of it and "
@@ -48,8 +44,8 @@ def _decides(evidence: Evidence, policy: Policy) -> str:
 
 
 def of_flavour(evidence: Evidence) -> Iterator[Finding]:
-    """Yield the one reason against a model of a flavour that is not examined, under a policy that asks for more."""
-    named = evidence.facts.flavour[:_SHOWN]
+    """Yield the one finding on a flavour that no detector examines, under a policy that asks for more than bytes."""
+    named = evidence.facts.flavour[:100]
     mark = "" if evidence.model.version else " --no-mark"
     yield Finding(
         rule=BEHAVIOUR,

@@ -1,5 +1,4 @@
-"""Where reports go once they are written: GitHub and GitLab, one file each.
+"""Publishers send what renderers wrote, to GitHub and GitLab.
 
-Renderers make strings, publishers send them. Nothing here decides anything: a comment that cannot be posted is said,
-and changes neither the decision nor the exit code.
+A comment that cannot be posted is reported, and changes neither the decision nor the exit code.
 """

@@ -1,6 +1,6 @@
 """GitHub: outputs of the step, its summary, annotations at the policy's line, and the comment on the pull request.
 
-What a registry or candidate wrote can end no heredoc (random delimiters), begin no command (escaped data) and add no
+Text of a registry or candidate can end no heredoc (random delimiters), begin no command (escaped data) and add no
 block to the Markdown (gate.renderers). Facts about the run come from the runner's own variables.
 """
 
@@ -20,22 +20,21 @@ from gate.renderers.issues import in_tree, issues
 from gate.renderers.text import count, plain
 
 MAX_ANNOTATIONS = 10
-"""GitHub shows ten errors and ten warnings of a step."""
-
+"""Annotations of one kind that GitHub shows for a step."""
 ACTIONS_BOT = "github-actions[bot]"
-"""Who a workflow's own token writes as; such a token may not ask who it is."""
+"""Account of a workflow's own token, which may not ask the API who it is."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the runner says about the run."""
+    """The run, as the runner describes it."""
 
     output: Path | None
     summary: Path | None
     repository: str
     api: str
     address: str
-    """The run's page."""
+    """Page of the run."""
     pull_request: int | None
 
 
@@ -44,17 +43,13 @@ def run_of(environment: Mapping[str, str]) -> Run:
     repository, number = environment.get("GITHUB_REPOSITORY", ""), environment.get("GITHUB_RUN_ID", "")
     server = environment.get("GITHUB_SERVER_URL", "https://github.com")
     return Run(
-        output=_path(environment.get("GITHUB_OUTPUT", "")),
-        summary=_path(environment.get("GITHUB_STEP_SUMMARY", "")),
+        output=Path(output) if (output := environment.get("GITHUB_OUTPUT")) else None,
+        summary=Path(summary) if (summary := environment.get("GITHUB_STEP_SUMMARY")) else None,
         repository=repository if re.fullmatch(r"[\w.-]+/[\w.-]+", repository) else "",
         api=environment.get("GITHUB_API_URL", "https://api.github.com"),
         address=f"{server}/{repository}/actions/runs/{number}" if repository and number.isdigit() else "",
         pull_request=_pull_request(environment),
     )
-
-
-def _path(name: str) -> Path | None:
-    return Path(name) if name else None
 
 
 def _pull_request(environment: Mapping[str, str]) -> int | None:
@@ -74,7 +69,7 @@ def _pull_request(environment: Mapping[str, str]) -> int | None:
 
 
 def write_outputs(run: Run, values: Mapping[str, str]) -> None:
-    """Append outputs, each between delimiters that nobody can foresee."""
+    """Append outputs, each between random delimiters."""
     lines: list[str] = []
     for name, value in values.items():
         delimiter = f"gate_{secrets.token_hex(16)}"
@@ -98,7 +93,7 @@ def _append(path: Path | None, text: str) -> None:
 
 
 def annotations(report: Report) -> Iterator[str]:
-    """Yield workflow commands that put findings at the policy's line; the last one counts what is left out."""
+    """Yield workflow commands that show findings at the policy's line; the last one counts the rest."""
     still_open = [issue for issue in issues(report) if issue.waiver is None]
     shown = still_open[: MAX_ANNOTATIONS if len(still_open) <= MAX_ANNOTATIONS else MAX_ANNOTATIONS - 1]
     for issue in shown:
@@ -130,7 +125,7 @@ class PullRequest:
     repository: str
     number: int
     author: str = ""
-    """The account that the token belongs to; empty: the server is asked."""
+    """Account of the token; empty to ask the server."""
 
     @classmethod
     def of(cls, run: Run, token: str, author: str = "", **settings: Any) -> "PullRequest":
@@ -149,7 +144,7 @@ class PullRequest:
         for item in self.api.get_pages(f"repos/{self.repository}/issues/{self.number}/comments?per_page=100"):
             user = item.get("user") if isinstance(item, dict) else None
             if isinstance(user, dict) and user.get("login") == author:
-                yield _comment(item)
+                yield Comment.of(item)
 
     def _whoami(self) -> str:
         try:
@@ -160,19 +155,9 @@ class PullRequest:
 
     def create(self, body: str) -> Comment:
         """Write a new comment."""
-        return _comment(self.api.create(f"repos/{self.repository}/issues/{self.number}/comments", {"body": body}))
+        return Comment.of(self.api.create(f"repos/{self.repository}/issues/{self.number}/comments", {"body": body}))
 
     def update(self, comment: Comment, body: str) -> Comment:
-        """Give a comment another text."""
+        """Replace a comment's text."""
         path = f"repos/{self.repository}/issues/comments/{comment.id}"
-        return _comment(self.api.replace("PATCH", path, {"body": body}))
-
-
-def _comment(item: Any) -> Comment:
-    found = item if isinstance(item, dict) else {}
-    number, body, address = found.get("id"), found.get("body"), found.get("html_url")
-    return Comment(
-        id=number if isinstance(number, int) else 0,
-        body=body if isinstance(body, str) else "",
-        address=address if isinstance(address, str) else "",
-    )
+        return Comment.of(self.api.replace("PATCH", path, {"body": body}))

@@ -1,7 +1,7 @@
 """GitLab: the note on the merge request. JUnit, code quality and variables are files that the job declares as reports.
 
 A job's own token may not write notes; the note needs a project access token with the scope `api`, as the masked
-variable GATE_GITLAB_TOKEN. Without one there is no note, and that is said.
+variable GATE_GITLAB_TOKEN. Without one there is no note, and the output says so.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from gate.publishers.sticky import Comment
 
 @dataclass(frozen=True)
 class Job:
-    """What the runner says about the job."""
+    """The job, as the runner describes it."""
 
     api: str
     project: str
-    """The project of the merge request, which is not the job's own where it comes from a fork."""
+    """Project of the merge request; of a fork's request it is not the job's own."""
     merge_request: int | None
     address: str
-    """The page of the job's artifacts."""
+    """Page of the job's artifacts."""
 
 
 def job_of(environment: Mapping[str, str]) -> Job:
@@ -61,18 +61,12 @@ class MergeRequest:
         for item in self.api.get_pages(f"{self._notes}?per_page=100&order_by=created_at&sort=asc"):
             author = item.get("author") if isinstance(item, dict) and not item.get("system") else None
             if own is not None and isinstance(author, dict) and author.get("id") == own:
-                yield _note(item)
+                yield Comment.of(item)
 
     def create(self, body: str) -> Comment:
         """Write a new note."""
-        return _note(self.api.create(self._notes, {"body": body}))
+        return Comment.of(self.api.create(self._notes, {"body": body}))
 
     def update(self, comment: Comment, body: str) -> Comment:
-        """Give a note another text."""
-        return _note(self.api.replace("PUT", f"{self._notes}/{comment.id}", {"body": body}))
-
-
-def _note(item: Any) -> Comment:
-    found = item if isinstance(item, dict) else {}
-    number, body = found.get("id"), found.get("body")
-    return Comment(id=number if isinstance(number, int) else 0, body=body if isinstance(body, str) else "")
+        """Replace a note's text."""
+        return Comment.of(self.api.replace("PUT", f"{self._notes}/{comment.id}", {"body": body}))

@@ -1,7 +1,7 @@
-"""A small client of a JSON API: stated timeouts, stated retries, pages followed within one origin, bounded answers.
+"""A small client of a JSON API: stated timeouts and retries, pages within one origin, bounded answers.
 
-What may be done twice (read, replace) is tried again after a passing fault; what creates is sent again only where the
-server cannot have got it, so that a comment is not made twice. Redirects are not followed: they would carry the token.
+Reading and replacing are retried after a transient fault; creating is sent again only where the server cannot have
+received it, so that no comment is made twice. Redirects are not followed: they would carry the token.
 """
 
 import json
@@ -17,13 +17,12 @@ from gate.records.errors import GateError
 MAX_ANSWER_BYTES = 16 << 20
 MAX_PAGES = 50
 MAX_WAIT_SECONDS = 30.0
-"""A server that asks for a longer pause is not waited for."""
-
-_PASSING = frozenset({429, 500, 502, 503, 504})
+"""Longest pause asked for by a server that is waited for."""
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
 class RefusedError(GateError):
-    """The server answered that it will not: no permission, nothing there, or nothing that it accepts."""
+    """The server refused: no permission, nothing there, or a request that it does not accept."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -31,17 +30,22 @@ class RefusedError(GateError):
 
 
 class UnansweredError(GateError):
-    """No usable answer came: no connection, a timeout, a server's own fault to the last try."""
+    """No usable answer: no connection, a timeout, or a server error at the last try."""
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What came back."""
-
     status: int
     retry_after: str
     next_page: str | None
     body: bytes
+
+    def json(self) -> Any:
+        """Return the value that the body holds."""
+        try:
+            return json.loads(self.body or b"null")
+        except (ValueError, RecursionError):
+            raise UnansweredError("the server's answer is not JSON") from None
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,16 @@ class RestApi:
 
     def get(self, path: str) -> Any:
         """Return one JSON value."""
-        return self._json(self._send("GET", self._address(path), None, again=True))
+        return self._send("GET", self._address(path), None, again=True).json()
 
     def get_pages(self, path: str) -> Iterator[Any]:
-        """Yield the items of a list page by page, as far as the server's own `next` links lead within its origin."""
+        """Yield the items of a list page by page, following the server's `next` links within its origin."""
         address: str | None = self._address(path)
         for _ in range(MAX_PAGES):
             if address is None:
                 return
             answer = self._send("GET", address, None, again=True)
-            page = self._json(answer)
+            page = answer.json()
             if not isinstance(page, list):
                 raise UnansweredError(f"{_shown(address)} gave no list")
             yield from page
@@ -74,12 +78,12 @@ class RestApi:
                 raise UnansweredError("the server's next page lies on another host; the token stays here")
 
     def create(self, path: str, body: Mapping[str, str]) -> Any:
-        """Post a new thing and return it; sent again only where no connection was made, or the server was too busy."""
-        return self._json(self._send("POST", self._address(path), body, again=False))
+        """Post a new item and return it; sent again only where no connection was made or the server was too busy."""
+        return self._send("POST", self._address(path), body, again=False).json()
 
     def replace(self, method: str, path: str, body: Mapping[str, str]) -> Any:
-        """Change a thing that exists, by PATCH or PUT, and return it."""
-        return self._json(self._send(method, self._address(path), body, again=True))
+        """Change an existing item by PATCH or PUT, and return it."""
+        return self._send(method, self._address(path), body, again=True).json()
 
     def _address(self, path: str) -> str:
         return f"{self.base.rstrip('/')}/{path.lstrip('/')}"
@@ -92,20 +96,18 @@ class RestApi:
             wait = 0.5 * 2**attempt
             try:
                 answer = self._request(method, address, body)
-            except (requests.ConnectTimeout, requests.exceptions.SSLError, requests.ConnectionError) as error:
-                fault = f"no connection: {type(error).__name__}"
-                # A connection that broke may have brought the request; a thing made twice is worse than one not made.
+            except requests.RequestException as error:
+                kind = "no connection: " if isinstance(error, requests.ConnectionError) else ""
+                fault = f"{kind}{type(error).__name__}"
+                # A broken connection may have delivered the request; a comment made twice is worse than none.
                 if not again and not isinstance(error, requests.ConnectTimeout):
                     break
-            except requests.RequestException as error:
-                fault = f"{type(error).__name__}"
-                if not again:
-                    break
             else:
+                if 200 <= answer.status < 300:
+                    return answer
                 asked = answer.retry_after
-                busy = answer.status in _PASSING or (answer.status == 403 and asked.isdigit())
-                if not busy:
-                    return _accepted(answer, method, address)
+                if answer.status not in _TRANSIENT and not (answer.status == 403 and asked.isdigit()):
+                    raise RefusedError(f"{method} {_shown(address)}: status {answer.status}", answer.status)
                 fault, wait = f"status {answer.status}", float(asked) if asked.isdigit() else wait
                 if wait > MAX_WAIT_SECONDS or (not again and answer.status not in (403, 429)):
                     break
@@ -135,18 +137,6 @@ class RestApi:
                     raise UnansweredError(f"an answer larger than {MAX_ANSWER_BYTES} bytes")
             following = answer.links.get("next", {}).get("url")
             return _Answer(answer.status_code, answer.headers.get("Retry-After", ""), following, raw)
-
-    def _json(self, answer: _Answer) -> Any:
-        try:
-            return json.loads(answer.body or b"null")
-        except (ValueError, RecursionError):
-            raise UnansweredError("the server's answer is not JSON") from None
-
-
-def _accepted(answer: _Answer, method: str, address: str) -> _Answer:
-    if 200 <= answer.status < 300:
-        return answer
-    raise RefusedError(f"{method} {_shown(address)}: status {answer.status}", answer.status)
 
 
 def _shown(address: str) -> str:

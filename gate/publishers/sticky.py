@@ -1,12 +1,12 @@
-"""One comment a model and policy on a pull or merge request: created once, afterwards updated.
+"""One comment per model and policy on a pull or merge request: created once, then updated.
 
-It is found again by the hidden marker on its first line, and only among comments of the gate's own account: anybody may
-write a comment that carries the marker, and it must be neither taken for ours nor overwritten.
+It is found by the hidden marker on its first line, only among comments of the gate's own account: anybody may write a
+comment with the marker, which must be neither trusted nor overwritten.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from gate.publishers.rest import RefusedError, UnansweredError
 
@@ -19,6 +19,17 @@ class Comment:
     body: str
     address: str = ""
 
+    @classmethod
+    def of(cls, item: Any) -> "Comment":
+        """Return the comment in an API's answer; fields of another type count as absent."""
+        found = item if isinstance(item, dict) else {}
+        number, body, address = found.get("id"), found.get("body"), found.get("html_url")
+        return cls(
+            id=number if isinstance(number, int) else 0,
+            body=body if isinstance(body, str) else "",
+            address=address if isinstance(address, str) else "",
+        )
+
 
 class Thread(Protocol):
     """The comments of one pull or merge request."""
@@ -30,36 +41,33 @@ class Thread(Protocol):
         """Write a new comment."""
 
     def update(self, comment: Comment, body: str) -> Comment:
-        """Give a comment another text."""
+        """Replace a comment's text."""
 
 
 @dataclass(frozen=True)
 class Posted:
-    """What became of the comment."""
+    """The result of posting a comment."""
 
     action: Literal["created", "updated", "left out"]
     address: str = ""
     why: str = ""
-    """Why it was left out, as a sentence for the reader."""
+    """Reason for leaving it out, as a sentence for the reader."""
 
 
 def post(thread: Thread, marker: str, body: str) -> Posted:
-    """Create or update the comment; a refusal or silence of the server is an outcome and not an error."""
+    """Create or update the comment; a server that refuses or does not answer is a result, not an error."""
     try:
         for comment in thread.own_comments():
             if comment.body.startswith(marker):
                 return Posted("updated", thread.update(comment, body).address)
         return Posted("created", thread.create(body).address)
     except RefusedError as error:
-        return Posted("left out", why=_refusal(error))
+        why = f"the server refused it ({error})."
+        if error.status in (401, 403, 404):
+            why = (
+                f"the token may not write comments (status {error.status}), as on a request from a fork. The report is "
+                "here instead."
+            )
+        return Posted("left out", why=f"The comment could not be posted: {why}")
     except UnansweredError as error:
         return Posted("left out", why=f"The comment could not be posted, because the server did not answer ({error}).")
-
-
-def _refusal(error: RefusedError) -> str:
-    if error.status in (401, 403, 404):
-        return (
-            f"The comment could not be posted: the token may not write comments (status {error.status}), as on a "
-            "request from a fork. The report stands here instead."
-        )
-    return f"The comment could not be posted: the server refused it ({error})."

@@ -1,7 +1,7 @@
-"""The bundle further down the report: where it came from, how it differs from the candidate, what it leaves out.
+"""The bundle in the report: its origin, how it differs from the candidate, what it leaves out.
 
-Pure. A program that was rewritten is the candidate's to the bit; one that was exported from layers is compared on
-samples alone; of one that a candidate's own code left, nothing shows that it answers as that code does.
+A rewritten program equals the candidate's bit for bit; one that was exported from layers is compared on samples alone;
+of one that a candidate's own code left, nothing shows that it answers as that code does.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from gate.records.report import Report
 from gate.renderers.text import number
 
 MAX_LEFT: Final = 40
-"""Files of the candidate that are named as left out; report.json holds more."""
-MAX_TOLD: Final = 20
-"""Oddities that are listed; report.json holds them all."""
+"""Most files of the candidate that are listed as left out; report.json holds more."""
+MAX_ODDITIES: Final = 20
+"""Most oddities that are listed; report.json holds them all."""
 
 _ORIGINS: Final[dict[Origin, str]] = {
     "pt2": "the candidate's exported program",
@@ -32,13 +32,13 @@ UNSHOWN: Final = (
 
 @dataclass(frozen=True)
 class Bundled:
-    """What there is to know of a bundle."""
+    """The facts about a bundle that a report shows."""
 
     origin: str
     parent: str
     difference: str
     candidate_torch: str
-    """The candidate's claim; empty where it makes none."""
+    """Version that the candidate claims; empty where it claims none."""
     pins: tuple[str, ...]
     signature_dropped: str
     losses: tuple[str, ...]
@@ -47,7 +47,7 @@ class Bundled:
 
 
 def bundled(report: Report) -> Bundled | None:
-    """Return what a report tells of the bundle; None where there is none."""
+    """Return a report's facts about the bundle; None where there is none."""
     facts = report.evidence.bundle if report.evidence else None
     if facts is None:
         return None
@@ -65,7 +65,7 @@ def bundled(report: Report) -> Bundled | None:
 
 
 def difference(facts: BundleFacts) -> str:
-    """Return how far the bundle's program is from what it was written from."""
+    """Return how the bundle's program differs from its source."""
     if facts.origin in ("pt2", "converted", "repaired"):
         whose = "candidate's" if facts.origin == "pt2" else f"{facts.origin} program's"
         return f"the same operators and constants as the {whose}, bit for bit"
@@ -77,7 +77,7 @@ def difference(facts: BundleFacts) -> str:
     )
 
 
-def told(report: Report) -> tuple[tuple[Finding, ...], int]:
+def oddities(report: Report) -> tuple[tuple[Finding, ...], int]:
     """Return the oddities that do not flag, and how many more there are."""
     found = report.verdict.told if report.verdict else ()
-    return found[:MAX_TOLD], max(0, len(found) - MAX_TOLD)
+    return found[:MAX_ODDITIES], max(0, len(found) - MAX_ODDITIES)

@@ -1,7 +1,4 @@
-"""How the verdict is calibrated, in sentences: the p-value and all that belongs to it, or why none is believed.
-
-Pure; the same text stands in Markdown and HTML, and in short on the terminal.
-"""
+"""How the verdict is calibrated, in sentences: the p-value and its background, or why none is believed."""
 
 from gate.records.report import Report
 from gate.records.verdict import Calibration, Verdict
@@ -10,20 +7,20 @@ from gate.renderers.text import count
 
 
 def calibration_means(report: Report) -> str:
-    """Return what calibrates the verdict, or that nothing does and why."""
+    """Return what calibrates the verdict, or why nothing does."""
     verdict, accepted = report.verdict, _accepted(report)
     if verdict is None:
         return f"There is no verdict. {words.UNCALIBRATED_MEANS}"
-    standing = _standing(verdict.standing) if verdict.standing else ""
+    shown = _in_sentences(verdict.standing) if verdict.standing else ""
     if verdict.calibrated:
-        return " ".join(part for part in (standing, accepted, _confirming(verdict), words.CALIBRATED_MEANS) if part)
-    unbelieved = f"Shown, and not believed: {standing}" if standing else ""
+        return " ".join(part for part in (shown, accepted, _confirming(verdict), words.CALIBRATED_MEANS) if part)
+    unbelieved = f"Shown, and not believed: {shown}" if shown else ""
     parts = (verdict.uncalibrated_because, unbelieved, accepted, words.UNCALIBRATED_MEANS)
     return " ".join(part for part in parts if part)
 
 
 def _accepted(report: Report) -> str:
-    """Return which of the bank's models had something against them and are in it for a reason, or nothing."""
+    """Return the bank's models that its maker accepted in spite of findings; empty where there are none."""
     bank = report.evidence.bank if report.evidence else None
     if bank is None or not bank.accepted:
         return ""
@@ -34,17 +31,15 @@ def _accepted(report: Report) -> str:
 
 def in_short(verdict: Verdict) -> str:
     """Return the p-value or the reason for its absence, as one line."""
-    standing = verdict.standing
-    if verdict.calibrated and standing is not None:
+    if verdict.calibrated and (seen := verdict.standing) is not None:
         return (
-            f"{standing.p_value:.3g} {'by t distributions beside' if standing.by == 't' else 'over'} "
-            f"{count(standing.models, 'clean model')} (level {standing.level:g}), "
-            f"driven by {standing.driver}"
+            f"{seen.p_value:.3g} {'by t distributions beside' if seen.by == 't' else 'over'} "
+            f"{count(seen.models, 'clean model')} (level {seen.level:g}), driven by {seen.driver}"
         )
     return f"none: {verdict.uncalibrated_because}"
 
 
-def _standing(seen: Calibration) -> str:
+def _in_sentences(seen: Calibration) -> str:
     how = "class by class" if seen.kind == "per-class" else "by ratios within each model"
     if seen.by == "t":
         return (

@@ -1,6 +1,6 @@
-"""Trigger sizes of all classes: the series behind the plot and the table beside it.
+"""Trigger sizes of all classes: the series behind the plot and its table.
 
-A class that is easier to reach than all others shows as a size far below the median; the anomaly index says by how many
+A class that is easier to reach than all others has a size far below the median; the anomaly index is the distance in
 median absolute deviations.
 """
 
@@ -14,11 +14,9 @@ from gate.records.report import Report
 from gate.renderers.typical import beside
 
 MAX_ROWS = 12
-"""Rows of the table: the smallest triggers; the plot shows every class."""
-
+"""Rows of the table, which has the smallest triggers; the plot shows every class."""
 _ZOO = (("size over the median", "size-ratio", True), ("anomaly index", "anomaly-index", False))
-"""Columns with ranges of the zoo: title, metric, whether it is a share."""
-
+"""(title, metric, whether it is a share) of each column with ranges of the zoo."""
 Standing = Literal["flagged", "suspect", "ordinary"]
 
 
@@ -29,12 +27,12 @@ class ClassSize:
     index: int
     size: float
     of_median: float | None
-    """Size over the median; None where that is zero, or where the class left the search early."""
+    """Size over the median; None for a zero median or an early exit."""
     anomaly_index: float | None
     attack_success_rate: float | None
     standing: Standing
     ended: bool = True
-    """Whether it was searched to the end; else its size is an upper bound."""
+    """Whether the class was searched to the end; else its size is an upper bound."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,11 @@ class ClassSizes:
     detector: str
     title: str
     sizes: tuple[ClassSize, ...]
-    """By class index."""
+    """Sizes in the order of the class index."""
     median: float
-    """Of all classes, or of those with which the detector compared where some left the search early."""
+    """Median of the compared classes: all, or without those that left early."""
     zoo: tuple[tuple[str, str], ...] = ()
-    """By column where the zoo's models lie, as far as anything is known of it."""
+    """(title, ranges of the zoo's models) of each column; ranges are empty where unknown."""
 
     @property
     def smallest(self) -> tuple[ClassSize, ...]:
@@ -57,12 +55,10 @@ class ClassSizes:
         return tuple(sorted(self.sizes, key=lambda c: (order[c.standing], not c.ended, c.size, c.index))[:MAX_ROWS])
 
     @property
-    def zoo_told(self) -> str:
-        """Where the most conspicuous class of other models lies, as a sentence; empty where nothing is known."""
-        known = [f"{title}: {ranges}" for title, ranges in self.zoo if ranges]
-        return (
-            f"In the zoo, of each model the most conspicuous class. {'; '.join(known).capitalize()}." if known else ""
-        )
+    def zoo_ranges(self) -> str:
+        """Ranges of the most conspicuous class of the zoo's models, as a sentence; empty where unknown."""
+        known = "; ".join(f"{title}: {ranges}" for title, ranges in self.zoo if ranges)
+        return f"In the zoo, of each model the most conspicuous class. {known.capitalize()}." if known else ""
 
     @property
     def early(self) -> int:
@@ -114,12 +110,12 @@ def _series(name: str, report: Report) -> ClassSizes | None:
 
 
 def _compared_with(sizes: Mapping[int, float], ratios: Mapping[int, float]) -> float:
-    """Return the median that the detector's own ratios are over, which is of few classes where many left early."""
+    """Return the median of the detector's own ratios, which is of few classes where many left early."""
     return next((sizes[index] / ratio for index, ratio in ratios.items() if ratio > 0 and index in sizes), 0.0)
 
 
 def _standings(report: Report, detector: str) -> dict[int, Standing]:
-    """Return what stands against a class: this detector's own findings flag it, those of others make it a suspect."""
+    """Return each class's standing: this detector's findings flag it, those of others make it a suspect."""
     standings: dict[int, Standing] = {}
     for suspect in report.evidence.suspects if report.evidence else ():
         if suspect.location.class_index is not None:

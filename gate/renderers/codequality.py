@@ -10,7 +10,7 @@ from gate.renderers.issues import Issue, issues
 from gate.renderers.text import count
 
 MAX_ISSUES = 1000
-"""So many are listed; the last one says how many more there are."""
+"""Most issues that are listed; the last one gives the number of the others."""
 
 
 def render(report: Report) -> str:
@@ -24,16 +24,11 @@ def render(report: Report) -> str:
 
 
 def _entry(issue: Issue, description: str, blockers: frozenset[str]) -> dict[str, object]:
+    hard = issue.kind == "error" or issue.subject in blockers
     return {
         "description": description,
         "check_name": issue.rule,
         "fingerprint": issue.fingerprint,
-        "severity": _severity(issue, blockers),
+        "severity": "blocker" if hard else "critical" if issue.kind == "limit" else "major",
         "location": {"path": issue.path, "lines": {"begin": issue.line}},
     }
-
-
-def _severity(issue: Issue, blockers: frozenset[str]) -> str:
-    if issue.kind == "error" or issue.subject in blockers:
-        return "blocker"
-    return "critical" if issue.kind == "limit" else "major"

@@ -1,19 +1,19 @@
-"""The commands that a report prints, each complete: the words that its check was given, quoted for a shell.
+"""The next steps' commands, each complete: the arguments of the report's check, quoted for a shell.
 
-Pure; from `Given` and names to one line. A capital word stands for what nobody but the reader knows. Whatever a
-registry or a path holds stays one word of the line.
+A capital word is a placeholder for what only the reader knows. Any text of a registry or a path stays one word.
 """
 
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from gate.policies.packaged import NAMES
-from gate.records.report import Given
+from gate.records.report import Given, Report
 
 NEW_SIGNING_KEY, NEW_PUBLIC_KEY = "gate-signing.pem", "gate-signing.pub.pem"
-"""What `gate keys generate` writes where nothing else is said."""
+"""Default output of `gate keys generate`."""
 NEW_LOG, NEW_BANK = "gate-reviews.jsonl", "gate-bank.json"
 PRODUCTION, ALIAS = "PRODUCTION", "champion"
 SAMPLES, REASON, CLEAN, OWN_POLICY = "SAMPLES.npz", "WHY", "models:/CLEAN/{}", "POLICY.yml"
@@ -23,20 +23,54 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*(:[^@?#]*)?|[^@?#:]*", re.IGNORECASE)
 
 
 def tellable(uri: str | None) -> str:
-    """Return an address that may stand in a report: nothing of a user, a password or a query; else nothing."""
+    """Return an address without user, password and query for a report; empty for any other."""
     return uri if uri and len(uri) <= 4096 and _ADDRESS.fullmatch(uri) else ""
+
+
+Cause = Literal[
+    "unfinished",
+    "earlier-gate",
+    "log-again",
+    "files-only",
+    "allow-code",
+    "samples",
+    "bank",
+    "environment",
+    "one-output",
+    "scan-again",
+    "look",
+    "repair",
+    "repeat",
+    "sign",
+    "reviewers",
+    "review",
+    "blocked",
+    "promote",
+    "no-bundle",
+    "register",
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step to take."""
+
+    cause: Cause
+    sentence: str
+    command: str = ""
+    """Command for a shell; empty where none would help."""
 
 
 @dataclass(frozen=True)
 class Commands:
-    """The gate's commands about one version, with the words of the check that the report is about."""
+    """The gate's commands about one version, with the arguments of the report's check."""
 
     uri: str
     given: Given
     pinned_samples: str = ""
-    """What the policy names; no command has to say it again."""
+    """Samples that the policy names; no command repeats them."""
     folder: bool = False
-    """Whether it is a folder on disk, where nothing can be marked."""
+    """Whether the model is a folder on disk, where nothing can be marked."""
 
     def of_bytes(self, policy: str) -> "Commands":
         """Return the same commands under a policy that judges bytes alone, and so takes neither samples nor bank."""
@@ -44,21 +78,21 @@ class Commands:
         return replace(self, given=self.given.model_copy(update=without), pinned_samples="")
 
     def check(self, *more: str, samples: str = "", bank: str = "", to: str = "") -> str:
-        """Return the check again, with other words after it; `to` ends the name of a directory of its own.
+        """Return the check again with further options; `to` ends the name of its own report directory.
 
-        What would lie in the directory of this check is what a later step publishes.
+        A later step publishes what is in the directory of this check.
         """
         return self._check(self.uri, more, samples=samples, bank=bank, to=to)
 
     def check_new(self, uri: str, to: str) -> str:
-        """Return the check of another version, which carries no code whatever this one does."""
+        """Return the check of another version, which carries no code."""
         return self._check(uri, (), to=to, code=False)
 
     def _check(
         self, uri: str, more: Sequence[str], *, samples: str = "", bank: str = "", to: str = "", code: bool = True
     ) -> str:
         given = self.given
-        words = ["gate", "check", uri, *self._policy(), *self._samples(samples), *self._bank(bank)]
+        words = ["gate", "check", uri, "--policy", self.given.policy, *self._samples(samples), *self._bank(bank)]
         directory = f"{given.directory}-{to}" if to else given.directory
         words += _named("--report-dir", directory if directory != USUAL_DIRECTORY else "")
         words += ["--allow-code"] if code and given.allow_code and "--allow-code" not in more else []
@@ -71,59 +105,65 @@ class Commands:
         """Return the repair of a version by the triggers that its check left, in a directory of its own."""
         directory = _path(self.given.directory)
         words = ["gate", "remediate", version, "--from", directory, "--report-dir", f"{directory}-repair"]
-        return shlex.join([*words, *self._policy(), *self._samples(), *self._bank(), *self._registry()])
+        return shlex.join([*words, "--policy", self.given.policy, *self._samples(), *self._bank(), *self._registry()])
 
     def bank_build(self) -> str:
-        """Return the making of a bank, with the names of two clean models to be put in."""
+        """Return the build of a bank, with placeholders for two clean models."""
         words = ["gate", "bank", "build"]
         for number in (1, 2):
             words += ["--model", CLEAN.format(number)]
         words += ["--to", NEW_BANK]
-        return shlex.join([*words, *self._policy(), *self._samples(), *self._registry()])
+        return shlex.join([*words, "--policy", self.given.policy, *self._samples(), *self._registry()])
 
     def judge(self) -> str:
-        """Return the judgement of what was measured by a policy of the reader's own."""
+        """Return the judgement of the evidence by a policy of the reader's own."""
         own = OWN_POLICY if self.given.policy in NAMES else self.given.policy
         return shlex.join(["gate", "judge", _path(self.given.directory), "--policy", own])
 
     def publish(self) -> str:
-        """Return what signs and marks a finished check, without a scan."""
-        given = self.given
-        words = ["gate", "publish", _path(given.directory)]
-        words += self._signing(needed=True)
-        return shlex.join([*words, *self._registry()])
+        """Return the command that signs and marks a finished check, without a scan."""
+        words = ["gate", "publish", _path(self.given.directory)]
+        return shlex.join([*words, *self._signing(needed=True), *self._registry()])
 
     def doctor(self) -> str:
-        """Return what looks at this machine and the registry."""
+        """Return the examination of this machine and the registry."""
         return shlex.join(["gate", "doctor", *self._registry()])
 
     def keys(self) -> str:
-        """Return the making of a pair of keys."""
+        """Return the generation of a pair of keys."""
         return shlex.join(["gate", "keys", "generate", "--to", NEW_SIGNING_KEY])
 
     def explain(self, rule: str) -> str:
-        """Return what tells more about a detector."""
+        """Return the explanation of a detector."""
         return shlex.join(["gate", "explain", rule])
 
     def show(self, version: str) -> str:
-        """Return what shows the signed decision about a version."""
+        """Return the command that shows the signed decision about a version."""
         return shlex.join(["gate", "review", "show", version, *self._trusted(), *self._registry()])
 
     def decide(self, outcome: str, version: str) -> str:
-        """Return a reviewer's word, `approve` or `reject`; the reason is theirs to write."""
+        """Return a reviewer's decision, `approve` or `reject`, with a placeholder for the reason."""
         words = ["gate", "review", outcome, version, "--reason", REASON]
         words += ["--expires", "30d"] if outcome == "approve" else []
-        words += [*self._policy(), *self._signing(needed=True), *self._trusted()]
+        words += ["--policy", self.given.policy, *self._signing(needed=True), *self._trusted()]
         return shlex.join([*words, *self._registry()])
 
     def promote(self, version: str) -> str:
-        """Return what copies the bundle into production."""
-        words = ["gate", "promote", version, "--to", PRODUCTION, "--alias", ALIAS, *self._policy(), *self._trusted()]
+        """Return the copy of the bundle into production."""
+        words = [
+            "gate",
+            "promote",
+            version,
+            "--to",
+            PRODUCTION,
+            "--alias",
+            ALIAS,
+            "--policy",
+            self.given.policy,
+            *self._trusted(),
+        ]
         words += _named("--audit-log", self.given.audit_log)
         return shlex.join([*words, *self._registry()])
-
-    def _policy(self) -> list[str]:
-        return ["--policy", self.given.policy]
 
     def _samples(self, samples: str = "") -> list[str]:
         named = samples or self.given.samples
@@ -141,7 +181,7 @@ class Commands:
         """Return key and log; where a key is needed and none was given, those that a new pair would have."""
         given = self.given
         key = given.signing_key or (NEW_SIGNING_KEY if needed and not given.signs else "")
-        # A review is logged before it counts, and the decision that it is about stands there first.
+        # A review is logged before it counts, after the decision that it is about.
         log = given.audit_log or (NEW_LOG if needed else "")
         return [*_named("--signing-key", key), *_named("--audit-log", log)]
 
@@ -161,9 +201,9 @@ def _path(path: str) -> str:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield a command in what stays on one line: its words up to the first option, then each option and its value.
+    """Yield the parts of a command that stay on one line: words up to the first option, then each option and its value.
 
-    The words come from `shlex.join`; a text that none can have made stays whole.
+    A text that `shlex.join` cannot have made stays whole.
     """
     try:
         words = shlex.split(text)
@@ -180,3 +220,29 @@ def pieces(text: str) -> Iterator[str]:
             piece = []
         piece.append(word)
     yield shlex.join(piece)
+
+
+def commands_for(report: Report) -> Commands:
+    """Return the commands about a report's version, with the arguments of its check."""
+    given, evidence = report.given, report.evidence
+    if evidence is not None:
+        # Where another step judged, the evidence has the arguments of the scan.
+        samples = given.samples or (evidence.samples.source if evidence.samples else "")
+        bank = given.bank or (evidence.bank.source if evidence.bank and evidence.bank.by_option else "")
+        code = given.allow_code or evidence.assurance in ("B", "C")
+        given = given.model_copy(update={"samples": samples, "bank": bank, "allow_code": code})
+    model = report.model
+    pinned = report.policy.samples.of(model.name if model else "").uri or ""
+    return Commands(report.uri, given, pinned, folder=model is not None and model.version is None)
+
+
+def version_of(report: Report) -> str:
+    """Return the version's name; empty for a folder, which can be neither marked nor promoted."""
+    model = report.model
+    return str(model) if model is not None and model.version is not None else ""
+
+
+def latest(report: Report) -> str:
+    """Return the newest version of the registered model, which the reader is about to log; a folder's own URI."""
+    model = report.model
+    return f"models:/{model.name}/latest" if model is not None and model.version is not None else report.uri

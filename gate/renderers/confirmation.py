@@ -1,8 +1,4 @@
-"""Suspects and the numbers that confirm them: one row each, for the page, the Markdown and the terminal.
-
-Pure; knows the metrics of `confirmation` by their ids and what a report says of them, and no limit. A number that was
-not measured is a dash, and the row's remark says why.
-"""
+"""Suspects and the numbers that confirm them, one row each; a dash is a number that was not measured."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +10,6 @@ from gate.renderers.text import number, percent
 from gate.renderers.typical import beside
 
 DETECTOR = "confirmation"
-DASH = "–"
-
-Unit = Literal["share", "plain"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +18,7 @@ class Column:
 
     metric: str
     title: str
-    unit: Unit
+    unit: Literal["share", "plain"]
 
 
 COLUMNS = (
@@ -54,7 +47,7 @@ class ConfirmedSuspect:
     flagged: bool
     cells: tuple[Cell, ...]
     remark: str
-    """What was not measured and why; empty where all was."""
+    """Numbers that were not measured, and why; empty where all were."""
 
 
 def confirmed_suspects(report: Report) -> tuple[ConfirmedSuspect, ...]:
@@ -84,13 +77,13 @@ def _row(place: str, found: dict[str, Measurement], report: Report) -> Confirmed
 
 def _cell(column: Column, measurement: Measurement | None) -> Cell:
     if measurement is None:
-        return Cell(column, DASH, "")
+        return Cell(column, "–", "")
     text = percent(measurement.value) if column.unit == "share" else number(measurement.value)
     return Cell(column, text, measurement.note)
 
 
 def zoo_row(report: Report) -> tuple[str, ...]:
-    """Return for each column where clean and planted models of the zoo lie; empty where nothing is known of any."""
+    """Return the zoo's ranges for each column; empty where there are none at all."""
     row = tuple(beside(report, DETECTOR, column.metric, shares=column.unit == "share") for column in COLUMNS)
     return row if any(row) else ()
 

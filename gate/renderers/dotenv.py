@@ -1,4 +1,4 @@
-"""Variables for GitLab's `artifacts:reports:dotenv`: what later jobs of the pipeline can read.
+"""Variables for later jobs, as GitLab's `artifacts:reports:dotenv`.
 
 GitLab takes at most 5 KB, one `NAME=value` a line, no quotes, comments or empty lines, and by default 20 variables. The
 names are none of the gate's own `GATE_…` options: those would change what a later `gate` does.

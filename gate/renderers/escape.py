@@ -1,8 +1,8 @@
 """Escaping for Markdown: untrusted text that stays text in CommonMark, GitHub and GitLab.
 
 A backslash stops the parser of Markdown, but not what platforms do to the HTML afterwards (mentions, references,
-bare links, emoji): there an invisible word joiner is put between the sign and the word, as an entity, so that it shows
-in the source. tests/renderers/test_escape.py holds the properties with a Markdown parser.
+bare links, emoji): there an invisible word joiner, as an entity, goes between the sign and the word.
+tests/renderers/test_escape.py holds the properties with a Markdown parser.
 """
 
 import re
@@ -13,12 +13,12 @@ from markupsafe import Markup
 from gate.renderers.text import MAX_SHOWN, plain
 
 JOINER = "&#8288;"
-"""U+2060: no width, no break; what follows is no longer a name to a platform."""
+"""U+2060, a word joiner: no width, no break; platforms see no name after it."""
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]#!~$^]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 _SIGIL = re.compile(r"(?<=[@#!~%$&])(?=\w)|(?<=:)(?=//|[a-zA-Z+-][\w+-]*:)|(?<=\b[gG][hH])(?=-\d)|(?<=\b[wW]{3})(?=\.)")
-"""Where a mention, a reference, an emoji, a bare link would begin."""
+"""Places where a mention, a reference, an emoji or a bare link would begin."""
 _LINE_START = re.compile(r"^(?:[-+=]|\d{1,9}(?=[.)](?: |$)))")
 
 
@@ -32,7 +32,7 @@ def escape_markdown(text: str, limit: int = MAX_SHOWN) -> Markup:
 
 def _escape_signs(piece: str) -> str:
     entities = re.sub(r"[&<>|]", lambda match: _ENTITIES[match[0]], piece)
-    # An entity's own '#' and '&' must stay: they are followed by digits and a semicolon that we wrote ourselves.
+    # The '#' and '&' of our own entity must stay.
     return _SPECIAL.sub(lambda match: "\\" + match[0], entities.replace("&#124;", "\0")).replace("\0", "&#124;")
 
 
@@ -42,7 +42,7 @@ def _guard(match: re.Match[str]) -> str:
 
 
 def code(text: str, limit: int = MAX_SHOWN) -> Markup:
-    """Return untrusted text as a code span, or as escaped text where it holds what could end the span or a cell."""
+    """Return untrusted text as a code span, or escaped where it could end the span or a table cell."""
     line = plain(text, limit)
     if not line or "`" in line or "|" in line:
         return escape_markdown(text, limit)

@@ -1,8 +1,7 @@
-"""What the first screen holds beside the decision: what was found, in a plain sentence and as a picture.
+"""The first screen beside the decision: what was found, the false-alarm rate, the accuracy.
 
-Beside it stand how often such a verdict is false and how well the model does on the samples. Pure, for report, comment,
-terminal and review page. A sentence stands where the verdict names the class and a detector tried the trigger on images
-that its search had not seen; it says what was found, and no more. No number is judged here.
+For report, comment, terminal and review page. There is a sentence where the verdict names the class and a detector
+tried the trigger on images that its search had not seen. No number is judged here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +20,10 @@ from gate.renderers.typical import flagged_in_the_zoo
 MAX_SUSPECTS: Final = 4
 MAX_PICTURED: Final = 2
 _ROLES: Final = (("trigger", "difference", "mask"), ("sample",), ("triggered",))
-"""The pictures side by side: of each place the first role that there is."""
+"""Pictures side by side: for each position the first role that exists."""
 _FAINT: Final = 0.1
 _SLIGHT: Final = 2.0
-"""Words for a root mean square: of the range of a pixel, and in pixels of movement."""
+"""Greatest root mean squares: faint pattern (share of a pixel's range), slight warp (pixels)."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,19 @@ class Suspected:
 
     place: str
     sentence: str
-    """What was found and what it does; empty where nothing confirmed it."""
+    """The trigger and its effect; empty where nothing confirmed it."""
     pictures: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
 class First:
-    """What a reader needs before anything else."""
+    """The facts that a reader needs first."""
 
     suspects: tuple[Suspected, ...]
     more: int
-    """Further places that the verdict names."""
+    """Number of further places that the verdict names."""
     rate: str
-    """How often such a verdict is false, as far as anything is known of it."""
+    """Rate at which clean models are flagged, as far as it is known."""
     accuracy: str
 
     @property
@@ -55,12 +54,12 @@ class First:
 
 
 def first(report: Report) -> First:
-    """Return what stands on the first screen."""
+    """Return the facts for the first screen."""
     if report.error or report.evidence is None or report.verdict is None:
         return First((), 0, "", "")
     found = list(_suspected(report, report.evidence))
     if any(finding.rule == "samples" and finding.kind == "condition" for finding in report.verdict.open_findings):
-        # Nothing that was measured on such samples is believed, so nothing is said to do anything.
+        # Nothing that was measured on such samples is believed.
         found = [replace(one, sentence="") for one in found]
     return First(tuple(found[:MAX_SUSPECTS]), max(0, len(found) - MAX_SUSPECTS), rate(report), accuracy(report))
 
@@ -70,14 +69,14 @@ def accuracy(report: Report) -> str:
     samples = report.evidence.samples if report.evidence else None
     if samples is None:
         return ""
-    told = count(samples.count, "clean sample")
+    amount = count(samples.count, "clean sample")
     if samples.accuracy is None:
-        return f"The {told} carry no labels, so how well the model does on them is not known."
-    return f"The model gets {percent(samples.accuracy)} of {told} right."
+        return f"The {amount} carry no labels, so how well the model does on them is not known."
+    return f"The model gets {percent(samples.accuracy)} of {amount} right."
 
 
 def rate(report: Report) -> str:
-    """Return how often clean models are flagged alike, or that nobody knows; empty where no behaviour was judged."""
+    """Return how often clean models are flagged, or that it is unknown; empty where no behaviour was judged."""
     verdict, evidence = report.verdict, report.evidence
     if verdict is None or evidence is None or evidence.samples is None:
         return ""
@@ -151,7 +150,7 @@ def _sentence(
 
 
 def _what(evidence: Evidence, suspect: Suspect, pictures: Sequence[Picture]) -> str:
-    """Return what was found, by the family that was searched; a family without words of its own is a change."""
+    """Return the trigger in words, by the family that was searched; `a change` for any other family."""
     size = _measured(evidence, suspect.detector, "size", suspect.location)
     match suspect.detector:
         case "neural-cleanse":

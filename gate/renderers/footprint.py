@@ -1,7 +1,4 @@
-"""Where a trigger lies in an image and how large it is, in words, from the picture of its mask.
-
-Pure arithmetic on a bounded picture. The words describe; what is large or small here decides nothing.
-"""
+"""Position and size of a trigger in words, from the picture of its mask; they decide nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +7,11 @@ from typing import Final
 from gate.records.evidence import Picture
 
 _INSIDE: Final = 0.8
-"""Share of a mask's weight that the box around its middle holds along each side."""
+"""Share of a mask's weight within its box, along each side."""
 _COMPACT: Final = 0.5
-"""A box wider or higher than this share of the image is no one place."""
+"""Greatest share of the image's sides for a box that counts as one place."""
 _SMALL, _LARGE = 0.06, 0.25
-"""Shares of the image's area, for words."""
+"""Shares of the image's area: greatest small box, least large box."""
 _ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "", "right")
 _EDGES: Final = {("upper", ""): "at the upper edge", ("lower", ""): "at the lower edge",
                  ("", "left"): "at the left edge", ("", "right"): "at the right edge"}  # fmt: skip
@@ -22,15 +19,15 @@ _EDGES: Final = {("upper", ""): "at the upper edge", ("lower", ""): "at the lowe
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a mask covers."""
+    """Size and position of a mask."""
 
     height: int
     width: int
-    """Of the box that holds most of it, in pixels of the picture."""
+    """Sides of the box that holds most of the mask, in pixels."""
     area: float
-    """Of that box, as a share of the image."""
+    """Area of that box as a share of the image."""
     place: str
-    """Such as `in the lower right corner`; empty where it is scattered."""
+    """Position such as `in the lower right corner`; empty where the mask is scattered."""
 
     @property
     def size(self) -> str:

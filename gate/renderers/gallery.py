@@ -1,4 +1,4 @@
-"""Pictures, cluster plots and neurons of the evidence, put in the order in which a reviewer looks at them."""
+"""Pictures and neurons of the evidence, in the order in which a reviewer looks at them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Shown:
     caption: str
     alt: str
     source: str
-    """A data URI."""
+    """Data URI of the PNG."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,6 @@ class PictureGroup:
 
     heading: str
     pictures: tuple[Shown, ...]
-
-
-@dataclass(frozen=True)
-class Neuron:
-    """A neuron that a detector names, with the number that made it do so."""
-
-    name: str
-    detector: str
-    metric: str
-    value: float
-    note: str
 
 
 def picture_groups(report: Report) -> tuple[PictureGroup, ...]:
@@ -65,12 +54,12 @@ def _group(
         heading += " — named as a target" if location.class_index in targets else " — for comparison"
     order = list(ROLE_TITLES)
     inside = (shown(picture) for picture in sorted(pictures, key=lambda p: order.index(p.role)))
-    # Several searches of one class begin from the same clean sample; once is enough.
+    # Several searches of one class start from the same clean sample; once is enough.
     return PictureGroup(heading=heading, pictures=tuple(dict.fromkeys(inside)))
 
 
 def shown(picture: Picture) -> Shown:
-    """Return a picture ready to be shown, with its role's words where it has no caption of its own."""
+    """Return a picture ready to be shown; without a caption it has its role's meaning."""
     title, means = ROLE_TITLES[picture.role], ROLE_MEANS[picture.role]
     where = f" at {picture.location}" if picture.location else ""
     return Shown(
@@ -81,27 +70,14 @@ def shown(picture: Picture) -> Shown:
     )
 
 
-def neurons(evidence: Evidence | None) -> tuple[tuple[Neuron, ...], int]:
-    """Return the neurons that detectors name, largest value first, and how many are left out."""
-    if evidence is None:
-        return (), 0
+def neurons(evidence: Evidence | None) -> tuple[tuple[tuple[str, Measurement], ...], int]:
+    """Return (detector, measurement) of the neurons, largest value first, and how many are left out."""
     found = [
-        _neuron(detector, measurement)
-        for detector, outcome in evidence.outcomes.items()
+        (detector, measurement)
+        for detector, outcome in (evidence.outcomes.items() if evidence else ())
         if isinstance(outcome, Measured)
         for measurement in outcome.measurements
         if measurement.location is not None and measurement.location.kind == "neuron"
     ]
-    found.sort(key=lambda neuron: abs(neuron.value), reverse=True)
+    found.sort(key=lambda entry: abs(entry[1].value), reverse=True)
     return tuple(found[:MAX_NEURONS]), max(0, len(found) - MAX_NEURONS)
-
-
-def _neuron(detector: str, measurement: Measurement) -> Neuron:
-    assert measurement.location is not None
-    return Neuron(
-        name=measurement.location.name,
-        detector=detector,
-        metric=measurement.metric,
-        value=measurement.value,
-        note=measurement.note,
-    )

@@ -1,7 +1,7 @@
-"""A report in a handful of values for the next step of a pipeline: outputs of an action, variables of a job.
+"""A report in a few values for the next step of a pipeline: outputs of an action, variables of a job.
 
-Every value is one line of a narrow alphabet, so that no name in a registry can become a command, a second variable or
-something to be expanded by a shell. Empty means not measured.
+Every value is one line of a narrow alphabet: no name in a registry can become a command, a second variable or a shell
+expansion. Empty means not measured.
 """
 
 import re
@@ -12,13 +12,12 @@ from gate.records.finding import Decision
 from gate.records.report import Report
 
 MAX_CLASSES = 100
-"""Target classes that are listed; report.json has all."""
-
+"""Most target classes that are listed; report.json has all."""
 _FOREIGN = re.compile(r"[^A-Za-z0-9._:/@+,=~#?&-]")
 
 
 def headline(report: Report | None) -> Mapping[str, str]:
-    """Return the values by output name; a check without a report is flagged, and all else is empty."""
+    """Return the values by output name; without a report the decision is flagged, and all else empty."""
     verdict = report.verdict if report and not report.error else None
     targets = ",".join(map(str, verdict.target_classes[:MAX_CLASSES])) if verdict else ""
     return {
@@ -39,7 +38,7 @@ def inert(value: str, limit: int = 2000) -> str:
 
 
 def _values(report: Report | None, metric: str) -> Iterator[float]:
-    """Yield a metric's values by the detectors on which the policy limits it: others' are on scales of their own."""
+    """Yield a metric's values by the detectors whose limit it has; others measure it on other scales."""
     rules = report.policy.detectors if report else {}
     outcomes = report.evidence.outcomes if report and report.evidence else {}
     for name, outcome in outcomes.items():

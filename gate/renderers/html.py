@@ -1,17 +1,17 @@
 """`report.html`: one self-contained page for the reviewer, light and dark, on screen and paper.
 
-No script, no network: a strict content security policy stands in the page, pictures are data URIs, plots inline SVG.
+No script, no network: the page has a strict content security policy, pictures are data URIs, plots inline SVG.
 """
 
 from gate.records.report import Report
 from gate.renderers import plots
 from gate.renderers.confirmation import COLUMNS
 from gate.renderers.templates import HTML
-from gate.renderers.view import view
+from gate.renderers.view import View
 from gate.renderers.words import CONFIRMED_MEANS
 
 _CONTENTS = (
-    ("next", "What next"),
+    ("next", "What to do next"),
     ("findings", "Findings"),
     ("sizes", "Trigger sizes"),
     ("confirmation", "Confirmation"),
@@ -27,7 +27,7 @@ _CONTENTS = (
 
 def render(report: Report) -> str:
     """Return the report as one HTML page."""
-    seen = view(report)
+    seen = View(report)
     cluster_plots = [
         (projection, plots.scatter(projection))
         for projection in (report.evidence.projections if report.evidence else ())
@@ -39,7 +39,7 @@ def render(report: Report) -> str:
         "confirmation": not seen.confirmed,
         "pictures": not seen.picture_groups,
         "clusters": not cluster_plots and not seen.neurons,
-        "bundle": seen.bundle is None and not seen.told,
+        "bundle": seen.bundle is None and not seen.oddities,
         "measurements": report.evidence is None,
         "conditions": report.evidence is None,
     }

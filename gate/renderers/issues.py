@@ -1,7 +1,6 @@
-"""What stands in a report, as the issues that CI surfaces list: each with rule, place in the policy and fingerprint.
+"""A report's issues for SARIF, JUnit, code quality and annotations, with place in the policy and fingerprint.
 
-Shared by SARIF, JUnit, code quality and annotations. Pure; every text is plain already, and the fingerprint stays the
-same from run to run, so that a surface recognises an issue that it has shown before.
+Every text is plain already. The fingerprint stays the same from run to run, by which a surface recognises an issue.
 """
 
 import hashlib
@@ -18,28 +17,28 @@ from gate.renderers.names import Names
 from gate.renderers.text import plain
 
 MAX_MESSAGE = 1000
-"""Characters of one issue's message; report.json holds it whole."""
+"""Most characters of one issue's message; report.json holds it whole."""
 
 UNFINISHED = "gate/could-not-finish"
 ELSEWHERE = "gate/policies/default.yml"
-"""Where issues are placed whose policy lies outside the checked-out tree: surfaces demand a relative path."""
+"""Relative path for issues of a policy outside the checked-out tree."""
 
 _KEYS = {"samples": "samples", "assurance": "assurance", "isolation": "isolation", "calibration": "uncalibrated"}
-"""What is judged besides detectors, and the policy's key that asks for it."""
+"""Subject, where it is no detector, to the policy's key that asks for it."""
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that stands against approval, or that a waiver covers."""
+    """One reason against approval, or a finding that a waiver covers."""
 
     rule: str
-    """`detector/metric`, or `what/kind` where no metric is concerned."""
+    """`detector/metric`, or `subject/kind` where no metric is concerned."""
     subject: str
-    """The detector, or what was judged."""
+    """Detector, or other subject of the judgement."""
     kind: Literal["limit", "silence", "condition", "error"]
     message: str
     place: str
-    """Where in the model, such as `class 7`; empty for the whole."""
+    """Place in the model, such as `class 7`; empty for the whole."""
     path: str
     line: int
     fingerprint: str
@@ -88,7 +87,7 @@ def _of_findings(report: Report) -> Iterator[Issue]:
 
 
 def _fingerprint(report: Report, rule: str, place: str, number: int) -> str:
-    """Return the hash of rule, model, policy and place, without values, which differ from run to run."""
+    """Return the hash of rule, model, policy and place, without values, which vary between runs."""
     model = report.model.name if report.model else report.uri
     identity = "\0".join((rule, model, report.policy.name, place, str(number)))
     return hashlib.sha256(identity.encode("utf-8", errors="surrogatepass")).hexdigest()
@@ -108,5 +107,5 @@ def policy_place(report: Report, rule: str, subject: str) -> tuple[str, int]:
 
 
 def in_tree(report: Report) -> bool:
-    """Tell whether the policy lies in the tree that the surface shows, so that a line of it can be pointed at."""
+    """Tell whether the policy is in the tree that the surface shows."""
     return report.policy_source is not None and bool(report.policy_source.path)

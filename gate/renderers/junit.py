@@ -1,7 +1,7 @@
-"""`report.junit.xml`: one test case for each thing that the policy asks, for GitLab, Jenkins and Azure.
+"""`report.junit.xml`: one test case for each limit or detector of the policy, for GitLab, Jenkins and Azure.
 
-A limit exceeded is a failure, something not measured or a condition that does not hold an error, a detector that was
-rightly not run skipped. Failures name the first places; report.json names all.
+A limit exceeded is a failure. A missing measurement or a condition that does not hold is an error. A detector that was
+not needed is skipped. Failures name the first places; report.json names all.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from gate.renderers.measured import unmeasured
 from gate.renderers.text import count, plain
 
 MAX_PLACES = 40
-"""Places named in one failure."""
+"""Most places named in one failure."""
 
 
 def render(report: Report) -> str:
@@ -80,6 +80,6 @@ def _case(suite: ET.Element, rule: str, found: Sequence[Issue], report: Report) 
 
 
 def _first(subject: str, report: Report) -> str:
-    """Return the first case of a detector, which carries its time, so that the times add up."""
+    """Return a detector's first case, which alone carries its time."""
     rule = report.policy.detectors.get(subject)
     return f"{subject}/{next(iter(rule.limits), '')}" if rule else ""

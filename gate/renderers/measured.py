@@ -1,7 +1,6 @@
-"""Detector by detector: each metric's worst value against its limit, as rows that a template only has to write out.
+"""The rows of each detector: every metric's worst value against its limit.
 
-The judgement is the verdict's: a row's mark comes from its findings. Only the margin, a number for the reader, is
-worked out here.
+A row's mark comes from the verdict's findings. Only the margin, a number for the reader, is computed here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,8 +11,8 @@ from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.policy import Rule
 from gate.records.report import Coverage, Report
-from gate.renderers.causes import LEAST_TOLD, core
-from gate.renderers.findings import causes_told
+from gate.renderers.causes import LEAST_CONTAINED, core
+from gate.renderers.findings import causes_in_head
 from gate.renderers.names import Names
 from gate.renderers.text import count, number
 from gate.renderers.typical import beside
@@ -33,7 +32,7 @@ class MetricRow:
     source: str
     mark: Mark
     typical: str = ""
-    """Where clean and planted models of the zoo lie."""
+    """Ranges of the zoo's clean and planted models."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,8 @@ class DetectorSection:
     see: str
     mark: Mark
     note: str
-    """Why nothing was measured, or how long it took."""
+    """Reason why nothing was measured; empty where something was."""
     rows: tuple[MetricRow, ...]
-
-
-SAID_ABOVE = "Not run, for a reason that stands above."
-ABSENT = "Not run: the check did not finish."
 
 
 def sections(report: Report) -> tuple[DetectorSection, ...]:
@@ -90,27 +85,24 @@ def unmeasured(name: str, coverage: Coverage | None, report: Report) -> str:
     if coverage is None or coverage.status == "measured":
         return "Absent: the evidence holds no outcome of it."
     if not coverage.detail and report.error:
-        return ABSENT
+        return "Not run: the check did not finish."
     return f"{coverage.status.capitalize()}: {coverage.detail or 'the evidence holds no outcome of it.'}"
 
 
 def unmeasured_below(name: str, coverage: Coverage | None, report: Report) -> str:
-    """Return the same for a place below the head of the report, which need not say a cause again."""
+    """Return the same below the head of the report, where a cause is not repeated."""
     outcome = report.evidence.outcomes.get(name) if report.evidence else None
-    if isinstance(outcome, Failed | Skipped) and _said_above(outcome, report):
-        return SAID_ABOVE
+    if isinstance(outcome, Failed | Skipped):
+        why = outcome.error if isinstance(outcome, Failed) else outcome.reason
+        if is_in_head(why, report):
+            return "Not run, for a reason given above."
     return unmeasured(name, coverage, report)
 
 
-def _said_above(outcome: Failed | Skipped, report: Report) -> bool:
-    """Tell whether a finding says already why this detector did not run."""
-    return told_above(outcome.error if isinstance(outcome, Failed) else outcome.reason, report)
-
-
-def told_above(text: str, report: Report) -> bool:
-    """Tell whether the head of the report says what this text hands on."""
+def is_in_head(text: str, report: Report) -> bool:
+    """Tell whether the head of the report shows the cause that a text gives."""
     why = core(text)
-    return any(why == told or (len(told) >= LEAST_TOLD and told in why) for told in causes_told(report))
+    return any(why == cause or (len(cause) >= LEAST_CONTAINED and cause in why) for cause in causes_in_head(report))
 
 
 def _mark_of_detector(rule: Rule, findings: Sequence[Finding], *, measured: bool, judged: bool) -> Mark:
@@ -147,7 +139,7 @@ def _rows(
 
 
 def _confirms(coverage: Coverage | None, metric: str, report: Report) -> bool:
-    """Tell whether a limit on the metric is exceeded where a p-value judges in its place."""
+    """Tell whether a limit on the metric is exceeded and only confirms a p-value."""
     shown = report.verdict.confirming if report.verdict else ()
     return coverage is not None and any((f.rule, f.metric) == (coverage.detector, metric) for f in shown)
 
@@ -168,7 +160,7 @@ def _row_without_limit(metric: str, meaning: str, found: Sequence[Measurement]) 
 
 
 def _places(found: Sequence[Measurement]) -> str:
-    """Return where values were measured: the one place, or how many of which kind."""
+    """Return the one place of the values, or their number and kind."""
     if len(found) == 1:
         return str(found[0].location or "the whole model")
     kinds = {measurement.location.kind if measurement.location else "value" for measurement in found}
@@ -185,7 +177,7 @@ def _row(
         value, margin_words = (number(worst.value) if worst else "not measured"), ""
     else:
         margin, worst = min(margins, key=lambda pair: pair[0])
-        # None of what may not occur occurred: to call that "at the limit" would sound narrow.
+        # A limit of zero with a value of zero has no margin worth showing as "at the limit".
         value, margin_words = number(worst.value), _in_words(margin) if worst.value or margin else "–"
     return MetricRow(
         metric=metric,
@@ -200,7 +192,7 @@ def _row(
 
 
 def _margin(limit: Limit, value: float, classes: int | None) -> float | None:
-    """Return how far a value is on the right side of its limit; below zero it is beyond; None without a bound."""
+    """Return the room between a value and its limit, negative beyond it; None without a bound."""
     try:
         least, greatest = limit.at(classes)
     except LookupError:

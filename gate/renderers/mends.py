@@ -1,7 +1,6 @@
-"""What mends the cause for which a version was flagged: what to do, in its order, each with one complete command.
+"""The steps that remove the cause of a flag, in their order, each with one complete command.
 
-Pure. The cause decides: whoever has wrong samples is not told to approve, and nobody is sent to another seed where
-nothing was measured.
+The cause decides: with wrong samples no step says to approve, and none changes the seed where nothing was measured.
 """
 
 from collections.abc import Iterator
@@ -11,20 +10,20 @@ from gate.formats.log_again import CALL
 from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.records.evidence import Evidence, Failed, Skipped
 from gate.records.finding import Finding
+from gate.records.limit import Limit
 from gate.records.report import Report
-from gate.renderers.commands import NEW_BANK, SAMPLES, Commands
-from gate.renderers.step import Step, commands_for, latest, version_of
+from gate.renderers.commands import NEW_BANK, SAMPLES, Commands, Step, commands_for, latest, version_of
 
 _NO_CODE = "artifact-integrity"
-"""Of the detectors whose findings forbid loading, the one that finds no code."""
+"""The one detector whose findings forbid loading and are not about code."""
 FILES_ONLY = "files-only"
 """The packaged policy that judges bytes alone."""
 _SECONDS = 7200
-"""For a scan that ran out of time under the usual 1800."""
+"""Deadline for a scan that ran out of time under the usual 1800."""
 
 
 def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what mends each cause; a cause that keeps everything else from running stands alone."""
+    """Yield the steps for each cause; a cause that keeps everything else from running comes alone."""
     commands = commands_for(report)
     if any(finding.rule == OTHER_POLICY for finding in findings):
         yield Step("scan-again", "Measure what this policy asks for.", commands.check())
@@ -53,7 +52,7 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
 
 
 def _unread(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield the ways of a candidate that could not be read."""
+    """Yield the steps for a candidate that could not be read."""
     said = " ".join(finding.message for finding in findings if finding.rule == "scan")
     if NO_MODEL in said or OTHER_FLAVOUR in said:
         yield _log_again(report, commands, "Log the network itself, as an MLflow model of the flavour pytorch.")
@@ -78,7 +77,7 @@ def _log_again(report: Report, commands: Commands, why: str) -> Step:
 
 
 def _bytes(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do about files beside a program that was read; nobody can waive them."""
+    """Yield the step for findings on files beside a program that was read; nobody can waive them."""
     if any(finding.rule in report.before_loading and finding.kind == "limit" for finding in findings):
         said = (
             "Leave out of the logged model what the findings on its files name, log it again, and check the new "
@@ -88,37 +87,37 @@ def _bytes(report: Report, commands: Commands, findings: tuple[Finding, ...]) ->
 
 
 def _samples(evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what mends samples that are missing, or that do not go with the model."""
+    """Yield the step for samples that are missing or do not fit the model."""
     given = bool(commands.given.samples or commands.pinned_samples)
     if evidence.samples is None and not given:
         said = "Give clean, labelled inputs of the model, as it takes them: an .npz of `inputs` and `labels`."
         yield Step("samples", said, commands.check(samples=SAMPLES))
     elif evidence.samples is None:
         said = (
-            "Mend the samples, or say under 'samples' in the policy how they are to be read (layout, bounds, mean, "
+            "Correct the samples, or state under 'samples' in the policy how they are read (layout, bounds, mean, "
             "std), and check again."
         )
         yield Step("samples", said, commands.check())
     elif any(finding.rule == "samples" for finding in findings):
         said = (
-            "Bring the samples and the model together: pass samples that are as the model takes them, or say bounds, "
-            "layout, mean and std under 'samples' in the policy, and check again."
+            "Make the samples fit the model: pass them as the model takes them, or state bounds, layout, mean and "
+            "std under 'samples' in the policy, and check again."
         )
         yield Step("samples", said, commands.check())
 
 
 def _outputs(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do about outputs beside the one that was judged; a reviewer may decide about them as well."""
+    """Yield the step for outputs beside the judged one; a reviewer may decide about them as well."""
     if any(finding.rule == "outputs" and finding.kind == "condition" for finding in findings):
         said = (
             "Log the model again so that it returns its class scores alone, and check the new version; or, where "
-            "production takes no decision from the other outputs, name them in the policy, as is said above."
+            "production takes no decision from the other outputs, name them in the policy, as described above."
         )
         yield Step("one-output", said, commands.check_new(latest(report), "new"))
 
 
 def _not_run(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do where the scan itself fell short: the jail, time, a detector that broke."""
+    """Yield the steps for a scan that fell short: a weak jail, too little time, a detector that failed."""
     if any(finding.rule == "isolation" for finding in findings):
         said = "The jail was weaker than the policy asks: see what this machine lacks, or run the gate's container."
         yield Step("environment", said, commands.doctor())
@@ -133,9 +132,9 @@ def _not_run(report: Report, evidence: Evidence, commands: Commands, findings: t
 
 
 def _bank(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield how to come by a reference bank, where nothing else can judge this model or the policy asks for one."""
+    """Yield how to build a bank, where nothing else can judge this model or the policy asks for one."""
     classes = evidence.facts.classes
-    unjudged = [f for f in findings if f.kind == "silence" and f.limit is not None and not _says(f, classes)]
+    unjudged = [f for f in findings if f.kind == "silence" and f.limit is not None and not _has_bound(f.limit, classes)]
     asked = any(finding.rule == "calibration" and finding.kind != "limit" for finding in findings)
     if not unjudged and not asked:
         return
@@ -149,18 +148,16 @@ def _bank(report: Report, evidence: Evidence, commands: Commands, findings: tupl
     yield Step("bank", "Then check again beside it.", commands.check(bank=NEW_BANK))
 
 
-def _says(finding: Finding, classes: int | None) -> bool:
-    """Tell whether a limit says anything for a model of so many classes."""
-    assert finding.limit is not None
+def _has_bound(limit: Limit, classes: int | None) -> bool:
     try:
-        finding.limit.at(classes)
+        limit.at(classes)
     except LookupError:
         return False
     return True
 
 
 def _suspects(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield what to do about a class that a limit names: look, repair, and see whether it comes again."""
+    """Yield the steps for a class that a limit names: look, repair, measure again."""
     limits = [f for f in findings if f.kind == "limit" and f.rule not in report.before_loading]
     if not limits:
         return
@@ -186,6 +183,6 @@ def _suspects(report: Report, evidence: Evidence, commands: Commands, findings: 
 
 
 def _repairable(evidence: Evidence) -> bool:
-    """Tell whether there is a program that was read without code, or the bundle that was written of one."""
+    """Tell whether there is a program that was read without code, or a bundle of it."""
     plain_program = evidence.assurance == "A" and evidence.facts.format == "pt2"
     return plain_program or (evidence.assurance in ("A", "B") and evidence.bundle_digest is not None)

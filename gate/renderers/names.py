@@ -1,13 +1,11 @@
-"""What the classes are called, wherever a report shows a class's number.
+"""Names of the classes beside their numbers: the policy's, else the samples', else the candidate's own claim.
 
-The policy's word goes furthest, then the samples', then the candidate's own, which is shown as such. Pure. A name is
-untrusted text: made plain and short here, escaped where it is written out.
+A name is untrusted text: made plain and short here, escaped where it is written out.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from gate.records.evidence import Location
@@ -15,22 +13,22 @@ from gate.records.report import Report
 from gate.renderers.text import plain
 
 MAX_SHOWN: Final = 40
-"""Characters of a name beside its number."""
+"""Most characters of a name beside its number."""
 _CLASS: Final = re.compile(r"(?<![\w→-])(class|pair) (\d{1,6})(?:→(\d{1,6}))?(?![\w→])")
-"""A place as the gate's own sentences write it."""
+"""A place in the gate's own sentences."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Names by index, and whose word they are."""
+    """Names by index, and their source."""
 
     known: Mapping[int, str] = field(default_factory=dict)
     source: str = ""
-    """A sentence; empty where no name is known."""
+    """Source of the names, as a sentence; empty where no name is known."""
 
     @classmethod
     def of(cls, report: Report) -> "Names":
-        """Return the names that a report has, by the word that goes furthest."""
+        """Return a report's names, of the most trusted source."""
         evidence, model = report.evidence, report.model
         stated = report.policy.samples.of(model.name if model else "").classes
         samples = evidence.samples.class_names if evidence and evidence.samples else {}
@@ -38,7 +36,7 @@ class Names:
         for known, source in (
             (stated, "The names of the classes are the policy's."),
             (samples, "The names of the classes are those of the samples."),
-            (candidate, "The names of the classes are the candidate's own word, and may mislead."),
+            (candidate, "The names of the classes are the candidate's own claim, and may mislead."),
         ):
             if known:
                 return cls(known, source)
@@ -65,11 +63,10 @@ class Names:
 
     def within(self, text: str) -> str:
         """Return a sentence of the gate in which each class's number has its name beside it."""
-        return _CLASS.sub(partial(_named, self), text) if self.known else text
+        return _CLASS.sub(self._labelled, text) if self.known else text
 
-
-def _named(names: Names, match: re.Match[str]) -> str:
-    kind, first, second = match[1], int(match[2]), match[3]
-    if second is None:
-        return f"{kind} {names.label(first)}" if kind == "class" else match[0]
-    return f"{kind} {names.label(first)}→{names.label(int(second))}"
+    def _labelled(self, match: re.Match[str]) -> str:
+        kind, first, second = match[1], int(match[2]), match[3]
+        if second is None:
+            return f"{kind} {self.label(first)}" if kind == "class" else match[0]
+        return f"{kind} {self.label(first)}→{self.label(int(second))}"

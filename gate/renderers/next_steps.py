@@ -1,7 +1,7 @@
-"""What now: from a report to the steps that help, in their order, each with its cause and one complete command.
+"""From a report to the next steps, in their order, each with its cause and one complete command.
 
-Pure, and the only place where a next step is chosen; renderers, terminal and review page show what stands here. What
-mends the cause of a flag stands in `gate.renderers.mends`.
+The only place where a next step is chosen; renderers, terminal and review page show it. The steps that remove the
+cause of a flag are in `gate.renderers.mends`.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,12 @@ from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.report import Report
 from gate.records.verdict import Verdict
-from gate.renderers.commands import Commands
+from gate.renderers.commands import Commands, Step, commands_for, version_of
 from gate.renderers.mends import mends
-from gate.renderers.step import Step, commands_for, version_of
 
 
 def next_steps(report: Report) -> tuple[Step, ...]:
-    """Return what to do about a report, the first thing first; never empty."""
+    """Return the next steps, the first one first; never empty."""
     evidence, verdict = report.evidence, report.verdict
     if report.error or evidence is None or verdict is None:
         said = report.what_to_do or "Remove the cause that is named above, and run the same check again."
@@ -54,7 +53,7 @@ def _approved(report: Report, verdict: Verdict) -> Iterator[Step]:
 
 
 def _signing(report: Report, commands: Commands) -> Iterator[Step]:
-    """Yield what signs a finished check, where it is not signed; nothing is scanned again."""
+    """Yield the steps that sign a finished check, where it is not signed; nothing is scanned again."""
     given = report.given
     if given.signed:
         return
@@ -71,18 +70,18 @@ def _flagged(report: Report, evidence: Evidence, verdict: Verdict) -> Iterator[S
     if _reviewable(evidence, verdict, found):
         yield from _review(report, first=not found)
     elif not found:
-        said = "Nobody can approve this version as it is: remove the reasons that stand above, and check it again."
+        said = "Nobody can approve this version as it is: remove the reasons above, and check it again."
         yield Step("blocked", said, commands_for(report).check())
 
 
 def _reviewable(evidence: Evidence, verdict: Verdict, found: list[Step]) -> bool:
-    """Tell whether a person's word is what is missing, and not a mend."""
+    """Tell whether a reviewer's decision is missing, and no step that removes a cause."""
     helpless = {"log-again", "files-only", "samples", "bank", "scan-again", "environment"}
     return approvable(verdict, evidence) and not helpless & {step.cause for step in found}
 
 
 def _review(report: Report, *, first: bool) -> Iterator[Step]:
-    """Yield the way to a reviewer's word: signed first, then shown, then approved or rejected."""
+    """Yield the steps of a review: sign, show, then approve or reject."""
     version = version_of(report)
     if not version:
         yield Step("register", "Register it in MLflow and check the registered version: a folder cannot be reviewed.")

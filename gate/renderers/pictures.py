@@ -1,7 +1,6 @@
 """Pictures of the evidence as PNG data URIs, encoded here from bounded uint8 samples.
 
-The worker sends samples, never an image file: the reader of the report opens nothing that a candidate encoded. Only
-zlib and struct are used.
+The worker sends samples, never an image file: the reader of the report opens nothing that a candidate encoded.
 """
 
 import base64
@@ -11,11 +10,10 @@ import zlib
 from gate.records.evidence import Picture
 
 SHOWN_SIDE = 160
-"""Small pictures are enlarged by whole factors up to about so many pixels, so that their pixels stay sharp anywhere."""
-
+"""Side up to which small pictures are enlarged, by whole factors for sharp pixels."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {1: 0, 3: 2}
-"""Channels to PNG's colour type: grey, or red-green-blue."""
+"""Number of channels to PNG's colour type: grey or RGB."""
 
 
 def data_uri(picture: Picture) -> str:

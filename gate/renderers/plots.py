@@ -1,8 +1,7 @@
 """The two plots of the report: trigger sizes of all classes as bars, samples of one class in two dimensions.
 
-Every distinction is drawn by shape or filling as well as by colour, and `description` says in words what the eye would
-see. Values are brought into [0, 1] first, so that hostile magnitudes cannot overflow; ordinary bars and points of one
-kind share one path, so that a thousand classes stay small.
+Every distinction is drawn by shape or filling as well as colour, and `description` gives the same in words. Values are
+scaled to [0, 1] first, against overflow by hostile magnitudes; bars or points of one kind share one path.
 """
 
 from collections import Counter
@@ -20,16 +19,15 @@ _INNER_WIDTH, _INNER_HEIGHT = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
 _END, _BASE = WIDTH - _RIGHT, HEIGHT - _BOTTOM
 _MAX_TICKS = 20
 _MAX_SIGNS = 10
-"""Classes that carry a sign and their index over the bar; more would overlap."""
-
+"""Most classes with a sign and their index over the bar; more would overlap."""
 SIDE = 440
-"""Of the cluster plot, which is square."""
+"""Side of the cluster plot, which is square."""
 _MAX_GROUPS = len(svg.SHAPES) - 1
 _MAX_CLUSTERS = 5
 _MAX_GROUP_NAME = 30
 _OTHER_GROUPS = "other groups"
 _OTHER_CLUSTERS = 1 << 30
-"""Stands for all clusters beyond the largest few."""
+"""Number of the group of all clusters beyond the largest few."""
 
 
 def bars(series: ClassSizes) -> Plot:
@@ -164,7 +162,7 @@ def _labels(points: Sequence[Point], place: Callable[[Point], tuple[float, float
 
 
 def _folded(points: Sequence[Point]) -> list[Point]:
-    """Put rare groups and clusters together, so that a drawing has no more kinds than can be told apart."""
+    """Merge rare groups and clusters, as a drawing has few kinds that can be told apart."""
     groups = {name for name, _ in Counter(point.group for point in points).most_common(_MAX_GROUPS)}
     clusters = {number for number, _ in Counter(point.cluster for point in points).most_common(_MAX_CLUSTERS)}
     return [

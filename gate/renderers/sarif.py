@@ -1,8 +1,7 @@
-"""`report.sarif`: SARIF 2.1.0 for code scanning, with every issue at the policy's line that asks for what it breaks.
+"""`report.sarif`: SARIF 2.1.0 for code scanning, with every issue at the line of the policy that it breaks.
 
-A model is no file of the repository, so the place in the model is a logical location, and the fingerprint is made of
-rule, model and place. GitHub reads 25,000 results and shows 5,000; so many are written, and a notification says how
-many were left out. Waived findings are results with an accepted suppression.
+A model is no file of the repository: its place is a logical location, and the fingerprint is made of rule, model and
+place. GitHub shows 5,000 results; a notification counts those beyond. Waived findings have an accepted suppression.
 """
 
 import json
@@ -10,16 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from gate.records.report import Coverage, Report
-from gate.renderers.atlas import techniques
 from gate.renderers.issues import Issue, issues
-from gate.renderers.sarif_rules import ATLAS, rules, taxonomy
+from gate.renderers.sarif_rules import ATLAS, rules, taxonomy, techniques
 from gate.renderers.text import plain
 from gate.renderers.view import state_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000
 EXIT_CODES = {"approved": 0, "flagged": 1, "unfinished": 3}
-"""By the report's state (docs/reference/contracts.md, section 1)."""
+"""State of the report to exit code (docs/reference/contracts.md, section 1)."""
 
 
 def render(report: Report) -> str:
@@ -49,7 +47,7 @@ def render(report: Report) -> str:
 
 
 def _category(report: Report) -> str:
-    """Return what keeps the alerts of several models and policies apart, and those of one together."""
+    """Return the category, one for each model and policy, by which code scanning groups alerts."""
     model = report.model.name if report.model else report.uri
     return f"gate/{quote(plain(report.policy.name, 80), safe='')}/{quote(plain(model, 200), safe='')}/"
 
@@ -71,10 +69,7 @@ def _invocation(report: Report, found: tuple[Issue, ...]) -> dict[str, Any]:
 
 def _facts(report: Report) -> dict[str, Any]:
     verdict = report.verdict
-    facts = {
-        "decision": report.decision.value,
-        "model": plain(str(report.model) if report.model else report.uri, 300),
-    }
+    facts = {"decision": report.decision.value, "model": plain(str(report.model) if report.model else report.uri, 300)}
     if verdict is None:
         return facts
     bundle = {"bundleDigest": verdict.bundle_digest, "covers": verdict.covers}
@@ -88,9 +83,7 @@ def _facts(report: Report) -> dict[str, Any]:
 
 def _result(issue: Issue, rule_index: int, coverage: Coverage | None) -> dict[str, Any]:
     region = {"startLine": issue.line, "startColumn": 1, "endLine": issue.line, "endColumn": 2}
-    location: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {"uri": quote(issue.path)}, "region": region},
-    }
+    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": quote(issue.path)}, "region": region}}
     if issue.place:
         location["logicalLocations"] = [{"fullyQualifiedName": issue.place, "kind": "member"}]
     result: dict[str, Any] = {
@@ -105,9 +98,7 @@ def _result(issue: Issue, rule_index: int, coverage: Coverage | None) -> dict[st
     if issue.waiver is not None:
         waiver = issue.waiver
         words = f"{waiver.reason} (approved by {waiver.approved_by}, until {waiver.expires})"
-        result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": plain(words, 1300)},
-        ]
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": plain(words, 1300)}]
     return result
 
 

@@ -1,13 +1,14 @@
 """The rules of `report.sarif`: one for each limit of the policy, and one for each other kind of issue that was found.
 
-Texts are the detectors' own (what is measured, why it matters, what it cannot see), so that an alert teaches; each
-rule names the MITRE ATLAS techniques that it speaks of.
+The texts are the detectors' own: what is measured, why it matters, what it cannot see. Each rule names the techniques
+of MITRE ATLAS behind it; names and numbers are those of https://atlas.mitre.org. AML.T0018 was called "Backdoor ML
+Model" until 2025.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from gate.records.report import Coverage, Report
-from gate.renderers.atlas import TECHNIQUES, techniques
 from gate.renderers.escape import escape_markdown
 from gate.renderers.issues import UNFINISHED, Issue
 from gate.renderers.text import plain
@@ -26,6 +27,42 @@ _OTHER_MEANS = {
     "condition": "The policy asks for a condition, such as an assurance level or an accuracy, that does not hold.",
     "error": "Without a verdict nothing is approved. Remove the cause and run the check again.",
 }
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique."""
+
+    id: str
+    name: str
+    means: str
+
+    @property
+    def page(self) -> str:
+        """The technique's address."""
+        return f"https://atlas.mitre.org/techniques/{self.id}"
+
+
+POISONING = Technique(
+    "AML.T0020", "Poison Training Data", "Training data or their labels are changed so that the model learns a trigger."
+)
+MANIPULATION = Technique(
+    "AML.T0018",
+    "Manipulate AI Model",
+    "The model itself is changed: its weights, its architecture, or code in its files.",
+)
+TECHNIQUES = (POISONING, MANIPULATION)
+
+
+def techniques(coverage: Coverage | None) -> tuple[Technique, ...]:
+    """Return the techniques behind a detector's findings; a trigger in behaviour can come from either."""
+    match coverage.looks_at if coverage else None:
+        case "bytes" | "graph":
+            return (MANIPULATION,)
+        case "training":
+            return (POISONING,)
+        case _:
+            return TECHNIQUES
 
 
 def rules(report: Report, found: tuple[Issue, ...]) -> dict[str, dict[str, Any]]:
@@ -68,35 +105,33 @@ def _of_other(issue: Issue, coverage: Coverage | None) -> dict[str, Any]:
     )
 
 
-def _rule(  # the fields of one record
-    *, rule: str, short: str, full: str, severity: str, level: str, coverage: Coverage | None
-) -> dict[str, Any]:
-    spoken = techniques(coverage)
+def _rule(*, rule: str, short: str, full: str, severity: str, level: str, coverage: Coverage | None) -> dict[str, Any]:
+    behind = techniques(coverage)
     parts = [("", full)]
     if coverage:
         parts += [("Measures", coverage.measures), ("Matters", coverage.matters), ("Blind to", coverage.blind_to)]
         parts += [("See", coverage.see)] if coverage.see else []
-    parts.append(("ATLAS", ", ".join(f"{technique.id} {technique.name}" for technique in spoken)))
-    told = [(head, plain(text, 1000)) for head, text in parts if text]
+    parts.append(("ATLAS", ", ".join(f"{technique.id} {technique.name}" for technique in behind)))
+    shown = [(head, plain(text, 1000)) for head, text in parts if text]
     return {
         "id": rule,
         "name": "".join(word.capitalize() for word in rule.replace("/", "-").split("-")),
         "shortDescription": {"text": f"{short}."},
         "fullDescription": {"text": full},
         "help": {
-            "text": "\n".join(f"{head}: {text}" if head else text for head, text in told),
+            "text": "\n".join(f"{head}: {text}" if head else text for head, text in shown),
             "markdown": "\n\n".join(
-                f"**{head}**: {escape_markdown(text)}" if head else str(escape_markdown(text)) for head, text in told
+                f"**{head}**: {escape_markdown(text)}" if head else str(escape_markdown(text)) for head, text in shown
             ),
         },
-        "helpUri": spoken[-1].page,
+        "helpUri": behind[-1].page,
         "defaultConfiguration": {"level": level},
         "relationships": [
             {"target": {"id": technique.id, "toolComponent": {"name": ATLAS}}, "kinds": ["relevant"]}
-            for technique in spoken
+            for technique in behind
         ],
         "properties": {
-            "tags": ["security", "backdoor", *(technique.id for technique in spoken)],
+            "tags": ["security", "backdoor", *(technique.id for technique in behind)],
             "security-severity": severity,
             "precision": "medium",
         },

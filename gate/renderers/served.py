@@ -1,8 +1,7 @@
-"""Which bytes a decision is about and what opens them, in sentences: the first thing that a reader must not mistake.
+"""The bytes that a decision is about and what opens them, in sentences.
 
-An approval of the bundle says nothing of the candidate's own files; so each digest stands with what it may be used
-for. Pure; the same text stands in Markdown and HTML, and in short on the terminal. What the candidate says of itself,
-such as its version of torch, is shown as its claim and compared only where it reads as a version.
+An approval of the bundle says nothing of the candidate's own files, so each digest is shown with its use. A claim of
+the candidate, such as its version of torch, is shown as a claim and compared only where it is a valid version.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from gate.records.verdict import Verdict
 from gate.renderers.text import count, cut, listed, plain
 
 MAX_SHORT: Final = 19
-"""Characters of a digest where the whole one stands nearby: `sha256:` and twelve digits."""
+"""Characters of a digest where the whole one is nearby: `sha256:` and twelve digits."""
 _MAX_VERSION: Final = 40
 _COVERED: Final = {
     ("Candidate", "Bundle"): "the candidate as it lies, and the bundle, which gate promote copies",
@@ -27,15 +26,15 @@ _COVERED: Final = {
     ("Candidate",): "the candidate as it lies; it cannot be promoted",
 }
 _NAMES: Final = {"mlflow": "MLflow", "python": "Python"}
-"""Names of libraries that are not written as a package index writes them."""
+"""Names of libraries that differ from those on the package index."""
 
 
 @dataclass(frozen=True)
 class Bytes:
-    """One digest, and what the decision says of the bytes that have it."""
+    """One digest, and the decision's meaning for the bytes that have it."""
 
     name: str
-    """Candidate or Bundle."""
+    """`Candidate` or `Bundle`."""
     digest: str
     means: str
     covered: bool
@@ -49,23 +48,23 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Served:
-    """What the first screen says of the bytes."""
+    """The first screen's part on the bytes."""
 
     heading: str
-    """What an approval is about; of a flagged version, what a reviewer's would be."""
+    """Title: which bytes are approved, or would be by a reviewer."""
     alone: str
-    """The bundle's digest where it is approved and the candidate is not; else empty."""
+    """Digest of the bundle where it alone is approved; else empty."""
     bytes: tuple[Bytes, ...]
     remark: str
-    """Why there is no bundle, or nothing that could be approved; empty where both are plain."""
+    """Reason why there is no bundle, or nothing that could be approved; else empty."""
     opens: str
-    """Which releases open the bundle, and which wrote it."""
+    """Releases that open the bundle, and the torch that wrote it."""
     newer: str
-    """That the bundle is of a newer torch than the candidate says it is of; else empty."""
+    """Warning where the bundle's torch is newer than the candidate claims for itself; else empty."""
 
 
 def served(report: Report) -> Served | None:
-    """Return which bytes the decision is about; None where there is no decision, as of a check that broke off."""
+    """Return which bytes the decision is about; None for a check without a decision."""
     evidence, verdict = report.evidence, report.verdict
     if report.error or evidence is None or verdict is None:
         return None
@@ -84,19 +83,14 @@ def served(report: Report) -> Served | None:
 
 
 def _bytes(verdict: Verdict, covers: Covers, *, approved: bool) -> list[Bytes]:
-    known = [_candidate(verdict.model_digest, covers, approved=approved)]
+    own = covers == "candidate"
+    refused = f"not {'approved' if approved else 'covered'}: gate verify refuses these bytes"
+    means = "as they lie in the registry, for whoever loads them there" if own else refused
+    known = [Bytes("Candidate", verdict.model_digest, means, covered=own)]
     if verdict.bundle_digest:
         bundle = Bytes("Bundle", verdict.bundle_digest, _copied(verdict, approved=approved), covered=True)
-        known.insert(0 if covers == "bundle" else 1, bundle)
+        known.insert(1 if own else 0, bundle)
     return known
-
-
-def _candidate(digest: str, covers: Covers, *, approved: bool) -> Bytes:
-    if covers == "candidate":
-        means = "as they lie in the registry, for whoever loads them there"
-    else:
-        means = f"not {'approved' if approved else 'covered'}: gate verify refuses these bytes"
-    return Bytes("Candidate", digest, means, covered=covers == "candidate")
 
 
 def _copied(verdict: Verdict, *, approved: bool) -> str:
@@ -129,16 +123,16 @@ def opens(facts: BundleFacts) -> str:
 
 
 def newer_than_candidate(facts: BundleFacts) -> str:
-    """Return a sentence where a consumer that is on the candidate's torch would meet a bundle of a newer one."""
+    """Return a warning where the bundle is of a newer torch than the candidate claims; else empty."""
     said, wrote = _version(facts.candidate_torch), _version(facts.torch)
     if said is None or wrote is None or said >= wrote:
         return ""
     least = facts.opens_with.get("torch", "")
     needed = _version(least)
-    told = f"The candidate says torch {said}; the bundle is written by torch {plain(facts.torch, 40)}"
+    both = f"The candidate says torch {said}; the bundle is written by torch {plain(facts.torch, 40)}"
     if needed is None:
-        return f"{told}, and nothing shows that torch {said} opens it."
-    opened = f"{told} and opens with torch ≥ {plain(least, 40)}"
+        return f"{both}, and nothing shows that torch {said} opens it."
+    opened = f"{both} and opens with torch ≥ {plain(least, 40)}"
     return f"{opened}." if said >= needed else f"{opened}: a consumer on torch {said} has to update first."
 
 
@@ -153,12 +147,12 @@ def _version(text: str) -> Version | None:
 
 
 def heading_alone(digest: str) -> str:
-    """Return how an approval of the bundle alone is said where the whole digest stands nearby."""
+    """Return the words for an approval of the bundle alone, where the whole digest is nearby."""
     return f"bundle {cut(digest, MAX_SHORT + 1)}, not the candidate"
 
 
-def told_in_short(verdict: Verdict) -> str:
-    """Return how many oddities do not flag and of which kinds; empty where there are none."""
+def oddities_in_short(verdict: Verdict) -> str:
+    """Return the number and kinds of the oddities that do not flag; empty where there are none."""
     if not verdict.told:
         return ""
     kinds = list(dict.fromkeys(f"{finding.rule} {finding.metric}" for finding in verdict.told))

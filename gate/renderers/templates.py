@@ -1,7 +1,7 @@
-"""The one Jinja2 environment, once for HTML and once for Markdown; both escape whatever is not marked as markup.
+"""The Jinja2 environments for HTML and Markdown; both escape every value that is not marked as markup.
 
-Autoescape alone would let bidirectional overrides through and knows no Markdown; so each value is finalised first:
-made plain, then escaped for its format. A template cannot forget it, and an undefined name is an error.
+Autoescape alone would let bidirectional overrides through and knows no Markdown; so each value is made plain, then
+escaped for its format. A template cannot forget it, and an undefined name is an error.
 """
 
 import re
@@ -18,7 +18,7 @@ from gate.renderers.commands import pieces
 from gate.renderers.escape import code, escape_markdown, fence
 
 MAX_COMMAND = 8000
-"""Characters of a command that is shown; one that is longer is cut, and no longer one."""
+"""Characters at which a command is cut; a longer one is no longer a command."""
 
 
 def escape_html(value: str, limit: int = text.MAX_SHOWN) -> Markup:
@@ -27,7 +27,7 @@ def escape_html(value: str, limit: int = text.MAX_SHOWN) -> Markup:
 
 
 def _whole(source: str) -> Markup:
-    """Let a picture's data URI through uncut, after looking that it is nothing else."""
+    """Let a picture's data URI through uncut, and nothing else."""
     assert re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/=]+", source)
     return Markup(source)  # noqa: S704  # the alphabet above holds no character of HTML
 

@@ -1,27 +1,26 @@
-"""Words and numbers as every renderer writes them; whatever the candidate or the registry wrote goes through `plain`.
+"""Words and numbers as every renderer writes them; all text of the candidate or the registry goes through `plain`.
 
-`plain` keeps a text on one line, makes invisible and control characters visible as ⟨U+202E⟩, breaks up what a CI log
-would take for a command, and cuts to a stated length. It knows nothing of HTML or Markdown: escaping comes after it.
+`plain` keeps a text on one line, makes invisible and control characters visible as ⟨U+202E⟩, breaks up commands of CI
+logs, and cuts to a stated length. Escaping for HTML or Markdown comes after it.
 """
 
 import re
 import unicodedata
 
 MAX_SHOWN = 2000
-"""Characters of any one text that a report shows; the whole text stands in report.json."""
-
+"""Most characters of one text in a report; report.json holds the whole text."""
 _LINE_END = re.compile(r"\s*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*")
 _LOG_COMMAND = re.compile(r"##(?=[\w-]*\[)")
-"""`##[error]`, `##vso[…]`: runners look for these anywhere in a line of a log."""
+"""Commands such as `##[error]` or `##vso[…]`, anywhere in a line of a log."""
 _VISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-"""Unicode categories without a shape of their own: controls, bidirectional and zero-width signs, surrogates."""
+"""Unicode categories without a shape: controls, bidirectional and zero-width signs, surrogates."""
 _BLANK = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
     + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 )
 """Letters and marks that are drawn as nothing: fillers, the blank Braille cell, variation selectors."""
 _MAX_MARKS = 3
-"""Combining marks on one letter; real scripts need no more."""
+"""Most combining marks on one letter; real scripts need no more."""
 
 
 def plain(text: str, limit: int = MAX_SHOWN) -> str:
@@ -62,16 +61,16 @@ def percent(share: float) -> str:
 
 
 def rounded(share: float) -> str:
-    """Return a share as a whole percentage, as a sentence says it; what is not all is never called all."""
+    """Return a share as a whole percentage; only exactly 0 and 1 become 0 % and 100 %."""
     whole = min(max(round(100 * share), 1 if share > 0 else 0), 99 if share < 1 else 100)
     return f"{whole}\N{NARROW NO-BREAK SPACE}%"
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person would say them: `0.38 s`, `42.1 s`, `12 min 05 s`."""
-    if seconds < 10:  # below ten seconds hundredths are of interest
+    """Return seconds such as `0.38 s`, `42.1 s` or `12 min 05 s`."""
+    if seconds < 10:
         return f"{seconds:.2f} s"
-    if seconds < 120:  # up to two minutes people count in seconds
+    if seconds < 120:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
@@ -81,7 +80,7 @@ def size(size_bytes: int) -> str:
     """Return a number of bytes in the largest decimal unit that leaves it at one or more."""
     amount = float(size_bytes)
     for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:  # decimal units
+        if amount < 1000:
             return f"{size_bytes} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"

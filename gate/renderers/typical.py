@@ -1,7 +1,7 @@
-"""Where clean and planted models of the zoo lie, by detector and metric: data to read a number beside, no judgement.
+"""Ranges of the zoo's clean and planted models, by detector and metric, for the reader; they judge nothing.
 
-`typical.json` is packaged and made by `python -m benchmarks.typical` from the measurements that are committed; nothing
-here compares a candidate with it. A range is shown only where the detector measured with the same options.
+`typical.json` is packaged and made by `python -m benchmarks.typical` from the committed measurements. A range is shown
+only where the detector measured with the same options.
 """
 
 import hashlib
@@ -25,22 +25,22 @@ Range = tuple[float, float]
 
 
 class Lies(Record):
-    """Where one metric lies: of a model its most conspicuous place, of a detector of suspects each suspect."""
+    """Range of one metric: of each model's most conspicuous place, or of each suspect."""
 
     clean: Range
     clean_count: int = Field(ge=1)
     planted: Range | None = None
-    """None where no planted model had a value at what was planted in it."""
+    """Range at the planted places; None where no planted model had a value there."""
     planted_count: int = Field(default=0, ge=0)
     planted_kind: str = Field(max_length=40)
-    """Which planted models, such as `patches`: those that the detector looks for."""
+    """Kind of planted model that the detector looks for, such as `patches`."""
 
 
 class FalseAlarms(Record):
     """How many clean models one policy's limits flag without a reference bank."""
 
     rules: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Over what of the policy decides this; under other rules the count says nothing."""
+    """Digest of the policy's deciding parts; under other rules the count does not hold."""
     flagged: int = Field(ge=0)
     models: int = Field(ge=1)
 
@@ -52,14 +52,14 @@ class Typical(Record):
     made_by: str
     split: str
     seed: int
-    """Of the scans."""
+    """Seed of the scans."""
     clean_models: int
     planted_models: int
     classes: tuple[int, ...]
-    """Numbers of classes that the zoo's models tell apart."""
+    """Numbers of classes of the zoo's models."""
     quantiles: Range
     options: dict[str, dict[str, Any]]
-    """By detector, those with which it measured."""
+    """Options of each detector's measurements."""
     metrics: dict[str, dict[str, Lies]]
     false_alarms: FalseAlarms
 
@@ -71,16 +71,13 @@ def typical() -> Typical:
 
 
 def rules_sha256(policy: Policy) -> str:
-    """Return the digest of what of a policy decides without a bank, whatever its name, waivers or samples."""
+    """Return the digest of the parts of a policy that decide without a bank: not its name, waivers or samples."""
     rules = policy.model_dump(mode="json", include={"detectors", "stages", "uncalibrated", "seed"})
     return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
 def beside(report: Report, detector: str, metric: str, *, shares: bool = False) -> str:
-    """Return the ranges of a metric as a few words, as numbers or as percentages; empty where the zoo has none.
-
-    A range is of no use beside a number that was measured with other options, and is left out there.
-    """
+    """Return the ranges of a metric in a few words; empty where the zoo has none that is comparable."""
     lies = _comparable(report).get(detector, {}).get(metric)
     if lies is None:
         return ""
@@ -99,7 +96,7 @@ def _comparable(report: Report) -> Mapping[str, Mapping[str, Lies]]:
 
 
 def about(report: Report) -> str:
-    """Return what the ranges are of, in sentences; empty where none is shown."""
+    """Return the origin of the ranges, in sentences; empty where none is shown."""
     if not _comparable(report):
         return ""
     known = typical()
@@ -117,7 +114,7 @@ def about(report: Report) -> str:
 
 
 def flagged_in_the_zoo(report: Report) -> str:
-    """Return how many clean models these very limits flagged; empty under any other rules."""
+    """Return how many clean models these limits flagged; empty under any other rules."""
     seen = typical().false_alarms
     if seen.rules != rules_sha256(report.policy):
         return ""
@@ -133,5 +130,5 @@ def _range(of: Range, *, shares: bool) -> str:
 
 
 def _short(value: float) -> str:
-    """Return a bound of a range with two significant digits; more would look like more than is known."""
+    """Return a bound of a range with two significant digits, as no more are known."""
     return number(float(f"{value:.2g}"))

@@ -9,7 +9,7 @@ from gate.records.evidence import Assurance
 
 
 class Mark(StrEnum):
-    """What became of one metric or detector under the policy; shown as a word and a sign, never as a colour alone."""
+    """The result of one metric or detector under the policy; shown as a word and a sign, never as a colour alone."""
 
     EXCEEDED = "limit exceeded"
     MISSING = "not judged"
@@ -40,14 +40,10 @@ _SIGNS = {
     Mark.CONFIRMS: "○",
 }
 
-DECISION_WORDS = {
-    "approved": "APPROVED",
-    "flagged": "FLAGGED for human review",
-    "unfinished": "COULD NOT FINISH",
-}
+DECISION_WORDS = {"approved": "APPROVED", "flagged": "FLAGGED for human review", "unfinished": "COULD NOT FINISH"}
 
 UNEXAMINED = "behaviour not examined"
-"""What follows that word under a policy that judges bytes alone."""
+"""Ending of the decision's word under a policy that judges bytes alone."""
 
 DECISION_MEANS = {
     "approved": "No limit was exceeded, and nothing that the policy requires was missing. This is no proof that the "
@@ -60,8 +56,8 @@ DECISION_MEANS = {
 
 DECISION_MEANS_WITH_ODDITIES = (
     "On what the policy serves, no limit was exceeded, and nothing that the policy requires was missing. Oddities of "
-    "the candidate's own files, which do not go with the bundle, are told below and do not flag. This is no proof that "
-    "the model carries no backdoor: read what was not examined."
+    "the candidate's own files, which do not go with the bundle, are listed below and do not flag. This is no proof "
+    "that the model carries no backdoor: read what was not examined."
 )
 
 ASSURANCE_MEANS: dict[Assurance | None, str] = {
@@ -79,7 +75,7 @@ MEASURED_MEANS = {
     "from what it read.",
     "candidate": "No bundle was written, so the candidate itself was measured.",
 }
-"""At level A, what the detectors looked at."""
+"""The examined bytes at level A, by whether a bundle was written."""
 
 CALIBRATED_MEANS = (
     "If the candidate is as exchangeable with the bank's clean models as its accuracy and norms suggest, a clean one "
@@ -106,14 +102,14 @@ ROLE_TITLES = {
     "difference": "Difference",
     "inversion": "Model inversion",
 }
-"""In the order in which a reader wants them."""
+"""Titles in the order in which pictures are shown."""
 
 ROLE_MEANS = {
     "mask": "where the inverted trigger acts; white is full strength",
     "pattern": "the colours that the inverted trigger would put there",
-    "trigger": "mask × pattern: the trigger as it is laid on an image",
+    "trigger": "mask × pattern: the trigger as it is applied to an image",
     "sample": "an input as it was given",
-    "triggered": "the same kind of input with the inverted trigger laid on it",
+    "triggered": "the same kind of input with the inverted trigger applied",
     "difference": "what the trigger changed",
     "inversion": "an input synthesised from noise to maximise the class",
 }

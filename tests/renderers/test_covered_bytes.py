@@ -16,7 +16,7 @@ from gate.renderers import RENDERERS, comment
 from gate.renderers.bundled import UNSHOWN, difference
 from gate.renderers.headline import headline
 from gate.renderers.served import Served, newer_than_candidate, opens, served
-from gate.renderers.view import view
+from gate.renderers.view import View
 
 BUNDLE = reports.digest("c")
 CANDIDATE = reports.manifest().digest
@@ -242,8 +242,8 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 def test_a_conversion_stands_under_what_was_not_examined() -> None:
     """At level B nobody can show that the bundle answers as the candidate's own code does; at level A there is none."""
-    assert UNSHOWN in [gap.why for gap in view(reports.converted()).gaps]
-    assert UNSHOWN not in [gap.why for gap in view(reports.approved()).gaps]
+    assert UNSHOWN in [gap.why for gap in View(reports.converted()).gaps]
+    assert UNSHOWN not in [gap.why for gap in View(reports.approved()).gaps]
 
 
 def test_the_terminal_names_the_bytes_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,7 +182,7 @@ def test_names_are_the_policys_then_the_samples_then_the_candidates() -> None:
     assert report.evidence.bundle
     facts = BundleFacts.model_validate({**report.evidence.bundle.model_dump(), "class_names": {7: "theirs"}})
     report = with_evidence(report, bundle=facts)
-    assert (Names.of(report).label(7), "candidate's own word" in Names.of(report).source) == ("7 (theirs)", True)
+    assert (Names.of(report).label(7), "candidate's own claim" in Names.of(report).source) == ("7 (theirs)", True)
     samples = report.evidence.samples.model_copy(update={"class_names": {7: "samples'"}})
     report = with_evidence(report, samples=samples)
     assert Names.of(report).label(7) == "7 (samples')"

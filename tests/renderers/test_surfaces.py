@@ -23,8 +23,8 @@ from gate.records.report import Report
 from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment, dotenv, summary
 from gate.renderers.escape import escape_markdown
-from gate.renderers.folding import fold
 from gate.renderers.issues import issues
+from gate.renderers.summary import fold
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0.json").read_text())
 NAMES = ["approved", "flagged", "unfinished", "without_anything"]

@@ -1,25 +1,24 @@
-"""Compares one scan's evidence with a bank: the story of `gate.judging.calibration`, called after the scan.
+"""Comparison of one scan's evidence with a bank.
 
-Pure. What keeps the two from being compared is said in words and never bridged: other settings, nothing in common, a
-statistic that the bank's models have and the candidate lacks.
+Other settings, nothing in common, or a statistic that the candidate lacks make the bank unusable, with the reason.
 """
 
 from collections.abc import Mapping, Sequence
 
 from gate.judging.calibration.conformal import Part, Placed, score_all
 from gate.judging.calibration.few import METRICS, predicted
-from gate.judging.calibration.tables import TRAITS, columns, traits_of, values_of, worst_place
+from gate.judging.calibration.tables import TRAITS, Values, columns, traits_of, values_of, worst_place
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import Evidence
 
 ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
-"""By so much a trait's range is widened at least: two points of accuracy, a fifth of a norm."""
+"""Least widening of each trait's range: points of accuracy, logarithms of norms."""
 FEWEST_MODELS = 3
 MOST_SURPRISES = 64
 ALMOST_ALL = 0.9
 MOST_NAMED, TELLING = 3, 0.3
-"""So many statistics at most are named for a place, of those that have this share of its greatest surprise."""
+"""Most statistics named for a place, and their least share of its greatest surprise."""
 
 
 def compare(
@@ -74,13 +73,9 @@ def same_task(evidence: Evidence, bank: Bank) -> bool:
 
 
 def _unusable(
-    bank: Bank,
-    models: Sequence[ModelStatistics],
-    own: Mapping[str, Mapping[str, object]],
-    settings: Mapping[str, str],
-    evidence: Evidence,
+    bank: Bank, models: Sequence[ModelStatistics], own: Values, settings: Mapping[str, str], evidence: Evidence
 ) -> str:
-    """Return why candidate and bank cannot be compared, as part of a sentence, or nothing."""
+    """Return why candidate and bank cannot be compared, as part of a sentence; empty where they can."""
     if len(models) < FEWEST_MODELS or not bank.compared:
         return (
             f"it compares {len(bank.compared)} statistics of {len(models)} models besides the candidate; expected at "
@@ -101,17 +96,12 @@ def _unusable(
     return ""
 
 
-def _surprises(
-    parts: Sequence[Part], compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
-) -> tuple[Surprise, ...]:
+def _surprises(parts: Sequence[Part], compared: Sequence[Statistic], own: Values) -> tuple[Surprise, ...]:
     known = {f"{statistic.detector} {statistic.metric}": statistic for statistic in compared}
-    first = parts[:MOST_SURPRISES]
-    return tuple(_surprise(part, known[part.statistic.partition(", ")[0]], own) for part in first)
+    return tuple(_surprise(part, known[part.statistic.partition(", ")[0]], own) for part in parts[:MOST_SURPRISES])
 
 
-def _places(
-    placed: Sequence[Placed], compared: Sequence[Statistic], own: Mapping[str, Mapping[str, Mapping[str, float]]]
-) -> tuple[PlaceScore, ...]:
+def _places(placed: Sequence[Placed], compared: Sequence[Statistic], own: Values) -> tuple[PlaceScore, ...]:
     found = []
     for one in placed[:MOST_SURPRISES]:
         telling = [part for part in one.parts if part.surprise > TELLING * one.parts[0].surprise] or [one.parts[0]]
@@ -120,7 +110,7 @@ def _places(
     return tuple(found)
 
 
-def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Surprise:
+def _surprise(part: Part, statistic: Statistic, own: Values) -> Surprise:
     place = part.place or (worst_place(statistic, own) if statistic.at != "model" else "")
     kind, _, name = place.partition(" ")
     return Surprise(
@@ -134,7 +124,7 @@ def _surprise(part: Part, statistic: Statistic, own: Mapping[str, Mapping[str, M
 
 
 def traits_beside(models: Sequence[Mapping[str, float]], own: Mapping[str, float]) -> tuple[Trait, ...]:
-    """Return the candidate's traits beside the range of those that almost all of the bank's models have."""
+    """Return the candidate's traits and their range in the bank, where almost all of its models have them."""
     found = []
     for name in TRAITS:
         values = [model[name] for model in models if name in model]

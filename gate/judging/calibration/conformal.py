@@ -1,8 +1,8 @@
-"""One score per model and one p-value over the bank, whose error rate holds whatever the statistics are.
+"""One score per model, whose rank gives a p-value with a guaranteed error rate for any choice of statistics.
 
-Pure. Full conformal prediction: candidate and bank members are scored by one rule that treats all of them alike, each
-against all the others (docs/decisions/0010). If the candidate is exchangeable with the bank, its rank among the scores
-is uniform, so P(p ≤ a) ≤ a for every a, however crude the score; a better score only finds more.
+Full conformal prediction: one rule scores the candidate and the bank's models, each against all the others
+(docs/decisions/0010). If the candidate is exchangeable with the bank, its rank among the scores is uniform, so
+P(p ≤ a) ≤ a for every a, however crude the score; a better score only finds more.
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gate.judging.calibration.surprise import Column, on_common_scale, surprises
 
 AGREEMENT = 0.7
-"""By so much less counts each further statistic that stands out at the same place (docs/explanation/calibration.md)."""
+"""Weight of each further statistic at the same place, relative to the one before (docs/explanation/calibration.md)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Placed:
-    """What all statistics say together of one place, a class or the whole model."""
+    """The joint score of all statistics at one place, a class or the whole model."""
 
     place: str
     score: float
@@ -46,12 +46,11 @@ class Scored:
 
 
 def fuse(parts: Iterable[Part]) -> tuple[Placed, ...]:
-    """Return what the statistics say together of each place: the greatest surprise, and less and less of the others.
+    """Return the joint score of each place: the greatest surprise, and a falling share of the others.
 
-    A planted rule shows at its target in several statistics, the one that resembles its trigger first; an odd clean
-    model shows somewhere in one. A statistic counts once, by the greater of its views. Statistics of the whole model
-    speak each for itself: they name no place at which they could agree. Any other function of the surprises may stand
-    here: the p-value's validity does not depend on it.
+    A planted rule shows at its target in several statistics; an odd clean model shows somewhere in one. A statistic
+    counts once, by the greater of its views. Statistics of the whole model are not summed: they name no place at which
+    they could agree. The p-value's validity does not depend on this function.
     """
     best: dict[tuple[str, str], Part] = {}
     for part in parts:
@@ -84,18 +83,3 @@ def score_all(columns: Sequence[Column]) -> list[Scored]:
         places = fuse(parts)
         scored.append(Scored(places[0].score if places else 0.0, tuple(parts), places))
     return scored
-
-
-def p_value(score: float, bank: Sequence[float]) -> float:
-    """Return (1 + number of bank scores at or above the score) / (n + 1).
-
-    A tie counts as above, so that p is never smaller than it should be. NaN is refused: compared, it is always false.
-    """
-    if math.isnan(score) or any(math.isnan(other) for other in bank):
-        raise ValueError("a score is NaN; expected numbers")
-    return (1 + sum(other >= score for other in bank)) / (len(bank) + 1)
-
-
-def least_p(models: int) -> float:
-    """Return the smallest p-value that a bank of so many models can give."""
-    return 1 / (models + 1)

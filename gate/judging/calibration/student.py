@@ -1,6 +1,6 @@
-"""The lower tail of Student's t distribution as a logarithm, which stays exact where the tail itself is nought.
+"""The lower tail of Student's t distribution as a logarithm, exact where the tail itself rounds to zero.
 
-Ground floor of `gate.judging.calibration`. Written out because the front loads no SciPy; tests compare it with SciPy's.
+Written out because processes without torch load no SciPy either; tests compare it with SciPy's.
 """
 
 import math

@@ -1,9 +1,9 @@
-"""How far each value of one statistic lies beyond those of the other models, on a scale that all statistics share.
+"""The distance of each value of a statistic beyond those of the other models, on a scale that all statistics share.
 
-Pure. A `Column` holds one statistic of all models, the candidate among them, by class or pair; lower is worse. Each
-value gets the t statistic of a new observation against the others (location of the place, spread pooled over places and
-shrunk towards the pool), and its tail, corrected for the number of places, as a surprise in nats: nought is ordinary,
-and under the model's own assumptions a model's largest surprise is exponential with mean one.
+A `Column` holds one statistic of all models, the candidate among them, by class or pair; lower is worse. Each value
+gets the t statistic of a new observation against the others (location of the place, spread shrunk towards the spread
+of all places). The surprise is its tail in nats, corrected for the number of places: zero is ordinary, and under the
+model's assumptions a model's largest surprise is exponential with mean one.
 """
 
 import math
@@ -15,17 +15,16 @@ from gate.judging.calibration.student import log_lower_tail
 from gate.records.comparison import FEWEST_PLACES_TO_CENTRE
 
 SHRINKAGE = 8.0
-"""So many models' weight has the spread pooled over all places in the spread of one place (Smyth 2004, moderated t)."""
+"""Weight, in models, of all places' spread in the spread of one (Smyth 2004, moderated t)."""
 LEAST_SPREAD = 1e-3
-"""In units of the statistic, mostly logarithms: models that agree to a thousandth are as good as equal."""
+"""Floor of a spread, in units of the statistic (mostly logarithms)."""
 CLIP = 2.5
-"""Robust deviations beyond which a value no longer pulls location and spread; only from CLIP_FROM models on, since the
-median of few residuals says too little to clip by."""
+"""Robust deviations at which values are clipped for location and spread, from CLIP_FROM models on."""
 CLIP_FROM = 8
 PRIOR = 10.0
-"""So many models' weight has the mean that theory gives when a statistic's surprises are put on the common scale."""
+"""Weight, in models, of theory's mean in a statistic's common scale."""
 RELATIVE = ", relative"
-"""At the end of a column's name: each model's own level is taken out of it."""
+"""Ending of the name of a column without each model's own level."""
 FEWEST_OTHERS = 2
 _LINEAR_BELOW = -20.0
 
@@ -36,7 +35,7 @@ class Column:
 
     name: str
     models: tuple[Mapping[str, float], ...]
-    """By place, such as `class 3`; a place that was not measured is left out."""
+    """Values by place, such as `class 3`, where it was measured."""
 
     def __post_init__(self) -> None:
         for model in self.models:
@@ -51,7 +50,7 @@ class _Place:
 
     median: float
     clipped: Mapping[int, float]
-    """By model."""
+    """Residuals by model."""
     total: float
     squares: float
 
@@ -73,9 +72,9 @@ def surprises(column: Column) -> list[dict[str, float]]:
 
 
 def surprise_of_last(column: Column, least_spread: float) -> dict[str, float]:
-    """Return the last model's surprise at each place beside all the others, whose values count in full.
+    """Return the last model's surprise at each place beside all the others, whose values are not clipped.
 
-    Clipping makes the others' spread too small, and the t tails with it: a rank does not mind, a level would.
+    Clipping makes the others' spread too small, and the t tails with it: harmless for a rank, not for a level.
     """
     last = len(column.models) - 1
     return _of_model(column.models[last], last, _places(column, clips=False), least_spread)
@@ -137,7 +136,7 @@ def largest(found: Mapping[str, float]) -> float:
 
 
 def on_common_scale(found: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """Return surprises over the mean of the other models' largest, so that no heavy-tailed statistic rules the rest.
+    """Return surprises over the mean of the other models' largest, so that no heavy-tailed statistic dominates.
 
     Theory's mean of one counts as PRIOR models beside the others.
     """
@@ -148,9 +147,9 @@ def on_common_scale(found: Sequence[Mapping[str, float]]) -> list[dict[str, floa
 
 
 def centred(column: Column) -> Column | None:
-    """Return the column with each model's own level taken out, or None with too few places to know it.
+    """Return the column without each model's own level, or None with too few places to know it.
 
-    What remains is how a class compares with the same model's other classes, beyond what the task explains.
+    What remains compares a class with the same model's other classes, beyond what the task explains.
     """
     names = dict.fromkeys(place for model in column.models for place in model)
     if len(names) < FEWEST_PLACES_TO_CENTRE:

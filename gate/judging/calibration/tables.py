@@ -1,8 +1,7 @@
-"""What is compared between a candidate and a bank's models: which metrics, where, and on what scale.
+"""The statistics that are compared between a candidate and a bank's models: which metrics, where, on what scale.
 
-Between evidence and the scoring. Only what a detector measured itself takes part: no tag, no logged metric, no claim of
-the candidate's. How a metric is compared its detector declares (`Metric.compared`); the caller hands these declarations
-in, and a bank carries those by which it was made.
+Only a detector's own measurements take part: no tag, logged metric or claim of the candidate. How a metric is compared
+is its detector's declaration (`Metric.compared`), which the caller passes in; a bank carries those that it was made by.
 """
 
 import math
@@ -56,7 +55,7 @@ def compared_in(values: Iterable[Values], declared: Iterable[Statistic]) -> tupl
 
 
 def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_class: bool) -> list[Column]:
-    """Return a column for each statistic: class by class and relative to the model, or as a ratio within each model."""
+    """Return the columns of each statistic: by class and relative to the model, or as a ratio within each model."""
     found = []
     for statistic in compared:
         rows = tuple(_row(statistic, model) for model in models)
@@ -80,18 +79,18 @@ def _row(statistic: Statistic, model: Values) -> dict[str, float]:
 
 
 def _ratio(row: Mapping[str, float]) -> dict[str, float]:
-    """Return the log-ratio of the worst class to the median of all: free of the scale of task and network."""
+    """Return the log-ratio of the worst class to the median, independent of the scale of task and network."""
     return {WHOLE: min(row.values()) - statistics.median(row.values())} if len(row) > 2 else {}
 
 
 def worst_place(statistic: Statistic, model: Values) -> str:
-    """Return the place of a model's worst value, to name where a statistic of the whole model comes from."""
+    """Return the place of a model's worst value."""
     row = _row(statistic, model)
     return min(row, key=lambda place: row[place]) if row else WHOLE
 
 
 def traits_of(outcomes: Mapping[str, Outcome], accuracy: float | None) -> dict[str, float]:
-    """Return accuracy and the logs of two norms: the scores' lead on clean samples, and the last layer's reach."""
+    """Return accuracy and two logarithms: of the scores' lead on clean samples and of the last layer's reach."""
     found = {} if accuracy is None else {"accuracy": accuracy}
     margin, head = outcomes.get("maximum-margin"), outcomes.get("head-indicators")
     if isinstance(margin, Measured):

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gate.judging.calibration.conformal import AGREEMENT, Part, fuse, least_p, p_value, score_all
+from gate.judging.calibration.conformal import AGREEMENT, Part, fuse, score_all
 from gate.judging.calibration.student import log_lower_tail
 from gate.judging.calibration.surprise import Column, centred, on_common_scale, surprises
+from gate.records.comparison import Comparison
 
 PLACES = [f"class {index}" for index in range(6)]
 
@@ -28,6 +29,11 @@ def population(count, seed, *, heavy=False):
             models.append({place: usual + level + e for place, usual, e in row})
         columns.append(Column(f"statistic {number}", tuple(models)))
     return columns
+
+
+def p_value(score, bank):
+    """Return the p-value of a score among those of a bank's models."""
+    return Comparison(kind="per-class", score=score, bank_scores=tuple(bank)).p_value
 
 
 def p_of_last(columns):
@@ -53,7 +59,7 @@ def test_a_planted_class_is_named_and_gets_the_least_p():
     columns[1] = Column(column.name, (*column.models[:-1], planted))
     columns.append(centred(columns[1]))
     scored = score_all(columns)
-    assert p_value(scored[-1].score, [one.score for one in scored[:-1]]) == least_p(20)
+    assert p_value(scored[-1].score, [one.score for one in scored[:-1]]) == 1 / 21
     assert scored[-1].places[0].place == "class 3"
     assert scored[-1].places[0].parts[0].statistic.startswith("statistic 1")
 
@@ -66,7 +72,9 @@ quick = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCh
 @given(numbers, st.lists(numbers, max_size=30))
 def test_p_is_never_below_its_least_nor_above_one(score, bank):
     """However extreme the score, p is at least 1 / (n + 1)."""
-    assert least_p(len(bank)) <= p_value(score, bank) <= 1
+    compared = Comparison(kind="per-class", score=score, bank_scores=tuple(bank))
+    assert compared.least_p == 1 / (len(bank) + 1)
+    assert compared.least_p <= compared.p_value <= 1
 
 
 @quick
@@ -86,7 +94,7 @@ def test_ties_count_as_above(bank):
 def test_nan_is_refused():
     """Compared with NaN everything is false, which would make p small or large by accident."""
     for score, bank in ((math.nan, [1.0]), (1.0, [math.nan])):
-        with pytest.raises(ValueError, match="NaN"):
+        with pytest.raises(ValueError, match="finite number"):
             p_value(score, bank)
     for odd in (math.nan, math.inf):
         with pytest.raises(ValueError, match="expected a finite number"):
