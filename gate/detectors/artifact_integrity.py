@@ -17,9 +17,9 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from gate.detectors.contract import Detector, Need
+from gate.formats.carried import ABSENT
 from gate.formats.expected import mismatch
-from gate.formats.files import each_file
-from gate.formats.hazards import Hazard, measurements
+from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.mlflow_folder import MAX_INERT_BYTES, is_inert, unexpected_files
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.names import collisions, odd_name
@@ -92,7 +92,7 @@ def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactInteg
     folders = {str(parent) for path in present for parent in PurePosixPath(path).parents}
     declared: list[tuple[str, str]] = []
     if "MLmodel" not in present and options.expect_mlmodel:
-        yield Hazard("missing-files", "MLmodel", "the folder is no MLflow model")
+        yield Hazard("missing-files", "MLmodel", ABSENT)
     for path in sorted(present):
         try:
             if path == "MLmodel" or path.endswith(".index.json"):

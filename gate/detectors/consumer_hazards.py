@@ -19,8 +19,7 @@ from pathlib import PurePosixPath
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.formats.files import each_file
-from gate.formats.hazards import Hazard, measurements
+from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.mlflow_folder import ENVIRONMENTS
 from gate.formats.mlflow_model import EXAMINED, PICKLE_MODULES, Foreign, Kind, foreign_entries
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel

@@ -16,10 +16,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gate.detectors.contract import Detector, Need
-from gate.formats import keras, onnx, safetensors, skops
+from gate.formats import configurations, onnx, safetensors
 from gate.formats.expected import HDF5
-from gate.formats.files import each_file
-from gate.formats.hazards import Hazard, measurements
+from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.source import Bounds, Source, UnreadableError
 from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
@@ -97,15 +96,15 @@ def _archive(path: str, source: Source, bounds: Bounds) -> Iterator[Hazard]:
     for member in archive.members:
         if member.name.endswith(_HDF5_SUFFIXES):
             weights = member_source(source, member, bounds.max_inflated_bytes, bounds.budget)
-            if keras.holds_configuration(weights.whole(_MAX_WEIGHTS, member.name)):
+            if configurations.holds_configuration(weights.whole(_MAX_WEIGHTS, member.name)):
                 yield Hazard("code-constructs", path, f"a configuration among the weights {member.name}")
 
 
 def _schema(path: str, source: Source, archive: Archive, suffix: str, bounds: Bounds) -> Iterator[Hazard]:
     """Yield hazards of the JSON that tells a Keras or skops loader what to build."""
     for name, own_suffix, hazards in (
-        ("config.json", ".keras", keras.config_hazards),
-        ("schema.json", ".skops", skops.schema_hazards),
+        ("config.json", ".keras", configurations.config_hazards),
+        ("schema.json", ".skops", configurations.schema_hazards),
     ):
         members = [member for member in archive.members if member.name == name]
         if suffix == own_suffix and not members:

@@ -20,8 +20,7 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.formats.estimator_names import ESTIMATOR_NAMES
-from gate.formats.files import each_file
-from gate.formats.hazards import Hazard, measurements
+from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.pickle_names import LAYER_NAMES, TENSOR_NAMES, is_of_a_library
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pickles import PickleWalk

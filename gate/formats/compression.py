@@ -1,7 +1,7 @@
-"""Decompression with a limit on what comes out: gzip, zlib, bzip2, xz and lzma, as joblib and zip members use them.
+"""Decompression with a limit on the output: gzip, zlib, bzip2, xz and lzma, as joblib and zip members use them.
 
-A container is told by what its format requires of the first bytes, never by what one writer happens to put there: any
-window, level, filter and size of dictionary that a decompressor takes is taken here.
+A format is recognised by what it requires of the first bytes, not by what one writer happens to put there: any window,
+level, filter and size of dictionary that a decompressor takes is taken here.
 """
 
 import bz2
@@ -13,17 +13,11 @@ from typing import Any
 from gate.formats.source import CHUNK, UnreadableError
 
 _ZLIB_METHOD, _ZLIB_WINDOWS, _ZLIB_CHECK = 8, 7, 31
-_LZMA_PROPERTIES = 225
-_LZMA_HEADER = 13
+_LZMA_PROPERTIES, _LZMA_HEADER = 225, 13
 _LZMA_DICTIONARY = 64 << 20
-"""A larger dictionary is not allocated, whatever the header states; a stream that reaches further back is damaged."""
-_JOBLIBS_ZLIB = b"\x78"
-_JOBLIBS_LZMA = b"\x5d\x00"
+"""The largest dictionary to allocate, in bytes; a stream that reaches further back counts as damaged."""
 _LZMA_MEMORY = 128 << 20
-
-
-_Decompressor = Any
-"""zlib's, bz2's and lzma's objects share no type; the branches below tell them apart."""
+_Decompressor = Any  # zlib's, bz2's and lzma's objects share no type
 
 
 def compression_of(head: bytes) -> str:
@@ -34,24 +28,23 @@ def compression_of(head: bytes) -> str:
         return "bzip2"
     if head.startswith(b"\xfd7zXZ\x00"):
         return "xz"
-    if head.startswith(_JOBLIBS_LZMA):
+    if head.startswith(b"\x5d\x00"):  # as joblib writes it
         return "lzma"
-    if head.startswith(_JOBLIBS_ZLIB) and _is_zlib(head):
+    if head.startswith(b"\x78") and _is_zlib(head):  # as joblib writes it
         return "zlib"
     return ""
 
 
 def unmarked(head: bytes) -> tuple[str, ...]:
-    """Return what else the bytes could be, by the two formats that have no mark of their own.
+    """Return what else the bytes could be, of the two formats without a magic number.
 
-    zlib's header may begin as a pickle of text does, and nearly any byte may begin lzma's old format.
+    zlib's header may begin as a text pickle does, and nearly any byte may begin lzma's old format.
     """
     lzma_too = len(head) > _LZMA_HEADER and head[0] < _LZMA_PROPERTIES
     return (*(("zlib",) if _is_zlib(head) else ()), *(("lzma",) if lzma_too else ()))
 
 
 def _is_zlib(head: bytes) -> bool:
-    """Tell a zlib header by its method, its window and its check."""
     if len(head) < 2 or head[0] & 15 != _ZLIB_METHOD or head[0] >> 4 > _ZLIB_WINDOWS:
         return False
     return int.from_bytes(head[:2]) % _ZLIB_CHECK == 0
@@ -77,7 +70,9 @@ def _outputs(chunks: Iterator[bytes], kind: str) -> Iterator[bytes]:
         pending = chunk
         while True:
             if machine.eof and pending:
-                machine = _following(kind)
+                if kind == "deflate":
+                    raise UnreadableError("bytes behind the end of the compressed data")
+                machine = _decompressor("xz" if kind == "lzma" else kind)  # lzma's readers detect the format anew
             if out := machine.decompress(pending, CHUNK):
                 yield out
             pending, more = _left(machine)
@@ -90,19 +85,12 @@ def _outputs(chunks: Iterator[bytes], kind: str) -> Iterator[bytes]:
 
 
 def _left(machine: _Decompressor) -> tuple[bytes, bool]:
-    """Return what is left of the input, and whether output waits without any."""
+    """Return what is left of the input, and whether more output is pending without any."""
     if machine.eof:
         return machine.unused_data, False
     if isinstance(machine, bz2.BZ2Decompressor | lzma.LZMADecompressor):
         return b"", not machine.needs_input
     return machine.unconsumed_tail, False
-
-
-def _following(kind: str) -> _Decompressor:
-    """Return the machine for a stream behind another one: lzma's readers tell the format anew, a member has none."""
-    if kind == "deflate":
-        raise UnreadableError("bytes behind the end of the compressed data")
-    return _decompressor("xz" if kind == "lzma" else kind)
 
 
 def _decompressor(kind: str) -> _Decompressor:
@@ -116,7 +104,7 @@ def _decompressor(kind: str) -> _Decompressor:
 
 
 def _with_small_dictionary(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield lzma data whose header asks for little memory, with the first byte that newer readers insist on."""
+    """Yield lzma data with a header that asks for little memory, and with the first byte that newer readers require."""
     head = b""
     for chunk in chunks:
         head += chunk

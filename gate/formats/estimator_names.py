@@ -3,9 +3,9 @@
 Sources: the types that skops 0.16 trusts when it loads scikit-learn 1.9 (`skops/io/_trusted_types.py`: every public
 estimator, losses and links), and what the pickles of all of scikit-learn's estimators import that can be fitted to a
 small data set; of these the classes, and of NumPy the functions that build arrays and generators. No other function is
-listed: whoever may name one may call it. skops leaves the two trees out, since the node numbers in them are not held
-against their arrays, so that a crafted one can end the process that predicts with it. A listed import is still counted
-(`module-globals`): what a class does with the state that it is given nobody looked at.
+listed: a pickle can call each that it may name. skops leaves the two trees out: their node numbers are not checked
+against their arrays, and a crafted tree can end the process that predicts with it. A listed import is still counted
+(`module-globals`): nobody has examined what a class does with the state that it is given.
 """
 
 from collections.abc import Iterator
@@ -139,7 +139,7 @@ _SKLEARN: Final = {
     "svm._classes": "LinearSVC LinearSVR NuSVC NuSVR OneClassSVM SVC SVR",
     "tree._classes": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
 }
-"""By module below `sklearn`: what skops trusts."""
+"""Names that skops trusts, by module below `sklearn`."""
 _INSIDE: Final = {
     "_loss._loss": (
         "CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss CyHalfMultinomialLoss CyHalfPoissonLoss "
@@ -158,7 +158,7 @@ _INSIDE: Final = {
     "tree._tree": "Tree",
     "utils._bunch": "Bunch",
 }
-"""By module below `sklearn`: what fitted estimators hold; `newObj` makes an empty object of a class it is given."""
+"""Names that fitted estimators need, by module below `sklearn`; `newObj` makes an empty object of a given class."""
 _NUMBERS: Final = {
     "builtins": "bytearray complex frozenset set slice",
     "collections": "OrderedDict defaultdict",

@@ -1,4 +1,4 @@
-"""Whether a file's first bytes are those of its ending: what opens it is chosen by the name, or by the bytes."""
+"""Whether a file's first bytes fit its ending: some loaders choose by the name, others by the bytes."""
 
 import re
 from pathlib import PurePosixPath
@@ -11,13 +11,9 @@ from gate.formats.zips import is_zip
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_SUFFIXES = frozenset({".csv", ".jinja", ".json", ".md", ".tsv", ".txt", ".vocab", ".yaml", ".yml"})
 _TEXTS = frozenset({"MLmodel", "LICENSE", "NOTICE", "README"})
-_RUNNABLE = {
-    b"\x7fELF": "ELF program",
-    b"MZ": "Windows program",
-    b"#!": "script",
-    b"\xca\xfe\xba\xbe": "Java or Mach-O",
-}
-_RUNNABLE |= {b"\xcf\xfa\xed\xfe": "Mach-O program", b"\xfe\xed\xfa\xcf": "Mach-O program", b"\x00asm": "WebAssembly"}
+_RUNNABLE = {b"\x7fELF": "ELF program", b"MZ": "Windows program", b"#!": "script", b"\x00asm": "WebAssembly"}
+_RUNNABLE |= dict.fromkeys((b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa\xcf"), "Mach-O program")
+_RUNNABLE |= {b"\xca\xfe\xba\xbe": "Java or Mach-O"}
 _MAGIC = {
     ".gguf": (b"GGUF",),
     ".h5": (HDF5,),
@@ -36,7 +32,7 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def mismatch(path: str, source: Source) -> str:
-    """Return how a file's first bytes contradict its ending; empty where they do not."""
+    """Return how a file's first bytes contradict its ending; empty if they do not."""
     if not source.size:
         return ""
     head = source.read(0, 64)

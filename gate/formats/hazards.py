@@ -1,12 +1,14 @@
-"""A hazard seen in a file, and how hazards become measurements: one count per file, and zero where none was seen."""
+"""Hazards seen in an artifact's files, and their measurements: one count per file, or zero if none was seen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from gate.formats.source import Source, UnreadableError, open_source
+from gate.records.artifact import Artifact
 from gate.records.evidence import Location, Measurement
 
 MAX_FILES = 200
-"""How many files are named per metric; the others are counted together."""
+"""Number of files named per metric; the others are counted together."""
 _MAX_NOTE = 1840
 _MAX_NAME = 1000
 _NAMED = 8
@@ -19,6 +21,18 @@ class Hazard:
     metric: str
     path: str
     what: str
+
+
+def each_file(
+    artifact: Artifact, examine: Callable[[str, Source], Iterator[Hazard]], unreadable: str
+) -> Iterator[Hazard]:
+    """Yield what `examine` finds in each file; a file that cannot be read is a hazard of the metric `unreadable`."""
+    for file in artifact.manifest.files:
+        try:
+            with open_source(artifact.root / file.path) as source:
+                yield from examine(file.path, source)
+        except UnreadableError as error:
+            yield Hazard(unreadable, file.path, str(error))
 
 
 def measurements(hazards: Iterable[Hazard], metrics: Iterable[str]) -> Iterator[Measurement]:
@@ -47,6 +61,6 @@ def _note(whats: list[str]) -> str:
 
 
 def printable(text: str, limit: int) -> str:
-    """Return hostile text for people: control characters, lone surrogates and the like escaped, and cut to `limit`."""
+    """Return hostile text with control characters, lone surrogates and the like escaped, cut to `limit` characters."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

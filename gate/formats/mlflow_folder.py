@@ -1,8 +1,8 @@
 """The files that a supported MLflow writes for the flavour that this gate examines, path by path.
 
-A file that this grammar does not know is unexpected, whatever it holds. Beside MLflow's own files it knows those of the
-gate's bundles (docs/reference/contracts.md, section 8), and text that no loader reads: it is accepted where it is
-inert, and told as not judged.
+A file that this grammar does not know is unexpected, regardless of its content. Beside MLflow's own files it knows
+those of the gate's bundles (docs/reference/contracts.md, section 8), and text that no loader reads: if it is inert, it
+is accepted and reported as not judged.
 """
 
 import re
@@ -14,14 +14,12 @@ from gate.formats.mlmodel import MLmodel
 from gate.formats.other_flavours import Flavour
 
 MAX_INERT_BYTES: Final = 1 << 20
-"""The largest LICENSE, NOTICE, README or extra file that counts as text beside a model."""
-
+"""Size of the largest LICENSE, NOTICE, README or extra file that counts as text beside a model."""
 ENVIRONMENTS: Final = frozenset(
     {"conda.yaml", "constraints.txt", "environment_variables.txt", "python_env.yaml", "requirements.txt"}
 )
 MODEL_FILES: Final = ("model.pt2", "model.pth")
-"""What the flavour's folder may hold, of which there must be one: loaders differ in which they would take."""
-
+"""Files of the flavour's folder, of which there must be exactly one: loaders differ in which they take."""
 _COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _EVERY_FLAVOUR: Final = frozenset(
     {"MLmodel", *ENVIRONMENTS, "input_example.json", "serving_input_example.json"}
@@ -39,7 +37,7 @@ _CODE: Final = re.compile(r"code/.+", flags=re.DOTALL)
 
 
 def is_inert(path: str) -> bool:
-    """Tell whether a path is one of text that people put beside a model and that no loader reads."""
+    """Tell whether a path is that of a text beside a model that no loader reads."""
     return _INERT.fullmatch(path) is not None
 
 
@@ -48,36 +46,26 @@ def unexpected_files(
 ) -> Iterator[tuple[str, str]]:
     """Yield each file that MLflow does not write for this model, and why, in one sentence.
 
-    Without a readable `MLmodel`, or of a flavour that is not examined, that is the finding, and files are not told by
-    the list of another flavour; `flavour` is one whose bytes alone are judged. Files of a code folder that `MLmodel`
-    names are told there, as one entry.
+    `flavour` is one of which only the bytes are judged. Without a readable `MLmodel`, or with a flavour that is neither
+    examined nor judged, that is the finding, and no file is. The files of a code folder that `MLmodel` names are
+    reported there, as one entry.
     """
-    if model is not None and flavour is not None:
-        yield from _beside(paths, model, flavour)
-        return
-    if model is None or EXAMINED not in model.flavors:
+    if model is None or (flavour is None and EXAMINED not in model.flavors):
         return
     names_code = any(True for _ in model.code())
-    held = [name for name in MODEL_FILES if f"data/{name}" in paths]
+    name = EXAMINED if flavour is None else flavour.name
     for path in sorted(paths):
-        if path in _WRITTEN:
-            yield from ((path, why) for why in _misplaced(path, held))
+        if path in (_WRITTEN if flavour is None else _EVERY_FLAVOUR):
+            yield from ((path, why) for why in _misplaced(path, paths))
+        elif flavour is not None and flavour.files.fullmatch(path) is not None:
+            continue
         elif not is_inert(path) and not (names_code and _CODE.fullmatch(path)):
-            yield path, "MLflow writes no such file for the pytorch flavour: log the model again without it"
+            yield path, f"MLflow writes no such file for the {name} flavour: log the model again without it"
 
 
-def _beside(paths: Collection[str], model: MLmodel, flavour: Flavour) -> Iterator[tuple[str, str]]:
-    """Yield what lies beside the one file of a flavour whose bytes alone are judged, and MLflow does not write."""
-    names_code = any(True for _ in model.code())
-    for path in sorted(paths):
-        written = path in _EVERY_FLAVOUR or flavour.files.fullmatch(path) is not None
-        if not written and not is_inert(path) and not (names_code and _CODE.fullmatch(path)):
-            yield path, f"MLflow writes no such file for the {flavour.name} flavour: log the model again without it"
-
-
-def _misplaced(path: str, held: list[str]) -> Iterator[str]:
-    """Yield why a file of the flavour's folder does not go with the others."""
-    name = path.removeprefix("data/")
+def _misplaced(path: str, paths: Collection[str]) -> Iterator[str]:
+    """Yield why a file of the examined flavour does not go with the others."""
+    name, held = path.removeprefix("data/"), [name for name in MODEL_FILES if f"data/{name}" in paths]
     if name in held[1:]:
         yield f"MLflow writes one model, and data/{held[0]} is another: log the model again"
     elif name == "pickle_module_info.txt" and held and held[0] != "model.pth":

@@ -1,10 +1,10 @@
 """The keys and values that a supported MLflow writes into the `MLmodel` of a flavour that this gate examines.
 
-A positive grammar, key by key: whatever it does not know is told with its place and what MLflow would have written. Two
-loaders may take different things for the model (`mlflow.pytorch` its flavour's folder, `mlflow.pyfunc` its own), so the
-grammar leaves them no choice. A key may be absent, since what is not said names nothing; one that is there has its one
-shape. Taken from MLflow 2.9 to 3.17: `mlflow/models/model.py` (Model.to_dict), `mlflow/pytorch/__init__.py`
-(save_model), `mlflow/pyfunc/__init__.py` (add_to_model), `mlflow/models/utils.py` (_Example).
+A positive grammar, key by key: an unknown entry is reported with its place and with what MLflow would have written.
+`mlflow.pytorch` loads the folder that its flavour names and `mlflow.pyfunc` the one that its own names, so the grammar
+leaves them no choice. A key may be absent, since then it names nothing; one that is present has exactly one shape.
+Taken from MLflow 2.9 to 3.17: `mlflow/models/model.py` (Model.to_dict), `mlflow/pytorch/__init__.py` (save_model),
+`mlflow/pyfunc/__init__.py` (add_to_model), `mlflow/models/utils.py` (_Example).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from gate.formats.mlmodel import CODE_KEYS, MLmodel
-from gate.formats.shapes import Shape, either, exactly, many, number, plain, text
+from gate.formats.shapes import Shape, either, exactly, many, plain, text
 from gate.records.errors import GateError
 from gate.records.evidence import EXAMINED_FLAVOUR
 from gate.records.record import parse_json
@@ -24,8 +24,6 @@ UNKNOWN: Final = "this gate cannot examine the flavours that the model declares;
 Kind = Literal["code", "loader", "environment"]
 _MAX_SIGNATURE = 1 << 20
 VERSION = text(r"[0-9]{1,4}(\.[0-9a-z]{1,16}){1,4}([+.-][0-9A-Za-z.]{1,40})?", "a version")
-_HEX = text(r"[0-9a-f]{32}", "32 hexadecimal digits")
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}"
 _NULL = exactly(None)
 FALSE = Shape("false", lambda given: given is False)
 
@@ -36,7 +34,7 @@ class Foreign:
 
     kind: Kind
     key: str
-    """With dots, as in `python_function.data`; flavours stand at its head."""
+    """Path of the key with dots, the flavour first: `python_function.data`."""
     got: Any
     expected: str
     advice: str = "Log the model again with mlflow.pytorch.log_model."
@@ -77,22 +75,21 @@ _TOP: Final[Mapping[str, Shape]] = {
     "metadata": either(_NULL, plain("what the trainer gave as metadata, in plain values")),
     "mlflow_version": VERSION,
     "model_id": either(_NULL, text(r"m-[0-9a-f]{32}", "m- and 32 hexadecimal digits")),
-    "model_size_bytes": either(_NULL, number("a number of bytes")),
+    "model_size_bytes": either(_NULL, Shape("a number of bytes", lambda given: type(given) is int and given >= 0)),
     "model_uuid": either(_NULL, text(r"(m-)?[0-9a-f]{32}", "32 hexadecimal digits")),
     "prompts": either(_NULL, many(text(r"prompts:/[^\x00-\x1f]{1,1000}", "a prompt's URI"), "URIs of prompts")),
     "resources": _NULL,
-    "run_id": either(_NULL, _HEX),
+    "run_id": either(_NULL, text(r"[0-9a-f]{32}", "32 hexadecimal digits")),
     "type_hint_from_example": FALSE,
     "utc_time_created": text(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?", "a time"),
 }
+_EXTRA_PATH = text(r"extra_files/[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}", "")
 _EXTRA_FILE = Shape(
     "{path: extra_files/NAME}",
-    lambda given: (
-        isinstance(given, dict) and set(given) == {"path"} and text(rf"extra_files/{_NAME}", "").holds(given["path"])
-    ),
+    lambda given: isinstance(given, dict) and set(given) == {"path"} and _EXTRA_PATH.holds(given["path"]),
 )
 PICKLE_MODULES: Final = ("mlflow.pytorch.pickle_module", "cloudpickle", "pickle")
-"""What `pickle_module_info.txt` may say as well: the named module is imported before any check."""
+"""Names that `pickle_module_info.txt` may hold as well: the module is imported before any check."""
 FLAVOUR: Final[Mapping[str, Shape]] = {
     "code": _NULL,
     "extra_files": many(_EXTRA_FILE, "a list of {path: extra_files/NAME}"),
@@ -104,7 +101,7 @@ FLAVOUR: Final[Mapping[str, Shape]] = {
 FUNCTION: Final[Mapping[str, Shape]] = {
     "code": _NULL,
     "config": Shape("{device: null}", lambda given: given in ({}, {"device": None}, {"device": "cpu"})),
-    # cpu in this gate's own bundles: where the tensors lie, and where any machine can run them
+    # cpu in this gate's own bundles: any machine can run them there
     "data": exactly("data"),
     "env": Shape(
         "{conda: conda.yaml, virtualenv: python_env.yaml}",
@@ -116,9 +113,8 @@ FUNCTION: Final[Mapping[str, Shape]] = {
     "python_version": VERSION,
     "streamable": FALSE,
 }
-
 _ENVIRONMENT_KEYS: Final = frozenset({"env", "env_manager", "requirements_file", "python_version"})
-"""They decide under which of three metrics an entry is told, and nothing else."""
+"""Keys whose entries count as of the environment, one of three metrics."""
 
 
 def foreign_entries(model: MLmodel) -> Iterator[Foreign]:
@@ -132,30 +128,31 @@ def foreign_entries(model: MLmodel) -> Iterator[Foreign]:
 
 
 def top_entries(model: MLmodel) -> Iterator[Foreign]:
-    """Yield what stands beside the flavours and MLflow does not write there, whatever the flavour."""
+    """Yield the entries beside the flavours that MLflow does not write for any flavour."""
     grammar = {**_TOP, "signature": _mapping(_SIGNATURE), "saved_input_example_info": _mapping(_EXAMPLE)}
     yield from entries("", model.top, grammar)
 
 
 def _flavours(model: MLmodel) -> Iterator[Foreign]:
-    foreign = sorted(set(model.flavors) - {EXAMINED, "python_function"})
     if EXAMINED not in model.flavors:
         named = ", ".join(sorted(model.flavors)) or "no flavour"
         yield Foreign("loader", "flavors", named, UNKNOWN, advice="")
         return
-    for name in foreign:
-        expected = "mlflow.pytorch writes the flavours pytorch and python_function alone"
+    expected = "mlflow.pytorch writes the flavours pytorch and python_function alone"
+    for name in sorted(set(model.flavors) - {EXAMINED, "python_function"}):
         yield Foreign("loader", f"flavors.{name}", None, expected)
 
 
 def _together(model: MLmodel) -> Iterator[Foreign]:
-    """Yield what an entry lacks that goes with it: without it a loader would take a default of its own."""
-    function = model.flavors.get("python_function")
-    if "model_data" not in model.flavors[EXAMINED]:
-        yield Foreign("loader", "pytorch.model_data", None, "MLflow writes 'data'")
-    for key, expected in (("loader_module", "'mlflow.pytorch'"), ("data", "'data'")) if function is not None else ():
-        if key not in function:  # type: ignore[operator]  # the loop is empty where it is None
-            yield Foreign("loader", f"python_function.{key}", None, f"MLflow writes {expected}")
+    """Yield each missing key for which a loader would take a default of its own."""
+    required = (
+        (EXAMINED, "model_data", "data"),
+        ("python_function", "loader_module", "mlflow.pytorch"),
+        ("python_function", "data", "data"),
+    )
+    for flavour, key, value in required:
+        if flavour in model.flavors and key not in model.flavors[flavour]:
+            yield Foreign("loader", f"{flavour}.{key}", None, f"MLflow writes {value!r}")
 
 
 def entries(head: str, given: Mapping[str, Any], grammar: Mapping[str, Shape]) -> Iterator[Foreign]:
@@ -170,17 +167,10 @@ def entries(head: str, given: Mapping[str, Any], grammar: Mapping[str, Shape]) -
 
 
 def _mapping(grammar: Mapping[str, Shape]) -> Shape:
-    expected = f"a mapping of {', '.join(grammar)}"
-    return either(
-        _NULL,
-        Shape(
-            expected,
-            lambda given: (
-                isinstance(given, dict)
-                and all(key in grammar and grammar[key].holds(value) for key, value in given.items())
-            ),
-        ),
-    )
+    def holds(given: Any) -> bool:
+        return isinstance(given, dict) and all(key in grammar and grammar[key].holds(given[key]) for key in given)
+
+    return either(_NULL, Shape(f"a mapping of {', '.join(grammar)}", holds))
 
 
 def _kind(key: str) -> Kind:

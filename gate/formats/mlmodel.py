@@ -1,7 +1,7 @@
 """`MLmodel`, read without MLflow: bounded YAML of plain values, without aliases, into a frozen value.
 
-A parser of hostile bytes. Aliases are refused since they let a small file unfold into an enormous value; duplicate keys
-are refused since two readers may take different ones.
+Aliases are refused since they let a small file unfold into an enormous value, duplicate keys since two readers may take
+different ones.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -18,7 +18,7 @@ _MAX_DEPTH = 32
 _MAX_NODES = 10_000
 """Scalars, lists and mappings together; what MLflow writes has some hundred."""
 _MAX_KEYS = 1_000
-"""In one mapping."""
+"""Keys of one mapping."""
 _PATH_KEYS = frozenset(
     {"data", "model_data", "model_path", "pickled_model", "model_binary", "model_file", "artifact_path"}
 )
@@ -27,13 +27,13 @@ CODE_KEYS = ("code", "code_paths", "code_path", "model_code_path")
 
 @dataclass(frozen=True)
 class MLmodel:
-    """What an `MLmodel` file states: its flavours, and everything beside them."""
+    """The content of an `MLmodel` file: its flavours, and everything beside them."""
 
     flavors: Mapping[str, Mapping[str, Any]]
     top: Mapping[str, Any] = field(default_factory=dict)
 
     def code(self) -> Iterator[tuple[str, Any]]:
-        """Yield each place where the file names code to be put on the import path or to be run, and what it names."""
+        """Yield each key that names code to import or to run, and what it names."""
         for name, flavor in [("", self.top), *self.flavors.items()]:
             yield from ((f"{name}.{key}".lstrip("."), flavor[key]) for key in CODE_KEYS if flavor.get(key))
 
@@ -67,7 +67,7 @@ def read_yaml(raw: bytes, *, what: str, limit: int = MAX_BYTES) -> Any:
     if len(raw) > limit:
         raise UnreadableError(f"{what}: larger than {limit} bytes")
     if not raw.isascii():
-        # MLflow escapes whatever is beyond; readers of YAML guess encodings by the first bytes, and differ.
+        # MLflow escapes all others; readers of YAML guess encodings by the first bytes, and differ.
         raise UnreadableError(f"{what}: holds characters beyond ASCII, which MLflow does not write there")
     try:
         return yaml.load(raw, Loader=_Loader)  # noqa: S506  # a stricter SafeLoader

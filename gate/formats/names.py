@@ -1,13 +1,11 @@
-"""File names that different systems, shells or people would take for different things."""
+"""File names that different systems, shells or people would read differently."""
 
 import unicodedata
 from collections.abc import Iterator
 
 MAX_PATH = 512
 MAX_PART = 255
-_RESERVED = frozenset(
-    {"aux", "con", "nul", "prn", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
-)
+_RESERVED = {"aux", "con", "nul", "prn"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
 _FORBIDDEN = frozenset('<>:"|?*\\')
 
 
@@ -19,7 +17,7 @@ def odd_name(path: str) -> Iterator[str]:
         yield "control or invisible characters"
     if unicodedata.normalize("NFKC", path) != path:
         yield "characters that some systems take for others (it is not its own NFKC form)"
-    path = unicodedata.normalize("NFKC", path)  # a full-width solidus is a solidus to whoever normalises
+    path = unicodedata.normalize("NFKC", path)  # a reader that normalises takes a full-width solidus for a solidus
     if path.startswith(("/", "~")) or (len(path) > 1 and path[1] == ":"):
         yield "an absolute path"
     if _FORBIDDEN & set(path):
@@ -34,7 +32,7 @@ def odd_name(path: str) -> Iterator[str]:
 
 
 def collisions(paths: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths that name the same file where case or composition does not count."""
+    """Yield the paths that name the same file for systems that ignore case or composition."""
     seen: dict[str, str] = {}
     for path in sorted(paths):
         folded = unicodedata.normalize("NFKC", path).casefold()

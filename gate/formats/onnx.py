@@ -1,7 +1,7 @@
 """ONNX models by their wire format: the operator domains and the outside files that they name.
 
-The parser knows protobuf's wire types and the few field numbers that lead to nodes, functions and tensors. It builds
-nothing, follows nesting to a bound, and raises `UnreadableError` for anything that is no well-formed message.
+The parser knows protobuf's wire types and the few field numbers that lead to nodes, functions and tensors. It follows
+nesting to a bound, and raises `UnreadableError` for anything that is no well-formed message.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _MAX_VARINT = 10
 _MAX_DEPTH = 24
 _MAX_FIELDS = 5_000_000
 
-# Where messages lie inside messages: kind of message → field number → kind of the message in that field.
+# Messages inside messages: kind of message → field number → kind of the message in that field.
 _NESTED = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -28,15 +28,12 @@ _NESTED = {
     "tensor": {13: "entry"},
 }
 _DOMAIN_FIELD = {"node": 7, "function": 10}
-_GRAPH = 7
-_OPERATOR = 4
-_IR_VERSION = 1
 _MAX_IR_VERSION = 64
 
 
 @dataclass(frozen=True)
 class OnnxFacts:
-    """What an ONNX model names beyond the standard and beyond itself."""
+    """The names in an ONNX model that go beyond the standard and beyond the file."""
 
     operators: tuple[str, ...]
     """Operators of other domains, as `domain.Name`, once each."""
@@ -46,22 +43,20 @@ class OnnxFacts:
 
 
 def looks_like_onnx(head: bytes) -> bool:
-    """Tell whether bytes begin as a model does: the version of the format in field 1, then another known field."""
+    """Tell whether bytes begin as a model: the version of the format in field 1, then another known field."""
     version, following = head[1:2], head[2:3]
-    stated = head[:1] == bytes([_IR_VERSION << 3]) and b"\x00" < version <= bytes([_MAX_IR_VERSION])
+    stated = head[:1] == b"\x08" and b"\x00" < version <= bytes([_MAX_IR_VERSION])
     return stated and following in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42")
 
 
 def read_onnx(raw: bytes, bounds: Bounds) -> OnnxFacts:
-    """Return what the model names, or raise `UnreadableError`."""
+    """Return the names in the model, or raise `UnreadableError`."""
     reader = _Reader(memoryview(raw), bounds)
     reader.message("model", 0, len(raw), 0)
     return OnnxFacts(tuple(reader.operators), tuple(reader.external), reader.has_graph)
 
 
 class _Reader:
-    """One pass over a model's messages."""
-
     def __init__(self, raw: memoryview, bounds: Bounds) -> None:
         self._raw = raw
         self._bounds = bounds
@@ -71,27 +66,26 @@ class _Reader:
         self.has_graph = False
 
     def message(self, kind: str, begin: int, end: int, depth: int) -> None:
-        """Read the message of that kind between two offsets, and those inside it."""
         if depth > _MAX_DEPTH:
             raise UnreadableError(f"messages nested deeper than {_MAX_DEPTH}")
         strings: dict[int, str] = {}
         nested = _NESTED.get(kind, {})
         for number, first, last in self._fields(begin, end):
             if number in nested:
-                self.has_graph = self.has_graph or (kind, number) == ("model", _GRAPH)
+                self.has_graph = self.has_graph or (kind == "model" and nested[number] == "graph")
                 self.message(nested[number], first, last, depth + 1)
             elif last - first <= 4096:  # no name or path is longer
                 strings[number] = bytes(self._raw[first:last]).decode("utf-8", "backslashreplace")
             elif number == _DOMAIN_FIELD.get(kind) or kind == "entry":
                 raise UnreadableError("a name of more than 4096 bytes")
         if kind in _DOMAIN_FIELD and strings.get(_DOMAIN_FIELD[kind], "") not in STANDARD_DOMAINS:
-            name = strings.get(_OPERATOR if kind == "node" else 1, "")
+            name = strings.get(4 if kind == "node" else 1, "")
             self.operators[f"{strings[_DOMAIN_FIELD[kind]]}.{name}"] = None
         if kind == "entry" and strings.get(1) == "location":
             self.external[strings.get(2, "")] = None
 
     def _fields(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Yield number, begin and end of each length-delimited field; the others are stepped over."""
+        """Yield number, begin and end of each length-delimited field; skip the others."""
         at = begin
         while at < end:
             self._count += 1

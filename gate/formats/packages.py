@@ -1,8 +1,8 @@
 """Distributions that a model's environment may name: what is installed beside a model runs where the model is served.
 
-A name outside this list is told, and a policy adds those that its readers know (`allowed-packages` of
-`consumer-hazards`): an index hands out whatever stands under a name, so a new one is code that nobody looked at. The
-list holds what MLflow infers for models of images, numbers and text: it grants a name, not a version.
+A name outside this list is reported, and a policy may add it (`allowed-packages` of `consumer-hazards`): an index
+serves any code under a name, so a new one is code that nobody looked at. The list holds what MLflow infers for models
+of images, numbers and text: it grants a name, not a version.
 """
 
 from typing import Final
@@ -38,7 +38,7 @@ _VENDORED = (
     "jaraco-collections jaraco-context jaraco-functools jaraco-text more-itertools autocommand inflect typeguard "
     "backports-tarfile importlib-metadata importlib-resources zipp tomli platformdirs ordered-set"
 )
-"""What setuptools carries: MLflow 2.22 infers these where they stand on the import path."""
+"""Packages vendored by setuptools: MLflow 2.22 infers them if they are on the import path."""
 _NVIDIA = (
     "nvidia-cublas-cu12 nvidia-cuda-cupti-cu12 nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 nvidia-cudnn-cu12 "
     "nvidia-cufft-cu12 nvidia-curand-cu12 nvidia-cusolver-cu12 nvidia-cusparse-cu12 nvidia-cusparselt-cu12 "
@@ -49,8 +49,8 @@ PACKAGES: Final = frozenset(name for group in _GROUPS for name in group.split())
 """Names as the index normalises them: lower case, hyphens."""
 
 _CONDA = "python pip pytorch pytorch-cuda pytorch-mutex cpuonly cudatoolkit cuda-version mkl blas openblas libblas"
-CONDA_PACKAGES: Final = frozenset(name for name in _CONDA.split())
-"""What a conda file may name besides: conda's own names for the same things."""
+CONDA_PACKAGES: Final = frozenset(_CONDA.split())
+"""Further names that a conda file may hold: conda's own for the same packages."""
 
 CHANNELS: Final = frozenset({"conda-forge", "defaults", "nodefaults", "pytorch", "nvidia"})
-"""Channels that a conda file may name without comment."""
+"""Channels that a conda file may name."""

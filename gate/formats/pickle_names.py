@@ -1,8 +1,8 @@
 """The imports that a pickle of tensors needs, and those of a pickled network of library layers: two positive lists.
 
-`TENSOR_NAMES` is what torch's weights-only unpickler allows by default (torch 2.13), written out so that no torch is
-needed to read it. `LAYER_NAMES` are the classes of `torch.nn.modules`. Everything else is unsafe: a list of forbidden
-names is always behind, since any importable callable can be called by a pickle.
+`TENSOR_NAMES` is what torch's weights-only unpickler allows by default (torch 2.13), written out to need no torch.
+`LAYER_NAMES` are the classes of `torch.nn.modules`. Everything else is unsafe: a list of forbidden names is always
+incomplete, since a pickle can call any importable callable.
 """
 
 from collections.abc import Iterator
@@ -64,9 +64,7 @@ _LAYER_MODULES = {
     ),
     "rnn": "GRU GRUCell LSTM LSTMCell RNN RNNCell",
     "sparse": "Embedding EmbeddingBag",
-    "transformer": (
-        "Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer"
-    ),
+    "transformer": "Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer",
     "upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
 }
 
@@ -83,19 +81,17 @@ def _tensor_names() -> Iterator[tuple[str, str]]:
 
 
 LIBRARIES = frozenset({"torchvision", "timm", "transformers"})
-"""Packages whose classes most pickled image classifiers are built of; the extra `models` brings them."""
-_BESIDE_LIBRARIES = frozenset({("functools", "partial")})
+"""Packages whose classes most pickled image classifiers are built of; the extra `models` installs them."""
 
 
 def is_of_a_library(module: str, name: str) -> bool:
-    """Tell whether an import is one that a pickled network of a known library makes: which code it is, and no more."""
-    return module.partition(".")[0] in LIBRARIES | {"torch"} or (module, name) in _BESIDE_LIBRARIES
+    """Tell whether a pickled network of a known library makes this import: it says which code runs, and no more."""
+    return module.partition(".")[0] in LIBRARIES | {"torch"} or (module, name) == ("functools", "partial")
 
 
 TENSOR_NAMES = frozenset(_tensor_names())
 """Module and name of everything that a pickle of tensors may import."""
-
 LAYER_NAMES = frozenset(
     (f"torch.nn.modules.{module}", name) for module, names in _LAYER_MODULES.items() for name in names.split()
 )
-"""Module and name of the layers whose instances a pickle may build; what they hold is looked at after loading."""
+"""Module and name of the layers that a pickle may build; what they hold is examined after loading."""

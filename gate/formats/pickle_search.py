@@ -1,7 +1,6 @@
 """Finds every pickle in a file by content: bare, in zips, tars and compressed data, behind array headers, misnamed.
 
-The name of a file only adds suspicion: bytes that are named like a pickle but cannot be read as one are reported. Each
-result is a `FoundPickle`, or a `Blocked` place that could not be looked into.
+The name of a file only adds suspicion: bytes that are named like a pickle but cannot be read as one are reported, too.
 """
 
 import re
@@ -14,14 +13,14 @@ from gate.formats.compression import compression_of, inflated, unmarked
 from gate.formats.pickles import PickleWalk, walk_pickle
 from gate.formats.source import Bounds, ByteStream, ExceededError, Source, UnreadableError
 from gate.formats.zip_headers import LOCAL
-from gate.formats.zip_members import Member, member_source
+from gate.formats.zip_members import member_source
 from gate.formats.zips import is_zip, read_zip
 
 PICKLE_SUFFIXES = frozenset(
     {".bin", ".ckpt", ".debug_pkl", ".dill", ".joblib", ".p", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".sav", ".tar"}
 )
 LEGACY_TORCH = 0x1950A86A20F9469CFC6C
-"""The integer that begins a torch file of the time before zips."""
+"""The integer that begins a torch file from before zips."""
 _LEGACY_STREAMS = 5
 _MAX_STREAMS = 1000
 _CLOSED = {b"7z\xbc\xaf\x27\x1c": "7z", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"Rar!\x1a\x07": "rar"}
@@ -32,15 +31,16 @@ _PLAIN_HEADER = re.compile(
     rb"'shape': \([\d, ]*\), ?\}\s*"
 )
 _RAW_MEMBER = re.compile(r"(data|weights|constants|tensors|storages)/[a-z_]*\d+$")
-"""Members of torch archives that hold nothing but numbers, any byte of which may look like something."""
+"""Members of torch archives that hold raw numbers, in which any bytes may occur by chance."""
 _PROTO = b"\x80"
 
 
 @dataclass(frozen=True)
 class FoundPickle:
-    """One pickle stream, and where it stands: file, `!` and member, where nested."""
+    """One pickle stream."""
 
     where: str
+    """The file; with `!` and the member if nested."""
     walk: PickleWalk
 
 
@@ -56,7 +56,7 @@ Found = FoundPickle | Blocked
 
 
 def find_pickles(source: Source, where: str, bounds: Bounds, depth: int = 0) -> Iterator[Found]:
-    """Yield every pickle stream in the bytes, and every place that withstood."""
+    """Yield every pickle stream in the bytes, and every place that could not be read."""
     bounds.tick()
     head = source.read(0, 512)
     try:
@@ -94,12 +94,8 @@ def _in_zip(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[
             found = list(find_pickles(unpacked, inner, bounds, depth + 1))
         except UnreadableError as error:
             found = [Blocked(inner, str(error))]
-        yield from (item for item in found if not (_is_numbers(member) and isinstance(item, Blocked)))
-
-
-def _is_numbers(member: Member) -> bool:
-    """Tell whether a member's name says raw numbers; there, only what is readable as a pickle counts."""
-    return _RAW_MEMBER.search(member.name) is not None and not _named_like_pickle(member.name)
+        numbers = _RAW_MEMBER.search(member.name) is not None and not _named_like_pickle(member.name)
+        yield from (item for item in found if not (numbers and isinstance(item, Blocked)))
 
 
 def _in_compressed(source: Source, kind: str, where: str, bounds: Bounds) -> Iterator[Found]:
@@ -120,16 +116,15 @@ def _in_compressed(source: Source, kind: str, where: str, bounds: Bounds) -> Ite
 
 
 def _in_unmarked(source: Source, kind: str, where: str, bounds: Bounds) -> Iterator[Found]:
-    """Read the bytes as compressed by a format that has no mark, and yield what must be a pickle then."""
+    """Read the bytes as of a format without a magic number, and yield what must be a pickle then."""
     stream = ByteStream(bounds.budget.counted(inflated(source.chunks(), kind, bounds.max_inflated_bytes)))
     try:
-        yield from (item for item in _streams(stream, where, bounds) if _is_telling(item))
+        for item in _streams(stream, where, bounds):
+            walk = item.walk if isinstance(item, FoundPickle) else None
+            if walk is not None and walk.is_certain and (walk.calls > 0 or not walk.fault):
+                yield item
     except UnreadableError:
         return
-
-
-def _is_telling(item: Found) -> bool:
-    return isinstance(item, FoundPickle) and item.walk.is_telling and (item.walk.calls > 0 or not item.walk.fault)
 
 
 def _in_tar(source: Source, where: str, bounds: Bounds, depth: int) -> Iterator[Found]:
@@ -158,7 +153,7 @@ def _bounded(archive: tarfile.TarFile, bounds: Bounds) -> Iterator[tarfile.TarIn
 
 
 class _File:
-    """The least that `tarfile` needs of a file."""
+    """What `tarfile` needs of a file."""
 
     def __init__(self, source: Source) -> None:
         self._source, self._at = source, 0
@@ -177,7 +172,7 @@ class _File:
 
 
 def _behind_header(source: Source, where: str, bounds: Bounds) -> Iterator[Found]:
-    """Look behind a NumPy header: only object arrays hold a pickle, and only a plain header says that it is none."""
+    """Look behind a NumPy header: only a plain header says that the array holds no pickle, as object arrays do."""
     major = source.read(6, 1)
     width = 2 if major == b"\x01" else 4
     size = int.from_bytes(source.read(8, width), "little")
@@ -191,7 +186,7 @@ def _behind_header(source: Source, where: str, bounds: Bounds) -> Iterator[Found
 
 
 def _streams(stream: ByteStream, where: str, bounds: Bounds) -> Iterator[Found]:
-    """Walk the streams that follow each other; bytes that are no pickle yield nothing unless they are named as one."""
+    """Walk consecutive streams; bytes that are no pickle yield nothing unless they are named as one."""
     named = _named_like_pickle(where)
     expected = 1
     for index in range(_MAX_STREAMS):
@@ -199,8 +194,8 @@ def _streams(stream: ByteStream, where: str, bounds: Bounds) -> Iterator[Found]:
         if not first or index >= expected:
             break
         walk = walk_pickle(stream, bounds)
-        told = walk.is_telling and (first == _PROTO or walk.calls > 0 or not walk.fault)
-        if named or told:
+        certain = walk.is_certain and (first == _PROTO or walk.calls > 0 or not walk.fault)
+        if named or certain:
             yield FoundPickle(where, walk)
         if walk.fault:
             return

@@ -1,8 +1,8 @@
 """A bounded walk over one pickle stream that names what it would import, without importing or building anything.
 
-The walk keeps a stack of which strings, whole numbers, names and tuples are known, and a memo, as the real machine
-does; so a name that is put together on the stack is known exactly or counted as unresolved, and so is each record
-outside of the stream that torch would read for it. `pickle_names` says which imports are allowed.
+The walk keeps a stack, on which it knows strings, integers, names and tuples, and a memo, as the real machine does. So
+a name that is put together on the stack is known exactly or counted as unresolved, as is each record outside of the
+stream that torch would read for it.
 """
 
 import codecs
@@ -38,7 +38,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Storage:
-    """A record outside of the stream that torch reads for it: the type of its elements, its key, and how many."""
+    """A record outside of the stream that torch reads: type, key and number of its elements."""
 
     kind: str
     key: str
@@ -47,38 +47,38 @@ class Storage:
 
 @dataclass(frozen=True)
 class PickleWalk:
-    """What one pickle stream would do, as far as it can be read."""
+    """The imports, calls and references of one pickle stream, as far as it can be read."""
 
     names: tuple[tuple[str, str], ...]
     """Module and name of every import, once each, in order."""
     unresolved: int
-    """Imports whose name is computed, or comes from the extension registry."""
+    """Number of imports whose name is computed or comes from the extension registry."""
     calls: int
     opcodes: int
     fault: str
-    """Why the stream could not be read to its end; empty where it could."""
+    """Reason why the stream could not be read to its end; empty if it could."""
     number: int | None
-    """The value of a stream that holds nothing but an integer: the legacy torch format begins so."""
+    """The value of a stream that holds only an integer, as the legacy torch format begins."""
     raw: bytes | None
-    """The stream's own bytes, where few."""
+    """The stream's own bytes, if few."""
     storages: tuple[Storage, ...] = ()
     """The records outside of the stream that it refers to, once each."""
     odd_references: int = 0
-    """References to what is no record of numbers, or is computed."""
+    """Number of references that are computed, or not to a record of numbers."""
 
     @property
-    def is_telling(self) -> bool:
+    def is_certain(self) -> bool:
         """Whether the bytes must be a pickle: they import by a printable name.
 
-        A computed name alone does not tell: what computes it is imported by a written one first, and raw numbers hold
-        the opcodes of computed names by chance.
+        A computed name alone is no proof: what computes it is imported by a written one first, and raw numbers hold the
+        opcodes of computed names by chance.
         """
         return any(_is_plausible(module) and _is_plausible(name) for module, name in self.names)
 
 
 @dataclass
 class _Machine:
-    """The part of the pickle machine's state that decides which names are imported and which records are read."""
+    """The part of the pickle machine's state that decides which names are imported and records read."""
 
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class _Machine:
             self._generic(opcode, argument)
 
     def _generic(self, opcode: Any, argument: Any) -> None:
-        """Pop and push by the opcode's own table; only strings, whole numbers, names and tuples are known."""
+        """Pop and push by the opcode's own table; only strings, integers, names and tuples are known."""
         before = opcode.stack_before
         wanted = len(before)
         popped: list[Any] = []
@@ -137,7 +137,7 @@ class _Machine:
         return [_MARK if kind is pickletools.markobject else _UNKNOWN for kind in opcode.stack_after]
 
     def _refer(self, value: Any) -> None:
-        """Note a reference as torch writes it: ("storage", type, key, place, count of elements)."""
+        """Record a reference as torch writes it: ("storage", type, key, place, number of elements)."""
         match value:
             case ("storage", Imported("torch" | "torch.cuda" | "torch.storage", kind), str(key), str(), int(count)):
                 if len(self.storages) >= _MAX_STORAGES:
@@ -171,7 +171,7 @@ class _Machine:
 
 
 def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
-    """Read one stream up to its STOP and return what it names; whatever is wrong with it ends up in `fault`."""
+    """Read one stream up to its STOP and return what it names; an error ends the walk and is its `fault`."""
     stream.restart()
     machine = _Machine()
     count, fault, number = 0, "", None
@@ -184,10 +184,9 @@ def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
             break
         try:
             opcode, argument = _next(stream)
-            if opcode.name == "STOP":
-                machine.step(opcode, argument)
-                break
             machine.step(opcode, argument)
+            if opcode.name == "STOP":
+                break
         except ExceededError:
             raise
         except Exception as error:  # noqa: BLE001  # any failure of a parser of hostile bytes is what was found
@@ -210,7 +209,7 @@ def walk_pickle(stream: ByteStream, bounds: Bounds) -> PickleWalk:
 
 
 def _is_plausible(name: str) -> bool:
-    """Tell a name from noise: any printable text can be imported, since a module's file may be called anything."""
+    """Tell a name from noise: any printable text can be imported, since a module's file may have any name."""
     return name != "" and name.isprintable() and "\ufffd" not in name
 
 
@@ -220,7 +219,7 @@ def _next(stream: ByteStream) -> tuple[Any, Any]:
     if opcode is None:
         raise UnreadableError(f"no opcode {code!r}" if code else "the data end before STOP")
     if opcode.name in ("GLOBAL", "INST"):
-        # The real machine reads these two lines as UTF-8, pickletools only as ASCII: a name must not hide behind that.
+        # The real machine reads these two lines as UTF-8, pickletools only as ASCII: no name may hide behind that.
         return opcode, (_line(stream).decode("utf-8", "replace"), _line(stream).decode("utf-8", "replace"))
     if opcode.name == "STRING":
         return opcode, codecs.escape_decode(_line(stream).strip()[1:-1])[0].decode("latin-1")

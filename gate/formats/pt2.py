@@ -1,7 +1,7 @@
-"""Exported programs (`.pt2`) as their deployer's loader sees them: which fields would make it run something.
+"""Exported programs (`.pt2`) as their deployer's loader sees them: the fields that would make it run something.
 
-The gate's own reader ignores these fields; `torch.export.load` evaluates, executes or unpickles them. So each is held
-against a closed grammar here and in `pt2_document`. Nothing is parsed beyond JSON and expressions, nothing evaluated.
+The gate's own reader ignores these fields; `torch.export.load` evaluates, executes or unpickles them. So each is
+checked by a closed grammar here and in `pt2_document`. Only JSON and expressions are parsed, nothing is evaluated.
 """
 
 import re
@@ -31,14 +31,14 @@ _PLAIN_MEMBER = re.compile(r"(?!.*(^|/)\.\.(/|$))[^/]+/.+")
 
 
 def is_pt2(archive: Archive) -> bool:
-    """Tell an exported program by its members, whatever the file is called."""
+    """Tell whether an archive is an exported program, by its members and not by its name."""
     return archive.named("archive_format") is not None or any("/models/" in member.name for member in archive.members)
 
 
 def pt2_hazards(source: Source, archive: Archive, bounds: Bounds) -> Iterator[str]:
-    """Yield each field or member that would make a deployer's loader run, unpickle or link what the archive says.
+    """Yield each field or member that would make a deployer's loader run, unpickle or link something.
 
-    Then each record that is not exactly as long as its tensors reach, and what the sample inputs hold beside tensors.
+    Then each record that is not exactly as long as its tensors, and what the sample inputs hold beside tensors.
     """
     records = Records.of(archive.members)
     for member in archive.members:
@@ -80,7 +80,6 @@ def _payloads(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _program(value: Any, bounds: Bounds) -> Iterator[str]:
-    """Yield the hazards of one serialised program."""
     if not isinstance(value, dict) or not isinstance(value.get("graph_module"), dict):
         raise UnreadableError("a program without a graph")
     yield from (f"{finding.where}: {finding.what}" for finding in lint_document(value))
@@ -88,7 +87,7 @@ def _program(value: Any, bounds: Bounds) -> Iterator[str]:
 
 
 def _fields(value: Any, bounds: Bounds, key: str, depth: int) -> Iterator[str]:
-    """Walk the program's values and hold names of values, parameters and modules against their grammars."""
+    """Check the names of values, parameters and modules, anywhere in the program, by their grammars."""
     if depth > _MAX_DEPTH:
         raise UnreadableError(f"a program nested deeper than {_MAX_DEPTH}")
     if isinstance(value, dict):
@@ -100,16 +99,7 @@ def _fields(value: Any, bounds: Bounds, key: str, depth: int) -> Iterator[str]:
         for inner in value:
             yield from _fields(inner, bounds, key, depth + 1)
     elif isinstance(value, str):
-        yield from _text(key, value)
-
-
-def _text(key: str, value: str) -> Iterator[str]:
-    if key in _NAME_KEYS:
-        yield from _name(value)
-    elif key in _PATH_KEYS and not _PATH_NAME.fullmatch(value):
-        yield f"{key} {value!r:.80}"
-
-
-def _name(name: str) -> Iterator[str]:
-    if name and not _IDENTIFIER.fullmatch(name):
-        yield f"name {name!r:.80}"
+        if key in _NAME_KEYS and value and not _IDENTIFIER.fullmatch(value):
+            yield f"name {value!r:.80}"
+        elif key in _PATH_KEYS and not _PATH_NAME.fullmatch(value):
+            yield f"{key} {value!r:.80}"

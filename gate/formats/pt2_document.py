@@ -1,8 +1,8 @@
-"""The JSON of an exported program, held against what a deployer's `torch.export.load` would make of each text in it.
+"""The JSON of an exported program, checked for what a deployer's `torch.export.load` would do with each text in it.
 
 The gate's reader needs neither guards nor symbolic sizes nor call signatures, so nothing in them can harm the gate. But
-the approved bytes will be loaded by others, whose loader evaluates some of these texts. Each finding says where and
-what. Needs no torch: the inspector asks it about a candidate, and the writer of bundles about what it writes.
+others load the approved bytes, and their loader evaluates some of these texts. The inspector checks a candidate so, and
+the writer of bundles what it writes.
 """
 
 import keyword
@@ -14,10 +14,10 @@ from typing import Any, Final
 from gate.formats.pt2_grammar import (
     foreign_container,
     is_guard,
-    is_output_spec,
     is_size_expression,
     is_symbol,
     is_tree_spec,
+    plain_output,
     tree_keys,
 )
 
@@ -25,18 +25,16 @@ _MAX_DEPTH: Final = 200
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _QUALIFIED = re.compile(r"[A-Za-z0-9_.@]{0,1024}")
 _CODE_NAMES: Final = frozenset({"inf", "nan", "NoneType", "torch", "device", "fx_pytree", "pytree", "self"})
-"""What code that torch generates refers to: an argument of such a name stands in for it, `-inf` among the numbers."""
+"""Names in code that torch generates (`inf` also as `-inf`): an argument of such a name would replace them."""
 _OPERATOR = re.compile(
     r"torch\.ops\.[a-z_]{1,64}\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_]{1,64}|"
     r"torch\.ops\.higher_order\.(wrap_with_set_grad_enabled|wrap_with_autocast)|"
     r"_operator\.[a-z_]{1,32}|torch\.sym_[a-z_]{1,32}|torch\._sym_sqrt|math\.(trunc|ceil|floor)"
 )
 _TARGET = re.compile(r"[A-Za-z0-9_.<>:\- ]{0,512}")
-_NODE_METADATA: Final = frozenset(
-    {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
-)
+_NODE_METADATA = frozenset({"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"})
 _REGION = re.compile(r"submod_[0-9]{1,6}")
-"""What the exporter calls the graph of a region without gradients or autocast."""
+"""The exporter's names for the graph of a region without gradients or autocast."""
 _VERIFIERS: Final = ("TRAINING", "ATEN")
 _NAMED_VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values")
 
@@ -64,7 +62,6 @@ def lint_document(document: Any) -> Iterator[Finding]:
 
 
 def _module(module: dict[str, Any]) -> Iterator[Finding]:
-    """Yield hazards in the graph, its call signatures and its named tuples."""
     yield from _graph(_mapping(module, "graph"), "", 0)
     for index, entry in enumerate(_list(module, "module_call_graph")):
         yield from _call_signature(entry, f"module_call_graph[{index}]")
@@ -93,7 +90,7 @@ def _graph(graph: dict[str, Any], where: str, depth: int) -> Iterator[Finding]:
 
 
 def _walk(value: Any, where: str, depth: int) -> Iterator[Finding]:
-    """Yield hazards that may stand anywhere: symbolic expressions, pickled records, identifiers of values."""
+    """Yield hazards that may be anywhere: symbolic expressions, pickled records, identifiers of values."""
     if depth > _MAX_DEPTH:
         yield Finding(where, "nested too deeply")
     elif type(value) is dict:
@@ -108,7 +105,6 @@ def _walk(value: Any, where: str, depth: int) -> Iterator[Finding]:
 
 
 def _entry(key: str, item: Any, where: str) -> Iterator[Finding]:
-    """Yield the hazard of one key and its value, wherever it stands."""
     if key == "expr_str" and not (isinstance(item, str) and is_size_expression(item)):
         yield Finding(where, "expr_str is no plain expression of sizes; other loaders evaluate it")
     elif key == "use_pickle" and item is not False:
@@ -118,7 +114,6 @@ def _entry(key: str, item: Any, where: str) -> Iterator[Finding]:
 
 
 def _node(node: Any, where: str) -> Iterator[Finding]:
-    """Yield hazards of a node's target, of its own name, and of its metadata."""
     target = node.get("target") if isinstance(node, dict) else None
     if not isinstance(target, str) or _OPERATOR.fullmatch(target) is None:
         yield Finding(f"{where}.target", "no operator; other loaders look it up by attributes of their modules")
@@ -134,7 +129,7 @@ def _node(node: Any, where: str) -> Iterator[Finding]:
 
 
 def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
-    """Yield hazards in how a (sub)module is called: its qualified name, containers and argument names."""
+    """Yield hazards in a (sub)module's call signature: its qualified name, containers and argument names."""
     if not isinstance(entry, dict) or _QUALIFIED.fullmatch(str(entry.get("fqn"))) is None:
         yield Finding(where, "not a qualified name of a module")
         return
@@ -143,8 +138,7 @@ def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
         return
     for key, does in (("in_spec", "takes"), ("out_spec", "returns")):
         text = _mapping(entry, "signature").get(key)
-        known = is_output_spec if key == "out_spec" else is_tree_spec
-        if not isinstance(text, str) or not known(text):
+        if not isinstance(text, str) or not (is_tree_spec(text) if key == "in_spec" else plain_output(text)):
             yield Finding(f"{where}.{key}", foreign_container(text, does))
         elif key == "in_spec":
             # torch writes the names of keyword arguments into the head of the function that it generates.
@@ -156,17 +150,13 @@ def _call_signature(entry: Any, where: str) -> Iterator[Finding]:
 
 def _is_hazardous(name: Any) -> bool:
     """Whether a name could be more than a name in generated code."""
-    return (
-        not isinstance(name, str)
-        or _IDENTIFIER.fullmatch(name) is None
-        or keyword.iskeyword(name)
-        or name in _CODE_NAMES
-    )
+    if not isinstance(name, str) or _IDENTIFIER.fullmatch(name) is None:
+        return True
+    return keyword.iskeyword(name) or name in _CODE_NAMES
 
 
 def _name(name: Any, where: str) -> Finding:
-    shown = ascii(name)[:80]
-    return Finding(where, f"{shown} is no plain name; other loaders write it into code and execute that")
+    return Finding(where, f"{ascii(name)[:80]} is no plain name; other loaders write it into code and execute that")
 
 
 def _mapping(value: Any, key: str) -> dict[str, Any]:

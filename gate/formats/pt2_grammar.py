@@ -1,7 +1,7 @@
 """Closed grammars for the texts of an archive that torch's own loader evaluates as Python.
 
-The strict reader never evaluates them; whoever loads the same archive with `torch.export.load` does. A text is parsed
-with `ast`, never run, and is accepted only where every part of its tree is on the list.
+The strict reader never evaluates them; `torch.export.load` does. A text is parsed with `ast`, never run, and is
+accepted only if every part of its tree is on the list.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 MAX_TEXT = 20_000
 MAX_DEPTH = 60
 MAX_SHOWN = 120
-"""Characters of a hostile name in a message."""
+"""Number of characters of a hostile name in a message."""
 _SYMBOL = re.compile(r"[a-z]{1,8}[0-9]{1,6}(_[0-9]{1,6})?")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?(e[+-]?[0-9]{1,3})?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -34,8 +34,8 @@ _LIBRARY_OUTPUT = re.compile(
     r"transformers\.(?:modeling_outputs|models\.[a-z0-9_]{1,60}\.modeling_[a-z0-9_]{1,60})\."
     r"([A-Z][A-Za-z0-9]{0,80}Output[A-Za-z0-9]{0,60})"
 )
-"""What a network of transformers returns: a class with a field for each tensor, which torch finds by this name among
-those that the process has registered. It imports none; a process that has not registered it opens no such archive."""
+"""Output classes of transformers, with a field for each tensor. torch looks the name up among the classes that the
+process has registered and imports none; a process that has not registered it opens no such archive."""
 _GUARD_OPERATORS: Final = (
     ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Div, ast.Mod, ast.USub, ast.Not, ast.And, ast.Or,
     ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
@@ -66,16 +66,11 @@ def is_tree_spec(text: str) -> bool:
     return value is not None and _tree(value, MAX_DEPTH)
 
 
-def is_output_spec(text: str) -> bool:
-    """Whether a text is a tree specification, or one of a class of transformers with a field for each part."""
-    return plain_output(text) is not None
-
-
 def plain_output(text: str) -> tuple[str, str] | None:
-    """Return an output's specification in plain containers, and the class of transformers that it names, or nothing.
+    """Return an output's specification in plain containers, and the class of transformers that it names, if any.
 
-    The class is the outermost alone. With one tensor in it, what is returned is that tensor; with more, a dict of its
-    fields. None where the text is neither that nor plain.
+    Only the outermost container may be such a class. With one tensor in it, that tensor is returned; with more, a dict
+    of its fields. None if the text is neither that nor plain.
     """
     value = _specification(text)
     if value is None:
@@ -94,13 +89,17 @@ def plain_output(text: str) -> tuple[str, str] | None:
 
 def _specification(text: str) -> Any:
     """Return the tree of a specification of the one version that is read; None for any other text."""
+    value = _json(text)
+    return value[1] if isinstance(value, list) and len(value) == 2 and value[0] == 1 else None
+
+
+def _json(text: Any) -> Any:
     if type(text) is not str or len(text) > MAX_TEXT:
         return None
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value[1] if isinstance(value, list) and len(value) == 2 and value[0] == 1 else None
 
 
 def tree_keys(text: str) -> list[str]:
@@ -115,28 +114,19 @@ def tree_keys(text: str) -> list[str]:
 
 
 def foreign_container(text: Any, does: str = "returns") -> str:
-    """Return in a sentence what is wrong with a text that is no tree specification, and what to do instead."""
+    """Return a sentence on what is wrong with a text that is no tree specification, and what to do instead."""
     named = _foreign_type(text)
     if named is None:
         return f"the model {does} no plain tuple, list or dict with names as keys; other loaders import what it names"
+    foreign = f"the model {does} a {named}, which other loaders import to rebuild"
     if does != "returns":
-        return (
-            f"the model {does} a {named}, which other loaders import to rebuild; expected tensors in plain containers"
-        )
-    return (
-        f"the model returns a {named}, which other loaders import to rebuild; log a small module around it that "
-        "returns its class scores as one tensor, such as model(x).logits"
-    )
+        return f"{foreign}; expected tensors in plain containers"
+    return f"{foreign}; log a module around it that returns its class scores as one tensor, such as model(x).logits"
 
 
 def _foreign_type(text: Any) -> str | None:
     """Return the first type that a specification names besides tuples, lists and dicts, printable and short."""
-    if type(text) is not str or len(text) > MAX_TEXT:
-        return None
-    try:
-        waiting = [json.loads(text)]
-    except (ValueError, RecursionError):
-        return None
+    waiting = [_json(text)]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
@@ -213,10 +203,8 @@ def _guard(node: ast.expr, depth: int) -> bool:  # noqa: PLR0911  # one return f
     if depth == 0:
         return False
     if isinstance(node, ast.Compare):
-        parts = [node.left, *node.comparators]
-        return all(isinstance(op, _GUARD_OPERATORS) for op in node.ops) and all(
-            _guard(part, depth - 1) for part in parts
-        )
+        plain = all(isinstance(operator, _GUARD_OPERATORS) for operator in node.ops)
+        return plain and all(_guard(part, depth - 1) for part in (node.left, *node.comparators))
     if isinstance(node, ast.BoolOp):
         return all(_guard(value, depth - 1) for value in node.values)
     if isinstance(node, ast.BinOp):
@@ -224,10 +212,8 @@ def _guard(node: ast.expr, depth: int) -> bool:  # noqa: PLR0911  # one return f
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.op, _GUARD_OPERATORS) and _guard(node.operand, depth - 1)
     if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Name):
-            plain = node.func.id in _GUARD_FUNCTIONS and not node.keywords
-            return plain and all(_guard(argument, depth - 1) for argument in node.args)
-        return False
+        plain = isinstance(node.func, ast.Name) and node.func.id in _GUARD_FUNCTIONS and not node.keywords
+        return plain and all(_guard(argument, depth - 1) for argument in node.args)
     if isinstance(node, ast.Subscript):
         return _is_size_of_input(node)
     return isinstance(node, ast.Constant) and type(node.value) in {int, bool, float}
@@ -276,6 +262,6 @@ def _context(text: Any) -> bool:
         context = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return context is None or (
-        type(context) is list and all(type(key) is str and _IDENTIFIER.fullmatch(key) is not None for key in context)
-    )
+    if context is None:
+        return True
+    return type(context) is list and all(type(key) is str and _IDENTIFIER.fullmatch(key) is not None for key in context)

@@ -1,8 +1,7 @@
 """The raw records of an exported program: each named by its list of tensors, and exactly as long as they reach.
 
-What `data/weights/weight_3` holds behind the last element of its tensors no loader shows, so it has no place there.
-The sample inputs, which the gate never reads and `torch.export.load` does, are an archive of torch.save and are held to
-the same.
+No loader shows what a record holds behind the last element of its tensors, so nothing may be there. The same holds for
+the sample inputs, an archive of torch.save that `torch.export.load` reads and the gate does not.
 """
 
 import re
@@ -25,13 +24,13 @@ _ITEM_SIZE = {
     **dict.fromkeys((5, 8, 10, 35), 8),
     11: 16,
 }
-"""Bytes of one element by the format's code of its type."""
+"""Bytes of one element by the code of its type."""
 _MAX_RANK = 64
 
 
 @dataclass
 class Records:
-    """The records that an archive holds, and how far the tensors in each of them reach, as its lists say."""
+    """The records of an archive, and how many bytes of each its tensors reach, as its lists say."""
 
     present: dict[tuple[str, str], Member] = field(default_factory=dict)
     reach: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -43,7 +42,7 @@ class Records:
         return cls({(match[1], match[2]): member for member, match in found if match})
 
     def note(self, member: Member, config: dict[str, Any], bounds: Bounds) -> Iterator[str]:
-        """Take one list of tensors in; what cannot be a tensor's place is yielded."""
+        """Read one list of tensors; yield each entry that cannot be a tensor's place."""
         match = _CONFIG.fullmatch(_below(member))
         if match is None:
             yield f"member {member.name!r} lists tensors outside of weights and constants"
@@ -51,7 +50,7 @@ class Records:
         for name, payload in config.items():
             bounds.tick()
             if not isinstance(payload, dict) or payload.get("use_pickle") is not False:
-                continue  # named as a pickle elsewhere
+                continue  # `pt2_hazards` reports it
             reach = _reach(payload.get("tensor_meta"))
             if reach is None:
                 yield f"tensor {name!r:.80} has no type, sizes, strides and offset that are numbers"
@@ -60,7 +59,7 @@ class Records:
             self.reach[key] = max(self.reach.get(key, 0), reach)
 
     def faults(self) -> Iterator[str]:
-        """Yield each record that is absent, that no tensor needs, or that is longer or shorter than its tensors."""
+        """Yield each record that is absent, that no tensor needs, or that is not as long as its tensors."""
         for (kind, path), reach in sorted(self.reach.items()):
             member = self.present.get((kind, path))
             if member is None:
@@ -97,7 +96,7 @@ def _below(member: Member) -> str:
 
 
 def _reach(meta: Any) -> int | None:
-    """Return how many bytes of its record a tensor reaches into; None where that is not stated in numbers."""
+    """Return how many bytes of its record a tensor reaches into; None if that is not stated in numbers."""
     if not isinstance(meta, dict):
         return None
     item = _ITEM_SIZE.get(meta.get("dtype", 0)) if type(meta.get("dtype")) is int else None

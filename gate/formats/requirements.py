@@ -1,9 +1,9 @@
 """The environment files of a model (pip lines, conda, virtualenv), by the grammar of what MLflow writes.
 
-A line of pip is a distribution's name from a list, with extras, version bounds, a marker, hashes. Whatever else it says
-(a URL, a path, an option, a direct reference) makes the deployer's installer fetch or run what the candidate chose. The
-characters are narrowed first, since installers join, decode and expand lines before they parse them: no backslash, no
-coding line, nothing but printable ASCII. Then `packaging`, the parser that pip carries, reads what is left.
+A line of pip is a distribution's name from a list, with extras, version bounds, a marker, hashes. Anything else (a URL,
+a path, an option, a direct reference) makes the deployer's installer fetch or run what the candidate chose. Characters
+are restricted first, since installers join, decode and expand lines before they parse them: no backslash, no coding
+line, only printable ASCII. Then `packaging`, the parser that pip vendors, reads the line.
 """
 
 import re
@@ -23,8 +23,6 @@ _MAX_LINE = 2000
 _MAX_LINES = 10_000
 _COMMENT = re.compile(r"(^|[ \t])#.*$")
 _HASHES = re.compile(r"([ \t]+--hash=sha(256|384|512):[0-9a-f]{64,128}){1,64}[ \t]*$")
-_OWN_FILES: Final = frozenset({"-c constraints.txt"})
-"""What MLflow writes where the trainer gave constraints."""
 _BUILD: Final = frozenset({"pip", "setuptools", "wheel"})
 _PYTHON = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3}){1,2}", flags=re.ASCII)
 _CONDA = re.compile(
@@ -52,7 +50,7 @@ def odd_lines(text: str, allowed: Collection[str] = ()) -> Iterator[Line]:
         return
     for line in re.split(r"\r?\n", text):
         bare = _COMMENT.sub("", line).strip(" \t")
-        if bare and bare not in _OWN_FILES:
+        if bare and bare != "-c constraints.txt":  # MLflow writes that if the trainer gave constraints
             yield from _requirement(bare, allowed)
 
 
@@ -66,7 +64,8 @@ def odd_in_file(path: str, raw: bytes, allowed: Collection[str] = ()) -> Iterato
     except UnicodeDecodeError:
         raise UnreadableError("holds characters beyond ASCII, which MLflow does not write there") from None
     if name == "environment_variables.txt":
-        yield from (Line(line, "no name of a variable") for line in text.splitlines() if not _is_variable(line))
+        names = (line for line in text.splitlines() if line and not line.startswith("#"))
+        yield from (Line(name, "no name of a variable") for name in names if not _VARIABLE.fullmatch(name))
     elif name.endswith(".txt"):
         yield from odd_lines(text, allowed)
     else:
@@ -83,7 +82,7 @@ def odd_in_file(path: str, raw: bytes, allowed: Collection[str] = ()) -> Iterato
 
 
 def _fault(text: str) -> str:
-    """Return why installers could read a text in different ways, or nothing."""
+    """Return why installers could read a text differently; empty if they could not."""
     if not all(character in "\t\r\n" or " " <= character <= "~" for character in text):
         return "MLflow writes printable ASCII alone"
     if "\r" in text.replace("\r\n", ""):
@@ -119,26 +118,22 @@ def _requirement(bare: str, allowed: Collection[str]) -> Iterator[Line]:
 
 
 def _beyond_a_name(plain: str) -> str:
-    """Return what pip would act on before `packaging` reads a line, or nothing.
+    """Return what pip would act on before `packaging` reads a line; empty if nothing.
 
-    pip splits options off by blanks, fills variables in, and takes a line for a file by its ending: `torch===a.zip`, a
-    version by the letter of PEP 440, is a file for it.
+    pip splits options off by blanks, expands variables, and takes a line for a file by its ending: `torch===a.zip`, by
+    PEP 440 a version, is a file for pip.
     """
     if "===" in plain:
         return "MLflow writes a version with ==; after === installers take any text, a file's name among them"
     if "$" in plain:
         return "an installer puts variables of its environment in there; MLflow writes none"
-    if any(word.startswith("-") for word in plain.split()):
+    if any(part.startswith("-") for part in plain.split()):
         return "an option; MLflow writes a package's name and version, which installs from the configured index"
     return ""
 
 
 def _allow(name: str) -> str:
     return f"once you know it, add it to the policy: consumer-hazards: {{options: {{allowed-packages: [{name}]}}}}"
-
-
-def _is_variable(line: str) -> bool:
-    return not line or line.startswith("#") or _VARIABLE.fullmatch(line) is not None
 
 
 def _name(content: Any, _: Collection[str]) -> Iterator[Line]:

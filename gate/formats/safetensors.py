@@ -1,4 +1,4 @@
-"""The header of a safetensors file, held against the format: nothing but tensors, back to back, and all of the file."""
+"""The header of a safetensors file, checked against the format: only tensors, back to back, and all of the file."""
 
 from collections.abc import Iterator
 from math import prod
@@ -21,17 +21,12 @@ def header_size(source: Source) -> int:
 
 
 def looks_like_safetensors(source: Source) -> bool:
-    """Tell the format by its first bytes: a plausible length, then a brace."""
+    """Tell whether the file begins as the format does: with a plausible length, then a brace."""
     return 2 <= header_size(source) <= min(_MAX_HEADER, source.size - 8) and source.read(8, 1) == b"{"
 
 
 def check_safetensors(source: Source) -> None:
     """Raise `UnreadableError` unless the header describes the file exactly."""
-    read_header(source)
-
-
-def read_header(source: Source) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return type and shape of each tensor by name; a header that does not describe the file exactly is refused."""
     size = header_size(source)
     if not looks_like_safetensors(source):
         raise UnreadableError("no safetensors header")
@@ -49,11 +44,10 @@ def read_header(source: Source) -> dict[str, tuple[str, tuple[int, ...]]]:
         end = stop
     if 8 + size + end != source.size:
         raise UnreadableError(f"{source.size - 8 - size} bytes of tensors where the header states {end}")
-    return {name: (str(entry["dtype"]), tuple(entry["shape"])) for name, entry in header.items()}
 
 
 def _spans(header: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of each tensor, after checking them against its shape and type."""
+    """Yield begin and end of each tensor, checked against its shape and type."""
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
             raise UnreadableError(f"tensor {name!r:.60} without type, shape and offsets")

@@ -1,8 +1,8 @@
 """Bytes hashed where they are read: what the pull has hashed, the worker that parses it hashes again.
 
-A worker opens a file once, hashes it from that descriptor and parses what the same descriptor yields; where a library
-wants a path, device, inode, size and times of change must still be those of the moment of hashing once it has read.
-The kernel alone sets the time of the last change, so that a swap in between shows even where the bytes are put back.
+A worker opens a file once, hashes it from that descriptor and parses what the same descriptor yields. If a library
+wants a path, device, inode, size and times must be the same after it has read as at the hashing. Only the kernel sets
+the time of the last change: a swap in between shows even if the bytes are put back.
 """
 
 import hashlib
@@ -18,8 +18,6 @@ from gate.records.artifact import Artifact
 from gate.records.errors import UnexaminableError
 
 PULL_AGAIN = "Pull again, into a directory that nothing else writes to."
-_CHUNK = 1 << 20
-_IRREGULAR = "no regular file"
 
 
 class ChangedError(UnexaminableError):
@@ -30,7 +28,7 @@ class ChangedError(UnexaminableError):
 
 @dataclass(frozen=True)
 class Identity:
-    """What the kernel says of a file or directory, and changes with every write, rename and exchange."""
+    """What the kernel states about a file or directory; it changes with every write, rename and exchange."""
 
     device: int
     inode: int
@@ -54,11 +52,11 @@ class Hashed:
 
 @contextmanager
 def hashed(path: Path) -> Iterator[Hashed]:
-    """Open a regular file once, never through a link, and hash it; it may not change until the block is left."""
+    """Open a regular file once, never through a link, and hash it; it may not change before the block ends."""
     with _opened(path) as stream:
         before = Identity.of(os.fstat(stream.fileno()))
         digest = hashlib.sha256()
-        while chunk := stream.read(_CHUNK):
+        while chunk := stream.read(1 << 20):
             digest.update(chunk)
         stream.seek(0)
         yield Hashed(stream, digest.hexdigest())
@@ -72,7 +70,7 @@ def as_pulled(path: Path, sha256: str, what: str) -> Iterator[BinaryIO]:
         if found.sha256 != sha256:
             raise changed(what, sha256, found.sha256)
         yield found.stream
-        # A library may have been given the path instead: it must still lead to the file that was hashed.
+        # A library may have read the path instead: it must still lead to the file that was hashed.
         _require_same(path, Identity.of(os.fstat(found.stream.fileno())), _identity(path))
 
 
@@ -91,7 +89,8 @@ class Seal:
     @classmethod
     def of(cls, artifact: Artifact) -> "Seal":
         """Hash every file of the manifest; one that is gone or another is a `ChangedError` that names both digests."""
-        folders = {path: _identity(path) for path in _directories(artifact.root)}
+        walked = (Path(directory) for directory, _, _ in os.walk(artifact.root, followlinks=False))
+        folders = {path: _identity(path) for path in walked}
         identities: dict[Path, Identity] = {}
         for file in artifact.manifest.files:
             path = artifact.root / file.path
@@ -107,11 +106,6 @@ class Seal:
             _require_same(path, identity, _identity(path))
 
 
-def _directories(root: Path) -> Iterator[Path]:
-    for directory, _, _ in os.walk(root, followlinks=False):
-        yield Path(directory)
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
@@ -120,7 +114,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise _gone(path, error.strerror or type(error).__name__) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _gone(path, _IRREGULAR)
+        raise _gone(path, "no regular file")
     with os.fdopen(descriptor, "rb") as stream:
         yield stream
 
@@ -134,7 +128,7 @@ def _identity(path: Path) -> Identity:
 
 def _require_same(path: Path, before: Identity, after: Identity) -> None:
     if before != after:
-        raise ChangedError(f"{path.name[:200]!r} changed while it was read, so that nothing can be said of it")
+        raise ChangedError(f"{path.name[:200]!r} changed while it was read, so nothing can be said about it")
 
 
 def _gone(path: Path, why: str) -> ChangedError:

@@ -1,7 +1,4 @@
-"""What a value of a file may be: a test, and the words that say what was expected where it fails.
-
-The lowest half of the grammar of `MLmodel` (`gate.formats.mlflow_model`). Nothing here lists what is bad.
-"""
+"""Shapes of values in a file: a test, and the text that says what was expected if it fails."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,17 +12,17 @@ _MAX_ITEMS = 10_000
 
 @dataclass(frozen=True)
 class Shape:
-    """A value's positive description."""
+    """A positive description of a value."""
 
     expected: str
-    """What stands there in a file that MLflow wrote, as the end of 'MLflow writes …'."""
+    """The value in a file that MLflow wrote, as the end of 'MLflow writes …'."""
     holds: Callable[[Any], bool]
 
 
 def exactly(*values: Any) -> Shape:
     """Return the shape of one of these plain values, compared with their types."""
-    words = " or ".join("null" if value is None else repr(value) for value in values)
-    return Shape(words, lambda given: any(type(given) is type(value) and given == value for value in values))
+    expected = " or ".join("null" if value is None else repr(value) for value in values)
+    return Shape(expected, lambda given: any(type(given) is type(value) and given == value for value in values))
 
 
 def text(pattern: str, expected: str) -> Shape:
@@ -34,23 +31,18 @@ def text(pattern: str, expected: str) -> Shape:
     return Shape(expected, lambda given: isinstance(given, str) and compiled.fullmatch(given) is not None)
 
 
-def number(expected: str) -> Shape:
-    """Return the shape of an integer that is not negative."""
-    return Shape(expected, lambda given: type(given) is int and given >= 0)
-
-
-def many(item: Shape, expected: str, *, most: int = 1000) -> Shape:
-    """Return the shape of a list."""
-    return Shape(expected, lambda given: isinstance(given, list) and len(given) <= most and all(map(item.holds, given)))
+def many(item: Shape, expected: str) -> Shape:
+    """Return the shape of a list of at most 1000 items."""
+    return Shape(expected, lambda given: isinstance(given, list) and len(given) <= 1000 and all(map(item.holds, given)))
 
 
 def either(first: Shape, second: Shape) -> Shape:
-    """Return the shape of what one of two shapes holds of."""
+    """Return the shape of a value that has one of two shapes."""
     return Shape(f"{first.expected} or {second.expected}", lambda given: first.holds(given) or second.holds(given))
 
 
 def plain(expected: str) -> Shape:
-    """Return the shape of any nest of mappings, lists, texts, numbers and nulls, within bounds."""
+    """Return the shape of nested mappings, lists, texts, numbers and nulls, within bounds."""
     return Shape(expected, lambda given: _is_plain(given, _MAX_DEPTH, [_MAX_ITEMS]))
 
 
@@ -62,6 +54,6 @@ def _is_plain(value: Any, depth: int, left: list[int]) -> bool:
         return all(isinstance(key, str) and _is_plain(item, depth - 1, left) for key, item in value.items())
     if isinstance(value, list):
         return all(_is_plain(item, depth - 1, left) for item in value)
-    return (
-        value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _MAX_TEXT)
-    )
+    if isinstance(value, str):
+        return len(value) <= _MAX_TEXT
+    return value is None or isinstance(value, bool | int | float)

@@ -1,7 +1,7 @@
 """Bounded access to hostile bytes: `Source` reads at an offset, `ByteStream` reads forward, `Bounds` says how much.
 
-The lowest file of this package. A length that a file claims is never trusted: reads are clamped to what is there, and
-what would be larger than the bounds raises `UnreadableError`, which detectors count and never let pass in silence.
+A length that a file claims is never trusted: reads are clamped to what is there, and more than the bounds raises
+`UnreadableError`, which detectors count.
 """
 
 import os
@@ -17,10 +17,10 @@ from gate.records.errors import GateError
 
 CHUNK = 1 << 20
 MAX_ARGUMENT = 256 << 20
-"""The longest single value that is read from a stream; larger tensors are stored outside pickles."""
+"""Longest single value that is read from a stream; larger tensors are stored outside pickles."""
 MAX_LINE = 64 << 10
 KEEP = 4 << 20
-"""How much of a stream is kept for a second reading."""
+"""Bytes of a stream that are kept for a second reading."""
 
 
 class UnreadableError(GateError):
@@ -30,27 +30,27 @@ class UnreadableError(GateError):
 
 
 MAX_UNPACKED_IN_ALL = 4 << 30
-"""Of everything compressed in all files of an artifact, as often as it is unpacked."""
+"""Bytes unpacked from all files of an artifact, counted each time."""
 MAX_ARCHIVES_IN_ALL = 2_000
 MAX_MEMBERS_IN_ALL = 500_000
 
 
 class ExceededError(GateError):
-    """All files together are more than is looked at: it ends the whole look, and is never one file's affair."""
+    """All files together exceed the budget: it ends the whole examination, not that of one file."""
 
     what_to_do = "Leave out of the artifact what is no part of the model, or register its parts as models of their own."
 
 
 @dataclass
 class Budget:
-    """What one detector has left for all files of an artifact, and for all archives in them, however nested."""
+    """What one detector may still read of all files of an artifact and all archives in them, however nested."""
 
     unpacked: int = MAX_UNPACKED_IN_ALL
     archives: int = MAX_ARCHIVES_IN_ALL
     members: int = MAX_MEMBERS_IN_ALL
 
     def unpack(self, size: int) -> None:
-        """Count bytes that came out of compressed data."""
+        """Count bytes unpacked from compressed data."""
         self.unpacked -= size
         if self.unpacked < 0:
             raise ExceededError("the artifact's files unpack to more bytes in all than are looked at")
@@ -71,17 +71,17 @@ class Budget:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much of hostile bytes is read before they count as unreadable."""
+    """How much hostile data is read before it counts as unreadable."""
 
     max_opcodes: int = 2_000_000
     max_inflated_bytes: int = 256 << 20
     max_depth: int = 4
-    """Archives inside archives."""
+    """Depth of archives inside archives."""
     max_members: int = 50_000
     tick: Callable[[], None] = field(default=lambda: None)
-    """Called once a step; it may raise to end the work at a deadline."""
+    """Callback of each step; it may raise to end the work at a deadline."""
     budget: Budget = field(default_factory=Budget)
-    """Shared by all that is looked at under these bounds."""
+    """Budget shared by all that is read under these bounds."""
 
 
 class Source:
@@ -147,7 +147,7 @@ class ByteStream:
         self._at = 0
         self.position = 0
         self.kept = bytearray()
-        """The bytes read since `restart`, as far as `KEEP` reaches."""
+        """The first bytes read since `restart`, at most `KEEP`."""
         self.kept_whole = True
 
     def restart(self) -> None:
@@ -179,7 +179,7 @@ class ByteStream:
             wanted *= 2
 
     def _fill(self, size: int) -> bool:
-        """Hold at least `size` bytes ready; False where the data end before."""
+        """Buffer at least `size` bytes; False if the data end before."""
         missing = size - (len(self._buffer) - self._at)
         if missing <= 0:
             return True

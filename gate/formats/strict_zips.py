@@ -1,10 +1,10 @@
-"""The one grammar of zip archives: laid out so that every reader lists the same members and reads the same bytes.
+"""The grammar of zip archives in which every reader lists the same members and reads the same bytes.
 
-Zip readers differ in which headers they believe: Python takes a zip64 record from where it should stand, torch from
-where the locator points; some read local headers, others the directory; torch's ignores case and gives a member with a
-DOS directory bit no bytes. So nothing is accepted but what torch, NumPy and Python's zipfile write
-(docs/decisions/0018): members back to back from byte 0 in the directory's order, the directory behind them, the end
-record last, every value stated twice stated equally. What breaks a rule is one `AmbiguousZipError`, which names it.
+Zip readers differ in which headers they trust: Python takes a zip64 record from where it should be, torch from where
+the locator points; some read local headers, others the directory; torch's ignores case and reads no bytes of a member
+with a DOS directory bit. So only what torch, NumPy and Python's zipfile write is accepted (docs/decisions/0018):
+members back to back from byte 0 in the directory's order, the directory behind them, the end record last, every value
+that is stated twice stated equally. Anything else is an `AmbiguousZipError`, which names the broken rule.
 """
 
 import struct
@@ -24,7 +24,7 @@ _MAX_VERSION = 45
 _MAX_COMMENT = (1 << 16) - 1
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _BEGINS_WIDE = 1 << 31
-"""From here on, Python's zipfile states sizes and places in 64 bits; torch does from four gigabytes on."""
+"""Size from which Python's zipfile uses 64 bits for sizes and places; torch does from four gigabytes on."""
 _ZIP64 = 1
 _PADDING = b"FB"
 """The extra field by which torch aligns records; it holds nothing but the letter Z."""
@@ -44,15 +44,8 @@ class AmbiguousZipError(UnreadableError):
 
 
 @dataclass(frozen=True)
-class _Directory:
-    offset: int
-    end: int
-    count: int
-
-
-@dataclass(frozen=True)
 class _Entry:
-    """One entry of the directory, its 64-bit values put in."""
+    """One entry of the directory, with its 64-bit values."""
 
     raw_name: bytes
     name: str
@@ -68,7 +61,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Form:
-    """What a writer puts into a local header, and behind the data, for one entry of the directory."""
+    """The values of a local header, and the bytes behind the data, that a writer has for one entry."""
 
     crc: int
     packed: int
@@ -79,32 +72,31 @@ class _Form:
 
 def strict_zip(source: Source, bounds: Bounds) -> tuple[Member, ...]:
     """Return the members in their order, or raise `AmbiguousZipError` by the first rule that the layout breaks."""
-    directory = _directory(source)
-    if not 0 < directory.count <= bounds.max_members:
-        raise AmbiguousZipError("count", f"it states {directory.count} members; expected 1 to {bounds.max_members}")
+    directory, end, count = _directory(source)
+    if not 0 < count <= bounds.max_members:
+        raise AmbiguousZipError("count", f"it states {count} members; expected 1 to {bounds.max_members}")
     members: list[Member] = []
     names: dict[str, str] = {}
-    at, place = 0, directory.offset
-    for index in range(directory.count):
+    at, place = 0, directory
+    for index in range(count):
         if index % 256 == 0:
             bounds.tick()
-        entry = _entry(source, place, directory.end)
+        entry = _entry(source, place, end)
         _refuse_collision(names, entry.name)
         member, at = _member(source, entry, at)
-        if at > directory.offset:
+        if at > directory:
             raise AmbiguousZipError("place", f"member {entry.name!r} reaches into the directory")
         members.append(member)
         place = entry.end
-    if place != directory.end:
-        raise AmbiguousZipError("count", f"it states {directory.count} members, and its directory goes on behind them")
-    if at != directory.offset:
-        between = directory.offset - at
-        raise AmbiguousZipError("place", f"{between} bytes before the directory belong to no member")
+    if place != end:
+        raise AmbiguousZipError("count", f"it states {count} members, and its directory goes on behind them")
+    if at != directory:
+        raise AmbiguousZipError("place", f"{directory - at} bytes before the directory belong to no member")
     return tuple(members)
 
 
-def _directory(source: Source) -> _Directory:
-    """Return where the directory lies by the end record, which must be the last 22 bytes and the only one."""
+def _directory(source: Source) -> tuple[int, int, int]:
+    """Return begin, end and count of the directory by the end record, which must be the last 22 bytes and unique."""
     reach = min(source.size, _END.size + _MAX_COMMENT)
     tail = source.read(source.size - reach, reach)
     if len(tail) < _END.size or not tail[-_END.size :].startswith(END):
@@ -123,11 +115,11 @@ def _directory(source: Source) -> _Directory:
         raise AmbiguousZipError("zip64", "its end record refers to a zip64 record, and none stands before it")
     if offset + size != end:
         raise AmbiguousZipError("end", f"its directory ends at {offset + size}; expected {end}, where the end begins")
-    return _Directory(offset, end, count)
+    return offset, end, count
 
 
 def _refuse_second_end(tail: bytes) -> None:
-    """Refuse a further end record that a search could take: inside the last one, or with a comment up to the end."""
+    """Refuse a second end record that a search could find: inside the last one, or with a comment up to the end."""
     last = len(tail) - _END.size
     at = tail.find(END)
     while at >= 0:
@@ -139,7 +131,7 @@ def _refuse_second_end(tail: bytes) -> None:
 
 
 def _wide_end(source: Source, locator: bytes, narrow: tuple[int, int, int], end: int) -> tuple[int, int, int, int]:
-    """Return count, size and offset by a zip64 record that is as torch's writer leaves it, and its place."""
+    """Return count, size and offset by a zip64 record as torch writes it, and its place."""
     place = end - _LOCATOR.size - _END64.size
     _, disk, stated, disks = _LOCATOR.unpack(locator)
     if (disk, stated, disks) != (0, place, 1):
@@ -151,14 +143,11 @@ def _wide_end(source: Source, locator: bytes, narrow: tuple[int, int, int], end:
     if (length, version, disk, first_disk, here) != (_END64.size - 12, _MAX_VERSION, 0, 0, count):
         raise AmbiguousZipError("zip64", "its zip64 record is none that torch or Python write")
     if narrow != (min(count, _FULL16), min(size, _FULL32), min(offset, _FULL32)):
-        raise AmbiguousZipError(
-            "zip64", f"its zip64 record states {(count, size, offset)}, its end record {narrow}; expected the same"
-        )
+        raise AmbiguousZipError("zip64", f"its zip64 record states {(count, size, offset)}, its end record {narrow}")
     return count, size, offset, place
 
 
 def _entry(source: Source, at: int, limit: int) -> _Entry:
-    """Read one entry of the directory."""
     head = source.read(at, min(_CENTRAL.size, limit - at))
     if len(head) < _CENTRAL.size or not head.startswith(CENTRAL):
         raise AmbiguousZipError("count", "its directory holds fewer members than it states")
@@ -172,9 +161,7 @@ def _entry(source: Source, at: int, limit: int) -> _Entry:
     raw_name, extra = rest[:name_size], rest[name_size:]
     name = _name(raw_name, flags)
     if flags not in _FLAGS or version > _MAX_VERSION:
-        raise AmbiguousZipError(
-            "flags", f"member {name!r} has flags {flags:#x} for version {version}; expected plain ones"
-        )
+        raise AmbiguousZipError("flags", f"member {name!r} has unexpected flags {flags:#x} for version {version}")
     if method not in (STORED, DEFLATED):
         raise AmbiguousZipError("method", f"member {name!r} is compressed by method {method}; expected none or deflate")
     if comment or disk or internal or external & _FULL16 or external >> 28 not in (0, 8):
@@ -186,8 +173,9 @@ def _entry(source: Source, at: int, limit: int) -> _Entry:
 
 
 def _wide(name: str, extra: bytes, packed: int, size: int, offset: int) -> tuple[int, int, int]:
-    """Put the 64-bit values of the directory in; they stand there only for members that need them."""
-    full = [value == _FULL32 for value in (size, packed, offset)]
+    """Return the 64-bit values of the directory, which are there only for members that need them."""
+    stated = size, packed, offset
+    full = [value == _FULL32 for value in stated]
     if not any(full):
         if extra:
             raise AmbiguousZipError("extra", f"member {name!r} has an extra field in the directory; expected none")
@@ -196,21 +184,17 @@ def _wide(name: str, extra: bytes, packed: int, size: int, offset: int) -> tuple
     if len(extra) != 4 + 8 * count or extra[:4] != struct.pack("<HH", _ZIP64, 8 * count):
         raise AmbiguousZipError("extra", f"member {name!r} lacks the zip64 field that its entry refers to, or has more")
     values = iter(struct.unpack(f"<{count}Q", extra[4:]))
-    size, packed, offset = (
-        next(values) if wide else value for wide, value in zip(full, (size, packed, offset), strict=True)
-    )
+    size, packed, offset = (next(values) if wide else value for wide, value in zip(full, stated, strict=True))
     if max(size, packed, offset) < _BEGINS_WIDE:
         raise AmbiguousZipError("extra", f"member {name!r} has a zip64 field and lies below two gigabytes")
     return packed, size, offset
 
 
 def _member(source: Source, entry: _Entry, at: int) -> tuple[Member, int]:
-    """Compare a local header and what follows the data with the entry; return the member, and where the next begins."""
+    """Compare a local header and what follows the data with the entry; return the member, and the next one's place."""
     name = entry.name
     if entry.offset != at:
-        raise AmbiguousZipError(
-            "place", f"member {name!r} begins at {entry.offset}; expected {at}, where the one before it ends"
-        )
+        raise AmbiguousZipError("place", f"member {name!r} begins at {entry.offset}; expected {at}, behind the last")
     head = source.read(at, _LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(LOCAL):
         raise AmbiguousZipError("local", f"member {name!r} has no local header where the directory says")
@@ -225,15 +209,11 @@ def _member(source: Source, entry: _Entry, at: int) -> tuple[Member, int]:
     if (crc, packed, size) != (form.crc, form.packed, form.size):
         raise AmbiguousZipError("local", f"member {name!r} has another size or checksum in its local header")
     if not extra.startswith(form.extra) or not _is_padding(extra[len(form.extra) :]):
-        raise AmbiguousZipError(
-            "extra", f"member {name!r} has an extra field that torch, NumPy and Python do not write"
-        )
+        raise AmbiguousZipError("extra", f"member {name!r} has an extra field that torch and Python do not write")
     data = at + _LOCAL.size + name_size + extra_size
     behind = data + entry.packed
     if source.read(behind, len(form.descriptor)) != form.descriptor:
-        raise AmbiguousZipError(
-            "descriptor", f"member {name!r} is not followed by the descriptor that its flags announce"
-        )
+        raise AmbiguousZipError("descriptor", f"member {name!r} lacks the descriptor that its flags announce")
     member = Member(name, entry.method, entry.crc, entry.packed, entry.size, at, data)
     return member, behind + len(form.descriptor)
 
@@ -249,7 +229,7 @@ def _form(entry: _Entry, extra: bytes) -> _Form:
     if extra.startswith(_wide_field(entry.size, entry.packed)):
         return _Form(entry.crc, _FULL32, _FULL32, _wide_field(entry.size, entry.packed))
     if entry.offset >= _FULL32 and not entry.size:
-        # torch writes an empty record without a descriptor, and states its place where that is far.
+        # torch writes an empty record without a descriptor, and its place only if that is far.
         return _Form(entry.crc, 0, 0, _wide_field(entry.offset))
     return _Form(entry.crc, entry.packed, entry.size)
 
@@ -259,7 +239,7 @@ def _wide_field(*values: int) -> bytes:
 
 
 def _is_padding(extra: bytes) -> bool:
-    """Tell whether bytes are nothing, or one field of torch's padding."""
+    """Tell whether bytes are empty, or one field of torch's padding."""
     if not extra:
         return True
     stated = int.from_bytes(extra[2:4], "little")
@@ -267,23 +247,21 @@ def _is_padding(extra: bytes) -> bool:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """Return a name that every reader understands alike: one encoding, no way out of the folder, no folder itself."""
+    """Return a name that every reader understands alike: one encoding, no way out of the folder, no folder."""
     try:
         name = raw.decode("utf-8" if flags & _UTF8 else "ascii")
     except UnicodeDecodeError:
         raise AmbiguousZipError("name", f"the name {raw!r:.200} is not in the encoding that its flags state") from None
     plain = unicodedata.normalize("NFKC", name)
     if not 0 < len(raw) <= _MAX_NAME or not name.isprintable() or "\\" in plain or plain[1:2] == ":":
-        raise AmbiguousZipError(
-            "name", f"the name {name!r:.200} is empty, too long, or holds what some systems read otherwise"
-        )
+        raise AmbiguousZipError("name", f"the name {name!r:.200} is empty, too long, or ambiguous on some systems")
     if any(part in ("", ".", "..") for part in plain.split("/")):
         raise AmbiguousZipError("name", f"the name {name!r:.200} is absolute, a folder, or leads out of its folder")
     return name
 
 
 def _refuse_collision(names: dict[str, str], name: str) -> None:
-    """Refuse a second name that is the same where case or composition do not count; torch's reader ignores case."""
+    """Refuse a second name that is the same without case and composition; torch's reader ignores case."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     if folded in names:
         raise AmbiguousZipError("name", f"the members {names[folded]!r} and {name!r} have one name for some readers")

@@ -1,13 +1,13 @@
 """Archives of torch.save: one pickle and the records that it names, each exactly as long as the pickle says.
 
-A longer record, or one that nothing names, holds bytes that no reader of tensors sees; what hides there (a second
-directory, another program) may be what another loader takes.
+A longer record, or one that nothing names, holds bytes that no reader of tensors sees; another loader may take what
+hides there (a second directory, another program).
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
-from gate.formats.pickles import Storage, walk_pickle
+from gate.formats.pickles import walk_pickle
 from gate.formats.source import Bounds, ByteStream, Source
 from gate.formats.zip_members import STORED, Member, member_chunks
 
@@ -21,7 +21,7 @@ _TEXTS = {
     ".format_version": re.compile(rb"\d{1,4}"),
     ".storage_alignment": re.compile(rb"\d{1,8}"),
 }
-"""The texts that torch's writers leave beside the records, by version: torch 1.6 only the first, 2.13 most of them."""
+"""Texts that torch's writers leave beside the records: torch 1.6 only the first, 2.13 most of them."""
 _MAX_TEXT = 100
 _ITEM_SIZES = {
     1: "Bool Byte Char QInt8 QUInt2x4 QUInt4x2 QUInt8 Untyped",
@@ -34,7 +34,7 @@ _ITEM_SIZE = {f"{name}Storage": size for size, names in _ITEM_SIZES.items() for 
 
 
 def is_torch_zip(members: Iterable[Member]) -> bool:
-    """Tell an archive of torch.save by its pickle, right below the root folder."""
+    """Tell whether an archive is one of torch.save, by its pickle right below the root folder."""
     return any(member.name.partition("/")[2] == _PICKLE for member in members)
 
 
@@ -56,7 +56,7 @@ def torch_zip_faults(source: Source, members: tuple[Member, ...], bounds: Bounds
             pickles.append(member)
         elif name not in _TEXTS:
             yield f"member {member.name!r} is none that torch.save writes"
-        elif member.size > _MAX_TEXT or not _TEXTS[name].fullmatch(_content(source, member, _MAX_TEXT)):
+        elif member.size > _MAX_TEXT or not _TEXTS[name].fullmatch(b"".join(member_chunks(source, member, _MAX_TEXT))):
             yield f"member {member.name!r} holds something else than torch.save writes into it"
     if len(pickles) != 1:
         yield f"{len(pickles)} pickles {_PICKLE!r}; expected one"
@@ -75,7 +75,8 @@ def _records(source: Source, pickle: Member, records: dict[str, Member], bounds:
     named: dict[str, int | None] = {}
     for storage in walk.storages:
         bounds.tick()
-        size = _size(storage)
+        item = _ITEM_SIZE.get(storage.kind)
+        size = None if item is None or storage.count < 0 else item * storage.count
         if size is None:
             yield f"record {storage.key!r:.60} is of the unknown type {storage.kind!r:.60}"
         elif storage.key not in records:
@@ -90,12 +91,3 @@ def _records(source: Source, pickle: Member, records: dict[str, Member], bounds:
         named[storage.key] = size
     for key in sorted(records.keys() - named.keys()):
         yield f"member {records[key].name!r} belongs to no tensor"
-
-
-def _size(storage: Storage) -> int | None:
-    item = _ITEM_SIZE.get(storage.kind)
-    return None if item is None or storage.count < 0 else item * storage.count
-
-
-def _content(source: Source, member: Member, limit: int) -> bytes:
-    return b"".join(member_chunks(source, member, limit))

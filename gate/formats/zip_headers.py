@@ -1,7 +1,4 @@
-"""The three kinds of header in a zip archive: end record, directory entry, local header; read, never believed.
-
-The lower half of `gate.formats.zips`, which compares them with each other.
-"""
+"""The three kinds of header in a zip archive, end record, directory entry and local header: read, never trusted."""
 
 import struct
 from dataclasses import dataclass
@@ -20,18 +17,18 @@ _FULL32 = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Directory:
-    """Where the directory lies, and how many members it states."""
+    """The place of the directory, and how many members it states."""
 
     offset: int
     size: int
     entries: int
     shift: int
-    """How many bytes stand before the archive."""
+    """Number of bytes before the archive."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a directory entry or a local header says about one member."""
+    """What a directory entry or a local header states about one member."""
 
     name: bytes
     flags: int
@@ -40,13 +37,13 @@ class Header:
     compressed_size: int
     size: int
     offset: int
-    """Of the local header, in a directory entry; of the data, in a local header."""
+    """Offset of the local header (in a directory entry) or of the data (in a local header)."""
     end: int
-    """Where the header itself ends."""
+    """Offset of the end of the header itself."""
 
 
 def find_directory(source: Source) -> Directory | None:
-    """Find the end record, as far from the end as its comment may be long, and the directory before it."""
+    """Find the last end record, at most the longest comment before the end, and its directory."""
     reach = min(source.size, _END_REACH)
     tail = source.read(source.size - reach, reach)
     at = tail.rfind(END)
@@ -70,7 +67,7 @@ def find_directory(source: Source) -> Directory | None:
 
 
 def directory_entry(source: Source, at: int) -> Header | None:
-    """Return the directory entry at an offset, or None where it is cut off."""
+    """Return the directory entry at an offset, or None if it is cut off."""
     head = source.read(at, _CENTRAL_SIZE)
     if len(head) < _CENTRAL_SIZE or head[:4] != CENTRAL:
         return None
@@ -84,7 +81,7 @@ def directory_entry(source: Source, at: int) -> Header | None:
 
 
 def local_header(source: Source, at: int) -> Header | None:
-    """Return the local header at an offset, or None where there is none."""
+    """Return the local header at an offset, or None if there is none."""
     head = source.read(at, _LOCAL_SIZE)
     if at < 0 or len(head) < _LOCAL_SIZE or head[:4] != LOCAL:
         return None
@@ -96,7 +93,7 @@ def local_header(source: Source, at: int) -> Header | None:
 
 
 def _wide(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
-    """Replace the fields that are full by the 64-bit ones of the extra field."""
+    """Replace each field of all ones by the 64-bit value in the extra field."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)

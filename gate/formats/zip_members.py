@@ -1,4 +1,4 @@
-"""One member of a zip archive: what its headers say, and its bytes, unpacked within a limit."""
+"""One member of a zip archive: its headers' values, and its bytes, unpacked within a limit."""
 
 import zlib
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def member_chunks(source: Source, member: Member, limit: int) -> Iterator[bytes]
 
 
 def member_source(source: Source, member: Member, limit: int, budget: Budget | None = None) -> Source:
-    """Return a member as a source of its own: a window where stored, else unpacked into memory."""
+    """Return a member as a source of its own: a window if stored, else unpacked into memory."""
     if member.method == STORED:
         return source.window(member.data_offset, member.compressed_size)
     chunks = member_chunks(source, member, limit)
@@ -42,7 +42,7 @@ def member_source(source: Source, member: Member, limit: int, budget: Budget | N
 
 
 def content_fault(source: Source, member: Member, bounds: Bounds) -> str:
-    """Return how a member's bytes contradict the directory: their checksum or their length; empty where they do not."""
+    """Return how a member's checksum or length contradicts the directory; empty if neither does."""
     crc = size = 0
     chunks = member_chunks(source, member, bounds.max_inflated_bytes)
     for chunk in chunks if member.method == STORED else bounds.budget.counted(chunks):

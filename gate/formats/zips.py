@@ -1,7 +1,7 @@
-"""Zip archives as hostile readers see them: members by directory and by local header, whatever flags and sums say.
+"""Zip archives as any loader may see them: members by directory and by local header, regardless of flags and checksums.
 
-Loaders differ in which header they believe, and most ignore checksums and the encryption bit. So this reader lists
-every member that any of them could find, gives its bytes regardless, and reports each disagreement as a fault.
+Loaders differ in which header they trust, and most ignore checksums and the encryption bit. So this reader lists every
+member that any of them could find, gives its bytes regardless, and reports each disagreement as a fault.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ _MAX_NAME = 4096
 
 @dataclass(frozen=True)
 class Archive:
-    """The members of a zip archive, and in which points its headers contradict each other."""
+    """The members of a zip archive, and the contradictions between its headers."""
 
     members: tuple[Member, ...]
     faults: tuple[str, ...]
 
     def named(self, suffix: str) -> Member | None:
-        """Return the first member whose name is, or below one folder ends in, `suffix`."""
+        """Return the first member whose name is `suffix`, or ends in it below a folder."""
         found = (member for member in self.members if member.name == suffix or member.name.endswith("/" + suffix))
         return next(found, None)
 
@@ -37,7 +37,7 @@ def is_zip(source: Source) -> bool:
 
 
 def read_zip(source: Source, bounds: Bounds) -> Archive:
-    """Return all members that the directory lists and all that stand outside of it."""
+    """Return all members, those that the directory lists and those that it does not."""
     faults: list[str] = []
     members: list[Member] = []
     directory = find_directory(source)
@@ -123,7 +123,7 @@ def _unlisted(source: Source, covered: list[tuple[int, int]], bounds: Bounds) ->
 
 
 def _orphan(source: Source, offset: int, end: int) -> Member | None:
-    """Read an unlisted local header; None where its fields are not plausible."""
+    """Read an unlisted local header; None if its fields are not plausible."""
     local = local_header(source, offset)
     if local is None or local.method not in _METHODS or not 0 < len(local.name) <= _MAX_NAME or local.offset > end:
         return None

@@ -1,7 +1,7 @@
 """Canaries: before anything untrusted is read, try what the jail forbids; each attempt must fail.
 
 A filter that is in place but does not hold (a wrong table, an odd kernel, a container runtime that only pretends) is
-worse than none, because the evidence would claim it. So the last step of `enter` is to attempt the forbidden.
+worse than none, because the evidence would claim it. So the last step of `enter` is to attempt what is forbidden.
 """
 
 import errno
@@ -15,15 +15,18 @@ from gate.jail.spec import Isolation, IsolationError, JailSpec
 
 def check(spec: JailSpec, isolation: Isolation) -> None:
     """Raise `IsolationError` if the scratch is unusable or any forbidden thing works that a present layer closes."""
-    _check_scratch(spec.writable[0])
-    attempts: dict[str, Callable[[], None]] = {}
+    scratch, name = spec.writable[0], f".canary-{os.getpid()}"
+    try:
+        _write(scratch / name)
+    except OSError as error:
+        raise IsolationError(f"the worker cannot write to its scratch {str(scratch)!r}: {error}") from None
+    attempts: dict[str, Callable[[], object]] = {}
     if isolation.landlock_abi:
-        outside = spec.writable[0].resolve().parent / f".canary-{os.getpid()}"
         attempts |= {
-            "listing /": _list_root,
-            "reading /etc/passwd": lambda: _read(Path("/etc/passwd")),
-            "reading the parent's environment": lambda: _read(Path(f"/proc/{os.getppid()}/environ")),
-            "writing outside its scratch": lambda: _write(outside),
+            "listing /": lambda: os.close(os.open("/", os.O_RDONLY | os.O_DIRECTORY)),
+            "reading /etc/passwd": Path("/etc/passwd").read_bytes,
+            "reading the parent's environment": Path(f"/proc/{os.getppid()}/environ").read_bytes,
+            "writing outside its scratch": lambda: _write(scratch.resolve().parent / name),
         }
     if isolation.seccomp:
         attempts |= {
@@ -40,28 +43,12 @@ def check(spec: JailSpec, isolation: Isolation) -> None:
             )
 
 
-def _works(attempt: Callable[[], None]) -> bool:
+def _works(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
     except OSError:
         return False
     return True
-
-
-def _check_scratch(scratch: Path) -> None:
-    probe = scratch / f".canary-{os.getpid()}"
-    try:
-        _write(probe)
-    except OSError as error:
-        raise IsolationError(f"the worker cannot write to its scratch {str(scratch)!r}: {error}") from None
-
-
-def _list_root() -> None:
-    os.close(os.open("/", os.O_RDONLY | os.O_DIRECTORY))
-
-
-def _read(path: Path) -> None:
-    path.read_bytes()
 
 
 def _write(path: Path) -> None:
@@ -70,8 +57,8 @@ def _write(path: Path) -> None:
 
 
 def _execute() -> None:
-    # A program that does not exist: the filter refuses before the kernel looks for it, and where there is no filter
-    # this process is not replaced.
+    # The program does not exist: the filter refuses before the kernel looks for it, and without a filter this process
+    # is not replaced.
     try:
         os.execv("/nonexistent/canary", ["canary"])  # noqa: S606  # meant to be refused
     except OSError as error:

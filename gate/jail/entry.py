@@ -1,4 +1,4 @@
-"""Entering the jail: every step in its one right order, from the check that it can hold to the proof that it does."""
+"""Entering the jail, every step in order: from the check that it can hold to the proof that it does."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ from gate.jail import canaries, kernel, landlock, limits, seccomp
 from gate.jail.spec import Isolation, IsolationError, JailSpec, Level
 
 _entered: list[Isolation] = []
-"""Holds what was achieved, once: a second jail on top would only fail in odd ways."""
+"""The isolation of this process, once entered: a second jail on top would only fail in odd ways."""
 
 
 def probe() -> Isolation:
-    """Return what this kernel could give, without entering anything."""
+    """Return what this kernel can give, without entering the jail."""
     return Isolation.of(landlock_abi=landlock.abi(), seccomp=seccomp.is_available())
 
 
 def enter(spec: JailSpec, *, least: Level = "full") -> Isolation:
-    """Isolate this process for good, prove that it holds, and return how far; less than `least` raises before anything.
+    """Isolate this process for good, prove it, and return how far it is; less than `least` raises before any change.
 
     Call it before numpy, torch or anything else that starts threads is imported, and before any untrusted byte is
-    read. With a weaker `least` the caller accepts, and must record, whatever the kernel gives: the isolation returned.
+    read. With a weaker `least` the caller accepts what the kernel gives, and must record the isolation returned.
     """
     return _enter(spec, least=least, possible=probe())
 

@@ -1,8 +1,8 @@
-"""Ctrl-C, a polite kill and a closed terminal: the same exception, which cannot get lost.
+"""SIGINT, SIGTERM and SIGHUP raise the same exception, which cannot get lost.
 
-A signal's handler runs between two steps of whatever Python is doing. Where that is a finalizer or the callback of a
-weak reference, an exception from it is printed and dropped, and the command would go on to its verdict. So the handler
-also notes that it was called, and what waits for long (`gate.jail.listening`) asks for the note.
+Python may call a signal's handler inside a finalizer or the callback of a weak reference. There an exception is printed
+and dropped, and the command would go on to its verdict. So the handler also sets a flag, which long waits
+(`gate.jail.listening`) check.
 """
 
 import signal
@@ -17,10 +17,10 @@ _NUMBER = signal.SIGINT.value
 
 
 def stop_on_termination() -> None:
-    """Make Ctrl-C, a polite kill and a closed terminal end a command alike: worker ended, files kept.
+    """Make SIGINT, SIGTERM and SIGHUP end a command alike: worker ended, files kept.
 
-    Ctrl-C too is set here: a shell that starts the gate in the background has it ignored. Who starts it by `nohup`
-    wants it to outlive the terminal.
+    SIGINT is set too, since a shell that starts the gate in the background ignores it. SIGHUP stays ignored under
+    `nohup`, where the command is to outlive the terminal.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
@@ -29,15 +29,15 @@ def stop_on_termination() -> None:
 
 
 def raise_if_asked() -> None:
-    """Raise `KeyboardInterrupt` where a signal came whose own exception was dropped."""
+    """Raise `KeyboardInterrupt` if a signal came whose own exception was dropped."""
     if _ASKED:
         raise KeyboardInterrupt
 
 
 def stopped(message: str, what_to_do: str = "") -> StoppedError:
-    """Return the error of an interruption that was just caught; what cleans up now is not interrupted by it again.
+    """Return the error for an interruption that was just caught, and clear the flag for what cleans up.
 
-    It carries the number of the signal that came last: a shell's exit code of the command is 128 and that.
+    It carries the number of the last signal: the command exits with 128 plus that.
     """
     global _ASKED  # noqa: PLW0603  # a process has one set of signal handlers, and this is what they set
     _ASKED = False
@@ -46,7 +46,7 @@ def stopped(message: str, what_to_do: str = "") -> StoppedError:
 
 @contextmanager
 def explained(message: str, what_to_do: str = "") -> Iterator[None]:
-    """Turn an interruption of what is within into an error that says what is kept and how to go on."""
+    """Turn an interruption of the block into an error that says what is kept and how to go on."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The few calls into the kernel that the standard library lacks, through ctypes and nothing else."""
+"""The few system calls that the standard library lacks, through ctypes."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def syscall(number: int, *arguments: int) -> int:
-    """Make a system call by its number with integer arguments or addresses; a failure raises `OSError`."""
+    """Make a system call by number, with integers or addresses as arguments; a failure raises `OSError`."""
     result: int = _libc.syscall(ctypes.c_long(number), *(ctypes.c_ulong(argument) for argument in arguments))
     if result < 0:
         raise _last_error()
@@ -24,20 +24,19 @@ def syscall(number: int, *arguments: int) -> int:
 
 
 def prctl(option: int, value: int = 0) -> int:
-    """Set or ask a property of this process; a failure raises `OSError`."""
-    arguments = (ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-    result: int = _libc.prctl(ctypes.c_int(option), *arguments)
+    """Set or read a property of this process; a failure raises `OSError`."""
+    result: int = _libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, (value, 0, 0, 0)))
     if result < 0:
         raise _last_error()
     return result
 
 
 def drop_capabilities() -> None:
-    """Give up every capability for good, so that a worker started as root is no more than its user id."""
+    """Give up every capability for good: a worker started as root keeps its user id alone."""
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:  # not root, or past the last capability of this kernel: there is nothing to take away
+        except OSError:  # not root, or past this kernel's last capability: nothing is left to drop
             break
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()
@@ -46,9 +45,8 @@ def drop_capabilities() -> None:
 
 
 def open_stream_socket() -> int:
-    """Return the descriptor of a new TCP socket, without importing the whole `socket` module for one canary."""
-    inet, stream = 2, 1
-    descriptor: int = _libc.socket(inet, stream, 0)
+    """Return the descriptor of a new TCP socket, without importing the `socket` module for one canary."""
+    descriptor: int = _libc.socket(2, 1, 0)  # AF_INET, SOCK_STREAM
     if descriptor < 0:
         raise _last_error()
     return descriptor

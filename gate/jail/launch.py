@@ -1,9 +1,8 @@
-"""The parent's side of the wall: start a worker with nothing worth stealing, bound what it says, and end it in time.
+"""The parent's side: start a worker with nothing worth stealing, bound its output, and end it in time.
 
-The parent holds the credentials and believes nothing of what comes back: not the exit code, not the text. `run_worker`
-returns plain facts (`WorkerExit`) for the caller to record; whatever counts as a result is a file in the scratch that
-the caller reads as hostile bytes. Call it from a thread that lives until it returns: the kernel kills the worker when
-the thread that started it ends.
+The parent holds the credentials and trusts nothing that comes back, neither exit code nor text. `run_worker` returns
+plain facts (`WorkerExit`) for the caller to record; results are files in the scratch, which the caller reads as hostile
+bytes. Call it from a thread that lives until it returns: the kernel kills the worker when that thread ends.
 """
 
 import importlib.util
@@ -23,25 +22,14 @@ from gate.records.errors import CannotFinishError, UsageError
 
 NOBODY = 65534
 _IMPORTED = ("gate", "numpy", "pydantic", "torch", "yaml")
-"""Packages of every worker, one of each place from which they may have been installed."""
-PASSED_ON = frozenset(
-    {
-        "CUBLAS_WORKSPACE_CONFIG",
-        "CUDA_MODULE_LOADING",
-        "CUDA_VISIBLE_DEVICES",
-        "LD_LIBRARY_PATH",
-        "MKL_NUM_THREADS",
-        "GOMP_SPINCOUNT",
-        "NVIDIA_VISIBLE_DEVICES",
-        "OMP_NUM_THREADS",
-        "OMP_WAIT_POLICY",
-        "OPENBLAS_NUM_THREADS",
-        "PYTORCH_CUDA_ALLOC_CONF",
-        "TORCH_FORCE_WEIGHTS_ONLY_LOAD",
-        "TZ",
-    }
+"""Packages that every worker imports, one for each place where they may be installed."""
+_PASSED_ON = (
+    "CUBLAS_WORKSPACE_CONFIG CUDA_MODULE_LOADING CUDA_VISIBLE_DEVICES GOMP_SPINCOUNT LD_LIBRARY_PATH MKL_NUM_THREADS "
+    "NVIDIA_VISIBLE_DEVICES OMP_NUM_THREADS OMP_WAIT_POLICY OPENBLAS_NUM_THREADS PYTORCH_CUDA_ALLOC_CONF "
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD TZ"
 )
-"""The only variables that a caller may add to a worker's environment; a credential's name cannot be among them."""
+PASSED_ON = frozenset(_PASSED_ON.split())
+"""The only variables that a caller may add to a worker's environment; none of them holds a credential."""
 
 _RUN_MODULE = """
 import runpy, sys
@@ -52,24 +40,24 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerExit:
-    """How a worker ended; facts for the record, none of them a verdict."""
+    """How a worker ended: facts for the record, none of them a verdict."""
 
     exit_code: int | None
-    """None where a signal ended it."""
+    """The exit code; None if a signal ended it."""
     signal: int | None
     timed_out: bool
-    """It was killed at the deadline."""
+    """Whether it was killed at the deadline."""
     said_too_much: bool
-    """It was killed for exceeding the output limits."""
+    """Whether it was killed for exceeding the output limits."""
     seconds: float
     stderr_tail: str
-    """Inert text, but chosen by whoever made the model."""
+    """The end of standard error: inert, but candidate-controlled text."""
     dropped_user: bool
-    """It ran as `nobody` because the parent is root."""
+    """Whether it ran as `nobody`, because the parent is root."""
 
     @property
     def ended_by_itself(self) -> bool:
-        """True if it exited with code 0 and nothing had to stop it; whether it did its work is another question."""
+        """Whether it exited with code 0 and nothing had to stop it; whether it did its work is another question."""
         return self.exit_code == 0 and not self.timed_out and not self.said_too_much
 
 
@@ -99,16 +87,16 @@ def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) 
 
 def worker_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of the gate in an isolated interpreter, installed or from a checkout."""
-    # An isolated interpreter (-I) takes no path from the environment or the working directory; the gate's own comes
-    # last, so that nothing in a checkout shadows an installed library.
+    # An isolated interpreter (-I) takes no path from the environment or the working directory. The gate's own comes
+    # last: nothing in a checkout may shadow an installed library.
     root = Path(__file__).resolve().parents[2]
     return [sys.executable, "-I", "-B", "-c", _RUN_MODULE, str(root), module, *arguments]
 
 
 def programs() -> tuple[Path, ...]:
-    """Return what a worker's interpreter is started and imports from, of which each must be readable to run it."""
+    """Return the interpreter and the roots that a worker imports from; it can run only if it may read each."""
     roots = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    found = (importlib.util.find_spec(name) for name in _IMPORTED)  # of a package that has no parent: nothing is run
+    found = (importlib.util.find_spec(name) for name in _IMPORTED)  # top-level names: nothing is run
     packages = (spec.origin for spec in found if spec is not None and spec.origin is not None)
     named = (sys.executable, *roots, *packages)
     return tuple(path for path in dict.fromkeys(map(Path, named)) if path.exists())
@@ -129,8 +117,8 @@ def run_worker(
 
     It gets the scrubbed environment with `variables` (names in `PASSED_ON`), no input and no descriptor. `on_line` gets
     each line of standard output, inert and cut; an exception from it ends the worker and is raised again. With
-    `drop_user` (ask `gate.jail.rights` first) the scratch is handed over to `nobody`, who runs the worker, and is given
-    one further `group` where the worker is to read what was opened to that.
+    `drop_user` (ask `gate.jail.rights` first) the scratch is given to `nobody`, who runs the worker as a member of
+    `group`, if there is one, to read what is open to that group.
     """
     if drop_user:
         _hand_over(scratch)
@@ -157,7 +145,7 @@ def run_worker(
 def _start(
     argv: Sequence[str], scratch: Path, environment: dict[str, str], groups: list[int] | None
 ) -> subprocess.Popen[bytes]:
-    """Start the worker, with these groups as `nobody`, or as this user where there are None."""
+    """Start the worker as `nobody` with these groups, or as this user if `groups` is None."""
     dropped = groups is not None
     try:
         return subprocess.Popen(  # noqa: S603  # argv is the caller's own, never the candidate's
@@ -190,7 +178,6 @@ def _hand_over(scratch: Path) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the worker's whole process group, reap the worker, close the pipes."""
     kill_group(process)
     process.wait()
     for stream in (process.stdout, process.stderr):

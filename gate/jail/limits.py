@@ -1,8 +1,9 @@
-"""Limits on what a worker may use up, and the properties that make it die with its parent and gain no rights."""
+"""Limits on what a worker may use, and the settings that make it die with its parent and gain no rights."""
 
 import os
 import resource
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from gate.jail import kernel
@@ -19,26 +20,20 @@ def tie_to_parent() -> None:
 
 
 def set_limits(spec: JailSpec) -> None:
-    """Bound processor time, file size, open files and address space, forbid core dumps, and offer to die first."""
+    """Bound processor time, file size, open files and address space, forbid core dumps, and volunteer to die first."""
     _bound(resource.RLIMIT_CPU, spec.cpu_seconds)
     _bound(resource.RLIMIT_FSIZE, spec.file_size_bytes)
     _bound(resource.RLIMIT_NOFILE, spec.open_files)
     _bound(resource.RLIMIT_CORE, 0)
     if spec.address_space_bytes is not None:
         _bound(resource.RLIMIT_AS, spec.address_space_bytes)
-    _volunteer_when_memory_runs_out()
+    # Where worker and parent share a memory limit, the kernel must choose the worker: the parent has to report it.
+    with suppress(OSError):  # a read-only /proc: only the choice of victim is lost, not the isolation
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _bound(what: int, limit: int) -> None:
-    """Lower a limit for good; a lower one that is already set stays."""
+    """Lower a limit for good; a limit that is lower already stays."""
     _, hard = resource.getrlimit(what)
     least = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(what, (least, least))
-
-
-def _volunteer_when_memory_runs_out() -> None:
-    # Where worker and parent share a memory limit, the kernel must choose the worker: the parent has to report it.
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    except OSError:
-        return  # a read-only /proc: only the choice of victim is lost, not the isolation

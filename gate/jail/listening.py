@@ -1,7 +1,6 @@
-"""Listening to a worker: both of its streams, within limits, until it ends or its time is up.
+"""Reads both streams of a worker, within limits, until it ends or its time is up.
 
-Used by `gate.jail.launch` only. What arrives is hostile text: it is bounded in bytes, lines and length of a line, and
-leaves here inert.
+What arrives is hostile text: it is bounded in bytes, lines and length of a line, and made inert.
 """
 
 import os
@@ -22,27 +21,21 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class OutputLimits:
-    """How much a worker may say; one that says more is killed, because an honest one never does."""
+    """How much a worker may print; one that prints more is killed, because an honest one never does."""
 
     total_bytes: int = 16 << 20
-    """Of standard output and standard error together."""
+    """Bytes of standard output and standard error together."""
     lines: int = 100_000
-    """Of standard output."""
+    """Lines of standard output."""
     line_characters: int = 4096
-    """A longer line is cut before it is handed on."""
+    """Longest line in characters; a longer one is cut."""
     kept_stderr_bytes: int = 16 << 10
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the worker's process group, which carries its id; the worker must not have been reaped yet."""
-    # While the worker is not reaped, its id cannot pass to strangers, so the signal hits nobody else.
+    """Kill the worker's process group; the worker must not be reaped yet, or its id may be another process's."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Tell whether the worker has ended, without reaping it."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 @dataclass
@@ -70,8 +63,8 @@ class Listener:
                 left = until - time.monotonic()
                 if left <= 0:
                     return False
-                # Asked before reading: all that a worker wrote before its end is then in the pipes already.
-                ended = _has_ended(self.process)
+                # Asked before reading, without reaping: all that an ended worker wrote is then in the pipes already.
+                ended = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
                 if ended:
                     kill_group(self.process)
                 ready = selector.select(0 if ended else min(left, _POLL_SECONDS))

@@ -1,7 +1,7 @@
-"""Which files a Python worker must read to import its libraries, and nothing beside them.
+"""The files that a Python worker must read to import its libraries, and no others.
 
-A checkout on the path of modules (an editable install, a development run) is opened only as far as it holds packages:
-its root may also hold what no worker must see (`.git/config` with a token, `.env`).
+Of a checkout on `sys.path` (an editable install, a development run) only the packages are opened: its root may also
+hold what no worker may see (`.git/config` with a token, `.env`).
 """
 
 import os
@@ -13,26 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 _SYSTEM = (
-    "/usr/lib",
-    "/usr/lib64",
-    "/lib",
-    "/lib64",
-    "/usr/local/lib",
-    "/etc/ld.so.cache",
-    "/etc/ssl/openssl.cnf",
-    "/etc/localtime",
-    "/usr/share/zoneinfo",
-    "/proc/self",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
+    "/usr/lib /usr/lib64 /lib /lib64 /usr/local/lib /etc/ld.so.cache /etc/ssl/openssl.cnf /etc/localtime "
+    "/usr/share/zoneinfo /proc/self /proc/cpuinfo /proc/meminfo /sys/devices/system/cpu /sys/devices/system/node"
 )
 
 
 def interpreter_paths() -> tuple[Path, ...]:
     """Return what Python, its standard library, installed packages and their shared libraries are read from."""
-    wanted = [Path(name) for name in _SYSTEM]
+    wanted = [Path(name) for name in _SYSTEM.split()]
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}:
         wanted += [Path(prefix) / name for name in ("lib", "lib64", "pyvenv.cfg")]
     wanted += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -44,7 +32,7 @@ def interpreter_paths() -> tuple[Path, ...]:
 
 
 def source_roots() -> tuple[Path, ...]:
-    """Return the checkouts on the path of modules, to be listed but not read as a whole (`JailSpec.listable`)."""
+    """Return the checkouts on `sys.path`, to be listed but not read as a whole (`JailSpec.listable`)."""
     return tuple(root for root in _module_roots() if not _is_site(root) and not _holds_a_home(root))
 
 
@@ -54,12 +42,11 @@ def gpu_devices() -> tuple[Path, ...]:
 
 
 def _module_roots() -> list[Path]:
-    """Return the existing absolute directories of `sys.path`."""
     return [Path(entry) for entry in sys.path if os.path.isabs(entry) and os.path.isdir(entry)]  # noqa: PTH117, PTH112
 
 
 def _is_site(root: Path) -> bool:
-    """Tell whether a directory belongs to the interpreter or holds installed packages, and nothing else."""
+    """Tell whether a directory belongs to the interpreter or holds installed packages only."""
     if root.name in ("site-packages", "dist-packages"):
         return True
     return any(root.is_relative_to(home) for home in (sys.prefix, sys.base_prefix, "/usr/lib", "/usr/local/lib"))
@@ -81,7 +68,7 @@ def _editable_packages() -> Iterator[Path]:
 
 
 def _holds_a_home(path: Path) -> bool:
-    """Tell whether a directory is the root, or a home directory or above one: never to be opened as a whole."""
+    """Tell whether a directory is the root, a home directory, or above one: never opened as a whole."""
     homes = [Path.home()]
     with suppress(KeyError):  # a container's made-up user has no entry
         homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
@@ -90,7 +77,7 @@ def _holds_a_home(path: Path) -> bool:
 
 
 def _outermost(paths: Iterator[Path]) -> tuple[Path, ...]:
-    """Return the paths, resolved, without those that another one already contains."""
+    """Return the paths, resolved, without those that another one contains."""
     kept: list[Path] = []
     for path in sorted({path.resolve() if not path.is_relative_to("/proc") else path for path in paths}):
         if not any(path.is_relative_to(other) for other in kept):

@@ -1,9 +1,9 @@
 """Whether a worker may give up the user's rights, and how it reads what no other user may.
 
-A gate that runs as root starts its workers as `nobody`. What it copied for them lies in private directories, which it
-opens to one group that nobody on the machine is in and that the worker alone is given: other users go on seeing
-nothing, and the worker, who owns none of it, can change nothing. What lies elsewhere must be open to all users; where
-it is not, the worker keeps the user, and the evidence says so and why.
+A gate that runs as root starts its workers as `nobody`. Copies for them are in private directories, which are opened to
+one group that no user is in and that only the worker is given: other users still see nothing, and the worker, who owns
+none of it, can change nothing. Other data must be open to all users; otherwise the worker keeps the user, and the
+evidence says so and why.
 """
 
 import grp
@@ -24,21 +24,21 @@ _OTHERS_USE = stat.S_IROTH | stat.S_IWOTH
 
 @dataclass(frozen=True)
 class Rights:
-    """What a worker is started with."""
+    """The user and the group that a worker is started with."""
 
     group: int | None = None
-    """The group by which it reads private copies; None where it reads none."""
+    """The group by which it reads private copies, if any."""
     kept: str = ""
-    """Why it keeps the orchestrator's user; empty where it gives the user up."""
+    """Reason why it keeps the orchestrator's user; empty if it gives the user up."""
 
     @property
     def dropped(self) -> bool:
-        """True where the worker runs as `nobody`."""
+        """Whether the worker runs as `nobody`."""
         return not self.kept
 
 
 def lack() -> str:
-    """Return why this process cannot start a worker as `nobody` at all; empty where it can."""
+    """Return why this process cannot start a worker as `nobody`; empty if it can."""
     if os.geteuid() != 0:
         return "the gate is no root itself"
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -48,18 +48,18 @@ def lack() -> str:
 
 
 def make_private(path: Path) -> None:
-    """Open a new directory, of this user alone, to a group of its own as well, where a worker can be given one."""
+    """Open a new directory of this user to a spare group as well, if a worker can be given one."""
     if lack() or (group := _spare_group()) is None:
         return
-    with suppress(OSError):  # a file system without owners: it stays of this user alone
+    with suppress(OSError):  # a file system without owners: it stays this user's
         os.chown(path, -1, group)
         path.chmod(0o710)
 
 
 def rights(scratch: Path, programs: Iterable[Path], data: Iterable[Path], devices: Iterable[Path] = ()) -> Rights:
-    """Return what a worker in this scratch is started with, which runs programs, reads data and uses devices.
+    """Return the rights of a worker in this scratch that runs programs, reads data and uses devices.
 
-    Data in a directory of `make_private` are opened to that directory's group, all others must be open to every user.
+    Data in a directory of `make_private` are opened to that directory's group; all others must be open to every user.
     """
     if why := lack():
         return Rights(kept=why)
@@ -102,7 +102,7 @@ def _closed(path: Path) -> str:
 
 
 def _closed_to_others(path: Path) -> Path | None:
-    """Return what of a file, or of all below a directory, some user may not read; None where all may read all."""
+    """Return what some user may not read of a file or of all below a directory; None if all may read all."""
     real = path.resolve()
     if not _reachable(real):
         return real
@@ -120,7 +120,7 @@ def _reachable(real: Path) -> bool:
 
 
 def _private_above(path: Path) -> Path | None:
-    """Return the directory of `make_private` that a path lies in, told by its own owner, group and mode."""
+    """Return the directory of `make_private` that a path is in, known by its owner, group and mode."""
     for directory in path.resolve().parents:
         status = directory.stat()
         own = status.st_uid == os.geteuid() and status.st_gid in _SPARE_GROUPS
@@ -130,7 +130,7 @@ def _private_above(path: Path) -> Path | None:
 
 
 def _open_to_group(path: Path, private: Path) -> None:
-    """Let the private directory's group read a file, or all below a directory, and pass what lies above it."""
+    """Let the private directory's group read a file, or all below a directory, and enter the directories above."""
     group, real = private.stat().st_gid, path.resolve()
     for directory in real.parents:
         if directory == private:
@@ -141,7 +141,7 @@ def _open_to_group(path: Path, private: Path) -> None:
 
 
 def _grant(path: Path, status: os.stat_result, group: int, mode: int) -> None:
-    """Give a group rights on one entry, which is left alone where it has them: a change would show in its times."""
+    """Give a group rights on one entry; one that has them stays, since a change would show in its times."""
     if stat.S_ISLNK(status.st_mode) or (status.st_gid == group and status.st_mode & mode == mode):
         return
     os.chown(path, -1, group, follow_symlinks=False)
@@ -158,7 +158,7 @@ def _walk(real: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _spare_group() -> int | None:
-    """Return the id of a group that nobody is in; None where this user namespace has none to spare."""
+    """Return the id of a group that no user is in; None if this user namespace has none to spare."""
     try:
         ranges = [tuple(map(int, line.split())) for line in Path("/proc/self/gid_map").read_text("ascii").splitlines()]
     except (OSError, ValueError):

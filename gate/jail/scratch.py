@@ -1,4 +1,4 @@
-"""Scratch directories, a worker's and others: made for one use, removed with whatever was left, however arranged."""
+"""Scratch directories: made for one use, removed with all that was left in them, however deep."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ _CHUNK = 1 << 20
 
 @contextmanager
 def scratch_directory(prefix: str = "gate-worker-") -> Iterator[Path]:
-    """Yield a new directory that this user alone may enter, and remove it afterwards."""
+    """Yield a new directory that only this user may enter, and remove it afterwards."""
     path = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
     try:
         yield path
@@ -23,17 +23,14 @@ def scratch_directory(prefix: str = "gate-worker-") -> Iterator[Path]:
 
 
 def write_new(path: Path, raw: bytes) -> None:
-    """Write a file in place of whatever file stands there: a link is replaced, never followed."""
+    """Write a file, replacing any that is there: a link is replaced, never followed."""
     path.unlink(missing_ok=True)
     with path.open("xb") as stream:
         stream.write(raw)
 
 
 def copy_plain(source: Path, to: Path, limit: int) -> bool:
-    """Copy a hostile worker's file if it is a regular one within the limit; never through a link, and never read whole.
-
-    A file that stands at `to` is replaced.
-    """
+    """Copy a hostile worker's file over `to` if it is a regular one within the limit; never through a link."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -60,7 +57,7 @@ def remove_tree(root: Path) -> None:
 
 
 def _flatten(root: Path) -> None:
-    """Move every nested directory up to the root, so that none lies deeper than a program can call itself."""
+    """Move every nested directory up to the root, so that none is too deep for a recursive removal."""
     fresh = count()
     waiting = [root]
     while waiting:

@@ -1,9 +1,9 @@
-"""seccomp: a filter in the kernel that refuses system calls, so that no socket, program or process can be started.
+"""seccomp: a filter in the kernel that refuses system calls which start a socket, a program or a process.
 
-Second of the two layers: it holds what Landlock does not, or not on every kernel (network of every kind, new programs
-and processes, signals, changes of permissions), and shrinks the part of the kernel that hostile bytes can reach.
-`program` is a pure function from processor and process id to the filter's bytes (classic BPF, run by the kernel on
-every call). What is refused is named in `gate.jail.syscall_policy`, the numbers stand in `gate.jail.syscalls`.
+It denies what Landlock does not, or not on every kernel (network of every kind, new programs and processes, signals,
+changes of permissions), and shrinks the part of the kernel that hostile bytes can reach. `program` is a pure function
+from processor and process id to the filter's bytes (classic BPF, run by the kernel on every call).
+`gate.jail.syscall_policy` names what is refused, `gate.jail.syscalls` the numbers.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from gate.jail.syscall_policy import DENIED, Condition, conditions
 from gate.jail.syscalls import AARCH64, X86_64
 
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-"""What a filter may answer; `REFUSE` carries an errno in its low bits, `KILL` ends the whole process."""
+"""Answers of a filter; `REFUSE` carries an errno in its low bits, `KILL` ends the whole process."""
 
 X32_BIT = 0x40000000
 """A second numbering of the same calls on x86-64, which would slip past a comparison of numbers."""
@@ -32,7 +32,7 @@ _ALL_THREADS = 1
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _IF_EQUAL, _IF_GREATER, _IF_AT_LEAST = 0x15, 0x25, 0x35
 _NUMBER_AT, _PROCESSOR_AT, _ARGUMENTS_AT = 0, 4, 16
-"""Offsets in the record that the kernel hands to the filter; arguments are 64 bits wide, low half first."""
+"""Offsets in the record that the kernel gives the filter; arguments are 64 bits wide, low half first."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class _Filter(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Tell whether this kernel takes filters that can kill, and this processor is one of those known here."""
+    """Tell whether this kernel takes filters that can kill, and this processor is known here."""
     processor = PROCESSORS.get(platform.machine())
     if processor is None or sys.maxsize < 1 << 32:
         return False
@@ -98,7 +98,11 @@ def program(machine: str, pid: int) -> bytes:
             block = [step for test in tests for step in _refuse_unless(test)] + [_instruction(_RETURN, ALLOW)]
             steps += [_instruction(_IF_EQUAL, numbers[name], otherwise=len(block)), *block]
     for first, last in _gaps(sorted(numbers.values())):
-        steps += _answer_range(first, last, REFUSE | errno.ENOSYS)
+        steps += [
+            _instruction(_IF_AT_LEAST, first, otherwise=2),
+            _instruction(_IF_GREATER, last, then=1),
+            _instruction(_RETURN, REFUSE | errno.ENOSYS),
+        ]
     for name, error in DENIED.items():
         if name in numbers:
             steps += [_instruction(_IF_EQUAL, numbers[name], otherwise=1), _instruction(_RETURN, REFUSE | error)]
@@ -107,21 +111,13 @@ def program(machine: str, pid: int) -> bytes:
 
 
 def _gaps(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield first and last of each run of numbers that no call has; the last run ends at the largest number."""
+    """Yield first and last of each run of unused numbers; the last run ends at the largest number."""
     expected = 0
     for number in numbers:
         if number > expected:
             yield expected, number - 1
         expected = number + 1
     yield expected, 0xFFFFFFFF
-
-
-def _answer_range(first: int, last: int, answer: int) -> list[bytes]:
-    return [
-        _instruction(_IF_AT_LEAST, first, otherwise=2),
-        _instruction(_IF_GREATER, last, then=1),
-        _instruction(_RETURN, answer),
-    ]
 
 
 def _refuse_unless(test: Condition) -> list[bytes]:
@@ -133,8 +129,7 @@ def _refuse_unless(test: Condition) -> list[bytes]:
         if test.holds_if_listed:
             steps.append(_instruction(_IF_EQUAL, value, then=to_refusal + 1))
         else:
-            is_last = to_refusal == 0
-            steps.append(_instruction(_IF_EQUAL, value, then=to_refusal, otherwise=1 if is_last else 0))
+            steps.append(_instruction(_IF_EQUAL, value, then=to_refusal, otherwise=0 if to_refusal else 1))
     return [*steps, _instruction(_RETURN, REFUSE | errno.EPERM)]
 
 

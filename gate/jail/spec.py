@@ -1,4 +1,4 @@
-"""What a jail is asked for (`JailSpec`), what it turned out to be (`Isolation`), and the error when it cannot be."""
+"""The jail that is asked for (`JailSpec`), the one that was achieved (`Isolation`), and the error if it fails."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class IsolationError(CannotFinishError):
 
 @dataclass(frozen=True, kw_only=True)
 class JailSpec:
-    """What the process may still reach once the door is shut; everything not named here is closed."""
+    """What a jailed process may still reach; everything not named here is closed."""
 
     readable: tuple[Path, ...]
     """Files, and directories with all below them, that may be read."""
@@ -28,11 +28,11 @@ class JailSpec:
     file_size_bytes: int
     """The largest file that may be written."""
     listable: tuple[Path, ...] = ()
-    """Directories of which names, here and below, may be listed, but no file read: roots of source checkouts."""
+    """Directories to be listed, here and below, without reading a file: roots of checkouts."""
     devices: tuple[Path, ...] = ()
-    """Device files for reading, writing and ioctl: those of a GPU, in the worker that runs no foreign code."""
+    """GPU device files for reading, writing and ioctl; only for workers without foreign code."""
     address_space_bytes: int | None = None
-    """None with a GPU, whose driver reserves far more addresses than it uses."""
+    """Limit of addresses; None with a GPU, whose driver reserves far more than it uses."""
     open_files: int = 256
 
     def __post_init__(self) -> None:
@@ -47,14 +47,14 @@ class JailSpec:
 
 @dataclass(frozen=True)
 class Isolation:
-    """How far the kernel isolates the process; `str()` of it stands in the evidence and the report."""
+    """How far the kernel isolates the process; `str()` of it is in the evidence and the report."""
 
     level: Level
     landlock_abi: int
-    """The version of Landlock's interface that was used; 0 where the kernel has none."""
+    """The Landlock ABI that was used; 0 if the kernel has none."""
     seccomp: bool
     missing: tuple[str, ...]
-    """Which layers are absent, and what is therefore open."""
+    """The layers that are absent, and what is therefore open."""
 
     @classmethod
     def of(cls, *, landlock_abi: int, seccomp: bool) -> Self:

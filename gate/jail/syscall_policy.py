@@ -1,7 +1,6 @@
 """What the filter refuses, by name and by reason: always (`DENIED`), or depending on an argument (`conditions`).
 
-Plain data for `gate.jail.seccomp`. A call that stands here under no name is allowed if `gate.jail.syscalls` knows its
-number, and answered with "no such call" if not.
+A call that is not named here is allowed if `gate.jail.syscalls` knows its number, else answered with "no such call".
 """
 
 import errno
@@ -49,7 +48,7 @@ _REFUSED_BY_REASON = {
 }
 
 _ABSENT = "clone3 openat2"
-"""Their arguments lie in memory, where no filter sees them; C libraries fall back to `clone` and `openat`."""
+"""Calls with arguments in memory, which no filter sees; C libraries fall back to `clone` and `openat`."""
 
 DENIED: Mapping[str, int] = MappingProxyType(
     {name: errno.EPERM for names in _REFUSED_BY_REASON.values() for name in names.split()}
@@ -57,20 +56,18 @@ DENIED: Mapping[str, int] = MappingProxyType(
 )
 """Call → the error it always gets. `EPERM` says refused, `ENOSYS` makes libraries try the older call."""
 
-_ALL_BITS = 0xFFFFFFFF
-
 
 @dataclass(frozen=True)
 class Condition:
-    """A test on the low 32 bits of one argument, on which a call is let through or refused with `EPERM`."""
+    """A test on the low 32 bits of one argument; a call that fails it is refused with `EPERM`."""
 
     argument: int
-    """Its position, from 0."""
+    """Position of the argument, from 0."""
     values: tuple[int, ...]
-    mask: int = _ALL_BITS
-    """Which bits are compared with the values."""
+    mask: int = 0xFFFFFFFF
+    """Bits that are compared with the values."""
     holds_if_listed: bool = True
-    """True: the call needs one of the values. False: it must have none of them."""
+    """Whether the call needs one of the values (True), or must have none (False)."""
 
 
 _CLONE_THREAD = 0x00010000

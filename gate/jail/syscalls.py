@@ -1,7 +1,6 @@
 """The system calls of the two processors that the filter knows: name → number, complete to Linux 6.18.
 
-Plain data for `gate.jail.seccomp`. The filter answers any number that is in no table with "no such call", so a call
-that a newer kernel brings is closed until somebody has looked at it and written its name here.
+The filter answers a number in no table with "no such call": a newer kernel's call is closed until it is added here.
 """
 
 from collections.abc import Mapping
@@ -9,11 +8,21 @@ from types import MappingProxyType
 
 
 def _numbered(runs: Mapping[int, str]) -> Mapping[str, int]:
-    """Return name → number from runs of names that are numbered consecutively from the run's first number."""
+    """Return name → number from runs of consecutive numbers, each under its first number."""
     return MappingProxyType(
         {name: first + offset for first, names in runs.items() for offset, name in enumerate(names.split())}
     )
 
+
+_FROM_424 = """
+    pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig fsmount
+    fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise epoll_pwait2 mount_setattr
+    quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret process_mrelease
+    futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue
+    statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat
+    removexattrat open_tree_attr file_getattr file_setattr
+"""
+"""Calls from number 424 on, which are numbered alike on every processor."""
 
 X86_64 = _numbered(
     {
@@ -50,14 +59,7 @@ X86_64 = _numbered(
         memfd_create kexec_file_load bpf execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2
         pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq
     """,
-        424: """
-        pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig fsmount
-        fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise epoll_pwait2 mount_setattr
-        quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret process_mrelease
-        futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue
-        statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat
-        removexattrat open_tree_attr file_getattr file_setattr
-    """,
+        424: _FROM_424,
     }
 )
 
@@ -94,13 +96,6 @@ AARCH64 = _numbered(
         getrandom memfd_create bpf execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect
         pkey_alloc pkey_free statx io_pgetevents rseq kexec_file_load
     """,
-        424: """
-        pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig fsmount
-        fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise epoll_pwait2 mount_setattr
-        quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret process_mrelease
-        futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue
-        statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat
-        removexattrat open_tree_attr file_getattr file_setattr
-    """,
+        424: _FROM_424,
     }
 )

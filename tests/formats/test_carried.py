@@ -75,6 +75,12 @@ def test_where_no_code_would_help_none_is_offered_to_be_run():
         assert "--allow-code" not in found.sentence
 
 
+def test_a_folder_whose_mlmodel_names_absent_files_is_not_told_to_have_none():
+    """The finding stands at `MLmodel`, which is there: what it declares is missing."""
+    outcomes = counted("artifact-integrity", "missing-files", "MLmodel", "declares 'conda.yaml'")
+    assert carried(outcomes).what != NO_MODEL
+
+
 def test_a_network_of_torchs_own_layers_has_no_class_of_its_own():
     """What counts nothing names nothing: another finding kept it from being loaded."""
     assert carried(pickled()) == PLAIN

@@ -23,11 +23,13 @@ MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthChe
 
 
 def seen(raw, name="data/model.joblib"):
-    """Tell what the search makes of the bytes: `found` the import, `unreadable`, or `passed`."""
+    """Tell what the search makes of the bytes: `found` the import or `other` ones, `unreadable`, or `passed`."""
     found = list(find_pickles(Source.of(raw), name, BOUNDS))
     if any(isinstance(item, FoundPickle) and ("posix", "system") in item.walk.names for item in found):
         return "found"
-    return "unreadable" if any(isinstance(item, Blocked) or item.walk.fault for item in found) else "passed"
+    if any(isinstance(item, Blocked) or item.walk.fault for item in found):
+        return "unreadable"
+    return "other" if any(item.walk.names for item in found) else "passed"
 
 
 @st.composite

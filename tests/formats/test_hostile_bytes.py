@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gate.formats.compression import compression_of, inflated
-from gate.formats.keras import config_hazards, holds_configuration
+from gate.formats.configurations import config_hazards, holds_configuration, schema_hazards
 from gate.formats.mlflow_folder import unexpected_files
 from gate.formats.mlflow_model import foreign_entries
 from gate.formats.mlmodel import read_mlmodel
@@ -17,7 +17,6 @@ from gate.formats.pickles import walk_pickle
 from gate.formats.pt2 import pt2_hazards
 from gate.formats.requirements import odd_in_file
 from gate.formats.safetensors import check_safetensors
-from gate.formats.skops import schema_hazards
 from gate.formats.source import Bounds, ByteStream, Source, UnreadableError
 from gate.formats.zip_members import member_source
 from gate.formats.zips import read_zip
@@ -142,6 +141,14 @@ def test_configurations_of_any_shape_are_walked(value):
     """Keras and skops configurations whose parts have unexpected types yield texts, not errors."""
     seen = [*config_hazards(value, BOUNDS), *schema_hazards(value, BOUNDS)]
     assert all(isinstance(what, str) for what in seen)
+
+
+@pytest.mark.parametrize("loader", [{}, [], ["x"], 3, None])
+def test_a_loader_of_any_type_in_a_schema_is_no_error(loader):
+    """A hostile schema may say anything; a type outside of scikit-learn is told, and nothing is raised."""
+    schema = {"__class__": "Thing", "__module__": "acme", "__loader__": loader}
+    assert list(schema_hazards(schema, BOUNDS)) == ["type acme.Thing"]
+    assert list(schema_hazards({**schema, "__module__": "sklearn.svm"}, BOUNDS)) == []
 
 
 _VALUES = st.none() | st.integers() | st.text(max_size=10) | st.lists(st.integers(), max_size=2)

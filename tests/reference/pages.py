@@ -34,10 +34,7 @@ def pages() -> dict[Path, str]:
 
 def detectors_page() -> str:
     """Return the list of all detectors."""
-    rows = [
-        f"| [`{name}`]({name}.md) | {_cell(summary(detectors.load(name).module))} |"
-        for name in detectors.names()
-    ]
+    rows = [f"| [`{name}`]({name}.md) | {_cell(summary(detectors.load(name).module))} |" for name in detectors.names()]
     head = [
         "# Detectors",
         "",

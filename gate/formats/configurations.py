@@ -1,7 +1,8 @@
-"""Keras models: the layers that the configuration in a `.keras` archive would build.
+"""The classes that the JSON in a `.keras` or `.skops` archive would build.
 
-A configuration names Python modules and classes that the loader imports. Keras' own classes pass by a positive list of
-modules, and for the old format, which names none, of layer classes; a function stored as bytecode never does.
+A Keras configuration names Python modules and classes that the loader imports. Keras' own classes pass by a positive
+list of modules, and for the old format, which names none, of layer classes; a function stored as bytecode never does.
+Of a skops schema, the types of scikit-learn and of plain numbers pass.
 """
 
 import re
@@ -12,7 +13,7 @@ from gate.formats.source import Bounds, UnreadableError
 
 _MAX_DEPTH = 200
 _BEGIN = re.compile(rb"\{\s*\"(class_name|module|name|config|registered_name|build_config)\"\s*:")
-_OWN_MODULE = re.compile(
+_KERAS_MODULE = re.compile(
     r"keras(\.src)?\.(layers|models|initializers|regularizers|constraints|activations|optimizers|losses|metrics|"
     r"dtype_policies|random|saving\.object_registration)(\.[a-z_0-9.]+)?|keras(\.src)?|builtins"
 )
@@ -38,23 +39,54 @@ _OLD_NAMES = (
     "Nadam Ftrl Policy DTypePolicy"
 )
 _OLD_CLASSES = frozenset(_OLD_NAMES.split())
+_SKLEARN_MODULE = re.compile(r"sklearn\.[a-z_0-9.]+|scipy\.sparse(\.[a-z_0-9.]+)?")
+_PLAIN = {
+    "builtins": "bool bytearray bytes complex dict float frozenset int list NoneType set slice str tuple type",
+    "collections": "Counter OrderedDict defaultdict",
+    "numpy": (
+        "bool bool_ complex128 complex64 dtype float16 float32 float64 int16 int32 int64 int8 ndarray uint16 uint32 "
+        "uint64 uint8 str_ bytes_"
+    ),
+    "numpy.random": "Generator RandomState",
+    "numpy.random.mtrand": "RandomState",
+    "numpy.random._generator": "Generator",
+    "numpy.ma": "MaskedArray",
+    "numpy.dtypes": "Float32DType Float64DType Int32DType Int64DType ObjectDType StrDType",
+}
+_PLAIN_TYPES = frozenset((module, name) for module, names in _PLAIN.items() for name in names.split())
+_SKOPS_CODE = frozenset({"FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode"})
 
 
-def config_hazards(value: Any, bounds: Bounds, depth: int = 0) -> Iterator[str]:
-    """Yield the classes in a configuration that run code of the artifact, or are none of Keras' own."""
+def config_hazards(value: Any, bounds: Bounds) -> Iterator[str]:
+    """Yield the classes in a Keras configuration that run code of the artifact, or are none of Keras' own."""
+    for part in _mappings(value, "configuration", bounds):
+        if "class_name" in part:
+            yield from _class(part)
+        if part.get("fn_module") or part.get("fn_name"):
+            yield f"function {part.get('fn_module')}.{part.get('fn_name')}"
+
+
+def schema_hazards(value: Any, bounds: Bounds) -> Iterator[str]:
+    """Yield the types in a skops schema that are neither scikit-learn's nor plain."""
+    for part in _mappings(value, "schema", bounds):
+        if "__class__" in part or "__module__" in part:
+            module, name = str(part.get("__module__")), str(part.get("__class__"))
+            if (module, name) not in _PLAIN_TYPES and _SKLEARN_MODULE.fullmatch(module) is None:
+                yield f"type {module}.{name}"
+            elif str(part.get("__loader__")) in _SKOPS_CODE and not module.startswith("sklearn."):
+                yield f"{part['__loader__']} of {module}.{name}"
+
+
+def _mappings(value: Any, what: str, bounds: Bounds, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield every mapping in a JSON value, the outer ones first."""
     if depth > _MAX_DEPTH:
-        raise UnreadableError(f"a configuration nested deeper than {_MAX_DEPTH}")
+        raise UnreadableError(f"a {what} nested deeper than {_MAX_DEPTH}")
     if isinstance(value, dict):
         bounds.tick()
-        if "class_name" in value:
-            yield from _class(value)
-        if value.get("fn_module") or value.get("fn_name"):
-            yield f"function {value.get('fn_module')}.{value.get('fn_name')}"
-        for inner in value.values():
-            yield from config_hazards(inner, bounds, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from config_hazards(inner, bounds, depth + 1)
+        yield value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _mappings(inner, what, bounds, depth + 1)
 
 
 def holds_configuration(raw: bytes) -> bool:
@@ -63,13 +95,12 @@ def holds_configuration(raw: bytes) -> bool:
 
 
 def _class(value: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the class that one part of a configuration names."""
     name, module, registered = str(value["class_name"]), value.get("module"), value.get("registered_name")
     if name in _CODE_CLASSES:
         yield f"{name} layer"
     elif module == "builtins" and name not in _BUILTIN_CLASSES:
         yield f"builtins.{name}"
-    elif isinstance(module, str) and not _OWN_MODULE.fullmatch(module):
+    elif isinstance(module, str) and not _KERAS_MODULE.fullmatch(module):
         yield f"class {module}.{name}"
     elif module is None and (registered is not None or name not in _OLD_CLASSES | _BUILTIN_CLASSES):
         yield f"custom class {registered or name}"
