@@ -1,7 +1,7 @@
 """`sign` and `verify`: a statement in a DSSE envelope, and every reason why an envelope does not hold.
 
-The signature is checked first and over the bytes as they are; only then are they parsed. An envelope comes from a tag
-that a trainer may write: whatever it is, `verify` answers with reasons and raises nothing.
+The signature over the raw bytes is checked before they are parsed. An envelope comes from a candidate-controlled tag:
+for any content `verify` returns reasons and raises nothing.
 """
 
 import datetime as dt
@@ -22,30 +22,28 @@ from gate.records.record import MalformedError, parse_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 100_000
-"""What a tag of a model version holds."""
-
+"""Capacity of a model version's tag."""
 UNSIGNED = "unsigned"
-"""What stands in the tag `gate.attestation` of a version whose verdict nobody signed."""
-
+"""Value of the tag `gate.attestation` of an unsigned verdict."""
 _SKEW = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a decision must be about; None where that is not compared, which the caller must say."""
+    """The subject that a decision must have; None is not compared, which the caller must say."""
 
     digest: str | None
-    """Of the bytes at hand."""
+    """Digest of the bytes at hand."""
     policy_digest: str | None
     model: ModelRef | None = None
-    """The candidate version itself."""
+    """Candidate version."""
     candidate: str | None = None
-    """The registered model that the candidate must be a version of."""
+    """Registered model of the candidate."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What became of an envelope: its statement where the signature is good, and every reason against it."""
+    """The result for an envelope: its statement where the signature is good, and every reason against it."""
 
     statement: Statement | None
     key_id: str = ""
@@ -55,6 +53,20 @@ class Verified:
     def holds(self) -> bool:
         """Whether it is a trusted approval of the bytes at hand, today."""
         return self.statement is not None and not self.reasons
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The claim of a signed decision, read without a key; anybody who may set tags can forge it."""
+
+    word: str
+    """approved, flagged or rejected."""
+    digests: frozenset[str] = frozenset()
+    """Digests of the candidate and the bundle; none where the claim cannot be read."""
+
+    def is_about(self, digest: str | None) -> bool:
+        """Tell whether it may be about these bytes; None for unknown bytes."""
+        return digest is None or not self.digests or digest in self.digests
 
 
 def sign(statement: Statement, key: SigningKey) -> str:
@@ -73,7 +85,7 @@ def envelope_digest(envelope: str) -> str:
 
 
 def open_envelope(envelope: str | bytes, keys: Sequence[PublicKey]) -> Verified:
-    """Check the signature alone and return the statement, whatever it decides and however old it is."""
+    """Check only the signature and return the statement, with any decision and of any age."""
     raw = envelope.encode(errors="replace") if isinstance(envelope, str) else envelope
     if not raw.strip() or raw.strip() == UNSIGNED.encode():
         return Verified(None, reasons=("The verdict is unsigned.",))
@@ -94,7 +106,7 @@ def open_envelope(envelope: str | bytes, keys: Sequence[PublicKey]) -> Verified:
 
 
 def parse_envelope(raw: bytes) -> Envelope | None:
-    """Return an envelope whose signatures nobody has checked; None where it is none."""
+    """Return an envelope with unchecked signatures; None where the bytes are none."""
     try:
         return Envelope.from_dict(parse_json(raw, what="envelope", limit=MAX_ENVELOPE_BYTES))
     except (MalformedError, FormatError, KeyError, TypeError, ValueError, AttributeError):
@@ -102,12 +114,26 @@ def parse_envelope(raw: bytes) -> Envelope | None:
 
 
 def claimed(envelope: str) -> Statement | None:
-    """Return what an envelope says without asking who signed it: a claim, to be shown as one and believed by nobody."""
+    """Return an envelope's statement without checking its signature: a claim, to be shown as one."""
     parsed = parse_envelope(envelope.encode(errors="replace"))
     try:
         return Statement.from_json(parsed.payload, what="statement", limit=MAX_ENVELOPE_BYTES) if parsed else None
     except (MalformedError, TypeError):
         return None
+
+
+def earlier_decision(attestation: str) -> Earlier | None:
+    """Return the claim of the envelope in the tag `gate.attestation`; None where it is no signed decision."""
+    envelope = parse_envelope(attestation.encode(errors="replace"))
+    if envelope is None or envelope.payload_type != PAYLOAD_TYPE or not envelope.signatures:
+        return None
+    statement = claimed(attestation)
+    if statement is None:
+        return Earlier("made by another version of the gate")
+    predicate = statement.predicate
+    rejected = predicate.review is not None and predicate.review.outcome == "rejected"
+    word = "rejected" if rejected else Decision(predicate.decision).value
+    return Earlier(word, frozenset(filter(None, (predicate.model_digest, predicate.bundle_digest))))
 
 
 def _signed_by(envelope: Envelope, key: PublicKey) -> bool:
@@ -119,7 +145,7 @@ def _signed_by(envelope: Envelope, key: PublicKey) -> bool:
 
 
 def verify(envelope: str | bytes, keys: Sequence[PublicKey], now: dt.datetime, expected: Expected) -> Verified:
-    """Return the statement and every reason why it is not a trusted approval of what is expected, at `now`."""
+    """Return the statement and every reason why it is no trusted approval of the expected subject at `now`."""
     opened = open_envelope(envelope, keys)
     if opened.statement is None:
         return opened
@@ -127,35 +153,34 @@ def verify(envelope: str | bytes, keys: Sequence[PublicKey], now: dt.datetime, e
 
 
 def _other_bytes(statement: Statement, found: str) -> str:
-    said = statement.predicate
-    if found == said.model_digest and said.bundle_digest is not None:
+    predicate = statement.predicate
+    if found == predicate.model_digest and predicate.bundle_digest is not None:
         return (
-            f"The decision covers the gate's bundle {said.bundle_digest}, not the candidate's own bytes, which these "
-            "are; `gate promote` copies the bundle."
+            f"The decision covers the gate's bundle {predicate.bundle_digest}, not the candidate's own bytes, which "
+            "these are; `gate promote` copies the bundle."
         )
     expected = " or ".join(statement.covered_digests) or "none, since no bundle was written"
     return f"The bytes are not those of the decision: expected {expected}, got {found}."
 
 
 def _against(statement: Statement, now: dt.datetime, expected: Expected) -> tuple[str, ...]:
-    said = statement.predicate
+    predicate = statement.predicate
     reasons: list[str] = []
-    if said.decision is not Decision.APPROVED:
-        outcome = said.review.outcome if said.review else "flagged"
+    if predicate.decision is not Decision.APPROVED:
+        outcome = predicate.review.outcome if predicate.review else "flagged"
         words = {"rejected": "rejected by a reviewer", "waiting": "flagged, and too few reviewers have approved"}
         reasons.append(f"The signed decision is not approved: {words.get(outcome, 'flagged')}.")
     if expected.digest is not None and expected.digest not in statement.covered_digests:
         reasons.append(_other_bytes(statement, expected.digest))
-    if expected.policy_digest is not None and expected.policy_digest != said.policy_digest:
-        reasons.append(
-            f"The decision was made under another policy: expected {expected.policy_digest}, got {said.policy_digest}."
-        )
-    if expected.model is not None and expected.model != said.model:
-        reasons.append(f"The decision is about another version: expected {expected.model}, got {said.model}.")
-    if expected.candidate is not None and expected.candidate != said.model.name:
-        reasons.append(f"The decision is about a version of {said.model.name!r}; expected {expected.candidate!r}.")
-    if now >= said.expires_at:
-        reasons.append(f"The decision expired at {said.expires_at.isoformat()}.")
-    if said.decided_at > now + _SKEW:
-        reasons.append(f"The decision is dated in the future, {said.decided_at.isoformat()}; check the clocks.")
+    if expected.policy_digest is not None and expected.policy_digest != predicate.policy_digest:
+        digests = f"expected {expected.policy_digest}, got {predicate.policy_digest}"
+        reasons.append(f"The decision was made under another policy: {digests}.")
+    if expected.model is not None and expected.model != predicate.model:
+        reasons.append(f"The decision is about another version: expected {expected.model}, got {predicate.model}.")
+    if expected.candidate is not None and expected.candidate != predicate.model.name:
+        reasons.append(f"The decision is about a version of {predicate.model.name!r}; expected {expected.candidate!r}.")
+    if now >= predicate.expires_at:
+        reasons.append(f"The decision expired at {predicate.expires_at.isoformat()}.")
+    if predicate.decided_at > now + _SKEW:
+        reasons.append(f"The decision is dated in the future, {predicate.decided_at.isoformat()}; check the clocks.")
     return tuple(reasons)

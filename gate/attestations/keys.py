@@ -1,7 +1,7 @@
-"""Ed25519 keys: one to sign with, several to trust, from files or straight from the environment.
+"""Ed25519 keys: one to sign with, several to trust, from files or the environment. No message quotes key material.
 
-Rotation is a list: a verifier trusts every public key that it is given, so a new key is added before the old one signs
-its last decision and is removed when the last decision under it has expired. No message quotes key material.
+For rotation a verifier trusts several keys: the new one is added before the old one signs its last decision, and the
+old one is removed when that decision has expired.
 """
 
 import os
@@ -10,17 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from gate.records.errors import UsageError
@@ -36,7 +27,7 @@ class PublicKey:
 
     key: SSlibKey = field(repr=False)
     source: str
-    """Where it was read; never its text."""
+    """File or environment from which it was read; never its text."""
 
     @property
     def key_id(self) -> str:
@@ -46,7 +37,7 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key and what signs with it."""
+    """A private key's signer, and its public key."""
 
     signer: CryptoSigner = field(repr=False)
     public: PublicKey
@@ -61,12 +52,11 @@ def read_signing_key(where: str, passphrase: str | None = None) -> SigningKey:
     """Read an Ed25519 private key: PEM text itself, as in an environment variable, or the path of a PEM file."""
     raw, source = _text(where, "signing key")
     try:
-        key = load_pem_private_key(raw, passphrase.encode() if passphrase else None)
+        key = serialization.load_pem_private_key(raw, passphrase.encode() if passphrase else None)
     except TypeError:
-        said = "is encrypted, and no passphrase was given" if not passphrase else "is not encrypted"
-        raise UsageError(
-            f"the signing key in {source} {said}", what_to_do="GATE_SIGNING_KEY_PASSPHRASE holds the passphrase."
-        ) from None
+        fault = "is encrypted, and no passphrase was given" if not passphrase else "is not encrypted"
+        remedy = "GATE_SIGNING_KEY_PASSPHRASE holds the passphrase."
+        raise UsageError(f"the signing key in {source} {fault}", what_to_do=remedy) from None
     except (ValueError, UnsupportedAlgorithm):
         raise UsageError(
             f"the signing key in {source} cannot be read; expected an Ed25519 private key in PEM, and its passphrase "
@@ -80,7 +70,7 @@ def read_signing_key(where: str, passphrase: str | None = None) -> SigningKey:
 
 
 def read_public_keys(places: Iterable[str]) -> tuple[PublicKey, ...]:
-    """Read every Ed25519 public key in PEM texts or files, each of which may hold several; none is an error."""
+    """Read every Ed25519 public key in PEM texts or files; a `UsageError` where there is none."""
     found: dict[str, PublicKey] = {}
     for place in places:
         raw, source = _text(place, "public key")
@@ -102,7 +92,7 @@ def read_public_keys(places: Iterable[str]) -> tuple[PublicKey, ...]:
 
 def _public(raw: bytes, source: str) -> PublicKey:
     try:
-        key = load_pem_public_key(raw)
+        key = serialization.load_pem_public_key(raw)
     except (ValueError, UnsupportedAlgorithm):
         raise UsageError(f"a public key in {source} cannot be read; expected Ed25519 in PEM") from None
     if not isinstance(key, Ed25519PublicKey):
@@ -111,7 +101,7 @@ def _public(raw: bytes, source: str) -> PublicKey:
 
 
 def _text(where: str, what: str) -> tuple[bytes, str]:
-    """Return PEM bytes and words for where they are from; a PEM text is never repeated in a message."""
+    """Return PEM bytes and their source in words; a PEM text is never repeated in a message."""
     if where.lstrip().startswith(_BEGIN):
         return where.strip().encode() + b"\n", "the environment or command line"
     path = Path(where)
@@ -132,11 +122,11 @@ def generate_key(private: Path, public: Path, passphrase: str | None = None) -> 
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} exists; a key is never overwritten", what_to_do="Name another file with --to.")
     key = Ed25519PrivateKey.generate()
-    protection: KeySerializationEncryption = (
-        BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    protection: serialization.KeySerializationEncryption = (
+        serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
     )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
-    shown = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
+    shown = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     _write_new(private, secret, 0o600)
     _write_new(public, shown, 0o644)
     return read_signing_key(str(private), passphrase)

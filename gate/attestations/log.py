@@ -1,8 +1,7 @@
-"""The review log: one JSON line per decision, each naming the hash of the line before it.
+"""The review log: one JSON line per decision, each with the hash of the line before it.
 
-Append-only by the chain: a line that is changed, taken out or moved breaks it, and each decision carries its signed
-envelope, so that a chain that was written anew from the start still cannot invent one. What no chain shows is that its
-end was cut off: keep the newest hash elsewhere and compare it (`gate verify --audit LOG --head HASH`).
+A line that is changed, removed or moved breaks the chain; the signed envelopes keep a rewritten chain from inventing a
+decision. Only a cut-off end does not show: compare the newest hash with a copy (`gate verify --audit LOG --head HASH`).
 """
 
 import datetime as dt
@@ -25,10 +24,9 @@ from gate.records.errors import CannotFinishError, UsageError
 from gate.records.record import MalformedError, Record
 
 NOTHING = "sha256:" + 64 * "0"
-"""The hash that the first line names."""
-
+"""Previous hash of the first line."""
 MAX_LOG_BYTES = 1 << 30
-MAX_LINE_BYTES = 1 << 18
+_NAME_ANOTHER = "Name a file that can be written with --audit-log or GATE_AUDIT_LOG."
 Event = Literal["scan", "review", "promotion", "rescan"]
 
 
@@ -41,17 +39,17 @@ class Entry(Record):
     event: Event
     model: ModelRef
     digest: str = Field(pattern=SHA256)
-    """Of the candidate's bytes."""
+    """Digest of the candidate's bytes."""
     outcome: str = Field(max_length=200)
     who: str = Field(default="", max_length=200)
     reason: str = Field(default="", max_length=2000)
     envelope: str = Field(default="", max_length=100_000)
-    """The signed decision itself."""
+    """Signed decision."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What is to be logged."""
+    """The content of a new line."""
 
     event: Event
     model: ModelRef
@@ -64,7 +62,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Audit:
-    """What a look at the whole log found."""
+    """The log's entries, newest hash and faults."""
 
     entries: tuple[Entry, ...]
     head: str
@@ -78,7 +76,7 @@ class ReviewLog:
         self.path = path
 
     def require_writable(self) -> None:
-        """Raise a `UsageError` unless lines can be added; nothing is written, and no file is made."""
+        """Raise a `UsageError` unless lines can be added; nothing is written or created."""
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -90,13 +88,10 @@ class ReviewLog:
             fault = "" if stat.S_ISREG(os.fstat(descriptor).st_mode) else "it is no regular file"
             os.close(descriptor)
         if fault:
-            raise UsageError(
-                f"the review log {self.path} cannot be written: {fault}",
-                what_to_do="Name a file that can be written with --audit-log or GATE_AUDIT_LOG.",
-            )
+            raise UsageError(f"the review log {self.path} cannot be written: {fault}", what_to_do=_NAME_ANOTHER)
 
     def append(self, said: Said, at: dt.datetime) -> Entry:
-        """Add a line and bring it to the disk; a log whose chain is broken takes no further line."""
+        """Add a line and sync it to the disk; a log with a broken chain takes no further line."""
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "r+b") as stream:
@@ -112,14 +107,14 @@ class ReviewLog:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
+            fault = error.strerror or error
             raise CannotFinishError(
-                f"the review log {self.path} cannot be written: {error.strerror or error}",
-                what_to_do="Name a file that can be written with --audit-log or GATE_AUDIT_LOG.",
+                f"the review log {self.path} cannot be written: {fault}", what_to_do=_NAME_ANOTHER
             ) from None
         return entry
 
     def read(self) -> Audit:
-        """Return every entry and what is wrong with the chain."""
+        """Return every entry and the faults of the chain."""
         try:
             with self.path.open("rb") as stream:
                 raw = stream.read(MAX_LOG_BYTES + 1)
@@ -134,10 +129,8 @@ class ReviewLog:
         found = self.read()
         if found.faults:
             raise CannotFinishError(f"the review log {self.path} is damaged: {found.faults[0]}")
-        about = (
-            e for e in reversed(found.entries) if (e.model, e.digest) == (model, digest) and e.event != "promotion"
-        )
-        return next(about, None)
+        decisions = (entry for entry in reversed(found.entries) if entry.event != "promotion")
+        return next((entry for entry in decisions if (entry.model, entry.digest) == (model, digest)), None)
 
 
 def _lines(raw: bytes) -> list[bytes]:
@@ -151,11 +144,11 @@ def _read(lines: Sequence[bytes]) -> Audit:
     head, faults = NOTHING, []
     for number, line in enumerate(lines, start=1):
         try:
-            entry = Entry.from_json(line, what=f"line {number}", limit=MAX_LINE_BYTES)
+            entry = Entry.from_json(line, what=f"line {number}", limit=1 << 18)
         except MalformedError as error:
             faults.append(f"Line {number} is no entry: {error}")
             break
-        # Read and written again, a line is the same bytes: nothing hides between what is hashed and what is meant.
+        # Written again, a line has the same bytes: its meaning is exactly what is hashed.
         if not line.endswith(b"\n") or entry.canonical_json() + b"\n" != line:
             faults.append(f"Line {number} is not as the gate writes it.")
         if entry.number != number:
@@ -170,7 +163,7 @@ def _read(lines: Sequence[bytes]) -> Audit:
 
 
 def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) -> Audit:
-    """Check the chain, every signed decision in it where keys are given, and that the end is where it was."""
+    """Check the chain, its signed decisions where keys are given, and its head where one is given."""
     found = log.read()
     faults = list(found.faults)
     if head is not None and head != found.head:
@@ -187,18 +180,17 @@ def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
     opened = open_envelope(entry.envelope, keys)
     if opened.statement is None:
         return [f"Line {entry.number}: {reason}" for reason in opened.reasons]
-    said = opened.statement.predicate
-    if (said.model, said.model_digest) != (entry.model, entry.digest):
-        return [f"Line {entry.number} is about {entry.model}, and its signed decision about {said.model}."]
-    if entry.event == "scan" and entry.outcome != said.decision.value:
-        return [f"Line {entry.number} says {entry.outcome}, and its signed decision {said.decision.value}."]
-    if entry.event == "review" and entry.who not in {
-        voice.reviewer for voice in (said.review.voices if said.review else ())
-    }:
+    signed = opened.statement.predicate
+    if (signed.model, signed.model_digest) != (entry.model, entry.digest):
+        return [f"Line {entry.number} is about {entry.model}, and its signed decision about {signed.model}."]
+    if entry.event == "scan" and entry.outcome != signed.decision.value:
+        return [f"Line {entry.number} says {entry.outcome}, and its signed decision {signed.decision.value}."]
+    voices = signed.review.voices if signed.review else ()
+    if entry.event == "review" and all(voice.reviewer != entry.who for voice in voices):
         return [f"Line {entry.number} names {entry.who!r}, who has no voice in its signed decision."]
     return []
 
 
 def same_decision(entry: Entry, envelope: str) -> bool:
-    """Tell whether an entry holds this very envelope."""
+    """Tell whether an entry holds this envelope."""
     return bool(entry.envelope) and envelope_digest(entry.envelope) == envelope_digest(envelope)

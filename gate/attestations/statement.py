@@ -1,14 +1,14 @@
-"""The statement that is signed: an in-toto statement whose subject is the bytes and whose predicate is the decision.
+"""The signed in-toto statement, whose subject is the bytes and whose predicate is the decision.
 
-A statement stands for itself: subject and predicate are compared when it is read, so that no tool that looks at one of
-them sees another truth than the gate. Its version is its predicate type. The second says which bytes an approval covers
-and, at every level, which bundle was measured; statements of the first verify until they expire.
+Subject and predicate must agree, so a tool that reads only one of them sees the same bytes as the gate. The second
+version says which bytes an approval covers and which bundle was measured; the first verifies until it expires.
 """
 
 import datetime as dt
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from gate import VERSION
 from gate.records.artifact import ModelRef
@@ -20,32 +20,29 @@ from gate.records.verdict import Verdict
 
 SHA256 = r"^sha256:[0-9a-f]{64}$"
 PredicateType = Literal["urn:model-promotion-gate:decision:v1", "urn:model-promotion-gate:decision:v2"]
-MAX_REASON = 2000
 
 
 class SignedRecord(Record):
     """A part of the statement, with in-toto's camelCase keys."""
 
-    model_config = ConfigDict(
-        alias_generator=lambda name: name.split("_")[0] + "".join(w.title() for w in name.split("_")[1:])
-    )
+    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class Voice(SignedRecord):
-    """One reviewer's word."""
+    """One reviewer's decision."""
 
     reviewer: str = Field(min_length=1, max_length=200)
     outcome: Literal["approved", "rejected"]
-    reason: str = Field(min_length=1, max_length=MAX_REASON)
+    reason: str = Field(min_length=1, max_length=2000)
     at: AwareDatetime
 
 
 class Review(SignedRecord):
-    """What reviewers said of a flagged version; approved once enough of them did, rejected by any one."""
+    """The voices about a flagged version: approved once enough reviewers approve, rejected by any one."""
 
     voices: tuple[Voice, ...] = Field(min_length=1, max_length=50)
     needed: int = Field(ge=1, le=20)
-    """How many different reviewers must approve: the four-eyes count of the policy at that time."""
+    """Number of reviewers who must approve, by the policy at that time."""
 
     @model_validator(mode="after")
     def _one_voice_each(self) -> Self:
@@ -56,7 +53,7 @@ class Review(SignedRecord):
 
     @property
     def outcome(self) -> Literal["approved", "rejected", "waiting"]:
-        """The sum of the voices."""
+        """The result of the voices."""
         if any(voice.outcome == "rejected" for voice in self.voices):
             return "rejected"
         return "approved" if len(self.voices) >= self.needed else "waiting"
@@ -70,25 +67,25 @@ class SignedOutput(SignedRecord):
 
 
 class Predicate(SignedRecord):
-    """The decision and everything that it binds."""
+    """The decision, with every digest it is bound to."""
 
     decision: Decision
     model: ModelRef
     model_digest: str = Field(pattern=SHA256)
     bundle_digest: str | None = Field(default=None, pattern=SHA256)
-    """The gate's own bundle, which was measured and which `gate promote` copies."""
+    """Digest of the gate's own bundle, which was measured and which `gate promote` copies."""
     covers: Covers | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Which bytes the decision is about; None in a statement of the first version."""
+    """Bytes that the decision covers; None in a statement of the first version."""
     assurance: Literal["A", "B", "C"] | None
     examined: Literal["files"] | None = Field(default=None, exclude_if=lambda value: value is None)
-    """`files`: the bytes passed a policy that judges nothing else; a reviewer alone can approve them, as they lie."""
+    """`files`: bytes that passed a policy which judges nothing else; only a reviewer can approve them."""
     policy_name: str
     policy_digest: str = Field(pattern=SHA256)
     evidence_digest: str = Field(pattern=SHA256)
     bank_digest: str | None = Field(default=None, pattern=SHA256)
     samples_digest: str | None = Field(default=None, pattern=SHA256)
     outputs: tuple[SignedOutput, ...] = Field(default=(), max_length=64, exclude_if=lambda value: not value)
-    """Which output was judged, and what is known of the others; left out where a scan did not say."""
+    """Roles of the model's outputs; left out where a scan did not tell them."""
     review: Review | None = None
     decided_at: AwareDatetime
     expires_at: AwareDatetime
@@ -154,17 +151,17 @@ class Statement(Record):
 
     @classmethod
     def of(cls, predicate: Predicate) -> Self:
-        """Return the statement that a predicate makes, with the subjects that it names."""
+        """Return a predicate's statement, with the subjects that it names."""
         return cls(subject=_subjects(predicate), predicate_type=_type_of(predicate), predicate=predicate)
 
     @property
     def covered_digests(self) -> tuple[str, ...]:
-        """The digests of the bytes that an approval is about, those that promotion copies last."""
-        said = self.predicate
-        bundle = (said.bundle_digest,) if said.bundle_digest else ()
-        if said.covers == "candidate":
-            return (said.model_digest, *bundle)
-        return bundle or ((said.model_digest,) if said.covers is None else ())
+        """The digests of the bytes that an approval covers, with the bundle, which promotion copies, last."""
+        predicate = self.predicate
+        bundle = (predicate.bundle_digest,) if predicate.bundle_digest else ()
+        if predicate.covers == "candidate":
+            return (predicate.model_digest, *bundle)
+        return bundle or ((predicate.model_digest,) if predicate.covers is None else ())
 
 
 def _type_of(predicate: Predicate) -> PredicateType:
@@ -180,7 +177,7 @@ def _subjects(predicate: Predicate) -> tuple[Named, ...]:
 
 
 def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, days: int) -> Statement:
-    """Return what a scan's verdict says, from the time `at` for so many days."""
+    """Return the statement of a scan's verdict, from the time `at` for so many days."""
     return Statement.of(
         Predicate(
             decision=verdict.decision,
@@ -204,7 +201,7 @@ def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, day
 
 
 def reviewed(scanned: Statement, voice: Voice, *, needed: int, days: int) -> Statement:
-    """Return the statement after one more reviewer's voice, which replaces that reviewer's earlier one."""
+    """Return the statement with one more voice, which replaces the same reviewer's earlier one."""
     before = scanned.predicate.review
     others = tuple(v for v in (before.voices if before else ()) if v.reviewer != voice.reviewer)
     review = Review(voices=(*others, voice), needed=needed)

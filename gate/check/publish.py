@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gate import VERSION
-from gate.attestations.earlier import earlier_decision
-from gate.attestations.envelope import UNSIGNED, claimed, open_envelope, sign
+from gate.attestations.envelope import UNSIGNED, claimed, earlier_decision, open_envelope, sign
 from gate.attestations.keys import SigningKey
 from gate.attestations.log import ReviewLog, Said, same_decision
 from gate.attestations.statement import scan_statement

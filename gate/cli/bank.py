@@ -1,4 +1,4 @@
-"""`gate bank build` and `gate bank show`: reference banks out of trusted clean models, and what stands in one."""
+"""`gate bank build` and `gate bank show`: build reference banks from trusted clean models, and show one."""
 
 import statistics
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.asked import registry_settings, require_samples, scan_settings
+from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
@@ -33,7 +33,7 @@ SOURCES = many(
     option(
         "--approved-only",
         is_flag=True,
-        help="Of these, only the versions with the tag gate.decision = approved. The tag is no proof.",
+        help="Only versions with the tag gate.decision = approved. The tag is no proof.",
     ),
     option(
         "--evidence-dir",
@@ -60,8 +60,7 @@ SOURCES = many(
     "--references",
     type=click.IntRange(0, 64),
     default=8,
-    show_default=True,
-    help="Models whose programs lie beside the bank, on which suspects' triggers are tried.",
+    help="Models whose programs are kept beside the bank, to try suspects' triggers on.",
 )
 @option(
     "--work",
@@ -113,12 +112,12 @@ def _request(to: Path, policy: Path, samples: str | None, options: dict[str, Any
         name=(options["name"] or to.stem)[:100],
         provenance=options["provenance"],
         most_references=options["references"],
-        accept_flagged=accepted_because(options["accept_flagged"]),
+        accept_flagged=_accepted_because(options["accept_flagged"]),
     )
 
 
-def accepted_because(reason: str | None) -> str:
-    """Return the reason for taking flagged models; one that says nothing is refused."""
+def _accepted_because(reason: str | None) -> str:
+    """Return the reason for taking flagged models; an empty or too long one is a `UsageError`."""
     if reason is not None and not reason.strip():
         raise UsageError("--accept-flagged needs a reason", what_to_do="Say how it is known that the models are clean.")
     if reason is not None and len(reason) > _MAX_REASON:
@@ -127,7 +126,6 @@ def accepted_because(reason: str | None) -> str:
 
 
 def _sources(options: dict[str, Any], settings: "RegistrySettings") -> "list[tuple[str, Registry]]":
-    """Return every model that is to be scanned with the registry that holds it."""
     from gate.banks.build import versions_of
     from gate.registries import open_registry
 

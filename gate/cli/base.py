@@ -1,7 +1,4 @@
-"""`gate base`: take what judges a pull request from its base branch (docs/how-to/ci.md).
-
-For pipelines: the action and the GitLab components run it before the check, which then runs in the folder it leaves.
-"""
+"""`gate base`: take policy, samples and bank of a pull request's check from its base branch (docs/how-to/ci.md)."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,15 +10,13 @@ from gate.cli.options import many, option
 from gate.cli.terminal import tell
 from gate.records.errors import CannotFinishError, UsageError
 
-FILES, NOTE = "files", "note"
-
 _OPTIONS = many(
-    click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="An empty folder for what is taken."),
+    click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="An empty folder for these files."),
     click.option("--commit", "only_commit", is_flag=True, help="Print the base commit, if there is one, and stop."),
-    # As they are named to the check: `default` and paths below the checkout are not yet told apart.
-    option("--policy", default="default", show_default=True, help="The policy that the check is told."),
-    option("--bank", default="", help="The bank that the check is told."),
-    option("--samples", default="", help="The samples that the check is told."),
+    # As the check is given them: `default` and paths below the checkout are not yet told apart.
+    option("--policy", default="default", help="The policy of the check."),
+    option("--bank", default="", help="The bank of the check."),
+    option("--samples", default="", help="The samples of the check."),
     option(
         "--report-dir", default="", help="Where the check is to write; a pull request must not have put files there."
     ),
@@ -88,11 +83,11 @@ def _take(commit: str, to: Path, report_dir: str, named: Mapping[str, str]) -> N
         raise UsageError(f"{to} is not empty; expected an empty folder, so that nothing old is judged by")
     if report_dir:
         require_own(Path.cwd(), report_dir)
-    taken = take(Path.cwd(), commit, Named(**named), to / FILES)
+    taken = take(Path.cwd(), commit, Named(**named), to / "files")
     try:
-        (to / FILES).mkdir(parents=True, exist_ok=True)
+        (to / "files").mkdir(parents=True, exist_ok=True)
         if taken.note:
-            (to / NOTE).write_text(taken.note + "\n", encoding="utf-8", errors="replace")
+            (to / "note").write_text(taken.note + "\n", encoding="utf-8", errors="replace")
     except OSError as error:
         raise CannotFinishError(f"{to} cannot be written: {error.strerror}") from None
     tell(f"judged by the base commit {commit}: {', '.join(taken.files) or 'no file of the repository'}")

@@ -1,21 +1,27 @@
-"""`gate check`: all four steps."""
+"""`gate check`: all four steps, and the command that publishes a verdict later where it could not be published."""
 
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from gate.cli.asked import registry_settings, require_samples, scan_settings
 from gate.cli.given import given_of
+from gate.cli.option_values import registry_settings, require_samples, scan_settings, signing, tell_signed
 from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import signing
+from gate.cli.steps import publish
 from gate.cli.terminal import fail, show_result, tell
 
 if TYPE_CHECKING:
     from gate.check.check import Checked
-    from gate.check.publish import Signing
     from gate.registries import RegistrySettings
+
+_SECRET = re.compile(r"://[^/@\s]+@|-----BEGIN")
+"""A password in an address, or the text of a key."""
+_GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 
 @click.command()
@@ -61,7 +67,7 @@ def check(
 
 
 def _require_uri(uri: str, settings: "RegistrySettings", *, mark: bool) -> None:
-    """Refuse what names no model, or one that cannot be marked where it is to be."""
+    """Refuse a URI that names no model, or one that cannot be marked although it has to be."""
     from gate.registries import require_known
     from gate.registries.uris import require_registered
 
@@ -72,7 +78,6 @@ def _require_uri(uri: str, settings: "RegistrySettings", *, mark: bool) -> None:
 
 def show_checked(checked: "Checked", report_dir: Path) -> int:
     """Print the result of a check, and how to publish it later where that failed; return the exit code."""
-    from gate.cli.later import publish_command
     from gate.records.errors import StoppedError, UnknownVersionError
     from gate.records.finding import Decision
 
@@ -83,13 +88,31 @@ def show_checked(checked: "Checked", report_dir: Path) -> int:
         return 0 if checked.report.decision is Decision.APPROVED else 1
     fail(f"the verdict is not published: {error}", error.what_to_do)
     if not isinstance(error, UnknownVersionError):
-        click.echo(f"publish  {publish_command(report_dir)}")
+        click.echo(f"publish  {_publish_command(report_dir)}")
     return error.exit_code if isinstance(error, StoppedError) else 3
 
 
-def tell_signed(signs: "Signing | None") -> None:
-    """Say under which key the verdict was signed, or plainly that it was not."""
-    if signs is None:
-        tell("the verdict is unsigned: it cannot be promoted (--signing-key)")
-    else:
-        tell(f"the verdict is signed by key {signs.key.key_id}")
+def _publish_command(directory: Path) -> str:
+    """Return `gate publish DIRECTORY` with the options of registry and key that the current command was given.
+
+    Those from the environment are included, because they may have been set for that command alone. A secret is not
+    printed: its variable is named.
+    """
+    words, secret = ["gate", "publish", str(directory)], []
+    for parameter in publish.params:
+        if isinstance(parameter, click.Option) and (value := _given(str(parameter.name))):
+            if _SECRET.search(value):
+                names = parameter.envvar or str(parameter.name)
+                secret.append(names if isinstance(names, str) else names[0])
+            else:
+                words += [parameter.opts[0], value]
+    note = f"  # with {' and '.join(secret)} set, which hold what is not shown" if secret else ""
+    return shlex.join(words) + note
+
+
+def _given(name: str) -> str:
+    """Return an option of the current command; empty where the command has no such option, or its default."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.get_parameter_source(name) not in _GIVEN:
+        return ""
+    return str(context.params.get(name) or "")

@@ -1,12 +1,8 @@
-"""`gate completion`: what makes a shell complete commands, options and their values."""
+"""`gate completion`: the script that lets a shell complete commands, options and their values."""
 
 import click
 
-_WHERE = {
-    "bash": "~/.bashrc (bash 4.4 or newer)",
-    "zsh": "~/.zshrc",
-    "fish": "~/.config/fish/config.fish",
-}
+_WHERE = {"bash": "~/.bashrc (bash 4.4 or newer)", "zsh": "~/.zshrc", "fish": "~/.config/fish/config.fish"}
 _LINES = {
     "bash": 'eval "$(gate completion bash)"',
     "zsh": 'eval "$(gate completion zsh)"',

@@ -1,4 +1,4 @@
-"""`gate explain`: what a name in a report or policy means, be it a detector, a metric, a condition or a decision."""
+"""`gate explain`: the meaning of a name in a report or policy: detector, metric, condition or decision."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _SOME_CLASSES = (10, 100, 1000)
 """Numbers of classes for which a limit's table is shown."""
-_SHOWN_NAME = 80
 
 
 @click.command()
@@ -35,32 +34,25 @@ def explain(name: tuple[str, ...]) -> None:
 
     The beginning of a name is enough where only one begins so.
     """  # noqa: D301  # \b is click's own sign
-    from gate import detectors
-    from gate.policies.gone import gone_of_any_kind
-
-    if not name:
-        for line in _everything():
-            click.echo(line)
-        return
-    asked = _normal(" ".join(name))
-    if said := gone_of_any_kind(asked):
-        for line in _hanging(f"{asked}: {said}.", 0):
-            click.echo(line)
-        return
-    subject, _, part = asked.partition("/")
-    known = {*detectors.names(), *_metrics(), *TERMS}
-    subject = _found(subject, known, " ".join(name))
-    for line in _explained(subject, _part(subject, part)):
+    for line in _lines(" ".join(name)) if name else _everything():
         click.echo(line)
 
 
-def _normal(name: str) -> str:
-    """Return a name as ids are written: reports show `size quantile` and `Neural Cleanse` too."""
-    return re.sub(r"[\s_]+", "-", name.strip().lower()).removeprefix("gate/")
+def _lines(name: str) -> Iterator[str]:
+    from gate import detectors
+    from gate.policies.gone import gone_of_any_kind
+
+    # As ids are written: reports show `size quantile` and `Neural Cleanse` too.
+    asked = re.sub(r"[\s_]+", "-", name.strip().lower()).removeprefix("gate/")
+    if replacement := gone_of_any_kind(asked):
+        return _hanging(f"{asked}: {replacement}.", 0)
+    subject, _, part = asked.partition("/")
+    subject = _found(subject, {*detectors.names(), *_metrics(), *TERMS}, name)
+    return _explained(subject, _part(subject, part))
 
 
 def _found(asked: str, known: set[str], written: str) -> str:
-    """Return the known name that is meant; an error with suggestions where it is none or several."""
+    """Return the one known name that begins so; a `UsageError` with suggestions where there is none or several."""
     from gate.policies.suggestions import did_you_mean
 
     if asked in known:
@@ -70,14 +62,13 @@ def _found(asked: str, known: set[str], written: str) -> str:
         return beginning[0]
     hint = did_you_mean(asked, known)
     raise UsageError(
-        f"unknown name {written[:_SHOWN_NAME]!r}: no detector, metric or condition is called so"
-        + (f"; {hint}" if hint else ""),
+        f"unknown name {written[:80]!r}: no detector, metric or condition is called so" + (f"; {hint}" if hint else ""),
         what_to_do="`gate explain` alone lists every name.",
     )
 
 
 def _part(subject: str, part: str) -> str:
-    """Return what is asked for of a subject: one of its metrics, or a kind of finding."""
+    """Return the part of a subject that is meant: one of its metrics, or a kind of finding."""
     from gate import detectors
 
     if not part or part in {"limit", "silence", "condition"} or subject == "could-not-finish":
@@ -97,9 +88,8 @@ def _explained(subject: str, part: str) -> Iterator[str]:
         if (metric := detector.metric(part)) is not None:
             yield from _hanging(f"{subject}/{part}: a metric of {detector.title}", 2)
             yield from _metric(detector, metric)
-            yield from _hanging(
-                f"`gate explain {subject}` says what the detector measures, and what it is blind to.", 0
-            )
+            more = f"`gate explain {subject}` says what the detector measures, and what it is blind to."
+            yield from _hanging(more, 0)
         else:
             yield from _detector(detector)
     elif subject in TERMS:
@@ -154,7 +144,6 @@ def _metric_of_all(name: str) -> Iterator[str]:
 
 
 def _metric(detector: "Detector[Any]", metric: "Metric") -> Iterator[str]:
-    """Yield what a metric of one detector means, its scale, and what the gate's policies say of it."""
     yield from _wrapped("Means", metric.meaning)
     yield from _wrapped("Unit", metric.unit)
     yield from _wrapped("Worse", {"neither": "neither; it is shown beside others"}.get(metric.worse, metric.worse))
@@ -163,7 +152,7 @@ def _metric(detector: "Detector[Any]", metric: "Metric") -> Iterator[str]:
 
 
 def judged(detector: "Detector[Any]", metric: "Metric") -> "Iterator[tuple[str, str]]":
-    """Yield what the gate's policies say of a metric: *Limit* or *Suspect*, and a sentence."""
+    """Yield the rules of the packaged policies for a metric: *Limit* or *Suspect*, and a sentence."""
     for policy in _packaged():
         rule = policy.detectors.get(detector.id)
         limit = rule.limits.get(metric.id) if rule else None
@@ -177,7 +166,7 @@ def judged(detector: "Detector[Any]", metric: "Metric") -> "Iterator[tuple[str, 
 
 
 def _beyond(limit: "Limit") -> str:
-    """Return in words where a limit is broken; of a table by number of classes, what it says of some."""
+    """Return in words where a limit is exceeded; a table by number of classes is shown for some of them."""
     sides = [("below", limit.min), ("above", limit.max)]
     text = " or ".join(f"{side} {_bound(bound)}" for side, bound in sides if bound is not None)
     others = "".join(f", where {metric} is {_beyond(other)} too" for metric, other in limit.together_with.items())
@@ -191,8 +180,7 @@ def _bound(bound: "Bound") -> str:
     if not isinstance(bound, dict):
         return f"{bound:g}"
     some = [min(bound), *(classes for classes in _SOME_CLASSES if classes > min(bound))]
-    said = [f"{Limit(max=bound).at(classes)[1]:g} at {classes}" for classes in some]
-    return f"{', '.join(said)} classes"
+    return f"{', '.join(f'{Limit(max=bound).at(classes)[1]:g} at {classes}' for classes in some)} classes"
 
 
 @cache
@@ -206,7 +194,6 @@ def _packaged() -> "tuple[Policy, ...]":
 
 @cache
 def _metrics() -> "dict[str, list[Detector[Any]]]":
-    """Return every metric's id with the detectors that measure it."""
     from gate import detectors
 
     found: dict[str, list[Detector[Any]]] = {}
@@ -218,7 +205,6 @@ def _metrics() -> "dict[str, list[Detector[Any]]]":
 
 
 def _everything() -> Iterator[str]:
-    """Yield every name that can be explained."""
     from gate import detectors
     from gate.detectors.contract import summary
 
@@ -245,6 +231,5 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
 
 
 def _hanging(text: str, indent: int) -> Iterator[str]:
-    """Yield lines no longer than the terminal, the later ones under the first one's text."""
     begins = text[: len(text) - len(text.lstrip())]
     yield from wrapped(text.strip(), columns(), begins, " " * indent)

@@ -1,17 +1,17 @@
-"""`--help` at any width: no line is broken inside a word, an option's name or a variable's."""
+"""`--help` at any width, without a line break inside a word or a name."""
 
 import shutil
 
 import click
 
 _WIDEST, _NARROWEST = 80, 38
-"""The latter holds the longest variable's name; click itself stops at 50."""
+"""Most and fewest columns; the fewest hold the longest variable's name (click itself stops at 50)."""
 _NARROW = 70
-"""Below so many columns the words about an option stand below it, not beside it."""
+"""Columns below which an option's description stands below the option, if its name is long."""
 _LONG = 20
-"""A first column of this width leaves too little beside it there."""
+"""Columns of a long name."""
 _HYPHEN, _WHOLE = "-", "\ue000"
-"""Within click's wrapping a hyphen is where a line may be broken; this sign, in its place, is not."""
+"""A hyphen, at which click may break a line, and the character that stands in for it meanwhile."""
 
 
 class WholeWords(click.HelpFormatter):
@@ -40,13 +40,13 @@ class WholeWords(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """Click's context with that formatter."""
+    """Click's context with `WholeWords`."""
 
     formatter_class = WholeWords
 
 
 def whole_words(command: click.Command) -> None:
-    """Let a command, and those below it, write their help so."""
+    """Format the help of a command and its subcommands by `WholeWords`."""
     command.context_class = Context
     if isinstance(command, click.Group):
         for below in command.commands.values():

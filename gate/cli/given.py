@@ -1,4 +1,4 @@
-"""What a command was given, for the commands that its report prints: paths and addresses, never a secret or a key."""
+"""Options of a command that its report repeats in the commands it prints: never a secret or a key."""
 
 import os
 from pathlib import Path
@@ -10,12 +10,10 @@ if TYPE_CHECKING:
     from gate.records.report import Given
 
 _PEM = "-----BEGIN"
-_EXPERIMENT = "gate"
-"""The gate's own by default, which no command has to name."""
 
 
 def given_of(context: click.Context, *, marks: bool) -> "Given":
-    """Return what a command's options, as they stand on its line or in its environment, say of the check."""
+    """Return the check's options from a command's line and environment."""
     from gate.records.report import Given
     from gate.renderers.commands import tellable
 
@@ -29,7 +27,7 @@ def given_of(context: click.Context, *, marks: bool) -> "Given":
         allow_code=bool(options.get("allow_code")),
         tracking_uri=tellable(tracking),
         registry_uri=tellable(registry) if registry != tracking else "",
-        experiment="" if experiment == _EXPERIMENT else experiment,
+        experiment="" if experiment == "gate" else experiment,  # the default needs no option
         signing_key=_path(signing),
         signs=bool(signing),
         marks=marks,
@@ -40,18 +38,18 @@ def given_of(context: click.Context, *, marks: bool) -> "Given":
 
 
 def _public_keys(options: dict[str, Any]) -> tuple[str, ...]:
-    """Return the trusted keys; a command without the option has the variable all the same."""
-    said = os.environ.get("GATE_PUBLIC_KEY", "")
-    return tuple(options.get("public_key") or ((said,) if _PEM in said else filter(None, said.split(os.pathsep))))
+    """Return the trusted keys; a command without the option reads the variable all the same."""
+    keys = os.environ.get("GATE_PUBLIC_KEY", "")
+    return tuple(options.get("public_key") or ((keys,) if _PEM in keys else filter(None, keys.split(os.pathsep))))
 
 
 def _path(key: str) -> str:
-    """Return the path of a key; the text of one is nobody's to print."""
+    """Return the path of a key; empty for the text of one, which is never printed."""
     return "" if _PEM in key or "\n" in key else key
 
 
 def _beside(signing: str) -> tuple[str, ...]:
-    """Return the public key that `gate keys generate` writes beside a private one, where it lies there."""
+    """Return the public key that `gate keys generate` wrote beside a private one, if it is there."""
     if not _path(signing):
         return ()
     public = Path(signing).with_name(f"{Path(signing).name.removesuffix('.pem')}.pub.pem")

@@ -1,7 +1,4 @@
-"""What a report names besides detectors and their metrics, what each means, and what mends it.
-
-One text each, for `gate explain`. A test holds the table against what the judge can say.
-"""
+"""Names in a report besides detectors and metrics, with their meaning and remedy, for `gate explain`."""
 
 from dataclasses import dataclass
 
@@ -13,7 +10,7 @@ class Term:
     title: str
     means: str
     mend: str = ""
-    """What one does about it."""
+    """Remedy."""
 
 
 TERMS = {
@@ -27,17 +24,17 @@ TERMS = {
         "A decision",
         "A limit was exceeded, or something that the policy requires was not measured. Promotion is blocked until "
         "a person has looked. Exit code 1.",
-        "Read the findings; then mend what they name, `gate remediate`, or `gate review approve` or `reject`.",
+        "Read the findings; then fix what they name, `gate remediate`, or `gate review approve` or `reject`.",
     ),
     "rejected": Term(
-        "A reviewer's word",
+        "A reviewer's decision",
         "A reviewer has looked and refuses the version. It stays flagged, and the rejection is signed and logged.",
     ),
     "could-not-finish": Term(
         "No decision",
         "The gate came to no verdict (gate/could-not-finish): the registry, the disk or the gate itself failed, "
-        "or the check was broken off. Exit code 3.",
-        "Remove the cause that is named, and run the same command again; what was measured is taken up.",
+        "or the check was interrupted. Exit code 3.",
+        "Remove the cause that is named, and run the same command again; finished measurements are reused.",
     ),
     "limit": Term(
         "A kind of finding",
@@ -58,7 +55,7 @@ TERMS = {
         "A condition",
         "Something could not be examined at all: the samples do not fit the model, a file is no plain file, a "
         "worker was killed, bytes changed between pull and scan.",
-        "The message is the reason. Mend it and check again.",
+        "The message is the reason. Fix it and check again.",
     ),
     "samples": Term(
         "A condition",

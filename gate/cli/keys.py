@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from gate.cli.option_values import PASSPHRASE
 from gate.cli.options import option
-from gate.cli.signing import PASSPHRASE
 
 
 @click.group()
@@ -19,7 +19,6 @@ def keys() -> None:
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("gate-signing.pem"),
-    show_default=True,
     envvar="GATE_KEYS_TO",
     help="The private key's file; the public key goes beside it with the ending .pub.pem.",
 )

@@ -1,7 +1,6 @@
-"""What is said where the gate cannot run: it jails its workers by Linux's own means, and elsewhere the container does.
+"""The refusal on platforms other than Linux, whose kernel jails the workers, with the same command for the container.
 
-Looked at before anything else is imported, since half of the rest cannot be imported there. The command that is printed
-is the one that was typed, with the working directory, other named files and the environment's names put in.
+Runs before other modules are imported, because half of them cannot be imported on those platforms.
 """
 
 import re
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 IMAGE = "gate:cpu"
 _JAILED = frozenset({"check", "pull", "scan", "remediate", "rescan", "serve", "bank build"})
-"""Commands that start workers, or make a copy for them."""
+"""Commands that start workers, or copy a model for them."""
 _PASSED_ON = re.compile(r"(?:GATE|MLFLOW|AWS|AZURE|GOOGLE)_[A-Z0-9_]+")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = "host.docker.internal"
@@ -23,15 +22,16 @@ _HARDENED = (
 
 
 def refusal(platform: str, arguments: Sequence[str], variables: Mapping[str, str]) -> str:
-    """Return why a command cannot run on a platform (as `sys.platform` names it) and what runs instead; else ''."""
+    """Return why a command cannot run on a platform (a `sys.platform`) and what runs instead; '' where it can run."""
     words = [word for word in arguments if not word.startswith("-")]
     jailed = bool(words) and (words[0] in _JAILED or " ".join(words[:2]) in _JAILED)
     asked_for_help = not {"-h", "--help"}.isdisjoint(arguments)
     if platform == "linux" or (platform != "win32" and (asked_for_help or not jailed)):
         return ""
+    name = {"darwin": "macOS", "win32": "Windows"}.get(platform, platform)
     typed = container_command(platform, arguments, variables)
     lines = [
-        f"gate: error: this is {_name(platform)}, and the gate runs on Linux: its workers are jailed by Linux's kernel",
+        f"gate: error: this is {name}, and the gate runs on Linux: its workers are jailed by Linux's kernel",
         "      In the container (`make container` builds it, docs/how-to/container.md) the same command is:",
         f"      {typed}",
     ]
@@ -44,7 +44,7 @@ def refusal(platform: str, arguments: Sequence[str], variables: Mapping[str, str
 
 
 def container_command(platform: str, arguments: Sequence[str], variables: Mapping[str, str]) -> str:
-    """Return the same command in the container, whole: names of variables alone, never what stands in them."""
+    """Return the same command in the container: with the names of variables, never with their values."""
     named = {name: value for name, value in sorted(variables.items()) if _PASSED_ON.fullmatch(name) and value}
     words = ["docker", "run", *_HARDENED]
     user = [] if platform == "win32" else ["--user", '"$(id -u):$(id -g)"']
@@ -71,15 +71,7 @@ def _reachable(word: str) -> str:
 
 
 def _outside(words: Sequence[str]) -> list[Path]:
-    """Return the absolute paths among options' values that are there and lie outside the working directory."""
-    here = Path.cwd()
-    found: dict[Path, None] = {}
-    for word in words:
-        value = word.partition("=")[2] if word.startswith("--") else word
-        if value.startswith("/") and (path := Path(value)).exists() and not path.is_relative_to(here):
-            found[path] = None
-    return list(found)
-
-
-def _name(platform: str) -> str:
-    return {"darwin": "macOS", "win32": "Windows"}.get(platform, platform)
+    """Return the absolute paths among options' values that exist and lie outside the working directory."""
+    values = (word.partition("=")[2] if word.startswith("--") else word for word in words)
+    paths = dict.fromkeys(Path(value) for value in values if value.startswith("/"))
+    return [path for path in paths if path.exists() and not path.is_relative_to(Path.cwd())]

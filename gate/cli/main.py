@@ -68,9 +68,7 @@ whole_words(main)
 
 def run() -> int:
     """Run the command line and return its exit code."""
-    debug = "--debug" in sys.argv
-    # For every command: a service sets handlers of its own.
-    stop_on_termination()
+    stop_on_termination()  # for every command; the service sets handlers of its own
     try:
         code = main.main(prog_name="gate", standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -85,16 +83,15 @@ def run() -> int:
         ended = stopped("interrupted", "Run the same command again: it goes on where it can, or begins anew.")
         fail(str(ended), ended.what_to_do)
         return ended.exit_code
-    except Exception as error:  # noqa: BLE001  # an internal error is said in a sentence and never looks like a verdict
+    except Exception as error:  # noqa: BLE001  # an internal error is one sentence and never looks like a verdict
         fail(f"internal error: {type(error).__name__}: {error}", "Run again with --debug to see where, and report it.")
-        if debug:
+        if "--debug" in sys.argv:
             traceback.print_exc()
         return 3
     return code if isinstance(code, int) else 0
 
 
 def _exit_code(error: GateError) -> int:
-    """Return the exit code of an error (docs/reference/contracts.md, section 1)."""
     if isinstance(error, StoppedError):
         return error.exit_code
     if isinstance(error, UsageError):

@@ -1,4 +1,4 @@
-"""Options that several commands share; each has a `GATE_…` environment variable of its own name."""
+"""Options of several commands, each with a `GATE_…` environment variable of its name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +12,11 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
 def option(name: str, *parameter: str, **settings: Any) -> Callable[[CommandT], CommandT]:
-    """Return a click option that can also be set by its environment variable, which `--help` shows.
-
-    `parameter` is the name of the command's argument, where that is not the option's own.
-    """
+    """Return a click option with environment variable and default in its help; `parameter` names the argument."""
     variable = "GATE_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
     settings.setdefault("envvar", variable)
+    default = settings.get("default")
+    settings.setdefault("show_default", bool(default) and not isinstance(default, bool))
     return click.option(name, *parameter, show_envvar=True, **settings)
 
 
@@ -33,17 +32,17 @@ def many(*decorators: Callable[[CommandT], CommandT]) -> Callable[[CommandT], Co
 
 
 def _policy(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
-    """Return the file that a policy's name or path stands for; whether it can be read is said where it is read."""
+    """Return the file of a policy's name or path, which need not exist."""
     # A string until here: a `Path` would forget that ./default is no bare name.
     return policy_at(value)
 
 
+DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 POLICY = option(
     "--policy",
     type=click.Path(),
     callback=_policy,
     default="default",
-    show_default=True,
     metavar="[default|files-only|FILE]",
     help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
     "file of your own called 'default' is ./default.",
@@ -75,7 +74,6 @@ REGISTRY = many(
         "timeout_seconds",
         type=click.IntRange(1, 3600),
         default=30,
-        show_default=True,
         help="Seconds that one request to the registry may take; MLFLOW_HTTP_REQUEST_TIMEOUT, where set, wins.",
     ),
     option(
@@ -83,15 +81,9 @@ REGISTRY = many(
         "retries",
         type=click.IntRange(0, 20),
         default=3,
-        show_default=True,
         help="How often a failed request is tried again; MLFLOW_HTTP_REQUEST_MAX_RETRIES, where set, wins.",
     ),
-    option(
-        "--experiment",
-        default="gate",
-        show_default=True,
-        help="The gate's own experiment, for its reports and bundles.",
-    ),
+    option("--experiment", default="gate", help="The gate's own experiment, for its reports and bundles."),
 )
 SCAN = many(
     option(
@@ -115,7 +107,6 @@ SCAN = many(
         "memory_gib",
         type=click.FloatRange(1, 4096),
         default=12.0,
-        show_default=True,
         help="GiB of address space that a worker without a GPU may use; a quarter of it bounds the images in one pass.",
     ),
     option(
@@ -159,6 +150,5 @@ REPORT_DIR = option(
     "--report-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("gate-report"),
-    show_default=True,
     help="Directory for the files of this check.",
 )

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.asked import registry_settings
+from gate.cli.option_values import public_keys, registry_settings, review_log, signing_key, trusted_by
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import public_keys, review_log, signing_key, trusted_by
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("uri")
 @option("--to", required=True, envvar="GATE_PROMOTE_TO", help="The production model; only the gate may write to it.")
-@option("--alias", default="champion", show_default=True, help="The alias that production looks at.")
+@option("--alias", default="champion", help="The alias that production looks at.")
 @option(
     "--bundle",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -36,7 +35,7 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     --audit-log, that nothing newer was decided. Then the bundle that the decision names is fetched and hashed. At every
     level that bundle is what is copied, never the candidate's own files: it is stored as a model of the gate's own, a
     version of the production model is made from it and read back, and the alias is set as the last step. What a
-    consumer of the candidate loses by it is printed. Broken off anywhere, production is as it was, and running it again
+    consumer of the candidate loses by it is printed. After an interruption production is as it was, and another run
     completes it. A version of which no bundle could be written cannot be promoted.
 
     Trainers need READ on the production model and nothing more; the gate's account needs MANAGE
@@ -55,13 +54,13 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     registry = open_production(registry_settings(options))
     with progress_bars():
         done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)
-    for line in told(done, alias):
+    for line in promoted_lines(done, alias):
         click.echo(line)
     return 0
 
 
-def told(done: "Promoted", alias: str) -> list[str]:
-    """Return what was promoted, as which bytes, and what a consumer of the candidate has to do without."""
+def promoted_lines(done: "Promoted", alias: str) -> list[str]:
+    """Return what was promoted, as which bytes, and what the candidate's consumers lose."""
     before = f", was version {done.before.version}" if done.before and done.before != done.version else ""
     lines = [
         f"PROMOTED  {done.candidate} to {done.version} as {alias}{before}",

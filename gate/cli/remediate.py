@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.asked import registry_settings, require_samples, scan_settings
 from gate.cli.check import show_checked
 from gate.cli.given import given_of
+from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
@@ -15,7 +15,6 @@ from gate.jail.inert import inert_line
 
 if TYPE_CHECKING:
     from gate.records.artifact import ModelRef
-    from gate.records.remediation import RemediationReport
     from gate.registries.contract import Registry
     from gate.remediation.flow import Remediated, Remediation
 
@@ -24,21 +23,18 @@ _BOUNDS = many(
         "--max-loss",
         type=click.FloatRange(0, 1),
         default=0.02,
-        show_default=True,
         help="Clean accuracy that a repair may cost, beyond one standard error on the held-out samples.",
     ),
     option(
         "--max-success",
         type=click.FloatRange(0, 1),
         default=0.1,
-        show_default=True,
         help="Share of held-out samples that a trigger of the parent may still move.",
     ),
     option(
         "--min-size-ratio",
         type=click.FloatRange(0, 10),
         default=0.31,
-        show_default=True,
         help="A fresh trigger of a suspect below this share of the median class's size counts as a trigger found.",
     ),
 )
@@ -47,7 +43,7 @@ _BOUNDS = many(
 @click.command()
 @click.argument("uri")
 @option(
-    "--method", default="auto", show_default=True, help="One method, or auto: trigger-unlearning, which leaves least "
+    "--method", default="auto", help="One method, or auto: trigger-unlearning, which leaves least "
     "of a backdoor, then sharpness-aware-tuning, which needs no trigger, until one holds.",
 )  # fmt: skip
 @option(
@@ -106,13 +102,13 @@ def remediate(uri: str, then_check: bool, **options: Any) -> int:
     with progress_bars() as progress:
         done = run_remediation(registry, production, request, progress, tell)
     _show(done, request)
-    if done.registered is not None and then_check:
-        return _check(registry, done.registered, request)
-    return 0 if done.registered is not None or (done.report and done.report.outcome == "repaired") else 1
+    if done.registered is not None:
+        return _check(registry, done.registered, request) if then_check else 0
+    return 0 if done.report and done.report.outcome == "repaired" else 1
 
 
 def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remediation":
-    """Put the options together; whatever is wrong in them is said before anything is pulled."""
+    """Return the options as a request; a wrong one is a `UsageError` before anything is pulled."""
     from gate.check.rules import read_rules
     from gate.records.errors import UsageError
     from gate.records.repair import RepairBounds
@@ -135,25 +131,19 @@ def _request(uri: str, options: dict[str, Any], *, then_check: bool) -> "Remedia
         parent=parent,
         plan=plan_of(options["method"], parse_settings(options["settings"])),
         report_dir=options["report_dir"],
-        bounds=RepairBounds(
-            max_success=options["max_success"], min_size_ratio=options["min_size_ratio"], max_loss=options["max_loss"]
-        ),
+        bounds=RepairBounds(**{name: options[name] for name in ("max_success", "min_size_ratio", "max_loss")}),
         register=options["register"],
     )
 
 
 def _show(done: "Remediated", request: "Remediation") -> None:
-    """Print what became of it, on standard output."""
-    if done.report is None:
-        click.echo(inert_line(f"REPAIRED before  {done.registered}: the same repair of the same bytes; nothing was "
-                              "registered anew", limit=600))  # fmt: skip
-        return
-    _show_report(done.report, request)
-
-
-def _show_report(report: "RemediationReport", request: "Remediation") -> None:
     from gate.renderers.remediation import view
 
+    report = done.report
+    if report is None:
+        same = f"REPAIRED before  {done.registered}: the same repair of the same bytes; nothing was registered anew"
+        click.echo(inert_line(same, limit=600))
+        return
     seen = view(report)
     click.echo(inert_line(f"{seen.word}  {seen.subject}", limit=600))
     for one in seen.tried:

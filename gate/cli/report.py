@@ -1,8 +1,4 @@
-"""`gate report`: show a finished check in a pipeline, on GitHub or GitLab.
-
-Never changes a decision: whatever a server answers, the command ends with 0 once the files that the pipeline reads are
-written, and the pipeline goes by the exit code of `gate check`.
-"""
+"""`gate report`: show a finished check in a pipeline, on GitHub or GitLab, whose answers change no exit code."""
 
 import os
 from pathlib import Path
@@ -10,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.options import many, option
+from gate.cli.options import DIRECTORY, many, option
 from gate.cli.terminal import tell
 from gate.records.errors import UsageError
 
@@ -19,13 +15,12 @@ if TYPE_CHECKING:
     from gate.records.report import Report
 
 _BY_HAND = "{0}/report.html and {0}/report.md are the report itself, anywhere."
-DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 COMMON = many(
     option(
         "--exit-code",
         type=click.IntRange(0, 255),
-        help="The exit code of the `gate check` or `gate judge` that was to write the report. A report that does not "
-        "go with it is left from an earlier check, and is not shown.",
+        help="The exit code of the `gate check` or `gate judge` that was to write the report. A report of another "
+        "exit code is left from an earlier check, and is not shown.",
     ),
     option("--report-url", help="Address of the whole report; by default the page of this run or job."),
     option("--note", default="", help="A sentence about the run, shown above the report, as `gate base` leaves one."),
@@ -34,21 +29,17 @@ COMMON = many(
         "--api-timeout",
         type=click.FloatRange(0.1, 600),
         default=10.0,
-        show_default=True,
         help="Seconds that one request to the server may take.",
     ),
     option(
         "--api-retries",
         type=click.IntRange(0, 10),
         default=3,
-        show_default=True,
-        help="How often a request is tried again after a passing fault.",
+        help="How often a request is tried again after a temporary error.",
     ),
 )
-
-
 _ENDED = frozenset({129, 130, 143})
-"""The exit codes of a check that a signal ended, whose report says that it did not finish."""
+"""Exit codes of a check that a signal ended, whose report says that it did not finish."""
 
 
 @click.group()
@@ -93,9 +84,9 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
         notice = posted.why
     for line in there.annotations(found) if found else (there.command("error", reason, title="gate"),):
         click.echo(line)
-    for kind, said in (("warning", note), ("notice", notice if found is not None else "")):
-        if said:
-            click.echo(there.command(kind, said, title="gate"))
+    for kind, sentence in (("warning", note), ("notice", notice if found is not None else "")):
+        if sentence:
+            click.echo(there.command(kind, sentence, title="gate"))
     if found is not None:
         there.write_summary(run, summary.render(found, link, notice, note=note))
     else:
@@ -106,7 +97,6 @@ def github(directory: Path, token: str | None, comment_author: str, **options: A
 
 
 def _outputs(found: "Report | None", directory: Path, link: str, code: int) -> dict[str, str]:
-    """Return the step's outputs, such as where the report's files lie."""
     from gate.renderers.headline import headline, inert
 
     files = {f"report-{kind}": directory / f"report.{kind}" for kind in ("html", "sarif")}
@@ -142,21 +132,18 @@ def gitlab(directory: Path, token: str | None, dotenv: Path | None, **options: A
     link = _link(options["report_url"] or job.address)
     asked = options["comment"] and job.merge_request is not None and bool(job.project and job.api)
     if dotenv is None and not asked:
-        why = (
-            "--no-comment was given"
-            if not options["comment"]
-            else "this is no merge request's job (CI_MERGE_REQUEST_IID)"
-        )
+        no_job = "this is no merge request's job (CI_MERGE_REQUEST_IID)"
+        why = no_job if options["comment"] else "--no-comment was given"
         raise UsageError(
             f"nothing to write: no file was named with --dotenv, and {why}",
             what_to_do=f"gate report gitlab {directory} --dotenv gate.env writes the variables for later jobs. "
             + _BY_HAND.format(directory),
         )
-    for said in filter(None, (reason, options["note"])):
-        tell(said)
+    for sentence in filter(None, (reason, options["note"])):
+        tell(sentence)
     if dotenv is None:
         tell("no variables for later jobs were written: no --dotenv FILE was given")
-    if dotenv is not None:
+    else:
         text = variables.render(found, {"report-address": link, "exit": str(code)})
         CheckFiles.create(dotenv.absolute().parent).write(dotenv.name, text)
         tell(f"variables written to {dotenv}")
@@ -172,7 +159,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_report(directory: Path, exit_code: int | None) -> None:
-    """Refuse a directory without a report, where no exit code says that a check may have written none."""
+    """Refuse a directory without a report, unless an exit code shows that a check may have written none."""
     if exit_code is None and not (directory / "report.json").exists():
         what = f"there is no folder {directory}" if not directory.is_dir() else f"{directory} holds no report.json"
         raise UsageError(
@@ -183,7 +170,7 @@ def _require_report(directory: Path, exit_code: int | None) -> None:
 
 
 def _read(directory: Path, exit_code: int | None) -> "tuple[Report | None, str, int]":
-    """Return the report that goes with an exit code, or why there is none, and the code."""
+    """Return the report of an exit code, or why there is none, and the code."""
     from gate.check.files import CheckFiles
     from gate.renderers.sarif import EXIT_CODES
     from gate.renderers.view import state_of
@@ -211,7 +198,7 @@ def _link(address: str) -> str:
 
 
 def _post(thread: "Thread | None", shown: "tuple[Report, str, str]", advice: str) -> "Posted":
-    """Post what is shown (report, link, note) as the thread's one comment."""
+    """Post report, link and note as the thread's one comment."""
     from gate.publishers.sticky import Posted, post
     from gate.renderers import comment
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.asked import days_of, registry_settings, require_samples, scan_settings
+from gate.cli.option_values import days_of, public_keys, registry_settings, require_samples, review_log, scan_settings
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import public_keys, review_log
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 
@@ -25,7 +24,7 @@ _WHY = {
 
 @click.command()
 @option("--registered-model", required=True, help="The production model.")
-@option("--older-than", default="0d", show_default=True, help="Only what was last scanned so long ago, such as 30d.")
+@option("--older-than", default="0d", help="Only what was last scanned so long ago, such as 30d.")
 @many(POLICY, SAMPLES, PUBLIC_KEY, AUDIT_LOG, REPORT_DIR, SCAN, REGISTRY)
 def rescan(registered_model: str, older_than: str, policy: Path, samples: str | None, **options: Any) -> int:
     """Scan what is in production again, by today's policy, and compare.
@@ -57,7 +56,7 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
 
 
 def _request(model: str, days: int, policy: Path, samples: str | None, options: dict[str, Any]) -> "Rescan":
-    """Put the options together; whatever is wrong in them is said before the registry is asked."""
+    """Return the options as a request; a wrong one is a `UsageError` before the registry is asked."""
     from gate.check.rules import read_rules
     from gate.promotion.rescan import Rescan
     from gate.promotion.verification import Trust
@@ -79,7 +78,6 @@ def _request(model: str, days: int, policy: Path, samples: str | None, options: 
 
 
 def _show(one: "Rescanned") -> None:
-    """Print what became of a version, and why it would be flagged today."""
     names = f"{one.ref} ({', '.join(one.aliases)})"
     if one.verdict is None:
         click.echo(inert_line(f"NOT SCANNED  {names}: {one.error}", limit=600))

@@ -1,30 +1,27 @@
-"""The result of a check as lines for a terminal of any width: what was decided, what was found, what now.
+"""The result of a check as lines for a terminal of any width: what was decided, what was found, what to do now.
 
-Pure but for the width. Lines break between words and never inside one; a digest stands whole on a line of its own, and
-a command whole or broken before an option by a backslash, so that both can be copied. What a candidate or a registry
-named is made inert: no line can begin with what a runner takes for a command.
+Lines break between words; a digest stays whole and a command is broken before an option by a backslash, so that both
+can be copied. Names from a candidate or registry are made inert: no line begins with a runner's command.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gate.cli.wrapping import wrapped as folded
 
 if TYPE_CHECKING:
     from gate.records.report import Report
-    from gate.renderers.commands import Step
-    from gate.renderers.findings import Reason
 
-MAX_REASONS: Final = 8
-MAX_SUSPECTS: Final = 8
-_INDENT: Final = "  "
+MAX_REASONS = 8
+MAX_SUSPECTS = 8
+_INDENT = "  "
 
 
 def heading(report: "Report", columns: int, but: str = "") -> list[str]:
-    """Return the decision with what it is about, on one line where it fits; a bundle approved alone comes first.
+    """Return the decision and its subject, on one line where it fits; an approval of the bundle alone says so first.
 
-    `but` is what became of a decision that is not on the version, and why: it stands beside the word.
+    `but` says why a decision is not on the version, and stands beside it.
     """
     from gate.renderers.served import heading_alone, served
     from gate.renderers.text import plain
@@ -46,7 +43,7 @@ def heading(report: "Report", columns: int, but: str = "") -> list[str]:
 def lines(
     report: "Report", directory: Path | None, reports_at: str, columns: int, *, published: bool = True
 ) -> Iterator[str]:
-    """Yield the result, without the decision's own line; what to do next follows a decision that was published."""
+    """Yield the result without the heading; next steps follow only a published decision."""
     from gate.renderers.first import first
     from gate.renderers.served import oddities_in_short
 
@@ -73,11 +70,9 @@ def wrapped(text: str, columns: int, label: str = "") -> Iterator[str]:
     """Yield a text as lines of at most so many columns, its continuations under its beginning."""
     from gate.renderers.text import plain
 
-    # Whatever word comes to stand at a line's start, a runner may not take it for a command.
-    shown = plain(text, 2000).replace("::", ": :")
-    if not shown:
-        return
-    yield from folded(shown, columns, label, " " * len(label))
+    # Any word may come to stand at a line's start, where a runner must not take it for a command.
+    if shown := plain(text, 2000).replace("::", ": :"):
+        yield from folded(shown, columns, label, " " * len(label))
 
 
 def command(text: str, columns: int, indent: str = _INDENT) -> Iterator[str]:
@@ -95,7 +90,7 @@ def command(text: str, columns: int, indent: str = _INDENT) -> Iterator[str]:
 
 
 def _against(report: "Report", columns: int) -> Iterator[str]:
-    """Yield each reason once, with the rule that gives it, or that there is none."""
+    """Yield each reason with its rule, or that there is none."""
     from gate.renderers.findings import all_reasons, waived_findings
     from gate.renderers.text import count
 
@@ -105,20 +100,16 @@ def _against(report: "Report", columns: int) -> Iterator[str]:
     else:
         found = all_reasons(report)
         for reason in found[:MAX_REASONS]:
-            yield from _reason(reason, columns)
+            label = "" if reason.rule == "error" else f"{reason.rule}: "
+            yield from wrapped(f"{label}{reason.message} {reason.more}", columns, "- ")
         if len(found) > MAX_REASONS:
             yield from wrapped(f"{count(len(found) - MAX_REASONS, 'more reason')} in the report.", columns)
     if waived := len(waived_findings(report)):
         yield from wrapped(f"{count(waived, 'further finding')} waived; the report shows them.", columns)
 
 
-def _reason(reason: "Reason", columns: int) -> Iterator[str]:
-    label = "" if reason.rule == "error" else f"{reason.rule}: "
-    yield from wrapped(f"{label}{reason.message} {reason.more}", columns, "- ")
-
-
 def _suspects(report: "Report", columns: int) -> Iterator[str]:
-    """Yield each suspect's confirming numbers on a line, as the report's table has them, and the target classes."""
+    """Yield each suspect's confirming numbers on a line, as in the report's table, and the target classes."""
     from gate.renderers.confirmation import confirmed_suspects, in_a_line
     from gate.renderers.names import Names
     from gate.renderers.text import count, listed
@@ -143,17 +134,14 @@ def _steps(report: "Report", columns: int) -> Iterator[str]:
     yield ""
     yield "What now"
     for number, step in enumerate(next_steps(report), start=1):
-        yield from _step(step, f"{number}. ", columns)
-
-
-def _step(step: "Step", label: str, columns: int) -> Iterator[str]:
-    yield from wrapped(step.sentence, columns, label)
-    if step.command:
-        yield from command(step.command, columns, " " * len(label))
+        label = f"{number}. "
+        yield from wrapped(step.sentence, columns, label)
+        if step.command:
+            yield from command(step.command, columns, " " * len(label))
 
 
 def _bytes(report: "Report", columns: int) -> Iterator[str]:
-    """Yield the digests of candidate and bundle, which of them the decision is about, and what opens the bundle."""
+    """Yield the digests of candidate and bundle, which of them the decision covers, and what opens the bundle."""
     from gate.renderers.calibration import in_short as p_value
     from gate.renderers.served import in_short, served
 

@@ -1,4 +1,4 @@
-"""`gate review`: what waits for a person, and the person's word."""
+"""`gate review`: what waits for a reviewer, and the reviewer's decision."""
 
 import os
 from dataclasses import dataclass
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from gate.cli.asked import days_of, registry_settings
-from gate.cli.covered import covered_lines
+from gate.cli.option_values import days_of, public_keys, registry_settings, signing
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import public_keys, signing
+from gate.cli.rows import covered_lines
 from gate.cli.terminal import tell
 from gate.cli.wrapping import columns, inert
 from gate.jail.inert import inert_line
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from gate.registries.contract import Credentials, ProductionRegistry
 
 _REASONS = 20
-"""So many of the newest versions are listed with their reason; each is a report that is fetched."""
+"""Newest versions that are listed with their reason, each from a report that is fetched."""
 _DECIDING = many(
     click.argument("uri"),
     option("--reason", required=True, envvar="GATE_REVIEW_REASON", help="What was looked at, and why it decides."),
@@ -41,7 +40,7 @@ _DECIDING = many(
 
 @click.group()
 def review() -> None:
-    """What waits for human review, and the reviewer's word about it.
+    """List, show and decide what waits for human review.
 
     \b
     gate review list                   flagged versions
@@ -64,7 +63,7 @@ def list_(registered_model: str | None, **options: Any) -> int:
     Without --public-key nothing is verified, and what the tags claim is shown as a claim. Reasons are taken from the
     reports of the newest versions; `gate review show` has any version's.
     """
-    from gate.promotion.ages import ago
+    from gate.promotion.reading import ago
     from gate.promotion.review import waiting
     from gate.promotion.verification import now
     from gate.registries import open_production
@@ -89,11 +88,11 @@ def list_(registered_model: str | None, **options: Any) -> int:
 @click.argument("uri")
 @many(PUBLIC_KEY, REGISTRY)
 def show(uri: str, **options: Any) -> int:
-    """Show why a version was flagged, the signed decision, its reviewers' words, its reports, and what can be done.
+    """Show why a version was flagged, the signed decision, its reviewers' reasons, its reports, and what can be done.
 
     Without --public-key nothing is verified, and what the version's tag claims is shown as a claim.
     """
-    from gate.promotion.ages import ago
+    from gate.promotion.reading import ago
     from gate.promotion.review import look
     from gate.promotion.verification import now
     from gate.registries import open_production
@@ -109,15 +108,14 @@ def show(uri: str, **options: Any) -> int:
     )
     for line in inert(reason, 500, columns(), "reason   ", " " * 9) if reason else ():
         click.echo(line)
-    for said in seen.found.reasons if keys else ():
-        click.echo(f"- {inert_line(said, limit=500)}")
+    for against in seen.found.reasons if keys else ():
+        click.echo(f"- {inert_line(against, limit=500)}")
     if statement is not None:
         _show_decision(statement)
     click.echo(inert_line(f"reports  {seen.tags.get('gate.report', 'none')}  (as the version's tag says)", limit=300))
     if seen.found.statement is None and statement is None:
-        click.echo(
-            "then     gate publish DIR --signing-key KEY   signs the finished check in DIR, which a review is about"
-        )
+        command = "gate publish DIR --signing-key KEY"
+        click.echo(f"then     {command}   signs the finished check in DIR, which a review is about")
         return 0
     click.echo(f'then     gate review approve {seen.ref} --reason "…" --expires 30d')
     click.echo(f'or       gate review reject {seen.ref} --reason "…"')
@@ -125,21 +123,20 @@ def show(uri: str, **options: Any) -> int:
 
 
 def _show_decision(statement: "Statement") -> None:
-    """Print what a decision says: level, bytes, policy, evidence, time, voices."""
-    said = statement.predicate
-    click.echo(f"decision {said.decision.value}, level {said.assurance or 'none'}")
+    predicate = statement.predicate
+    click.echo(f"decision {predicate.decision.value}, level {predicate.assurance or 'none'}")
     for line in covered_lines(statement):
         click.echo(line)
-    click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
-    click.echo(f"evidence {said.evidence_digest}")
-    click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
-    for voice in said.review.voices if said.review else ():
+    click.echo(inert_line(f"policy   {predicate.policy_name}@{predicate.policy_digest}", limit=300))
+    click.echo(f"evidence {predicate.evidence_digest}")
+    click.echo(f"valid    {predicate.decided_at:%Y-%m-%d %H:%M} to {predicate.expires_at:%Y-%m-%d %H:%M} UTC")
+    for voice in predicate.review.voices if predicate.review else ():
         click.echo(inert_line(f"{voice.outcome} by {voice.reviewer}, {voice.at:%Y-%m-%d}: {voice.reason}", limit=900))
 
 
 @review.command()
 @_DECIDING
-@option("--expires", default="30d", show_default=True, envvar="GATE_REVIEW_EXPIRES", help="Days it holds, such as 30d.")
+@option("--expires", default="30d", envvar="GATE_REVIEW_EXPIRES", help="Days it holds, such as 30d.")
 def approve(uri: str, expires: str, **options: Any) -> int:
     """Approve a flagged version for a time; with a four-eyes count it waits for the other reviewers.
 
@@ -181,18 +178,19 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
     )
     registry = open_production(registry_settings(options))
     with progress_bars():
-        said = run_review(registry, request, signs, now()).predicate
-    assert said.review is not None
-    click.echo(f"{said.review.outcome.upper()}  {said.model} by {', '.join(v.reviewer for v in said.review.voices)}")
-    if said.review.outcome == "waiting":
-        click.echo(f"{len(said.review.voices)} of {said.review.needed} approvals; it stays flagged until then")
-    if said.review.outcome == "approved":
-        click.echo(f"until {said.expires_at:%Y-%m-%d %H:%M} UTC")
-    return 0 if said.review.outcome == outcome else 1
+        predicate = run_review(registry, request, signs, now()).predicate
+    done = predicate.review
+    assert done is not None
+    click.echo(f"{done.outcome.upper()}  {predicate.model} by {', '.join(voice.reviewer for voice in done.voices)}")
+    if done.outcome == "waiting":
+        click.echo(f"{len(done.voices)} of {done.needed} approvals; it stays flagged until then")
+    if done.outcome == "approved":
+        click.echo(f"until {predicate.expires_at:%Y-%m-%d %H:%M} UTC")
+    return 0 if done.outcome == outcome else 1
 
 
 def _credentials() -> "Credentials | None":
-    """Return the reviewer's own account from the environment; a half of it is an error."""
+    """Return the reviewer's own account from the environment; half of it is a `UsageError`."""
     from gate.registries.contract import Credentials
 
     name, password = os.environ.get("GATE_REVIEWER_USERNAME"), os.environ.get("GATE_REVIEWER_PASSWORD")
@@ -204,7 +202,7 @@ def _credentials() -> "Credentials | None":
 
 
 def _keys_to_look(places: tuple[str, ...]) -> "tuple[PublicKey, ...]":
-    """Return the trusted keys; without any one may look all the same, and is told that nothing is verified."""
+    """Return the trusted keys; without any, a line says that nothing is verified."""
     if places:
         return public_keys(places)
     tell("nothing is verified: no --public-key (GATE_PUBLIC_KEY) was given, so this is what the tags claim")
@@ -213,7 +211,7 @@ def _keys_to_look(places: tuple[str, ...]) -> "tuple[PublicKey, ...]":
 
 @dataclass(frozen=True)
 class _Row:
-    """A version, and the decision that is shown of it: a trusted one, or without keys what its tag claims."""
+    """A version with its trusted decision, or without keys the claim in its tag."""
 
     seen: "Waiting"
     statement: "Statement | None"
@@ -222,7 +220,6 @@ class _Row:
 
     @classmethod
     def of(cls, seen: "Waiting", keys: "Sequence[PublicKey]") -> "_Row":
-        """Take what is known of a version."""
         from gate.attestations.envelope import claimed
         from gate.promotion.reading import checked_at
         from gate.promotion.verification import ATTESTATION_TAG
@@ -235,7 +232,7 @@ class _Row:
         return cls(seen, statement, "unverified", statement.predicate.decided_at)
 
     def reason(self, registry: "ProductionRegistry") -> str:
-        """Return in a sentence why the version was flagged, from the decision's own report; empty without one."""
+        """Return in a sentence why the version was flagged, from the decision's report; empty without one."""
         from gate.promotion.reading import reason_of, report_of
 
         report = report_of(registry, self.seen, self.statement, ())

@@ -1,4 +1,4 @@
-"""`gate serve`: the service that stands in front of production."""
+"""`gate serve`: the service that checks versions, guards production and shows reviews."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gate.cli.option_values import PASSPHRASE
 from gate.cli.options import option
-from gate.cli.signing import PASSPHRASE
+from gate.cli.rows import show_rows
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 WEBHOOK_PATH = "/webhooks/mlflow"
 # \b is click's own sign for lines that are not to be wrapped.
-_HELP = """Hear the registry, scan what comes, mark it, guard production, and let people review.
+_HELP = """Listen to the registry, scan new versions, mark them, guard production, and let people review.
 
 \b
 data = "/var/lib/gate"            # database, files of checks, review log
@@ -27,8 +28,8 @@ listen = "127.0.0.1:8200"
 tracking-uri = "https://mlflow.example"
 [[models]]
 name = "cand"                     # whose versions are candidates
-policy = "policies/cand.yml"      # or a packaged one: "default", "strict"
-samples = "/srv/samples/cand.npz" # the service's word, never the candidate's
+policy = "policies/cand.yml"      # or the packaged one: "default"
+samples = "/srv/samples/cand.npz" # set here, never by the candidate
 production = "prod"               # whose aliases are guarded
 
 \b
@@ -47,8 +48,8 @@ GET  /health           the process lives
 GET  /ready            the registry answers
 GET  /metrics          Prometheus; GATE_METRICS_TOKEN asks for a bearer token
 
-Each check is a durable workflow: a crash or an upgrade breaks off nothing for good, and a webhook that never came
-is made up for by a poll. docs/reference/serve.md says every key and every limit.
+Each check is a durable workflow: it continues after a crash or an upgrade, and a poll finds what no webhook told.
+docs/reference/serve.md lists every key and every limit.
 """
 
 
@@ -75,7 +76,7 @@ is made up for by a poll. docs/reference/serve.md says every key and every limit
     "stop. The account in MLFLOW_TRACKING_USERNAME must be an administrator of the registry.",
 )
 def serve(config: Path, only_check: bool, webhook: str | None) -> int:
-    """Hear the registry, scan what comes, mark it, guard production, and let people review."""
+    """Check the configuration, register the webhook, or run the service."""
     from gate.jail.launch import protect_parent
 
     try:
@@ -92,7 +93,6 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
         return _register(open_watched(settings), webhook, settings.secrets[0])
     key = _key()
     if only_check:
-        from gate.cli.rows import show_rows
         from gate.service.checking import examine
 
         wrong = show_rows(examine(settings, key.public, lambda: open_watched(settings)))
@@ -104,7 +104,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
 
 
 def _key() -> "SigningKey":
-    """Return the service's signing key, out of the environment alone."""
+    """Return the service's signing key, which only the environment can name."""
     from gate.attestations.keys import read_signing_key
 
     where = os.environ.get("GATE_SIGNING_KEY", "")
@@ -117,7 +117,7 @@ def _key() -> "SigningKey":
 
 
 def _register(registry: "ProductionRegistry", url: str, secret: str) -> int:
-    """Make the registry's webhook and say what came of its trial; 3 where the service could not be reached."""
+    """Make the registry's webhook and print the result of its trial; 3 where the service could not be reached."""
     from urllib.parse import urlsplit
 
     from gate.registries.contract import WEBHOOK_EVENTS

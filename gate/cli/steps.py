@@ -1,18 +1,13 @@
-"""`gate pull`, `scan`, `judge`, `publish`: the check in four steps, with files between them.
-
-Pull needs read access to the registry, scan neither credential nor network, judge nothing at all, publish write access.
-"""
+"""`gate pull`, `scan`, `judge`, `publish`: the check in four steps that hand files to each other."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.asked import registry_settings, require_samples, scan_settings
-from gate.cli.check import tell_signed
-from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
+from gate.cli.option_values import registry_settings, require_samples, scan_settings, signing, tell_signed
+from gate.cli.options import AUDIT_LOG, BANK, DIRECTORY, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import signing
 from gate.cli.terminal import show_result, tell
 from gate.jail.interruption import explained
 from gate.records.errors import UsageError
@@ -20,8 +15,6 @@ from gate.records.errors import UsageError
 if TYPE_CHECKING:
     from gate.records.evidence import Evidence
     from gate.records.report import Given
-
-DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 
 
 @click.command()
@@ -119,10 +112,7 @@ def judge(source: Path, policy: Path, report_dir: Path | None) -> int:
 
 
 def _given_before(folder: Path, evidence: "Evidence") -> "Given":
-    """Return what the check in the folder was given, as far as an earlier report of this very evidence says it.
-
-    The new verdict is neither signed nor marked.
-    """
+    """Return the options of the folder's earlier report of the same evidence; the new verdict is not marked."""
     from gate.check.files import REPORT, read_input
     from gate.records.errors import GateError
     from gate.records.report import Given, Report
@@ -133,7 +123,7 @@ def _given_before(folder: Path, evidence: "Evidence") -> "Given":
         earlier = None
     about = earlier.evidence.manifest_digest if earlier and earlier.evidence else ""
     if earlier is not None and earlier.manifest is not None:
-        about = earlier.manifest.digest  # of a check that broke off there is no more
+        about = earlier.manifest.digest  # all that an interrupted check has
     if earlier is None or about != evidence.manifest_digest:
         return Given()
     return earlier.given.model_copy(update={"marks": False})

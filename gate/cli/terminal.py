@@ -1,8 +1,4 @@
-"""What a person is told: lines and errors on standard error, the result on standard output.
-
-The records of a report are imported by what draws them, so that `--help` and an error do not wait for them. What is
-shown while they wait is `gate.cli.progress`.
-"""
+"""Output of a command: lines and errors on standard error, the result on standard output."""
 
 import sys
 from pathlib import Path
@@ -10,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gate.cli.standing import above
+from gate.cli.status_line import above
 from gate.cli.wrapping import columns, wrapped
 from gate.jail.inert import inert_line
 
@@ -19,11 +15,11 @@ if TYPE_CHECKING:
 
 _WIDEST_RESULT = 120
 _INDENT = " " * 6
-"""Of every line of an error or of progress after its first."""
+"""Indent of continued lines on standard error."""
 
 
 def tell(message: str) -> None:
-    """Print one line of progress on standard error; what a candidate named in it is made inert."""
+    """Print one line of progress on standard error, with candidate-controlled names made inert."""
     with above():
         _err(f"gate: {inert_line(message, limit=1000)}")
 
@@ -36,17 +32,14 @@ def fail(message: str, what_to_do: str) -> None:
 
 
 def _err(line: str) -> None:
-    """Print a line on standard error; a terminal gets it in lines that fit, a log whole, so that it can be searched."""
+    """Print a line on standard error: wrapped on a terminal, whole in a log, where it can be searched."""
     if sys.stderr.isatty():
         line = "\n".join(wrapped(line.strip(), columns(), line[: len(line) - len(line.lstrip())], _INDENT))
     click.echo(line, err=True)
 
 
 def show_result(report: "Report", directory: Path | None, reports_at: str, but: str = "") -> None:
-    """Print decision, what was found and what it means, what to do now, the bytes, and where the reports lie.
-
-    `but` is what became of the decision where it could not be put on the version, and why.
-    """
+    """Print decision, findings, next steps, digests and the reports' place; `but` says why it is not on the version."""
     from gate.cli.result import heading, lines
     from gate.records.finding import Decision
 

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.asked import registry_settings
-from gate.cli.covered import covered_lines
+from gate.cli.option_values import public_keys, registry_settings, review_log, trusted_by
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.signing import public_keys, review_log, trusted_by
+from gate.cli.rows import covered_lines
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 @PUBLIC_KEY
 @POLICY
 @option("--policy-digest", help="The policy's digest in place of the file: sha256:…")
-@option("--any-policy", is_flag=True, help="Accept a decision under whatever policy; it is said, not compared.")
+@option("--any-policy", is_flag=True, help="Accept a decision under any policy; it is shown, not compared.")
 @option("--candidate", help="The registered model that the decision's candidate must be a version of.")
 @option(
     "--audit",
@@ -94,19 +93,22 @@ def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
 
 
 def _show(looked: "Looked", *, compared: bool) -> int:
-    """Print the outcome, the signed decision as far as there is one, and every reason against it."""
     click.echo(f"{'VERIFIED' if looked.holds else 'NOT VERIFIED'}  {inert_line(looked.what, limit=300)}")
     click.echo(f"bytes    {looked.digest}")
     statement = looked.verified.statement
     if statement is not None:
-        said = statement.predicate
+        predicate = statement.predicate
         for line in covered_lines(statement, looked.digest):
             click.echo(line)
-        by = ", ".join(voice.reviewer for voice in said.review.voices) if said.review else ""
-        word = said.review.outcome if said.review and said.review.outcome != "waiting" else said.decision.value
-        click.echo(inert_line(f"decision {word}{f' by {by}' if by else ''} for {said.model}", limit=500))
-        click.echo(inert_line(f"policy   {said.policy_name}@{said.policy_digest}", limit=300))
-        click.echo(f"valid    {said.decided_at:%Y-%m-%d %H:%M} to {said.expires_at:%Y-%m-%d %H:%M} UTC")
+        by = ", ".join(voice.reviewer for voice in predicate.review.voices) if predicate.review else ""
+        word = (
+            predicate.review.outcome
+            if predicate.review and predicate.review.outcome != "waiting"
+            else predicate.decision.value
+        )
+        click.echo(inert_line(f"decision {word}{f' by {by}' if by else ''} for {predicate.model}", limit=500))
+        click.echo(inert_line(f"policy   {predicate.policy_name}@{predicate.policy_digest}", limit=300))
+        click.echo(f"valid    {predicate.decided_at:%Y-%m-%d %H:%M} to {predicate.expires_at:%Y-%m-%d %H:%M} UTC")
         click.echo(f"key      {looked.verified.key_id}")
         if not compared:
             tell("the policy was not compared (--any-policy)")

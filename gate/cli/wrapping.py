@@ -9,23 +9,18 @@ _NARROWEST, _WIDEST = 40, 100
 
 
 def columns(least: int = _NARROWEST, most: int = _WIDEST) -> int:
-    """Return how wide a line may be: as the terminal, within reason; eighty where none says."""
+    """Return a line's width: the terminal's, within bounds; 80 where it is unknown."""
     return max(least, min(shutil.get_terminal_size().columns, most))
 
 
 def wrapped(text: str, width: int, first: str = "", later: str = "") -> list[str]:
-    """Return a text's lines under a head, broken between words alone; of an empty text the head."""
+    """Return a text's lines under a head, broken between words; the head alone for an empty text."""
     lines = textwrap.wrap(
-        text,
-        width,
-        initial_indent=first,
-        subsequent_indent=later,
-        break_on_hyphens=False,
-        break_long_words=False,
+        text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False, break_long_words=False
     )
     return lines or [first.rstrip()]
 
 
 def inert(text: str, limit: int, width: int, first: str, later: str) -> list[str]:
-    """Return somebody else's text in lines under a head, at whose start no runner finds a command."""
+    """Return foreign text in lines under a head; none begins with a runner's command."""
     return wrapped(inert_line(text, limit=limit).replace("::", ": :"), width, first, later)

@@ -1,7 +1,4 @@
-"""What `gate doctor` sees of the machine itself: platform, jail, container engine, disk, clock.
-
-Looks and leaves nothing behind; of the gate's own jail it imports only what the platform has.
-"""
+"""Preconditions of the machine for `gate doctor`: platform, jail, container engine, disk, clock."""
 
 import datetime as dt
 import platform
@@ -17,43 +14,42 @@ from gate.records.errors import GateError
 
 State = Literal["ok", "unused", "wrong"]
 
-ENGINES = ("docker", "podman")
 IN_A_CONTAINER = "make container && docker run --rm gate:cpu doctor"
 MOST_SKEW = dt.timedelta(minutes=5)
-"""How far the registry's clock and this one may lie apart: what is signed is dated, and expires."""
-_TOLD_SKEW = dt.timedelta(seconds=30)
+"""Largest difference between the registry's clock and this one: signed decisions are dated and expire."""
+_SHOWN_SKEW = dt.timedelta(seconds=30)
 _ROOM = 5 << 30
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One precondition and what was found."""
+    """One precondition and its state."""
 
     name: str
     state: State
-    said: str
-    """What was found, and what was expected where it is something else."""
+    text: str
+    """What was found, and what was expected where that differs."""
     mend: str = ""
-    """What to do, in a sentence."""
+    """Remedy in a sentence."""
     command: str = ""
-    """The command, or the policy's line, that does it; whole, to be copied."""
+    """Remedy as a whole command or policy line, to be copied."""
 
 
 def wrong(name: str, error: GateError) -> Condition:
-    """Return a precondition that an error says does not hold."""
+    """Return the condition of an error."""
     return Condition(name, "wrong", str(error), error.what_to_do)
 
 
 def platform_of_gate(system: str = sys.platform) -> Iterator[Condition]:
-    """Yield whether workers can be jailed on this platform at all."""
+    """Yield whether workers can be jailed on this platform."""
     name = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}.get(system, system)
-    said = f"{name} {platform.release()}, {platform.machine()}, Python {platform.python_version()}"
+    text = f"{name} {platform.release()}, {platform.machine()}, Python {platform.python_version()}"
     if system == "linux":
-        yield Condition("platform", "ok", said)
+        yield Condition("platform", "ok", text)
     else:
-        said += "; expected Linux 5.13 or newer, whose kernel jails the workers"
+        text += "; expected Linux 5.13 or newer, whose kernel jails the workers"
         in_it = "Run the gate in its container (docs/how-to/container.md):"
-        yield Condition("platform", "wrong", said, in_it, IN_A_CONTAINER)
+        yield Condition("platform", "wrong", text, in_it, IN_A_CONTAINER)
 
 
 def jail(least: Literal["full", "partial", "none"], system: str = sys.platform) -> Iterator[Condition]:
@@ -74,11 +70,9 @@ def jail(least: Literal["full", "partial", "none"], system: str = sys.platform) 
 
 def engine() -> Iterator[Condition]:
     """Yield which container engine there is; none is needed where the gate runs on Linux."""
-    found = next(((name, path) for name in ENGINES if (path := shutil.which(name))), None)
-    if found is None:
-        yield Condition("container engine", "unused", "neither docker nor podman; not needed on Linux")
-    else:
-        yield Condition("container engine", "ok", f"{found[0]} at {found[1]}")
+    found = next((f"{name} at {path}" for name in ("docker", "podman") if (path := shutil.which(name))), "")
+    none = "neither docker nor podman; not needed on Linux"
+    yield Condition("container engine", "ok" if found else "unused", found or none)
 
 
 def disk(report_dir: Path) -> Iterator[Condition]:
@@ -94,14 +88,14 @@ def disk(report_dir: Path) -> Iterator[Condition]:
             continue
         free = shutil.disk_usage(here).free
         if free < _ROOM:
-            said = f"{free / 2**30:.1f} GiB free at {here}; expected {_ROOM >> 30}"
-            yield Condition(name, "wrong", said, mend, command)
+            text = f"{free / 2**30:.1f} GiB free at {here}; expected {_ROOM >> 30}"
+            yield Condition(name, "wrong", text, mend, command)
         else:
             yield Condition(name, "ok", f"{free / 2**30:.0f} GiB free at {here}")
 
 
 def _unwritable(here: Path) -> str:
-    """Return why nothing can be written in a folder; tried with a nameless file, since rights say too little."""
+    """Return why nothing can be written in a folder; a nameless file is tried, since permissions tell too little."""
     if not here.is_dir():
         return f"{here} is no folder"
     try:
@@ -118,10 +112,10 @@ def clocks(theirs: dt.datetime | None, ours: dt.datetime) -> Iterator[Condition]
         return
     apart = abs(theirs - ours)
     later = "ahead" if theirs > ours else "behind"
-    said = f"{ours:%Y-%m-%d %H:%M} UTC; the registry's is {apart.total_seconds():.0f} s {later}"
+    text = f"{ours:%Y-%m-%d %H:%M} UTC; the registry's is {apart.total_seconds():.0f} s {later}"
     if apart > MOST_SKEW:
-        said += f"; expected {MOST_SKEW.total_seconds():.0f} at most, since what is signed is dated"
-        yield Condition("clock", "wrong", said, "Set the clock that is wrong; here:", "sudo timedatectl set-ntp true")
+        text += f"; expected {MOST_SKEW.total_seconds():.0f} at most, since what is signed is dated"
+        yield Condition("clock", "wrong", text, "Set the clock that is wrong; here:", "sudo timedatectl set-ntp true")
     else:
         agree = f"{ours:%Y-%m-%d %H:%M} UTC, as the registry's"
-        yield Condition("clock", "ok", said if apart > _TOLD_SKEW else agree)
+        yield Condition("clock", "ok", text if apart > _SHOWN_SKEW else agree)

@@ -1,7 +1,6 @@
-"""`gate doctor`: is everything there that a check, a review and a promotion need, and how is it mended where not?
+"""`gate doctor`: the preconditions of a check, a review and a promotion, each with its remedy.
 
-Looks and changes nothing; each condition is looked at by itself, so that one fault hides no other. No secret is shown.
-What is mended by a command has that command, whole. The machine's own conditions are in `gate.promotion.machine`.
+Nothing is changed, no secret is shown, and each condition is examined by itself, so one error hides no other.
 """
 
 import datetime as dt
@@ -29,7 +28,7 @@ _AS_ADMIN = "An administrator of the registry grants it, signed in by MLFLOW_TRA
 
 @dataclass(frozen=True)
 class Setup:
-    """What the gate is set up with; None and empty where nothing is configured."""
+    """The gate's configuration; None or empty where nothing is configured."""
 
     policy: Path
     signing_key: str | None
@@ -61,16 +60,16 @@ def examine(setup: Setup) -> Iterator[Condition]:
     yield from jail(policy.isolation if policy else "full")
     yield from engine()
     yield from disk(setup.report_dir)
-    yield from _log(setup)
+    yield _log(setup.audit_log)
     yield from _registry(setup, policy)
 
 
 def _keys(setup: Setup) -> Iterator[Condition]:
     own: PublicKey | None = None
     if not setup.signing_key:
-        said = "none: verdicts are unsigned, and nothing can be promoted"
+        text = "none: verdicts are unsigned, and nothing can be promoted"
         command = "gate keys generate --to gate-signing.pem && export GATE_SIGNING_KEY=gate-signing.pem"
-        yield Condition("signing key", "unused", said, "Make a pair once, and name it:", command)
+        yield Condition("signing key", "unused", text, "Make a pair once, and name it:", command)
     else:
         try:
             own = read_signing_key(setup.signing_key, setup.passphrase).public
@@ -88,10 +87,10 @@ def _keys(setup: Setup) -> Iterator[Condition]:
         yield wrong("public keys", error)
         return
     if own is not None and own.key_id not in trusted:
-        said = f"{len(trusted)} trusted, and the signing key's own {own.key_id[:16]} is not among them"
+        text = f"{len(trusted)} trusted, and the signing key's own {own.key_id[:16]} is not among them"
         trusts = ":".join((*setup.public_keys, str(_public_half(setup.signing_key))))
         command = f"export GATE_PUBLIC_KEY={shlex.quote(trusts)}"
-        yield Condition("public keys", "wrong", said, "Trust the signing key's public half too:", command)
+        yield Condition("public keys", "wrong", text, "Trust the signing key's public half too:", command)
     else:
         yield Condition("public keys", "ok", f"{len(trusted)} trusted: {', '.join(sorted(i[:16] for i in trusted))}")
 
@@ -99,13 +98,13 @@ def _keys(setup: Setup) -> Iterator[Condition]:
 def _private(where: str, key: PublicKey) -> Condition:
     path = Path(where)
     if not where.lstrip().startswith("-----BEGIN") and path.stat().st_mode & 0o077:
-        said = f"{path} can be read by others than its owner"
-        return Condition("signing key", "wrong", said, "Keep it to its owner:", f"chmod 600 {shlex.quote(str(path))}")
+        text = f"{path} can be read by others than its owner"
+        return Condition("signing key", "wrong", text, "Keep it to its owner:", f"chmod 600 {shlex.quote(str(path))}")
     return Condition("signing key", "ok", f"key {key.key_id[:16]}")
 
 
 def _public_half(signing_key: str | None) -> Path:
-    """Return where `gate keys generate` puts the public half of a private key's file."""
+    """Return the file of the public half that `gate keys generate` makes."""
     path = Path("gate-signing.pem" if not signing_key or "-----BEGIN" in signing_key else signing_key)
     return path.with_name(f"{path.name.removesuffix('.pem')}.pub.pem")
 
@@ -114,18 +113,18 @@ def _samples(setup: Setup, settings: SampleSettings) -> Condition:
     uri = setup.samples or settings.uri
     path = Path((uri or "").removeprefix("file://"))
     if uri is None:
-        said = "none: a policy whose required detectors need some refuses a check without them"
+        text = "none: a policy whose required detectors need some refuses a check without them"
         mend = "Give --samples to each check, or pin them in the policy; `sha256sum clean.npz` says the digest:"
-        return Condition("samples", "unused", said, mend, "samples: {uri: clean.npz, sha256: DIGEST}")
+        return Condition("samples", "unused", text, mend, "samples: {uri: clean.npz, sha256: DIGEST}")
     if ":/" in uri and not uri.startswith("file://"):
         return Condition("samples", "unused", f"{uri}: looked at when they are pulled")
     if not path.exists():
-        said = f"there are no samples at {uri}; expected an .npz file or a folder of images by class"
-        return Condition("samples", "wrong", said, "Correct `samples` in the policy, or --samples.")
+        text = f"there are no samples at {uri}; expected an .npz file or a folder of images by class"
+        return Condition("samples", "wrong", text, "Correct `samples` in the policy, or --samples.")
     if settings.sha256 and setup.samples is None and path.is_file() and file_sha256(path) != settings.sha256:
-        said = f"{uri} has the sha256 {file_sha256(path)}; the policy pins {settings.sha256}"
+        text = f"{uri} has the sha256 {file_sha256(path)}; the policy pins {settings.sha256}"
         mend = "Put the pinned file back, or pin this one after a look at it:"
-        return Condition("samples", "wrong", said, mend, f"sha256: {file_sha256(path)}")
+        return Condition("samples", "wrong", text, mend, f"sha256: {file_sha256(path)}")
     if not settings.sha256 and path.is_file():
         line = f"samples: {{uri: {uri}, sha256: {file_sha256(path)}}}"
         mend = "In the policy this line makes sure that they stay what they are:"
@@ -148,29 +147,27 @@ def _reviewers(rules: Reviewers | None) -> Condition:
         line = "reviewers: {names: [ann], approvals: 1}"
         return Condition("reviewers", "unused", "none: flagged stays flagged", "Name them in the policy:", line)
     if len(set(rules.names)) < rules.approvals:
-        said = f"{rules.approvals} approvals are asked for, and {len(set(rules.names))} reviewers are named"
+        text = f"{rules.approvals} approvals are asked for, and {len(set(rules.names))} reviewers are named"
         mend = "Name more under `reviewers` in the policy, or ask for fewer."
-        return Condition("reviewers", "wrong", said, mend)
+        return Condition("reviewers", "wrong", text, mend)
     return Condition("reviewers", "ok", f"{rules.approvals} of {', '.join(rules.names)}")
 
 
-def _log(setup: Setup) -> Iterator[Condition]:
-    if setup.audit_log is None:
+def _log(path: Path | None) -> Condition:
+    if path is None:
         mend = "Reviews need one; name a file that only the gate writes:"
-        yield Condition("review log", "unused", "none", mend, "export GATE_AUDIT_LOG=reviews.jsonl")
-    elif not setup.audit_log.exists():
-        parent = setup.audit_log.absolute().parent
-        if parent.is_dir():
-            yield Condition("review log", "ok", f"{setup.audit_log} does not exist yet; the first decision makes it")
-        else:
-            said = f"{setup.audit_log} cannot be made: there is no folder {parent}"
-            yield Condition("review log", "wrong", said, "Make the folder:", f"mkdir -p {shlex.quote(str(parent))}")
-    else:
-        yield review_log(setup.audit_log, now() + MOST_SKEW)
+        return Condition("review log", "unused", "none", mend, "export GATE_AUDIT_LOG=reviews.jsonl")
+    if path.exists():
+        return review_log(path, now() + MOST_SKEW)
+    parent = path.absolute().parent
+    if parent.is_dir():
+        return Condition("review log", "ok", f"{path} does not exist yet; the first decision makes it")
+    text = f"{path} cannot be made: there is no folder {parent}"
+    return Condition("review log", "wrong", text, "Make the folder:", f"mkdir -p {shlex.quote(str(parent))}")
 
 
 def review_log(path: Path, latest: dt.datetime | None = None) -> Condition:
-    """Return whether a review log is whole; no entry of it may be later than `latest`."""
+    """Return whether a review log is whole, with no entry later than `latest`."""
     try:
         found = ReviewLog(path).read()
     except GateError as error:
@@ -178,8 +175,8 @@ def review_log(path: Path, latest: dt.datetime | None = None) -> Condition:
     if found.faults:
         return Condition("review log", "wrong", found.faults[0], "Restore a copy whose newest hash is known.")
     if latest is not None and found.entries and found.entries[-1].at > latest:
-        said = f"its newest entry is dated {found.entries[-1].at:%Y-%m-%d %H:%M} UTC, in the future"
-        return Condition("review log", "wrong", said, "Set the clocks of all who write it right.")
+        text = f"its newest entry is dated {found.entries[-1].at:%Y-%m-%d %H:%M} UTC, in the future"
+        return Condition("review log", "wrong", text, "Set the clocks of all who write it right.")
     return Condition("review log", "ok", f"{len(found.entries)} entries, chained")
 
 
@@ -187,9 +184,8 @@ def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
     try:
         registry = setup.open().allowing(policy.artifact_stores if policy else ())
         versions = registry.find_versions(setup.candidate, {"gate.decision": "flagged"})
-        yield Condition(
-            "registry", "ok", f"answers; {len(versions)} flagged version{'' if len(versions) == 1 else 's'}"
-        )
+        count = f"{len(versions)} flagged version{'' if len(versions) == 1 else 's'}"
+        yield Condition("registry", "ok", f"answers; {count}")
         user = registry.user()
     except GateError as error:
         yield wrong("registry", error)
@@ -197,33 +193,32 @@ def _registry(setup: Setup, policy: Policy | None) -> Iterator[Condition]:
     yield from _server(registry, setup)
     if user is None:
         if registry.server_version() is None:
-            said = "an embedded store has no accounts: whoever can write its files can move any alias"
-            yield Condition("credentials", "unused", said)
+            text = "an embedded store has no accounts: whoever can write its files can move any alias"
+            yield Condition("credentials", "unused", text)
             return
-        said = "the registry has no authentication: anybody may set any tag and move any alias"
+        text = "the registry has no authentication: anybody may set any tag and move any alias"
         mend = "Run the server with accounts (docs/how-to/promotion.md):"
-        yield Condition("credentials", "wrong", said, mend, "mlflow server --app-name basic-auth")
+        yield Condition("credentials", "wrong", text, mend, "mlflow server --app-name basic-auth")
         return
     yield Condition("credentials", "ok", f"{user.name}{', an administrator' if user.admin else ''}")
     yield from _rights(registry, user, setup)
 
 
 def _server(registry: ProductionRegistry, setup: Setup) -> Iterator[Condition]:
-    """Look at the server's version, and at where experiments and versions keep their files."""
     try:
         version, lacks = registry.server_version(), registry.lacks()
-        said = f"MLflow {version}" if version else "an embedded store, no server"
-        yield Condition("server", "ok" if version else "unused", said)
+        text = f"MLflow {version}" if version else "an embedded store, no server"
+        yield Condition("server", "ok" if version else "unused", text)
         yield from clocks(registry.clock(), now())
         for one in lacks:
             yield Condition("server lacks", "unused", one)
         for use in registry.stores(setup.candidate):
-            said = f"{use.store}: {', '.join(use.used_by)}"
+            text = f"{use.store}: {', '.join(use.used_by)}"
             mend = "" if use.allowed else "Nothing is taken from there."
             mend = "If that store is your own, add to the policy:" if use.line else mend
-            # Anybody who may register a version may name a store; the server's own is its operator's.
+            # Anybody who may register a version may name a store; the default one is the server operator's.
             lacking: State = "wrong" if use.default else "unused"
-            yield Condition("artifact store", "ok" if use.allowed else lacking, said, mend, use.line)
+            yield Condition("artifact store", "ok" if use.allowed else lacking, text, mend, use.line)
     except GateError as error:
         yield wrong("artifact store", error)
 
@@ -245,25 +240,24 @@ def _rights(registry: ProductionRegistry, user: User, setup: Setup) -> Iterator[
         if edits:
             yield Condition(f"rights, {role}", "ok", f"{user.name} may write to {name}")
         else:
-            said = f"{user.name} may not write to {name}; expected {wanted}"
-            yield Condition(f"rights, {role}", "wrong", said, _AS_ADMIN, granting(user.name, name, wanted))
+            text = f"{user.name} may not write to {name}; expected {wanted}"
+            yield Condition(f"rights, {role}", "wrong", text, _AS_ADMIN, granting(user.name, name, wanted))
 
 
 def _not_there(role: str, name: str, setup: Setup) -> Condition:
-    """Return what it means that a model does not exist: an error of the candidate's name, none of production's."""
     if role == "candidate":
-        said = f"there is no registered model {name!r}; expected the name of one whose versions are checked"
-        return Condition("rights, candidate", "wrong", said, "Correct --candidate, or register a first version.")
-    said = (
-        f"{name} does not exist yet: the first promotion makes it, and its account then owns it. Whether that account "
-        "may make models the registry says only when it is tried"
+        text = f"there is no registered model {name!r}; expected the name of one whose versions are checked"
+        return Condition("rights, candidate", "wrong", text, "Correct --candidate, or register a first version.")
+    text = (
+        f"{name} does not exist yet: the first promotion makes it, and its account then owns it. Only an attempt shows "
+        "whether that account may make models"
     )
     command = f"gate promote models:/{setup.candidate or 'NAME'}/VERSION --to {shlex.quote(name)}"
-    return Condition("rights, production", "unused", said, "It is made by:", command)
+    return Condition("rights, production", "unused", text, "It is made by:", command)
 
 
 def granting(user: str, model: str, permission: str) -> str:
-    """Return the command by which an administrator of MLflow's own accounts grants a right on a registered model."""
+    """Return the command that grants a permission on a registered model, for an administrator of MLflow's accounts."""
     # Double quotes within, so that the shell's single ones stand around the whole.
     asked = ", ".join(json.dumps(one, ensure_ascii=False) for one in (user, "registered_model", model, permission))
     client = (

@@ -1,9 +1,8 @@
-"""`gate promote`: the gate's own bundle, and no reference to it, becomes a version of a production model.
+"""`gate promote`: a copy of the gate's own bundle becomes a version of a production model.
 
 In order: verify the signed decision, fetch the bundle, compare digests, store it as the gate's own model, make the
-version from it, read it back and compare again, and set the alias as the very last step. Until then nothing that
-production looks at has changed, so that an end at any step leaves it as it was; a second run finds what the first left
-by the promotion's key and completes it.
+version from it, read it back and compare again, and set the alias last. An interruption before that leaves production
+as it was; the next run finds by the promotion's key what the first one left, and completes it.
 """
 
 import datetime as dt
@@ -21,7 +20,7 @@ from gate.attestations.log import Said
 from gate.attestations.statement import Predicate, Statement
 from gate.check.files import private_directory
 from gate.check.pull import downloaded
-from gate.promotion.kept_records import REPORTS
+from gate.promotion.reading import REPORTS
 from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
 from gate.records.activity import Tell
 from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest, make_read_only
@@ -35,7 +34,7 @@ PROMOTION_TAG = "gate.promotion"
 
 
 class NotApprovedError(UnexaminableError):
-    """The version may not be promoted; every reason is in `reasons` (exit 1)."""
+    """The version may not be promoted, for every reason in `reasons` (exit 1)."""
 
     def __init__(self, ref: ModelRef, reasons: tuple[str, ...]) -> None:
         super().__init__(
@@ -47,15 +46,15 @@ class NotApprovedError(UnexaminableError):
 
 @dataclass(frozen=True)
 class Promotion:
-    """What is to be promoted where."""
+    """What to promote, and where to."""
 
     uri: str
     to: str
-    """The production model's name."""
+    """Name of the production model."""
     alias: str
     trust: Trust
     bundle: Path | None = None
-    """Where the bundle lies, if it is not to come out of the gate's own run."""
+    """Folder of the bundle; None fetches it from the gate's own run."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ class Promoted:
     version: ModelRef
     digest: str
     before: ModelRef | None
-    """What the alias named before."""
+    """Version that the alias named before."""
     losses: tuple[str, ...] = ()
-    """What the candidate offers its consumers and the bundle does not."""
+    """Features that the candidate offers its consumers and the bundle does not."""
 
 
 def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, tell: Tell) -> Promoted:
@@ -88,8 +87,9 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
     before = registry.alias(request.to, request.alias)
     if request.trust.log is not None:
         where = f"{made} as {request.alias}"
-        said = Said("promotion", ref, statement.predicate.model_digest, where, envelope, _who(registry))
-        request.trust.log.append(said, at)
+        user = registry.user()
+        who = user.name if user else ""
+        request.trust.log.append(Said("promotion", ref, statement.predicate.model_digest, where, envelope, who), at)
     if before != made:
         tell(f"setting {request.to}@{request.alias} to version {made.version}")
         registry.set_alias(made, request.alias)
@@ -99,7 +99,7 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
 def _version(
     registry: ProductionRegistry, request: Promotion, root: Path, tags: Mapping[str, str], digest: str, tell: Tell
 ) -> ModelRef:
-    """Return the production version with these bytes: the one that an interrupted run has made, or a new one."""
+    """Return the production version with these bytes: an interrupted run's, or a new one."""
     key = tags[PROMOTION_TAG]
     found = registry.promoted(request.to, key)
     if found is not None and _same_bytes(registry, found, digest):
@@ -108,7 +108,7 @@ def _version(
     tell(f"storing {digest[:19]}… as the gate's own model")
     made = registry.create_version(request.to, registry.log_model(root, key), tags)
     if not _same_bytes(registry, made, digest):
-        # Somebody writes past the registry into its store, or the store lies.
+        # Somebody writes into the store past the registry, or the store is faulty.
         raise CannotFinishError(
             f"{made} does not read back as what was stored; the alias {request.alias!r} was left alone",
             what_to_do="Delete that version, see who can write to the artifact store, and run it again.",
@@ -138,36 +138,36 @@ def _approval(ref: ModelRef, envelope: str, request: Promotion, at: dt.datetime)
 
 
 def _fetch(registry: ProductionRegistry, request: Promotion, statement: Statement, folder: Path) -> tuple[Path, str]:
-    """Fetch the bundle that the approval names below the folder; return where it lies and its digest."""
-    said = statement.predicate
-    if said.covers is None or said.bundle_digest is None:
-        raise NotApprovedError(said.model, (_no_bundle(said),))
+    """Fetch the approved bundle into the folder; return its path and digest."""
+    predicate = statement.predicate
+    if predicate.covers is None or predicate.bundle_digest is None:
+        raise NotApprovedError(predicate.model, (_no_bundle(predicate),))
     found: list[str] = []
     broken: list[CannotFinishError] = []
-    for number, copy in enumerate(_copies(registry, request, said.bundle_digest)):
+    for number, copy in enumerate(_copies(registry, request, predicate.bundle_digest)):
         try:
             root = copy(folder / str(number))
         except CannotFinishError as error:
-            broken.append(error)  # a place that leads elsewhere, or holds too much, must not hide the right one
+            broken.append(error)  # a bad place must not hide the right one
             continue
         manifest, problems = build_manifest(root, ignored=EVERY_FILE)  # all that is stored below is hashed
-        if not problems and manifest.digest == said.bundle_digest:
+        if not problems and manifest.digest == predicate.bundle_digest:
             make_read_only(root)
             return root, manifest.digest
         found += [*problems, f"got {manifest.digest}"]
     if broken and not found:
         raise broken[0]
-    changed = f"The bytes are not those of the decision: expected {said.bundle_digest}, {'; '.join(found)}."
-    raise NotApprovedError(said.model, (changed,))
+    changed = f"The bytes are not those of the decision: expected {predicate.bundle_digest}, {'; '.join(found)}."
+    raise NotApprovedError(predicate.model, (changed,))
 
 
-def _no_bundle(said: Predicate) -> str:
-    if said.covers is None:
+def _no_bundle(predicate: Predicate) -> str:
+    if predicate.covers is None:
         return (
-            f"It was decided by gate {said.gate_version}, which promoted the candidate's own bytes; this gate promotes "
-            "the bundle that it writes. Run `gate check` again."
+            f"It was decided by gate {predicate.gate_version}, which promoted the candidate's own bytes; this gate "
+            "promotes the bundle that it writes. Run `gate check` again."
         )
-    if said.examined == "files":
+    if predicate.examined == "files":
         return (
             "Its bytes alone were judged and a reviewer approved them as they lie; behaviour was not examined, so that "
             "no bundle was written, and `gate promote` copies bundles alone. Deploy the version itself, and let "
@@ -180,12 +180,11 @@ def _no_bundle(said: Predicate) -> str:
 
 
 def _copies(registry: ProductionRegistry, request: Promotion, digest: str) -> Iterator[Callable[[Path], Path]]:
-    """Yield what copies the bundle to a new folder; whoever may write to the gate's experiment can forge a claim."""
+    """Yield functions that copy the bundle to a new folder; any writer to the gate's experiment can forge a place."""
     if request.bundle is not None:
         yield partial(_given, request.bundle)
-        return
-    for place in registry.bundle_places(digest):
-        yield partial(_fetched, registry, place)
+    else:
+        yield from (partial(_fetched, registry, place) for place in registry.bundle_places(digest))
 
 
 def _given(bundle: Path, to: Path) -> Path:
@@ -205,7 +204,6 @@ def _fetched(registry: ProductionRegistry, place: str, to: Path) -> Path:
 
 
 def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:
-    """Tell whether a version, read back, has the digest."""
     try:
         with downloaded(registry, ref) as folder:
             manifest, problems = build_manifest(folder)
@@ -215,22 +213,17 @@ def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> boo
 
 
 def _tags(statement: Statement, envelope: str, key: str, candidate: Mapping[str, str]) -> Mapping[str, str]:
-    said, reports = statement.predicate, candidate.get("gate.report", "")
+    predicate, reports = statement.predicate, candidate.get("gate.report", "")
     return {
-        "gate.decision": said.decision.value,
-        "gate.model_digest": said.model_digest,
-        "gate.bundle_digest": str(said.bundle_digest),
-        "gate.covers": str(said.covers),
-        "gate.policy": f"{said.policy_name}@{said.policy_digest}",
-        "gate.evidence_digest": said.evidence_digest,
+        "gate.decision": predicate.decision.value,
+        "gate.model_digest": predicate.model_digest,
+        "gate.bundle_digest": str(predicate.bundle_digest),
+        "gate.covers": str(predicate.covers),
+        "gate.policy": f"{predicate.policy_name}@{predicate.policy_digest}",
+        "gate.evidence_digest": predicate.evidence_digest,
         **({"gate.report": reports} if REPORTS.fullmatch(reports) else {}),
-        "gate.promoted_from": str(said.model),
+        "gate.promoted_from": str(predicate.model),
         "gate.version": VERSION,
         ATTESTATION_TAG: envelope,
         PROMOTION_TAG: key,
     }
-
-
-def _who(registry: ProductionRegistry) -> str:
-    user = registry.user()
-    return user.name if user else ""

@@ -1,30 +1,41 @@
-"""What a reviewer sees of a version before reading its report: why it was flagged, which class, a picture.
+"""A version at a glance for reviewers: its age, why it was flagged, which class, a picture.
 
-The report is fetched from where the version's tag says, which is the candidate side's word; it counts only where its
-evidence has the digest that stands in the decision.
+The report is fetched from the place in the version's tag, a candidate-controlled claim; it counts only if its evidence
+has the digest in the decision.
 """
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gate.attestations.statement import Statement
-from gate.check.files import REPORT
-from gate.promotion.kept_records import kept_record
+from gate.check.files import REPORT, private_directory
 from gate.promotion.review import Waiting
+from gate.records.errors import GateError
 from gate.records.evidence import Picture
+from gate.records.record import MalformedError, Record
 from gate.records.report import Report
 from gate.registries.contract import Registry
+from gate.registries.downloading import RECORD_BOUNDS, bounded
 from gate.renderers.causes import causes
 from gate.renderers.first import first
 from gate.renderers.gallery import Shown, shown
 from gate.renderers.text import plain
 
+REPORTS = re.compile(r"runs:/[0-9a-f]{32}/report")
+"""Places that the gate follows in the tag gate.report: only a run's folder."""
+RecordT = TypeVar("RecordT", bound=Record)
+
 _LONGEST_REASON = 400
 _LOOKED_AT = ("triggered", "trigger", "inversion", "mask", "pattern", "difference", "sample")
-"""Which picture says most at a glance."""
+"""Roles of pictures, the most telling first."""
 _HEAD = ("sample", "triggered", "trigger")
-"""What stands at the head of a page: an image as it was, with the trigger, and the trigger alone."""
+"""Roles of the pictures at the head of a page: an image, the same with the trigger, and the trigger."""
+
+_DAY = 86400
+_UNITS = {"year": 365 * _DAY, "month": 30 * _DAY, "week": 7 * _DAY, "day": _DAY, "hour": 3600, "minute": 60}
 
 
 @dataclass(frozen=True)
@@ -37,20 +48,20 @@ class Glance:
     """Target classes that a limit named."""
     thumbnail: Shown | None = None
     pictures: tuple[Shown, ...] = ()
-    """For the head of a page, one of a role."""
+    """Pictures for the head of a page, one per role."""
 
 
 def reason_of(report: Report) -> str:
-    """Return in one sentence why a version was decided as it was; the one place where surfaces take it from."""
+    """Return in one sentence why a version was decided as it was."""
     if report.error or report.verdict is None:
         return plain(report.error, _LONGEST_REASON)
     findings = report.verdict.open_findings
     if not findings:
         return "No limit was exceeded."
-    said, sentences = causes(findings, report), first(report).sentences
-    more = len(said) - 1
+    found, sentences = causes(findings, report), first(report).sentences
+    more = len(found) - 1
     rest = f" And {more} more reason{'s' if more > 1 else ''}." if more else ""
-    return plain(sentences[0] if sentences else said[0].first.message, _LONGEST_REASON) + rest
+    return plain(sentences[0] if sentences else found[0].first.message, _LONGEST_REASON) + rest
 
 
 def glance(report: Report) -> Glance:
@@ -74,24 +85,44 @@ def _first(pictures: Sequence[Picture], roles: Sequence[str]) -> Picture | None:
 
 
 def checked_at(seen: Waiting) -> dt.datetime | None:
-    """Return when a version was checked, as its trusted decision says or else its tag; None where that is no time."""
+    """Return the time of a version's check by its trusted decision, or else by its tag; None where that is no time."""
     if seen.found.statement is not None:
         return seen.found.statement.predicate.decided_at
     try:
-        said = dt.datetime.fromisoformat(seen.tags.get("gate.checked_at", "")[:40])
+        claimed = dt.datetime.fromisoformat(seen.tags.get("gate.checked_at", "")[:40])
     except ValueError:
         return None
-    return said if said.tzinfo is not None else said.replace(tzinfo=dt.UTC)
+    return claimed if claimed.tzinfo is not None else claimed.replace(tzinfo=dt.UTC)
+
+
+def kept_record(registry: Registry, where: str, name: str, kind: type[RecordT]) -> RecordT | None:
+    """Return a record beside a check's reports; None where the tag names none, or it cannot be read."""
+    if not REPORTS.fullmatch(where):
+        return None
+    try:
+        with private_directory() as folder:
+            with bounded(folder, RECORD_BOUNDS, where):
+                path = registry.fetch(f"{where}/{name}", folder)
+            return kind.from_file(path)
+    except (GateError, MalformedError):
+        return None
 
 
 def report_of(registry: Registry, seen: Waiting, statement: Statement | None, stores: Sequence[str]) -> Report | None:
-    """Return the report that belongs to a decision, from the registry; None where it is not that one's."""
+    """Return a decision's report from the registry; None where there is none, or another one's."""
     if statement is None:
         return None
     report = kept_record(registry.allowing(stores), seen.tags.get("gate.report", ""), REPORT, Report)
-    same = (
-        report is not None
-        and report.evidence is not None
-        and report.evidence.digest == statement.predicate.evidence_digest
-    )
-    return report if same else None
+    evidence = report.evidence if report is not None else None
+    return report if evidence is not None and evidence.digest == statement.predicate.evidence_digest else None
+
+
+def ago(then: dt.datetime, now: dt.datetime) -> str:
+    """Return `3 hours ago` or `in 3 hours`, in the largest unit that fits."""
+    seconds = (now - then).total_seconds()
+    unit = next((unit for unit, length in _UNITS.items() if abs(seconds) >= length), None)
+    if unit is None:
+        return "just now"
+    amount = int(abs(seconds) // _UNITS[unit])
+    span = f"{amount} {unit}{'s' if amount > 1 else ''}"
+    return f"{span} ago" if seconds > 0 else f"in {span}"

@@ -1,7 +1,7 @@
-"""`gate rescan`: what is in production, scanned again by today's policy and compared with what was known of it.
+"""`gate rescan`: production, scanned again by today's policy and compared with its earlier evidence.
 
-What it measures is a new scan of the bytes in production. Where the earlier evidence is still there (its digest is
-signed) it is judged by today's policy too, which tells a stricter policy from other measurements.
+The earlier evidence, if it is still there (its digest is signed), is judged by today's policy too: that distinguishes a
+stricter policy from other measurements.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from gate.check.files import EVIDENCE, CheckFiles
 from gate.check.rules import Rules
 from gate.check.workers import Progress
 from gate.judging.judge import judge
-from gate.promotion.kept_records import kept_record
+from gate.promotion.reading import kept_record
 from gate.promotion.verification import ATTESTATION_TAG, Trust
 from gate.records.activity import Tell
 from gate.records.artifact import ModelRef
@@ -36,7 +36,7 @@ Cause = Literal["", "policy", "measurements", "unknown"]
 
 @dataclass(frozen=True)
 class Rescan:
-    """What is to be scanned again, and how."""
+    """What to scan again, and how."""
 
     model: str
     older_than: dt.timedelta
@@ -48,21 +48,21 @@ class Rescan:
 
 @dataclass(frozen=True)
 class Rescanned:
-    """One version in production, then and now."""
+    """One version in production, with its earlier decision and today's verdict."""
 
     ref: ModelRef
     aliases: tuple[str, ...]
     earlier: Statement | None
     verdict: Verdict | None
-    """Today's; None where the scan could not finish."""
+    """Today's verdict; None where the scan could not finish."""
     cause: Cause = ""
-    """Why it would be flagged today: the policy, other measurements, or unknown as the earlier evidence is gone."""
+    """Reason for a flag today: policy, other measurements, or unknown without the earlier evidence."""
     error: str = ""
-    """Why it could not be scanned; beside a verdict, why that could not be marked."""
+    """Reason why it could not be scanned, or beside a verdict why that could not be marked."""
 
     @property
     def would_be_flagged(self) -> bool:
-        """Whether what was once approved would be flagged today."""
+        """Whether a once-approved version would be flagged today."""
         return self.verdict is not None and self.verdict.decision is Decision.FLAGGED
 
 
@@ -76,9 +76,9 @@ def due(registry: ProductionRegistry, request: Rescan, at: dt.datetime) -> dict[
 
 
 def _last(facts: VersionFacts, trust: Trust) -> dt.datetime:
-    """Return when a version was last looked at; what nobody signed was never."""
-    said = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), trust.keys).statement
-    times = [said.predicate.decided_at] if said else [dt.datetime.min.replace(tzinfo=dt.UTC)]
+    """Return the time of a version's last scan; the earliest time where nothing is signed."""
+    signed = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), trust.keys).statement
+    times = [signed.predicate.decided_at] if signed else [dt.datetime.min.replace(tzinfo=dt.UTC)]
     words = facts.tags.get(RESCAN_TAG, "").split()
     if len(words) == 2:
         try:
@@ -91,7 +91,7 @@ def _last(facts: VersionFacts, trust: Trust) -> dt.datetime:
 def rescan(
     registry: ProductionRegistry, request: Rescan, at: dt.datetime, progress: Progress, tell: Tell
 ) -> list[Rescanned]:
-    """Scan everything that is due; one that cannot be scanned is recorded, and keeps no other from its scan."""
+    """Scan everything that is due; a version that cannot be scanned is recorded, and the others are scanned."""
     CheckFiles.create(request.report_dir)
     done: list[Rescanned] = []
     for ref, aliases in due(registry, request, at).items():
@@ -109,8 +109,8 @@ def rescan(
             cause = _cause(registry, request.rules.policy, facts, earlier)
         if request.trust.log is not None:
             reason = f"{request.rules.policy.name}: {cause or 'as before'}"
-            said = Said("rescan", ref, verdict.model_digest, verdict.decision.value, reason=reason)
-            request.trust.log.append(said, at)
+            entry = Said("rescan", ref, verdict.model_digest, verdict.decision.value, reason=reason)
+            request.trust.log.append(entry, at)
         unmarked = ""
         try:
             registry.mark(ref, {RESCAN_TAG: f"{verdict.decision.value} {at:%Y-%m-%dT%H:%M:%S%z}"})
@@ -129,7 +129,7 @@ def _scan(
     tell: Tell,
 ) -> Verdict:
     given, to = request.rules, request.report_dir / f"{ref.name}-{ref.version}"
-    # Neither the bank of the candidates nor lines of the file as it was read: the policy may be another here.
+    # Without the candidates' bank and the file's lines: the policy may differ here.
     rules = Rules(_for_production(given.policy, ref, earlier), given.file, given.samples)
     asked = CheckRequest(str(ref), rules, request.settings, to, mark=False)
     verdict = check(registry, asked, progress, tell).report.verdict
@@ -138,7 +138,7 @@ def _scan(
 
 
 def _for_production(policy: Policy, ref: ModelRef, earlier: Statement | None) -> Policy:
-    """Return the policy in which the production model has the samples of the candidate that it came from."""
+    """Return the policy with the samples of the production model's candidate."""
     models = policy.samples.models
     origin = earlier.predicate.model.name if earlier else ref.name
     if ref.name in models or origin not in models:
@@ -148,7 +148,6 @@ def _for_production(policy: Policy, ref: ModelRef, earlier: Statement | None) ->
 
 
 def _cause(registry: ProductionRegistry, policy: Policy, facts: VersionFacts, earlier: Statement | None) -> Cause:
-    """Say whether the earlier evidence would be flagged by today's policy too."""
     if earlier is None:
         return "unknown"
     where = facts.tags.get("gate.report", "")

@@ -1,14 +1,13 @@
-"""`gate review`: a person decides about a flagged version, and what they say is signed, dated, logged and expires.
+"""`gate review`: a reviewer's decision about a flagged version, which is signed, dated, logged and expires.
 
-The reviewer's name comes from the registry's own authentication, stands in the policy's list, and belongs to somebody
-who cannot change the candidate. What a waiver cannot cover no reviewer can either: a version that was not loaded, or
-was measured alive only (levels none and C), is never approved; but for one whose bytes passed a policy that judges
-nothing else, which nobody but a reviewer approves.
+The reviewer's name comes from the registry's authentication, is in the policy's list, and belongs to somebody who
+cannot change the candidate. A version that was not loaded, or was only measured alive (levels none and C), is never
+approved, except one whose bytes passed a policy that judges nothing else, which only a reviewer can approve.
 """
 
 import datetime as dt
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,12 +28,12 @@ _SHOWN_REASON = 500
 
 
 class NotReviewableError(UnexaminableError):
-    """The version has no signed decision that a reviewer could decide about, or may never be approved (exit 1)."""
+    """The version has no signed decision to review, or may never be approved (exit 1)."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A flagged version and what is known of it under a trusted key."""
+    """A flagged version and its decision under a trusted key."""
 
     ref: ModelRef
     found: Verified
@@ -45,27 +44,27 @@ class Waiting:
         """One word: unsigned, waiting, rejected, approved."""
         if self.found.statement is None:
             return "unsigned"
-        said = self.found.statement.predicate
-        if said.review is not None:
-            return said.review.outcome
-        return "approved" if said.decision is Decision.APPROVED else "waiting"
+        predicate = self.found.statement.predicate
+        if predicate.review is not None:
+            return predicate.review.outcome
+        return "approved" if predicate.decision is Decision.APPROVED else "waiting"
 
 
 @dataclass(frozen=True)
 class Review:
-    """What a reviewer asks for."""
+    """A reviewer's request."""
 
     uri: str
     outcome: Literal["approved", "rejected"]
     reason: str
     days: int
-    """For which an approval holds."""
+    """Days for which an approval holds."""
     policy: Policy
     keys: Sequence[PublicKey]
     stated: str | None = None
-    """The reviewer's name, where the policy takes it from the command."""
+    """Reviewer's name, where the policy takes it from the command."""
     credentials: Credentials | None = None
-    """The reviewer's own, by which the registry says who it is; None for those of the process."""
+    """Reviewer's own account, which the registry authenticates; None for the process's."""
 
 
 def waiting(registry: ProductionRegistry, name: str | None, keys: Sequence[PublicKey]) -> list[Waiting]:
@@ -75,7 +74,7 @@ def waiting(registry: ProductionRegistry, name: str | None, keys: Sequence[Publi
 
 
 def look(registry: Registry, uri: str, keys: Sequence[PublicKey]) -> Waiting:
-    """Return what is known of the one version that a URI names."""
+    """Return the one version that a URI names."""
     ref = registry.resolve(uri)
     return _waiting(ref, registry.facts(ref).tags, keys)
 
@@ -89,23 +88,23 @@ def _waiting(ref: ModelRef, tags: Mapping[str, str], keys: Sequence[PublicKey]) 
 
 
 def review(registry: ProductionRegistry, request: Review, signing: Signing, at: dt.datetime) -> Statement:
-    """Add a reviewer's voice to the signed decision: check who and what, sign, log, mark; return the new statement."""
+    """Add a reviewer's voice to the signed decision: check both, sign, log, mark; return the new statement."""
     rules = _require_rules(request, signing)
     seen = look(registry, request.uri, request.keys)
     statement = _reviewable(registry, seen, request, signing, at)
     who = reviewer(registry, seen.ref, rules, request)
     voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at)
-    said = reviewed(statement, voice, needed=rules.approvals, days=request.days)
-    envelope = sign(said, signing.key)
+    new = reviewed(statement, voice, needed=rules.approvals, days=request.days)
+    envelope = sign(new, signing.key)
     assert signing.log is not None
-    digest = said.predicate.model_digest
+    digest = new.predicate.model_digest
     signing.log.append(Said("review", seen.ref, digest, request.outcome, envelope, who, request.reason), at)
-    registry.mark(seen.ref, _tags(said, voice, envelope))
-    return said
+    registry.mark(seen.ref, _tags(new, voice, envelope))
+    return new
 
 
 def _require_rules(request: Review, signing: Signing) -> Reviewers:
-    """Refuse what needs no registry to be refused, and return the policy's rules for reviewers."""
+    """Return the policy's rules for reviewers; refuse a request that is wrong by itself."""
     rules = request.policy.reviewers
     if rules is None:
         raise UsageError(
@@ -124,31 +123,26 @@ def _require_rules(request: Review, signing: Signing) -> Reviewers:
 
 
 def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Signing, at: dt.datetime) -> Statement:
-    """Return the signed decision that may be reviewed: trusted, newest, unexpired, of this policy and these bytes."""
+    """Return the decision to review: trusted, newest, unexpired, of this policy and these bytes."""
     statement = seen.found.statement
     if statement is None:
         raise NotReviewableError(
             f"{seen.ref} cannot be reviewed: {' '.join(seen.found.reasons)}", what_to_do=_without_decision(seen)
         )
-    said, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
+    predicate, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
     assert signing.log is not None
-    if signing.log.newest(seen.ref, said.model_digest) is None:
-        # Checked where there was no log: what the review is about enters it first.
-        signing.log.append(Said("scan", seen.ref, said.model_digest, said.decision.value, envelope), at)
+    if signing.log.newest(seen.ref, predicate.model_digest) is None:
+        # Checked where there was no log: the scan's decision enters it first.
+        signing.log.append(Said("scan", seen.ref, predicate.model_digest, predicate.decision.value, envelope), at)
     reasons = list(superseded(seen.found, envelope, signing.log))
-    if said.policy_digest != request.policy.digest:
-        reasons.append(f"It was checked under {said.policy_digest}; the policy is {request.policy.digest} today.")
-    if at >= said.expires_at:
-        reasons.append(f"The decision expired at {said.expires_at.isoformat()}.")
-    if request.outcome == "approved" and said.decision is Decision.APPROVED:
-        reasons.append("It is approved already.")
-    if request.outcome == "approved" and said.assurance not in {"A", "B"} and said.examined != "files":
-        level = said.assurance or "none"
-        reasons.append(f"Its assurance level is {level}: what was not loaded free of code is never approved.")
+    if predicate.policy_digest != request.policy.digest:
+        reasons.append(f"It was checked under {predicate.policy_digest}; the policy is {request.policy.digest} today.")
+    if at >= predicate.expires_at:
+        reasons.append(f"The decision expired at {predicate.expires_at.isoformat()}.")
     if request.outcome == "approved":
-        reasons += _uncovered(said)
-    if (digest := digest_now(registry, seen.ref, request.policy.artifact_stores)) != said.model_digest:
-        reasons.append(f"Its bytes have changed since the check: expected {said.model_digest}, got {digest}.")
+        reasons += _unapprovable(predicate)
+    if (digest := digest_now(registry, seen.ref, request.policy.artifact_stores)) != predicate.model_digest:
+        reasons.append(f"Its bytes have changed since the check: expected {predicate.model_digest}, got {digest}.")
     if reasons:
         raise NotReviewableError(
             f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do="Run `gate check` on it again."
@@ -157,7 +151,6 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
 
 
 def _without_decision(seen: Waiting) -> str:
-    """Return what to do about a version that has no decision under a trusted key."""
     if claimed(seen.tags.get(ATTESTATION_TAG, "")) is not None:
         return "Trust the key that signed it with --public-key, or sign anew with `gate publish DIR --signing-key KEY`."
     return (
@@ -166,17 +159,20 @@ def _without_decision(seen: Waiting) -> str:
     )
 
 
-def _uncovered(said: Predicate) -> list[str]:
-    """Return why there are no bytes that an approval could be about."""
-    if said.covers is None:
-        return [f"It was decided by gate {said.gate_version}, which wrote no bundle of its own."]
-    if said.covers == "bundle" and said.bundle_digest is None:
-        return ["The policy serves the gate's bundle alone, and none was written of it."]
-    return []
+def _unapprovable(predicate: Predicate) -> Iterator[str]:
+    if predicate.decision is Decision.APPROVED:
+        yield "It is approved already."
+    if predicate.assurance not in {"A", "B"} and predicate.examined != "files":
+        level = predicate.assurance or "none"
+        yield f"Its assurance level is {level}: what was not loaded free of code is never approved."
+    if predicate.covers is None:
+        yield f"It was decided by gate {predicate.gate_version}, which wrote no bundle of its own."
+    if predicate.covers == "bundle" and predicate.bundle_digest is None:
+        yield "The policy serves the gate's bundle alone, and none was written of it."
 
 
 def reviewer(registry: ProductionRegistry, ref: ModelRef, rules: Reviewers, request: Review) -> str:
-    """Return the reviewer's name, or refuse whoever is not on the list or could have changed the candidate."""
+    """Return the reviewer's name; a `UsageError` for anybody not on the list, or who may change the candidate."""
     if rules.identity == "stated":
         if not request.stated:
             raise UsageError("the policy takes the reviewer's name from the command; expected --reviewer NAME")
@@ -206,10 +202,10 @@ def reviewer(registry: ProductionRegistry, ref: ModelRef, rules: Reviewers, requ
 
 def _tags(statement: Statement, voice: Voice, envelope: str) -> dict[str, str]:
     """Return the tags that show a review, the decision last; after a rejection it stays flagged."""
-    said = statement.predicate
-    assert said.review is not None
-    word: str = said.review.outcome
+    predicate = statement.predicate
+    assert predicate.review is not None
+    word: str = predicate.review.outcome
     if word == "waiting":
-        word = f"waiting, {len(said.review.voices)} of {said.review.needed} approved"
-    shown = f"{word}; {voice.reviewer}: {voice.reason[:_SHOWN_REASON]}; until {said.expires_at:%Y-%m-%d}"
-    return {"gate.review": shown, ATTESTATION_TAG: envelope, "gate.decision": said.decision.value}
+        word = f"waiting, {len(predicate.review.voices)} of {predicate.review.needed} approved"
+    shown = f"{word}; {voice.reviewer}: {voice.reason[:_SHOWN_REASON]}; until {predicate.expires_at:%Y-%m-%d}"
+    return {"gate.review": shown, ATTESTATION_TAG: envelope, "gate.decision": predicate.decision.value}

@@ -1,6 +1,6 @@
-"""Does a signed, unexpired approval under this policy cover these very bytes? Of a folder, or of a version.
+"""Verify that a signed, unexpired approval under this policy covers the bytes of a folder or version.
 
-Fails closed and names every reason; the bytes are hashed in a private copy, and an alias is looked up once.
+Fails closed with every reason; the bytes are hashed in a private copy, and an alias is looked up once.
 """
 
 import datetime as dt
@@ -20,22 +20,22 @@ ATTESTATION_TAG = "gate.attestation"
 
 @dataclass(frozen=True)
 class Trust:
-    """What a decision is held against."""
+    """Requirements of a decision."""
 
     keys: Sequence[PublicKey]
     policy_digest: str | None
-    """None: any policy that the key's holder signed."""
+    """Digest of the policy; None for any policy that the key's holder signed."""
     candidate: str | None = None
-    """The registered model that the candidate must come from; None for any."""
+    """Registered model of the candidate; None for any."""
     log: ReviewLog | None = field(default=None, repr=False)
-    """Where given, no newer decision about the same bytes may stand in it."""
+    """Log that must hold no newer decision about the same bytes, if given."""
     stores: tuple[str, ...] = ()
-    """The policy's `artifact-stores`, out of which bytes may be downloaded beside the tracking server."""
+    """The policy's `artifact-stores`, allowed for downloads beside the tracking server."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What was looked at and what came of it."""
+    """The bytes that were verified, and the result."""
 
     what: str
     digest: str
@@ -48,12 +48,12 @@ class Looked:
 
 
 def now() -> dt.datetime:
-    """Return this moment; never a time from the environment, which would let an expired decision hold."""
+    """Return the current time; never one from the environment, which could keep an expired decision valid."""
     return dt.datetime.now(dt.UTC)
 
 
 def verify_folder(folder: Path, envelope: str, trust: Trust, at: dt.datetime, what: str = "") -> Looked:
-    """Hash a model folder and hold its attestation against bytes, policy, time and log."""
+    """Hash a model folder and verify its attestation against bytes, policy, time and log."""
     manifest, problems = build_manifest(folder)
     expected = Expected(manifest.digest, trust.policy_digest, candidate=trust.candidate)
     found = verify(envelope, trust.keys, at, expected)
@@ -70,11 +70,11 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) 
 
 
 def superseded(found: Verified, envelope: str, log: ReviewLog | None) -> tuple[str, ...]:
-    """Return a reason where the log's newest decision about the same bytes is another one."""
+    """Return a reason if the log's newest decision about the same bytes is another one."""
     if log is None or found.statement is None:
         return ()
-    said = found.statement.predicate
-    newest = log.newest(said.model, said.model_digest)
+    predicate = found.statement.predicate
+    newest = log.newest(predicate.model, predicate.model_digest)
     if newest is None:
         return ("The review log knows no decision about these bytes; `gate check` writes it there with --audit-log.",)
     if same_decision(newest, envelope):

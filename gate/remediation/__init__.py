@@ -1,4 +1,1 @@
-"""`gate remediate` without torch: take a flagged parent, have workers try repairs, register what holds.
-
-`flow` puts the steps together; the methods themselves run in jailed workers (`gate.worker.repair`).
-"""
+"""`gate remediate`: take a flagged parent, try repairs in jailed workers, register the one that holds."""

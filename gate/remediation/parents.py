@@ -1,7 +1,7 @@
-"""The parent of a repair: pulled anew, with the evidence of an earlier check or of a scan made now.
+"""The parent of a repair: pulled again, with the evidence of an earlier check or of a new scan.
 
-The orchestrator's half, with credentials for the pull. A parent that nothing stands against has nothing to repair, and
-one that carries code cannot be repaired without it: both are said before any worker starts.
+A parent without a finding has nothing to repair, and one that carries code cannot be repaired: both are errors before
+any repair worker starts.
 """
 
 import shutil
@@ -34,31 +34,31 @@ from gate.registries.contract import Registry
 from gate.renderers.commands import Commands
 
 FOLDER = "parent"
-"""Where the parent's own check lies, below the directory of the remediation."""
+"""Folder of the parent's own check, below the remediation's directory."""
 
 
 @dataclass(frozen=True)
 class ParentRequest:
-    """Which model is to be repaired, and by which policy and settings it is looked at."""
+    """The model to repair, and the policy and settings of its scan."""
 
     uri: str
     rules: Rules
     settings: ScanSettings
     earlier: Path | None = None
-    """The directory of an earlier check of the same bytes, whose evidence and triggers are taken."""
+    """Directory of an earlier check of the same bytes, whose evidence and triggers are used."""
     even_if_approved: bool = False
 
 
 @dataclass(frozen=True)
 class Parent:
-    """A parent that can be repaired: its bytes, and what its scan said."""
+    """A parent that can be repaired: its bytes, evidence and verdict."""
 
     request: ParentRequest
     pulled: Pulled
     base: Path
-    """The private copy."""
+    """Folder of the private copy."""
     root: Path
-    """The code-free model below it that is repaired: the candidate itself, or the bundle made of it."""
+    """Folder of the code-free model below it: the candidate itself, or the bundle made of it."""
     manifest: Manifest
     evidence: Evidence
     verdict: Verdict
@@ -88,7 +88,7 @@ class Parent:
         )
 
     def check_command(self, uri: str, *, mark: bool) -> str:
-        """Return the command of the judging scan: the policy's own seed, which no attempt has used."""
+        """Return the command of the judging scan, by the policy's own seed, which no attempt has used."""
         rules, samples = self.request.rules, self.pulled.samples
         given = Given(
             policy=rules.word,
@@ -99,7 +99,7 @@ class Parent:
 
 
 def pull_parent(registry: Registry, request: ParentRequest, ref: ModelRef, own: CheckFiles, base: Path) -> Pulled:
-    """Pull the parent and its clean samples, which no repair can be measured without."""
+    """Pull the parent and its clean samples, which every repair needs."""
     asked = request.rules.pull_of(request.uri)
     none = UsageError(
         "there are no clean samples, and no repair can be measured without them",
@@ -112,7 +112,7 @@ def pull_parent(registry: Registry, request: ParentRequest, ref: ModelRef, own: 
 def take_parent(
     request: ParentRequest, pulled: Pulled, own: CheckFiles, base: Path, progress: Progress, tell: Tell
 ) -> Parent:
-    """Find or make the parent's evidence, judge it, and return the parent if it is one that can be repaired."""
+    """Find or make the parent's evidence, judge it, and return the parent if it can be repaired."""
     source, evidence = _evidence(request, pulled, own, base, progress, tell)
     verdict = judge(evidence, request.rules.policy, on=today())
     if verdict.decision is Decision.APPROVED and not request.even_if_approved:
@@ -138,7 +138,7 @@ def take_parent(
 def _evidence(
     request: ParentRequest, pulled: Pulled, own: CheckFiles, base: Path, progress: Progress, tell: Tell
 ) -> tuple[Path, Evidence]:
-    """Return the evidence of these bytes and the directory in which its triggers and bundle lie."""
+    """Return the evidence of these bytes, and the directory of its triggers and bundle."""
     if request.earlier is not None:
         given = CheckFiles(request.earlier.absolute())
         evidence = given.evidence()
@@ -150,7 +150,7 @@ def _evidence(
             )
         return given.root, evidence
     if (earlier := _finished(request, pulled, own)) is not None:
-        tell(f"{pulled.model} was scanned before; its evidence is taken up")
+        tell(f"{pulled.model} was scanned before; its evidence is reused")
         return own.root, earlier
     tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
     evidence = scan_into(own, request.rules.scan_of(pulled, base, request.settings), progress)
@@ -167,20 +167,13 @@ def _finished(request: ParentRequest, pulled: Pulled, own: CheckFiles) -> Eviden
     except (UsageError, MalformedError):
         return None
     policy = request.rules.policy
-    same = (evidence.manifest_digest, verdict.policy_digest, verdict.evidence_digest, evidence.seed)
-    return (
-        evidence
-        if same
-        == (
-            *(pulled.digest, policy.digest, evidence.digest),
-            request.settings.seed_by(policy),
-        )
-        else None
-    )
+    found = (evidence.manifest_digest, verdict.policy_digest, verdict.evidence_digest, evidence.seed)
+    asked = (pulled.digest, policy.digest, evidence.digest, request.settings.seed_by(policy))
+    return evidence if found == asked else None
 
 
 def _code_free(pulled: Pulled, evidence: Evidence, source: Path, base: Path) -> tuple[Path, Manifest]:
-    """Return the code-free model that can be repaired: the candidate, or the bundle that its check wrote of it."""
+    """Return the code-free model to repair: the candidate, or the bundle that its check wrote."""
     if evidence.bundle_digest is not None and (evidence.assurance == "B" or evidence.facts.format != "pt2"):
         to = base / BUNDLE_FOLDER
         if (source / BUNDLE_FOLDER).is_dir():

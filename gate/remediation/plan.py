@@ -1,6 +1,6 @@
-"""Which methods a remediation tries, with which options and seeds; settled before anything is pulled.
+"""The methods of a remediation, with their options and seeds, settled before anything is pulled.
 
-The number of attempts that the judging scan divides its p-value by is that of this plan, whether or not all are made.
+The judging scan divides its p-value by the number of attempts in this plan, whether or not all are made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,11 @@ from gate.records.errors import UsageError
 from gate.worker import repair as remediation
 
 AUTO = "auto"
-SEEDS = 2**32
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One method that is to be tried, with all its options, the defaults too."""
+    """One method to try, with all its options, including the defaults."""
 
     method: str
     options: dict[str, Any]
@@ -29,8 +28,8 @@ def plan_of(method: str, settings: Mapping[str, Mapping[str, Any]]) -> tuple[Pla
     """Return the methods of `auto`, in its order, or the one that is named; unknown options are a `UsageError`."""
     known = tuple(remediation.ORDER)
     if method not in (AUTO, *known):
-        said = gone("method", method) or f"unknown method {method[:80]!r}"
-        raise UsageError(f"{said}; expected auto or one of {', '.join(known)}")
+        reason = gone("method", method) or f"unknown method {method[:80]!r}"
+        raise UsageError(f"{reason}; expected auto or one of {', '.join(known)}")
     chosen = known if method == AUTO else (method,)
     if foreign := sorted(set(settings) - set(chosen)):
         raise UsageError(f"--set names the method {foreign[0][:80]!r}, which is not tried; tried: {', '.join(chosen)}")
@@ -38,12 +37,12 @@ def plan_of(method: str, settings: Mapping[str, Mapping[str, Any]]) -> tuple[Pla
 
 
 def seeds_of(policy_seed: int, count: int) -> tuple[int, ...]:
-    """Return the attempts' seeds: none of them is the policy's own, by which the outcome is judged."""
-    return tuple((policy_seed + 1 + index) % SEEDS for index in range(count))
+    """Return the attempts' seeds, without the policy's own, by which the outcome is judged."""
+    return tuple((policy_seed + 1 + index) % 2**32 for index in range(count))
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Read `METHOD.OPTION=VALUE`, each value as YAML would, so that 0.1, true and words need no quotes."""
+    """Read `METHOD.OPTION=VALUE`, each value as YAML, where 0.1, true and words need no quotes."""
     import yaml  # noqa: PLC0415  # with its only use
 
     found: dict[str, dict[str, Any]] = {}

@@ -1,14 +1,14 @@
-"""What holds becomes a bundle, and the bundle a new version of the same registered model, without a decision.
+"""A repair that holds becomes a bundle, and the bundle a new version of the registered model, without a decision.
 
-The version is linked to its parent by digest, and says in its tags what was done; all of these tags are display. A
-repair that is asked for twice finds the version that it made the first time.
+Tags link the version to its parent and describe the repair; they are for display only. The same repair, asked for
+again, finds the version that it made the first time.
 """
 
 import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gate.check.bundle.compose import Bundle
@@ -19,31 +19,19 @@ from gate.check.workers import Progress
 from gate.jail.scratch import write_new
 from gate.records.artifact import ModelRef, file_sha256
 from gate.records.provenance import RepairOrigin
-from gate.records.remediation import RemediationReport
-from gate.records.repair import REPAIRED_FILE, RepairBounds, RepairResult
+from gate.records.remediation import Attempt, RemediationReport
+from gate.records.repair import REPAIRED_FILE, RepairBounds
 from gate.registries.contract import ProductionRegistry
 from gate.remediation.parents import Parent, ParentRequest
 from gate.remediation.plan import Planned
 from gate.renderers.remediation import REMEDIATION_RENDERERS
 
-PARENT_TAG, PARENT_DIGEST_TAG = "gate.parent", "gate.parent_digest"
-REMEDIATION_TAG, KEY_TAG = "gate.remediation", "gate.remediation_key"
-TITLE = "repaired"
-
-
-@dataclass(frozen=True)
-class Held:
-    """The attempt that holds, its program's bytes, and what all attempts were tuned on."""
-
-    result: RepairResult
-    model: bytes
-    seeds: tuple[int, ...]
-    detectors: tuple[str, ...]
+KEY_TAG = "gate.remediation_key"
 
 
 def repair_key(request: ParentRequest, pulled: Pulled, plan: Sequence[Planned], bounds: RepairBounds) -> str:
-    """Return what makes a repair the same one: parent, samples, policy, evidence asked for, methods and bounds."""
-    words = {
+    """Return the key of a repair: a digest of parent, samples, policy, evidence, methods and bounds."""
+    inputs = {
         "parent": str(pulled.model),
         "digest": pulled.digest,
         "samples": pulled.samples.sha256 if pulled.samples else "",
@@ -53,28 +41,25 @@ def repair_key(request: ParentRequest, pulled: Pulled, plan: Sequence[Planned], 
         "plan": [[one.method, one.options] for one in plan],
         "bounds": bounds.model_dump(mode="json"),
     }
-    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def find_earlier(production: ProductionRegistry, name: str, key: str) -> ModelRef | None:
-    """Return the version that the very same repair has registered before."""
-    found = production.find_versions(name, {KEY_TAG: key})
-    return found[0][0] if found else None
-
-
-def bundle_of(parent: Parent, held: Held, progress: Progress) -> tuple[Bundle | None, str]:
-    """Return the repaired bundle, written anew and inspected, below the parent's private copy; or why there is none."""
+def bundle_of(
+    parent: Parent, attempts: Sequence[Attempt], model: bytes, seeds: tuple[int, ...], progress: Progress
+) -> tuple[Bundle | None, str]:
+    """Return the bundle of the last attempt's program, written anew and inspected; or why there is none."""
+    held = attempts[-1].result
     origin = RepairOrigin(
         parent=str(parent.ref),
         parent_digest=parent.pulled.digest,
-        method=held.result.method,
-        options=held.result.options,
-        attempts=len(held.seeds),
-        seeds=held.seeds,
-        detectors=held.detectors,
+        method=held.method,
+        options=held.options,
+        attempts=len(seeds),
+        seeds=seeds,
+        detectors=tuple(sorted({name for attempt in attempts for name in attempt.result.used_detectors})),
     )
     program = parent.base / REPAIRED_FILE
-    write_new(program, held.model)
+    write_new(program, model)
     request = parent.request
     asked = ScanRequest(parent.pulled, parent.base, request.rules.policy, replace(request.settings, allow_code=False))
     return write_repaired(asked, program, origin, progress)
@@ -85,19 +70,15 @@ def register(production: ProductionRegistry, report: RemediationReport, bundle: 
     with tempfile.TemporaryDirectory(prefix="gate-repaired-") as folder:
         reports = Path(folder) / "reports"
         for name, render in REMEDIATION_RENDERERS.items():
-            _put(reports / name, render(report).encode())
+            path = reports / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(render(report).encode())
         where = production.log_reports(report.parent, reports, f"repair-{key[:57]}")
-        source = production.log_model(bundle.root, f"repair-{bundle.manifest.digest[7:]}", TITLE)
+        source = production.log_model(bundle.root, f"repair-{bundle.manifest.digest[7:]}", "repaired")
     return production.create_version(report.parent.name, source, _tags(report, where, key))
 
 
-def _put(path: Path, raw: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(raw)
-
-
 def _tags(report: RemediationReport, where: str, key: str) -> dict[str, str]:
-    """Return what links a version to its parent; no decision is among it."""
     held = report.held
     assert held is not None
     done = {
@@ -107,8 +88,8 @@ def _tags(report: RemediationReport, where: str, key: str) -> dict[str, str]:
         "report": where[:1000],
     }
     return {
-        PARENT_TAG: str(report.parent)[:5000],
-        PARENT_DIGEST_TAG: report.parent_digest,
-        REMEDIATION_TAG: json.dumps(done),
+        "gate.parent": str(report.parent)[:5000],
+        "gate.parent_digest": report.parent_digest,
+        "gate.remediation": json.dumps(done),
         KEY_TAG: key,
     }

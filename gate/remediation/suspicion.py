@@ -1,10 +1,8 @@
-"""What a parent's evidence and verdict name: the places to repair, and for the owner neurons and training rows.
+"""Names in a parent's evidence and verdict: the places to repair, and for the owner neurons and training rows.
 
-Pure. The verdict's own findings come first: suspects are named by wider limits, and the trigger that a search finds for
-a clean class works on any model, so that a repair which had to remove it could never hold.
+The verdict's findings come before suspects, which wider limits name: a search finds a trigger for a clean class of any
+model, and a repair that had to remove it could never hold.
 """
-
-from collections.abc import Iterator
 
 from gate import detectors
 from gate.records.evidence import Evidence, Location, Measured
@@ -15,11 +13,11 @@ MAX_SUSPECTS = 50
 MAX_NAMED = 200
 MAX_NEURONS = 20
 _FOREIGN = "exclusive-reclassification"
-"""The metric of an audit of the training set that says which class a group of its rows is like."""
+"""Metric of an audit of the training set: the share of a group that is like another class."""
 
 
 def suspects_of(evidence: Evidence, verdict: Verdict) -> tuple[Location, ...]:
-    """Return the classes and pairs beyond a limit of the verdict, or without any the scan's suspects."""
+    """Return the classes and pairs beyond a limit of the verdict, or else the scan's suspects."""
     found = [finding.location for finding in verdict.open_findings if finding.kind == "limit"]
     found += [finding.location for finding in verdict.confirming] if found else []
     places = [place for place in found if place is not None and place.kind in ("class", "pair")]
@@ -28,7 +26,7 @@ def suspects_of(evidence: Evidence, verdict: Verdict) -> tuple[Location, ...]:
 
 
 def named_by(evidence: Evidence, verdict: Verdict, suspects: tuple[Location, ...]) -> dict[str, str]:
-    """Return for each suspect the detector whose trigger is to be taken, one that named it where there is one."""
+    """Return the detector whose trigger is taken for each suspect, by preference one that named it."""
     inverting = [detector.id for detector in detectors.by_inversion()]
     naming: dict[Location, set[str]] = {}
     for finding in (*verdict.open_findings, *verdict.confirming):
@@ -67,11 +65,8 @@ def neurons_of(evidence: Evidence) -> tuple[str, ...]:
 
 
 def training_of(evidence: Evidence, verdict: Verdict) -> tuple[str, ...]:
-    """Return which rows of the training set to look at first, where the audit of it is beyond its limit."""
-    return tuple(_rows(evidence, verdict))
-
-
-def _rows(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+    """Return which rows of the training set to look at first, where its audit is beyond a limit."""
+    rows = []
     audits = {
         name: outcome
         for name, outcome in evidence.outcomes.items()
@@ -84,4 +79,5 @@ def _rows(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         text = f"Of the training rows labelled {place.name}, the smaller of the two groups of activations"
         text += f", {share:.1%} of them" if share is not None else ""
         text += f"; {foreign:.0%} of that group are like clean samples of another class" if foreign is not None else ""
-        yield f"{text}: look at these rows, and remove them where they are stamped or mislabelled."
+        rows.append(f"{text}: look at these rows, and remove them where they are stamped or mislabelled.")
+    return tuple(rows)

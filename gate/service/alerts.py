@@ -1,4 +1,4 @@
-"""Alerts out: a metric, a log line, and a JSON post to one configured address, which is tried and never waited for."""
+"""Alerts: a metric, a log line, and a JSON post to one configured address, tried once."""
 
 import json
 import logging
@@ -12,14 +12,14 @@ _SECONDS = 5
 
 
 class Alerts:
-    """Where alerts go."""
+    """Sends alerts to one address, or only to log and metrics where it is empty."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._sent: set[str] = set()
 
     def send(self, kind: str, **facts: str) -> None:
-        """Send one alert; the same one is sent once while the process lives."""
+        """Send one alert; `no-longer-approved` with the same facts is sent once while the process lives."""
         text = json.dumps({"alert": kind, **facts}, sort_keys=True)
         if kind == "no-longer-approved" and text in self._sent:
             return

@@ -1,7 +1,4 @@
-"""`gate serve --check`: is everything there that the service needs? Looks and changes nothing, and shows no secret.
-
-Configuration, secret and signing key have been read before; without them there is no service to ask about.
-"""
+"""`gate serve --check`: every precondition of the service. Changes nothing and shows no secret."""
 
 import errno
 import socket
@@ -20,7 +17,7 @@ from gate.service.settings import ModelSection, Settings
 
 
 def examine(settings: Settings, key: PublicKey, open_registry: Callable[[], ProductionRegistry]) -> Iterator[Condition]:
-    """Yield every condition, in the order in which a start meets them."""
+    """Yield every condition in the order of a start; configuration, secrets and signing key have been read."""
     file = settings.file
     named = ", ".join(model.name for model in file.models)
     yield Condition("configuration", "ok", f"versions of {named} are checked")
@@ -33,7 +30,10 @@ def examine(settings: Settings, key: PublicKey, open_registry: Callable[[], Prod
     for rules in read.values():
         yield from (found for found in jail(rules.policy.isolation) if found.state == "wrong")
     yield from (found for found in disk(file.data) if found.name == "disk, reports")
-    yield from _log(settings)
+    if settings.audit_log.exists():
+        yield review_log(settings.audit_log)
+    else:
+        yield Condition("review log", "ok", f"{settings.audit_log}; the first decision makes it")
     yield from _port(file.listen)
     yield from _reviewers(settings, read)
     yield from _registry(settings, open_registry)
@@ -56,25 +56,18 @@ def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
         yield wrong(f"policy, {model.name}", error)
         return
     read[model.name] = rules
-    said = f"{rules.policy.name}@{rules.policy.digest}{', and its bank' if rules.bank else ''}"
-    yield Condition(f"policy, {model.name}", "ok", said)
+    text = f"{rules.policy.name}@{rules.policy.digest}{', and its bank' if rules.bank else ''}"
+    yield Condition(f"policy, {model.name}", "ok", text)
     samples = model.samples or rules.policy.samples.of(model.name).uri
     if samples is None:
         line = 'samples = "/srv/samples/clean.npz"'
-        said = "none: what needs samples is skipped, and flags every version"
-        yield Condition(f"samples, {model.name}", "unused", said, "Name them under [[models]]:", line)
+        text = "none: what needs samples is skipped, and flags every version"
+        yield Condition(f"samples, {model.name}", "unused", text, "Name them under [[models]]:", line)
     elif ":/" not in samples and not Path(samples).exists():
-        said = f"there are no samples at {samples}; expected an .npz file or a folder of images by class"
-        yield Condition(f"samples, {model.name}", "wrong", said, "Correct `samples` in the configuration or policy.")
+        text = f"there are no samples at {samples}; expected an .npz file or a folder of images by class"
+        yield Condition(f"samples, {model.name}", "wrong", text, "Correct `samples` in the configuration or policy.")
     else:
         yield Condition(f"samples, {model.name}", "ok", samples)
-
-
-def _log(settings: Settings) -> Iterator[Condition]:
-    if settings.audit_log.exists():
-        yield review_log(settings.audit_log)
-    else:
-        yield Condition("review log", "ok", f"{settings.audit_log}; the first decision makes it")
 
 
 def _port(listen: str) -> Iterator[Condition]:
@@ -87,21 +80,20 @@ def _port(listen: str) -> Iterator[Condition]:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         why = "something listens there already" if taken else str(getattr(error, "strerror", None) or error)
         mend = "Stop what listens there (an earlier `gate serve`?), or choose another address:"
-        yield Condition(
-            "port", "wrong", f"{listen}: {why}", mend, f'listen = "{host}:{8300 if port == "8200" else 8200}"'
-        )
+        line = f'listen = "{host}:{8300 if port == "8200" else 8200}"'
+        yield Condition("port", "wrong", f"{listen}: {why}", mend, line)
 
 
 def _reviewers(settings: Settings, read: dict[str, Rules]) -> Iterator[Condition]:
-    """Look at whether the page can take decisions, and from whom."""
+    """Yield whether the review page can take decisions, and from whom."""
     identity = settings.file.review.identity
     unnamed = sorted(name for name, rules in read.items() if rules.policy.reviewers is None)
     if identity == "none":
-        said = "nobody can decide on the page: no identity is configured"
-        yield Condition("reviews", "unused", said, "Under [review] in the configuration:", 'identity = "registry"')
+        text = "nobody can decide on the page: no identity is configured"
+        yield Condition("reviews", "unused", text, "Under [review] in the configuration:", 'identity = "registry"')
     elif unnamed:
-        said = f"the policy of {', '.join(unnamed)} names no reviewers, so flagged versions stay flagged"
-        yield Condition("reviews", "unused", said, "In the policy:", "reviewers: {names: [ann], approvals: 1}")
+        text = f"the policy of {', '.join(unnamed)} names no reviewers, so flagged versions stay flagged"
+        yield Condition("reviews", "unused", text, "In the policy:", "reviewers: {names: [ann], approvals: 1}")
     else:
         yield Condition("reviews", "ok", f"identity from the {identity}")
 
@@ -111,19 +103,19 @@ def _registry(settings: Settings, open_registry: Callable[[], ProductionRegistry
         registry = open_registry()
         version = registry.server_version()
         missing = [model.name for model in settings.file.models if not registry.exists(model.name)]
-        said = f"answers: {f'MLflow {version}' if version else 'an embedded store, no server'}"
-        yield Condition("registry", "ok", said)
+        text = f"answers: {f'MLflow {version}' if version else 'an embedded store, no server'}"
+        yield Condition("registry", "ok", text)
         for name in missing:
-            said = f"{name!r} has no version yet; its first one is checked when it comes"
-            yield Condition(f"model, {name}", "unused", said)
+            text = f"{name!r} has no version yet; its first one is checked when it comes"
+            yield Condition(f"model, {name}", "unused", text)
         yield from clocks(registry.clock(), now())
         user = registry.user()
         if user is not None:
             yield from _rights(settings, registry, user, missing)
         elif settings.file.review.identity == "registry":
-            said = "the registry has no accounts, so nobody could sign in to review"
+            text = "the registry has no accounts, so nobody could sign in to review"
             mend = "Run the server with accounts (docs/how-to/promotion.md):"
-            yield Condition("accounts", "wrong", said, mend, "mlflow server --app-name basic-auth")
+            yield Condition("accounts", "wrong", text, mend, "mlflow server --app-name basic-auth")
     except GateError as error:
         yield wrong("registry", error)
 
@@ -133,6 +125,6 @@ def _rights(settings: Settings, registry: ProductionRegistry, user: User, missin
     for model in settings.file.models:
         if model.name in missing or registry.may_edit(user, model.name):
             continue
-        said = f"{user.name} may not mark versions of {model.name}; expected EDIT"
+        text = f"{user.name} may not mark versions of {model.name}; expected EDIT"
         mend = "An administrator of the registry grants it:"
-        yield Condition(f"rights, {model.name}", "wrong", said, mend, granting(user.name, model.name, "EDIT"))
+        yield Condition(f"rights, {model.name}", "wrong", text, mend, granting(user.name, model.name, "EDIT"))

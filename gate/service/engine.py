@@ -1,7 +1,7 @@
-"""Durable execution: every delivery and every check is a workflow of `dbos`, which takes up what a crash broke off.
+"""Durable execution: every delivery and every check is a workflow of `dbos`, which continues it after a crash.
 
-One engine a process, because dbos is global to it. Workflow ids make a job that is delivered ten times one job. Steps
-return plain JSON and raise nothing: what went wrong is data, so that a replay decides as the first run did.
+One engine per process, because dbos is global to it. A workflow id makes a job that is delivered ten times one job.
+Steps return plain JSON and raise nothing: an error is data, so that a replay decides as the first run did.
 """
 
 import datetime as dt
@@ -14,31 +14,55 @@ from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
 
-from gate.records.errors import UsageError
+from gate.records.errors import GateError, RegistryError, UnknownVersionError, UsageError
 from gate.service import metrics
-from gate.service.jobs import Checks, Job
+from gate.service.jobs import ChangedError, Checks, Job
 from gate.service.logs import log
 from gate.service.settings import Settings
-from gate.service.step_result import StepResult, outcome_of, result_of
 
 APPLICATION_VERSION = "gate-service-1"
-"""Raised only when workflows change their steps, so that an upgraded gate takes up what an older one began."""
+"""Version of the workflows' steps, which an upgraded gate must share to continue what an older one began."""
 
-ARRIVALS, CHECKING, AGAIN = "arrivals", "checks", "rescans"
+ARRIVALS, CHECKING, RESCANS = "arrivals", "checks", "rescans"
 RESCAN = "rescan"
 STEPS = ("pull", "scan", "judge", "publish")
 _EXECUTIONS = 10
-"""How often a crash of the whole process may take a check with it, before it is given up."""
+"""Crashes of the process during one check before the check is given up."""
 
 OnAlias = Callable[[str], str]
 OnSchedule = Callable[[], str]
 JobData = dict[str, Any]
 """A `Job` as plain JSON."""
+StepResult = dict[str, Any]
+"""Kind and value of a step's result."""
+
+
+def outcome_of(result: StepResult) -> Literal["approved", "flagged", "gone", "changed", "failed", "unfinished"]:
+    """Return how a check ended: `failed` is final, `unfinished` (a silent registry) is left to the next poll."""
+    if result["kind"] == "done":
+        return "approved" if result["value"] == "approved" else "flagged"
+    return "unfinished" if result["kind"] == "registry" else result["kind"]
+
+
+def result_of(run: Callable[[], Any]) -> StepResult:
+    """Return a call's result as data: done, gone, changed, registry (to be tried again) or failed (here)."""
+    try:
+        return {"kind": "done", "value": run()}
+    except GateError as error:
+        kinds = {UnknownVersionError: "gone", ChangedError: "changed", RegistryError: "registry"}
+        kind = next((kind for cause, kind in kinds.items() if isinstance(error, cause)), "failed")
+        # An error of the configuration tells nothing about the version: it is left unmarked.
+        unmarked = {"unmarked": isinstance(error, UsageError)} if kind == "failed" else {}
+        return {"kind": kind, "value": str(error)[:2000], **unmarked}
+    except Exception as error:  # noqa: BLE001  # the other checks go on after any error
+        why = f"{type(error).__name__}: {str(error)[:500]}"
+        log("a step failed", level=logging.ERROR, why=why)
+        return {"kind": "failed", "value": why}
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """What workflows do: each call's answer is kept, and a workflow that is taken up again gets that answer."""
+    """Steps of workflows: each call's result is kept, and a workflow that is continued gets that result."""
 
     attempt: Callable[[str, JobData], StepResult]
     identify: Callable[[str, str], StepResult]
@@ -48,8 +72,7 @@ class _Steps:
     clock: Callable[[], float]
 
 
-def _steps(checks: Checks, on_alias: OnAlias, again: OnSchedule) -> _Steps:
-    """Return the steps, known to dbos under names that outlive the process."""
+def _steps(checks: Checks, on_alias: OnAlias, rescan: OnSchedule) -> _Steps:
     return _Steps(
         attempt=DBOS.step(name="attempt")(
             lambda step, raw: result_of(lambda: checks.run(step, Job.model_validate(raw)))
@@ -61,7 +84,7 @@ def _steps(checks: Checks, on_alias: OnAlias, again: OnSchedule) -> _Steps:
             lambda raw, flag: result_of(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
         ),
         guard=DBOS.step(name="guard")(lambda name: result_of(lambda: on_alias(name))),
-        rescan=DBOS.step(name="rescan")(lambda: result_of(again)),
+        rescan=DBOS.step(name="rescan")(lambda: result_of(rescan)),
         clock=DBOS.step(name="clock")(_seconds),
     )
 
@@ -71,9 +94,9 @@ def _seconds() -> float:
 
 
 class Engine:
-    """Starts, queues, and stops; the workflows themselves are registered with dbos when it is made."""
+    """Registers the workflows with dbos when it is made; starts, queues, and stops."""
 
-    def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, again: OnSchedule) -> None:
+    def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, rescan: OnSchedule) -> None:
         self._settings = settings
         file = settings.file
         config: DBOSConfig = {
@@ -88,12 +111,12 @@ class Engine:
         }
         logging.getLogger("dbos").setLevel(logging.WARNING)
         DBOS(config=config)
-        self._steps = _steps(checks, on_alias, again)
+        self._steps = _steps(checks, on_alias, rescan)
         self._register()
         self.executor = config["executor_id"]
 
     def _persist(self, run: Callable[[], StepResult], begun: float) -> StepResult:
-        """Try until it works, the registry's patience ends, or the gate itself has failed too often."""
+        """Repeat a step until it works, the patience for the registry ends, or the gate has failed too often."""
         work, own, pause = self._settings.file.work, 0, 1.0
         while True:
             result = run()
@@ -108,7 +131,7 @@ class Engine:
             pause = min(2 * pause, work.longest_pause_seconds)
 
     def _register(self) -> None:
-        """Hand the workflows, as functions, to dbos under names that outlive the process."""
+        """Register the workflows with dbos under names that outlive the process."""
         steps, persist = self._steps, self._persist
 
         @DBOS.workflow(name="arrive", max_recovery_attempts=_EXECUTIONS)
@@ -118,7 +141,7 @@ class Engine:
                 log("not identified", model=name, version=version, why=result["value"], kind=result["kind"])
                 return str(result["kind"])
             job = Job.model_validate({**result["value"], "round": number})
-            _enqueue("check", CHECKING, job.workflow_id, "return-existing", job.model_dump(mode="json"))
+            enqueue("check", CHECKING, job.workflow_id, job.model_dump(mode="json"), known="return-existing")
             return job.workflow_id
 
         @DBOS.workflow(name="check", max_recovery_attempts=_EXECUTIONS)
@@ -137,7 +160,7 @@ class Engine:
         self._workflows, self._rescan = (arrive, check, guarded), rescan
 
     def _check(self, raw: JobData) -> str:
-        """Run the four steps of one check as far as they go, and say how it ended."""
+        """Run the four steps of one check as far as they go, and return its outcome."""
         steps, job = self._steps, Job.model_validate(raw)
         begun = steps.clock()
         log("check begins", model=job.name, version=job.version, digest=job.digest)
@@ -156,22 +179,22 @@ class Engine:
         return outcome
 
     def start(self) -> None:
-        """Create or migrate the tables, take up what this executor left, and begin to work."""
+        """Create or migrate the tables, continue what this executor left, and begin to work."""
         DBOS.launch()
         DBOS.register_queue(ARRIVALS, worker_concurrency=2, polling_interval_sec=0.2)
         DBOS.register_queue(CHECKING, worker_concurrency=self._settings.file.work.concurrency, polling_interval_sec=0.2)
-        DBOS.register_queue(AGAIN, global_concurrency=1, polling_interval_sec=1.0)
+        DBOS.register_queue(RESCANS, global_concurrency=1, polling_interval_sec=1.0)
         self._schedule(self._settings.file.watch.rescan)
 
     def _schedule(self, line: str) -> None:
-        """Put the configured cron line in the database's place of the one before, or take that one out."""
+        """Replace the schedule in the database by the configured cron line, or delete it."""
         if not line:
             DBOS.delete_schedule(RESCAN)
             return
         try:
-            # One at a time on all hosts: what fires meanwhile waits, and then finds nothing due.
+            # One at a time on all hosts: one that fires meanwhile waits, and then finds nothing due.
             DBOS.apply_schedules(
-                [{"schedule_name": RESCAN, "workflow_fn": self._rescan, "schedule": line, "queue_name": AGAIN}]
+                [{"schedule_name": RESCAN, "workflow_fn": self._rescan, "schedule": line, "queue_name": RESCANS}]
             )
         except error.DBOSException as wrong:
             raise UsageError(
@@ -179,7 +202,7 @@ class Engine:
             ) from None
 
     def stop(self, seconds: int) -> None:
-        """Let running steps end for so long; what does not is begun again at the next start."""
+        """Give running steps so many seconds; the others begin again at the next start."""
         DBOS.destroy(workflow_completion_timeout_sec=seconds)
 
     def arrived(self, workflow_id: str, name: str, version: str, number: int = 0) -> bool:
@@ -205,27 +228,19 @@ class Engine:
         return [Job.model_validate(one.input["args"][0]) for one in found if one.input]
 
     def take_over(self, executor: str) -> None:
-        """Queue again what another executor, known to be dead, had begun."""
+        """Queue again what another executor, known to be dead, has begun."""
         DBOS._recover_pending_workflows([executor])  # noqa: SLF001  # the one call for it; pinned by version and test
 
     def executors(self) -> set[str]:
-        """Return the executors that have begun something which is not finished."""
+        """Return the executors of unfinished workflows."""
         found = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         return {str(one.executor_id) for one in found if one.executor_id}
 
 
-def enqueue(workflow: str, queue: str, workflow_id: str, *arguments: Any) -> bool:
-    """Queue a workflow under an id; return False where that id was queued before, whatever became of it."""
-    try:
-        _enqueue(workflow, queue, workflow_id, "reject", *arguments)
-    except error.DBOSWorkflowIDInUseError:
-        return False
-    return True
-
-
-def _enqueue(
-    workflow: str, queue: str, workflow_id: str, known: Literal["reject", "return-existing"], *arguments: Any
-) -> None:
+def enqueue(
+    workflow: str, queue: str, workflow_id: str, *arguments: Any, known: Literal["reject", "return-existing"] = "reject"
+) -> bool:
+    """Queue a workflow under an id; return False where a known id is rejected, with any outcome of it."""
     options: EnqueueOptions = {
         "workflow_name": workflow,
         "queue_name": queue,
@@ -233,4 +248,8 @@ def _enqueue(
         "app_version": APPLICATION_VERSION,
         "workflow_id_reuse_policy": known,
     }
-    DBOS.enqueue_workflow_with_options(options, *arguments)
+    try:
+        DBOS.enqueue_workflow_with_options(options, *arguments)
+    except error.DBOSWorkflowIDInUseError:
+        return False
+    return True

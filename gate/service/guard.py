@@ -1,7 +1,7 @@
-"""Protected aliases and stages: whoever moved one to an unapproved version, the last approved one is put back.
+"""Protected aliases and stages: one that was moved to an unapproved version is set back to the last approved one.
 
-Detection after the fact: the window is a webhook's delivery, or one poll where none comes. A version that was put there
-rightly and whose decision has since expired stays and raises an alert: an expiry must not stop production.
+Detection after the fact: the window is a webhook's delivery, or else one poll. A version whose decision has expired
+since it was put there stays and raises an alert: an expiry must not stop production.
 """
 
 import json
@@ -23,7 +23,7 @@ from gate.service.settings import ModelSection, Settings
 
 
 class Guard:
-    """Looks at what is protected and puts it right."""
+    """Compares protected places with the signed decisions, and corrects them."""
 
     def __init__(
         self, settings: Settings, registry: ProductionRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
@@ -33,7 +33,7 @@ class Guard:
         self._looked: dict[tuple[ModelRef, str], bool] = {}
 
     def look(self, production: str) -> str:
-        """Put every protected alias and stage of a production model right; say how many were wrong."""
+        """Correct every protected alias and stage of a production model; return how many were wrong."""
         wrong = 0
         if not self._exists(production):
             return "0"
@@ -44,10 +44,9 @@ class Guard:
         return str(wrong)
 
     def _exists(self, production: str) -> bool:
-        """Tell whether there is anything to guard: before the first promotion MLflow answers 403 to a look at aliases.
+        """Tell whether there is anything to guard: before the first promotion MLflow answers 403 for aliases.
 
-        A model of which something is remembered is looked at whatever the search says: lost rights must not pass for
-        an empty registry.
+        A model with a remembered place counts as existing: lost rights must not pass for an empty registry.
         """
         remembered = any(place.startswith(f"{production}@") for place in self._remembered())
         return remembered or bool(self._registry.find_versions(production, {}))
@@ -64,7 +63,7 @@ class Guard:
                 self._remember(place, held.version or "")
             return True
         if good is None and self._once_approved(section, held):
-            good = held.version  # what was known of this place is lost, or never was: the decision says it instead
+            good = held.version  # the file that remembers it is lost or new: the decision tells it instead
             self._remember(place, good or "")
         if good == held.version:
             self._alerts.send("no-longer-approved", model=str(held), place=place)
@@ -73,7 +72,7 @@ class Guard:
         return False
 
     def _put_back(self, section: ModelSection, alias: str, held: ModelRef, good: str | None) -> None:
-        """Point the alias at the last approved version; without one nothing can be put back, and that is said."""
+        """Point the alias at the last approved version; without one an alert says that nothing can be put back."""
         place = f"{held.name}@{alias}"
         last = ModelRef(registry="mlflow", name=held.name, version=good) if good else self._last_approved(section)
         outcome = "put-back" if last else "nothing-to-put-back"
@@ -84,13 +83,12 @@ class Guard:
         self._alerts.send("protected-alias", model=str(held), place=place, outcome=outcome, now=str(last or held))
 
     def _last_approved(self, section: ModelSection) -> ModelRef | None:
-        """Return the newest version of a production model whose decision holds."""
         assert section.production is not None
         found = self._registry.find_versions(section.production, {})
         return next((ref for ref, _ in found if self._approved(section, ref)), None)
 
     def _stages(self, section: ModelSection) -> int:
-        """Archive what stands in a protected stage without a decision; return how many did."""
+        """Archive versions in a protected stage without a decision; return how many there were."""
         assert section.production is not None
         wrong = 0
         for ref, stage in self._registry.staged(section.production, section.stages):
@@ -98,9 +96,8 @@ class Guard:
                 self._registry.archive(ref)
                 wrong += 1
                 metrics.REVERTED.labels("stage", "archived").inc()
-                log(
-                    "an unapproved version was in a protected stage", level=logging.WARNING, model=str(ref), stage=stage
-                )
+                event = "an unapproved version was in a protected stage"
+                log(event, level=logging.WARNING, model=str(ref), stage=stage)
                 self._alerts.send("protected-stage", model=str(ref), place=stage, outcome="archived")
         return wrong
 
@@ -115,7 +112,7 @@ class Guard:
         return holds
 
     def _once_approved(self, section: ModelSection, ref: ModelRef) -> bool:
-        """Tell whether these bytes were approved under some policy at some time, and nobody has said no since."""
+        """Tell whether these bytes were ever approved, under any policy, and not rejected since."""
         facts = self._registry.facts(ref)
         statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
         if statement is None:
@@ -141,6 +138,6 @@ class Guard:
 
 
 def _expired(attestation: str, trust: Trust) -> bool:
-    """Tell whether a decision that held before, about bytes that were compared then, has ended since."""
+    """Tell whether a decision that held before, about bytes that were compared then, no longer holds."""
     found = verify(attestation, trust.keys, now(), Expected(None, None, candidate=trust.candidate))
     return bool(found.reasons or superseded(found, attestation, trust.log))

@@ -1,7 +1,7 @@
-"""One check as the service runs it: four steps (docs/reference/contracts.md, section 2), each of which can begin again.
+"""One check in the service: four repeatable steps (docs/reference/contracts.md, section 2).
 
-A step whose inputs are gone, because another host takes a check over, makes them again first. Nothing is handed on but
-files in the check's own folder; `publish` writes the same signed decision however often it runs on the same files.
+A step whose inputs are gone, because another host takes over a check, makes them again first. Steps share only files in
+the check's own folder; `publish` writes the same signed decision each time it runs on the same files.
 """
 
 import datetime as dt
@@ -34,18 +34,18 @@ _PUBLISHED = "published"
 
 
 class ChangedError(CannotFinishError):
-    """The version's bytes or the policy are no longer those that the check was queued for."""
+    """The version's bytes or the policy have changed since the check was queued."""
 
 
 class Job(Record):
-    """What one check is about; it makes the workflow's id."""
+    """The version and policy of one check, from which its workflow's id is made."""
 
     name: str
     version: str
     digest: str
     policy_digest: str
     round: int = 0
-    """Raised when a check that could not finish is begun anew."""
+    """Number of earlier checks of the same that could not finish."""
 
     @property
     def ref(self) -> ModelRef:
@@ -67,7 +67,7 @@ def read_rules(section: ModelSection) -> Rules:
 
 
 class Checks:
-    """The steps, with what they need: settings, registry, and what signs."""
+    """The steps of a check."""
 
     def __init__(self, settings: Settings, registry: Registry, signing: Signing) -> None:
         self._settings, self._registry, self._signing = settings, registry, signing
@@ -79,10 +79,10 @@ class Checks:
         return read_rules(self._settings.section(name))
 
     def identify(self, name: str, version: str) -> Job:
-        """Download a version for its manifest's digest alone and return what is to be checked.
+        """Download a version only to hash it, and return the job of its check.
 
-        One that the gate refuses to fetch or cannot hash, while the registry answers, was registered so by the
-        candidate side: it is flagged.
+        One that the gate refuses to fetch or cannot hash, while the registry answers, is flagged: its contents are
+        candidate-controlled.
         """
         policy = self.rules(name).policy
         ref = ModelRef(registry="mlflow", name=name, version=version)
@@ -96,21 +96,20 @@ class Checks:
         return Job(name=name, version=version, digest=digest, policy_digest=policy.digest)
 
     def folder(self, job: Job) -> Path:
-        """Return where the files of a check lie on this host."""
+        """Return the folder of a check's files on this host."""
         return self._root / hashlib.sha256(job.workflow_id.encode()).hexdigest()[:32]
 
     def run(self, step: str, job: Job) -> str:
-        """Run one step by its name and return what came of it."""
+        """Run one step by its name and return its result."""
         steps = {"pull": self.pull, "scan": self.scan, "judge": self.judge, "publish": self.publish}
         return steps[step](job)
 
     def pull(self, job: Job) -> str:
-        """Copy the version and hash it, unless this host has."""
+        """Copy the version and hash it, unless it was done on this host."""
         files, work = CheckFiles.create(self.folder(job)), self._work(job)
         if (files.root / MANIFEST).exists() and (work / MODEL_FOLDER).is_dir():
             return files.pulled().digest
-        # Its digest is not yet compared and its policy may have changed: nothing is marked before both are.
-        rules = self._same_rules(job)
+        rules = self._same_rules(job)  # which may have changed: nothing is marked before
         remove(work)
         work.mkdir(parents=True, mode=0o700)
         make_private(work)
@@ -125,19 +124,19 @@ class Checks:
         return pulled.digest
 
     def scan(self, job: Job) -> str:
-        """Examine the copy, unless this host has."""
+        """Examine the copy, unless it was done on this host."""
         files = CheckFiles.create(self.folder(job))
         if not (files.root / EVIDENCE).exists():
             self.pull(job)
             request = self._same_rules(job).scan_of(files.pulled(), self._work(job), self._scan_settings(job))
-            scan_into(files, request, _silent)
+            scan_into(files, request, lambda *_: None)
         return f"sha256:{files.evidence().content_sha256}"
 
     def _scan_settings(self, job: Job) -> ScanSettings:
         return self._settings.scan(allow_code=self._settings.section(job.name).allow_code)
 
     def judge(self, job: Job) -> str:
-        """Judge and write the reports, unless this host has."""
+        """Judge and write the reports, unless it was done on this host."""
         files = CheckFiles.create(self.folder(job))
         if not (files.root / VERDICT).exists() or not (files.root / "report.json").exists():
             self.scan(job)
@@ -147,7 +146,7 @@ class Checks:
         return files.verdict().decision.value
 
     def publish(self, job: Job) -> str:
-        """Sign, log and mark; the private copy of the model is removed."""
+        """Sign, log and mark, and remove the private copy of the model."""
         self.judge(job)
         files = CheckFiles.create(self.folder(job))
         verdict, _ = publish(self._registry, files, self._signing, log)
@@ -156,7 +155,7 @@ class Checks:
         return verdict.decision.value
 
     def give_up(self, job: Job, *, flag: bool = True) -> str:
-        """Remove the private copy of a version that could not be examined, and flag it, unless it comes again."""
+        """Remove the private copy of a version that could not be examined, and flag it where asked to."""
         remove(self._work(job))
         if flag:
             withdraw(self._registry, job.ref, "its check could not finish", log, job.digest)
@@ -172,13 +171,8 @@ class Checks:
         return self.folder(job) / "work"
 
     def _sweep(self) -> None:
-        """Remove what finished checks left longer ago than the configuration keeps it."""
         self._root.mkdir(parents=True, exist_ok=True)
         oldest = time.time() - dt.timedelta(days=self._settings.file.work.keep_days).total_seconds()
         for mark in self._root.glob(f"*/{_PUBLISHED}"):
             if mark.stat().st_mtime < oldest:
                 shutil.rmtree(mark.parent, ignore_errors=True)
-
-
-def _silent(_stage: str, _done: int, _of: int) -> None:
-    """Progress bars are for terminals."""

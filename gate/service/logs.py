@@ -1,7 +1,6 @@
-"""Structured logs: one JSON object a line on standard error, from a fixed set of fields, none of which is a secret.
+"""Structured logs: one JSON object per line on standard error, from a fixed set of fields, none of which is a secret.
 
-Free text comes only from the gate's own errors, which quote no credential; other libraries' records are reduced to
-their logger's name and level where they are no warnings, and never carry request headers or bodies.
+Other libraries log warnings only, and passwords in addresses are removed from every text.
 """
 
 import datetime as dt
@@ -18,7 +17,7 @@ _LONGEST = 2000
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "at": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -26,8 +25,8 @@ class _Lines(logging.Formatter):
             **{key: _bounded(value) for key, value in getattr(record, "facts", {}).items()},
         }
         if record.exc_info and record.exc_info[0] is not None:
-            said["error"] = record.exc_info[0].__name__
-        return json.dumps(said, ensure_ascii=True)
+            fields["error"] = record.exc_info[0].__name__
+        return json.dumps(fields, ensure_ascii=True)
 
 
 def without_secret(text: str) -> str:

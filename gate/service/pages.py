@@ -1,9 +1,9 @@
-"""The review pages: what waits, one version with its whole report, and the form. Server-rendered, without a script.
+"""The review pages: the versions that wait, one version with its report, and the form; rendered without a script.
 
-Every value is escaped by the renderers' own rules. The report stands in a sandboxed frame of this same service, under a
-policy that lets it load nothing, as wide as the page; the form stands beside it.
+Every value is escaped by the renderers' rules. The report is in a sandboxed frame that can load nothing.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from gate.promotion.ages import ago
-from gate.promotion.reading import checked_at, glance
+from gate.promotion.reading import ago, checked_at, glance
 from gate.promotion.verification import now
 from gate.records.errors import GateError, UnknownVersionError, UsageError
 from gate.records.finding import Decision
@@ -42,7 +41,7 @@ def page(name: str, status: int = 200, headers: dict[str, str] | None = None, **
 
 
 class Pages:
-    """What answers below `/reviews`."""
+    """Handlers of the routes below `/reviews`."""
 
     def __init__(self, reviews: Reviews, identity: str) -> None:
         self._reviews, self._identity = reviews, identity
@@ -51,22 +50,20 @@ class Pages:
         """Return the routes."""
         one = "/reviews/{name}/{version:int}"
         return [
-            Route("/reviews", self.all, methods=["GET"]),
-            Route(one, self.one, methods=["GET"]),
-            Route(f"{one}/report", self.report, methods=["GET"]),
+            Route("/reviews", self._get(self._all)),
+            Route(one, self._get(self._one)),
+            Route(f"{one}/report", self._get(self._report)),
             Route(one, self.decide, methods=["POST"]),
         ]
 
-    async def all(self, request: Request) -> Response:
-        """Show what waits for a reviewer."""
-        return await run_in_threadpool(self._answer, request, self._all)
+    def _get(self, run: Callable[[Request, Person], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return await run_in_threadpool(self._answer, request, run)
+
+        return answer
 
     def _all(self, _request: Request, person: Person) -> Response:
         return page("reviews.html.j2", person=person.name, waiting=self._reviews.listed(), most=MOST_LISTED)
-
-    async def one(self, request: Request) -> Response:
-        """Show one version."""
-        return await run_in_threadpool(self._answer, request, self._one)
 
     def _one(self, request: Request, person: Person, error: str = "", form: Form | None = None) -> Response:
         seen = self._reviews.look(*_named(request))
@@ -87,10 +84,6 @@ class Pages:
             error=error,
             form=form or Form("", "", "30"),
         )
-
-    async def report(self, request: Request) -> Response:
-        """Show the report that a signed decision is about."""
-        return await run_in_threadpool(self._answer, request, self._report)
 
     def _report(self, request: Request, _person: Person) -> Response:
         report = self._reviews.report(self._reviews.look(*_named(request)))

@@ -1,8 +1,7 @@
-"""The reconcile poll: what no webhook told, because deliveries are fire-and-forget and stages fire none.
+"""The poll, which finds what no webhook told: deliveries can be lost, and stages send none.
 
-Every interval: versions without a decision under today's policy are queued, protected places are looked at, checks that
-took the process down too often are flagged, and on PostgreSQL the work of dead processes is taken over. A registry that
-does not answer costs one poll.
+Every interval it queues versions without a decision under today's policy, looks at protected places, flags checks that
+crashed the process too often, and on PostgreSQL takes over the work of dead processes.
 """
 
 import contextlib
@@ -30,9 +29,9 @@ _ROUNDS = 1000
 
 
 class Poll:
-    """A thread that looks every so many seconds until it is stopped."""
+    """A thread that polls until it is stopped."""
 
-    def __init__(  # the parts that it brings together
+    def __init__(
         self,
         settings: Settings,
         registry: ProductionRegistry,
@@ -48,10 +47,10 @@ class Poll:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gate-poll", daemon=True)
         self.last = 0.0
-        """When a poll last ended well, in seconds since the epoch."""
+        """Time at which a poll last ended well, in seconds since the epoch."""
 
     def announce(self) -> None:
-        """Say that this process lives, before it begins anything that another could take for a dead one's."""
+        """Announce this process before it begins work that another could take for a dead one's."""
         if self._presence is not None:
             self._presence.announce()
 
@@ -60,7 +59,7 @@ class Poll:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the look at hand."""
+        """End after the current poll."""
         self._ended.set()
         self._thread.join(timeout=10)
         if self._presence is not None:
@@ -80,7 +79,7 @@ class Poll:
                 return
 
     def look(self) -> None:
-        """Look once."""
+        """Poll once."""
         self._take_over()
         self._flag_poisoned()
         metrics.WAITING.set(self._engine.waiting())
@@ -98,18 +97,14 @@ class Poll:
     def _look(self, section: ModelSection) -> None:
         policy = self._checks.rules(section.name).policy.digest
         for ref, facts in self._registry.find_versions(section.name, {}):
-            if not self._decided(ref, facts.tags.get(ATTESTATION_TAG, ""), policy):
+            signed = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
+            if signed is None or (signed.predicate.model, signed.predicate.policy_digest) != (ref, policy):
                 self._queue(ref, policy)
         if section.production is not None:
             self._guard.look(section.production)
 
-    def _decided(self, ref: ModelRef, envelope: str, policy: str) -> bool:
-        """Tell whether a trusted key signed a decision about this version under this policy."""
-        statement = open_envelope(envelope, self._keys).statement
-        return statement is not None and (statement.predicate.model, statement.predicate.policy_digest) == (ref, policy)
-
     def _queue(self, ref: ModelRef, policy: str) -> None:
-        """Queue a version that has no decision, unless it is under way or a round of it has come to an end."""
+        """Queue a version that has no decision, unless it is under way or one of its rounds has ended."""
         for number in range(_ROUNDS):
             workflow_id = f"seen/{ref.name}/{ref.version}/{policy}/{number}"
             found = self._engine.outcome(workflow_id)
@@ -137,7 +132,7 @@ class Poll:
                     log("a check took the gate down too often", level=logging.ERROR, model=str(job.ref))
 
     def _take_over(self) -> None:
-        """Begin again what dead processes had begun; which are dead, the database's locks tell."""
+        """Begin again the work of dead processes, which the database's locks reveal."""
         if self._presence is None:
             return
         for executor in self._engine.executors() - {str(self._engine.executor)}:

@@ -1,6 +1,6 @@
-"""Which of several processes on one PostgreSQL database is alive: each holds an advisory lock as long as it is.
+"""Which processes on one PostgreSQL database are alive: each holds an advisory lock.
 
-The lock belongs to the connection, so that the database itself lets go of it when a process or its host dies.
+The lock belongs to the connection, so the database releases it when a process or its host dies.
 """
 
 import contextlib
@@ -12,13 +12,8 @@ import sqlalchemy as sa
 from gate.records.errors import UsageError
 
 
-def _number(executor: str) -> int:
-    digest = hashlib.sha256(f"gate-executor:{executor}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
-
-
 class Presence:
-    """This process's lock, and a look at the others'."""
+    """This process's lock, and whether others hold theirs."""
 
     def __init__(self, database: str, executor: str) -> None:
         url = sa.make_url(database).set(drivername="postgresql+psycopg")
@@ -43,7 +38,7 @@ class Presence:
         )
 
     def dead(self, executor: str) -> bool:
-        """Tell whether nobody holds an executor's lock; our own is taken anew where the connection was lost."""
+        """Tell whether nobody holds an executor's lock; this process's own is taken again after a lost connection."""
         self._renew()
         with self._engine.connect() as connection:
             return self._try(connection, executor)
@@ -59,12 +54,14 @@ class Presence:
             self._try(self._held, self._executor)
 
     def leave(self) -> None:
-        """Let go."""
+        """Release the lock."""
         if self._held is not None:
             self._held.close()
         self._engine.dispose()
 
     @staticmethod
     def _try(connection: sa.Connection, executor: str) -> bool:
-        found = connection.execute(sa.text("select pg_try_advisory_lock(:number)"), {"number": _number(executor)})
+        digest = hashlib.sha256(f"gate-executor:{executor}".encode()).digest()
+        number = int.from_bytes(digest[:8], "big", signed=True)
+        found = connection.execute(sa.text("select pg_try_advisory_lock(:number)"), {"number": number})
         return bool(found.scalar_one())

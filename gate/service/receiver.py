@@ -1,28 +1,67 @@
-"""The webhook receiver: believe, queue durably, and only then answer; nothing is fetched or scanned on the way.
+"""The webhook receiver: authenticate, queue durably, then answer; nothing is fetched or scanned meanwhile.
 
-Answers: 200 for what was queued, seen before, or is nothing to act on (MLflow's test delivery among it); 401 unsigned,
-forged or stale; 413 too large; 400 no JSON; 503 where it could not be queued, upon which MLflow tries again.
+Answers: 200 queued, seen before, or nothing to act on (such as MLflow's test delivery); 401 unsigned, forged or stale;
+413 too large; 400 no JSON; 503 not queued, after which MLflow tries again.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gate.records.record import MalformedError
+from gate.records.record import MalformedError, parse_json
 from gate.service import metrics
 from gate.service.engine import Engine
-from gate.service.events import Event, read_event
 from gate.service.logs import log
 from gate.service.settings import Settings
-from gate.service.signature import Freshness, RefusedDeliveryError, authenticate
+from gate.service.signature import RefusedDeliveryError, authenticate
+
+_NAME = re.compile(r"[^/:@\x00-\x1f\x7f]{1,255}")
+_VERSION = re.compile(r"[1-9]\d{0,9}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event that the gate acts on."""
+
+    kind: Literal["version", "alias"]
+    name: str
+    version: str
+
+
+def read_event(body: bytes, limit: int) -> Event | None:
+    """Return the event to act on, None for any other; a body that is no JSON object raises `MalformedError`.
+
+    Unknown fields and events are ignored, because MLflow adds both.
+    """
+    value = parse_json(body, what="webhook", limit=limit)
+    if not isinstance(value, dict):
+        raise MalformedError("webhook: expected a JSON object")
+    data = value.get("data")
+    if not isinstance(data, dict):
+        return None
+    kinds: dict[tuple[object, object], Literal["version", "alias"]] = {
+        ("model_version", "created"): "version",
+        ("model_version_alias", "created"): "alias",
+    }
+    entity, action = value.get("entity"), value.get("action")
+    kind = kinds.get((entity, action)) if isinstance(entity, str) and isinstance(action, str) else None
+    name, version = data.get("name"), data.get("version")
+    if kind is None or not isinstance(name, str) or not isinstance(version, str | int):
+        return None
+    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(str(version)):
+        return None
+    return Event(kind, name, str(version))
 
 
 class TooLargeError(Exception):
-    """A body that exceeds what is accepted."""
+    """A body that is larger than the limit."""
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -39,7 +78,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 class Receiver:
-    """What answers `POST /webhooks/mlflow`."""
+    """The handler of `POST /webhooks/mlflow`."""
 
     def __init__(self, settings: Settings, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._settings, self._engine, self._clock = settings, engine, clock
@@ -53,8 +92,8 @@ class Receiver:
         limits = self._settings.file.webhook
         try:
             body = await read_body(request, limits.max_bytes)
-            fresh = Freshness(self._clock(), limits.freshness_seconds)
-            delivery = authenticate(request.headers, body, self._settings.secrets, fresh)
+            secrets, now = self._settings.secrets, self._clock()
+            delivery = authenticate(request.headers, body, secrets, now, limits.freshness_seconds)
             event = read_event(body, limits.max_bytes)
         except TooLargeError:
             return _answer("too-large", 413)
@@ -70,7 +109,7 @@ class Receiver:
         return _answer(outcome, 200)
 
     def _queue(self, delivery: str, event: Event) -> str:
-        """Queue what an event asks for; the delivery's id is the job's, so that a replay is no second one."""
+        """Queue an event's work under the delivery's id, so that a replay is no second job."""
         workflow_id = f"hook/{delivery}"
         if event.kind == "alias":
             if all(event.name != model.production for model in self._settings.file.models):

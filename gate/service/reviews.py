@@ -1,7 +1,7 @@
-"""The review page's half without HTML: who asks, what waits, what the signed report says, and taking a decision.
+"""The review pages without HTML: identity, versions that wait, signed reports, and taking a decision.
 
-The identity is the registry's own authentication or a header of a reverse proxy whose address is configured; a form is
-believed only with a token that this process made for that identity (a page elsewhere cannot have it).
+The identity is the registry's authentication or a header of a reverse proxy whose address is configured; a form is
+accepted only with a token that this process made for that identity, which a page elsewhere cannot have.
 """
 
 import base64
@@ -31,28 +31,28 @@ from gate.service.settings import Settings
 
 _TOKEN_SECONDS = 3600
 MOST_LISTED = 200
-"""Versions on the page of what waits."""
+"""Most versions on the page of those that wait."""
 _FETCHED_AT_ONCE = 20
-"""Reports that one look at that page fetches."""
+"""Most reports that one request of that page fetches."""
 _GLANCES = 1000
-"""Reports at a glance that are kept in memory, some kilobytes each."""
+"""Most glances at reports in memory, some kilobytes each."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks, as the configured authority says."""
+    """A reviewer whom the configured authority has identified."""
 
     name: str
     credentials: Credentials | None = field(default=None, repr=False)
 
 
 class UnknownPersonError(Exception):
-    """Nobody whom the configured authority knows (401)."""
+    """The configured authority identifies nobody (401)."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a reviewer sent."""
+    """The fields of a reviewer's form."""
 
     outcome: str
     reason: str
@@ -61,23 +61,23 @@ class Form:
 
 @dataclass(frozen=True)
 class Listed:
-    """A version in the list of what waits."""
+    """A version in the list of those that wait."""
 
     seen: Waiting
     at: dt.datetime | None
-    """When it was checked, as the signed decision says, or else the version's tag."""
+    """Time of its check by the signed decision, or else by the version's tag."""
     glance: Glance | None
-    """None where there is no report of a signed decision, or it has not been fetched yet."""
+    """Its report at a glance; None where a signed decision has none, or it is not fetched yet."""
 
 
 def _newest_first(seen: Waiting) -> float:
-    """Return what the list is sorted by; a version of no known time stands last."""
+    """Return the sort key; a version of unknown time comes last."""
     at = checked_at(seen)
     return -at.timestamp() if at else 0.0
 
 
 class Reviews:
-    """What the pages ask for; every method may wait for the registry, so none runs on the event loop."""
+    """The work of the pages; every method may wait for the registry, so none runs on the event loop."""
 
     def __init__(
         self, settings: Settings, registry: ProductionRegistry, signing: Signing, keys: Sequence[PublicKey]
@@ -87,12 +87,12 @@ class Reviews:
         self._glances: dict[str, Glance | None] = {}
 
     def person(self, request: Request) -> Person:
-        """Return who asks; raise `UnknownPersonError` for anybody whom the authority does not name."""
+        """Return the person of a request; raise `UnknownPersonError` for anybody whom the authority does not name."""
         section = self._settings.file.review
         if section.identity == "header":
             address = request.client.host if request.client else ""
             names = request.headers.getlist(section.header)
-            # Twice the same header is a client's beside the proxy's: whichever won would be a guess.
+            # Twice the same header is a client's beside the proxy's, and neither can be chosen.
             if address not in section.proxies or len(names) != 1 or not 0 < len(names[0]) <= 200:
                 raise UnknownPersonError
             return Person(names[0])
@@ -129,8 +129,8 @@ class Reviews:
         return good and until.isdigit() and int(until) >= time.time()
 
     def _seal(self, person: Person, ref: ModelRef, until: str) -> str:
-        said = "\n".join((person.name, str(ref), until)).encode()
-        return hmac.new(self._secret, said, hashlib.sha256).hexdigest()
+        sealed = "\n".join((person.name, str(ref), until)).encode()
+        return hmac.new(self._secret, sealed, hashlib.sha256).hexdigest()
 
     def waiting(self) -> list[Waiting]:
         """Return the flagged versions of every configured model."""
@@ -142,7 +142,7 @@ class Reviews:
         return look(self._registry, f"models:/{name}/{version}", self._keys)
 
     def report(self, seen: Waiting) -> Report | None:
-        """Return the report that belongs to a signed decision, from the registry; None where it is not that one's."""
+        """Return a signed decision's report from the registry; None where it has none, or another one's is there."""
         try:
             stores = read_rules(self._settings.section(seen.ref.name)).policy.artifact_stores
         except GateError:
@@ -150,9 +150,9 @@ class Reviews:
         return report_of(self._registry, seen, seen.found.statement, stores)
 
     def listed(self) -> list[Listed]:
-        """Return what waits with its report at a glance, the newest first; the next look has what this one lacks.
+        """Return the versions that wait, newest first, with their reports at a glance.
 
-        Only so many reports are fetched for one look, and each once: it is known by its digest.
+        At most `_FETCHED_AT_ONCE` reports are fetched, each once by its digest; the next request fetches more.
         """
         found: list[Listed] = []
         fetched = 0
@@ -162,14 +162,11 @@ class Reviews:
             if digest and digest not in self._glances and fetched < _FETCHED_AT_ONCE:
                 fetched += 1
                 report = self.report(seen)
-                self._keep(digest, glance(report) if report else None)
+                if len(self._glances) >= _GLANCES:
+                    del self._glances[next(iter(self._glances))]
+                self._glances[digest] = glance(report) if report else None
             found.append(Listed(seen, checked_at(seen), self._glances.get(digest)))
         return found
-
-    def _keep(self, digest: str, seen: Glance | None) -> None:
-        if len(self._glances) >= _GLANCES:
-            del self._glances[next(iter(self._glances))]
-        self._glances[digest] = seen
 
     def earlier(self, name: str) -> list[Entry]:
         """Return the newest decisions about versions of a model, the newest first."""

@@ -1,15 +1,22 @@
-"""The service put together: read what it is given, start the engine, the poll and the server, and stop in that order.
+"""The service as a whole: its HTTP application, and the start and stop of engine, poll and server.
 
-A polite kill stops accepting, lets running steps end for some seconds, and leaves the rest to the next start.
+SIGTERM stops accepting, gives running steps some seconds, and leaves the rest to the next start.
 """
 
 import contextlib
+import hmac
 import os
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 
 import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from gate.attestations.keys import PublicKey, SigningKey, read_public_keys
 from gate.attestations.log import ReviewLog
@@ -17,9 +24,8 @@ from gate.check.publish import Signing
 from gate.records.errors import CannotFinishError, UsageError
 from gate.registries import RegistrySettings, open_production
 from gate.registries.contract import ProductionRegistry
-from gate.service.again import Again
+from gate.service import metrics
 from gate.service.alerts import Alerts
-from gate.service.app import build_app
 from gate.service.engine import Engine
 from gate.service.guard import Guard
 from gate.service.jobs import Checks
@@ -27,6 +33,7 @@ from gate.service.logs import log, set_up_logs
 from gate.service.pages import Pages
 from gate.service.poll import Poll
 from gate.service.receiver import Receiver
+from gate.service.rescans import Rescans
 from gate.service.reviews import Reviews
 from gate.service.settings import Settings
 
@@ -35,7 +42,7 @@ _STALE_POLLS = 5
 
 
 class Service:
-    """Every part, made once."""
+    """Every part of the service, made once."""
 
     def __init__(self, settings: Settings, key: SigningKey, registry: ProductionRegistry | None = None) -> None:
         self.settings = settings
@@ -48,24 +55,24 @@ class Service:
         signing = Signing(key, ReviewLog(settings.audit_log))
         self.checks = Checks(settings, self.registry, signing)
         for section in file.models:
-            self.checks.rules(section.name)  # an unreadable policy or bank is said at the start
+            self.checks.rules(section.name)  # an unreadable policy or bank is an error at the start
         alerts = Alerts(file.watch.alert_url)
         self.guard = Guard(settings, self.registry, keys, alerts)
-        again = Again(settings, self.registry, keys, alerts)
+        rescans = Rescans(settings, self.registry, keys, alerts)
         _write_ahead(settings.database)
-        self.engine = Engine(settings, self.checks, self.guard.look, again.look)
+        self.engine = Engine(settings, self.checks, self.guard.look, rescans.scan)
         self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys)
         pages = Pages(Reviews(settings, self.registry, signing, keys), file.review.identity)
         self.app = build_app(settings, Receiver(settings, self.engine), pages, self._missing)
 
     def run(self) -> None:
-        """Serve until a signal; what is under way then gets some seconds."""
+        """Serve until a signal; running steps then get some seconds."""
         host, _, port = self.settings.file.listen.rpartition(":")
         self.poll.announce()
         self.engine.start()
         self.poll.start()
         log("serving", listen=self.settings.file.listen, models=len(self.settings.file.models))
-        # uvicorn raises the signal that stopped it once more when it has ended; the stopping below must still come.
+        # uvicorn raises the signal that stopped it again when it has ended; the stopping below must still run.
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGINT, lambda *_: None)
         try:
@@ -76,8 +83,7 @@ class Service:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # The page believes addresses, so that nobody may forge one.
-                proxy_headers=False,
+                proxy_headers=False,  # the review page trusts addresses, so nobody may forge one
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 limit_concurrency=200,
                 h11_max_incomplete_event_size=32 << 10,
@@ -96,21 +102,50 @@ class Service:
         return ""
 
 
+def build_app(settings: Settings, receiver: Receiver, pages: Pages, ready: Callable[[], str]) -> Starlette:
+    """Return the application; `ready` returns what is missing, or nothing."""
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "alive", "at": time.time()})
+
+    async def readiness(_request: Request) -> Response:
+        missing = ready()
+        return JSONResponse({"status": missing or "ready"}, status_code=503 if missing else 200)
+
+    async def measured(request: Request) -> Response:
+        given = request.headers.get("authorization", "").encode()
+        if settings.metrics_token and not hmac.compare_digest(given, f"Bearer {settings.metrics_token}".encode()):
+            return JSONResponse({"status": "unauthorised"}, status_code=401)
+        return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(
+        routes=[
+            Route("/", lambda _request: RedirectResponse("/reviews")),
+            Route("/webhooks/mlflow", receiver.receive, methods=["POST"]),
+            Route("/health", health),
+            Route("/ready", readiness),
+            Route("/metrics", measured),
+            *pages.routes(),
+        ]
+    )
+
+
 def open_watched(settings: Settings) -> ProductionRegistry:
     """Connect to the registry that the configuration or the environment names."""
-    told = settings.file.registry
-    tracking = told.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    registry = told.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
+    section = settings.file.registry
+    tracking = section.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    registry = section.registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
     if tracking is None and registry is None:
         raise UsageError(
             "no registry is known",
             what_to_do="Name it in the configuration, `tracking-uri` under [registry], or in MLFLOW_TRACKING_URI.",
         )
-    return open_production(RegistrySettings(tracking, registry, told.timeout_seconds, told.retries, told.experiment))
+    rest = (section.timeout_seconds, section.retries, section.experiment)
+    return open_production(RegistrySettings(tracking, registry, *rest))
 
 
 def _write_ahead(database: str) -> None:
-    """Let SQLite keep a write-ahead log: one flush of the disk for each delivery, in place of three."""
+    """Let SQLite keep a write-ahead log: one flush of the disk per delivery instead of three."""
     if database.startswith("sqlite:///"):
         with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as opened:
             opened.execute("PRAGMA journal_mode=WAL")

@@ -1,7 +1,7 @@
-"""The service's configuration: one TOML file, and the environment for whatever is secret.
+"""The service's configuration: one TOML file, and the environment for secrets.
 
-What a candidate is examined by (samples, policy, bank) stands here by registered model, never in the candidate's tags.
-Keys are kebab-case; unknown ones are errors. Relative paths are relative to the file's folder.
+Samples, policy and bank are set here by registered model, never by the candidate's tags. Keys are kebab-case; unknown
+ones are errors. Relative paths are relative to the file's folder.
 """
 
 import os
@@ -18,8 +18,7 @@ from gate.records.errors import UsageError
 from gate.records.record import MalformedError, read_bounded
 from gate.service.settings_faults import fault
 
-MAX_FILE_BYTES = 1 << 20
-SECRET, DATABASE, METRICS_TOKEN = "GATE_WEBHOOK_SECRET", "GATE_DATABASE_URL", "GATE_METRICS_TOKEN"  # names
+SECRET, DATABASE = "GATE_WEBHOOK_SECRET", "GATE_DATABASE_URL"  # names
 _SEE = "docs/reference/serve.md lists every key."
 
 
@@ -36,15 +35,15 @@ class Section(BaseModel):
 
 
 class WebhookSection(Section):
-    """What the receiver accepts."""
+    """Limits of the receiver."""
 
     freshness_seconds: int = Field(default=600, ge=30, le=86400)
-    """MLflow's retries keep the first attempt's timestamp and may span more than 90 seconds."""
+    """Oldest timestamp of a delivery; MLflow's retries keep the first attempt's and may span over 90 seconds."""
     max_bytes: int = Field(default=256 << 10, ge=1024, le=16 << 20)
 
 
 class RegistrySection(Section):
-    """Where the registry is and how long it is waited for."""
+    """Address and time limits of the registry."""
 
     tracking_uri: str | None = None
     registry_uri: str | None = None
@@ -54,29 +53,29 @@ class RegistrySection(Section):
 
 
 class WorkSection(Section):
-    """How checks are run."""
+    """Resources and patience of checks."""
 
     concurrency: int = Field(default=1, ge=1, le=64)
     """Checks at a time in this process."""
     attempts: int = Field(default=3, ge=1, le=20)
-    """How often a step that fails within the gate itself is tried before the version is flagged."""
+    """Most attempts of a step that fails within the gate itself, before the version is flagged."""
     patience_seconds: int = Field(default=3600, ge=0, le=7 * 86400)
-    """How long one check waits for a registry that does not answer, before it is left to the next poll."""
+    """Seconds that a check waits for a silent registry before it is left to the next poll."""
     longest_pause_seconds: int = Field(default=60, ge=1, le=3600)
     threads: int = Field(default=0, ge=0, le=1024)
     memory_gib: float = Field(default=12.0, gt=0.5, le=4096)
     keep_days: int = Field(default=90, ge=1, le=3650)
-    """How long a finished check's files are kept here; the registry keeps its own copy."""
+    """Days for which a finished check's files are kept here; the registry keeps a copy."""
 
 
 class WatchSection(Section):
-    """What is looked at without being told."""
+    """Poll, re-scans and alerts."""
 
     poll_seconds: float = Field(default=60, ge=0.2, le=86400)
     rescan: str = ""
-    """A cron line on which what is in production is examined again; empty for never."""
+    """Cron line of production's re-scans; empty for none."""
     alert_url: str = Field(default="", pattern=r"^(https?://.*)?$")
-    """Where alerts are posted as JSON."""
+    """Address to which alerts are posted as JSON."""
 
 
 class ModelSection(Section):
@@ -86,15 +85,15 @@ class ModelSection(Section):
     policy: Path
     """A file, or the bare name of a policy that comes with the gate."""
     samples: str | None = None
-    """Overrides what the policy pins."""
+    """Samples in place of those that the policy pins."""
     bank: Path | None = None
     allow_code: bool = False
     production: str | None = None
     """The registered model into which versions are promoted."""
     aliases: tuple[str, ...] = ("champion",)
-    """Aliases of the production model that only an approved version may bear."""
+    """Protected aliases of the production model."""
     stages: tuple[str, ...] = ("Production",)
-    """Stages of the production model that only an approved version may be in."""
+    """Protected stages of the production model."""
 
 
 class ReviewSection(Section):
@@ -102,9 +101,9 @@ class ReviewSection(Section):
 
     identity: Literal["none", "header", "registry"] = "none"
     header: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
-    """In which the reverse proxy states the user's name; it must remove the header from what clients send."""
+    """Header with the user's name from the reverse proxy, which must remove it from clients' requests."""
     proxies: tuple[str, ...] = ()
-    """Addresses from which that header is believed."""
+    """Addresses from which that header is trusted."""
 
     @model_validator(mode="after")
     def _header_is_explicit(self) -> Self:
@@ -120,7 +119,7 @@ class ServiceFile(Section):
     """The service's own folder: database, files of checks, review log."""
     listen: str = Field(default="127.0.0.1:8200", pattern=r"^[^\s:]+:\d{1,5}$")
     executor: str = Field(default="", max_length=100)
-    """This process's own name among several on one database; the same after a restart."""
+    """Name of this process among several on one database; the same after a restart."""
     audit_log: Path | None = None
     public_keys: tuple[str, ...] = ()
     webhook: WebhookSection = WebhookSection()
@@ -167,13 +166,13 @@ class Settings:
         return section
 
     def scan(self, *, allow_code: bool = False) -> ScanSettings:
-        """Return how a scan is run."""
+        """Return the settings of a scan."""
         work = self.file.work
         return ScanSettings(allow_code=allow_code, memory_gib=work.memory_gib, threads=work.threads)
 
     @property
     def audit_log(self) -> Path:
-        """Where the review log lies."""
+        """Path of the review log."""
         return self.file.audit_log or self.file.data / "reviews.jsonl"
 
 
@@ -181,14 +180,13 @@ def read_settings(path: Path) -> Settings:
     """Read the configuration; a fault is a `UsageError` that names the key."""
     text = ""
     try:
-        text = read_bounded(path, limit=MAX_FILE_BYTES).decode()
+        text = read_bounded(path, limit=1 << 20).decode()
         file = ServiceFile.model_validate(tomllib.loads(text))
     except (MalformedError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"the configuration {path} cannot be read: {error}", what_to_do=_SEE) from None
     except ValidationError as error:
         raise UsageError(f"the configuration {path}: {fault(error, text, ServiceFile)}", what_to_do=_SEE) from None
-    base = path.resolve().parent
-    file = _absolute(file, base)
+    file = _absolute(file, path.resolve().parent)
     secrets = tuple(os.environ.get(SECRET, "").split())
     if not secrets:
         raise UsageError(
@@ -198,7 +196,7 @@ def read_settings(path: Path) -> Settings:
     database = os.environ.get(DATABASE) or f"sqlite:///{file.data / 'gate.db'}"
     if not database.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise UsageError(f"{DATABASE} names another database than SQLite or PostgreSQL")
-    return Settings(file, secrets, database, os.environ.get(METRICS_TOKEN, ""))
+    return Settings(file, secrets, database, os.environ.get("GATE_METRICS_TOKEN", ""))
 
 
 def _absolute(file: ServiceFile, base: Path) -> ServiceFile:

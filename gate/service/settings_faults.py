@@ -1,7 +1,6 @@
-"""What is wrong in the service's configuration, as one sentence: the line, the key, and what was meant.
+"""An error in the service's configuration as one sentence: the line, the key, and a suggestion.
 
-TOML's reader keeps no lines, so the key is looked for in the text again: tables by their headers, keys at a line's
-start. A key in an inline table is found as that table's line, and what is found nowhere has no line.
+TOML's reader keeps no lines, so the key is searched for in the text: tables by their headers, keys at a line's start.
 """
 
 import re
@@ -13,7 +12,6 @@ from gate.policies.suggestions import did_you_mean, keys_at
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\"'-]+)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*(?:\.|=)")
-_MOST_GOT = 80
 
 Place = tuple[str | int, ...]
 
@@ -32,8 +30,8 @@ def fault(error: ValidationError, text: str, file: type[BaseModel]) -> str:
         return f"{where}the key '{name}' is missing"
     message = first["msg"].removeprefix("Value error, ")
     got = first["input"]
-    # An address may hold a token, and this sentence goes into logs.
-    shown = "" if not place or isinstance(got, dict | list) or "://" in str(got) else f"; got {got!r:.{_MOST_GOT}}"
+    # An address may hold a token, and this sentence is logged.
+    shown = "" if not place or isinstance(got, dict | list) or "://" in str(got) else f"; got {got!r:.80}"
     return f"{where}at '{name}': {message}{shown}" if name else f"{where}{message}"
 
 
@@ -63,18 +61,18 @@ def _places(text: str) -> Iterator[tuple[Place, int]]:
 
 
 def _unknown(place: Place, file: type[BaseModel]) -> str:
-    """Return what an unknown key may have been: another one there, or this one in another table."""
+    """Return what an unknown key may mean: another key there, or the same key in another table."""
     key, table = str(place[-1]), place[:-1]
     known = keys_at(file, table)
-    said = f"there is no key '{_name(place)}'"
+    unknown = f"there is no key '{_name(place)}'"
     if meant := did_you_mean(key.replace("_", "-"), known, most=2):
-        return f"{said}; {meant}"
+        return f"{unknown}; {meant}"
     elsewhere = [name for name in keys_at(file, ()) if key in keys_at(file, (name,))]
     if elsewhere:
-        return f"{said}; '{key}' stands under [{elsewhere[0]}]"
+        return f"{unknown}; '{key}' stands under [{elsewhere[0]}]"
     if key in keys_at(file, ()):
-        return f"{said}; '{key}' stands above all tables"
-    return f"{said}; expected one of {', '.join(known)}" if known else said
+        return f"{unknown}; '{key}' stands above all tables"
+    return f"{unknown}; expected one of {', '.join(known)}" if known else unknown
 
 
 def _name(place: Place) -> str:

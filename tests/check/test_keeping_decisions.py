@@ -9,8 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from gate.attestations.earlier import earlier_decision
-from gate.attestations.envelope import open_envelope, sign
+from gate.attestations.envelope import earlier_decision, open_envelope, sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
 from gate.attestations.statement import Voice, reviewed

@@ -4,9 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from gate.attestations.statement import Review, Voice
-from gate.cli.covered import covered_lines
 from gate.cli.main import main
-from gate.cli.promote import told
+from gate.cli.promote import promoted_lines
+from gate.cli.rows import covered_lines
 from gate.promotion.promote import Promoted
 from gate.records.artifact import ModelRef
 from gate.records.finding import Decision
@@ -71,17 +71,17 @@ def test_promote_prints_the_bundle_and_what_a_consumer_loses():
         "          the gate's bundle, not the candidate's own files",
     ]
     listed = ["what a consumer of the candidate loses:", *(f"- {loss}" for loss in losses)]
-    assert told(done, "champion") == [*head, *listed]
+    assert promoted_lines(done, "champion") == [*head, *listed]
     again = Promoted(MODEL, version, BUNDLE, version)
-    assert told(again, "champion") == head
+    assert promoted_lines(again, "champion") == head
     before = Promoted(MODEL, version, BUNDLE, version.model_copy(update={"version": "2"}))
-    assert told(before, "champion")[0].endswith("as champion, was version 2")
+    assert promoted_lines(before, "champion")[0].endswith("as champion, was version 2")
 
 
 def test_promote_prints_hostile_losses_as_text():
     """What a bundle's own file says of losses is no command to a runner and no sequence to a terminal."""
     done = Promoted(MODEL, MODEL, BUNDLE, None, ("::error::owned", "\x1b[31mred\n##[error]x"))
-    lines = told(done, "champion")
+    lines = promoted_lines(done, "champion")
     assert not any(line.startswith("::") or "\x1b" in line or "\n" in line or "##[" in line for line in lines)
 
 

@@ -86,7 +86,7 @@ def test_a_production_model_that_does_not_exist_yet_is_no_fault(tmp_path):
     found = conditions(tmp_path, Registry("cand", edits=("cand",)))
     assert found["rights, candidate"].state == "ok"
     assert found["rights, production"].state == "unused"
-    assert "does not exist yet: the first promotion makes it" in found["rights, production"].said
+    assert "does not exist yet: the first promotion makes it" in found["rights, production"].text
     assert found["rights, production"].command == "gate promote models:/cand/VERSION --to prod"
 
 
@@ -94,14 +94,14 @@ def test_a_candidate_that_does_not_exist_is_a_wrong_name(tmp_path):
     """Nobody can check its versions."""
     found = conditions(tmp_path, Registry("prod", edits=("prod",)))
     assert (found["rights, candidate"].state, found["rights, production"].state) == ("wrong", "ok")
-    assert "there is no registered model 'cand'" in found["rights, candidate"].said
+    assert "there is no registered model 'cand'" in found["rights, candidate"].text
 
 
 def test_a_missing_right_is_said_with_the_command_that_grants_it(tmp_path):
     """One line for a shell, whatever the names are."""
     name = 'it\'s; a "name" $HOME'
     found = conditions(tmp_path, Registry(name), candidate=name, production=None)["rights, candidate"]
-    assert (found.state, "expected EDIT" in found.said) == ("wrong", True)
+    assert (found.state, "expected EDIT" in found.text) == ("wrong", True)
     python, flag, code = shlex.split(found.command)
     assert (python, flag) == ("python", "-c")
     assert code.endswith(f'.grant_user_permission("gate", "registered_model", {json.dumps(name)}, "EDIT")')
@@ -126,7 +126,7 @@ def test_other_platforms_are_told_the_containers_command(system):
     for found in (*platform_of_gate(system), *jail("full", system)):
         assert found.state == "wrong"
     (platform,) = platform_of_gate(system)
-    assert "expected Linux 5.13" in platform.said
+    assert "expected Linux 5.13" in platform.text
     assert platform.command.startswith("make container && docker run")
 
 
@@ -134,14 +134,14 @@ def test_linux_is_said_with_its_versions():
     """Kernel, processor and Python."""
     (found,) = platform_of_gate("linux")
     assert found.state == "ok"
-    assert found.said.startswith("Linux ")
-    assert ", Python 3." in found.said
+    assert found.text.startswith("Linux ")
+    assert ", Python 3." in found.text
 
 
 def test_a_container_engine_is_a_convenience(monkeypatch):
     """Found or not: on Linux no fault."""
     monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}" if name == "podman" else None)
-    assert [(c.state, c.said) for c in engine()] == [("ok", "podman at /usr/bin/podman")]
+    assert [(c.state, c.text) for c in engine()] == [("ok", "podman at /usr/bin/podman")]
     monkeypatch.setattr(machine.shutil, "which", lambda _name: None)
     assert [c.state for c in engine()] == ["unused"]
 
@@ -160,7 +160,7 @@ def test_a_container_engine_is_a_convenience(monkeypatch):
 def test_the_registrys_clock_is_compared(seconds, state, said):
     """What is signed is dated, and expires."""
     (found,) = clocks(NOON + dt.timedelta(seconds=seconds), NOON)
-    assert (found.state, said in found.said) == (state, True), found
+    assert (found.state, said in found.text) == (state, True), found
     assert bool(found.command) == (state == "wrong")
 
 
@@ -173,7 +173,7 @@ def test_a_report_directory_that_cannot_be_written_is_found(tmp_path):
     """Tried, since root may write everywhere by its rights; and nothing is left behind."""
     (tmp_path / "file").touch()
     found = {c.name: c for c in disk(tmp_path / "file" / "out")}["disk, reports"]
-    assert (found.state, "is no folder" in found.said) == ("wrong", True)
+    assert (found.state, "is no folder" in found.text) == ("wrong", True)
     assert {c.name: c for c in disk(type(tmp_path)("/proc/x"))}["disk, reports"].state == "wrong"
     assert {c.name: c for c in disk(tmp_path / "new" / "out")}["disk, reports"].state == "ok"
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
@@ -209,7 +209,7 @@ def test_a_review_log_from_the_future_is_found(tmp_path, monkeypatch):
     log.append(Said("scan", ref, f"sha256:{64 * '0'}", "flagged", "unsigned"), NOON + dt.timedelta(hours=1))
     monkeypatch.setattr(preconditions, "now", lambda: NOON)
     found = conditions(tmp_path, Registry(), audit_log=log.path)["review log"]
-    assert (found.state, "in the future" in found.said) == ("wrong", True)
+    assert (found.state, "in the future" in found.text) == ("wrong", True)
 
 
 def test_whatever_is_wrong_says_what_to_do(tmp_path):

@@ -135,7 +135,7 @@ def test_a_remediation_that_was_broken_off_takes_up_finished_attempts(bench):
     with pytest.raises(StoppedError, match="interrupted") as caught:
         bench.run(request)
     assert caught.value.exit_code == 130
-    assert "taken up" in caught.value.what_to_do
+    assert "are reused" in caught.value.what_to_do
     bench.let(honest=result(after=measures(old=0.9)))
     _, said = bench.run(request)
     assert bench.asked == ["first 6", "second 7", "second 7"]

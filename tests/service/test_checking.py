@@ -96,7 +96,7 @@ def test_whatever_the_service_needs_is_looked_at(written, key):
         "port",
         "registry",
     } <= set(found)
-    assert found["samples, cand"].said == str(path.parent / "clean.npz")
+    assert found["samples, cand"].text == str(path.parent / "clean.npz")
 
 
 def test_a_port_that_is_taken_is_said_before_the_start(written, key):
@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_said_before_the_start(written, key):
     path, port = written()
     with socket.create_server(("127.0.0.1", port)):
         found = conditions(path, Registry("cand"), key)["port"]
-    assert (found.state, "something listens there already" in found.said) == ("wrong", True)
+    assert (found.state, "something listens there already" in found.text) == ("wrong", True)
 
 
 def test_a_model_that_is_yet_to_come_is_no_fault(written, key):
@@ -118,7 +118,7 @@ def test_a_right_that_is_missing_comes_with_the_command(written, key):
     """EDIT on the candidate, to mark it."""
     path, _ = written()
     found = conditions(path, Registry("cand", user=User("gate", admin=False)), key)["rights, cand"]
-    assert (found.state, "expected EDIT" in found.said) == ("wrong", True)
+    assert (found.state, "expected EDIT" in found.text) == ("wrong", True)
     assert 'grant_user_permission("gate", "registered_model", "cand", "EDIT")' in found.command
 
 
@@ -136,7 +136,7 @@ def test_what_is_missing_is_found(written, key, tmp_path):
     (tmp_path / "clean.npz").unlink()
     assert conditions(path, Registry("cand"), key)["samples, cand"].state == "wrong"
     (tmp_path / "policy.yml").write_text("version: 1\nnme: x\n")
-    assert "policy.yml:2: unknown key" in conditions(path, Registry("cand"), key)["policy, cand"].said
+    assert "policy.yml:2: unknown key" in conditions(path, Registry("cand"), key)["policy, cand"].text
 
     def fails():
         raise RegistryError("it does not answer")

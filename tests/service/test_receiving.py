@@ -10,10 +10,10 @@ from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
 from gate.records.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
 from gate.registries.contract import VersionFacts
-from gate.service.app import build_app
 from gate.service.jobs import Checks, Job
 from gate.service.pages import Pages
 from gate.service.receiver import Receiver
+from gate.service.run import build_app
 from gate.service.settings import ServiceFile, Settings
 from gate.service.signature import sign_delivery
 from tests.attestations.signed import digest, statement

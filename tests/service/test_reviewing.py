@@ -13,8 +13,7 @@ from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
 from gate.check.publish import Signing
-from gate.promotion.ages import ago
-from gate.promotion.reading import Glance, glance, reason_of
+from gate.promotion.reading import Glance, ago, glance, reason_of
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest
 from gate.records.errors import UsageError

@@ -1,4 +1,4 @@
-"""The scheduled re-scan: what is in production, by today's policy; an alert when it would be flagged today."""
+"""The scheduled re-scan of production by today's policy, with an alert for what would be flagged today."""
 
 import datetime as dt
 
@@ -14,23 +14,22 @@ from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
 
 _LEAST_AGE = dt.timedelta(hours=1)
-"""What was scanned within the hour is not due: a schedule that fires twice scans once."""
+"""Age of a scan from which another is due: a schedule that fires twice scans once."""
 
 
-class Again:
-    """Looks at production again."""
+class Rescans:
+    """Scans production again."""
 
     def __init__(
         self, settings: Settings, registry: ProductionRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
     ) -> None:
         self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
 
-    def look(self) -> str:
-        """Scan what every production model's aliases name; return how many would be flagged today."""
-        flagged = sum(self._look(section) for section in self._settings.file.models if section.production)
-        return str(flagged)
+    def scan(self) -> str:
+        """Scan the versions behind every production model's aliases; return how many would be flagged today."""
+        return str(sum(self._scan(section) for section in self._settings.file.models if section.production))
 
-    def _look(self, section: ModelSection) -> int:
+    def _scan(self, section: ModelSection) -> int:
         assert section.production is not None
         rules, log_ = read_rules(section), ReviewLog(self._settings.audit_log)
         stores = rules.policy.artifact_stores

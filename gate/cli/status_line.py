@@ -1,22 +1,18 @@
-"""One line that stands at a terminal's bottom and is redrawn in its place; whatever else is printed comes above it.
-
-Written by hand, because every printing of the command line has to take the line away first: two writers that know
-nothing of each other leave pieces of it behind. Nothing here raises; a terminal that has gone ends no check.
-"""
+"""One line at a terminal's bottom, redrawn in its place below other output; a closed terminal is no error."""
 
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 _REFRESH_SECONDS = 0.25
 _WIDTH = 80
-"""Columns of a terminal that does not say how many it has."""
-_TAKE_AWAY = "\r\x1b[2K"
+"""Columns of a terminal that does not tell its width."""
+_CLEAR = "\r\x1b[2K"
 
-_lines: list["StandingLine"] = []
-"""The one that stands now, last; commands run in one thread."""
+_lines: list["StatusLine"] = []
+"""Lines on the screen, the visible one last; commands run in one thread."""
 
 
 def is_terminal() -> bool:
@@ -26,16 +22,13 @@ def is_terminal() -> bool:
 
 @contextmanager
 def above() -> Iterator[None]:
-    """Take the standing line away while something is printed, if there is one."""
-    if not _lines:
-        yield
-        return
-    with _lines[-1].away():
+    """Remove the status line, if there is one, while something is printed."""
+    with _lines[-1].removed() if _lines else nullcontext():
         yield
 
 
-class StandingLine:
-    """The line; `text` is given the columns that there are and returns what stands now, shorter than that."""
+class StatusLine:
+    """The line; `text` takes the terminal's columns and returns the current text, which is shorter."""
 
     def __init__(self, text: Callable[[int], str]) -> None:
         self._text = text
@@ -43,8 +36,8 @@ class StandingLine:
         self._stop = threading.Event()
 
     @contextmanager
-    def standing(self) -> Iterator[None]:
-        """Redraw the line until the block ends, and leave nothing of it."""
+    def shown(self) -> Iterator[None]:
+        """Redraw the line until the block ends, then remove it."""
         thread = threading.Thread(target=self._redraw, name="gate-line", daemon=True)
         _lines.append(self)
         thread.start()
@@ -54,13 +47,13 @@ class StandingLine:
             _lines.remove(self)
             self._stop.set()
             thread.join()
-            self._write(_TAKE_AWAY)
+            self._write(_CLEAR)
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """Take the line away, and draw it again afterwards."""
+    def removed(self) -> Iterator[None]:
+        """Remove the line during the block, and draw it again afterwards."""
         with self._lock:
-            self._write(_TAKE_AWAY)
+            self._write(_CLEAR)
             try:
                 yield
             finally:
@@ -74,18 +67,15 @@ class StandingLine:
                 return
 
     def _draw(self) -> None:
-        self._write(_TAKE_AWAY + self._text(_columns()))
+        columns = _WIDTH
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
+        self._write(_CLEAR + self._text(columns))
 
     @staticmethod
     def _write(text: str) -> None:
-        # One sign a column: what the terminal's encoding lacks would otherwise become an escape of six.
+        # One character a column: one that the encoding lacks would otherwise become an escape of six.
         encoding = sys.stderr.encoding or "ascii"
         with suppress(OSError, ValueError):
             sys.stderr.write(text.encode(encoding, "replace").decode(encoding))
             sys.stderr.flush()
-
-
-def _columns() -> int:
-    with suppress(OSError, ValueError):
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
-    return _WIDTH

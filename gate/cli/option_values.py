@@ -1,0 +1,113 @@
+"""Values of a command's options: settings of registry and scan, samples, keys, the review log."""
+
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gate.cli.terminal import tell
+from gate.records.errors import UsageError
+
+if TYPE_CHECKING:
+    from gate.attestations.keys import PublicKey, SigningKey
+    from gate.attestations.log import ReviewLog
+    from gate.check.evidence import ScanSettings
+    from gate.check.publish import Signing
+    from gate.registries import RegistrySettings
+
+PASSPHRASE = "GATE_SIGNING_KEY_PASSPHRASE"  # noqa: S105  # the name of a variable
+
+
+def registry_settings(options: dict[str, Any]) -> "RegistrySettings":
+    """Take the registry's options out of a command's."""
+    from gate.registries import RegistrySettings
+
+    given = {field.name: options.pop(field.name) for field in fields(RegistrySettings)}
+    empty = {name: None for name in ("tracking_uri", "registry_uri") if not given[name]}
+    return RegistrySettings(**given | empty)
+
+
+def scan_settings(options: dict[str, Any]) -> "ScanSettings":
+    """Take the scan's options out of a command's."""
+    from gate.check.evidence import ScanSettings
+
+    return ScanSettings(**{field.name: options.pop(field.name) for field in fields(ScanSettings)})
+
+
+def require_samples(samples: str | None) -> None:
+    """Refuse a path of samples that does not exist or cannot be read, before anything is pulled."""
+    if samples is None or ":/" in samples:
+        return
+    if not Path(samples).exists():
+        raise UsageError(f"there are no samples at {samples}", what_to_do="Name an .npz file or a folder of images.")
+    if not os.access(samples, os.R_OK | (os.X_OK if Path(samples).is_dir() else 0)):
+        raise UsageError(f"the samples {samples} cannot be read", what_to_do="Give this user the right to read them.")
+
+
+def days_of(text: str, digits: int = 4) -> int:
+    """Return a number of days, such as `30d` or `30`."""
+    match = re.fullmatch(rf"([0-9]{{1,{digits}}})d?", text.strip())
+    if match is None:
+        raise UsageError(f"{text[:40]!r} is no time; expected days, such as 30d")
+    return int(match[1])
+
+
+def signing_key(options: dict[str, Any]) -> "SigningKey | None":
+    """Take the signing key out of a command's options."""
+    from gate.attestations.keys import read_signing_key
+
+    where = options.pop("signing_key")
+    return read_signing_key(where, os.environ.get(PASSPHRASE)) if where else None
+
+
+def signing(options: dict[str, Any]) -> "Signing | None":
+    """Take key and log out of a command's options; None leaves the verdict unsigned."""
+    from gate.check.publish import Signing
+
+    key, log = signing_key(options), review_log(options.pop("audit_log"))
+    if log is not None:
+        log.require_writable()
+    return Signing(key, log) if key is not None else None
+
+
+def tell_signed(signs: "Signing | None") -> None:
+    """Print under which key the verdict was signed, or plainly that it was not."""
+    if signs is None:
+        tell("the verdict is unsigned: it cannot be promoted (--signing-key)")
+    else:
+        tell(f"the verdict is signed by key {signs.key.key_id}")
+
+
+def review_log(path: Path | None) -> "ReviewLog | None":
+    """Return the review log at a path, if one is named."""
+    from gate.attestations.log import ReviewLog
+
+    return ReviewLog(path) if path is not None else None
+
+
+def public_keys(places: tuple[str, ...], own: "SigningKey | None" = None) -> "tuple[PublicKey, ...]":
+    """Return the trusted keys: those that are named, or else the command's own signing key."""
+    from gate.attestations.keys import read_public_keys
+
+    return (own.public,) if own is not None and not places else read_public_keys(places)
+
+
+def trusted_by(policy: Path, digest: str | None, *, any_policy: bool) -> "tuple[str | None, tuple[str, ...]]":
+    """Return the digest that a decision's policy must have (None: any), and the policy's artifact stores.
+
+    A file that cannot be read, and whose digest is not needed, has no stores: only the tracking server is asked.
+    """
+    from gate.policies.read import read_policy
+    from gate.records.clock import today
+    from gate.records.errors import PolicyError
+
+    if digest is not None and not any_policy and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise UsageError(f"{digest[:80]!r} is no digest of a policy; expected sha256: and 64 hexadecimal digits")
+    try:
+        rules = read_policy(policy, on=today())
+    except PolicyError:
+        if digest is None and not any_policy:
+            raise
+        return (None if any_policy else digest), ()
+    return (None if any_policy else digest or rules.digest), rules.artifact_stores
