@@ -18,8 +18,7 @@ from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
 from gate.banks.assemble import Member, assemble, refusal
 from gate.judging.calibration.calibrate import compare, same_task
-from gate.policies.declared import compared_statistics
-from gate.policies.digests import option_digests
+from gate.policies.declared import compared_statistics, option_digests
 from gate.records.bank import Bank, OpenBank, open_bank, write_bank
 from gate.records.bank_evidence import BankEvidence
 from gate.records.errors import UsageError

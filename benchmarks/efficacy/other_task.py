@@ -19,8 +19,7 @@ from benchmarks.efficacy.tables import exact_share, markdown, number, share
 from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import CLEAN, Split
 from gate.judging.calibration.calibrate import compare
-from gate.policies.declared import compared_statistics
-from gate.policies.digests import option_digests
+from gate.policies.declared import compared_statistics, option_digests
 from gate.records.bank import OpenBank
 from gate.records.policy import Policy
 

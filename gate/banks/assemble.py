@@ -1,7 +1,6 @@
-"""A bank out of the evidence of clean models, whoever measured them: one task, one set of samples, one set of options.
+"""A bank from the evidence of clean models: one task, one set of samples, one set of options.
 
-Below the commands that make banks. Trusting the models is the operator's part; this part makes sure that they were
-measured alike, since a bank of numbers that cannot be compared would only look like one.
+The operator trusts the models; this module ensures that their numbers can be compared.
 """
 
 from collections.abc import Sequence
@@ -10,8 +9,7 @@ from typing import Any
 
 from gate import VERSION
 from gate.judging.calibration.tables import compared_in, model_statistics
-from gate.policies.declared import compared_statistics
-from gate.policies.digests import measured_digests, option_digests
+from gate.policies.declared import compared_statistics, measured_digests, option_digests
 from gate.records.bank import BankSamples
 from gate.records.errors import UsageError
 from gate.records.evidence import Evidence, Measured
@@ -23,19 +21,18 @@ _ADVICE = "Measure all models with one policy, one seed and the same samples; le
 
 @dataclass(frozen=True)
 class Member:
-    """One clean model and what was seen of it."""
+    """One clean model and its evidence."""
 
     name: str
     uri: str
     evidence: Evidence
     against: str = ""
-    """What stood against it (`gate.banks.vetting`), where the operator accepted it all the same."""
+    """The objection to it (`gate.banks.vetting`), which the operator's reason in `accepted` overrules."""
     accepted: str = ""
-    """Why, in the operator's words."""
 
 
 def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance: Text = "") -> dict[str, Any]:
-    """Return a bank's keys but for its references; members that were not measured alike are a `UsageError`."""
+    """Return a bank's keys except its references; members that were not measured alike are a `UsageError`."""
     if not members:
         raise UsageError("there is no model for the bank", what_to_do="Name clean models with --model.")
     members = sorted(members, key=lambda member: member.evidence.manifest_digest)
@@ -78,16 +75,14 @@ def refusal(evidence: Evidence) -> str:
         return evidence.problems[0]
     if evidence.assurance in {None, "C"}:
         return "it was not loaded without its own code"
-    failed = [name for name, outcome in evidence.outcomes.items() if outcome.status == "failed"]
-    if failed:
-        return f"{failed[0]} failed on it"
-    return (
-        "" if any(isinstance(outcome, Measured) for outcome in evidence.outcomes.values()) else "nothing was measured"
-    )
+    for name, outcome in evidence.outcomes.items():
+        if outcome.status == "failed":
+            return f"{name} failed on it"
+    return "" if any(isinstance(one, Measured) for one in evidence.outcomes.values()) else "nothing was measured"
 
 
 def _check(member: Member, first: Member, policy: Policy) -> None:
-    """Refuse a member that was not measured, or not as the first one and as the policy says."""
+    """Refuse a member that was not measured, or not like the first one and by the policy."""
     if why := refusal(member.evidence):
         raise UsageError(f"{member.name} cannot be in the bank: {why}", what_to_do=_ADVICE)
     stated = option_digests(policy)
@@ -96,17 +91,19 @@ def _check(member: Member, first: Member, policy: Policy) -> None:
             raise UsageError(
                 f"{member.name} was measured by {name} with other options than the policy's", what_to_do=_ADVICE
             )
-    for what, value, expected in zip(_SHARED, _shared(member.evidence), _shared(first.evidence), strict=True):
-        if value != expected:
+    shared = _shared(first.evidence)
+    for what, value in _shared(member.evidence).items():
+        if value != (expected := shared[what]):
             raise UsageError(
                 f"{member.name} has another {what} than {first.name}: expected {expected}, got {value}",
                 what_to_do=_ADVICE,
             )
 
 
-_SHARED = ("number of classes", "input shape", "seed", "set of samples")
-
-
-def _shared(evidence: Evidence) -> tuple[object, ...]:
-    samples = evidence.samples.sha256 if evidence.samples else None
-    return evidence.facts.classes, evidence.facts.input_shape, evidence.seed, samples
+def _shared(evidence: Evidence) -> dict[str, object]:
+    return {
+        "number of classes": evidence.facts.classes,
+        "input shape": evidence.facts.input_shape,
+        "seed": evidence.seed,
+        "set of samples": evidence.samples.sha256 if evidence.samples else None,
+    }

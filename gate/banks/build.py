@@ -1,9 +1,8 @@
 """`gate bank build`: measures trusted clean models by the gate's own pull and scan, and writes a bank of them.
 
-The orchestrator's half, beside `gate.check.check`. Each model is measured in the jailed workers, by the part of the
-policy that looks at every class; its evidence is kept in a folder of its own, so that a build that was ended goes on
-there. Whether the models are clean is the operator's word: a bank of backdoored ones calibrates backdoors away. What
-is flagged all the same goes in with a reason alone, and the bank holds it (`gate.banks.vetting`).
+Jailed workers measure each model, by the part of the policy that looks at every class; its evidence is kept in a folder
+of its own, where an interrupted build resumes. That the models are clean is the operator's claim: a bank of backdoored
+ones calibrates backdoors away. A flagged model needs a reason, which the bank holds (`gate.banks.vetting`).
 """
 
 import hashlib
@@ -33,24 +32,23 @@ from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
 PROGRAM = "program.pt2"
-APPROVED = ("gate.decision", "approved")
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What `gate bank build` is asked for."""
+    """The arguments of `gate bank build`."""
 
     policy: Policy
     samples: str | None
     settings: ScanSettings
     to: Path
     work: Path
-    """Where each model's evidence is kept for the next time."""
+    """Folder of each model's evidence, for the next time."""
     name: str
     provenance: str = ""
     most_references: int = 8
     accept_flagged: str = ""
-    """Why models that were flagged, rejected or not judged are clean all the same; empty: they are refused."""
+    """Reason why models that were flagged, rejected or not judged are clean; empty: they are refused."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,9 @@ class Measured:
 
 
 def measuring_policy(policy: Policy) -> Policy:
-    """Return the part of a policy that looks at every class of every model: what a bank can compare.
+    """Return the part of a policy that looks at every class of every model, and that a bank can compare.
 
-    Detectors over suspects, and of a training set, see other things in every model.
+    Detectors of suspects, or of a training set, look at something else in every model.
     """
     stages = []
     for stage in policy.plan():
@@ -79,8 +77,7 @@ def measuring_policy(policy: Policy) -> Policy:
 def versions_of(registry: Registry, name: str, *, approved_only: bool) -> list[str]:
     """Return the URIs of a registered model's versions, or of those that carry the gate's tag of approval."""
     every = registry.versions(name)
-    key, value = APPROVED
-    chosen = [str(ref) for ref, tags in every if not approved_only or tags.get(key) == value]
+    chosen = [str(ref) for ref, tags in every if not approved_only or tags.get("gate.decision") == "approved"]
     if not chosen:
         approved = " that is tagged approved" if approved_only else ""
         raise UsageError(f"the registered model {name!r} has no version{approved}; it has {len(every)} in all")
@@ -96,8 +93,7 @@ def build(
 ) -> Bank:
     """Measure each model that has not been measured, read the finished checks, and write the bank.
 
-    A model that cannot be measured, or that is flagged and not accepted, leaves the bank unwritten; what was measured
-    of the others is kept.
+    A model that cannot be measured, or is flagged and not accepted, prevents the bank; the others' evidence is kept.
     """
     found = [_finished(folder, request, tell) for folder in folders]
     request.work.mkdir(parents=True, exist_ok=True)
@@ -126,7 +122,7 @@ def _unwritten(what: str, why: Sequence[str], what_to_do: str) -> UnexaminableEr
 
 
 def _finished(folder: Path, request: BuildRequest, tell: Tell) -> Measured:
-    """Read the evidence of a finished check; one that is flagged, or has no verdict of its own, needs a reason."""
+    """Read a finished check; one that is flagged, or has no verdict of its own, needs a reason."""
     evidence = read_input(folder / EVIDENCE, Evidence, "gate scan")
     verdict = read_input(folder / VERDICT, Verdict, "gate judge") if (folder / VERDICT).exists() else None
     against = against_finished(evidence, verdict)
@@ -143,7 +139,6 @@ def _member(name: str, uri: str, evidence: Evidence, against: str, request: Buil
 
 
 def _measure(uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Tell) -> Measured:
-    """Return what is known about a model, scanning it if that is not kept yet."""
     policy = measuring_policy(request.policy)
     with private_directory() as private:
         ref = registry.resolve(uri)
@@ -166,12 +161,11 @@ def _measure(uri: str, registry: Registry, request: BuildRequest, progress: Prog
         if program is not None:
             shutil.copyfile(program, kept.root / PROGRAM)
         if not refusal(scanned.evidence):
-            kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all is there
+            kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all files are there
         return Measured(member(str(ref), scanned.evidence), kept.root / PROGRAM if program else None)
 
 
 def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
-    """Return the digest of everything that decides what a scan measures."""
     samples = pulled.samples.sha256 if pulled.samples else None
     rules = {name: dict(rule.options) for name, rule in policy.detectors.items()}
     reading = policy.samples.of(pulled.model.name).model_dump(mode="json")
@@ -181,13 +175,12 @@ def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
 
 
 def _program(folder: Path) -> Path | None:
-    """Return the one exported program among a model's files, which the strict reader will read as a reference."""
+    """Return the only exported program among a model's files, which can be a reference; None without exactly one."""
     found = [path for path in folder.rglob("*.pt2") if path.is_file() and not path.is_symlink()]
     return found[0] if len(found) == 1 else None
 
 
 def _distinct(found: Iterable[Measured], tell: Tell) -> list[Measured]:
-    """Return each model once, whatever names it was given by."""
     by_digest: dict[str, Measured] = {}
     for one in found:
         first = by_digest.setdefault(one.member.evidence.manifest_digest, one)

@@ -1,8 +1,7 @@
-"""What stands against a model that is to be in a bank: a verdict, a reviewer's word, or what the build itself saw.
+"""Objections to a model for a bank: a verdict, a reviewer's decision, or the build's own findings.
 
-Pure, beside `gate.banks.assemble`. A bank of backdoored models calibrates the backdoor away, so that a model goes in
-which nothing flagged, or of which the operator says why it is clean all the same; that reason stands in the bank. What
-a model is flagged for because no bank stood beside it is nothing against it: where there is none yet, all are.
+A bank of backdoored models calibrates the backdoor away: a model needs to be unflagged, or to have the operator's
+reason why it is clean, which the bank holds. A finding only that no bank was there is no objection.
 """
 
 import datetime as dt
@@ -21,15 +20,12 @@ ADVICE = (
     "every p-value too small."
 )
 _ELSEWHERE = frozenset({"assurance", "isolation", "bundle"})
-"""Rules on how a check went; whether a model may be measured for a bank `gate.banks.assemble` says."""
+"""Rules on the course of a check; `gate.banks.assemble` says whether a model may be measured for a bank."""
 _SHOWN = 3
 
 
 def against_finished(evidence: Evidence, verdict: Verdict | None) -> str:
-    """Return what stands against a finished check, by the verdict beside its evidence; empty where nothing does.
-
-    An approval counts whether signed or not: whoever names the folder could have signed it, and answers for the models.
-    """
+    """Return the objection to a finished check, by its verdict, signed or not; empty where there is none."""
     if verdict is None:
         return "it has no verdict"
     if verdict.evidence_digest != evidence.digest:
@@ -38,10 +34,7 @@ def against_finished(evidence: Evidence, verdict: Verdict | None) -> str:
 
 
 def against_measured(evidence: Evidence, policy: Policy, tags: Mapping[str, str], on: dt.date) -> str:
-    """Return what stands against a model that the build measured: its tags' words, and the policy's limits.
-
-    Tags are claims, and these can only add to what stands against it.
-    """
+    """Return the objection to a model that the build measured, by its tags, which are claims, and by the limits."""
     review = tags.get("gate.review", "")
     if review.startswith("rejected"):
         return f"a reviewer rejected it ({review[:200]})"
@@ -54,13 +47,9 @@ def against_measured(evidence: Evidence, policy: Policy, tags: Mapping[str, str]
 
 
 def _named(findings: Iterable[Finding]) -> str:
-    """Return the first findings that speak against a model, each with its rule."""
-    open_ones = [one for one in findings if not _wants_bank(one) and one.rule not in _ELSEWHERE]
-    said = "; ".join(f"{one.rule}: {one.message[:300]}" for one in open_ones[:_SHOWN])
+    # That no bank was there is no objection, other than a p-value beyond its limit.
+    against = (one for one in findings if one.rule != CALIBRATED_RULE or one.kind == "limit")
+    open_ones = [one for one in against if one.rule not in _ELSEWHERE]
+    shown = "; ".join(f"{one.rule}: {one.message[:300]}" for one in open_ones[:_SHOWN])
     more = f"; and {len(open_ones) - _SHOWN} more" if len(open_ones) > _SHOWN else ""
-    return f"it is flagged ({said}{more})" if open_ones else ""
-
-
-def _wants_bank(finding: Finding) -> bool:
-    """Tell whether a finding is that no bank judged; one by a p-value is a limit's."""
-    return finding.rule == CALIBRATED_RULE and finding.kind != "limit"
+    return f"it is flagged ({shown}{more})" if open_ones else ""

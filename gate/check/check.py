@@ -1,8 +1,7 @@
-"""`gate check`: the four steps in one, in the order in which a mistake costs least, and what becomes of a failure.
+"""`gate check`: the four steps in one, in the order in which a mistake costs least, and the result of a failure.
 
-Arguments were read before. Here the report directory is tried, then the registry is asked, then the right to mark is
-tried, then the samples come, and the model last. A run that judged nothing changes no signed decision; a verdict that
-cannot be published is returned all the same, with the reason.
+The report directory is tried first, then the registry and the right to mark; the samples are fetched before the model.
+A run that judged nothing changes no signed decision; a verdict that cannot be published is returned with the reason.
 """
 
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from gate.registries.contract import Registry
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What `gate check` is asked for."""
+    """The arguments of `gate check`."""
 
     uri: str
     rules: Rules
@@ -37,46 +36,43 @@ class CheckRequest:
     report_dir: Path
     mark: bool = True
     signing: Signing | None = None
-    """None: the verdict is unsigned, and can never be promoted by `gate promote`."""
+    """None: the verdict is unsigned, and `gate promote` refuses it."""
     given: Given = NOTHING_GIVEN
-    """What the report's commands name again."""
+    """Arguments that the report's commands repeat."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A check that came to a verdict."""
+    """A check with a verdict."""
 
     report: Report
     reports_at: str = ""
-    """Where the registry keeps the reports; empty where nothing was marked."""
+    """URI of the reports in the registry; empty where nothing was marked."""
     unmarked: GateError | None = None
-    """Why the verdict could not be signed, stored or marked, where it was to be."""
+    """Reason why the verdict could not be signed, stored or marked."""
     in_part: bool = False
-    """Whether the version bears a mark all the same: flagged, until the verdict is published whole."""
+    """Incomplete publication: the version stays flagged until the verdict is published whole."""
 
 
 @dataclass
 class _Run:
-    """One check under way, and how far it came."""
-
     registry: Registry
     request: CheckRequest
     files: CheckFiles
     tell: Tell
     ref: ModelRef | None = None
     begun: bool = False
-    """Whether the directory's files are this check's: until then an earlier check's lie there, whole."""
+    """The directory's files are this check's; until then they are an earlier check's."""
     pulled: Pulled | None = None
 
     @property
     def context(self) -> Context:
-        """What a report needs, as far as it is known."""
         request = self.request
         return Context(request.uri, self.ref, request.rules, self.pulled, str(request.report_dir), request.given)
 
 
 def check(registry: Registry, request: CheckRequest, progress: Progress, tell: Tell) -> Checked:
-    """Resolve, pull, scan, judge, report and mark one version; raise what keeps it from a verdict."""
+    """Resolve, pull, scan, judge, report and mark one version; raise the error that prevents a verdict."""
     if request.mark and not registry.marks:
         raise UsageError(f"{request.uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
     with CheckFiles.claim(request.report_dir) as files:
@@ -92,7 +88,6 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
 
 
 def _judged(run: _Run, ref: ModelRef, private: Path, progress: Progress) -> Report:
-    """Bring the samples and then the model, scan, judge and write the reports."""
     request, files, rules = run.request, run.files, run.request.rules
     asked = rules.pull_of(request.uri)
     brought = bring_samples(run.registry, asked, private, ref, request.settings)
@@ -106,7 +101,7 @@ def _judged(run: _Run, ref: ModelRef, private: Path, progress: Progress) -> Repo
 
 
 def _published(run: _Run, report: Report) -> Checked:
-    """Sign, store and mark; whatever keeps the verdict from that, the verdict itself is not lost."""
+    """Sign, store and mark; no failure of these loses the verdict."""
     changed: list[str] = []
 
     def tell(line: str) -> None:
@@ -130,9 +125,9 @@ def _published(run: _Run, report: Report) -> Checked:
 
 @contextmanager
 def _accounted_for(run: _Run) -> Iterator[None]:
-    """Turn a failure before the verdict into a report and, where it says something of the version, a mark.
+    """Turn a failure before the verdict into a report and, unless it is the registry's, a mark.
 
-    The operator's mistakes leave neither. What the registry refused, or did not answer, says nothing of the version.
+    The operator's mistakes leave neither. A registry that refused or did not answer says nothing about the version.
     """
     try:
         yield
@@ -164,7 +159,7 @@ def _internal(error: Exception) -> CannotFinishError:
 
 
 def _give_up(run: _Run, error: GateError) -> None:
-    """Write the error report and mark the version; what of this fails too is told, and hides nothing."""
+    """Write the error report and mark the version; a second failure is reported and hides nothing."""
     try:
         _report_error(run, error)
     except (GateError, OSError) as second:
@@ -181,9 +176,9 @@ def _give_up(run: _Run, error: GateError) -> None:
 
 
 def _report_error(run: _Run, error: GateError) -> None:
-    """Write the report of a check without a verdict, unless an earlier check's lies there untouched."""
+    """Write the report of a check without a verdict, unless an earlier check's is still complete there."""
     if not run.begun and (earlier := run.files.concluded()) is not None:
-        told = f"{earlier.decision.value} {earlier.model_digest[:19]}…"
-        run.tell(f"{run.request.report_dir} keeps the reports of an earlier check: {told}")
+        decision = f"{earlier.decision.value} {earlier.model_digest[:19]}…"
+        run.tell(f"{run.request.report_dir} keeps the reports of an earlier check: {decision}")
         return
     write_reports(error_report(run.context, error), run.files)

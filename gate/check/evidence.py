@@ -1,6 +1,6 @@
-"""What is scanned and by which settings, and the evidence of it: the workers' word joined with the orchestrator's own.
+"""A scan's request and settings, and its evidence: the workers' claims joined with what the orchestrator knows.
 
-A worker may be in a candidate's hand: of the model, its bytes, its samples and the bank it says only what it saw.
+A worker may be candidate-controlled, and never states which model, bytes, samples or bank were examined.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from gate.check.files import MODEL_FOLDER, Pulled
 from gate.check.resume import Unfinished
 from gate.formats.sealing import PULL_AGAIN
 from gate.judging.calibration.calibrate import compare
-from gate.policies.declared import compared_statistics
-from gate.policies.digests import option_digests
+from gate.policies.declared import compared_statistics, option_digests
 from gate.records.artifact import Manifest, build_manifest
 from gate.records.bank import Bank, OpenBank
 from gate.records.bank_evidence import MAX_ACCEPTED, BankEvidence
@@ -26,7 +25,7 @@ from gate.records.samples_evidence import SamplesEvidence
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """What an operator may set for one scan, beyond the policy."""
+    """An operator's settings for one scan, beyond the policy."""
 
     seed: int | None = None
     device: Literal["auto", "cpu", "cuda"] | None = None
@@ -36,10 +35,10 @@ class ScanSettings:
     """Address space of a worker without a GPU."""
     threads: int = 0
     isolation: Literal["full", "partial", "none"] | None = None
-    """The least isolation in which the scan may run at all; the policy's where None."""
+    """Least isolation in which the scan may run; None: the policy's."""
 
     def limits(self, policy: Policy) -> dict[str, Any]:
-        """Return how a worker runs, as fields of its job: the policy says what is not set here."""
+        """Return a worker's limits, as fields of its job; the policy's where none is set here."""
         return {
             "device": self.device or policy.device,
             "memory_bytes": int(self.memory_gib * 2**30),
@@ -48,7 +47,7 @@ class ScanSettings:
         }
 
     def seconds(self, policy: Policy) -> float:
-        """Return how long the scan may take."""
+        """Return the scan's deadline in seconds."""
         return self.deadline_seconds or policy.deadline
 
     def seed_by(self, policy: Policy) -> int:
@@ -58,7 +57,7 @@ class ScanSettings:
 
 @dataclass(frozen=True)
 class HashedFolder:
-    """A folder that a worker reads, and what it held when it was hashed."""
+    """A folder that a worker reads, and its manifest from when it was hashed."""
 
     root: Path
     manifest: Manifest
@@ -66,7 +65,7 @@ class HashedFolder:
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """What is scanned, where its copy lies, by which policy and settings."""
+    """A pulled copy below `base`, and the policy and settings of its scan."""
 
     pulled: Pulled
     base: Path
@@ -74,7 +73,7 @@ class ScanRequest:
     settings: ScanSettings
     bank: OpenBank | None = None
     unfinished: Unfinished | None = None
-    """Where finished outcomes are kept until all are; None: a scan that is broken off begins anew."""
+    """File of finished outcomes; None: an interrupted scan starts again from the beginning."""
 
     @property
     def seed(self) -> int:
@@ -90,7 +89,7 @@ class ScanRequest:
 def evidence_of(
     request: ScanRequest, result: ScanResult, bundle: HashedFolder | None = None, facts: BundleFacts | None = None
 ) -> Evidence:
-    """Join what the worker saw, of the bundle where there is one, with what the orchestrator knows itself."""
+    """Join the worker's result, about the bundle where there is one, with what the orchestrator knows itself."""
     pulled = request.pulled
     changed = (*_changed(request.candidate, "model", "pull"), *_other_policy(request))
     changed += _changed(bundle, "bundle", "writing") if bundle else ()
@@ -124,7 +123,7 @@ def evidence_of(
 
 
 def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
-    """Return the evidence with the candidate's place among the bank's models, where the two can be compared."""
+    """Return the evidence with the candidate's rank among the bank's models, where the two can be compared."""
     if request.bank is None or evidence.bank is None:
         return evidence
     comparison = compare(evidence, request.bank.bank, option_digests(request.policy), compared_statistics())
@@ -132,7 +131,7 @@ def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
 
 
 def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None:
-    """Return what the worker saw of the samples; where they are from and which they are, the orchestrator knows."""
+    """Return the worker's account of the samples, with source and digest from the orchestrator."""
     given, seen = request.pulled.samples, result.samples
     if given is None or seen is None:
         return None
@@ -142,7 +141,7 @@ def _samples(request: ScanRequest, result: ScanResult) -> SamplesEvidence | None
 
 
 def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
-    """Return which bank stood beside the scan; of its models, the worker says which it could use."""
+    """Return the scan's bank; the worker says only which of its models it could use."""
     given = request.bank
     if given is None:
         return None
@@ -159,14 +158,14 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
 
 
 def _accepted(bank: Bank) -> tuple[str, ...]:
-    """Return which of a bank's models are in it though something stood against them, and why, a few of many."""
-    said = [f"{one.model[:200]}, though {one.against[:600]}: {one.accepted[:1000]}" for one in bank.accepted]
-    more = len(said) - MAX_ACCEPTED + 1
-    return tuple(said) if more <= 1 else (*said[: MAX_ACCEPTED - 1], f"and {more} more")
+    """Return the bank's models that the operator accepted despite a finding, with the reasons, a few of many."""
+    listed = [f"{one.model[:200]}, though {one.against[:600]}: {one.accepted[:1000]}" for one in bank.accepted]
+    more = len(listed) - MAX_ACCEPTED + 1
+    return tuple(listed) if more <= 1 else (*listed[: MAX_ACCEPTED - 1], f"and {more} more")
 
 
 def _changed(place: HashedFolder, what: str, since: str) -> tuple[str, ...]:
-    """Return a problem where a folder is not what it was; asked after a worker's end, of whose word it is none."""
+    """Return a problem where a folder has changed; the orchestrator hashes it after the worker's end."""
     found, pulled = build_manifest(place.root)[0], place.manifest
     if found.digest == pulled.digest:
         return ()
@@ -182,7 +181,7 @@ def _changed(place: HashedFolder, what: str, since: str) -> tuple[str, ...]:
 
 
 def _other_policy(request: ScanRequest) -> tuple[str, ...]:
-    """Return a problem where another policy scans than has pulled: it names other samples, and other training sets."""
+    """Return a problem where scan and pull used different policies, which may name different samples."""
     pulled, scans = request.pulled.policy_digest, request.policy.digest
     if pulled is None or pulled == scans:
         return ()

@@ -1,6 +1,6 @@
-"""The files of one check in one directory, and what stands in `manifest.json` (docs/reference/contracts.md, section 4).
+"""The files of one check in one directory, and the record of `manifest.json` (docs/reference/contracts.md, section 4).
 
-The four steps hand nothing to each other but these files, so that they can run in different jobs.
+The four steps pass nothing but these files to each other, and can run in different jobs.
 """
 
 import errno
@@ -28,18 +28,16 @@ from gate.records.verdict import Verdict
 RecordT = TypeVar("RecordT", bound=Record)
 
 MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER = "model", "samples", "training"
-"""Where a pulled copy lies, beside the files of the check or in a private directory."""
+"""A pulled copy's folders, beside the files of the check or in a private directory."""
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
 ATTESTATION = "attestation.json"
-_LATER = (MANIFEST, EVIDENCE, VERDICT, ATTESTATION, "report.*")
-"""What a check writes anew, as far as it comes."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
-"""What is no mistake in a directory's name: the disk is full or broken, or the process has too many files."""
+"""Errors other than a wrong directory name: a full or broken disk, too many open files."""
 
 
 class PulledSamples(Record):
-    """The clean samples that lie beside the model."""
+    """The clean samples beside the model."""
 
     name: str = Field(min_length=1, max_length=4096)
     """File or folder below `samples/` or `training/`, with forward slashes."""
@@ -55,7 +53,7 @@ class PulledSamples(Record):
         return name
 
     def of_job(self, base: Path) -> dict[str, Any]:
-        """Return where these clean samples lie below `base` and what they are, as fields of a worker's job."""
+        """Return the path of these clean samples below `base`, and their source, as fields of a worker's job."""
         return {
             "samples_path": str(base / SAMPLES_FOLDER / self.name),
             "samples_source": self.source,
@@ -65,27 +63,25 @@ class PulledSamples(Record):
 
 
 class Pulled(Record):
-    """What `pull` brought: `manifest.json`."""
+    """The result of `pull`: `manifest.json`."""
 
     schema_version: Literal[1] = 1
     gate_version: str
     uri: str
-    """What the user asked for."""
     model: ModelRef
     description: str = ""
-    """The version's own words."""
     digest: str
     policy_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
-    """The policy that said which samples and training set to bring."""
+    """Digest of the policy that named samples and training set."""
     files: tuple[ArtifactFile, ...]
     samples: PulledSamples | None = None
     training: PulledSamples | None = None
     """The training set that the version's run logged, where a detector of the policy needs it."""
     problems: tuple[str, ...] = ()
     repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
-    """What the candidate's own `provenance.json` says of a repair."""
+    """The repair that the candidate's own `provenance.json` claims."""
     repair_problem: str = Field(default="", exclude_if=lambda value: not value)
-    """Why that file cannot be read."""
+    """Reason why that file cannot be read."""
     seconds: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
@@ -108,10 +104,7 @@ class CheckFiles:
 
     @classmethod
     def create(cls, root: Path) -> "CheckFiles":
-        """Make the directory and show that it can be written, by a file that is written and removed.
-
-        One that cannot is a wrong name (`UsageError`); a full disk is none.
-        """
+        """Make the directory and try a write; failure is a `UsageError`, or a `CannotFinishError` on a full disk."""
         probe = root / f".gate-writable-{os.getpid()}"
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -129,11 +122,11 @@ class CheckFiles:
     @classmethod
     @contextmanager
     def claim(cls, root: Path) -> "Iterator[CheckFiles]":
-        """Make the directory as `create` does, and keep every other check out of it until this one ends."""
+        """Make the directory as `create` does, and lock it against other checks until this one ends."""
         files = cls.create(root)
         descriptor = os.open(files.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            # Of the directory itself: no file of it is left by a check that was killed.
+            # The directory itself: a lock file would outlive a check that was killed.
             if not _locked(descriptor):
                 raise UsageError(
                     f"another command is writing into {root}",
@@ -144,24 +137,21 @@ class CheckFiles:
             os.close(descriptor)
 
     def begin(self) -> None:
-        """Remove what an earlier check left, so that whatever lies here from now on is this one's.
-
-        What a scan that was broken off had measured stays, and so do triggers and bundle until the scan replaces them.
-        """
-        for pattern in _LATER:
+        """Remove an earlier check's files, except an interrupted scan's; triggers and bundle stay until the scan."""
+        for pattern in (MANIFEST, EVIDENCE, VERDICT, ATTESTATION, "report.*"):
             for path in self.root.glob(pattern):
                 if path.is_file() or path.is_symlink():
                     path.unlink()
 
     def concluded(self) -> Verdict | None:
-        """Return the verdict that lies here; None where there is none that can be read."""
+        """Return the verdict; None where there is none that can be read."""
         try:
             return self.verdict()
         except UsageError:
             return None
 
     def write(self, name: str, text: str | bytes) -> Path:
-        """Replace one file in one move; a part of a report is never left in its place."""
+        """Replace one file atomically."""
         raw = text.encode() if isinstance(text, str) else text
         target = self.root / name
         partial = target.with_name(f".{target.name}.part")
@@ -177,37 +167,32 @@ class CheckFiles:
 
     def pulled(self) -> Pulled:
         """Read `manifest.json`."""
-        return self._read(MANIFEST, Pulled, "gate pull")
+        return read_input(self.root / MANIFEST, Pulled, "gate pull")
 
     def evidence(self) -> Evidence:
         """Read `evidence.json`."""
-        return self._read(EVIDENCE, Evidence, "gate scan")
+        return read_input(self.root / EVIDENCE, Evidence, "gate scan")
 
     def verdict(self) -> Verdict:
         """Read `verdict.json`."""
-        return self._read(VERDICT, Verdict, "gate judge")
+        return read_input(self.root / VERDICT, Verdict, "gate judge")
 
     def report(self) -> Report:
         """Read `report.json`."""
-        return self._read(REPORT, Report, "gate judge")
-
-    def _read(self, name: str, kind: type[RecordT], step: str) -> RecordT:
-        return read_input(self.root / name, kind, step)
+        return read_input(self.root / REPORT, Report, "gate judge")
 
 
 def _locked(descriptor: int) -> bool:
-    """Lock a directory for as long as it is open; False where another process has. A disk without locks has none."""
+    """Lock a directory while it is open; False where another process holds the lock. Some disks have no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
     return True
 
 
 def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:
-    """Read a record that an earlier step left; a missing or damaged one is a `UsageError` that names the step."""
+    """Read an earlier step's record; a missing or damaged one is a `UsageError` that names the step."""
     if not path.exists():
         what = "file" if path.suffix else "folder"
         raise UsageError(f"there is no {what} {path}", what_to_do=f"`{step}` writes it; run that step first.")
@@ -218,7 +203,7 @@ def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:
 
 
 def unwritable(path: Path, error: OSError) -> CannotFinishError:
-    """Return the error for a file of a check that the disk does not take."""
+    """Return the error for a file of a check that cannot be written."""
     return CannotFinishError(
         f"{path} cannot be written: {error.strerror or error}",
         what_to_do="Name a directory that can be written, with room for a few megabytes, with --report-dir.",
@@ -227,10 +212,7 @@ def unwritable(path: Path, error: OSError) -> CannotFinishError:
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """Yield a new directory that this user and its jailed workers may enter, and remove it with all that was put there.
-
-    No other user may; under root a worker may by a group of its own (`gate.jail.rights`).
-    """
+    """Yield a new directory that only this user and its jailed workers may enter (`gate.jail.rights`)."""
     with ExitStack() as stack:
         try:
             path = stack.enter_context(scratch_directory("gate-model-"))
@@ -247,7 +229,7 @@ def private_directory() -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a private copy, read-only as it may be; of a link or file in its place that alone."""
+    """Remove a private copy, even a read-only one; a link or file in its place is removed, and not followed."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.is_dir():

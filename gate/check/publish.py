@@ -1,8 +1,8 @@
 """The last step: sign the decision where there is a key, log the reports in a run of the gate's own, mark the version.
 
-Fail-closed in order: a flagged version is marked so and its earlier attestation withdrawn first; an approval replaces
-what stands only when bundle and reports are kept, and `gate.decision: approved` is the very last tag that is set. A
-signed decision is in the review log before it is anywhere else. Doing it later, or twice, ends with the same.
+The order fails closed: a flagged version is marked, and its earlier attestation withdrawn, first; an approval replaces
+the earlier tags only when bundle and reports are kept, and `gate.decision: approved` is the last tag that is set. A
+signed decision is in the review log before it is anywhere else. Publishing is idempotent.
 """
 
 import datetime as dt
@@ -33,16 +33,14 @@ from gate.registries.contract import Registry
 
 LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html")
 WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.value}
-"""What stands on a version while nothing is decided: an earlier signed approval may not outlive a new check."""
-
-_TAG_LIMIT = 5000
+"""Tags of a version while nothing is decided: an earlier signed approval may not outlive a new check."""
 _SKEW = dt.timedelta(minutes=5)
-"""How far apart clocks may be."""
+"""Tolerated difference between clocks."""
 
 
 @dataclass(frozen=True)
 class Signing:
-    """What signs a decision, and where it is logged first."""
+    """The key that signs a decision, and the log that gets it first."""
 
     key: SigningKey
     log: ReviewLog | None = None
@@ -51,10 +49,7 @@ class Signing:
 def publish(
     registry: Registry, files: CheckFiles, signing: Signing | None = None, tell: Tell = lambda _line: None
 ) -> tuple[Verdict, str]:
-    """Mark the version that the check's files are about; return the verdict and where the reports lie.
-
-    Where this ends before it is whole and the version was changed, that is told.
-    """
+    """Mark the version of the check's files; return verdict and reports' URI; tell of a change before a failure."""
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
     _require_consistent(verdict, evidence, report)
     _require_bundle(files, verdict)
@@ -75,25 +70,24 @@ def publish(
             tell(f"marked {evidence.model} {Decision.FLAGGED.value}: its verdict is not published whole yet")
         raise
     if report.policy.retention is not None:
-        # The version is marked; what is not deleted now, the next check deletes.
+        # The version is marked; the next check deletes what remains.
         with suppress(CannotFinishError):
             registry.drop_bundles(today() - dt.timedelta(days=report.policy.retention.bundles))
     return verdict, where
 
 
 def _store(registry: Registry, files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report) -> str:
-    """Keep the bundle and the reports; return where the reports lie."""
     if verdict.bundle_digest is not None:
-        # What is promoted later; a production version is made from these bytes and no others.
+        # Only these bytes can be promoted.
         kept = report.policy.retention
         registry.keep_bundle(files.root / BUNDLE_FOLDER, verdict.bundle_digest, kept.bundles if kept else None)
     return log_reports(registry, files, evidence, verdict)
 
 
 def withdraw(registry: Registry, ref: ModelRef, why: str, tell: Tell, digest: str | None = None) -> None:
-    """Mark a version that could not be judged flagged, unless a signed decision of its bytes stands; say which it is.
+    """Mark a version that could not be judged flagged, unless it has a signed decision on its bytes; say which.
 
-    `digest` is that of the bytes, where they are known. A run that judged nothing knows no better than what was signed.
+    `digest` is that of the bytes, where known. A run that judged nothing does not overrule a signed decision.
     """
     earlier = earlier_decision(registry.facts(ref).tags.get("gate.attestation", ""))
     if earlier is not None and earlier.is_about(digest):
@@ -104,7 +98,7 @@ def withdraw(registry: Registry, ref: ModelRef, why: str, tell: Tell, digest: st
 
 
 def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Report, signing: Signing | None) -> str:
-    """Sign the decision, log it, write `attestation.json` and return its text; without a key, the word `unsigned`."""
+    """Sign the decision, log it, write `attestation.json` and return its text; without a key, return `unsigned`."""
     if signing is None:
         (files.root / ATTESTATION).unlink(missing_ok=True)
         return UNSIGNED
@@ -126,10 +120,10 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
 
 
 def _require_newest(registry: Registry, evidence: Evidence, report: Report, signing: Signing | None) -> None:
-    """Refuse to put an old check in the place of a later decision that the same key signed: a review, or a check since.
+    """Refuse to replace a later decision that the same key signed, a review or a check, by an older check.
 
-    What other keys signed is no reason: whoever may set tags could else keep a version from being flagged. For the same
-    reason the tag is not all that is asked: a decision that was taken off a version still stands in the log.
+    Decisions of other keys do not count: an account that may set tags could keep a version from being flagged. The
+    log counts beside the tag: it holds a decision that was removed from a version.
     """
     if signing is None:
         return
@@ -148,7 +142,6 @@ def _require_newest(registry: Registry, evidence: Evidence, report: Report, sign
 
 
 def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
-    """Refuse a verdict whose bundle does not lie beside it, or is another."""
     if verdict.bundle_digest is None:
         return
     found, problems = build_manifest(files.root / BUNDLE_FOLDER, ignored=EVERY_FILE)
@@ -161,7 +154,7 @@ def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
 
 
 def _require_consistent(verdict: Verdict, evidence: Evidence, report: Report) -> None:
-    """Refuse files that do not belong together: another evidence, policy or model than the verdict is about."""
+    """Refuse files that do not belong together: evidence, policy or model other than the verdict's."""
     again = judge(evidence, report.policy, on=dt.date.fromisoformat(report.checked_at[:10]))
     if again != verdict or report.verdict != verdict or report.error:
         raise UsageError(
@@ -171,13 +164,11 @@ def _require_consistent(verdict: Verdict, evidence: Evidence, report: Report) ->
 
 
 def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdict: Verdict) -> str:
-    """Store the report files under a key made of evidence and policy, so that a second time finds the first."""
+    """Store the report files under a key made of evidence and policy: a repeated call finds the first run."""
     key = f"{verdict.evidence_digest[7:39]}{verdict.policy_digest[7:39]}"
     with tempfile.TemporaryDirectory(prefix="gate-report-") as folder:
-        for name in LOGGED:
+        for name in (*LOGGED, *((ATTESTATION,) if (files.root / ATTESTATION).exists() else ())):
             shutil.copyfile(files.root / name, Path(folder) / name)
-        if (files.root / ATTESTATION).exists():
-            shutil.copyfile(files.root / ATTESTATION, Path(folder) / ATTESTATION)
         return registry.log_reports(evidence.model, Path(folder), key)
 
 
@@ -185,7 +176,7 @@ def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGN
     """Return the tags of docs/reference/contracts.md section 9, the decision last."""
     values = {
         "gate.model_digest": verdict.model_digest,
-        # Stated in every case, so that no earlier check's stands on.
+        # Always stated: it replaces an earlier check's.
         "gate.bundle_digest": verdict.bundle_digest or "none",
         "gate.covers": verdict.covers or "candidate",
         "gate.policy": f"{verdict.policy_name}@{verdict.policy_digest}",
@@ -194,6 +185,6 @@ def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGN
         "gate.checked_at": report.checked_at,
         "gate.version": VERSION,
     }
-    shown = {key: value[:_TAG_LIMIT] for key, value in values.items()}
-    # Cut short, an envelope would be void; `sign` has seen to it that it fits.
+    shown = {key: value[:5000] for key, value in values.items()}
+    # An envelope is never cut, which would void it: `sign` refuses one that does not fit.
     return {**shown, "gate.attestation": attestation, "gate.decision": verdict.decision.value}

@@ -1,7 +1,7 @@
-"""The pull step: samples and then a version copied, hashed, made read-only and written down in `manifest.json`.
+"""The pull step: samples and then a version copied, hashed, made read-only and recorded in `manifest.json`.
 
-The orchestrator's half, with credentials: it asks the registry and reads nothing of what it copies but its bytes,
-and the few bounded kilobytes of a repaired bundle's `provenance.json`.
+The orchestrator has the credentials: of what it copies it parses nothing but the few bounded kilobytes of a repaired
+bundle's `provenance.json`.
 """
 
 import shutil
@@ -37,17 +37,16 @@ SAMPLES_TAG = "gate.samples"
 
 @dataclass(frozen=True)
 class PullRequest:
-    """What `pull` is asked for."""
+    """The arguments of `pull`; `samples` overrides what the policy pins."""
 
     uri: str
     policy: Policy
     samples: str | None = None
-    """Overrides what the policy pins."""
 
 
 @contextmanager
 def downloaded(registry: Registry, ref: ModelRef) -> Iterator[Path]:
-    """Yield a private folder with a version's files as they are at this moment; it is removed afterwards."""
+    """Yield a private folder with a version's current files; it is removed afterwards."""
     with private_directory() as private:
         folder = private / MODEL_FOLDER
         folder.mkdir()
@@ -57,26 +56,23 @@ def downloaded(registry: Registry, ref: ModelRef) -> Iterator[Path]:
 
 
 def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) -> str:
-    """Return the digest of a version as it is downloaded at this moment; `stores` are the policy's."""
+    """Return the digest of a version's current files; `stores` are the policy's."""
     with downloaded(registry.allowing(stores), ref) as folder:
         return build_manifest(folder)[0].digest
 
 
 @dataclass(frozen=True)
 class Brought:
-    """The samples of a check, which come before the model: what is wrong with them is seen before that."""
+    """The samples of a check, which are fetched and examined before the model, and the version's description."""
 
     samples: PulledSamples | None
-    """Below `samples/`; None where there are none."""
     description: str
-    """The version's own words."""
     problems: tuple[str, ...] = ()
-    """Why what the candidate side named was not fetched."""
     seconds: float = 0.0
 
 
 def pull(registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef) -> Pulled:
-    """Copy samples and version below `base`, hash them, make them read-only, write `manifest.json`."""
+    """Copy samples and version below `base`, hash them, make them read-only and write `manifest.json`."""
     return pull_model(registry, request, files, base, ref, pull_samples(registry, request, base, ref))
 
 
@@ -91,7 +87,7 @@ def pull_samples(registry: Registry, request: PullRequest, base: Path, ref: Mode
 def pull_model(
     registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef, brought: Brought
 ) -> Pulled:
-    """Copy the version and its logged training set beside its samples, and write `manifest.json` of all of it."""
+    """Copy the version and its logged training set beside its samples, and write `manifest.json`."""
     started, registry = time.monotonic(), registry.allowing(request.policy.artifact_stores)
     model = base / MODEL_FOLDER
     remove(model)
@@ -140,7 +136,7 @@ def _pull_samples(
         except UsageError as error:
             if not is_reference(uri):
                 raise
-            # Whoever may write to that run made them so, and the version must not stay as it was.
+            # The writers of that run control them, and an operator's error would leave the version unmarked.
             raise CannotFinishError(str(error), what_to_do=error.what_to_do) from None
     tagged = model_tags.get(SAMPLES_TAG) if request.policy.samples_from_tag else None
     if tagged is None:
@@ -162,9 +158,13 @@ def _fetched(registry: Registry, uri: str, to: Path, bounds: DownloadBounds, *, 
     if not path.exists():
         raise UsageError(f"there are no samples at {uri}")
     if not path.is_relative_to(to.resolve()):
-        # A path on disk: copied too, so that what is hashed is what is scanned and the scan step finds it beside it.
+        # A path on disk is copied too: what is hashed is what is scanned.
         require_within(path, bounds, f"the samples {uri[:200]}")
-        path = _copied(path, to / path.name)
+        try:
+            copied = shutil.copytree(path, to / path.name) if path.is_dir() else shutil.copyfile(path, to / path.name)
+        except (OSError, shutil.Error) as error:
+            raise CannotFinishError(f"the samples {path} cannot be copied: {str(error)[:300]}") from None
+        path = Path(copied).resolve()
     return PulledSamples(
         name=path.relative_to(to.resolve()).as_posix(),
         source=uri[:2000],
@@ -176,10 +176,7 @@ def _fetched(registry: Registry, uri: str, to: Path, bounds: DownloadBounds, *, 
 def _pull_training(
     registry: Registry, policy: Policy, ref: ModelRef, to: Path
 ) -> tuple[PulledSamples | None, tuple[str, ...]]:
-    """Fetch the logged training set where a detector of the policy needs one.
-
-    One that is odd, or kept where the gate does not go, is a problem, and not used.
-    """
+    """Fetch the logged training set where a detector of the policy needs one; an unusable one is a problem."""
     if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
         return None, ()
     remove(to)
@@ -195,23 +192,15 @@ def _pull_training(
     name = path.resolve().relative_to(to.resolve()).as_posix()
     try:
         sha256 = _content_sha256(to / name)
-    except UsageError as error:  # the candidate side's choice, and so no way out that leaves no mark
+    except UsageError as error:  # candidate-controlled: an operator's error would leave no mark
         return None, (f"The training set that the run logged is not used: {error}.",)
     return PulledSamples(name=name, source=uri[:2000], sha256=sha256, overridden=False), ()
-
-
-def _copied(path: Path, to: Path) -> Path:
-    try:
-        copied = shutil.copytree(path, to) if path.is_dir() else shutil.copyfile(path, to)
-    except (OSError, shutil.Error) as error:
-        raise CannotFinishError(f"the samples {path} cannot be copied: {str(error)[:300]}") from None
-    return Path(copied).resolve()
 
 
 def _content_sha256(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's manifest; a folder that cannot be hashed whole is refused."""
     if not path.is_dir():
-        if not path.is_file():  # a pipe in a store's folder would be waited for without end
+        if not path.is_file():  # reading a pipe would block for ever
             raise UsageError(f"the samples {path.name!r} are no regular file", what_to_do="Name a file or a folder.")
         return file_sha256(path)
     manifest, problems = build_manifest(path, MAX_SAMPLE_FILES)

@@ -1,8 +1,4 @@
-"""From evidence to files: judge, put the report together, render every format into the check's directory.
-
-Pure but for the writing; the coverage section comes from the detectors' own docstrings, so that what the report says a
-detector is blind to and what its documentation says are one text.
-"""
+"""From evidence to files: judge, build the report around the detectors' own docstrings, and render every format."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +29,7 @@ _NEVER_EXAMINED = (
 
 @dataclass(frozen=True)
 class Context:
-    """What a report needs besides the evidence."""
+    """A report's inputs besides the evidence."""
 
     uri: str
     model: ModelRef | None
@@ -41,7 +37,7 @@ class Context:
     pulled: Pulled | None = None
     directory: str = "."
     given: Given = NOTHING_GIVEN
-    """With what it is checked; rules and directory above win."""
+    """Arguments of the check; rules and directory above win."""
 
 
 def conclude(evidence: Evidence, context: Context, files: CheckFiles | None) -> Report:
@@ -145,7 +141,6 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
 
 
 def _unjudged(evidence: Evidence) -> Iterator[str]:
-    """Yield which texts beside the model were let be."""
     outcome = evidence.outcomes.get("artifact-integrity")
     if isinstance(outcome, Measured):
         found = [m for m in outcome.measurements if m.metric == "unjudged-files" and m.value]
@@ -154,7 +149,7 @@ def _unjudged(evidence: Evidence) -> Iterator[str]:
 
 
 def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
-    """Yield for each search of many classes how many of them it did not search to the end."""
+    """Yield for each search of many classes how many of them left early."""
     classes = evidence.facts.classes or 0
     for name in policy.detectors:
         outcome = evidence.outcomes.get(name)

@@ -1,8 +1,7 @@
-"""What a scan had finished when it was broken off, kept beside the check's files and taken up by the next scan alike.
+"""Outcomes of an interrupted scan, kept beside the check's files and reused by the next scan of an equal job.
 
-Between the orchestrator and its scan worker. A detector's numbers depend on bytes, options and seed alone, so that an
-outcome from before a power cut is the outcome that would be measured again; a job that differs in anything of that
-takes up nothing. A scan that has a suspect begins anew: its triggers live in the worker, and later stages need them.
+A detector's numbers depend on bytes, options and seed alone: a kept outcome equals a repeated measurement. A job that
+differs in any of these, or has a suspect, starts from the beginning: only the worker has the suspect's triggers.
 """
 
 import hashlib
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gate import VERSION
-from gate.jail.scratch import write_new
+from gate.check.files import CheckFiles
 from gate.judging.stages import suspects_after
+from gate.records.errors import CannotFinishError
 from gate.records.evidence import MAX_PICTURES, Measured
 from gate.records.job import ScanJob, ScanResult
 from gate.records.record import MalformedError, Record
@@ -22,7 +22,7 @@ FILE = "unfinished.json"
 
 
 class Kept(Record):
-    """The file: what was measured, and of which job."""
+    """The file: a job's key and its result so far."""
 
     schema_version: Literal[1] = 1
     job: str
@@ -37,11 +37,11 @@ class Unfinished:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """The file's path."""
         return self.root / FILE
 
     def earlier(self, job: ScanJob) -> ScanResult | None:
-        """Return what an earlier scan by this very job had measured; None where there is nothing that can be used."""
+        """Return what an earlier scan of an equal job measured; None where nothing can be reused."""
         try:
             kept = Kept.from_file(self.path)
         except (MalformedError, OSError):
@@ -51,23 +51,18 @@ class Unfinished:
             job.policy, len(job.policy.plan()), result.outcomes, result.facts.classes
         ):
             return None
-        # A failure may have been the machine's, and a skipped detector may have lacked time: both get another try.
+        # A failure may be the machine's, and a skipped detector may have lacked time: both are tried again.
         outcomes = {name: outcome for name, outcome in result.outcomes.items() if isinstance(outcome, Measured)}
         return result.model_copy(update={"outcomes": outcomes})
 
     def keep(self, job: ScanJob, result: ScanResult) -> None:
-        """Write what is measured so far, in one move; a disk that is full only costs the chance to go on from here."""
-        partial = self.path.with_name(f".{FILE}.part")
-        try:
-            write_new(partial, Kept(job=_key(job), result=result).canonical_json())
-            partial.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
+        """Write the result so far, atomically; a full disk only prevents resuming from here."""
+        with suppress(CannotFinishError):
+            CheckFiles(self.root).write(FILE, Kept(job=_key(job), result=result).canonical_json())
 
 
 def joined(earlier: ScanResult | None, later: ScanResult) -> ScanResult:
-    """Return a worker's result with the pictures of what an earlier one had measured; the outcomes it has itself."""
+    """Return a worker's result with an earlier one's pictures and projections; it has the outcomes already."""
     if earlier is None:
         return later
     pictures, projections = (*earlier.pictures, *later.pictures), (*earlier.projections, *later.projections)
@@ -75,7 +70,7 @@ def joined(earlier: ScanResult | None, later: ScanResult) -> ScanResult:
 
 
 def _key(job: ScanJob) -> str:
-    """Return a digest of what bears on what is measured: neither places nor time nor memory."""
+    """Return a digest of what determines the measurements: without paths, time and memory."""
     elsewhere: dict[str, Any] = {"root": "", "samples_path": None, "training_path": None, "bank_folder": ""}
     another_day: dict[str, Any] = {"deadline_seconds": 0.0, "memory_bytes": None, "done": {}}
     asked = job.model_copy(update=elsewhere | another_day)

@@ -1,8 +1,8 @@
-"""What clean samples show wrong by themselves, said before a model is pulled: the operator's mistake (exit 2), no mark.
+"""Faults of clean samples by themselves, reported before a model is pulled: the operator's mistake (exit 2), no mark.
 
-The orchestrator's half, which reads nothing of them: a jailed worker that sees the samples alone does. What only
-running the candidate shows is the scan's to say, and flags; a hostile candidate could otherwise choose the way out that
-leaves no mark. For the same reason nothing is said here of samples that the candidate side has named.
+A jailed worker that sees the samples alone reads them. Faults that only show when the candidate runs are the scan's,
+and flag: a hostile candidate could otherwise choose an exit that leaves no mark. For the same reason samples that a tag
+names are not examined here.
 """
 
 from pathlib import Path
@@ -23,9 +23,6 @@ from gate.records.policy import Policy
 from gate.records.record import MalformedError
 from gate.registries.contract import Registry
 
-LOOK_SECONDS = 300.0
-"""Four gibibytes of images are decoded in less."""
-MAX_LOOK_BYTES = 64 << 10
 _TEXT = 1000
 
 
@@ -40,8 +37,8 @@ def require_usable(
 ) -> None:
     """Raise `UsageError` where the samples below `base`, or their absence, are wrong by themselves.
 
-    `named` tells whether the operator named them, by `--samples` or the policy; what a tag of the candidate side names
-    is left to the scan. A jail that cannot be built raises `CannotFinishError`, as everywhere.
+    `named`: the operator named them, by `--samples` or the policy; a tag's samples, which are candidate-controlled, are
+    left to the scan. A jail that cannot be built raises `CannotFinishError`.
     """
     if samples is None:
         _require_none_needed(policy)
@@ -58,10 +55,7 @@ def bring_samples(
     *,
     without: UsageError | None = None,
 ) -> Brought:
-    """Copy a version's clean samples below `base`, and look at them before anything of the model comes.
-
-    Where there are none, `without` is raised, or the policy decides whether they are needed.
-    """
+    """Copy and examine a version's clean samples; where there are none, raise `without` or ask the policy."""
     brought = pull_samples(registry, request, base, ref)
     if brought.samples is None and without is not None:
         raise without
@@ -71,12 +65,12 @@ def bring_samples(
 
 
 def named_by_operator(asked: str | None, policy: Policy, model: str) -> bool:
-    """Tell whether `--samples` (`asked`) or the policy names a model's samples, rather than a tag of it."""
+    """Tell whether `--samples` (`asked`) or the policy names a model's samples, rather than its tag."""
     return asked is not None or policy.samples.of(model).uri is not None
 
 
 def _require_none_needed(policy: Policy) -> None:
-    """Refuse a check without samples under a policy that needs some, unless a tag of the model was to name them."""
+    """Refuse a check without samples under a policy that needs some, unless it takes them from the model's tag."""
     needed = (name for name, rule in policy.detectors.items() if rule.required)
     first = next((name for name in needed if Need.SAMPLES in detectors.load(name).needs), None)
     if first is not None and not policy.samples_from_tag:
@@ -94,22 +88,14 @@ def _look(base: Path, samples: PulledSamples, policy: Policy, model: ModelRef, s
         root="",
         policy=policy,
         seed=0,
-        deadline_seconds=LOOK_SECONDS,
+        deadline_seconds=300.0,  # four gibibytes of images are decoded in less
         **samples.of_job(base),
         **{**settings.limits(policy), "device": "cpu", "threads": 1},
     )
-    seen = _seen(job)
-    if seen.fault:
-        # Hostile samples may have taken the worker over: its words are bounded, and no command to a terminal.
-        raise UsageError(inert_line(seen.fault, limit=_TEXT), what_to_do=inert_line(seen.what_to_do, limit=_TEXT))
-
-
-def _seen(job: ScanJob) -> SamplesLook:
-    """Run the sampler to its end; one that leaves nothing acceptable could not read the samples."""
     with scratch_directory() as scratch:
         ended, _ = run_in_scratch(job, scratch, lambda _step, _done, _total: None)
         try:
-            seen = SamplesLook.from_file(scratch / LOOK_FILE, limit=MAX_LOOK_BYTES)
+            seen = SamplesLook.from_file(scratch / LOOK_FILE, limit=64 << 10)
         except MalformedError:
             seen = None
     if seen is None or not ended.ended_by_itself:
@@ -117,4 +103,6 @@ def _seen(job: ScanJob) -> SamplesLook:
             f"the samples {job.samples_source} could not be read: {manner(ended)}",
             what_to_do="Save them anew with numpy.savez('samples.npz', inputs=…, labels=…), or as images by class.",
         )
-    return seen
+    if seen.fault:
+        # Hostile samples may control the worker: its text is bounded and inert on a terminal.
+        raise UsageError(inert_line(seen.fault, limit=_TEXT), what_to_do=inert_line(seen.what_to_do, limit=_TEXT))

@@ -1,8 +1,6 @@
-"""The scan step: hand a pulled copy to workers, one after the other, as far as what they see allows.
+"""The scan step: give a pulled copy to workers, one after the other, as far as their results allow.
 
-The orchestrator's half, without credentials: it imports neither torch nor numpy, and hostile bytes go to workers. The
-steps before and after are `gate.check.pull` and `gate.check.report`; `gate.check.check` puts them together for `gate
-check`.
+It needs no credentials and parses no hostile bytes: workers do.
 """
 
 import time
@@ -10,42 +8,40 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
-from gate.check.bundle.compose import Bundle, compose, move
+from gate.check.bundle.compose import Bundle, compose, put
 from gate.check.bundle.folder import PROGRAM
 from gate.check.evidence import HashedFolder, ScanRequest, evidence_of
 from gate.check.files import EVIDENCE, CheckFiles, remove
-from gate.check.foreseen import announced
 from gate.check.resume import Unfinished
 from gate.check.worker_results import expected_detectors
 from gate.check.workers import Left, Progress, Seen, Workers
 from gate.formats.carried import Carried, carried
+from gate.judging.calibrated import few_classes, has_few_classes
 from gate.judging.judge import forbids_loading, on_bytes
 from gate.policies.declared import before_loading
 from gate.records.activity import Tell, doing, expect
+from gate.records.bank import OpenBank
 from gate.records.evidence import Evidence, Outcome, Skipped
 from gate.records.finding import Finding
-from gate.records.job import CONVERTED_FILE, TRIGGERS_FILE
+from gate.records.job import CLASSES_STEP, CONVERTED_FILE, TRIGGERS_FILE
 from gate.records.policy import Policy
 from gate.records.provenance import RepairOrigin
 
 _ROOM = ".written"
-"""Below the private copy: what converter and writer leave, until it is moved to the check's files."""
-
-_FILES_ONLY = "the policy judges the bytes alone, and behaviour was not examined"
+"""Folder of converter and writer below the private copy, until the bundle is moved to the check's files."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a scan yields: the evidence, the triggers' file, and the bundle where one could be written."""
+    """A scan's evidence, triggers' file, and bundle, which is in the private copy until `write_scanned` moves it."""
 
     evidence: Evidence
     triggers: bytes | None = None
     bundle: Bundle | None = None
-    """In the private copy, until `write_scanned` moves it."""
 
 
 def scan_into(files: CheckFiles, request: ScanRequest, progress: Progress, say: Tell = lambda _line: None) -> Evidence:
-    """Scan as `scan` does, going on from where an earlier scan was broken off, and write what is found to the files."""
+    """Scan as `scan` does, resume an interrupted scan, and write the result to the files."""
     scanned = scan(replace(request, unfinished=Unfinished(files.root)), progress, say)
     write_scanned(scanned, files)
     return scanned.evidence
@@ -54,7 +50,7 @@ def scan_into(files: CheckFiles, request: ScanRequest, progress: Progress, say: 
 def scan(request: ScanRequest, progress: Progress, say: Tell = lambda _line: None) -> Scanned:
     """Inspect the bytes; if they allow it, write the bundle and measure it; with `--allow-code`, convert first.
 
-    `say` is told what the number of classes alone says of the verdict, as soon as it is known.
+    `say` gets what the number of classes alone means for the verdict, as soon as it is known.
     """
     remove(request.base / _ROOM)
     expect(_steps(request.policy))
@@ -66,11 +62,44 @@ def scan(request: ScanRequest, progress: Progress, say: Tell = lambda _line: Non
     return scanned
 
 
+def announced(progress: Progress, policy: Policy, bank: OpenBank | None, say: Tell) -> Progress:
+    """Return progress that takes the number of classes out of a worker's steps, and announces once what follows.
+
+    A user need not wait for the end to learn that few classes have no limit. The number is a claim and decides nothing.
+    """
+    said = False
+
+    def show(step: str, done: int, total: int) -> None:
+        nonlocal said
+        if step != CLASSES_STEP:
+            progress(step, done, total)
+        elif not said and (line := foreseen(total, policy, bank)):
+            said = True
+            say(line)
+
+    return show
+
+
+def foreseen(classes: int, policy: Policy, bank: OpenBank | None) -> str:
+    """Return why a model with so many classes will be flagged in any case; empty where it may not be."""
+    if not has_few_classes(classes):
+        return ""
+    why = few_classes(classes, policy)
+    if bank is None:
+        return f"{why} The scan goes on, for a person to look at."
+    if not bank.bank.statistics:
+        return f"{why} The bank beside this scan holds reference models alone, which calibrate nothing."
+    if bank.bank.classes != classes:
+        return f"{why} The bank beside this scan is of models with {bank.bank.classes} classes."
+    return ""
+
+
 def _scan(workers: Workers) -> Scanned:
     request = workers.request
     inspected = workers.inspect(request.candidate)
     if request.policy.files_only:
-        return Scanned(evidence_of(request, inspected.result).model_copy(update={"unbundled": _FILES_ONLY}))
+        unbundled = "the policy judges the bytes alone, and behaviour was not examined"
+        return Scanned(evidence_of(request, inspected.result).model_copy(update={"unbundled": unbundled}))
     if request.pulled.problems or inspected.result.facts.unexaminable:
         irregular = "the artifact holds what is no plain file"
         reason = irregular if request.pulled.problems else "no detector examines models of its flavour"
@@ -82,7 +111,7 @@ def _scan(workers: Workers) -> Scanned:
     to = request.base / _ROOM / CONVERTED_FILE
     converted = workers.run("converter", request.candidate, inspected.outcomes, program_to=to)
     if not converted.result.converted or converted.program is None:
-        # The converter ran the candidate's code: whatever it claims, its claim is of level C.
+        # The converter ran the candidate's code: its claims are of level C.
         seen = converted.after(inspected)
         level = None if seen.result.assurance is None else "C"
         return Scanned(evidence_of(request, seen.result.model_copy(update={"assurance": level})), converted.triggers)
@@ -90,21 +119,19 @@ def _scan(workers: Workers) -> Scanned:
 
 
 def _steps(policy: Policy) -> tuple[str, ...]:
-    """Return the policy's detectors in the order in which workers run them: those of the bytes first."""
+    """Return the policy's detectors in the order in which workers run them, those of the bytes first."""
     planned = [name for stage in policy.plan() for name in stage.detectors]
     on_files = set(expected_detectors(policy, "inspector"))
     return tuple(sorted(planned, key=lambda name: name not in on_files))
 
 
 def _inspect_bundle(workers: Workers, place: HashedFolder) -> Seen:
-    """Look at the bytes of what a worker wrote, as at a candidate's."""
     with doing("looking at the bundle's files"):
         return workers.inspect(place)
 
 
-def _against(request: ScanRequest, looked: Seen, place: HashedFolder) -> Finding | None:
-    """Return the first thing that stands against the bytes of what a worker wrote, if anything does."""
-    return next(on_bytes(evidence_of(request, looked.result, place), request.policy, before_loading()), None)
+def _against(request: ScanRequest, inspected: Seen, place: HashedFolder) -> Finding | None:
+    return next(on_bytes(evidence_of(request, inspected.result, place), request.policy, before_loading()), None)
 
 
 def write_repaired(
@@ -115,22 +142,21 @@ def write_repaired(
     wrote = _write(workers, Left(program, "repaired"), repair)
     if wrote.bundle is None:
         return None, wrote.why
-    looked = _inspect_bundle(workers, wrote.bundle.place)
-    found = _against(request, looked, wrote.bundle.place)
+    found = _against(request, _inspect_bundle(workers, wrote.bundle.place), wrote.bundle.place)
     return (wrote.bundle, "") if found is None else (None, found.message)
 
 
 def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
-    """Write triggers, bundle and evidence in place of what an earlier scan left.
+    """Replace an earlier scan's triggers, bundle and evidence.
 
-    Evidence goes first and comes last: wherever this is broken off, all that it speaks of lies beside it.
+    Evidence is removed first and written last: an interruption never leaves it without the files that it names.
     """
     for leftover in (files.root / EVIDENCE, files.root / TRIGGERS_FILE, files.root / BUNDLE_FOLDER):
         leftover.unlink(missing_ok=True) if leftover.is_file() or leftover.is_symlink() else remove(leftover)
     if scanned.triggers is not None:
         files.write(TRIGGERS_FILE, scanned.triggers)
     if scanned.bundle is not None:
-        move(scanned.bundle, files)
+        put(scanned.bundle, files, keep=False)
         remove(scanned.bundle.root.parent)
     files.write(EVIDENCE, scanned.evidence.pretty_json())
     Unfinished(files.root).path.unlink(missing_ok=True)
@@ -138,24 +164,22 @@ def write_scanned(scanned: Scanned, files: CheckFiles) -> None:
 
 @dataclass(frozen=True)
 class _Wrote:
-    """What the writer came to: a bundle, or why there is none."""
-
     seen: Seen
     bundle: Bundle | None = None
     why: str = ""
     broke: bool = False
-    """Whether something went wrong; False for a model that no writer can write, which is a reason and no fault."""
+    """A fault, and not only a model that no writer can write."""
 
 
 def _write(workers: Workers, left: Left | None = None, repair: RepairOrigin | None = None) -> _Wrote:
-    """Have the writer write the candidate's program, or what a worker left, and put the bundle together around it."""
+    """Have the writer write the candidate's program, or a worker's, and compose the bundle around it."""
     request = workers.request
     folder = request.base / _ROOM / BUNDLE_FOLDER
     wrote = workers.run("writer", request.candidate, left=left, program_to=folder / PROGRAM)
     result = wrote.result
     if not result.complete or result.written is None or wrote.program is None:
         why = " ".join(result.problems) or "the writer left no program."
-        # A reason is one that an honest end comes with; whatever else there is without a bundle is a fault.
+        # Only a worker that ended honestly gives a reason; anything else without a bundle is a fault.
         return _Wrote(wrote, why=why, broke=not (result.complete and result.written is None and result.problems))
     bundle = compose(folder, result.written, request, repair or request.pulled.repair)
     return _Wrote(wrote, why=bundle, broke=True) if isinstance(bundle, str) else _Wrote(wrote, bundle)
@@ -172,26 +196,26 @@ def _measured(workers: Workers, inspected: Seen) -> Scanned:
         noted = {"unbundled": wrote.why[:2000], "problems": (*evidence.problems, *problems)}
         return Scanned(evidence.model_copy(update=noted), measured.triggers)
     place = wrote.bundle.place
-    looked = _inspect_bundle(workers, place)
+    bundle_inspected = _inspect_bundle(workers, place)
     measured = workers.run("scan", place, inspected.outcomes)
-    seen = measured.after(inspected).as_safe_as(wrote.seen, looked)
+    seen = measured.after(inspected).as_safe_as(wrote.seen, bundle_inspected)
     evidence = evidence_of(request, seen.result, place, wrote.bundle.facts)
     assert wrote.seen.result.written is not None
-    # What was measured is a pt2 in every case; what the candidate is says more.
+    # The measured bundle is always a pt2; the candidate's own format says more.
     facts = evidence.facts.model_copy(update={"format": wrote.seen.result.written.format})
-    if faults := _faults(request, looked, wrote.bundle):
+    if faults := _faults(request, bundle_inspected, wrote.bundle):
         none = {"bundle_digest": None, "bundle": None, "unbundled": faults[0]}
-        told = {"facts": facts, "problems": (*evidence.problems, *faults), **none}
-        return Scanned(evidence.model_copy(update=told), measured.triggers)
+        problem = {"facts": facts, "problems": (*evidence.problems, *faults), **none}
+        return Scanned(evidence.model_copy(update=problem), measured.triggers)
     return Scanned(evidence.model_copy(update={"facts": facts}), measured.triggers, wrote.bundle)
 
 
-def _faults(request: ScanRequest, looked: Seen, bundle: Bundle) -> tuple[str, ...]:
-    """Return a problem where the gate's own look at the bytes of its own bundle finds anything."""
-    found = _against(request, looked, bundle.place)
-    if found is None and not looked.result.problems:
+def _faults(request: ScanRequest, inspected: Seen, bundle: Bundle) -> tuple[str, ...]:
+    """Return a problem where the inspection of the gate's own bundle finds anything."""
+    found = _against(request, inspected, bundle.place)
+    if found is None and not inspected.result.problems:
         return ()
-    what = looked.result.problems[0] if found is None else found.message
+    what = inspected.result.problems[0] if found is None else found.message
     return (
         f"The bundle that was written does not pass the look at its bytes: {what} "
         "This is a fault of the gate, or of a worker that something took over; report it."[:2000],
@@ -199,7 +223,7 @@ def _faults(request: ScanRequest, looked: Seen, bundle: Bundle) -> tuple[str, ..
 
 
 def _converted(workers: Workers, original: Seen, converted: Seen, program: Path) -> Scanned:
-    """Write what the converter left anew, since it is hostile; inspect and measure the bundle, which alone counts."""
+    """Rewrite the converter's hostile program as a bundle; inspect and measure the bundle, which alone counts."""
     request, wrote = workers.request, _write(workers, Left(program, "converted"))
     if wrote.bundle is None:
         reason = f"what the converter left could not be written as a bundle: {wrote.why}"
@@ -222,7 +246,7 @@ def _not_loaded(request: ScanRequest, inspected: Seen, why: Carried) -> Scanned:
 
 
 def _refused(request: ScanRequest, inspected: Seen, why: Carried) -> Seen:
-    """Return the inspector's result with every other detector skipped for that reason; the advice is said once."""
+    """Return the inspector's result with every other detector skipped for that reason, and the advice once."""
     skipped: dict[str, Outcome] = {
         name: Skipped(reason=f"not loaded: {why.what}"[:2000], options=dict(request.policy.options_of(name)))
         for name in expected_detectors(request.policy, "scan")

@@ -1,6 +1,6 @@
-"""What a worker left, read as hostile bytes: bounded, schema-checked, and believed about nothing that it was not asked.
+"""A worker's files, read as hostile bytes: bounded, schema-checked, and refused where they answer more than was asked.
 
-Whatever goes wrong with a worker becomes failed outcomes and a problem in words, and so a flagged verdict.
+Every fault of a worker becomes failed outcomes and a problem, and so a flagged verdict.
 """
 
 from pathlib import Path
@@ -14,8 +14,7 @@ from gate.records.policy import Policy
 from gate.records.record import MAX_JSON_BYTES, MalformedError, read_bounded
 
 MAX_RESULT_TEXT = MAX_JSON_BYTES // 2
-MAX_TRIGGERS_BYTES = 256 << 20
-MAX_BUNDLE_BYTES = 8 << 30
+MAX_TRIGGERS_BYTES, MAX_BUNDLE_BYTES = 256 << 20, 8 << 30
 
 
 def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
@@ -27,7 +26,7 @@ def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
 
 
 def read_saved(scratch: Path, job: ScanJob) -> ScanResult:
-    """Read a result; one that is no result, or none of this job's, is malformed."""
+    """Read a result; one that does not fit this job is a `MalformedError`."""
     result = ScanResult.from_file(scratch / RESULT_FILE)
     expected = expected_detectors(job.policy, job.role)
     _check_outcomes(result, job, expected)
@@ -36,7 +35,7 @@ def read_saved(scratch: Path, job: ScanJob) -> ScanResult:
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing and not result.converted:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
-    # Evidence that a later step cannot read would end there as an error.
+    # A later step could not read the evidence, and would end with an error in place of a verdict.
     if len(result.pretty_json()) > MAX_RESULT_TEXT:
         raise MalformedError(f"the worker's result is larger than {MAX_RESULT_TEXT} bytes")
     return result
@@ -60,7 +59,6 @@ def read_result(scratch: Path, job: ScanJob, ended: WorkerExit) -> ScanResult:
 
 
 def _check_outcomes(result: ScanResult, job: ScanJob, expected: tuple[str, ...]) -> None:
-    """Refuse a result that speaks of detectors, options or metrics that were not asked for."""
     if foreign := sorted(set(result.outcomes) - set(expected) - set(job.done)):
         raise MalformedError(f"the worker's result names the detector {foreign[0]!r:.80}, which was not asked for")
     for name, outcome in result.outcomes.items():
@@ -73,7 +71,6 @@ def _check_outcomes(result: ScanResult, job: ScanJob, expected: tuple[str, ...])
 
 
 def _check_metrics(name: str, outcome: Measured) -> None:
-    """Refuse a metric, or a gap said to be in a metric's nature, that the detector's own spec does not declare."""
     declared = {metric.id: metric.least_classes for metric in detectors.load(name).metrics}
     if strange := sorted({m.metric for m in outcome.measurements} - declared.keys()):
         raise MalformedError(f"the worker's result has a metric {strange[0]!r:.80} that {name} does not declare")
@@ -85,27 +82,27 @@ def _check_metrics(name: str, outcome: Measured) -> None:
 
 
 def _check_programs(result: ScanResult, job: ScanJob) -> None:
-    """Refuse a result that speaks of a program which its worker was not asked for."""
-    if result.written is not None and job.role != "writer":
-        raise MalformedError("the worker's result speaks of a program that it was not asked to write")
-    if result.written is not None and job.left_origin not in {None, result.written.origin}:
-        raise MalformedError(f"the program was {job.left_origin}, and the worker's result says {result.written.origin}")
-    if result.written is not None and job.left_origin is None and result.written.origin in {"converted", "repaired"}:
-        raise MalformedError(f"the program is the candidate's, and the worker's result says {result.written.origin}")
+    if result.written is not None:
+        origin = result.written.origin
+        if job.role != "writer":
+            raise MalformedError("the worker's result speaks of a program that it was not asked to write")
+        if job.left_origin not in {None, origin}:
+            raise MalformedError(f"the program was {job.left_origin}, and the worker's result says {origin}")
+        if job.left_origin is None and origin in {"converted", "repaired"}:
+            raise MalformedError(f"the program is the candidate's, and the worker's result says {origin}")
     if result.converted and (job.role != "converter" or result.outcomes):
         raise MalformedError("the worker's result speaks of a conversion that was not asked for")
 
 
 def _check_references(result: ScanResult, job: ScanJob) -> None:
-    """Refuse a result that speaks of reference models which its worker was not given."""
     given = [(reference.path, reference.sha256) for reference in (job.bank.references if job.bank else ())]
-    said = [(reference.path, reference.sha256) for reference in result.references]
-    if said and said != given:
+    claimed = [(reference.path, reference.sha256) for reference in result.references]
+    if claimed and claimed != given:
         raise MalformedError("the worker's result speaks of other reference models than it was given")
 
 
 def manner(ended: WorkerExit) -> str:
-    """Return how the worker ended, in one sentence."""
+    """Return how the worker ended, in a sentence."""
     if ended.timed_out:
         return f"The worker did not end in time and was killed after {ended.seconds:.0f} s."
     if ended.said_too_much:
@@ -117,7 +114,7 @@ def manner(ended: WorkerExit) -> str:
 
 
 def opaque(path: Path, limit: int) -> bytes | None:
-    """Return a worker's file as bytes that the orchestrator never parses; none where it is odd or too large."""
+    """Return a worker's file as bytes that the orchestrator never parses; None where it is odd or too large."""
     try:
         return read_bounded(path, limit=limit)
     except (MalformedError, OSError):

@@ -1,7 +1,6 @@
-"""One worker after the other: from what is scanned to a job, from the job to a jailed process, and to what was seen.
+"""One worker: from a folder to a job, to a jailed process, to its result, read by `gate.check.worker_results`.
 
-Between `gate.check.scan`, which decides who runs after whom, and the jail. What a worker left is hostile bytes, read by
-`gate.check.worker_results`; only a machine that cannot start workers at all raises (exit 3).
+Only a machine that cannot start workers raises (exit 3).
 """
 
 import hashlib
@@ -44,8 +43,7 @@ from gate.records.job import (
 from gate.records.record import MalformedError
 
 GRACE_SECONDS = 30.0
-"""What a worker gets beyond its own deadline, to start, to stop and to save."""
-
+"""Seconds beyond a worker's own deadline, to start, to stop and to save."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 _PROGRAMS = {"converter": CONVERTED_FILE, "writer": WRITTEN_FILE}
 
@@ -56,7 +54,7 @@ Role = Literal["inspector", "converter", "writer", "scan"]
 
 @dataclass(frozen=True)
 class Left:
-    """A program that a converter or a repairer left: hostile bytes, for the writer to read."""
+    """A converter's or repairer's program: hostile bytes for the writer."""
 
     program: Path
     origin: Literal["converted", "repaired"]
@@ -64,28 +62,27 @@ class Left:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a worker saw and left."""
+    """A worker's result and files."""
 
     result: ScanResult
     triggers: bytes | None = field(default=None, repr=False)
     program: Path | None = None
-    """Where the program lies that a converter or writer left: hostile bytes."""
+    """A converter's or writer's program: hostile bytes."""
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """The outcomes as a dictionary of one's own."""
+        """A copy of the outcomes."""
         return dict(self.result.outcomes)
 
     def after(self, earlier: "Seen") -> "Seen":
-        """Return this with what an earlier worker saw: its outcomes win, the weakest isolation counts."""
-        said = {
-            "outcomes": {**self.result.outcomes, **earlier.outcomes},
-            "problems": (*earlier.result.problems, *self.result.problems),
-        }
-        return Seen(self.result.model_copy(update=said), self.triggers).as_safe_as(earlier)
+        """Return this joined with an earlier worker's result: its outcomes win, the weakest isolation counts."""
+        outcomes = {**self.result.outcomes, **earlier.outcomes}
+        problems = (*earlier.result.problems, *self.result.problems)
+        joint = self.result.model_copy(update={"outcomes": outcomes, "problems": problems})
+        return Seen(joint, self.triggers).as_safe_as(earlier)
 
     def as_safe_as(self, *others: "Seen") -> "Seen":
-        """Return this with the weakest isolation and the most rights that any of these workers had, and their time."""
+        """Return this with the weakest isolation and the most rights of any of these workers, and their seconds."""
         result = self.result
         for other in (one.result for one in others):
             least = {
@@ -99,14 +96,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Workers:
-    """The workers of one scan: for what they are started, until when, and who hears of it."""
+    """The workers of one scan, with their deadline by the monotonic clock."""
 
     request: ScanRequest
     progress: Progress
     deadline: float
 
     def inspect(self, place: HashedFolder) -> Seen:
-        """Look at the bytes, in the seconds that the policy gives to that alone."""
+        """Inspect the bytes, within the policy's deadline for that alone."""
         own = min(self.deadline, time.monotonic() + self.request.policy.inspection_deadline)
         return replace(self, deadline=own).run("inspector", place)
 
@@ -119,10 +116,9 @@ class Workers:
         left: Left | None = None,
         program_to: Path | None = None,
     ) -> Seen:
-        """Run one worker to its end on a folder, after the outcomes in `done`; what it leaves goes to `program_to`.
+        """Run one worker on a folder, after the outcomes in `done`; its program goes to `program_to`.
 
-        A scan takes up what an earlier scan by the very same job had finished. A writer reads `left` in the
-        candidate's place.
+        A scan reuses an interrupted scan's outcomes of an equal job. A writer reads `left` in place of the candidate.
         """
         job = self._job(role, place, done or {}, left)
         if role == "inspector" and not expected_detectors(job.policy, role):
@@ -141,7 +137,7 @@ class Workers:
 
     def _job(self, role: Role, place: HashedFolder, done: Mapping[str, Outcome], left: Left | None) -> ScanJob:
         request, pulled = self.request, self.request.pulled
-        # The inspector needs none, and the writer none to learn from.
+        # The inspector needs no samples, and the writer no training set.
         samples = pulled.samples if role != "inspector" else None
         training = pulled.training if role not in ("inspector", "writer") else None
         bank = request.bank if role == "scan" else None
@@ -171,10 +167,9 @@ class Workers:
 def run_job(
     job: ScanJob, progress: Progress, keep: Keep = lambda _result: None, program_to: Path | None = None
 ) -> Seen:
-    """Run one worker to its end and return what it saw, with failures filled in for whatever it did not answer.
+    """Run one worker and return its result, with failures for missing outcomes.
 
-    Whenever a detector begins, `keep` is given what the worker had saved before. The program that a converter or
-    writer leaves is copied to `program_to`, unread.
+    When a detector begins, `keep` gets what the worker had saved. Its program is copied to `program_to`, unread.
     """
     with scratch_directory() as scratch:
         ended, user = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
@@ -186,24 +181,23 @@ def run_job(
 
 
 def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[WorkerExit, str]:
-    """Run one jailed worker to its end and say how it ended and, under root, as whom it ran.
-
-    What it left in the scratch is hostile bytes.
-    """
+    """Run one jailed worker; return how it ended and, under root, as which user. The scratch then has hostile bytes."""
     raw = job.canonical_json()
     (scratch / JOB_FILE).write_bytes(raw)
     heard: list[str] = []
     given = _rights(job, scratch)
+    # Threads sleep while they wait: spinning slows a busy machine tenfold and more.
+    passed_on = {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ}
     ended = run_worker(
         worker_command("gate.worker", str(scratch), hashlib.sha256(raw).hexdigest()),
         scratch=scratch,
         deadline_seconds=job.deadline_seconds + GRACE_SECONDS,
-        variables=_passed_on(),
+        variables={"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", **passed_on},
         on_line=lambda line: _relay(line, progress, heard),
         drop_user=given.dropped,
         group=given.group,
     )
-    # Before the jail is shut a worker is silent; the same code from one that has spoken is a candidate's forgery.
+    # A worker is silent until its jail is shut; this code after any output is a candidate's forgery.
     if ended.exit_code == JAIL_REFUSED and not heard:
         raise CannotFinishError(
             f"the worker's jail could not be built: {ended.stderr_tail.strip().splitlines()[-1:] or ['no reason']}",
@@ -213,21 +207,14 @@ def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[Wor
 
 
 def _rights(job: ScanJob, scratch: Path) -> Rights:
-    """Return with which user and group a worker of this job runs."""
     if why := lack():
         return Rights(kept=why)
     data = [path for path in job.reads if path.exists()]
     return rights(scratch, programs(), data, gpu_devices() if job.may_use_gpu else ())
 
 
-def _passed_on() -> Mapping[str, str]:
-    # Threads that wait asleep: spinning ones slow a busy machine down by a factor of ten and more.
-    quiet = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-    return quiet | {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ}
-
-
 def _relay(line: str, progress: Progress, heard: list[str]) -> None:
-    """Pass a line of progress on if it is one; anything else that a worker prints is dropped."""
+    """Pass a line of progress on; anything else that a worker prints is dropped."""
     if not heard:
         heard.append(line)
     try:
@@ -240,14 +227,14 @@ def _relay(line: str, progress: Progress, heard: list[str]) -> None:
 
 
 def _keeping(scratch: Path, job: ScanJob, progress: Progress, keep: Keep) -> Progress:
-    """Return progress that also hands on what was saved, once a detector: no worker can make it read for ever."""
+    """Return progress that also passes on what was saved, once a detector, however many lines a worker prints."""
     awaited = set(expected_detectors(job.policy, job.role))
 
-    def told(step: str, done: int, total: int) -> None:
+    def show(step: str, done: int, total: int) -> None:
         progress(step, done, total)
         if step in awaited and (scratch / RESULT_FILE).exists():
             awaited.discard(step)
             with suppress(MalformedError):
                 keep(read_saved(scratch, job))
 
-    return told
+    return show

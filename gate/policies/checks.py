@@ -1,4 +1,4 @@
-"""What a policy may say, by the detectors' own specs, which import no torch: a misspelt one fails before a pull."""
+"""Checks of a policy against the detectors' own specs: a misspelt policy fails before a pull."""
 
 import datetime as dt
 
@@ -17,7 +17,7 @@ from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 
 
 def check_policy(source: PolicyText, policy: Policy, on: dt.date) -> None:
-    """Refuse detectors, metrics and options that there are not, and what contradicts itself or has expired."""
+    """Refuse unknown detectors, metrics and options, contradictions, and expired waivers."""
     for name in policy.detectors:
         _check_detector(source, policy, name)
     _check_suspect_rules(source, policy)
@@ -28,8 +28,8 @@ def check_policy(source: PolicyText, policy: Policy, on: dt.date) -> None:
 
 def _check_detector(source: PolicyText, policy: Policy, name: str) -> None:
     where, rule, known = ("detectors", name), policy.detectors[name], detectors.names()
-    if said := gone("detector", name):
-        raise source.error(where, said)
+    if why := gone("detector", name):
+        raise source.error(where, why)
     if name not in known:
         raise source.error(where, f"policy names detector '{name}'{instead(name, known)}")
     metrics = [metric.id for metric in detectors.load(name).metrics]
@@ -39,8 +39,8 @@ def _check_detector(source: PolicyText, policy: Policy, name: str) -> None:
                 place = (*where, "limits", metric)
                 raise source.error(place, f"{name} measures no '{named}'{instead(named, metrics)}")
     for option in rule.options:
-        if said := gone("option", f"{name}/{option}"):
-            raise source.error((*where, "options", option), said)
+        if why := gone("option", f"{name}/{option}"):
+            raise source.error((*where, "options", option), why)
     try:
         detectors.load(name).options.model_validate(rule.options)
     except ValidationError as error:
@@ -48,7 +48,6 @@ def _check_detector(source: PolicyText, policy: Policy, name: str) -> None:
 
 
 def _of_option(source: PolicyText, name: str, error: ValidationError) -> PolicyError:
-    """Return the error of an option that a detector does not have, or not with this value."""
     fault = error.errors(include_url=False, include_context=False)[0]
     option = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
@@ -59,7 +58,7 @@ def _of_option(source: PolicyText, name: str, error: ValidationError) -> PolicyE
 
 
 def _check_files_only(source: PolicyText, policy: Policy) -> None:
-    """Refuse what a policy for files alone would not do: measure behaviour, compare it with a bank, serve a bundle."""
+    """Refuse, in a policy for files alone, detectors of behaviour, a bank, and a bundle to serve."""
     if not policy.files_only:
         return
     for name in policy.detectors:
@@ -87,7 +86,7 @@ def _check_suspect_rules(source: PolicyText, policy: Policy) -> None:
 
 
 def _check_bundles(source: PolicyText, policy: Policy) -> None:
-    """Hold what goes into a bundle against the grammar by which the gate itself then reads the bundle."""
+    """Check a bundle's packages and carried files by the grammar with which the gate then reads the bundle."""
     hazards = policy.detectors.get("consumer-hazards")
     added = hazards.options.get("allowed-packages", ()) if hazards else ()
     for name in policy.runtime.packages:

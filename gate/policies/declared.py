@@ -1,12 +1,13 @@
-"""What the detectors declare, as plain tables for those who know no detector: the judge, the scan and the banks.
+"""The detectors' declarations as plain tables, for judge, scan and banks; a declaration imports no torch."""
 
-Asked of the folder of detectors once; a declaration imports no torch.
-"""
-
+import hashlib
 from functools import cache
 
 from gate import detectors
 from gate.records.bank import Statistic
+from gate.records.evidence import Evidence, Measured
+from gate.records.policy import Policy
+from gate.records.record import canonical_json
 
 
 @cache
@@ -24,3 +25,22 @@ def compared_statistics() -> tuple[Statistic, ...]:
         for metric in detectors.load(name).metrics
         if (how := metric.compared) is not None and metric.worse != "neither"
     )
+
+
+def option_digests(policy: Policy) -> dict[str, str]:
+    """Return the digest of each detector's options as a policy states them."""
+    return {name: _digest(name, dict(policy.options_of(name))) for name in policy.detectors}
+
+
+def measured_digests(evidence: Evidence) -> dict[str, str]:
+    """Return the digest of the options with which each detector measured."""
+    found = evidence.outcomes.items()
+    return {name: _digest(name, outcome.options) for name, outcome in found if isinstance(outcome, Measured)}
+
+
+def _digest(name: str, options: dict[str, object]) -> str:
+    """Return the digest of stated options, those included that are gone since: they are what was measured with."""
+    kind = detectors.load(name).options
+    stated = kind.model_validate({key: value for key, value in options.items() if key not in kind.retired})
+    gone = {key: options.get(key, value) for key, value in kind.retired.items()}
+    return hashlib.sha256(canonical_json(stated.model_dump(mode="json", by_alias=True) | gone)).hexdigest()

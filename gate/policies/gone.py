@@ -1,8 +1,4 @@
-"""What a policy or a command could name once and cannot any more: since when, and what to use in its place.
-
-A name that is gone is refused like any unknown one; here stands the sentence that its error, and `gate explain`, add.
-Ground floor, and of the standard library alone.
-"""
+"""Names that a policy or a command can no longer use: since when, and what to use instead."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -32,15 +28,15 @@ GONE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "implicit-unlearning": f"it reached the target on none of 12 models; {_METHODS_LEFT}",
     },
 }
-"""By kind and name, what to use instead, as the end of a sentence; options are named `detector/option`."""
+"""By kind and name, the replacement, as the end of a sentence; options are named `detector/option`."""
 
 
 def gone(kind: Kind, name: str) -> str:
-    """Return the sentence about a name of that kind that is gone, or nothing where none was ever called so."""
+    """Return the sentence about a name of that kind that is gone; empty for any other name."""
     instead = GONE.get(kind, {}).get(name)
     return f"the {kind} '{name}' is gone since {SINCE}: {instead}" if instead else ""
 
 
 def gone_of_any_kind(name: str) -> str:
-    """Return the sentence about a name that is gone, whatever it named, or nothing."""
-    return next((said for kind in GONE if (said := gone(kind, name))), "")
+    """Return the sentence about a name of any kind that is gone; empty for any other name."""
+    return next((sentence for kind in GONE if (sentence := gone(kind, name))), "")

@@ -1,7 +1,4 @@
-"""Reading a policy: YAML in, `Policy` out, or an error that names the file, the line and the likely intention.
-
-A misspelt policy fails before anything is pulled (exit 2): `source` knows the lines, `checks` the detectors.
-"""
+"""Reading a policy: YAML in, `Policy` out, or an error that names the file, the line and the likely intention."""
 
 import datetime as dt
 from pathlib import Path
@@ -31,7 +28,6 @@ def read_policy(path: Path, *, on: dt.date) -> Policy:
 
 
 def _instead_of(path: Path) -> str:
-    """Return what to name in place of a policy that cannot be read."""
     if path.parent == Path() and not path.suffix and (meant := did_you_mean(path.name, NAMES)):
         return f"{meant[:1].upper()}{meant[1:]} The policies that come with the gate are {' and '.join(NAMES)}."
     return successor(path) or "Name a policy file with --policy; without it the gate's own is used (--policy default)."
@@ -51,7 +47,7 @@ def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:
 
 
 def _from_validation(source: PolicyText, error: ValidationError) -> PolicyError:
-    """Turn pydantic's first complaint into one sentence; an unknown key gets the nearest known one."""
+    """Turn pydantic's first error into a sentence; an unknown key gets the nearest known one."""
     faults = error.errors(include_url=False)
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
     where = fault.get("ctx", {}).get("where", fault["loc"])

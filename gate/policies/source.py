@@ -1,24 +1,23 @@
-"""A policy's YAML text with the line of each key, and what in it does not say what its writer means.
-
-Only `yaml.safe_load`'s constructor is used.
-"""
+"""A policy's YAML text with the line of each key, and its ambiguities; only `yaml.safe_load`'s constructor is used."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from gate.policies.packaged import packaged_name
 from gate.records.errors import PolicyError
+from gate.records.report import PolicySource
 
 BOOLEAN_WORDS = "which reads the bare words on, off, yes and no as true and false: put it in quotes"
 
 
 class PolicyText:
-    """A YAML text that remembers on which line each key stands."""
+    """A YAML text with the line of each key; `name` is the file's, for errors."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
-        """Of the file, for errors."""
         try:
             self.root = yaml.compose(text, Loader=yaml.SafeLoader)
             nodes = list(_nodes(self.root))
@@ -37,7 +36,7 @@ class PolicyText:
             raise PolicyError(f"{name}:1: the policy is nested too deeply; expected a few levels") from None
 
     def line(self, where: Sequence[str | int]) -> int:
-        """Return the line of the deepest node on the way that exists, from 1."""
+        """Return the line, from 1, of the deepest existing node on a path of keys."""
         node, line = self.root, 1
         for part in where:
             if isinstance(node, yaml.MappingNode):
@@ -51,7 +50,7 @@ class PolicyText:
         return line
 
     def error(self, where: Sequence[str | int], message: str, *, what_to_do: str = "") -> PolicyError:
-        """Return the error of what stands at a place."""
+        """Return an error at a path of keys."""
         return PolicyError(
             f"{self.name}:{self.line(where)}: {message}",
             what_to_do=what_to_do or "`gate schema policy` prints every key that a policy may have.",
@@ -59,7 +58,7 @@ class PolicyText:
 
 
 def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
-    """Yield every node once, whatever aliases point to it."""
+    """Yield every node once, despite aliases."""
     waiting, seen = [root] if root is not None else [], set[int]()
     while waiting:
         node = waiting.pop()
@@ -72,7 +71,7 @@ def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
 
 
 def _faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a node at which the text does not say what its writer means, and why."""
+    """Yield line and reason of each ambiguity of a node."""
     if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str":
         try:
             yaml.SafeLoader("").construct_object(node)
@@ -92,7 +91,39 @@ def _faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
 
 
 def got(value: Any) -> str:
-    """Return what was found in place of what was expected, unless it is long."""
+    """Return the value found in place of the expected one, unless it is long."""
     if isinstance(value, dict | list):
         return "" if len(repr(value)) > 80 else f"; got {value!r}"
     return f"; got {value!r:.80}" + (f" (YAML, {BOOLEAN_WORDS})" if isinstance(value, bool) else "")
+
+
+def policy_source(path: Path) -> PolicySource:
+    """Return the path and lines of a policy that has been read; a file that is no YAML any more has no lines.
+
+    It never raises: a report without lines is better than none. A packaged policy is no file of the user's: no path.
+    """
+    here, absolute = Path.cwd(), path.absolute()
+    inside = absolute.is_relative_to(here) and packaged_name(path) is None
+    shown = absolute.relative_to(here).as_posix() if inside else ""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8", errors="replace"), Loader=yaml.SafeLoader)
+    except (OSError, RecursionError, yaml.YAMLError):
+        return PolicySource(path=shown)
+    return PolicySource(path=shown, lines=dict(_lines(root)))
+
+
+def _lines(root: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    for key, line, node in _entries(root):
+        yield key, line
+        for detector, detector_line, rule in _entries(node) if key == "detectors" else ():
+            yield detector, detector_line
+            limits = next((part for name, _, part in _entries(rule) if name == "limits"), None)
+            for metric, metric_line, _ in _entries(limits):
+                yield f"{detector}/{metric}", metric_line
+
+
+def _entries(node: yaml.Node | None) -> Iterator[tuple[str, int, yaml.Node]]:
+    """Yield key, line from 1 and value of a mapping's entries."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode):
+            yield key.value, key.start_mark.line + 1, value

@@ -1,7 +1,4 @@
-"""What somebody may have meant who wrote a name that nothing has: for options, keys, metrics and whatever is named.
-
-Ground floor, and of the standard library alone.
-"""
+"""Suggestions for an unknown name: options, keys, metrics and others."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -12,11 +9,11 @@ if TYPE_CHECKING:
 
 MOST = 5
 _CUTOFF = 0.6
-"""How alike two names must be; the standard library's own figure."""
+"""Least similarity of two names; the standard library's default."""
 
 
 def near(word: str, known: Iterable[str], most: int = MOST, cutoff: float = _CUTOFF) -> tuple[str, ...]:
-    """Return the known names nearest to a word: those that begin with it, then those alike, then those that hold it."""
+    """Return the known names nearest to a word: by a common beginning, by likeness, by inclusion."""
     names = {name.lower(): name for name in sorted(set(known), reverse=True)}
     sought = word.lower()[:200]
     if not sought:
@@ -36,14 +33,14 @@ def did_you_mean(word: str, known: Iterable[str], most: int = MOST, cutoff: floa
 
 
 def instead(word: str, known: Sequence[str], most: int = 1) -> str:
-    """Return the end of a sentence on an unknown name: what was meant or, where nothing is near, what there is."""
+    """Return the end of a sentence on an unknown name: the nearest name or, where none is near, all known names."""
     if meant := did_you_mean(word, known, most):
         return f"; {meant}"
     return f"; expected one of {', '.join(known)}" if known else ""
 
 
 def keys_at(model: "type[BaseModel]", where: Sequence[str | int]) -> list[str]:
-    """Return the keys that a model's own schema allows at a place; of a list those of its entries."""
+    """Return the keys that a model's own schema allows at a path; for a list those of its entries."""
     schema = model.model_json_schema(by_alias=True)
     here: dict[str, Any] = schema
     for part in where:
@@ -56,7 +53,7 @@ def keys_at(model: "type[BaseModel]", where: Sequence[str | int]) -> list[str]:
 
 
 def _resolved(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
-    # What may be absent is an alternative of a record and null.
+    # An optional record is an alternative of the record and null.
     here = next((option for option in here.get("anyOf", ()) if "$ref" in option), here)
     found: dict[str, Any] = schema["$defs"][here["$ref"].rsplit("/", maxsplit=1)[-1]] if "$ref" in here else here
     return found

@@ -39,7 +39,7 @@ _ExactVersion = Annotated[str, BeforeValidator(_text), Field(max_length=64), Aft
 _PythonVersion = Annotated[str, BeforeValidator(_text), Field(pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,3})?$")]
 
 OLDEST = {"mlflow": "3.9", "torch": "2.9"}
-"""The packages without which nothing opens a bundle, and the first releases that do (`gate.check.bundle.opens`)."""
+"""The packages without which nothing opens a bundle, and the first releases that do."""
 
 
 class Runtime(PolicyRecord):

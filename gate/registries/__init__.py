@@ -1,26 +1,14 @@
 """Registries: one kind a file; `open_registry` picks by the URI and imports no other."""
 
-from dataclasses import dataclass
-
 from gate.records.errors import UsageError
-from gate.registries.contract import ProductionRegistry, Registry
+from gate.registries.contract import ProductionRegistry, Registry, RegistrySettings
 from gate.registries.uris import is_registry_uri, require_model
 
-
-@dataclass(frozen=True)
-class RegistrySettings:
-    """Where the registry is and how long it is waited for."""
-
-    tracking_uri: str | None = None
-    registry_uri: str | None = None
-    timeout_seconds: int = 30
-    retries: int = 3
-    experiment: str = "gate"
-    """The gate's own experiment, which holds its reports."""
+__all__ = ["RegistrySettings", "open_production", "open_registry", "require_known"]
 
 
 def open_production(settings: RegistrySettings) -> ProductionRegistry:
-    """Return the MLflow registry with what promotion and review need."""
+    """Return the MLflow registry for promotion and review."""
     _require_address(settings, "no registry is known")
     from gate.registries.mlflow_production import MlflowProduction  # noqa: PLC0415  # slow to import
 
@@ -28,17 +16,17 @@ def open_production(settings: RegistrySettings) -> ProductionRegistry:
 
 
 def require_known(uri: str, settings: RegistrySettings) -> None:
-    """Raise a `UsageError` unless the URI names a model, in a registry that is known; nothing is asked of it."""
+    """Raise a `UsageError` unless the URI names a model in a known registry, which is not asked."""
     require_model(uri)
     if is_registry_uri(uri):
         _require_address(settings, f"{uri!r} names a registered model, and no registry is known")
 
 
 def open_registry(uri: str, settings: RegistrySettings) -> Registry:
-    """Return the registry that a model URI belongs to: MLflow for `models:/…`, a folder on disk otherwise."""
+    """Return the registry of a model URI: MLflow for `models:/…`, a folder on disk otherwise."""
     require_known(uri, settings)
     if is_registry_uri(uri):
-        from gate.registries.mlflow import MlflowRegistry  # noqa: PLC0415  # slow to import, and not always needed
+        from gate.registries.mlflow import MlflowRegistry  # noqa: PLC0415  # slow to import
 
         return MlflowRegistry(settings)
     from gate.registries.directory import DirectoryRegistry  # noqa: PLC0415

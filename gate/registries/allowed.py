@@ -1,7 +1,6 @@
-"""From where the gate downloads: the tracking server, the stores that the policy lists, an embedded store's folders.
+"""The places from which the gate downloads: the tracking server, the policy's stores, an embedded store's folders.
 
-Pure but for the links of local paths, which are followed before a path is believed. Whatever is refused was chosen by
-whoever registered the version, until the operator's policy says otherwise.
+Addresses are candidate-controlled. Links of local paths are followed before a path is judged.
 """
 
 import json
@@ -15,7 +14,7 @@ from gate.records.addresses import Address, AddressError, parse_address, parse_s
 from gate.records.errors import RefusedAddressError
 
 API = ("api", "2.0", "mlflow-artifacts", "artifacts")
-"""Below which path a tracking server serves artifacts."""
+"""Path below which a tracking server serves artifacts."""
 KEY = "artifact-stores"
 _SHOWN = 300
 
@@ -27,22 +26,19 @@ class Place:
     kind: Literal["server", "store", "local"]
     address: Address
     path: Path | None = None
-    """Of a local place: what its links lead to, which is what was judged."""
+    """A local place's path with its links followed, which is what was judged."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Whom this process may ask for artifacts."""
+    """The tracking server (None: an embedded store), the policy's stores, and the folders of embedded experiments."""
 
     server: Address | None
-    """The tracking server; None for an embedded store."""
     stores: tuple[Address, ...] = ()
-    """The policy's."""
     folders: Callable[[], Sequence[Address]] = tuple
-    """The artifact locations of an embedded store's experiments."""
 
     def place(self, raw: str, what: str) -> Place:
-        """Return the place of an address that the registry answered; raise `RefusedAddressError` for any other."""
+        """Return the place of an address of the registry's; raise `RefusedAddressError` where it is not allowed."""
         try:
             address = self._own(parse_address(raw))
         except AddressError as error:
@@ -59,15 +55,17 @@ class Allowed:
                 return Place("local", address, path)
         elif any(address.within(store) for store in self.stores):
             return Place("store", address)
-        shown = ascii(str(address)[:_SHOWN])
+        line = self.line(address)
         raise RefusedAddressError(
-            f"{what} lies at {shown}, which is neither the tracking server nor in the policy's {KEY}; "
-            "nothing was downloaded",
-            what_to_do=self._advice(address),
+            f"{what} lies at {str(address)[:_SHOWN]!a}, which is neither the tracking server nor in the policy's "
+            f"{KEY}; nothing was downloaded",
+            what_to_do=f"If that store is your own, the policy says so by the line: {line}"
+            if line
+            else "Have it registered anew from the tracking server or from a store that the policy lists.",
         )
 
     def allows(self, raw: str) -> bool:
-        """Tell whether a presigned address, which has a query, lies in a store of the policy or on the server."""
+        """Tell whether a presigned address, which has a query, is in a store of the policy or on the server."""
         try:
             address = parse_address(raw.split("?", maxsplit=1)[0])
         except AddressError:
@@ -76,7 +74,7 @@ class Allowed:
         return address.scheme in {"http", "https"} and (on_server or any(address.within(one) for one in self.stores))
 
     def _own(self, address: Address) -> Address:
-        """Return what the tracking server serves in its short form, and everything else as it is."""
+        """Return an address of the tracking server in its short form, and any other unchanged."""
         if self.server is None:
             return address
         if address.scheme == "mlflow-artifacts" and address.host:
@@ -91,19 +89,13 @@ class Allowed:
         return (*(self.server.path if self.server else ()), *API)
 
     def _in_folders(self, path: Path) -> bool:
-        """Tell whether a path lies in a folder that the policy lists, or in one of an embedded store's experiments."""
+        """Tell whether a path is in a folder that the policy lists, or in one of an embedded store's experiments."""
         listed = (store for store in self.stores if store.scheme == "file")
         own = (one for one in (self.folders() if self.server is None else ()) if one.path)
         return any(path.is_relative_to(local_path(folder).resolve()) for folder in (*listed, *own))
 
-    def _advice(self, address: Address) -> str:
-        line = self.line(address)
-        if not line:
-            return "Have it registered anew from the tracking server or from a store that the policy lists."
-        return f"If that store is your own, the policy says so by the line: {line}"
-
     def line(self, address: Address) -> str:
-        """Return the line of the policy that would list the store of an address; empty where none can."""
+        """Return the policy's line that would list the store of an address; empty where none can."""
         try:
             store = parse_store(str(suggested_store(address)))
         except AddressError:
@@ -117,7 +109,7 @@ def local_path(address: Address) -> Path:
 
 
 def _shown(raw: str) -> str:
-    """Return a hostile text as it may be shown: short, and without a password."""
+    """Return a hostile text to show: short, and without a password."""
     scheme, separator, rest = raw[:_SHOWN].partition("://")
     authority, slash, path = rest.partition("/")
     return ascii(f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}") if separator else ascii(scheme)

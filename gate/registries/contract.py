@@ -1,7 +1,6 @@
-"""The contract of a registry: where versions come from and where decisions are marked.
+"""The contract of a registry, which holds versions and gets the marks of decisions.
 
-Implementations lie in `gate.registries`; the pipeline knows only this. Every method raises `RegistryError` (exit 3)
-when the registry does not answer, and `UnknownVersionError` when the version does not, or no longer, exist.
+Every method raises `RegistryError` (exit 3) without an answer, and `UnknownVersionError` without such a version.
 """
 
 import datetime as dt
@@ -14,23 +13,32 @@ from gate.records.artifact import ModelRef
 
 
 @dataclass(frozen=True)
+class RegistrySettings:
+    """The registry's addresses, its timeouts, and the gate's own experiment, which holds reports and bundles."""
+
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    timeout_seconds: int = 30
+    retries: int = 3
+    experiment: str = "gate"
+
+
+@dataclass(frozen=True)
 class VersionFacts:
-    """What the registry says of a version: the candidate side's words, shown and never relied on."""
+    """A version's description and tags, and those of its model: candidate-controlled, shown and never relied on."""
 
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     model_tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags of the registered model."""
 
 
 class Registry(Protocol):
-    """A place that holds model versions."""
+    """A place that holds model versions; `marks` where decisions can be written back."""
 
     marks: bool
-    """Whether decisions can be written back."""
 
     def allowing(self, stores: Sequence[str]) -> Self:
-        """Return the same registry, from which artifacts may come out of these stores too: the policy's list."""
+        """Return the same registry with the policy's list of stores from which it may download."""
 
     def resolve(self, uri: str) -> ModelRef:
         """Return the one version that a URI names now; an alias is looked up once, here."""
@@ -42,7 +50,7 @@ class Registry(Protocol):
         """Return every version of a registered model with its tags, the oldest first."""
 
     def pull(self, ref: ModelRef, to: Path) -> None:
-        """Copy the version's files into the empty directory `to`; `RefusedAddressError` where they lie elsewhere."""
+        """Copy the version's files into the empty directory `to`; other stores are a `RefusedAddressError`."""
 
     def fetch(self, uri: str, to: Path) -> Path:
         """Copy another artifact, such as samples, below `to` and return its path; a path on disk is the operator's."""
@@ -56,18 +64,15 @@ class Registry(Protocol):
     def keep_bundle(self, folder: Path, digest: str, days: int | None = None) -> str:
         """Store a bundle's files as artifacts of the gate's own, once per digest, and return their URI for `fetch`.
 
-        It is kept for so many days, or for ever; the longest that was asked for counts. What an interrupted call left
-        is completed. A kept one is read back before it is believed, and is in use today.
+        It is kept for the longest of the requested days, or for ever. An interrupted call is completed; a kept bundle
+        is read back before it is believed, and counts as used today.
         """
 
     def bundle_places(self, digest: str) -> tuple[str, ...]:
-        """Return the URIs at which a bundle may lie, the newest first: the caller takes the first that has its digest.
-
-        None is a `RegistryError`. Somebody else may have put others there: a place is a claim, the hash decides.
-        """
+        """Return the URIs that claim to hold a bundle, at least one, the newest first; the caller checks the digest."""
 
     def drop_bundles(self, before: dt.date) -> int:
-        """Delete bundles that no check has used since before a day and no policy keeps any more; return how many."""
+        """Delete bundles that no check has used since a day and no policy keeps any more; return how many."""
 
     def require_marking(self, ref: ModelRef) -> None:
         """Raise `RegistryError` unless this account may mark the version and log reports, as far as a try can tell."""
@@ -78,7 +83,7 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class User:
-    """Whom the registry takes the bearer of some credentials for."""
+    """The registry's user with some credentials."""
 
     name: str
     admin: bool
@@ -94,33 +99,32 @@ class Credentials:
 
 @dataclass(frozen=True)
 class StoreUse:
-    """A store out of which versions or experiments would be downloaded."""
+    """A store of versions or experiments, and some of those that use it."""
 
     store: str
-    """Where it is, as far as it may be shown."""
+    """Address, without secrets."""
     used_by: tuple[str, ...]
-    """Some of the experiments and versions that keep something there."""
     allowed: bool
     line: str = ""
-    """What the policy would say to allow it; empty where nothing can."""
+    """Line of the policy that would allow it; empty where none can."""
     default: bool = False
-    """Whether it is the server's own: where the experiment that every server begins with keeps its files."""
+    """The server's own store, of the experiment that every server begins with."""
 
 
 WEBHOOK_EVENTS = ("model_version.created", "model_version_alias.created")
-"""What the gate's service hears of, as MLflow names events."""
+"""Events for the gate's service, by MLflow's names."""
 
 
 @dataclass(frozen=True)
 class RegisteredWebhook:
-    """A webhook that the registry has, and what came of its trial delivery."""
+    """A webhook of the registry, and the result of its trial delivery."""
 
     id: str
     new: bool
-    """Whether it was made now; otherwise the one with that address was given the secret and the events."""
+    """Made now; otherwise the webhook with that address got the secret and the events."""
     delivered: bool
     answer: str
-    """What the service answered, or why it could not be reached."""
+    """The service's answer, or the reason why it could not be reached."""
 
 
 class ProductionRegistry(Registry, Protocol):
@@ -130,16 +134,16 @@ class ProductionRegistry(Registry, Protocol):
         """Return the stores that experiments and versions, of one registered model or of all, use."""
 
     def server_version(self) -> str | None:
-        """Return the version that the tracking server says it has; None for an embedded store."""
+        """Return the tracking server's version; None for an embedded store."""
 
     def lacks(self) -> tuple[str, ...]:
-        """Return what the gate can use and this server does not have, a sentence each."""
+        """Return the features that the gate can use and this server lacks, a sentence each."""
 
     def user(self, credentials: Credentials | None = None) -> User | None:
-        """Return who the credentials belong to, the gate's own where none are given; None without authentication."""
+        """Return the user of the credentials, or of the gate's own; None without authentication."""
 
     def clock(self) -> dt.datetime | None:
-        """Return the time that the tracking server says it is; None for an embedded store, or where it does not say."""
+        """Return the tracking server's time; None for an embedded store, or where the server does not say."""
 
     def exists(self, name: str) -> bool:
         """Tell whether a registered model exists."""
@@ -172,7 +176,7 @@ class ProductionRegistry(Registry, Protocol):
         """Return the versions of a model that are in one of the stages now."""
 
     def register_webhook(self, url: str, secret: str) -> RegisteredWebhook:
-        """Make the registry send versions and aliases to an address, once per address, and try it with a delivery."""
+        """Make the registry send versions and aliases to an address, once per address, and try a delivery."""
 
     def archive(self, ref: ModelRef) -> None:
         """Take a version out of its stage."""

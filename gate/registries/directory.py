@@ -38,14 +38,14 @@ class DirectoryRegistry:
         raise UsageError(f"{name!r} is no registered model; folders on disk have no versions")
 
     def pull(self, ref: ModelRef, to: Path) -> None:
-        """Copy the folder; links are copied as links, so that the manifest sees them for what they are."""
+        """Copy the folder; links stay links, for the manifest to refuse."""
         try:
             shutil.copytree(ref.name, to, symlinks=True, dirs_exist_ok=True, copy_function=copy_regular)
         except (OSError, shutil.Error) as error:
             raise RegistryError(f"the folder {ref.name} cannot be copied: {str(error)[:300]}") from None
 
     def fetch(self, uri: str, to: Path) -> Path:
-        """Return a file or folder of samples on disk; a folder registry knows no other artifacts."""
+        """Return the path of samples on disk; a folder has no other artifacts."""
         del to
         path = Path(uri.removeprefix("file://"))
         if not path.exists():
@@ -94,7 +94,7 @@ def _not_kept(*_unused: object) -> UsageError:
 
 
 def copy_regular(source: str, target: str) -> str:
-    """Copy regular files; a special file (a pipe would block for ever) is put as an empty one for the manifest."""
+    """Copy a regular file; a special file, which would block for ever, becomes an empty pipe for the manifest."""
     if not Path(source).is_symlink() and not Path(source).is_file():
         os.mkfifo(target)
         return target

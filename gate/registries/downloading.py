@@ -1,7 +1,7 @@
-"""A bound on what a registry brings: watched while it comes, and counted once it is there, before any of it is hashed.
+"""Bounds on a download: watched while it runs, and counted at its end, before any of it is hashed.
 
-Near the ground. No adapter need cooperate: no file of this process may grow beyond the bound, a watch counts what lies
-in the folder and takes away what is beyond, and whatever the download then raises is said as what it was.
+No adapter needs to cooperate: the kernel bounds every file of this process, a watch removes a folder beyond the bounds,
+and the download's own error then becomes one about the bounds.
 """
 
 import os
@@ -18,23 +18,22 @@ from gate.records.errors import CannotFinishError
 from gate.records.policy import DownloadBounds
 
 RECORD_BOUNDS = DownloadBounds(max_files=1)
-"""Of one evidence or report, which a tag of the candidate side names; bytes as elsewhere, since the kernel's bound on a
-file holds for all threads of a service."""
+"""Bounds of one evidence or report that a candidate-controlled tag names; the bytes are bounded by the process."""
 _POLL_SECONDS = 0.5
 _lock = threading.Lock()
 _held: list[int] = []
-"""The bounds of all downloads that are on; the largest holds for the process, so that none fails by another's."""
+"""Bounds of all current downloads; the largest holds for the process, and no download fails by another's."""
 _before: list[tuple[int, int]] = []
 
 
 @contextmanager
 def bounded(folder: Path, bounds: DownloadBounds, what: str) -> Iterator[None]:
-    """Watch what is downloaded into `folder` meanwhile; more than the bounds is a `CannotFinishError`."""
+    """Watch a download into `folder`; more than the bounds is a `CannotFinishError`."""
     stop = threading.Event()
     exceeded: list[str] = []
     with doing(f"downloading {what}") as moved, _largest_file(bounds.max_bytes + 1):
-        watched = (folder, bounds, stop, exceeded, moved)
-        watch = threading.Thread(target=_watch, args=watched, name="gate-download", daemon=True)
+        args = (folder, bounds, stop, exceeded, moved)
+        watch = threading.Thread(target=_watch, args=args, name="gate-download", daemon=True)
         watch.start()
         try:
             yield
@@ -52,13 +51,13 @@ def bounded(folder: Path, bounds: DownloadBounds, what: str) -> Iterator[None]:
 
 
 def require_within(path: Path, bounds: DownloadBounds, what: str) -> None:
-    """Refuse a file or folder on disk that is beyond the bounds, before it is copied."""
+    """Refuse a file or folder on disk beyond the bounds, before it is copied."""
     for beyond in beyond_of(path, bounds):
         raise _too_much(what, beyond)
 
 
 def beyond_of(path: Path, bounds: DownloadBounds) -> Iterator[str]:
-    """Yield in what point a file, or all below a folder, is beyond the bounds; counting ends where it is."""
+    """Yield the bound that a file, or a whole folder, exceeds; counting ends there."""
     size = files = 0
     for each in _sizes(path):
         size, files = size + each, files + 1
@@ -75,12 +74,12 @@ def _watch(folder: Path, bounds: DownloadBounds, stop: threading.Event, exceeded
         exceeded.extend(beyond_of(folder, bounds))
         moved(_counted(folder, bounds))
         if exceeded:
-            # The rest comes to nothing, and a file that is being written is bounded by itself.
+            # The rest of the download fails, and the kernel bounds a file that is being written.
             remove_tree(folder)
 
 
 def _counted(folder: Path, bounds: DownloadBounds) -> int:
-    """Return the bytes that lie in a folder, for whoever watches; counting ends at the bound on files."""
+    """Return the bytes in a folder, for progress; counting ends at the bound on files."""
     return sum(islice(_sizes(folder), bounds.max_files))
 
 
@@ -105,29 +104,21 @@ def _too_much(what: str, beyond: str) -> CannotFinishError:
 
 @contextmanager
 def _largest_file(size: int) -> Iterator[None]:
-    """Let the kernel refuse this process files larger than `size` bytes, as long as a download is on."""
-    _hold(size)
-    try:
-        yield
-    finally:
-        _release(size)
-
-
-def _hold(size: int) -> None:
+    """Let the kernel refuse this process files larger than `size` bytes during a download."""
     with _lock:
         if not _held:
             _before.append(resource.getrlimit(resource.RLIMIT_FSIZE))
         _held.append(size)
         _apply(max(_held))
-
-
-def _release(size: int) -> None:
-    with _lock:
-        _held.remove(size)
-        if _held:
-            _apply(max(_held))
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, _before.pop())
+    try:
+        yield
+    finally:
+        with _lock:
+            _held.remove(size)
+            if _held:
+                _apply(max(_held))
+            else:
+                resource.setrlimit(resource.RLIMIT_FSIZE, _before.pop())
 
 
 def _apply(size: int) -> None:

@@ -1,8 +1,7 @@
 """The MLflow registry: versions, tags and reports by its client, downloads by `mlflow_places` and `mlflow_transfer`.
 
-No `mlflow.*.load_model` is called, here or anywhere: a flavour's loader runs the candidate's code. Where a version's
-files lie is candidate-controlled: every address is judged before anything is asked of it, and only the tracking server
-gets the registry's credentials. Every error is turned into one of the gate's, with what was asked and the answer.
+`mlflow.*.load_model` is never called: a flavour's loader runs the candidate's code. Artifact addresses are
+candidate-controlled: each is judged before a request, and only the tracking server gets the registry's credentials.
 """
 
 import copy
@@ -12,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from gate.records.activity import doing
 from gate.records.addresses import AddressError, is_reference, parse_server, parse_store
@@ -20,7 +19,7 @@ from gate.records.artifact import IGNORED, ModelRef
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
 from gate.registries.allowed import Allowed
-from gate.registries.contract import VersionFacts
+from gate.registries.contract import RegistrySettings, VersionFacts
 from gate.registries.mlflow_answers import RefusedRightError
 from gate.registries.mlflow_bundles import Bundles
 from gate.registries.mlflow_databases import require_database
@@ -32,9 +31,6 @@ from gate.registries.mlflow_rights import patience, require_marking, within
 from gate.registries.mlflow_versions import NEWEST, OLDEST, reference, search, search_all
 from gate.registries.uris import parse_model_uri
 
-if TYPE_CHECKING:
-    from gate.registries import RegistrySettings
-
 REPORT_FOLDER = "report"
 _KEY_TAG = "gate.check"
 
@@ -44,17 +40,17 @@ class MlflowRegistry:
 
     marks = True
 
-    def __init__(self, settings: "RegistrySettings") -> None:
+    def __init__(self, settings: RegistrySettings) -> None:
         _prepare(settings)
         import mlflow  # noqa: PLC0415  # two seconds that only a registry costs
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
-        from gate.registries import mlflow_transfer  # noqa: PLC0415  # which imports it too
+        from gate.registries import mlflow_transfer  # noqa: PLC0415  # imports it too
 
         self._transfer = mlflow_transfer
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         for repeating in ("mlflow.store.db.utils", "urllib3.connectionpool"):
-            # Both tell each attempt in their own words; what the last one came to, the gate says.
+            # Both log every attempt; the gate reports the last one.
             logging.getLogger(repeating).setLevel(logging.ERROR)
 
         self._settings = settings
@@ -70,7 +66,7 @@ class MlflowRegistry:
         for uri in {str(self._tracking_uri), str(self._registry_uri)}:
             require_database(uri, settings.retries)
         with self._errors("the registry"):
-            # An embedded registry looks a version's source up in the process's own store.
+            # An embedded registry looks up a version's source in the process's own store.
             mlflow.set_tracking_uri(self._tracking_uri)
             mlflow.set_registry_uri(self._registry_uri)
             self._client: Any = MlflowClient(self._tracking_uri, self._registry_uri)
@@ -83,7 +79,7 @@ class MlflowRegistry:
         return Allowed(server, tuple(map(parse_store, stores)), lambda: experiment_folders(self._client))
 
     def allowing(self, stores: Sequence[str]) -> Self:
-        """Return the same registry, from which artifacts may come out of these stores too: the policy's list."""
+        """Return the same registry with the policy's list of stores from which it may download."""
         other = copy.copy(self)
         other.allowed = self._allowed(stores)
         return other
@@ -109,7 +105,7 @@ class MlflowRegistry:
         return found[0]
 
     def versions(self, name: str) -> tuple[tuple[ModelRef, Mapping[str, str]], ...]:
-        """Return every version of a registered model with its tags, the oldest first; page by page."""
+        """Return every version of a registered model with its tags, the oldest first."""
         with self._errors(name):
             self._client.get_registered_model(name)
             return tuple((reference(one), dict(one.tags)) for one in search_all(self._client, name, {}, OLDEST))
@@ -122,22 +118,21 @@ class MlflowRegistry:
         return VersionFacts(version.description or "", dict(version.tags), dict(model.tags))
 
     def pull(self, ref: ModelRef, to: Path) -> None:
-        """Download the version's files into `to`, from an address that is allowed or not at all."""
+        """Download the version's files into `to`, from an allowed address only."""
         with self._errors(str(ref)):
             raw = locate(self._client, self._client.get_model_version_download_uri(ref.name, ref.version), self.resolve)
             self._transfer.download_folder(
                 self.allowed.place(raw, str(ref)), to, str(self._tracking_uri), self.allowed.allows
             )
         for name in IGNORED:
-            # A folder is none that MLflow writes: it is judged.
+            # MLflow writes files of these names: a folder is judged like any other.
             if not (to / name).is_dir() or (to / name).is_symlink():
                 (to / name).unlink(missing_ok=True)
 
     def fetch(self, uri: str, to: Path) -> Path:
-        """Download an artifact such as `runs:/…/samples.npz` below `to`; the operator's own path is returned as it is.
+        """Download an artifact such as `runs:/…/samples.npz` below `to`; return the operator's own path unchanged.
 
-        What comes out of a tag is not the operator's claim: whoever passes it on has made sure that it is no path
-        (`gate.records.addresses.is_reference`).
+        The caller has made sure that a tag's value is no path (`gate.records.addresses.is_reference`).
         """
         local = Path(uri.removeprefix("file://"))
         if not is_reference(uri) and local.exists():
@@ -147,8 +142,7 @@ class MlflowRegistry:
     def training_set(self, ref: ModelRef, to: Path) -> tuple[str, Path] | None:
         """Download the dataset that the version's run logged in the context `training`, from the run's own artifacts.
 
-        No other source is followed: its address would be the candidate side's choice of where this process, which
-        holds credentials, connects to.
+        No other source is followed: a candidate would choose where this process, which holds credentials, connects.
         """
         with self._errors(f"the run of {ref}"):
             run_id = self._client.get_model_version(ref.name, ref.version).run_id
@@ -164,7 +158,7 @@ class MlflowRegistry:
             return self._transfer.download(place, to, str(self._tracking_uri), self.allowed.allows)
 
     def log_reports(self, ref: ModelRef, folder: Path, key: str) -> str:
-        """Store the folder's files in a run of the gate's own experiment; the same key finds the same run again."""
+        """Store the folder's files in a run of the gate's own experiment, one run per key."""
         with self._errors(f"the reports of {ref}"):
             experiment = self._experiment()
             runs = self._client.search_runs([experiment], f"tags.`{_KEY_TAG}` = '{key}'", max_results=1)
@@ -207,7 +201,7 @@ class MlflowRegistry:
         return Bundles(self._client, experiment, str(self._tracking_uri), self.allowed)
 
     def _upload(self, location: str, folder: Path, below: str | None = None) -> None:
-        """Store a folder's files at a location of the gate's experiment, which somebody else may have made before."""
+        """Store a folder's files at a location of the gate's experiment, which another account may have made."""
         place = self.allowed.place(location, f"the experiment {self._settings.experiment!r}")
         self._transfer.upload(place, folder, below, str(self._tracking_uri), self.allowed.allows)
 
@@ -224,7 +218,7 @@ class MlflowRegistry:
         return str(found.experiment_id)
 
     def _experiment(self) -> str:
-        """Return the id of the gate's experiment, making it at the first use."""
+        """Return the id of the gate's experiment, which the first use makes."""
         if (found := self._own_experiment()) is not None:
             return found
         location = None
@@ -236,18 +230,14 @@ class MlflowRegistry:
             return str(self._client.create_experiment(self._settings.experiment, artifact_location=location))
         except Exception:
             if (made := self._own_experiment()) is not None:
-                return made  # by another check, between the look and the making
+                return made  # by another check meanwhile
             raise
 
     def require_marking(self, ref: ModelRef) -> None:
         """Ask or try whether this account may mark the version and log reports, without waiting for ever."""
-        what = f"the right to mark {ref}"
+        what, uri = f"the right to mark {ref}", str(self._registry_uri)
         with self._errors(what):
-            within(
-                self._patience,
-                what,
-                lambda: require_marking(self._client, str(self._registry_uri), ref, self._experiment),
-            )
+            within(self._patience, what, lambda: require_marking(self._client, uri, ref, self._experiment))
 
     def mark(self, ref: ModelRef, tags: Mapping[str, str]) -> None:
         """Set tags on the version, in the order given."""
@@ -257,10 +247,7 @@ class MlflowRegistry:
 
     @contextmanager
     def _errors(self, what: str, named: Named | None = None) -> Iterator[None]:
-        """Turn MLflow's, the network's and the disk's errors into the gate's.
-
-        `named` is what a models URI names: of one that is unknown, the nearest that is known is said.
-        """
+        """Turn MLflow's, the network's and the disk's errors into the gate's; an unknown `named` gets suggestions."""
         try:
             yield
         except (UsageError, CannotFinishError):
@@ -274,8 +261,8 @@ class MlflowRegistry:
             raise found from None
 
 
-def _prepare(settings: "RegistrySettings") -> None:
-    """Set what MLflow's client goes by, before it is imported; what the operator set in the environment stays."""
+def _prepare(settings: RegistrySettings) -> None:
+    """Set the environment of MLflow's client, before it is imported; the operator's own values stay."""
     usual = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(settings.timeout_seconds),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(settings.retries),
@@ -284,13 +271,13 @@ def _prepare(settings: "RegistrySettings") -> None:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
     os.environ.update({name: value for name, value in usual.items() if name not in os.environ})
-    # Standard output is the gate's own: a server's client would put a link to the run before the decision.
+    # Standard output is the gate's own: the client would print a link to the run before the decision.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    # A redirect would lead from an address that was judged to one that was not.
+    # A redirect would lead to an address that was not judged.
     os.environ["MLFLOW_ALLOW_HTTP_REDIRECTS"] = "false"
 
 
 def _stated(variable: str, otherwise: int) -> int:
-    """Return the number by which MLflow's client goes: the operator's own in the environment wins."""
+    """Return the number that MLflow's client uses: the operator's in the environment, or `otherwise`."""
     text = os.environ.get(variable, "")
     return int(text) if text.isascii() and text.isdigit() else otherwise

@@ -1,4 +1,4 @@
-"""What a server's answer means that is none of MLflow's usual ones: a login, a missing right, a proxy, a web page."""
+"""Explanations of a server's unusual answers: a login, a missing right, a proxy, a web page."""
 
 import os
 import re
@@ -10,12 +10,11 @@ from gate.records.errors import GateError, RegistryError, UnknownVersionError
 from gate.registries.mlflow_failure import Failure, Server
 
 USERNAME, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
-"""The variables by which MLflow's client, and so the gate, is given credentials."""
+"""The variables with the credentials of MLflow's client, and so of the gate."""
 _STATUS = re.compile(
     r"failed with error code (\d{3}) != \d{3}|too many (\d{3}) error responses|artifact server answers (\d{3})"
 )
 _ENDPOINT = re.compile(r"API request to endpoint (\S+) failed")
-_REDIRECTS = (301, 302, 303, 307, 308)
 _PROXY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 _EDIT, _EXPERIMENT = "EDIT on the registered model", "EDIT on the gate's experiment"
 _RIGHTS: tuple[tuple[str, str, str], ...] = (
@@ -34,12 +33,10 @@ _RIGHTS: tuple[tuple[str, str, str], ...] = (
     ("experiments/", "read its experiment, or there is none", "READ on its experiment"),
 )
 """By a part of the endpoint: what was refused, and the permission that it takes."""
-# MLflow's accounts get 403, and not 404, for what does not exist, unless they are administrators.
-_READ = ("read it, or there is none", "READ on the registered model")
 
 
 class RefusedRightError(RegistryError):
-    """The account may not do it, or what it asked for does not exist: to most accounts MLflow answers 403 to both."""
+    """A missing right, or a missing object: MLflow answers 403 to both, unless the account is an administrator's."""
 
 
 def of_status(failure: Failure) -> GateError | None:
@@ -55,7 +52,7 @@ def of_status(failure: Failure) -> GateError | None:
         return _of_login(server)
     if status == HTTPStatus.FORBIDDEN or failure.code == "PERMISSION_DENIED":
         return _of_rights(failure)
-    if status in _REDIRECTS and not failure.says("artifact server answers"):
+    if status in {301, 302, 303, 307, 308} and not failure.says("artifact server answers"):
         return RegistryError(
             f"{server.shown} sends the gate to another address ({status}), where it does not follow with credentials",
             what_to_do="Name the final address as the tracking URI, such as with https:// in place of http://.",
@@ -97,7 +94,7 @@ def _status(failure: Failure) -> int | None:
         found = getattr(getattr(one, "response", None), "status_code", None)
         if isinstance(found, int):
             return found
-    matched = _STATUS.search(failure.said)
+    matched = _STATUS.search(failure.text)
     return int(matched[1] or matched[2] or matched[3]) if matched else None
 
 
@@ -122,8 +119,9 @@ def _of_login(server: Server) -> GateError:
 def _of_rights(failure: Failure) -> GateError:
     name = os.environ.get(USERNAME)
     who = f"the account {inert_line(name, limit=60)!r}" if name else "the gate's account"
-    endpoint = matched[1] if (matched := _ENDPOINT.search(failure.said)) else ""
-    deed, right = next(((deed, right) for part, deed, right in _RIGHTS if part in endpoint), _READ)
+    endpoint = matched[1] if (matched := _ENDPOINT.search(failure.text)) else ""
+    read = ("read it, or there is none", "READ on the registered model")
+    deed, right = next(((deed, right) for part, deed, right in _RIGHTS if part in endpoint), read)
     return RefusedRightError(
         f"{who} may not {deed} (403, {failure.what})",
         what_to_do=f"Grant it {right}; `gate doctor` lists the rights that the gate needs.",

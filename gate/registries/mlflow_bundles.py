@@ -1,8 +1,8 @@
 """Bundles kept in runs of the gate's own experiment: one run a digest, found by tags of that experiment's runs alone.
 
-Whoever may write to the experiment can make a run that claims any digest. So a run is only a place to look: `promote`
-hashes what it fetches, and a kept bundle is read back before it is believed, so that a check mends what it finds
-forged or damaged. Runs dated in the future are passed over, as they would be the newest for ever.
+Anybody who may write to the experiment can make a run that claims any digest: `promote` hashes what it fetches, and a
+check reads a kept bundle back, and replaces one that is forged or damaged. Runs dated in the future are ignored: they
+would be the newest for ever.
 """
 
 import datetime as dt
@@ -21,50 +21,43 @@ from gate.registries.allowed import Allowed, Place
 from gate.registries.downloading import bounded
 
 FOLDER = "bundle"
-"""Below which path of a run's artifacts the files lie."""
 DIGEST_TAG = "gate.bundle_digest"
 STATE_TAG = "gate.bundle_state"
 KEPT_TAG = "gate.bundle_kept_until"
-"""The last day of the longest retention among the policies that it was kept under; `FOR_EVER` where one has none."""
+"""The last day of the longest retention among its policies; `FOR_EVER` where one has none."""
 FOR_EVER = "9999-12-31"
 USED_TAG = "gate.bundle_used"
 """The day of the last check with this bundle, in UTC."""
 WHOLE = "whole"
-"""The state that is set once every file has arrived."""
+"""The state of a run with every file."""
 MOST_PLACES = 10
-"""So many runs of one digest are looked at, the newest first."""
 MOST_DROPPED = 100
-"""So many runs are deleted by one call; the next one goes on."""
 _AHEAD = dt.timedelta(hours=1)
-"""So far may the clock of the machine that kept a bundle be ahead of this one's."""
-_PAGE = 200
-_MOST_PAGES = 100
-"""So many pages of bundles one call looks through for old ones."""
+"""Tolerated difference between the clocks of machines."""
+_PAGE, _MOST_PAGES = 200, 100
+"""Runs a page, and pages that one call searches for old bundles."""
 
 
 class Bundles:
     """The bundles in one experiment."""
 
     def __init__(self, client: Any, experiment: str, tracking_uri: str, allowed: Allowed) -> None:
-        self._client = client
-        self._experiment = experiment
-        self._tracking_uri = tracking_uri
-        self._allowed = allowed
+        self._client, self._experiment, self._tracking_uri, self._allowed = client, experiment, tracking_uri, allowed
         from gate.registries import mlflow_transfer  # noqa: PLC0415  # slow to import
 
         self._transfer = mlflow_transfer
 
     def keep(self, folder: Path, digest: str, on: dt.date, days: int | None = None) -> str:
-        """Store a folder unless a run holds it already; note the day, and until when, and return the place."""
+        """Store a folder unless a run holds it already; record the day and the retention, and return the place."""
         until = FOR_EVER if days is None else (on + dt.timedelta(days=days)).isoformat()
         manifest = _require(folder, digest)
-        # Before there is a run: somebody else may have made the experiment, and chosen where its files would go.
+        # Another account may have made the experiment, and chosen its location.
         found = self._client.get_experiment(self._experiment)
         self._allowed.place(found.artifact_location, f"the experiment {found.name!r}")
         for run in self._claiming(digest):
             if self._reuses(run, folder, manifest):
                 self._client.set_tag(run.info.run_id, USED_TAG, on.isoformat())
-                longest = max(until, run.data.tags.get(KEPT_TAG, FOR_EVER))  # days in one form sort as texts
+                longest = max(until, run.data.tags.get(KEPT_TAG, FOR_EVER))  # ISO days sort as texts
                 self._client.set_tag(run.info.run_id, KEPT_TAG, longest)
                 return _place(run)
         tags = {DIGEST_TAG: digest, USED_TAG: on.isoformat(), KEPT_TAG: until}
@@ -77,12 +70,12 @@ class Bundles:
         return _place(run)
 
     def places(self, digest: str) -> tuple[str, ...]:
-        """Return where runs claim to hold the whole bundle, the newest first; what they hold is still to be hashed."""
+        """Return the places that claim to hold the whole bundle, the newest first; the caller hashes the files."""
         return tuple(_place(run) for run in self._runs(digest, f"tags.`{STATE_TAG}` = '{WHOLE}'"))
 
     def drop(self, before: dt.date) -> int:
         """Delete the runs of bundles that were last used before a day; MLflow can restore them until its `gc`."""
-        # The pages are counted from the start of what is not deleted: first look, then delete.
+        # Deleting shifts the pages: the whole search comes first.
         old = [run.info.run_id for run in islice(self._old(before), MOST_DROPPED)]
         dropped = 0
         for run_id in old:
@@ -92,31 +85,30 @@ class Bundles:
         return dropped
 
     def _claiming(self, digest: str) -> list[Any]:
-        """Return the runs of a digest, those that say that they are whole before those that do not."""
         return sorted(self._runs(digest), key=lambda run: run.data.tags.get(STATE_TAG) != WHOLE)
 
     def _runs(self, digest: str, *more: str) -> list[Any]:
         latest = int((dt.datetime.now(dt.UTC) + _AHEAD).timestamp() * 1000)
         wanted = (f"tags.`{DIGEST_TAG}` = '{_digest(digest)}'", f"attributes.start_time <= {latest}", *more)
-        return list(
-            self._client.search_runs(
-                [self._experiment], " and ".join(wanted), max_results=MOST_PLACES, order_by=["start_time DESC"]
-            )
+        order = ["start_time DESC"]
+        found = self._client.search_runs(
+            [self._experiment], " and ".join(wanted), max_results=MOST_PLACES, order_by=order
         )
+        return list(found)
 
     def _reuses(self, run: Any, folder: Path, manifest: Manifest) -> bool:
-        """Tell whether a run holds the bundle, after completing what an interrupted upload has left."""
+        """Tell whether a run holds the bundle, after completing an interrupted upload."""
         try:
             if run.data.tags.get(STATE_TAG) == WHOLE:
                 return self._reads_back(run, manifest)
             return not self._listed(run, manifest).keys() - _sizes(manifest).keys() and self._completes(
                 run, folder, manifest
             )
-        except Exception:  # noqa: BLE001  # somebody else's run, or one that is being deleted, must not be in the way
+        except Exception:  # noqa: BLE001  # a foreign run, or one that is being deleted, must not prevent another
             return False
 
     def _completes(self, run: Any, folder: Path, manifest: Manifest) -> bool:
-        """Upload every file, and say that the run is whole, as the very last, where these and no others are listed."""
+        """Upload every file, and tag the run as whole, last, if exactly these files are listed."""
         self._transfer.upload(self._files(run), folder, None, self._tracking_uri, self._allowed.allows)
         listed, sizes = self._listed(run, manifest), _sizes(manifest)
         if listed.keys() != sizes.keys() or any(listed[name] not in {size, None} for name, size in sizes.items()):
@@ -136,7 +128,7 @@ class Bundles:
         return not problems and found == manifest
 
     def _listed(self, run: Any, manifest: Manifest) -> dict[str, int | None]:
-        """Return what a run has where the bundle lies, looking into no other folders than the bundle's own."""
+        """Return the files of a run's bundle; only the bundle's own folders are listed."""
         folders = {str(parent) for file in manifest.files for parent in Path(file.path).parents} - {"."}
         return self._transfer.list_files(self._files(run), folders, self._tracking_uri, self._allowed.allows)
 
@@ -144,7 +136,7 @@ class Bundles:
         return self._allowed.place(f"{str(run.info.artifact_uri).rstrip('/')}/{FOLDER}", _place(run))
 
     def _old(self, before: dt.date) -> Iterator[Any]:
-        """Yield the runs that hold an old bundle and nothing else, the oldest first."""
+        """Yield the runs with an old bundle and nothing else, the oldest first."""
         token = None
         for _ in range(_MOST_PAGES):
             page = self._client.search_runs(
@@ -160,7 +152,7 @@ class Bundles:
                 return
 
     def _holds_a_bundle_alone(self, run: Any) -> bool:
-        """Tell whether a run has no other artifacts: who may set tags on a report's run may not have it deleted."""
+        """Tell whether a run has no other artifacts: a tag must not get a run with reports deleted."""
         try:
             place = self._allowed.place(str(run.info.artifact_uri), _place(run))
             return self._transfer.list_files(place, set(), self._tracking_uri, self._allowed.allows).keys() <= {
@@ -171,7 +163,7 @@ class Bundles:
 
 
 def _require(folder: Path, digest: str) -> Manifest:
-    """Return the folder's manifest, which has this digest."""
+    """Return the folder's manifest; another digest than this one is a `UsageError`."""
     manifest, problems = build_manifest(folder, ignored=EVERY_FILE)
     if problems or manifest.digest != _digest(digest):
         raise UsageError(
@@ -183,7 +175,7 @@ def _require(folder: Path, digest: str) -> Manifest:
 
 
 def _digest(text: str) -> str:
-    """Return a digest that may stand in a filter."""
+    """Return a digest that is valid in a filter."""
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
         raise UsageError(f"{text[:100]!r} is no digest of a bundle; expected sha256: and 64 hexadecimal digits")
     return text
@@ -198,10 +190,7 @@ def _sizes(manifest: Manifest) -> dict[str, int]:
 
 
 def _unused(run: Any, before: dt.date) -> bool:
-    """Tell whether a run says that it holds a bundle last used before a day, and that nobody keeps for longer.
-
-    An odd day says nothing. The experiment is shared: another policy may keep what this one would not.
-    """
+    """Tell whether a run's tags name a bundle last used before a day, and that no policy keeps for longer."""
     if DIGEST_TAG not in run.data.tags:
         return False
     try:

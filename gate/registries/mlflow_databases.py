@@ -1,4 +1,4 @@
-"""What the database of an embedded store says, and what is asked of it before MLflow opens it."""
+"""Explanations of an embedded store's database errors, and the checks before MLflow opens it."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Correct the name in the tracking URI, or create it.",
     ),
 )
-"""By what drivers write: what it means, and what to do."""
+"""By the drivers' texts: the meaning, and what to do."""
 
 
 def of_database(failure: Failure) -> GateError | None:
@@ -64,7 +64,7 @@ def of_database(failure: Failure) -> GateError | None:
 
 
 def require_database(uri: str, retries: int) -> None:
-    """Refuse an SQLite file that is not there, which MLflow would make, and bound its attempts to reach a database."""
+    """Refuse a missing SQLite file, which MLflow would make, and bound MLflow's attempts to reach a database."""
     if uri.startswith(("http://", "https://", "file:")) or "://" not in uri:
         return
     path = re.split(r"[?#]", uri.partition("sqlite:///")[2])[0]
@@ -75,5 +75,5 @@ def require_database(uri: str, retries: int) -> None:
         )
     from mlflow.store.db import utils  # noqa: PLC0415  # slow to import, and seldom needed
 
-    # Ten attempts, which take a minute and a half, are MLflow's constant and no setting of it.
+    # MLflow's constant of ten attempts, a minute and a half, has no setting.
     utils.MAX_RETRY_COUNT = retries + 1

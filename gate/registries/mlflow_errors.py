@@ -1,8 +1,4 @@
-"""What a registry's error means, in the gate's own sentences: what happened, the likely cause, what to do.
-
-Whatever MLflow, its HTTP client or a database driver raises becomes one of the gate's errors, each kind apart. Their
-own words come after these, in short brackets, where they add something.
-"""
+"""A registry's errors in the gate's own sentences, with the original text in brackets where it adds something."""
 
 from collections.abc import Callable
 
@@ -14,7 +10,7 @@ from gate.registries.mlflow_reach import of_address, of_network
 
 
 def explained(error: Exception, what: str, server: Server) -> GateError:
-    """Return the gate's own error for whatever was raised when the registry was asked for `what`."""
+    """Return the gate's own error for an exception of a request for `what`."""
     failure = Failure(error, what, server)
     return next((found for kind in _KINDS if (found := kind(failure)) is not None), None) or _other(failure)
 
@@ -29,9 +25,9 @@ def _of_package(failure: Failure) -> GateError | None:
 
 
 def _of_disk(failure: Failure) -> GateError | None:
-    """Explain what this machine's own disk says; an HTTP client's errors are of the same family.
+    """Explain an error of this machine's own disk; an HTTP client's errors are `OSError`s too.
 
-    No `RegistryError`, after which a version is left as it was: names that no disk takes are whoever's logged them.
+    It is no `RegistryError`, which leaves a version unmarked: a candidate may have logged names that no disk takes.
     """
     kinds = {kind.__name__ for kind in type(failure.error).__mro__}
     if "OSError" not in kinds or "RequestException" in kinds:

@@ -1,4 +1,4 @@
-"""A failure of MLflow, its HTTP client or a database driver, taken apart; its words may be a hostile server's."""
+"""A failure of MLflow, its HTTP client or a database driver, in parts; its text may be a hostile server's."""
 
 import re
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from gate.jail.inert import inert_line
 
 _QUOTED = 160
-"""So many characters of somebody else's words are shown."""
+"""Characters that are shown of a foreign text."""
 _DEPTH = 12
-"""So many of an error's causes are followed."""
+"""Causes of an error that are followed."""
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
-"""MLflow's codes for what is not there."""
+"""MLflow's codes for a missing object."""
 
 
 def without_secret(text: str) -> str:
@@ -23,7 +23,7 @@ def without_secret(text: str) -> str:
 
 @dataclass(frozen=True)
 class Server:
-    """Where the registry is, and how long it is waited for."""
+    """The registry's address, and its timeouts."""
 
     uri: str
     timeout_seconds: int
@@ -36,18 +36,18 @@ class Server:
 
     @property
     def host(self) -> str:
-        """Who answers there."""
+        """The host, or the URI of an embedded store."""
         return urlsplit(self.shown).hostname or self.shown
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is asked over HTTP, and is no embedded store."""
+        """Whether it is a server, and no embedded store."""
         return self.uri.startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What was raised when the registry was asked for something."""
+    """An exception of a request to the registry for `what`."""
 
     error: Exception
     what: str
@@ -55,36 +55,36 @@ class Failure:
 
     @cached_property
     def chain(self) -> tuple[BaseException, ...]:
-        """The error and what caused it, as far as libraries keep it: as cause, context, reason or argument."""
+        """The error and its causes, as far as libraries keep them: as cause, context, reason or argument."""
         return tuple(_chain(self.error))
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The names of these errors' classes; libraries that may not be installed are told by them."""
+        """The names of these errors' classes, since their libraries may not be installed."""
         return frozenset(type(one).__name__ for one in self.chain)
 
     @cached_property
-    def said(self) -> str:
-        """What all of them say."""
+    def text(self) -> str:
+        """The texts of all of them."""
         return " ".join(str(one) for one in self.chain)
 
     @property
     def code(self) -> str:
-        """MLflow's own code; empty for everybody else's errors."""
+        """MLflow's own code; empty for errors of others."""
         return str(getattr(self.error, "error_code", "") or "")
 
     def any(self, *names: str) -> bool:
-        """Tell whether an error of one of these classes is among them."""
+        """Tell whether one of the errors is of one of these classes."""
         return not self.names.isdisjoint(names)
 
     def says(self, *signs: str) -> bool:
-        """Tell whether one of these texts stands in what they say, whatever the case."""
-        low = self.said.lower()
+        """Tell whether the errors' texts contain one of these texts, in any case of letters."""
+        low = self.text.lower()
         return any(sign.lower() in low for sign in signs)
 
     @property
     def brackets(self) -> str:
-        """The error's own first words in brackets: one inert line."""
+        """The beginning of the error's own text in brackets: one inert line."""
         lines = [line for line in str(self.error).splitlines() if line.strip() and not line.startswith("###")]
         if len(lines) > 1 and lines[0].rstrip().endswith(":"):  # MLflow's list of failed downloads: the first says why
             lines = lines[1:]

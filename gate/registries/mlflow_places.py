@@ -1,7 +1,6 @@
-"""Where an artifact of the registry lies: asked of the server, once, and followed to an address that is no reference.
+"""Addresses of the registry's artifacts: references are followed to an address, which `gate.registries.allowed` judges.
 
-The same questions that MLflow's own download asks (3.17: `ModelsArtifactRepository`, `RunsArtifactRepository`), put
-before anything is downloaded; the answer is judged by `gate.registries.allowed`.
+The requests are those of MLflow's own download (3.17: `ModelsArtifactRepository`, `RunsArtifactRepository`).
 """
 
 from collections.abc import Callable, Iterator
@@ -13,13 +12,12 @@ from gate.records.errors import RefusedAddressError, RegistryError, UsageError
 from gate.records.record import MalformedError, parse_json
 
 HOPS = 4
-"""So many references may lead from one to the next."""
-_PAGE = 200
-_MOST_EXPERIMENTS = 10_000
+"""References that may follow each other."""
+_PAGE, _MOST_EXPERIMENTS = 200, 10_000
 
 
 def locate(client: Any, uri: str, resolve: Callable[[str], ModelRef]) -> str:
-    """Return the address at which `models:/…` or `runs:/…` lies; another address is returned as it is."""
+    """Return the address of `models:/…` or `runs:/…`; another address is returned unchanged."""
     raw, where = uri, uri
     for _ in range(HOPS):
         try:
@@ -37,19 +35,18 @@ def locate(client: Any, uri: str, resolve: Callable[[str], ModelRef]) -> str:
 
 
 def _of_model(client: Any, name: str, resolve: Callable[[str], ModelRef]) -> str:
-    """Return where a logged model or a registered version keeps its files."""
     if "/" not in name and "@" not in name:
         return str(client.get_logged_model(name).artifact_location)
     try:
         ref = resolve(f"models:/{name}")
     except UsageError as error:
-        # A stage, which names another version tomorrow, or what is no reference at all.
+        # A stage, whose version changes, or no reference at all.
         raise RefusedAddressError(str(error)) from None
     return str(client.get_model_version_download_uri(ref.name, ref.version))
 
 
 def experiment_locations(client: Any) -> Iterator[tuple[str, str]]:
-    """Yield name and artifact location of every experiment, those that were deleted too."""
+    """Yield name and artifact location of every experiment, deleted ones too."""
     from mlflow.entities import ViewType  # noqa: PLC0415  # slow to import
 
     token, seen = None, 0
@@ -76,7 +73,7 @@ def experiment_folders(client: Any) -> tuple[Address, ...]:
 
 
 def training_path(run: Any) -> str:
-    """Return the path, below a run's artifacts, of the dataset that it logged in the context `training`."""
+    """Return the path, in a run's artifacts, of the dataset that it logged in the context `training`."""
     for logged in run.inputs.dataset_inputs:
         context = {tag.key: tag.value for tag in logged.tags}.get("mlflow.data.context")
         inside = _path_inside(_source_uri(logged.dataset.source), run.info.artifact_uri)
@@ -86,7 +83,7 @@ def training_path(run: Any) -> str:
 
 
 def _source_uri(source: str) -> str:
-    """Return the address in a dataset's source, which MLflow keeps as JSON text; nothing where it is odd."""
+    """Return the address in a dataset's source, which MLflow keeps as JSON text; empty where it is malformed."""
     try:
         value = parse_json(source.encode(), what="dataset source", limit=1 << 16)
     except MalformedError:
@@ -95,7 +92,7 @@ def _source_uri(source: str) -> str:
 
 
 def _path_inside(uri: str, artifacts: str) -> str:
-    """Return the path of an address below a run's artifacts; nothing where it lies elsewhere."""
+    """Return the path of an address in a run's artifacts; empty where it is elsewhere."""
     below = uri.removeprefix("file://").removeprefix(artifacts.removeprefix("file://").rstrip("/") + "/")
     outside = below == uri.removeprefix("file://") or ".." in below.split("/")
     return "" if outside else below

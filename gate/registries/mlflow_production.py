@@ -1,10 +1,11 @@
-"""The MLflow registry as promotion and the service see it: identities, the gate's own copies, what is in production.
+"""The MLflow registry for promotion and the service: identities, the gate's own copies, versions in production.
 
-Every step can be repeated: what an interrupted promotion left is found again by its key, or is an orphan that nothing
-points to. Stages, which fire no webhook, are looked at and left.
+Every step can be repeated: an interrupted promotion's parts are found again by its key, or are orphans. Stages, which
+fire no webhook, are only read, or left by `archive`.
 """
 
 import datetime as dt
+import warnings
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -20,11 +21,7 @@ from gate.registries.mlflow_survey import missing_accounts, missing_features, st
 from gate.registries.mlflow_versions import MADE_LAST, reference, search_all
 
 PROMOTION_TAG = "gate.promotion"
-ARCHIVED = "Archived"
-_WEBHOOK = "gate"
-_WEBHOOK_MEANS = "Tells `gate serve` of new versions and moved aliases."
 _WEBHOOKS, _MOST_PAGES = 100, 20
-_MOST_SAID = 300
 
 
 class MlflowProduction(MlflowRegistry):
@@ -36,7 +33,7 @@ class MlflowProduction(MlflowRegistry):
             return stores_in_use(self, self._client, model)
 
     def server_version(self) -> str | None:
-        """Return the version that the tracking server says it has; None for an embedded store."""
+        """Return the tracking server's version; None for an embedded store."""
         answer = self._asked_version()
         return str(answer.text).strip()[:40] if answer is not None else None
 
@@ -44,13 +41,13 @@ class MlflowProduction(MlflowRegistry):
         """Return the date of the server's answer, to the second."""
         answer = self._asked_version()
         try:
-            said = parsedate_to_datetime(str(answer.headers.get("Date", ""))) if answer is not None else None
+            date = parsedate_to_datetime(str(answer.headers.get("Date", ""))) if answer is not None else None
         except ValueError:
             return None
-        return said.astimezone(dt.UTC) if said is not None and said.tzinfo is not None else None
+        return date.astimezone(dt.UTC) if date is not None and date.tzinfo is not None else None
 
     def _asked_version(self) -> Any:
-        """Return the tracking server's answer to the question for its version; None for an embedded store."""
+        """Return the tracking server's answer to `/version`; None for an embedded store."""
         if not str(self._tracking_uri).startswith("http"):
             return None
         from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
@@ -71,11 +68,11 @@ class MlflowProduction(MlflowRegistry):
         return True
 
     def lacks(self) -> tuple[str, ...]:
-        """Return what the gate can use and this server does not have, a sentence each."""
+        """Return the features that the gate can use and this server lacks, a sentence each."""
         return (*missing_features(self.server_version() or ""), *missing_accounts(self))
 
     def user(self, credentials: Credentials | None = None) -> User | None:
-        """Return whom the server takes the bearer for; None where it has no authentication."""
+        """Return the user of the credentials, or of the gate's own; None without authentication."""
         return current_user(self._ask(credentials))
 
     def may_edit(self, user: User, model: str, credentials: Credentials | None = None) -> bool:
@@ -83,11 +80,9 @@ class MlflowProduction(MlflowRegistry):
         return may_edit(self._ask(credentials), user, model)
 
     def _ask(self, credentials: Credentials | None) -> Ask:
-        """Return what asks the server's authentication with some credentials, the gate's own where none are given."""
-
         def ask(path: str, query: Mapping[str, str]) -> dict[str, Any] | None:
             with self._errors(path):
-                return get(str(self._registry_uri), path, query, credentials)
+                return get(str(self._registry_uri), credentials, path, query)
 
         return ask
 
@@ -117,7 +112,7 @@ class MlflowProduction(MlflowRegistry):
         with self._errors(f"a version of {name!r}"):
             try:
                 self._client.get_registered_model(name)
-            except Exception as error:  # only 'unknown' is mended, by its code
+            except Exception as error:  # only an unknown model is made
                 if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 self._client.create_registered_model(name, description="Written by the gate's promotions alone.")
@@ -160,19 +155,19 @@ class MlflowProduction(MlflowRegistry):
     def register_webhook(self, url: str, secret: str) -> RegisteredWebhook:
         """Make MLflow's webhook for an address, or set the one that has it right, and send its test delivery."""
         with self._errors(f"the webhook for {url}"):
-            given = {"name": _WEBHOOK, "url": url, "events": list(WEBHOOK_EVENTS), "secret": secret, "status": "ACTIVE"}
+            given = {"name": "gate", "url": url, "events": list(WEBHOOK_EVENTS), "secret": secret, "status": "ACTIVE"}
             known = self._webhook_of(url)
             if known is None:
-                made = self._client.create_webhook(description=_WEBHOOK_MEANS, **given)
+                means = "Tells `gate serve` of new versions and moved aliases."
+                made = self._client.create_webhook(description=means, **given)
             else:
                 made = self._client.update_webhook(known, **given)
             tried = self._client.test_webhook(made.webhook_id, WEBHOOK_EVENTS[0])
         status = f"{tried.response_status} " if tried.response_status else ""
-        said = f"{status}{tried.error_message or tried.response_body or ''}".strip()
-        return RegisteredWebhook(str(made.webhook_id), known is None, bool(tried.success), said[:_MOST_SAID])
+        answer = f"{status}{tried.error_message or tried.response_body or ''}".strip()
+        return RegisteredWebhook(str(made.webhook_id), known is None, bool(tried.success), answer[:300])
 
     def _webhook_of(self, url: str) -> str | None:
-        """Return the id of the webhook that has an address."""
         token = None
         for _ in range(_MOST_PAGES):
             page = self._client.list_webhooks(max_results=_WEBHOOKS, page_token=token)
@@ -184,8 +179,6 @@ class MlflowProduction(MlflowRegistry):
 
     def archive(self, ref: ModelRef) -> None:
         """Take a version out of its stage."""
-        import warnings  # noqa: PLC0415  # with its only use
-
         with self._errors(f"the stage of {ref}"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # MLflow deprecates stages, and people still use them
-            self._client.transition_model_version_stage(ref.name, ref.version, ARCHIVED)
+            warnings.simplefilter("ignore", FutureWarning)  # MLflow deprecates stages, which are still in use
+            self._client.transition_model_version_stage(ref.name, ref.version, "Archived")

@@ -1,4 +1,4 @@
-"""Why a registry could not be asked at all: its address, the name service, the network, TLS, the time."""
+"""Explanations of a registry that cannot be reached: its address, the name service, the network, TLS, the time."""
 
 import re
 
@@ -10,7 +10,7 @@ _PEER = re.compile(r"host='([^']+)', port=(\d+)")
 
 
 def of_address(failure: Failure) -> GateError | None:
-    """Explain a tracking URI that is none: the operator's word, and so a usage error; or one that leads nowhere now."""
+    """Explain a tracking URI that is invalid, which is the operator's mistake, or that leads nowhere."""
     shown = failure.server.shown
     if failure.any("InvalidURL", "InvalidUrlException", "LocationParseError", "InvalidSchema", "MissingSchema"):
         return UsageError(
@@ -45,7 +45,7 @@ def of_network(failure: Failure) -> GateError | None:
             f"the proxy between the gate and {server.host} did not pass the request on",
             what_to_do="Correct HTTPS_PROXY or HTTP_PROXY, or name the host in NO_PROXY.",
         )
-    peer = _PEER.search(failure.said)
+    peer = _PEER.search(failure.text)
     if peer is not None and server.is_remote and peer[1] != server.host:
         return RegistryError(
             f"{peer[1]}:{peer[2]}, where the registry keeps {what}, did not answer{failure.brackets}",

@@ -1,4 +1,4 @@
-"""What `gate doctor` asks of an MLflow server: the stores that are in use, its version, and what that version lacks."""
+"""The questions of `gate doctor` to an MLflow server: the stores in use, and the features that it lacks."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,8 @@ from gate.registries.mlflow_places import experiment_locations, locate
 from gate.registries.mlflow_versions import MADE_LAST, search
 
 _MOST_VERSIONS = 500
-"""So many versions are asked where they lie, the newest first."""
+"""Versions whose address is asked, the newest first."""
 _NAMED = 3
-_DEFAULT = "experiment Default"
 _FEATURES: tuple[tuple[tuple[int, int], str], ...] = (
     ((2, 3), "aliases, by which production is moved (MLflow 2.3)"),
     ((3, 0), "logged models, which promotion makes (MLflow 3.0)"),
@@ -24,7 +23,7 @@ _FEATURES: tuple[tuple[tuple[int, int], str], ...] = (
         "webhooks for new versions and aliases, without which `gate serve` finds them by its poll alone (MLflow 3.3)",
     ),
 )
-"""From which version on a server has what the gate uses."""
+"""The first MLflow version with each feature that the gate uses."""
 
 
 def stores_in_use(registry: Any, client: Any, model: str | None) -> list[StoreUse]:
@@ -34,13 +33,11 @@ def stores_in_use(registry: Any, client: Any, model: str | None) -> list[StoreUs
     for who, raw in _locations(registry, client, model):
         use = _judged(allowed, who, raw)
         found.setdefault(use.store, (use, []))[1].append(who)
-    named = [replace(use, used_by=_some(users), default=_DEFAULT in users) for use, users in found.values()]
+    named = []
+    for use, users in found.values():
+        more = (f"{len(users) - _NAMED} more",) if len(users) > _NAMED else ()
+        named.append(replace(use, used_by=(*users[:_NAMED], *more), default="experiment Default" in users))
     return sorted(named, key=lambda use: (use.allowed, use.store))
-
-
-def _some(users: list[str]) -> tuple[str, ...]:
-    more = len(users) - _NAMED
-    return (*users[:_NAMED], *((f"{more} more",) if more > 0 else ()))
 
 
 def _locations(registry: Any, client: Any, model: str | None) -> Iterator[tuple[str, str]]:
@@ -59,7 +56,7 @@ def _locations(registry: Any, client: Any, model: str | None) -> Iterator[tuple[
 
 
 def _of_a_run(location: str) -> str:
-    """Return where a run would lie in an experiment's own folder, so that the store before it is recognised."""
+    """Return the address of a run in an experiment's own folder, from which the store is recognised."""
     return f"{location}/{32 * '0'}/artifacts" if re.search(r"/[0-9]+$", location) else location
 
 
@@ -81,16 +78,16 @@ def _judged(allowed: Allowed, who: str, raw: str) -> StoreUse:
 
 
 def missing_features(version: str) -> tuple[str, ...]:
-    """Return what a server of this version does not have, from what versions brought."""
+    """Return the features that a server of this version lacks."""
     matched = re.match(r"(\d+)\.(\d+)", version)
     if matched is None:
         return ()
     has = (int(matched[1]), int(matched[2]))
-    return tuple(said for since, said in _FEATURES if has < since)
+    return tuple(feature for since, feature in _FEATURES if has < since)
 
 
 def missing_accounts(registry: Any) -> tuple[str, ...]:
-    """Return what the server's authentication does not answer, where it has one."""
+    """Return the questions about accounts that the server does not answer."""
     try:
         user = registry.user()
     except GateError:

@@ -1,7 +1,4 @@
-"""Downloads of places that were judged: by MLflow's own repositories, held to the one address and without redirects.
-
-No repository here asks the registry where something lies: the address that was judged is the address that is asked.
-"""
+"""Downloads from judged addresses and no others, by MLflow's own repositories, without redirects."""
 
 import posixpath
 import shutil
@@ -27,7 +24,7 @@ _SERVED = "/mlflow-artifacts/artifacts"
 
 
 def download_folder(place: Place, to: Path, tracking_uri: str, allows: Callable[[str], bool]) -> None:
-    """Copy what lies at a place, and not the place's own name, into a folder that exists."""
+    """Copy a place's files, without the place's own name, into an existing folder."""
     if place.path is not None:
         _copy(place.path, to)
     else:
@@ -35,7 +32,7 @@ def download_folder(place: Place, to: Path, tracking_uri: str, allows: Callable[
 
 
 def download(place: Place, to: Path, tracking_uri: str, allows: Callable[[str], bool]) -> Path:
-    """Copy a file or folder into a folder, under its own name; return where it is."""
+    """Copy a file or folder into a folder, under its own name; return its path."""
     to.mkdir(parents=True, exist_ok=True)
     if not place.address.path:
         raise UnknownVersionError(f"{place.address} names no artifact")
@@ -53,10 +50,7 @@ def upload(place: Place, folder: Path, below: str | None, tracking_uri: str, all
 def list_files(
     place: Place, folders: Collection[str], tracking_uri: str, allows: Callable[[str], bool]
 ) -> dict[str, int | None]:
-    """Return path and size (None where the store does not say) of the files at a place and in these folders of it.
-
-    Another folder is named with a slash at its end and not looked into: however much lies there is not asked for.
-    """
+    """Return path and size (None: unknown) of the files at a place and in these folders; others get a slash alone."""
     repository, found = _repository(place, tracking_uri, allows), {}
     for folder in (None, *sorted(folders)):
         for one in repository.list_artifacts(folder):
@@ -68,12 +62,11 @@ def list_files(
 
 
 def _repository(place: Place, tracking_uri: str, allows: Callable[[str], bool]) -> Any:
-    """Return what downloads from a place."""
     uri = str(place.address)
     if place.path is not None:
         return get_artifact_repository(place.path.as_uri())
     if place.kind == "server":
-        # A login in the tracking server's own URI is the operator's, and MLflow puts it back by the short form.
+        # With the short form MLflow uses the operator's login in the tracking URI.
         return _Served(uri if place.address.path else "mlflow-artifacts:/", tracking_uri, allows)
     if place.address.scheme in {"http", "https"}:
         return _WithoutCredentials(uri)
@@ -81,7 +74,7 @@ def _repository(place: Place, tracking_uri: str, allows: Callable[[str], bool]) 
 
 
 def _copy(path: Path, to: Path) -> Path:
-    """Copy a local file or folder, links as links, so that the manifest sees them for what they are."""
+    """Copy a local file or folder; links stay links, for the manifest to refuse."""
     if not path.exists():
         raise UnknownVersionError(f"there is nothing at {path}")
     if path.is_dir():
@@ -90,7 +83,7 @@ def _copy(path: Path, to: Path) -> Path:
 
 
 class _Strict(HttpArtifactRepository):  # type: ignore[misc]  # MLflow has no types
-    """Writes an answer only where it is one: MLflow would store the body of a redirect as the artifact."""
+    """Refuses a redirect, whose body MLflow would store as the artifact."""
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         self._stream(remote_file_path, local_path)
@@ -104,11 +97,11 @@ class _Strict(HttpArtifactRepository):  # type: ignore[misc]  # MLflow has no ty
 
 
 class _PresignedElsewhereError(Exception):
-    """A presigned address outside of what the policy lists."""
+    """A presigned address outside the policy's stores."""
 
 
 class _Served(MlflowArtifactsRepository, _Strict):  # type: ignore[misc]
-    """The tracking server's own artifacts; an address that it presigns is asked only where the policy lists it."""
+    """The tracking server's own artifacts; a presigned address is used only where the policy lists it."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str, allows: Callable[[str], bool]) -> None:
         super().__init__(artifact_uri, tracking_uri=tracking_uri)
@@ -122,18 +115,18 @@ class _Served(MlflowArtifactsRepository, _Strict):  # type: ignore[misc]
 
     def _should_multipart_upload(self, local_file: str) -> bool:
         del local_file
-        return False  # to addresses of the server's choice; what passes through the server itself needs none
+        return False  # it would go to addresses of the server's choice
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         try:
             super()._download_file(remote_file_path, local_path)
         except _PresignedElsewhereError:
-            # The server can pass the bytes on itself, and nothing more needs to be allowed.
+            # The server can send the bytes itself.
             self._stream(remote_file_path, local_path)
 
 
 class _WithoutCredentials(_Strict):
-    """An artifact server other than the tracking server, from the policy's list: it never sees the registry's login."""
+    """An artifact server of the policy's list, which never gets the registry's login."""
 
     def __init__(self, artifact_uri: str) -> None:
         super().__init__(artifact_uri)

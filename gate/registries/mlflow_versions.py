@@ -1,4 +1,4 @@
-"""Versions of registered models as MLflow answers them: asked for page by page, and turned into references."""
+"""Versions of registered models, requested page by page, as references."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,12 +16,12 @@ def reference(version: Any) -> ModelRef:
 
 
 def search(client: Any, name: str | None, order: str, most: int) -> list[Any]:
-    """Return so many versions of one registered model or of all, the first in an order."""
+    """Return at most `most` versions of one registered model or of all, the first in an order."""
     return list(client.search_model_versions(_filter(name, {}) or None, order_by=[order], max_results=most))
 
 
 def search_all(client: Any, name: str | None, tags: Mapping[str, str], *order: str) -> Iterator[Any]:
-    """Yield every version, of one registered model or of all, that carries certain tags."""
+    """Yield every version, of one registered model or of all, with certain tags."""
     token = None
     while True:
         page = client.search_model_versions(

@@ -1,7 +1,6 @@
-"""What names a model: a version in a registry, or a folder on disk. Anything else is answered by what was likely meant.
+"""Model URIs: a version in a registry, or a folder on disk; for any other text the error names what was likely meant.
 
-Pure but for a look at whether a path is a folder. What is wrong here is the operator's own mistake (exit 2), and is
-said before any registry is asked.
+A wrong URI is the operator's mistake (exit 2), reported before any registry is asked.
 """
 
 import re
@@ -34,7 +33,7 @@ def parse_model_uri(uri: str) -> tuple[str, str | None, str | None]:
 
 
 def require_model(uri: str) -> None:
-    """Raise a `UsageError` with what was likely meant, unless this is a version's URI or a folder that is there."""
+    """Raise a `UsageError` with what was likely meant, unless this is a version's URI or an existing folder."""
     if not uri.strip():
         raise UsageError(f"the model's URI is empty; {EXPECTED}", what_to_do="Is a variable of the pipeline not set?")
     if is_registry_uri(uri):
@@ -51,13 +50,13 @@ def require_model(uri: str) -> None:
 
 
 def require_registered(uri: str) -> None:
-    """Raise a `UsageError` for a model folder, which bears no tags."""
+    """Raise a `UsageError` for a model folder, which has no tags."""
     if not is_registry_uri(uri):
         raise UsageError(f"{uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
 
 
 def meant(text: str) -> str | None:
-    """Return the version's URI that a text without the right scheme is likely to mean; None where it is none."""
+    """Return the version's URI that a text without the right scheme likely means; None where there is none."""
     body = re.sub(r"^(?:models?[:/]+|(?:.*#)?/models/)", "", text, flags=re.IGNORECASE).strip("/")
     body = re.sub(rf"^({_NAME})/(?:versions/|v)?(\d+|latest)(?:[?#].*)?$", r"\1/\2", body, flags=re.IGNORECASE)
     body = re.sub(rf"^({_NAME}):(\d+|latest)$", r"\1/\2", body)
@@ -65,25 +64,23 @@ def meant(text: str) -> str | None:
 
 
 def _of_a_model(body: str) -> str:
-    """Return advice on `models:/` followed by something that is no version."""
     if re.fullmatch(r"m-[0-9a-f]{32}", body):
         return (
             "This is a logged model, which is no version yet: register it, "
             f"mlflow.register_model('{_PREFIX}{body}', NAME), and check the version."
         )
     if (likely := meant(body)) is not None:
-        return _did_you_mean(likely)
+        return f"Did you mean {likely}?"
     if re.fullmatch(_NAME, body):
         return f"Which version? For the newest: {_PREFIX}{body}/latest"
     return "Stages are deprecated in MLflow; use a version number or an alias."
 
 
 def _of_a_scheme(uri: str) -> str:
-    """Return advice on another scheme than `models:/`."""
     if uri.startswith("file:"):
-        return _did_you_mean(re.sub(r"^file:/*", "/", uri))
+        return f"Did you mean {re.sub(r'^file:/*', '/', uri)}?"
     if (likely := meant(uri)) is not None:
-        return _did_you_mean(likely)
+        return f"Did you mean {likely}?"
     if uri.startswith("runs:/"):
         return f"Register it first, mlflow.register_model({uri[:_SHOWN]!r}, NAME), and check the version."
     if uri.startswith(("http://", "https://")):
@@ -92,18 +89,13 @@ def _of_a_scheme(uri: str) -> str:
 
 
 def _of_a_path(uri: str, path: Path) -> str:
-    """Return advice on a path at which there is no folder."""
     if path.exists():
         return f"Name the folder with the MLmodel file in it; this file lies in {path.absolute().parent}."
     if not uri.startswith(("/", "./", "../", "~", _DIRECTORY)) and (likely := meant(uri)) is not None:
-        return _did_you_mean(likely)
+        return f"Did you mean {likely}?"
     return "Name a folder with an MLmodel file in it, or a registered model as models:/NAME/VERSION."
 
 
-def _did_you_mean(likely: str) -> str:
-    return f"Did you mean {likely}?"
-
-
 def _shown(uri: str) -> str:
-    """Return a text as it may be shown: without the user name and password of an address."""
+    """Return a text to show, without the user name and password of an address."""
     return repr(re.sub(r"//[^/@\s]+@", "//", uri[:_SHOWN]))

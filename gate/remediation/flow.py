@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gate import VERSION
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
-from gate.check.bundle.compose import Bundle, copy
+from gate.check.bundle.compose import Bundle, put
 from gate.check.files import CheckFiles, private_directory, remove
 from gate.check.workers import Progress
 from gate.jail.interruption import explained
@@ -94,7 +94,7 @@ def remediate(
         if bundle is None:
             remove(files.root / BUNDLE_FOLDER)  # an earlier run may have left one
         else:
-            copy(bundle, files)
+            put(bundle, files, keep=True)
         _write(report, files)
         if bundle is None or not request.register or production is None:
             return Remediated(report)

@@ -7,8 +7,9 @@ import warnings
 
 import pytest
 
-from gate.check.bundle.opens import OLDEST_MLFLOW, OLDEST_TORCH, opens_with
+from gate.check.bundle.environment import opens_with
 from gate.programs import read_program
+from gate.records.runtime import OLDEST
 from tests.bundle_opens import corpus, opening
 from tests.bundle_opens.programs import PROGRAMS
 from tests.bundle_opens.table import OPENED, PAGE, ROWS, oldest, read_results, with_table
@@ -62,7 +63,7 @@ def test_the_page_shows_what_was_tried():
 def test_the_constants_are_what_was_tried():
     """The oldest releases are the first from which every program opened, and the page names them."""
     results = read_results()
-    assert oldest(results, "torch", ["torch"]) == OLDEST_TORCH
-    assert oldest(results, "mlflow", ["pytorch", "pyfunc"]) == OLDEST_MLFLOW
-    assert opens_with() == {"torch": OLDEST_TORCH, "mlflow": OLDEST_MLFLOW}
-    assert f"**torch {OLDEST_TORCH}** or newer and **MLflow {OLDEST_MLFLOW}** or newer" in PAGE.read_text()
+    assert oldest(results, "torch", ["torch"]) == OLDEST["torch"]
+    assert oldest(results, "mlflow", ["pytorch", "pyfunc"]) == OLDEST["mlflow"]
+    assert opens_with() == OLDEST
+    assert f"**torch {OLDEST['torch']}** or newer and **MLflow {OLDEST['mlflow']}** or newer" in PAGE.read_text()

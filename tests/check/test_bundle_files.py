@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.check.bundle.compose import Bundle, copy, move
+from gate.check.bundle.compose import Bundle, put
 from gate.check.files import CheckFiles
 from gate.records.artifact import build_manifest, make_read_only
 from gate.records.bundle import BundleFacts
@@ -26,22 +26,22 @@ def bundle_in(folder, text="the program"):
 def files(tmp_path):
     """Return a check's directory with an earlier check's bundle in it."""
     files = CheckFiles.create(tmp_path / "out")
-    move(bundle_in(tmp_path / "earlier" / "bundle", "an earlier program"), files)
+    put(bundle_in(tmp_path / "earlier" / "bundle", "an earlier program"), files, keep=False)
     return files
 
 
-@pytest.mark.parametrize("put", [move, copy])
-def test_a_bundle_takes_the_place_of_the_earlier_one(files, tmp_path, put):
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_bundle_takes_the_place_of_the_earlier_one(files, tmp_path, keep):
     """Its digest is the same where it lies then."""
     bundle = bundle_in(tmp_path / "new" / "bundle")
-    put(bundle, files)
+    put(bundle, files, keep=keep)
     assert build_manifest(files.root / "bundle")[0].digest == bundle.manifest.digest
-    assert (tmp_path / "new" / "bundle").exists() == (put is copy)
+    assert (tmp_path / "new" / "bundle").exists() == keep
     assert sorted(path.name for path in files.root.iterdir()) == ["bundle"]
 
 
-@pytest.mark.parametrize("put", [move, copy])
-def test_a_disk_that_is_full_leaves_no_part_of_a_bundle(files, tmp_path, put, monkeypatch):
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_disk_that_is_full_leaves_no_part_of_a_bundle(files, tmp_path, keep, monkeypatch):
     """Neither under its name nor beside it; the same can be done again."""
     bundle = bundle_in(tmp_path / "new" / "bundle")
     rename, failed = Path.rename, []
@@ -54,8 +54,8 @@ def test_a_disk_that_is_full_leaves_no_part_of_a_bundle(files, tmp_path, put, mo
 
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(CannotFinishError, match="bundle cannot be written: No space left"):
-        put(bundle, files)
+        put(bundle, files, keep=keep)
     assert [path.name for path in files.root.iterdir()] == []
-    if put is copy:
-        put(bundle, files)
+    if keep:
+        put(bundle, files, keep=keep)
         assert build_manifest(files.root / "bundle")[0].digest == bundle.manifest.digest

@@ -16,8 +16,7 @@ from torch import nn
 
 from gate.banks.assemble import Member, assemble
 from gate.judging.calibration.calibrate import compare
-from gate.policies.declared import compared_statistics
-from gate.policies.digests import option_digests
+from gate.policies.declared import compared_statistics, option_digests
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import parse_policy
 from gate.programs.writer.write import export_module

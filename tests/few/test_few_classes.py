@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate.check.foreseen import foreseen
+from gate.check.scan import foreseen
 from gate.judging.judge import judge
 from gate.records.bank import OpenBank
 from gate.records.clock import today

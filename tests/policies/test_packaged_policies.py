@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from gate.cli.main import main
-from gate.policies.lines import policy_source
 from gate.policies.packaged import (
     DEFAULT,
     FILES_ONLY,
@@ -18,6 +17,7 @@ from gate.policies.packaged import (
     successor,
 )
 from gate.policies.read import read_policy
+from gate.policies.source import policy_source
 from gate.records.clock import today
 from gate.records.errors import PolicyError
 

@@ -262,7 +262,7 @@ def test_a_summary_is_cut_at_a_line() -> None:
 
 def test_a_policys_lines_are_those_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys, detectors and limits are found at their lines; a policy outside the directory has no path."""
-    from gate.policies.lines import policy_source
+    from gate.policies.source import policy_source
 
     text = "version: 1\ndetectors:\n  a:\n    limits:\n      x: {max: 1}\n      y:\n        max: 2\nwaivers: []\n"
     (tmp_path / "p.yml").write_text(text)

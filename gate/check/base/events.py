@@ -1,7 +1,6 @@
-"""Which commit a run is judged by, as the forge's runner says: the base of a pull request, or none.
+"""The commit whose files judge a run, from the forge runner's variables: the base of a pull request, or none.
 
-None means that the checked-out commit is judged by its own files: a push, a schedule, a manual run. A run that is a
-pull request and does not say its base is refused.
+Without a base (push, schedule, manual run), the checked-out commit's files do. A pull request must state its base.
 """
 
 from collections.abc import Mapping
@@ -11,9 +10,6 @@ from typing import Any
 from gate.check.base.objects import is_name
 from gate.records.errors import UsageError
 from gate.records.record import MalformedError, parse_json, read_bounded
-
-DEFAULT_BRANCH_EVENTS = ("issue_comment", "workflow_run")
-"""Started by a pull request, and run by the default branch's workflow: what is checked out may be anybody's."""
 
 
 def base_on_github(environment: Mapping[str, str]) -> str | None:
@@ -26,16 +22,14 @@ def base_on_github(environment: Mapping[str, str]) -> str | None:
         return _name(_at(event, "merge_group", "base_sha"), name)
     if name.startswith("pull_request") or isinstance(_at(event, "pull_request"), dict):
         return _name(_at(event, "pull_request", "base", "sha"), name)
-    if name in DEFAULT_BRANCH_EVENTS:
+    # Started by a pull request, and run by the default branch's workflow: anybody's commit may be checked out.
+    if name in ("issue_comment", "workflow_run"):
         return _name(environment.get("GITHUB_SHA"), name)
     return None
 
 
 def base_on_gitlab(environment: Mapping[str, str]) -> str | None:
-    """Return the base commit of a merge request's pipeline: the target branch's where GitLab tells it.
-
-    That is in a merged results pipeline alone; elsewhere it is the commit at which the merge request branched off.
-    """
+    """Return the base commit of a merge request's pipeline, or where GitLab does not state it, the branching point."""
     if environment.get("CI_PIPELINE_SOURCE") == "external_pull_request_event":
         return _name(environment.get("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_SHA"), "external pull request")
     if environment.get("CI_PIPELINE_SOURCE") != "merge_request_event" and not environment.get("CI_MERGE_REQUEST_IID"):

@@ -1,8 +1,7 @@
-"""Git's objects by their names, read from a checkout's `.git` by the gate itself.
+"""Git's objects by name, read from a checkout's `.git` without git.
 
-No program is called: the gate's image has no git, and git would follow configuration, attributes and filters. Every
-object that is returned has been hashed to the name by which it was asked for; what a damaged or hostile pack says
-besides is never believed. SHA-1 repositories only, as GitHub's all are.
+The gate's image has no git, and git would follow configuration, attributes and filters. Each object returned has the
+hash by which it was requested; nothing else in a damaged or hostile pack is believed. SHA-1 repositories only.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ Kind = Literal["commit", "tree", "blob"]
 
 
 class DamagedError(Exception):
-    """The bytes of the store are not what they should be."""
+    """The store's bytes are damaged."""
 
 
 def is_name(text: str) -> bool:
@@ -111,16 +110,16 @@ class _Pack:
         self._index = index
 
     def find(self, name: str) -> int | None:
-        """Return where in the pack an object begins, if it is there."""
+        """Return an object's offset in the pack; None where the pack does not have it."""
         wanted = bytes.fromhex(name)
         with self._index.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as index:
             if index[:8] != _INDEX_HEAD:
                 return None
             count = _number(index, _FANOUT + 255 * 4)
-            names = _Names(index, count)
             first = _number(index, _FANOUT + (wanted[0] - 1) * 4) if wanted[0] else 0
-            row = bisect_left(names, wanted, first, min(count, _number(index, _FANOUT + wanted[0] * 4)))
-            if row >= count or names[row] != wanted:
+            last = min(count, _number(index, _FANOUT + wanted[0] * 4))
+            row = bisect_left(range(count), wanted, first, last, key=lambda row: _name_at(index, row))
+            if row >= count or _name_at(index, row) != wanted:
                 return None
             offsets = _NAMES + count * 24
             offset = _number(index, offsets + row * 4)
@@ -130,22 +129,12 @@ class _Pack:
             return offset
 
     def body(self) -> mmap.mmap:
-        """Return the pack's bytes."""
         with self._index.with_suffix(".pack").open("rb") as stream:
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-class _Names:
-    """The sorted names of an index, as a sequence for `bisect`."""
-
-    def __init__(self, index: mmap.mmap, count: int) -> None:
-        self._index, self._count = index, count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, row: int) -> bytes:
-        return self._index[_NAMES + row * 20 : _NAMES + row * 20 + 20]
+def _name_at(index: mmap.mmap, row: int) -> bytes:
+    return index[_NAMES + row * 20 : _NAMES + row * 20 + 20]
 
 
 def _number(index: mmap.mmap, at: int) -> int:
@@ -154,7 +143,7 @@ def _number(index: mmap.mmap, at: int) -> int:
 
 
 def _entry_head(body: mmap.mmap, at: int) -> tuple[int, int, int]:
-    """Return kind and size of a pack's entry, and where it goes on."""
+    """Return kind and size of a pack's entry, and the offset of what follows."""
     byte = body[at]
     kind, size, shift = byte >> 4 & 7, byte & 15, 4
     while byte & 0x80:
@@ -166,7 +155,7 @@ def _entry_head(body: mmap.mmap, at: int) -> tuple[int, int, int]:
 
 
 def _distance(body: mmap.mmap, at: int) -> tuple[int, int]:
-    """Return how far before it a delta's base lies, and where the entry goes on."""
+    """Return the distance back to a delta's base, and the offset of what follows."""
     byte = body[at]
     back = byte & 0x7F
     while byte & 0x80:
@@ -185,7 +174,7 @@ def _inflated(raw: bytes, limit: int) -> bytes:
 
 
 def _inflated_at(body: mmap.mmap, at: int, size: int) -> bytes:
-    """Return the `size` bytes whose compressed form begins at `at`; how long that is, only its end says."""
+    """Return the `size` bytes whose compressed form, of unknown length, begins at `at`."""
     decoder, found, step = zlib.decompressobj(), bytearray(), 1 << 16
     while len(found) <= size and not decoder.eof:
         piece = decoder.unconsumed_tail or body[at : at + step]
@@ -205,7 +194,7 @@ def _split(raw: bytes) -> tuple[str, bytes]:
 
 
 def _patched(source: bytes, delta: bytes, limit: int) -> bytes:
-    """Return what a delta makes of its base: copies of parts of it, and bytes of the delta's own."""
+    """Apply a delta to its base: copies of parts of the base, and bytes of the delta's own."""
     expected, at = _varint(delta, 0)
     size, at = _varint(delta, at)
     if expected != len(source) or size > limit:

@@ -1,7 +1,6 @@
-"""The files of a base commit by which a pull request is judged, written where the gate will run, and what differs.
+"""The base commit's files that judge a pull request, written where the gate will run, and what the head changes.
 
-Only what the check reads is taken: the policy, the bank with its references, the samples. The gate then runs in that
-folder alone, where nothing of the pull request is: a path that was not taken leads nowhere.
+Only the files that a check reads are taken (policy, bank, samples), and the gate runs in a folder with nothing else.
 """
 
 import os
@@ -20,21 +19,14 @@ from gate.records.errors import CannotFinishError, UsageError
 from gate.records.policy import Policy
 from gate.records.record import MalformedError
 
-MAX_TAKEN_BYTES = 4 << 30
-MAX_TAKEN_FILES = 100_000
+MAX_TAKEN_BYTES, MAX_TAKEN_FILES = 4 << 30, 100_000
 MAX_SHOWN = 10
-"""Differences that a note names; the rest it counts."""
-
-_LFS = b"version https://git-lfs.github.com/spec/"
-_MERGE_FIRST = (
-    "Merge it into the base branch first, in a pull request of its own, or name a file outside the checkout by its "
-    "absolute path."
-)
+"""Differences that a note names; the others are counted."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a check is told to read; empty where nothing is named."""
+    """The files that a check is to read; empty where none is named."""
 
     policy: str
     bank: str = ""
@@ -48,11 +40,11 @@ class Taken:
     commit: str
     files: tuple[str, ...]
     differing: tuple[str, ...]
-    """Such as `changes policies/credit.yml`, as a pull request does."""
+    """The pull request's changes, such as `changes policies/credit.yml`."""
 
     @property
     def note(self) -> str:
-        """Say in a sentence where the pull request differs; empty where it does not."""
+        """The pull request's differences in a sentence; empty where there are none."""
         if not self.differing:
             return ""
         left = len(self.differing) - MAX_SHOWN
@@ -76,10 +68,7 @@ def take(workspace: Path, commit: str, named: Named, to: Path) -> Taken:
 
 
 def require_own(workspace: Path, report_dir: str) -> None:
-    """Refuse a report directory that the checkout brings: a check goes on from what it finds there, through links too.
-
-    One that lies outside the checkout, by its name, is not the pull request's.
-    """
+    """Refuse a report directory that the checkout contains, or that a link leads to: a check resumes from its files."""
     root = workspace.resolve()
     here = Path(posixpath.normpath(root / report_dir))
     if not here.is_relative_to(root):
@@ -105,8 +94,6 @@ def _brought(report_dir: str, why: str) -> UsageError:
 
 
 class _Taking:
-    """The work of one `take`."""
-
     def __init__(self, workspace: Path, commit: str, tree: Tree, to: Path) -> None:
         self._workspace, self._commit, self._tree, self._to = workspace, commit, tree, to
         self._files: dict[PurePosixPath, None] = {}
@@ -115,7 +102,7 @@ class _Taking:
 
     def all_of(self, named: Named) -> Taken:
         policy = None if named.policy in NAMES else self._inside(named.policy, "the policy")
-        # A policy from outside can still pin samples by a path in the repository.
+        # A policy outside the checkout can still pin samples by a path in the repository.
         rules = self._policy(policy) if policy is not None else read_policy(policy_at(named.policy), on=today())
         if named.bank:
             self._bank(self._inside(named.bank, "the bank"))
@@ -124,12 +111,13 @@ class _Taking:
         if named.samples:
             self._samples(named.samples, required=True)
         else:
-            for uri in _pinned(rules):
-                self._samples(uri, required=False)
+            for own in (rules.samples, *rules.samples.models.values()):
+                if own.uri is not None:
+                    self._samples(own.uri, required=False)
         return Taken(self._commit, tuple(map(str, self._files)), tuple(self._differing))
 
     def _inside(self, named: str, what: str, folder: PurePosixPath | None = None) -> PurePosixPath | None:
-        """Return where in the repository a named file lies; None for one outside, which is not the pull request's."""
+        """Return a named file's path in the repository; None for one outside, which is not the pull request's."""
         if posixpath.isabs(named):
             real, lexical = Path(named).resolve(), Path(posixpath.normpath(named))
             if any(path.is_relative_to(self._workspace) for path in (real, lexical)):
@@ -164,7 +152,7 @@ class _Taking:
     def _samples(self, uri: str, *, required: bool) -> None:
         local = uri.removeprefix("file://")
         if ":/" in local and not posixpath.isabs(local):
-            return  # the registry's artifact: no file of that name, which the gate would prefer, is where it runs
+            return  # the registry's artifact: the folder where the gate runs has no file of that name to prefer
         path = self._inside(local, "the samples")
         entry = self._tree.find(path) if path is not None else None
         if path is None or (entry is None and not required):
@@ -180,9 +168,9 @@ class _Taking:
         entry = self._tree.find(path)
         if entry is None:
             raise self._missing(path, what)
-        ((place, name),) = list(self._tree.files(path, entry)) if entry.mode != FOLDER else [(path, "")]
-        if not name:
+        if entry.mode == FOLDER:
             raise UsageError(f"{what} {path} is a folder in the base branch; expected a file")
+        ((place, name),) = self._tree.files(path, entry)
         raw = self._tree.content(name, limit)
         self._write(place, raw)
         return raw
@@ -192,13 +180,14 @@ class _Taking:
         return UsageError(
             f"{what} {path}: not in the base branch (commit {self._commit[:12]})"
             + (": a pull request is not judged by what it adds itself" if added else ""),
-            what_to_do=_MERGE_FIRST,
+            what_to_do="Merge it into the base branch first, in a pull request of its own, or name a file outside the "
+            "checkout by its absolute path.",
         )
 
     def _write(self, path: PurePosixPath, raw: bytes) -> None:
         if path in self._files:
             return
-        if raw.startswith(_LFS):
+        if raw.startswith(b"version https://git-lfs.github.com/spec/"):
             raise UsageError(
                 f"{path} is a Git LFS pointer in the base branch, not the file itself",
                 what_to_do="Name it as an artifact of the registry, or outside the checkout by its absolute path.",
@@ -217,12 +206,10 @@ class _Taking:
                 stream.write(raw)
         except OSError as error:
             raise CannotFinishError(f"{target} cannot be written: {error.strerror}") from None
-        difference = _difference(self._workspace, path, raw)
-        if difference:
+        if difference := _difference(self._workspace, path, raw):
             self._differing[f"{difference} {path}"] = None
 
     def _added(self, folder: PurePosixPath) -> None:
-        """Note what the pull request adds to a folder of samples."""
         for path in _walk(self._workspace, folder):
             if path not in self._files:
                 self._differing[f"adds {path}"] = None
@@ -230,13 +217,8 @@ class _Taking:
                     return
 
 
-def _pinned(rules: Policy) -> Iterator[str]:
-    """Yield the addresses of samples that a policy pins, for whatever model."""
-    yield from (own.uri for own in (rules.samples, *rules.samples.models.values()) if own.uri is not None)
-
-
 def _difference(workspace: Path, path: PurePosixPath, raw: bytes) -> str:
-    """Return what the checkout does with a file of the base; empty where it has the same bytes in its own place."""
+    """Return what the checkout does with a file of the base; empty where it has the same bytes, not through a link."""
     here = workspace
     for part in path.parts:
         here /= part

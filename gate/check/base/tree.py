@@ -1,4 +1,4 @@
-"""The files of one commit, out of git's objects: what stands at a path, and all that lies below it."""
+"""The files of one commit, from git's objects."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,21 +7,16 @@ from pathlib import PurePosixPath
 from gate.check.base.objects import MAX_OBJECT_BYTES, ObjectStore, is_name, unreadable
 from gate.records.errors import UsageError
 
-MAX_TREE_BYTES = 16 << 20
-MAX_DEPTH = 100
-"""How deeply the folders may be nested that are read as a whole."""
-
-FILE_MODES = frozenset({"100644", "100755", "100664"})
+MAX_TREE_BYTES, MAX_DEPTH = 16 << 20, 100
 FOLDER, LINK, SUBMODULE = "40000", "120000", "160000"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a tree says of one name."""
+    """A tree's entry: the mode, and the object's name."""
 
     mode: str
     name: str
-    """Of the object."""
 
 
 class Tree:
@@ -35,7 +30,7 @@ class Tree:
         self._store, self._root = store, root
 
     def find(self, path: PurePosixPath) -> Entry | None:
-        """Return what stands at a path; None where nothing does. A link or submodule on the way is a `UsageError`."""
+        """Return the entry at a path, or None; a link or submodule on the way is a `UsageError`."""
         here = Entry(FOLDER, self._root)
         for number, part in enumerate(path.parts, start=1):
             if here.mode != FOLDER:
@@ -48,9 +43,9 @@ class Tree:
         return here
 
     def files(self, path: PurePosixPath, entry: Entry, depth: int = MAX_DEPTH) -> Iterator[tuple[PurePosixPath, str]]:
-        """Yield path and object of every file at or below an entry."""
+        """Yield path and object name of every file at or below an entry."""
         _refuse_elsewhere(entry, path)
-        if entry.mode in FILE_MODES:
+        if entry.mode in {"100644", "100755", "100664"}:
             yield path, entry.name
         elif entry.mode == FOLDER and depth:
             for name, child in self._entries(entry.name).items():
@@ -76,7 +71,7 @@ class Tree:
 
 
 def _refuse_elsewhere(entry: Entry, path: PurePosixPath) -> None:
-    """Refuse what leads out of the commit: the head's files could stand there."""
+    """Refuse an entry that leads out of the commit, where the head's files could be."""
     if entry.mode in (LINK, SUBMODULE):
         kind = "a symbolic link" if entry.mode == LINK else "a submodule"
         raise UsageError(

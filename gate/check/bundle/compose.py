@@ -1,7 +1,7 @@
-"""The bundle on disk: the program that the writer left, put together with the texts that the orchestrator composes.
+"""The bundle on disk: the writer's program and the orchestrator's texts in one folder.
 
-The writer's result is hostile like every worker's: the program must hash to what it says, and only plain records of its
-result reach the texts (`gate.check.bundle`).
+The writer's result is hostile like every worker's: the program must have the hash that it states, and only plain
+records of its result reach the texts.
 """
 
 import shutil
@@ -11,10 +11,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from gate.check.bundle.environment import pins, torch_version
+from gate.check.bundle.environment import opens_with, pins, torch_version
 from gate.check.bundle.folder import PROGRAM, bundle_texts
 from gate.check.bundle.losses import losses
-from gate.check.bundle.opens import opens_with
 from gate.check.evidence import HashedFolder, ScanRequest
 from gate.check.files import MODEL_FOLDER, CheckFiles, remove, unwritable
 from gate.formats.mlflow_folder import MAX_INERT_BYTES
@@ -25,13 +24,12 @@ from gate.records.record import MalformedError, read_bounded
 from gate.records.written_program import Written
 
 FOLDER: Final = "bundle"
-"""Where the bundle lies beside the files of a check."""
-_MOST_LEFT: Final = 200
+"""The bundle's folder beside the files of a check."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle's folder, read-only, what it holds, and what evidence says of it."""
+    """A bundle's read-only folder, its manifest, and the facts for the evidence."""
 
     root: Path
     manifest: Manifest
@@ -39,17 +37,17 @@ class Bundle:
 
     @property
     def place(self) -> HashedFolder:
-        """The folder as a worker is given it."""
+        """The folder as a worker gets it."""
         return HashedFolder(self.root, self.manifest)
 
 
 def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOrigin | None) -> Bundle | str:
-    """Put texts and what the policy carries beside the program in `root`; return the bundle, or why there is none."""
+    """Write texts and the policy's carried files beside the program in `root`; return the bundle, or why not."""
     policy, candidate = request.policy, request.base / MODEL_FOLDER
     try:
         texts = bundle_texts(written, policy.runtime, repair)
     except ValidationError as error:
-        # A worker's words that do not fit the records of the texts: no fault of this process.
+        # A worker's claims that do not fit the records: no fault of this process.
         return f"its texts cannot be written: {str(error)[:500]}"
     present = {file.path for file in request.pulled.files}
     for path in sorted(present & set(policy.carry)):
@@ -76,7 +74,7 @@ def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOr
         greatest_difference=written.greatest_difference,
         signature_dropped=written.signature_dropped,
         losses=losses(written.origin, written.inputs, written.signature, written.returned),
-        left=tuple(path[:2000] for path in sorted(present - set(found))[:_MOST_LEFT]),
+        left=tuple(path[:2000] for path in sorted(present - set(found))[:200]),
     )
     return Bundle(root, manifest, facts)
 
@@ -90,17 +88,8 @@ def _inert(path: Path) -> bytes:
     return raw
 
 
-def move(bundle: Bundle, files: CheckFiles) -> None:
-    """Move a bundle to the check's files in one step, in place of whatever lies there."""
-    _put(bundle, files, keep=False)
-
-
-def copy(bundle: Bundle, files: CheckFiles) -> None:
-    """Copy a bundle to the check's files in one step, in place of whatever lies there."""
-    _put(bundle, files, keep=True)
-
-
-def _put(bundle: Bundle, files: CheckFiles, *, keep: bool) -> None:
+def put(bundle: Bundle, files: CheckFiles, *, keep: bool) -> None:
+    """Replace the bundle among the check's files in one step, by a move or, to `keep` the source, a copy."""
     target, partial = files.root / FOLDER, files.root / f".{FOLDER}.part"
     try:
         remove(partial)

@@ -1,8 +1,8 @@
 """The environment files of a bundle: one list of pins, in the three files from which a consumer installs.
 
-The pins are exact and public: an index holds no local version such as 2.13.0+cu130. Where the policy states a `runtime`
-they are its packages and nothing else. Otherwise they are the versions beside the gate of what MLflow names for an
-exported program: the gate has read and run the program with these, so they are known to open it.
+The pins are exact and public: an index holds no local version such as 2.13.0+cu130. They are the packages of the
+policy's `runtime` and no others, or else the installed versions of the packages that MLflow names for an exported
+program: the gate has read and run the program with these.
 """
 
 import platform
@@ -13,7 +13,7 @@ import yaml
 from packaging.version import Version
 
 from gate.records.errors import CannotFinishError
-from gate.records.runtime import Runtime
+from gate.records.runtime import OLDEST, Runtime
 
 CONDA, VIRTUALENV, REQUIREMENTS = "conda.yaml", "python_env.yaml", "requirements.txt"
 
@@ -21,7 +21,7 @@ PACKAGES: Final = ("mlflow", "cloudpickle", "numpy", "pandas", "torch")
 """As `mlflow.pytorch.save_model` lists them for this format: what its loaders import."""
 
 _PIP: Final = "pip>=23.1"
-"""A lower bound and no pin, so that it depends on nothing that lies beside the gate."""
+"""A lower bound, and no pin: the installed pip does not change a bundle."""
 
 
 def pins(runtime: Runtime) -> tuple[str, ...]:
@@ -31,12 +31,25 @@ def pins(runtime: Runtime) -> tuple[str, ...]:
 
 
 def torch_version() -> str:
-    """Return the public version of the torch that writes: whoever reads it has no use for the name of a build."""
+    """Return the public version of the torch that writes, without the name of a build."""
     return _installed("torch")
 
 
+def opens_with() -> dict[str, str]:
+    """Return the oldest release of each loader that opens any bundle (docs/reference/served-bundle.md).
+
+    Tried by `python -m tests.bundle_opens` with programs of every kind that the reader takes (convolutions, attention,
+    recurrent layers, half types, strided tensors), whose outputs were compared. torch 2.9.0 is the first whose loader
+    takes raw tensors: 2.8.0 asks for a pickle of the weights, 2.7.1 for another container. It has each of the 385
+    reviewed operators with the schema of 2.13.0; only `tril` and `triu` declare a plain number as diagonal, and accept
+    the bundle's. MLflow 3.9.0 is the first that looks for `data/model.pt2`: 3.8.1 takes the folder for a pickled model.
+    `mlflow.pyfunc` opens a program that returns bfloat16, which NumPy lacks, and fails to predict.
+    """
+    return {"torch": OLDEST["torch"], "mlflow": OLDEST["mlflow"]}
+
+
 def python_version(runtime: Runtime) -> str:
-    """Return the Python that the files name: the policy's, or the one that runs the gate."""
+    """Return the Python version of the files: the policy's, or the gate's own."""
     return runtime.python or platform.python_version()
 
 
@@ -57,12 +70,11 @@ def environment_texts(runtime: Runtime) -> dict[str, bytes]:
 
 
 def to_yaml(value: Any) -> bytes:
-    """Return a value as the one YAML text that stands for it, in ASCII."""
+    """Return a value as canonical YAML, in ASCII."""
     return yaml.safe_dump(value, sort_keys=True, default_flow_style=False, allow_unicode=False).encode("ascii")
 
 
 def _installed(name: str) -> str:
-    """Return the public part of an installed version."""
     try:
         return Version(version(name)).public
     except PackageNotFoundError:

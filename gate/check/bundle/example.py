@@ -1,8 +1,8 @@
-"""The input example of a bundle: zeros of the shape that the program takes, in the files that MLflow reads.
+"""The input example of a bundle: zeros of the program's input shape, in the files that MLflow reads.
 
-No sample and nothing of the candidate's own example goes in: what a consumer tries first then depends on the program
-and its signature alone. A bundle has an example where MLflow gives it back in a form that the signature takes; without
-a signature MLflow would read other number types than the program's.
+No sample and nothing of the candidate's own example goes in: it depends on the program and its signature alone. A
+bundle has an example where MLflow returns it in a form that the signature takes; without a signature MLflow would read
+other number types than the program's.
 """
 
 import json
@@ -15,7 +15,7 @@ from gate.records.signature import Column, Tensor
 from gate.records.written_program import Written
 
 MAX_ELEMENTS: Final = 1 << 18
-"""Of all tensors together; about a megabyte of JSON, a picture of 3 × 295 × 295. Larger programs have no example."""
+"""Elements of all tensors together: a megabyte of JSON, or 3 × 295 × 295. Larger programs have no example."""
 
 EXAMPLE, SERVING = "input_example.json", "serving_input_example.json"
 
@@ -33,7 +33,7 @@ _ZEROS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Example:
-    """An example's two files, and what `MLmodel` says of it."""
+    """An example's two files, and its entry in `MLmodel`."""
 
     info: dict[str, str]
     files: dict[str, bytes]
@@ -52,10 +52,9 @@ def example_of(written: Written) -> Example | None:
 
 
 def _frame(columns: Sequence[Column], shapes: Sequence[tuple[int, ...]]) -> Example | None:
-    """Return rows of a data frame: one input of two sizes, of which the second is the number of columns."""
-    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] != len(columns):
-        return None
-    if not all(column.type in _ZEROS for column in columns):
+    """Return rows of a data frame, for one input of shape (rows, columns)."""
+    fits = len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] == len(columns)
+    if not fits or not all(column.type in _ZEROS for column in columns):
         return None
     row = [_ZEROS[column.type] for column in columns]
     frame: dict[str, Any] = {"data": [row] * shapes[0][0]}
@@ -66,14 +65,14 @@ def _frame(columns: Sequence[Column], shapes: Sequence[tuple[int, ...]]) -> Exam
 
 
 def _arrays(specs: Sequence[Tensor], written: Written, shapes: Sequence[tuple[int, ...]]) -> Example | None:
-    """Return one array, or several by their names, where each is what the signature says at its place."""
+    """Return one array, or several by name, where each fits its entry in the signature."""
     fits = len(specs) == len(shapes) and all(
         spec.info.dtype == one.dtype and _takes(spec.info.shape, shape)
         for spec, one, shape in zip(specs, written.inputs, shapes, strict=True)
     )
     if not fits:
         return None
-    zeros = [_zeros(shape, _zero_of(one.dtype)) for one, shape in zip(written.inputs, shapes, strict=True)]
+    zeros = [_zeros(shape, one.dtype) for one, shape in zip(written.inputs, shapes, strict=True)]
     named = specs[0].name is not None
     content = {str(spec.name): value for spec, value in zip(specs, zeros, strict=True)} if named else zeros[0]
     return _example({"type": "ndarray"}, content, {"inputs": content})
@@ -83,14 +82,8 @@ def _takes(sizes: Sequence[int], shape: Sequence[int]) -> bool:
     return len(sizes) == len(shape) and all(size in (-1, given) for size, given in zip(sizes, shape, strict=True))
 
 
-def _zero_of(dtype: str) -> Any:
-    if dtype == "bool":
-        return False
-    return 0 if dtype.startswith(("int", "uint")) else 0.0
-
-
-def _zeros(shape: Sequence[int], zero: Any) -> Any:
-    value = zero
+def _zeros(shape: Sequence[int], dtype: str) -> Any:
+    value: Any = False if dtype == "bool" else 0 if dtype.startswith(("int", "uint")) else 0.0
     for size in reversed(shape):
         value = [value] * size
     return value

@@ -1,17 +1,15 @@
-"""The texts of a bundle's folder: all that lies beside `data/model.pt2` for MLflow's loaders to open it.
+"""The texts of a bundle's folder: the files beside `data/model.pt2` with which MLflow's loaders open it.
 
-What `mlflow.pytorch.save_model(serialization_format="pt2")` of MLflow 3.17 writes, but for what differs from one
-writing to the next. Left out, since no loader needs them and each would make other bytes of the same program:
-`model_uuid`, `model_id` and `run_id` (a registry gives a version its own), `utc_time_created` (MLflow then takes the
-time of opening), `model_size_bytes` (a count that only displays), `artifact_path`, `prompts` and `metadata`.
-`mlflow_version` is the version that the requirements pin, and every requirement is exact.
+They are what `mlflow.pytorch.save_model(serialization_format="pt2")` of MLflow 3.17 writes, without the values that
+change with each writing and that no loader needs: `model_uuid`, `model_id` and `run_id` (a registry gives a version its
+own), `utc_time_created` (MLflow then takes the time of opening), `model_size_bytes` (only displayed), `artifact_path`,
+`prompts` and `metadata`. `mlflow_version` is the pinned version, and every requirement is exact.
 
-Two values differ from MLflow's. `config: {device: cpu}`, since the tensors are written on the CPU: with null
-`mlflow.pyfunc` takes a GPU where it finds one, and then refuses the program. And a signature's `params` are left out:
-`mlflow.pyfunc` passes their defaults to the network as keywords, which no exported program takes, so that every
-prediction would fail. `gate.check.bundle.losses` tells both.
+Two values differ from MLflow's (`gate.check.bundle.losses` states both). `config: {device: cpu}`: the tensors are on
+the CPU, and with null `mlflow.pyfunc` takes a GPU where it finds one, and then refuses the program. A signature's
+`params` are left out: `mlflow.pyfunc` passes their defaults as keywords, which no exported program takes.
 
-The candidate's name, version, run and description are nowhere in a bundle, nor is anything of the scan.
+A bundle holds neither the candidate's name, version, run and description nor anything of the scan.
 """
 
 from typing import Any, Final
@@ -21,6 +19,7 @@ from gate.check.bundle.environment import (
     CONDA,
     VIRTUALENV,
     environment_texts,
+    opens_with,
     pins,
     python_version,
     to_yaml,
@@ -28,7 +27,6 @@ from gate.check.bundle.environment import (
 )
 from gate.check.bundle.example import Example, example_of
 from gate.check.bundle.losses import losses
-from gate.check.bundle.opens import opens_with
 from gate.records.provenance import PROVENANCE, Provenance, RepairOrigin
 from gate.records.runtime import Runtime
 from gate.records.written_program import Written
@@ -38,7 +36,7 @@ MLMODEL: Final = "MLmodel"
 
 
 def bundle_texts(written: Written, runtime: Runtime, repair: RepairOrigin | None = None) -> dict[str, bytes]:
-    """Return every text of the folder by its path; the same arguments always give the same bytes."""
+    """Return every text of the folder by its path; equal arguments give equal bytes."""
     example = example_of(written)
     return {
         MLMODEL: to_yaml(_mlmodel(written, runtime, example)),
@@ -60,18 +58,18 @@ def _mlmodel(written: Written, runtime: Runtime, example: Example | None) -> dic
             "pickle_module_name": "mlflow.pytorch.pickle_module",
             "python_version": python_version(runtime),
         }
-    said: dict[str, Any] = {"flavors": flavors, "mlflow_version": mlflow.partition("==")[2]}
+    mlmodel: dict[str, Any] = {"flavors": flavors, "mlflow_version": mlflow.partition("==")[2]}
     signature = written.signature.without_params() if written.signature else None
     if signature is not None:
-        said["signature"] = signature.texts()
-        said["is_signature_from_type_hint"] = said["type_hint_from_example"] = False
+        mlmodel["signature"] = signature.texts()
+        mlmodel["is_signature_from_type_hint"] = mlmodel["type_hint_from_example"] = False
     if example is not None:
-        said["saved_input_example_info"] = example.info
-    return said
+        mlmodel["saved_input_example_info"] = example.info
+    return mlmodel
 
 
 def _provenance(written: Written, repair: RepairOrigin | None) -> Provenance:
-    """Return what the bundle was made of; a repaired model's parent is named by its bytes, not by its version."""
+    """Return what the bundle was made of; a repaired model's parent is named by its digest, not by its version."""
     return Provenance(
         made_by=f"gate {VERSION}",
         origin=written.origin,

@@ -1,8 +1,7 @@
-"""What a consumer of a bundle gives up against the candidate, in sentences for a terminal.
+"""What a bundle lacks that the candidate has, in sentences for a terminal.
 
-Each was tried with torch 2.13 and MLflow 3.17 (tests/check/bundle/test_losses.py). An exported program loses almost
-nothing: what it computes is written anew, operator by operator. A network that was more than a program loses the rest
-of it.
+Each was tried with torch 2.13 and MLflow 3.17 (tests/check/bundle/test_losses.py). A network loses everything that is
+no program; an exported program is rewritten operator by operator.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,20 +11,17 @@ from gate.records.signature import Signature
 from gate.records.written_program import TensorInput
 
 _MAX_SENTENCE = 1000
-"""Names in it are the candidate's; `Provenance` and `BundleFacts` hold 2,000 characters."""
+"""Characters, since names are candidate-controlled; `Provenance` and `BundleFacts` hold 2,000."""
 MOVES = "torch.export.passes.move_to_device_pass(torch.export.load(…), 'cuda')"
 
 
 def losses(
     origin: Origin, inputs: Sequence[TensorInput], signature: Signature | None = None, returned: str = ""
 ) -> tuple[str, ...]:
-    """Return the sentences; `signature` is the candidate's, of which a bundle leaves the parameters out.
-
-    `returned` is the class of transformers in which the candidate returns its scores.
-    """
+    """Return the sentences; `returned` is the transformers class in which the candidate returns its scores."""
     by_origin = _of_a_program if origin in {"pt2", "repaired"} else _of_a_network
-    said = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
-    return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in said)
+    sentences = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
+    return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in sentences)
 
 
 def _of_a_program(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:

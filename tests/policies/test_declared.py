@@ -1,6 +1,6 @@
 """Digests of options: equal only where numbers were measured alike, by whichever gate."""
 
-from gate.policies.digests import measured_digests, option_digests
+from gate.policies.declared import measured_digests, option_digests
 from gate.records.artifact import ModelRef
 from gate.records.evidence import Evidence, Measured
 from gate.records.policy import Policy, Rule
