@@ -40,7 +40,6 @@ RUNS_CODE_BY_ANY_NAME = {"load_model", "load_checkpoint"}
 
 JAILED = ("worker", "detectors", "search", "statistics", "spaces", "programs")
 NETWORK = {"requests", "urllib3", "urllib", "http", "socket"}
-METHODS = "gate.worker.repair.methods."
 
 ENTRIES, LINES, LINES_OF_MOST_FUNCTIONS = 24, 300, 25
 LOOSE = {"__init__.py", "__main__.py", "py.typed"}
@@ -128,11 +127,18 @@ def test_what_runs_in_the_jail_imports_no_network_client():
     } == {}
 
 
-def test_repair_methods_know_nothing_of_each_other():
-    """A method is added or deleted without a look at another."""
-    methods = {name: path for name, path in MODULES.items() if name.startswith(METHODS)}
-    assert methods
-    known = {name: {other for other in imported(path) if other.startswith(METHODS)} for name, path in methods.items()}
+@pytest.mark.parametrize(
+    ("folder", "shared"),
+    [
+        ("gate.worker.repair.methods.", set()),
+        ("gate.detectors.", {"gate.detectors.contract", "gate.detectors.inversion"}),
+    ],
+)
+def test_siblings_know_nothing_of_each_other(folder, shared):
+    """A detector or a repair method is added or deleted without a look at another."""
+    siblings = {name: path for name, path in MODULES.items() if name.startswith(folder) and name not in shared}
+    assert siblings
+    known = {name: imported(path) & siblings.keys() for name, path in siblings.items()}
     assert {name: others for name, others in known.items() if others} == {}
 
 
