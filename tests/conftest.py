@@ -1,7 +1,12 @@
 """What any test may use: the zoo's committed models. Imports stay inside, so that other tests do not pay for torch."""
 
+import os
+
 import pytest
 from hypothesis import settings
+
+# Two workers with two threads of torch each are slower on two cores than with one; torch asks when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test asserts by time, and an example that took long on a busy machine is no failure.
 settings.register_profile("gate", deadline=None)
