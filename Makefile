@@ -48,7 +48,7 @@ demo: $(RUNS) ## train a clean and a poisoned model, register both, run the gate
 test: $(STAMP) ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2
 
-test-stories: $(STAMP) ## run whole stories too: servers, and commands that run for minutes
+test-stories: $(STAMP) ## run whole stories: servers, and commands that run for minutes
 	$(BIN)/python -m pytest -q -n 2 -m "story and not slow and not gpu and not online and not container"
 
 test-slow: $(STAMP) ## run what neither of these does: wide corpora, storms (hours; not in CI)

@@ -230,7 +230,6 @@ DELIVERED = story(delivered)
 
 
 @DELIVERED
-@pytest.mark.slow
 def test_the_deployer_is_served_the_very_program_that_was_judged(told):
     """Each command holds, and production's alias answers the deployer bit for bit as the judged bundle does."""
     for step in ("check", "promote", "verify"):
@@ -240,7 +239,6 @@ def test_the_deployer_is_served_the_very_program_that_was_judged(told):
 
 
 @DELIVERED
-@pytest.mark.slow
 def test_the_candidates_own_bytes_are_refused_at_the_deployment(told):
     """`serve: bundle`: exit 1, and the reason names the bundle."""
     refused = told.ended["verify the candidate"]
@@ -249,7 +247,6 @@ def test_the_candidates_own_bytes_are_refused_at_the_deployment(told):
 
 
 @DELIVERED
-@pytest.mark.slow
 def test_promotion_says_what_the_consumer_loses(told):
     """In words, below the line that says what was promoted."""
     (_, lost) = told.ended["promote"].stdout.split("PROMOTED", 1)

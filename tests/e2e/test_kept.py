@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.story
 
 
 def test_an_operators_mistake_or_a_broken_scan_leaves_a_signed_approval(world):

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-import pytest
-
 from tests.e2e.command import PATIENCE, ROOT
 from tests.e2e.stories import story
 
@@ -37,7 +35,6 @@ def checked(world, kind):
     return Checked(ended, evidence, (desk.out / "report.md").read_text())
 
 
-@pytest.mark.slow
 @story(checked, "clean_beside_planted")
 def test_a_backdoored_output_beside_a_clean_one_is_flagged(told):
     """One of them is judged, the other is named, and report and evidence say which."""
@@ -50,7 +47,6 @@ def test_a_backdoored_output_beside_a_clean_one_is_flagged(told):
     assert "2 outputs:" in told.report
 
 
-@pytest.mark.slow
 @story(checked, "with_probabilities")
 def test_scores_with_their_softmax_and_choice_are_approved(told):
     """All three give one decision, which was examined."""

@@ -117,7 +117,6 @@ def test_a_pull_request_cannot_loosen_its_policy(told):
     assert "> **Note:** This pull request changes p/gate" in told.summary
 
 
-@pytest.mark.slow
 @story(loosened, "checkout")
 def test_the_same_change_would_have_decided(told):
     """With `judged-by: checkout` the loosened policy judges: the attack above is a real one."""

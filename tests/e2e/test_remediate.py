@@ -3,8 +3,6 @@
 import json
 from dataclasses import dataclass
 
-import pytest
-
 from tests.e2e.digits import TARGET
 from tests.e2e.stories import story
 
@@ -46,7 +44,6 @@ def repair_and_check(world):
 STORY = story(repair_and_check)
 
 
-@pytest.mark.slow
 @STORY
 def test_a_flagged_version_becomes_a_repaired_candidate(told):
     """Flagged, repaired, registered without a decision; the original's bytes, facts and marks are what they were."""
@@ -66,7 +63,6 @@ def test_a_flagged_version_becomes_a_repaired_candidate(told):
     assert (told.folder / "repair" / "remediation.html").read_text().count("data:image/png") >= 2
 
 
-@pytest.mark.slow
 @STORY
 def test_the_same_repair_finds_its_version(told):
     """A second run registers nothing and ends at once, without a worker."""
@@ -75,7 +71,6 @@ def test_the_same_repair_finds_its_version(told):
     assert "attempt 1" not in told.again.stderr
 
 
-@pytest.mark.slow
 @STORY
 def test_only_the_scan_of_the_repaired_version_decides(told):
     """Its evidence holds the repair with attempts and seeds, and its tags the decision of that scan."""

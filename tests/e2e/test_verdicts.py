@@ -249,7 +249,7 @@ def test_a_model_folder_is_checked_without_a_registry(told):
     assert (evidence["seed"], evidence["model"]["registry"]) == (5, "directory")
 
 
-@pytest.mark.slow
+@pytest.mark.story
 @pytest.mark.parametrize(("nickname", "code"), [("clean", 0), ("backdoored", 1)])
 def test_the_recommended_policy_tells_them_apart(nickname, code, world):
     """With the packaged default.yml as it is, the clean model is approved and the backdoored one flagged."""

@@ -11,7 +11,7 @@ REVIEW = '[review]\nidentity = "header"\nheader = "X-User"\nproxies = ["127.0.0.
 REVIEWERS = "reviewers: {names: [ann], approvals: 1, identity: stated}\n"
 
 
-@pytest.mark.slow
+@pytest.mark.story
 @needs_chromium
 def test_a_flagged_version_is_found_read_and_rejected_by_keyboard(tmp_path):
     """Landmarks, headings, labels and tables have names; the report stands in its frame; what was said stays."""

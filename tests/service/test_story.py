@@ -133,7 +133,7 @@ def _train(site, *kinds):
     return {kind: int(version) for kind, (_, version) in json.loads(ended.stdout.splitlines()[-1]).items()}
 
 
-@pytest.mark.slow
+@pytest.mark.story
 @needs_chromium
 def test_a_clean_model_reaches_production_and_a_backdoored_one_is_rejected_in_the_browser(site):
     """A trainer registers both; webhooks start the scans; promotion, review page and deployment job do the rest."""
