@@ -16,7 +16,7 @@ def test_the_benchmark_computes_the_same_p_values():
     del models[1]["search"]["size"]["class 4"]
     del models[4]["search"]["exit-ratio"]
     bank = [0, 1, 2]
-    found = predictive(tables_of(models), bank, sizes(LEAST_SPREAD))
+    found = predictive(tables_of(models, STATISTICS), bank, sizes(LEAST_SPREAD))
     for row in range(3, 7):
         expected = predicted(STATISTICS, [*(models[member] for member in bank), models[row]], per_class=True)
         assert found[row] == pytest.approx(expected.p_value, rel=1e-9)
