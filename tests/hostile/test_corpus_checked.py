@@ -12,10 +12,10 @@ HOSTILE = [case for case in cases() if case.is_hostile]
 BENIGN = [case for case in cases() if not case.is_hostile]
 KINDS = [case.name.partition("-")[0] for case in HOSTILE]
 FIRST_OF_A_KIND_IN_THE_JAIL = [
-    pytest.param(case, id=case.name, marks=() if kind not in KINDS[:index] else pytest.mark.slow)
+    pytest.param(case, id=case.name, marks=() if kind not in KINDS[:index] else pytest.mark.story)
     for index, (case, kind) in enumerate(zip(HOSTILE, KINDS, strict=True))
 ]
-"""Every hostile case; those after the first of a kind are slow."""
+"""Every hostile case; those after the first of a kind are a story, which CI tells too."""
 
 
 def named(case):
@@ -82,7 +82,7 @@ def test_a_benign_folder_passes_the_inspector(case, tmp_path, checked_here, monk
 
 
 @pytest.mark.parametrize(
-    "case", [BENIGN[0], *(pytest.param(case, marks=pytest.mark.slow) for case in BENIGN[1:])], ids=named
+    "case", [BENIGN[0], *(pytest.param(case, marks=pytest.mark.story) for case in BENIGN[1:])], ids=named
 )
 def test_a_benign_folder_passes_the_jailed_inspector(case, tmp_path, checked, monkeypatch):
     """With real workers."""
