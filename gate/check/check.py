@@ -24,6 +24,7 @@ from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError, GateError, RegistryError, UsageError
 from gate.records.report import NOTHING_GIVEN, Given, Report
 from gate.registries.contract import Registry
+from gate.registries.uris import unmarkable
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class _Run:
 def check(registry: Registry, request: CheckRequest, progress: Progress, tell: Tell) -> Checked:
     """Resolve, pull, scan, judge, report and mark one version; raise the error that prevents a verdict."""
     if request.mark and not registry.marks:
-        raise UsageError(f"{request.uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
+        raise unmarkable(request.uri)
     with CheckFiles.claim(request.report_dir) as files:
         run = _Run(registry, request, files, tell)
         with _accounted_for(run):

@@ -138,13 +138,14 @@ def publish(directory: Path, **options: Any) -> int:
     from gate.check.publish import publish as run_publish
     from gate.records.finding import Decision
     from gate.registries import open_registry
+    from gate.registries.uris import unmarkable
 
     signs = signing(options)
     files = CheckFiles(directory.absolute())
     model = files.evidence().model
     registry = open_registry(str(model), registry_settings(options))
     if not registry.marks:
-        raise UsageError(f"{model} is a folder on disk, where nothing can be marked")
+        raise unmarkable(model, what_to_do="")
     with progress_bars():
         verdict, where = run_publish(registry, files, signs, tell)
     tell_signed(signs)

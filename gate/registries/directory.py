@@ -10,7 +10,7 @@ from typing import Self
 from gate.records.artifact import ModelRef
 from gate.records.errors import RegistryError, UsageError
 from gate.registries.contract import VersionFacts
-from gate.registries.uris import require_model
+from gate.registries.uris import require_model, unmarkable
 
 
 class DirectoryRegistry:
@@ -83,7 +83,7 @@ class DirectoryRegistry:
 
 
 def _not_marked(ref: ModelRef, *_unused: object) -> UsageError:
-    return UsageError(f"{ref} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
+    return unmarkable(ref)
 
 
 def _not_kept(*_unused: object) -> UsageError:

@@ -52,7 +52,12 @@ def require_model(uri: str) -> None:
 def require_registered(uri: str) -> None:
     """Raise a `UsageError` for a model folder, which has no tags."""
     if not is_registry_uri(uri):
-        raise UsageError(f"{uri} is a folder on disk, where nothing can be marked", what_to_do="Use --no-mark.")
+        raise unmarkable(uri)
+
+
+def unmarkable(model: object, what_to_do: str = "Use --no-mark.") -> UsageError:
+    """Return the error of a mark that a folder on disk cannot bear."""
+    return UsageError(f"{model} is a folder on disk, where nothing can be marked", what_to_do=what_to_do)
 
 
 def meant(text: str) -> str | None:
