@@ -13,6 +13,9 @@ PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
 # The build of torch in the image: cpu or cuda.
 TORCH ?= cpu
 
+# Two processes; one that dies ends the run, which would otherwise wait for it without end.
+TWO := -n 2 --max-worker-restart=0
+
 # What `make lint` looks at; the benchmarks have their own pyproject.toml and their own verbs.
 CODE := gate tests demo docker
 
@@ -46,13 +49,13 @@ demo: $(RUNS) ## train a clean and a poisoned model, register both, run the gate
 	@$(BIN)/python -m demo
 
 test: $(STAMP) ## run the quick tests
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q $(TWO)
 
 test-stories: $(STAMP) ## run whole stories: servers, and commands that run for minutes
-	$(BIN)/python -m pytest -q -n 2 -m "story and not slow and not gpu and not online and not container"
+	$(BIN)/python -m pytest -q $(TWO) -m "story and not slow and not gpu and not online and not container"
 
 test-slow: $(STAMP) ## run what neither of these does: wide corpora, storms (hours; not in CI)
-	$(BIN)/python -m pytest -q -n 2 -m "slow and not gpu and not online and not container"
+	$(BIN)/python -m pytest -q $(TWO) -m "slow and not gpu and not online and not container"
 
 wheel-test: $(STAMP) ## build the wheel, install it in a fresh environment and check a model with it
 	$(BIN)/python -m pytest -q -m slow tests/wheel
@@ -65,10 +68,10 @@ lint: $(STAMP) ## style, types, architecture, Dockerfile
 	$(BIN)/hadolint docker/Dockerfile
 
 benchmarks-test: $(STAMP) ## run the quick tests of the benchmarks and the zoo
-	$(BIN)/python -m pytest -q -n 2 benchmarks/tests
+	$(BIN)/python -m pytest -q $(TWO) benchmarks/tests
 
 benchmarks-test-slow: $(STAMP) ## run all of them that need no GPU
-	$(BIN)/python -m pytest -q -n 2 -m "not gpu" benchmarks/tests
+	$(BIN)/python -m pytest -q $(TWO) -m "not gpu" benchmarks/tests
 
 benchmarks-lint: $(STAMP) ## style and types of the benchmarks
 	$(BIN)/ruff format --check benchmarks

@@ -153,10 +153,14 @@ def _opened_by_joblib(raw):
     if len(raw) > 5 and raw[0] < 225 and int.from_bytes(raw[1:5], "little") > _LARGEST:
         # joblib would allocate what the old format's header states, which no payload here needs.
         raw = raw[:1] + struct.pack("<L", _LARGEST) + raw[5:]
-    wrapper = _COMPRESSORS.get(_detect_compressor(io.BufferedReader(io.BytesIO(raw))))
+    kind = _detect_compressor(io.BufferedReader(io.BytesIO(raw)))
+    wrapper = _COMPRESSORS.get(kind)
     if wrapper is None:
         return raw
     try:
+        if kind == "zlib":
+            # joblib's own reader doubles what follows a finished stream until there is no memory left.
+            return zlib.decompressobj().decompress(raw, len(PAYLOAD))
         return wrapper.decompressor_file(io.BytesIO(raw)).read(len(PAYLOAD))
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
         return None
