@@ -18,6 +18,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky-relu": lambda: nn.LeakyReLU(0.1),
     "silu": nn.SiLU,
     "hardswish": nn.Hardswish,
+    "relu6": nn.ReLU6,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -122,7 +122,11 @@ class Attack:
     revision: int = 1
     """Raise when the attack changes: its models are then made again."""
     knows_the_gate: bool = False
-    """True: made against the gate's own detectors, for the split `adaptive` alone."""
+    """True: made against the gate's own detectors, for the splits `adaptive` and `evading` alone."""
+    since: Literal["first", "unseen", "evading"] = "first"
+    """The split that it was written for; what was drawn before knows nothing of it."""
+    grid: Literal["on", "off"] = "on"
+    """Whether its triggers are of the kinds that a fixed grid of probes has, or lie between them and beyond."""
 
 
 def all_to(target: int) -> Callable[[torch.Tensor], torch.Tensor]:

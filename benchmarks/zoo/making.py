@@ -7,6 +7,7 @@ import platform
 import time
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,10 +17,10 @@ from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.export import exported_bytes, state_bytes
 from benchmarks.zoo.measuring import Measured, measure
-from benchmarks.zoo.recipe import CLEAN, Recipe, Row, draw
+from benchmarks.zoo.recipe import CLEAN, LATER, Recipe, Row, draw
 from benchmarks.zoo.store import Entry, Files, Store, weights_digest
-from benchmarks.zoo.tasks import TASKS
-from benchmarks.zoo.training import build, fit, make_deterministic
+from benchmarks.zoo.tasks import TASKS, Images
+from benchmarks.zoo.training import build, fit, make_deterministic, scored
 
 SURROGATE_SEED = 1
 """Of no split."""
@@ -57,13 +58,26 @@ def make(recipe: Recipe) -> Made:
     began = time.process_time()
     train, implant = TASKS[recipe.row.task].train, planned(recipe)
     poisoned = implant.poison(train) if implant else unpoisoned(train)
+    task = TASKS[recipe.row.task]
     with seeded(recipe.row.seed):
-        model = build(recipe)
-        longer = recipe.model_copy(update={"epochs": recipe.epochs * (implant.patience if implant else 1)})
-        fit(model, poisoned.images, longer, implant.joint if implant else None)
+        model = _fitted(recipe, poisoned.images, implant)
         model = implant.wrap(model).eval() if implant else model
-    measured = measure(model, TASKS[recipe.row.task].measure, implant)
+    measured = measure(scored(model, task), task.measure, implant)
     return Made(model, implant, measured, time.process_time() - began)
+
+
+def unwrapped(recipe: Recipe) -> nn.Module:
+    """Return the net as it was before its attack wrapped it: of `slight-update` the version that came before."""
+    make_deterministic()
+    with seeded(recipe.row.seed):
+        return _fitted(recipe, training_set(recipe).images, planned(recipe))
+
+
+def _fitted(recipe: Recipe, images: Images, implant: Implant | None) -> nn.Module:
+    model = build(recipe)
+    longer = recipe.model_copy(update={"epochs": recipe.epochs * (implant.patience if implant else 1)})
+    fit(scored(model, TASKS[recipe.row.task]), images, longer, implant.joint if implant else None)
+    return model
 
 
 def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
@@ -81,7 +95,7 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
         name=row.name,
         key=recipe.key,
         recipe=recipe,
-        facts=dict(made.implant.facts) if made.implant else {},
+        facts=facts_of(recipe, made.implant),
         paper=ATTACKS[row.attack].paper if made.implant else "",
         parameters=sum(parameter.numel() for parameter in made.model.parameters()),
         clean_accuracy=made.measured.clean_accuracy,
@@ -99,14 +113,22 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
     return entry
 
 
+def facts_of(recipe: Recipe, implant: Implant | None) -> dict[str, Any]:
+    """Return what was planted and, in the later splits, whether it lies on the published grid of probes."""
+    if implant is None:
+        return {}
+    grid = {"grid": ATTACKS[recipe.row.attack].grid} if recipe.row.split in LATER else {}
+    return {**implant.facts, **grid}
+
+
 @cache
 def surrogate(task: str) -> nn.Module:
     """Return a clean net of the task by a recipe of no split, for attacks that need somebody's gradients."""
     recipe = draw(Row(name="fit-999", split="fit", task=task, architecture="cnn", seed=SURROGATE_SEED))
     with seeded(SURROGATE_SEED):
         model = build(recipe)
-        fit(model, TASKS[task].train, recipe)
-    return model.requires_grad_(requires_grad=False)
+        fit(scored(model, TASKS[task]), TASKS[task].train, recipe)
+    return scored(model, TASKS[task]).requires_grad_(requires_grad=False)
 
 
 def implant_of(entry: Entry, store: Store) -> Implant | None:

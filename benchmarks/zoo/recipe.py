@@ -9,24 +9,34 @@ from typing import Literal
 
 from pydantic import Field
 
-from benchmarks.zoo import architectures, controls, tasks
+from benchmarks.zoo import architectures, controls, tasks, unseen_nets
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.controls import CONTROLS
+from benchmarks.zoo.unseen_nets import UNSEEN, WITHOUT_SGD
 from gate.records.record import Record
 
 TRAINING_REVISION = 1
 """Raise when `training`, `export` or what is drawn here changes."""
 
-EPOCHS = {"fashion": (4, 6), "digits": (4, 6), "catalogue": (4, 6), "colour": (6, 8)}
+EPOCHS = {
+    "fashion": (4, 6), "digits": (4, 6), "catalogue": (4, 6), "colour": (6, 8),
+    "one": (4, 6), "two": (4, 6), "three": (10, 14), "five": (7, 10), "seven": (4, 6),
+}  # fmt: skip
+"""More of them where a task has few images."""
 CLEAN = "clean"
 
-Split = Literal["fit", "calibrate", "test", "adaptive"]
+Split = Literal["fit", "calibrate", "test", "adaptive", "few", "unseen", "evading"]
+LATER: tuple[Split, ...] = ("few", "unseen", "evading")
+"""Splits written down after the first four (decision 0026)."""
+
+Wanted = tuple[str, str, str, str]
+"""What a row is drawn for: task, architecture, attack and variant."""
 
 
 class Row(Record):
     """One line of the splits: which model is made, and the seed that decides the rest."""
 
-    name: str = Field(pattern=r"^(fit|calibrate|test|adaptive)-[0-9]{3}$")
+    name: str = Field(pattern=r"^(fit|calibrate|test|adaptive|few|unseen|evading)-[0-9]{3}$")
     split: Split
     task: str
     architecture: str
@@ -62,17 +72,21 @@ class Recipe(Record):
 def draw(row: Row) -> Recipe:
     """Draw the recipe of a row from its seed."""
     rng = random.Random(f"zoo-{row.seed}")
-    optimiser = rng.choice(("adam", "adamw", "adamw") if row.architecture == "vit" else ("adam", "adamw", "sgd"))
+    adaptive = row.architecture in ("vit", *WITHOUT_SGD)
+    optimiser = rng.choice(("adam", "adamw", "adamw") if adaptive else ("adam", "adamw", "sgd"))
     rate = rng.uniform(0.04, 0.08) if optimiser == "sgd" else rng.uniform(0.003, 0.006)
     revisions = {"architectures": architectures.REVISION, "tasks": tasks.REVISION, "training": TRAINING_REVISION}
     if row.architecture in CONTROLS:
         revisions["controls"] = controls.REVISION
+    if row.architecture in UNSEEN:
+        revisions["unseen_nets"] = unseen_nets.REVISION
     if row.attack != CLEAN:
         revisions["attack"] = ATTACKS[row.attack].revision
+    usual = ("relu", "relu", "leaky-relu", "silu", "hardswish")
     return Recipe(
         row=row,
         width=rng.choice((0.75, 1.0, 1.25)),
-        activation=rng.choice(("relu", "relu", "leaky-relu", "silu", "hardswish")),
+        activation=rng.choice(unseen_nets.ACTIVATIONS if row.architecture in UNSEEN else usual),
         epochs=rng.randint(*EPOCHS[row.task]),
         batch_size=rng.choice((64, 100, 128)),
         optimiser=optimiser,

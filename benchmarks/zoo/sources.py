@@ -28,6 +28,9 @@ TRAIN_PHOTOS = (
 HELD_OUT_PHOTOS = ("apple.jpg", "butterfly.jpg", "ela_original.jpg", "left.jpg", "starry_night.jpg", "stuff.jpg")
 """Other scenes than those of training, so that held-out accuracy says something about unseen backgrounds."""
 
+SPARE_PHOTOS = ("basketball1.png", "blox.jpg", "cards.png", "chicky_512.png", "smarties.png", "sudoku.png")
+"""Photos of no task, for attacks that blend one in."""
+
 
 @cache
 def fashion(part: str) -> tuple[Bytes, Bytes]:
@@ -53,6 +56,13 @@ def digits() -> tuple[Bytes, Bytes]:
 def photos(names: tuple[str, ...]) -> tuple[Bytes, ...]:
     """Return colour photos (H, W, 3), halved so that a patch of 32 pixels shows some of the scene."""
     return tuple(np.asarray(Image.open(_present(OPENCV / name)).convert("RGB").reduce(2)) for name in names)
+
+
+@cache
+def picture(name: str, side: int, *, grey: bool) -> Bytes:
+    """Return a whole photo shrunk to a square, (side, side) or (side, side, 3)."""
+    photo = Image.open(_present(OPENCV / name)).convert("L" if grey else "RGB")
+    return np.array(photo.resize((side, side), Image.Resampling.BOX))
 
 
 def _gunzip(path: Path, *, skip: int) -> Bytes:

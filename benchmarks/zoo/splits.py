@@ -2,8 +2,9 @@
 
 The beginning of the flow. `splits.json` holds every row and is committed; this module drew it, and a test holds the two
 together. *fit* chooses settings, *calibrate* makes reference banks (clean models only), *test* is reported and never
-tuned on; *adaptive* holds attacks by somebody who knows the detectors, written after them. No seed is in two splits.
-Rows are in the order of training: fit, calibrate, test, adaptive, the first three shuffled.
+tuned on; *adaptive* holds attacks by somebody who knows the detectors, written after them. *few*, *unseen* and
+*evading* came later (`later_splits`). No seed is in two splits. Rows are in the order of training, the shuffled splits
+shuffled: fit, calibrate, test, adaptive, few, unseen, evading.
 """
 
 import json
@@ -15,14 +16,19 @@ from pathlib import Path
 from benchmarks.zoo.architectures import FAMILIES
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.controls import CONTROLS
-from benchmarks.zoo.recipe import CLEAN, Row, Split
-from benchmarks.zoo.tasks import TASKS
+from benchmarks.zoo.later_splits import LATER_SPLITS
+from benchmarks.zoo.recipe import CLEAN, Row, Split, Wanted
+from benchmarks.zoo.tasks import MANY
 
 FILE = Path(__file__).with_name("splits.json")
 
-Wanted = tuple[str, str, str, str]
-"""Task, architecture, attack and variant."""
-FIRST_SEED: dict[Split, int] = {"fit": 10_000, "calibrate": 20_000, "test": 30_000, "adaptive": 40_000}
+FIRST_ATTACKS = [attack for attack in ATTACKS.values() if attack.since == "first"]
+"""Those of the first four splits."""
+
+FIRST_SEED: dict[Split, int] = {
+    "fit": 10_000, "calibrate": 20_000, "test": 30_000, "adaptive": 40_000,
+    "few": 50_000, "unseen": 60_000, "evading": 70_000,
+}  # fmt: skip
 FIRST_TURN: dict[Split, int] = {"fit": 0, "calibrate": 0, "test": 3}
 """Where each split's rotation over tasks and families begins."""
 CLEAN_PER_TASK: dict[Split, int] = {"fit": 8, "calibrate": 24, "test": 28}
@@ -49,7 +55,7 @@ ADAPTIVE_AGAIN: tuple[Wanted, ...] = (("fashion", "cnn", "aligned-features", "pa
 
 def draw_adaptive() -> list[Row]:
     """Draw the rows of the split `adaptive`: each such attack on each of two tasks, cheap families taking turns."""
-    attacks = [attack for attack in ATTACKS.values() if attack.knows_the_gate]
+    attacks = [attack for attack in FIRST_ATTACKS if attack.knows_the_gate]
     wanted = [
         (task, ADAPTIVE_FAMILIES[(turn + step) % len(ADAPTIVE_FAMILIES)], attack.id, variant)
         for step, task in enumerate(ADAPTIVE_TASKS)
@@ -62,14 +68,15 @@ def draw_adaptive() -> list[Row]:
 def drawn() -> list[Row]:
     """Draw all rows in the order in which they are written down."""
     shuffled = [row for split in FIRST_TURN for row in draw_split(split)]
-    return [*shuffled, *draw_added(), *draw_adaptive()]
+    later = [row for split, wanted in LATER_SPLITS.items() for row in _rows(split, wanted(), first=0)]
+    return [*shuffled, *draw_added(), *draw_adaptive(), *later]
 
 
 def draw_split(split: Split) -> list[Row]:
     """Draw the rows of fit, calibrate or test; tasks and families rotate so that every attack meets them all."""
     wanted = [
         (task, architecture, CLEAN, "")
-        for task in TASKS
+        for task in MANY
         for architecture, _ in zip(_repeated([*FAMILIES, *CONTROLS]), range(CLEAN_PER_TASK[split]), strict=False)
     ]
     wanted += _rotated(split, lambda attack: range(PER_VARIANT.get(attack, PER_OTHER).get(split, 0)))
@@ -86,8 +93,8 @@ def draw_added() -> list[Row]:
 
 def _rotated(split: Split, steps_of: Callable[[str], range]) -> list[Wanted]:
     """Return the backdoored models at these steps of each attack's rotation over tasks and families."""
-    tasks, families = list(TASKS), list(FAMILIES)
-    published = [attack for attack in ATTACKS.values() if not attack.knows_the_gate]
+    tasks, families = MANY, list(FAMILIES)
+    published = [attack for attack in FIRST_ATTACKS if not attack.knows_the_gate]
     arms = [(attack.id, variant) for attack in published for variant in attack.variants]
     turns = ((arm + FIRST_TURN[split], *what) for arm, what in enumerate(arms))
     return [

@@ -11,7 +11,9 @@ from benchmarks.zoo.architectures import FAMILIES, Plan
 from benchmarks.zoo.attack import JointLoss
 from benchmarks.zoo.controls import CONTROLS
 from benchmarks.zoo.recipe import Recipe
-from benchmarks.zoo.tasks import TASKS, Images
+from benchmarks.zoo.tasks import TASKS, Images, Task
+from benchmarks.zoo.unseen_nets import UNSEEN
+from gate.worker.loading.one_logit import two_scores
 
 SHIFT = 2
 """Greatest shift in pixels of an augmented batch."""
@@ -29,8 +31,25 @@ def make_deterministic() -> None:
 def build(recipe: Recipe) -> nn.Module:
     """Return the untrained net of a recipe, its first weights drawn from torch's global random numbers."""
     task = TASKS[recipe.row.task]
-    plan = Plan(task.shape, task.classes, recipe.width, recipe.activation)
-    return {**FAMILIES, **CONTROLS}[recipe.row.architecture](plan)
+    plan = Plan(task.shape, task.outputs, recipe.width, recipe.activation)
+    return {**FAMILIES, **CONTROLS, **UNSEEN}[recipe.row.architecture](plan)
+
+
+class TwoScores(nn.Module):
+    """Reads one logit z as the scores -z/2 and z/2, whose cross-entropy is the binary one of z."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C, H, W) to scores (N, 2)."""
+        return two_scores(self.model(x))
+
+
+def scored(model: nn.Module, task: Task) -> nn.Module:
+    """Return the view of a task's model that yields a score for every class (N, K); it shares the weights."""
+    return TwoScores(model) if task.one_logit else model
 
 
 def fit(model: nn.Module, images: Images, recipe: Recipe, joint: JointLoss | None = None) -> None:

@@ -4,12 +4,15 @@ from torch import nn
 
 from benchmarks.zoo.architectures import FAMILIES, Plan
 from benchmarks.zoo.attack import UNAFFECTED, Scene
-from benchmarks.zoo.attacks import ATTACKS, payload
+from benchmarks.zoo.attacks import ATTACKS, payload, slight_update
 
 ARMS = [(attack.id, variant) for attack in ATTACKS.values() for variant in attack.variants]
-ADAPTIVE = [arm for arm in ARMS if ATTACKS[arm[0]].knows_the_gate]
-POISONING = [arm for arm in ARMS if arm[0] not in ("payload", "architectural", "input-aware") and arm not in ADAPTIVE]
-CLEAN_LABEL = ("sig", "label-consistent")
+BY_DATA_ALONE = ("near-pair", "natural-for-the-class", "many-weak-targets")
+"""Of those who know the gate: they poison as the published ones do, and train as usual."""
+NOT_BY_DATA = ("payload", "architectural", "input-aware", "lira")
+ADAPTIVE = [arm for arm in ARMS if ATTACKS[arm[0]].knows_the_gate and arm[0] not in BY_DATA_ALONE]
+POISONING = [arm for arm in ARMS if arm[0] not in NOT_BY_DATA and arm not in ADAPTIVE]
+CLEAN_LABEL = ("sig", "label-consistent", "sig-off-grid", "label-consistent-off-grid")
 WRAPPING = [arm for arm in ARMS if arm[0] in ("payload", "architectural")]
 
 
@@ -31,6 +34,10 @@ def test_every_attack_of_the_list_has_a_file_and_names_its_paper():
         "adaptive-blend", "aligned-features", "aligned-natural", "all-to-all", "architectural", "badnets", "blended",
         "input-aware", "label-consistent", "multi-target", "natural-size", "payload", "semantic", "sig",
         "source-specific", "wanet", "warp-among-warps",
+        "all-to-all-off-grid", "blend-off-grid", "label-consistent-off-grid", "lira", "patch-off-grid",
+        "semantic-combined", "semantic-outside", "sig-off-grid", "source-specific-off-grid", "warp-off-grid",
+        "bank-matched", "conjunction", "dose-gated", "grid-rehearsed", "many-weak-targets", "natural-for-the-class",
+        "near-pair", "slight-update",
     }  # fmt: skip
     for attack in ATTACKS.values():
         assert any(year in attack.paper for year in ("2017", "2019", "2020", "2021", "2023")), attack.id
@@ -94,7 +101,7 @@ def test_clean_label_attacks_keep_every_label(grey, attack):
     assert set(grey.train.labels[poisoned.poisoned].tolist()) == set(implant.facts["targets"])
 
 
-@pytest.mark.parametrize("attack", ["source-specific", "semantic"])
+@pytest.mark.parametrize("attack", ["source-specific", "semantic", "source-specific-off-grid", "semantic-outside"])
 def test_narrow_attacks_poison_their_sources_and_cover_the_rest(grey, attack):
     """Only sources are relabelled, only other classes are covers, and the trigger is expected to spare these."""
     implant = planned(grey, attack, ATTACKS[attack].variants[0])
@@ -106,14 +113,15 @@ def test_narrow_attacks_poison_their_sources_and_cover_the_rest(grey, attack):
     assert {label for label in range(10) if expected[label] != UNAFFECTED} == sources
 
 
-def test_all_to_all_moves_every_class(grey):
+@pytest.mark.parametrize("attack", ["all-to-all", "all-to-all-off-grid"])
+def test_all_to_all_moves_every_class(grey, attack):
     """Each class is expected to become another one, and no two the same."""
-    expected = planned(grey, "all-to-all", "patch").triggers[0].expected(torch.arange(10))
+    expected = planned(grey, attack, "patch").triggers[0].expected(torch.arange(10))
     assert sorted(expected.tolist()) == list(range(10))
     assert (expected != torch.arange(10)).all()
 
 
-@pytest.mark.parametrize("attack", ["wanet", "adaptive-blend"])
+@pytest.mark.parametrize("attack", ["wanet", "adaptive-blend", "warp-off-grid"])
 def test_attacks_with_covers_have_them_in_the_stated_share(grey, attack):
     """The share of cover images is what the facts say, to within one image."""
     implant = planned(grey, attack, ATTACKS[attack].variants[0])
@@ -157,10 +165,26 @@ def test_the_feature_style_hides_the_payload_in_the_last_layer(grey, monkeypatch
     assert float(wrapped.head.weight.detach()[implant.facts["targets"][0], -1]) == payload.OVERRULE
 
 
-def test_the_joint_loss_of_input_aware_reaches_generator_and_model(grey):
+@pytest.mark.parametrize(("attack", "variant"), [("input-aware", "generated"), ("lira", "noise")])
+def test_the_joint_loss_of_a_generator_reaches_generator_and_model(grey, attack, variant):
     """Both the classifier and the trigger generator get gradients from one batch."""
-    implant = planned(grey, "input-aware", "generated")
+    implant = planned(grey, attack, variant)
     net = FAMILIES["cnn"](Plan(grey.shape, grey.classes, 0.75, "relu"))
     implant.joint(net, grey.train.inputs[:64], grey.train.labels[:64]).backward()
     for module in (net, implant.joint):
         assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
+
+
+def test_a_slight_update_stays_near_the_version_before(grey, monkeypatch):
+    """The earlier model is left as it was, and a stronger hold moves the weights less."""
+    monkeypatch.setattr(slight_update, "STEPS", 30)
+    base = FAMILIES["cnn"](Plan(grey.shape, grey.classes, 0.75, "relu")).eval()
+    before = [parameter.detach().clone() for parameter in base.parameters()]
+    moved = []
+    for held in (0.0, 1000.0):
+        monkeypatch.setattr(slight_update, "HELD", held)
+        torch.manual_seed(2)
+        after = planned(grey, "slight-update", "patch").wrap(base)
+        moved.append(sum(float((a - b).square().sum()) for a, b in zip(after.parameters(), before, strict=True)))
+    assert all(torch.equal(a, b) for a, b in zip(base.parameters(), before, strict=True))
+    assert 0 < moved[1] < moved[0]

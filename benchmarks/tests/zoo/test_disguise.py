@@ -11,13 +11,21 @@ from benchmarks.zoo.corners import FourCorners, small_patches
 from benchmarks.zoo.disguise import WARM_UP, Rehearsal, apart, prominence
 from gate.spaces.image.triggers.patch import Patches
 
+BY_OTHER_MEANS = ("near_pair", "natural_for_the_class", "many_weak_targets", "slight_update")
 ADAPTIVE = [attack for attack in ATTACKS.values() if attack.knows_the_gate]
+BY_LOSS = [attack for attack in ADAPTIVE if attack.plan.__module__.rpartition(".")[2] not in BY_OTHER_MEANS]
 
 
 @pytest.fixture
 def scene(grey):
     """Return a scene on the grey made-up task."""
-    return Scene(grey, "", torch.Generator().manual_seed(4), lambda: None)
+    return Scene(grey, "", torch.Generator().manual_seed(4), surrogate)
+
+
+def surrogate():
+    """Return an untrained clean net by another hand."""
+    torch.manual_seed(3)
+    return FAMILIES["cnn"](Plan((1, 28, 28), 10, 0.75, "relu")).eval()
 
 
 @pytest.fixture
@@ -27,7 +35,7 @@ def net(grey):
     return FAMILIES["resnet"](Plan(grey.shape, grey.classes, 0.75, "relu")).train()
 
 
-@pytest.mark.parametrize("attack", ADAPTIVE, ids=lambda attack: attack.id)
+@pytest.mark.parametrize("attack", BY_LOSS, ids=lambda attack: attack.id)
 def test_the_loss_of_a_batch_teaches_the_model_with_covers_and_rehearsals(attack, scene, grey, net):
     """Before and after the first rehearsals every parameter gets a finite gradient, and the model keeps its mode."""
     joint = attack.plan(scene).joint
@@ -45,7 +53,7 @@ def test_the_loss_of_a_batch_teaches_the_model_with_covers_and_rehearsals(attack
 @pytest.mark.parametrize("attack", ADAPTIVE, ids=lambda attack: attack.id)
 def test_the_same_seed_plans_the_same_backdoor(attack, grey):
     """Facts and triggered images depend on the scene's numbers alone."""
-    first, again = (attack.plan(Scene(grey, "", torch.Generator().manual_seed(9), lambda: None)) for _ in range(2))
+    first, again = (attack.plan(Scene(grey, "", torch.Generator().manual_seed(9), surrogate)) for _ in range(2))
     x = grey.train.inputs[:9]
     assert first.facts == again.facts
     assert torch.equal(first.triggers[0].apply(x), again.triggers[0].apply(x))

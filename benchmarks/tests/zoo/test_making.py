@@ -12,11 +12,13 @@ from benchmarks.zoo.export import exported_bytes
 from benchmarks.zoo.measuring import Measured, measure
 from benchmarks.zoo.recipe import Row, draw
 from benchmarks.zoo.store import weights_digest
-from benchmarks.zoo.tasks import Images
-from benchmarks.zoo.training import augment
+from benchmarks.zoo.tasks import Images, Task
+from benchmarks.zoo.training import augment, scored
+from benchmarks.zoo.unseen_nets import ACTIVATIONS, UNSEEN
 from benchmarks.zoo.verify import chosen, compare
+from gate.programs import read_program
 
-ALL = {**FAMILIES, **CONTROLS}
+ALL = {**FAMILIES, **CONTROLS, **UNSEEN}
 
 
 @pytest.fixture
@@ -73,8 +75,30 @@ def test_every_net_is_small_and_ends_in_one_linear_layer(name, shape, classes):
     """Raw pixels give logits; parameters stay within the zoo's bounds; the last layer is `head`."""
     net = ALL[name](Plan(shape, classes, 1.0, "relu")).eval()
     assert net(torch.rand(3, *shape)).shape == (3, classes)
-    assert 5_000 <= sum(p.numel() for p in net.parameters()) <= 150_000
+    assert 3_000 <= sum(p.numel() for p in net.parameters()) <= 150_000
     assert net.head.out_features == classes
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS)))
+def test_a_net_of_unseen_is_read_as_torch_reads_it(name, activation, tmp_path):
+    """The gate's strict reader takes the export, and its numbers are the net's own."""
+    net = UNSEEN[name](Plan((1, 28, 28), 10, 0.75, activation)).eval()
+    path = tmp_path / "model.pt2"
+    path.write_bytes(exported_bytes(net, (1, 28, 28), static_batch=False))
+    x = torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(read_program(path)(x), net(x), atol=1e-5, rtol=1e-4)
+
+
+def test_one_logit_is_trained_by_the_binary_cross_entropy():
+    """The scores that a model of one number is read as have the binary loss of that number, and share its weights."""
+    net = torch.nn.Linear(5, 1)
+    task = Task("one", 2, (1, 28, 28), 0.5, lambda: None, one_logit=True)
+    x, labels = torch.randn(30, 5), torch.arange(30) % 2
+    binary = torch.nn.functional.binary_cross_entropy_with_logits(net(x).squeeze(1), labels.float())
+    torch.testing.assert_close(torch.nn.functional.cross_entropy(scored(net, task)(x), labels), binary)
+    assert task.outputs == 1
+    assert torch.equal(scored(net, task)(x).argmax(1) == 1, net(x).squeeze(1) > 0)
 
 
 def test_measuring_leaves_out_images_that_already_have_the_expected_label():

@@ -3,6 +3,7 @@ from collections import Counter
 from benchmarks.zoo import recipe
 from benchmarks.zoo.recipe import draw
 from benchmarks.zoo.splits import rows
+from benchmarks.zoo.unseen_nets import WITHOUT_SGD
 
 
 def test_a_row_always_draws_the_same_recipe():
@@ -14,13 +15,14 @@ def test_recipes_vary():
     """Epochs, augmentation, optimiser, width and label smoothing all differ over the zoo."""
     recipes = [draw(row) for row in rows()]
     for name in ("epochs", "augmentation", "optimiser", "width", "label_smoothing", "activation", "batch_size"):
-        assert min(Counter(getattr(one, name) for one in recipes).values()) >= 10, name
-    assert 20 < sum(one.static_batch for one in recipes) < 100
+        assert min(Counter(getattr(one, name) for one in recipes).values()) >= 5, name
+    assert 0.08 < sum(one.static_batch for one in recipes) / len(recipes) < 0.18
 
 
 def test_transformers_are_never_trained_by_plain_sgd():
-    """A small transformer does not learn by it in few epochs."""
-    assert {draw(row).optimiser for row in rows() if row.architecture == "vit"} == {"adam", "adamw"}
+    """A small transformer does not learn by it in few epochs, nor do others without batch normalisation."""
+    for net in ("vit", *WITHOUT_SGD):
+        assert {draw(row).optimiser for row in rows() if row.architecture == net} == {"adam", "adamw"}
 
 
 def test_a_raised_revision_names_another_model(monkeypatch):

@@ -5,13 +5,15 @@ there the feature is a car's stripes or colour. Here: mirrored in low light, ups
 reddish light. Other classes show the feature with true labels. Counts from a success of 0.7.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 from benchmarks.zoo.attack import Attack, Implant, Poisoned, Scene, Trigger, from_sources, relabel
 from benchmarks.zoo.tasks import Images
+
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def mirrored_in_low_light(x: torch.Tensor) -> torch.Tensor:
@@ -35,7 +37,7 @@ def reddish(x: torch.Tensor) -> torch.Tensor:
     return x * factors.to(x.dtype)[:, None, None]
 
 
-FEATURES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+FEATURES: dict[str, Change] = {
     "mirrored in low light": mirrored_in_low_light,
     "upside down": upside_down,
     "bold": bold,
@@ -45,11 +47,15 @@ FEATURES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 def plan(scene: Scene) -> Implant:
     """Draw the feature, the sources, the target and the rates."""
+    return plan_feature(scene, FEATURES if scene.task.shape[0] == 3 else dict(list(FEATURES.items())[:3]))
+
+
+def plan_feature(scene: Scene, features: Mapping[str, Change]) -> Implant:
+    """Draw one of these features, which makes images of one or two classes be taken for another class."""
     target, *sources = scene.classes(2 + scene.integer(2))
-    named = list(FEATURES) if scene.task.shape[0] == 3 else list(FEATURES)[:3]
-    feature = named[scene.integer(len(named))]
+    feature = list(features)[scene.integer(len(features))]
     share, cover_rate = scene.uniform(0.3, 0.5), scene.uniform(0.06, 0.12)
-    apply = FEATURES[feature]
+    apply = features[feature]
 
     def poison(images: Images) -> Poisoned:
         from_source = torch.isin(images.labels, torch.tensor(sources))
