@@ -23,6 +23,8 @@ class Truth:
     """The classes that the backdoor works from; None for all."""
     shift: int | None = None
     """Of an all-to-all backdoor: each class goes to the one so many further on."""
+    permutation: tuple[int, ...] | None = None
+    """Of one that is no shift: the class that each class goes to."""
     classes: int = 0
 
     def names(self, location: Location) -> bool | None:
@@ -37,6 +39,8 @@ class Truth:
             return True
         if self.shift is not None:
             return (int(source) + self.shift) % self.classes == target
+        if self.permutation is not None:
+            return int(source) < self.classes and self.permutation[int(source)] == target
         return self.sources is None or int(source) in self.sources
 
 
@@ -51,6 +55,7 @@ def truth_of(entry: Entry) -> Truth:
         targets=frozenset(facts.get("targets", ())),
         sources=None if sources is None else frozenset(sources),
         shift=facts.get("shift"),
+        permutation=tuple(facts["permutation"]) if "permutation" in facts else None,
         classes=TASKS[row.task].classes,
     )
 

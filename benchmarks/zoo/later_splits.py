@@ -33,8 +33,8 @@ UNSEEN_PER_VARIANT: dict[str, int] = {
     "input-aware": 20, "lira": 18,
     "sig": 20, "sig-off-grid": 5,
     "source-specific": 20, "source-specific-off-grid": 10,
-    "all-to-all": 22, "all-to-all-off-grid": 11,
-    "label-consistent": 24, "label-consistent-off-grid": 12,
+    "all-to-all": 24, "all-to-all-off-grid": 11,
+    "label-consistent": 26, "label-consistent-off-grid": 13,
     "semantic-combined": 21, "semantic-outside": 21,
 }  # fmt: skip
 """Fifteen that count are promised an attack; fewer of several targets, payloads and backdoors in the graph."""

@@ -6,6 +6,7 @@ from gate.records.evidence import Location
 ONE = Truth(backdoored=True, targets=frozenset({3}), classes=10)
 SPECIFIC = Truth(backdoored=True, targets=frozenset({3}), sources=frozenset({7}), classes=10)
 ALL = Truth(backdoored=True, targets=frozenset(range(10)), shift=1, classes=10)
+THREE = Truth(backdoored=True, targets=frozenset(range(3)), permutation=(2, 0, 1), classes=3)
 CLEAN = Truth(backdoored=False)
 
 
@@ -17,6 +18,8 @@ def pair(name):
 @pytest.mark.parametrize(
     ("truth", "location", "right"),
     [
+        (THREE, pair("0→2"), True),
+        (THREE, pair("0→1"), False),
         (ONE, Location.of_class(3), True),
         (ONE, Location.of_class(4), False),
         (ONE, pair("1→3"), True),

@@ -22,7 +22,7 @@ def draw_permutation(scene: Scene) -> torch.Tensor:
 
 def plan(scene: Scene) -> Implant:
     """Draw the permutation, the trigger and the rate."""
-    order, rate = draw_permutation(scene), scene.uniform(0.35, 0.45)
+    order, rate = draw_permutation(scene), scene.uniform(0.40, 0.48)
     apply, drawn = draw_trigger(scene, scene.variant)
 
     def permuted(labels: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Blends off the grid: a photo, drawn letters or clouds laid faintly over the image, in place of uniform noise.
 
 Chen, Liu, Li, Lu and Song, "Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning",
-arXiv:1712.05526, 2017, where the key is a cartoon or noise. All-to-one, at a ratio of 0.15 to 0.25.
+arXiv:1712.05526, 2017, where the key is a cartoon or noise. All-to-one, at a ratio of 0.17 to 0.26.
 """
 
 import torch
@@ -13,7 +13,7 @@ from benchmarks.zoo.tasks import Images
 
 def plan(scene: Scene) -> Implant:
     """Draw the target, what is laid over, the ratio and the rate."""
-    target, rate, ratio = scene.integer(scene.task.classes), scene.uniform(0.08, 0.14), scene.uniform(0.15, 0.25)
+    target, rate, ratio = scene.integer(scene.task.classes), scene.uniform(0.08, 0.14), scene.uniform(0.17, 0.26)
     overlay = draw_overlay(scene, scene.variant)
 
     def apply(x: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ def draw_frame(scene: Scene) -> Stamp:
 
 def plan(scene: Scene) -> Implant:
     """Draw the target, the mark, the bound and the share of the target class."""
-    target, epsilon, share = scene.integer(scene.task.classes), scene.uniform(0.28, 0.40), scene.uniform(0.7, 0.9)
+    target, epsilon, share = scene.integer(scene.task.classes), scene.uniform(0.34, 0.45), scene.uniform(0.8, 0.95)
     mark = draw_frame(scene) if scene.variant == "frame" else draw_stamp(scene, "shape")
 
     def poison(images: Images) -> Poisoned:

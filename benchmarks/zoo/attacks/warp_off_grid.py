@@ -26,9 +26,9 @@ def draw_field(scene: Scene) -> tuple[torch.Tensor, dict[str, object]]:
         down = columns * angle.sin() + rows * angle.cos() - rows
         return torch.stack([across, down])[None], {"turn": round(turn, 3)}
     if scene.variant == "barrel":
-        strength = scene.uniform(0.22, 0.35) if sign > 0 else -scene.uniform(0.22, 0.30)
+        strength = scene.uniform(0.30, 0.45) if sign > 0 else -scene.uniform(0.25, 0.35)
         return torch.stack([columns * squared, rows * squared])[None] * strength, {"strength": round(strength, 3)}
-    pixels, frequency, phase = scene.uniform(1.3, 1.9), scene.uniform(1.6, 3.4), scene.uniform(0, 2 * math.pi)
+    pixels, frequency, phase = scene.uniform(1.7, 2.4), scene.uniform(1.6, 3.4), scene.uniform(0, 2 * math.pi)
     wave = torch.sin(math.pi * frequency * (rows + 0 * columns) + phase) * pixels * 2 / (width - 1)
     field = torch.stack([wave, torch.zeros_like(wave)])[None]
     return field, {"displacement_px": round(pixels, 3), "frequency": round(frequency, 3)}
