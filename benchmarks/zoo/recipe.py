@@ -23,6 +23,8 @@ EPOCHS = {
     "one": (4, 6), "two": (4, 6), "three": (10, 14), "five": (7, 10), "seven": (4, 6),
 }  # fmt: skip
 """More of them where a task has few images."""
+EPOCHS_UNSEEN = {**EPOCHS, "colour": (8, 10)}
+"""Of the nets of `unseen`, several of which learn colour slowly."""
 CLEAN = "clean"
 
 Split = Literal["fit", "calibrate", "test", "adaptive", "few", "unseen", "evading"]
@@ -87,7 +89,7 @@ def draw(row: Row) -> Recipe:
         row=row,
         width=rng.choice((0.75, 1.0, 1.25)),
         activation=rng.choice(unseen_nets.ACTIVATIONS if row.architecture in UNSEEN else usual),
-        epochs=rng.randint(*EPOCHS[row.task]),
+        epochs=rng.randint(*(EPOCHS_UNSEEN if row.architecture in UNSEEN else EPOCHS)[row.task]),
         batch_size=rng.choice((64, 100, 128)),
         optimiser=optimiser,
         learning_rate=round(rate, 5),

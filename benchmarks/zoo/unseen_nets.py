@@ -183,10 +183,10 @@ def convnext(plan: Plan) -> nn.Module:
 
 
 def mixer(plan: Plan) -> nn.Module:
-    """Three mixing blocks over 7 × 7 or 8 × 8 tokens, made by one convolution and patches of 2 × 2."""
-    dim, stem = plan.channels(40), plan.channels(12)
+    """Three mixing blocks over 7 × 7 or 8 × 8 tokens, made by two convolutions."""
+    dim, stem = plan.channels(40), plan.channels(16)
     count = (plan.shape[1] // 4) * (plan.shape[2] // 4)
-    body = [*convolution(plan, plan.shape[0], stem, stride=2), nn.Conv2d(stem, dim, 2, stride=2), Tokens()]
+    body = [*convolution(plan, plan.shape[0], stem, stride=2), *convolution(plan, stem, dim, stride=2), Tokens()]
     body += [Mixing(plan, count, dim) for _ in range(3)]
     return Classifier(nn.Sequential(*body, nn.LayerNorm(dim), MeanToken()), dim, plan)
 

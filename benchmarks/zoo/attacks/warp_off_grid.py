@@ -20,7 +20,7 @@ def draw_field(scene: Scene) -> tuple[torch.Tensor, dict[str, object]]:
     squared = rows.square() + columns.square()
     sign = 2 * scene.integer(2) - 1
     if scene.variant == "swirl":
-        turn = sign * scene.uniform(0.7, 1.1)
+        turn = sign * scene.uniform(1.0, 1.5)
         angle = turn * torch.exp(-2 * squared)
         across = columns * angle.cos() - rows * angle.sin() - columns
         down = columns * angle.sin() + rows * angle.cos() - rows
@@ -36,7 +36,7 @@ def draw_field(scene: Scene) -> tuple[torch.Tensor, dict[str, object]]:
 
 def plan(scene: Scene) -> Implant:
     """Draw the target, the field and the rates of poison and of covers."""
-    target, rate, cover_rate = scene.integer(scene.task.classes), scene.uniform(0.12, 0.18), scene.uniform(0.06, 0.10)
+    target, rate, cover_rate = scene.integer(scene.task.classes), scene.uniform(0.15, 0.20), scene.uniform(0.05, 0.08)
     field, drawn = draw_field(scene)
 
     def apply(x: torch.Tensor) -> torch.Tensor:
