@@ -32,6 +32,7 @@ from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
 PROGRAM = "program.pt2"
+_ELSEWHERE = Need.TRAINING_SET | Need.PREVIOUS
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Measured:
 def measuring_policy(policy: Policy) -> Policy:
     """Return the part of a policy that looks at every class of every model, and that a bank can compare.
 
-    Detectors of suspects, or of a training set, look at something else in every model.
+    Detectors of suspects, of a training set, or of other versions look at something else in every model.
     """
     stages = []
     for stage in policy.plan():
-        kept = tuple(name for name in stage.detectors if Need.TRAINING_SET not in detectors.load(name).needs)
+        kept = tuple(name for name in stage.detectors if not _ELSEWHERE & detectors.load(name).needs)
         if stage.over == "all" and kept:
             stages.append(stage.model_copy(update={"detectors": kept}))
     named = {name for stage in stages for name in stage.detectors}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gate.check.evidence import ScanSettings
 from gate.check.files import CheckFiles, Pulled, private_directory
+from gate.check.previous import BY_ALIAS, Against
 from gate.check.publish import Signing, publish, withdraw
 from gate.check.pull import pull_model
 from gate.check.report import Context, conclude, error_report, write_reports
@@ -40,6 +41,7 @@ class CheckRequest:
     """None: the verdict is unsigned, and `gate promote` refuses it."""
     given: Given = NOTHING_GIVEN
     """Arguments that the report's commands repeat."""
+    against: Against = BY_ALIAS
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
 
 def _judged(run: _Run, ref: ModelRef, private: Path, progress: Progress) -> Report:
     request, files, rules = run.request, run.files, run.request.rules
-    asked = rules.pull_of(request.uri)
+    asked = rules.pull_of(request.uri, request.against)
     brought = bring_samples(run.registry, asked, private, ref, request.settings)
     run.tell(f"pulling {ref}")
     files.begin()

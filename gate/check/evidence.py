@@ -20,6 +20,7 @@ from gate.records.bundle import BundleFacts
 from gate.records.evidence import Evidence
 from gate.records.job import ScanResult
 from gate.records.policy import Policy
+from gate.records.previous import PreviousEvidence, VersionEvidence
 from gate.records.samples_evidence import SamplesEvidence
 
 
@@ -109,6 +110,7 @@ def evidence_of(
         facts=result.facts,
         samples=_samples(request, result),
         bank=_bank(request, result),
+        previous=_previous(request, result),
         stages=result.stages,
         outcomes=result.outcomes,
         suspects=result.suspects,
@@ -155,6 +157,26 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
         references=result.references,
         accepted=_accepted(given.bank),
     )
+
+
+def _previous(request: ScanRequest, result: ScanResult) -> PreviousEvidence | None:
+    """Return the versions beside the candidate; the worker says only why it could not compare one."""
+    given = request.pulled.previous
+    if given is None:
+        return None
+    claims = result.previous or (None,) * len(given.versions)
+    versions = [
+        VersionEvidence(
+            uri=str(version.model)[:2000],
+            digest=version.manifest.digest,
+            serves=version.serves,
+            approved=version.approved,
+            key=version.key,
+            why=version.why or ("the candidate was not measured beside it" if claim is None else claim.why),
+        )
+        for version, claim in zip(given.versions, claims, strict=True)
+    ]
+    return PreviousEvidence(asked=given.asked, why=given.why, versions=tuple(versions))
 
 
 def _accepted(bank: Bank) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from gate.jail.scratch import remove_tree, scratch_directory, write_new
 from gate.records.artifact import ArtifactFile, Manifest, ModelRef, make_writable
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.evidence import Evidence
+from gate.records.fields import is_none
+from gate.records.previous import PulledPrevious
 from gate.records.provenance import RepairOrigin
 from gate.records.record import MalformedError, Record
 from gate.records.report import Report
@@ -27,7 +29,7 @@ from gate.records.verdict import Verdict
 
 RecordT = TypeVar("RecordT", bound=Record)
 
-MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER = "model", "samples", "training"
+MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER, PREVIOUS_FOLDER = "model", "samples", "training", "previous"
 """A pulled copy's folders, beside the files of the check or in a private directory."""
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
@@ -77,6 +79,8 @@ class Pulled(Record):
     samples: PulledSamples | None = None
     training: PulledSamples | None = None
     """The training set that the version's run logged, where a detector of the policy needs it."""
+    previous: PulledPrevious | None = Field(default=None, exclude_if=is_none)
+    """The versions beside it, where a detector of the policy compares with them."""
     problems: tuple[str, ...] = ()
     repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
     """The repair that the candidate's own `provenance.json` claims."""

@@ -23,6 +23,7 @@ from gate.check.files import (
     private_directory,
     remove,
 )
+from gate.check.previous import BY_ALIAS, Against, bring_previous
 from gate.detectors.contract import Need
 from gate.records.addresses import is_reference
 from gate.records.artifact import MAX_SAMPLE_FILES, ModelRef, build_manifest, file_sha256, make_read_only
@@ -42,6 +43,7 @@ class PullRequest:
     uri: str
     policy: Policy
     samples: str | None = None
+    against: Against = BY_ALIAS
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def pull_samples(registry: Registry, request: PullRequest, base: Path, ref: Mode
 def pull_model(
     registry: Registry, request: PullRequest, files: CheckFiles, base: Path, ref: ModelRef, brought: Brought
 ) -> Pulled:
-    """Copy the version and its logged training set beside its samples, and write `manifest.json`."""
+    """Copy the version, its training set and the versions before it beside its samples; write `manifest.json`."""
     started, registry = time.monotonic(), registry.allowing(request.policy.artifact_stores)
     model = base / MODEL_FOLDER
     remove(model)
@@ -97,6 +99,7 @@ def pull_model(
     manifest, problems = build_manifest(model)
     training, refused = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
     make_read_only(model)
+    previous = bring_previous(registry, request.against, request.policy, ref, base)
     repair, repair_problem = read_repair(model)
     pulled = Pulled(
         gate_version=VERSION,
@@ -108,6 +111,7 @@ def pull_model(
         files=manifest.files,
         samples=brought.samples,
         training=training,
+        previous=previous,
         problems=(*problems, *brought.problems, *refused),
         repair=repair,
         repair_problem=repair_problem,

@@ -134,6 +134,11 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     )
     lines += _unjudged(evidence)
     lines += _let_go(evidence, policy)
+    lines += [
+        f"{version.uri}, beside which the candidate was to be compared: {version.why}"
+        for version in (evidence.previous.versions if evidence.previous else ())
+        if version.why and not version.serves
+    ]
     references = evidence.bank.references if evidence.bank else ()
     if evidence.suspects and not any(reference.used for reference in references):
         lines.append("Whether suspects' triggers move clean models too: no bank with models of this task was given.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import Pulled
+from gate.check.previous import BY_ALIAS, Against
 from gate.check.pull import PullRequest
 from gate.policies.packaged import DEFAULT, policy_word
 from gate.policies.read import read_policy
@@ -31,9 +32,9 @@ class Rules:
         """The value of `--policy` for this file."""
         return policy_word(self.file)
 
-    def pull_of(self, uri: str) -> PullRequest:
-        """Return the request for a pull of one model."""
-        return PullRequest(uri, self.policy, self.samples)
+    def pull_of(self, uri: str, against: Against = BY_ALIAS) -> PullRequest:
+        """Return the request for a pull of one model, and of what it is compared with."""
+        return PullRequest(uri, self.policy, self.samples, against)
 
     def scan_of(self, pulled: Pulled, base: Path, settings: ScanSettings) -> ScanRequest:
         """Return the request for a scan of a pulled copy below `base`."""

@@ -31,6 +31,7 @@ def read_saved(scratch: Path, job: ScanJob) -> ScanResult:
     expected = expected_detectors(job.policy, job.role)
     _check_outcomes(result, job, expected)
     _check_references(result, job)
+    _check_previous(result, job)
     _check_programs(result, job)
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing and not result.converted:
@@ -99,6 +100,13 @@ def _check_references(result: ScanResult, job: ScanJob) -> None:
     claimed = [(reference.path, reference.sha256) for reference in result.references]
     if claimed and claimed != given:
         raise MalformedError("the worker's result speaks of other reference models than it was given")
+
+
+def _check_previous(result: ScanResult, job: ScanJob) -> None:
+    given = [version.manifest.digest for version in (job.previous.versions if job.previous else ())]
+    claimed = [claim.digest for claim in result.previous]
+    if claimed and claimed != given:
+        raise MalformedError("the worker's result speaks of other versions than it was given")
 
 
 def manner(ended: WorkerExit) -> str:

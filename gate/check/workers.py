@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gate.check.evidence import HashedFolder, ScanRequest
-from gate.check.files import TRAINING_FOLDER
+from gate.check.files import PREVIOUS_FOLDER, TRAINING_FOLDER
 from gate.check.resume import joined
 from gate.check.worker_results import (
     MAX_BUNDLE_BYTES,
@@ -158,6 +158,8 @@ class Workers:
             training_sha256=training.sha256 if training else None,
             bank=bank.bank if bank else None,
             bank_folder=str(bank.folder) if bank else "",
+            previous=pulled.previous if role == "scan" else None,
+            previous_folder=str(request.base / PREVIOUS_FOLDER) if role == "scan" and pulled.previous else "",
             done=dict(done),
             **(samples.of_job(request.base) if samples else {}),
             **limits,

@@ -9,8 +9,21 @@ import click
 from click.core import ParameterSource
 
 from gate.cli.given import given_of
-from gate.cli.option_values import registry_settings, require_samples, scan_settings, signing, tell_signed
-from gate.cli.options import AUDIT_LOG, BANK, POLICY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, SIGNING_KEY, many, option
+from gate.cli.option_values import against_of, registry_settings, require_samples, scan_settings, signing, tell_signed
+from gate.cli.options import (
+    AGAINST,
+    AUDIT_LOG,
+    BANK,
+    POLICY,
+    PUBLIC_KEY,
+    REGISTRY,
+    REPORT_DIR,
+    SAMPLES,
+    SCAN,
+    SIGNING_KEY,
+    many,
+    option,
+)
 from gate.cli.progress import progress_bars
 from gate.cli.steps import publish
 from gate.cli.terminal import fail, show_result, tell
@@ -26,9 +39,9 @@ _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 @click.command()
 @click.argument("uri")
-@many(POLICY, SAMPLES, BANK, REPORT_DIR)
+@many(POLICY, SAMPLES, BANK, AGAINST, REPORT_DIR)
 @option("--mark/--no-mark", default=True, help="Mark the version and log the reports, or look only.")
-@many(SIGNING_KEY, AUDIT_LOG, SCAN, REGISTRY)
+@many(SIGNING_KEY, PUBLIC_KEY, AUDIT_LOG, SCAN, REGISTRY)
 def check(
     uri: str, policy: Path, samples: str | None, bank: Path | None, report_dir: Path, mark: bool, **options: Any
 ) -> int:
@@ -41,6 +54,10 @@ def check(
     wrote from what it read. It is what the detectors measure and what `gate promote` copies into production. With
     --signing-key the decision is signed: only a signed approval can be promoted. The policy's `serve` says whether an
     approval covers the candidate's own bytes too (`candidate`) or the bundle alone (`bundle`).
+
+    The version that serves now, and up to five earlier approved ones, are pulled too and compared with the candidate
+    (`gate explain version-change`). That a version was approved is known by the signature of a --public-key; a tag
+    alone is called one.
     """
     from gate.check.check import CheckRequest
     from gate.check.check import check as run_check
@@ -54,9 +71,10 @@ def check(
     rules = read_rules(policy, samples)
     require_samples(samples)
     _require_uri(uri, registry_options, mark=mark)
+    against = against_of(uri, options, registry_options, signs.key if signs else None)
     rules, given = rules.beside(bank), given_of(click.get_current_context(), marks=mark)
     settings = scan_settings(options)
-    request = CheckRequest(uri, rules, settings, report_dir, mark, signs if mark else None, given)
+    request = CheckRequest(uri, rules, settings, report_dir, mark, signs if mark else None, given, against)
     CheckFiles.create(report_dir)  # tried before the registry is opened, and again by the check
     registry = open_registry(uri, registry_options)
     with progress_bars() as progress:

@@ -24,6 +24,7 @@ def given_of(context: click.Context, *, marks: bool) -> "Given":
     return Given(
         samples=options.get("samples") or "",
         bank=str(options.get("bank") or ""),
+        against=options.get("against") or "",
         allow_code=bool(options.get("allow_code")),
         tracking_uri=tellable(tracking),
         registry_uri=tellable(registry) if registry != tracking else "",

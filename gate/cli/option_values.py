@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gate.attestations.keys import PublicKey, SigningKey
     from gate.attestations.log import ReviewLog
     from gate.check.evidence import ScanSettings
+    from gate.check.previous import Against
     from gate.check.publish import Signing
     from gate.registries import RegistrySettings
 
@@ -43,6 +44,27 @@ def require_samples(samples: str | None) -> None:
         raise UsageError(f"there are no samples at {samples}", what_to_do="Name an .npz file or a folder of images.")
     if not os.access(samples, os.R_OK | (os.X_OK if Path(samples).is_dir() else 0)):
         raise UsageError(f"the samples {samples} cannot be read", what_to_do="Give this user the right to read them.")
+
+
+def against_of(
+    uri: str, options: dict[str, Any], settings: "RegistrySettings", own: "SigningKey | None" = None
+) -> "Against":
+    """Take what a candidate is compared with out of a command's options; a URI that names no model is refused."""
+    from gate.check.previous import Against
+    from gate.records.previous import NONE, SERVES
+    from gate.registries import open_registry, require_known
+    from gate.registries.uris import is_registry_uri
+
+    places = options.pop("public_key")
+    keys = public_keys(places, own) if places or own else ()
+    against, production = options.pop("against"), os.environ.get("GATE_PROMOTE_TO")
+    if against is None and production and is_registry_uri(uri):
+        against = f"models:/{production}@{os.environ.get('GATE_ALIAS') or SERVES}"
+    if against is None or against == NONE:
+        return Against(against, keys=keys)
+    require_known(against, settings)
+    same = is_registry_uri(against) and is_registry_uri(uri)
+    return Against(against, None if same else open_registry(against, settings), keys)
 
 
 def days_of(text: str, digits: int = 4) -> int:

@@ -58,6 +58,13 @@ BANK = option(
     help="The reference bank's JSON file, with its models beside it. Overrides what the policy pins; the override is "
     "recorded.",
 )
+AGAINST = option(
+    "--against",
+    metavar="URI",
+    help="The version to compare with: models:/NAME@ALIAS, models:/NAME/VERSION, a model folder, or 'none'. By default "
+    "the one that serves: the alias champion (GATE_ALIAS) of GATE_PROMOTE_TO or, without it, of the model itself. "
+    "An alias that names nothing yet is no error.",
+)
 REGISTRY = many(
     option(
         "--tracking-uri",

@@ -5,8 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.option_values import registry_settings, require_samples, scan_settings, signing, tell_signed
-from gate.cli.options import AUDIT_LOG, BANK, DIRECTORY, POLICY, REGISTRY, SAMPLES, SCAN, SIGNING_KEY, many, option
+from gate.cli.option_values import against_of, registry_settings, require_samples, scan_settings, signing, tell_signed
+from gate.cli.options import (
+    AGAINST,
+    AUDIT_LOG,
+    BANK,
+    DIRECTORY,
+    POLICY,
+    PUBLIC_KEY,
+    REGISTRY,
+    SAMPLES,
+    SCAN,
+    SIGNING_KEY,
+    many,
+    option,
+)
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import show_result, tell
 from gate.jail.interruption import explained
@@ -22,9 +35,9 @@ if TYPE_CHECKING:
 @option(
     "--to", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory for the check's files."
 )
-@many(POLICY, SAMPLES, REGISTRY)
+@many(POLICY, SAMPLES, AGAINST, PUBLIC_KEY, REGISTRY)
 def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
-    """Download a version and its samples, hash them, write manifest.json; needs read access."""
+    """Download a version, its samples and the versions before it, hash them, write manifest.json; needs read access."""
     from gate.check.files import CheckFiles
     from gate.check.pull import pull as run_pull
     from gate.check.rules import read_rules
@@ -33,6 +46,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     rules, settings = read_rules(policy, samples), registry_settings(options)
     require_samples(samples)
     require_known(uri, settings)
+    against = against_of(uri, options, settings)
     with (
         CheckFiles.claim(to) as files,
         explained("interrupted; what was pulled is not whole", "Run the same command again: it begins anew."),
@@ -40,7 +54,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     ):
         registry = open_registry(uri, settings)
         ref = registry.resolve(uri)
-        pulled = run_pull(registry, rules.pull_of(uri), files, files.root, ref)
+        pulled = run_pull(registry, rules.pull_of(uri, against), files, files.root, ref)
     tell(f"pulled {ref}: {len(pulled.files)} files, {pulled.manifest.size_bytes} bytes, {pulled.digest}")
     return 0
 

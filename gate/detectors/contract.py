@@ -29,6 +29,7 @@ class Need(Flag):
     SAMPLES = auto()
     TRAINING_SET = auto()
     REFERENCES = auto()
+    PREVIOUS = auto()
 
 
 NOTHING = Need(0)

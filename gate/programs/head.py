@@ -114,7 +114,7 @@ def _linear(program: Program, node: Node, bias: str | None, *, averaged: bool) -
         features, factor, layer_bias = *values[:2], None
     else:
         return None
-    weight, transposed = _parameter(program, factor)
+    weight, transposed = parameter_behind(program, factor)
     if weight is None or not isinstance(features, Name):
         return None
     shape = tuple({**program.constants, **program.buffers, **program.parameters}[weight].shape)
@@ -123,7 +123,7 @@ def _linear(program: Program, node: Node, bias: str | None, *, averaged: bool) -
         return None
     rows_are_classes = transposed != (kind == "linear" or convolution)
     classes, width = (shape[0], shape[1]) if rows_are_classes else (shape[1], shape[0])
-    own_bias, _ = _parameter(program, layer_bias)
+    own_bias, _ = parameter_behind(program, layer_bias)
     return FinalLinear(
         node=node.name,
         features=features.name,
@@ -147,13 +147,13 @@ def _sum_with_parameter(program: Program, node: Node) -> tuple[str, str] | None:
     """Return the other operand and the parameter's name where a node adds a bias vector."""
     left, right = node.call.positional[:2]
     for value, other in ((left, right), (right, left)):
-        parameter, _ = _parameter(program, value)
+        parameter, _ = parameter_behind(program, value)
         if parameter is not None and isinstance(other, Name):
             return other.name, parameter
     return None
 
 
-def _parameter(program: Program, value: Value) -> tuple[str | None, bool]:
+def parameter_behind(program: Program, value: Value) -> tuple[str | None, bool]:
     """Return the qualified name of the state behind a value, and whether it was transposed on the way."""
     transposed = False
     names = {entry.name: entry.qualified_name for entry in program.state}

@@ -10,6 +10,7 @@ from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.fields import Digest, Finite, MetricId, Text, is_none
+from gate.records.previous import PreviousEvidence
 from gate.records.provenance import RepairOrigin
 from gate.records.record import Record
 from gate.records.samples_evidence import SamplesEvidence
@@ -252,6 +253,8 @@ class Evidence(Record):
     facts: ModelFacts = ModelFacts()
     samples: SamplesEvidence | None = None
     bank: BankEvidence | None = None
+    previous: PreviousEvidence | None = Field(default=None, exclude_if=is_none)
+    """The versions that it was compared with; None where the policy asks for no comparison."""
     stages: tuple[int, ...] = ()
     """Numbers of the stages that ran, from 1."""
     outcomes: dict[str, Outcome]

@@ -15,6 +15,7 @@ from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.evidence import MAX_PICTURES, Assurance, ModelFacts, Outcome, Picture, Projection, Suspect
 from gate.records.fields import Finite, Text
 from gate.records.policy import Policy
+from gate.records.previous import MAX_EARLIER, PulledPrevious, VersionClaim
 from gate.records.record import Record
 from gate.records.repair import RepairTask
 from gate.records.samples_evidence import SamplesEvidence
@@ -69,6 +70,9 @@ class ScanJob(Record):
     bank: Bank | None = None
     """The bank, for the scan worker alone: a converter could adapt to it."""
     bank_folder: str = ""
+    previous: PulledPrevious | None = None
+    """The versions to compare with, for the scan worker alone."""
+    previous_folder: str = ""
     done: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes of an earlier worker."""
     repair: RepairTask | None = None
@@ -82,7 +86,7 @@ class ScanJob(Record):
     def reads(self) -> tuple[Path, ...]:
         """The files and folders that the worker reads, besides what its interpreter needs."""
         triggers = self.repair.triggers_path if self.repair else None
-        named = (self.root, self.left_path, self.samples_path, self.training_path, triggers)
+        named = (self.root, self.left_path, self.samples_path, self.training_path, triggers, self.previous_folder)
         models = self.bank.references if self.bank else ()
         references = (reference_path(Path(self.bank_folder), model) for model in models)
         return (*(Path(path) for path in named if path), *filter(None, references))
@@ -106,6 +110,7 @@ class ScanResult(Record):
     facts: ModelFacts = ModelFacts()
     samples: SamplesEvidence | None = None
     references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=MAX_REFERENCES)
+    previous: tuple[VersionClaim, ...] = Field(default=(), max_length=MAX_EARLIER + 1)
     stages: tuple[int, ...] = ()
     outcomes: dict[str, Outcome] = Field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()

@@ -72,7 +72,7 @@ class BankSettings(PolicyRecord):
 
 
 class DownloadBounds(PolicyRecord):
-    """The most that is downloaded of a version, of its samples and of its training set, each."""
+    """The most that is downloaded of a version, its samples, its training set, and all versions before it, each."""
 
     max_gib: float = Field(default=64, gt=0, le=1_000_000)
     """The most GiB of one download."""

@@ -74,7 +74,7 @@ class Commands:
 
     def of_bytes(self, policy: str) -> "Commands":
         """Return the same commands under a policy that judges bytes alone, and so takes neither samples nor bank."""
-        without = {"policy": policy, "samples": "", "bank": ""}
+        without = {"policy": policy, "samples": "", "bank": "", "against": ""}
         return replace(self, given=self.given.model_copy(update=without), pinned_samples="")
 
     def check(self, *more: str, samples: str = "", bank: str = "", to: str = "") -> str:
@@ -93,6 +93,7 @@ class Commands:
     ) -> str:
         given = self.given
         words = ["gate", "check", uri, "--policy", self.given.policy, *self._samples(samples), *self._bank(bank)]
+        words += _named("--against", given.against)
         directory = f"{given.directory}-{to}" if to else given.directory
         words += _named("--report-dir", directory if directory != USUAL_DIRECTORY else "")
         words += ["--allow-code"] if code and given.allow_code and "--allow-code" not in more else []

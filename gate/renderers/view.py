@@ -8,6 +8,7 @@ from gate.records.report import Report
 from gate.renderers import bundled, words
 from gate.renderers.calibration import calibration_means
 from gate.renderers.causes import core
+from gate.renderers.changes import changed
 from gate.renderers.classes import class_sizes
 from gate.renderers.confirmation import confirmed_suspects, zoo_row
 from gate.renderers.findings import MAX_FINDINGS, causes_in_head, reasons, rows, waived_findings
@@ -88,6 +89,7 @@ class View(Head):
         self.sizes = class_sizes(report)
         self.confirmed = confirmed_suspects(report)[:MAX_CONFIRMED]
         self.confirmed_zoo = zoo_row(report)
+        self.changed = changed(report)
         self.picture_groups = picture_groups(report)
         self.neurons, self.more_neurons = neurons(evidence)
         self.gaps = _gaps(report)

@@ -10,8 +10,10 @@ import shutil
 import time
 from pathlib import Path
 
+from gate.attestations.keys import read_public_keys
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
+from gate.check.previous import Against
 from gate.check.publish import Signing, publish, withdraw
 from gate.check.pull import digest_now, pull_model
 from gate.check.report import Context, conclude
@@ -25,6 +27,7 @@ from gate.records.bank import open_bank
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, RegistryError, UsageError
 from gate.records.finding import Decision
+from gate.records.previous import SERVES
 from gate.records.record import Record
 from gate.registries.contract import Registry
 from gate.service.logs import log
@@ -113,7 +116,7 @@ class Checks:
         remove(work)
         work.mkdir(parents=True, mode=0o700)
         make_private(work)
-        request = rules.pull_of(str(job.ref))
+        request = rules.pull_of(str(job.ref), self._against(job))
         self._registry.require_marking(job.ref)
         brought = bring_samples(self._registry, request, work, job.ref, self._scan_settings(job))
         pulled = pull_model(self._registry, request, files, work, job.ref, brought)
@@ -122,6 +125,13 @@ class Checks:
             remove(work)
             raise ChangedError(f"the bytes of {job.ref} changed: expected {job.digest}, got {pulled.digest}")
         return pulled.digest
+
+    def _against(self, job: Job) -> Against:
+        """Return what a candidate is compared with: the first protected alias of its production model, or its own."""
+        section, places = self._settings.section(job.name), self._settings.file.public_keys
+        keys = (self._signing.key.public, *(read_public_keys(places) if places else ()))
+        alias = next(iter(section.aliases), SERVES)
+        return Against(f"models:/{section.production or job.name}@{alias}", keys=keys)
 
     def scan(self, job: Job) -> str:
         """Examine the copy, unless it was done on this host."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from gate.records.evidence import Measurement, Picture, Projection, Unmeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import torch
 
     from gate.programs.dataflow.graph import Graph
+    from gate.programs.program import Program
     from gate.records.artifact import Artifact
     from gate.records.bank import Bank
     from gate.records.evidence import Location
@@ -99,6 +100,32 @@ class Trigger:
 
 
 @dataclass(frozen=True)
+class Version:
+    """One version of the model as far as two are compared; it was read without code."""
+
+    classifier: Classifier
+    program: Program | None
+    """Its graph; None where it brings none of its own."""
+    head: Head | None
+    values: Callable[[torch.Tensor, Collection[str]], Mapping[str, torch.Tensor]]
+    """Function from raw inputs (N, C, H, W) and names of the graph's values to these, each with N first."""
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The versions beside the candidate."""
+
+    own: Version
+    """The candidate itself."""
+    serving: Version
+    """The version that serves now."""
+    approved: tuple[Callable[[], Version], ...] = ()
+    """Readers of the approved versions, the oldest first, the one that serves among them; one is held at a time."""
+    closed: list[int] = field(default_factory=list)
+    """Sample passes of versions that are no longer held."""
+
+
+@dataclass(frozen=True)
 class Subject:
     """The candidate, as far as detectors need it."""
 
@@ -118,6 +145,8 @@ class Subject:
     references: tuple[Classifier, ...] = ()
     """Clean models of the same task, from the bank."""
     bank: Bank | None = None
+    previous: Previous | None = None
+    """None where no version serves, or it cannot be compared."""
 
 
 Yield = Measurement | Unmeasured | Picture | Projection | Trigger

@@ -57,6 +57,8 @@ class Scope:
     classes: int | None
     training_absence: str = ""
     """Reason why the logged training set cannot be used, if it cannot."""
+    previous_absence: str = ""
+    """Reason why there is no version to compare with, if there is none."""
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
@@ -123,6 +125,10 @@ def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
             subject.training_set is None,
             f"needs the training set; {scope.training_absence or 'the run logged none'}",
         ),
+        Need.PREVIOUS: (
+            subject.previous is None,
+            f"needs a version to compare with; {scope.previous_absence or 'none was given'}",
+        ),
     }
     reasons = (reason for need, (lacks, reason) in lacking.items() if lacks and need in detector.needs)
     return next(reasons, "")[:2000]
@@ -177,8 +183,11 @@ def _defined(
 
 
 def _passes(subject: Subject) -> int:
-    asked = (subject.classifier, *subject.references)
-    return sum(classifier.sample_passes for classifier in asked if classifier is not None)
+    beside = subject.previous
+    asked = (subject.classifier, *subject.references, beside.serving.classifier if beside else None)
+    return sum(classifier.sample_passes for classifier in asked if classifier is not None) + sum(
+        beside.closed if beside else ()
+    )
 
 
 def _check_declared(detector: Detector[Any], metric: str) -> None:

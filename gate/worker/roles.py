@@ -190,6 +190,7 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         absence=" ".join(loaded.problems) or "it was not loaded",
         classes=loaded.facts.classes,
         training_absence=loaded.training_absence,
+        previous_absence=loaded.previous_absence,
         fingerprint=(lambda: fingerprint(classifier)) if classifier is not None else lambda: "",
         progress=say_progress,
         save=save,
@@ -216,6 +217,7 @@ def _result(loaded: "Loaded", place: _Place) -> ScanResult:
         facts=loaded.facts,
         samples=loaded.samples,
         references=loaded.references,
+        previous=loaded.previous,
         problems=loaded.problems,
         versions=compute.versions(),
     )

@@ -78,3 +78,9 @@ def test_an_address_with_a_secret_is_left_out(uri):
 def test_an_ordinary_address_is_carried(uri):
     """Servers, embedded stores and folders."""
     assert tellable(uri) == uri
+
+
+def test_what_a_version_is_compared_with_is_carried_where_it_was_named():
+    """The alias that the gate looks up by itself is not."""
+    assert given("--against", "models:/prod/3").against == "models:/prod/3"
+    assert given().against == ""

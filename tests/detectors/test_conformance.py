@@ -25,7 +25,7 @@ from gate.search.families import FamilySearch
 from gate.search.options import TriggerSearch
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.patch import FAMILY
-from gate.spaces.subject import Head, Samples, Subject, Trigger
+from gate.spaces.subject import Head, Previous, Samples, Subject, Trigger, Version
 from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
@@ -106,7 +106,22 @@ def subject(request, program, tmp_path):
         training_set=samples,
         triggers=triggers,
         references=(ModuleClassifier.of(net(), *seam),),
+        previous=beside(classifier, program, seam),
     )
+
+
+def beside(classifier, program, seam):
+    """Return the candidate, and as the version before it and two approved ones a program of other weights."""
+    tensors = {name: 0.9 * one if one.is_floating_point() else one for name, one in program.tensors.items()}
+    other = ProgramClassifier.of(replace(program, tensors=tensors), *seam)
+
+    def version(one):
+        body = one.body.program if isinstance(one, ProgramClassifier) else None
+        return Version(one, body, None, one.values if body else lambda _inputs, _names: {})
+
+    serving = version(other)
+    earlier = version(ProgramClassifier.of(program, *seam))
+    return Previous(version(classifier), serving, (lambda: earlier, lambda: serving))
 
 
 def outcome(name, subject, *, run=None, options=None):
@@ -236,6 +251,7 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
             "references",
             "needs reference models; no bank with models of this task stood beside the scan",
         ),
+        Need.PREVIOUS: ("previous", "needs a version to compare with; none was given"),
     }
     for need, (field, reason) in lacking.items():
         found = outcome(name, replace(subject, **{field: () if field == "references" else None}))

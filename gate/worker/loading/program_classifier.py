@@ -1,5 +1,6 @@
 """A `Classifier` that runs the strict reader's program: raw inputs in, logits and penultimate activations out."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -84,6 +85,11 @@ class ProgramClassifier:
         if self.feature_name is None:
             raise UnexaminableError("no last linear layer was found in the graph; there are no penultimate activations")
         return self._run(x, self.feature_name)
+
+    def values(self, x: torch.Tensor, names: Collection[str]) -> Mapping[str, torch.Tensor]:
+        """Map raw inputs (N, C, H, W) to values of the graph by name, each with N first; no gradients are lent."""
+        self.sample_passes += len(x)
+        return self.body.run(self.preprocessing(x), taps=names)[1]
 
     def _run(self, x: torch.Tensor, feature: str | None) -> tuple[torch.Tensor, torch.Tensor]:
         self.sample_passes += len(x)

@@ -12,7 +12,7 @@ import torch
 
 from gate.formats.sealing import ChangedError, as_pulled
 from gate.judging.accuracy import clear_of_chance
-from gate.programs import read_program
+from gate.programs import Program, read_program
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.programs.readers.pt2.tensors import refuse_non_finite
 from gate.records.bank import Bank, Reference, reference_path
@@ -42,14 +42,20 @@ class References:
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """The candidate, its samples and its preprocessing, for every reference."""
+class Beside:
+    """The candidate, its samples and its preprocessing, for every model beside it."""
 
-    folder: Path
     candidate: Classifier
     expected: Samples
     preprocessing: Preprocessing
     output: str
+
+    @classmethod
+    def of(cls, candidate: Classifier, samples: Samples, preprocessing: Preprocessing, output: str) -> "Beside":
+        """Take a few samples; without labels, the candidate's own answers are what is expected."""
+        few = balanced(samples, MOST_SAMPLES, 0)
+        expected = few if few.labels is not None else replace(few, labels=_choices(candidate, few.inputs))
+        return cls(candidate, expected, preprocessing, output)
 
 
 def load_references(
@@ -64,11 +70,9 @@ def load_references(
 
     `output` names the candidate's judged output, which selects among several of a reference.
     """
-    few = balanced(samples, MOST_SAMPLES, 0)
-    expected = few if few.labels is not None else replace(few, labels=_choices(candidate, few.inputs))
-    beside = _Beside(folder, candidate, expected, preprocessing, output)
+    beside = Beside.of(candidate, samples, preprocessing, output)
     problems: list[str] = []
-    loaded = [_load(reference, beside, problems) for reference in bank.references]
+    loaded = [_load(reference, folder, beside, problems) for reference in bank.references]
     return References(
         tuple(classifier for classifier, _ in loaded if classifier is not None),
         tuple(evidence for _, evidence in loaded),
@@ -94,11 +98,11 @@ def right_answers(make: Callable[[], Classifier], expected: Samples) -> int:
 
 
 def _load(
-    reference: Reference, beside: _Beside, problems: list[str]
+    reference: Reference, folder: Path, beside: Beside, problems: list[str]
 ) -> tuple[ProgramClassifier | None, ReferenceEvidence]:
     accuracy = None
     try:
-        classifier = _read(reference, beside)
+        classifier = _read(reference, folder, beside)
         expected, candidate = beside.expected, beside.candidate
         assert expected.labels is not None
         accuracy = float((_choices(classifier, expected.inputs) == expected.labels).float().mean())
@@ -117,14 +121,19 @@ def _load(
     return (None if why else classifier), evidence
 
 
-def _read(reference: Reference, beside: _Beside) -> ProgramClassifier:
-    candidate, expected = beside.candidate, beside.expected
-    path = reference_path(beside.folder, reference)
+def _read(reference: Reference, folder: Path, beside: Beside) -> ProgramClassifier:
+    path = reference_path(folder, reference)
     what = f"the bank's reference {reference.path[:200]!r}"
     if path is None:
         raise ChangedError(f"{what} is gone; when the check began it was sha256:{reference.sha256}")
     with as_pulled(path, reference.sha256, what):
         program = read_program(path)
+    return alike(program, beside)
+
+
+def alike(program: Program, beside: Beside) -> ProgramClassifier:
+    """Return a program as a classifier that gets its inputs as the candidate does, or raise `UnexaminableError`."""
+    candidate, expected = beside.candidate, beside.expected
     refuse_non_finite(program.parameters)
     stated = program.input_shapes[0][1:] if len(program.input_shapes) == 1 else None
     wanted = in_form(candidate.input_shape, beside.preprocessing.form)

@@ -14,6 +14,7 @@ from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Assurance, ModelFacts
 from gate.records.job import ScanJob
+from gate.records.previous import VersionClaim
 from gate.records.sample_settings import SampleSettings
 from gate.records.samples_evidence import SamplesEvidence
 from gate.spaces.image.samples import arrange, bounds_of, labels_of, read_samples, to_samples
@@ -25,6 +26,7 @@ from gate.worker.loading.candidate import find_candidate
 from gate.worker.loading.head import head_of_module, head_of_program
 from gate.worker.loading.judged import noted, number_type, only_output
 from gate.worker.loading.model import Model, read_model
+from gate.worker.loading.previous import load_previous
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.references import References, load_references
 
@@ -41,6 +43,9 @@ class Loaded:
     training_absence: str = ""
     """Reason why the logged training set cannot be used, or empty."""
     references: tuple[ReferenceEvidence, ...] = ()
+    previous: tuple[VersionClaim, ...] = ()
+    previous_absence: str = ""
+    """Reason why there is no version to compare with, or empty."""
 
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
@@ -97,6 +102,7 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
     seen = samples_evidence(job, found, policy).model_copy(update={"class_names": raw.class_names})
     references = _references(job, found)
     training, absence, swapped = _training_set(job, model, classes, policy, device)
+    beside = load_previous(job, found)
     body = found.model.body
     subject = replace(
         loaded.subject,
@@ -106,15 +112,18 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
         training_set=training,
         references=references.classifiers,
         bank=job.bank,
+        previous=beside.previous,
     )
     return replace(
         loaded,
         subject=subject,
         training_absence=absence,
         references=references.evidence,
+        previous=beside.claims,
+        previous_absence=beside.absence,
         facts=loaded.facts.model_copy(update=_facts(found)),
         samples=seen,
-        problems=(*one_answer(found.predicted, seen, classes), *references.problems, *swapped),
+        problems=(*one_answer(found.predicted, seen, classes), *references.problems, *swapped, *beside.problems),
     )
 
 
