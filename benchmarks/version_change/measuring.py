@@ -28,14 +28,15 @@ def rows_of(entry: Entry, store: Store, kept: Kept) -> Iterator[Row]:
     """Yield a row for each candidate of one zoo model that was made."""
     torch.set_num_threads(1)
     with np.load(store.samples_path(entry.recipe.row.task)) as arrays:
-        samples = Samples(*(torch.from_numpy(arrays[name]) for name in ("inputs", "labels")), entry.recipe.row.task)
+        inputs, labels = (torch.from_numpy(arrays[name]) for name in ("inputs", "labels"))
+    samples = Samples(inputs, labels, entry.recipe.row.task)
 
     def opened(name: str) -> Version:
         program = read_program(kept.path(name, ".pt2"))
         classifier = ProgramClassifier.of(program, samples.inputs[:4], Preprocessing(), (0.0, 1.0))
         return Version(classifier, classifier.body.program, head_of_program(program), classifier.values)
 
-    earlier = tuple((lambda name=f"v{number}": opened(name)) for number in range(EARLIER + 1))  # type: ignore[misc]
+    earlier = tuple((lambda name=f"v{number}": opened(name)) for number in range(EARLIER + 1))
     for name in (*CLEAN, *POISONED):
         update, began = kept.update(name), time.process_time()
         if update is None:

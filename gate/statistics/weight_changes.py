@@ -3,9 +3,12 @@
 Reference subtraction, as TrojAI's weight classifiers do it; a planted rule tends to be a change of low rank.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
+
+_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -22,19 +25,24 @@ class WeightChange:
 
 def weight_change(old: torch.Tensor, new: torch.Tensor, rows: torch.Tensor) -> WeightChange:
     """Compare two weights (out, …), their singular values by the drawn rows alone; NaN or infinity raises."""
-    before, change = old.double().flatten(1), (new.double() - old.double()).flatten(1)
-    size = float(change.norm())
-    if not torch.isfinite(torch.tensor(size)):
+    norm = _relative(old, new)
+    if not math.isfinite(norm):
         raise ValueError("weights are NaN or infinite")
-    values = torch.linalg.svdvals(_narrow(change[rows.to(change.device)]))
+    chosen = rows.to(old.device)
+    values = torch.linalg.svdvals(_narrow((new[chosen].double() - old[chosen].double()).flatten(1)))
     largest = float(values.max())
     if largest == 0:
-        return WeightChange(size / max(float(before.norm()), 1e-12), 0.0, 0.0)
-    return WeightChange(
-        size / max(float(before.norm()), 1e-12),
-        largest / float(values.sum()),
-        float(values.square().sum()) / largest**2,
-    )
+        return WeightChange(norm, 0.0, 0.0)
+    return WeightChange(norm, largest / float(values.sum()), float(values.square().sum()) / largest**2)
+
+
+def _relative(old: torch.Tensor, new: torch.Tensor) -> float:
+    """Return ‖new - old‖ over ‖old‖, a few rows at a time: in double precision a large layer would fill the memory."""
+    changed = before = 0.0
+    for one, other in zip(old.split(_ROWS), new.split(_ROWS), strict=True):
+        changed += float((other.double() - one.double()).square().sum())
+        before += float(one.double().square().sum())
+    return math.sqrt(changed) / max(math.sqrt(before), 1e-12)
 
 
 def _narrow(change: torch.Tensor) -> torch.Tensor:

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from gate.detectors.version_change import DETECTOR, VersionChange, measure
+from gate.judging.limits import of_detector
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.programs.layers import difference_in_architecture, layers_of
 from gate.programs.writer.write import export_module
 from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.records.clock import today
-from gate.records.evidence import Failed, Measured, Measurement, Skipped, Unmeasured
+from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped, Unmeasured
 from gate.records.policy import Policy, Rule
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
@@ -210,7 +211,28 @@ def test_the_numbers_are_what_they_say():
     assert moved(old, new, 3).tolist() == [[0, 0, 0.5], [0, 0.25, 0]]
 
 
-def test_the_recommended_policy_shows_it_and_accepts_that_nothing_serves_yet():
+@pytest.mark.parametrize(
+    ("rank", "ratio", "flagged"), [(1 / 6, 2.0, True), (1 / 5, 2.0, False), (1 / 6, 1.5, False), (1.0, None, False)]
+)
+def test_the_recommended_policy_judges_beside_five_changes_alone(rank, ratio, flagged):
+    """Four give no such rank; a ratio that clean updates reach excuses; nothing to compare is no finding."""
+    policy = read_policy(DEFAULT, on=today())
+    place = Location(kind="layer", name="conv.weight")
+    values = {"first-share-rank": rank, "first-share-ratio": ratio}
+    numbers = [Measurement(metric=m, value=v, location=place) for m, v in values.items() if v is not None]
+    evidence = Evidence(
+        gate_version="0",
+        model=ModelRef(registry="directory", name="m"),
+        manifest_digest=f"sha256:{64 * 'a'}",
+        isolation="full",
+        device="cpu",
+        seed=0,
+        outcomes={DETECTOR.id: Measured(measurements=tuple(numbers), seconds=1)},
+    )
+    found = list(of_detector(DETECTOR.id, policy.detectors[DETECTOR.id], evidence, policy))
+    assert [finding.kind for finding in found] == ["limit"] * flagged
+
+
+def test_the_recommended_policy_accepts_that_nothing_serves_yet():
     """A first version has none before it."""
-    rule = read_policy(DEFAULT, on=today()).detectors[DETECTOR.id]
-    assert not rule.required
+    assert not read_policy(DEFAULT, on=today()).detectors[DETECTOR.id].required

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from tests.e2e.stores import Store, fill
 from tests.e2e.stories import story
 
 
@@ -20,7 +21,10 @@ class Followed:
 
 def followed(world):
     """Check and promote a version, then check the next one of the same model, trained on poisoned data."""
-    store = world.embedded
+    folder = world.folder / "following"
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    store = Store(uri, folder, fill(uri, folder, "clean", "backdoored"))
     name = store.register("clean")
     desk = world.desk_here(
         MLFLOW_TRACKING_URI=store.uri,

@@ -28,6 +28,7 @@ ATTACKS = {
     "references of no bank": CHANGE.format(
         "value['references'] = [{'path': 'a.pt2', 'sha256': '0' * 64, 'used': True}]"
     ),
+    "versions that were not given": CHANGE.format("value['previous'] = [{'digest': 'sha256:' + '0' * 64}]"),
     "no measurement": CHANGE.format("value['outcomes']['neural-cleanse']['measurements'] = []"),
     "a missing detector": CHANGE.format("del value['outcomes']['neural-cleanse']"),
     "an unknown key": CHANGE.format("value['decision'] = 'approved'"),
