@@ -39,7 +39,7 @@ def weight_change(old: torch.Tensor, new: torch.Tensor, rows: torch.Tensor) -> W
 def _relative(old: torch.Tensor, new: torch.Tensor) -> float:
     """Return ‖new - old‖ over ‖old‖, a few rows at a time: in double precision a large layer would fill the memory."""
     changed = before = 0.0
-    for one, other in zip(old.split(_ROWS), new.split(_ROWS), strict=True):
+    for one, other in zip(torch.split(old, _ROWS), torch.split(new, _ROWS), strict=True):
         changed += float((other.double() - one.double()).square().sum())
         before += float(one.double().square().sum())
     return math.sqrt(changed) / max(math.sqrt(before), 1e-12)
