@@ -29,7 +29,6 @@ from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.evidence import Evidence, Measured, Measurement
-from gate.records.finding import Decision
 from gate.records.policy import Policy
 from gate.renderers.typical import DATA, FalseAlarms, Lies, Typical, rules_sha256
 
@@ -76,7 +75,7 @@ def typical_of(split: str, models: Sequence[Subject], policy: Policy) -> Typical
     """Return the ranges of every metric that detectors of behaviour measured."""
     clean = [model for model in models if not model.truth.backdoored]
     planted = [model for model in models if model.truth.backdoored]
-    alarms = sum(judge(m.evidence, policy, on=summaries.ANY_DAY).decision is Decision.FLAGGED for m in clean)
+    alarms = sum(_beyond_a_limit(m, policy) for m in clean)
     seeds, classes = {m.evidence.seed for m in models}, {m.evidence.facts.classes for m in models}
     (seed,) = seeds
     names = [name for name in policy.detectors if name not in before_loading()]
@@ -93,6 +92,12 @@ def typical_of(split: str, models: Sequence[Subject], policy: Policy) -> Typical
         metrics={name: metrics for name, metrics in found.items() if metrics},
         false_alarms=FalseAlarms(rules=rules_sha256(policy), flagged=alarms, models=len(clean)),
     )
+
+
+def _beyond_a_limit(model: Subject, policy: Policy) -> bool:
+    """Tell whether a limit flags a model; a detector that is younger than its evidence has none and flags nobody."""
+    verdict = judge(model.evidence, policy, on=summaries.ANY_DAY)
+    return any(finding.kind == "limit" for finding in verdict.open_findings)
 
 
 def _options(name: str, models: Sequence[Subject]) -> dict[str, Any]:

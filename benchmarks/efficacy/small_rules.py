@@ -15,7 +15,7 @@ from scipy.special import stdtr
 
 from gate.judging.calibration import few, surprise
 from gate.judging.calibration.tables import Values, columns, compared_in
-from gate.records.bank import Statistic
+from gate.records.bank import ModelStatistics, Statistic
 from gate.records.comparison import FEWEST_PLACES_TO_CENTRE
 
 Array = NDArray[np.float64]
@@ -34,10 +34,14 @@ class Table:
         return f"{self.statistic.detector} {self.statistic.metric}"
 
 
+def _as_record(values: Values) -> ModelStatistics:
+    return ModelStatistics.model_validate({"model": "", "values": values})
+
+
 def tables_of(models: Sequence[Values], declared: Sequence[Statistic]) -> list[Table]:
     """Return every statistic that at least half of the models have, on the scale on which banks compare it."""
     found = []
-    for statistic in compared_in(models, declared):
+    for statistic in compared_in([_as_record(model) for model in models], declared):
         whole = columns([statistic], models, per_class=True)[0]
         places = list(dict.fromkeys(place for model in whole.models for place in model))
         rows = [[model.get(place, math.nan) for place in places] for model in whole.models]

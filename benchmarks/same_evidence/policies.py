@@ -22,7 +22,7 @@ _STAGES: tuple[tuple[str, ...], ...] = (
         "neural-cleanse",
         "additive-trigger",
         "warp-trigger",
-        "random-triggers",
+        "probe-grid",
     ),
     ("activation-clustering",),
     ("model-inversion",),

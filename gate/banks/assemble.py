@@ -50,7 +50,7 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
         ).model_copy(update={"against": member.against[:2000], "accepted": member.accepted[:2000]})
         for member in members
     )
-    compared = compared_in((model.values for model in statistics), compared_statistics())
+    compared = compared_in(statistics, compared_statistics())
     if not compared:
         raise UsageError("nothing that could be compared was measured on the models", what_to_do=_ADVICE)
     samples, settings = first.samples, option_digests(policy)

@@ -110,9 +110,16 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     for number, (score, what) in enumerate(beyond):
         own = f"{what} is further out than the bank allows (score {score:.3g})."
         place = Location(kind=what.kind, name=what.name) if what.kind else None
-        yield _finding(p_value, own if number else f"{first} Its score is {score:.3g}, from {what}.", place)
+        message = own if number else f"{first} Its score is {score:.3g}, from {what}."
+        yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, place)))), place)
     if not beyond:
         yield _finding(p_value, first, None)
+
+
+def _most_telling(seen: Comparison, place: Location | None) -> str:
+    """Return what the most telling probe does at a class, as a sentence; empty where none was told of."""
+    cell = next((cell for cell in seen.cells if place and cell.target == place.name), None)
+    return f"The most telling probe: {cell}." if cell else ""
 
 
 def _beyond(seen: Comparison, policy: Policy, level: float) -> list[tuple[float, PlaceScore | Surprise]]:

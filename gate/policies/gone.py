@@ -14,8 +14,9 @@ GONE: Final[Mapping[Kind, Mapping[str, str]]] = {
         "(docs/decisions/0024)"
     },
     "detector": {
-        "tone-trigger": "no attack that was measured changes tones alone; random-triggers draws what resembles them",
-        "sample-specific-trigger": "random-triggers sees what it saw, beside a bank of references",
+        "tone-trigger": "no attack that was measured changes tones alone; probe-grid tries what resembles them",
+        "sample-specific-trigger": "probe-grid sees what it saw, beside a bank of references",
+        "random-triggers": "probe-grid tries fixed triggers of the same families, and more, and a bank compares each",
     },
     "option": {
         "maximum-margin/intrinsic-weight": "the detector measures without it, as it did by default",

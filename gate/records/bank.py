@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gate.records.artifact import file_sha256
+from gate.records.counts import Counts
 from gate.records.declarations import Scale, Where
 from gate.records.errors import UsageError
 from gate.records.fields import Digest, Finite, Sha256, Text
@@ -73,6 +74,8 @@ class ModelStatistics(Record):
     """Accuracy and norms, which show whether a candidate is such a model."""
     values: dict[str, dict[str, dict[str, Finite]]] = Field(default_factory=dict)
     """Values by detector id, metric and location, such as `class 3`, or empty for the model."""
+    counts: dict[str, Counts] = Field(default_factory=dict, exclude_if=not_)
+    """Counts of answers to probes by detector id."""
     against: Text = Field(default="", exclude_if=not_)
     """Objection when the bank was made: the model was flagged, rejected or never judged."""
     accepted: Text = Field(default="", exclude_if=not_)

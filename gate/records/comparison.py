@@ -1,5 +1,6 @@
 """A candidate among a bank's models: its score, theirs, and what drives it; `gate.judging.judge` draws conclusions."""
 
+from operator import not_
 from typing import Literal
 
 from pydantic import Field
@@ -26,6 +27,34 @@ class Surprise(Record):
     def __str__(self) -> str:
         what = f"{self.detector} {self.metric}{f' ({self.variant})' if self.variant else ''}"
         return f"{what} at {self.kind} {self.name}" if self.kind else what
+
+
+class CellSurprise(Record):
+    """One probe whose samples the candidate sends to a class more often than the bank's models do."""
+
+    detector: str
+    kind: Literal["class", "pair"]
+    name: Text
+    """Name of the class, or of source and class."""
+    probe: Text
+    """What the probe does."""
+    share: Finite = Field(ge=0, le=1)
+    """Share of the samples of the other classes, or of the source, that go there."""
+    others: Finite = Field(ge=0, le=1)
+    """Greatest such share of the bank's models."""
+    surprise: Finite
+    """Deviations of its log-odds above the mean of the bank's models."""
+
+    @property
+    def target(self) -> str:
+        """Name of the class that samples are sent to."""
+        return self.name.rpartition("→")[2]
+
+    def __str__(self) -> str:
+        source = self.name.rpartition("→")[0]
+        who = f"class {source}" if source else "other classes' samples"
+        sent = f"sends {self.share:.0%} of {who} to class {self.target}"
+        return f"{self.probe}: {sent}; clean models at most {self.others:.0%}"
 
 
 class PlaceScore(Record):
@@ -78,6 +107,8 @@ class Comparison(Record):
     """Greatest surprises of the candidate, each statistic by itself."""
     places: tuple[PlaceScore, ...] = Field(default=(), max_length=64)
     """Greatest scores of the candidate's places, all statistics together; the first is the score."""
+    cells: tuple[CellSurprise, ...] = Field(default=(), max_length=16, exclude_if=not_)
+    """Probes whose answers stand out most, greatest first."""
     detectors: tuple[str, ...] = ()
     """Detectors whose statistics are in the score."""
     predicting: tuple[str, ...] = ()

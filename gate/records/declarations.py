@@ -10,7 +10,7 @@ from gate.records.record import Record
 
 LooksAt = Literal["bytes", "graph", "weights", "behaviour", "training"]
 """What a detector measures: the files, the program's graph, its weights, its answers, or its training set."""
-Scale = Literal["log", "linear"]
+Scale = Literal["log", "linear", "cells"]
 Where = Literal["class", "pair", "model"]
 
 
@@ -29,7 +29,7 @@ class Compared:
     """How a bank compares a metric between a candidate and its models; `Metric.worse` is the direction."""
 
     scale: Scale
-    """Scale on which the metric varies from model to model."""
+    """Scale on which the metric varies from model to model; `cells`: it is made of all models' counts together."""
     at: Where
     """Class by class, at each model's worst pair, or as one number of the model."""
 

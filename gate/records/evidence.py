@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
+from gate.records.counts import Counts
 from gate.records.fields import Digest, Finite, MetricId, Text, is_none
 from gate.records.previous import PreviousEvidence
 from gate.records.provenance import RepairOrigin
@@ -152,6 +153,8 @@ class Measured(Record):
     """Number of samples passed forward, or forward and backward."""
     options: dict[str, Any] = Field(default_factory=dict)
     unmeasured: tuple[Unmeasured, ...] = Field(default=(), max_length=64, exclude_if=not_)
+    counts: Counts | None = Field(default=None, exclude_if=is_none)
+    """Counts of answers by probe, source and answer, which a bank compares cell by cell."""
 
 
 class Skipped(Record):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -99,9 +99,37 @@ class TriggerFamily(Generic[SettingsT_contra]):
     apply: Callable[[Tensors, torch.Tensor, Bounds], torch.Tensor]
     """Function that applies triggers of these tensors, each (count, ...), to a batch each, (count, B, C, H, W)."""
     drawn: DrawnFamily | None = None
-    """The family's random triggers, for `random-triggers`."""
+    """The family's random triggers, for repairs."""
 
     def applying(self, tensors: Tensors, bounds: Bounds) -> Apply:
         """Return how one trigger of these tensors is applied to raw inputs (N, C, H, W)."""
         own = {name: tensor.unsqueeze(0) for name, tensor in tensors.items()}
         return lambda x: self.apply(own, x.unsqueeze(0), bounds).squeeze(0)
+
+
+Group = Literal["patch", "overlay", "natural"]
+"""Something on a part of the image, something over all of it, or what images undergo by nature."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One fixed change of images, without parameters."""
+
+    name: str
+    """What it does, such as `chequered patch of 7 × 7 pixels, upper left`."""
+    apply: Apply
+    """Function on images (N, C, H, W) with values in [0, 1]; the result has the same shape and range."""
+
+
+@dataclass(frozen=True)
+class ProbeFamily:
+    """Probes of one kind, the same for every model of a space."""
+
+    id: str
+    """Stem of the metric `<id>-share`."""
+    noun: str
+    """Plural name, such as `fixed patches`."""
+    group: Group
+    """Probes among which a bank looks for a model's most telling ones, each group by itself."""
+    fixed: Callable[[Shape], tuple[Probe, ...]]
+    """The probes for images of a shape, in an order that never changes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from gate.records.counts import Counts
 from gate.records.evidence import Measurement, Picture, Projection, Unmeasured
 
 if TYPE_CHECKING:
@@ -149,5 +150,5 @@ class Subject:
     """None where no version serves, or it cannot be compared."""
 
 
-Yield = Measurement | Unmeasured | Picture | Projection | Trigger
+Yield = Measurement | Unmeasured | Counts | Picture | Projection | Trigger
 """What a detector may yield; a trigger goes to later stages and never leaves the worker."""

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from gate import detectors
 from gate.detectors.contract import Detector, Need
 from gate.judging.stages import suspects_after
+from gate.records.counts import Counts
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.evidence import (
     MAX_PICTURES,
@@ -45,6 +46,14 @@ class Scanned:
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
     """Triggers by detector and location."""
     problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Aside:
+    """What one detector yields beside its measurements for its own outcome."""
+
+    gaps: list[Unmeasured] = field(default_factory=list)
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True)
@@ -145,9 +154,9 @@ def _measure(
     try:
         own_run.check_time()
         options = detector.options.model_validate(stated)
-        gaps: list[Unmeasured] = []
-        measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned, gaps))
-        measurements, gaps = _defined(detector, scope.classes, measurements, gaps)
+        aside = _Aside()
+        measurements = tuple(_file(detector, detector.measure(subject, options, own_run), scanned, aside))
+        measurements, gaps = _defined(detector, scope.classes, measurements, aside.gaps)
     except DeadlineReachedError as error:
         scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
         return Skipped(reason=str(error), options=stated)
@@ -164,6 +173,7 @@ def _measure(
         sample_passes=_passes(subject) - before,
         options=stated,
         unmeasured=tuple(gaps),
+        counts=aside.counts,
     )
 
 
@@ -195,10 +205,8 @@ def _check_declared(detector: Detector[Any], metric: str) -> None:
         raise GateError(f"the detector yielded '{metric}', which it does not declare")
 
 
-def _file(
-    detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, gaps: list[Unmeasured]
-) -> Iterator[Measurement]:
-    """Pass measurements on, and file gaps, pictures, projections and triggers; an undeclared metric is an error."""
+def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, aside: _Aside) -> Iterator[Measurement]:
+    """Pass measurements on, and file the rest; an undeclared metric and a second set of counts are errors."""
     count = 0
     for item in yielded:
         match item:
@@ -210,15 +218,26 @@ def _file(
                 yield item
             case Unmeasured():
                 _check_declared(detector, item.metric)
-                gaps.append(item)
-            case Picture():
-                if len(scanned.pictures) < MAX_PICTURES:
-                    scanned.pictures.append(item.model_copy(update={"detector": detector.id}))
-            case Projection():
-                if len(scanned.projections) < MAX_PROJECTIONS:
-                    scanned.projections.append(item)
-            case Trigger():
-                found = item.found and replace(item.found, detector=detector.id)
-                scanned.triggers[detector.id, str(item.location)] = replace(item, found=found)
+                aside.gaps.append(item)
+            case Counts():
+                if aside.counts is not None:
+                    raise GateError("the detector yielded its counts twice")
+                aside.counts = item
             case _:
-                assert_never(item)
+                _keep(detector, item, scanned)
+
+
+def _keep(detector: Detector[Any], item: Picture | Projection | Trigger, scanned: Scanned) -> None:
+    """File what the report shows and what later stages use."""
+    match item:
+        case Picture():
+            if len(scanned.pictures) < MAX_PICTURES:
+                scanned.pictures.append(item.model_copy(update={"detector": detector.id}))
+        case Projection():
+            if len(scanned.projections) < MAX_PROJECTIONS:
+                scanned.projections.append(item)
+        case Trigger():
+            found = item.found and replace(item.found, detector=detector.id)
+            scanned.triggers[detector.id, str(item.location)] = replace(item, found=found)
+        case _:
+            assert_never(item)

@@ -262,10 +262,10 @@ with progress_bars() as show:
         for n in range(8):
             moved(n * 1000000)
             time.sleep(0.1)
-    expect(("unsafe-pickle", "random-triggers"))
+    expect(("unsafe-pickle", "probe-grid"))
     tell("scanning sha256:0123456789ab… (4 files)" + " and a line that is longer than eighty columns" * 2)
     for n in range(12):
-        show("random-triggers", n, 12)
+        show("probe-grid", n, 12)
         show("[/red]\\x1b[2Jevil", n, 12)
         time.sleep(0.1)
     tell("marking models:/fashion/1")

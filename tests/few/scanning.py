@@ -35,7 +35,7 @@ _QUICK = {
     "neural-cleanse": {"steps": 8, "batch": 8, "clean-samples": 60, "pair-steps": 6, "pictured": 0},
     "additive-trigger": {"steps": 6, "batch": 8, "clean-samples": 60, "pictured": 0},
     "warp-trigger": {"steps": 6, "batch": 8, "clean-samples": 60, "pictured": 0},
-    "random-triggers": {"triggers": 4, "clean-samples": 30},
+    "probe-grid": {"clean-samples": 20},
     "maximum-margin": {"starts": 2, "steps": 4, "clean-samples": 60},
     "activation-clustering": {"clean-samples": 60},
     "model-inversion": {"starts": 2, "steps": 4},

@@ -4,19 +4,25 @@ Other settings, nothing in common, or a statistic that the candidate lacks make 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
+from gate.judging.calibration.cells import Probes, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
 from gate.judging.calibration.few import METRICS, predicted
-from gate.judging.calibration.tables import TRAITS, Values, columns, traits_of, values_of, worst_place
+from gate.judging.calibration.tables import TRAITS, Values, columns, counts_of, traits_of, values_of, worst_place
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import Evidence
+from gate.spaces.image.probes import groups, names, names_digest
 
 ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
 """Least widening of each trait's range: points of accuracy, logarithms of norms."""
 FEWEST_MODELS = 3
 MOST_SURPRISES = 64
 ALMOST_ALL = 0.9
+IMAGE = 3
+"""Dimensions of an image: channels, height, width."""
+Kind = Literal["per-class", "scale-free"]
 MOST_NAMED, TELLING = 3, 0.3
 """Most statistics named for a place, and their least share of its greatest surprise."""
 
@@ -31,19 +37,27 @@ def compare(
     own = values_of(evidence.outcomes, declared)
     if not bank.statistics or not own:
         return None
-    kind = "per-class" if same_task(evidence, bank) else "scale-free"
+    kind: Kind = "per-class" if same_task(evidence, bank) else "scale-free"
+    # A bank of an earlier gate goes on with the statistics that are left; any choice of them keeps p valid.
+    bank = bank.model_copy(update={"compared": tuple(one for one in bank.compared if one in declared)})
     # The candidate itself may be among the models, as a version that was approved before.
     digests = {evidence.manifest_digest, evidence.bundle_digest}
     models = [model for model in bank.statistics if model.manifest_digest not in digests]
     why = _unusable(bank, models, own, settings, evidence)
-    if why:
-        return Comparison(kind=kind, unusable=why)
-    rows = [model.values for model in models]
-    scored = score_all(columns(bank.compared, [*rows, own], per_class=kind == "per-class"))
+    return Comparison(kind=kind, unusable=why) if why else _among(evidence, bank, models, own, kind)
+
+
+def _among(evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], own: Values, kind: Kind) -> Comparison:
+    """Return the comparison with these models, which were measured as the candidate was."""
+    counts = [*(model.counts for model in models), counts_of(evidence.outcomes)]
+    made = bank.compared if kind == "per-class" else ()
+    rows, cells = with_cells([*(model.values for model in models), own], counts, made, _probes(evidence))
+    own = rows[-1]
+    scored = score_all(columns(bank.compared, rows, per_class=kind == "per-class"))
     if not scored:
         return Comparison(kind=kind, unusable="the bank's statistics cannot be compared without their scale")
     candidate, others = scored[-1], scored[:-1]
-    few = predicted(bank.compared, [*rows, own], per_class=kind == "per-class")
+    few = predicted(bank.compared, rows, per_class=kind == "per-class")
     return Comparison(
         kind=kind,
         score=candidate.score,
@@ -52,6 +66,7 @@ def compare(
         predictive=_surprises(few.parts, bank.compared, own),
         surprises=_surprises(candidate.parts, bank.compared, own),
         places=_places(candidate.places, bank.compared, own),
+        cells=cells,
         detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
         predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
         traits=traits_beside(
@@ -59,6 +74,14 @@ def compare(
             traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None),
         ),
     )
+
+
+def _probes(evidence: Evidence) -> Probes:
+    shape = evidence.facts.input_shape
+    if len(shape) != IMAGE:
+        return Probes((), (), "")
+    image = (shape[0], shape[1], shape[2])
+    return Probes(names(image), groups(image), names_digest(image))
 
 
 def same_task(evidence: Evidence, bank: Bank) -> bool:
@@ -90,9 +113,25 @@ def _unusable(
     if other:
         return f"the bank's {' and '.join(other)} ran with other settings than this scan's"
     for statistic in bank.compared:
+        if statistic.scale == "cells":
+            continue
         have = sum(statistic.metric in model.values.get(statistic.detector, {}) for model in models)
         if have >= ALMOST_ALL * len(models) and statistic.metric not in own.get(statistic.detector, {}):
             return f"{statistic.detector} measured no {statistic.metric} on the candidate, though on the bank's models"
+    return _other_cells(bank, models, evidence)
+
+
+def _other_cells(bank: Bank, models: Sequence[ModelStatistics], evidence: Evidence) -> str:
+    """Return why the candidate's counts are not comparable with those of the bank's models; empty where they are."""
+    own = counts_of(evidence.outcomes)
+    for detector in {statistic.detector for statistic in bank.compared if statistic.scale == "cells"}:
+        theirs = [model.counts[detector] for model in models if detector in model.counts]
+        if detector not in own and len(theirs) >= ALMOST_ALL * len(models):
+            return f"{detector} counted no answers of the candidate, though of the bank's models"
+        if detector in own and own[detector].probes != _probes(evidence).digest:
+            return f"{detector} counted the answers to other probes than this gate has"
+        if detector in own and not all(own[detector].alike(one) for one in theirs):
+            return f"the bank's {detector} had other probes or other numbers of samples than this scan's"
     return ""
 
 

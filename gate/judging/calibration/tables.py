@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gate.judging.calibration.surprise import Column, centred
 from gate.records.bank import ModelStatistics, Statistic
+from gate.records.counts import Counts
 from gate.records.evidence import Measured, Outcome
 
 TRAITS = ("accuracy", "clean-margin", "head-norm")
@@ -43,12 +44,20 @@ def _measured_at(statistic: Statistic, outcome: Measured) -> dict[str, float]:
     return dict(list(places.items())[:_MOST_PLACES])
 
 
-def compared_in(values: Iterable[Values], declared: Iterable[Statistic]) -> tuple[Statistic, ...]:
+def counts_of(outcomes: Mapping[str, Outcome]) -> dict[str, Counts]:
+    """Return the counts of answers to probes by detector."""
+    found = {name: outcome.counts for name, outcome in outcomes.items() if isinstance(outcome, Measured)}
+    return {name: counts for name, counts in found.items() if counts is not None}
+
+
+def compared_in(models: Iterable[ModelStatistics], declared: Iterable[Statistic]) -> tuple[Statistic, ...]:
     """Return the statistics that at least half of the models have, by detector and metric."""
-    every = list(values)
+    every = list(models)
 
     def models_with(one: Statistic) -> int:
-        return sum(one.metric in model.get(one.detector, {}) for model in every)
+        if one.scale == "cells":
+            return sum(one.detector in model.counts for model in every)
+        return sum(one.metric in model.values.get(one.detector, {}) for model in every)
 
     common = [one for one in declared if (count := models_with(one)) and 2 * count >= len(every)]
     return tuple(sorted(common, key=lambda one: (one.detector, one.metric)))
@@ -58,6 +67,8 @@ def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_clas
     """Return the columns of each statistic: by class and relative to the model, or as a ratio within each model."""
     found = []
     for statistic in compared:
+        if statistic.scale == "cells" and not per_class:
+            continue
         rows = tuple(_row(statistic, model) for model in models)
         name = f"{statistic.detector} {statistic.metric}"
         if statistic.at != "class":
@@ -118,4 +129,5 @@ def model_statistics(
         manifest_digest=digest,
         traits=traits_of(outcomes, accuracy),
         values=values_of(outcomes, declared),
+        counts=counts_of(outcomes),
     )

@@ -7,7 +7,7 @@ import pytest
 from gate.judging.calibration.calibrate import compare
 from gate.judging.calibration.tables import compared_in, model_statistics, values_of
 from gate.records.artifact import ModelRef
-from gate.records.bank import Bank, BankSamples, Statistic
+from gate.records.bank import Bank, BankSamples, ModelStatistics, Statistic
 from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts
 from gate.records.samples_evidence import SamplesEvidence
 
@@ -67,7 +67,7 @@ def bank(count=19, **changes):
         "classes": 10,
         "input_shape": (1, 8, 8),
         "settings": SETTINGS,
-        "compared": compared_in([model.values for model in models], DECLARED),
+        "compared": compared_in(models, DECLARED),
         "statistics": models,
     }
     return Bank(**{**values, **changes})
@@ -148,7 +148,8 @@ def test_only_what_was_measured_takes_part():
     noise = Measurement(metric="accuracy", value=1.0)
     found = values_of({"search": outcome("size", [1.0, 2.0], *pairs, noise)}, DECLARED)
     assert found == {"search": {"size": {"class 0": 1.0, "class 1": 2.0}, "pair-residual": {"pair 2→1": -2.0}}}
-    assert compared_in([found], DECLARED) == (
+    model = ModelStatistics(model="m", values=found)
+    assert compared_in([model], DECLARED) == (
         Statistic(detector="search", metric="pair-residual", worse="lower", scale="linear", at="pair"),
         Statistic(detector="search", metric="size", worse="lower", scale="log", at="class"),
     )

@@ -43,7 +43,7 @@ def test_unlearning_takes_the_planted_trigger_from_a_real_model(tried, zoo_model
     assert result.samples_used + result.after.held_out == 200
     assert set(result.after.fresh_success) == set(result.after.fresh_size_ratio) == {"class 3"}
     assert [picture.caption for picture in result.pictures] == ["old", "fresh"]
-    assert result.used_detectors == ("additive-trigger", "neural-cleanse", "random-triggers")
+    assert result.used_detectors == ("additive-trigger", "neural-cleanse", "probe-grid")
     assert result.changed["triggers"] == 3
     assert result.options == load("trigger-unlearning").options(steps=40).model_dump(mode="json", by_alias=True)
     assert RepairResult.from_json(result.canonical_json()) == result

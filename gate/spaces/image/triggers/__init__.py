@@ -1,6 +1,6 @@
 """The folder is the registry: each file holds one family of triggers, its value `FAMILY`.
 
-A search takes a `TriggerFamily` from its detector; `random-triggers` draws of every family that can be drawn. Importing
+A search takes a `TriggerFamily` from its detector; a repair draws of every family that can be drawn. Importing
 a family imports no torch.
 """
 

@@ -44,7 +44,7 @@ class TriggerUnlearning(Options):
     stamped_share: float = Field(default=0.2, gt=0, le=1)
     """Share of each batch that carries a trigger."""
     random_share: float = Field(default=0.4, ge=0, le=1)
-    """Share of each batch, beside those, that carries random triggers of every family, as `random-triggers` draws them:
+    """Share of each batch, beside those, that carries random triggers of every family that can be drawn:
     they bring back samples that the planted rule takes by resemblance, and the inverted trigger does not reach."""
     searches: int = Field(default=2, ge=0, le=20)
     """How often, evenly over the steps, a patch is inverted anew at every suspect and joins the triggers."""
@@ -149,5 +149,5 @@ METHOD = Method(
     needs=Need.TRIGGERS | Need.BATCHES,
     options=TriggerUnlearning,
     repair=repair,
-    leans_on=("neural-cleanse", "random-triggers"),
+    leans_on=("neural-cleanse", "probe-grid"),
 )
