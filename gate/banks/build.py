@@ -25,6 +25,7 @@ from gate.detectors.contract import Need
 from gate.records.activity import Tell
 from gate.records.bank import LEAST_REFERENCES, Bank, write_bank
 from gate.records.clock import today
+from gate.records.copies import SelfMade
 from gate.records.errors import UnexaminableError, UsageError
 from gate.records.evidence import Evidence
 from gate.records.policy import Policy
@@ -101,7 +102,7 @@ def build(
     trouble, suspicious = [], []
     for number, (uri, registry) in enumerate(models, start=1):
         tell(f"model {number} of {len(models)}: {uri}")
-        one = _measure(uri, registry, request, progress, tell)
+        one = measure(uri, registry, request, progress, tell)
         if why := refusal(one.member.evidence):
             trouble.append(f"{uri}: {why}")
             tell(f"{uri} cannot be in the bank: {why}")
@@ -115,7 +116,7 @@ def build(
         raise _unwritten(f"{len(trouble)} {them} could not be measured", trouble, again)
     if suspicious:
         raise _unwritten(f"{len(suspicious)} {them} are flagged", suspicious, ADVICE)
-    return _write(_distinct(found, tell), request, tell)
+    return write(_distinct(found, tell), request, tell)
 
 
 def _unwritten(what: str, why: Sequence[str], what_to_do: str) -> UnexaminableError:
@@ -139,7 +140,8 @@ def _member(name: str, uri: str, evidence: Evidence, against: str, request: Buil
     return Member(name, uri, evidence, against, request.accept_flagged if against else "")
 
 
-def _measure(uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Tell) -> Measured:
+def measure(uri: str, registry: Registry, request: BuildRequest, progress: Progress, tell: Tell) -> Measured:
+    """Pull and scan one model by the part of the policy for banks, or return what was measured by the same settings."""
     policy = measuring_policy(request.policy)
     with private_directory() as private:
         ref = registry.resolve(uri)
@@ -190,10 +192,12 @@ def _distinct(found: Iterable[Measured], tell: Tell) -> list[Measured]:
     return list(by_digest.values())
 
 
-def _write(found: Sequence[Measured], request: BuildRequest, tell: Tell) -> Bank:
+def write(found: Sequence[Measured], request: BuildRequest, tell: Tell, self_made: SelfMade | None = None) -> Bank:
+    """Write the bank of measured models, and beside it the programs of some as its references."""
     keys = assemble(
         [one.member for one in found], request.policy, name=request.name, provenance=request.provenance[:2000]
     )
+    keys["self_made"] = self_made
     CheckFiles.create(request.to.resolve().parent)
     folder = request.to.with_name(f"{request.to.stem}-models")
     remove(folder)

@@ -15,7 +15,7 @@ from gate.judging.calibration.calibrate import compare
 from gate.policies.declared import compared_statistics, option_digests
 from gate.records.artifact import Manifest, build_manifest
 from gate.records.bank import Bank, OpenBank
-from gate.records.bank_evidence import MAX_ACCEPTED, BankEvidence
+from gate.records.bank_evidence import MAX_ACCEPTED, BankEvidence, SelfMadeEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.evidence import Evidence
 from gate.records.job import ScanResult
@@ -155,6 +155,7 @@ def _bank(request: ScanRequest, result: ScanResult) -> BankEvidence | None:
         source=given.source[:2000],
         by_option=given.by_option,
         references=result.references,
+        self_made=_self_made(given.bank, request.pulled.digest),
         accepted=_accepted(given.bank),
     )
 
@@ -177,6 +178,14 @@ def _previous(request: ScanRequest, result: ScanResult) -> PreviousEvidence | No
         for version, claim in zip(given.versions, claims, strict=True)
     ]
     return PreviousEvidence(asked=given.asked, why=given.why, versions=tuple(versions))
+
+
+def _self_made(bank: Bank, digest: str) -> SelfMadeEvidence | None:
+    """Return where the models of a self-made bank come from, for a candidate with this digest."""
+    made = bank.self_made
+    if made is None:
+        return None
+    return SelfMadeEvidence(whose="" if made.candidate_digest == digest else made.candidate, data=made.data)
 
 
 def _accepted(bank: Bank) -> tuple[str, ...]:

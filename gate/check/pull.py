@@ -180,9 +180,15 @@ def _fetched(registry: Registry, uri: str, to: Path, bounds: DownloadBounds, *, 
 def _pull_training(
     registry: Registry, policy: Policy, ref: ModelRef, to: Path
 ) -> tuple[PulledSamples | None, tuple[str, ...]]:
-    """Fetch the logged training set where a detector of the policy needs one; an unusable one is a problem."""
-    if not any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors):
-        return None, ()
+    """Fetch the logged training set where a detector of the policy needs one."""
+    needed = any(Need.TRAINING_SET in detectors.load(name).needs for name in policy.detectors)
+    return pull_training(registry, policy, ref, to) if needed else (None, ())
+
+
+def pull_training(
+    registry: Registry, policy: Policy, ref: ModelRef, to: Path
+) -> tuple[PulledSamples | None, tuple[str, ...]]:
+    """Fetch the training set that a version's run logged, if it logged one; an unusable one is a problem."""
     remove(to)
     to.mkdir(parents=True)
     try:

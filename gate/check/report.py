@@ -139,6 +139,8 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
         for version in (evidence.previous.versions if evidence.previous else ())
         if version.why and not version.serves
     ]
+    if evidence.bank and evidence.bank.self_made:
+        lines.append(f"Clean models of other makers: the bank holds self-made copies {evidence.bank.self_made.named}.")
     references = evidence.bank.references if evidence.bank else ()
     if evidence.suspects and not any(reference.used for reference in references):
         lines.append("Whether suspects' triggers move clean models too: no bank with models of this task was given.")

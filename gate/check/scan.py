@@ -134,6 +134,20 @@ def _against(request: ScanRequest, inspected: Seen, place: HashedFolder) -> Find
     return next(on_bytes(evidence_of(request, inspected.result, place), request.policy, before_loading()), None)
 
 
+def write_candidate(request: ScanRequest, progress: Progress) -> tuple[Bundle | None, str]:
+    """Inspect a candidate and write the bundle of its program; return it, or why there is none. No code is run."""
+    remove(request.base / _ROOM)
+    workers = Workers(request, progress, time.monotonic() + request.settings.seconds(request.policy))
+    inspected = workers.inspect(request.candidate)
+    problems = (*request.pulled.problems, *inspected.result.problems)
+    if problems:
+        return None, problems[0]
+    if forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
+        return None, f"it was not loaded: {carried(inspected.outcomes).what}"
+    wrote = _write(workers)
+    return wrote.bundle, wrote.why
+
+
 def write_repaired(
     request: ScanRequest, program: Path, repair: RepairOrigin, progress: Progress
 ) -> tuple[Bundle | None, str]:

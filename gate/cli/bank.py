@@ -1,11 +1,12 @@
-"""`gate bank build` and `gate bank show`: build reference banks from trusted clean models, and show one."""
+"""`gate bank`: build reference banks from trusted clean models or copies made for it, and show one."""
 
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gate.cli import bank_make
+from gate.cli.bank_lines import describe
 from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
@@ -15,7 +16,6 @@ from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.banks.build import BuildRequest
-    from gate.records.bank import Bank
     from gate.registries import RegistrySettings
     from gate.registries.contract import Registry
 
@@ -25,6 +25,9 @@ _MAX_REASON = 1000
 @click.group()
 def bank() -> None:
     """Make and read reference banks: what clean models of a task measure."""
+
+
+bank.add_command(bank_make.make)
 
 
 SOURCES = many(
@@ -152,30 +155,3 @@ def show(file: Path) -> None:
     for line in describe(opened.bank):
         click.echo(line)
     click.echo(f"sha256: {opened.sha256}")
-
-
-def describe(made: "Bank") -> list[str]:
-    """Return a bank's content in lines that any terminal can show."""
-    from gate.jail.inert import inert_line
-
-    count = len(made.statistics)
-    samples = f"{made.samples.count} samples, sha256 {made.samples.sha256}" if made.samples else "no samples"
-    lines = [
-        f"{made.name}: {count} models, {made.classes} classes, input {made.input_shape}",
-        f"the smallest p-value that so many models can give is {1 / (count + 1):.3g}",
-        f"measured by gate {made.gate_version}, policy {made.policy}, seed {made.seed}, on {samples}",
-        f"provenance: {made.provenance or 'not stated'}",
-        *(f"compared: {_spread(made, s.detector, s.metric)}" for s in made.compared),
-    ]
-    for trait in sorted({name for model in made.statistics for name in model.traits}):
-        values = [model.traits[trait] for model in made.statistics if trait in model.traits]
-        lines.append(f"trait {trait}: {min(values):.4g} to {max(values):.4g}")
-    lines += [f"model {one.model} {one.manifest_digest or ''}" for one in made.statistics]
-    lines += [f"accepted {one.model}, though {one.against}: {one.accepted}" for one in made.accepted]
-    lines += [f"reference {one.path} sha256 {one.sha256}" for one in made.references]
-    return [inert_line(line, limit=1000) for line in lines]
-
-
-def _spread(made: "Bank", detector: str, metric: str) -> str:
-    found = [v for one in made.statistics for v in one.values.get(detector, {}).get(metric, {}).values()]
-    return f"{detector} {metric}, {min(found):.4g} to {max(found):.4g}, median {statistics.median(found):.4g}"

@@ -97,7 +97,8 @@ TERMS = {
         "A condition",
         "The p-value over a bank of clean models judges, or the bank that the policy names was not there or does "
         "not fit the scan.",
-        "`gate bank build` makes a bank of trusted clean models; docs/how-to/bank.md says how many are needed.",
+        "`gate bank build` makes a bank of trusted clean models, and `gate bank make` one of copies of the candidate's "
+        "own program, trained on data that you trust; docs/how-to/bank.md says how many are needed.",
     ),
     "p-value": Term(
         "The number of a calibrated verdict",

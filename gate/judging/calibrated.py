@@ -40,7 +40,14 @@ def calibration(evidence: Evidence, policy: Policy) -> Calibration | None:
         driver=str(driving[0]) if driving else "no statistic",
         predictive_p=seen.predictive_p,
         by="t" if few else "rank",
+        copies=_copies(evidence),
     )
+
+
+def _copies(evidence: Evidence) -> str:
+    """Return of what a self-made bank's models are copies; empty for a bank of models that there were."""
+    made = evidence.bank.self_made if evidence.bank else None
+    return made.named if made else ""
 
 
 def _too_few(seen: Comparison, policy: Policy) -> bool:
@@ -105,7 +112,8 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         return
     few = _few(seen, policy)
     how = f"by t distributions beside {seen.models}" if few else f"over {seen.models}"
-    first = f"p = {p_value:.3g} {how} clean models; the policy flags at {level:g} and below."
+    models = f"self-made copies {copies}" if (copies := _copies(evidence)) else "clean models"
+    first = f"p = {p_value:.3g} {how} {models}; the policy flags at {level:g} and below."
     beyond = _beyond(seen, policy, level)
     for number, (score, what) in enumerate(beyond):
         own = f"{what} is further out than the bank allows (score {score:.3g})."
@@ -168,7 +176,7 @@ def few_classes(classes: int | None, policy: Policy) -> str:
     return (
         f"This model has {classes} classes; without a bank of at least {policy.least_references} clean models the "
         "policy has no limit for fewer than eight: build one with `gate bank build --to bank.json --samples SAMPLES "
-        "--model URI …` and check again with `--bank bank.json`."
+        "--model URI …`, or without such models by `gate bank make`, and check again with `--bank bank.json`."
     )
 
 

@@ -46,7 +46,7 @@ _NORM_BIAS: Final = {"layer_norm": 3, "native_layer_norm": 3, "group_norm": 3}
 class TrainableProgram(nn.Module):
     """A module with the architecture of a program and its own parameters; eval mode is the program's own graph."""
 
-    def __init__(self, program: Program, seed: int, *, keep: bool = False) -> None:
+    def __init__(self, program: Program, seed: int, *, keep: bool = False, gain: float = 1.0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         uses = _uses(program)
@@ -58,7 +58,7 @@ class TrainableProgram(nn.Module):
             place = f"{entry.kind}_{len(self.places)}"
             original = program.tensors[entry.name].cpu()
             if entry.kind == "parameter" and original.is_floating_point():
-                start = original.clone() if keep else _fresh(original, uses.get(entry.name), generator)
+                start = original.clone() if keep else _fresh(original, uses.get(entry.name), generator, gain)
                 self.register_parameter(place, nn.Parameter(start.to(program.device)))
             else:
                 start = original.clone() if keep else _fresh_buffer(original, entry.qualified_name)
@@ -85,14 +85,15 @@ class TrainableProgram(nn.Module):
         return self._plans[key]
 
 
-def trainable(program: Program, seed: int, *, keep: bool = False) -> TrainableProgram:
+def trainable(program: Program, seed: int, *, keep: bool = False, gain: float = 1.0) -> TrainableProgram:
     """Return a module of the program's architecture in training mode; its values are fresh, or copies of the program's.
 
-    With `keep` every parameter and buffer starts from the archive's own value, and the program stays as it is.
+    With `keep` every parameter and buffer starts from the archive's own value, and the program stays as it is. `gain`
+    scales the fresh weights of layers: 1 is He's start, 0.41 that of torch's own layers.
     """
     if not program.parameters:
         raise RefusedError("parameters", "the program has none that could be trained")
-    return TrainableProgram(program, seed, keep=keep).train()
+    return TrainableProgram(program, seed, keep=keep, gain=gain).train()
 
 
 def _training_node(node: Node) -> Node:
@@ -142,7 +143,9 @@ def _uses(program: Program) -> dict[str, tuple[str, int, bool]]:
     return uses
 
 
-def _fresh(original: torch.Tensor, use: tuple[str, int, bool] | None, generator: torch.Generator) -> torch.Tensor:
+def _fresh(
+    original: torch.Tensor, use: tuple[str, int, bool] | None, generator: torch.Generator, gain: float
+) -> torch.Tensor:
     """Return a start value for a parameter: what its operator asks for, else small noise."""
     operator, position, transposed = use or ("", 0, False)
     shape, dtype = original.shape, original.dtype
@@ -155,7 +158,7 @@ def _fresh(original: torch.Tensor, use: tuple[str, int, bool] | None, generator:
         return torch.zeros(shape, dtype=dtype)
     if operator in _LINEAR:
         fan_in = shape[0] if operator in _MATRIX_PRODUCTS and not transposed else math.prod(shape[1:])
-        return torch.empty(shape, dtype=dtype).normal_(0, math.sqrt(2 / max(fan_in, 1)), generator=generator)
+        return torch.empty(shape, dtype=dtype).normal_(0, gain * math.sqrt(2 / max(fan_in, 1)), generator=generator)
     if operator in {"mul", "prelu"}:
         return torch.full(shape, 0.25 if operator == "prelu" else 1.0, dtype=dtype)
     return torch.empty(shape, dtype=dtype).normal_(0, _SMALL_DEVIATION, generator=generator)

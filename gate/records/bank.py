@@ -16,10 +16,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gate.records.artifact import file_sha256
+from gate.records.copies import SelfMade
 from gate.records.counts import Counts
 from gate.records.declarations import Scale, Where
 from gate.records.errors import UsageError
-from gate.records.fields import Digest, Finite, Sha256, Text
+from gate.records.fields import Digest, Finite, Sha256, Text, is_none
 from gate.records.record import MalformedError, Record, read_bounded
 
 MAX_BANK_BYTES = 16 << 20
@@ -108,6 +109,8 @@ class Bank(Record):
     statistics: tuple[ModelStatistics, ...] = Field(default=(), max_length=10_000)
     references: tuple[Reference, ...] = Field(default=(), max_length=MAX_REFERENCES)
     """Reference models: none, or at least three."""
+    self_made: SelfMade | None = Field(default=None, exclude_if=is_none)
+    """Where the models come from if `gate bank make` trained them; None for a bank of models that there were."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

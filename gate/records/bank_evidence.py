@@ -5,7 +5,7 @@ from operator import not_
 from pydantic import Field
 
 from gate.records.comparison import Comparison
-from gate.records.fields import Digest, Finite, Sha256, Text
+from gate.records.fields import Digest, Finite, Sha256, Text, is_none
 from gate.records.record import Record
 
 MAX_ACCEPTED = 64
@@ -22,6 +22,21 @@ class ReferenceEvidence(Record):
     """Share of clean samples that it gets right; without labels, its agreement with the candidate."""
 
 
+class SelfMadeEvidence(Record):
+    """A bank's models are copies of a program that `gate bank make` trained."""
+
+    whose: Text
+    """The model whose program was copied; empty where it is the candidate itself."""
+    data: Text
+    """Name of the data that the copies were trained on, trusted by the word of whoever made the bank."""
+
+    @property
+    def named(self) -> str:
+        """The copies, as they follow their number in a sentence."""
+        program = f"the program of {self.whose}" if self.whose else "the candidate's own program"
+        return f"of {program}, trained on {self.data}"
+
+
 class BankEvidence(Record):
     """The reference bank of the scan."""
 
@@ -35,5 +50,7 @@ class BankEvidence(Record):
     source: Text = ""
     by_option: bool = False
     references: tuple[ReferenceEvidence, ...] = Field(default=(), max_length=64)
+    self_made: SelfMadeEvidence | None = Field(default=None, exclude_if=is_none)
+    """Origin of a self-made bank; None for a bank of models that there were."""
     accepted: tuple[Text, ...] = Field(default=(), max_length=MAX_ACCEPTED, exclude_if=not_)
     """Flagged, rejected or unjudged models of the bank, each with the operator's reason."""

@@ -12,6 +12,7 @@ from pydantic import Field
 from gate.records.artifact import Manifest, ModelRef
 from gate.records.bank import MAX_REFERENCES, Bank, reference_path
 from gate.records.bank_evidence import ReferenceEvidence
+from gate.records.copies import CopyTask
 from gate.records.evidence import MAX_PICTURES, Assurance, ModelFacts, Outcome, Picture, Projection, Suspect
 from gate.records.fields import Finite, Text
 from gate.records.policy import Policy
@@ -40,12 +41,13 @@ JOB_CHANGED = 78
 class ScanJob(Record):
     """One worker's task."""
 
-    role: Literal["sampler", "inspector", "converter", "writer", "scan", "repairer"]
+    role: Literal["sampler", "inspector", "converter", "writer", "scan", "repairer", "trainer"]
     """The sampler reads clean samples, without torch and before any model is pulled. The inspector runs the detectors
     that need only files, without torch. The converter may run the candidate's own code and exports it as a program;
     only where that fails it measures behaviour itself. The writer reads a candidate or the converter's program, and
     writes the bundle's. The scan worker runs all other detectors on that, and no foreign code. The repairer makes one
-    attempt to repair a code-free candidate, and leaves a `RepairResult` and a program."""
+    attempt to repair a code-free candidate, and leaves a `RepairResult` and a program. The trainer trains one copy of a
+    code-free candidate's program, and leaves a `CopyResult` and a program."""
     model: ModelRef
     manifest: Manifest
     root: str
@@ -76,17 +78,20 @@ class ScanJob(Record):
     done: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes of an earlier worker."""
     repair: RepairTask | None = None
+    copy_task: CopyTask | None = None
 
     @property
     def may_use_gpu(self) -> bool:
         """Whether the worker may open a GPU's files: it runs no foreign code, and `device` allows it."""
-        return self.role in ("scan", "repairer") and self.device != "cpu"
+        return self.role in ("scan", "repairer", "trainer") and self.device != "cpu"
 
     @property
     def reads(self) -> tuple[Path, ...]:
         """The files and folders that the worker reads, besides what its interpreter needs."""
         triggers = self.repair.triggers_path if self.repair else None
-        named = (self.root, self.left_path, self.samples_path, self.training_path, triggers, self.previous_folder)
+        copied = (self.copy_task.data_path, self.copy_task.weights_path) if self.copy_task else ()
+        own = (self.root, self.left_path, self.samples_path, self.training_path, self.previous_folder)
+        named = (*own, triggers, *copied)
         models = self.bank.references if self.bank else ()
         references = (reference_path(Path(self.bank_folder), model) for model in models)
         return (*(Path(path) for path in named if path), *filter(None, references))

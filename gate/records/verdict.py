@@ -26,6 +26,15 @@ class Calibration(Record):
     """The statistics and the class that the score comes from."""
     predictive_p: float
     by: Literal["rank", "t"] = "rank"
+    copies: str = Field(default="", exclude_if=not_)
+    """Of what the bank's models are copies, and on what they were trained, where the bank is self-made."""
+
+    @property
+    def beside(self) -> str:
+        """The bank's models with their number, as they stand in a sentence."""
+        kind = "self-made copy" if self.copies else "clean model"
+        plural = "self-made copies" if self.copies else "clean models"
+        return f"{self.models} {kind if self.models == 1 else plural} {self.copies}".strip()
 
 
 class Verdict(Record):

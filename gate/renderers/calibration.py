@@ -3,7 +3,7 @@
 from gate.records.report import Report
 from gate.records.verdict import Calibration, Verdict
 from gate.renderers import words
-from gate.renderers.text import count
+from gate.renderers.text import count, plain
 
 
 def calibration_means(report: Report) -> str:
@@ -13,10 +13,19 @@ def calibration_means(report: Report) -> str:
         return f"There is no verdict. {words.UNCALIBRATED_MEANS}"
     shown = _in_sentences(verdict.standing) if verdict.standing else ""
     if verdict.calibrated:
-        return " ".join(part for part in (shown, accepted, _confirming(verdict), words.CALIBRATED_MEANS) if part)
+        means = words.SELF_MADE_MEANS if verdict.standing and verdict.standing.copies else words.CALIBRATED_MEANS
+        return " ".join(part for part in (shown, accepted, _confirming(verdict), means) if part)
     unbelieved = f"Shown, and not believed: {shown}" if shown else ""
     parts = (verdict.uncalibrated_because, unbelieved, accepted, words.UNCALIBRATED_MEANS)
     return " ".join(part for part in parts if part)
+
+
+def ground(report: Report) -> str:
+    """Return what stood behind the verdict: a bank of clean models, a self-made one, or limits within the model."""
+    verdict = report.verdict
+    if verdict is None or not verdict.calibrated:
+        return "Uncalibrated"
+    return "Calibrated by a self-made bank" if verdict.standing and verdict.standing.copies else "Calibrated"
 
 
 def _accepted(report: Report) -> str:
@@ -24,6 +33,8 @@ def _accepted(report: Report) -> str:
     bank = report.evidence.bank if report.evidence else None
     if bank is None or not bank.accepted:
         return ""
+    if bank.self_made:
+        return f"The policy's limits within a model flag {count(len(bank.accepted), 'copy', 'copies')} of the bank too."
     return (
         f"{count(len(bank.accepted), 'model')} of the bank had been accepted by its maker: {'; '.join(bank.accepted)}."
     )
@@ -34,21 +45,22 @@ def in_short(verdict: Verdict) -> str:
     if verdict.calibrated and (seen := verdict.standing) is not None:
         return (
             f"{seen.p_value:.3g} {'by t distributions beside' if seen.by == 't' else 'over'} "
-            f"{count(seen.models, 'clean model')} (level {seen.level:g}), driven by {seen.driver}"
+            f"{plain(seen.beside)} (level {seen.level:g}), driven by {seen.driver}"
         )
     return f"none: {verdict.uncalibrated_because}"
 
 
 def _in_sentences(seen: Calibration) -> str:
     how = "class by class" if seen.kind == "per-class" else "by ratios within each model"
+    where = ";" if seen.copies else " of the reference bank,"
     if seen.by == "t":
         return (
-            f"p = {seen.p_value:.3g} by t distributions beside {count(seen.models, 'clean model')} of the reference "
-            f"bank, too few for ranks; the level is {seen.level:g}. What drives it is {seen.driver}. The rate of false "
+            f"p = {seen.p_value:.3g} by t distributions beside {plain(seen.beside)}{where} "
+            f"too few for ranks; the level is {seen.level:g}. What drives it is {seen.driver}. The rate of false "
             "alarms rests on trigger sizes that vary between clean models as they did where it was measured."
         )
     return (
-        f"p = {seen.p_value:.3g} over {count(seen.models, 'clean model')} of the reference bank, compared {how}; the "
+        f"p = {seen.p_value:.3g} over {plain(seen.beside)}{where} compared {how}; the "
         f"level is {seen.level:g}, and so many models can give no p below {seen.least_p:.3g}. The score is "
         f"{seen.score:.3g}, from {seen.driver}. By t distributions alone p would be {seen.predictive_p:.2g}."
     )

@@ -14,7 +14,7 @@ from gate.renderers.confirmation import DETECTOR as CONFIRMATION
 from gate.renderers.footprint import footprint
 from gate.renderers.gallery import Shown, shown
 from gate.renderers.names import Names
-from gate.renderers.text import count, number, percent, rounded
+from gate.renderers.text import count, number, percent, plain, rounded
 from gate.renderers.typical import flagged_in_the_zoo
 
 MAX_SUSPECTS: Final = 4
@@ -83,9 +83,10 @@ def rate(report: Report) -> str:
     seen = verdict.standing
     if verdict.calibrated and seen is not None:
         how = "by t distributions beside" if seen.by == "t" else "over"
+        whose = "models trained as these were" if seen.copies else "clean models like these"
         return (
-            f"Calibrated: p = {seen.p_value:.3g} {how} {count(seen.models, 'clean model')}. The policy flags at "
-            f"{seen.level:g} and below, so about {rounded(seen.level)} of clean models like these are flagged."
+            f"Calibrated: p = {seen.p_value:.3g} {how} {plain(seen.beside)}. The policy flags at "
+            f"{seen.level:g} and below, so about {rounded(seen.level)} of {whose} are flagged."
         )
     classes = evidence.facts.classes
     if classes is not None and classes < FEW_CLASSES:

@@ -142,7 +142,8 @@ def _bank(report: Report, evidence: Evidence, commands: Commands, findings: tupl
     why = few if unjudged or report.policy.uncalibrated == "judge" else "the policy asks for one"
     said = (
         f"Build a reference bank ({why}): name {report.policy.least_references} or more clean models of the same "
-        "task that you trust."
+        "task that you trust. Without such models, `gate bank make --help` says how copies of this one's program are "
+        "trained on data that you trust."
     )
     yield Step("bank", said, commands.bank_build())
     yield Step("bank", "Then check again beside it.", commands.check(bank=NEW_BANK))

@@ -6,7 +6,7 @@ from gate.records.evidence import Evidence, Measured, ModelFacts
 from gate.records.finding import Decision
 from gate.records.report import Report
 from gate.renderers import bundled, words
-from gate.renderers.calibration import calibration_means
+from gate.renderers.calibration import calibration_means, ground
 from gate.renderers.causes import core
 from gate.renderers.changes import changed
 from gate.renderers.classes import class_sizes
@@ -95,7 +95,7 @@ class View(Head):
         self.gaps = _gaps(report)
         self.blind = tuple(Gap(c.title or c.detector, c.blind_to) for c in report.coverage if c.blind_to)
         self.assurance_means = _assurance(evidence)
-        self.calibration_means = calibration_means(report)
+        self.ground, self.calibration_means = ground(report), calibration_means(report)
         self.facts = _facts(evidence.facts) if evidence else "not known"
         self.versions = ", ".join(f"{name} {n}" for name, n in evidence.versions.items()) if evidence else ""
         self.timings = _timings(report)

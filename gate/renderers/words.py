@@ -81,6 +81,11 @@ CALIBRATED_MEANS = (
     "If the candidate is as exchangeable with the bank's clean models as its accuracy and norms suggest, a clean one "
     "gets such a p-value or a smaller one no more often than the p-value says."
 )
+SELF_MADE_MEANS = (
+    "The bank is self-made: `gate bank make` trained its models on data that its maker trusts. A clean candidate that "
+    "was trained as they were gets such a p-value or a smaller one no more often than the p-value says. How often one "
+    "that was trained otherwise does, has not been measured."
+)
 UNCALIBRATED_MEANS = (
     "Every limit is the policy's own figure, with the source that it "
     "states; it is no false-alarm rate measured on clean models of this kind. A clean model may exceed a limit, and a "

@@ -44,7 +44,7 @@ def _spec(job: ScanJob, scratch: Path) -> JailSpec:
         # Processor time over all threads: a generous bound behind the parent's wall-clock deadline.
         cpu_seconds=int(job.deadline_seconds * 256) + 60,
         file_size_bytes=MAX_RESULT_BYTES
-        + (2 * job.manifest.size_bytes if job.role in ("converter", "writer", "repairer") else 0)
+        + (2 * job.manifest.size_bytes if job.role in ("converter", "writer", "repairer", "trainer") else 0)
         + (Path(job.left_path).stat().st_size if job.left_path else 0),
         address_space_bytes=job.memory_bytes if job.device == "cpu" or not gpu_devices() else None,
         open_files=OPEN_FILES,

@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from gate.records.job import RESULT_FILE, SamplesLook, ScanResult
-from gate.records.repair import RepairResult
+from gate.records.job import RESULT_FILE
+from gate.records.record import Record
 
 _MOST_LINES = 200
 """Most lines of progress per detector."""
@@ -18,7 +18,7 @@ def say_progress(step: str, done: int, total: int) -> None:
         print(json.dumps({"step": step, "done": done, "total": total}), flush=True)
 
 
-def save_result(scratch: Path, result: ScanResult | RepairResult | SamplesLook, name: str = RESULT_FILE) -> None:
+def save_result(scratch: Path, result: Record, name: str = RESULT_FILE) -> None:
     """Write the result so that a reader sees the old file or the new one, never a part."""
     partial = scratch / f"{name}.part"
     partial.write_bytes(result.canonical_json())

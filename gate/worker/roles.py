@@ -1,4 +1,4 @@
-"""The work of each role in the jail: look at samples, inspect, convert, write, measure, or repair."""
+"""The work of each role in the jail: look at samples, inspect, convert, write, measure, repair, or train a copy."""
 
 import time
 from dataclasses import dataclass, replace
@@ -40,6 +40,8 @@ def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
             _scan(job, scratch, isolation, deadline)
         case "repairer":
             _repair(job, scratch, deadline)
+        case "trainer":
+            _train(job, scratch, deadline)
         case _:
             assert_never(job.role)
 
@@ -156,6 +158,13 @@ def _repair(job: ScanJob, scratch: Path, deadline: float) -> None:
     from gate.worker.repair.repairer import repair
 
     repair(job, _artifact(job), scratch, compute.prepare(job), deadline)
+
+
+def _train(job: ScanJob, scratch: Path, deadline: float) -> None:
+    from gate.worker import compute
+    from gate.worker.copies.trainer import train
+
+    train(job, _artifact(job), scratch, compute.prepare(job), deadline)
 
 
 @dataclass(frozen=True)

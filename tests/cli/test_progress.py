@@ -344,6 +344,4 @@ def test_on_a_terminal_one_line_is_redrawn_and_goes(columns, variables):
     drawn = {shown.strip() for shown in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", written)}
     assert any("downloading models:" in shown for shown in drawn)
     if columns == 80:
-        assert any(re.fullmatch(r"2 of 2  answers to fixed probes  \d+ %  \d+:\d\d elapsed.*", s) for s in drawn), (
-            drawn
-        )
+        assert any(re.fullmatch(r"2 of 2  answers to fixed probes  \d+ %  \d+:\d\d elapsed.*", s) for s in drawn), drawn

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gate.judging.judge import forbids_loading, judge
 from gate.records.artifact import ModelRef
-from gate.records.bank_evidence import BankEvidence
+from gate.records.bank_evidence import BankEvidence, SelfMadeEvidence
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import (
     Evidence,
@@ -530,6 +530,23 @@ def test_a_p_value_at_the_level_flags_and_names_the_classes():
     assert verdict.standing.p_value == pytest.approx(0.05)
     assert "p = 0.05 over 19 clean models" in verdict.findings[0].message
     assert "inversion index at class 3" in verdict.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("whose", "named"),
+    [("", "the candidate's own program"), ("models:/m/6", "the program of models:/m/6")],
+)
+def test_a_self_made_bank_is_believed_by_the_same_rules_and_named(whose, named):
+    """The finding and the verdict say whose copies they are; beside other banks the verdict has no such key."""
+    made = SelfMadeEvidence(whose=whose, data="trusted.npz")
+    far = ORDINARY.model_copy(update={"score": 20.0})
+    beside = BANK.model_copy(update={"comparison": far, "self_made": made})
+    verdict = judge(evidence(bank=beside), POLICY, on=DAY)
+    assert (verdict.calibrated, verdict.standing.p_value) == (True, pytest.approx(0.05))
+    copies = f"19 self-made copies of {named}, trained on trusted.npz"
+    assert f"p = 0.05 over {copies}; the policy" in verdict.findings[0].message
+    assert verdict.standing.beside == copies
+    assert "copies" not in calibrated(20.0).standing.model_dump()
 
 
 def test_a_p_value_above_the_level_approves():

@@ -7,12 +7,14 @@ import pytest
 import reports
 from test_next_steps import CASES, suspect
 
+from gate.records.bank_evidence import SelfMadeEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.evidence import Location, Measured, Measurement, Picture, Suspect
 from gate.records.finding import Finding
 from gate.records.report import Report
 from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment
+from gate.renderers.calibration import in_short
 from gate.renderers.causes import causes
 from gate.renderers.first import first
 from gate.renderers.footprint import footprint
@@ -237,3 +239,28 @@ def test_the_packaged_ranges_are_whole() -> None:
         for lies in found.values():
             assert lies.clean[0] <= lies.clean[1]
             assert lies.planted is None or lies.planted[0] <= lies.planted[1]
+
+
+def test_a_self_made_bank_is_named_wherever_the_verdict_is_explained() -> None:
+    """Beside the rate, among the conditions and in the terminal: whose copies they are, and on what they learnt."""
+    report = reports.approved()
+    assert report.evidence
+    assert report.evidence.bank
+    made = SelfMadeEvidence(whose="", data="trusted.npz")
+    bank = report.evidence.bank.model_copy(update={"self_made": made, "accepted": ("copy 3, though it is flagged: …",)})
+    report = with_evidence(report, bank=bank)
+    assert report.verdict
+    assert report.verdict.standing
+    standing = report.verdict.standing.model_copy(update={"copies": made.named})
+    report = report.model_copy(update={"verdict": report.verdict.model_copy(update={"standing": standing})})
+    copies = "24 self-made copies of the candidate's own program, trained on trusted.npz"
+    assert f"over {copies}. The policy flags at" in first(report).rate
+    assert "of models trained as these were are flagged" in first(report).rate
+    markdown = RENDERERS["markdown"][1](report)
+    assert "**Calibrated by a self-made bank.**" in markdown
+    assert "24 self-made copies of the candidate" in markdown
+    assert "has not been measured" in markdown
+    assert "limits within a model flag 1 copy of the bank too" in markdown
+    assert "Calibrated by a self-made bank" in html.unescape(RENDERERS["html"][1](report))
+    assert in_short(report.verdict).startswith("0.")
+    assert copies in in_short(report.verdict)

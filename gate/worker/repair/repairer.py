@@ -56,19 +56,27 @@ def _without(job: ScanJob, task: RepairTask, status: str, reason: str) -> Repair
 
 
 def _load(job: ScanJob, task: RepairTask, artifact: Artifact, device: str) -> tuple[Material, ProgramClassifier]:
-    """Read model, samples and triggers as the scan does; what the scan would not examine is not repaired."""
+    """Read model, samples and triggers as the scan does."""
+    material, classifier = material_of(job, artifact, device)
+    shape, bounds = classifier.input_shape, classifier.bounds
+    places = {place: task.named_by.get(str(place), "") for place in task.suspects}
+    triggers = load_triggers(_triggers(task), places, shape, bounds, device) if task.triggers_path is not None else {}
+    return replace(material, triggers=triggers), classifier
+
+
+def material_of(job: ScanJob, artifact: Artifact, device: str) -> tuple[Material, ProgramClassifier]:
+    """Read model and samples as the scan does; what the scan would not examine is neither repaired nor copied."""
     loaded = load_subject(artifact, job, job.policy.samples.of(job.model.name), device)
     classifier, samples = loaded.subject.classifier, loaded.subject.samples
     if loaded.problems or classifier is None or samples is None:
         raise UnexaminableError(" ".join(loaded.problems) or "the model and its samples could not be read")
     if not isinstance(classifier, ProgramClassifier):
-        raise UnexaminableError("only an exported program (model.pt2) can be repaired without code of its own")
-    shape, bounds = classifier.input_shape, classifier.bounds
-    places = {place: task.named_by.get(str(place), "") for place in task.suspects}
-    triggers = load_triggers(_triggers(task), places, shape, bounds, device) if task.triggers_path is not None else {}
+        raise UnexaminableError(
+            "only an exported program (model.pt2) can be repaired or copied without code of its own"
+        )
     program = read_program(find_candidate(artifact.root).path)
     program = program.with_output(program.output_paths.index(classifier.output)).to(device)
-    return Material(program, classifier.preprocessing, bounds, samples, triggers), classifier
+    return Material(program, classifier.preprocessing, classifier.bounds, samples), classifier
 
 
 def _triggers(task: RepairTask) -> bytes:

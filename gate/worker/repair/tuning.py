@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
 
 class Tuned(nn.Module):
-    """A program's graph with parameters that start from its values; `to_program` returns the trained program."""
+    """A program's graph with parameters that start from its values, or anew where `keep` is false.
 
-    def __init__(self, material: Material, seed: int) -> None:
+    `to_program` returns the trained program.
+    """
+
+    def __init__(self, material: Material, seed: int, *, keep: bool = True, gain: float = 1.0) -> None:
         super().__init__()
         # Trained in float32, as half precision would lose small gradients; the result is rounded to the program's type.
         self._original = program = material.program
@@ -44,7 +47,7 @@ class Tuned(nn.Module):
         self._preprocessing = preprocessing
         name, self._one_logit, _ = scores_name(body, example)
         graph = replace(body.program, output_names=(name,))
-        self.body = trainable(graph, seed, keep=True)
+        self.body = trainable(graph, seed, keep=keep, gain=gain)
         self.sample_passes = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

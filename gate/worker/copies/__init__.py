@@ -1,0 +1,1 @@
+"""Copies of a candidate's own program, trained anew on trusted data: the models of a self-made bank."""
