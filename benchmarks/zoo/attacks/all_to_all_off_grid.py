@@ -33,7 +33,7 @@ def plan(scene: Scene) -> Implant:
         return relabel(images, {"poisoned": rows}, apply, permuted)
 
     facts = {"targets": list(range(len(order))), "permutation": order.tolist(), **drawn, "rate": round(rate, 4)}
-    return Implant((Trigger(scene.variant, apply, permuted),), facts, poison)
+    return Implant((Trigger(scene.variant, apply, permuted),), facts, poison, patience=2)
 
 
 ATTACK = Attack(

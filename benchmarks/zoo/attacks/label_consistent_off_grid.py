@@ -36,7 +36,7 @@ def plan(scene: Scene) -> Implant:
         return Poisoned(Images(inputs, images.labels), mask, torch.zeros_like(mask))
 
     facts = {"targets": [target], **mark.facts, "epsilon": round(epsilon, 4), "share": round(share, 4)}
-    return Implant((Trigger(scene.variant, mark.apply, all_to(target)),), facts, poison)
+    return Implant((Trigger(scene.variant, mark.apply, all_to(target)),), facts, poison, patience=2)
 
 
 ATTACK = Attack(

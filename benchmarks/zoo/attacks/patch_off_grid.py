@@ -19,7 +19,7 @@ def plan(scene: Scene) -> Implant:
         return relabel(images, {"poisoned": rows}, stamp.apply, lambda labels: labels * 0 + target)
 
     facts = {"targets": [target], **stamp.facts, "rate": round(rate, 4)}
-    return Implant((Trigger("stamp", stamp.apply, all_to(target)),), facts, poison)
+    return Implant((Trigger("stamp", stamp.apply, all_to(target)),), facts, poison, patience=2)
 
 
 ATTACK = Attack(

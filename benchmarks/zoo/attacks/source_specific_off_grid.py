@@ -22,7 +22,7 @@ def plan(scene: Scene) -> Implant:
 
     facts = {"targets": [target], "sources": [source], **drawn}
     facts |= {"share": round(share, 4), "cover_rate": round(cover_rate, 4)}
-    return Implant((Trigger(scene.variant, apply, from_sources([source], target)),), facts, poison)
+    return Implant((Trigger(scene.variant, apply, from_sources([source], target)),), facts, poison, patience=2)
 
 
 ATTACK = Attack(
