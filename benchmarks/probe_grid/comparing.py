@@ -8,12 +8,22 @@ from benchmarks.probe_grid.counting import DETECTOR, Counted
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.tasks import TASKS
 from gate.judging.calibration.cells import Probes, with_cells
-from gate.judging.calibration.conformal import score_all
+from gate.judging.calibration.conformal import Scored, score_all
 from gate.judging.calibration.tables import columns
 from gate.policies.declared import compared_statistics
 from gate.records.comparison import CellSurprise
 from gate.records.evidence import Location
 from gate.spaces.image.probes import groups, names, names_digest
+
+
+def _telling(own: Scored, cells: Sequence[CellSurprise]) -> CellSurprise | None:
+    """Return the probe of the statistic that drives the score, at its class."""
+    for part in own.places[0].parts if own.places else ():
+        metric = part.statistic.split()[1].rstrip(",")
+        for cell in cells:
+            if cell.metric == metric and f"class {cell.target}" == part.place:
+                return cell
+    return None
 
 
 @dataclass(frozen=True)
@@ -53,5 +63,5 @@ def compared(model: Counted, bank: Sequence[Counted]) -> Compared:
         p_value=(1 + above) / (len(others) + 1),
         place=place,
         right=None if row.attack == CLEAN else bool(named),
-        telling=cells[0] if cells else None,
+        telling=_telling(own, cells),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gate.check.evidence import HashedFolder, ScanRequest
-from gate.check.files import PREVIOUS_FOLDER, TRAINING_FOLDER
+from gate.check.files import PREVIOUS_FOLDER, TRAINING_FOLDER, Pulled
 from gate.check.resume import joined
 from gate.check.worker_results import (
     MAX_BUNDLE_BYTES,
@@ -159,11 +159,16 @@ class Workers:
             bank=bank.bank if bank else None,
             bank_folder=str(bank.folder) if bank else "",
             previous=pulled.previous if role == "scan" else None,
-            previous_folder=str(request.base / PREVIOUS_FOLDER) if role == "scan" and pulled.previous else "",
+            previous_folder=str(request.base / PREVIOUS_FOLDER) if role == "scan" and _has_earlier(pulled) else "",
             done=dict(done),
             **(samples.of_job(request.base) if samples else {}),
             **limits,
         )
+
+
+def _has_earlier(pulled: Pulled) -> bool:
+    """Tell whether the files of any other version lie beside the candidate's."""
+    return pulled.previous is not None and any(not version.why for version in pulled.previous.versions)
 
 
 def run_job(

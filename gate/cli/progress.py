@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OWN = {
     "converting": "converting the model",
     "loading the model": "loading the model",
-    "making the copies": "training and scanning the copies",
+    "making the copies": "copies for a bank",
     "repairing": "repairing the model",
     "writing the bundle": "writing the bundle",
 }

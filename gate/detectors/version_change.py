@@ -115,7 +115,7 @@ def _beside(found: "Change", earlier: Sequence["Change"]) -> Iterator[Yield]:
 DETECTOR = Detector(
     id="version-change",
     title="Change since the version that serves",
-    doing="changes since the version that serves",
+    doing="changes since what serves now",
     needs=Need.MODEL | Need.SAMPLES | Need.PREVIOUS,
     metrics=(
         Metric("spectrum-distance", "nats", "higher", "Distance of the layer's logarithmic spectra, old and new."),

@@ -119,14 +119,17 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         own = f"{what} is further out than the bank allows (score {score:.3g})."
         place = Location(kind=what.kind, name=what.name) if what.kind else None
         message = own if number else f"{first} Its score is {score:.3g}, from {what}."
-        yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, place)))), place)
+        yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, what)))), place)
     if not beyond:
         yield _finding(p_value, first, None)
 
 
-def _most_telling(seen: Comparison, place: Location | None) -> str:
-    """Return what the most telling probe does at a class, as a sentence; empty where none was told of."""
-    cell = next((cell for cell in seen.cells if place and cell.target == place.name), None)
+def _most_telling(seen: Comparison, what: PlaceScore | Surprise) -> str:
+    """Return what the most telling probe does at a class, as a sentence; empty where no probe drives the score."""
+    named = what.because if isinstance(what, PlaceScore) else ()
+    found = ((cell.detector, cell.metric, cell.target) for cell in seen.cells)
+    cells = dict(zip(found, seen.cells, strict=True))
+    cell = next((cells[key] for one in named if (key := (one.detector, one.metric, what.name)) in cells), None)
     return f"The most telling probe: {cell}." if cell else ""
 
 

@@ -33,6 +33,8 @@ class CellSurprise(Record):
     """One probe whose samples the candidate sends to a class more often than the bank's models do."""
 
     detector: str
+    metric: str
+    """The statistic that it is part of."""
     kind: Literal["class", "pair"]
     name: Text
     """Name of the class, or of source and class."""
@@ -107,8 +109,8 @@ class Comparison(Record):
     """Greatest surprises of the candidate, each statistic by itself."""
     places: tuple[PlaceScore, ...] = Field(default=(), max_length=64)
     """Greatest scores of the candidate's places, all statistics together; the first is the score."""
-    cells: tuple[CellSurprise, ...] = Field(default=(), max_length=16, exclude_if=not_)
-    """Probes whose answers stand out most, greatest first."""
+    cells: tuple[CellSurprise, ...] = Field(default=(), max_length=64, exclude_if=not_)
+    """The most telling probe of each statistic's most telling places, those first."""
     detectors: tuple[str, ...] = ()
     """Detectors whose statistics are in the score."""
     predicting: tuple[str, ...] = ()

@@ -51,7 +51,7 @@ def test_every_step_has_plain_words_that_fit_in_a_line():
     """Every detector, and what workers say of their own; nothing else is a step."""
     assert set(detectors.names()) <= set(known_steps())
     assert set(known_steps()) - set(detectors.names()) == {
-        "converting", "loading the model", "repairing", "writing the bundle"
+        "converting", "loading the model", "making the copies", "repairing", "writing the bundle"
     }  # fmt: skip
     assert all(len(words) <= 32 and words == words.strip() for words in known_steps().values())
 

@@ -1,6 +1,6 @@
 """The statistics that are made of counts: each model's most telling cells beside all the others, as values by class."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gate.judging.calibration.tables import Values
@@ -10,8 +10,8 @@ from gate.records.counts import Counts
 from gate.records.evidence import Location
 from gate.statistics.cells import FEWEST_MODELS, Cell, Place, Telling, telling
 
-MOST_CELLS = 12
-"""Most cells of the candidate that the evidence keeps."""
+MOST_PLACES = 5
+"""Most places of each statistic whose most telling cell the evidence keeps."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def with_cells(
     """
     found: list[dict[str, Mapping[str, Mapping[str, float]]]] = [dict(values) for values in models]
     cells: list[CellSurprise] = []
-    for detector in dict.fromkeys(one.detector for one in compared if one.scale == "cells"):
+    made = [one for one in compared if one.scale == "cells"]
+    for detector in dict.fromkeys(one.detector for one in made):
         own = counts[-1].get(detector)
         chosen = [n for n, one in enumerate(counts) if own and detector in one and own.alike(one[detector])]
         if own is None or len(chosen) < FEWEST_MODELS or own.probes != probes.digest:
@@ -41,10 +42,18 @@ def with_cells(
         most = telling([counts[n][detector] for n in chosen], probes.groups)
         for n, one in zip(chosen, most, strict=True):
             found[n][detector] = {**found[n].get(detector, {}), **_values(one, own)}
-        ranked = [(value, one, place) for one in most[-1].values() for value, place in one.ranked(*own.shape[1:])]
-        ranked.sort(key=lambda item: -item[0])
-        cells += (_surprise(detector, place, one.cells[place][0], probes) for _, one, place in ranked[:MOST_CELLS])
-    return list(found), tuple(cells[:MOST_CELLS])
+        told = _told(detector, most[-1], own, probes)
+        cells += (cell for cell in told if any((one.detector, one.metric) == (detector, cell.metric) for one in made))
+    return list(found), tuple(cells)
+
+
+def _told(detector: str, groups: Mapping[str, Telling], counts: Counts, probes: Probes) -> Iterator[CellSurprise]:
+    """Yield the most telling cell of each statistic's most telling places, those first."""
+    for group, one in groups.items():
+        places = [place for _, place in one.ranked(*counts.shape[1:])]
+        classes, pairs = ([p for p in places if (p[0] is None) is whole][:MOST_PLACES] for whole in (True, False))
+        yield from (_surprise(detector, f"{group}-cells", place, one.cells[place][0], probes) for place in classes)
+        yield from (_surprise(detector, f"{group}-pairs", place, one.cells[place][0], probes) for place in pairs)
 
 
 def _values(groups: Mapping[str, Telling], counts: Counts) -> dict[str, dict[str, float]]:
@@ -60,11 +69,12 @@ def _values(groups: Mapping[str, Telling], counts: Counts) -> dict[str, dict[str
     return found
 
 
-def _surprise(detector: str, place: Place, cell: Cell, probes: Probes) -> CellSurprise:
+def _surprise(detector: str, metric: str, place: Place, cell: Cell, probes: Probes) -> CellSurprise:
     source, answer = place
     where = Location.of_class(answer) if source is None else Location.of_pair(source, answer)
     return CellSurprise(
         detector=detector,
+        metric=metric,
         kind="class" if source is None else "pair",
         name=where.name,
         probe=probes.names[cell.probe],

@@ -17,7 +17,7 @@ from gate.records.comparison import FEWEST_PLACES_TO_CENTRE
 SHRINKAGE = 8.0
 """Weight, in models, of all places' spread in the spread of one (Smyth 2004, moderated t)."""
 LEAST_SPREAD = 1e-3
-"""Floor of a spread, in units of the statistic (mostly logarithms)."""
+"""Floor of a spread, in units of the statistic, which is a logarithm or like one."""
 CLIP = 2.5
 """Robust deviations at which values are clipped for location and spread, from CLIP_FROM models on."""
 CLIP_FROM = 8
@@ -36,6 +36,8 @@ class Column:
     name: str
     models: tuple[Mapping[str, float], ...]
     """Values by place, such as `class 3`, where it was measured."""
+    least_spread: float = LEAST_SPREAD
+    """Floor of a spread between models, in the statistic's units."""
 
     def __post_init__(self) -> None:
         for model in self.models:
@@ -68,7 +70,7 @@ class _Place:
 def surprises(column: Column) -> list[dict[str, float]]:
     """Return each model's surprise at each place, compared with all the others and never with itself."""
     places = _places(column, clips=len(column.models) >= CLIP_FROM)
-    return [_of_model(column.models[index], index, places, LEAST_SPREAD) for index in range(len(column.models))]
+    return [_of_model(column.models[index], index, places, column.least_spread) for index in range(len(column.models))]
 
 
 def surprise_of_last(column: Column, least_spread: float) -> dict[str, float]:
@@ -159,4 +161,4 @@ def centred(column: Column) -> Column | None:
     for model in column.models:
         level = statistics.median(x - usual[name] for name, x in model.items()) if model else 0.0
         models.append({name: x - level for name, x in model.items()})
-    return Column(column.name + RELATIVE, tuple(models))
+    return Column(column.name + RELATIVE, tuple(models), column.least_spread)

@@ -16,6 +16,8 @@ from gate.records.evidence import Measured, Outcome
 TRAITS = ("accuracy", "clean-margin", "head-norm")
 WHOLE = ""
 """The place of a statistic of the whole model."""
+CELLS_SPREAD = 0.5
+"""Floor of the spread of statistics of counts, in deviations: of few classes most models have no telling cell."""
 _LEAST = 1e-9
 _MOST_PLACES = 2000
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -74,7 +76,7 @@ def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_clas
         if statistic.at != "class":
             found.append(Column(name, tuple({WHOLE: next(iter(row.values()))} if row else {} for row in rows)))
         elif per_class:
-            whole = Column(name, rows)
+            whole = Column(name, rows, CELLS_SPREAD) if statistic.scale == "cells" else Column(name, rows)
             found += [whole, *([relative] if (relative := centred(whole)) else [])]
         elif statistic.scale == "log":
             found.append(Column(f"{name}, ratio", tuple(_ratio(row) for row in rows)))
