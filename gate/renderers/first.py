@@ -138,7 +138,9 @@ def _sentence(
     evidence: Evidence, place: Location, suspect: Suspect | None, pictures: Sequence[Picture], names: Names
 ) -> str:
     moves = _measured(evidence, CONFIRMATION, "held-out-success", place)
-    if suspect is None or moves is None or place.class_index is None:
+    if suspect is None:
+        return _probed(evidence, place)
+    if moves is None or place.class_index is None:
         return ""
     source = place.source_index
     images = "other images" if source is None else f"the images of {names.spoken(source)},"
@@ -148,6 +150,14 @@ def _sentence(
     )
     transfer = _measured(evidence, CONFIRMATION, "transfer", place)
     return text if transfer is None else f"{text} On the bank's clean models it moves {rounded(transfer)}."
+
+
+def _probed(evidence: Evidence, place: Location) -> str:
+    """Return what the most telling probe does at a place, in the gate's own words; empty where none was told of."""
+    seen = evidence.bank.comparison if evidence.bank else None
+    cells = seen.cells if seen else ()
+    cell = next((cell for cell in cells if (cell.kind, cell.name) == (place.kind, place.name)), None)
+    return f"A fixed probe shows it ({cell})." if cell else ""
 
 
 def _what(evidence: Evidence, suspect: Suspect, pictures: Sequence[Picture]) -> str:

@@ -7,8 +7,9 @@ import pytest
 import reports
 from test_next_steps import CASES, suspect
 
-from gate.records.bank_evidence import SelfMadeEvidence
+from gate.records.bank_evidence import BankEvidence, SelfMadeEvidence
 from gate.records.bundle import BundleFacts
+from gate.records.comparison import CellSurprise, Comparison
 from gate.records.evidence import Location, Measured, Measurement, Picture, Suspect
 from gate.records.finding import Finding
 from gate.records.report import Report
@@ -130,6 +131,19 @@ def test_a_pair_names_the_class_that_is_left() -> None:
     pair = Suspect(stage=1, detector="neural-cleanse", metric="size", value=1, location=place)
     (sentence, *_) = first(with_evidence(report, outcomes=outcomes, suspects=(pair,), pictures=())).sentences
     assert "a patch that turns 98\N{NARROW NO-BREAK SPACE}% of the images of class 3, Dress, into class 7" in sentence
+
+
+def test_the_probe_that_tells_beside_a_bank_is_the_sentence() -> None:
+    """Where no search named the class: what the probe does, and what clean models do with it."""
+    report = named(suspect())
+    probe = "white patch of 3 × 3 pixels, lower right"
+    place = {"detector": "probe-grid", "metric": "patch-cells", "kind": "class", "name": "7", "probe": probe}
+    cell = CellSurprise.model_validate({**place, "share": 0.89, "others": 0.03, "surprise": 9.0})
+    seen = Comparison(kind="per-class", cells=(cell,), bank_scores=(1.0,))
+    bank = BankEvidence(digest="sha256:" + "a" * 64, count=1, same_task=True, comparison=seen)
+    (sentence,) = first(with_evidence(report, suspects=(), bank=bank)).sentences
+    told = f"{probe}: sends 89% of other classes' samples to class 7; clean models at most 3%"
+    assert sentence == f"A fixed probe shows it ({told})."
 
 
 def test_pictures_are_those_of_the_search_that_named_the_suspect() -> None:
