@@ -11,13 +11,14 @@ from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
 from gate.jail.interruption import explained
-from gate.records.copies import MAX_COPIES
 from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.banks.sources import MakeRequest
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+MOST_COPIES = 1000
+"""The record's own bound, which help must not import."""
 
 COPIES = many(
     option(
@@ -36,7 +37,7 @@ COPIES = many(
         "Names and shapes are those of the candidate's program; the last layer is drawn anew. Without it, every value "
         "is.",
     ),
-    option("--count", type=click.IntRange(1, MAX_COPIES), default=20, help="Copies to make."),
+    option("--count", type=click.IntRange(1, MOST_COPIES), default=20, help="Copies to make."),
     option(
         "--jobs",
         type=click.IntRange(1, 256),

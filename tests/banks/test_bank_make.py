@@ -14,12 +14,13 @@ from gate.banks.sources import MakeRequest
 from gate.check.evidence import ScanSettings, _self_made
 from gate.check.files import CheckFiles
 from gate.check.scan import Scanned
+from gate.cli.bank_make import MOST_COPIES
 from gate.cli.main import main
 from gate.jail.launch import WorkerExit
 from gate.policies.read import parse_policy
 from gate.records.bank import open_bank
 from gate.records.clock import today
-from gate.records.copies import COPY_FILE, COPY_PROGRAM, CopyResult, CopyTask, Trial
+from gate.records.copies import COPY_FILE, COPY_PROGRAM, MAX_COPIES, CopyResult, CopyTask, Trial
 from gate.records.errors import UnexaminableError, UsageError
 from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts
 from gate.records.samples_evidence import SamplesEvidence
@@ -124,6 +125,11 @@ def bench(tmp_path, zoo_model, zoo_samples, zoo_images, monkeypatch):
     monkeypatch.setattr(making, "train_copy", made.train)
     monkeypatch.setattr(bank_build, "scan", made.scan)
     return made
+
+
+def test_the_command_asks_for_no_more_copies_than_a_record_holds():
+    """The option states the bound by itself, since help imports no record."""
+    assert MOST_COPIES == MAX_COPIES
 
 
 def test_the_bank_says_where_its_models_come_from(bench):
