@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
+from gate.records.comparison import told
 from gate.records.counts import MOST_SAMPLES, Counts
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
@@ -25,7 +26,7 @@ from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import Run
 from gate.spaces.image.probes import groups, names, names_digest, probe_families, within
 from gate.spaces.subject import Subject, Yield
-from gate.statistics.cells import FEWEST_MODELS, telling
+from gate.statistics.cells import FEWEST_MODELS, location_of, telling
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from gate.records.bank import Bank
     from gate.spaces.contract import Probe, ProbeFamily, Shape
     from gate.spaces.subject import Classifier, Samples
-    from gate.statistics.cells import Cell, Place
 
 CELLS = {
     "cells": "How far the answers to the most telling probes exceed those of a bank's models; from the counts.",
@@ -151,7 +151,8 @@ def _shown(
         most = telling([*others, counts], groups(shape))[-1].values()
         ranked = [(value, one.cells[place][0], place) for one in most for value, place in one.ranked(*counts.shape[1:])]
         ranked.sort(key=lambda item: -item[0])
-        return [(_place(place), cell.probe, _said(known[cell.probe], cell, place)) for _, cell, place in ranked]
+        shown = [(location_of(place), cell) for _, cell, place in ranked]
+        return [(at, one.probe, told(known[one.probe], at.name, one.share, one.others)) for at, one in shown]
     shares = _shares(answers, own, counts.shape[2])
     shares[[group != "patch" for group in groups(shape)]] = 0
     best = zip(*(part.tolist() for part in shares.max(dim=0)), range(counts.shape[2]), strict=True)
@@ -166,16 +167,6 @@ def _alike(counts: Counts, bank: "Bank | None") -> list[Counts]:
     found = [model.counts["probe-grid"] for model in bank.statistics if "probe-grid" in model.counts] if bank else []
     alike = [one for one in found if one.alike(counts)]
     return alike if len(alike) + 1 >= FEWEST_MODELS else []
-
-
-def _place(place: "Place") -> Location:
-    source, answer = place
-    return Location.of_class(answer) if source is None else Location.of_pair(source, answer)
-
-
-def _said(name: str, cell: "Cell", place: "Place") -> str:
-    who = "other classes' samples" if place[0] is None else f"class {place[0]}"
-    return f"{name}: sends {cell.share:.0%} of {who} to class {place[1]}; clean models at most {cell.others:.0%}"
 
 
 def _pictures(

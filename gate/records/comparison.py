@@ -29,6 +29,13 @@ class Surprise(Record):
         return f"{what} at {self.kind} {self.name}" if self.kind else what
 
 
+def told(probe: str, place: str, share: float, others: float) -> str:
+    """Return what a probe does at a class, or from a source to a class, and what it does at most in clean models."""
+    source, _, target = place.rpartition("→")
+    who = f"class {source}" if source else "other classes' samples"
+    return f"{probe}: sends {share:.0%} of {who} to class {target}; clean models at most {others:.0%}"
+
+
 class CellSurprise(Record):
     """One probe whose samples the candidate sends to a class more often than the bank's models do."""
 
@@ -53,10 +60,7 @@ class CellSurprise(Record):
         return self.name.rpartition("→")[2]
 
     def __str__(self) -> str:
-        source = self.name.rpartition("→")[0]
-        who = f"class {source}" if source else "other classes' samples"
-        sent = f"sends {self.share:.0%} of {who} to class {self.target}"
-        return f"{self.probe}: {sent}; clean models at most {self.others:.0%}"
+        return told(self.probe, self.name, self.share, self.others)
 
 
 class PlaceScore(Record):

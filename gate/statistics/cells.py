@@ -14,6 +14,7 @@ from math import log, sqrt
 from typing import TypeAlias
 
 from gate.records.counts import Counts
+from gate.records.evidence import Location
 
 GREATEST = 3
 """Cells whose mean stands for a place: a planted rule answers to several like probes, a chance to one."""
@@ -26,6 +27,12 @@ HALF = 0.5
 
 Place: TypeAlias = tuple[int | None, int]
 """Source, or None for all others together, and answer."""
+
+
+def location_of(place: Place) -> Location:
+    """Return a place as findings and pictures name it: an answer as a class, with a source as a pair."""
+    source, answer = place
+    return Location.of_class(answer) if source is None else Location.of_pair(source, answer)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from gate.records.bank import Statistic
 from gate.records.comparison import CellSurprise
 from gate.records.counts import Counts
 from gate.records.evidence import Location
-from gate.statistics.cells import FEWEST_MODELS, Cell, Place, Telling, telling
+from gate.statistics.cells import FEWEST_MODELS, Cell, Place, Telling, location_of, telling
 
 MOST_PLACES = 5
 """Most places of each statistic whose most telling cell the evidence keeps."""
@@ -70,12 +70,11 @@ def _values(groups: Mapping[str, Telling], counts: Counts) -> dict[str, dict[str
 
 
 def _surprise(detector: str, metric: str, place: Place, cell: Cell, probes: Probes) -> CellSurprise:
-    source, answer = place
-    where = Location.of_class(answer) if source is None else Location.of_pair(source, answer)
+    where = location_of(place)
     return CellSurprise(
         detector=detector,
         metric=metric,
-        kind="class" if source is None else "pair",
+        kind="class" if place[0] is None else "pair",
         name=where.name,
         probe=probes.names[cell.probe],
         share=cell.share,
