@@ -5,6 +5,7 @@ import pytest
 
 from gate.cli.check import check
 from gate.cli.given import given_of
+from gate.cli.main import main
 from gate.renderers.commands import tellable
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIGmA\n-----END PRIVATE KEY-----\n"
@@ -18,8 +19,12 @@ def bare(monkeypatch):
 
 
 def given(*words, marks=True):
-    """Return what `gate check` would carry for these words."""
-    context = check.make_context("check", ["models:/m/1", *words])
+    """Return what `gate check` would carry for these words.
+
+    Under `gate`, as on the command line: a command keeps the help option of the first context that reads it.
+    """
+    gate = click.Context(main, **main.context_settings)
+    context = check.make_context("check", ["models:/m/1", *words], parent=gate)
     with context:
         return given_of(click.get_current_context(), marks=marks)
 

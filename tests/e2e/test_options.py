@@ -24,7 +24,7 @@ def _variables(option):
 
 def test_an_option_names_its_variable_in_the_help():
     """The variable is GATE_, the command's name where the option means something else there, and the option's name."""
-    helps = {command.name: CliRunner().invoke(command, ["--help"]).output for command, _ in OPTIONS.values()}
+    helps = {command.name: CliRunner().invoke(main, [command.name, "--help"]).output for command, _ in OPTIONS.values()}
     wrong = {}
     for key, (command, option) in OPTIONS.items():
         name = option.opts[0].removeprefix("--").replace("-", "_").upper()
@@ -58,11 +58,17 @@ def _set_by_its_variable(command, option, environment, folder):
     for other in command.params:
         if isinstance(other, click.Option) and other.required and other is not option:
             arguments += [other.opts[0], _value(other.type, folder)]
-    plain = command.make_context(command.name, list(arguments), resilient_parsing=option.required).params[option.name]
+    plain = _parsed(command, arguments, resilient_parsing=option.required)[option.name]
     text = str(int(not plain)) if option.is_flag else _value(option.type, folder)
     environment.setenv(_variables(option)[0], text)
-    found = command.make_context(command.name, list(arguments)).params[option.name]
+    found = _parsed(command, arguments)[option.name]
     return plain, text, found[0] if option.multiple else found
+
+
+def _parsed(command, arguments, **settings):
+    """Return what a command under `gate` makes of its words."""
+    gate = click.Context(main, **main.context_settings)
+    return command.make_context(command.name, list(arguments), parent=gate, **settings).params
 
 
 def _value(kind, folder):
