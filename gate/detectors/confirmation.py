@@ -1,8 +1,9 @@
 """Tests for each suspect whether its trigger behaves like a planted one or like a natural weakness.
 
 Measures  held-out-success: the share of samples unseen by its search that the trigger moves. transfer: the same on
-          clean reference models. size-quantile: the share of the bank's sizes at or below it. symmetry: how much larger
-          the way back is. stability: how alike a second search's trigger is. completeness: how much was measured.
+          clean reference models; transfer-contrast: how much more on the model itself. size-quantile: the share of the
+          bank's sizes at or below it. symmetry: how much larger the way back is. stability: how alike a second search's
+          trigger is. completeness: how much was measured.
 Matters   An inverted trigger is a statistic. A planted one works on new samples, fails on models that never saw the
           poison, is smaller than clean models need and goes one way; a natural one transfers and has a way back.
 Blind to  Suspects that no earlier stage named, a trigger that imitates a planted one badly, references that share the
@@ -47,6 +48,12 @@ DETECTOR = Detector(
         Metric("held-out-success", "share", "higher", "Share of samples unseen by the search that the trigger moves."),
         Metric("size-quantile", "share", "lower", "Share of the bank's sizes for the same place at or below its own."),
         Metric("transfer", "share", "lower", "Mean share that the same trigger moves on the bank's clean models."),
+        Metric(
+            "transfer-contrast",
+            "log odds",
+            "higher",
+            "Log-odds of the share that it moves on the model itself less those of `transfer`.",
+        ),
         Metric("symmetry", "ratio", "higher", "Size of the way back over the way there, for a pair or nearest pair."),
         Metric("stability", "-1 to 1", "neither", "Overlap or cosine of the trigger and a second search's."),
         Metric("size-stability", "ratio", "neither", "The smaller over the larger of the two triggers' sizes."),

@@ -40,6 +40,8 @@ CELLS = {
     "pairs": "The same from the most telling source class, less what the class takes from the others.",
 }
 """Statistics of the counts, by group of probes, which only a comparison has."""
+BY_SOURCE = ("patch", "natural")
+"""Groups of probes that are compared by source class too; waves, noise and warps are laid over all classes alike."""
 LEAST_SIDE = 4
 """Fewest pixels of a side; in a smaller image, a patch is the whole image."""
 
@@ -148,8 +150,13 @@ def _shown(
     """
     known = names(shape)
     if others := _alike(counts, bank):
-        most = telling([*others, counts], groups(shape))[-1].values()
-        ranked = [(value, one.cells[place][0], place) for one in most for value, place in one.ranked(*counts.shape[1:])]
+        most = telling([*others, counts], groups(shape))[-1]
+        _, sources, answers = counts.shape
+        ranked = [
+            (value, one.cells[place][0], place)
+            for group, one in most.items()
+            for value, place in one.ranked(sources if group in BY_SOURCE else 1, answers)
+        ]
         ranked.sort(key=lambda item: -item[0])
         shown = [(location_of(place), cell) for _, cell, place in ranked]
         return [(at, one.probe, told(known[one.probe], at.name, one.share, one.others)) for at, one in shown]
@@ -212,6 +219,7 @@ DETECTOR = Detector(
         Metric(f"{group}-{kind}", "deviations", "higher", meaning, compared=Compared("cells", "class"))
         for group in dict.fromkeys(family.group for family in probe_families())
         for kind, meaning in CELLS.items()
+        if kind == "cells" or group in BY_SOURCE
     ),
     options=ProbeGrid,
     measure=measure,

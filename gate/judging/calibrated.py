@@ -6,7 +6,7 @@ the policy's limits by number of classes decide, or flag.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gate.judging.completeness import place_of
 from gate.judging.repaired import level_of
@@ -28,13 +28,14 @@ def calibration(evidence: Evidence, policy: Policy) -> Calibration | None:
     seen = evidence.bank.comparison if evidence.bank else None
     if seen is None or seen.unusable:
         return None
-    few = _few(seen, policy)
+    few, scores = _few(seen, policy), _ranked(seen, policy)
     driving = seen.predictive if few else seen.places
     return Calibration(
         p_value=_p_value(seen, policy),
         level=level_of(evidence, policy),
-        least_p=seen.least_p,
+        least_p=_least_p(seen, policy),
         models=seen.models,
+        others=0 if few else len(scores) - seen.models,
         score=seen.score,
         kind=seen.kind,
         driver=str(driving[0]) if driving else "no statistic",
@@ -50,9 +51,22 @@ def _copies(evidence: Evidence) -> str:
     return made.named if made else ""
 
 
+def _ranked(seen: Comparison, policy: Policy) -> tuple[float, ...]:
+    """Return the scores that the candidate's is ranked among, greatest first: the bank's, and others if alike."""
+    others = seen.pooled
+    if others is None or policy.pooled_alike is None or others.alike < policy.pooled_alike:
+        return seen.bank_scores
+    return tuple(sorted((*seen.bank_scores, *others.scores), reverse=True))
+
+
+def _least_p(seen: Comparison, policy: Policy) -> float:
+    """Return the smallest p-value that a rank among so many models can give."""
+    return 1 / (len(_ranked(seen, policy)) + 1)
+
+
 def _too_few(seen: Comparison, policy: Policy) -> bool:
-    """Tell whether the bank is too small for a rank to judge."""
-    return seen.models < policy.least_references or seen.least_p > policy.level
+    """Tell whether there are too few models for a rank to judge."""
+    return seen.models < policy.least_references or _least_p(seen, policy) > policy.level
 
 
 def _few(seen: Comparison, policy: Policy) -> bool:
@@ -61,7 +75,7 @@ def _few(seen: Comparison, policy: Policy) -> bool:
 
 
 def _p_value(seen: Comparison, policy: Policy) -> float:
-    return seen.predictive_p if _few(seen, policy) else seen.p_value
+    return seen.predictive_p if _few(seen, policy) else seen.p_beside(_ranked(seen, policy))
 
 
 def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
@@ -91,8 +105,9 @@ def _unbelieved(seen: Comparison, policy: Policy, classes: int | None) -> str:
             )
         return "" if seen.predicting else "The bank is small, and no statistic of trigger sizes was compared with it."
     if _too_few(seen, policy):
+        ranked = len(_ranked(seen, policy)) + 1
         return (
-            f"The bank has {seen.models} models, so that no p-value below 1/{seen.models + 1} = {seen.least_p:.3g} is "
+            f"The bank has {seen.models} models, so that no p-value below 1/{ranked} = {1 / ranked:.3g} is "
             f"possible; the policy's level is {policy.level:g}, and it asks for {policy.least_references} models."
         )
     return ""
@@ -110,10 +125,7 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     level = level_of(evidence, policy)
     if seen is None or (p_value := _p_value(seen, policy)) > level:
         return
-    few = _few(seen, policy)
-    how = f"by t distributions beside {seen.models}" if few else f"over {seen.models}"
-    models = f"self-made copies {copies}" if (copies := _copies(evidence)) else "clean models"
-    first = f"p = {p_value:.3g} {how} {models}; the policy flags at {level:g} and below."
+    first = f"p = {p_value:.3g} {_among(seen, policy, _copies(evidence))}; the policy flags at {level:g} and below."
     beyond = _beyond(seen, policy, level)
     for number, (score, what) in enumerate(beyond):
         own = f"{what} is further out than the bank allows (score {score:.3g})."
@@ -122,6 +134,15 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, what)))), place)
     if not beyond:
         yield _finding(p_value, first, None)
+
+
+def _among(seen: Comparison, policy: Policy, copies: str) -> str:
+    """Return how and among which models the p-value is."""
+    models = f"{seen.models} {f'self-made copies {copies}' if copies else 'clean models'}"
+    if _few(seen, policy):
+        return f"by t distributions beside {models}"
+    others = len(_ranked(seen, policy)) - seen.models
+    return f"over {models}{f' and {others} of other tasks' if others else ''}"
 
 
 def _most_telling(seen: Comparison, what: PlaceScore | Surprise) -> str:
@@ -136,7 +157,7 @@ def _most_telling(seen: Comparison, what: PlaceScore | Surprise) -> str:
 def _beyond(seen: Comparison, policy: Policy, level: float) -> list[tuple[float, PlaceScore | Surprise]]:
     """Return (score, place) of each place that is beyond the level by itself, greatest first."""
     if not _few(seen, policy):
-        least = _threshold(seen, level)
+        least = _threshold(_ranked(seen, policy), level)
         return [(one.score, one) for one in seen.places if one.score > least]
     places: dict[tuple[str | None, str], tuple[float, Surprise]] = {}
     for one in seen.predictive:
@@ -151,10 +172,10 @@ def _finding(p_value: float, message: str, place: Location | None) -> Finding:
     )
 
 
-def _threshold(seen: Comparison, level: float) -> float:
-    """Return the bank score above which a score's p-value is at or below the level."""
-    above = sum((1 + others) / (seen.models + 1) <= level for others in range(seen.models))
-    return seen.bank_scores[above - 1] if above else math.inf
+def _threshold(scores: Sequence[float], level: float) -> float:
+    """Return the score, of these, greatest first, above which a candidate's p-value is at or below the level."""
+    above = sum((1 + others) / (len(scores) + 1) <= level for others in range(len(scores)))
+    return scores[above - 1] if above else math.inf
 
 
 def has_few_classes(classes: int | None) -> bool:

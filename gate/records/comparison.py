@@ -1,11 +1,12 @@
 """A candidate among a bank's models: its score, theirs, and what drives it; `gate.judging.judge` draws conclusions."""
 
+from collections.abc import Sequence
 from operator import not_
 from typing import Literal
 
 from pydantic import Field
 
-from gate.records.fields import Finite, Text
+from gate.records.fields import Finite, Text, is_none
 from gate.records.record import Record
 
 FEWEST_PLACES_TO_CENTRE = 5
@@ -95,6 +96,16 @@ class Trait(Record):
         return self.value is not None and self.least - room <= self.value <= self.greatest + room
 
 
+class Pooled(Record):
+    """Scores of clean models of other tasks that may be added to those of a bank."""
+
+    made_of: Text
+    scores: tuple[Finite, ...] = Field(max_length=10_000)
+    """Greatest first."""
+    alike: Finite = Field(ge=0, le=1)
+    """P-value of a test that the bank's models score higher than these."""
+
+
 class Comparison(Record):
     """A candidate's score among those of the bank's models, each compared with all the others."""
 
@@ -105,6 +116,8 @@ class Comparison(Record):
     score: Finite = 0.0
     bank_scores: tuple[Finite, ...] = Field(default=(), max_length=10_000)
     """Scores of the bank's models, greatest first."""
+    pooled: Pooled | None = Field(default=None, exclude_if=is_none)
+    """Scores of models of other tasks by the same statistics and settings, where the gate comes with some."""
     predictive_p: Finite = Field(default=1.0, ge=0, le=1)
     """P-value by t distributions over sizes alone, for banks too small for ranks."""
     predictive: tuple[Surprise, ...] = Field(default=(), max_length=64)
@@ -126,12 +139,11 @@ class Comparison(Record):
         """The number of bank models that the candidate was compared with."""
         return len(self.bank_scores)
 
-    @property
-    def p_value(self) -> float:
-        """(1 + number of bank scores at or above the candidate's) / (n + 1); ties count as above."""
-        return (1 + sum(score >= self.score for score in self.bank_scores)) / (self.models + 1)
+    def p_beside(self, scores: Sequence[float]) -> float:
+        """(1 + number of these scores at or above the candidate's) / (n + 1); ties count as above."""
+        return (1 + sum(score >= self.score for score in scores)) / (len(scores) + 1)
 
     @property
-    def least_p(self) -> float:
-        """The smallest p-value that so many models can give."""
-        return 1 / (self.models + 1)
+    def p_value(self) -> float:
+        """The p-value by rank among the bank's models alone."""
+        return self.p_beside(self.bank_scores)

@@ -128,6 +128,7 @@ def _stages_error(message: str) -> PydanticCustomError:
     return PydanticCustomError("stages", "{message}", {"message": message, "where": ("stages",)})
 
 
+_POOLED_ALIKE = 0.1
 _INSPECTION_SECONDS = 900.0
 """The default is left out of the canonical form, as those of later keys are: earlier policies keep their digest."""
 
@@ -164,6 +165,11 @@ class Policy(PolicyRecord):
     """Fewest models of a bank whose p-value judges; 1 / (n + 1) must reach the level too."""
     few_references: Literal["show", "judge"] = "show"
     """Use of the p-value by t distributions, where the bank has fewer models."""
+    pooled_alike: float | None = Field(
+        default=_POOLED_ALIKE, ge=0, le=1, exclude_if=lambda value: value == _POOLED_ALIKE
+    )
+    """Least p-value of a test that the bank's models score higher than the gate's own clean models of other tasks, for
+    both to be ranked together; null: never (docs/explanation/calibration.md)."""
     exchange_margin: float = Field(default=0.5, ge=0, le=100)
     """Share of the bank's range by which the candidate's accuracy and norms may lie outside."""
     other_task: Literal["show", "judge"] = "show"

@@ -20,6 +20,9 @@ class Calibration(Record):
     least_p: float
     """The smallest p-value by rank among so many models."""
     models: int
+    """Models of the bank."""
+    others: int = Field(default=0, exclude_if=not_)
+    """Clean models of other tasks that are ranked with them."""
     score: float
     kind: str
     driver: str
@@ -34,7 +37,8 @@ class Calibration(Record):
         """The bank's models with their number, as they stand in a sentence."""
         kind = "self-made copy" if self.copies else "clean model"
         plural = "self-made copies" if self.copies else "clean models"
-        return f"{self.models} {kind if self.models == 1 else plural} {self.copies}".strip()
+        own = f"{self.models} {kind if self.models == 1 else plural} {self.copies}".strip()
+        return f"{own} and {self.others} of other tasks" if self.others else own
 
 
 class Verdict(Record):

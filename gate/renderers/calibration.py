@@ -52,17 +52,18 @@ def in_short(verdict: Verdict) -> str:
 
 def _in_sentences(seen: Calibration) -> str:
     how = "class by class" if seen.kind == "per-class" else "by ratios within each model"
-    where = ";" if seen.copies else " of the reference bank,"
+    where = ";" if seen.copies or seen.others else " of the reference bank,"
     if seen.by == "t":
         return (
             f"p = {seen.p_value:.3g} by t distributions beside {plain(seen.beside)}{where} "
             f"too few for ranks; the level is {seen.level:g}. What drives it is {seen.driver}. The rate of false "
             "alarms rests on trigger sizes that vary between clean models as they did where it was measured."
         )
+    alike = " The bank's models score no higher than those of other tasks." if seen.others else ""
     return (
         f"p = {seen.p_value:.3g} over {plain(seen.beside)}{where} compared {how}; the "
         f"level is {seen.level:g}, and so many models can give no p below {seen.least_p:.3g}. The score is "
-        f"{seen.score:.3g}, from {seen.driver}. By t distributions alone p would be {seen.predictive_p:.2g}."
+        f"{seen.score:.3g}, from {seen.driver}. By t distributions alone p would be {seen.predictive_p:.2g}.{alike}"
     )
 
 

@@ -1,11 +1,13 @@
 """The search by class: invert one trigger of a family per class, and yield sizes, ratios, indices and pictures.
 
 Sizes are compared only among classes that were searched to the end. Where halving kept the smallest, they are compared
-with the random references that stayed too: among themselves the smallest have nothing larger beside them.
+with the random references that stayed too: among themselves the smallest have nothing larger beside them. A stage over
+suspects searches for those alone, and for as many other classes, drawn at random, as their sizes are compared with.
 """
 
+import random
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import Run
 from gate.search.exits import search_exits, search_untargeted
 from gate.search.families import FamilySearch, single_settings
-from gate.search.goals import every_class
+from gate.search.goals import ClassGoal, every_class
 from gate.search.inversion import Inversion, Settings
 from gate.search.options import LEAST_COMPARED, LEAST_SOURCES, TriggerSearch
 from gate.search.pairs import search_pairs
@@ -32,15 +34,18 @@ def search(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFa
     every, classes = subject.samples, subject.classifier.num_classes
     rows = balanced_rows(len(every.inputs), every.labels, options.clean_samples, run.seed)
     own = FamilySearch(subject.classifier, family, options, every, rows)
+    if subject.suspects is not None:
+        yield from _follow(own, subject.suspects, run)
+        return
     # With fewer classes nothing is usual among pairs, and with two the search by class has already found both pairs.
     paired = options.pairs != "none" and classes >= LEAST_SOURCES
     own_run = replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired))
     inversion = own.invert(every_class(classes), settings_of(options, classes), own_run)
-    yield from numbers(inversion)
+    yield from numbers(inversion, of=classes)
     yield from own.found(inversion)
     samples = own.given
-    for target in inversion.sizes.argsort()[: options.pictured].tolist():
-        yield from _pictures(own, inversion, target, samples)
+    for row in inversion.sizes.argsort()[: options.pictured].tolist():
+        yield from _pictures(own, inversion, row, samples)
     if options.untargeted_starts:
         yield from search_untargeted(own, float(inversion.sizes.min()), run.quiet())
     if options.exits:
@@ -49,13 +54,29 @@ def search(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFa
         yield from own.found((yield from search_pairs(own, run)))
 
 
+def _follow(own: FamilySearch, suspects: Sequence[Location], run: Run) -> Iterator[Yield]:
+    """Yield what the search finds at the classes of the suspects, beside random others."""
+    classes = own.classifier.num_classes
+    chosen = tuple(dict.fromkeys(place.class_index for place in suspects if place.class_index is not None))
+    chosen = chosen[: own.options.most]
+    others = [index for index in range(classes) if index not in chosen]
+    controls = random.Random(run.seed).sample(others, min(own.options.controls, len(others)))  # noqa: S311  # repeatable
+    goals = tuple(ClassGoal(index) for index in (*chosen, *controls))
+    found = own.invert(goals, single_settings(own.options), run)
+    found = replace(found, references=tuple(range(len(chosen), len(goals))))
+    yield from numbers(found, of=classes)
+    yield from own.found(found)
+    for row in range(min(len(chosen), own.options.pictured)):
+        yield from _pictures(own, found, row, own.given)
+
+
 def settings_of(options: TriggerSearch, classes: int) -> Settings:
     """Return the engine's settings for a search over so many classes."""
     return replace(single_settings(options), rungs=schedule(classes, options.steps))
 
 
-def numbers(found: Inversion) -> Iterator[Measurement]:
-    """Yield the sizes of all classes, and ratios and indices of those that were searched to the end."""
+def numbers(found: Inversion, *, of: int) -> Iterator[Measurement]:
+    """Yield the sizes of the classes searched for, of so many, and ratios and indices of those searched to the end."""
     sizes, compared = found.sizes.tolist(), found.compared
     against = [sizes[row] for row in compared]
     median = statistics.median(against) if against else 0.0
@@ -67,7 +88,7 @@ def numbers(found: Inversion) -> Iterator[Measurement]:
         if finished and len(against) >= LEAST_COMPARED:
             yield Measurement(metric="size-ratio", value=sizes[row] / median if median else 1.0, location=place)
             yield Measurement(metric="anomaly-index", value=_index(sizes, row, compared), location=place)
-    yield Measurement(metric="searched-share", value=float(found.finished.float().mean()))
+    yield Measurement(metric="searched-share", value=int(found.finished.sum()) / of)
 
 
 def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
@@ -76,9 +97,12 @@ def _index(sizes: list[float], row: int, compared: tuple[int, ...]) -> float:
     return low_side_anomaly_indices([sizes[other] for other in rows])[rows.index(row)]
 
 
-def _pictures(search: FamilySearch, inversion: Inversion, target: int, samples: Samples) -> Iterator[Picture]:
+def _pictures(search: FamilySearch, inversion: Inversion, row: int, samples: Samples) -> Iterator[Picture]:
     """Yield the trigger towards one class, a sample of another class, and that sample under the trigger."""
-    place, own = Location.of_class(target), inversion.trigger(target)
+    place, own = inversion.goals[row].location, inversion.trigger(row)
+    assert place is not None
+    target = place.class_index
+    assert target is not None
     bounds, noun = search.classifier.bounds, search.family.noun
     others = (samples.labels != target).nonzero().flatten() if samples.labels is not None else None
     example = samples.inputs[int(others[0]) if others is not None and len(others) else 0]

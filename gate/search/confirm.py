@@ -15,7 +15,14 @@ from gate.search.goals import predictions
 from gate.search.pairs import LEAST_SAMPLES, nearest_class
 from gate.spaces.subject import Classifier, Found, Samples, Subject, Trigger
 from gate.statistics.subsets import chosen
-from gate.statistics.witnesses import agreement, share_at_or_below, split_by_class, success_share, transfer_share
+from gate.statistics.witnesses import (
+    agreement,
+    contrast,
+    share_at_or_below,
+    split_by_class,
+    success_share,
+    transfer_share,
+)
 
 FIVE = ("held-out-success", "size-quantile", "transfer", "symmetry", "stability")
 """Metrics that confirm a suspect."""
@@ -170,7 +177,10 @@ def _transfer(bench: Bench, case: Case) -> Iterator[Measurement]:
     inputs = bench.inputs(rows)
     shares = [transfer_share(reference, case.trigger, inputs, case.target, bench.run) for reference in references]
     listed = ", ".join(f"{share:.2f}" for share in shares[:_LISTED]) + (", …" if len(shares) > _LISTED else "")
-    yield case.measured("transfer", sum(shares) / len(shares), f"reference models: {listed}")
+    mean = sum(shares) / len(shares)
+    yield case.measured("transfer", mean, f"reference models: {listed}")
+    own = transfer_share(bench.classifier, case.trigger, inputs, case.target, bench.run)
+    yield case.measured("transfer-contrast", contrast(own, mean, len(inputs)), f"{own:.2f} on the model itself")
 
 
 def _symmetry(bench: Bench, case: Case, first: Found) -> Iterator[Measurement]:

@@ -31,6 +31,10 @@ class TriggerSearch(Options):
     """Number of classes, smallest trigger first, whose triggers the report shows."""
     untargeted_starts: int = Field(default=2, ge=0, le=64)
     """Starts of the search for one trigger that moves every class to any other; 0: none."""
+    most: int = Field(default=2, ge=1, le=1000)
+    """Where only suspects are searched for: the most classes of theirs, those named first."""
+    controls: int = Field(default=3, ge=3, le=1000)
+    """Where only suspects are searched for: other classes, drawn at random, that their sizes are compared with."""
     exits: bool = False
     """Whether to search for the smallest trigger by which each class's samples leave it."""
     exits_most: int = Field(default=100, ge=2, le=10_000)

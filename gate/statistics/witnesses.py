@@ -1,5 +1,6 @@
 """The effect of a trigger on samples and models that had no part in the search, and its likeness to a second find."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,6 +10,8 @@ from gate.spaces.contract import Apply
 from gate.spaces.subject import Classifier, Trigger
 from gate.statistics.subsets import ranks
 
+HALF = 0.5
+"""Added to both counts of log-odds, so that none is infinite (Haldane 1956)."""
 HELD_OUT_EVERY = 3
 """Samples of each class per held-out one, where a search would have used them all."""
 
@@ -18,11 +21,20 @@ def success_share(classifier: Classifier, trigger: Trigger, inputs: torch.Tensor
     return float(_given(classifier, trigger.apply, inputs, target, run).float().mean())
 
 
-def transfer_share(reference: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
-    """Return the share that the trigger moves, among inputs that the reference does not give the target without it."""
-    before = _given(reference, lambda x: x, inputs, target, run)
-    after = _given(reference, trigger.apply, inputs, target, run)
+def transfer_share(classifier: Classifier, trigger: Trigger, inputs: torch.Tensor, target: int, run: Run) -> float:
+    """Return the share that the trigger moves, among inputs that the model does not give the target without it."""
+    before = _given(classifier, lambda x: x, inputs, target, run)
+    after = _given(classifier, trigger.apply, inputs, target, run)
     return float((after & ~before).sum() / (~before).sum().clamp_min(1))
+
+
+def contrast(own: float, others: float, samples: int) -> float:
+    """Return the log-odds of one share of so many samples less those of another, half a sample added to each side."""
+
+    def odds(share: float) -> float:
+        return math.log((share * samples + HALF) / ((1 - share) * samples + HALF))
+
+    return odds(own) - odds(others)
 
 
 def _given(classifier: Classifier, apply: Apply, inputs: torch.Tensor, target: int, run: Run) -> torch.Tensor:

@@ -189,3 +189,10 @@ def test_a_suspect_without_a_trigger_is_a_clear_failure(backdoored):
     """To confirm a class there must be a trigger to confirm."""
     with pytest.raises(UnexaminableError, match="no earlier stage inverted a trigger for class 7"):
         confirmed(backdoored, {}, suspects=(TARGET,))
+
+
+def test_the_contrast_is_of_the_model_and_its_references(both):
+    """A planted trigger moves many more samples here than there, a natural one about as many."""
+    planted, natural = (both[index]["transfer-contrast"].value for index in (TARGET, NATURAL))
+    assert planted > 3
+    assert natural < planted

@@ -1,5 +1,8 @@
 """A smooth warp that was taught to mean one class is found as the slightest warp."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 from planted_digits import TARGET, train, values
 
@@ -33,3 +36,21 @@ def test_the_planted_class_needs_the_slightest_warp(twin):
     trigger = next(t for t in planted if isinstance(t, Trigger) and t.location == Location.of_class(TARGET))
     assert trigger.attack_success_rate > 0.8
     assert trigger.tensors["field"].shape == (2, 8, 8)
+
+
+def test_over_suspects_only_theirs_and_drawn_classes_are_searched_for():
+    """Two suspects of three beside three controls, to whose sizes alone the ratio refers; the rest costs nothing."""
+    subject = train(planted=True, apply=warp).subject
+    places = (Location.of_class(TARGET), Location.of_pair(4, 2), Location.of_class(1))
+    before = subject.classifier.sample_passes
+    followed = found(replace(subject, suspects=places))
+    cost = subject.classifier.sample_passes - before
+    sizes, ratios = values(followed, "size"), values(followed, "size-ratio")
+    assert (list(sizes)[:2], len(sizes)) == ([TARGET, 2], 5)
+    controls = sorted(sizes[k] for k in list(sizes)[2:])
+    assert ratios[TARGET] == pytest.approx(sizes[TARGET] / controls[1])
+    assert ratios[TARGET] < 0.7
+    (share,) = (m.value for m in followed if getattr(m, "metric", None) == "searched-share")
+    assert share == pytest.approx(0.5)
+    assert cost < 0.75 * OPTIONS.steps * OPTIONS.batch * 10
+    assert {t.location for t in followed if isinstance(t, Trigger)} == {Location.of_class(k) for k in sizes}

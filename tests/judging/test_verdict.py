@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gate.judging.judge import forbids_loading, judge
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence, SelfMadeEvidence
-from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
+from gate.records.comparison import Comparison, PlaceScore, Pooled, Surprise, Trait
 from gate.records.evidence import (
     Evidence,
     Failed,
@@ -553,6 +553,34 @@ def test_a_p_value_above_the_level_approves():
     """A tie with the greatest of the bank counts against the p-value's being small."""
     verdict = calibrated(19.0)
     assert (verdict.decision, verdict.standing.p_value) == (Decision.APPROVED, pytest.approx(0.1))
+
+
+FINE = Pooled(made_of="nets of other tasks", scores=tuple(s / 10 for s in range(190, 10, -2)), alike=0.4)
+
+
+def test_alike_scores_of_other_tasks_make_the_p_value_finer():
+    """The candidate is first of 110; the finding and the verdict say how many of them are of other tasks."""
+    verdict = calibrated(20.0, pooled=FINE, policy=POLICY.model_copy(update={"level": 0.01}))
+    assert (verdict.decision, verdict.calibrated) == (Decision.FLAGGED, True)
+    assert (verdict.standing.p_value, verdict.standing.least_p) == (pytest.approx(1 / 110), pytest.approx(1 / 110))
+    assert "over 19 clean models and 90 of other tasks; the policy flags at 0.01" in verdict.findings[0].message
+    assert verdict.standing.beside == "19 clean models and 90 of other tasks"
+    assert verdict.target_classes == (3,)
+
+
+def test_one_model_of_the_bank_does_not_hide_a_candidate_from_the_others():
+    """Second of 110, where the bank alone gives 2 in 20."""
+    assert calibrated(18.9, pooled=FINE).standing.p_value == pytest.approx((1 + 2) / 110)
+    assert calibrated(18.9).standing.p_value == pytest.approx(2 / 20)
+
+
+@pytest.mark.parametrize(("update", "alike"), [({"pooled_alike": None}, 0.9), ({"pooled_alike": 0.5}, 0.4), ({}, 0.09)])
+def test_scores_that_are_not_alike_stay_out(update, alike):
+    """The policy says how unlike they may be; null takes none."""
+    other = FINE.model_copy(update={"alike": alike})
+    verdict = calibrated(20.0, pooled=other, policy=POLICY.model_copy(update=update))
+    assert verdict.standing.p_value == pytest.approx(1 / 20)
+    assert "others" not in verdict.standing.model_dump()
 
 
 UNBELIEVED = {

@@ -9,6 +9,7 @@ from typing import Literal
 from gate.judging.calibration.cells import Probes, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
 from gate.judging.calibration.few import METRICS, predicted
+from gate.judging.calibration.pooling import packaged, pooled
 from gate.judging.calibration.tables import TRAITS, Values, columns, counts_of, traits_of, values_of, worst_place
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
@@ -57,11 +58,13 @@ def _among(evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], ow
     if not scored:
         return Comparison(kind=kind, unusable="the bank's statistics cannot be compared without their scale")
     candidate, others = scored[-1], scored[:-1]
+    scores = tuple(sorted((one.score for one in others), reverse=True))
     few = predicted(bank.compared, rows, per_class=kind == "per-class")
     return Comparison(
         kind=kind,
         score=candidate.score,
-        bank_scores=tuple(sorted((one.score for one in others), reverse=True)),
+        bank_scores=scores,
+        pooled=pooled(bank, scores, packaged()) if kind == "per-class" else None,
         predictive_p=few.p_value,
         predictive=_surprises(few.parts, bank.compared, own),
         surprises=_surprises(candidate.parts, bank.compared, own),

@@ -1,8 +1,8 @@
-"""Sinusoids over the whole image: frequencies, directions, phases and amplitudes on a grid.
+"""Sinusoids over the whole image: frequencies, directions and phases on a grid, at one amplitude.
 
 Yin et al., "A Fourier Perspective on Model Robustness", NeurIPS 2019, section 3.1 (the map by frequency); as a trigger
-Barni et al., ICIP 2019. Amplitudes are small: at twice the greater one, classes of clean models attract nearly all
-images by nature.
+Barni et al., ICIP 2019. The amplitude is small: at twice this one, classes of clean models attract nearly all images
+by nature; at half of it, no backdoored model of the zoo's fit split answered otherwise than clean ones.
 """
 
 from __future__ import annotations
@@ -22,23 +22,21 @@ CYCLES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
 DIRECTIONS = {"upright": (1, 0), "level": (0, 1), "falling": (1, 1), "rising": (1, -1)}
 """Of the wave by column and row; its stripes lie across."""
 PHASES = {"sine": 0.0, "cosine": math.pi / 2}
-AMPLITUDES = (0.1, 0.2)
+AMPLITUDE = 0.2
+"""As a share of the range."""
 
 
 def fixed(shape: Shape) -> tuple[Probe, ...]:
-    """Return a wave for each frequency, direction, phase and amplitude."""
+    """Return a wave for each frequency, direction and phase."""
     return tuple(
-        Probe(
-            f"{direction} {form} of {cycles} cycles, amplitude {amplitude}", _wave(shape, cycles, way, phase, amplitude)
-        )
+        Probe(f"{direction} {form} of {cycles} cycles, amplitude {AMPLITUDE}", _wave(shape, cycles, way, phase))
         for cycles in CYCLES
         for direction, way in DIRECTIONS.items()
         for form, phase in PHASES.items()
-        for amplitude in AMPLITUDES
     )
 
 
-def _wave(shape: Shape, cycles: int, way: tuple[int, int], phase: float, amplitude: float) -> Apply:
+def _wave(shape: Shape, cycles: int, way: tuple[int, int], phase: float) -> Apply:
     height, width = shape[1:]
 
     def added(x: torch.Tensor) -> torch.Tensor:
@@ -46,7 +44,7 @@ def _wave(shape: Shape, cycles: int, way: tuple[int, int], phase: float, amplitu
 
         down, right = torch.arange(height)[:, None] / height, torch.arange(width) / width
         along = (right * way[0] + down * way[1]) / math.hypot(*way)
-        return (x + amplitude * torch.sin(2 * math.pi * cycles * along + phase).to(x)).clamp(0, 1)
+        return (x + AMPLITUDE * torch.sin(2 * math.pi * cycles * along + phase).to(x)).clamp(0, 1)
 
     return added
 
