@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # Of the zoo's splits, the one that efficacy is measured on; and the peers quick enough to be asked about all of it.
 SPLIT ?= fit
-PEERS ?= mm-bd,art-activation-defence,art-activation-defence-silhouette
+PEERS ?= mm-bd,free-eagle,art-activation-defence,art-activation-defence-silhouette
 
 # The build of torch in the image: cpu or cuda.
 TORCH ?= cpu

@@ -128,6 +128,7 @@ def said_of(summary: summaries.Summary, policy: Policy) -> str:
 @SEED
 @click.option("--peers", "names", help="Ids, separated by commas; default all.")
 @click.option("--again", is_flag=True, help="Ask anew, also where there is an answer.")
+@click.option("--subset", type=click.IntRange(1), help="Only so many models an attack, and clean ones a task, drawn.")
 @click.option("--limit", type=click.IntRange(0), help="The first so many models of the drawn order.")
 def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options: Any) -> None:
     """Ask published detectors about the same models; may be ended and begun again at any time."""
@@ -138,10 +139,12 @@ def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options
     torch.set_num_threads(1)
     store = Store.at(cache)
     counting = models_of(store, split).counting
-    chosen = peering.in_strata(counting, seed)[: options["limit"]]
+    order = peering.in_strata(counting, seed)
+    chosen = (peering.of_each(order, options["subset"]) if options["subset"] else order)[: options["limit"]]
     asked = _known(tuple(options["names"].split(",")) if options["names"] else (), published) or frozenset(published)
     path = peering.path_of(split, evidence)
-    for peer in (published[name] for name in published if name in asked):
+    wanted = [published[name] for name in published if name in asked]
+    for peer in wanted:
         if options["again"]:
             for entry in chosen:
                 peering.PeerCache.of(store).forget(peer, entry, seed)
@@ -149,8 +152,8 @@ def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options
             said = row.error or f"decision {row.decision}, targets {row.targets}, score {row.score}"
             click.echo(f"{peer.id} {number} {row.name}: {said} in {row.seconds:.0f} s")
             sys.stdout.flush()
-            peering.collect(store, published.values(), counting, seed, path)
-    rows = peering.collect(store, published.values(), counting, seed, path)
+            peering.collect(store, wanted, counting, seed, path)
+    rows = peering.collect(store, wanted, counting, seed, path)
     click.echo(f"{len(rows)} answers in {path.name}")
 
 

@@ -1,14 +1,16 @@
 """Runs published detectors over the same models as the gate, and keeps each answer by peer, revision, model and seed.
 
 Beside `running`. Peers run in this process on the strict reader's program; a peer that fails leaves its error as its
-answer. One that is very slow may be run on a stated random part: the order of models is drawn from a seed, stratified
-by what they are, so that any beginning of it is such a part.
+answer. One that is very slow may be run on a stated random part: the order of models is drawn from a seed and the
+split as it is written down, stratified by what they are, so that any beginning of it is such a part, and so are the
+first few of each attack.
 """
 
 import hashlib
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,11 @@ from pydantic import Field
 from benchmarks.efficacy.judged import Judged, about
 from benchmarks.efficacy.peer import Peer, PeerResult
 from benchmarks.efficacy.truth import compare, truth_of
-from benchmarks.zoo.recipe import CLEAN
+from benchmarks.zoo import splits
+from benchmarks.zoo.recipe import CLEAN, Row
 from benchmarks.zoo.store import Entry, Store, write_whole
 from benchmarks.zoo.tasks import TASKS
-from gate.records.errors import GateError
+from gate.records.errors import CannotFinishError
 from gate.records.evidence import Location
 from gate.records.record import Record
 
@@ -82,18 +85,43 @@ class PeerCache:
 
 
 def in_strata(entries: Sequence[Entry], seed: int) -> list[Entry]:
-    """Return the entries in a drawn order of which every beginning holds attacks and clean models in proportion."""
+    """Return a split's entries in a drawn order of which every beginning holds all arms in proportion."""
+    by_name = {entry.name: entry for entry in entries}
+    asked = {entry.recipe.row.split for entry in entries}
+    order = drawn([row for row in splits.rows() if row.split in asked], seed)
+    return [by_name[row.name] for row in order if row.name in by_name]
+
+
+def drawn(written: Sequence[Row], seed: int) -> list[Row]:
+    """Return the rows of a split in a drawn order that spreads its arms evenly.
+
+    Drawn from all that is written down: which models are made by then, or count, moves none of the others.
+    """
     rng = random.Random(seed)
-    strata: dict[str, list[Entry]] = {}
-    for entry in rng.sample(list(entries), len(entries)):
-        row = entry.recipe.row
-        strata.setdefault(row.attack if row.attack != CLEAN else f"{CLEAN} {row.task}", []).append(entry)
+    strata: dict[str, list[Row]] = {}
+    for row in rng.sample(list(written), len(written)):
+        strata.setdefault(arm_of(row), []).append(row)
     placed = [
-        ((place + rng.random()) / len(members), entry)
-        for members in strata.values()
-        for place, entry in enumerate(members)
+        ((place + rng.random()) / len(members), row) for members in strata.values() for place, row in enumerate(members)
     ]
-    return [entry for _, entry in sorted(placed, key=lambda pair: pair[0])]
+    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+
+
+def arm_of(row: Row) -> str:
+    """Return the attack of a row, or `clean` with its task."""
+    return row.attack if row.attack != CLEAN else f"{CLEAN} {row.task}"
+
+
+def of_each(order: Iterable[Entry], count: int) -> list[Entry]:
+    """Return the first so many of each arm, in the same order."""
+    taken: Counter[str] = Counter()
+    chosen = []
+    for entry in order:
+        arm = arm_of(entry.recipe.row)
+        taken[arm] += 1
+        if taken[arm] <= count:
+            chosen.append(entry)
+    return chosen
 
 
 def run(store: Store, peer: Peer, entries: Sequence[Entry], seed: int) -> Iterator[PeerRow]:
@@ -117,7 +145,7 @@ def ask(store: Store, peer: Peer, entry: Entry, seed: int) -> PeerRow:
     clock, processor = time.monotonic(), time.process_time()
     try:
         result = peer.measure(model, images.inputs, images.labels, task.classes, seed)
-    except GateError:
+    except CannotFinishError:
         raise  # a package that is not installed says nothing about the model
     except Exception as error:  # noqa: BLE001  # a peer that breaks is an answer in the table, never the end of the run
         text = f"{type(error).__name__}: {error}"[:500]
@@ -141,22 +169,8 @@ def _plain(result: PeerResult) -> dict[str, object]:
 
 def read_module(store: Store, entry: Entry) -> "nn.Module":
     """Return a model as the strict reader gives it: a module from (N, C, H, W) in [0, 1] to logits (N, K)."""
-    import torch
-
-    from gate.programs import Batched, batched, read_program
-
-    class Read(torch.nn.Module):
-        """The reader's program as a module."""
-
-        def __init__(self, body: Batched) -> None:
-            super().__init__()
-            self.body = body
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            """Return the logits (N, K)."""
-            outputs = self.body(x)
-            logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-            return logits
+    from benchmarks.efficacy.reading import Read
+    from gate.programs import batched, read_program
 
     program = read_program(store.get(entry.files.exported, ".pt2"))
     return Read(batched(program, TASKS[entry.recipe.row.task].scan.inputs[:4])).eval()

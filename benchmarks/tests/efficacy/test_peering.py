@@ -3,12 +3,17 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from click.testing import CliRunner
 from made_up import put_model
 
 from benchmarks.efficacy import peering
+from benchmarks.efficacy import peers as published
+from benchmarks.efficacy.measuring_commands import peers
 from benchmarks.efficacy.peer import PeerResult
 from benchmarks.efficacy.subjects import models_of
+from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Store
+from gate.programs import RefusedError
 from gate.records.errors import CannotFinishError
 
 
@@ -79,6 +84,17 @@ def test_a_package_that_is_missing_is_no_answer(store, plain):
     assert len(list(peering.run(store, Fixed(), entries, 0))) == 1
 
 
+def test_a_program_that_cannot_be_run_otherwise_is_an_answer(store, plain):
+    """The reader's refusal is about the model: the others are asked all the same."""
+    entries = models_of(store, "fit").counting
+
+    class Refused(Fixed):
+        def measure(self, model, inputs, labels, classes, seed):
+            raise RefusedError("batch", "cannot be vectorised")
+
+    assert [bool(row.error) for row in peering.run(store, Refused(), entries, 0)] == [True] * len(entries)
+
+
 def test_collecting_one_peer_keeps_the_others(store, plain, tmp_path):
     """Answers of peers that are not asked about stay in the file."""
     entries, path = models_of(store, "fit").counting, tmp_path / "peers.jsonl"
@@ -86,6 +102,21 @@ def test_collecting_one_peer_keeps_the_others(store, plain, tmp_path):
         list(peering.run(store, peer, entries, 0))
         peering.collect(store, [peer], entries, 0, path)
     assert Counter(row.peer for row in peering.read(path)) == {"fixed": len(entries), "other": len(entries)}
+
+
+def test_the_command_asks_a_part_and_leaves_other_peers_answers(store, plain, tmp_path, monkeypatch):
+    """Answers that another cache holds stay as they are committed; the part is of each arm."""
+    entries, fixed, other = models_of(store, "fit").counting, Fixed(), Fixed(id="other")
+    monkeypatch.setattr(published, "PEERS", {"fixed": fixed, "other": other})
+    list(peering.run(store, other, entries, 0))
+    peering.collect(store, [other], entries, 0, tmp_path / "fit-peers.jsonl")
+    for entry in entries:
+        peering.PeerCache.of(store).forget(other, entry, 0)
+    asked = ["--cache", str(store.root), "--evidence", str(tmp_path), "--peers", "fixed", "--subset", "1"]
+    assert CliRunner().invoke(peers, asked).exit_code == 0
+    arms = {peering.arm_of(entry.recipe.row) for entry in entries}
+    found = Counter(row.peer for row in peering.read(tmp_path / "fit-peers.jsonl"))
+    assert found == {"fixed": len(arms), "other": len(entries)}
 
 
 def test_every_beginning_of_the_drawn_order_has_all_kinds(tmp_path):
@@ -98,3 +129,29 @@ def test_every_beginning_of_the_drawn_order_has_all_kinds(tmp_path):
     assert 8 <= clean <= 13
     assert peering.in_strata(entries, 0) == order
     assert peering.in_strata(entries, 1) != order
+
+
+def test_the_drawn_order_does_not_depend_on_what_is_made(tmp_path):
+    """A model that is not made yet, or does not count, moves none of the others; a few of each arm are a part."""
+    store = Store.at(tmp_path)
+    entries = [put_model(store, number) for number in range(77)]
+    order = peering.in_strata(entries, 0)
+    assert peering.in_strata(entries[::3], 0) == [entry for entry in order if entry in entries[::3]]
+    counts = Counter(peering.arm_of(entry.recipe.row) for entry in order)
+    part = peering.of_each(order, 2)
+    assert Counter(peering.arm_of(entry.recipe.row) for entry in part) == {arm: min(n, 2) for arm, n in counts.items()}
+
+
+def test_the_part_of_unseen_for_slow_peers_is_written_down():
+    """With `--subset 1` and seed 0: the first of each arm, or the next where it does not count."""
+    order = peering.drawn([row for row in rows() if row.split == "unseen"], 0)
+    first = {peering.arm_of(row): row.name for row in reversed(order)}
+    assert {arm: int(name.removeprefix("unseen-")) for arm, name in first.items()} == {
+        "clean digits": 310, "clean fashion": 288, "clean catalogue": 41, "clean colour": 265,
+        "clean one": 323, "clean two": 775, "clean three": 545, "clean five": 97, "clean seven": 655,
+        "badnets": 209, "patch-off-grid": 516, "multi-target": 444, "payload": 142, "architectural": 15,
+        "blended": 744, "adaptive-blend": 488, "blend-off-grid": 394, "wanet": 497, "warp-off-grid": 533,
+        "input-aware": 430, "lira": 640, "sig": 625, "sig-off-grid": 249,
+        "source-specific": 523, "source-specific-off-grid": 597, "all-to-all": 366, "all-to-all-off-grid": 145,
+        "label-consistent": 414, "label-consistent-off-grid": 553, "semantic-combined": 208, "semantic-outside": 684,
+    }  # fmt: skip

@@ -12,6 +12,7 @@ from benchmarks.efficacy.peers import PEERS, art_activation_defence, mm_bd
 from benchmarks.efficacy.peers.art_activation_defence import ArtActivationDefence
 from benchmarks.efficacy.peers.art_neural_cleanse import ArtNeuralCleanse
 from benchmarks.efficacy.peers.art_package import Logits, art
+from benchmarks.efficacy.peers.free_eagle import FreeEagle
 from benchmarks.efficacy.peers.mm_bd import MaximumMargin, p_value_of_largest
 from benchmarks.efficacy.peers.neural_cleanse import NeuralCleanse, anomaly_indices, endless_batches, flagged
 from benchmarks.efficacy.peers.neural_cleanse_schedule import CostSchedule, EarlyStop, Settings
@@ -69,7 +70,7 @@ def test_the_peers_are_named_once_and_say_what_they_need():
         "art-activation-defence-silhouette",
     ]
     assert PEERS.keys() == {peer.id for peer in PEERS.values()}
-    assert len(PEERS) == 5
+    assert len(PEERS) == 6
 
 
 def test_the_published_settings_are_the_default():
@@ -78,6 +79,7 @@ def test_the_published_settings_are_the_default():
     assert NeuralCleanse().max_seconds is None
     assert NeuralCleanse().settings == Settings(1000, 31, 32, 0.1, 0.99, 1e-3, 5, 2.0, 25, 1.0)
     assert PEERS["mm-bd"] == MaximumMargin(starts=30, steps=300, learning_rate=1e-2, tolerance=1e-5)
+    assert PEERS["free-eagle"] == FreeEagle(steps=1000, learning_rate=1e-2, weight_decay=5e-3, largest=999)
 
 
 def costs(outcomes):
