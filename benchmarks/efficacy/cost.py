@@ -92,7 +92,7 @@ def _costs(policy: Policy, names: Sequence[str], size: Size, seed: int) -> Itera
     """Build one net, scan it once, and yield what each detector took."""
     with tempfile.TemporaryDirectory(prefix="efficacy-cost-") as folder:
         net, inputs, labels = built(size, seed)
-        model, samples = _write(net, Path(folder)), Path(folder) / "samples.npz"
+        model, samples = write_net(net, Path(folder)), Path(folder) / "samples.npz"
         np.savez(samples, inputs=inputs.numpy(), labels=labels.numpy())
         began = processor_seconds()
         evidence = scan_folder(model, samples, policy, ScanSettings(seed=seed, device="cpu", threads=1))
@@ -114,12 +114,12 @@ def _costs(policy: Policy, names: Sequence[str], size: Size, seed: int) -> Itera
         )
 
 
-def built(size: Size, seed: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
-    """Return a net that tells noisy prototypes apart, and samples (500, 1, 28, 28) of them with labels (500,)."""
+def built(size: Size, seed: int, samples: int = SAMPLES) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """Return a net that tells noisy prototypes apart, and samples (N, 1, 28, 28) of them with labels (N,)."""
     generator = torch.Generator().manual_seed(seed)
     prototypes = torch.rand((size.classes, *SHAPE), generator=generator)
-    labels = torch.arange(SAMPLES) % size.classes
-    noise = torch.randn((SAMPLES, *SHAPE), generator=generator)
+    labels = torch.arange(samples) % size.classes
+    noise = torch.randn((samples, *SHAPE), generator=generator)
     inputs = (prototypes[labels] + NOISE * noise).clamp(0, 1)
     with seeded(seed):
         net = cnn(Plan(SHAPE, size.classes, size.width, "relu")).eval().requires_grad_(requires_grad=False)
@@ -139,7 +139,7 @@ def multiply_adds(net: nn.Module) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _write(net: nn.Module, folder: Path) -> Path:
+def write_net(net: nn.Module, folder: Path) -> Path:
     """Write a net as a model folder below `folder`, and return it."""
     model = folder / "candidate"
     (model / PROGRAM).parent.mkdir(parents=True)
