@@ -45,9 +45,11 @@ def scan_cost(cases: str, to: Path, *, write: bool, policy: Path, cache: Path | 
 
 
 def _counted(name: str, policy: Policy, store: Store) -> table.Row:
+    origin = table.origin(policy)
     with tempfile.TemporaryDirectory(prefix="scan-cost-") as folder:
         made = CASES[name](store, Path(folder))
-        return table.row_of(name, made.what, policy, costs_of(made.job(policy)))
+        costs = costs_of(made.job(policy))
+    return table.Row.model_validate({"case": name, "what": made.what, "costs": costs, **origin})
 
 
 if __name__ == "__main__":

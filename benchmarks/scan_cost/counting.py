@@ -6,6 +6,7 @@ reference or by the gate. What is done element by element is counted on neither 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from gate.records.errors import CannotFinishError
 from gate.records.evidence import Failed, Measured, Skipped
 from gate.records.job import ScanJob
 from gate.records.record import Record
+from gate.records.run import Run
 from gate.spaces.subject import Classifier, Subject
 from gate.worker import compute
-from gate.worker.loading.subject import load_subject
+from gate.worker.loading.subject import Loaded, load_subject
 from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.roles import reads_files_only
 
-READING = "reading"
-"""Name of what is run before the first detector: how the model takes batches, all samples, and the references' test."""
+READING, REFERENCES = "reading", "references"
+"""Names of what runs before the first detector: how the candidate takes batches and answers all samples, and the same
+of the bank's programs on some samples."""
 
 
 class Unit(Record):
@@ -60,11 +63,11 @@ class Costs(Record):
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_backward_flop_count(gradient, query, key, value))
+    return int(sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
 
 
 _ON_CPU: dict[Any, Callable[..., int]] = {
@@ -94,28 +97,41 @@ def costs_of(job: ScanJob) -> Costs:
 
     A model that cannot be examined, and a detector that fails, are a `CannotFinishError`: they would seem cheap.
     """
-    artifact = Artifact(job.model, Path(job.root), job.manifest)
     with counter() as operations:
-        loaded = load_subject(artifact, job, job.policy.samples.of(job.model.name), "cpu")
-        subject, classifier, samples = loaded.subject, loaded.subject.classifier, loaded.subject.samples
-        if loaded.problems or classifier is None or samples is None:
-            raise CannotFinishError(f"the case cannot be examined as it should be: {' '.join(loaded.problems)}")
-        run = compute.run_of(job, "cpu", classifier, samples)
-        ledger = _Ledger(operations)
-        ledger.note(READING, _passes(subject))
+        alone = _begun(job.model_copy(update={"bank": None}))[0].subject
+    reading = Spent(name=READING, passes=_passes(alone), operations=operations.get_total_flops())
+    with counter() as operations:
+        loaded, run = _begun(job)
+        subject = loaded.subject
+        ledger = _Ledger(operations, [reading], reading.operations)
+        ledger.note(REFERENCES, _passes(subject) - reading.passes)
         scope = Scope(
             runs=lambda detector: not reads_files_only(detector),
             absence="",
-            classes=classifier.num_classes,
+            classes=loaded.facts.classes,
             training_absence=loaded.training_absence,
             previous_absence=loaded.previous_absence,
             save=ledger.file,
         )
         scan(subject, job.policy, run, scope, Scanned())
-    unit = unit_of(classifier, samples.inputs)
+    assert alone.classifier is not None
+    assert alone.samples is not None
     return Costs(
-        classes=classifier.num_classes, references=len(subject.references), unit=unit, spent=tuple(ledger.spent)
+        classes=alone.classifier.num_classes,
+        references=len(subject.references),
+        unit=unit_of(alone.classifier, alone.samples.inputs),
+        spent=tuple(ledger.spent),
     )
+
+
+def _begun(job: ScanJob) -> tuple[Loaded, Run]:
+    """Return the job's subject, of which everything could be read, and its run, before any detector."""
+    artifact = Artifact(job.model, Path(job.root), job.manifest)
+    loaded = load_subject(artifact, job, job.policy.samples.of(job.model.name), "cpu")
+    if loaded.problems or loaded.subject.classifier is None or not all(one.used for one in loaded.references):
+        said = " ".join([*loaded.problems, *(one.why for one in loaded.references)])
+        raise CannotFinishError(f"the case cannot be examined as it should be: {said}")
+    return loaded, compute.run_of(job, "cpu", loaded.subject.classifier, loaded.subject.samples)
 
 
 def _passes(subject: Subject) -> int:
@@ -124,12 +140,14 @@ def _passes(subject: Subject) -> int:
     return sum(classifier.sample_passes for classifier in (subject.classifier, *subject.references))
 
 
+@dataclass
 class _Ledger:
     """Who took what, by the counter's state after each detector."""
 
-    def __init__(self, operations: FlopCounterMode) -> None:
-        self.operations, self.counted = operations, 0
-        self.spent: list[Spent] = []
+    operations: FlopCounterMode
+    spent: list[Spent]
+    counted: int
+    """Operations of what is in `spent`."""
 
     def file(self, scanned: Scanned) -> None:
         """Note the detector that has just ended."""

@@ -48,17 +48,9 @@ class Row(Record):
         return Spent(name="all", passes=passes, operations=operations)
 
 
-def row_of(case: str, what: str, policy: Policy, costs: Costs) -> Row:
-    """Return a counted case with what it was counted by."""
-    return Row(
-        case=case,
-        what=what,
-        policy=policy.digest,
-        sources=sources(),
-        commit=commit(),
-        seed=policy.seed,
-        costs=costs,
-    )
+def origin(policy: Policy) -> dict[str, str | int]:
+    """Return by what a case is counted, as fields of its row: for before, since sources may change meanwhile."""
+    return {"policy": policy.digest, "sources": sources(), "commit": commit(), "seed": policy.seed}
 
 
 @cache
@@ -121,10 +113,10 @@ def _cells(one: Spent, unit: Unit, total: Spent) -> tuple[str, ...]:
 
 
 def _idle(spent: Iterable[Spent]) -> list[str]:
-    """Return a sentence each about the detectors that measured without the model, and those that did not measure."""
-    still = [one for one in spent if not one.operations]
-    kinds = {
-        "No operation": [one.name for one in still if not one.skipped],
-        "Skipped": [f"{one.name} ({one.skipped.rstrip('.')})" for one in still if one.skipped],
-    }
-    return [f"{kind}: {', '.join(named)}." for kind, named in kinds.items() if named]
+    """Return a sentence about the detectors that measured without the model, and one about those that did not."""
+    named: dict[str, list[str]] = {}
+    for one in (one for one in spent if not one.operations):
+        named.setdefault(one.skipped.rstrip("."), []).append(one.name)
+    still, reasons = named.pop("", []), (f"{', '.join(names)} ({reason})" for reason, names in named.items())
+    kinds = {"No operation": ", ".join(still), "Skipped": "; ".join(reasons)}
+    return [f"{kind}: {text}." for kind, text in kinds.items() if text]

@@ -10,7 +10,7 @@ from benchmarks.efficacy.keys import reduced
 from benchmarks.scan_cost import table
 from benchmarks.scan_cost.__main__ import scan_cost
 from benchmarks.scan_cost.cases import written
-from benchmarks.scan_cost.counting import READING, Unit, costs_of, counter, unit_of
+from benchmarks.scan_cost.counting import READING, REFERENCES, Costs, Spent, Unit, costs_of, counter, unit_of
 from gate.detectors.contract import Detector, Need
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
@@ -134,8 +134,9 @@ def test_attention_is_counted_on_a_cpu_too(tmp_path):
 def test_a_detector_takes_what_its_passes_take(made, monkeypatch, passes, each):
     """A pass forward counts its part of a pass with its gradient, beside what reading the model took."""
     costs = costs_of(made.job(by(passes, monkeypatch)))
-    reading, one = costs.spent
-    assert (reading.name, one.name) == (READING, "probe-grid")
+    reading, references, one = costs.spent
+    assert (reading.name, references.name, one.name) == (READING, REFERENCES, "probe-grid")
+    assert (references.passes, references.operations) == (0, 0)
     assert reading.passes >= SAMPLES
     assert costs.unit.equivalents(reading.operations) >= reading.passes / 2
     assert one.passes == FORWARDS * BATCH
@@ -172,12 +173,16 @@ def test_a_case_is_counted_once_and_again_after_a_change(made, monkeypatch, tmp_
     assert CliRunner().invoke(scan_cost, ["--cases", "none"]).exit_code == 2
 
 
-def test_what_took_nothing_is_named_apart(made, monkeypatch):
+def test_what_took_nothing_is_named_apart():
     """A detector that is skipped stands under the table with its reason, and not as a row of zeros."""
-    policy = by(forwards, monkeypatch)
-    costs = costs_of(made.job(policy))
-    idle = costs.spent[-1].model_copy(update={"name": "other", "operations": 0, "passes": 0, "skipped": "no set."})
-    row = table.row_of("one", "made up", policy, costs.model_copy(update={"spent": (*costs.spent, idle)}))
-    assert "| other" not in table.details(row)
-    assert "Skipped: other (no set)." in table.details(row)
-    assert row.total.operations == sum(one.operations for one in costs.spent)
+    took = Spent(name="one", passes=4, operations=20)
+    idle = [Spent(name=name, passes=0, operations=0, skipped="no set.") for name in ("two", "three")]
+    still = Spent(name="four", passes=0, operations=0)
+    costs = Costs(classes=3, references=0, unit=Unit(forward=4, gradient=6), spent=(took, *idle, still, took))
+    row = table.Row(case="case", what="net", policy="sha256:0", sources="", commit="", seed=0, costs=costs)
+    said = table.details(row)
+    assert "| one | 4 | 2 | 50% |" in said
+    assert "| all | 8 | 4 | 100% |" in said
+    assert "No operation: four." in said
+    assert "Skipped: two, three (no set)." in said
+    assert "| case (net) | 3 | 0 | 0.40 | 8 | 4 |" in table.summary([row])
