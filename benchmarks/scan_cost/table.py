@@ -31,7 +31,7 @@ class Row(Record):
     policy: str
     """Digest of the policy."""
     sources: str
-    """Digest of the gate's sources that compute."""
+    """Digest of the sources that compute and count."""
     commit: str
     seed: int
     costs: Costs
@@ -55,9 +55,10 @@ def origin(policy: Policy) -> dict[str, str | int]:
 
 @cache
 def sources() -> str:
-    """Return a digest of the gate's sources that compute."""
+    """Return a digest of the gate's sources that compute, and of those that make cases and count."""
     digest = hashlib.sha256()
-    for path in sorted(path for folder in COMPUTING for path in (ROOT / "gate" / folder).rglob("*.py")):
+    computing = [path for folder in COMPUTING for path in (ROOT / "gate" / folder).rglob("*.py")]
+    for path in sorted([*computing, *map(Path(__file__).with_name, ("cases.py", "counting.py"))]):
         digest.update(f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
