@@ -21,10 +21,10 @@ from gate.spaces.image.triggers.additive import FAMILY
 class AdditiveTrigger(TriggerSearch):
     """Settings of the search for additions."""
 
-    steps: int = Field(default=80, ge=1, le=10_000)
-    batch: int = Field(default=12, ge=1, le=1024)
+    steps: int = Field(default=40, ge=1, le=10_000)
+    batch: int = Field(default=8, ge=1, le=1024)
     settled_after: int | None = Field(default=30, ge=1)
-    hopeless_after: int | None = Field(default=40, ge=1)
+    hopeless_after: int | None = Field(default=None, ge=1)
     limit: float = Field(default=0.25, gt=0, le=1)
     """The largest change of a pixel, as a share of the range."""
 

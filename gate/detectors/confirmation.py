@@ -25,9 +25,9 @@ from gate.spaces.subject import Subject, Yield
 class Confirmation(Options):
     """Settings of the confirmation."""
 
-    most: int = Field(default=4, ge=0, le=1000)
+    most: int = Field(default=1, ge=0, le=1000)
     """The most suspects, smallest trigger first, that are searched for again; others get only the cheap numbers."""
-    clean_samples: int = Field(default=500, ge=4)
+    clean_samples: int = Field(default=100, ge=4)
     """The most clean samples on which a trigger is tried."""
 
 

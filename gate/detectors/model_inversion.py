@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class ModelInversion(Options):
     """Settings of the synthesis."""
 
-    starts: int = Field(default=8, ge=2, le=64)
-    steps: int = Field(default=150, ge=1, le=5000)
+    starts: int = Field(default=4, ge=2, le=64)
+    steps: int = Field(default=60, ge=1, le=5000)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
     """Step size as a share of the input's range."""
     smoothness: float = Field(default=0.05, ge=0)

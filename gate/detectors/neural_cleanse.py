@@ -20,11 +20,10 @@ from gate.spaces.image.triggers.patch import FAMILY
 class NeuralCleanse(TriggerSearch):
     """Settings of the search for patches."""
 
-    steps: int = Field(default=150, ge=1, le=10_000)
+    steps: int = Field(default=80, ge=1, le=10_000)
     """Optimiser steps; up to twenty classes take part in each."""
-    batch: int = Field(default=16, ge=1, le=1024)
-    hopeless_after: int | None = Field(default=80, ge=1)
-    exits: bool = True
+    batch: int = Field(default=8, ge=1, le=1024)
+    hopeless_after: int | None = Field(default=None, ge=1)
 
 
 DETECTOR = inversion_detector(

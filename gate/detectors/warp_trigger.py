@@ -19,11 +19,11 @@ from gate.spaces.image.triggers.warp import FAMILY
 class WarpTrigger(TriggerSearch):
     """Settings of the search for warps."""
 
-    steps: int = Field(default=80, ge=1, le=10_000)
+    steps: int = Field(default=40, ge=1, le=10_000)
     """Optimiser steps of a class that stays until the end; a field has few free values."""
-    batch: int = Field(default=10, ge=1, le=1024)
+    batch: int = Field(default=8, ge=1, le=1024)
     settled_after: int | None = Field(default=30, ge=1)
-    hopeless_after: int | None = Field(default=40, ge=1)
+    hopeless_after: int | None = Field(default=None, ge=1)
     grid: int = Field(default=5, ge=2, le=32)
     """Free displacements along each side of the image."""
     limit: float = Field(default=0.15, gt=0, le=0.5)

@@ -19,8 +19,8 @@ class TriggerSearch(Options):
     """Optimiser steps of a class that stays to the end."""
     batch: int = Field(default=24, ge=1, le=1024)
     """Images per class and step."""
-    clean_samples: int = Field(default=500, ge=2)
-    """Most clean samples used."""
+    clean_samples: int = Field(default=100, ge=2)
+    """Most clean samples that the search is given; `confirmation` tries triggers on the others."""
     success_target: float = Field(default=0.95, gt=0, le=1)
     """Share of a class's images that must reach the target before its trigger is made smaller."""
     settled_after: int | None = Field(default=40, ge=1)
@@ -29,9 +29,9 @@ class TriggerSearch(Options):
     """Steps after which a class that has not moved half of its images leaves the search; null: never."""
     pictured: int = Field(default=3, ge=0, le=8)
     """Number of classes, smallest trigger first, whose triggers the report shows."""
-    untargeted_starts: int = Field(default=2, ge=0, le=64)
+    untargeted_starts: int = Field(default=0, ge=0, le=64)
     """Starts of the search for one trigger that moves every class to any other; 0: none."""
-    most: int = Field(default=2, ge=1, le=1000)
+    most: int = Field(default=1, ge=1, le=1000)
     """Where only suspects are searched for: the most classes of theirs, those named first."""
     controls: int = Field(default=3, ge=3, le=1000)
     """Where only suspects are searched for: other classes, drawn at random, that their sizes are compared with."""

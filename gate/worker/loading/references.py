@@ -25,8 +25,8 @@ from gate.statistics.subsets import balanced
 from gate.worker.loading.outputs import Outputs, choose_like
 from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
 
-MOST_SAMPLES = 500
-"""Clean samples that decide whether a reference does the task."""
+MOST_SAMPLES = 60
+"""Clean samples that decide whether a reference does the task: enough to tell it from chance."""
 _BATCH = 256
 _BANK_ADVICE = "Put the bank back as it was made, where nothing else writes to it, and check again."
 
