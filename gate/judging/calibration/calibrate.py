@@ -52,7 +52,9 @@ def _among(evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], ow
     """Return the comparison with these models, which were measured as the candidate was."""
     counts = [*(model.counts for model in models), counts_of(evidence.outcomes)]
     made = bank.compared if kind == "per-class" else ()
-    rows, cells = with_cells([*(model.values for model in models), own], counts, made, _probes(evidence))
+    rows, cells = with_cells(
+        [*(model.values for model in models), own], counts, made, _probes(evidence.facts.input_shape)
+    )
     own = rows[-1]
     scored = score_all(columns(bank.compared, rows, per_class=kind == "per-class"))
     if not scored:
@@ -79,8 +81,14 @@ def _among(evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], ow
     )
 
 
-def _probes(evidence: Evidence) -> Probes:
-    shape = evidence.facts.input_shape
+def bank_scores(bank: Bank) -> list[float]:
+    """Return the scores of a bank's models, each beside all the others."""
+    values, counts = [model.values for model in bank.statistics], [model.counts for model in bank.statistics]
+    rows, _ = with_cells(values, counts, bank.compared, _probes(bank.input_shape))
+    return [one.score for one in score_all(columns(bank.compared, rows, per_class=True))]
+
+
+def _probes(shape: tuple[int, ...]) -> Probes:
     if len(shape) != IMAGE:
         return Probes((), (), "")
     image = (shape[0], shape[1], shape[2])
@@ -131,7 +139,7 @@ def _other_cells(bank: Bank, models: Sequence[ModelStatistics], evidence: Eviden
         theirs = [model.counts[detector] for model in models if detector in model.counts]
         if detector not in own and len(theirs) >= ALMOST_ALL * len(models):
             return f"{detector} counted no answers of the candidate, though of the bank's models"
-        if detector in own and own[detector].probes != _probes(evidence).digest:
+        if detector in own and own[detector].probes != _probes(evidence.facts.input_shape).digest:
             return f"{detector} counted the answers to other probes than this gate has"
         if detector in own and not all(own[detector].alike(one) for one in theirs):
             return f"the bank's {detector} had other probes or other numbers of samples than this scan's"
