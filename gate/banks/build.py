@@ -48,7 +48,7 @@ class BuildRequest:
     """Folder of each model's evidence, for the next time."""
     name: str
     provenance: str = ""
-    most_references: int = 8
+    most_references: int = 4
     accept_flagged: str = ""
     """Reason why models that were flagged, rejected or not judged are clean; empty: they are refused."""
 

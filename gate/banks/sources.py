@@ -61,7 +61,7 @@ class MakeRequest:
     """The most seconds of one copy's training."""
     large: bool = False
     """Whether images of more than 64 pixels are trained on processor cores too."""
-    most_references: int = 8
+    most_references: int = 4
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ SOURCES = many(
 @option(
     "--references",
     type=click.IntRange(0, 64),
-    default=8,
+    default=4,
     help="Models whose programs are kept beside the bank, to try suspects' triggers on.",
 )
 @option(

@@ -32,7 +32,7 @@ class ActivationClustering(Options):
 
     reduction: Literal["pca", "t-sne"] = "pca"
     dimensions: int = Field(default=10, ge=1, le=100)
-    clean_samples: int = Field(default=500, ge=16)
+    clean_samples: int = Field(default=300, ge=16)
     neurons: int = Field(default=5, ge=0, le=50)
     """Number of neurons that are listed."""
 

@@ -27,7 +27,7 @@ class Confirmation(Options):
 
     most: int = Field(default=1, ge=0, le=1000)
     """The most suspects, smallest trigger first, that are searched for again; others get only the cheap numbers."""
-    clean_samples: int = Field(default=100, ge=4)
+    clean_samples: int = Field(default=50, ge=4)
     """The most clean samples on which a trigger is tried."""
 
 

@@ -1,6 +1,6 @@
 """Raises every class's score above all others as far as any input can, and looks for a class that goes too far.
 
-Measures  margin: the largest lead of the class's score over the next, from random inputs. mean-margin: of its five best
+Measures  margin: the largest lead of the class's score over the next, from random inputs. mean-margin: of its three best
           starts. relative-margin: over the lead on clean samples. margin-ratio, anomaly-index: over the other classes.
 Matters   Training on any trigger leaves a direction that raises the target without rivals; finding it needs neither
           samples nor a family of triggers.
@@ -26,7 +26,7 @@ from gate.spaces.subject import Classifier, Subject, Yield
 if TYPE_CHECKING:
     from gate.statistics.margins import Margins, Settings
 
-BEST_STARTS = 5
+BEST_STARTS = 3
 """Number of starts in the mean margin."""
 
 
@@ -35,8 +35,8 @@ class MaximumMargin(Options):
 
     retired: ClassVar[Mapping[str, Any]] = {"intrinsic-weight": 0.0, "intrinsic-samples": 10}
 
-    starts: int = Field(default=6, ge=1, le=1024)
-    steps: int = Field(default=24, ge=1, le=5000)
+    starts: int = Field(default=4, ge=1, le=1024)
+    steps: int = Field(default=16, ge=1, le=5000)
     step_size: float = Field(default=0.5, gt=0, le=10)
     """Length of a step along a steady gradient, as a share of the input's range."""
     clean_samples: int = Field(default=500, ge=1)
@@ -143,7 +143,7 @@ DETECTOR = Detector(
     needs=Need.MODEL,
     metrics=(
         Metric("margin", "scores", "higher", "The largest lead of the class's score by any input found."),
-        Metric("mean-margin", "scores", "higher", "Mean lead over the class's five best starts."),
+        Metric("mean-margin", "scores", "higher", "Mean lead over the class's three best starts."),
         Metric(
             "relative-margin", "clean margins", "higher", "Margin over clean-margin.", compared=Compared("log", "class")
         ),
