@@ -58,7 +58,7 @@ def confirmed(planted, triggers, *, suspects=(TARGET, NATURAL), options=None, **
     places = tuple(map(location, suspects))
     subject = replace(planted.subject, suspects=places, triggers=triggers, **given)
     rows = {}
-    for item in measure(subject, options or Confirmation(), Run(seed=0)):
+    for item in measure(subject, options or Confirmation(most=4, clean_samples=500), Run(seed=0)):
         rows.setdefault(item.location.class_index, {})[item.metric] = item
     return rows
 
@@ -138,7 +138,8 @@ def test_beyond_the_most_the_cheap_numbers_alone_are_measured(backdoored, found,
 
 def test_samples_of_the_search_are_never_held_out(backdoored, found):
     """The samples that measure success are exactly those that the search was not given, of other classes."""
-    row = confirmed(backdoored, found, suspects=(TARGET,), options=Confirmation(most=0))[TARGET]
+    options = Confirmation(most=0, clean_samples=500)
+    row = confirmed(backdoored, found, suspects=(TARGET,), options=options)[TARGET]
     labels = backdoored.subject.samples.labels
     unseen = torch.ones(len(labels), dtype=torch.bool)
     unseen[found[location(TARGET)].found.rows] = False

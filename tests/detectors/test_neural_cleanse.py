@@ -76,7 +76,7 @@ def test_equal_sizes_give_finite_indices(twin, labels):
             list(run)
     else:
         numbers = [item.value for item in run if isinstance(item, Measurement)]
-        assert len(numbers) == 15
+        assert len(numbers) == 13
         assert all(math.isfinite(number) for number in numbers)
 
 

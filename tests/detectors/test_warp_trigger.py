@@ -12,7 +12,7 @@ from gate.records.run import Run
 from gate.spaces.image.triggers.warp import Warps
 from gate.spaces.subject import Trigger
 
-OPTIONS = WarpTrigger(steps=120, batch=16, clean_samples=200, grid=4)
+OPTIONS = WarpTrigger(steps=120, batch=16, clean_samples=200, grid=4, most=2)
 
 
 def warp(x):
