@@ -151,11 +151,11 @@ def _shown(
     known = names(shape)
     if others := _alike(counts, bank):
         most = telling([*others, counts], groups(shape))[-1]
-        _, sources, answers = counts.shape
+        _, sources, classes = counts.shape
         ranked = [
             (value, one.cells[place][0], place)
             for group, one in most.items()
-            for value, place in one.ranked(sources if group in BY_SOURCE else 1, answers)
+            for value, place in one.ranked(sources if group in BY_SOURCE else 1, classes)
         ]
         ranked.sort(key=lambda item: -item[0])
         shown = [(location_of(place), cell) for _, cell, place in ranked]
