@@ -56,20 +56,24 @@ def _row(entry: Entry, update: Update, subject: Subject) -> Row:
     for item in measure(subject, VersionChange(), Run(seed=0, max_batch=128)):
         if isinstance(item, Measurement) and item.value >= greatest.get(item.metric, item).value:
             greatest[item.metric] = item
-    head = greatest["head-change"].location
+    head, probe = greatest["head-change"].location, greatest["probe-gain"].location
     return {
         "model": entry.name,
         "architecture": entry.recipe.row.architecture,
         "task": entry.recipe.row.task,
         **json.loads(update.canonical_json()),
         "head_class": head.class_index if head else None,
+        "probe_class": probe.class_index if probe else None,
         "values": {name: float(f"{one.value:.4g}") for name, one in greatest.items()},
     }
 
 
 def table(rows: list[Row]) -> None:
-    """Print what stands out: each number over the largest of the five changes between the versions before."""
-    heads = ("epochs", "success", "first", "spectrum", "head", "head's class")
+    """Print what stands out: each number over the largest of the five changes between the versions before.
+
+    Targets are marked with a star.
+    """
+    heads = ("epochs", "success", "first", "spectrum", "head", "probes", "head's", "probes'")
     print(f"{'model':9}{'net':11}{'update':10}{''.join(f'{name:>10}' for name in heads)}")
     for row in rows:
         values, success = row["values"], row["attack_success"]
@@ -77,20 +81,35 @@ def table(rows: list[Row]) -> None:
         print(
             f"{row['model']:9}{row['architecture']:11}{row['name']:10}{row['epochs']:>10}"
             f"{'' if success is None else f'{success:.2f}':>10}{values['first-share-ratio']:>10.2f}"
-            f"{over[0]:>10.2f}{over[1]:>10.2f}{row['head_class']:>10}"
-            f"{' (the target)' if row['head_class'] in row['targets'] else ''}"
+            f"{over[0]:>10.2f}{over[1]:>10.2f}{values['probe-gain-ratio']:>10.2f}"
+            f"{_class(row, 'head_class')}{_class(row, 'probe_class')}"
         )
     for name, of in (
         ("first-share-ratio", lambda values: values["first-share-ratio"]),
         ("spectrum-distance over the largest before", lambda values: _over(values, "spectrum-distance")),
         ("head-change over the largest before", lambda values: _over(values, "head-change")),
+        ("probe-gain", lambda values: values["probe-gain"]),
+        ("probe-gain-ratio", lambda values: values["probe-gain-ratio"]),
+        ("the greater of the two ratios", lambda values: max(values["first-share-ratio"], values["probe-gain-ratio"])),
     ):
         clean, poisoned = ([of(r["values"]) for r in rows if bool(r["targets"]) is bad] for bad in (False, True))
         below = sum(value <= max(clean) for value in poisoned)
         print(
             f"{name}: {len(clean)} clean {min(clean):.2f} to {max(clean):.2f}, {len(poisoned)} poisoned "
-            f"{min(poisoned):.2f} to {max(poisoned):.2f}; {below} of these not above every clean one"
+            f"{min(poisoned):.2f} to {max(poisoned):.2f}; {below} of these not above every clean one, "
+            f"area {_area(clean, poisoned):.3f}"
         )
+
+
+def _class(row: Row, key: str) -> str:
+    """Return a class, marked where it is a target."""
+    return f"{row[key]:>9}{'*' if row[key] in row['targets'] else ' '}"
+
+
+def _area(clean: list[float], poisoned: list[float]) -> float:
+    """Return the area under the curve."""
+    pairs = [(bad > good) + (bad == good) / 2 for bad in poisoned for good in clean]
+    return sum(pairs) / len(pairs)
 
 
 def _over(values: dict[str, float], metric: str) -> float:

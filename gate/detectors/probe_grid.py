@@ -24,7 +24,7 @@ from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import Run
-from gate.spaces.image.probes import groups, names, names_digest, probe_families, within
+from gate.spaces.image.probes import LEAST_SIDE, fixed, groups, names, names_digest, probe_families, within
 from gate.spaces.subject import Subject, Yield
 from gate.statistics.cells import FEWEST_MODELS, location_of, telling
 
@@ -42,8 +42,6 @@ CELLS = {
 """Statistics of the counts, by group of probes, which only a comparison has."""
 BY_SOURCE = ("patch", "natural")
 """Groups of probes that are compared by source class too; waves, noise and warps are laid over all classes alike."""
-LEAST_SIDE = 4
-"""Fewest pixels of a side; in a smaller image, a patch is the whole image."""
 
 
 class ProbeGrid(Options):
@@ -186,7 +184,7 @@ def _pictures(
     """Yield, for the first places of different classes, a sample that is not of the class and the probe on it."""
     from gate.spaces.image.pictures import picture
 
-    probes = [probe for family in probe_families() for probe in family.fixed(classifier.input_shape)]
+    probes = fixed(classifier.input_shape)
     done: set[int] = set()
     for place, row, caption in shown:
         index, source = place.class_index, place.source_index

@@ -2,12 +2,14 @@
 
 Measures  spectrum-distance: how far each layer's spectrum of pre-activations moved. weight-change, first-share and
           stable-rank: the size of the change in its weights, and along how few directions. head-change: each class's
-          share of the last layer's. new-answers, disagreement: samples answered otherwise. first-share-rank and -ratio:
-          the candidate among the changes between approved versions. earlier-…: the largest of those.
+          share of the last layer's. new-answers, disagreement: samples answered otherwise. probe-gain: how much more of
+          what probe-grid's probes are applied to goes to each class. -rank and -ratio: the candidate among the changes
+          between approved versions. earlier-…: the largest of those.
 Matters   A backdoor comes with an update, and changes weights along few directions and for one class, as training on
-          more of the same data does not.
+          more of the same data does not; what resembles its trigger newly goes to that class.
 Blind to  A backdoor that serves already, a model trained anew or of another architecture, much else that is new in the
-          same update, and changes outside convolutions and linear layers. Without earlier versions nothing is usual.
+          same update, changes outside convolutions and linear layers, triggers unlike every probe, and rules for one
+          source class. Without earlier versions nothing is usual.
 See       MIST, arXiv:2605.21146, 2026 (spectra); figures in docs/explanation/detection.md.
 """
 
@@ -23,9 +25,12 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
 from gate.records.previous import MAX_EARLIER
 from gate.records.run import Run
+from gate.spaces.image.probes import LEAST_SIDE, fixed, groups, names, within
 from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
+    from gate.spaces.contract import Shape
+    from gate.statistics.probe_gains import Probes
     from gate.statistics.versions import Change
 
 
@@ -37,14 +42,19 @@ class VersionChange(Options):
     clean_samples: int = Field(default=300, ge=2)
     channels: int = Field(default=256, ge=2, le=4096)
     """The most channels of a layer that count, drawn by the seed."""
+    probe_samples: int = Field(default=30, ge=2)
+    """The most clean samples that probes are applied to, an equal share of each class."""
+    probe_step: int = Field(default=5, ge=1)
+    """Of probe-grid's probes, in their order, the first of every so many is applied."""
 
 
 _GREATEST: dict[str, "Callable[[Change], float | None]"] = {
     "spectrum-distance": lambda one: max((layer.distance for layer in one.layers.values()), default=None),
     "first-share": lambda one: max((layer.weight.first_share for layer in one.layers.values()), default=None),
     "head-change": lambda one: None if one.head is None else float(one.head.max()),
-    "new-answers": lambda one: float(one.moved[0].max()),
+    "new-answers": lambda one: float(one.moved.max()),
     "disagreement": lambda one: one.disagreement,
+    "probe-gain": lambda one: max((gain.value for gain in one.gains), default=None),
 }
 """The greatest number of a change by metric; None where it has none."""
 
@@ -57,7 +67,8 @@ def measure(subject: Subject, options: VersionChange, run: Run) -> Iterator[Yiel
     assert subject.classifier is not None
     assert subject.previous is not None
     assert subject.samples is not None
-    asked = Asked(balanced(subject.samples, options.clean_samples, run.seed), options.channels)
+    probes = _probes(subject, options, run)
+    asked = Asked(balanced(subject.samples, options.clean_samples, run.seed), options.channels, probes)
     steps = len(subject.previous.approved) + 2
     own = look(replace(subject.previous.own, classifier=subject.classifier), asked, run)
     run.progress(1, steps)
@@ -68,11 +79,28 @@ def measure(subject: Subject, options: VersionChange, run: Run) -> Iterator[Yiel
         raise UnexaminableError(f"the version that serves cannot be compared: {error}") from None
     run.progress(2, steps)
     yield from _of_change(found)
+    yield from _of_probes(found, subject.classifier.input_shape, options.probe_step)
     earlier = []
     for one in history(subject.previous, serving, asked, run):
         earlier.append(one)
         run.progress(2 + len(earlier), steps)
     yield from _beside(found, earlier)
+    yield from _gains_beside(found, earlier, probes)
+
+
+def _probes(subject: Subject, options: VersionChange, run: Run) -> "Probes | None":
+    """Return the probes that every version is given; None where images are too small."""
+    from gate.statistics.probe_gains import Probes
+    from gate.statistics.subsets import balanced
+
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    shape, bounds = subject.classifier.input_shape, subject.classifier.bounds
+    if min(shape[1:]) < LEAST_SIDE:
+        return None
+    applied = tuple(within(probe, bounds) for probe in fixed(shape)[:: options.probe_step])
+    samples = balanced(subject.samples, options.probe_samples, run.seed)
+    return Probes(samples, applied, groups(shape)[:: options.probe_step])
 
 
 def _of_change(found: "Change") -> Iterator[Yield]:
@@ -90,9 +118,21 @@ def _of_change(found: "Change") -> Iterator[Yield]:
         yield Measurement(metric="first-share-rank", value=1, note=why)
     for index, share in enumerate([] if found.head is None else found.head.tolist()):
         yield Measurement(metric="head-change", value=share, location=Location.of_class(index))
-    for index, share in enumerate(found.moved[0].tolist()):
+    for index, share in enumerate(found.moved.tolist()):
         yield Measurement(metric="new-answers", value=share, location=Location.of_class(index))
     yield Measurement(metric="disagreement", value=found.disagreement)
+
+
+def _of_probes(found: "Change", shape: "Shape", step: int) -> Iterator[Yield]:
+    """Yield each class's gain, with the probe that gained most and what it does."""
+    if not found.gains:
+        why = f"images are smaller than {LEAST_SIDE} × {LEAST_SIDE}; no probe would be small there"
+        yield Unmeasured(metric="probe-gain", reason=why)
+    known = names(shape)[::step]
+    for index, gain in enumerate(found.gains):
+        what = f"{known[gain.probe]}: sends {gain.after:.0%} of other classes' samples there, {gain.before:.0%} before"
+        note = what if gain.value else ""
+        yield Measurement(metric="probe-gain", value=gain.value, location=Location.of_class(index), note=note)
 
 
 def _beside(found: "Change", earlier: Sequence["Change"]) -> Iterator[Yield]:
@@ -112,6 +152,24 @@ def _beside(found: "Change", earlier: Sequence["Change"]) -> Iterator[Yield]:
             yield Measurement(metric="first-share-ratio", value=share / max(usual), location=place)
 
 
+def _gains_beside(found: "Change", earlier: Sequence["Change"], probes: "Probes | None") -> Iterator[Yield]:
+    """Yield where each class's gain stands among the greatest ones of the changes between approved versions."""
+    from gate.statistics.probe_gains import least_gain
+
+    if found.other or probes is None:
+        # As with no earlier versions.
+        yield Measurement(metric="probe-gain-rank", value=1, note=found.other[:2000])
+        return
+    usual = [max(gain.value for gain in one.gains) for one in earlier]
+    for index, gain in enumerate(found.gains):
+        place = Location.of_class(index)
+        rank = (1 + sum(value >= gain.value for value in usual)) / (1 + len(usual))
+        yield Measurement(metric="probe-gain-rank", value=rank, location=place)
+        if usual:
+            ratio = gain.value / max(*usual, least_gain(probes))
+            yield Measurement(metric="probe-gain-ratio", value=ratio, location=place)
+
+
 DETECTOR = Detector(
     id="version-change",
     title="Change since the version that serves",
@@ -125,9 +183,12 @@ DETECTOR = Detector(
         Metric("head-change", "share", "higher", "The class's share of the squared change in the last layer."),
         Metric("new-answers", "share", "higher", "Share of samples that the candidate alone sends to the class."),
         Metric("disagreement", "share", "higher", "Share of samples to which the two give different answers."),
+        Metric("probe-gain", "nats", "higher", "Log-odds that answers to the three most telling probes gained there."),
         Metric("earlier-changes", "changes", "neither", "Number of changes between approved versions."),
         Metric("first-share-rank", "share", "lower", "Share of changes, its own too, whose first share is as large."),
         Metric("first-share-ratio", "ratio", "higher", "Its first share over the largest between approved versions."),
+        Metric("probe-gain-rank", "share", "lower", "Share of changes, its own too, whose probe gain is as large."),
+        Metric("probe-gain-ratio", "ratio", "higher", "Its probe gain over the largest between approved versions."),
         *(
             Metric(f"earlier-{metric}", unit, "neither", "The largest between approved versions, for comparison.")
             for metric, unit in (
@@ -136,6 +197,7 @@ DETECTOR = Detector(
                 ("head-change", "share"),
                 ("new-answers", "share"),
                 ("disagreement", "share"),
+                ("probe-gain", "nats"),
             )
         ),
     ),

@@ -16,6 +16,7 @@ _TITLES = {
     "head-change": ("Most of the last layer's change for one class", percent),
     "new-answers": ("Most samples that newly go to one class", percent),
     "disagreement": ("Samples with another answer", percent),
+    "probe-gain": ("Most log-odds that fixed probes gained at one class, nats", number),
 }
 
 
@@ -60,7 +61,7 @@ def changed(report: Report) -> Changed | None:
 
 def _row(metric: str, title: str, shown: Callable[[float], str], greatest: dict[str, Measurement], names: Names) -> Row:
     found, usual = greatest[metric], greatest.get(f"earlier-{metric}")
-    where = names.place(found.location) if found.value else ""
+    where = ": ".join(filter(None, (names.place(found.location), found.note))) if found.value else ""
     return Row(title, shown(found.value), where, shown(usual.value) if usual else "–")
 
 

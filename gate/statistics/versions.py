@@ -8,14 +8,14 @@ import torch
 from gate.programs.layers import Layer, difference_in_architecture, layers_of
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.run import Run
-from gate.spaces.contract import Apply
 from gate.spaces.subject import Classifier, Previous, Samples, Version
+from gate.statistics.probe_gains import Gain, Probes, gains
 from gate.statistics.spectra import Moments, channel_rows, log_distance
 from gate.statistics.weight_changes import WeightChange, class_shares, weight_change
 
 
 class NotFiniteError(GateError):
-    """A version yields NaN or infinite values on clean samples."""
+    """A version yields NaN or infinite values on clean samples or under a probe."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Look:
 
     version: Version
     answers: torch.Tensor
-    """First choices (P, N) under each probe, on the CPU."""
+    """First choices (N,) on the samples, on the CPU."""
+    probed: torch.Tensor
+    """Numbers of samples that each probe sends to each class, (P, K)."""
     spectra: Mapping[Layer, torch.Tensor]
     """Shares of the variance by direction (c,) of each layer's pre-activations, in the order of the graph."""
 
@@ -49,12 +51,14 @@ class Change:
     head: torch.Tensor | None
     """Each class's share of the change in the last layer (K,)."""
     moved: torch.Tensor
-    """Shares of the samples that go to each class by the newer version alone, (P, K)."""
+    """Shares of the samples that go to each class by the newer version alone, (K,)."""
+    gains: tuple[Gain, ...]
+    """How much more probes send to each class; none where there are no probes."""
 
     @property
     def disagreement(self) -> float:
         """Share of clean samples to which the two give different answers."""
-        return float(self.moved[0].sum())
+        return float(self.moved.sum())
 
 
 @dataclass(frozen=True)
@@ -64,24 +68,33 @@ class Asked:
     samples: Samples
     channels: int
     """The most channels of a layer that count, drawn by the run's seed."""
-    probes: tuple[Apply, ...] = (lambda inputs: inputs,)
-    """Functions that are applied to raw inputs (N, C, H, W) before they are asked about; the first leaves them."""
+    probes: Probes | None
+    """What is asked beside the samples; None where images are too small for it."""
 
 
 def look(version: Version, asked: Asked, run: Run) -> Look:
-    """Run one version on all samples; NaN or infinite values are a `NotFiniteError`."""
-    answers = torch.stack([_answers(version.classifier, asked.samples.inputs, probe, run) for probe in asked.probes])
-    return Look(version, answers, _spectra(version, asked, run))
+    """Run one version on all samples and probes; NaN or infinite values are a `NotFiniteError`."""
+    classifier = version.classifier
+    answers = _answers(classifier, asked.samples.inputs, run)
+    return Look(version, answers, _probed(classifier, asked.probes, run), _spectra(version, asked, run))
 
 
-def _answers(classifier: Classifier, inputs: torch.Tensor, probe: Apply, run: Run) -> torch.Tensor:
+def _probed(classifier: Classifier, probes: Probes | None, run: Run) -> torch.Tensor:
+    if probes is None:
+        return torch.zeros(0, classifier.num_classes, dtype=torch.long)
+    # Applied to all samples at once, since a mixture takes its partners from them.
+    answers = [_answers(classifier, apply(probes.samples.inputs), run) for apply in probes.applied]
+    return probes.counts(torch.stack(answers), classifier.num_classes)
+
+
+def _answers(classifier: Classifier, inputs: torch.Tensor, run: Run) -> torch.Tensor:
     found = []
     for chunk in torch.split(inputs, run.max_batch):
         run.check_time()
         with torch.no_grad():
-            logits = classifier.logits(probe(chunk))
+            logits = classifier.logits(chunk)
         if not torch.isfinite(logits).all():
-            raise NotFiniteError("it yields NaN or infinite scores on clean samples")
+            raise NotFiniteError("it yields NaN or infinite scores on clean samples or under a probe")
         found.append(logits.argmax(dim=1).cpu())
     return torch.cat(found)
 
@@ -123,6 +136,7 @@ def change(old: Look, new: Look, asked: Asked, run: Run) -> Change:
         layers={} if differ else dict(_layers(old, new, asked, run)),
         head=None if differ or heads[0] is None or heads[1] is None else class_shares(heads[0].weight, heads[1].weight),
         moved=moved(old.answers, new.answers, other.classifier.num_classes),
+        gains=() if asked.probes is None else gains(old.probed, new.probed, asked.probes),
     )
 
 
@@ -174,7 +188,5 @@ def history(previous: Previous, serving: Look, asked: Asked, run: Run) -> Iterat
 
 
 def moved(old: torch.Tensor, new: torch.Tensor, classes: int) -> torch.Tensor:
-    """Return the shares of samples that go to each class by the newer answers alone, (P, K), of answers (P, N)."""
-    differ = (old != new).float()
-    counts = torch.zeros(len(new), classes).scatter_add_(1, new, differ)
-    return counts / new.shape[1]
+    """Return the shares of samples that go to each class by the newer answers alone, (K,), of answers (N,)."""
+    return torch.bincount(new[old != new], minlength=classes) / len(new)

@@ -1,6 +1,7 @@
 """A backdoored update changes weights along fewer directions than clean ones did, and for its target; others do not."""
 
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from gate.records.evidence import Evidence, Failed, Location, Measured, Measurem
 from gate.records.policy import Policy, Rule
 from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
+from gate.spaces.image.probes import names
 from gate.spaces.subject import Previous, Samples, Subject, Version
+from gate.statistics.probe_gains import Probes, gains, least_gain
 from gate.statistics.spectra import FLOOR, Moments, log_distance
 from gate.statistics.versions import moved
 from gate.statistics.weight_changes import class_shares, weight_change
@@ -99,6 +102,28 @@ def test_a_backdoored_update_stands_out_beside_its_own_history(lineage):
     assert max(backdoored["head-change"], key=backdoored["head-change"].get) == f"class {digits.TARGET}"
 
 
+def test_probes_newly_go_to_the_target_of_a_backdoored_update(lineage):
+    """More than in any change before it, by the class where most is gained; in a clean update no more than before."""
+    backdoored, _ = found(subject(lineage, "backdoored"))
+    clean, _ = found(subject(lineage, "clean"))
+    target = f"class {digits.TARGET}"
+    assert max(backdoored["probe-gain"], key=backdoored["probe-gain"].get) == target
+    assert backdoored["probe-gain-rank"][target] == pytest.approx(1 / (EARLIER + 1))
+    assert backdoored["probe-gain-ratio"][target] > 1.2 > max(clean["probe-gain-ratio"].values())
+    assert set(backdoored["probe-gain-rank"]) == set(backdoored["probe-gain"])
+
+
+def test_a_gain_names_its_probe_and_what_it_does(lineage):
+    """With the shares of other classes' samples, now and before."""
+    items = measure(subject(lineage, "backdoored"), VersionChange(), Run(seed=0))
+    gains = [item for item in items if isinstance(item, Measurement) and item.metric == "probe-gain"]
+    note = max(gains, key=lambda item: item.value).note
+    name, _, what = note.partition(": sends ")
+    assert name in names((1, 8, 8))
+    assert "% of other classes' samples there, " in what
+    assert what.endswith("% before")
+
+
 def test_every_layer_and_every_class_has_its_numbers(lineage):
     """A convolution and two linear layers, by their weights; ten classes; all of them finite shares."""
     values, gaps = found(subject(lineage, "clean"))
@@ -117,17 +142,18 @@ def test_the_same_bytes_change_nothing(lineage):
     """All changes are zero, and nothing is unusual about that."""
     values, _ = found(subject(lineage, "v5"))
     for metric in ("spectrum-distance", "weight-change", "first-share", "stable-rank", "head-change", "new-answers",
-                   "disagreement", "first-share-ratio"):  # fmt: skip
+                   "disagreement", "first-share-ratio", "probe-gain", "probe-gain-ratio"):  # fmt: skip
         assert set(values[metric].values()) == {0.0}, metric
-    assert set(values["first-share-rank"].values()) == {1.0}
+    assert set(values["first-share-rank"].values()) == set(values["probe-gain-rank"].values()) == {1.0}
 
 
 def test_without_earlier_versions_nothing_is_unusual(lineage):
     """The rank is one whatever changed, and no ratio is made up."""
     values, _ = found(subject(lineage, "backdoored", approved=()))
     assert values["earlier-changes"] == {"model": 0}
-    assert set(values["first-share-rank"].values()) == {1.0}
-    assert not [name for name in values if name == "first-share-ratio" or name.startswith("earlier-first")]
+    assert set(values["first-share-rank"].values()) == set(values["probe-gain-rank"].values()) == {1.0}
+    assert not {"first-share-ratio", "earlier-first-share", "probe-gain-ratio", "earlier-probe-gain"} & set(values)
+    assert max(values["probe-gain"].values()) > 0
 
 
 def test_another_architecture_is_said_and_answers_are_compared_all_the_same(lineage, tmp_path):
@@ -138,7 +164,8 @@ def test_another_architecture_is_said_and_answers_are_compared_all_the_same(line
     values, gaps = found(subject(lineage, version(other, tmp_path)))
     assert "spectrum-distance" not in values
     assert gaps["spectrum-distance"].startswith("another architecture than the version that serves: ")
-    assert values["first-share-rank"] == {"model": 1.0}
+    assert values["first-share-rank"] == values["probe-gain-rank"] == {"model": 1.0}
+    assert max(values["probe-gain"].values()) > 0
     assert values["disagreement"]["model"] > 0.5
 
 
@@ -151,6 +178,15 @@ def test_an_earlier_version_of_another_architecture_is_no_part_of_what_is_usual(
     readers = (*one.previous.approved[:2], lambda: odd, *one.previous.approved[3:])
     values, _ = found(replace(one, previous=replace(one.previous, approved=readers)))
     assert values["earlier-changes"] == {"model": 3}
+
+
+def test_no_probe_is_applied_to_images_that_are_too_small(lineage, monkeypatch):
+    """A patch would be the whole image; the reason stands in the evidence, and nothing is unusual."""
+    monkeypatch.setattr("gate.detectors.version_change.LEAST_SIDE", 9)
+    values, gaps = found(subject(lineage, "backdoored"))
+    assert values["probe-gain-rank"] == {"model": 1.0}
+    assert gaps == {"probe-gain": "images are smaller than 9 × 9; no probe would be small there"}
+    assert "probe-gain" not in values
 
 
 def outcome(one):
@@ -176,10 +212,11 @@ def test_values_that_are_not_finite_fail_a_candidate_and_are_a_reason_in_another
 
 
 def test_the_passes_of_every_version_are_counted(lineage):
-    """Candidate and each version: once for its answers, once for its layers."""
+    """Candidate and each version: once for its answers, once for its layers, and each fifth probe on thirty samples."""
     measured = outcome(subject(lineage, "clean"))
     assert isinstance(measured, Measured)
-    assert measured.sample_passes == 2 * 300 * (EARLIER + 2)
+    probes = len(names((1, 8, 8))[::5])
+    assert measured.sample_passes == (2 * 300 + 30 * probes) * (EARLIER + 2)
 
 
 def test_names_are_no_part_of_an_architecture(lineage, tmp_path):
@@ -207,18 +244,60 @@ def test_the_numbers_are_what_they_say():
     still = Moments()
     still.add(torch.full((9, 3), 2.0))
     assert still.spectrum().tolist() == [0, 0, 0]
-    old, new = torch.tensor([[0, 1, 1, 2], [0, 0, 0, 0]]), torch.tensor([[0, 2, 2, 2], [1, 0, 0, 0]])
-    assert moved(old, new, 3).tolist() == [[0, 0, 0.5], [0, 0.25, 0]]
+    assert moved(torch.tensor([0, 1, 1, 2]), torch.tensor([0, 2, 2, 2]), 3).tolist() == [0, 0, 0.5]
+
+
+def probes(groups, labels=(0, 0, 1, 1, 2, 2)):
+    """Return probes of these groups that are never applied, on six samples."""
+    samples = Samples(torch.zeros(6, 1, 8, 8), None if labels is None else torch.tensor(labels), "made up")
+    return Probes(samples, tuple((lambda x: x) for _ in groups), groups)
+
+
+def test_samples_of_a_class_are_no_gain_of_it():
+    """Only others' count, in numerator and denominator; without labels all do."""
+    answers = torch.tensor([[0, 0, 0, 0, 2, 0]])
+    assert probes(("patch",)).counts(answers, 3).tolist() == [[3, 0, 0]]
+    assert probes(("patch",)).others(3).tolist() == [4, 4, 4]
+    assert probes(("patch",), None).counts(answers, 3).tolist() == [[5, 0, 1]]
+    assert probes(("patch",), None).others(3).tolist() == [6, 6, 6]
+
+
+def test_a_gain_is_the_mean_of_the_greatest_three_of_the_group_where_it_is_most():
+    """By Haldane's log-odds; a loss is no gain, and probes that are missing are none."""
+    asked = probes(("patch", "patch", "overlay", "overlay", "overlay", "overlay"))
+    old = torch.tensor([[0, 4, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
+    new = torch.tensor([[4, 0, 0], [0, 0, 0], [2, 0, 0], [4, 0, 0], [4, 0, 0], [1, 0, 0]])
+    most, lost, still = gains(old, new, asked)
+
+    def odds(count):
+        return log((count + 0.5) / (4 - count + 0.5))
+
+    risen = sorted((odds(2) - odds(0), odds(4) - odds(1), odds(4) - odds(0), odds(1) - odds(0)))
+    assert most.value == pytest.approx(sum(risen[1:]) / 3)
+    assert (most.probe, most.before, most.after) == (4, 0.0, 1.0)
+    assert lost.value == still.value == 0
+    assert least_gain(asked) == pytest.approx(log(1.5 / 5.5) - log(0.5 / 6.5))
 
 
 @pytest.mark.parametrize(
-    ("rank", "ratio", "flagged"), [(1 / 6, 2.0, True), (1 / 5, 2.0, False), (1 / 6, 1.5, False), (1.0, None, False)]
+    ("kind", "rank", "ratio", "flagged"),
+    [
+        ("first-share", 1 / 6, 2.0, True),
+        ("first-share", 1 / 5, 2.0, False),
+        ("first-share", 1 / 6, 1.5, False),
+        ("first-share", 1.0, None, False),
+        ("probe-gain", 1 / 6, 2.0, True),
+        ("probe-gain", 1 / 5, 2.0, False),
+        ("probe-gain", 1 / 6, 1.1, False),
+        ("probe-gain", 1.0, None, False),
+    ],
 )
-def test_the_recommended_policy_judges_beside_five_changes_alone(rank, ratio, flagged):
+def test_the_recommended_policy_judges_beside_five_changes_alone(kind, rank, ratio, flagged):
     """Four give no such rank; a ratio that clean updates reach excuses; nothing to compare is no finding."""
     policy = read_policy(DEFAULT, on=today())
-    place = Location(kind="layer", name="conv.weight")
-    values = {"first-share-rank": rank, "first-share-ratio": ratio}
+    place = Location(kind="layer", name="conv.weight") if kind == "first-share" else Location.of_class(1)
+    other = "probe-gain-rank" if kind == "first-share" else "first-share-rank"
+    values = {f"{kind}-rank": rank, f"{kind}-ratio": ratio, other: 1.0}
     numbers = [Measurement(metric=m, value=v, location=place) for m, v in values.items() if v is not None]
     evidence = Evidence(
         gate_version="0",

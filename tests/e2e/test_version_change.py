@@ -72,7 +72,7 @@ def test_the_next_version_is_compared_with_what_serves(told):
     outcome = told.second["outcomes"]["version-change"]
     assert outcome["status"] == "measured", outcome
     metrics = {one["metric"] for one in outcome["measurements"]}
-    assert {"spectrum-distance", "first-share", "head-change", "new-answers", "disagreement"} <= metrics
+    assert {"spectrum-distance", "first-share", "head-change", "new-answers", "disagreement", "probe-gain"} <= metrics
     assert "earlier-first-share" not in metrics
 
 
@@ -81,6 +81,8 @@ def test_the_report_says_what_changed_and_on_what_ground_the_other_is_called_app
     """A section of its own, with the key."""
     assert "### What changed since the version that serves" in told.report
     assert f"models:/prod-{told.name}/1" in told.report
+    (row,) = (line for line in told.report.splitlines() if "fixed probes gained" in line)
+    assert "of other classes' samples there, " in row
     assert "approved by the signature of key " in told.report
 
 

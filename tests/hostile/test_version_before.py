@@ -73,7 +73,9 @@ def test_a_folder_beside_a_folder_is_compared(beside, zoo_model, tmp_path):
     assert version["approved"] == "no"
     outcome = same.evidence.outcomes["version-change"]
     assert isinstance(outcome, Measured), outcome
-    assert {m.value for m in outcome.measurements if m.metric in {"disagreement", "weight-change"}} == {0.0}
+    assert {m.value for m in outcome.measurements if m.metric in {"disagreement", "weight-change", "probe-gain"}} == {
+        0.0
+    }
     moved = other.evidence.outcomes["version-change"]
     assert isinstance(moved, Measured), moved
     assert {gap.reason.split(":")[0] for gap in moved.unmeasured} == {

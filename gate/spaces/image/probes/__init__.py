@@ -11,6 +11,9 @@ from functools import cache
 
 from gate.spaces.contract import Apply, Bounds, Probe, ProbeFamily, Shape
 
+LEAST_SIDE = 4
+"""Fewest pixels of a side; in a smaller image, a patch is the whole image."""
+
 
 @cache
 def probe_families() -> tuple[ProbeFamily, ...]:
@@ -19,10 +22,15 @@ def probe_families() -> tuple[ProbeFamily, ...]:
     return tuple(importlib.import_module(f"{__name__}.{name}").FAMILY for name in names)
 
 
+def fixed(shape: Shape) -> tuple[Probe, ...]:
+    """Return all probes for images of a shape, in their order."""
+    return tuple(probe for family in probe_families() for probe in family.fixed(shape))
+
+
 @cache
 def names(shape: Shape) -> tuple[str, ...]:
     """Return the names of all probes for images of a shape, in their order."""
-    return tuple(probe.name for family in probe_families() for probe in family.fixed(shape))
+    return tuple(probe.name for probe in fixed(shape))
 
 
 @cache
