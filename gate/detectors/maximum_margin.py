@@ -1,7 +1,8 @@
 """Raises every class's score above all others as far as any input can, and looks for a class that goes too far.
 
-Measures  margin: the largest lead of the class's score over the next, from random inputs. mean-margin: of its three best
-          starts. relative-margin: over the lead on clean samples. margin-ratio, anomaly-index: over the other classes.
+Measures  margin: the largest lead of the class's score over the next, from random inputs. mean-margin: of its three
+          best starts. relative-margin: over the lead on clean samples. margin-ratio, anomaly-index: over the other
+          classes.
 Matters   Training on any trigger leaves a direction that raises the target without rivals; finding it needs neither
           samples nor a family of triggers.
 Blind to  Planted margins below those of clean models, which often exceed them: without references of the same task it
