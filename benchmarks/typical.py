@@ -96,7 +96,8 @@ def typical_of(split: str, models: Sequence[Subject], policy: Policy) -> Typical
 
 def _beyond_a_limit(model: Subject, policy: Policy) -> bool:
     """Tell whether a limit flags a model; a detector that is younger than its evidence has none and flags nobody."""
-    verdict = judge(model.evidence, policy, on=summaries.ANY_DAY)
+    by_limits = policy.model_copy(update={"within": "show"})
+    verdict = judge(model.evidence, by_limits, on=summaries.ANY_DAY)
     return any(finding.kind == "limit" for finding in verdict.open_findings)
 
 

@@ -2,7 +2,8 @@
 
 Pure, over evidence and policy. Beside a usable bank of references it is the logarithm of one and the fused score of
 `gate.judging.calibration`, or BOUND where a limit is exceeded that judges beside the p-value too (of files and graphs:
-no statistic of behaviour). Without, it is the greatest signed log-ratio of value to limit over all limits that the
+no statistic of behaviour). Without a bank it is the same of the score within the model, where that p-value judges. Else
+it is the greatest signed log-ratio of value to limit over all limits that the
 policy judges: nought at a limit, above it beyond. A limit that holds together with others counts as far as the least
 of them.
 """
@@ -10,6 +11,7 @@ of them.
 import math
 from collections.abc import Iterator
 
+from gate.judging.within import within_model
 from gate.records.evidence import Evidence, Measured, Measurement
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule
@@ -19,23 +21,25 @@ BOUND = math.log(1000.0)
 
 
 def score(evidence: Evidence, policy: Policy) -> float:
-    """Return the log of one and the fused score beside a bank, else the greatest signed log-ratio to a limit.
+    """Return the log of one and the score beside a bank or within the model, else the greatest log-ratio to a limit.
 
     All lie within ± log 1000; -log 1000 says that nothing was measured.
     """
     seen = evidence.bank.comparison if evidence.bank else None
     if seen is None or seen.unusable:
-        return max(_all_ratios(evidence, policy, beside_a_bank=False), default=-BOUND)
-    if max(_all_ratios(evidence, policy, beside_a_bank=True), default=-BOUND) > 0:
+        seen = within_model(evidence, policy).judging
+    if seen is None:
+        return max(_all_ratios(evidence, policy, beside_p=False), default=-BOUND)
+    if max(_all_ratios(evidence, policy, beside_p=True), default=-BOUND) > 0:
         return BOUND
     return min(BOUND, math.log1p(max(0.0, seen.score)))
 
 
-def _all_ratios(evidence: Evidence, policy: Policy, *, beside_a_bank: bool) -> Iterator[float]:
+def _all_ratios(evidence: Evidence, policy: Policy, *, beside_p: bool) -> Iterator[float]:
     """Yield the signed log-ratios of all limits, or of those alone that judge beside a p-value."""
     for name, rule in policy.detectors.items():
         if isinstance(outcome := evidence.outcomes.get(name), Measured):
-            limits = {m: one for m, one in rule.limits.items() if not beside_a_bank or one.judges == "always"}
+            limits = {m: one for m, one in rule.limits.items() if not beside_p or one.judges == "always"}
             yield from _ratios(rule.model_copy(update={"limits": limits}), outcome, evidence.facts.classes)
 
 

@@ -18,6 +18,7 @@ from gate.check.workers import Left, Progress, Seen, Workers
 from gate.formats.carried import Carried, carried
 from gate.judging.calibrated import few_classes, has_few_classes
 from gate.judging.judge import forbids_loading, on_bytes
+from gate.judging.within import may_have_one
 from gate.policies.declared import before_loading
 from gate.records.activity import Tell, doing, expect
 from gate.records.bank import OpenBank
@@ -82,7 +83,7 @@ def announced(progress: Progress, policy: Policy, bank: OpenBank | None, say: Te
 
 def foreseen(classes: int, policy: Policy, bank: OpenBank | None) -> str:
     """Return why a model with so many classes will be flagged in any case; empty where it may not be."""
-    if not has_few_classes(classes):
+    if not has_few_classes(classes) or may_have_one(classes, policy):
         return ""
     why = few_classes(classes, policy)
     if bank is None:

@@ -103,7 +103,9 @@ TERMS = {
     "p-value": Term(
         "The number of a calibrated verdict",
         "If the candidate were one more clean model like the bank's, how probable is a score as bad as this or "
-        "worse. Below the policy's `level` it flags. A bank of n models cannot give less than 1/(n + 1).",
+        "worse. Below the policy's `level` it flags. A bank of n models cannot give less than 1/(n + 1). "
+        "Without a usable bank the models are clean ones of other tasks that come with the gate, compared within each "
+        "model.",
     ),
     "accuracy": Term(
         "Of the samples",

@@ -69,6 +69,7 @@ DETECTOR = Detector(
             "How far the class's leads lie above the median, at least.",
             least_classes=LEAST_COMPARED,
             compared=Compared("linear", "class"),
+            within="linear",
         ),
         Metric("nearest-lead", "scores", "higher", "Largest lead over the hardest rival, by features in [0, 1]."),
         Metric("mean-lead", "scores", "higher", "Largest mean lead by features in [0, 1]."),

@@ -1,8 +1,8 @@
-"""The judgement by a bank's p-value, or why that p-value is not believed (docs/explanation/calibration.md).
+"""The judgement by a p-value, and why a bank's is not believed (docs/explanation/calibration.md).
 
 A p-value is believed where the bank has the same settings and task, is large enough for the level, and where the
 candidate's accuracy and norms are within its models' range. Otherwise the verdict is uncalibrated and gives the reason;
-the policy's limits by number of classes decide, or flag.
+a p-value within the model decides (`gate.judging.within`), else the policy's limits by number of classes; or it flags.
 """
 
 import math
@@ -24,10 +24,18 @@ _TRAIT_WORDS = {
 
 
 def calibration(evidence: Evidence, policy: Policy) -> Calibration | None:
-    """Return the candidate's p-value and its background; None where nothing could be compared."""
-    seen = evidence.bank.comparison if evidence.bank else None
-    if seen is None or seen.unusable:
-        return None
+    """Return the candidate's p-value beside a bank and its background; None where nothing could be compared."""
+    seen = beside_bank(evidence)
+    return None if seen is None or seen.unusable else standing(seen, evidence, policy)
+
+
+def beside_bank(evidence: Evidence) -> Comparison | None:
+    """Return the comparison with the bank that stood beside the scan; None without one."""
+    return evidence.bank.comparison if evidence.bank else None
+
+
+def standing(seen: Comparison, evidence: Evidence, policy: Policy, made_of: str = "") -> Calibration:
+    """Return a comparison's p-value and its background; `made_of` says so of clean models that come with the gate."""
     few, scores = _few(seen, policy), _ranked(seen, policy)
     driving = seen.predictive if few else seen.places
     return Calibration(
@@ -41,13 +49,14 @@ def calibration(evidence: Evidence, policy: Policy) -> Calibration | None:
         driver=str(driving[0]) if driving else "no statistic",
         predictive_p=seen.predictive_p,
         by="t" if few else "rank",
-        copies=_copies(evidence),
+        copies=_copies(seen, evidence),
+        made_of=made_of,
     )
 
 
-def _copies(evidence: Evidence) -> str:
-    """Return of what a self-made bank's models are copies; empty for a bank of models that there were."""
-    made = evidence.bank.self_made if evidence.bank else None
+def _copies(seen: Comparison, evidence: Evidence) -> str:
+    """Return of what a self-made bank's models are copies; empty for models that there were."""
+    made = evidence.bank.self_made if evidence.bank and seen.kind != "within" else None
     return made.named if made else ""
 
 
@@ -82,7 +91,7 @@ def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
     """Return why no p-value of this evidence is believed under the policy, in sentences; empty where one is."""
     if evidence.bank is None:
         return "No reference bank stood beside the scan."
-    seen = evidence.bank.comparison
+    seen = beside_bank(evidence)
     if seen is None:
         return "The bank's reference models confirm suspects; nothing was compared with statistics of clean models."
     if seen.unusable:
@@ -119,16 +128,17 @@ def _strange(trait: Trait) -> str:
     return f"its {name} {value}, that of the bank's models is between {trait.least:.3g} and {trait.greatest:.3g}"
 
 
-def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+def of_calibration(seen: Comparison, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each place behind a believed p-value at or below the level, the driving one first."""
-    seen = evidence.bank.comparison if evidence.bank else None
-    level = level_of(evidence, policy)
-    if seen is None or (p_value := _p_value(seen, policy)) > level:
+    level, p_value = level_of(evidence, policy), _p_value(seen, policy)
+    if p_value > level:
         return
-    first = f"p = {p_value:.3g} {_among(seen, policy, _copies(evidence))}; the policy flags at {level:g} and below."
+    among = _among(seen, policy, _copies(seen, evidence))
+    first = f"p = {p_value:.3g} {among}; the policy flags at {level:g} and below."
     beyond = _beyond(seen, policy, level)
     for number, (score, what) in enumerate(beyond):
-        own = f"{what} is further out than the bank allows (score {score:.3g})."
+        allows = "these models allow" if seen.kind == "within" else "the bank allows"
+        own = f"{what} is further out than {allows} (score {score:.3g})."
         place = Location(kind=what.kind, name=what.name) if what.kind else None
         message = own if number else f"{first} Its score is {score:.3g}, from {what}."
         yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, what)))), place)
@@ -139,6 +149,8 @@ def of_calibration(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
 def _among(seen: Comparison, policy: Policy, copies: str) -> str:
     """Return how and among which models the p-value is."""
     models = f"{seen.models} {f'self-made copies {copies}' if copies else 'clean models'}"
+    if seen.kind == "within":
+        return f"among {models} of other tasks, within one model"
     if _few(seen, policy):
         return f"by t distributions beside {models}"
     others = len(_ranked(seen, policy)) - seen.models
@@ -204,13 +216,17 @@ def few_classes(classes: int | None, policy: Policy) -> str:
     )
 
 
-def shown_only(name: str, evidence: Evidence, policy: Policy) -> frozenset[str]:
+def shown_only(name: str, seen: Comparison, policy: Policy) -> frozenset[str]:
     """Return the metrics whose limits only confirm beside a believed p-value, as the policy states.
 
     A detector outside the score keeps judging, unless it examines suspects only: no bank has values for those.
     """
-    seen = evidence.bank.comparison if evidence.bank else None
-    in_score = seen is not None and name in (seen.predicting if _few(seen, policy) else seen.detectors)
+    in_score = name in (seen.predicting if _few(seen, policy) else seen.detectors)
     if not in_score and place_of(name, policy)[1].over == "all":
         return frozenset()
+    return uncalibrated_only(name, policy)
+
+
+def uncalibrated_only(name: str, policy: Policy) -> frozenset[str]:
+    """Return the metrics of a detector whose limits judge only where no p-value does."""
     return frozenset(m for m, limit in policy.detectors[name].limits.items() if limit.judges == "uncalibrated-only")

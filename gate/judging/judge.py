@@ -10,14 +10,25 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from itertools import filterfalse
 
-from gate.judging.calibrated import calibration, of_calibration, of_uncalibrated, shown_only, uncalibrated_because
+from gate.judging.calibrated import (
+    beside_bank,
+    calibration,
+    has_few_classes,
+    of_calibration,
+    of_uncalibrated,
+    shown_only,
+    uncalibrated_because,
+    uncalibrated_only,
+)
 from gate.judging.conditions import of_conditions, of_isolation, of_problems, of_samples
 from gate.judging.elsewhere import follows, of_converted, of_other_policy, unlike
 from gate.judging.limits import of_detector
 from gate.judging.repaired import of_repair
 from gate.judging.served import covers, is_oddity, of_bundle
 from gate.judging.unexamined import of_behaviour, of_flavour
+from gate.judging.within import NONE, within_model
 from gate.records.bundle import Covers
+from gate.records.comparison import Comparison
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision, Finding
 from gate.records.policy import Policy
@@ -27,8 +38,11 @@ from gate.records.verdict import Verdict
 def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
     """Compare evidence with a policy on a given day; approved only without an open finding."""
     because = uncalibrated_because(evidence, policy)
+    within = within_model(evidence, policy) if because else NONE
+    judging = within.judging if because else beside_bank(evidence)
+    because = " ".join(filter(None, (because, within.why_not)))
     confirming: list[Finding] = []
-    raw = _raw(evidence, policy, because, confirming)
+    raw = _raw(evidence, policy, because, judging, confirming)
     odd = partial(is_oddity, evidence=evidence, policy=policy)
     raw += of_behaviour(evidence, policy, [*filterfalse(odd, raw)])
     findings = tuple(_waived(finding, evidence, policy, on) for finding in filterfalse(odd, raw))
@@ -42,6 +56,8 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
         target_classes=tuple(sorted(index for index in targets if index is not None)),
         calibrated=not because,
         standing=calibration(evidence, policy),
+        within=within.standing,
+        within_judged=within.judging is not None,
         uncalibrated_because=because,
         model_digest=evidence.manifest_digest,
         bundle_digest=None if policy.files_only else evidence.bundle_digest,
@@ -53,12 +69,14 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
     )
 
 
-def _raw(evidence: Evidence, policy: Policy, because: str, confirming: list[Finding]) -> list[Finding]:
+def _raw(
+    evidence: Evidence, policy: Policy, because: str, judging: Comparison | None, confirming: list[Finding]
+) -> list[Finding]:
     """Return the findings before waivers; a model that no detector examines gets one finding alone."""
     others = unlike(evidence, policy)
     elsewhere = list(of_other_policy(evidence, policy, others))
     if policy.files_only:
-        detectors = _of_detectors(evidence, policy, confirming, others, calibrated=False)
+        detectors = _of_detectors(evidence, policy, confirming, others, None)
         apart = (*elsewhere, *of_converted(evidence))
         return [*of_problems(evidence), *apart, *of_isolation(evidence, policy), *detectors]
     if evidence.assurance is None and evidence.facts.unexaminable:
@@ -70,22 +88,29 @@ def _raw(evidence: Evidence, policy: Policy, because: str, confirming: list[Find
         *elsewhere,
         *of_conditions(evidence, policy),
         *of_repair(evidence, policy),
-        *(of_uncalibrated(evidence, policy, because) if because else of_calibration(evidence, policy)),
+        *(of_calibration(judging, evidence, policy) if judging else of_uncalibrated(evidence, policy, because)),
         *of_samples(evidence, policy),
         *of_bundle(evidence, policy),
-        *_of_detectors(evidence, policy, confirming, others, calibrated=not because),
+        *_of_detectors(evidence, policy, confirming, others, judging),
     ]
 
 
 def _of_detectors(
-    evidence: Evidence, policy: Policy, confirming: list[Finding], others: frozenset[str], *, calibrated: bool
+    evidence: Evidence,
+    policy: Policy,
+    confirming: list[Finding],
+    others: frozenset[str],
+    judging: Comparison | None,
 ) -> Iterator[Finding]:
     """Yield the findings on all detectors but `others`; `confirming` gets those that only confirm a p-value."""
+    # Of too few classes the verdict has one finding, in place of one for each limit without a bank.
+    once = judging is None and has_few_classes(evidence.facts.classes)
     for name, rule in policy.detectors.items():
         if name in others:
             continue
-        shown = shown_only(name, evidence, policy) if calibrated else frozenset()
-        for finding in of_detector(name, rule, evidence, policy, shown):
+        shown = shown_only(name, judging, policy) if judging else frozenset()
+        boundless = uncalibrated_only(name, policy) if once else shown
+        for finding in of_detector(name, rule, evidence, policy, boundless):
             if follows(finding, others, policy):
                 continue
             if finding.kind == "limit" and finding.metric in shown:

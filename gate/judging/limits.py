@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import assert_never
 
-from gate.judging.calibrated import has_few_classes
 from gate.judging.completeness import of_gaps, rightly_idle, undefined_metrics
 from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
 from gate.records.finding import Finding
@@ -15,9 +14,9 @@ MAX_PLACES = 2000
 
 
 def of_detector(
-    name: str, rule: Rule, evidence: Evidence, policy: Policy, shown_only: Collection[str] = ()
+    name: str, rule: Rule, evidence: Evidence, policy: Policy, boundless: Collection[str] = ()
 ) -> Iterator[Finding]:
-    """Yield the findings on one detector; limits in `shown_only` need no bound for this number of classes."""
+    """Yield the findings on one detector; limits in `boundless` need no bound for this number of classes."""
     outcome = evidence.outcomes.get(name)
     match outcome:
         case None:
@@ -34,14 +33,14 @@ def of_detector(
                     kind="silence",
                     message="It was measured with other options than the policy states; scan again.",
                 )
-            yield from _of_measurements(name, rule, outcome, evidence, shown_only)
+            yield from _of_measurements(name, rule, outcome, evidence, boundless)
             yield from of_gaps(name, rule, outcome, evidence, policy)
         case _:
             assert_never(outcome)
 
 
 def _of_measurements(
-    name: str, rule: Rule, outcome: Measured, evidence: Evidence, shown_only: Collection[str]
+    name: str, rule: Rule, outcome: Measured, evidence: Evidence, boundless: Collection[str]
 ) -> Iterator[Finding]:
     classes = evidence.facts.classes
     places = _by_place(outcome)
@@ -57,9 +56,7 @@ def _of_measurements(
         try:
             limit.at(classes)
         except LookupError as error:
-            # Of too few classes the verdict has one finding, in place of one for each limit without a bank.
-            once = limit.judges == "uncalibrated-only" and has_few_classes(classes)
-            if metric not in shown_only and not once:
+            if metric not in boundless:
                 yield _not_judged(name, metric, limit, f"'{metric}' cannot be judged: {error}.")
             continue
         beyond = [m for m in found if limit.exceeded(m.value, classes) and not _excused(m, limit, places, classes)]

@@ -5,6 +5,7 @@ from functools import cache
 
 from gate import detectors
 from gate.records.bank import Statistic
+from gate.records.comparison import OneNumber
 from gate.records.evidence import Evidence, Measured
 from gate.records.policy import Policy
 from gate.records.record import canonical_json
@@ -27,19 +28,30 @@ def compared_statistics() -> tuple[Statistic, ...]:
     )
 
 
+@cache
+def numbers_within() -> tuple[OneNumber, ...]:
+    """Return by which metrics models of any task are compared, one number each, as their detectors declare it."""
+    return tuple(
+        OneNumber(detector=name, metric=metric.id, worse=metric.worse, by=metric.within)
+        for name in detectors.names()
+        for metric in detectors.load(name).metrics
+        if metric.within is not None and metric.worse != "neither"
+    )
+
+
 def option_digests(policy: Policy) -> dict[str, str]:
     """Return the digest of each detector's options as a policy states them."""
-    return {name: _digest(name, dict(policy.options_of(name))) for name in policy.detectors}
+    return {name: digest_of(name, dict(policy.options_of(name))) for name in policy.detectors}
 
 
 def measured_digests(evidence: Evidence) -> dict[str, str]:
     """Return the digest of the options with which each detector measured."""
     found = evidence.outcomes.items()
-    return {name: _digest(name, outcome.options) for name, outcome in found if isinstance(outcome, Measured)}
+    return {name: digest_of(name, outcome.options) for name, outcome in found if isinstance(outcome, Measured)}
 
 
-def _digest(name: str, options: dict[str, object]) -> str:
-    """Return the digest of stated options, those included that are gone since: they are what was measured with."""
+def digest_of(name: str, options: dict[str, object]) -> str:
+    """Return the digest of options, those included that are gone since: they are what was measured with."""
     kind = detectors.load(name).options
     stated = kind.model_validate({key: value for key, value in options.items() if key not in kind.retired})
     gone = {key: options.get(key, value) for key, value in kind.retired.items()}

@@ -6,11 +6,25 @@ from typing import Literal
 
 from pydantic import Field
 
+from gate.records.declarations import Within
 from gate.records.fields import Finite, Text, is_none
 from gate.records.record import Record
 
 FEWEST_PLACES_TO_CENTRE = 5
 """With fewer classes, a model's own level cannot be told from what is odd about one of them."""
+
+
+class OneNumber(Record):
+    """A statistic that stands for a whole model: the worst class's value of a metric, compared within the model."""
+
+    detector: str
+    metric: str
+    worse: Literal["higher", "lower"]
+    by: Within
+    """Scale of the comparison with the median class; `linear`: the value itself."""
+
+    def __str__(self) -> str:
+        return f"{self.detector} {self.metric}"
 
 
 class Surprise(Record):
@@ -109,8 +123,9 @@ class Pooled(Record):
 class Comparison(Record):
     """A candidate's score among those of the bank's models, each compared with all the others."""
 
-    kind: Literal["per-class", "scale-free"]
-    """Class by class on the same task; for a bank of another task, by ratios within each model."""
+    kind: Literal["per-class", "scale-free", "within"]
+    """Class by class on the same task; for a bank of another task, by ratios within each model. `within`: beside no
+    bank, by one number of each statistic, among clean models of other tasks that come with the gate."""
     unusable: Text = ""
     """Reason why nothing could be compared; then there are no scores."""
     score: Finite = 0.0

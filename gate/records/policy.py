@@ -160,7 +160,10 @@ class Policy(PolicyRecord):
     bank: BankSettings | None = None
     """Reference bank of clean models that a candidate is compared with."""
     uncalibrated: Literal["judge", "flag"] = "judge"
-    """Action without a reference bank: judge by the limits for the number of classes, or flag."""
+    """Action without a reference bank: judge by a p-value within the model, or where there is none by the limits for
+    the number of classes; or flag."""
+    within: Literal["judge", "show"] = Field(default="judge", exclude_if=lambda value: value == "judge")
+    """Use of the p-value within the model, among clean models of other tasks (docs/explanation/calibration.md)."""
     least_references: int = Field(default=19, ge=3, le=10_000)
     """Fewest models of a bank whose p-value judges; 1 / (n + 1) must reach the level too."""
     few_references: Literal["show", "judge"] = "show"

@@ -12,7 +12,7 @@ from gate.records.record import Record
 
 
 class Calibration(Record):
-    """The candidate's p-value among a bank's models; `Verdict.calibrated` says whether it judges."""
+    """The candidate's p-value among a bank's models, or among clean models of other tasks that come with the gate."""
 
     p_value: float
     """P-value by rank; by t distributions for a small bank, if the policy allows that."""
@@ -20,21 +20,26 @@ class Calibration(Record):
     least_p: float
     """The smallest p-value by rank among so many models."""
     models: int
-    """Models of the bank."""
+    """Models of the bank, or of the gate's own."""
     others: int = Field(default=0, exclude_if=not_)
     """Clean models of other tasks that are ranked with them."""
     score: float
     kind: str
+    """`per-class` or `scale-free` beside a bank; `within`: by numbers within one model, beside no bank."""
     driver: str
     """The statistics and the class that the score comes from."""
     predictive_p: float
     by: Literal["rank", "t"] = "rank"
     copies: str = Field(default="", exclude_if=not_)
     """Of what the bank's models are copies, and on what they were trained, where the bank is self-made."""
+    made_of: str = Field(default="", exclude_if=not_)
+    """What the gate's own clean models are, where `kind` is `within`."""
 
     @property
     def beside(self) -> str:
-        """The bank's models with their number, as they stand in a sentence."""
+        """The models with their number, as they stand in a sentence."""
+        if self.kind == "within":
+            return f"{self.models} clean models of other tasks"
         kind = "self-made copy" if self.copies else "clean model"
         plural = "self-made copies" if self.copies else "clean models"
         own = f"{self.models} {kind if self.models == 1 else plural} {self.copies}".strip()
@@ -54,10 +59,15 @@ class Verdict(Record):
     target_classes: tuple[int, ...] = ()
     """Classes named by limits on a class or pair or by calibrated findings, unless waived."""
     calibrated: bool
-    """Whether a p-value over a bank of clean models judged; else the policy's limits did."""
+    """Whether a p-value over a bank of clean models judged; else that within the model did, or the policy's limits."""
     standing: Calibration | None = None
     """The candidate among the bank's models; only shown where `calibrated` is false."""
+    within: Calibration | None = Field(default=None, exclude_if=is_none)
+    """The candidate among clean models of other tasks, where no bank's p-value is believed."""
+    within_judged: bool = Field(default=False, exclude_if=not_)
+    """Whether that p-value judged; else it is only shown."""
     uncalibrated_because: str = ""
+    """Why no p-value over a bank is believed and, where there is none, why none within the model."""
     model_digest: str
     bundle_digest: str | None = None
     """Digest of the gate's own bundle, which was measured and which `gate promote` copies."""
@@ -68,6 +78,13 @@ class Verdict(Record):
     evidence_digest: str
     policy_name: str
     policy_digest: str
+
+    @property
+    def judging(self) -> Calibration | None:
+        """The p-value that judged; None where the policy's limits did."""
+        if self.calibrated:
+            return self.standing
+        return self.within if self.within_judged else None
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

@@ -16,15 +16,33 @@ def calibration_means(report: Report) -> str:
         means = words.SELF_MADE_MEANS if verdict.standing and verdict.standing.copies else words.CALIBRATED_MEANS
         return " ".join(part for part in (shown, accepted, _confirming(verdict), means) if part)
     unbelieved = f"Shown, and not believed: {shown}" if shown else ""
-    parts = (verdict.uncalibrated_because, unbelieved, accepted, words.UNCALIBRATED_MEANS)
+    parts = (verdict.uncalibrated_because, unbelieved, accepted, *_without_bank(verdict))
     return " ".join(part for part in parts if part)
 
 
+def _without_bank(verdict: Verdict) -> tuple[str, ...]:
+    """Return the p-value within the model, and what it or the policy's limits mean."""
+    seen = verdict.within
+    within = _within(seen) if seen else ""
+    if verdict.within_judged:
+        return within, _confirming(verdict), words.WITHIN_MEANS
+    return f"Shown, and judging nothing: {within}" if within else "", words.UNCALIBRATED_MEANS
+
+
+def _within(seen: Calibration) -> str:
+    made_of = plain(seen.made_of)
+    return (
+        f"p = {seen.p_value:.3g} among {seen.beside} that come with the gate ({made_of}), by how far the worst class "
+        f"stands apart within each model; the level is {seen.level:g}, and so many models can give no p below "
+        f"{seen.least_p:.3g}. The score is {seen.score:.3g}, from {seen.driver}."
+    )
+
+
 def ground(report: Report) -> str:
-    """Return what stood behind the verdict: a bank of clean models, a self-made one, or limits within the model."""
+    """Return what stood behind the verdict: a bank, a self-made one, a p-value within the model, or limits there."""
     verdict = report.verdict
     if verdict is None or not verdict.calibrated:
-        return "Uncalibrated"
+        return "A p-value within the model" if verdict and verdict.within_judged else "Uncalibrated"
     return "Calibrated by a self-made bank" if verdict.standing and verdict.standing.copies else "Calibrated"
 
 
@@ -34,7 +52,7 @@ def _accepted(report: Report) -> str:
     if bank is None or not bank.accepted:
         return ""
     if bank.self_made:
-        return f"The policy's limits within a model flag {count(len(bank.accepted), 'copy', 'copies')} of the bank too."
+        return f"Without a bank the policy flags {count(len(bank.accepted), 'copy', 'copies')} of this one too."
     return (
         f"{count(len(bank.accepted), 'model')} of the bank had been accepted by its maker: {'; '.join(bank.accepted)}."
     )
@@ -42,11 +60,15 @@ def _accepted(report: Report) -> str:
 
 def in_short(verdict: Verdict) -> str:
     """Return the p-value or the reason for its absence, as one line."""
-    if verdict.calibrated and (seen := verdict.standing) is not None:
-        return (
-            f"{seen.p_value:.3g} {'by t distributions beside' if seen.by == 't' else 'over'} "
-            f"{plain(seen.beside)} (level {seen.level:g}), driven by {seen.driver}"
+    if (seen := verdict.judging) is not None:
+        how = (
+            "by t distributions beside"
+            if seen.by == "t"
+            else "over"
+            if verdict.calibrated
+            else "within the model, among"
         )
+        return f"{seen.p_value:.3g} {how} {plain(seen.beside)} (level {seen.level:g}), driven by {seen.driver}"
     return f"none: {verdict.uncalibrated_because}"
 
 

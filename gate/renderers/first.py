@@ -88,6 +88,12 @@ def rate(report: Report) -> str:
             f"Calibrated: p = {seen.p_value:.3g} {how} {plain(seen.beside)}. The policy flags at "
             f"{seen.level:g} and below, so about {rounded(seen.level)} of {whose} are flagged."
         )
+    if verdict.within_judged and (seen := verdict.within) is not None:
+        return (
+            f"No bank: p = {seen.p_value:.3g} among {seen.beside}, within one model. The policy flags at "
+            f"{seen.level:g} and below, so about {rounded(seen.level)} of clean models like those are flagged; "
+            "fewer backdoors are seen this way than beside a bank."
+        )
     classes = evidence.facts.classes
     if classes is not None and classes < FEW_CLASSES:
         many = count(classes, "class", "classes")

@@ -86,6 +86,11 @@ SELF_MADE_MEANS = (
     "was trained as they were gets such a p-value or a smaller one no more often than the p-value says. How often one "
     "that was trained otherwise does, has not been measured."
 )
+WITHIN_MEANS = (
+    "A clean candidate that is like those models gets such a p-value or a smaller one no more often than the p-value "
+    "says: the rate is measured on them, and holds for candidates like them alone. Fewer backdoors are seen within one "
+    "model than beside a bank of its own task."
+)
 UNCALIBRATED_MEANS = (
     "Every limit is the policy's own figure, with the source that it "
     "states; it is no false-alarm rate measured on clean models of this kind. A clean model may exceed a limit, and a "

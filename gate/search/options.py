@@ -87,7 +87,15 @@ _BY_CLASS: tuple[tuple[str, str | None, Literal["higher", "lower", "neither"], s
 def metrics(unit: str, size: str) -> tuple[Metric, ...]:
     """Return the metrics of a search by class; `size` says what the size of a trigger is."""
     return tuple(
-        Metric(name, own or unit, worse, meaning.replace("{size}", size), least, Compared("log", at) if at else None)
+        Metric(
+            name,
+            own or unit,
+            worse,
+            meaning.replace("{size}", size),
+            least,
+            compared=Compared("log", at) if at else None,
+            within="log" if name == "size" else None,
+        )
         for name, own, worse, meaning, least, at in _BY_CLASS
     )
 

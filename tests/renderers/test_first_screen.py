@@ -14,6 +14,7 @@ from gate.records.evidence import Location, Measured, Measurement, Picture, Susp
 from gate.records.finding import Finding
 from gate.records.report import Report
 from gate.records.sample_settings import SamplesPolicy
+from gate.records.verdict import Calibration
 from gate.renderers import RENDERERS, comment
 from gate.renderers.calibration import in_short
 from gate.renderers.causes import causes
@@ -274,7 +275,59 @@ def test_a_self_made_bank_is_named_wherever_the_verdict_is_explained() -> None:
     assert "**Calibrated by a self-made bank.**" in markdown
     assert "24 self-made copies of the candidate" in markdown
     assert "has not been measured" in markdown
-    assert "limits within a model flag 1 copy of the bank too" in markdown
+    assert "Without a bank the policy flags 1 copy of this one too" in markdown
     assert "Calibrated by a self-made bank" in html.unescape(RENDERERS["html"][1](report))
     assert in_short(report.verdict).startswith("0.")
     assert copies in in_short(report.verdict)
+
+
+def within(report: Report, **changes: object) -> Report:
+    """Return a report of a check without a bank, with a p-value within the model."""
+    seen = Calibration(
+        p_value=0.31,
+        level=0.05,
+        least_p=0.01,
+        models=99,
+        score=1.4,
+        kind="within",
+        driver="neural-cleanse size at class 4",
+        predictive_p=1.0,
+        made_of="99 small networks of four tasks",
+    )
+    because = "No reference bank stood beside the scan."
+    alone = {"calibrated": False, "standing": None, "within": seen, "within_judged": True}
+    assert report.verdict
+    verdict = report.verdict.model_copy(update={**alone, "uncalibrated_because": because, **changes})
+    return report.model_copy(update={"verdict": verdict})
+
+
+def test_a_p_value_within_the_model_is_said_to_be_one_wherever_the_verdict_is_explained() -> None:
+    """Its models, what they were made of, for which candidates its rate holds, and that it sees less than a bank."""
+    report = within(reports.approved())
+    assert report.verdict
+    rate = first(report).rate
+    assert rate.startswith("No bank: p = 0.31 among 99 clean models of other tasks, within one model. The policy flags")
+    assert "fewer backdoors are seen this way than beside a bank" in rate
+    markdown = RENDERERS["markdown"][1](report)
+    for said in (
+        "**A p-value within the model.** No reference bank stood beside the scan. p = 0.31 among",
+        "that come with the gate (99 small networks of four tasks)",
+        "No limit that only confirms is exceeded.",
+        "the rate is measured on them, and holds for candidates like them alone",
+    ):
+        assert said in markdown
+    assert "A p-value within the model" in html.unescape(RENDERERS["html"][1](report))
+    assert in_short(report.verdict) == (
+        "0.31 within the model, among 99 clean models of other tasks (level 0.05), "
+        "driven by neural-cleanse size at class 4"
+    )
+
+
+def test_a_p_value_within_the_model_that_did_not_judge_is_shown_as_such() -> None:
+    """The policy's limits stand behind the verdict, and the rate is not known."""
+    report = within(reports.approved(), within_judged=False)
+    assert report.verdict
+    markdown = RENDERERS["markdown"][1](report)
+    assert "**Uncalibrated.** No reference bank stood beside the scan. Shown, and judging nothing: p = 0.31" in markdown
+    assert first(report).rate.startswith("Uncalibrated: the policy's own limits judged")
+    assert in_short(report.verdict).startswith("none: ")

@@ -1,0 +1,111 @@
+"""One number of each statistic beside clean models of other tasks: what it is, who is compared, and that p is valid."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from within_models import COMPARED, INDICATOR, SHARE, SIZE, clean_model, clean_models, drawn, measured, outcomes
+
+from gate.judging.calibration.within import CleanModels, compare_within, models_for, numbers_of
+from gate.policies.declared import numbers_within
+
+KNOWN = clean_models(drawn(39))
+PLANTED = (30.0,) * 3 + (1.0,) + (30.0,) * 6
+
+
+def test_a_number_is_of_the_worst_class_beside_the_median_one():
+    """Greater is worse on either side: logarithms, log-odds that are finite at 0 and 1, and a value as it is."""
+    shares = (0.1, 0.0, 0.1, 1.0)
+    found = numbers_of(outcomes((8.0, 2.0, 8.0), shares, (-3.0, 5.0, 0.0)), COMPARED)
+    assert found["neural-cleanse"]["size"] == (pytest.approx(math.log(4)), "1")
+    assert found["probe-grid"]["patch-share"] == (pytest.approx(math.log(1.01 / 0.01) - math.log(0.11 / 0.91)), "3")
+    assert found["head-indicators"]["indicator"] == (5.0, "1")
+    assert numbers_of({"neural-cleanse": measured(SIZE, (8.0,))}, COMPARED) == {}
+
+
+def test_a_planted_class_gets_the_least_p_and_is_named():
+    """Its size is far below the median's; the statistics with their worst value there are told together."""
+    seen = compare_within(outcomes(PLANTED, (0.1,) * 3 + (0.95,) + (0.1,) * 6), 10, KNOWN)
+    assert (seen.p_value, seen.models) == (pytest.approx(1 / 40), 39)
+    assert str(seen.places[0]) in {
+        "neural-cleanse size and probe-grid patch-share at class 3",
+        "probe-grid patch-share and neural-cleanse size at class 3",
+    }
+    assert seen.places[0].score == seen.score
+    assert seen.detectors == ("head-indicators", "neural-cleanse", "probe-grid")
+
+
+def test_an_ordinary_candidate_is_among_them():
+    """Its p-value is no small one."""
+    assert compare_within(outcomes(), 10, KNOWN).p_value > 0.2
+
+
+@given(st.lists(st.tuples(*[st.floats(-20, 20)] * 2), min_size=4, max_size=12), st.sampled_from([0.1, 0.2, 0.5]))
+def test_of_exchangeable_models_no_more_than_the_level_get_such_a_p(rows, level):
+    """Whatever the numbers: of n + 1 models, each the candidate once, at most so many are at or below the level."""
+    pair = tuple(one.model_copy(update={"by": "linear", "worse": "higher"}) for one in (SIZE, INDICATOR))
+    found = []
+    for turn, (first, second) in enumerate(rows):
+        others = [clean_model(a, None, b) for number, (a, b) in enumerate(rows) if number != turn]
+        own = {
+            "neural-cleanse": measured(SIZE, (first, first)),
+            "head-indicators": measured(INDICATOR, (second, second)),
+        }
+        found.append(compare_within(own, 10, clean_models(others, pair)).p_value)
+    assert sum(p <= level for p in found) <= level * len(rows)
+
+
+REFUSED = {
+    "no number of classes": (None, outcomes(), "other numbers of classes than none known"),
+    "few classes": (7, outcomes(), "other numbers of classes than 7"),
+    "more than twice the classes": (21, outcomes(), "other numbers of classes than 21"),
+    "a missing statistic": (10, outcomes(shares=None), "probe-grid measured no patch-share"),
+    "one class alone": (10, outcomes(sizes=(8.0,)), "neural-cleanse measured no size"),
+}
+
+
+@pytest.mark.parametrize(("classes", "own", "why"), REFUSED.values(), ids=REFUSED)
+def test_who_cannot_be_compared_is_told_why(classes, own, why):
+    """There is no score then."""
+    seen = compare_within(own, classes, KNOWN)
+    assert why in seen.unusable
+    assert not seen.bank_scores
+
+
+@pytest.mark.parametrize("options", [{"steps": 21}, {}, {"an-option-of-an-earlier-gate": 1}])
+def test_a_candidate_of_other_settings_cannot_be_compared(options):
+    """Nor is it an error where this gate does not know them."""
+    other = outcomes()["neural-cleanse"].model_copy(update={"options": options})
+    seen = compare_within({**outcomes(), "neural-cleanse": other}, 10, KNOWN)
+    assert seen.unusable == "neural-cleanse ran with other settings than on the gate's clean models"
+
+
+def test_few_classes_are_compared_with_few_and_up_to_twice_as_many_as_there_are():
+    """Neither group is compared with the other's."""
+    known = clean_models([*drawn(3, 3), *drawn(4, 10), *drawn(2, 20)])
+    counts = {classes: len(models_for(known, classes)) for classes in (2, 3, 6, 7, 8, 10, 40, 41)}
+    assert counts == {2: 3, 3: 3, 6: 3, 7: 0, 8: 6, 10: 6, 40: 6, 41: 0}
+    few = outcomes((8.0, 2.0, 8.0), (0.1, 0.1, 0.3), (0.0, 1.0, 0.0))
+    assert compare_within(few, 3, known).models == 3
+
+
+def test_a_statistic_that_a_tenth_of_the_models_lack_is_left_out():
+    """With nineteen of twenty it takes part, and the one without it does not."""
+    without = clean_model(0.3, None, 1.0)
+    assert compare_within(outcomes(shares=None), 10, clean_models([*drawn(17), *[without] * 3])).models == 20
+    assert compare_within(outcomes(), 10, clean_models([*drawn(19), without])).models == 19
+    assert compare_within(outcomes(shares=None), 10, clean_models([*drawn(19), without])).unusable
+
+
+def test_the_file_is_read_as_it_was_written():
+    """Through JSON, as it comes with the gate."""
+    assert CleanModels.from_json(KNOWN.pretty_json().encode()) == KNOWN
+
+
+def test_detectors_declare_what_takes_part():
+    """Shares of every family of probes, sizes of triggers and the indicator of the last layer."""
+    declared = {str(one): one.by for one in numbers_within()}
+    assert {str(one): one.by for one in (SIZE, SHARE, INDICATOR)}.items() <= declared.items()
+    assert all(by == "odds" for name, by in declared.items() if name.startswith("probe-grid"))
+    assert "neural-cleanse size-ratio" not in declared
