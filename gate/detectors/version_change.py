@@ -3,10 +3,10 @@
 Measures  spectrum-distance: how far each layer's spectrum of pre-activations moved. weight-change, first-share and
           stable-rank: the size of the change in its weights, and along how few directions. head-change: each class's
           share of the last layer's. new-answers, disagreement: samples answered otherwise. probe-gain: how much more of
-          what probe-grid's probes are applied to goes to each class. -rank and -ratio: the candidate among the changes
-          between approved versions. earlier-…: the largest of those.
+          what fixed probes change goes to each class. -rank and -ratio: the candidate among changes between approved
+          versions. earlier-…: the largest of those.
 Matters   A backdoor comes with an update, and changes weights along few directions and for one class, as training on
-          more of the same data does not; what resembles its trigger newly goes to that class.
+          more of the same data does not; probes newly go there.
 Blind to  A backdoor that serves already, a model trained anew or of another architecture, much else that is new in the
           same update, changes outside convolutions and linear layers, triggers unlike every probe, and rules for one
           source class. Without earlier versions nothing is usual.

@@ -26,7 +26,7 @@ def measured(classes):
     classifier = ModuleClassifier.of(net, samples.inputs[:4], Preprocessing(), (0.0, 1.0))
     settings = settings_of(TriggerSearch(steps=40, batch=4), classes)
     found = invert(classifier, FAMILY, samples, every_class(classes), settings, Run(seed=0))
-    items = [item for item in numbers(found) if isinstance(item, Measurement)]
+    items = [item for item in numbers(found, of=classes) if isinstance(item, Measurement)]
     return {metric: [item for item in items if item.metric == metric] for metric in {item.metric for item in items}}
 
 
