@@ -17,6 +17,7 @@ from pydantic import Field
 from benchmarks.efficacy.scanning import Bench, State, merged, records_of
 from benchmarks.zoo.store import write_whole
 from gate.judging.judge import judge
+from gate.records.counts import Counts
 from gate.records.evidence import Evidence, Location, Measured, Measurement
 from gate.records.policy import Policy
 from gate.records.record import Record, parse_json
@@ -51,6 +52,8 @@ class Outcome(Record):
     metrics: dict[str, tuple[Group, ...]] = Field(default_factory=dict)
     code: str = ""
     """The short digest of the detector's file when it measured."""
+    counts: Counts | None = None
+    """Answers to probes, where the detector counted some."""
 
 
 class Summary(Record):
@@ -149,6 +152,7 @@ def compact(evidence: Evidence, name: str, code: Mapping[str, str], digits: int)
                 seconds=round(outcome.seconds, 1),
                 passes=outcome.sample_passes,
                 metrics=_grouped(outcome.measurements, digits),
+                counts=outcome.counts,
             )
         else:
             text = outcome.reason if outcome.status == "skipped" else outcome.error
@@ -195,7 +199,16 @@ def _opened(outcome: Outcome) -> dict[str, Any]:
     if outcome.status == "failed":
         return common | {"error": outcome.text, "seconds": outcome.seconds}
     measurements = tuple(m for metric, groups in outcome.metrics.items() for g in groups for m in _rows(metric, g))
-    return common | {"measurements": measurements, "seconds": outcome.seconds, "sample_passes": outcome.passes}
+    counted = {"counts": outcome.counts} if outcome.counts else {}
+    return (
+        common
+        | counted
+        | {
+            "measurements": measurements,
+            "seconds": outcome.seconds,
+            "sample_passes": outcome.passes,
+        }
+    )
 
 
 def _rows(metric: str, group: Group) -> Iterable[Measurement]:
