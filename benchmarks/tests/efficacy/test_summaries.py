@@ -10,6 +10,7 @@ from benchmarks.efficacy.scanning import measure, merged, state_of
 from benchmarks.efficacy.subjects import models_of
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
+from gate.records.counts import Counts
 from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, ModelFacts, Skipped
 from gate.records.policy import Policy
 
@@ -135,3 +136,13 @@ def test_classes_in_order_are_only_counted(kind):
     outcome = Measured(measurements=tuple(row), seconds=0)
     group = summaries.compact(evidence_with(outcome), "fit-000", {}, 6).outcomes["neural-cleanse"].metrics["size"][0]
     assert group.names == (10 if kind == "class" else ("1→2", "2→3"))
+
+
+def test_counts_of_answers_to_probes_are_kept(tmp_path):
+    """A bank out of summaries compares cells as one out of evidence does."""
+    counts = Counts.of("a" * 64, (2, 2, 2), (3, 3), bytes(range(8)))
+    counted = evidence_with(Measured(measurements=(), seconds=1, counts=counts))
+    path = tmp_path / "counted.jsonl"
+    summaries.write(path, [summaries.compact(counted, "fit-000", {}, 6)])
+    (opened,) = map(summaries.evidence_of, summaries.read(path))
+    assert opened.outcomes == counted.outcomes
