@@ -18,6 +18,7 @@ from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
 from gate.banks.assemble import Member, assemble, refusal
 from gate.judging.calibration.calibrate import compare, same_task
+from gate.judging.calibration.pooling import PooledScores, packaged
 from gate.policies.declared import compared_statistics, option_digests
 from gate.records.bank import Bank, OpenBank, open_bank, write_bank
 from gate.records.bank_evidence import BankEvidence
@@ -50,7 +51,7 @@ def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evi
     settings = option_digests(policy)
     for opened in banks:
         if same_task(evidence, opened.bank):
-            comparison = compare(evidence, opened.bank, settings, compared_statistics())
+            comparison = compare(evidence, opened.bank, settings, compared_statistics(), other_tasks(opened.bank))
             seen = BankEvidence(
                 digest=f"sha256:{opened.sha256}",
                 count=len(opened.bank.statistics),
@@ -62,6 +63,14 @@ def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evi
             )
             return evidence.model_copy(update={"bank": seen})
     return evidence
+
+
+def other_tasks(bank: Bank) -> PooledScores | None:
+    """Return the scores that come with the gate without those of the bank's own task, which would count twice."""
+    known, task = packaged(), bank.name.removeprefix("zoo ")
+    if known is None:
+        return None
+    return known.model_copy(update={"scores": {name: own for name, own in known.scores.items() if name != task}})
 
 
 def summary_text(bank: Bank) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.records.declarations import Compared, Metric, Options
+from gate.records.declarations import Metric, Options
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
@@ -145,9 +145,7 @@ DETECTOR = Detector(
     metrics=(
         Metric("margin", "scores", "higher", "The largest lead of the class's score by any input found."),
         Metric("mean-margin", "scores", "higher", "Mean lead over the class's three best starts."),
-        Metric(
-            "relative-margin", "clean margins", "higher", "Margin over clean-margin.", compared=Compared("log", "class")
-        ),
+        Metric("relative-margin", "clean margins", "higher", "Margin over clean-margin."),
         Metric("margin-ratio", "ratio", "higher", "The margin over the classes' median.", least_classes=LEAST_COMPARED),
         Metric(
             "anomaly-index",

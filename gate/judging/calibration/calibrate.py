@@ -9,7 +9,7 @@ from typing import Literal
 from gate.judging.calibration.cells import Probes, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
 from gate.judging.calibration.few import METRICS, predicted
-from gate.judging.calibration.pooling import packaged, pooled
+from gate.judging.calibration.pooling import PooledScores, packaged, pooled
 from gate.judging.calibration.tables import TRAITS, Values, columns, counts_of, traits_of, values_of, worst_place
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
@@ -29,11 +29,16 @@ MOST_NAMED, TELLING = 3, 0.3
 
 
 def compare(
-    evidence: Evidence, bank: Bank, settings: Mapping[str, str], declared: Sequence[Statistic]
+    evidence: Evidence,
+    bank: Bank,
+    settings: Mapping[str, str],
+    declared: Sequence[Statistic],
+    known: PooledScores | None = None,
 ) -> Comparison | None:
     """Return the candidate among the bank's models; None for a bank without statistics, or where nothing was measured.
 
-    `settings` are the digests of the options of this scan, by detector; `declared` is what can be compared at all.
+    `settings` are the digests of the options of this scan, by detector; `declared` is what can be compared at all;
+    `known` are scores of clean models of other tasks, by default those that come with the gate.
     """
     own = values_of(evidence.outcomes, declared)
     if not bank.statistics or not own:
@@ -45,11 +50,14 @@ def compare(
     digests = {evidence.manifest_digest, evidence.bundle_digest}
     models = [model for model in bank.statistics if model.manifest_digest not in digests]
     why = _unusable(bank, models, own, settings, evidence)
-    return Comparison(kind=kind, unusable=why) if why else _among(evidence, bank, models, own, kind)
+    return Comparison(kind=kind, unusable=why) if why else _among(evidence, bank, models, own, known or packaged())
 
 
-def _among(evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], own: Values, kind: Kind) -> Comparison:
+def _among(
+    evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], own: Values, known: PooledScores | None
+) -> Comparison:
     """Return the comparison with these models, which were measured as the candidate was."""
+    kind: Kind = "per-class" if same_task(evidence, bank) else "scale-free"
     counts = [*(model.counts for model in models), counts_of(evidence.outcomes)]
     made = bank.compared if kind == "per-class" else ()
     rows, cells = with_cells(
@@ -66,7 +74,7 @@ def _among(evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], ow
         kind=kind,
         score=candidate.score,
         bank_scores=scores,
-        pooled=pooled(bank, scores, packaged()) if kind == "per-class" else None,
+        pooled=pooled(bank, scores, known) if kind == "per-class" else None,
         predictive_p=few.p_value,
         predictive=_surprises(few.parts, bank.compared, own),
         surprises=_surprises(candidate.parts, bank.compared, own),
