@@ -53,4 +53,6 @@ def _made(made: "Bank") -> "Iterator[str]":
 
 def _spread(made: "Bank", detector: str, metric: str) -> str:
     found = [v for one in made.statistics for v in one.values.get(detector, {}).get(metric, {}).values()]
+    if not found:
+        return f"{detector} {metric}, from the models' answers to probes"
     return f"{detector} {metric}, {min(found):.4g} to {max(found):.4g}, median {statistics.median(found):.4g}"
