@@ -142,7 +142,7 @@ def test_a_backdoored_version_is_flagged_with_its_target(kind, told):
 def test_the_report_shows_the_trigger_of_the_target(kind, told):
     """The evidence has pictures of the target's trigger, its clusters, and all stages as run."""
     evidence = json.loads((told.desk.out / "evidence.json").read_text())
-    assert evidence["stages"] == [1, 2, 3, 4, 5, 6]
+    assert evidence["stages"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert evidence["isolation"].startswith("full")
     assert {"mask", "trigger", "sample", "triggered"} <= {picture["role"] for picture in evidence["pictures"]}
     assert str(TARGET) in {suspect["location"]["name"] for suspect in evidence["suspects"]}

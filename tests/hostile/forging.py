@@ -38,7 +38,7 @@ def approvable(role: str, samples_sha256: str) -> ScanResult:
         assurance="A",
         facts=ModelFacts(flavour="pytorch", format="pt2", classes=CLASSES, input_shape=(1, 8, 8)),
         samples=samples,
-        stages=(1, 2, 3, 4, 5),
+        stages=tuple(range(1, len(rules.plan()) + 1)),
         outcomes=outcomes,
         complete=True,
     )
@@ -48,13 +48,14 @@ def _faultless(name: str, rules: Policy) -> Outcome:
     stage = next(stage for stage in rules.plan() if name in stage.detectors)
     if stage.over == "suspects":
         return Skipped(reason="no suspects", options=dict(rules.options_of(name)))
+    naming = {rule.metric: rule for each in rules.plan() for rule in each.suspects if rule.detector == name}
     values = (
         Measurement(
             metric=metric,
-            value=1.0 if limit.min is not None else 0.0,
-            location=Location.of_class(index) if name == "neural-cleanse" else None,
+            value=1.0 if bounds.min is not None else 0.0,
+            location=Location.of_class(index) if naming else None,
         )
-        for metric, limit in rules.detectors[name].limits.items()
-        for index in range(CLASSES if name == "neural-cleanse" else 1)
+        for metric, bounds in (naming | dict(rules.detectors[name].limits)).items()
+        for index in range(CLASSES if naming else 1)
     )
     return Measured(measurements=tuple(values), seconds=1.0, options=dict(rules.options_of(name)))
