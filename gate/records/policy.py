@@ -162,7 +162,7 @@ class Policy(PolicyRecord):
     uncalibrated: Literal["judge", "flag"] = "judge"
     """Action without a reference bank: judge by a p-value within the model, or where there is none by the limits for
     the number of classes; or flag."""
-    within: Literal["judge", "show"] = Field(default="judge", exclude_if=lambda value: value == "judge")
+    within: Literal["judge", "show"] = Field(default="show", exclude_if=lambda value: value == "show")
     """Use of the p-value within the model, among clean models of other tasks (docs/explanation/calibration.md)."""
     least_references: int = Field(default=19, ge=3, le=10_000)
     """Fewest models of a bank whose p-value judges; 1 / (n + 1) must reach the level too."""

@@ -23,6 +23,7 @@ RATIO = Limit(min={8: 0.5}, judges="uncalibrated-only")
 SILHOUETTE = Limit(max=0.6, judges="uncalibrated-only")
 POLICY = Policy(
     version=1,
+    within="judge",
     stages=(Stage(detectors=tuple(OPTIONS)), Stage(detectors=("activation-clustering",), over="suspects")),
     detectors={
         "neural-cleanse": Rule(limits={"size-ratio": RATIO}, options={"steps": 20}),
@@ -145,8 +146,8 @@ def test_a_policy_may_have_it_shown(shipped, rules):
 
 def test_earlier_policies_keep_their_digest():
     """The default of the key is left out of the canonical form."""
-    assert b'"within"' not in POLICY.canonical_json()
-    assert b'"within":"show"' in POLICY.model_copy(update={"within": "show"}).canonical_json()
+    assert b'"within":"judge"' in POLICY.canonical_json()
+    assert b'"within"' not in POLICY.model_copy(update={"within": "show"}).canonical_json()
 
 
 def test_beside_a_believed_bank_it_is_not_looked_at(shipped):
