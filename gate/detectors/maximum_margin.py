@@ -44,7 +44,7 @@ class MaximumMargin(Options):
     """The most clean samples for the scale of the margins."""
     full_classes: int = Field(default=50, ge=2)
     """The most classes measured in full: of more, a short ascent chooses half, chance the rest."""
-    screened_classes: int = Field(default=1000, ge=2)
+    screened_classes: int = Field(default=150, ge=2)
     """The most classes of that short ascent, drawn at random."""
     screen_starts: int = Field(default=2, ge=1)
     screen_steps: int = Field(default=10, ge=1)
