@@ -9,7 +9,7 @@ from gate.records.policy import Policy, Rule
 
 BEFORE = "f7c63e22ad1a5f57e43dffcb02609f4eb65ca5e42231a517ccba79c24e8b2b52"
 """Of the options of `maximum-margin` below, in banks of a gate that had the option `intrinsic-weight` besides."""
-OF_THEN: dict[str, Any] = {"starts": 6, "steps": 24}
+OF_THEN: dict[str, Any] = {"starts": 6, "steps": 24, "screened-classes": 1000}
 """What were defaults then."""
 
 
