@@ -8,10 +8,9 @@ import torch
 from gate.records.run import Run
 from gate.spaces.contract import Apply
 from gate.spaces.subject import Classifier, Trigger
+from gate.statistics.cells import HALF
 from gate.statistics.subsets import ranks
 
-HALF = 0.5
-"""Added to both counts of log-odds, so that none is infinite (Haldane 1956)."""
 HELD_OUT_EVERY = 3
 """Samples of each class per held-out one, where a search would have used them all."""
 
