@@ -56,17 +56,19 @@ def test_a_companion_that_holds_keeps_the_score_down(bench, store):
 
 
 def test_without_a_bank_the_score_is_that_of_a_p_value_within_the_model_that_judges(bench, store, monkeypatch):
-    """Clean models of other tasks, where the gate comes with some, take the place of the limits."""
+    """Clean models of other tasks, where the gate comes with some and the policy says so, replace the limits."""
     from benchmarks.efficacy.subjects import models_of
+
+    policy = bench.policy.model_copy(update={"within": "judge"})
 
     size = tuple(one for one in numbers_within() if str(one) == "neural-cleanse size")
     models = tuple(CleanModel(task="t", classes=10, numbers={"neural-cleanse": {"size": k / 30}}) for k in range(30))
-    known = CleanModels(made_of="m", compared=size, settings=option_digests(bench.policy), models=models)
+    known = CleanModels(made_of="m", compared=size, settings=option_digests(policy), models=models)
     monkeypatch.setattr("gate.judging.within.packaged", lambda: known)
     scores = {}
     for entry in models_of(store, "fit").counting:
         evidence = QuickScan()(entry, bench.policy, bench.conditions(entry))
-        found = score(evidence, bench.policy)
-        assert found == pytest.approx(math.log1p(within_model(evidence, bench.policy).judging.score))
+        found = score(evidence, policy)
+        assert found == pytest.approx(math.log1p(within_model(evidence, policy).judging.score))
         scores.setdefault(entry.recipe.row.attack != "clean", []).append(found)
     assert min(scores[True]) > max(scores[False])
