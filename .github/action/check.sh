@@ -44,7 +44,7 @@ in_image() { # NETWORK VARIABLE… -- [docker's arguments] -- gate's arguments
 
 registry() { # pull and publish: the registry's credentials, the network, and no candidate's code
   local variables names
-  mapfile -t names < <(compgen -e | grep -E '^(GATE|MLFLOW|AWS|AZURE)_')
+  mapfile -t names < <(compgen -e | grep -E '^(GATE|MLFLOW|AWS|AZURE)_' | grep -v '^GATE_PROBE_SEED$')
   variables=("${names[@]}")
   [[ $1 == publish ]] || mapfile -t variables < <(printf '%s\n' "${names[@]}" | grep -v '^GATE_SIGNING_KEY')
   in_image "$INPUT_CONTAINER_NETWORK" "${variables[@]}" -- -- "$@"
@@ -56,8 +56,8 @@ check_in_image() {
     gpu=(--gpus all) # where cuda was asked for and there is none, docker or the gate says so and ends
   fi
   registry pull "$INPUT_MODEL" --to "$report" || return
-  # What looks at the candidate has no network and no secret.
-  in_image none "${SCAN[@]}" -- "${gpu[@]}" -- scan "$report" || return
+  # What looks at the candidate has no network and no secret, but for the seed that its workers for code are not given.
+  in_image none "${SCAN[@]}" GATE_PROBE_SEED -- "${gpu[@]}" -- scan "$report" || return
   in_image none "${SCAN[@]}" -- -- judge "$report" || code=$?
   if [[ $GATE_MARK == true && $code -le 1 ]]; then
     registry publish "$report" || code=$?

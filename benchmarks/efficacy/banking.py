@@ -51,7 +51,7 @@ def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evi
     settings = option_digests(policy)
     for opened in banks:
         if same_task(evidence, opened.bank):
-            comparison = compare(evidence, opened.bank, settings, compared_statistics(), other_tasks(opened.bank))
+            comparison = compare(evidence, opened.bank, settings, compared_statistics(), known=other_tasks(opened.bank))
             seen = BankEvidence(
                 digest=f"sha256:{opened.sha256}",
                 count=len(opened.bank.statistics),

@@ -49,8 +49,8 @@ def compared(model: Counted, bank: Sequence[Counted]) -> Compared:
     statistics = [one for one in compared_statistics() if one.detector == DETECTOR and one.scale == "cells"]
     probes = Probes(names(shape), groups(shape), names_digest(shape))
     counts = [{DETECTOR: one.counts} for one in (*bank, model)]
-    values, cells = with_cells([{} for _ in counts], counts, statistics, probes)
-    *others, own = score_all(columns(statistics, values, per_class=True))
+    celled = with_cells([{} for _ in counts], counts, statistics, probes)
+    *others, own = score_all(columns(statistics, celled.values, per_class=True))
     above = sum(other.score >= own.score for other in others)
     place = own.places[0].place if own.places else ""
     row, truth = model.entry.recipe.row, truth_of(model.entry)
@@ -63,5 +63,5 @@ def compared(model: Counted, bank: Sequence[Counted]) -> Compared:
         p_value=(1 + above) / (len(others) + 1),
         place=place,
         right=None if row.attack == CLEAN else bool(named),
-        telling=_telling(own, cells),
+        telling=_telling(own, celled.cells),
     )

@@ -29,6 +29,7 @@ from gate.records.copies import SelfMade
 from gate.records.errors import UnexaminableError, UsageError
 from gate.records.evidence import Evidence
 from gate.records.policy import Policy
+from gate.records.probe_seed import key_of
 from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
@@ -174,6 +175,7 @@ def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
     reading = policy.samples.of(pulled.model.name).model_dump(mode="json")
     seed = settings.seed_by(policy)
     value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
+    value += [key_of(settings.probe_seed)] if settings.probe_seed else []
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -3,7 +3,7 @@
 A worker may be candidate-controlled, and never states which model, bytes, samples or bank were examined.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ class ScanSettings:
     threads: int = 0
     isolation: Literal["full", "partial", "none"] | None = None
     """Least isolation in which the scan may run; None: the policy's."""
+    probe_seed: str | None = field(default=None, repr=False)
+    """Seed of the secret probes, which only workers get that run no code of the candidate; None: there are none."""
 
     def limits(self, policy: Policy) -> dict[str, Any]:
         """Return a worker's limits, as fields of its job; the policy's where none is set here."""
@@ -128,7 +130,8 @@ def _compared(request: ScanRequest, evidence: Evidence) -> Evidence:
     """Return the evidence with the candidate's rank among the bank's models, where the two can be compared."""
     if request.bank is None or evidence.bank is None:
         return evidence
-    comparison = compare(evidence, request.bank.bank, option_digests(request.policy), compared_statistics())
+    seed, settings = request.settings.probe_seed, option_digests(request.policy)
+    comparison = compare(evidence, request.bank.bank, settings, compared_statistics(), seed)
     return evidence.model_copy(update={"bank": evidence.bank.model_copy(update={"comparison": comparison})})
 
 

@@ -16,6 +16,7 @@ from gate.judging.stages import suspects_after
 from gate.records.errors import CannotFinishError
 from gate.records.evidence import MAX_PICTURES, Measured
 from gate.records.job import ScanJob, ScanResult
+from gate.records.probe_seed import key_of
 from gate.records.record import MalformedError, Record
 
 FILE = "unfinished.json"
@@ -74,5 +75,6 @@ def _key(job: ScanJob) -> str:
     elsewhere: dict[str, Any] = {"root": "", "samples_path": None, "training_path": None, "bank_folder": ""}
     elsewhere["previous_folder"] = ""
     another_day: dict[str, Any] = {"deadline_seconds": 0.0, "memory_bytes": None, "done": {}}
-    asked = job.model_copy(update=elsewhere | another_day)
-    return hashlib.sha256(f"{VERSION} {asked.content_sha256}".encode()).hexdigest()
+    asked = job.model_copy(update=elsewhere | another_day | {"probe_seed": None})
+    seeded = f" {key_of(job.probe_seed)}" if job.probe_seed else ""
+    return hashlib.sha256(f"{VERSION} {asked.content_sha256}{seeded}".encode()).hexdigest()

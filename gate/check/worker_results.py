@@ -69,6 +69,7 @@ def _check_outcomes(result: ScanResult, job: ScanJob, expected: tuple[str, ...])
             raise MalformedError(f"the worker's result changes the finished outcome of {name}")
         if isinstance(outcome, Measured):
             _check_metrics(name, outcome)
+            _check_secret(name, outcome, job.probe_seed)
 
 
 def _check_metrics(name: str, outcome: Measured) -> None:
@@ -80,6 +81,16 @@ def _check_metrics(name: str, outcome: Measured) -> None:
             raise MalformedError(
                 f"the worker's result says that {gap.metric!r:.80} of {name} exists from {gap.least_classes} classes on"
             )
+
+
+def _check_secret(name: str, outcome: Measured, seed: str | None) -> None:
+    """Refuse counts of secret probes that were not asked for, or are not those that were."""
+    secret = outcome.secret_counts
+    if seed is None:
+        if secret is not None:
+            raise MalformedError(f"the worker's result has {name} count secret probes, and it was given none")
+    elif outcome.counts is not None and (secret is None or secret.opened(seed) is None):
+        raise MalformedError(f"the worker's result lacks the answers to secret probes that {name} was given")
 
 
 def _check_programs(result: ScanResult, job: ScanJob) -> None:

@@ -151,6 +151,7 @@ class Workers:
             root=str(place.root),
             policy=request.policy,
             seed=request.seed,
+            probe_seed=request.settings.probe_seed if role == "scan" else None,
             deadline_seconds=max(1.0, self.deadline - time.monotonic()),
             left_path=str(left.program) if left else None,
             left_origin=left.origin if left else None,

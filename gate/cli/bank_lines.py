@@ -22,6 +22,7 @@ def describe(made: "Bank") -> list[str]:
         f"provenance: {made.provenance or 'not stated'}",
         *_made(made),
         *(f"compared: {_spread(made, s.detector, s.metric)}" for s in made.compared),
+        *_secret(made),
     ]
     for trait in sorted({name for model in made.statistics for name in model.traits}):
         values = [model.traits[trait] for model in made.statistics if trait in model.traits]
@@ -49,6 +50,16 @@ def _made(made: "Bank") -> "Iterator[str]":
             f"candidate's is {own.candidate_accuracy:.1%}, less {own.tolerance:.1%} at most"
         )
     yield from (f"left out: copy {note.number}: {note.left_out}" for note in own.short)
+
+
+def _secret(made: "Bank") -> "Iterator[str]":
+    """Yield whether a candidate's answers to secret probes can be compared; nothing where no model was given any."""
+    keys = [one.key for model in made.statistics for one in model.secret_counts.values()]
+    if len(set(keys)) == 1 and len(keys) == len(made.statistics):
+        yield f"secret probes: of every model, by the seed whose digest is {keys[0]}"
+    elif keys:
+        seeds = "by different seeds" if len(set(keys)) > 1 else "by one seed"
+        yield f"secret probes: of {len(keys)} models {seeds}, and so not compared; all would need them by one seed"
 
 
 def _spread(made: "Bank", detector: str, metric: str) -> str:

@@ -14,12 +14,13 @@ _PEM = "-----BEGIN"
 
 def given_of(context: click.Context, *, marks: bool) -> "Given":
     """Return the check's options from a command's line and environment."""
+    from gate.records.probe_seed import is_seed
     from gate.records.report import Given
     from gate.renderers.commands import tellable
 
     options: dict[str, Any] = context.params
     signing, public = options.get("signing_key") or "", _public_keys(options)
-    experiment = options.get("experiment") or ""
+    experiment, seed = options.get("experiment") or "", options.get("probe_seed") or ""
     tracking, registry = options.get("tracking_uri"), options.get("registry_uri")
     return Given(
         samples=options.get("samples") or "",
@@ -35,6 +36,7 @@ def given_of(context: click.Context, *, marks: bool) -> "Given":
         public_keys=tuple(filter(None, map(_path, public))) or _beside(signing),
         trusts=bool(public),
         audit_log=str(options.get("audit_log") or ""),
+        probe_seed="" if is_seed(seed) else seed,
     )
 
 

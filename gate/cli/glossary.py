@@ -100,6 +100,11 @@ TERMS = {
         "`gate bank build` makes a bank of trusted clean models, and `gate bank make` one of copies of the candidate's "
         "own program, trained on data that you trust; docs/how-to/bank.md says how many are needed.",
     ),
+    "probe-seed": Term(
+        "A condition",
+        "The policy asks for secret probes (`probe-seed: required`), and none were applied.",
+        "Scan with `--probe-seed`, the seed that the bank was made with. A model whose own code was run gets none.",
+    ),
     "p-value": Term(
         "The number of a calibrated verdict",
         "If the candidate were one more clean model like the bank's, how probable is a score as bad as this or "

@@ -32,8 +32,11 @@ def registry_settings(options: dict[str, Any]) -> "RegistrySettings":
 def scan_settings(options: dict[str, Any]) -> "ScanSettings":
     """Take the scan's options out of a command's."""
     from gate.check.evidence import ScanSettings
+    from gate.records.probe_seed import read_probe_seed
 
-    return ScanSettings(**{field.name: options.pop(field.name) for field in fields(ScanSettings)})
+    given = {field.name: options.pop(field.name) for field in fields(ScanSettings)}
+    where = given.pop("probe_seed")
+    return ScanSettings(**given, probe_seed=read_probe_seed(where) if where else None)
 
 
 def require_samples(samples: str | None) -> None:

@@ -135,6 +135,12 @@ SCAN = many(
         type=click.Choice(["full", "partial", "none"]),
         help="The least isolation in which the scan may run at all; what was achieved is judged by the policy.",
     ),
+    option(
+        "--probe-seed",
+        help="A secret from which probe-grid draws a tenth more probes (`openssl rand -hex 32`): a path, or its 64 "
+        "digits in the environment. A bank and its candidates need the same one; no worker that may run a candidate's "
+        "code gets it.",
+    ),
 )
 SIGNING_KEY = option(
     "--signing-key",

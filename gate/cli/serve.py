@@ -37,6 +37,7 @@ Secrets come from the environment alone:
 GATE_WEBHOOK_SECRET    what MLflow's webhook was made with; while it is
                        being changed both, with a space between
 GATE_SIGNING_KEY       Ed25519, PEM text or path (GATE_SIGNING_KEY_PASSPHRASE)
+GATE_PROBE_SEED        secret probes of every check: 64 digits or a path
 GATE_DATABASE_URL      postgresql://… where several hosts work together;
                        otherwise SQLite in `data`
 MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD    the gate's own account

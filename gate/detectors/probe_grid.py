@@ -2,7 +2,8 @@
 
 Measures  patch-share, grating-share, natural-share, blend-share, mixture-share, warp-share: the greatest share of other
           classes' samples that one probe of the family sends to each class. And the counts of all cells: how many
-          samples of each class each probe sends to each class.
+          samples of each class each probe sends to each class. With a probe seed the same of a tenth as many
+          secret probes, sealed; the shares are those of the fixed ones.
 Matters   A planted rule reaches further than its trigger: what resembles it goes to its target as well. Cell by cell
           beside clean models of the task this shows patches, sinusoids, warps, changes that images undergo by nature,
           and rules for one source class, without any search.
@@ -24,17 +25,32 @@ from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import Run
-from gate.spaces.image.probes import LEAST_SIDE, fixed, groups, names, names_digest, probe_families, within
+from gate.records.secret_counts import SecretCounts
+from gate.spaces.contract import UNTOLD
+from gate.spaces.image.probes import (
+    LEAST_SIDE,
+    fixed,
+    groups,
+    names,
+    names_digest,
+    probe_families,
+    secret_digest,
+    secret_groups,
+    secret_probes,
+    within,
+)
 from gate.spaces.subject import Subject, Yield
 from gate.statistics.cells import FEWEST_MODELS, location_of, telling
+from gate.statistics.secret_cells import Joined, with_secret
 
 if TYPE_CHECKING:
     import torch
 
     from gate.records.bank import Bank
-    from gate.spaces.contract import Probe, ProbeFamily, Shape
+    from gate.spaces.contract import Probe, Shape
     from gate.spaces.subject import Classifier, Samples
 
+_ID = "probe-grid"
 CELLS = {
     "cells": "How far the answers to the most telling probes exceed those of a bank's models; from the counts.",
     "pairs": "The same from the most telling source class, less what the class takes from the others.",
@@ -69,39 +85,50 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
         raise UnexaminableError(f"inputs are smaller than {LEAST_SIDE} × {LEAST_SIDE}; no patch would be small there")
     samples = balanced(subject.samples, options.clean_samples, run.seed)
     own = varied_predictions(classifier, samples.inputs, run)
-    families = [(family, family.fixed(classifier.input_shape)) for family in probe_families()]
-    answers = list(_answers(classifier, samples, families, run))
-    for (family, probes), found in zip(families, answers, strict=True):
+    shape = classifier.input_shape
+    grid = [family.fixed(shape) for family in probe_families()]
+    secret = secret_probes(shape, run.probe_seed) if run.probe_seed else ()
+    *answers, hidden = _answers(classifier, samples, [*grid, secret], run)
+    for family, probes, found in zip(probe_families(), grid, answers, strict=True):
         shares = _shares(found, own, classifier.num_classes)
         for index, (share, row) in enumerate(zip(*(part.tolist() for part in shares.max(dim=0)), strict=True)):
             name = probes[row].name
             yield Measurement(metric=f"{family.id}-share", value=share, location=Location.of_class(index), note=name)
-    counts = _counts(answers, samples, own, classifier, options)
+    every = torch.cat(answers)
+    counts = _counts(names_digest(shape), every, samples, own, classifier, options)
     yield counts
-    shown = _shown(counts, subject.bank, torch.cat(answers), own, classifier.input_shape)
+    sealed = None
+    if run.probe_seed:
+        digest = secret_digest(shape, run.probe_seed)
+        sealed = SecretCounts.of(_counts(digest, hidden, samples, own, classifier, options), run.probe_seed)
+        yield sealed
+    if beside := _joined(counts, sealed, subject.bank, run, shape):
+        shown = _beside(beside, shape)
+    else:
+        shown = _within(every, own, shape, classifier.num_classes)
     yield from _pictures(shown, samples, own, classifier, options.pictured)
 
 
 def _answers(
     classifier: "Classifier",
     samples: "Samples",
-    families: "list[tuple[ProbeFamily, tuple[Probe, ...]]]",
+    grid: "list[tuple[Probe, ...]]",
     run: Run,
 ) -> "Iterator[torch.Tensor]":
-    """Yield for each family the answers to each probe on each sample, (P, N)."""
+    """Yield for each group of probes the answers to each of them on each sample, (P, N)."""
     import torch
 
     from gate.search.goals import predictions
 
-    total, done = sum(len(probes) for _, probes in families), 0
-    for _, probes in families:
-        rows = []
+    total, done = sum(map(len, grid)), 0
+    for probes in grid:
+        rows: list[torch.Tensor] = []
         for probe in probes:
             run.check_time()
             run.progress(done, total)
             rows.append(predictions(classifier, within(probe, classifier.bounds)(samples.inputs), run))
             done += 1
-        yield torch.stack(rows)
+        yield torch.stack(rows) if rows else torch.empty(0, len(samples.inputs), dtype=torch.long)
     run.progress(total, total)
 
 
@@ -119,59 +146,75 @@ def _shares(answers: "torch.Tensor", own: "torch.Tensor", classes: int) -> "torc
     return found / others.clamp(min=1)
 
 
-def _counts(
-    answers: "list[torch.Tensor]", samples: "Samples", own: "torch.Tensor", classifier: "Classifier", options: ProbeGrid
+def _counts(  # two calls, above
+    probes: str,
+    every: "torch.Tensor",
+    samples: "Samples",
+    own: "torch.Tensor",
+    classifier: "Classifier",
+    options: ProbeGrid,
 ) -> Counts:
-    """Return how many samples of each source each probe sends to each answer; sources are the samples' labels."""
+    """Return how many samples of each source each probe sends to each answer; sources are the samples' labels.
+
+    `every` (P, N) are the answers to the probes of that digest.
+    """
     import torch
 
     classes = classifier.num_classes
     labels = own if samples.labels is None else samples.labels
     sources = torch.zeros_like(labels) if classes > options.most_sources else labels
     count = 1 if classes > options.most_sources else classes
-    every = torch.cat(answers)
     cells = torch.stack([torch.bincount(sources * classes + row, minlength=count * classes) for row in every])
     return Counts.of(
-        names_digest(classifier.input_shape),
+        probes,
         (len(every), count, classes),
         tuple(torch.bincount(sources, minlength=count).tolist()),
         bytes(cells.to(torch.uint8).flatten().tolist()),
     )
 
 
-def _shown(
-    counts: Counts, bank: "Bank | None", answers: "torch.Tensor", own: "torch.Tensor", shape: "Shape"
-) -> "list[tuple[Location, int, str]]":
-    """Return places, each with the probe that tells most there and what it does, the most telling place first.
+def _beside(joined: Joined, shape: "Shape") -> "list[tuple[Location, int, str]]":
+    """Return places, each with the probe that tells most there beside a bank's models and what it does, the first most.
 
-    Beside a bank these are the cells that exceed its models'; without one the patches that send most samples anywhere.
+    The candidate's counts are the last.
     """
-    known = names(shape)
-    if others := _alike(counts, bank):
-        most = telling([*others, counts], groups(shape))[-1]
-        _, sources, classes = counts.shape
-        ranked = [
-            (value, one.cells[place][0], place)
-            for group, one in most.items()
-            for value, place in one.ranked(sources if group in BY_SOURCE else 1, classes)
-        ]
-        ranked.sort(key=lambda item: -item[0])
-        shown = [(location_of(place), cell) for _, cell, place in ranked]
-        return [(at, one.probe, told(known[one.probe], at.name, one.share, one.others)) for at, one in shown]
-    shares = _shares(answers, own, counts.shape[2])
+    known = names(shape) + (UNTOLD,) * joined.secret
+    most = telling(joined.counts, groups(shape) + secret_groups(shape)[: joined.secret])[-1]
+    _, sources, classes = joined.counts[-1].shape
+    ranked = [
+        (value, one.cells[place][0], place)
+        for group, one in most.items()
+        for value, place in one.ranked(sources if group in BY_SOURCE else 1, classes)
+    ]
+    ranked.sort(key=lambda item: -item[0])
+    shown = [(location_of(place), cell) for _, cell, place in ranked]
+    return [(at, one.probe, told(known[one.probe], at.name, one.share, one.others)) for at, one in shown]
+
+
+def _within(
+    answers: "torch.Tensor", own: "torch.Tensor", shape: "Shape", classes: int
+) -> "list[tuple[Location, int, str]]":
+    """Return the same without a bank: of each class the fixed patch that sends most samples there."""
+    known, shares = names(shape), _shares(answers, own, classes)
     shares[[group != "patch" for group in groups(shape)]] = 0
-    best = zip(*(part.tolist() for part in shares.max(dim=0)), range(counts.shape[2]), strict=True)
+    best = zip(*(part.tolist() for part in shares.max(dim=0)), range(classes), strict=True)
     return [
         (Location.of_class(index), row, f"{known[row]}: sends {share:.0%} of other classes' samples to class {index}")
         for share, row, index in sorted(best, reverse=True)
     ]
 
 
-def _alike(counts: Counts, bank: "Bank | None") -> list[Counts]:
-    """Return the counts of the bank's models that can be compared; none where they are too few."""
-    found = [model.counts["probe-grid"] for model in bank.statistics if "probe-grid" in model.counts] if bank else []
-    alike = [one for one in found if one.alike(counts)]
-    return alike if len(alike) + 1 >= FEWEST_MODELS else []
+def _joined(
+    counts: Counts, sealed: SecretCounts | None, bank: "Bank | None", run: Run, shape: "Shape"
+) -> Joined | None:
+    """Return the counts of the bank's models that can be compared, and the candidate's; None where they are too few."""
+    found = [model for model in bank.statistics if _ID in model.counts] if bank else []
+    alike = [model for model in found if model.counts[_ID].alike(counts)]
+    if len(alike) + 1 < FEWEST_MODELS:
+        return None
+    every = [*(model.counts[_ID] for model in alike), counts]
+    secret = [*(model.secret_counts.get(_ID) for model in alike), sealed]
+    return with_secret(every, secret, run.probe_seed, len(secret_groups(shape)))
 
 
 def _pictures(
@@ -181,7 +224,10 @@ def _pictures(
     classifier: "Classifier",
     most: int,
 ) -> Iterator[Picture]:
-    """Yield, for the first places of different classes, a sample that is not of the class and the probe on it."""
+    """Yield, for the first places of different classes, a sample that is not of the class and the probe on it.
+
+    A secret probe is never pictured, whatever it tells.
+    """
     from gate.spaces.image.pictures import picture
 
     probes = fixed(classifier.input_shape)
@@ -190,7 +236,7 @@ def _pictures(
         index, source = place.class_index, place.source_index
         assert index is not None
         fitting = (own.ne(index) if source is None else own.eq(source)).nonzero().flatten()
-        if index in done or not len(fitting) or len(done) == most:
+        if row >= len(probes) or index in done or not len(fitting) or len(done) == most:
             continue
         done.add(index)
         # Applied to all samples, since a mixture takes its partners from them.
@@ -200,7 +246,7 @@ def _pictures(
 
 
 DETECTOR = Detector(
-    id="probe-grid",
+    id=_ID,
     title="Answers to a fixed grid of probes",
     doing="answers to fixed probes",
     needs=Need.MODEL | Need.SAMPLES,

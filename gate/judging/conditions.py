@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gate.judging.accuracy import least_accuracy, likely_cause
-from gate.records.evidence import Evidence, isolation_rank
+from gate.records.evidence import Evidence, Measured, isolation_rank
 from gate.records.finding import Finding
 from gate.records.policy import Policy
 
@@ -45,6 +45,7 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         )
     yield from _of_outputs(evidence, policy)
     yield from _of_bank(evidence, policy)
+    yield from _of_probe_seed(evidence, policy)
 
 
 def of_isolation(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -84,6 +85,18 @@ def _of_bank(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     elif evidence.bank.digest != f"sha256:{policy.bank.sha256}" and not evidence.bank.by_option:
         message = f"The bank beside the scan was {evidence.bank.digest}; the policy pins sha256:{policy.bank.sha256}."
         yield Finding(rule="calibration", kind="condition", message=message)
+
+
+def _of_probe_seed(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Yield a finding where the policy asks for secret probes, and no detector applied any."""
+    outcomes = evidence.outcomes.values()
+    applied = any(isinstance(one, Measured) and one.secret_counts is not None for one in outcomes)
+    if policy.probe_seed == "required" and evidence.assurance is not None and not applied:
+        message = (
+            "The policy asks for secret probes, and none were applied: scan with `--probe-seed`. A worker that may run "
+            "the candidate's own code gets no seed."
+        )
+        yield Finding(rule="probe-seed", kind="silence", message=message)
 
 
 def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:

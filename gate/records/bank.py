@@ -22,6 +22,7 @@ from gate.records.declarations import Scale, Where
 from gate.records.errors import UsageError
 from gate.records.fields import Digest, Finite, Sha256, Text, is_none
 from gate.records.record import MalformedError, Record, read_bounded
+from gate.records.secret_counts import SecretCounts
 
 MAX_BANK_BYTES = 16 << 20
 MAX_REFERENCES = 64
@@ -77,6 +78,8 @@ class ModelStatistics(Record):
     """Values by detector id, metric and location, such as `class 3`, or empty for the model."""
     counts: dict[str, Counts] = Field(default_factory=dict, exclude_if=not_)
     """Counts of answers to probes by detector id."""
+    secret_counts: dict[str, SecretCounts] = Field(default_factory=dict, exclude_if=not_)
+    """Sealed counts of answers to secret probes by detector id."""
     against: Text = Field(default="", exclude_if=not_)
     """Objection when the bank was made: the model was flagged, rejected or never judged."""
     accepted: Text = Field(default="", exclude_if=not_)

@@ -143,6 +143,10 @@ class Comparison(Record):
     """Greatest scores of the candidate's places, all statistics together; the first is the score."""
     cells: tuple[CellSurprise, ...] = Field(default=(), max_length=64, exclude_if=not_)
     """The most telling probe of each statistic's most telling places, those first."""
+    secret_probes: int = Field(default=0, ge=0, exclude_if=not_)
+    """Number of secret probes that were compared beside the fixed ones."""
+    without_secret: Text = Field(default="", exclude_if=not_)
+    """Why secret probes of the candidate or the bank were not compared, as part of a sentence."""
     detectors: tuple[str, ...] = ()
     """Detectors whose statistics are in the score."""
     predicting: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Counts of a model's answers to fixed probes, cell by cell, as evidence and banks hold them."""
 
 import base64
+import hashlib
 import zlib
 from math import prod
 from typing import Self
@@ -57,3 +58,13 @@ class Counts(Record):
     def alike(self, other: "Counts") -> bool:
         """Tell whether two models were given the same probes, and as many samples of each source."""
         return (self.probes, self.shape, self.samples) == (other.probes, other.shape, other.samples)
+
+    def joined(self, more: "Counts") -> "Counts":
+        """Return the counts of these probes and, after them, of more, on the same samples and answers."""
+        if (self.shape[1:], self.samples) != (more.shape[1:], more.samples):
+            raise ValueError(
+                f"counts of {more.shape} cells cannot be joined to those of {self.shape}, or other samples"
+            )
+        probes = hashlib.sha256(f"{self.probes} {more.probes}".encode()).hexdigest()
+        shape = (self.shape[0] + more.shape[0], *self.shape[1:])
+        return Counts.of(probes, shape, self.samples, self.cells() + more.cells())

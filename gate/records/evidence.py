@@ -15,6 +15,7 @@ from gate.records.previous import PreviousEvidence
 from gate.records.provenance import RepairOrigin
 from gate.records.record import Record
 from gate.records.samples_evidence import SamplesEvidence
+from gate.records.secret_counts import SecretCounts
 
 MAX_PICTURES = 64
 MAX_PICTURE_SIDE = 256
@@ -155,6 +156,8 @@ class Measured(Record):
     unmeasured: tuple[Unmeasured, ...] = Field(default=(), max_length=64, exclude_if=not_)
     counts: Counts | None = Field(default=None, exclude_if=is_none)
     """Counts of answers by probe, source and answer, which a bank compares cell by cell."""
+    secret_counts: SecretCounts | None = Field(default=None, exclude_if=is_none)
+    """The same of the secret probes, sealed; None without a probe seed."""
 
 
 class Skipped(Record):

@@ -14,9 +14,10 @@ from gate.records.bank import MAX_REFERENCES, Bank, reference_path
 from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.copies import CopyTask
 from gate.records.evidence import MAX_PICTURES, Assurance, ModelFacts, Outcome, Picture, Projection, Suspect
-from gate.records.fields import Finite, Text
+from gate.records.fields import Finite, Text, is_none
 from gate.records.policy import Policy
 from gate.records.previous import MAX_EARLIER, PulledPrevious, VersionClaim
+from gate.records.probe_seed import FORM
 from gate.records.record import Record
 from gate.records.repair import RepairTask
 from gate.records.samples_evidence import SamplesEvidence
@@ -54,6 +55,8 @@ class ScanJob(Record):
     """Path of the read-only private copy; empty for the sampler."""
     policy: Policy
     seed: int
+    probe_seed: str | None = Field(default=None, pattern=FORM, repr=False, exclude_if=is_none)
+    """Seed of the secret probes, for the scan worker alone: a converter could hand it to the candidate."""
     device: Literal["auto", "cpu", "cuda"]
     deadline_seconds: float
     memory_bytes: int | None = None

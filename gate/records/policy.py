@@ -173,6 +173,10 @@ class Policy(PolicyRecord):
     )
     """Least p-value of a test that the bank's models score higher than the gate's own clean models of other tasks, for
     both to be ranked together; null: never (docs/explanation/calibration.md)."""
+    probe_seed: Literal["required", "optional"] = Field(
+        default="optional", exclude_if=lambda value: value == "optional"
+    )
+    """Whether a scan without secret probes (`--probe-seed`) is flagged; the seed itself never stands in a policy."""
     exchange_margin: float = Field(default=0.5, ge=0, le=100)
     """Share of the bank's range by which the candidate's accuracy and norms may lie outside."""
     other_task: Literal["show", "judge"] = "show"

@@ -70,6 +70,8 @@ class Given(Record):
     trusts: bool = False
     """Whether public keys were given."""
     audit_log: str = Field(default="", max_length=4096)
+    probe_seed: str = Field(default="", max_length=4096, exclude_if=not_)
+    """Path of the file of the probe seed; empty for the seed itself, which stays in the environment."""
 
     @property
     def signed(self) -> bool:

@@ -22,6 +22,8 @@ class Run:
     progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
     max_batch: int = 2048
     """The most images in one pass through the model, which bounds memory."""
+    probe_seed: str | None = field(default=None, repr=False)
+    """Seed of the secret probes; None where the operator has none, or the process may run the candidate's code."""
 
     def quiet(self) -> "Run":
         """Return the run without progress, for a search inside another, whose count it would upset."""

@@ -11,7 +11,7 @@ def calibration_means(report: Report) -> str:
     verdict, accepted = report.verdict, _accepted(report)
     if verdict is None:
         return f"There is no verdict. {words.UNCALIBRATED_MEANS}"
-    shown = _in_sentences(verdict.standing) if verdict.standing else ""
+    shown = " ".join(filter(None, (_in_sentences(verdict.standing) if verdict.standing else "", secret_means(report))))
     if verdict.calibrated:
         means = words.SELF_MADE_MEANS if verdict.standing and verdict.standing.copies else words.CALIBRATED_MEANS
         return " ".join(part for part in (shown, accepted, _confirming(verdict), means) if part)
@@ -36,6 +36,17 @@ def _within(seen: Calibration) -> str:
         f"stands apart within each model; the level is {seen.level:g}, and so many models can give no p below "
         f"{seen.least_p:.3g}. The score is {seen.score:.3g}, from {seen.driver}."
     )
+
+
+def secret_means(report: Report) -> str:
+    """Return whether secret probes were compared with the bank's, in one sentence; empty where there are none."""
+    bank = report.evidence.bank if report.evidence else None
+    seen = bank.comparison if bank else None
+    if seen is None or not (seen.secret_probes or seen.without_secret):
+        return ""
+    if seen.without_secret:
+        return f"The secret probes were not compared: {seen.without_secret}."
+    return f"{count(seen.secret_probes, 'secret probe')} were compared beside the fixed ones."
 
 
 def ground(report: Report) -> str:

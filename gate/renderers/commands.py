@@ -93,7 +93,7 @@ class Commands:
     ) -> str:
         given = self.given
         words = ["gate", "check", uri, "--policy", self.given.policy, *self._samples(samples), *self._bank(bank)]
-        words += _named("--against", given.against)
+        words += [*_named("--against", given.against), *_named("--probe-seed", given.probe_seed)]
         directory = f"{given.directory}-{to}" if to else given.directory
         words += _named("--report-dir", directory if directory != USUAL_DIRECTORY else "")
         words += ["--allow-code"] if code and given.allow_code and "--allow-code" not in more else []
@@ -114,6 +114,7 @@ class Commands:
         for number in (1, 2):
             words += ["--model", CLEAN.format(number)]
         words += ["--to", NEW_BANK]
+        words += _named("--probe-seed", self.given.probe_seed)
         return shlex.join([*words, "--policy", self.given.policy, *self._samples(), *self._registry()])
 
     def judge(self) -> str:

@@ -16,6 +16,7 @@ from gate.renderers.gallery import Shown, shown
 from gate.renderers.names import Names
 from gate.renderers.text import count, number, percent, plain, rounded
 from gate.renderers.typical import flagged_in_the_zoo
+from gate.spaces.contract import UNTOLD
 
 MAX_SUSPECTS: Final = 4
 MAX_PICTURED: Final = 2
@@ -163,7 +164,9 @@ def _probed(evidence: Evidence, place: Location) -> str:
     seen = evidence.bank.comparison if evidence.bank else None
     cells = seen.cells if seen else ()
     cell = next((cell for cell in cells if (cell.kind, cell.name) == (place.kind, place.name)), None)
-    return f"A fixed probe shows it ({cell})." if cell else ""
+    if cell is None:
+        return ""
+    return f"A {'secret' if cell.probe == UNTOLD else 'fixed'} probe shows it ({cell})."
 
 
 def _what(evidence: Evidence, suspect: Suspect, pictures: Sequence[Picture]) -> str:

@@ -23,7 +23,13 @@ UNFINISHED = "gate/could-not-finish"
 ELSEWHERE = "gate/policies/default.yml"
 """Relative path for issues of a policy outside the checked-out tree."""
 
-_KEYS = {"samples": "samples", "assurance": "assurance", "isolation": "isolation", "calibration": "uncalibrated"}
+_KEYS = {
+    "samples": "samples",
+    "assurance": "assurance",
+    "isolation": "isolation",
+    "calibration": "uncalibrated",
+    "probe-seed": "probe-seed",
+}
 """Subject, where it is no detector, to the policy's key that asks for it."""
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gate.check.evidence import ScanSettings
 from gate.policies.packaged import policy_at
 from gate.records.errors import UsageError
+from gate.records.probe_seed import read_probe_seed
 from gate.records.record import MalformedError, read_bounded
 from gate.service.settings_faults import fault
 
@@ -148,6 +149,8 @@ class Settings:
     """Webhook secrets, the newest first: more than one while they are being changed."""
     database: str = field(repr=False)
     metrics_token: str = field(default="", repr=False)
+    probe_seed: str | None = field(default=None, repr=False)
+    """Seed of the secret probes of every check."""
 
     @property
     def several_hosts(self) -> bool:
@@ -168,7 +171,8 @@ class Settings:
     def scan(self, *, allow_code: bool = False) -> ScanSettings:
         """Return the settings of a scan."""
         work = self.file.work
-        return ScanSettings(allow_code=allow_code, memory_gib=work.memory_gib, threads=work.threads)
+        seed = self.probe_seed
+        return ScanSettings(allow_code=allow_code, memory_gib=work.memory_gib, threads=work.threads, probe_seed=seed)
 
     @property
     def audit_log(self) -> Path:
@@ -196,7 +200,9 @@ def read_settings(path: Path) -> Settings:
     database = os.environ.get(DATABASE) or f"sqlite:///{file.data / 'gate.db'}"
     if not database.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise UsageError(f"{DATABASE} names another database than SQLite or PostgreSQL")
-    return Settings(file, secrets, database, os.environ.get("GATE_METRICS_TOKEN", ""))
+    seed = os.environ.get("GATE_PROBE_SEED")
+    probe_seed = read_probe_seed(seed) if seed else None
+    return Settings(file, secrets, database, os.environ.get("GATE_METRICS_TOKEN", ""), probe_seed)
 
 
 def _absolute(file: ServiceFile, base: Path) -> ServiceFile:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    import random
+
     import torch
 
 Shape = tuple[int, int, int]
@@ -111,9 +113,13 @@ Group = Literal["patch", "overlay", "natural"]
 """Something on a part of the image, something over all of it, or what images undergo by nature."""
 
 
+UNTOLD = "a secret probe"
+"""The name of every probe that is drawn by a secret seed: what it does is told nowhere."""
+
+
 @dataclass(frozen=True)
 class Probe:
-    """One fixed change of images, without parameters."""
+    """One change of images, without parameters."""
 
     name: str
     """What it does, such as `chequered patch of 7 × 7 pixels, upper left`."""
@@ -123,7 +129,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbeFamily:
-    """Probes of one kind, the same for every model of a space."""
+    """Probes of one kind: those that are the same for every model of a space, and how others are drawn."""
 
     id: str
     """Stem of the metric `<id>-share`."""
@@ -133,3 +139,5 @@ class ProbeFamily:
     """Probes among which a bank looks for a model's most telling ones, each group by itself."""
     fixed: Callable[[Shape], tuple[Probe, ...]]
     """The probes for images of a shape, in an order that never changes."""
+    drawn: Callable[[Shape, random.Random], Apply]
+    """One more change of the kind, off the grid; all its numbers come from the generator."""

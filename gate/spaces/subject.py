@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gate.records.counts import Counts
 from gate.records.evidence import Measurement, Picture, Projection, Unmeasured
+from gate.records.secret_counts import SecretCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -150,5 +151,5 @@ class Subject:
     """None where no version serves, or it cannot be compared."""
 
 
-Yield = Measurement | Unmeasured | Counts | Picture | Projection | Trigger
+Yield = Measurement | Unmeasured | Counts | SecretCounts | Picture | Projection | Trigger
 """What a detector may yield; a trigger goes to later stages and never leaves the worker."""

@@ -35,7 +35,7 @@ def prepare(job: ScanJob) -> str:
 
 def run_of(job: ScanJob, device: str, classifier: Classifier | None, samples: Samples | None) -> Run:
     """Return the job's run, whose passes keep at most a quarter of the job's memory, or of the GPU's."""
-    run = Run(seed=job.seed, device=device)
+    run = Run(seed=job.seed, probe_seed=job.probe_seed, device=device)
     budget = torch.cuda.get_device_properties(0).total_memory if device == "cuda" else job.memory_bytes
     if classifier is None or samples is None or budget is None:
         return run

@@ -28,6 +28,7 @@ from gate.records.evidence import (
 )
 from gate.records.policy import Policy, Stage
 from gate.records.run import DeadlineReachedError, Run
+from gate.records.secret_counts import SecretCounts
 from gate.spaces.subject import Subject, Trigger
 
 MAX_PROJECTIONS = 16
@@ -54,6 +55,7 @@ class _Aside:
 
     gaps: list[Unmeasured] = field(default_factory=list)
     counts: Counts | None = None
+    secret: SecretCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def _measure(
         options=stated,
         unmeasured=tuple(gaps),
         counts=aside.counts,
+        secret_counts=aside.secret,
     )
 
 
@@ -223,6 +226,10 @@ def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, asi
                 if aside.counts is not None:
                     raise GateError("the detector yielded its counts twice")
                 aside.counts = item
+            case SecretCounts():
+                if aside.secret is not None:
+                    raise GateError("the detector yielded its secret counts twice")
+                aside.secret = item
             case _:
                 _keep(detector, item, scanned)
 

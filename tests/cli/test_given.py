@@ -14,7 +14,14 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIGmA\n-----END PRIVATE K
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):
     """No variable of the developer's."""
-    for name in ("GATE_SIGNING_KEY", "GATE_PUBLIC_KEY", "MLFLOW_TRACKING_URI", "GATE_TRACKING_URI", "GATE_AUDIT_LOG"):
+    for name in (
+        "GATE_SIGNING_KEY",
+        "GATE_PUBLIC_KEY",
+        "MLFLOW_TRACKING_URI",
+        "GATE_TRACKING_URI",
+        "GATE_AUDIT_LOG",
+        "GATE_PROBE_SEED",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -52,6 +59,13 @@ def test_the_text_of_a_key_is_never_carried(monkeypatch):
     found = given()
     assert "BEGIN" not in found.model_dump_json()
     assert (found.signs, found.trusts, found.signing_key, found.public_keys) == (True, True, "", ())
+
+
+def test_a_probe_seed_is_carried_as_a_path_alone(monkeypatch):
+    """Its digits stay in the environment."""
+    assert given("--probe-seed", "seed").probe_seed == "seed"
+    monkeypatch.setenv("GATE_PROBE_SEED", "ab" * 32)
+    assert "abab" not in given().model_dump_json()
 
 
 def test_the_public_key_beside_a_private_one_is_found(tmp_path):

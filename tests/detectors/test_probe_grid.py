@@ -13,8 +13,10 @@ from gate.records.counts import Counts
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Picture
 from gate.records.run import DeadlineReachedError, Run
+from gate.records.secret_counts import SecretCounts
+from gate.spaces.contract import UNTOLD, Probe
 from gate.spaces.image.preprocessing import Preprocessing
-from gate.spaces.image.probes import groups, names, names_digest, probe_families
+from gate.spaces.image.probes import groups, names, names_digest, probe_families, secret_digest, secret_probes
 from gate.spaces.subject import Samples, Subject
 from gate.statistics.cells import telling
 from gate.worker.loading.module_classifier import ModuleClassifier
@@ -22,6 +24,7 @@ from gate.worker.loading.module_classifier import ModuleClassifier
 CLASSES, SIDE, TARGET, SOURCE = 5, 16, 3, 1
 SHAPE = (1, SIDE, SIDE)
 OPTIONS = ProbeGrid(clean_samples=40)
+SEED, GREY = "ab" * 32, 0.7
 
 
 class Rows(nn.Module):
@@ -39,7 +42,10 @@ class Rows(nn.Module):
         if not self.planted:
             return scores
         answer = nn.functional.one_hot(torch.tensor(TARGET), CLASSES)
-        corner = (x[:, 0, -3:, -3:].mean(dim=(1, 2)) > 0.9).float()[:, None]
+        tone = x[:, 0, -3:, -3:]
+        corner = (tone.mean(dim=(1, 2)) > 0.9).float()[:, None]
+        if self.planted == "grey":
+            corner = ((tone - GREY).abs().amax(dim=(1, 2)) < 1e-4).float()[:, None]
         if self.planted == "source":
             corner = corner * (scores.argmax(dim=1) == SOURCE).float()[:, None]
         return scores + 60 * corner * answer
@@ -174,3 +180,64 @@ def test_a_model_of_one_answer_is_refused():
     net = ModuleClassifier.of(module, constant.samples.inputs[:4], Preprocessing(), (0.0, 1.0))
     with pytest.raises(UnexaminableError, match="one class"):
         list(measure(Subject(constant.artifact, classifier=net, samples=constant.samples), OPTIONS, Run(seed=0)))
+
+
+def seeded(given, seed=SEED, pictured=3):
+    """Return what the detector yields with a probe seed."""
+    options = ProbeGrid(clean_samples=40, pictured=pictured)
+    return list(measure(given, options, Run(seed=0, probe_seed=seed)))
+
+
+def sealed(items):
+    """Return the one record of sealed counts."""
+    (only,) = (item for item in items if isinstance(item, SecretCounts))
+    return only
+
+
+def test_a_probe_seed_adds_sealed_counts_and_changes_nothing_else():
+    """The other numbers are those of the fixed probes; a tenth as many passes come on top."""
+    plain, given = subject("any"), subject("any")
+    expected = list(measure(plain, ProbeGrid(clean_samples=40), Run(seed=0)))
+    items = seeded(given)
+    assert [item for item in items if not isinstance(item, SecretCounts)] == expected
+    more = sealed(items).opened(SEED)
+    assert more.shape == (len(secret_probes(SHAPE, SEED)), CLASSES, CLASSES)
+    assert more.probes == secret_digest(SHAPE, SEED)
+    assert more.samples == (8,) * CLASSES
+    cells = torch.tensor(list(more.cells())).view(more.shape)
+    assert bool((cells.sum(dim=2) == 8).all())
+    extra = given.classifier.sample_passes - plain.classifier.sample_passes
+    assert extra == 40 * len(secret_probes(SHAPE, SEED))
+
+
+def test_counts_of_secret_probes_repeat_by_their_seed():
+    """Another seed has another key, and opens nothing."""
+    first, other = sealed(seeded(subject("any"))), sealed(seeded(subject("any"), "cd" * 32))
+    assert first == sealed(seeded(subject("any")))
+    assert first.key != other.key
+    assert first.opened("cd" * 32) is None
+
+
+def test_a_secret_probe_is_never_pictured(monkeypatch):
+    """A rule for a grey corner, which only the secret probes show: the report has pictures of fixed ones alone."""
+
+    def stamped(x):
+        x = x.clone()
+        x[:, :, -3:, -3:] = GREY
+        return x
+
+    drawn = len(secret_probes(SHAPE, SEED))
+    monkeypatch.setattr("gate.detectors.probe_grid.secret_probes", lambda *_: (Probe(UNTOLD, stamped),) * drawn)
+    models = []
+    for number in range(5):
+        items = seeded(subject(weights=number))
+        own, more = {"probe-grid": counts(items)}, {"probe-grid": sealed(items)}
+        models.append(ModelStatistics(model=str(number), counts=own, secret_counts=more))
+    bank = Bank(name="rows", statistics=tuple(models))
+    items = seeded(replace(subject("grey", weights=9), bank=bank), pictured=CLASSES)
+    more = torch.tensor(list(sealed(items).opened(SEED).cells())).view(drawn, CLASSES, CLASSES)
+    assert bool((more[:, :, TARGET] == 8).all())
+    pictures = [item for item in items if isinstance(item, Picture)]
+    assert pictures
+    assert all(UNTOLD not in one.caption for one in pictures)
+    assert all(one.raw()[-3:] != bytes([round(255 * GREY)] * 3) for one in pictures)

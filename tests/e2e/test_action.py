@@ -112,6 +112,7 @@ def in_image(folder, judged=1, shown=0, **inputs):
             "GATE_REPORT_DIR": "gate-report",
             "GATE_GITHUB_TOKEN": "token",
             "GATE_SIGNING_KEY": "key",
+            "GATE_PROBE_SEED": "seed",
             "MLFLOW_TRACKING_TOKEN": "secret",
             "INPUT_MODEL": inputs.get("model", "models:/credit/7"),
             "INPUT_FAIL_ON": inputs.get("fail_on", "flagged"),
@@ -140,7 +141,7 @@ def verb(call):
 
 
 def test_the_image_scans_without_network_and_secret(tmp_path):
-    """Pull and publish get the credentials, publish alone the key, scan and judge neither network nor secret."""
+    """Pull and publish get the credentials, publish the key, scan the probe seed; scan and judge have no network."""
     calls = {verb(call): call for call in in_image(tmp_path).calls}
     assert list(calls) == ["base", "pull", "scan", "judge", "publish", "report"]
     networks = {name: call[call.index("--network") + 1] for name, call in calls.items()}
@@ -149,11 +150,12 @@ def test_the_image_scans_without_network_and_secret(tmp_path):
     assert set(networks.values()) == {"bridge", "none"}
     holding = {
         secret: {name for name, call in calls.items() if secret in passed(call)}
-        for secret in ("MLFLOW_TRACKING_TOKEN", "GATE_SIGNING_KEY", "GATE_GITHUB_TOKEN")
+        for secret in ("MLFLOW_TRACKING_TOKEN", "GATE_SIGNING_KEY", "GATE_PROBE_SEED", "GATE_GITHUB_TOKEN")
     }
     assert holding == {
         "MLFLOW_TRACKING_TOKEN": {"pull", "publish"},
         "GATE_SIGNING_KEY": {"publish"},
+        "GATE_PROBE_SEED": {"scan"},
         "GATE_GITHUB_TOKEN": {"report"},
     }
 

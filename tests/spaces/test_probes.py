@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from gate.spaces.image.probes import names, names_digest, probe_families, within
+from gate.spaces.image.probes import (
+    names,
+    names_digest,
+    probe_families,
+    secret_digest,
+    secret_groups,
+    secret_probes,
+    within,
+)
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 12, 20), (1, 4, 4)]
 
@@ -63,3 +71,45 @@ def test_a_probe_acts_on_raw_inputs_of_any_range():
         probe = family.fixed((1, 28, 28))[0]
         raw = within(probe, (-1.0, 1.0))(2 * x - 1)
         torch.testing.assert_close((raw + 1) / 2, probe.apply(x))
+
+
+SEED, OTHER = "ab" * 32, "cd" * 32
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 9, 16)], ids=str)
+def test_secret_probes_stay_within_the_range_too(shape):
+    """Of any shape; they change what they are given, and leave it as it was."""
+    x = torch.rand(9, *shape, generator=torch.Generator().manual_seed(1))
+    before = x.clone()
+    for probe in secret_probes(shape, SEED):
+        found = probe.apply(x)
+        assert found.shape == x.shape
+        assert -1e-6 <= float(found.min()) <= float(found.max()) <= 1 + 1e-6
+        assert torch.equal(x, before)
+
+
+def test_there_are_a_tenth_as_many_secret_probes_of_each_family():
+    """42 beside 417 for grey images, and each joins its family's group whatever the seed."""
+    shape = (1, 28, 28)
+    assert (len(names(shape)), len(secret_probes(shape, SEED))) == (417, 42)
+    drawn = secret_groups(shape)
+    assert len(drawn) == 42
+    assert {group: drawn.count(group) for group in drawn} == {"overlay": 14, "natural": 10, "patch": 18}
+    assert {probe.name for probe in secret_probes(shape, SEED)} == {"a secret probe"}
+
+
+def test_a_seed_gives_its_own_probes_each_time():
+    """The same ones after anything else was drawn; by another seed none is alike, and none is on the grid."""
+    shape = (3, 28, 28)
+    x = torch.rand(60, *shape, generator=torch.Generator().manual_seed(1))
+
+    def results(seed):
+        torch.rand(5)
+        return [probe.apply(x).numpy().tobytes() for probe in secret_probes(shape, seed)]
+
+    first = results(SEED)
+    assert first == results(SEED)
+    assert len(set(first)) == len(first)
+    assert not set(first) & set(results(OTHER))
+    assert not set(first) & {probe.apply(x).numpy().tobytes() for one in probe_families() for probe in one.fixed(shape)}
+    assert secret_digest(shape, SEED) == secret_digest(shape, SEED) != secret_digest(shape, OTHER)

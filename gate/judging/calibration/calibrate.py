@@ -6,15 +6,24 @@ Other settings, nothing in common, or a statistic that the candidate lacks make 
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from gate.judging.calibration.cells import Probes, with_cells
+from gate.judging.calibration.cells import Probes, Sealed, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
 from gate.judging.calibration.few import METRICS, predicted
 from gate.judging.calibration.pooling import PooledScores, packaged, pooled
-from gate.judging.calibration.tables import TRAITS, Values, columns, counts_of, traits_of, values_of, worst_place
+from gate.judging.calibration.tables import (
+    TRAITS,
+    Values,
+    columns,
+    counts_of,
+    secret_of,
+    traits_of,
+    values_of,
+    worst_place,
+)
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import Evidence
-from gate.spaces.image.probes import groups, names, names_digest
+from gate.spaces.image.probes import groups, names, names_digest, secret_groups
 
 ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
 """Least widening of each trait's range: points of accuracy, logarithms of norms."""
@@ -33,12 +42,14 @@ def compare(
     bank: Bank,
     settings: Mapping[str, str],
     declared: Sequence[Statistic],
+    probe_seed: str | None = None,
     known: PooledScores | None = None,
 ) -> Comparison | None:
     """Return the candidate among the bank's models; None for a bank without statistics, or where nothing was measured.
 
     `settings` are the digests of the options of this scan, by detector; `declared` is what can be compared at all;
-    `known` are scores of clean models of other tasks, by default those that come with the gate.
+    `probe_seed` opens the answers to secret probes; `known` are scores of clean models of other tasks, by default those
+    that come with the gate.
     """
     own = values_of(evidence.outcomes, declared)
     if not bank.statistics or not own:
@@ -50,19 +61,26 @@ def compare(
     digests = {evidence.manifest_digest, evidence.bundle_digest}
     models = [model for model in bank.statistics if model.manifest_digest not in digests]
     why = _unusable(bank, models, own, settings, evidence)
-    return Comparison(kind=kind, unusable=why) if why else _among(evidence, bank, models, own, known or packaged())
+    if why:
+        return Comparison(kind=kind, unusable=why)
+    sealed = Sealed([*(model.secret_counts for model in models), secret_of(evidence.outcomes)], probe_seed)
+    return _among(evidence, bank, models, own, sealed, known or packaged())
 
 
-def _among(
-    evidence: Evidence, bank: Bank, models: Sequence[ModelStatistics], own: Values, known: PooledScores | None
+def _among(  # one call, above
+    evidence: Evidence,
+    bank: Bank,
+    models: Sequence[ModelStatistics],
+    own: Values,
+    sealed: Sealed,
+    known: PooledScores | None,
 ) -> Comparison:
     """Return the comparison with these models, which were measured as the candidate was."""
     kind: Kind = "per-class" if same_task(evidence, bank) else "scale-free"
     counts = [*(model.counts for model in models), counts_of(evidence.outcomes)]
-    made = bank.compared if kind == "per-class" else ()
-    rows, cells = with_cells(
-        [*(model.values for model in models), own], counts, made, _probes(evidence.facts.input_shape)
-    )
+    made, probes = bank.compared if kind == "per-class" else (), _probes(evidence.facts.input_shape)
+    celled = with_cells([*(model.values for model in models), own], counts, made, probes, sealed)
+    rows = celled.values
     own = rows[-1]
     scored = score_all(columns(bank.compared, rows, per_class=kind == "per-class"))
     if not scored:
@@ -79,7 +97,9 @@ def _among(
         predictive=_surprises(few.parts, bank.compared, own),
         surprises=_surprises(candidate.parts, bank.compared, own),
         places=_places(candidate.places, bank.compared, own),
-        cells=cells,
+        cells=celled.cells,
+        secret_probes=celled.secret,
+        without_secret=celled.without,
         detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
         predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
         traits=traits_beside(
@@ -90,9 +110,9 @@ def _among(
 
 
 def bank_scores(bank: Bank) -> list[float]:
-    """Return the scores of a bank's models, each beside all the others."""
+    """Return the scores of a bank's models, each beside all the others, by the fixed probes."""
     values, counts = [model.values for model in bank.statistics], [model.counts for model in bank.statistics]
-    rows, _ = with_cells(values, counts, bank.compared, _probes(bank.input_shape))
+    rows = with_cells(values, counts, bank.compared, _probes(bank.input_shape)).values
     return [one.score for one in score_all(columns(bank.compared, rows, per_class=True))]
 
 
@@ -100,7 +120,7 @@ def _probes(shape: tuple[int, ...]) -> Probes:
     if len(shape) != IMAGE:
         return Probes((), (), "")
     image = (shape[0], shape[1], shape[2])
-    return Probes(names(image), groups(image), names_digest(image))
+    return Probes(names(image), groups(image), names_digest(image), secret_groups(image))
 
 
 def same_task(evidence: Evidence, bank: Bank) -> bool:

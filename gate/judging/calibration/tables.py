@@ -12,6 +12,7 @@ from gate.judging.calibration.surprise import Column, centred
 from gate.records.bank import ModelStatistics, Statistic
 from gate.records.counts import Counts
 from gate.records.evidence import Measured, Outcome
+from gate.records.secret_counts import SecretCounts
 
 TRAITS = ("accuracy", "clean-margin", "head-norm")
 WHOLE = ""
@@ -50,6 +51,12 @@ def counts_of(outcomes: Mapping[str, Outcome]) -> dict[str, Counts]:
     """Return the counts of answers to probes by detector."""
     found = {name: outcome.counts for name, outcome in outcomes.items() if isinstance(outcome, Measured)}
     return {name: counts for name, counts in found.items() if counts is not None}
+
+
+def secret_of(outcomes: Mapping[str, Outcome]) -> dict[str, SecretCounts]:
+    """Return the sealed counts of answers to secret probes by detector."""
+    found = {name: outcome.secret_counts for name, outcome in outcomes.items() if isinstance(outcome, Measured)}
+    return {name: sealed for name, sealed in found.items() if sealed is not None}
 
 
 def compared_in(models: Iterable[ModelStatistics], declared: Iterable[Statistic]) -> tuple[Statistic, ...]:
@@ -132,4 +139,5 @@ def model_statistics(
         traits=traits_of(outcomes, accuracy),
         values=values_of(outcomes, declared),
         counts=counts_of(outcomes),
+        secret_counts=secret_of(outcomes),
     )

@@ -1,15 +1,22 @@
-"""The folder is the registry: each file holds one family of fixed probes, its value `FAMILY`.
+"""The folder is the registry: each file holds one family of probes, its value `FAMILY`.
 
-A probe depends on the image's shape alone, so that its answers compare across all models of a task. Importing a family
-imports no torch.
+A fixed probe depends on the image's shape alone, so that its answers compare across all models of a task; a secret one
+on the operator's seed too (`gate.records.probe_seed`), a tenth as many of each family. Importing one imports no torch.
 """
 
 import hashlib
 import importlib
 import pkgutil
+import random
 from functools import cache
 
-from gate.spaces.contract import Apply, Bounds, Probe, ProbeFamily, Shape
+from gate.records.probe_seed import derived
+from gate.spaces.contract import UNTOLD, Apply, Bounds, Probe, ProbeFamily, Shape
+
+SHARE = 0.1
+"""Of secret probes, in the number of fixed ones of their family."""
+_DRAWING = 1
+"""Number of the way in which secret probes are drawn; to be raised with every change of it."""
 
 LEAST_SIDE = 4
 """Fewest pixels of a side; in a smaller image, a patch is the whole image."""
@@ -42,6 +49,35 @@ def groups(shape: Shape) -> tuple[str, ...]:
 def names_digest(shape: Shape) -> str:
     """Return the digest of those names: the same one means the same probes."""
     return hashlib.sha256("\n".join(names(shape)).encode()).hexdigest()
+
+
+def secret_probes(shape: Shape, seed: str) -> tuple[Probe, ...]:
+    """Return the secret probes for images of a shape; the same seed gives the same ones."""
+    return tuple(
+        Probe(UNTOLD, family.drawn(shape, _generator(seed, f"{family.id} {number} {shape}")))
+        for family in probe_families()
+        for number in range(_secret(family, shape))
+    )
+
+
+@cache
+def secret_groups(shape: Shape) -> tuple[str, ...]:
+    """Return the group of each of them, whatever the seed."""
+    return tuple(family.group for family in probe_families() for _ in range(_secret(family, shape)))
+
+
+def secret_digest(shape: Shape, seed: str) -> str:
+    """Return what stands for their names: the same one means the same probes."""
+    return derived(seed, f"gate: secret probes {_DRAWING} {shape}").hex()
+
+
+def _secret(family: ProbeFamily, shape: Shape) -> int:
+    return max(1, round(SHARE * len(family.fixed(shape))))
+
+
+def _generator(seed: str, what: str) -> random.Random:
+    # Its numbers are used up by the probe and never shown, so that it need not be a generator for secrets.
+    return random.Random(derived(seed, f"gate: secret probe {_DRAWING} {what}"))  # noqa: S311
 
 
 def within(probe: Probe, bounds: Bounds) -> Apply:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import Probe, ProbeFamily
 
 if TYPE_CHECKING:
+    import random
+
     import torch
 
     from gate.spaces.contract import Apply, Shape
@@ -24,6 +26,11 @@ def fixed(shape: Shape) -> tuple[Probe, ...]:
         for number in range(IMAGES)
         for weight in WEIGHTS
     )
+
+
+def drawn(shape: Shape, generator: random.Random) -> Apply:
+    """Return another noise image with any weight between those."""
+    return _mixed(shape, generator.getrandbits(62), generator.uniform(*WEIGHTS))
 
 
 def _mixed(shape: Shape, number: int, weight: float) -> Apply:
@@ -44,4 +51,4 @@ def noise(shape: Shape, number: int) -> torch.Tensor:
     return interpolate(image, size=shape[1:], mode="bilinear", align_corners=False)[0]
 
 
-FAMILY = ProbeFamily("blend", "blends with fixed noise", "overlay", fixed)
+FAMILY = ProbeFamily("blend", "blends with fixed noise", "overlay", fixed, drawn)

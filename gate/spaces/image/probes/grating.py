@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import Probe, ProbeFamily
 
 if TYPE_CHECKING:
+    import random
+
     import torch
 
     from gate.spaces.contract import Apply, Shape
@@ -36,7 +38,14 @@ def fixed(shape: Shape) -> tuple[Probe, ...]:
     )
 
 
-def _wave(shape: Shape, cycles: int, way: tuple[int, int], phase: float) -> Apply:
+def drawn(shape: Shape, generator: random.Random) -> Apply:
+    """Return a wave of any frequency within the grid's, direction and phase, at the same amplitude."""
+    cycles = generator.uniform(min(CYCLES), max(CYCLES))
+    angle, phase = generator.uniform(0, math.pi), generator.uniform(0, 2 * math.pi)
+    return _wave(shape, cycles, (math.cos(angle), math.sin(angle)), phase)
+
+
+def _wave(shape: Shape, cycles: float, way: tuple[float, float], phase: float) -> Apply:
     height, width = shape[1:]
 
     def added(x: torch.Tensor) -> torch.Tensor:
@@ -49,4 +58,4 @@ def _wave(shape: Shape, cycles: int, way: tuple[int, int], phase: float) -> Appl
     return added
 
 
-FAMILY = ProbeFamily("grating", "fixed sinusoids", "overlay", fixed)
+FAMILY = ProbeFamily("grating", "fixed sinusoids", "overlay", fixed, drawn)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import Probe, ProbeFamily
 
 if TYPE_CHECKING:
+    import random
+
     import torch
 
     from gate.spaces.contract import Apply, Shape
@@ -26,6 +28,12 @@ def fixed(shape: Shape) -> tuple[Probe, ...]:
     )
 
 
+def drawn(shape: Shape, generator: random.Random) -> Apply:
+    """Return a mixture with another partner and any weight between those."""
+    del shape
+    return _mixed(generator.uniform(*WEIGHTS), generator.randrange(max(OFFSETS) + 1, 6 * max(OFFSETS)))
+
+
 def _mixed(weight: float, offset: int) -> Apply:
     def mixed(x: torch.Tensor) -> torch.Tensor:
         return (1 - weight) * x + weight * x.roll(offset, 0)
@@ -33,4 +41,4 @@ def _mixed(weight: float, offset: int) -> Apply:
     return mixed
 
 
-FAMILY = ProbeFamily("mixture", "mixtures of two samples", "overlay", fixed)
+FAMILY = ProbeFamily("mixture", "mixtures of two samples", "overlay", fixed, drawn)

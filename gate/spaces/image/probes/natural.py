@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import Probe, ProbeFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import random
+    from collections.abc import Callable, Sequence
 
     import torch
 
-    from gate.spaces.contract import Shape
+    from gate.spaces.contract import Apply, Shape
 
     Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -30,6 +31,8 @@ CASTS = {
 """Gains of red, green and blue."""
 SHRUNK, SHIFTED = 0.8, 0.15
 """Shares of a side."""
+POWERS, GAINS = (0.5, 2.0), (0.4, 1.5)
+"""Of drawn tones: the exponent of all channels, and the gain of each."""
 
 
 def shrunk(x: torch.Tensor) -> torch.Tensor:
@@ -97,9 +100,9 @@ PHOTOMETRY: dict[str, Change] = {
 }
 
 
-def _cast(gains: tuple[float, float, float]) -> Change:
+def _cast(gains: Sequence[float]) -> Change:
     def tinted(x: torch.Tensor) -> torch.Tensor:
-        return x * x.new_tensor(gains).view(3, 1, 1)
+        return x * x.new_tensor(gains).view(-1, 1, 1)
 
     return tinted
 
@@ -107,20 +110,28 @@ def _cast(gains: tuple[float, float, float]) -> Change:
 def fixed(shape: Shape) -> tuple[Probe, ...]:
     """Return each change of geometry with each of photometry; turns by a quarter for square images alone."""
     casts = {name: _cast(gains) for name, gains in CASTS.items()} if shape[0] == 3 else {}
-    square = shape[1] == shape[2]
-    geometry = {
-        name: change for name, change in GEOMETRY.items() if square or name not in ("turned left", "turned right")
-    }
     return tuple(
         Probe(", ".join(filter(None, (placed, toned))), _both(place, tone))
-        for placed, place in geometry.items()
+        for placed, place in _geometry(shape).items()
         for toned, tone in (PHOTOMETRY | casts).items()
         if toned or placed != "as it is"
     )
+
+
+def drawn(shape: Shape, generator: random.Random) -> Apply:
+    """Return a change of geometry with any exponent of the tones and any gain of each channel."""
+    place = generator.choice(list(_geometry(shape).values()))
+    power, tint = generator.uniform(*POWERS), _cast([generator.uniform(*GAINS) for _ in range(shape[0])])
+    return _both(place, lambda x: tint(x.clamp(0, 1) ** power).clamp(0, 1))
+
+
+def _geometry(shape: Shape) -> dict[str, Change]:
+    quarter = () if shape[1] == shape[2] else ("turned left", "turned right")
+    return {name: change for name, change in GEOMETRY.items() if name not in quarter}
 
 
 def _both(place: Change, tone: Change) -> Change:
     return lambda x: tone(place(x))
 
 
-FAMILY = ProbeFamily("natural", "natural changes", "natural", fixed)
+FAMILY = ProbeFamily("natural", "natural changes", "natural", fixed, drawn)

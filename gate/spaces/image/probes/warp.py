@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gate.spaces.contract import Probe, ProbeFamily
 
 if TYPE_CHECKING:
+    import random
+
     import torch
 
     from gate.spaces.contract import Apply, Shape
@@ -27,6 +29,11 @@ def fixed(shape: Shape) -> tuple[Probe, ...]:
     )
 
 
+def drawn(shape: Shape, generator: random.Random) -> Apply:
+    """Return another field with any reach between those."""
+    return _warp(shape, generator.getrandbits(62), generator.uniform(*REACHES))
+
+
 def _warp(shape: Shape, number: int, reach: float) -> Apply:
     def moved(x: torch.Tensor) -> torch.Tensor:
         import torch
@@ -42,4 +49,4 @@ def _warp(shape: Shape, number: int, reach: float) -> Apply:
     return moved
 
 
-FAMILY = ProbeFamily("warp", "fixed warps", "overlay", fixed)
+FAMILY = ProbeFamily("warp", "fixed warps", "overlay", fixed, drawn)
