@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from gate.programs import advice
+from gate.programs.folding import folded
 from gate.programs.independence import independent
 from gate.programs.numbers import TOLERANCE
 from gate.programs.refused import RefusedError
@@ -75,7 +76,7 @@ def batched(program: Program, example: torch.Tensor) -> Batched:
     with torch.no_grad():
         expected = [_alone(program, row, size or 1) for row in probe]
         reasons: list[str] = []
-        for candidate in _candidates(program, size, probe):
+        for candidate in _candidates(program, size):
             reason = _fault(candidate, probe, expected)
             together = candidate.mode in {"direct", "relaxed"}
             if reason is None and together and not independent(candidate.program, probe):
@@ -99,11 +100,11 @@ def static_batch(program: Program) -> int | None:
     return shape[0] if shape else None
 
 
-def _candidates(program: Program, size: int | None, probe: torch.Tensor) -> Iterator[Batched]:
+def _candidates(program: Program, size: int | None) -> Iterator[Batched]:
     """Yield the ways to run batches, quickest first."""
     yield Batched(program, "direct")
-    if size == 1 and (relaxed := relax_batch(program, probe[1:3])) is not None:
-        yield Batched(relaxed, "relaxed")
+    if size is not None:
+        yield Batched(folded(relax_batch(program) or program), "relaxed")
     yield Batched(program, "per-sample")
     yield Batched(program, "one-by-one")
 

@@ -10,11 +10,11 @@ in shapes: then what holds for the batch that is followed holds for every other.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from gate.programs.folding import needed
 from gate.programs.independence_rules import (
     ALONG,
     ELEMENTWISE,
@@ -24,6 +24,7 @@ from gate.programs.independence_rules import (
     REPEATING,
     RESHAPING,
     SHAPES,
+    Place,
     away,
     exact,
     is_once,
@@ -41,14 +42,6 @@ if TYPE_CHECKING:
     from gate.programs.program import Program
 
 _SAMPLES: Final = 3
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Place of the samples in a value: a dimension, and the neighbouring entries along it of one sample."""
-
-    axis: int
-    entries: int
 
 
 class _UnprovenError(Exception):
@@ -73,16 +66,6 @@ def _shapes(program: Program, rows: torch.Tensor) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in known.items()}
 
 
-def _needed(program: Program) -> list[Node]:
-    """Return the nodes that an output comes from: exporters leave others behind, such as indices of the batch."""
-    wanted, needed = set(program.output_names), []
-    for node in reversed(program.nodes):
-        if not wanted.isdisjoint(node.results):
-            wanted.update(node.operands)
-            needed.append(node)
-    return needed[::-1]
-
-
 class _Proof:
     """Follows the samples through a graph, by the shapes of one sample and of several."""
 
@@ -90,7 +73,7 @@ class _Proof:
         self, program: Program, alone: Mapping[str, tuple[int, ...]], together: Mapping[str, tuple[int, ...]]
     ) -> None:
         self._program, self._alone, self._shape = program, alone, together
-        self._places = {program.input_names[0]: _Place(0, 1)}
+        self._places = {program.input_names[0]: Place(0, 1)}
         self._sizes: set[str] = set()
         """Numbers that grow with the batch."""
         self._mixed: set[str] = set()
@@ -106,11 +89,11 @@ class _Proof:
 
     def holds(self) -> bool:
         """Tell whether every output has its samples first, each by itself."""
-        for node in _needed(self._program):
+        for node in needed(self._program.nodes, self._program.output_names):
             if any(name in self._places or name in self._sizes or name in self._mixed for name in node.operands):
                 self._step(node)
         outputs = self._program.output_names
-        return all(self._places.get(name) == _Place(0, 1) and self._alone[name][0] == 1 for name in outputs)
+        return all(self._places.get(name) == Place(0, 1) and self._alone[name][0] == 1 for name in outputs)
 
     def _step(self, node: Node) -> None:
         """Place the results of a node that depends on the samples or on their number."""
@@ -162,13 +145,13 @@ class _Proof:
         each = entries(result, axis)
         if together[axis] != _SAMPLES * alone[axis] or each is None or not each or alone[axis] % each:
             raise _UnprovenError
-        self._places[result] = _Place(axis, each)
+        self._places[result] = Place(axis, each)
 
     def _entries(self, node: Node) -> Callable[[str, int], int | None]:
         """Return how many neighbouring entries of a sample the grown dimension of a result has, once it is proved."""
         name = node.call.name
         held = [reference for reference in node.operands if reference in self._places]
-        if name == "expand" or name in FILLED:
+        if name == "expand" or name in FILLED or (name in REPEATING and not held):
             return self._expanded(node, held)
         if not held:
             raise _UnprovenError
@@ -220,7 +203,7 @@ class _Proof:
         masks = [reference for value in given[3:] for reference in references(value)]
         return rank == 4 and place.axis < 2 and self._same(asked) and all(self._masks(name, place) for name in masks)
 
-    def _masks(self, name: str, place: _Place) -> bool:
+    def _masks(self, name: str, place: Place) -> bool:
         """Tell whether a mask holds the samples as what it masks does, or is the same for each."""
         shape = self._shape.get(name)
         if shape is None:
@@ -270,7 +253,7 @@ class _Proof:
         return all(
             name in wanted
             and len(self._shape[name]) == 3
-            and self._places[name] == _Place(wanted[name], 1)
+            and self._places[name] == Place(wanted[name], 1)
             and self._alone[name][wanted[name]] == 1
             for name in held
         ) and set(wanted) == set(held)

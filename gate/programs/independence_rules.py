@@ -1,7 +1,17 @@
 """The closed list of operators that are known to keep a batch's samples apart, and the arguments that decide it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Place:
+    """Place of the samples in a value: a dimension, and the neighbouring entries along it of one sample."""
+
+    axis: int
+    entries: int
+
 
 _ELEMENTS: Final = (
     "relu relu_ relu6 relu6_ silu silu_ mish mish_ gelu gelu_ elu elu_ selu selu_ celu celu_ leaky_relu leaky_relu_ "
@@ -51,8 +61,9 @@ _NORMS: Final = frozenset({
 SHAPES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "expand", "new_zeros", "new_ones", "new_full"), 1),
     **dict.fromkeys(("zeros", "ones", "full"), 0),
+    **dict.fromkeys(("repeat", "tile"), 1),
 }
-"""Position of the argument that is a shape; a size of the batch may stand nowhere else."""
+"""Position of the argument that holds sizes or repetitions; a size of the batch may stand nowhere else."""
 REPEATING: Final = frozenset({"repeat", "tile"})
 _LAST: Final = 2**63 - 1
 _WHOLE: Final = tuple((start, _LAST, step) for start in (0, None) for step in (1, None))

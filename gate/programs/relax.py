@@ -1,19 +1,21 @@
-"""Baked batch sizes made free: a guess that follows two samples through the graph, one reshape at a time.
+"""Baked batch sizes made free: the samples are followed through the graph, and the size that holds them is left open.
 
-Where the export wrote down a size, the place that holds the batch is the one at which two samples together give, side
-by side, what each gives alone. The result is only a proposal, which `batching` confirms or rejects with other samples.
+Only shapes are computed, for the batch of the export and for three times as many samples, on torch's device without
+memory. In a reshape the place of the samples follows from where they lie in its operand; where a first state or a class
+token is widened to the batch, the likelier places are tried first. The result is only a proposal: at the size of the
+export it is the graph as it was, and for others `independence` and a probe decide (`batching`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from gate.programs.independence_rules import SHAPES
+from gate.programs.independence_rules import RESHAPING, SHAPES, Place, exact
 from gate.programs.nodes import Node, references
-from gate.programs.numbers import TOLERANCE
 from gate.programs.operators import bind
 from gate.programs.overloads import RECURRENT
 from gate.programs.plan import compile_plan
@@ -29,20 +31,23 @@ if TYPE_CHECKING:
 _BATCH: Final = "gate_batch_size"
 _SHAPE_ARGUMENT: Final = {**SHAPES, "broadcast_to": 1}
 _FROM_OPERAND: Final = frozenset({"view", "_unsafe_view", "reshape"})
-_SAMPLES: Final = 2
+_WIDENING: Final = frozenset({"expand", "broadcast_to"})
+_NOWHERE: Final = torch.device("meta")
+_TIMES: Final = 3
 _MAX_STEPS_A_NODE: Final = 20
-_BLOCKS, _INTERLEAVED, _MISMATCH = 0, 1, 2
+_Step = tuple[Node, dict[str, Any], dict[str, Place]]
 
 
-def relax_batch(program: Program, samples: torch.Tensor) -> Program | None:
-    """Return a program exported for one sample with free sizes in place of baked ones; None where that fails.
-
-    `samples` are two different ones, (2, …).
-    """
+def relax_batch(program: Program) -> Program | None:
+    """Return a program exported for a fixed number of samples with that size free; None where that fails."""
     source = program.inputs[0]
-    if source.shape[:1] != (1,) or len(samples) != _SAMPLES or _BATCH in {source.name, *program.producers}:
+    size = source.shape[0] if source.shape else None
+    if not size or _BATCH in {source.name, *program.producers}:
         return None
-    nodes = _Search(program, samples).nodes()
+    try:
+        nodes = _Search(program, size).nodes()
+    except RefusedError:
+        return None
     if nodes is None or nodes == list(program.nodes):
         return None
     arguments = (NamedValue("self", Name(source.name), keyword=False), NamedValue("dim", 0, keyword=False))
@@ -52,12 +57,18 @@ def relax_batch(program: Program, samples: torch.Tensor) -> Program | None:
 
 
 class _Search:
-    """Walks through the nodes with two samples at once, and back to the last choice where they no longer agree."""
+    """Walks through the nodes with three times the samples, and back to the last choice where shapes do not fit."""
 
-    def __init__(self, program: Program, samples: torch.Tensor) -> None:
-        self._program = program
-        self._alone = [program.run(row.unsqueeze(0))[1] for row in samples]
-        self._together: dict[str, Any] = {_BATCH: _SAMPLES, program.inputs[0].name: samples}
+    def __init__(self, program: Program, size: int) -> None:
+        self._size = size
+        self._program = program.to(_NOWHERE)
+        source = program.inputs[0]
+        sides = [side or 1 for side in source.exported_shape[1:]]
+        given, more = (torch.empty((n, *sides), dtype=source.dtype, device=_NOWHERE) for n in (size, _TIMES * size))
+        _, baked = self._program.run(given)
+        self._baked = {name: tuple(value.shape) for name, value in baked.items()} | {source.name: tuple(given.shape)}
+        self._values: dict[str, Any] = {_BATCH: _TIMES * size, source.name: more}
+        self._places = {source.name: Place(0, 1)}
         self._first_states = _first_states(program)
 
     def nodes(self) -> list[Node] | None:
@@ -66,89 +77,111 @@ class _Search:
         chosen: list[Node] = []
         choices = [self._options(nodes[0])]
         for _ in range(_MAX_STEPS_A_NODE * len(nodes)):
-            option = next(choices[-1], None)
-            if option is None:
+            step = next(choices[-1], None)
+            if step is None:
                 choices.pop()
                 if not choices:
                     return None
-                chosen.pop()
+                for name in chosen.pop().results:
+                    self._places.pop(name, None)
                 continue
-            node, values = option
-            self._together.update(values)
+            node, values, places = step
+            self._values.update(values)
+            self._places.update(places)
             chosen.append(node)
             if len(chosen) == len(nodes):
                 return chosen
             choices.append(self._options(nodes[len(chosen)]))
         return None
 
-    def _options(self, node: Node) -> Iterator[tuple[Node, dict[str, Any]]]:
-        """Yield the forms of a node that give what each sample gives alone, samples in blocks before interleaved."""
-        interleaved: list[tuple[Node, dict[str, Any]]] = []
-        proposals = _proposals(node, node.name in self._first_states) if node.call.name in _SHAPE_ARGUMENT else [node]
-        for proposal in proposals:
+    def _options(self, node: Node) -> Iterator[_Step]:
+        """Yield the forms of a node that take more samples, each with its results and their places."""
+        for proposal in self._proposals(node) if node.call.name in _SHAPE_ARGUMENT else [node]:
             values = self._run(proposal)
-            order = max((self._order(name, value) for name, value in values.items()), default=_MISMATCH)
-            if order == _BLOCKS:
-                yield proposal, values
-            elif order == _INTERLEAVED:
-                interleaved.append((proposal, values))
-        yield from interleaved
+            places = None if values is None else self._placed(proposal, values)
+            if values is not None and places is not None:
+                yield proposal, values, places
 
-    def _run(self, node: Node) -> dict[str, Any]:
-        """Return a node's results for both samples; nothing where it does not accept what it is given."""
+    def _proposals(self, node: Node) -> Iterator[Node]:
+        """Yield a node with one of its baked sizes made free, likelier ones first, then as it is."""
+        position, operand = _SHAPE_ARGUMENT[node.call.name], node.call.positional[0]
+        shape: Value = node.call.positional[position]
+        if isinstance(shape, tuple) and not any(True for _ in references(shape)):
+            place = self._places.get(operand.name) if isinstance(operand, Name) else None
+            if place is None:
+                yield from self._widened(node, position, shape)
+            elif node.call.name in _FROM_OPERAND:
+                yield from self._reshaped(node, place)
+            elif node.call.name in _WIDENING:
+                axis = place.axis + len(shape) - len(self._baked[operand.name])  # type: ignore[union-attr]
+                yield _with(node, position, (*shape[:axis], -1, *shape[axis + 1 :]))
+        yield node
+
+    def _widened(self, node: Node, position: int, shape: tuple[Value, ...]) -> Iterator[Node]:
+        """Yield what holds no samples yet with each of its sizes that may be their number as that number."""
+        places = [place for place, size in enumerate(shape) if size == self._size and type(size) is int]
+        if node.name in self._first_states:
+            places.sort(key=lambda place: place != 1)
+        for place in places:
+            yield _with(node, position, (*shape[:place], Name(_BATCH), *shape[place + 1 :]))
+
+    def _reshaped(self, node: Node, place: Place) -> Iterator[Node]:
+        """Yield a reshape of samples with the size free that holds them: as many entries lie before and after it."""
+        source, result = (self._baked[name] for name in (node.operands[0], node.name))
+        before = math.prod(source[: place.axis]) * source[place.axis] // (self._size * place.entries)
+        found = []
+        for axis, size in enumerate(result):
+            each = self._entries(node.operands[0], place, node.name, axis)
+            times = exact(size, self._size * each) if each else None
+            if times and math.prod(result[:axis]) * times == before:
+                found.append((times, axis))
+        # With a batch of one there may be several: samples in one block rather than interleaved.
+        for _, axis in sorted(found):
+            yield _with(node, 1, (*result[:axis], -1, *result[axis + 1 :]))
+
+    def _entries(self, source: str, place: Place, result: str, axis: int) -> int | None:
+        """Return how many neighbouring entries of a sample a dimension of a reshaped value has."""
+        inner = place.entries * math.prod(self._baked[source][place.axis + 1 :])
+        return exact(inner, math.prod(self._baked[result][axis + 1 :]))
+
+    def _run(self, node: Node) -> dict[str, Any] | None:
+        """Return a node's results for more samples; None where it does not accept what it is given."""
         tensors = self._program.tensors
         operands = [name for name in dict.fromkeys(node.operands) if name not in tensors]
         state = {name: tensors[name] for name in node.operands if name in tensors}
-        plan = compile_plan([node], operands, node.results, state, self._program.device)
+        plan = compile_plan([node], operands, node.results, state, _NOWHERE)
         try:
-            results = run_plan(plan, tuple(self._together[name] for name in operands))
+            results = run_plan(plan, tuple(self._values[name] for name in operands))
         except RefusedError:
-            return {}
+            return None
         return dict(zip(node.results, results if len(node.results) > 1 else (results,), strict=True))
 
-    def _order(self, name: str, value: Any) -> int:
-        """Return how a value holds what both samples give alone: in blocks, interleaved, or not at all."""
-        if not isinstance(value, torch.Tensor):
-            return _BLOCKS
-        first, second = (taps[name] for taps in self._alone)
-        if value.shape == first.shape:
-            return _BLOCKS if _equal(value, first) and _equal(value, second) else _MISMATCH
-        if value.ndim != first.ndim:
-            return _MISMATCH
-        larger = [place for place in range(first.ndim) if value.shape[place] != first.shape[place]]
-        place = larger[0]
-        if len(larger) != 1 or value.shape[place] != _SAMPLES * first.shape[place]:
-            return _MISMATCH
-        for order, sizes, axis in ((_BLOCKS, (_SAMPLES, -1), place), (_INTERLEAVED, (-1, _SAMPLES), place + 1)):
-            apart = value.reshape(*value.shape[:place], *sizes, *value.shape[place + 1 :])
-            if _equal(apart.select(axis, 0), first) and _equal(apart.select(axis, 1), second):
-                return order
-        return _MISMATCH
+    def _placed(self, node: Node, values: dict[str, Any]) -> dict[str, Place] | None:
+        """Return where results hold the samples; None where a shape is neither as it was nor three times that."""
+        held = next((name for name in node.operands if name in self._places), None)
+        found = {}
+        for name, value in values.items():
+            if not isinstance(value, torch.Tensor):
+                continue
+            baked = self._baked[name]
+            grown = [axis for axis, size in enumerate(value.shape) if baked[axis : axis + 1] != (size,)]
+            if value.ndim != len(baked) or len(grown) > 1:
+                return None
+            if grown:
+                (axis,) = grown
+                each = self._each(node, held, name, axis)
+                if value.shape[axis] != _TIMES * baked[axis] or not each:
+                    return None
+                found[name] = Place(axis, each)
+        return found
 
-
-def _equal(left: torch.Tensor, right: torch.Tensor) -> bool:
-    if not left.is_floating_point():
-        return torch.equal(left, right)
-    scale = float(right.abs().max()) if right.numel() else 0.0
-    share = TOLERANCE.get(right.dtype, 1e-4)
-    return torch.allclose(left, right, rtol=max(1e-3, share), atol=share * max(scale, 1e-6), equal_nan=True)
-
-
-def _proposals(node: Node, is_first_state: bool) -> Iterator[Node]:
-    """Yield a node as it is or with one of its baked sizes made free, likelier ones first."""
-    position = _SHAPE_ARGUMENT[node.call.name]
-    shape: Value = node.call.positional[position]
-    if not isinstance(shape, tuple) or any(True for _ in references(shape)):
-        yield node
-        return
-    places = range(len(shape))
-    sized = [place for place in places if shape[place] == 1]
-    for place in sorted(sized, key=lambda place: place != (1 if is_first_state else 0)):
-        yield _with(node, position, (*shape[:place], Name(_BATCH), *shape[place + 1 :]))
-    if node.call.name in _FROM_OPERAND and -1 not in shape:
-        for place in places:
-            yield _with(node, position, (*shape[:place], -1, *shape[place + 1 :]))
-    yield node
+    def _each(self, node: Node, held: str | None, result: str, axis: int) -> int | None:
+        """Return how many neighbouring entries a sample has along the dimension of a result that grew."""
+        if held is None:
+            return self._baked[result][axis] // self._size
+        if node.call.name in RESHAPING:
+            return self._entries(held, self._places[held], result, axis)
+        return self._places[held].entries
 
 
 def _with(node: Node, position: int, shape: tuple[Value, ...]) -> Node:
