@@ -46,6 +46,16 @@ class Noted:
         self.num_classes, self.input_shape = self.inner.num_classes, self.inner.input_shape
         self.bounds, self.feature_layer = self.inner.bounds, self.inner.feature_layer
 
+    @property
+    def arithmetic(self) -> str:
+        """How the model itself runs."""
+        return self.inner.arithmetic
+
+    def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Pass on and note."""
+        self._note(x, activations=False)
+        return self.inner.quick_logits(x)
+
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Pass on and note."""
         self._note(x, activations=False)

@@ -175,6 +175,7 @@ def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
     reading = policy.samples.of(pulled.model.name).model_dump(mode="json")
     seed = settings.seed_by(policy)
     value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
+    value += [settings.arithmetic] if settings.arithmetic != "auto" else []
     value += [key_of(settings.probe_seed)] if settings.probe_seed else []
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 

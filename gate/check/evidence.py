@@ -34,6 +34,7 @@ class ScanSettings:
     allow_code: bool = False
     memory_gib: float = 12.0
     """Address space of a worker without a GPU."""
+    arithmetic: Literal["auto", "as-read"] = "auto"
     threads: int = 0
     isolation: Literal["full", "partial", "none"] | None = None
     """Least isolation in which the scan may run; None: the policy's."""
@@ -45,6 +46,7 @@ class ScanSettings:
         return {
             "device": self.device or policy.device,
             "memory_bytes": int(self.memory_gib * 2**30),
+            "arithmetic": self.arithmetic,
             "threads": self.threads,
             "least_isolation": self.isolation or policy.isolation,
         }

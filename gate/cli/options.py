@@ -104,6 +104,15 @@ SCAN = many(
         help="Where the scan computes; cuda never falls back to the CPU. The policy's by default.",
     ),
     option(
+        "--arithmetic",
+        type=click.Choice(["auto", "as-read"]),
+        default="auto",
+        show_default=True,
+        help="How searches and probes run a large model: in the quickest form that agrees with it (layers folded, "
+        "bfloat16), which a short timing chooses and so may differ between machines; or as it was read. What they find "
+        "is measured again by the model itself.",
+    ),
+    option(
         "--deadline",
         "deadline_seconds",
         type=click.FloatRange(1, 7 * 86400),

@@ -1,12 +1,11 @@
 """Applies a fixed grid of probes to clean samples and counts, cell by cell, where they go: forward passes alone.
 
 Measures  patch-share, grating-share, natural-share, blend-share, mixture-share, warp-share: the greatest share of other
-          classes' samples that one probe of the family sends to each class. And the counts of all cells: how many
-          samples of each class each probe sends to each class. With a probe seed the same of a tenth as many
-          secret probes, sealed; the shares are those of the fixed ones.
+          classes' samples that one probe of the family sends to each class. And of every cell the number of samples of
+          a class that a probe sends to a class; with a probe seed the same, sealed, of a tenth as many secret ones.
 Matters   A planted rule reaches further than its trigger: what resembles it goes to its target as well. Cell by cell
-          beside clean models of the task this shows patches, sinusoids, warps, changes that images undergo by nature,
-          and rules for one source class, without any search.
+          beside clean models of the task this shows patches, sinusoids, warps, natural changes, and rules for one
+          source class, without any search.
 Blind to  Without references of the same task, most of it: in every model some class attracts unclear samples. Triggers
           unlike every probe, payloads behind exact thresholds.
 See       Yin et al., "A Fourier Perspective on Model Robustness", NeurIPS 2019; Wang et al., "Model X-ray",
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     import torch
 
     from gate.records.bank import Bank
-    from gate.spaces.contract import Probe, Shape
+    from gate.spaces.contract import Shape
     from gate.spaces.subject import Classifier, Samples
 
 _ID = "probe-grid"
@@ -76,6 +75,7 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
     import torch
 
     from gate.search.goals import varied_predictions
+    from gate.statistics.probe_answers import answers_to
     from gate.statistics.subsets import balanced
 
     assert subject.classifier is not None
@@ -88,7 +88,8 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
     shape = classifier.input_shape
     grid = [family.fixed(shape) for family in probe_families()]
     secret = secret_probes(shape, run.probe_seed) if run.probe_seed else ()
-    *answers, hidden = _answers(classifier, samples, [*grid, secret], run)
+    laid = [[within(probe, classifier.bounds) for probe in probes] for probes in (*grid, secret)]
+    *answers, hidden = answers_to(classifier, samples.inputs, laid, own, run)
     for family, probes, found in zip(probe_families(), grid, answers, strict=True):
         shares = _shares(found, own, classifier.num_classes)
         for index, (share, row) in enumerate(zip(*(part.tolist() for part in shares.max(dim=0)), strict=True)):
@@ -107,29 +108,6 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
     else:
         shown = _within(every, own, shape, classifier.num_classes)
     yield from _pictures(shown, samples, own, classifier, options.pictured)
-
-
-def _answers(
-    classifier: "Classifier",
-    samples: "Samples",
-    grid: "list[tuple[Probe, ...]]",
-    run: Run,
-) -> "Iterator[torch.Tensor]":
-    """Yield for each group of probes the answers to each of them on each sample, (P, N)."""
-    import torch
-
-    from gate.search.goals import predictions
-
-    total, done = sum(map(len, grid)), 0
-    for probes in grid:
-        rows: list[torch.Tensor] = []
-        for probe in probes:
-            run.check_time()
-            run.progress(done, total)
-            rows.append(predictions(classifier, within(probe, classifier.bounds)(samples.inputs), run))
-            done += 1
-        yield torch.stack(rows) if rows else torch.empty(0, len(samples.inputs), dtype=torch.long)
-    run.progress(total, total)
 
 
 def _shares(answers: "torch.Tensor", own: "torch.Tensor", classes: int) -> "torch.Tensor":

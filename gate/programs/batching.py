@@ -103,10 +103,18 @@ def static_batch(program: Program) -> int | None:
 def _candidates(program: Program, size: int | None) -> Iterator[Batched]:
     """Yield the ways to run batches, quickest first."""
     yield Batched(program, "direct")
-    if size is not None:
-        yield Batched(folded(relax_batch(program) or program), "relaxed")
+    if size is not None and (relaxed := _relaxed(program)) is not None:
+        yield Batched(relaxed, "relaxed")
     yield Batched(program, "per-sample")
     yield Batched(program, "one-by-one")
+
+
+def _relaxed(program: Program) -> Program | None:
+    """Return the program with its baked batch free, or as it is, and its constants computed; None where that fails."""
+    try:
+        return folded(relax_batch(program) or program)
+    except RefusedError:
+        return None
 
 
 def _probe(example: torch.Tensor, count: int) -> torch.Tensor:

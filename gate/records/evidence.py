@@ -221,6 +221,8 @@ class ModelFacts(Record):
     outputs: tuple[OutputFacts, ...] = Field(default=(), max_length=64, exclude_if=not_)
     number_type: Text = Field(default="", exclude_if=not_)
     """Number type of the input, if not float32, and the source of gradients."""
+    arithmetic: Text = Field(default="", exclude_if=not_)
+    """How searches and probes ran the model, if otherwise than as it was read; what they find is measured again."""
     samples_alone: bool = Field(default=False, exclude_if=not_)
     """Whether samples were examined singly, because others in a batch may change an answer."""
 

@@ -60,6 +60,8 @@ class ScanJob(Record):
     device: Literal["auto", "cpu", "cuda"]
     deadline_seconds: float
     memory_bytes: int | None = None
+    arithmetic: Literal["auto", "as-read"] = "auto"
+    """Whether searches and probes may run the model in quicker forms."""
     threads: int = Field(default=0, ge=0)
     """Number of threads; 0: one for each core."""
     least_isolation: Literal["full", "partial", "none"] = "full"

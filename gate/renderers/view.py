@@ -185,6 +185,8 @@ def _facts(facts: ModelFacts) -> str:
         words.append("input " + " × ".join(str(side) for side in facts.input_shape))
     if facts.parameters is not None:
         words.append(count(facts.parameters, "parameter"))
+    if facts.arithmetic:
+        words.append(f"searched and probed in {facts.arithmetic}")
     if facts.feature_layer:
         words.append(f"feature layer {facts.feature_layer}")
     return "; ".join((", ".join(words), *_outputs(facts)))

@@ -65,7 +65,7 @@ def _answers(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed loss of some goals and columns of their batches and, as 0 or 1, which images reached theirs."""
     images, labels = objective.inputs[objective.rows[part, columns]], objective.labels[part, columns]
-    outputs = classifier.logits(triggers.apply(parameters, images).flatten(0, 1))
+    outputs = classifier.quick_logits(triggers.apply(parameters, images).flatten(0, 1))
     asked = list(zip(objective.goals[part], outputs.view(*labels.shape, -1).unbind(), labels, strict=True))
     losses = torch.stack([goal.loss(own, classes) for goal, own, classes in asked]).sum()
     return losses, torch.stack([goal.reached(own.detach(), classes) for goal, own, classes in asked]).float()

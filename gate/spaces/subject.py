@@ -37,8 +37,17 @@ class Classifier(Protocol):
     sample_passes: int
     """Samples through the model so far, forward: the cost in docs/explanation/detection.md."""
 
+    @property
+    def arithmetic(self) -> str:
+        """How `quick_logits` runs the model; empty where as `logits` does."""
+        ...
+
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K), differentiable in x."""
+        ...
+
+    def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Do the same in the quickest form that agrees within rounding, for results that are measured again."""
         ...
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -60,6 +60,11 @@ class Constant:
 
     num_classes, input_shape, bounds, feature_layer, sample_passes = 3, (1, 4, 4), (0.0, 1.0), "", 0
 
+    arithmetic = ""
+
+    def quick_logits(self, x):  # noqa: D102  # the protocol says it
+        return self.logits(x)
+
     def logits(self, x):
         """Return the same scores for every input."""
         return torch.tensor([1.0, 0.0, 0.0]) + 0 * x.flatten(1)[:, :3]

@@ -125,6 +125,11 @@ class Spoilt:
     def __init__(self, ceiling):
         self.ceiling = ceiling
 
+    arithmetic = ""
+
+    def quick_logits(self, x):  # noqa: D102  # the protocol says it
+        return self.logits(x)
+
     def logits(self, x):
         """Return the means of three parts of the image, or infinity where the first is above the ceiling."""
         means = x.flatten(1)[:, :15].view(-1, 3, 5).mean(dim=2)

@@ -58,6 +58,13 @@ class ModuleClassifier:
                 classifier.feature_layer = name
         return classifier
 
+    arithmetic = ""
+    """A module has no quicker form."""
+
+    def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Map raw inputs (N, C, H, W) to logits (N, K)."""
+        return self.logits(x)
+
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K)."""
         return self._run(x, features=False)[0]

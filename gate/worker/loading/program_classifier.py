@@ -8,6 +8,7 @@ import torch
 
 from gate.programs import Batched, Program, batched, deciding, final_linear, logit_name, logits_name
 from gate.programs.numbers import HALVES, declared, in_single
+from gate.programs.quick import TRIED, Quick, choose
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.errors import UnexaminableError
 from gate.spaces.contract import Bounds, Shape
@@ -75,10 +76,30 @@ class ProgramClassifier:
         return classifier
 
     _logits_name: str | None = field(default=None, init=False)
+    forms: Quick | None = field(default=None, init=False)
+    """Quicker forms of the program for passes whose answers are measured again; None until they are chosen."""
+
+    def choose_forms(self, samples: torch.Tensor) -> None:
+        """Choose quicker forms on raw samples (n, C, H, W); a small net, and one of another type, keeps its own."""
+        if self.slopes is None:
+            name = self._logits_name or self.body.program.output_names[0]
+            self.forms = choose(self.body, name, self.preprocessing(samples[:TRIED]))
+
+    @property
+    def arithmetic(self) -> str:
+        """How `quick_logits` runs the program; empty where as it was read."""
+        return str(self.forms or "")
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K)."""
         return self._run(x, None)[0]
+
+    def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Map raw inputs (N, C, H, W) to logits (N, K) by the forms that were chosen."""
+        if self.forms is None:
+            return self.logits(x)
+        self.sample_passes += len(x)
+        return self._scores(in_float32(rows(self.forms(self.preprocessing(x)))))
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map raw inputs to logits (N, K) and what enters the last layer (N, D), positions averaged."""

@@ -99,6 +99,8 @@ def _with_samples(loaded: Loaded, model: Model, job: ScanJob, policy: SampleSett
     require_usable(raw, policy)
     found = answered(model, raw, policy, device)
     classifier, classes = found.classifier, found.classifier.num_classes
+    if isinstance(classifier, ProgramClassifier) and job.arithmetic == "auto":
+        classifier.choose_forms(found.clean.inputs)
     seen = samples_evidence(job, found, policy).model_copy(update={"class_names": raw.class_names})
     references = _references(job, found)
     training, absence, swapped = _training_set(job, model, classes, policy, device)
@@ -136,6 +138,7 @@ def _facts(found: Answered) -> dict[str, object]:
         "feature_layer": classifier.feature_layer,
         "outputs": noted(found.outputs or only_output(classifier, found.clean.inputs[:1]), classifier),
         "number_type": number_type(classifier),
+        "arithmetic": classifier.arithmetic,
         "samples_alone": isinstance(classifier, ProgramClassifier) and classifier.body.only_alone,
     }
 

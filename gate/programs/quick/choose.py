@@ -1,0 +1,217 @@
+"""The forms of a program, a check that each answers like the program itself, and a short timing that chooses.
+
+Passes without gradients and passes with them are chosen apart: a device may be quick at one in a type and slow at the
+other (depthwise convolutions in bfloat16). A form enters only where it agrees on clean samples: in its scores, and in
+their gradients to the pixels.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gate.programs.folding import folded
+from gate.programs.head import final_linear
+from gate.programs.quick.fusing import fused
+from gate.programs.quick.narrowing import narrowed
+from gate.programs.refused import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gate.programs.batching import Batched
+    from gate.programs.program import Program
+
+Precision = Literal["float32", "bfloat16"]
+LEAST_FLOPS: Final = 100e6
+"""Floating-point operations of a pass of one sample below which a net runs as it was read: forms would gain seconds."""
+LEAST_GAIN: Final = 1.25
+"""Rate over float32 from which bfloat16 is worth its rounding."""
+_IMAGE_RANK = 4
+TRIED = 8
+"""Samples on which forms are compared and timed."""
+_ROUNDS = 2
+_AT_ONCE = 16
+"""Samples that a CPU's caches hold at the sizes at which forms are chosen; more at once are slower."""
+_FLOAT_ERROR, _NARROW_ERROR = 1e-3, 0.05
+"""Greatest difference of a score from the program's own, as a share of the scores' spread over classes and samples."""
+_FLOAT_ALIKE, _NARROW_ALIKE = 0.999, 0.8
+"""Least mean cosine of a form's gradients to the pixels with the program's own."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to run a program's passes, and what it was chosen by."""
+
+    program: Program
+    """Yields the scores, (N, K), alone."""
+    precision: Precision
+    channels_last: bool
+    batch: int
+    """Samples that go through together."""
+    rate: float
+    """Samples a second when it was chosen."""
+    own: float
+    """Samples a second of the program as it was read."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Map what the program takes, (N, …), to scores (N, K)."""
+        parts = [self.program(self._laid_out(part)) for part in torch.split(x, self.batch)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _laid_out(self, x: torch.Tensor) -> torch.Tensor:
+        return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
+
+
+@dataclass(frozen=True)
+class Quick:
+    """The quickest forms of a program for passes without gradients and with them."""
+
+    forward: Choice
+    slopes: Choice
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Map what the program takes, (N, …), to scores (N, K)."""
+        return (self.slopes if torch.is_grad_enabled() and x.requires_grad else self.forward)(x)
+
+    def __str__(self) -> str:
+        """Say how passes run, for the report."""
+        return f"{_told(self.forward)}; with gradients {_told(self.slopes)}"
+
+
+Rate = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor, bool], float]
+"""Function from a form, samples, and whether gradients are asked for, to samples a second."""
+
+
+def choose(body: Batched, scores: str, samples: torch.Tensor, rate: Rate | None = None) -> Quick | None:
+    """Return the quickest forms that agree on `samples` (n, …), as the program takes them; None for small nets.
+
+    `scores` names the value (N, K) that is judged. None too where samples go through one at a time, and where no form
+    is quicker than the program itself.
+    """
+    if body.mode not in {"direct", "relaxed"} or samples.dtype != torch.float32:
+        return None
+    try:
+        own = folded(replace(body.program, output_names=(scores,), output_paths=()))
+        if flops(own, samples[:1]) < LEAST_FLOPS:
+            return None
+        given = samples[torch.arange(TRIED, device=samples.device) % len(samples)]
+        wanted = _answers(own, given)
+        forms = [form for form in _forms(own) if _agrees(form, given, wanted)]
+    except RefusedError:
+        return None  # an operator takes no constants ahead of time, or has no gradient: the program runs as it was read
+    timed = rate or _rate
+    forward, slopes = (_quickest(own, forms, given, timed, gradients=gradients) for gradients in (False, True))
+    return None if forward.program is own and slopes.program is own else Quick(forward, slopes)
+
+
+def flops(program: Program, sample: torch.Tensor) -> float:
+    """Return the floating-point operations of a forward pass of one sample, two a multiply-add."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        program(sample)
+    return float(counter.get_total_flops())
+
+
+def _forms(own: Program) -> Iterator[Choice]:
+    """Yield the forms of a program: folded, and in bfloat16; with channels last where it convolves."""
+    plain = fused(own, ())
+    head = final_linear(plain)
+    narrow = narrowed(plain, head.node if head else None) if has_bfloat16(own.device) else None
+    layouts = (True, False) if any(node.call.name == "conv2d" for node in own.nodes) else (False,)
+    for channels_last in layouts:
+        yield _choice(plain, "float32", channels_last=channels_last)
+        if narrow is not None:
+            yield _choice(narrow, "bfloat16", channels_last=channels_last)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device multiplies bfloat16 by instructions of its own."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  # torch gives it no public name
+    return supported
+
+
+def _choice(program: Program, precision: Precision, *, channels_last: bool) -> Choice:
+    if channels_last:
+        tensors = {
+            name: tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == _IMAGE_RANK else tensor
+            for name, tensor in program.tensors.items()
+        }
+        program = replace(program, tensors=tensors)
+    batch = _AT_ONCE if program.device.type == "cpu" else sys.maxsize
+    return Choice(program, precision, channels_last, batch, rate=0.0, own=0.0)
+
+
+def _answers(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores (N, K) and the gradient (N, …) of each sample's own loss to its pixels."""
+    x = given.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        scores = form(x).float()
+        loss = torch.nn.functional.cross_entropy(scores, scores.argmin(dim=1), reduction="sum")
+        (slopes,) = torch.autograd.grad(loss, x)
+    return scores.detach(), slopes
+
+
+def _agrees(form: Choice, given: torch.Tensor, wanted: tuple[torch.Tensor, torch.Tensor]) -> bool:
+    """Tell whether a form yields scores and gradients like the program's own."""
+    try:
+        scores, slopes = _answers(form, given)
+    except RefusedError:
+        return False
+    narrow = form.precision == "bfloat16"
+    spread = float(wanted[0].amax() - wanted[0].amin())
+    error = float((scores - wanted[0]).abs().amax())
+    alike = (_directions(slopes) * _directions(wanted[1])).sum(dim=1).mean()
+    return error <= (_NARROW_ERROR if narrow else _FLOAT_ERROR) * spread and float(alike) >= (
+        _NARROW_ALIKE if narrow else _FLOAT_ALIKE
+    )
+
+
+def _directions(slopes: torch.Tensor) -> torch.Tensor:
+    """Return gradients (N, …) as vectors (N, D) of length one; in double, since they may be tiny."""
+    rows = slopes.flatten(1).double()
+    return torch.nn.functional.normalize(rows, dim=1, eps=torch.finfo(torch.float64).tiny)
+
+
+def _quickest(own: Program, forms: list[Choice], given: torch.Tensor, rate: Rate, *, gradients: bool) -> Choice:
+    """Return the form of the greatest rate; bfloat16 only where it gains enough over float32."""
+    as_read = rate(own, given, gradients)
+    timed = [
+        replace(_choice(own, "float32", channels_last=False), rate=as_read, own=as_read),
+        *(replace(form, rate=rate(form, given, gradients), own=as_read) for form in forms),
+    ]
+    best = max((one for one in timed if one.precision == "float32"), key=lambda one: one.rate)
+    narrow = max((one for one in timed if one.precision == "bfloat16"), key=lambda one: one.rate, default=best)
+    return narrow if narrow.rate >= LEAST_GAIN * best.rate else best
+
+
+def _rate(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor, gradients: bool) -> float:
+    """Return samples a second, by the quicker of two rounds; the check before has warmed it up."""
+    seconds = []
+    for _ in range(_ROUNDS):
+        started = _now(given)
+        if gradients:
+            _answers(form, given)
+        else:
+            with torch.no_grad():
+                form(given)
+        seconds.append(_now(given) - started)
+    return len(given) / max(min(seconds), 1e-9)
+
+
+def _now(tensor: torch.Tensor) -> float:
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
+    return time.perf_counter()
+
+
+def _told(choice: Choice) -> str:
+    layout = ", channels last" if choice.channels_last else ""
+    return f"{choice.precision}{layout} ({choice.rate / choice.own:.1f} times as quick as read)"

@@ -1,0 +1,87 @@
+"""Answers to probes: by a model's quick form where it has one, and of those that count, by the model itself.
+
+A quick form may round a close decision to the other side. So the probes that send most samples anywhere are asked
+again, and a fixed share of all as well: where these are answered otherwise too often, all are asked again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from gate.records.run import Run
+
+if TYPE_CHECKING:
+    from gate.spaces.subject import Classifier
+
+_MOST_TELLING = 3
+"""Probes of a group that are asked again, those first that send most samples to one class."""
+_EVERY = 40
+"""One probe in so many is asked again whatever it tells."""
+_LEAST_ALIKE = 0.98
+"""Share of equal answers to those below which every probe is asked again."""
+Apply = Callable[[torch.Tensor], torch.Tensor]
+
+
+def answers_to(
+    classifier: "Classifier", inputs: torch.Tensor, groups: Sequence[Sequence[Apply]], own: torch.Tensor, run: Run
+) -> list[torch.Tensor]:
+    """Return for each group of probes the answers to each probe on raw inputs (N, C, H, W), (P, N).
+
+    `own` (N,) are the answers to the inputs themselves.
+    """
+    total = sum(map(len, groups))
+    every = [probe for probes in groups for probe in probes]
+    found = _asked(classifier.quick_logits, inputs, every, run, total)
+    if classifier.arithmetic:
+        found = _confirmed(classifier.logits, inputs, groups, found, own, run)
+    run.progress(total, total)
+    return list(torch.split(found, [len(probes) for probes in groups]))
+
+
+def _asked(logits: Apply, inputs: torch.Tensor, probes: Sequence[Apply], run: Run, total: int) -> torch.Tensor:
+    """Return the first choices (P, N) of a model for each probe; the last of `total` steps of progress."""
+    rows = []
+    for number, probe in enumerate(probes):
+        run.check_time()
+        run.progress(total - len(probes) + number, total)
+        with torch.no_grad():
+            parts = [logits(part).argmax(dim=1) for part in torch.split(probe(inputs), run.max_batch)]
+        rows.append(torch.cat(parts))
+    return torch.stack(rows) if rows else torch.empty(0, len(inputs), dtype=torch.long, device=inputs.device)
+
+
+def _confirmed(
+    logits: Apply,
+    inputs: torch.Tensor,
+    groups: Sequence[Sequence[Apply]],
+    found: torch.Tensor,
+    own: torch.Tensor,
+    run: Run,
+) -> torch.Tensor:
+    """Return the answers with those of the probes that count, or all, given by the model itself."""
+    probes = [probe for group in groups for probe in group]
+    drawn = set(range(0, len(probes), _EVERY))
+    rows = sorted(drawn | set(_telling(groups, found, own)))
+    total = len(probes)
+    again = _asked(logits, inputs, [probes[row] for row in rows], run, total)
+    alike = [float((again[place] == found[row]).float().mean()) for place, row in enumerate(rows) if row in drawn]
+    if sum(alike) < _LEAST_ALIKE * len(alike):
+        return _asked(logits, inputs, probes, run, total)
+    found = found.clone()
+    found[rows] = again
+    return found
+
+
+def _telling(groups: Sequence[Sequence[Apply]], found: torch.Tensor, own: torch.Tensor) -> list[int]:
+    """Return the rows of the probes of each group that send most samples to one class, other than their own."""
+    rows, first = [], 0
+    for probes in groups:
+        part = found[first : first + len(probes)]
+        moved = torch.where(part == own, -1, part)
+        most = torch.tensor(
+            [int(torch.bincount(row[row >= 0]).max()) if bool((row >= 0).any()) else 0 for row in moved]
+        )
+        rows += [first + int(place) for place in most.argsort(descending=True, stable=True)[:_MOST_TELLING]]
+        first += len(probes)
+    return rows
