@@ -216,8 +216,9 @@ def _measured(workers: Workers, inspected: Seen) -> Scanned:
     seen = measured.after(inspected).as_safe_as(wrote.seen, bundle_inspected)
     evidence = evidence_of(request, seen.result, place, wrote.bundle.facts)
     assert wrote.seen.result.written is not None
-    # The measured bundle is always a pt2; the candidate's own format says more.
-    facts = evidence.facts.model_copy(update={"format": wrote.seen.result.written.format})
+    # The measured bundle is always a pt2 of the flavour pytorch; the candidate's own format says more.
+    own = {"format": wrote.seen.result.written.format, "flavour": inspected.result.facts.flavour}
+    facts = evidence.facts.model_copy(update=own)
     if faults := _faults(request, bundle_inspected, wrote.bundle):
         none = {"bundle_digest": None, "bundle": None, "unbundled": faults[0]}
         problem = {"facts": facts, "problems": (*evidence.problems, *faults), **none}

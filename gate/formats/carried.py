@@ -23,7 +23,7 @@ _MACHINERY: Final = frozenset(
 _AGAIN: Final = f"Log it again with {CALL} on MLflow 3.13 or later"
 ABSENT: Final = "the folder is no MLflow model"
 NO_MODEL: Final = f"{ABSENT}, for it has no file MLmodel"
-OTHER_FLAVOUR: Final = "the gate reads MLflow's flavour 'pytorch', and the model is of another"
+OTHER_FLAVOUR: Final = "the gate reads MLflow's flavours 'pytorch' and 'onnx', and the model is of another"
 """Reason for which no permission to run code would help."""
 _LEVEL: Final = "that is level B, for which the policy says 'assurance: B'"
 

@@ -6,3 +6,5 @@ CALL: Final = "mlflow.pytorch.log_model(model, input_example=x, serialization_fo
 """From MLflow 3.13 on; 3.9 has `export_model=True` instead. From 3.14 on it is the default, but not on Databricks."""
 EXTRA: Final = "pip install 'model-promotion-gate[models]'"
 """The command that installs the libraries whose classes most pickled networks are built of."""
+ONNX_EXTRA: Final = "pip install 'model-promotion-gate[onnx]'"
+"""The command that installs what reads and runs ONNX models."""

@@ -46,7 +46,7 @@ def unexpected_files(
 ) -> Iterator[tuple[str, str]]:
     """Yield each file that MLflow does not write for this model, and why, in one sentence.
 
-    `flavour` is one of which only the bytes are judged. Without a readable `MLmodel`, or with a flavour that is neither
+    `flavour` is another than pytorch. Without a readable `MLmodel`, or with a flavour that is neither
     examined nor judged, that is the finding, and no file is. The files of a code folder that `MLmodel` names are
     reported there, as one entry.
     """

@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 from gate.formats.mlmodel import CODE_KEYS, MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, plain, text
 from gate.records.errors import GateError
-from gate.records.evidence import EXAMINED_FLAVOUR
+from gate.records.evidence import EXAMINED_FLAVOURS
 from gate.records.record import parse_json
 
-EXAMINED: Final = EXAMINED_FLAVOUR
-"""The flavour that this gate examines; `python_function` goes with it."""
-UNKNOWN: Final = "this gate cannot examine the flavours that the model declares; it examines 'pytorch'"
+EXAMINED: Final = EXAMINED_FLAVOURS[0]
+"""The flavour of this module, which the gate's own bundles have too; `python_function` goes with it."""
+UNKNOWN: Final = "this gate cannot examine the flavours that the model declares; it examines 'pytorch' and 'onnx'"
 
 Kind = Literal["code", "loader", "environment"]
 _MAX_SIGNATURE = 1 << 20

@@ -1,8 +1,8 @@
-"""The keys and values that MLflow writes for flavours of which the gate examines only the bytes.
+"""The keys and values that MLflow writes for ONNX models, and for flavours of which the gate examines only the bytes.
 
-A positive grammar as in `gate.formats.mlflow_model`, for a policy that judges files alone. It leaves a loader no choice
-of the file, the reader and the classes that it makes. Taken from MLflow 2.9 to 3.17, `save_model` and `_load_pyfunc` of
-`mlflow/sklearn`, `xgboost`, `lightgbm`, `onnx` and `keras`.
+A positive grammar as in `gate.formats.mlflow_model`; flavours beside ONNX are for a policy that judges files alone. It
+leaves a loader no choice of the file, the reader and the classes that it makes. Taken from MLflow 2.9 to 3.17,
+`save_model` and `_load_pyfunc` of `mlflow/sklearn`, `xgboost`, `lightgbm`, `onnx` and `keras`.
 """
 
 import re
@@ -14,6 +14,7 @@ from gate.formats.estimator_names import ESTIMATOR_NAMES
 from gate.formats.mlflow_model import EXAMINED, FALSE, FLAVOUR, FUNCTION, VERSION, Foreign, entries, top_entries
 from gate.formats.mlmodel import MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, text
+from gate.records.evidence import EXAMINED_FLAVOURS
 
 PYFUNC: Final = "python_function"
 _NULL = exactly(None)
@@ -126,9 +127,9 @@ _EVERY: Final = (
 
 
 def flavour_of(model: MLmodel, known: Collection[str]) -> Flavour | None:
-    """Return the one flavour that a model declares beside `python_function`, if it is one of the known."""
+    """Return the one flavour that a model declares beside `python_function`, if it is examined or one of the known."""
     named = sorted(set(model.flavors) - {PYFUNC})
-    return next((one for one in _EVERY if [one.name] == named and one.name in known), None)
+    return next((one for one in _EVERY if [one.name] == named and one.name in {*known, *EXAMINED_FLAVOURS}), None)
 
 
 def foreign_to(model: MLmodel, flavour: Flavour) -> Iterator[Foreign]:

@@ -7,6 +7,7 @@ from gate.records.errors import UnexaminableError
 class RefusedError(UnexaminableError):
     """An archive, or a graph in it, holds something that the strict reader does not read."""
 
+    kind = "exported program"
     what_to_do = (
         f"Log the trained model again with {LOG}, and leave the file as it was written; a program that "
         "the gate cannot read cannot be approved."
@@ -15,7 +16,7 @@ class RefusedError(UnexaminableError):
     def __init__(self, where: str, what: str, *, what_to_do: str = "") -> None:
         self.where = printable(where)
         self.what = printable(what)
-        super().__init__(f"exported program refused at {self.where}: {self.what}", what_to_do=what_to_do)
+        super().__init__(f"{self.kind} refused at {self.where}: {self.what}", what_to_do=what_to_do)
 
 
 def printable(text: str, limit: int = 300) -> str:

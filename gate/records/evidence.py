@@ -20,7 +20,7 @@ from gate.records.secret_counts import SecretCounts
 MAX_PICTURES = 64
 MAX_PICTURE_SIDE = 256
 MAX_PROJECTION_POINTS = 2000
-EXAMINED_FLAVOUR = "pytorch"
+EXAMINED_FLAVOURS = ("pytorch", "onnx")
 """The flavour whose models are loaded and measured."""
 
 FEW_CLASSES = 8
@@ -223,13 +223,15 @@ class ModelFacts(Record):
     """Number type of the input, if not float32, and the source of gradients."""
     arithmetic: Text = Field(default="", exclude_if=not_)
     """How searches and probes ran the model, if otherwise than as it was read; what they find is measured again."""
+    input_axes: Literal["", "NHWC", "NHW"] = Field(default="", exclude_if=not_)
+    """Axes in which the model takes pictures, if not (N, C, H, W); samples and triggers are turned at its input."""
     samples_alone: bool = Field(default=False, exclude_if=not_)
     """Whether samples were examined singly, because others in a batch may change an answer."""
 
     @property
     def unexaminable(self) -> bool:
         """Whether the model declares flavours, but none whose behaviour any detector examines."""
-        return bool(self.flavour) and EXAMINED_FLAVOUR not in self.flavour.split(", ")
+        return bool(self.flavour) and set(EXAMINED_FLAVOURS).isdisjoint(self.flavour.split(", "))
 
     @property
     def judged(self) -> OutputFacts | None:

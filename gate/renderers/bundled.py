@@ -20,6 +20,7 @@ MAX_ODDITIES: Final = 20
 _ORIGINS: Final[dict[Origin, str]] = {
     "pt2": "the candidate's exported program",
     "pickle": "the candidate's pickled layers, which torch exported",
+    "onnx": "the candidate's ONNX graph, whose operators the gate mapped to torch's",
     "state-dict": "the candidate's tensors in an architecture that earlier releases carried, which torch exported",
     "converted": "the program that the candidate's own code left when it was converted",
     "repaired": "the program that a repair made",

@@ -32,6 +32,7 @@ Cause = Literal[
     "earlier-gate",
     "log-again",
     "files-only",
+    "install",
     "allow-code",
     "samples",
     "bank",

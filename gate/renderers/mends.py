@@ -6,7 +6,7 @@ The cause decides: with wrong samples no step says to approve, and none changes 
 from collections.abc import Iterator
 
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
-from gate.formats.log_again import CALL
+from gate.formats.log_again import CALL, ONNX_EXTRA
 from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.records.evidence import Evidence, Failed, Skipped
 from gate.records.finding import Finding
@@ -56,6 +56,9 @@ def _unread(report: Report, commands: Commands, findings: tuple[Finding, ...]) -
     said = " ".join(finding.message for finding in findings if finding.rule == "scan")
     if NO_MODEL in said or OTHER_FLAVOUR in said:
         yield _log_again(report, commands, "Log the network itself, as an MLflow model of the flavour pytorch.")
+        return
+    if ONNX_EXTRA in said:
+        yield Step("install", f"Install what reads ONNX models: {ONNX_EXTRA}. Then check again.", commands.check())
         return
     carries = any(f.rule in report.before_loading - {_NO_CODE} and f.kind == "limit" for f in findings)
     how = "so that it needs no code of its own" if carries else "without what stands above"

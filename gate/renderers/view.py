@@ -183,6 +183,8 @@ def _facts(facts: ModelFacts) -> str:
         words.append(count(facts.classes, "class", "classes"))
     if facts.input_shape:
         words.append("input " + " × ".join(str(side) for side in facts.input_shape))
+    if facts.input_axes:
+        words.append(f"which the model takes as {facts.input_axes}")
     if facts.parameters is not None:
         words.append(count(facts.parameters, "parameter"))
     if facts.arithmetic:

@@ -15,7 +15,7 @@ from gate.records.artifact import Artifact
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import CONVERTED_FILE, ScanJob, ScanResult
 from gate.worker.clean_samples import example
-from gate.worker.loading.candidate import find_candidate
+from gate.worker.loading.candidate import Candidate, find_candidate
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.modules import load_with_code
 from gate.worker.loading.subject import Loaded, load_live_module, sentence
@@ -32,7 +32,7 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
             # Code in fields that only other loaders execute: the program is written again without them.
             write_program(read_program(candidate.path), scratch / CONVERTED_FILE)
             return _converted(started)
-        module = load_with_code(candidate.path, candidate.code).eval()
+        module = _with_code(candidate).eval()
         traced = example(job, 2, "converting a model").to(type_of(module))
     except UnexaminableError as error:
         return ScanResult(isolation="none", problems=(sentence(error),), complete=False)
@@ -46,6 +46,12 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
         )
         return load_live_module(artifact, module, job, job.policy.samples.of(job.model.name), problem)
     return _converted(started)
+
+
+def _with_code(candidate: Candidate) -> torch.nn.Module:
+    if candidate.format == "onnx":
+        raise UnexaminableError("an ONNX model has no code that could be converted; what was found in its files stays")
+    return load_with_code(candidate.path, candidate.code)
 
 
 def _converted(started: float) -> ScanResult:

@@ -6,7 +6,8 @@ reads it back and compares. The orchestrator puts the facts about it into the bu
 
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +28,11 @@ from gate.records.job import WRITTEN_FILE, ScanJob, ScanResult
 from gate.records.signature import Signature, read_signature
 from gate.records.written_program import TensorInput, Written
 from gate.worker.clean_samples import example
-from gate.worker.loading.candidate import Candidate, declared_by, find_candidate
+from gate.worker.loading.candidate import Candidate, Format, declared_by, find_candidate
 from gate.worker.loading.model import read_model
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.one_logit import is_one_number
+from gate.worker.loading.onnx_models import onnx_inputs, read_onnx_program, require_same
 from gate.worker.loading.outputs import type_name
 from gate.worker.loading.subject import sentence
 from gate.worker.output import say_progress
@@ -64,8 +66,7 @@ def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
         made = _rewritten(read_program(Path(job.left_path)), to, job.left_origin)
     else:
         candidate = find_candidate(artifact.root)
-        pt2 = candidate.format == "pt2"
-        made = _rewritten(read_program(candidate.path), to, "pt2") if pt2 else _exported(job, candidate, to)
+        made = _FORMATS[candidate.format](job, candidate, to)
     signature, why = _signature(artifact.root)
     return Written(
         origin=made.origin,
@@ -101,6 +102,22 @@ def _rewritten(program: Program, to: Path, origin: Origin) -> _Made:
     return _Made(again, origin, "pt2", program_digest(program), returned=program.returned)
 
 
+def _of_pt2(_: ScanJob, candidate: Candidate, to: Path) -> _Made:
+    return _rewritten(read_program(candidate.path), to, "pt2")
+
+
+def _of_onnx(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
+    """Write the program that the operators were mapped to, and compare it with onnxruntime on the clean samples."""
+    program = read_onnx_program(candidate.path)
+    made = _rewritten(program, to, "onnx")
+    try:
+        apart = require_same(candidate.path, made.program, onnx_inputs(job, program))
+    except GateError:
+        to.unlink(missing_ok=True)
+        raise
+    return replace(made, format="onnx", difference=apart)
+
+
 def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
     """Export layers of torch's own code, and compare both on the clean samples."""
     model = read_model(candidate, "cpu")
@@ -119,6 +136,13 @@ def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
         text = " ".join(str(error).split())[:300]
         raise UnexaminableError(f"torch could not export its layers: {type(error).__name__}: {text}") from None
     return _Made(program, "pickle", model.facts.format, tensors_digest(str(module), dict(module.state_dict())), apart)
+
+
+_FORMATS: Final[Mapping[Format, Callable[[ScanJob, Candidate, Path], _Made]]] = {
+    "pt2": _of_pt2,
+    "onnx": _of_onnx,
+    "pickle": _exported,
+}
 
 
 def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> float:

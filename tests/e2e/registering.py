@@ -33,6 +33,17 @@ def main(tracking_uri, kinds):
             )
         return nickname, [name, mlflow.register_model(logged.model_uri, name).version]
 
+    def onnx(nickname, net, **how):
+        import mlflow.onnx
+
+        from tests.e2e.as_onnx import as_onnx
+
+        with mlflow.start_run():
+            logged = mlflow.onnx.log_model(
+                as_onnx(net, **how), name="model", pip_requirements=["onnx", "onnxruntime"], save_as_external_data=False
+            )
+        return nickname, [nickname, mlflow.register_model(logged.model_uri, nickname).version]
+
     def sklearn(nickname):
         from sklearn.linear_model import LogisticRegression
 
@@ -59,8 +70,6 @@ def main(tracking_uri, kinds):
     clean = digits.train(poisoned=False)
     makers = {
         "clean": lambda n: log(n, clean),
-        "clean-12": lambda n: log(n, digits.train(poisoned=False, seed=12)),
-        "clean-13": lambda n: log(n, digits.train(poisoned=False, seed=13)),
         "backdoored": lambda n: log(n, digits.train(poisoned=True)),
         "audited": audited,
         "layers": lambda n: log(n, clean, n, serialization_format="pickle", **_signed(clean, example)),
@@ -71,8 +80,14 @@ def main(tracking_uri, kinds):
         "one-answer": lambda n: log(n, digits.one_answer(), n),
         "sklearn": sklearn,
     }
-    # The further clean ones are for those who ask for them by name.
-    chosen = kinds or [kind for kind in makers if kind not in ("clean-12", "clean-13")]
+    # The further ones are for those who ask for them by name.
+    others = {
+        "clean-12": lambda n: log(n, digits.train(poisoned=False, seed=12)),
+        "clean-13": lambda n: log(n, digits.train(poisoned=False, seed=13)),
+        "onnx": lambda n: onnx(n, clean),
+        "onnx-backdoored": lambda n: onnx(n, digits.train(poisoned=True), last_channels=True),
+    }
+    chosen, makers = kinds or list(makers), makers | others
     print(json.dumps(dict(makers[kind](kind) for kind in chosen)))  # noqa: T201  # the parent reads it
 
 

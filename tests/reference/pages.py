@@ -1,7 +1,7 @@
 """Writes the pages of docs/reference that say what the code says: `make reference`; a test compares the two.
 
 One page a detector, from its docstring and declarations; the commands, from their help; the policy's keys, from the
-schema and the docstrings of its records.
+schema and the docstrings of its records; ONNX's operators, from the gate's table of them.
 """
 
 import re
@@ -16,6 +16,8 @@ from gate import detectors
 from gate.cli.explain import judged
 from gate.cli.main import main
 from gate.detectors.contract import PARTS, Detector, parts, summary
+from gate.programs.readers.onnx.graph import OPSETS
+from gate.programs.readers.onnx.table import OPERATORS
 from tests.reference.keys import policy_keys
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -28,6 +30,7 @@ def pages() -> dict[Path, str]:
     found = {REFERENCE / "detectors" / f"{name}.md": detector_page(name) for name in detectors.names()}
     found[REFERENCE / "detectors" / "README.md"] = detectors_page()
     found[REFERENCE / "cli.md"] = "\n".join(commands_page())
+    found[REFERENCE / "onnx.md"] = "\n".join(onnx_page())
     found[REFERENCE / "policy.md"] = "\n".join(policy_keys(MADE))
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 
@@ -47,6 +50,21 @@ def detectors_page() -> str:
         "|---|---|",
     ]
     return "\n".join([*head, *rows])
+
+
+def onnx_page() -> Iterator[str]:
+    """Yield the lines of the list of ONNX operators."""
+    yield from ("# ONNX operators that are mapped", "", MADE.format("gate/programs/readers/onnx"), "")
+    yield (
+        f"{len(OPERATORS)} operators of the default domain, in versions {OPSETS[0]} to {OPSETS[-1]} of the operator "
+        "set. Each is compared with onnxruntime (`tests/programs/onnx/test_operators.py`). Another operator or domain "
+        "is refused, all of them named at once; so is an attribute that is not listed, and a value of one that torch "
+        "does not have exactly, with its node. How to log such a model is in [ONNX models](../how-to/onnx.md)."
+    )
+    yield from ("", "| operator | since | attributes that are read |", "|---|---|---|")
+    for name, one in sorted(OPERATORS.items()):
+        since = "" if one.since == OPSETS[0] else str(one.since)
+        yield f"| {name} | {since} | {_cell(', '.join(sorted(one.attributes)))} |"
 
 
 def detector_page(name: str) -> str:

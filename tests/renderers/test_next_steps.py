@@ -12,6 +12,7 @@ import reports
 from gate.cli.main import main
 from gate.cli.terminal import show_result
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
+from gate.formats.log_again import ONNX_EXTRA
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
 from gate.records.evidence import Failed, Location, Measured, Measurement, ModelFacts, Skipped
@@ -305,6 +306,13 @@ def test_a_program_that_is_refused_is_not_said_to_carry_code() -> None:
     """Exported in training mode, for one: what stands above says what to mend."""
     (step,) = next_steps(unread("aten.batch_norm in training mode"))
     assert step.sentence.startswith("Log the model again without what stands above.")
+
+
+def test_a_package_that_is_missing_is_installed_and_the_model_left_as_it_is() -> None:
+    """To log an ONNX model as another one would be the wrong advice."""
+    (step,) = next_steps(unread(f"there is no onnx. Install them: {ONNX_EXTRA}"))
+    assert (step.cause, ONNX_EXTRA in step.sentence) == ("install", True)
+    assert words(step)[:2] == ["gate", "check"]
 
 
 def test_other_outputs_have_a_step_of_their_own_and_leave_the_review_open() -> None:

@@ -19,7 +19,7 @@ def losses(
     origin: Origin, inputs: Sequence[TensorInput], signature: Signature | None = None, returned: str = ""
 ) -> tuple[str, ...]:
     """Return the sentences; `returned` is the transformers class in which the candidate returns its scores."""
-    by_origin = _of_a_program if origin in {"pt2", "repaired"} else _of_a_network
+    by_origin = {"pt2": _of_a_program, "repaired": _of_a_program, "onnx": _of_onnx}.get(origin, _of_a_network)
     sentences = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
     return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in sentences)
 
@@ -50,6 +50,17 @@ def _of_a_network(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
         f"Devices that the network asked for while it ran are fixed to the CPU: .to() moves tensors alone, {MOVES} the "
         "whole program. mlflow.pyfunc runs it on the CPU."
     )
+
+
+def _of_onnx(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
+    yield (
+        "The bundle is a program of torch, which mlflow.pyfunc and mlflow.pytorch load; onnxruntime does not open it. "
+        "Parameters have the initializers' names in ASCII letters; names of nodes and metadata are left behind."
+    )
+    taken = "; ".join(f"{one.name} takes {_described(one)}" for one in inputs)
+    yield f"The input is passed by position, in the axes of the ONNX model: {taken}. {_batch(inputs)}".strip()
+    yield "Its answers were compared with onnxruntime's on clean samples and noise, and differ by rounding there."
+    yield "Of one output mlflow.pyfunc gives an array, where mlflow.onnx gives a dict with the output's name."
 
 
 def _of_the_output(returned: str) -> Iterator[str]:

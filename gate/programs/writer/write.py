@@ -56,22 +56,26 @@ def write_program(program: Program, path: Path) -> None:
             container.writestr(zipfile.ZipInfo(f"{_ROOT}/{name}", _EPOCH), content)
 
 
-def export_module(module: torch.nn.Module, example: torch.Tensor, path: Path) -> Program:
+def export_module(module: torch.nn.Module, example: torch.Tensor, path: Path, *, free: bool = True) -> Program:
     """Export an eval-mode module by torch, with a free batch size if it takes one, and write it as a bundle.
 
-    Tracing runs the module's own code: a candidate's belongs in the converter process, never in the scan worker.
+    Without `free` the batch is fixed to the example's. Tracing runs the module's own code: a candidate's belongs in the
+    converter process, never in the scan worker.
     """
-    batch = example if len(example) > 1 else torch.cat([example, example])
-    free = ({0: torch.export.Dim("batch")},)
     with tempfile.TemporaryDirectory() as directory:
         draft = Path(directory) / "draft.pt2"
-        try:
-            exported = torch.export.export(module, (batch,), dynamic_shapes=free)
-        except (torch._dynamo.exc.UserError, ValueError, RuntimeError):  # noqa: SLF001  # the exporter's own error
-            exported = torch.export.export(module, (example[:1],))
+        exported = _exported(module, example) if free else torch.export.export(module, (example,))
         torch.export.save(exported, draft)
         write_program(read_program(draft), path)
     return read_program(path)
+
+
+def _exported(module: torch.nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
+    batch = example if len(example) > 1 else torch.cat([example, example])
+    try:
+        return torch.export.export(module, (batch,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    except (torch._dynamo.exc.UserError, ValueError, RuntimeError, RefusedError):  # noqa: SLF001  # the exporter's own
+        return torch.export.export(module, (example[:1],))
 
 
 def _members(layouts: Mapping[str, Layout], program: Program, document: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

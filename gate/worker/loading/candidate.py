@@ -11,9 +11,10 @@ from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.record import read_bounded
 
-Format = Literal["pt2", "pickle"]
+Format = Literal["pt2", "pickle", "onnx"]
 _FORMATS: Final[Mapping[str, Format]] = {"model.pt2": "pt2", "model.pth": "pickle"}
 """Formats by the files that a pytorch flavour's folder may hold."""
+_ONNX_FILE: Final = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,19 @@ def declared_by(root: Path) -> MLmodel:
 
 
 def find_candidate(root: Path) -> Candidate:
-    """Return the PyTorch model that the artifact declares; every other kind raises `UnexaminableError`."""
+    """Return the PyTorch or ONNX model that the artifact declares; every other kind raises `UnexaminableError`."""
     try:
         declared = declared_by(root)
     except GateError as error:
         raise UnexaminableError(f"this gate cannot examine a folder without a readable MLmodel file: {error}") from None
     flavour = declared.flavors.get("pytorch")
+    if flavour is None and "onnx" in declared.flavors:
+        return _onnx(root, declared)
     if flavour is None:
         found = ", ".join(sorted(declared.flavors)) or "none"
         raise UnexaminableError(
-            f"this gate cannot examine the flavours that the model declares ({found[:200]}); it examines 'pytorch'"
+            f"this gate cannot examine the flavours that the model declares ({found[:200]}); it examines 'pytorch' and "
+            "'onnx'"
         )
     data = str(flavour.get("model_data", "data"))
     folder = (root / data).resolve()
@@ -58,6 +62,14 @@ def find_candidate(root: Path) -> Candidate:
         f"{where}, which holds no {' or '.join(MODEL_FILES)}",
         what_to_do=f"Log it again with {CALL}; tensors without the network that they belong to are not examined.",
     )
+
+
+def _onnx(root: Path, declared: MLmodel) -> Candidate:
+    """Return the one file that `mlflow.onnx` loads."""
+    named, path = declared.flavors["onnx"].get("data"), root / _ONNX_FILE
+    if named != _ONNX_FILE or not path.is_file() or path.is_symlink():
+        raise UnexaminableError(f"the onnx flavour names {str(named)[:100]!r}; expected the file {_ONNX_FILE}")
+    return Candidate("onnx", "onnx", path)
 
 
 def _code_folders(root: Path, declared: MLmodel) -> Iterator[Path]:

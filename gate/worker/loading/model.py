@@ -17,6 +17,7 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Assurance, ModelFacts
 from gate.worker.loading.candidate import Candidate
 from gate.worker.loading.modules import load_library_module
+from gate.worker.loading.onnx_models import read_onnx_program
 
 _COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch alone."
 
@@ -48,8 +49,9 @@ class Model:
 def read_model(candidate: Candidate, device: str) -> Model:
     """Read a candidate of any format that needs none of its own code."""
     facts = ModelFacts(flavour=candidate.flavour, format=candidate.format)
-    if candidate.format == "pt2":
-        program = read_program(candidate.path).to(device)
+    if candidate.format != "pickle":
+        read = read_program if candidate.format == "pt2" else read_onnx_program
+        program = read(candidate.path).to(device)
         return replace(_model(program, program.parameters, facts), graph=_graph(program))
     module = load_library_module(candidate.path)
     if module is None:

@@ -26,6 +26,7 @@ from gate.worker.loading.candidate import find_candidate
 from gate.worker.loading.head import head_of_module, head_of_program
 from gate.worker.loading.judged import noted, number_type, only_output
 from gate.worker.loading.model import Model, read_model
+from gate.worker.loading.onnx_models import onnx_inputs, require_same
 from gate.worker.loading.previous import load_previous
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.references import References, load_references
@@ -52,7 +53,10 @@ def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, devi
     """Fill a subject; what cannot be read is a problem, never an exception."""
     bare = unread(artifact)
     try:
-        model = read_model(find_candidate(artifact.root), device)
+        candidate = find_candidate(artifact.root)
+        model = read_model(candidate, device)
+        if candidate.format == "onnx" and isinstance(model.body, Program) and job.samples_path is not None:
+            require_same(candidate.path, model.body.to("cpu"), onnx_inputs(job, model.body))
     except UnexaminableError as error:
         return replace(bare, problems=(sentence(error),))
     return _filled(bare, model, job, samples, device)
@@ -139,6 +143,7 @@ def _facts(found: Answered) -> dict[str, object]:
         "outputs": noted(found.outputs or only_output(classifier, found.clean.inputs[:1]), classifier),
         "number_type": number_type(classifier),
         "arithmetic": classifier.arithmetic,
+        "input_axes": "" if found.preprocessing.form == "NCHW" else found.preprocessing.form,
         "samples_alone": isinstance(classifier, ProgramClassifier) and classifier.body.only_alone,
     }
 

@@ -14,7 +14,7 @@ from tests.check.bundle.composing import pictures, tensor_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports
 
-ORIGINS = ("pt2", "pickle", "converted")
+ORIGINS = ("pt2", "pickle", "converted", "onnx")
 PICTURE = TensorInput(name="x", shape=(None, 1, 8, 8), dtype="float32")
 FIXED = TensorInput(name="x", shape=(3, 1, 8, 8), dtype="float32")
 

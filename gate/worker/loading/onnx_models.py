@@ -1,0 +1,146 @@
+"""ONNX candidates: the program of the gate's own table, and onnxruntime, which serves the file, as its oracle.
+
+Both packages are the extra `onnx`; without them such a model is not examined. onnxruntime opens the file only after
+every part of it has passed the reader's positive grammar.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from gate.formats.log_again import ONNX_EXTRA
+from gate.programs import Program
+from gate.programs.batching import static_batch
+from gate.records.errors import UnexaminableError
+from gate.records.job import ScanJob
+from gate.spaces.image.layouts import Form
+from gate.spaces.image.preprocessing import Preprocessing, given
+from gate.spaces.image.samples import arrange
+from gate.worker.clean_samples import raw_samples
+
+COMPARED_SAMPLES: Final = 64
+NOISE: Final = 16
+"""Inputs of noise within the samples' range, beside the samples."""
+_LEAST_SPAN: Final = 1e-3
+"""Least share of the largest output that counts as their range: outputs that hardly change differ by rounding alone."""
+SAME: Final = {torch.float32: 1e-4, torch.float64: 1e-6, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""Largest difference from onnxruntime's outputs, as a share of the range that they span, by the type of an output.
+
+Kernels of two libraries add up in other orders; see docs/decisions/0033-onnx-by-the-gates-own-table.md.
+"""
+_ADVICE: Final = (
+    "Log the PyTorch model itself with mlflow.pytorch.log_model, and tell the gate's authors which operators differ."
+)
+
+
+def read_onnx_program(path: Path) -> Program:
+    """Read an ONNX file by the gate's own table, or say what to install."""
+    _require_installed()
+    from gate.programs.readers.onnx.reader import read_onnx
+
+    return read_onnx(path)
+
+
+def _require_installed() -> None:
+    if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
+        raise UnexaminableError(
+            "ONNX models are read with the packages onnx and onnxruntime; beside the gate there is no "
+            f"{' and no '.join(missing)}",
+            what_to_do=f"Install them: {ONNX_EXTRA}; then check again.",
+        )
+
+
+def onnx_inputs(job: ScanJob, program: Program) -> torch.Tensor:
+    """Return a few clean samples and noise within their range, (n, …), in axes and type of the program's input."""
+    if job.samples_path is None:
+        raise UnexaminableError("no clean samples were given, on which the program could be compared with onnxruntime")
+    settings = job.policy.samples.of(job.model.name)
+    shape = program.input_shapes[0][1:] if len(program.inputs) == 1 else None
+    found = arrange(raw_samples(job), shape, settings)
+    few = torch.from_numpy(found.inputs[:COMPARED_SAMPLES])
+    noise = torch.rand((NOISE, *few.shape[1:]), generator=torch.Generator().manual_seed(0))
+    noise = few.min() + noise * (few.max() - few.min())
+    return _prepared(program, torch.cat([few, noise]), settings.mean, settings.std, found.form)
+
+
+def _prepared(
+    program: Program,
+    pictures: torch.Tensor,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    form: Form,
+) -> torch.Tensor:
+    _, gives = given(program, Preprocessing.of(mean, std, "cpu").taking(form))
+    return gives(pictures).to(program.inputs[0].dtype)
+
+
+def require_same(path: Path, program: Program, inputs: torch.Tensor) -> float:
+    """Return how far the outputs lie from onnxruntime's, as a share of their range; more than rounding is refused."""
+    size = static_batch(program)
+    chunks = [chunk for chunk in torch.split(inputs, size or 16) if size is None or len(chunk) == size]
+    if not chunks:
+        chunks = [inputs[torch.arange(size or 1) % len(inputs)]]
+    session = _session(path)
+    greatest = 0.0
+    for chunk in chunks:
+        expected = _answers(session, chunk)
+        with torch.no_grad():
+            outputs = program(chunk)
+        found = outputs if isinstance(outputs, tuple) else (outputs,)
+        if len(found) != len(expected):
+            raise UnexaminableError(f"onnxruntime yields {len(expected)} outputs; the mapped program {len(found)}")
+        for want, got in zip(expected, found, strict=True):
+            greatest = max(greatest, _difference(want, got))
+    return greatest
+
+
+def _difference(want: torch.Tensor, got: torch.Tensor) -> float:
+    """Return the greatest difference as a share of the range of the numbers, or refuse."""
+    if want.shape != got.shape or want.dtype != got.dtype:
+        raise _differs(f"yields {_form(got)} where onnxruntime yields {_form(want)}")
+    if not want.is_floating_point():
+        if not torch.equal(want, got):
+            raise _differs("gives other whole numbers than onnxruntime")
+        return 0.0
+    one, other = want.double(), got.double()
+    if not bool(torch.isfinite(one).all()):
+        raise UnexaminableError("onnxruntime yields NaN or infinite numbers on the clean samples")
+    span = torch.maximum(one.max() - one.min(), one.abs().max() * _LEAST_SPAN).clamp_min(1e-30)
+    apart = float((one - other).abs().max() / span)
+    if not apart <= SAME[want.dtype]:
+        raise _differs(f"differs from onnxruntime by {apart:.2g} of the range of its outputs on the clean samples")
+    return apart
+
+
+def _differs(how: str) -> UnexaminableError:
+    return UnexaminableError(f"the program that the ONNX model was mapped to {how}", what_to_do=_ADVICE)
+
+
+def _form(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _session(path: Path) -> Any:
+    """Return a session as `mlflow.pyfunc` opens it on a CPU: default options; one thread fewer is no other answer."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  # its errors have no common class
+        text = " ".join(str(error).split())[:300]
+        raise UnexaminableError(f"onnxruntime, which would serve the model, does not open it: {text}") from None
+
+
+def _answers(session: Any, chunk: torch.Tensor) -> list[torch.Tensor]:
+    try:
+        results = session.run(None, {session.get_inputs()[0].name: chunk.numpy()})
+    except Exception as error:  # noqa: BLE001  # its errors have no common class
+        text = " ".join(str(error).split())[:300]
+        raise UnexaminableError(f"onnxruntime, which would serve the model, does not run it: {text}") from None
+    return [torch.from_numpy(np.ascontiguousarray(result)) for result in results]

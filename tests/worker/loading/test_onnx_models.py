@@ -1,0 +1,94 @@
+"""An ONNX candidate beside onnxruntime: what is compared and refused, and what to do where a package is missing."""
+
+from importlib.machinery import PathFinder
+
+import pytest
+import torch
+from onnx import helper
+
+from gate.programs import read_program
+from gate.programs.readers.onnx.reader import read_onnx
+from gate.programs.writer.write import write_program
+from gate.records.errors import UnexaminableError
+from gate.worker.loading import onnx_models
+from gate.worker.loading.candidate import find_candidate
+from gate.worker.loading.onnx_models import read_onnx_program, require_same
+from tests.programs.onnx.graphs import classifier, model, pictures
+
+MLMODEL = "flavors:\n  onnx:\n    data: {0}\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return the file of a classifier."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(classifier().SerializeToString())
+    return path
+
+
+def given(count=5):
+    """Return pictures as the classifier takes them."""
+    return torch.from_numpy(pictures((count, 8, 8, 3)))
+
+
+def test_the_mapped_program_is_the_same(path):
+    """Rounding alone is left."""
+    assert require_same(path, read_onnx(path), given()) <= 1e-6
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_fixed_batch_is_compared_too(path, batch):
+    """Whole batches are compared; fewer samples than one are repeated."""
+    path.write_bytes(classifier(batch=batch).SerializeToString())
+    program = read_onnx(path)
+    for count in (1, 7):
+        assert require_same(path, program, given(count)) <= 1e-6
+
+
+def test_another_program_is_refused_with_the_difference(path, tmp_path):
+    """A bias that is off by a hundredth shows."""
+    program = read_onnx(path)
+    program.parameters["fc_bias"][0] += 0.01
+    write_program(program, tmp_path / "other.pt2")
+    with pytest.raises(UnexaminableError, match=r"differs from onnxruntime by 0\.\d+ of the range"):
+        require_same(path, read_program(tmp_path / "other.pt2"), given())
+
+
+def test_outputs_of_another_shape_are_refused(path, tmp_path):
+    """The number of classes is compared as well."""
+    other = tmp_path / "other.onnx"
+    nodes = [helper.make_node("ReduceMean", ["x"], ["y"], axes=[1, 2], keepdims=0)]
+    other.write_bytes(model(nodes, (None, 8, 8, 3)).SerializeToString())
+    with pytest.raises(UnexaminableError, match=r"yields float32 \(5, 3\) where onnxruntime yields float32 \(5, 4\)"):
+        require_same(path, read_onnx(other), given())
+
+
+def test_scores_that_are_no_numbers_are_refused(tmp_path):
+    """NaN on clean samples compares with nothing."""
+    path = tmp_path / "model.onnx"
+    last = helper.make_node("ReduceMean", ["l"], ["y"], axes=[1, 2], keepdims=0)
+    nodes = [helper.make_node("Log", ["x"], ["l"]), last]
+    path.write_bytes(model(nodes, (None, 8, 8, 3)).SerializeToString())
+    with pytest.raises(UnexaminableError, match="NaN or infinite"):
+        require_same(path, read_onnx(path), given())
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_says_what_to_install(path, monkeypatch, package):
+    """Without one of both packages the model is not examined, and the command that helps is named."""
+    monkeypatch.setattr(onnx_models, "find_spec", lambda name: None if name == package else PathFinder.find_spec(name))
+    with pytest.raises(UnexaminableError) as caught:
+        read_onnx_program(path)
+    assert f"beside the gate there is no {package}" in str(caught.value)
+    assert "pip install 'model-promotion-gate[onnx]'" in caught.value.what_to_do
+
+
+def test_finds_the_one_file(tmp_path, path):
+    """`mlflow.onnx` loads what `data` names; anything but model.onnx is refused."""
+    (tmp_path / "MLmodel").write_text(MLMODEL.format("model.onnx"))
+    found = find_candidate(tmp_path)
+    assert (found.flavour, found.format, found.path, found.code) == ("onnx", "onnx", path, ())
+    for named in ("../model.onnx", "other.onnx"):
+        (tmp_path / "MLmodel").write_text(MLMODEL.format(named))
+        with pytest.raises(UnexaminableError, match="the onnx flavour names"):
+            find_candidate(tmp_path)
