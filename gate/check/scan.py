@@ -145,7 +145,7 @@ def write_candidate(request: ScanRequest, progress: Progress) -> tuple[Bundle | 
         return None, problems[0]
     if forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
         return None, f"it was not loaded: {carried(inspected.outcomes).what}"
-    wrote = _write(workers)
+    wrote = _write_read(workers, inspected)
     return wrote.bundle, wrote.why
 
 
@@ -200,9 +200,25 @@ def _write(workers: Workers, left: Left | None = None, repair: RepairOrigin | No
     return _Wrote(wrote, why=bundle, broke=True) if isinstance(bundle, str) else _Wrote(wrote, bundle)
 
 
+def _write_read(workers: Workers, inspected: Seen) -> _Wrote:
+    """Write the bundle of a candidate that needs none of its own code; a pipeline's network is composed first."""
+    if not inspected.result.facts.is_pipeline:
+        return _write(workers)
+    to = workers.request.base / _ROOM / CONVERTED_FILE
+    composed = workers.run("converter", workers.request.candidate, inspected.outcomes, program_to=to)
+    if not composed.result.converted or composed.program is None:
+        # The first is the worker's own reason, or how it ended where it gave none.
+        why = next(iter(composed.result.problems), "the converter left no program")
+        return _Wrote(composed, why=f"{why[:1].lower()}{why[1:].removesuffix('.')}")
+    wrote = _write(workers, Left(composed.program, "composed"))
+    return replace(wrote, seen=wrote.seen.as_safe_as(composed))
+
+
 def _measured(workers: Workers, inspected: Seen) -> Scanned:
     """Write the bundle of a candidate that needs none of its own code, and measure it; without one, the candidate."""
-    request, wrote = workers.request, _write(workers)
+    request, wrote = workers.request, _write_read(workers, inspected)
+    if wrote.bundle is None and inspected.result.facts.is_pipeline:
+        return _not_loaded(request, inspected.as_safe_as(wrote.seen), Carried(wrote.why))
     if wrote.bundle is None:
         measured = workers.run("scan", request.candidate, inspected.outcomes)
         seen = measured.after(inspected).as_safe_as(wrote.seen)

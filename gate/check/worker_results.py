@@ -100,7 +100,7 @@ def _check_programs(result: ScanResult, job: ScanJob) -> None:
             raise MalformedError("the worker's result speaks of a program that it was not asked to write")
         if job.left_origin not in {None, origin}:
             raise MalformedError(f"the program was {job.left_origin}, and the worker's result says {origin}")
-        if job.left_origin is None and origin in {"converted", "repaired"}:
+        if job.left_origin is None and origin in {"converted", "composed", "repaired"}:
             raise MalformedError(f"the program is the candidate's, and the worker's result says {origin}")
     if result.converted and (job.role != "converter" or result.outcomes):
         raise MalformedError("the worker's result speaks of a conversion that was not asked for")

@@ -57,7 +57,7 @@ class Left:
     """A converter's or repairer's program: hostile bytes for the writer."""
 
     program: Path
-    origin: Literal["converted", "repaired"]
+    origin: Literal["converted", "composed", "repaired"]
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ class Workers:
             seed=request.seed,
             probe_seed=request.settings.probe_seed if role == "scan" else None,
             deadline_seconds=max(1.0, self.deadline - time.monotonic()),
+            allow_code=role == "converter" and request.settings.allow_code,
             left_path=str(left.program) if left else None,
             left_origin=left.origin if left else None,
             training_path=str(request.base / TRAINING_FOLDER / training.name) if training else None,

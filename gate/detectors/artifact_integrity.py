@@ -19,11 +19,12 @@ from pathlib import Path, PurePosixPath
 from gate.detectors.contract import Detector, Need
 from gate.formats.carried import ABSENT
 from gate.formats.expected import mismatch
+from gate.formats.flavours import grammar_of
 from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.mlflow_folder import MAX_INERT_BYTES, is_inert, unexpected_files
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.names import collisions, odd_name
-from gate.formats.other_flavours import KnownFlavour, flavour_of
+from gate.formats.other_flavours import KnownFlavour
 from gate.formats.source import Bounds, Source, UnreadableError, open_source
 from gate.formats.zip_members import DEFLATED, STORED, content_fault, member_source
 from gate.formats.zips import is_zip, read_zip
@@ -54,7 +55,7 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     paths = tuple(file.path for file in artifact.manifest.files)
     bounds = Bounds(tick=run.check_time)
     declared = _declared_model(artifact)
-    flavour = flavour_of(declared, options.flavours) if declared is not None else None
+    flavour = grammar_of(declared, options.flavours) if declared is not None else None
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
         run.check_time()

@@ -1,7 +1,8 @@
 """Counts what would make a deployer's loader run, import or install something of the artifact's choice.
 
 Measures  code-paths: code that MLmodel puts on the import path or runs. foreign-loaders: flavours, loaders, keys and
-          values of MLmodel, and pickle modules, that no supported MLflow writes for the flavour. foreign-requirements:
+          values of MLmodel, of a pipeline's configurations and pickle modules, that no supported MLflow writes for the
+          flavour. foreign-requirements:
           lines of an environment that are no listed package with its version. unpinned-requirements: names without a
           version. archive-hazards: fields of exported programs that a loader evaluates, executes or unpickles, and
           members of torch archives that are longer than their tensors or belong to none. unreadable-files: such files
@@ -14,16 +15,19 @@ See       MLflow's security notes on loading models; torch.export.load's own war
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
+from gate.formats.flavours import grammar_of
 from gate.formats.hazards import Hazard, each_file, measurements
+from gate.formats.huggingface.flavour import task_of
+from gate.formats.huggingface.pipeline import pipeline_faults
 from gate.formats.mlflow_folder import ENVIRONMENTS
 from gate.formats.mlflow_model import EXAMINED, PICKLE_MODULES, Foreign, Kind, foreign_entries
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
-from gate.formats.other_flavours import KnownFlavour, flavour_of, foreign_to, unknown_flavours
+from gate.formats.other_flavours import KnownFlavour, foreign_to, unknown_flavours
 from gate.formats.pickle_names import TENSOR_NAMES
 from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pt2 import is_pt2, pt2_hazards
@@ -65,8 +69,10 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
         run.check_time()
         name = PurePosixPath(path).name
         if name == "MLmodel":
-            for entry in _foreign(read_mlmodel(source.whole(MAX_BYTES, name)), options.flavours):
+            model = read_mlmodel(source.whole(MAX_BYTES, name))
+            for entry in _foreign(model, options.flavours):
                 yield Hazard(_METRICS[entry.kind], path, str(entry))
+            yield from _pipeline(subject.artifact.root, model)
         elif name in _MODULES:
             yield from _module(path, name, source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace"))
         elif name in ENVIRONMENTS:
@@ -86,12 +92,19 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
 
 def _foreign(model: MLmodel, flavours: tuple[str, ...]) -> Iterator[Foreign]:
     """Yield the entries that the grammar of the model's flavour does not know."""
-    flavour = flavour_of(model, flavours)
+    flavour = grammar_of(model, flavours)
     if flavour is not None:
         return foreign_to(model, flavour)
     if flavours and EXAMINED not in model.flavors:
         return unknown_flavours(model, flavours)
     return foreign_entries(model)
+
+
+def _pipeline(root: Path, model: MLmodel) -> Iterator[Hazard]:
+    """Yield what in the files of a pipeline of transformers its grammars do not know."""
+    task = task_of(model)
+    if task is not None:
+        yield from (Hazard("foreign-loaders", path, why) for path, why in pipeline_faults(root, model, task))
 
 
 def _environment(path: str, raw: bytes, options: ConsumerHazards) -> Iterator[Hazard]:

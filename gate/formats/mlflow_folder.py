@@ -60,7 +60,8 @@ def unexpected_files(
         elif flavour is not None and flavour.files.fullmatch(path) is not None:
             continue
         elif not is_inert(path) and not (names_code and _CODE.fullmatch(path)):
-            yield path, f"MLflow writes no such file for the {name} flavour: log the model again without it"
+            surplus = "" if flavour is None else flavour.surplus(path)
+            yield path, surplus or f"MLflow writes no such file for the {name} flavour: log the model again without it"
 
 
 def _misplaced(path: str, paths: Collection[str]) -> Iterator[str]:

@@ -44,6 +44,8 @@ class Flavour:
     """Further keys of `python_function` that only this flavour has there."""
     conflict: Callable[[Values], str] = lambda _values: ""
     """Description of how the flavour's own values contradict each other; empty if they do not."""
+    surplus: Callable[[str], str] = lambda _path: ""
+    """What a file is that the flavour does not have, and what to do; empty if only that is known."""
 
 
 def _packed(values: Values) -> str:

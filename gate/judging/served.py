@@ -23,8 +23,12 @@ ODDITIES: Final = frozenset(
 
 
 def covers(evidence: Evidence, policy: Policy) -> Covers:
-    """Return which bytes a verdict is about; of a converted candidate always the bundle alone."""
-    return "bundle" if evidence.assurance == "B" and not policy.files_only else policy.serve
+    """Return which bytes a verdict is about; of a converted candidate, and of a pipeline, always the bundle alone.
+
+    A consumer's own transformers composes a pipeline's network, and resizes images before it: neither was examined.
+    """
+    composed = evidence.bundle is not None and evidence.bundle.origin == "composed"
+    return "bundle" if (evidence.assurance == "B" or composed) and not policy.files_only else policy.serve
 
 
 def is_oddity(finding: Finding, evidence: Evidence, policy: Policy) -> bool:

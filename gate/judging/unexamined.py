@@ -8,7 +8,7 @@ by one finding, which names the policy for files.
 import shlex
 from collections.abc import Iterator, Sequence
 
-from gate.records.evidence import EXAMINED_FLAVOURS, Evidence
+from gate.records.evidence import EXAMINED_FLAVOURS, PIPELINES, Evidence
 from gate.records.finding import BEHAVIOUR, Finding
 from gate.records.policy import Policy
 
@@ -27,7 +27,7 @@ def of_behaviour(evidence: Evidence, policy: Policy, against: Sequence[Finding])
             f"Behaviour was not examined; the bytes passed. {_decides(evidence, policy)}. `gate promote` copies "
             "bundles, and none was written: an approved version is used as it lies, and `gate verify` knows its bytes."
         )
-    if evidence.facts.flavour in EXAMINED_FLAVOURS:
+    if evidence.facts.flavour in {*EXAMINED_FLAVOURS, PIPELINES}:
         message += " Models of this flavour can be examined: `--policy default`."
     yield Finding(rule=BEHAVIOUR, kind="condition", message=message)
 
@@ -51,6 +51,7 @@ def of_flavour(evidence: Evidence) -> Iterator[Finding]:
         rule=BEHAVIOUR,
         kind="condition",
         message=f"Behaviour was not examined: no detector of this gate examines models of the flavour {named}, only of "
-        f"{' and '.join(EXAMINED_FLAVOURS)}. To have the bytes judged and a named reviewer decide: "
+        f"{', '.join(EXAMINED_FLAVOURS)}, and image classifiers of {PIPELINES}. To have the bytes judged and a named "
+        "reviewer decide: "
         f"`gate check {shlex.quote(evidence.model.uri)} --policy files-only{mark}`.",
     )

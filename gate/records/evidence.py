@@ -22,6 +22,8 @@ MAX_PICTURE_SIDE = 256
 MAX_PROJECTION_POINTS = 2000
 EXAMINED_FLAVOURS = ("pytorch", "onnx")
 """The flavour whose models are loaded and measured."""
+PIPELINES = "transformers"
+"""The flavour of pipelines; those of some tasks are examined, and an inspector names another's task beside it."""
 
 FEW_CLASSES = 8
 """With fewer classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
@@ -231,7 +233,12 @@ class ModelFacts(Record):
     @property
     def unexaminable(self) -> bool:
         """Whether the model declares flavours, but none whose behaviour any detector examines."""
-        return bool(self.flavour) and set(EXAMINED_FLAVOURS).isdisjoint(self.flavour.split(", "))
+        return bool(self.flavour) and not {*EXAMINED_FLAVOURS, PIPELINES} & set(self.flavour.split(", "))
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether the model is a pipeline of transformers whose task is examined, and nothing else."""
+        return self.flavour == PIPELINES
 
     @property
     def judged(self) -> OutputFacts | None:

@@ -45,7 +45,8 @@ class ScanJob(Record):
     role: Literal["sampler", "inspector", "converter", "writer", "scan", "repairer", "trainer"]
     """The sampler reads clean samples, without torch and before any model is pulled. The inspector runs the detectors
     that need only files, without torch. The converter may run the candidate's own code and exports it as a program;
-    only where that fails it measures behaviour itself. The writer reads a candidate or the converter's program, and
+    only where that fails it measures behaviour itself. Of a pipeline it runs no code: it exports the network that
+    transformers' own classes compose. The writer reads a candidate or the converter's program, and
     writes the bundle's. The scan worker runs all other detectors on that, and no foreign code. The repairer makes one
     attempt to repair a code-free candidate, and leaves a `RepairResult` and a program. The trainer trains one copy of a
     code-free candidate's program, and leaves a `CopyResult` and a program."""
@@ -65,9 +66,11 @@ class ScanJob(Record):
     threads: int = Field(default=0, ge=0)
     """Number of threads; 0: one for each core."""
     least_isolation: Literal["full", "partial", "none"] = "full"
+    allow_code: bool = False
+    """Whether the operator allowed the converter to run the candidate's own code."""
     left_path: str | None = None
     """Program of another worker that the writer reads in the candidate's place."""
-    left_origin: Literal["converted", "repaired"] | None = None
+    left_origin: Literal["converted", "composed", "repaired"] | None = None
     samples_path: str | None = None
     training_path: str | None = None
     samples_source: str = ""

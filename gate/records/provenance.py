@@ -38,7 +38,7 @@ class Provenance(Record):
 
     made_by: str = Field(max_length=200)
     origin: str = Field(default="", max_length=40, exclude_if=not_)
-    """Form of the program before: `pt2`, `pickle`, `converted` or `repaired`; empty in earlier files."""
+    """Form of the program before: `pt2`, `pickle`, `converted`, `composed` or `repaired`; empty in earlier files."""
     parent: str = Field(max_length=4200)
     """Digest of the candidate's program; in files of earlier gates, the candidate's reference."""
     parent_digest: Digest | None = Field(default=None, exclude_if=is_none)

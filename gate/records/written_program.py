@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from gate.records.bundle import Origin
 from gate.records.class_names import ClassNames
-from gate.records.fields import Digest, Sha256
+from gate.records.fields import Digest, Sha256, is_none
 from gate.records.record import Record
 from gate.records.signature import Signature
 
@@ -34,6 +34,19 @@ class TensorInput(Record):
         return bool(self.shape) and self.shape[0] is None
 
 
+class Composed(Record):
+    """How a pipeline's network was composed, and what happens to images before it."""
+
+    network: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,100}$")
+    """Class of transformers."""
+    version: str = Field(max_length=64)
+    """Version of transformers that composed it."""
+    claimed: str = Field(max_length=200)
+    """Version that the candidate names."""
+    resized: str = Field(default="", max_length=200)
+    """How an image comes to the size that the program takes; empty where it keeps its own."""
+
+
 class Written(Record):
     """One program that the writer wrote."""
 
@@ -52,6 +65,7 @@ class Written(Record):
     class_names: ClassNames = Field(default_factory=dict)
     returned: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]{0,150})?$", exclude_if=not_)
     """Class of transformers that the candidate returns; the bundle returns its fields in plain containers."""
+    composed: Composed | None = Field(default=None, exclude_if=is_none)
     greatest_difference: float = Field(ge=0, allow_inf_nan=False)
     """Greatest difference between the candidate's and the written program's outputs, on the same inputs."""
 

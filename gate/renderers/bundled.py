@@ -23,6 +23,7 @@ _ORIGINS: Final[dict[Origin, str]] = {
     "onnx": "the candidate's ONNX graph, whose operators the gate mapped to torch's",
     "state-dict": "the candidate's tensors in an architecture that earlier releases carried, which torch exported",
     "converted": "the program that the candidate's own code left when it was converted",
+    "composed": "the network that transformers' own classes compose from the pipeline's configuration and weights",
     "repaired": "the program that a repair made",
 }
 UNSHOWN: Final = (
@@ -67,7 +68,7 @@ def bundled(report: Report) -> Bundled | None:
 
 def difference(facts: BundleFacts) -> str:
     """Return how the bundle's program differs from its source."""
-    if facts.origin in ("pt2", "converted", "repaired"):
+    if facts.origin in ("pt2", "converted", "composed", "repaired"):
         whose = "candidate's" if facts.origin == "pt2" else f"{facts.origin} program's"
         return f"the same operators and constants as the {whose}, bit for bit"
     if facts.greatest_difference == 0:

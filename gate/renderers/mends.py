@@ -36,7 +36,7 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
         yield Step("files-only", said, commands.of_bytes(FILES_ONLY).check())
         return
     if evidence.assurance is None:
-        yield from _unread(report, commands, findings)
+        yield from _unread(report, evidence, commands, findings)
         return
     if evidence.assurance == "C":
         yield _log_again(report, commands, "Its own code ran while it was measured, so nobody can approve it.")
@@ -51,8 +51,11 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
     yield from _suspects(report, evidence, commands, findings)
 
 
-def _unread(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
+def _unread(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
     """Yield the steps for a candidate that could not be read."""
+    if evidence.facts.is_pipeline:
+        yield _unread_pipeline(report, commands, findings)
+        return
     said = " ".join(finding.message for finding in findings if finding.rule == "scan")
     if NO_MODEL in said or OTHER_FLAVOUR in said:
         yield _log_again(report, commands, "Log the network itself, as an MLflow model of the flavour pytorch.")
@@ -72,6 +75,14 @@ def _unread(report: Report, commands: Commands, findings: tuple[Finding, ...]) -
             f"only that can be approved{f' ({approves})' if approves else ''}."
         )
         yield Step("allow-code", said, commands.check("--allow-code"))
+
+
+def _unread_pipeline(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Step:
+    """Return the step for a pipeline of transformers whose network was not composed."""
+    if any(finding.rule in report.before_loading and finding.kind == "limit" for finding in findings):
+        said = "Log the pipeline again without what stands above, and check the new version."
+        return Step("log-again", said, commands.check_new(latest(report), "new"))
+    return Step("scan-again", "Do what stands above, and check again.", commands.check())
 
 
 def _log_again(report: Report, commands: Commands, why: str) -> Step:

@@ -1,7 +1,8 @@
 """The converter: the only process in which a candidate's own code may run, and so one whose claims count for nothing.
 
 It loads the model with its code, exports it, and leaves the exported program as a file for the strict reader. Where
-that fails it measures the behaviour of the live module itself (level C), which is never better than flagged.
+that fails it measures the behaviour of the live module itself (level C), which is never better than flagged. Of a
+pipeline of transformers it runs no code: it composes the network from data (`gate.worker.pipelines`).
 """
 
 import time
@@ -20,6 +21,9 @@ from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.modules import load_with_code
 from gate.worker.loading.subject import Loaded, load_live_module, sentence
 from gate.worker.output import say_progress
+from gate.worker.pipelines.compose import compose, pipeline_of
+
+_NOT_ALLOWED = "It is no pipeline, and nobody allowed its own code to run."
 
 
 def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanResult:
@@ -27,6 +31,11 @@ def convert(job: ScanJob, artifact: Artifact, scratch: Path) -> Loaded | ScanRes
     started = time.monotonic()
     say_progress("converting", 0, 1)
     try:
+        if (pipeline := pipeline_of(artifact.root)) is not None:
+            compose(job, pipeline, scratch / CONVERTED_FILE)
+            return _converted(started)
+        if not job.allow_code:
+            return ScanResult(isolation="none", problems=(_NOT_ALLOWED,), complete=False)
         candidate = find_candidate(artifact.root)
         if candidate.format == "pt2":
             # Code in fields that only other loaders execute: the program is written again without them.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from gate import detectors
 from gate.detectors.contract import Detector, Need
+from gate.formats.huggingface.flavour import described
 from gate.formats.sealing import ChangedError, Seal
 from gate.records.artifact import Artifact
 from gate.records.errors import GateError
@@ -87,7 +88,7 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
 def _declared(job: ScanJob) -> str:
     """Return the flavours that the model declares beside `python_function`; empty where that cannot be read."""
     try:
-        return ", ".join(sorted(set(declared_by(Path(job.root)).flavors) - {"python_function"}))[:_MAX_FLAVOURS]
+        return described(declared_by(Path(job.root)))[:_MAX_FLAVOURS]
     except (GateError, OSError):
         return ""
 

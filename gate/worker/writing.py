@@ -16,31 +16,26 @@ import torch
 from gate.formats.mlflow_model import EXAMINED
 from gate.formats.sealing import ChangedError, Seal
 from gate.programs import Program, read_program
-from gate.programs.batching import static_batch
-from gate.programs.numbers import TOLERANCE
 from gate.programs.writer.identity import difference, program_digest, tensors_digest
 from gate.programs.writer.write import export_module, write_program
 from gate.records.artifact import Artifact, file_sha256
 from gate.records.bundle import Origin
-from gate.records.class_names import in_metadata
+from gate.records.class_names import bounded, in_metadata
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import WRITTEN_FILE, ScanJob, ScanResult
 from gate.records.signature import Signature, read_signature
 from gate.records.written_program import TensorInput, Written
 from gate.worker.clean_samples import example
+from gate.worker.comparing import COMPARED_SAMPLES, differing
 from gate.worker.loading.candidate import Candidate, Format, declared_by, find_candidate
 from gate.worker.loading.model import read_model
 from gate.worker.loading.module_classifier import type_of
-from gate.worker.loading.one_logit import is_one_number
 from gate.worker.loading.onnx_models import onnx_inputs, read_onnx_program, require_same
 from gate.worker.loading.outputs import type_name
 from gate.worker.loading.subject import sentence
 from gate.worker.output import say_progress
+from gate.worker.pipelines.compose import composed_of, pipeline_of
 
-COMPARED_SAMPLES: Final = 64
-"""Clean samples on which a program that torch exported is compared with the layers that it was exported from."""
-EXACT: Final = 1e-5
-"""Largest difference of logits, as a share of the largest one; for half types `TOLERANCE`."""
 _VERSION: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}([+.a-z0-9]{1,30})?")
 
 
@@ -67,20 +62,25 @@ def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
     else:
         candidate = find_candidate(artifact.root)
         made = _FORMATS[candidate.format](job, candidate, to)
-    signature, why = _signature(artifact.root)
+    pipeline = pipeline_of(artifact.root) if job.left_origin == "composed" else None
+    signature, why = _signature(artifact.root) if pipeline is None else (None, _IMAGES_TAKEN)
     return Written(
         origin=made.origin,
-        format=made.format,
+        format=made.format if pipeline is None else "safetensors",
         program_sha256=file_sha256(to),
         parent=made.parent,
         inputs=tensor_inputs(made.program),
         signature=signature,
         signature_dropped=why,
         candidate_torch=_candidate_torch(artifact.root),
-        class_names=_class_names(artifact.root),
+        class_names=_class_names(artifact.root) if pipeline is None else bounded(pipeline.labels),
         returned=made.returned,
+        composed=None if pipeline is None else composed_of(pipeline),
         greatest_difference=made.difference,
     )
+
+
+_IMAGES_TAKEN: Final = "it is that of a pipeline, which takes images as texts; the program takes a tensor"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _exported(job: ScanJob, candidate: Candidate, to: Path) -> _Made:
     given = example(job, COMPARED_SAMPLES, "exporting the model").to(type_of(module))
     try:
         program = export_module(module, given[:2], to)
-        apart = _apart(module, program, given)
+        apart = differing(module, program, given)
     except GateError as error:
         to.unlink(missing_ok=True)
         raise UnexaminableError(f"its layers could not be exported as a program that the gate reads: {error}") from None
@@ -143,37 +143,6 @@ _FORMATS: Final[Mapping[Format, Callable[[ScanJob, Candidate, Path], _Made]]] = 
     "onnx": _of_onnx,
     "pickle": _exported,
 }
-
-
-def _apart(module: torch.nn.Module, program: Program, given: torch.Tensor) -> float:
-    """Return how far the logits of layers and program lie apart on samples, as a share of the largest logit.
-
-    More than rounding, or another first choice on any sample, is refused (docs/reference/contracts.md, section 8).
-    """
-    size = static_batch(program)
-    chunks = torch.split(given, size) if size else (given,)
-    greatest = 0.0
-    with torch.no_grad():
-        for chunk in chunks:
-            if size is not None and len(chunk) != size:
-                continue  # the rest of a batch whose size is fixed
-            expected, found = module(chunk), program(chunk)
-            if not isinstance(expected, torch.Tensor) or not isinstance(found, torch.Tensor):
-                raise UnexaminableError("the layers do not return one tensor, so that nothing shows what was written")
-            apart = float((expected - found).abs().max() / expected.abs().max().clamp_min(1e-30))
-            if not apart <= TOLERANCE.get(expected.dtype, EXACT):
-                raise UnexaminableError(f"the exported program's logits differ from its layers' by {apart:.2g}")
-            if not torch.equal(_choices(expected), _choices(found)):
-                raise UnexaminableError("the exported program chooses another class than its layers do")
-            greatest = max(greatest, apart)
-    return greatest
-
-
-def _choices(scores: torch.Tensor) -> torch.Tensor:
-    """Return the choice by scores: the greatest, or of one number whether it is above 0 and above a half."""
-    if is_one_number(scores, len(scores)):
-        return torch.stack([scores.reshape(-1) > threshold for threshold in (0.0, 0.5)])
-    return scores.flatten(1).argmax(1)
 
 
 def tensor_inputs(program: Program) -> tuple[TensorInput, ...]:

@@ -112,7 +112,7 @@ def fill(uri, folder, *kinds, **variables):
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.e2e.registering", uri, *kinds],
         cwd=folder,
-        env=_environment(folder) | variables,
+        env=trainers_environment(folder) | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -122,7 +122,8 @@ def fill(uri, folder, *kinds, **variables):
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def _environment(folder):
+def trainers_environment(folder):
+    """Return the environment of a process that logs models from a folder."""
     return {
         "PATH": os.environ["PATH"],
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -150,7 +151,12 @@ def serving(folder, port=None, artifacts=(), **variables):
     ]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder) | variables, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env=trainers_environment(folder) | variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         wait_for(f"{uri}/health", process, folder / "server.log")

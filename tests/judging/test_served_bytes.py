@@ -47,6 +47,13 @@ def test_a_verdict_says_which_bytes_it_covers(serve):
     assert judge(seen(assurance="B"), policy(serve), on=DAY).covers == "bundle"
 
 
+def test_of_a_pipeline_the_bundle_alone_is_covered():
+    """Its network was composed by the gate's transformers, and a consumer composes it by another."""
+    composed = seen(bundle=FACTS.model_copy(update={"origin": "composed"}))
+    verdict = judge(composed, policy("candidate"), on=DAY)
+    assert (verdict.decision, verdict.covers) == (Decision.APPROVED, "bundle")
+
+
 @pytest.mark.parametrize("metric", ["missing-files", "unexpected-files", "foreign-loaders", "foreign-requirements"])
 def test_an_oddity_is_told_where_the_bundle_alone_is_served(metric):
     """And flags where the candidate is; it forbids loading there, and does not here."""

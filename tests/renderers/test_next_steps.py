@@ -302,6 +302,19 @@ def test_code_is_offered_to_be_run_only_where_that_would_help(why: str) -> None:
     assert step.sentence.startswith("Log the network itself")
 
 
+def test_a_pipeline_that_was_not_composed_is_checked_again_or_logged_again() -> None:
+    """Nothing is wrong with its files unless a finding says so, and no other flavour is advised."""
+    facts = {"facts": ModelFacts(flavour="transformers")}
+
+    def of_pipeline(*findings: Finding) -> list[str]:
+        report = unread("the package transformers is not installed", *findings)
+        assert report.evidence
+        return causes(report.model_copy(update={"evidence": report.evidence.model_copy(update=facts)}))
+
+    assert of_pipeline() == ["scan-again"]
+    assert of_pipeline(CODE) == ["log-again"]
+
+
 def test_a_program_that_is_refused_is_not_said_to_carry_code() -> None:
     """Exported in training mode, for one: what stands above says what to mend."""
     (step,) = next_steps(unread("aten.batch_norm in training mode"))

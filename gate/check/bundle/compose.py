@@ -73,7 +73,7 @@ def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOr
         pinned=dict(line.split("==") for line in pins(policy.runtime)),
         greatest_difference=written.greatest_difference,
         signature_dropped=written.signature_dropped,
-        losses=losses(written.origin, written.inputs, written.signature, written.returned),
+        losses=losses(written.origin, written.inputs, written.signature, written.returned, written.composed),
         left=tuple(path[:2000] for path in sorted(present - set(found))[:200]),
     )
     return Bundle(root, manifest, facts)

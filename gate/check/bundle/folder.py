@@ -76,6 +76,6 @@ def _provenance(written: Written, repair: RepairOrigin | None) -> Provenance:
         parent=written.parent,
         torch=torch_version(),
         opens_with=opens_with(),
-        losses=losses(written.origin, written.inputs, written.signature, written.returned),
+        losses=losses(written.origin, written.inputs, written.signature, written.returned, written.composed),
         repair=repair.model_copy(update={"parent": repair.parent_digest}) if repair else None,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from gate.records.bundle import Origin
 from gate.records.signature import Signature
-from gate.records.written_program import TensorInput
+from gate.records.written_program import Composed, TensorInput
 
 _MAX_SENTENCE = 1000
 """Characters, since names are candidate-controlled; `Provenance` and `BundleFacts` hold 2,000."""
@@ -16,11 +16,16 @@ MOVES = "torch.export.passes.move_to_device_pass(torch.export.load(…), 'cuda')
 
 
 def losses(
-    origin: Origin, inputs: Sequence[TensorInput], signature: Signature | None = None, returned: str = ""
+    origin: Origin,
+    inputs: Sequence[TensorInput],
+    signature: Signature | None = None,
+    returned: str = "",
+    composed: Composed | None = None,
 ) -> tuple[str, ...]:
     """Return the sentences; `returned` is the transformers class in which the candidate returns its scores."""
     by_origin = {"pt2": _of_a_program, "repaired": _of_a_program, "onnx": _of_onnx}.get(origin, _of_a_network)
-    sentences = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
+    pipeline = () if composed is None else _of_a_pipeline(composed, inputs)
+    sentences = (*pipeline, *by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
     return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in sentences)
 
 
@@ -61,6 +66,21 @@ def _of_onnx(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
     yield f"The input is passed by position, in the axes of the ONNX model: {taken}. {_batch(inputs)}".strip()
     yield "Its answers were compared with onnxruntime's on clean samples and noise, and differ by rounding there."
     yield "Of one output mlflow.pyfunc gives an array, where mlflow.onnx gives a dict with the output's name."
+
+
+def _of_a_pipeline(composed: Composed, inputs: Sequence[TensorInput]) -> Iterator[str]:
+    taken = "; ".join(" × ".join("any" if size is None else str(size) for size in one.shape) for one in inputs)
+    before = f" In the pipeline an image is {composed.resized}: do the same before it." if composed.resized else ""
+    yield (
+        "The pipeline's reading of images is left behind, and so are its labels. The bundle takes pixels from 0 to "
+        f"255, channels first ({taken}), rescales and normalises them, and returns the class scores before the "
+        f"softmax.{before}"
+    )
+    yield (
+        f"transformers {composed.version} composed {composed.network} here; the candidate names "
+        f"{composed.claimed or 'none'}, and whoever loads it as a pipeline runs what is installed there. An approval "
+        "is of the bundle alone."
+    )
 
 
 def _of_the_output(returned: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from gate.check.bundle.losses import losses
 from gate.programs import read_program
 from gate.programs.writer.write import write_program
 from gate.records.signature import Parameter, Signature
-from gate.records.written_program import TensorInput
+from gate.records.written_program import Composed, TensorInput
 from tests.check.bundle.composing import pictures, tensor_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports
@@ -170,3 +170,12 @@ def _scores():
     from gate.records.signature import Column
 
     return (Column(type="double"),)
+
+
+def test_of_a_pipeline_its_reading_of_images_and_its_versions_are_told():
+    """The size that an image must have, what the pixels are, and who composed the network."""
+    composed = Composed(network="ViTForImageClassification", version="5.24.0", claimed="", resized="resized to 8 × 8")
+    first, second, *_ = losses("composed", (PICTURE,), composed=composed)
+    assert "pixels from 0 to 255, channels first (any × 1 × 8 × 8)" in first
+    assert "In the pipeline an image is resized to 8 × 8: do the same before it." in first
+    assert "transformers 5.24.0 composed ViTForImageClassification here; the candidate names none" in second

@@ -1,0 +1,13 @@
+"""The grammar that a model's flavour has: of a pipeline that is examined, or of bytes that a policy judges alone."""
+
+from collections.abc import Collection
+
+from gate.formats.huggingface.flavour import task_of
+from gate.formats.mlmodel import MLmodel
+from gate.formats.other_flavours import Flavour, flavour_of
+
+
+def grammar_of(model: MLmodel, known: Collection[str]) -> Flavour | None:
+    """Return the grammar of a model's one flavour: a pipeline's, or one of those `known`; None for pytorch's."""
+    task = task_of(model)
+    return flavour_of(model, known) if task is None else task.flavour

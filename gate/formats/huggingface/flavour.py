@@ -1,0 +1,99 @@
+"""The tasks whose pipelines the gate examines, and what `mlflow.transformers` writes for each: keys, files, classes.
+
+Taken from MLflow 3.17, `mlflow/transformers/flavor_config.py` (build_flavor_config) and `model_io.py`. The keys leave
+MLflow's loader no choice of class or place: a class that transformers does not have is loaded with the candidate's
+code, and a model without `model_binary` from a hub.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gate.formats.huggingface.architectures import IMAGES, Architecture
+from gate.formats.mlflow_model import VERSION
+from gate.formats.mlmodel import MLmodel
+from gate.formats.other_flavours import PYFUNC, Flavour
+from gate.formats.shapes import Shape, exactly, text
+from gate.records.evidence import PIPELINES
+
+NAME: Final = PIPELINES
+CONFIG: Final = "model/config.json"
+WEIGHTS: Final = "model/model.safetensors"
+PROCESSOR: Final = "components/image_processor/preprocessor_config.json"
+_CARDS: Final = r"model_card\.md|model_card_data\.yaml"
+"""What MLflow writes for people; no loader reads it."""
+_PICKLED: Final = re.compile(r".+\.(bin|pt|pth|ckpt|pkl|pickle|h5|msgpack)(\.index\.json)?")
+_IN_PARTS: Final = re.compile(r".+(\.safetensors\.index\.json|-[0-9]+-of-[0-9]+\.safetensors)")
+_CODE: Final = re.compile(r".+\.py")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of transformers' pipelines."""
+
+    name: str
+    architectures: Mapping[str, Architecture]
+    """Networks by the name of their class."""
+    files: tuple[str, ...]
+    """Files that must be there, and with MLflow's own are all."""
+    flavour: Flavour
+
+
+def _surplus(path: str) -> str:
+    """Return why a file beside these is not read, and what to do; empty where nothing special is known of it."""
+    if _PICKLED.fullmatch(path):
+        return "it may be a pickle, which runs code: save the model again by save_pretrained, as model.safetensors"
+    if _IN_PARTS.fullmatch(path):
+        return (
+            "the gate reads weights in one file: set MLFLOW_HUGGINGFACE_MODEL_MAX_SHARD_SIZE above their size, such as "
+            "5GB, and log the model again"
+        )
+    if _CODE.fullmatch(path):
+        return "code of the model's own is never run: log a model of transformers' own classes"
+    return ""
+
+
+_NAME: Final = text(r"[A-Za-z][A-Za-z0-9]{0,100}", "a class of transformers")
+_IMAGE_FLAVOUR: Final = Flavour(
+    name=NAME,
+    keys={
+        "components": Shape("[image_processor]", lambda given: given == ["image_processor"]),
+        "framework": exactly("pt"),
+        "image_processor_type": _NAME,
+        "instance_type": exactly("ImageClassificationPipeline"),
+        "model_binary": exactly("model"),
+        "pipeline_model_type": exactly(*IMAGES),
+        "source_model_name": text(r"[^\x00-\x1f\x7f]{0,4096}", "the name that it was loaded by"),
+        "task": exactly("image-classification"),
+        "torch_dtype": exactly("torch.float32"),
+        "transformers_version": VERSION,
+    },
+    files=re.compile("|".join((*map(re.escape, (CONFIG, WEIGHTS, PROCESSOR)), _CARDS)), re.ASCII),
+    named_by="model_binary",
+    function_named_by="",
+    surplus=_surplus,
+)
+TASKS: Final[Mapping[str, Task]] = {
+    "image-classification": Task("image-classification", IMAGES, (CONFIG, WEIGHTS, PROCESSOR), _IMAGE_FLAVOUR)
+}
+"""The tasks that the gate examines, by name."""
+
+
+def task_of(model: MLmodel) -> Task | None:
+    """Return the task of a model whose one flavour is `transformers`; None for another flavour, or another task."""
+    if sorted(set(model.flavors) - {PYFUNC}) != [NAME]:
+        return None
+    return TASKS.get(str(_task(model)))
+
+
+def described(model: MLmodel) -> str:
+    """Return the flavours beside `python_function`, with commas; a task that is not examined stands in brackets."""
+    named = sorted(set(model.flavors) - {PYFUNC})
+    if named == [NAME] and task_of(model) is None:
+        return f"{NAME} ({str(_task(model))[:60]!a})"
+    return ", ".join(named)
+
+
+def _task(model: MLmodel) -> Any:
+    return model.flavors[NAME].get("task")

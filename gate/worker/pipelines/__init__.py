@@ -1,0 +1,1 @@
+"""Networks of pipelines, composed by transformers' own classes from data, in the jailed converter."""

@@ -1,0 +1,73 @@
+"""A pipeline's network: the class of transformers, its configuration and weights, with every name accounted for."""
+
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from gate.formats.huggingface.pipeline import Pipeline
+from gate.programs.readers.pt2.tensors import refuse_non_finite
+from gate.records.errors import UnexaminableError
+from gate.worker.pipelines.library import library
+
+_MAX_NAMED = 3
+
+
+def network_of(pipeline: Pipeline) -> torch.nn.Module:
+    """Return the network in eval mode; weights that do not fit its configuration are refused by name.
+
+    The library's own loading is used, as a consumer's is, since it may give tensors of earlier releases new names; but
+    without a place to look for files in, and with nothing missing or left over.
+    """
+    transformers = library()
+    architecture = pipeline.task.architectures[pipeline.network]
+    weights = safetensors.torch.load_file(pipeline.weights)
+    _require_single(weights)
+    refuse_non_finite(weights)
+    try:
+        config = getattr(transformers, f"{architecture.prefix}Config").from_dict(dict(pipeline.config))
+        loader = getattr(transformers, pipeline.network)
+        network, found = loader.from_pretrained(
+            None,
+            config=config,
+            state_dict=weights,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are named; they are refused below
+            trust_remote_code=False,
+        )
+    except Exception as error:  # noqa: BLE001  # the library may raise anything on sizes that do not go together
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise UnexaminableError(f"transformers cannot compose {pipeline.network} from its files: {why}") from None
+    _require_whole(found)
+    network.eval().requires_grad_(requires_grad=False)
+    assert isinstance(network, torch.nn.Module)
+    return network
+
+
+def _require_single(weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights of another number type than float32, which the library would convert."""
+    for name, tensor in sorted(weights.items()):
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise UnexaminableError(
+                f"the tensor {name[:100]!r} is {kind}; pipelines are examined in float32",
+                what_to_do="Convert the network by .float(), and log it again.",
+            )
+
+
+def _require_whole(found: dict[str, Any]) -> None:
+    """Refuse weights where the library found any missing, left over or of another shape."""
+    for key, what in (
+        ("missing_keys", "lack"),
+        ("unexpected_keys", "hold"),
+        ("mismatched_keys", "hold another size of"),
+    ):
+        if named := sorted((one if isinstance(one, str) else one[0])[:100] for one in found[key]):
+            more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+            listed = ", ".join(repr(one) for one in named[:_MAX_NAMED])
+            raise UnexaminableError(
+                f"the weights do not fit the configuration: they {what} {listed}{more}",
+                what_to_do="Log the pipeline again as one: its config.json and model.safetensors are not of one model.",
+            )
+    if found["error_msgs"]:
+        raise UnexaminableError(f"the weights do not fit the configuration: {str(found['error_msgs'][0])[:300]}")
