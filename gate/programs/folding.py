@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from gate.programs.nodes import Memory, Node, references
+from gate.programs.nodes import Memory, Node, references, substituted
 from gate.programs.plan import compile_plan
 from gate.programs.program import run_plan
-from gate.programs.schema import Name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -40,7 +39,7 @@ def folded(program: Program) -> Program:
     constants = {name: values[name] for node in fixed for name in node.results if name in used}
     numbers = {name: value for name, value in constants.items() if not isinstance(value, torch.Tensor)}
     tensors = {**program.tensors, **{name: value for name, value in constants.items() if name not in numbers}}
-    return replace(program, nodes=tuple(_given(node, numbers) for node in kept), tensors=tensors)
+    return replace(program, nodes=tuple(substituted(node, numbers) for node in kept), tensors=tensors)
 
 
 def needed(nodes: list[Node] | tuple[Node, ...], outputs: Collection[str]) -> list[Node]:
@@ -112,19 +111,3 @@ def _computed(
     given = (values[name] if name in values else torch.empty(0, dtype=types[name], device=device) for name in operands)
     results = run_plan(plan, tuple(given))
     return dict(zip(node.results, results if len(node.results) > 1 else (results,), strict=True))
-
-
-def _given(node: Node, numbers: Mapping[str, Any]) -> Node:
-    """Return a node with numbers in place of the names of constant ones."""
-    if numbers.keys().isdisjoint(node.operands):
-        return node
-    call = node.call
-    positional = tuple(_number(value, numbers) for value in call.positional)
-    keywords = tuple((name, _number(value, numbers)) for name, value in call.keywords)
-    return replace(node, call=replace(call, positional=positional, keywords=keywords))
-
-
-def _number(value: Any, numbers: Mapping[str, Any]) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_number(item, numbers) for item in value)
-    return numbers.get(value.name, value) if isinstance(value, Name) else value

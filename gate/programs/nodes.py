@@ -18,7 +18,7 @@ from gate.programs.refused import RefusedError
 from gate.programs.schema import Name, NodeRecord, Output, ProgramRecord, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _UNCHANGED = frozenset(f"{name}_" for name in DROPOUTS)
 """Operators that write in place what is there already: dropout, which `bind` has refused in training mode."""
@@ -73,6 +73,27 @@ def references(value: Value) -> Iterator[str]:
     elif isinstance(value, tuple):
         for item in value:
             yield from references(item)
+
+
+def revalued(node: Node, change: Callable[[Value], Value]) -> Node:
+    """Return a node with each of its arguments changed; the node itself where none is."""
+    call = node.call
+    positional = tuple(map(change, call.positional))
+    keywords = tuple((name, change(value)) for name, value in call.keywords)
+    if (positional, keywords) == (call.positional, call.keywords):
+        return node
+    return replace(node, call=replace(call, positional=positional, keywords=keywords))
+
+
+def substituted(node: Node, values: Mapping[str, Value]) -> Node:
+    """Return a node that is given other values in place of some names, in lists too."""
+
+    def change(value: Value) -> Value:
+        if isinstance(value, tuple):
+            return tuple(map(change, value))
+        return values.get(value.name, value) if isinstance(value, Name) else value
+
+    return node if values.keys().isdisjoint(node.operands) else revalued(node, change)
 
 
 def build_nodes(record: ProgramRecord) -> tuple[Node, ...]:

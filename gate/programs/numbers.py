@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from gate.formats.log_again import CALL as LOG
+from gate.programs.nodes import revalued
 from gate.programs.refused import RefusedError
 from gate.programs.schema import Name
 
@@ -46,7 +47,7 @@ def in_single(program: Program) -> Program:
     return replace(
         program,
         inputs=tuple(replace(one, dtype=_single(one.dtype)) for one in program.inputs),
-        nodes=tuple(map(_single_node, program.nodes)),
+        nodes=tuple(revalued(node, _single_value) for node in program.nodes),
         tensors={name: tensor.to(_single(tensor.dtype)) for name, tensor in program.tensors.items()},
     )
 
@@ -95,15 +96,6 @@ def _becomes_float(node: Node) -> bool:
 
 def _single(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in HALVES else dtype
-
-
-def _single_node(node: Node) -> Node:
-    call = node.call
-    positional = tuple(map(_single_value, call.positional))
-    keywords = tuple((name, _single_value(value)) for name, value in call.keywords)
-    if (positional, keywords) == (call.positional, call.keywords):
-        return node
-    return replace(node, call=replace(call, positional=positional, keywords=keywords))
 
 
 def _single_value(value: Value) -> Value:

@@ -98,9 +98,9 @@ def choose(body: Batched, scores: str, samples: torch.Tensor, rate: Rate | None 
     if body.mode not in {"direct", "relaxed"} or samples.dtype != torch.float32:
         return None
     try:
+        if flops(body.program, samples[:1]) < LEAST_FLOPS:
+            return None  # before anything is folded: most scans of small nets end here
         own = folded(replace(body.program, output_names=(scores,), output_paths=()))
-        if flops(own, samples[:1]) < LEAST_FLOPS:
-            return None
         given = samples[torch.arange(TRIED, device=samples.device) % len(samples)]
         wanted = _answers(own, given)
         forms = [form for form in _forms(own) if _agrees(form, given, wanted)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from gate.programs.nodes import substituted
 from gate.programs.operators import bind
 from gate.programs.overloads import DROPOUTS
 from gate.programs.schema import Name, NamedValue, Value
@@ -92,7 +93,7 @@ def _without_identities(program: Program, keep: Collection[str]) -> Program:
     renamed: dict[str, Name] = {}
     nodes = []
     for found in program.nodes:
-        node = renaming(found, renamed)
+        node = substituted(found, renamed)
         source = node.call.positional[0] if node.call.positional else None
         if node.call.name in _SAME and isinstance(source, Name) and node.name not in held and not node.call.keywords:
             renamed[node.name] = source
@@ -108,19 +109,3 @@ def _reshaping(node: Node) -> Node:
     given = zip(("self", "shape"), node.call.positional, strict=True)
     arguments = tuple(NamedValue(name, value, keyword=False) for name, value in given)
     return replace(node, target=_RESHAPE, call=bind(_RESHAPE, arguments, node.where))
-
-
-def renaming(node: Node, names: Mapping[str, Name]) -> Node:
-    """Return a node that takes other values in place of some."""
-    if names.keys().isdisjoint(node.operands):
-        return node
-    call = node.call
-    positional = tuple(_renamed(value, names) for value in call.positional)
-    keywords = tuple((name, _renamed(value, names)) for name, value in call.keywords)
-    return replace(node, call=replace(call, positional=positional, keywords=keywords))
-
-
-def _renamed(value: Value, names: Mapping[str, Name]) -> Value:
-    if isinstance(value, tuple):
-        return tuple(_renamed(item, names) for item in value)
-    return names.get(value.name, value) if isinstance(value, Name) else value

@@ -14,9 +14,8 @@ import torch
 
 from gate.programs.folding import types_of
 from gate.programs.independence_rules import ELEMENTWISE
-from gate.programs.nodes import Node
+from gate.programs.nodes import Node, revalued, substituted
 from gate.programs.operators import bind
-from gate.programs.quick.fusing import renaming
 from gate.programs.schema import Name, NamedValue, Output
 
 if TYPE_CHECKING:
@@ -77,8 +76,8 @@ def _cast(program: Program, middle: set[str]) -> Program:
                 else:
                     nodes.append(_to(name, cast, NARROW if within else torch.float32))
             given[name] = made[cast]
-        renamed = renaming(node, given)
-        nodes.append(_typed(renamed) if within else renamed)
+        renamed = substituted(node, given)
+        nodes.append(revalued(renamed, _narrow) if within else renamed)
     return replace(program, nodes=tuple(nodes), tensors=tensors)
 
 
@@ -88,15 +87,6 @@ def _to(name: str, cast: str, dtype: torch.dtype) -> Node:
     return Node(cast, _TO, bind(_TO, arguments, cast), (Output((cast,), is_list=False),), cast)
 
 
-def _typed(node: Node) -> Node:
-    """Return a node of the middle that makes bfloat16 where the program says float32."""
-    call = node.call
-    positional = tuple(map(_narrow, call.positional))
-    keywords = tuple((name, _narrow(value)) for name, value in call.keywords)
-    if (positional, keywords) == (call.positional, call.keywords):
-        return node
-    return replace(node, call=replace(call, positional=positional, keywords=keywords))
-
-
 def _narrow(value: Value) -> Value:
+    """Return bfloat16 for float32 among a node's arguments."""
     return NARROW if value is torch.float32 else value
