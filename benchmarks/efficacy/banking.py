@@ -13,7 +13,7 @@ import click
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, SPLIT, bench_of
 from benchmarks.efficacy.scanning import Bench
-from benchmarks.efficacy.subjects import models_of
+from benchmarks.efficacy.subjects import reported_models
 from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
 from gate.banks.assemble import Member, assemble, refusal
@@ -91,7 +91,7 @@ def pairs_of(entries: Mapping[str, Entry], path: Path) -> list[Pair]:
 
 def pairs_in(bench: Bench, split: Split, folder: Path) -> list[Pair]:
     """Return the models of a split that count and have a summary, each with it."""
-    entries = {entry.name: entry for entry in models_of(bench.store, split).counting}
+    entries = {entry.name: entry for entry in reported_models(bench.store, split).counting}
     return pairs_of(entries, summaries.path_of(split, folder))
 
 

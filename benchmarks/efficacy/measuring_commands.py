@@ -10,9 +10,9 @@ import click
 from benchmarks.efficacy import checking, cost, peering, summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.page import PAGE, between
-from benchmarks.efficacy.running import Choice, Step, collect, run, todo
+from benchmarks.efficacy.running import Choice, Step, add, collect, run, todo
 from benchmarks.efficacy.scanning import through_the_gate
-from benchmarks.efficacy.subjects import label_of, models_of, packaged_models
+from benchmarks.efficacy.subjects import label_of, models_of, packaged_models, reported_models
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store, write_whole
 from gate.judging.judge import judge
@@ -36,16 +36,20 @@ BUDGET = click.option("--budget", type=click.FloatRange(1), default=3600.0, show
 @click.option("--attack", multiple=True, help="Only models of this attack, or `clean`; may be repeated.")
 @click.option("--model", multiple=True, metavar="NAME", help="Only this model, such as fit-004; may be repeated.")
 @click.option("--again", multiple=True, metavar="ID", help="Set this detector's outcomes aside first.")
+@click.option("--new", is_flag=True, help="Only models without a committed summary, as on another machine.")
 @click.option("--limit", type=click.IntRange(0), help="At most so many models.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Scans at the same time.")
 def run_command(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
     """Scan what is missing and write the summaries; may be ended and begun again at any time."""
     bench = bench_of(policy, cache, budget=options["budget"], alone=options["jobs"] == 1)
-    models = models_of(bench.store, split)
+    models, path = models_of(bench.store, split), summaries.path_of(split, evidence)
+    others = {entry.name for entry in reported_models(bench.store, split).counting}
+    found = collect(bench, models.counting, path, others - {entry.name for entry in models.counting})
     choice = Choice(
         detectors=_known(options["only"], bench.policy.detectors) or frozenset(bench.policy.detectors),
         attacks=frozenset(options["attack"]),
         names=frozenset(options["model"]),
+        without=frozenset(name for name, one in found.items() if options["new"] and not one.missing),
         limit=options["limit"],
     )
     if again := _known(options["again"], bench.policy.detectors):
@@ -57,12 +61,10 @@ def run_command(split: Split, policy: Path, cache: Path | None, evidence: Path, 
         f"{split}: {len(models.counting)} models count, {len(models.left_out)} are left out; "
         f"{len(waiting)} to scan for {', '.join(sorted(choice.detectors))}"
     )
-    path = summaries.path_of(split, evidence)
     for step in run(bench, models.counting, choice, through_the_gate(bench), jobs=options["jobs"]):
         click.echo(told(step))
         sys.stdout.flush()
-        collect(bench, models.counting, path)
-    collect(bench, models.counting, path)
+        add(bench, step.entry, path, found)
     click.echo(f"{path.name} is up to date")
 
 
@@ -103,11 +105,11 @@ def packaged_command(policy: Path, cache: Path | None, evidence: Path, **options
             raise UsageError(f"there is no packaged model {min(strange)!r}; there are {[one.name for one in models]}")
         chosen = _known(options["only"], bench.policy.detectors) or frozenset(bench.policy.detectors)
         choice = Choice(detectors=chosen, names=frozenset(options["model"]))
+        found = collect(bench, models, path)
         for step in run(bench, models, choice, through_the_gate(bench)):
             click.echo(told(step))
             sys.stdout.flush()
-            collect(bench, models, path)
-        collect(bench, models, path)
+            add(bench, step.entry, path, found)
     for summary in summaries.read(path):
         click.echo(said_of(summary, bench.policy))
 
@@ -139,6 +141,8 @@ def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options
     torch.set_num_threads(1)
     store = Store.at(cache)
     counting = models_of(store, split).counting
+    here = {entry.files.exported for entry in counting}
+    elsewhere = {entry.files.exported for entry in reported_models(store, split).counting} - here
     order = peering.in_strata(counting, seed)
     chosen = (peering.of_each(order, options["subset"]) if options["subset"] else order)[: options["limit"]]
     asked = _known(tuple(options["names"].split(",")) if options["names"] else (), published) or frozenset(published)
@@ -152,8 +156,8 @@ def peers(split: Split, cache: Path | None, evidence: Path, seed: int, **options
             said = row.error or f"decision {row.decision}, targets {row.targets}, score {row.score}"
             click.echo(f"{peer.id} {number} {row.name}: {said} in {row.seconds:.0f} s")
             sys.stdout.flush()
-            peering.collect(store, wanted, counting, seed, path)
-    rows = peering.collect(store, wanted, counting, seed, path)
+            peering.collect(store, wanted, counting, seed, path, elsewhere)
+    rows = peering.collect(store, wanted, counting, seed, path, elsewhere)
     click.echo(f"{len(rows)} answers in {path.name}")
 
 

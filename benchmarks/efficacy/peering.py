@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -187,12 +187,23 @@ def read(path: Path) -> list[PeerRow]:
     return [PeerRow.from_json(line.encode(), what=path.name) for line in lines]
 
 
-def collect(store: Store, peers: Iterable[Peer], entries: Sequence[Entry], seed: int, path: Path) -> list[PeerRow]:
-    """Write all kept answers of these peers on these models, beside those of other peers, and return them."""
+def collect(
+    store: Store,
+    peers: Iterable[Peer],
+    entries: Sequence[Entry],
+    seed: int,
+    path: Path,
+    elsewhere: Collection[str] = (),
+) -> list[PeerRow]:
+    """Write all kept answers of these peers on these models, beside those of other peers, and return them.
+
+    Answers on programs that are `elsewhere`, by their digests in the index and not in this cache, stay.
+    """
     asked = list(peers)
-    cache, ids = PeerCache.of(store), {peer.id for peer in asked}
+    cache, ids = PeerCache.of(store), {peer.id: peer.revision for peer in asked}
     found = [row for peer in asked for entry in entries if (row := cache.find(peer, entry, seed)) is not None]
-    rows = [*(row for row in read(path) if row.peer not in ids), *found]
+    stay = (row for row in read(path) if row.exported in elsewhere or row.peer not in ids)
+    rows = [*(row for row in stay if row.revision == ids.get(row.peer, row.revision)), *found]
     text = "".join(
         json.dumps(row.model_dump(mode="json", exclude_defaults=True), sort_keys=True) + "\n"
         for row in sorted(rows, key=lambda row: (row.peer, row.name))

@@ -14,7 +14,7 @@ from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPL
 from benchmarks.efficacy.results import SystemResult, result_of
 from benchmarks.efficacy.running import collect
 from benchmarks.efficacy.scanning import state_of
-from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_of
+from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_of, reported_models
 from benchmarks.zoo.recipe import Split
 from gate.records.evidence import Failed
 from gate.records.policy import Policy
@@ -48,8 +48,10 @@ def status(split: Split, policy: Path, cache: Path | None) -> None:
 def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Path) -> None:
     """Write a split's summaries from what is kept in the cache, without a scan."""
     bench = bench_of(policy, cache)
-    states = collect(bench, models_of(bench.store, split).counting, summaries.path_of(split, evidence))
-    click.echo(f"{len(states)} models, {sum(not state.missing for state in states)} of them with every outcome")
+    here = models_of(bench.store, split).counting
+    elsewhere = {one.name for one in reported_models(bench.store, split).counting} - {one.name for one in here}
+    found = collect(bench, here, summaries.path_of(split, evidence), elsewhere)
+    click.echo(f"{len(found)} models, {sum(not one.missing for one in found.values())} of them with every outcome")
 
 
 @click.command()
@@ -71,7 +73,7 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
     """Print what the summaries of a split say under a policy."""
     bench = bench_of(policy, cache)
-    models = models_of(bench.store, split)
+    models = reported_models(bench.store, split)
     entries = {entry.name: entry for entry in models.counting}
     pairs = pairs_of(entries, summaries.path_of(split, evidence))
     if options["by_detector"]:

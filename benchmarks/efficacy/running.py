@@ -4,15 +4,15 @@ Above scanning. Ended at any time, it loses at most the scans under way; begun a
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.kept import ScanRecord
-from benchmarks.efficacy.scanning import Bench, Scan, State, measure, state_of
-from benchmarks.efficacy.subjects import Subject, attack_of
+from benchmarks.efficacy.scanning import Bench, Scan, measure, state_of
+from benchmarks.efficacy.subjects import Subject, attack_of, manifest_digest
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Choice:
     attacks: frozenset[str] = frozenset()
     """None: all, and the clean ones."""
     names: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    """Names of models that are left as they are."""
     limit: int | None = None
 
     def of(self, entries: Iterable[Subject]) -> list[Subject]:
@@ -30,7 +32,9 @@ class Choice:
         return [
             entry
             for entry in entries
-            if (not self.attacks or attack_of(entry) in self.attacks) and (not self.names or entry.name in self.names)
+            if entry.name not in self.without
+            and (not self.attacks or attack_of(entry) in self.attacks)
+            and (not self.names or entry.name in self.names)
         ]
 
 
@@ -80,9 +84,31 @@ def _each(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def collect(bench: Bench, entries: Sequence[Subject], path: Path) -> list[State]:
-    """Write the summaries of all that is known about these models, and return the states."""
-    states = [state_of(bench, entry) for entry in entries]
-    found = (summaries.summarise(bench, state) for state in states)
-    summaries.write(path, [summary for summary in found if summary is not None])
-    return states
+def collect(
+    bench: Bench, entries: Sequence[Subject], path: Path, elsewhere: Collection[str] = ()
+) -> dict[str, summaries.Summary]:
+    """Write the summaries of all that is known about these models, and return them by name.
+
+    What the file says already stays of models that are `elsewhere`, in the index and not in this cache, and of those
+    whose scans this cache does not hold, if it was measured on the same bytes.
+    """
+    earlier = {one.name: one for one in summaries.read(path)}
+    found = {name: one for name, one in earlier.items() if name in elsewhere}
+    for entry in entries:
+        summary = summaries.summarise(bench, state_of(bench, entry)) or earlier.get(entry.name)
+        if summary is not None and summary.measured == manifest_digest(entry, bench.store):
+            found[entry.name] = summary
+    write(path, found)
+    return found
+
+
+def add(bench: Bench, entry: Subject, path: Path, found: dict[str, summaries.Summary]) -> None:
+    """Bring the summary of one model up to date among those that are found, and write them."""
+    if (summary := summaries.summarise(bench, state_of(bench, entry))) is not None:
+        found[entry.name] = summary
+    write(path, found)
+
+
+def write(path: Path, found: dict[str, summaries.Summary]) -> None:
+    """Write summaries in the order of their names, which is that of the splits."""
+    summaries.write(path, [found[name] for name in sorted(found)])

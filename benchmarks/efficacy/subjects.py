@@ -7,6 +7,7 @@ A subject is a small model of a split or a real one from a package (`python -m b
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks.zoo.packaged import making as packaged_making
 from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.recipe import Split, draw
 from benchmarks.zoo.splits import rows
-from benchmarks.zoo.store import Entry, Store
+from benchmarks.zoo.store import Entry, Store, current, read_index
 from benchmarks.zoo.tasks import TASKS
 from gate.records.artifact import ArtifactFile, Manifest
 from gate.records.errors import CannotFinishError
@@ -44,18 +45,29 @@ class Models:
     left_out: tuple[LeftOut, ...]
 
 
-def models_of(store: Store, split: Split) -> Models:
-    """Return the models of a split that are made and count, and the others with the reason."""
+def models_of(store: Store, split: Split, indexed: Iterable[Entry] = ()) -> Models:
+    """Return the models of a split that are made and count, and the others with the reason.
+
+    Of a model that this cache does not hold, the entry in `indexed` stands: its bytes are elsewhere, what was measured
+    on it is committed.
+    """
+    elsewhere = {entry.key: entry for entry in current(indexed)}
     counting: list[Entry] = []
     left_out: list[LeftOut] = []
     for row in (row for row in rows() if row.split == split):
-        entry = store.entry(draw(row))
+        recipe = draw(row)
+        entry = store.entry(recipe) or elsewhere.get(recipe.key)
         if entry is not None and entry.counts:
             counting.append(entry)
             continue
         reason = entry.reason if entry is not None else NOT_MADE
         left_out.append(LeftOut(row.name, row.task, row.attack, row.variant, reason))
     return Models(tuple(counting), tuple(left_out))
+
+
+def reported_models(store: Store, split: Split) -> Models:
+    """Return the models of a split that are in the cache or in the committed index."""
+    return models_of(store, split, read_index())
 
 
 def packaged_models(store: Store) -> tuple[PackagedModel, ...]:

@@ -68,6 +68,11 @@ class Summary(Record):
     processor_seconds: float | None = None
     """Of the scans that the outcomes are from; None where it is not known of each."""
 
+    @property
+    def measured(self) -> str:
+        """The digest of the model's files that were measured."""
+        return str(self.evidence["manifest_digest"])
+
 
 def path_of(split: str, folder: Path = FOLDER) -> Path:
     """Return the file of a split's summaries."""

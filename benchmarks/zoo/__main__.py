@@ -35,13 +35,14 @@ def zoo() -> None:
 @click.option("--split", type=SPLITS, help="Only this split; default all, in the written order.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Processes, one thread each.")
 @click.option("--limit", type=click.IntRange(0), help="At most so many models.")
+@click.option("--new", is_flag=True, help="Only models that the index does not hold, as on another machine.")
 @cache
 @index_file
-def train(split: Split | None, jobs: int, limit: int | None, cache: Path | None, index: Path) -> None:
+def train(split: Split | None, jobs: int, limit: int | None, cache: Path | None, index: Path, *, new: bool) -> None:
     """Make the models that are missing; may be ended and begun again at any time."""
     store = Store.at(cache)
     store.write_samples()
-    todo = missing(store, split)[:limit]
+    todo = missing(store, split, read_index(index) if new else ())[:limit]
     click.echo(f"{len(todo)} models to make in {store.root}")
     for number, (entry, seconds) in enumerate(work(store, todo, jobs=jobs), start=1):
         click.echo(f"{number}/{len(todo)} {line(entry)} {seconds:.0f} s")

@@ -7,7 +7,7 @@ loses at most the models in training. One run at a time holds the cache.
 import fcntl
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +26,10 @@ def make_and_keep(recipe: Recipe, store: Store) -> Entry:
     return keep(recipe, make(recipe), store)
 
 
-def missing(store: Store, split: Split | None = None) -> list[Recipe]:
-    """Return the recipes without a model in the store, in the written order."""
-    wanted = [draw(row) for row in rows() if split in (None, row.split)]
-    return [recipe for recipe in wanted if store.entry(recipe) is None]
+def missing(store: Store, split: Split | None = None, indexed: Iterable[Entry] = ()) -> list[Recipe]:
+    """Return the recipes without a model in the store and without an entry among the indexed, in the written order."""
+    wanted, elsewhere = [draw(row) for row in rows() if split in (None, row.split)], {one.key for one in indexed}
+    return [recipe for recipe in wanted if recipe.key not in elsewhere and store.entry(recipe) is None]
 
 
 def work(

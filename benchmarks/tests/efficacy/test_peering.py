@@ -119,6 +119,20 @@ def test_the_command_asks_a_part_and_leaves_other_peers_answers(store, plain, tm
     assert found == {"fixed": len(arms), "other": len(entries)}
 
 
+def test_answers_on_models_of_another_machine_stay(store, plain, tmp_path):
+    """A peer's answer on a program that is elsewhere stays beside new ones; one by an older revision goes."""
+    entries, path, fixed = models_of(store, "fit").counting, tmp_path / "peers.jsonl", Fixed()
+    list(peering.run(store, fixed, entries[:2], 0))
+    peering.collect(store, [fixed], entries[:2], 0, path)
+    for entry in entries[:2]:
+        peering.PeerCache.of(store).forget(fixed, entry, 0)
+    list(peering.run(store, fixed, entries[2:3], 0))
+    elsewhere = {entries[0].files.exported}
+    rows = peering.collect(store, [fixed], entries[1:], 0, path, elsewhere)
+    assert {row.name for row in rows} == {entries[0].name, entries[2].name}
+    assert peering.collect(store, [Fixed(revision=2)], entries[1:], 0, path, elsewhere) == []
+
+
 def test_every_beginning_of_the_drawn_order_has_all_kinds(tmp_path):
     """A third of the models holds about a third of every stratum, and the same seed gives the same order."""
     store = Store.at(tmp_path)

@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from made_up import QuickScan
+from made_up import QuickScan, put_model
 
 from benchmarks.efficacy import checking, summaries
 from benchmarks.efficacy.judged import judged_by_policy
-from benchmarks.efficacy.kept import DEADLINE_REASON
+from benchmarks.efficacy.kept import DEADLINE_REASON, Cache
 from benchmarks.efficacy.results import result_of
-from benchmarks.efficacy.running import Choice, collect, run, todo
+from benchmarks.efficacy.running import Choice, add, collect, run, todo
 from benchmarks.efficacy.scanning import measure, state_of
 from benchmarks.efficacy.subjects import models_of
+from benchmarks.zoo.store import Store
 from gate.records.evidence import Skipped
 from gate.records.policy import Policy
 
@@ -99,6 +100,42 @@ def test_the_table_counts_what_was_planted(bench, entries, tmp_path):
     assert result.clean_overall.upper_bound == pytest.approx(1 - 0.05 ** (1 / 3))
     assert result.overall.sample_passes == 6450
     assert result.overall.left_out + result.clean_overall.left_out == len(models_of(bench.store, "fit").left_out)
+
+
+def test_a_split_is_measured_in_parts_on_two_machines(bench, entries, tmp_path):
+    """What another machine measured stays while its models are elsewhere; only what has no summary yet is scanned."""
+    path = tmp_path / "fit.jsonl"
+    run_all(bench, entries[:2], QuickScan())
+    collect(bench, entries[:2], path)
+    fresh = replace(bench, cache=Cache(tmp_path / "other"))
+    elsewhere = {entries[0].name}
+    found = collect(fresh, entries[1:], path, elsewhere)
+    assert list(found) == [entries[0].name, entries[1].name]
+    scan = QuickScan()
+    choice = everything(fresh, without=frozenset(found))
+    for step in run(fresh, entries[1:], choice, scan):
+        add(fresh, step.entry, path, found)
+    assert [name for name, _ in scan.calls] == [entry.name for entry in entries[2:]]
+    assert [one.name for one in summaries.read(path)] == [entry.name for entry in entries]
+
+
+def test_a_summary_of_other_bytes_or_of_a_dropped_model_goes(bench, entries, tmp_path):
+    """A model that was made anew with other weights is not measured yet, and one of no index is nobody's."""
+    path = tmp_path / "fit.jsonl"
+    run_all(bench, entries, QuickScan())
+    collect(bench, entries, path)
+    fresh = replace(bench, cache=Cache(tmp_path / "other"))
+    other = bench.store.put(b"other weights", ".pt2")
+    remade = entries[0].model_copy(update={"files": entries[0].files.model_copy(update={"exported": other})})
+    assert list(collect(fresh, [remade, *entries[1:3]], path)) == [entries[1].name, entries[2].name]
+
+
+def test_models_of_the_index_are_reported_without_their_bytes(store, entries, tmp_path):
+    """An indexed model that this cache does not hold counts in a table; what the cache holds comes first."""
+    elsewhere = put_model(Store.at(tmp_path / "other"), 12)
+    known = models_of(store, "fit", [elsewhere, *entries]).counting
+    assert {one.name for one in known} == {elsewhere.name, *(entry.name for entry in entries)}
+    assert elsewhere.name not in {one.name for one in models_of(store, "fit").counting}
 
 
 def test_judging_by_another_policy_costs_no_scan(bench, entries, tmp_path):

@@ -41,6 +41,12 @@ def test_missing_can_be_asked_for_one_split(tmp_path):
     assert calibrate == [row for row in rows() if row.split == "calibrate"]
 
 
+def test_what_another_machine_made_can_be_left_to_it(tmp_path):
+    """Recipes with an entry in the index are not made again where that is asked."""
+    wanted = [recipe.row.name for recipe in missing(Store.at(tmp_path), "fit", [entry_of(1), entry_of(3)])]
+    assert wanted == [row.name for row in rows() if row.split == "fit" and row not in (rows()[1], rows()[3])]
+
+
 def test_a_second_run_on_the_same_cache_is_refused(tmp_path):
     """Two runs would make the same models; the second one is told so, and may come when the first is done."""
     store = Store.at(tmp_path)
