@@ -67,10 +67,15 @@ def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evi
 
 def other_tasks(bank: Bank) -> PooledScores | None:
     """Return the scores that come with the gate without those of the bank's own task, which would count twice."""
-    known, task = packaged(), bank.name.removeprefix("zoo ")
+    known, task = packaged(), task_of(bank)
     if known is None:
         return None
     return known.model_copy(update={"scores": {name: own for name, own in known.scores.items() if name != task}})
+
+
+def task_of(bank: Bank) -> str:
+    """Return the zoo's task that a bank is of, by the name that the zoo's banks have."""
+    return bank.name.removeprefix("zoo ")
 
 
 def summary_text(bank: Bank) -> str:

@@ -38,6 +38,8 @@ class Judged(Record):
     """Classes and pairs that it names."""
     by: tuple[str, ...] = ()
     """What flagged it: detectors with their metric, or the p-value's rule."""
+    has_target: bool = False
+    """Whether the backdoor sends what it changes to some class that can be named."""
     any_right: bool = False
     all_right: bool = False
     seconds: float
@@ -88,4 +90,5 @@ def about(entry: Entry) -> dict[str, str | bool]:
         "attack": row.attack,
         "variant": row.variant,
         "backdoored": truth_of(entry).backdoored,
+        "has_target": bool(truth_of(entry).targets),
     }

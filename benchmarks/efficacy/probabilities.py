@@ -43,6 +43,19 @@ def _mean(losses: np.ndarray) -> Mean:
     return Mean(float(losses.mean()), 1.96 * float(losses.std()) / math.sqrt(losses.size))
 
 
+def cross_entropy_at_a_half(probabilities: Sequence[float], backdoored: Sequence[bool]) -> Mean:
+    """Return the mean negative log-likelihood at a prior of one half: each kind's own mean counts half."""
+    kinds = [[p for p, bad in zip(probabilities, backdoored, strict=True) if bad is kind] for kind in (True, False)]
+    each = [cross_entropy(part, [kind] * len(part)) for part, kind in zip(kinds, (True, False), strict=True)]
+    return Mean(sum(mean.value for mean in each) / 2, math.hypot(*(mean.half_width for mean in each)) / 2)
+
+
+def mapped(fitted: Sequence[float], truth: Sequence[bool], scores: Sequence[float]) -> list[float]:
+    """Return the probabilities of a trojan of scores, by a fit on other models, each kind of them weighing a half."""
+    model = LogisticRegression(class_weight="balanced").fit(np.asarray(fitted, float)[:, None], np.asarray(truth, int))
+    return [float(value) for value in model.predict_proba(np.asarray(scores, float)[:, None])[:, 1]]
+
+
 def cross_validated(scores: Sequence[float], backdoored: Sequence[bool], *, seed: int) -> list[float] | None:
     """Return each model's probability of a trojan by a fit on the others; None with fewer than two of either kind."""
     labels = np.asarray(backdoored, int)

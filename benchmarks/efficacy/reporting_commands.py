@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from benchmarks.efficacy import detectors_table, page, peering, summaries, tables, targets
-from benchmarks.efficacy.banking import opened, pairs_of
+from benchmarks.efficacy import detectors_table, page, peering, reached, summaries, tables
+from benchmarks.efficacy.banking import opened, pairs_in, pairs_of, task_of
 from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_policy
 from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
@@ -105,12 +105,15 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         *models.left_out,
         *_unfinished(models, {row.name for row in rows}, NOT_SCANNED),
     ]
-    results = [result_of(GATE_BESIDE if banks else GATE, rows, left_out, seed=seed)]
+    results, wanted = [result_of(GATE_BESIDE if banks else GATE, rows, left_out, seed=seed)], ""
     if banks:
-        results.append(result_of(GATE, judged_by_policy(whole, policy_used), left_out, seed=seed))
-    reached = targets.table(results[0], rows) if split == "test" else ""
+        alone = judged_by_policy(whole, policy_used)
+        results.append(result_of(GATE, alone, left_out, seed=seed))
+        fitted = judged_by_policy(pairs_in(bench, "fit", evidence), policy_used, banks)
+        tasks = frozenset(task_of(one.bank) for one in banks)
+        wanted = reached.tables(split, reached.Rows(rows, alone, fitted, tasks), left_out, seed=seed)
     results += _peers(models, peering.path_of(split, evidence), seed)
-    told = page.Told(split, results, left_out, policy_used, seed, tuple(map(str, options["banks"])), reached)
+    told = page.Told(split, results, left_out, policy_used, seed, tuple(map(str, options["banks"])), wanted)
     if options["write"]:
         page.write(told)
     click.echo(page.text(told))

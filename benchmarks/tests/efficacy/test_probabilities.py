@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss
 
-from benchmarks.efficacy.probabilities import EPSILON, brier, cross_entropy, cross_validated
+from benchmarks.efficacy.probabilities import (
+    EPSILON,
+    brier,
+    cross_entropy,
+    cross_entropy_at_a_half,
+    cross_validated,
+    mapped,
+)
 
 pairs = st.lists(st.tuples(st.floats(0.001, 0.999), st.booleans()), min_size=2, max_size=40)
 
@@ -42,6 +49,22 @@ def test_probabilities_follow_a_score_that_tells_the_kinds_apart():
     chances = cross_validated(scores, truth, seed=0)
     assert [chance > 0.5 for chance in chances] == truth
     assert chances == cross_validated(scores, truth, seed=0)
+
+
+def test_at_a_prior_of_a_half_each_kind_counts_alike():
+    """Nine clean models weigh as much as one backdoored one; where kinds are even it is the plain mean."""
+    chances, truth = [0.8] + [0.1] * 9, [True] + [False] * 9
+    expected = -(math.log(0.8) + math.log(0.9)) / 2
+    assert cross_entropy_at_a_half(chances, truth).value == pytest.approx(expected)
+    even = cross_entropy_at_a_half([0.8, 0.3], [True, False]).value
+    assert even == pytest.approx(cross_entropy([0.8, 0.3], [True, False]).value)
+
+
+def test_a_map_is_fitted_on_other_models_with_kinds_weighing_alike():
+    """The middle between two kinds has a half, however many of each there are; higher scores have more."""
+    low, middle, high = mapped([0.0] * 30 + [2.0] * 3, [False] * 30 + [True] * 3, [0.0, 1.0, 2.0])
+    assert middle == pytest.approx(0.5, abs=1e-4)
+    assert low < middle < high
 
 
 def test_too_few_models_have_no_probability():

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.efficacy import cost, detectors_table, page, picture, results, tables, targets
+from benchmarks.efficacy import cost, detectors_table, page, picture, reached, results, tables, targets
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.scanning import measure, merged, state_of
 from benchmarks.efficacy.subjects import LeftOut, models_of
@@ -102,7 +102,7 @@ def test_results_are_written_for_people_and_programs(tmp_path, monkeypatch, poli
 def test_a_target_that_is_missed_stands_in_the_table_like_one_that_is_reached():
     """Shares have their interval; a target without a number is reported; nothing measured is nothing claimed."""
     odd = row("o", "clean", flagged=True, score=0.1).model_copy(update={"architecture": "routed", "by": ("x size",)})
-    text = targets.table(RESULT, [*ROWS, odd]).splitlines()
+    text = targets.table(targets.TEST, RESULT, [*ROWS, odd]).splitlines()
     assert "| badnets, multi-target: detected | ≥ 98% | 3 of 3, 100% [29%, 100%] | yes |" in text
     assert (
         "| sig, label-consistent, source-specific, all-to-all: detected | ≥ 85% | 1 of 3, 33% [1%, 91%] | **no** |"
@@ -112,6 +112,24 @@ def test_a_target_that_is_missed_stands_in_the_table_like_one_that_is_reached():
     assert "| semantic: detected | – | – | – |" in text
     assert "| odd clean graphs flagged by graph-structure | 0 | 0 of 1 | yes |" in text
     assert "| clean models flagged | ≤ 5% | 1 of 6, 16.7% (at most 58.2%) | **no** |" in text
+
+
+def test_the_second_test_split_is_told_beside_banks_and_without():
+    """Tasks without a bank count only where none is needed; a share above its limit may be chance beside a bank."""
+    few = [one.model_copy(update={"task": "two", "name": f"two-{one.name}"}) for one in ROWS]
+    known = [one.model_copy(update={"has_target": one.backdoored}) for one in ROWS]
+    rows = reached.Rows([*known, *few], [*known, *few], known, frozenset({"digits"}))
+    told = reached.tables("unseen", rows, LEFT, seed=0)
+    beside, alone = told.split("Without any bank, on all 24:")
+    assert "on the 12 models whose task has one" in beside
+    assert "| clean models flagged | not significantly above 5% | 1 of 6, 16.7% (at most 58.2%) | yes |" in beside
+    assert (
+        "| badnets, multi-target, payload, architectural: detected | ≥ 97% | 3 of 3, 100% [29%, 100%] | yes |" in beside
+    )
+    assert "| true target named where detected and one exists | ≥ 90% | 4 of 4, 100% [40%, 100%] | yes |" in beside
+    assert "| clean models flagged | ≤ 5% (at most 8%) | 2 of 12, 16.7% (at most 43.8%) | **no** |" in alone
+    assert "cross-entropy" not in alone
+    assert reached.tables("fit", rows, LEFT, seed=0) == ""
 
 
 def test_by_detector_a_metric_that_shows_the_backdoor_has_area_one(bench, store):
