@@ -6,9 +6,11 @@ The top of the zoo's flow; prints, and turns errors into an exit code.
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
+from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.packaged.making import make_packaged
 from benchmarks.zoo.packaged.packages import Site
 from benchmarks.zoo.queue import missing, work
@@ -36,13 +38,17 @@ def zoo() -> None:
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Processes, one thread each.")
 @click.option("--limit", type=click.IntRange(0), help="At most so many models.")
 @click.option("--new", is_flag=True, help="Only models that the index does not hold, as on another machine.")
+@click.option(
+    "--without", multiple=True, type=click.Choice(sorted(ATTACKS)), help="Leave this attack's models for later."
+)
 @cache
 @index_file
-def train(split: Split | None, jobs: int, limit: int | None, cache: Path | None, index: Path, *, new: bool) -> None:
+def train(split: Split | None, jobs: int, cache: Path | None, index: Path, **options: Any) -> None:
     """Make the models that are missing; may be ended and begun again at any time."""
     store = Store.at(cache)
     store.write_samples()
-    todo = missing(store, split, read_index(index) if new else ())[:limit]
+    wanted = missing(store, split, read_index(index) if options["new"] else ())
+    todo = [recipe for recipe in wanted if recipe.row.attack not in options["without"]][: options["limit"]]
     click.echo(f"{len(todo)} models to make in {store.root}")
     for number, (entry, seconds) in enumerate(work(store, todo, jobs=jobs), start=1):
         click.echo(f"{number}/{len(todo)} {line(entry)} {seconds:.0f} s")
