@@ -211,7 +211,7 @@ def _write_read(workers: Workers, inspected: Seen) -> _Wrote:
         why = next(iter(composed.result.problems), "the converter left no program")
         return _Wrote(composed, why=f"{why[:1].lower()}{why[1:].removesuffix('.')}")
     wrote = _write(workers, Left(composed.program, "composed"))
-    return replace(wrote, seen=wrote.seen.as_safe_as(composed))
+    return replace(wrote, seen=wrote.seen.as_safe_as(composed).computed_beside(composed))
 
 
 def _measured(workers: Workers, inspected: Seen) -> Scanned:
@@ -229,7 +229,7 @@ def _measured(workers: Workers, inspected: Seen) -> Scanned:
     place = wrote.bundle.place
     bundle_inspected = _inspect_bundle(workers, place)
     measured = workers.run("scan", place, inspected.outcomes)
-    seen = measured.after(inspected).as_safe_as(wrote.seen, bundle_inspected)
+    seen = measured.after(inspected).as_safe_as(wrote.seen, bundle_inspected).computed_beside(wrote.seen)
     evidence = evidence_of(request, seen.result, place, wrote.bundle.facts)
     assert wrote.seen.result.written is not None
     # The measured bundle is always a pt2 of the flavour pytorch; the candidate's own format says more.

@@ -93,6 +93,11 @@ class Seen:
             result = result.model_copy(update=least)
         return Seen(result, self.triggers)
 
+    def computed_beside(self, *others: "Seen") -> "Seen":
+        """Return this with the libraries of other workers, which ran no code of the candidate, among its versions."""
+        known = {name: value for one in others for name, value in one.result.versions.items()}
+        return Seen(self.result.model_copy(update={"versions": {**known, **self.result.versions}}), self.triggers)
+
 
 @dataclass(frozen=True)
 class Workers:

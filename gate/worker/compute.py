@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -74,9 +75,13 @@ def describe(device: str) -> str:
     return f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
+_ALWAYS, _WHERE_USED = ("torch", "numpy", "scikit-learn"), ("onnx", "onnxruntime", "transformers")
+
+
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that compute."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", "scikit-learn")}}
+    """Return the versions of the libraries that compute; of those that only some models need, where one was used."""
+    names = (*_ALWAYS, *(name for name in _WHERE_USED if name in sys.modules))
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def save_triggers(scratch: Path, scanned: Scanned) -> None:

@@ -116,7 +116,7 @@ def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
     if isinstance(outcome, Loaded):
         _measure(job, scratch, outcome, _Place(device, isolation, deadline, seconds))
     else:
-        save_result(scratch, outcome.model_copy(update={"isolation": isolation}))
+        save_result(scratch, outcome.model_copy(update={"isolation": isolation, "versions": compute.versions()}))
 
 
 def _write(job: ScanJob, scratch: Path, isolation: str) -> None:

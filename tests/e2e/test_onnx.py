@@ -44,6 +44,7 @@ def test_a_clean_onnx_version_is_approved(told):
     assert (evidence["assurance"], evidence["facts"]["flavour"], evidence["facts"]["format"]) == ("A", "onnx", "onnx")
     assert evidence["bundle"]["origin"] == "onnx"
     assert evidence["bundle"]["greatest_difference"] <= 1e-5
+    assert {"onnx", "onnxruntime", "torch"} <= set(evidence["versions"])
     assert evidence["facts"]["feature_layer"] == "t_6_weight (48 features)"
 
 

@@ -62,6 +62,7 @@ def test_it_is_approved_by_its_bundle_alone(told):
     assert (evidence["facts"]["flavour"], evidence["facts"]["format"]) == ("transformers", "safetensors")
     assert evidence["bundle"]["origin"] == "composed"
     assert evidence["problems"] == []
+    assert {"transformers", "torch"} <= set(evidence["versions"])
     assert evidence["outcomes"]["neural-cleanse"]["status"] == "measured"
 
 
