@@ -19,6 +19,7 @@ ABSENT = "(absent)"
 
 TIME_AND_PLACE = (
     "*/seconds",
+    "scan/plan",
     "scan/versions",
     "scan/gate_version",
     "scan/bundle/torch",
@@ -30,7 +31,8 @@ TIME_AND_PLACE = (
     "verdict/evidence_digest",
     "verdict/policy_digest",
 )
-"""What may differ between two scans of the same by the same: seconds, versions, paths, and digests over those."""
+"""What may differ between two scans of the same by the same: seconds, those expected too, versions, paths, and digests
+over those."""
 
 _BUNDLE_DIGESTS = ("scan/bundle_digest", "verdict/bundle_digest")
 _VERSIONS = (("gate_version",), ("versions",), ("bundle", "pinned"))

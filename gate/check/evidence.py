@@ -124,6 +124,7 @@ def evidence_of(
         projections=result.projections,
         versions=result.versions,
         seconds={"pull": pulled.seconds, **result.seconds},
+        plan=result.plan,
     )
     return _compared(request, evidence)
 

@@ -11,6 +11,7 @@ from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.bundle.compose import Bundle, compose, put
 from gate.check.bundle.folder import PROGRAM
 from gate.check.evidence import HashedFolder, ScanRequest, evidence_of
+from gate.check.expecting import Expecting
 from gate.check.files import EVIDENCE, CheckFiles, remove
 from gate.check.resume import Unfinished
 from gate.check.worker_results import expected_detectors
@@ -51,12 +52,15 @@ def scan_into(files: CheckFiles, request: ScanRequest, progress: Progress, say: 
 def scan(request: ScanRequest, progress: Progress, say: Tell = lambda _line: None) -> Scanned:
     """Inspect the bytes; if they allow it, write the bundle and measure it; with `--allow-code`, convert first.
 
-    `say` gets what the number of classes alone means for the verdict, as soon as it is known.
+    `say` gets what the number of classes alone means for the verdict, and how long the detectors are expected to take,
+    as soon as they are known.
     """
     remove(request.base / _ROOM)
     expect(_steps(request.policy))
-    progress = announced(progress, request.policy, request.bank, say)
-    scanned = _scan(Workers(request, progress, time.monotonic() + request.settings.seconds(request.policy)))
+    allowed = request.settings.seconds(request.policy)
+    deadline = time.monotonic() + allowed
+    progress = announced(Expecting(progress, deadline, allowed, say), request.policy, request.bank, say)
+    scanned = _scan(Workers(request, progress, deadline))
     expect(())
     if scanned.bundle is None:
         remove(request.base / _ROOM)

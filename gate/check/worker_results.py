@@ -33,6 +33,7 @@ def read_saved(scratch: Path, job: ScanJob) -> ScanResult:
     _check_references(result, job)
     _check_previous(result, job)
     _check_programs(result, job)
+    _check_plan(result, expected)
     missing = [name for name in expected if name not in result.outcomes]
     if result.complete and missing and not result.converted:
         raise MalformedError(f"the worker's result calls itself complete and lacks {missing[0]}")
@@ -91,6 +92,11 @@ def _check_secret(name: str, outcome: Measured, seed: str | None) -> None:
             raise MalformedError(f"the worker's result has {name} count secret probes, and it was given none")
     elif outcome.counts is not None and (secret is None or secret.opened(seed) is None):
         raise MalformedError(f"the worker's result lacks the answers to secret probes that {name} was given")
+
+
+def _check_plan(result: ScanResult, expected: tuple[str, ...]) -> None:
+    if foreign := sorted(set(result.plan.detectors if result.plan else ()) - set(expected)):
+        raise MalformedError(f"the worker's plan names the detector {foreign[0]!r:.80}, which was not asked for")
 
 
 def _check_programs(result: ScanResult, job: ScanJob) -> None:

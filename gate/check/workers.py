@@ -158,6 +158,7 @@ class Workers:
             seed=request.seed,
             probe_seed=request.settings.probe_seed if role == "scan" else None,
             deadline_seconds=max(1.0, self.deadline - time.monotonic()),
+            allowed_seconds=request.settings.seconds(request.policy),
             allow_code=role == "converter" and request.settings.allow_code,
             left_path=str(left.program) if left else None,
             left_origin=left.origin if left else None,

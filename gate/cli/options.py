@@ -116,7 +116,9 @@ SCAN = many(
         "--deadline",
         "deadline_seconds",
         type=click.FloatRange(1, 7 * 86400),
-        help="Seconds that the scan may take; what is left then is recorded as skipped. The policy's by default.",
+        help="Seconds that the scan may take. What cannot end in them is left out where something else can, and "
+        "recorded as skipped, which flags; the scan says beforehand how long it expects to take. The policy's by "
+        "default.",
     ),
     option(
         "--memory",

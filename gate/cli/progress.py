@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gate.cli.status_line import StatusLine, is_terminal
 from gate.cli.terminal import tell
-from gate.records.activity import watched_by
+from gate.records.activity import EXPECTED_STEP, watched_by
 
 if TYPE_CHECKING:
     from gate.check.workers import Progress
@@ -41,6 +41,8 @@ ALIVE_SECONDS = 240.0
 _GUESS_AFTER_SECONDS = 2.0
 _GUESS_FROM_SHARE = 0.01
 """Seconds and share before which the time left is not guessed: a worker may claim one of a billion."""
+_LEAST_TOLD_SECONDS = 60.0
+"""Seconds below which the end of the scan is not told."""
 _QUICK_SECONDS = 0.5
 """Seconds below which the gate's own step is no line of a log, unless it moves bytes."""
 _SHORTEST_HEAD = 26
@@ -79,6 +81,8 @@ class Steps:
     ended: Callable[[Step, float, bool], None] = field(default=lambda _step, _now, _well: None)
     alive: Callable[[Step, float], None] = field(default=lambda _step, _now: None)
     now: Step | None = None
+    ends: float | None = None
+    """By the clock, when the scan will have ended at the latest, as far as its worker expects."""
     _plan: tuple[str, ...] = ()
     _seen: set[str] = field(default_factory=set)
 
@@ -90,10 +94,12 @@ class Steps:
     def expect(self, steps: Sequence[str]) -> None:
         """Begin a scan of these steps, or end one where there are none; the running step ends."""
         self.end(well=True)
-        self._plan, self._seen = tuple(steps), set()
+        self._plan, self._seen, self.ends = tuple(steps), set(), None
 
     def show(self, step: str, done: int, total: int) -> None:
         """Take a worker's progress; an unknown step, or one during a step of the gate's own, is ignored."""
+        if step == EXPECTED_STEP:
+            self.ends = self.clock() + total
         if step not in known_steps() or (self.now is not None and not self.now.name):
             return
         if self.now is None or self.now.name != step:
@@ -133,7 +139,9 @@ def progress_bars() -> "Iterator[Progress]":
     steps = Steps()
     if is_terminal():
         begun = steps.clock()
-        status = StatusLine(lambda columns: line(steps.now, steps.clock(), begun, columns, steps.waiting))
+        status = StatusLine(
+            lambda columns: line(steps.now, steps.clock(), begun, columns, steps.waiting, ends=steps.ends)
+        )
         with status.shown(), watched_by(steps):
             yield steps.show
         return
@@ -147,9 +155,15 @@ def progress_bars() -> "Iterator[Progress]":
         steps.end(well=True)
 
 
-def line(step: Step | None, now: float, begun: float, width: int, waiting: str = "working") -> str:
-    """Return the line, shorter than the width: what runs, how far it is, the times of the step and in all."""
-    total = f"{clock(now - begun)} in all"
+def line(
+    step: Step | None, now: float, begun: float, width: int, waiting: str = "working", *, ends: float | None = None
+) -> str:
+    """Return the line, shorter than the width: what runs, how far it is, the times of the step and in all.
+
+    `ends` is when the scan is expected to have ended at the latest.
+    """
+    whole = f" of about {clock(ends - begun)}" if ends is not None and ends > now + _LEAST_TOLD_SECONDS else ""
+    total = f"{clock(now - begun)}{whole} in all"
     if step is None:
         return _fit(waiting, (f"  {total}",), "", width)
     spent = f"  {clock(now - step.begun)} elapsed"

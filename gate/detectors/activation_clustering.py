@@ -18,6 +18,7 @@ from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.spaces.subject import Subject, Yield
 
@@ -49,6 +50,14 @@ def measure(subject: Subject, options: ActivationClustering, run: Run) -> Iterat
         yield Measurement(metric="trigger-share", value=_trigger_share(found), location=group.location)
         yield from listed_neurons(found)
         yield drawn(found)
+
+
+def passes(subject: Subject, options: ActivationClustering, _run: Run) -> Passes:
+    """Return the passes of the clean samples, and of those under each suspect's trigger."""
+    assert subject.samples is not None
+    samples = min(options.clean_samples, len(subject.samples.inputs))
+    places = subject.triggers if subject.suspects is None else subject.suspects
+    return Passes(Span(samples, samples * (1 + len(places))), alone=False)
 
 
 def _groups(subject: Subject, options: ActivationClustering, run: Run) -> Iterator["Group"]:
@@ -100,4 +109,5 @@ DETECTOR = Detector(
     ),
     options=ActivationClustering,
     measure=measure,
+    passes=passes,
 )

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.spaces.subject import Subject, Yield
 
@@ -36,6 +37,13 @@ def measure(subject: Subject, options: Confirmation, run: Run) -> Iterator[Yield
     from gate.search.confirm import confirm
 
     yield from confirm(subject, options.most, options.clean_samples, run)
+
+
+def passes(subject: Subject, options: Confirmation, _run: Run) -> Passes:
+    """Return the passes of every suspect's numbers, and of the searches anew."""
+    from gate.search.confirm import confirm_passes
+
+    return confirm_passes(subject, options.most, options.clean_samples)
 
 
 DETECTOR = Detector(
@@ -61,4 +69,5 @@ DETECTOR = Detector(
     ),
     options=Confirmation,
     measure=measure,
+    passes=passes,
 )

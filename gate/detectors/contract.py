@@ -14,6 +14,7 @@ from enum import Flag, auto
 from typing import Any, Generic, TypeVar
 
 from gate.records.declarations import LooksAt, Metric, Options
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.spaces.contract import TriggerFamily
 from gate.spaces.subject import Subject, Yield
@@ -66,6 +67,8 @@ class Detector(Generic[OptionsT]):
     """Optional parts of the subject, whose absence it reports."""
     before_loading: bool = False
     """Whether its findings forbid loading the model and cannot be waived."""
+    passes: Callable[[Subject, OptionsT, Run], Passes] | None = None
+    """Function to the passes that `measure` would make of the same; None: so few that they take no time."""
     family: TriggerFamily[Any] | None = None
     """Family of the triggers that it inverts, for later stages that search for the same again."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from gate.detectors.contract import Detector, Need
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.search.options import PAIR_METRICS, TriggerSearch, metrics
 from gate.spaces.contract import TriggerFamily
@@ -27,6 +28,11 @@ def inversion_detector(
 
         yield from search(subject, options, run, family)
 
+    def passes(subject: Subject, options: SearchT, run: Run) -> Passes:
+        from gate.search.by_class import search_passes
+
+        return search_passes(subject, options, run, family)
+
     return Detector(
         id=id,
         title=title,
@@ -35,5 +41,6 @@ def inversion_detector(
         metrics=metrics(family.unit, family.size_means) + PAIR_METRICS,
         options=options,
         measure=measure,
+        passes=passes,
         family=family,
     )

@@ -20,6 +20,7 @@ from pydantic import Field
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
 from gate.records.evidence import Location, Measurement
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
 from gate.spaces.subject import Classifier, Subject, Yield
@@ -71,6 +72,19 @@ def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yiel
     place = Location.of_class(found.targets[row])
     caption = f"the input with the largest margin, for class {found.targets[row]}"
     yield picture(found.inputs[row], "inversion", classifier.bounds, place, caption)
+
+
+def passes(subject: Subject, options: MaximumMargin, _run: Run) -> Passes:
+    """Return the passes of the ascents, the short one among them, and of the clean samples."""
+    assert subject.classifier is not None
+    classes, asked = subject.classifier.num_classes, 1 + bool(subject.classifier.arithmetic)
+    clean = min(options.clean_samples, len(subject.samples.inputs)) if subject.samples else 0
+    starts = min(classes, options.full_classes) * options.starts
+    found = Passes(Span.exactly(clean + asked * starts), Span.exactly(options.steps * starts))
+    if classes > options.full_classes:
+        starts = min(classes, options.screened_classes) * options.screen_starts
+        found += Passes(Span.exactly(asked * starts), Span.exactly(options.screen_steps * starts))
+    return found
 
 
 def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float | None:
@@ -160,4 +174,5 @@ DETECTOR = Detector(
     ),
     options=MaximumMargin,
     measure=measure,
+    passes=passes,
 )

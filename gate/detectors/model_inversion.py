@@ -17,6 +17,7 @@ from pydantic import Field
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
 from gate.records.evidence import Location, Measurement
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.spaces.subject import Classifier, Subject, Yield
 
@@ -56,6 +57,13 @@ def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yie
             yield Measurement(metric="trigger-overlap", value=overlap, location=location)
         caption = f"mean of {options.starts} inputs synthesised for class {target}"
         yield picture(inputs.mean(dim=0), "inversion", classifier.bounds, location, caption)
+
+
+def passes(subject: Subject, options: ModelInversion, _run: Run) -> Passes:
+    """Return the passes of every class's synthesis."""
+    assert subject.classifier is not None
+    places = subject.classifier.num_classes if subject.suspects is None else len(subject.suspects)
+    return Passes(slopes=Span.exactly(places * options.starts * options.steps))
 
 
 def _synthesise(
@@ -120,4 +128,5 @@ DETECTOR = Detector(
     ),
     options=ModelInversion,
     measure=measure,
+    passes=passes,
 )

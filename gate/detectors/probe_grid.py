@@ -23,6 +23,7 @@ from gate.records.counts import MOST_SAMPLES, Counts
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Picture
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.records.secret_counts import SecretCounts
 from gate.spaces.contract import UNTOLD
@@ -108,6 +109,21 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
     else:
         shown = _within(every, own, shape, classifier.num_classes)
     yield from _pictures(shown, samples, own, classifier, options.pictured)
+
+
+def passes(subject: Subject, options: ProbeGrid, run: Run) -> Passes:
+    """Return the passes of every probe, and of those that the model itself is asked again."""
+    from gate.statistics.probe_answers import asked_again
+
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    shape = subject.classifier.input_shape
+    if min(shape[1:]) < LEAST_SIDE:
+        return Passes()
+    samples = min(options.clean_samples, len(subject.samples.inputs))
+    count = len(names(shape)) + (len(secret_groups(shape)) if run.probe_seed else 0)
+    again = asked_again(count, len(probe_families()) + 1) if subject.classifier.arithmetic else Span()
+    return Passes((Span.exactly(1 + count) + again).times(samples))
 
 
 def _shares(answers: "torch.Tensor", own: "torch.Tensor", classes: int) -> "torch.Tensor":
@@ -246,4 +262,5 @@ DETECTOR = Detector(
     ),
     options=ProbeGrid,
     measure=measure,
+    passes=passes,
 )

@@ -22,6 +22,7 @@ from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
 from gate.spaces.subject import Subject, Yield
@@ -59,6 +60,16 @@ def measure(subject: Subject, options: SpectralSignature, run: Run) -> Iterator[
         yield Measurement(metric="gap-ratio", value=gap / middle if middle > 0 else 1.0, location=location)
         places, axes = seen.signature.places, "the direction furthest from clean samples, and the next"
         yield plot(location, axes, places, ("training",) * len(places), seen.far().astype(int))
+
+
+def passes(subject: Subject, options: SpectralSignature, _run: Run) -> Passes:
+    """Return the passes of the clean samples, and of those of the training set."""
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    assert subject.training_set is not None
+    clean = min(options.clean_samples, len(subject.samples.inputs))
+    training = min(options.samples_per_class * subject.classifier.num_classes, len(subject.training_set.inputs))
+    return Passes(Span.exactly(clean + training), alone=False)
 
 
 @dataclass(frozen=True)
@@ -130,4 +141,5 @@ DETECTOR = Detector(
     ),
     options=SpectralSignature,
     measure=measure,
+    passes=passes,
 )

@@ -23,6 +23,7 @@ from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
+from gate.records.passes import Passes, Span
 from gate.records.previous import MAX_EARLIER
 from gate.records.run import Run
 from gate.spaces.image.probes import LEAST_SIDE, fixed, groups, names, within
@@ -86,6 +87,19 @@ def measure(subject: Subject, options: VersionChange, run: Run) -> Iterator[Yiel
         run.progress(2 + len(earlier), steps)
     yield from _beside(found, earlier)
     yield from _gains_beside(found, earlier, probes)
+
+
+def passes(subject: Subject, options: VersionChange, _run: Run) -> Passes:
+    """Return the passes of the candidate, of the version that serves, and of approved ones as far as they can run."""
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    assert subject.previous is not None
+    shape, count = subject.classifier.input_shape, len(subject.samples.inputs)
+    probes = len(names(shape)[:: options.probe_step]) if min(shape[1:]) >= LEAST_SIDE else 0
+    samples = min(options.clean_samples, count)
+    one = samples + probes * min(options.probe_samples, count)
+    # Every sample once more for the values of the layers, where a version brings its graph.
+    return Passes(Span(2 * one, (2 + len(subject.previous.approved)) * (one + samples)), alone=False)
 
 
 def _probes(subject: Subject, options: VersionChange, run: Run) -> "Probes | None":
@@ -203,4 +217,5 @@ DETECTOR = Detector(
     ),
     options=VersionChange,
     measure=measure,
+    passes=passes,
 )

@@ -24,7 +24,7 @@ def of_detector(
         case Failed():
             yield Finding(rule=name, kind="silence", message=f"The detector failed: {outcome.error}")
         case Skipped():
-            if rule.required and not rightly_idle(name, evidence, policy):
+            if (rule.required or outcome.short_of_time) and not rightly_idle(name, evidence, policy):
                 yield Finding(rule=name, kind="silence", message=f"The detector was skipped: {outcome.reason}")
         case Measured():
             if dict(outcome.options) != dict(policy.options_of(name)):

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+EXPECTED_STEP = "expected"
+"""Step of a worker's progress by which it reports the seconds that its detectors still take: at least `done`, at most
+`total`."""
 Tell = Callable[[str], None]
 """Takes a line for the person who runs the command."""
 Moved = Callable[[int], None]

@@ -11,6 +11,7 @@ from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.counts import Counts
 from gate.records.fields import Digest, Finite, MetricId, Text, is_none
+from gate.records.plan import Plan
 from gate.records.previous import PreviousEvidence
 from gate.records.provenance import RepairOrigin
 from gate.records.record import Record
@@ -168,6 +169,8 @@ class Skipped(Record):
     status: Literal["skipped"] = "skipped"
     reason: Text
     options: dict[str, Any] = Field(default_factory=dict)
+    short_of_time: bool = Field(default=False, exclude_if=not_)
+    """Whether the deadline kept it from being measured: a finding, even where the policy does not require it."""
 
 
 class Failed(Record):
@@ -275,8 +278,7 @@ class Evidence(Record):
     stages: tuple[int, ...] = ()
     """Numbers of the stages that ran, from 1."""
     outcomes: dict[str, Outcome]
-    """Outcomes by detector id: on bytes those of the candidate, under level B of the bundle; all others of the bundle
-    where there is one."""
+    """Outcomes by detector id: on bytes of the candidate (under level B of the bundle), else of the bundle, if any."""
     original: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes of the detectors on bytes for the candidate, under level B; not judged."""
     suspects: tuple[Suspect, ...] = ()
@@ -289,6 +291,8 @@ class Evidence(Record):
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)
     """Seconds by step: pull, start, load, scan."""
+    plan: Plan | None = Field(default=None, exclude_if=is_none)
+    """Seconds that were expected of the detectors that run the model, and that they took; None where none did."""
 
     @property
     def digest(self) -> str:

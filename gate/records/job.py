@@ -15,6 +15,7 @@ from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.copies import CopyTask
 from gate.records.evidence import MAX_PICTURES, Assurance, ModelFacts, Outcome, Picture, Projection, Suspect
 from gate.records.fields import Finite, Text, is_none
+from gate.records.plan import Plan
 from gate.records.policy import Policy
 from gate.records.previous import MAX_EARLIER, PulledPrevious, VersionClaim
 from gate.records.probe_seed import FORM
@@ -60,6 +61,9 @@ class ScanJob(Record):
     """Seed of the secret probes, for the scan worker alone: a converter could hand it to the candidate."""
     device: Literal["auto", "cpu", "cuda"]
     deadline_seconds: float
+    """Seconds that the worker has."""
+    allowed_seconds: float | None = None
+    """Seconds of the whole scan's deadline, of which the worker has what is left."""
     memory_bytes: int | None = None
     arithmetic: Literal["auto", "as-read"] = "auto"
     """Whether searches and probes may run the model in quicker forms."""
@@ -132,6 +136,7 @@ class ScanResult(Record):
     projections: tuple[Projection, ...] = Field(default=(), max_length=16)
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)
+    plan: Plan | None = None
     converted: bool = False
     """A converter's claim that it left a program and measured nothing."""
     written: Written | None = None

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from gate.records.addresses import AddressError, parse_store
 from gate.records.fields import Digest, Sha256, is_none
 from gate.records.limit import Bound, Limit, PolicyRecord
+from gate.records.plan import MOST_SECONDS
 from gate.records.runtime import Runtime
 from gate.records.sample_settings import SamplesPolicy
 
@@ -147,7 +148,8 @@ class Policy(PolicyRecord):
     level: float = Field(default=0.05, gt=0, lt=1)
     """False-alarm rate at which a calibrated p-value flags."""
     stages: tuple[Stage, ...] = ()
-    """Stages in their order; without any, one stage of all detectors."""
+    """Stages in their order, which is the order of worth too where time is short; without any, one stage of all
+    detectors by their names."""
     detectors: dict[str, Rule] = Field(min_length=1)
     """Detectors that run, by id."""
     samples: SamplesPolicy = SamplesPolicy()
@@ -188,10 +190,10 @@ class Policy(PolicyRecord):
     """Least isolation of the worker that can be approved."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device of the detectors that run the model; `auto` is a GPU if there is one."""
-    deadline: float = Field(default=1800, gt=0, le=7 * 86400)
-    """The most seconds of the scan."""
+    deadline: float = Field(default=1800, gt=0, le=MOST_SECONDS)
+    """The most seconds of the scan; what cannot end within them is left out for what can (docs/how-to/time.md)."""
     inspection_deadline: float = Field(
-        default=_INSPECTION_SECONDS, gt=0, le=7 * 86400, exclude_if=lambda value: value == _INSPECTION_SECONDS
+        default=_INSPECTION_SECONDS, gt=0, le=MOST_SECONDS, exclude_if=lambda value: value == _INSPECTION_SECONDS
     )
     """The most seconds of them for inspecting the bytes of all files."""
     download: DownloadBounds = Field(default=DownloadBounds(), exclude_if=lambda value: value == DownloadBounds())
@@ -270,8 +272,8 @@ class Policy(PolicyRecord):
         return f"sha256:{self.content_sha256}"
 
     def plan(self) -> tuple[Stage, ...]:
-        """Return the stages, or one stage of all detectors where none are stated."""
-        return self.stages or (Stage(detectors=tuple(self.detectors)),)
+        """Return the stages; where none are stated, one of all detectors by their names, since a table has no order."""
+        return self.stages or (Stage(detectors=tuple(sorted(self.detectors))),)
 
     def options_of(self, detector_id: str) -> Mapping[str, Any]:
         """Return the options that the policy states for a detector."""

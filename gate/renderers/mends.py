@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
 from gate.formats.log_again import CALL, ONNX_EXTRA
 from gate.judging.elsewhere import RULE as OTHER_POLICY
-from gate.records.evidence import Evidence, Failed, Skipped
+from gate.records.evidence import Evidence, Failed, Measured, Skipped
 from gate.records.finding import Finding
 from gate.records.limit import Limit
+from gate.records.plan import enough
 from gate.records.report import Report
 from gate.renderers.commands import NEW_BANK, SAMPLES, Commands, Step, commands_for, latest, version_of
 
@@ -19,7 +20,7 @@ _NO_CODE = "artifact-integrity"
 FILES_ONLY = "files-only"
 """The packaged policy that judges bytes alone."""
 _SECONDS = 7200
-"""Deadline for a scan that ran out of time under the usual 1800."""
+"""Deadline for a scan that ran out of time under the usual 1800, where its evidence holds no plan."""
 
 
 def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> Iterator[Step]:
@@ -137,12 +138,26 @@ def _not_run(report: Report, evidence: Evidence, commands: Commands, findings: t
         yield Step("environment", said, commands.doctor())
     silent = {finding.rule for finding in findings if finding.kind == "silence"} & set(report.policy.detectors)
     outcomes = [evidence.outcomes.get(rule) for rule in silent]
-    if any(isinstance(outcome, Skipped) and "deadline" in outcome.reason for outcome in outcomes):
-        said = "The time ran out: check again with more of it."
-        yield Step("scan-again", said, commands.check("--deadline", str(_SECONDS)))
+    if any(isinstance(one, Skipped) and (one.short_of_time or "deadline" in one.reason) for one in outcomes):
+        yield _more_time(evidence, commands)
     elif any(outcome is None or isinstance(outcome, Failed) for outcome in outcomes):
         said = "Something that the policy asks for was not measured: check again. Report a detector that fails twice."
         yield Step("scan-again", said, commands.check())
+
+
+def _more_time(evidence: Evidence, commands: Commands) -> Step:
+    """Return the step for a scan that ran out of time, with a deadline that holds what it planned."""
+    plan = evidence.plan.detectors if evidence.plan else {}
+    others = (one.seconds for name, one in evidence.outcomes.items() if isinstance(one, Measured) and name not in plan)
+    before = (seconds for step, seconds in evidence.seconds.items() if step not in {"pull", "scan"})
+    needed = enough(sum(before) + sum(others) + sum(one.bound for one in plan.values())) if plan else _SECONDS
+    if needed is None:
+        said = (
+            "The time ran out, and no deadline is long enough: check on a GPU, or ask for fewer passes in the policy."
+        )
+        return Step("scan-again", said, commands.check())
+    said = "The time ran out: check again with more of it, or on a GPU."
+    return Step("scan-again", said, commands.check("--deadline", str(needed)))
 
 
 def _bank(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:

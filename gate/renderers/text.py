@@ -19,6 +19,8 @@ _BLANK = frozenset(
     + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 )
 """Letters and marks that are drawn as nothing: fillers, the blank Braille cell, variation selectors."""
+_UNITS = ((1, "s", 120), (60, "min", 7200), (3600, "h", float("inf")))
+"""Seconds of a unit, its name, and the seconds from which the next is better."""
 _MAX_MARKS = 3
 """Most combining marks on one letter; real scripts need no more."""
 
@@ -74,6 +76,15 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def between(least: float, most: float) -> str:
+    """Return a number of seconds between two others in round words: `about 9 min`, `9 to 14 min`, `up to 40 s`."""
+    unit, noun = next((unit, noun) for unit, noun, below in _UNITS if most < below)
+    low, high = round(least / unit), max(1, round(most / unit))
+    if low >= high:
+        return f"about {high} {noun}"
+    return f"{low} to {high} {noun}" if low else f"up to {high} {noun}"
 
 
 def size(size_bytes: int) -> str:

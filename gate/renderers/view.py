@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gate.records.evidence import Evidence, Measured, ModelFacts
+from gate.records.evidence import Evidence, Measured, ModelFacts, Skipped
 from gate.records.finding import Decision
 from gate.records.report import Report
 from gate.renderers import bundled, words
@@ -18,7 +18,7 @@ from gate.renderers.measured import is_in_head, sections, unmeasured_below
 from gate.renderers.names import Names
 from gate.renderers.next_steps import next_steps
 from gate.renderers.served import heading_alone, served
-from gate.renderers.text import count, listed
+from gate.renderers.text import between, count, duration, listed
 from gate.renderers.typical import about
 
 MAX_FILES = 500
@@ -26,6 +26,8 @@ MAX_FILES = 500
 MAX_OUTPUTS = 8
 MAX_TARGETS = 20
 """Target classes named in the head; report.json holds them all."""
+LEAST_PACED = 60.0
+"""Seconds from which it is told how long a scan was expected to take."""
 MAX_CONFIRMED = 20
 """Suspects in the table of confirmation; report.json holds them all."""
 
@@ -99,6 +101,7 @@ class View(Head):
         self.facts = _facts(evidence.facts) if evidence else "not known"
         self.versions = ", ".join(f"{name} {n}" for name, n in evidence.versions.items()) if evidence else ""
         self.timings = _timings(report)
+        self.pace = _pace(evidence) if evidence else ""
         self.files, self.more_files = files[:MAX_FILES], max(0, len(files) - MAX_FILES)
 
 
@@ -208,6 +211,16 @@ def _outputs(facts: ModelFacts) -> tuple[str, ...]:
     more = len(facts.outputs) - MAX_OUTPUTS
     heading = count(len(facts.outputs), "output")
     return (f"{heading}: {', '.join([*shown, *([f'{more} more'] if more > 0 else [])])}",)
+
+
+def _pace(evidence: Evidence) -> str:
+    """Return what was expected of the detectors and what they took; empty where it was little and none was left out."""
+    short = any(isinstance(one, Skipped) and one.short_of_time for one in evidence.outcomes.values())
+    if evidence.plan is None or (evidence.plan.whole.most < LEAST_PACED and not short):
+        return ""
+    whole = evidence.plan.whole
+    took = f" and took {duration(whole.took)}" if whole.took is not None else ""
+    return f"The detectors were expected to take {between(whole.least, whole.most)}{took}."
 
 
 def _timings(report: Report) -> tuple[Timing, ...]:

@@ -12,13 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from gate.records.evidence import Location, Measurement, Picture
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
-from gate.search.exits import search_exits, search_untargeted
+from gate.search.exits import exits_passes, search_exits, search_untargeted
 from gate.search.families import FamilySearch, single_settings
 from gate.search.goals import ClassGoal, every_class
 from gate.search.inversion import Inversion, Settings
 from gate.search.options import LEAST_COMPARED, LEAST_SOURCES, TriggerSearch
-from gate.search.pairs import search_pairs
+from gate.search.pairs import pairs_passes, search_pairs
+from gate.search.passes import pools_of_classes
 from gate.search.rungs import schedule
 from gate.spaces.contract import TriggerFamily
 from gate.spaces.image.pictures import picture
@@ -29,16 +31,12 @@ from gate.statistics.subsets import balanced_rows
 
 def search(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFamily[Any]) -> Iterator[Yield]:
     """Yield what the search by class finds, then ways out of classes and pairs where the options ask for them."""
-    assert subject.classifier is not None
-    assert subject.samples is not None
-    every, classes = subject.samples, subject.classifier.num_classes
-    rows = balanced_rows(len(every.inputs), every.labels, options.clean_samples, run.seed)
-    own = FamilySearch(subject.classifier, family, options, every, rows)
+    own = _search_of(subject, options, run, family)
     if subject.suspects is not None:
         yield from _follow(own, subject.suspects, run)
         return
-    # With fewer classes nothing is usual among pairs, and with two the search by class has already found both pairs.
-    paired = options.pairs != "none" and classes >= LEAST_SOURCES
+    classes = own.classifier.num_classes
+    paired = _takes_pairs(options, classes)
     own_run = replace(run, progress=lambda done, total: run.progress(done, total + options.pair_steps * paired))
     inversion = own.invert(every_class(classes), settings_of(options, classes), own_run)
     yield from numbers(inversion, of=classes)
@@ -54,19 +52,57 @@ def search(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFa
         yield from own.found((yield from search_pairs(own, run)))
 
 
-def _follow(own: FamilySearch, suspects: Sequence[Location], run: Run) -> Iterator[Yield]:
-    """Yield what the search finds at the classes of the suspects, beside random others."""
+def search_passes(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFamily[Any]) -> Passes:
+    """Return the passes that `search` would make."""
+    own = _search_of(subject, options, run, family)
+    classes, samples = own.classifier.num_classes, len(own.rows)
+    if subject.suspects is not None:
+        goals = len(followed(own, subject.suspects, run.seed)[1])
+        return own.passes(goals, single_settings(options), pools_of_classes(goals, samples))
+    settings = settings_of(options, classes)
+    ended = min([classes, *(rung.keep + rung.references for rung in settings.rungs if rung.keep is not None)])
+    found = own.passes(classes, settings, pools_of_classes(ended, samples))
+    if starts := options.untargeted_starts:
+        found += own.passes(starts, single_settings(options), Span.exactly(starts * samples))
+    if options.exits:
+        found += exits_passes(own)
+    return found + pairs_passes(own) if _takes_pairs(options, classes) else found
+
+
+def _search_of(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFamily[Any]) -> FamilySearch:
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    every = subject.samples
+    rows = balanced_rows(len(every.inputs), every.labels, options.clean_samples, run.seed)
+    return FamilySearch(subject.classifier, family, options, every, rows)
+
+
+def _takes_pairs(options: TriggerSearch, classes: int) -> bool:
+    """Tell whether pairs are searched too.
+
+    With fewer classes nothing is usual among them, and with two the search by class has already found both pairs.
+    """
+    return options.pairs != "none" and classes >= LEAST_SOURCES
+
+
+def followed(own: FamilySearch, suspects: Sequence[Location], seed: int) -> tuple[int, tuple[ClassGoal, ...]]:
+    """Return how many classes of suspects are searched for, and the goals: those, then others drawn at random."""
     classes = own.classifier.num_classes
     chosen = tuple(dict.fromkeys(place.class_index for place in suspects if place.class_index is not None))
     chosen = chosen[: own.options.most]
     others = [index for index in range(classes) if index not in chosen]
-    controls = random.Random(run.seed).sample(others, min(own.options.controls, len(others)))  # noqa: S311  # repeatable
-    goals = tuple(ClassGoal(index) for index in (*chosen, *controls))
+    controls = random.Random(seed).sample(others, min(own.options.controls, len(others)))  # noqa: S311  # repeatable
+    return len(chosen), tuple(ClassGoal(index) for index in (*chosen, *controls))
+
+
+def _follow(own: FamilySearch, suspects: Sequence[Location], run: Run) -> Iterator[Yield]:
+    """Yield what the search finds at the classes of the suspects, beside random others."""
+    chosen, goals = followed(own, suspects, run.seed)
     found = own.invert(goals, single_settings(own.options), run)
-    found = replace(found, references=tuple(range(len(chosen), len(goals))))
-    yield from numbers(found, of=classes)
+    found = replace(found, references=tuple(range(chosen, len(goals))))
+    yield from numbers(found, of=own.classifier.num_classes)
     yield from own.found(found)
-    for row in range(min(len(chosen), own.options.pictured)):
+    for row in range(min(chosen, own.options.pictured)):
         yield from _pictures(own, found, row, own.given)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.goals import predictions
 from gate.search.pairs import LEAST_SAMPLES, nearest_class
@@ -66,9 +67,8 @@ class Case:
 
     @property
     def share(self) -> float:
-        """The trigger's size as a share of its family's largest, by which families compare."""
-        first = self.trigger.found
-        return first.size / first.largest if first else 1.0
+        """The trigger's size as a share of its family's largest."""
+        return share_of_largest(self.trigger)
 
     def measured(self, metric: str, value: float, note: str = "") -> Measurement:
         """Return a measurement at the suspect."""
@@ -91,6 +91,32 @@ def confirm(subject: Subject, most: int, clean_samples: int, run: Run) -> Iterat
         share = len({measurement.metric for measurement in found} & set(FIVE)) / len(FIVE)
         yield case.measured("completeness", share, "not measured: " + "; ".join(case.lacking) if case.lacking else "")
         run.progress(number + 1, len(cases))
+
+
+def confirm_passes(subject: Subject, most: int, clean_samples: int) -> Passes:
+    """Return the passes that `confirm` would make; those of searches anew as far as the triggers are known."""
+    assert subject.samples is not None
+    samples = len(subject.samples.inputs)
+    places = subject.suspects if subject.suspects is not None else tuple(subject.triggers)
+    tried = min(clean_samples, samples) * (1 + 2 * (1 + len(subject.references)))
+    unlabelled = 0 if subject.samples.labels is not None else samples
+    found = Passes(Span(unlabelled, unlabelled + len(places) * tried), alone=False)
+    by_size = sorted((subject.triggers[place] for place in places if place in subject.triggers), key=share_of_largest)
+    return sum((_passes_again(trigger, samples) for trigger in by_size[:most]), found)
+
+
+def share_of_largest(trigger: Trigger) -> float:
+    """Return a trigger's size as a share of its family's largest, by which families compare."""
+    return trigger.found.size / trigger.found.largest if trigger.found else 1.0
+
+
+def _passes_again(trigger: Trigger, samples: int) -> Passes:
+    """Return the passes of a second search for a trigger, and at most of one there and back with its nearest class."""
+    if trigger.found is None:
+        return Passes()
+    kind, again = trigger.location.kind, trigger.found.passes_again
+    ways = again("pair", 1 if kind == "pair" else 2) + Passes(Span.exactly(2 * samples))
+    return again(kind, 1) + ways.perhaps
 
 
 def _case(bench: Bench, place: Location) -> Case:

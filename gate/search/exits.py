@@ -12,12 +12,14 @@ from dataclasses import replace
 import torch
 
 from gate.records.evidence import Location, Measurement, Unmeasured
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.families import FamilySearch, pair_settings, single_settings
 from gate.search.goals import LeaveGoal, predictions
 from gate.search.inversion import invert
 from gate.search.options import LEAST_SOURCES
 from gate.search.pairs import LEAST_SAMPLES, movable_classes
+from gate.search.passes import inversion_passes
 from gate.spaces.contract import Parameters
 
 
@@ -59,6 +61,15 @@ def search_exits(search: FamilySearch, run: Run) -> Iterator[Measurement | Unmea
     note = f"{share:.0%} of the samples that leave class {source} go to class {reached}"
     place = Location.of_pair(source, reached)
     yield Measurement(metric="exit-ratio", value=sizes[row] / median if median else 1.0, location=place, note=note)
+
+
+def exits_passes(search: FamilySearch) -> Passes:
+    """Return the passes that `search_exits` would make."""
+    samples = len(search.rows)
+    sources = min(search.classifier.num_classes, search.options.exits_most, samples // LEAST_SAMPLES)
+    # All sources' samples together are the samples; the labels are the model's own, which it is asked for first.
+    found = inversion_passes(pair_settings(search.options), sources, Span.up_to(samples)).perhaps
+    return Passes(Span(samples, 2 * samples)) + found
 
 
 def _where_to(search: FamilySearch, inputs: torch.Tensor, trigger: Parameters, source: int) -> tuple[int, float]:

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
-from gate.records.evidence import Location
+from gate.records.evidence import Location, LocationKind
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.goals import Goal, goal_at
 from gate.search.inversion import Inversion, Settings, invert
 from gate.search.options import TriggerSearch
+from gate.search.passes import inversion_passes
 from gate.search.rungs import Rung
 from gate.spaces.contract import TriggerFamily, Triggers
 from gate.spaces.subject import Classifier, Found, Samples, Trigger
@@ -47,22 +49,33 @@ class FamilySearch:
         """Invert one trigger per goal on the samples given."""
         return invert(self.classifier, self.triggers, self.given, goals, settings, run)
 
+    def passes(self, goals: int, settings: Settings, pools: Span) -> Passes:
+        """Return the passes of that for so many goals; `pools` is what those searched to the end move, together."""
+        unlabelled = Span.exactly(0 if self.samples.labels is not None else len(self.rows))
+        return inversion_passes(settings, goals, pools) + Passes(unlabelled)
+
     def found(self, inversion: Inversion) -> list[Trigger]:
         """Return every trigger of an inversion for later stages."""
         return [self._trigger(inversion, row) for row in range(len(inversion.goals))]
 
     def again(self, places: tuple[Location, ...], rows: torch.Tensor, run: Run) -> tuple[Trigger, ...]:
         """Search for triggers at some classes, or at some pairs, on the samples at the indices `rows`."""
-        settings = (pair_settings if places[0].kind == "pair" else single_settings)(self.options)
         search = replace(self, rows=rows)
-        return tuple(search.found(search.invert(tuple(map(goal_at, places)), settings, run)))
+        return tuple(search.found(search.invert(tuple(map(goal_at, places)), self._settings_at(places[0].kind), run)))
+
+    def passes_again(self, kind: LocationKind, count: int) -> Passes:
+        """Return the passes of that at so many places of a kind, on at most the samples that this search is given."""
+        return self.passes(count, self._settings_at(kind), Span.up_to(count * len(self.rows)))
+
+    def _settings_at(self, kind: LocationKind) -> Settings:
+        return (pair_settings if kind == "pair" else single_settings)(self.options)
 
     def _trigger(self, inversion: Inversion, row: int) -> Trigger:
         place, tensors = inversion.goals[row].location, self.triggers.tensors(inversion.trigger(row))
         assert place is not None
         own = {name: tensor[0] for name, tensor in tensors.items()}
         size, settings = float(inversion.sizes[row]), self.options.content_sha256
-        found = Found(self.family.noun, size, self.triggers.largest, settings, self.rows, self.again)
+        found = Found(self.family.noun, size, self.triggers.largest, settings, self.rows, self.again, self.passes_again)
         apply = self.family.applying(own, self.classifier.bounds)
         return Trigger(place, float(inversion.success[row]), apply, own, found)
 

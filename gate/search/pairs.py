@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Measurement
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.families import FamilySearch, pair_settings
 from gate.search.goals import PairGoal, every_pair, predictions
@@ -43,6 +44,17 @@ def search_pairs(search: FamilySearch, run: Run) -> Generator[Measurement, None,
     logs = {goal: float(np.log(max(size / largest, 1e-9))) for goal, size in zip(goals, sizes, strict=True)}
     yield from unexplained(logs, goals)
     return found
+
+
+def pairs_passes(search: FamilySearch) -> Passes:
+    """Return the passes that `search_pairs` would make; where too few classes have samples, none."""
+    samples, options = len(search.rows), search.options
+    sources = min(search.classifier.num_classes, samples // LEAST_SAMPLES)
+    goals = sources * (sources - 1)
+    goals = goals if options.pairs == "all" else min(goals, options.pairs_most)
+    # A source has a pair with every other class, and its samples are moved in each; ranking pairs asks for all once.
+    found = search.passes(goals, pair_settings(options), Span.up_to(samples * max(0, sources - 1)))
+    return (found + Passes(Span.exactly(2 * samples))).perhaps
 
 
 def chosen_pairs(classifier: Classifier, samples: Samples, options: TriggerSearch, run: Run) -> tuple[PairGoal, ...]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gate.programs.program import Program
     from gate.records.artifact import Artifact
     from gate.records.bank import Bank
-    from gate.records.evidence import Location
+    from gate.records.evidence import Location, LocationKind
+    from gate.records.passes import Passes
     from gate.records.run import Run
     from gate.spaces.contract import Apply, Bounds, Shape
 
@@ -92,6 +93,8 @@ class Found:
     """Indices (M,) of the clean samples that the search was given."""
     again: Callable[[tuple[Location, ...], torch.Tensor, Run], tuple[Trigger, ...]]
     """The same search anew, by places, indices of samples, and run."""
+    passes_again: Callable[[LocationKind, int], Passes]
+    """Passes of that, by kind and number of the places."""
     detector: str = ""
     """Id of the detector that searched; the scan fills it in."""
 

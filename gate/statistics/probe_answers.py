@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gate.records.passes import Span
 from gate.records.run import Run
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def answers_to(
         found = _confirmed(classifier.logits, inputs, groups, found, own, run)
     run.progress(total, total)
     return list(torch.split(found, [len(probes) for probes in groups]))
+
+
+def asked_again(count: int, groups: int) -> Span:
+    """Return how many of so many probes a model in a quicker form is asked again, where its answers are alike."""
+    drawn = len(range(0, count, _EVERY))
+    return Span(drawn, drawn + groups * _MOST_TELLING)
 
 
 def _asked(logits: Apply, inputs: torch.Tensor, probes: Sequence[Apply], run: Run, total: int) -> torch.Tensor:

@@ -26,10 +26,12 @@ from gate.records.evidence import (
     Suspect,
     Unmeasured,
 )
-from gate.records.policy import Policy, Stage
+from gate.records.policy import Policy
 from gate.records.run import DeadlineReachedError, Run
 from gate.records.secret_counts import SecretCounts
 from gate.spaces.subject import Subject, Trigger
+from gate.worker.planning import Planner
+from gate.worker.turns import Turn, ahead, lack
 
 MAX_PROJECTIONS = 16
 MAX_MEASUREMENTS = 200_000
@@ -73,17 +75,23 @@ class Scope:
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
+    planner: Planner | None = None
+    """None: no detector is left out before the deadline is reached."""
+
+    def lack(self, detector: Detector[Any], subject: Subject) -> str:
+        """Return what a detector needs and the subject lacks, or nothing."""
+        absences = dict.fromkeys((Need.MODEL, Need.WEIGHTS, Need.GRAPH), self.absence) | {
+            Need.TRAINING_SET: self.training_absence or "the run logged none",
+            Need.PREVIOUS: self.previous_absence or "none was given",
+        }
+        return lack(detector.needs, subject, absences)
 
 
 def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scanned) -> Scanned:
     """Run the policy's stages on a subject and return the evidence; never raises for a detector's sake."""
     for number, stage in enumerate(policy.plan(), start=1):
-        present = suspects_after(policy, number - 1, scanned.outcomes, scope.classes)
-        for detector_id in stage.detectors:
-            detector = detectors.load(detector_id)
-            if detector_id in scanned.outcomes or not scope.runs(detector):
-                continue
-            scanned.outcomes[detector_id] = _outcome(detector, stage, subject, present, policy, run, scope, scanned)
+        for turn in _turns(policy, scope, scanned, number):
+            scanned.outcomes[turn.detector.id] = _outcome(turn, subject, policy, run, scope, scanned)
             scope.save(scanned)
         found = suspects_after(policy, number, scanned.outcomes, scope.classes)
         scanned.suspects += [suspect for suspect in found if suspect.stage == number]
@@ -92,57 +100,33 @@ def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scan
     return scanned
 
 
-def _outcome(  # noqa: PLR0917  # one call, from the loop above
-    detector: Detector[Any],
-    stage: Stage,
-    subject: Subject,
-    suspects: tuple[Suspect, ...],
-    policy: Policy,
-    run: Run,
-    scope: Scope,
-    scanned: Scanned,
-) -> Outcome:
-    stated = dict(policy.options_of(detector.id))
-    if lack := _lack(detector, subject, scope):
-        return Skipped(reason=lack, options=stated)
-    if stage.over == "suspects":
-        if not suspects:
-            return Skipped(reason="no suspects: no class or pair was named by an earlier stage", options=stated)
-        found = ((suspect.location, _trigger_of(suspect, scanned)) for suspect in suspects)
-        triggers = {place: trigger for place, trigger in found if trigger is not None}
-        subject = replace(subject, suspects=tuple(suspect.location for suspect in suspects), triggers=triggers)
-    return _measure(detector, stated, subject, run, scope, scanned)
+def _turns(policy: Policy, scope: Scope, scanned: Scanned, only: int | None = None) -> Iterator[Turn]:
+    """Yield the detectors without an outcome that this process runs, of all stages or of one by its number."""
+    for number, stage in enumerate(policy.plan(), start=1):
+        if only not in {None, number}:
+            continue
+        present = suspects_after(policy, number - 1, scanned.outcomes, scope.classes)
+        for detector in map(detectors.load, stage.detectors):
+            if detector.id not in scanned.outcomes and scope.runs(detector):
+                yield Turn(detector, stage, policy.options_of(detector.id), present)
 
 
-def _trigger_of(suspect: Suspect, scanned: Scanned) -> Trigger | None:
-    """Return the trigger of the detector that named the suspect, else any inverted for its location."""
-    own = scanned.triggers.get((suspect.detector, str(suspect.location)))
-    other = (trigger for (_, where), trigger in scanned.triggers.items() if where == str(suspect.location))
-    return own or next(other, None)
-
-
-def _lack(detector: Detector[Any], subject: Subject, scope: Scope) -> str:
-    """Return what the detector needs and the subject lacks, or nothing."""
-    lacking = {
-        Need.MODEL: (subject.classifier is None, f"needs the model, which could not be examined: {scope.absence}"),
-        Need.WEIGHTS: (subject.weights is None, f"needs the weights, which could not be read: {scope.absence}"),
-        Need.GRAPH: (subject.graph is None, f"needs the graph, which could not be read: {scope.absence}"),
-        Need.SAMPLES: (subject.samples is None, "needs clean samples; none were given"),
-        Need.REFERENCES: (
-            not subject.references,
-            "needs reference models; no bank with models of this task stood beside the scan",
-        ),
-        Need.TRAINING_SET: (
-            subject.training_set is None,
-            f"needs the training set; {scope.training_absence or 'the run logged none'}",
-        ),
-        Need.PREVIOUS: (
-            subject.previous is None,
-            f"needs a version to compare with; {scope.previous_absence or 'none was given'}",
-        ),
-    }
-    reasons = (reason for need, (lacks, reason) in lacking.items() if lacks and need in detector.needs)
-    return next(reasons, "")[:2000]
+def _outcome(turn: Turn, subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scanned) -> Outcome:
+    stated = dict(turn.stated)
+    if why := scope.lack(turn.detector, subject):
+        return Skipped(reason=why, options=stated)
+    if turn.idle:
+        return Skipped(reason="no suspects: no class or pair was named by an earlier stage", options=stated)
+    given = turn.given(subject, scanned.triggers)
+    if scope.planner is None:
+        return _measure(turn.detector, stated, given, run, scope, scanned)
+    rest = [one for one in _turns(policy, scope, scanned) if not scope.lack(one.detector, subject)]
+    if why := scope.planner.leaves_out(list(ahead(rest, subject, scanned.triggers, run))):
+        return Skipped(reason=why, options=stated, short_of_time=True)
+    before = _passes(given)
+    outcome = _measure(turn.detector, stated, given, run, scope, scanned)
+    scope.planner.ended(_passes(given) - before)
+    return outcome
 
 
 def _measure(
@@ -150,7 +134,13 @@ def _measure(
 ) -> Outcome:
     """Run one detector to its end; anything that it raises is its failure."""
     started, before = time.monotonic(), _passes(subject)
-    own_run = replace(run, progress=lambda done, total: scope.progress(detector.id, done, total))
+
+    def progress(done: int, total: int) -> None:
+        scope.progress(detector.id, done, total)
+        if scope.planner is not None:
+            scope.planner.under_way(_passes(subject) - before)
+
+    own_run = replace(run, progress=progress)
     as_found = scope.fingerprint()
     own_run.progress(0, 1)
     try:
@@ -161,7 +151,7 @@ def _measure(
         measurements, gaps = _defined(detector, scope.classes, measurements, aside.gaps)
     except DeadlineReachedError as error:
         scanned.problems.append(f"The scan's deadline was reached in {detector.id}.")
-        return Skipped(reason=str(error), options=stated)
+        return Skipped(reason=str(error), options=stated, short_of_time=True)
     except UnexaminableError as error:
         return Skipped(reason=str(error)[:2000], options=stated)
     except Exception as error:  # noqa: BLE001  # a detector that breaks is a finding, never the end of the scan

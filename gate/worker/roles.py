@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -17,7 +18,8 @@ from gate.records.run import Run
 from gate.spaces.subject import Subject
 from gate.worker.loading.candidate import declared_by
 from gate.worker.loop import Scanned, Scope, scan
-from gate.worker.output import save_result, say_progress
+from gate.worker.output import save_result, say_expected, say_progress
+from gate.worker.planning import Planner
 
 if TYPE_CHECKING:
     from gate.worker.loading.subject import Loaded
@@ -188,13 +190,15 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
     started = time.monotonic()
     if loaded.facts.classes:
         say_progress(CLASSES_STEP, loaded.facts.classes, loaded.facts.classes)
-    result = _result(loaded, place)
+    classifier = loaded.subject.classifier
+    run_ = replace(compute.run_of(job, place.device, classifier, loaded.subject.samples), deadline=place.deadline)
+    result, planner = _result(loaded, place), _planner(job, loaded.subject, run_)
 
     def save(scanned: Scanned, *, complete: bool = False) -> None:
         seconds = {**place.seconds, "scan": time.monotonic() - started}
-        save_result(scratch, _filled(result, scanned).model_copy(update={"seconds": seconds, "complete": complete}))
+        known = {"seconds": seconds, "plan": planner.plan if planner else None, "complete": complete}
+        save_result(scratch, _filled(result, scanned).model_copy(update=known))
 
-    classifier = loaded.subject.classifier
     scope = Scope(
         runs=lambda _detector: True,
         absence=" ".join(loaded.problems) or "it was not loaded",
@@ -204,8 +208,8 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         fingerprint=(lambda: fingerprint(classifier)) if classifier is not None else lambda: "",
         progress=say_progress,
         save=save,
+        planner=planner,
     )
-    run_ = replace(compute.run_of(job, place.device, classifier, loaded.subject.samples), deadline=place.deadline)
     scanned = scan(loaded.subject, job.policy, run_, scope, Scanned(outcomes=dict(job.done)))
     compute.save_triggers(scratch, scanned)
     try:
@@ -214,6 +218,20 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
     except ChangedError as error:
         scanned.problems.append(error.sentence[:2000])
     save(scanned, complete=True)
+
+
+def _planner(job: ScanJob, subject: Subject, run: Run) -> Planner | None:
+    """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say."""
+    from gate.worker.speed import speed_of
+
+    if subject.classifier is None or subject.samples is None:
+        return None
+    timing = partial(speed_of, subject.classifier, subject.samples.inputs, run.max_batch)
+    try:
+        left = run.deadline - time.monotonic()
+        return Planner(timing, left, allowed=job.allowed_seconds, tell=say_expected)
+    except Exception:  # noqa: BLE001  # whatever a model does when it is asked, the detectors meet it too
+        return None
 
 
 def _result(loaded: "Loaded", place: _Place) -> ScanResult:

@@ -209,6 +209,23 @@ def test_no_step_is_cut_at_eighty_columns(step):
     assert "19:59 elapsed" in said
 
 
+def test_the_line_says_when_the_scan_ends_as_far_as_its_worker_expects():
+    """At most; near the end, and without a worker's word, the time so far stands alone."""
+    at = Clock()
+    steps = Steps(clock=at)
+    steps.expect(PLAN)
+    at.now = 20.0
+    steps.show("expected", 400, 600)
+    assert steps.now is None
+    steps.show("neural-cleanse", 45, 100)
+    at.now = 42.0
+    said = line(steps.now, at.now, 0.0, 110, ends=steps.ends)
+    assert said.endswith("about 0:27 left, 0:42 of about 10:20 in all")
+    assert line(None, 570.0, 0.0, 80, ends=steps.ends) == "working  9:30 in all"
+    steps.expect(PLAN)
+    assert steps.ends is None
+
+
 def test_force_color_makes_no_terminal_of_a_log(monkeypatch, capsys):
     """CI systems set it; a log with lines that are redrawn is unreadable."""
     monkeypatch.setenv("FORCE_COLOR", "1")

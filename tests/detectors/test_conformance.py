@@ -19,6 +19,7 @@ from gate.records.artifact import Artifact, ModelRef, build_manifest
 from gate.records.declarations import Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Failed, Location, Measured, Measurement, Skipped, Unmeasured
+from gate.records.passes import Passes
 from gate.records.policy import Policy, Rule
 from gate.records.run import Run
 from gate.search.families import FamilySearch
@@ -214,6 +215,36 @@ def test_what_could_not_be_measured_comes_back_with_its_reason_and_only_of_a_dec
         found = outcome("neural-cleanse", subject)
         assert isinstance(found, kind), found
         assert not isinstance(found, Measured) or gap in found.unmeasured
+
+
+FORMS = {
+    "with every search": {"untargeted_starts": 2, "exits": True, "pairs": "all", "pair_steps": 3, "pair_batch": 4},
+    "to the end": {"settled_after": None, "hopeless_after": None},
+    "leaving early": {"steps": 30, "settled_after": 2, "hopeless_after": 3},
+}
+"""Options beyond the quick ones, by what they ask of a search."""
+RUNNING = [name for name in NAMES if Need.MODEL in detectors.load(name).needs]
+
+
+@pytest.mark.parametrize(
+    ("name", "labelled", "over", "form"),
+    [(name, labelled, over, {}) for name in RUNNING for labelled, over in ((True, None), (False, EVERYWHERE[1:]))]
+    + [
+        (one.id, labelled, None, form)
+        for one in detectors.by_inversion()[:1]
+        for form in FORMS.values()
+        for labelled in (True, False)
+    ],
+)
+def test_the_passes_are_known_before_they_are_made(name, labelled, over, form, subject):
+    """What a detector says of its passes holds what it makes, and it says so unless they are few."""
+    detector, asked = detectors.load(name), quick(name, **QUICK | form)
+    samples = subject.samples if labelled else replace(subject.samples, labels=None)
+    subject, run = replace(subject, samples=samples, suspects=over), Run(seed=0)
+    found = outcome(name, subject, options=asked)
+    assert isinstance(found, Measured), found
+    said = detector.passes(subject, detector.options.model_validate(asked), run) if detector.passes else Passes()
+    assert said.samples.least <= found.sample_passes <= max(said.samples.most, len(samples.inputs))
 
 
 @pytest.mark.parametrize("name", NAMES)

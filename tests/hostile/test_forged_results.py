@@ -29,6 +29,13 @@ ATTACKS = {
         "value['references'] = [{'path': 'a.pt2', 'sha256': '0' * 64, 'used': True}]"
     ),
     "versions that were not given": CHANGE.format("value['previous'] = [{'digest': 'sha256:' + '0' * 64}]"),
+    "a plan for other detectors": CHANGE.format(
+        "value['plan'] = {'whole': {'least': 1, 'most': 2}, 'detectors': {'soothing': {'least': 1, 'most': 2}}}"
+    ),
+    "a plan of negative times": CHANGE.format("value['plan'] = {'whole': {'least': -2, 'most': -1}, 'detectors': {}}"),
+    "a detector left out for time that the policy does not require": CHANGE.format(
+        "value['outcomes']['head-indicators'] = {'status': 'skipped', 'reason': 'late', 'short_of_time': True}"
+    ),
     "no measurement": CHANGE.format("value['outcomes']['neural-cleanse']['measurements'] = []"),
     "a missing detector": CHANGE.format("del value['outcomes']['neural-cleanse']"),
     "an unknown key": CHANGE.format("value['decision'] = 'approved'"),

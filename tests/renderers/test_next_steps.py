@@ -18,11 +18,13 @@ from gate.records.artifact import ModelRef
 from gate.records.evidence import Failed, Location, Measured, Measurement, ModelFacts, Skipped
 from gate.records.finding import Finding
 from gate.records.limit import Limit
+from gate.records.plan import Expected, Plan
 from gate.records.policy import Policy, Reviewers, Rule
 from gate.records.report import Given, Report
 from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment
 from gate.renderers.next_steps import Step, next_steps
+from gate.renderers.view import View
 
 VERSION = ModelRef(registry="mlflow", name="credit", version="7")
 FOLDER = ModelRef(registry="directory", name="/models/credit")
@@ -105,6 +107,25 @@ def few_classes() -> Report:
     return report
 
 
+def left_out(most: float = 4000) -> Report:
+    """Return a report in which a search made way for what fitted the deadline, and its plan."""
+    report = suspect()
+    assert report.evidence
+    skipped = Skipped(reason="left out, since it takes at least 3000 s", short_of_time=True)
+    one = Measured(measurements=(), seconds=70)
+    detectors = {
+        "neural-cleanse": Expected(least=3000, most=most),
+        "model-inversion": Expected(least=90, most=90, took=400),
+    }
+    return made(
+        report,
+        outcomes={**report.evidence.outcomes, "neural-cleanse": skipped, "maximum-margin": one},
+        suspects=(),
+        seconds={"pull": 9e9, "load": 30, "scan": 9e9},
+        plan=Plan(whole=Expected(least=3090, most=most + 90, took=470), detectors=detectors),
+    )
+
+
 def broke() -> Report:
     """Return a report in which a detector failed."""
     report = suspect()
@@ -132,6 +153,7 @@ CASES = {
         "the deadline was reached",
         samples=suspect().evidence.samples,
     ),
+    "left-out": left_out,
     "unfinished": reports.unfinished,
     "nothing": reports.without_anything,
     "live": lambda: suspect(assurance="C"),
@@ -196,6 +218,7 @@ def test_every_printed_command_is_one_that_the_gate_takes(case: str, tmp_path, m
         ("pickled", ["log-again", "allow-code"]),
         ("broke", ["scan-again", "look", "repair", "repeat"]),
         ("late", ["scan-again"]),
+        ("left-out", ["scan-again"]),
         ("unfinished", ["unfinished"]),
         ("nothing", ["unfinished"]),
         ("live", ["log-again"]),
@@ -204,6 +227,30 @@ def test_every_printed_command_is_one_that_the_gate_takes(case: str, tmp_path, m
 def test_the_cause_decides_what_is_next(case: str, expected: list[str]) -> None:
     """Whoever has wrong samples is not told to approve, and nobody is sent to another seed in vain."""
     assert causes(CASES[case]()) == expected
+
+
+def test_a_scan_that_ran_out_of_time_is_advised_a_deadline_that_holds_it() -> None:
+    """What was measured took its time, what was left out takes what was expected at most, and a quarter is room."""
+    again = next(argv for argv in commands(left_out()) if "--deadline" in argv)
+    needed = 1.25 * (30 + 70 + 4000 + 400)
+    assert needed <= int(again[again.index("--deadline") + 1]) < needed + 300
+    again = next(argv for argv in commands(CASES["late"]()) if "--deadline" in argv)
+    assert again[again.index("--deadline") + 1] == "7200"
+
+
+def test_a_scan_that_no_deadline_holds_is_advised_none() -> None:
+    """The longest is a week."""
+    step = next(step for step in next_steps(left_out(1e8)) if step.cause == "scan-again")
+    assert "no deadline is long enough" in step.sentence
+    assert "--deadline" not in step.command
+
+
+def test_the_report_says_what_was_expected_where_it_is_worth_a_line() -> None:
+    """Above a minute, or where something was left out; a scan of seconds says nothing."""
+    assert View(left_out()).pace == "The detectors were expected to take 52 to 68 min and took 7 min 50 s."
+    plan = Plan(whole=Expected(least=10, most=20, took=15), detectors={})
+    assert View(suspect(plan=plan)).pace == ""
+    assert View(suspect()).pace == ""
 
 
 def test_few_classes_lead_to_a_bank() -> None:

@@ -1,5 +1,6 @@
 """Above twenty classes most leave the search early: what is yielded says how many were searched to the end."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -9,6 +10,7 @@ from gate.search.by_class import numbers, settings_of
 from gate.search.goals import every_class
 from gate.search.inversion import invert
 from gate.search.options import TriggerSearch
+from gate.search.passes import inversion_passes, pools_of_classes
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.patch import Patches
 from gate.spaces.subject import Samples
@@ -18,12 +20,17 @@ CLASSES, SIDE = 30, 6
 FAMILY = Patches((1, SIDE, SIDE), (0.0, 1.0))
 
 
-def measured(classes):
-    """Return what a search on an untrained net of so many classes yields, by metric."""
+def noise(classes):
+    """Return an untrained net of so many classes, and two random samples of each."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, classes)).eval()
     samples = Samples(torch.rand(2 * classes, 1, SIDE, SIDE), torch.arange(2 * classes) % classes, "noise")
-    classifier = ModuleClassifier.of(net, samples.inputs[:4], Preprocessing(), (0.0, 1.0))
+    return ModuleClassifier.of(net, samples.inputs[:4], Preprocessing(), (0.0, 1.0)), samples
+
+
+def measured(classes):
+    """Return what a search on an untrained net of so many classes yields, by metric."""
+    classifier, samples = noise(classes)
     settings = settings_of(TriggerSearch(steps=40, batch=4), classes)
     found = invert(classifier, FAMILY, samples, every_class(classes), settings, Run(seed=0))
     items = [item for item in numbers(found, of=classes) if isinstance(item, Measurement)]
@@ -39,6 +46,21 @@ def test_ratios_are_of_as_many_classes_as_the_share_says():
     assert len(seen["size-ratio"]) == len(seen["anomaly-index"]) == round(share.value * CLASSES)
     early = [item for item in seen["size"] if "an upper bound" in item.note]
     assert len(early) == CLASSES - len(seen["size-ratio"])
+
+
+@pytest.mark.parametrize("classes", [8, 30, 70])
+@pytest.mark.parametrize("settled_after", [2, None])
+def test_the_passes_of_a_search_are_known_before_it(classes, settled_after):
+    """Most classes leave at an early rung, which costs less than the steps of all."""
+    options = TriggerSearch(steps=40, batch=4, settled_after=settled_after, hopeless_after=None)
+    classifier, samples = noise(classes)
+    settings = settings_of(options, classes)
+    before = classifier.sample_passes
+    ended = int(invert(classifier, FAMILY, samples, every_class(classes), settings, Run(seed=0)).finished.sum())
+    made = classifier.sample_passes - before
+    said = inversion_passes(settings, classes, pools_of_classes(ended, len(samples.inputs))).samples
+    assert said.least <= made <= said.most
+    assert said.most < 4 * classes * 40 + 2 * classes * len(samples.inputs) or classes == 8
 
 
 def test_few_classes_are_all_searched_to_the_end():

@@ -62,6 +62,7 @@ def test_times_versions_and_paths_do_not_count(sides):
     later.evidence.update(gate_version="0.2.0", bundle_digest="sha256:cc", seconds={"pull": 9.0, "scan": 1.0})
     later.evidence["model"]["name"] = "/two"
     later.evidence["outcomes"]["neural-cleanse"]["seconds"] = 7.0
+    later.evidence["plan"] = {"whole": {"least": 1.0, "most": 2.0}, "detectors": {"neural-cleanse": {"least": 1.0}}}
     later.verdict.update(bundle_digest="sha256:cc", evidence_digest="sha256:dd")
     later.report["checked_at"] = "another day"
     assert different(earlier, later) == []

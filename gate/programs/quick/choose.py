@@ -8,7 +8,6 @@ their gradients to the pixels.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
@@ -21,6 +20,7 @@ from gate.programs.head import final_linear
 from gate.programs.quick.fusing import fused
 from gate.programs.quick.narrowing import narrowed
 from gate.programs.refused import RefusedError
+from gate.programs.timing import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,20 +196,14 @@ def _rate(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor, gra
     """Return samples a second, by the quicker of two rounds; the check before has warmed it up."""
     seconds = []
     for _ in range(_ROUNDS):
-        started = _now(given)
+        started = now(given)
         if gradients:
             _answers(form, given)
         else:
             with torch.no_grad():
                 form(given)
-        seconds.append(_now(given) - started)
+        seconds.append(now(given) - started)
     return len(given) / max(min(seconds), 1e-9)
-
-
-def _now(tensor: torch.Tensor) -> float:
-    if tensor.is_cuda:
-        torch.cuda.synchronize(tensor.device)
-    return time.perf_counter()
 
 
 def _told(choice: Choice) -> str:
