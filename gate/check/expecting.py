@@ -52,12 +52,15 @@ class Expecting:
 
     def _beside(self, least: int, most: int, left: float) -> str:
         """Return what the deadline means for it, and what to do where it is too short."""
+        leaves = f"The deadline leaves {between(left, left)}"
         if most <= left:
-            return f"The deadline leaves {between(left, left)}."
+            return f"{leaves}."
+        leaves += f", which {'is' if least > left else 'may be'} too short"
+        if "short" in self._told:
+            return f"{leaves}."  # what to do was told; what was left out since is no part of these numbers
         advised = enough(self.allowed - left + most)
         more = f"give it more time (--deadline {advised}), " if advised else ""
         return (
-            f"The deadline leaves {between(left, left)}, which {'is' if least > left else 'may be'} too short: what "
-            f"cannot end in time is left out, which flags. To have all of it measured, {more}use a GPU, or ask for "
-            "fewer passes in the policy."
+            f"{leaves}: what cannot end in time is left out, which flags. To have all of it measured, {more}use a GPU, "
+            "or ask for fewer passes in the policy."
         )

@@ -39,7 +39,8 @@ class Planner:
         """Whether passes without gradients (False) and with (True) have shown their speed in a detector."""
         self._whole: Span | None = None
         self._expected: dict[str, Expected] = {}
-        self._now, self._began, self._later = Ahead("", NO_PASSES), self._started, NO_PASSES
+        self._now, self._began = Ahead("", NO_PASSES), self._started
+        self._later = self._left_out = NO_PASSES
         self._told = self._started
 
     def leaves_out(self, ahead: Sequence[Ahead]) -> str:
@@ -50,7 +51,8 @@ class Planner:
             self._time_again(first.passes)
         self._note(ahead)
         if self._least(first) > left and any(one.sure and self._least(one) <= left for one in later):
-            return self._reason(first, ahead, left)
+            self._left_out += first.passes
+            return self._reason(first, later, left)
         self._now, self._began = first, self._clock()
         self._later = sum((one.passes for one in later), NO_PASSES)
         return ""
@@ -100,9 +102,10 @@ class Planner:
         self._told = self._clock()
         self._tell(left)
 
-    def _reason(self, one: Ahead, ahead: Sequence[Ahead], left: float) -> str:
-        rest = sum((other.passes for other in ahead), NO_PASSES).seconds(self._speed)
-        advised = enough(self._allowed - left + rest.most)
+    def _reason(self, one: Ahead, later: Sequence[Ahead], left: float) -> str:
+        """Return the sentence, with a deadline that holds what was left out so far and all that is still to run."""
+        missing = sum((other.passes for other in later), self._left_out).seconds(self._speed)
+        advised = enough(self._allowed - left + missing.most)
         give = f"--deadline {advised}, a GPU" if advised else "a GPU"
         return (
             f"left out, since it takes at least {self._least(one):.0f} s, and {left:.0f} s were left of the "

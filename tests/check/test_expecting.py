@@ -57,6 +57,13 @@ def test_what_is_dearer_than_the_deadline_says_what_to_do_before_it_begins():
     )
 
 
+def test_what_to_do_is_told_once():
+    """Later lines do not count what has been left out meanwhile, and would advise too little."""
+    lines, _ = heard((0, EXPECTED_STEP, 3600, 5400), (90, EXPECTED_STEP, 1800, 2400))
+    assert [line.count("--deadline") for line in lines] == [1, 0]
+    assert lines[1].endswith("The deadline leaves about 28 min, which is too short.")
+
+
 def test_what_may_be_dearer_says_so():
     """A search may end early."""
     lines, _ = heard((0, EXPECTED_STEP, 1200, 2400))

@@ -84,6 +84,14 @@ def test_what_cannot_end_makes_way_for_what_can_and_is_worth_less():
     }
 
 
+def test_an_advised_deadline_holds_what_was_left_out_before_too():
+    """All of it would be measured."""
+    _, measured, out, _ = played([forward(1000), forward(2000), forward(50)], 100)
+    assert measured == ["2"]
+    assert "--deadline 3900," in out["0"]
+    assert "--deadline 3900," in out["1"]
+
+
 def test_what_may_end_is_begun():
     """It is worth more than what comes after, and many a search ends long before its last step."""
     _, measured, out, _ = played([slopes(30, 300), forward(50)], 100)
