@@ -162,10 +162,14 @@ class _Search:
         if rung.keep is None:
             return
         found = self.best.sizes
-        # Triggers that have not succeeded yet are ordered by how much they move.
-        behind = torch.zeros_like(found)
+        # Triggers that have not succeeded yet are ordered by how much they move; hopeless goals come last.
+        behind = torch.full_like(found, 2.0)
         behind[self.rows] = 1 - self.success
         order = torch.where(torch.isinf(found), self.triggers.largest * (1 + behind), found)
+        # A goal that did not enter an earlier rung is not searched any more, and takes nobody's place.
+        gone = ~self.settled
+        gone[self.rows] = False
+        order[gone] = torch.inf
         chosen, self.references = survivors(order.tolist(), rung, self.references, self.run.seed)
         entering = torch.zeros_like(self.settled)
         entering[torch.tensor(chosen, device=entering.device)] = True

@@ -4,6 +4,7 @@ Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparamet
 the best goals a few random ones stay to the end, since sizes compare only after equally many steps.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +33,12 @@ class Rung:
 def survivors(
     sizes: Sequence[float], rung: Rung, references: tuple[int, ...], seed: int
 ) -> tuple[list[int], tuple[int, ...]]:
-    """Return the goals that enter a rung, in order, and its references; earlier references stay references."""
+    """Return the goals that enter a rung, in order, and its references; earlier references stay references.
+
+    A goal of infinite size enters nothing.
+    """
     assert rung.keep is not None
-    ranked = sorted(range(len(sizes)), key=sizes.__getitem__)
+    ranked = sorted((goal for goal, size in enumerate(sizes) if math.isfinite(size)), key=sizes.__getitem__)
     best, others = ranked[: rung.keep], ranked[rung.keep :]
     kept = tuple(goal for goal in references if goal not in best)
     drawable = sorted(set(others) - set(kept))

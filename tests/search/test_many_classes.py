@@ -1,5 +1,7 @@
 """Above twenty classes most leave the search early: what is yielded says how many were searched to the end."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -61,6 +63,16 @@ def test_the_passes_of_a_search_are_known_before_it(classes, settled_after):
     said = inversion_passes(settings, classes, pools_of_classes(ended, len(samples.inputs))).samples
     assert said.least <= made <= said.most
     assert said.most < 4 * classes * 40 + 2 * classes * len(samples.inputs) or classes == 8
+
+
+def test_the_last_rung_is_full_where_no_trigger_is_found():
+    """Classes that left without a trigger take no place of those that are still searched."""
+    options = TriggerSearch(steps=40, batch=4, settled_after=None, hopeless_after=None)
+    classifier, samples = noise(70)
+    settings = replace(settings_of(options, 70), success_target=2.0)
+    last = settings.rungs[-1]
+    found = invert(classifier, FAMILY, samples, every_class(70), settings, Run(seed=0))
+    assert int(found.finished.sum()) == (last.keep or 0) + last.references
 
 
 def test_few_classes_are_all_searched_to_the_end():
