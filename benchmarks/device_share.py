@@ -12,17 +12,17 @@ On a CPU only float32 is tried: the others do not exist there, or pay on few. Se
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.device_peak import measured_peak, timed
 from benchmarks.efficacy.cost import Size, built
 from benchmarks.efficacy.tables import markdown
 from benchmarks.model_share import Noted
@@ -37,7 +37,6 @@ from gate.worker.loading.module_classifier import ModuleClassifier
 SEED = 0
 CAPTURED_SHAPES = 16
 """Batches of more shapes than these are not captured, since each keeps its own memory."""
-Result = TypeVar("Result")
 Call = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -177,21 +176,6 @@ def sizes_of(subject: Subject, options: neural_cleanse.NeuralCleanse, device: st
     return {place: value for place, value in places if place is not None}
 
 
-def timed(device: str, work: Callable[[], Result]) -> tuple[float, Result]:
-    """Return the seconds on the clock that some work takes, to the device's end of it, and what it returns."""
-    synchronise(device)
-    began = time.perf_counter()
-    result = work()
-    synchronise(device)
-    return time.perf_counter() - began, result
-
-
-def synchronise(device: str) -> None:
-    """Wait until the device has done what it was given."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
 def operations(net: nn.Module, x: torch.Tensor) -> tuple[float, float]:
     """Return the floating-point operations of one sample's pass forward, and back to the input."""
     x = x.detach().clone().requires_grad_()
@@ -201,14 +185,6 @@ def operations(net: nn.Module, x: torch.Tensor) -> tuple[float, float]:
     with FlopCounterMode(display=False) as counter:
         torch.autograd.grad(logits.sum(), x)
     return forward / len(x), counter.get_total_flops() / len(x)
-
-
-def measured_peak(dtype: torch.dtype, device: str) -> float:
-    """Return the operations a second of the best of six large products of square matrices."""
-    side = 8192 if device == "cuda" else 1024
-    one, other = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    best = min(timed(device, lambda: one @ other)[0] for _ in range(6))
-    return 2 * side**3 / best
 
 
 def main() -> None:

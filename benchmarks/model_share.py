@@ -47,6 +47,11 @@ class Noted:
         self.bounds, self.feature_layer = self.inner.bounds, self.inner.feature_layer
 
     @property
+    def gradient_passes(self) -> int:
+        """Those of the model itself."""
+        return self.inner.gradient_passes
+
+    @property
     def arithmetic(self) -> str:
         """How the model itself runs."""
         return self.inner.arithmetic

@@ -23,9 +23,11 @@ from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import CheckFiles, private_directory
 from gate.check.pull import PullRequest, pull
 from gate.check.scan import scan
+from gate.check.workers import Progress
 from gate.judging.stages import suspects_after
 from gate.records.artifact import ModelRef, file_sha256
-from gate.records.evidence import Evidence, isolation_rank
+from gate.records.evidence import Evidence
+from gate.records.isolation import isolation_rank
 from gate.records.policy import Policy
 from gate.registries.directory import DirectoryRegistry
 
@@ -123,13 +125,19 @@ def through_the_gate(bench: Bench) -> Scan:
     return scan_once
 
 
-def scan_folder(model: Path, samples: Path, policy: Policy, settings: ScanSettings) -> Evidence:
+def silent(_step: str, _done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+def scan_folder(
+    model: Path, samples: Path, policy: Policy, settings: ScanSettings, progress: Progress = silent
+) -> Evidence:
     """Take a model folder through `gate pull` and `gate scan`, and return the evidence."""
     with private_directory() as private, tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
         registry, files = DirectoryRegistry(), CheckFiles.create(Path(folder))
         request = PullRequest(str(model), policy, str(samples))
         pulled = pull(registry, request, files, private, registry.resolve(str(model)))
-        return scan(ScanRequest(pulled, private, policy, settings), lambda _step, _done, _total: None).evidence
+        return scan(ScanRequest(pulled, private, policy, settings), progress).evidence
 
 
 def _placeless(evidence: Evidence, subject: Subject, known_as: str) -> Evidence:

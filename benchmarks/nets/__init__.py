@@ -1,7 +1,8 @@
-"""Networks of which others publish the tensors alone, built of torch's own layers under torchvision's names.
+"""Networks of torch's own layers under the names of torchvision or timm, for benchmarks that install neither.
 
-Each file holds one family: `Config`, its bounded settings, and `build(config)`. Used by the benchmarks that bring such
-models into the form that the gate reads, an exported program.
+Each file holds one family: `Config`, its bounded settings, and `build(config)`. Used by the benchmarks that bring
+tensors which others publish into the form that the gate reads, an exported program, and by those that need nets of real
+size with made-up weights.
 """
 
 import importlib

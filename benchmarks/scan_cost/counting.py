@@ -84,9 +84,14 @@ def counter() -> FlopCounterMode:
 
 def unit_of(classifier: Classifier, inputs: torch.Tensor) -> Unit:
     """Return the operations of one raw input (N, C, H, W), N at least 1, forward, and back to the input."""
+    return unit_of_net(classifier.logits, inputs)
+
+
+def unit_of_net(net: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> Unit:
+    """Return the same for any function from inputs to logits (N, K)."""
     x = inputs[:1].detach().clone().requires_grad_()
     with torch.enable_grad(), counter() as forward:
-        logits = classifier.logits(x)
+        logits = net(x)
     with counter() as backward:
         torch.autograd.grad(logits.sum(), x)
     return Unit(forward=forward.get_total_flops(), gradient=backward.get_total_flops())

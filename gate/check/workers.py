@@ -29,7 +29,8 @@ from gate.jail.launch import WorkerExit, programs, run_worker, worker_command
 from gate.jail.rights import Rights, lack, rights
 from gate.jail.scratch import copy_plain, scratch_directory
 from gate.records.errors import CannotFinishError
-from gate.records.evidence import DROPPED, Outcome, isolation_rank, least_dropped
+from gate.records.evidence import Outcome
+from gate.records.isolation import DROPPED, isolation_rank, least_dropped
 from gate.records.job import (
     CONVERTED_FILE,
     JAIL_REFUSED,
@@ -44,7 +45,8 @@ from gate.records.record import MalformedError
 
 GRACE_SECONDS = 30.0
 """Seconds beyond a worker's own deadline, to start, to stop and to save."""
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+_INHERITED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+"""The operator's variables that reach a worker; each says how it computes."""
 _PROGRAMS = {"converter": CONVERTED_FILE, "writer": WRITTEN_FILE}
 
 Progress = Callable[[str, int, int], None]
@@ -202,7 +204,7 @@ def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[Wor
     heard: list[str] = []
     given = _rights(job, scratch)
     # Threads sleep while they wait: spinning slows a busy machine tenfold and more.
-    passed_on = {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ}
+    passed_on = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     ended = run_worker(
         worker_command("gate.worker", str(scratch), hashlib.sha256(raw).hexdigest()),
         scratch=scratch,

@@ -25,11 +25,17 @@ _IMPORTED = ("gate", "numpy", "pydantic", "torch", "yaml")
 """Packages that every worker imports, one for each place where they may be installed."""
 _PASSED_ON = (
     "CUBLAS_WORKSPACE_CONFIG CUDA_MODULE_LOADING CUDA_VISIBLE_DEVICES GOMP_SPINCOUNT LD_LIBRARY_PATH MKL_NUM_THREADS "
-    "NVIDIA_VISIBLE_DEVICES OMP_NUM_THREADS OMP_WAIT_POLICY OPENBLAS_NUM_THREADS PYTORCH_CUDA_ALLOC_CONF "
-    "TORCH_FORCE_WEIGHTS_ONLY_LOAD TZ"
+    "NVIDIA_VISIBLE_DEVICES OMP_NUM_THREADS OMP_WAIT_POLICY ONEDNN_MAX_CPU_ISA OPENBLAS_NUM_THREADS "
+    "PYTORCH_CUDA_ALLOC_CONF TORCH_FORCE_WEIGHTS_ONLY_LOAD TZ"
 )
 PASSED_ON = frozenset(_PASSED_ON.split())
 """The only variables that a caller may add to a worker's environment; none of them holds a credential."""
+_ISA_LEVELS = (
+    "DEFAULT SSE41 AVX AVX2 AVX2_VNNI AVX2_VNNI_2 AVX512_CORE AVX512_CORE_VNNI AVX512_CORE_BF16 AVX512_CORE_FP16 "
+    "AVX512_CORE_AMX AVX512_CORE_AMX_FP16 AVX10_1_512 AVX10_1_512_AMX AVX10_1_512_AMX_FP16"
+)
+POSSIBLE = {"ONEDNN_MAX_CPU_ISA": frozenset(_ISA_LEVELS.split())}
+"""The values that a variable may have, where oneDNN documents a closed list (CPU dispatcher control)."""
 
 _RUN_MODULE = """
 import runpy, sys
@@ -67,10 +73,20 @@ def protect_parent() -> None:
 
 
 def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a worker's whole environment: nothing is inherited, and only names in `PASSED_ON` can be added."""
-    foreign = sorted(set(extra or {}) - PASSED_ON)
+    """Return a worker's whole environment: nothing is inherited, and only names in `PASSED_ON` can be added.
+
+    A value that its variable does not have by `POSSIBLE` is a `UsageError`, as is any other name.
+    """
+    added = extra or {}
+    foreign = sorted(set(added) - PASSED_ON)
     if foreign:
         raise UsageError(f"a worker's environment was to hold {', '.join(foreign)}; expected only names in PASSED_ON")
+    for name in added.keys() & POSSIBLE.keys():
+        if added[name] not in POSSIBLE[name]:
+            raise UsageError(
+                f"{name} is {added[name][:100]!r}; expected one of {', '.join(sorted(POSSIBLE[name]))}",
+                what_to_do=f"Set {name} to one of these, or unset it.",
+            )
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(scratch),
@@ -81,7 +97,7 @@ def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) 
         "USER": "gate",
         "LOGNAME": "gate",
         "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
-        **(extra or {}),
+        **added,
     }
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from gate.judging.accuracy import least_accuracy, likely_cause
-from gate.records.evidence import Evidence, Measured, isolation_rank
+from gate.records.evidence import Evidence, Measured
 from gate.records.finding import Finding
+from gate.records.isolation import isolation_rank
 from gate.records.policy import Policy
 
 _USUAL_CAUSE = (

@@ -32,22 +32,6 @@ FEW_CLASSES = 8
 Assurance = Literal["A", "B", "C"]
 LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
 
-_ISOLATION = ("none", "partial", "full")
-
-DROPPED = "nobody: user rights dropped"
-"""User of the workers, where the gate is root itself."""
-
-
-def least_dropped(*users: str) -> str:
-    """Return the one of several workers' users with most rights; empty where the gate is an ordinary user."""
-    return next((user for user in users if user and user != DROPPED), DROPPED if any(users) else "")
-
-
-def isolation_rank(isolation: str) -> int:
-    """Return the strength of an isolation by its first word; an unknown word is weaker than `none`."""
-    word = isolation.split(" ", maxsplit=1)[0]
-    return _ISOLATION.index(word) if word in _ISOLATION else -1
-
 
 class Location(Record):
     """The place of a measurement; a pair is named `source→target`."""
@@ -155,6 +139,8 @@ class Measured(Record):
     seconds: Finite = Field(ge=0)
     sample_passes: int = Field(ge=0, default=0)
     """Number of samples passed forward, or forward and backward."""
+    gradient_passes: int = Field(ge=0, default=0, exclude_if=not_)
+    """Number of those that were passed backward too, by candidate and references; not counted by an earlier gate."""
     options: dict[str, Any] = Field(default_factory=dict)
     unmeasured: tuple[Unmeasured, ...] = Field(default=(), max_length=64, exclude_if=not_)
     counts: Counts | None = Field(default=None, exclude_if=is_none)

@@ -39,6 +39,11 @@ class Classifier(Protocol):
     """Samples through the model so far, forward: the cost in docs/explanation/detection.md."""
 
     @property
+    def gradient_passes(self) -> int:
+        """Those of the samples that went back to the pixels too."""
+        ...
+
+    @property
     def arithmetic(self) -> str:
         """How `quick_logits` runs the model; empty where as `logits` does."""
         ...

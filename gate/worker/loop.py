@@ -29,7 +29,7 @@ from gate.records.evidence import (
 from gate.records.policy import Policy
 from gate.records.run import DeadlineReachedError, Run
 from gate.records.secret_counts import SecretCounts
-from gate.spaces.subject import Subject, Trigger
+from gate.spaces.subject import Classifier, Subject, Trigger
 from gate.worker.planning import Planner
 from gate.worker.turns import Turn, ahead, lack
 
@@ -133,7 +133,7 @@ def _measure(
     detector: Detector[Any], stated: dict[str, Any], subject: Subject, run: Run, scope: Scope, scanned: Scanned
 ) -> Outcome:
     """Run one detector to its end; anything that it raises is its failure."""
-    started, before = time.monotonic(), _passes(subject)
+    started, before, sloped = time.monotonic(), _passes(subject), _gradient_passes(subject)
 
     def progress(done: int, total: int) -> None:
         scope.progress(detector.id, done, total)
@@ -163,6 +163,7 @@ def _measure(
         measurements=measurements,
         seconds=time.monotonic() - started,
         sample_passes=_passes(subject) - before,
+        gradient_passes=_gradient_passes(subject) - sloped,
         options=stated,
         unmeasured=tuple(gaps),
         counts=aside.counts,
@@ -185,12 +186,19 @@ def _defined(
     return kept, [*(gap for gap in gaps if gap.metric not in least), *undefined]
 
 
-def _passes(subject: Subject) -> int:
+def _asked(subject: Subject) -> list[Classifier]:
     beside = subject.previous
-    asked = (subject.classifier, *subject.references, beside.serving.classifier if beside else None)
-    return sum(classifier.sample_passes for classifier in asked if classifier is not None) + sum(
-        beside.closed if beside else ()
-    )
+    held = (subject.classifier, *subject.references, beside.serving.classifier if beside else None)
+    return [classifier for classifier in held if classifier is not None]
+
+
+def _passes(subject: Subject) -> int:
+    closed = subject.previous.closed if subject.previous else ()
+    return sum(classifier.sample_passes for classifier in _asked(subject)) + sum(closed)
+
+
+def _gradient_passes(subject: Subject) -> int:
+    return sum(classifier.gradient_passes for classifier in _asked(subject))
 
 
 def _check_declared(detector: Detector[Any], metric: str) -> None:

@@ -311,7 +311,8 @@ def test_a_model_that_cannot_be_examined_is_a_reasoned_skip_and_not_the_end(name
     """A model's refusal becomes the detector's skip with its reason; detectors on bytes do not touch the model."""
 
     class Broken:
-        num_classes, input_shape, bounds, feature_layer, sample_passes = CLASSES, SHAPE, (0.0, 1.0), "", 0
+        num_classes, input_shape, bounds, feature_layer = CLASSES, SHAPE, (0.0, 1.0), ""
+        sample_passes, gradient_passes = 0, 0
 
         arithmetic = ""
 

@@ -172,6 +172,16 @@ def test_the_environment_is_scrubbed(tmp_path, monkeypatch):
         scrubbed_environment(tmp_path, {"GATE_TOKEN": "secret"})
 
 
+def test_the_instruction_set_of_onednn_has_a_closed_list_of_values(tmp_path):
+    """Levels that oneDNN documents are passed on; any other text is a usage error that names them."""
+    for level in ("AVX2", "AVX512_CORE", "AVX512_CORE_AMX", "DEFAULT"):
+        environment = scrubbed_environment(tmp_path, {"ONEDNN_MAX_CPU_ISA": level})
+        assert environment["ONEDNN_MAX_CPU_ISA"] == level
+    for other in ("avx2", "AVX3", "", "AVX2;LD_PRELOAD=/tmp/x.so"):
+        with pytest.raises(UsageError, match=r"ONEDNN_MAX_CPU_ISA is .* expected one of .*AVX512_CORE"):
+            scrubbed_environment(tmp_path, {"ONEDNN_MAX_CPU_ISA": other})
+
+
 def test_a_worker_command_finds_the_gate_without_the_environment(tmp_path):
     """The isolated interpreter runs a module of this gate, installed or from a checkout, with its arguments."""
     lines = []

@@ -18,7 +18,7 @@ from gate.jail.launch import NOBODY
 from gate.jail.rights import Rights, rights
 from gate.jail.scratch import scratch_directory
 from gate.records.artifact import ModelRef, build_manifest, make_read_only
-from gate.records.evidence import DROPPED, least_dropped
+from gate.records.isolation import DROPPED, least_dropped
 from gate.records.job import ScanJob
 from gate.records.policy import Policy, Rule
 

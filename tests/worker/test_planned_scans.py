@@ -35,7 +35,7 @@ class World:
     num_classes, input_shape, bounds, feature_layer, arithmetic = 3, (1, 6, 6), (0.0, 1.0), "", ""
 
     def __init__(self):
-        self.now, self.sample_passes = 0.0, 0
+        self.now, self.sample_passes, self.gradient_passes = 0.0, 0, 0
 
     def logits(self, x):
         """Take as many passes as are asked for."""

@@ -13,6 +13,7 @@ from gate.records.errors import UnexaminableError
 from gate.spaces.contract import Bounds, Shape
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.loading import one_logit
+from gate.worker.loading.passes import counted
 from gate.worker.loading.scores import check_logits, flat, in_float32, lending
 
 _MAX_NAMED = 8
@@ -31,6 +32,7 @@ class ModuleClassifier:
     feature_layer: str = ""
     output: str = ALONE
     sample_passes: int = 0
+    gradient_passes: int = 0
     one_logit: bool = False
     """Whether the module yields one number a sample, read as two classes (`gate.worker.loading.one_logit`)."""
     squashed: bool = False
@@ -70,7 +72,7 @@ class ModuleClassifier:
         return self._run(x, features=False)[0]
 
     def _run(self, x: torch.Tensor, *, features: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        self.sample_passes += len(x)
+        x = counted(self, x)
         slopes = None if self.slopes is None else partial(self._pass, self.slopes, features)
         return lending(x, self.preprocessing, partial(self._pass, self.module, features), slopes)
 

@@ -15,6 +15,7 @@ from gate.spaces.contract import Bounds, Shape
 from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.worker.loading import one_logit
 from gate.worker.loading.outputs import type_name
+from gate.worker.loading.passes import counted
 from gate.worker.loading.scores import check_logits, flat, in_float32, lending, rows
 
 EXAMPLE = 4
@@ -35,6 +36,7 @@ class ProgramClassifier:
     averaged: bool
     output: str = ALONE
     sample_passes: int = 0
+    gradient_passes: int = 0
     one_logit: bool = False
     """Whether the program yields one number a sample, read as two classes (`gate.worker.loading.one_logit`)."""
     squashed: bool = False
@@ -98,7 +100,7 @@ class ProgramClassifier:
         """Map raw inputs (N, C, H, W) to logits (N, K) by the forms that were chosen."""
         if self.forms is None:
             return self.logits(x)
-        self.sample_passes += len(x)
+        x = counted(self, x)
         return self._scores(in_float32(rows(self.forms(self.preprocessing(x)))))
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,11 +111,11 @@ class ProgramClassifier:
 
     def values(self, x: torch.Tensor, names: Collection[str]) -> Mapping[str, torch.Tensor]:
         """Map raw inputs (N, C, H, W) to values of the graph by name, each with N first; no gradients are lent."""
-        self.sample_passes += len(x)
+        x = counted(self, x)
         return self.body.run(self.preprocessing(x), taps=names)[1]
 
     def _run(self, x: torch.Tensor, feature: str | None) -> tuple[torch.Tensor, torch.Tensor]:
-        self.sample_passes += len(x)
+        x = counted(self, x)
         slopes = None if self.slopes is None else partial(self._pass, self.slopes, feature)
         return lending(x, self.preprocessing, partial(self._pass, self.body, feature), slopes)
 

@@ -60,11 +60,18 @@ def test_quick_passes_are_counted_and_give_gradients_to_the_pixels(classifier):
     """They cost as others do, and a search goes the same way by them."""
     classifier.choose_forms(PICTURES)
     counted = classifier.sample_passes
+    assert classifier.gradient_passes == 0
     found = []
     for logits in (classifier.quick_logits, classifier.logits):
         x = PICTURES.clone().requires_grad_()
         found.append(torch.autograd.grad(logits(x)[:, 1].sum(), x)[0])
     assert classifier.sample_passes == counted + 2 * len(PICTURES)
+    assert classifier.gradient_passes == 2 * len(PICTURES)
+    classifier.logits(PICTURES.clone().requires_grad_())  # asked for no gradient: forward alone
+    kept = PICTURES.clone().requires_grad_()
+    for _ in range(3):
+        torch.autograd.grad(classifier.logits(kept).sum(), kept)
+    assert classifier.gradient_passes == 5 * len(PICTURES)
     assert float(torch.cosine_similarity(*(one.flatten() for one in found), dim=0)) > 0.9
 
 
