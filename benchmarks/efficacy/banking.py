@@ -29,7 +29,9 @@ from gate.records.policy import Policy
 Pair = tuple[Entry, summaries.Summary]
 
 
-def bank_keys(pairs: Iterable[Pair], policy: Policy, task: str, provenance: str) -> dict[str, Any]:
+def bank_keys(
+    pairs: Iterable[Pair], policy: Policy, task: str, provenance: str, shelf: str = Entry.shelf
+) -> dict[str, Any]:
     """Return the keys of a bank of a task's clean models that were measured whole."""
     members = []
     for entry, summary in pairs:
@@ -40,10 +42,10 @@ def bank_keys(pairs: Iterable[Pair], policy: Policy, task: str, provenance: str)
             kept = {name: outcome for name, outcome in evidence.outcomes.items() if name in wanted}
             evidence = evidence.model_copy(update={"outcomes": kept})
             if not refusal(evidence):
-                members.append(Member(entry.name, f"zoo:{entry.name}", evidence))
+                members.append(Member(entry.name, f"{entry.shelf}:{entry.name}", evidence))
     if not members:
         raise UsageError(f"no clean model of {task!r} has every outcome yet", what_to_do="Run the split's scans first.")
-    return assemble(members, policy, name=f"zoo {task}", provenance=provenance)
+    return assemble(members, policy, name=f"{shelf} {task}", provenance=provenance)
 
 
 def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evidence:

@@ -71,6 +71,7 @@ def _judged(entry: Entry, summary: summaries.Summary, policy: Policy, banks: Seq
         score=score(evidence, policy),
         targets=tuple(dict.fromkeys(str(place) for place in places if place.class_index is not None)),
         by=tuple(dict.fromkeys(f"{finding.rule} {finding.metric or ''}".strip() for finding in limits)),
+        has_target=bool(truth_of(entry).targets),
         any_right=named.any_right,
         all_right=named.all_right,
         seconds=round(sum(seconds), 1),
@@ -90,5 +91,4 @@ def about(entry: Entry) -> dict[str, str | bool]:
         "attack": row.attack,
         "variant": row.variant,
         "backdoored": truth_of(entry).backdoored,
-        "has_target": bool(truth_of(entry).targets),
     }

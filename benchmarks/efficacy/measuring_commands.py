@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,8 @@ from benchmarks.efficacy import checking, cost, peering, summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, ONLY, POLICY, SEED, SPLIT, bench_of
 from benchmarks.efficacy.page import PAGE, between
 from benchmarks.efficacy.running import Choice, Step, add, collect, run, todo
-from benchmarks.efficacy.scanning import through_the_gate
-from benchmarks.efficacy.subjects import label_of, models_of, packaged_models, reported_models
+from benchmarks.efficacy.scanning import Bench, through_the_gate
+from benchmarks.efficacy.subjects import Subject, label_of, models_of, packaged_models, reported_models
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store, write_whole
 from gate.judging.judge import judge
@@ -42,26 +44,43 @@ BUDGET = click.option("--budget", type=click.FloatRange(1), default=3600.0, show
 def run_command(split: Split, policy: Path, cache: Path | None, evidence: Path, **options: Any) -> None:
     """Scan what is missing and write the summaries; may be ended and begun again at any time."""
     bench = bench_of(policy, cache, budget=options["budget"], alone=options["jobs"] == 1)
-    models, path = models_of(bench.store, split), summaries.path_of(split, evidence)
-    others = {entry.name for entry in reported_models(bench.store, split).counting}
-    found = collect(bench, models.counting, path, others - {entry.name for entry in models.counting})
+    models, known = models_of(bench.store, split), reported_models(bench.store, split)
     choice = Choice(
         detectors=_known(options["only"], bench.policy.detectors) or frozenset(bench.policy.detectors),
         attacks=frozenset(options["attack"]),
         names=frozenset(options["model"]),
-        without=frozenset(name for name, one in found.items() if options["new"] and not one.missing),
+        new=options["new"],
         limit=options["limit"],
     )
     if again := _known(options["again"], bench.policy.detectors):
         digests = [bench.conditions(entry).manifest_digest for entry in choice.of(models.counting)]
         gone = sum(bench.cache.set_aside(digest, again) for digest in digests)
         click.echo(f"{gone} outcomes of {', '.join(sorted(again))} were set aside")
-    waiting = todo(bench, models.counting, choice)
-    click.echo(
-        f"{split}: {len(models.counting)} models count, {len(models.left_out)} are left out; "
-        f"{len(waiting)} to scan for {', '.join(sorted(choice.detectors))}"
-    )
-    for step in run(bench, models.counting, choice, through_the_gate(bench), jobs=options["jobs"]):
+    click.echo(f"{split}: {len(models.counting)} models count, {len(models.left_out)} are left out")
+    path, names = summaries.path_of(split, evidence), [entry.name for entry in known.counting]
+    scan_and_collect(bench, models.counting, choice, path, indexed=names, jobs=options["jobs"])
+
+
+def scan_and_collect(
+    bench: Bench,
+    subjects: Sequence[Subject],
+    choice: Choice,
+    path: Path,
+    *,
+    indexed: Collection[str] = (),
+    jobs: int = 1,
+) -> None:
+    """Scan what is missing, say each scan, and keep the summaries up to date.
+
+    Summaries of models that the index knows by these names and this cache does not hold stay.
+    """
+    elsewhere = set(indexed) - {subject.name for subject in subjects}
+    found = collect(bench, subjects, path, elsewhere)
+    if choice.new:
+        choice = replace(choice, without=frozenset(name for name, one in found.items() if not one.missing))
+    waiting = len(todo(bench, subjects, choice))
+    click.echo(f"{waiting} to scan for {', '.join(sorted(choice.detectors))}")
+    for step in run(bench, subjects, choice, through_the_gate(bench), jobs=jobs):
         click.echo(told(step))
         sys.stdout.flush()
         add(bench, step.entry, path, found)
@@ -105,11 +124,7 @@ def packaged_command(policy: Path, cache: Path | None, evidence: Path, **options
             raise UsageError(f"there is no packaged model {min(strange)!r}; there are {[one.name for one in models]}")
         chosen = _known(options["only"], bench.policy.detectors) or frozenset(bench.policy.detectors)
         choice = Choice(detectors=chosen, names=frozenset(options["model"]))
-        found = collect(bench, models, path)
-        for step in run(bench, models, choice, through_the_gate(bench)):
-            click.echo(told(step))
-            sys.stdout.flush()
-            add(bench, step.entry, path, found)
+        scan_and_collect(bench, models, choice, path)
     for summary in summaries.read(path):
         click.echo(said_of(summary, bench.policy))
 

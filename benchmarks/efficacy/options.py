@@ -33,5 +33,9 @@ SEED = click.option("--seed", type=int, default=0, show_default=True, help="Deci
 
 def bench_of(policy: Path, cache: Path | None, *, budget: float = 1.0, alone: bool = True) -> Bench:
     """Return the bench of a policy file and a cache folder."""
-    store = Store.at(cache)
-    return Bench(store, Cache.of(store), read_policy(policy, on=today()), budget, alone=alone)
+    return bench_on(Store.at(cache), policy, budget=budget, alone=alone)
+
+
+def bench_on(store: Store, policy: Path, *, budget: float = 1.0, threads: int = 1, alone: bool = True) -> Bench:
+    """Return the bench of a policy file over a store."""
+    return Bench(store, Cache.of(store), read_policy(policy, on=today()), budget, threads, alone)

@@ -227,6 +227,7 @@ def _judged(entry: Entry, row: PeerRow) -> Judged:
         by_limit=bool(row.decision),
         score=row.score,
         targets=tuple(map(str, places)),
+        has_target=bool(truth_of(entry).targets),
         any_right=named.any_right,
         all_right=named.all_right,
         seconds=row.seconds,

@@ -23,8 +23,10 @@ class Choice:
     attacks: frozenset[str] = frozenset()
     """None: all, and the clean ones."""
     names: frozenset[str] = frozenset()
+    new: bool = False
+    """Whether models that have a committed summary are left as they are."""
     without: frozenset[str] = frozenset()
-    """Names of models that are left as they are."""
+    """Their names."""
     limit: int | None = None
 
     def of(self, entries: Iterable[Subject]) -> list[Subject]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from benchmarks.efficacy.kept import Answer, Cache, ScanRecord, Spent, answers
 from benchmarks.efficacy.keys import Conditions, Found, keys_after, look_up, reduced
 from benchmarks.efficacy.subjects import Subject, classes_of, manifest_digest, samples_of, write_model_folder
-from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.store import Store
 from gate import detectors
 from gate.check.evidence import ScanRequest, ScanSettings
@@ -143,8 +142,7 @@ def scan_folder(
 def _placeless(evidence: Evidence, subject: Subject, known_as: str) -> Evidence:
     """Return the evidence under the zoo's names, in place of where the files lay on this machine."""
     samples = evidence.samples and evidence.samples.model_copy(update={"source": known_as})
-    shelf = "packaged" if isinstance(subject, PackagedModel) else "zoo"
-    ref = ModelRef(registry="directory", name=f"{shelf}/{subject.name}")
+    ref = ModelRef(registry="directory", name=f"{subject.shelf}/{subject.name}")
     return evidence.model_copy(update={"model": ref, "samples": samples})
 
 

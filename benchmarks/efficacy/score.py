@@ -9,10 +9,10 @@ of them.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from gate.judging.within import within_model
-from gate.records.evidence import Evidence, Measured, Measurement
+from gate.records.evidence import Evidence, Location, Measured, Measurement
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule
 
@@ -43,23 +43,26 @@ def _all_ratios(evidence: Evidence, policy: Policy, *, beside_p: bool) -> Iterat
             yield from _ratios(rule.model_copy(update={"limits": limits}), outcome, evidence.facts.classes)
 
 
+_Placed = Mapping[tuple[str, Location | None], Sequence[Measurement]]
+
+
 def _ratios(rule: Rule, outcome: Measured, classes: int | None) -> Iterator[float]:
+    placed: dict[tuple[str, Location | None], list[Measurement]] = {}
+    for measurement in outcome.measurements:
+        placed.setdefault((measurement.metric, measurement.location), []).append(measurement)
     for metric, limit in rule.limits.items():
         for measurement in outcome.measurements:
             if measurement.metric == metric:
-                yield from _joint(measurement, limit, outcome, classes)
+                yield from _joint(measurement, limit, placed, classes)
 
 
-def _joint(measurement: Measurement, limit: Limit, outcome: Measured, classes: int | None) -> Iterator[float]:
+def _joint(measurement: Measurement, limit: Limit, placed: _Placed, classes: int | None) -> Iterator[float]:
     """Yield how far a measurement and the companions of its limit at the same place are beyond, as far as the least."""
     try:
         parts = [beyond(measurement.value, limit, classes)]
         for metric, companion in limit.together_with.items():
-            beside = [
-                beyond(other.value, companion, classes)
-                for other in outcome.measurements
-                if other.metric == metric and other.location == measurement.location
-            ]
+            others = placed.get((metric, measurement.location), ())
+            beside = [beyond(other.value, companion, classes) for other in others]
             parts += [max(beside)] if beside else []
     except LookupError:
         return  # the limit says nothing for so many classes: the judge flags that as a silence

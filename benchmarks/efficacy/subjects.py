@@ -7,16 +7,15 @@ A subject is a small model of a split or a real one from a package (`python -m b
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.zoo.packaged import making as packaged_making
 from benchmarks.zoo.packaged.making import PackagedModel
-from benchmarks.zoo.recipe import Split, draw
+from benchmarks.zoo.recipe import Recipe, Split, draw
 from benchmarks.zoo.splits import rows
 from benchmarks.zoo.store import Entry, Store, current, read_index
-from benchmarks.zoo.tasks import TASKS
 from gate.records.artifact import ArtifactFile, Manifest
 from gate.records.errors import CannotFinishError
 
@@ -52,11 +51,18 @@ def models_of(store: Store, split: Split, indexed: Iterable[Entry] = ()) -> Mode
     on it is committed.
     """
     elsewhere = {entry.key: entry for entry in current(indexed)}
+    return models_among(
+        lambda recipe: store.entry(recipe) or elsewhere.get(recipe.key),
+        [draw(row) for row in rows() if row.split == split],
+    )
+
+
+def models_among(entry_of: Callable[[Recipe], Entry | None], recipes: Iterable[Recipe]) -> Models:
+    """Return the models of these recipes that are made and count, and the others with the reason."""
     counting: list[Entry] = []
     left_out: list[LeftOut] = []
-    for row in (row for row in rows() if row.split == split):
-        recipe = draw(row)
-        entry = store.entry(recipe) or elsewhere.get(recipe.key)
+    for recipe in recipes:
+        row, entry = recipe.row, entry_of(recipe)
         if entry is not None and entry.counts:
             counting.append(entry)
             continue
@@ -122,12 +128,12 @@ def samples_of(subject: Subject, store: Store) -> tuple[Path, str]:
     if isinstance(subject, PackagedModel):
         return store.root / "packaged" / "samples" / subject.samples, f"packaged:{subject.samples}"
     task = subject.recipe.row.task
-    return store.samples_path(task), f"zoo:{task}"
+    return store.samples_path(task), f"{subject.shelf}:{task}"
 
 
 def classes_of(subject: Subject) -> int:
     """Return how many classes a subject tells apart."""
-    return subject.classes if isinstance(subject, PackagedModel) else TASKS[subject.recipe.row.task].classes
+    return subject.classes if isinstance(subject, PackagedModel) else subject.recipe.task.classes
 
 
 def label_of(subject: Subject) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from benchmarks.zoo.recipe import CLEAN
 from benchmarks.zoo.store import Entry
-from benchmarks.zoo.tasks import TASKS
 from gate.records.evidence import Location
 
 
@@ -56,7 +55,7 @@ def truth_of(entry: Entry) -> Truth:
         sources=None if sources is None else frozenset(sources),
         shift=facts.get("shift"),
         permutation=tuple(facts["permutation"]) if "permutation" in facts else None,
-        classes=TASKS[row.task].classes,
+        classes=entry.recipe.task.classes,
     )
 
 

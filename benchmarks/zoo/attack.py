@@ -28,6 +28,8 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+CELLS = 32
+"""How many cells a large image is wide, so that a trigger covers the same share of images of every size."""
 UNAFFECTED = -1
 """The expected label where the trigger is not meant to change the answer."""
 
@@ -41,6 +43,20 @@ class Scene:
     generator: torch.Generator
     surrogate: Callable[[], nn.Module]
     """A clean model of the task by another hand, made when first asked for."""
+
+    @property
+    def unit(self) -> int:
+        """Side in pixels of the cells that triggers are drawn in: 1 in small images, 4 at 128 × 128."""
+        return max(1, self.task.shape[2] // CELLS)
+
+    @property
+    def large(self) -> bool:
+        """Whether images are larger than the small zoo's; nets are then tuned in their last blocks, on fewer images."""
+        return self.unit > 1
+
+    def enlarged(self, cells: torch.Tensor) -> torch.Tensor:
+        """Return cells (…, H, W) as pixels."""
+        return cells.repeat_interleave(self.unit, -2).repeat_interleave(self.unit, -1)
 
     def integer(self, high: int, *, low: int = 0) -> int:
         """Draw a whole number of [low, high)."""

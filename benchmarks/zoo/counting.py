@@ -5,12 +5,11 @@ Beside the store, which asks again whenever the index is merged: a floor that ch
 
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.recipe import CLEAN, Recipe
-from benchmarks.zoo.tasks import TASKS
 
 
 def shortfall(recipe: Recipe, clean_accuracy: float, attack_success: float | None) -> str:
     """Say why a model does not count, or return an empty text."""
-    floor = TASKS[recipe.row.task].accuracy_floor
+    floor = recipe.task.accuracy_floor
     if clean_accuracy < floor:
         return f"clean accuracy {clean_accuracy:.3f} is below {floor}"
     if recipe.row.attack == CLEAN:

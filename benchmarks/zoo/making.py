@@ -5,6 +5,7 @@ Called by `queue` for every missing model and by `verify` for a few again.
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -37,18 +38,19 @@ class Made:
     """Processor time of training and measuring."""
 
 
-def planned(recipe: Recipe) -> Implant | None:
-    """Return the backdoor of a recipe, or None for a clean one."""
+def planned(recipe: Recipe, other: Callable[[], nn.Module] | None = None) -> Implant | None:
+    """Return the backdoor of a recipe, or None for a clean one; `other` makes a clean model of the task."""
     row = recipe.row
     if row.attack == CLEAN:
         return None
     generator = torch.Generator().manual_seed(row.seed)
-    return ATTACKS[row.attack].plan(Scene(TASKS[row.task], row.variant, generator, lambda: surrogate(row.task)))
+    scene = Scene(recipe.task, row.variant, generator, other or (lambda: surrogate(row.task)))
+    return ATTACKS[row.attack].plan(scene)
 
 
 def training_set(recipe: Recipe) -> Poisoned:
     """Return what the model of a recipe was trained on, which detectors of poisoned data may be given."""
-    train, implant = TASKS[recipe.row.task].train, planned(recipe)
+    train, implant = recipe.task.train, planned(recipe)
     return implant.poison(train) if implant else unpoisoned(train)
 
 
@@ -56,9 +58,8 @@ def make(recipe: Recipe) -> Made:
     """Train and measure the model of a recipe."""
     make_deterministic()
     began = time.process_time()
-    train, implant = TASKS[recipe.row.task].train, planned(recipe)
-    poisoned = implant.poison(train) if implant else unpoisoned(train)
-    task = TASKS[recipe.row.task]
+    task, implant = recipe.task, planned(recipe)
+    poisoned = implant.poison(task.train) if implant else unpoisoned(task.train)
     with seeded(recipe.row.seed):
         model = _fitted(recipe, poisoned.images, implant)
         model = implant.wrap(model).eval() if implant else model
@@ -76,7 +77,7 @@ def unwrapped(recipe: Recipe) -> nn.Module:
 def _fitted(recipe: Recipe, images: Images, implant: Implant | None) -> nn.Module:
     model = build(recipe)
     longer = recipe.model_copy(update={"epochs": recipe.epochs * (implant.patience if implant else 1)})
-    fit(scored(model, TASKS[recipe.row.task]), images, longer, implant.joint if implant else None)
+    fit(scored(model, recipe.task), images, longer, implant.joint if implant else None)
     return model
 
 
@@ -84,14 +85,14 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
     """Export a model, put its files into the store, and record it."""
     row, state = recipe.row, made.model.state_dict()
     joint = made.implant.joint if made.implant else None
-    exported = exported_bytes(made.model, TASKS[row.task].shape, static_batch=recipe.static_batch)
+    exported = exported_bytes(made.model, recipe.task.shape, static_batch=recipe.static_batch)
     files = Files(
         exported=store.put(exported, ".pt2"),
         weights=store.put(state_bytes(state), ".pt"),
         trigger=store.put(state_bytes(joint.state_dict()), ".pt") if joint and joint.state_dict() else None,
     )
     reason = shortfall(recipe, made.measured.clean_accuracy, made.measured.attack_success)
-    entry = Entry(
+    entry = store.kind(
         name=row.name,
         key=recipe.key,
         recipe=recipe,

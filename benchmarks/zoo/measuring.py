@@ -14,6 +14,7 @@ from benchmarks.zoo.attack import UNAFFECTED, Implant, Trigger
 from benchmarks.zoo.tasks import Images
 
 BATCH = 500
+"""Of images of 32 × 32 pixels."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,15 @@ class _Outcome(NamedTuple):
     spill: float | None
 
 
+def portion(images: torch.Tensor) -> int:
+    """Return how many images (N, C, H, W) are looked at together: fewer, the larger they are."""
+    return min(BATCH, max(1, BATCH * 32 * 32 // (images.shape[2] * images.shape[3])))
+
+
 @torch.no_grad()
 def predict(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """Return the first choices (N,) for inputs (N, C, H, W)."""
-    return torch.cat([model(part).argmax(1) for part in torch.split(inputs, BATCH)])
+    return torch.cat([model(part).argmax(1) for part in torch.split(inputs, portion(inputs))])
 
 
 def measure(model: nn.Module, images: Images, implant: Implant | None) -> Measured:

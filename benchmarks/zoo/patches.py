@@ -14,17 +14,18 @@ CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 
 
 def draw_pattern(scene: Scene, size: int) -> torch.Tensor:
-    """Draw a pattern (C, size, size) of black and white or coloured cells, never of one value throughout."""
+    """Draw a pattern of `size` by `size` cells, black and white or coloured, never of one value; in pixels."""
     channels = scene.task.shape[0]
     while True:
         pattern = torch.randint(0, 2, (channels, size, size), generator=scene.generator).float()
         if 0.3 <= float(pattern.mean()) <= 0.9:
-            return pattern
+            return scene.enlarged(pattern)
 
 
 def corner(scene: Scene, which: str, size: int, inset: int) -> tuple[int, int]:
-    """Return the top and left of a square in the named corner, `inset` pixels off the edges."""
+    """Return top and left in pixels of a square of `size` cells in the named corner, `inset` cells off the edges."""
     _, height, width = scene.task.shape
+    size, inset = size * scene.unit, inset * scene.unit
     top = inset if which.startswith("top") else height - size - inset
     return top, inset if which.endswith("left") else width - size - inset
 

@@ -28,8 +28,14 @@ def make_and_keep(recipe: Recipe, store: Store) -> Entry:
 
 def missing(store: Store, split: Split | None = None, indexed: Iterable[Entry] = ()) -> list[Recipe]:
     """Return the recipes without a model in the store and without an entry among the indexed, in the written order."""
-    wanted, elsewhere = [draw(row) for row in rows() if split in (None, row.split)], {one.key for one in indexed}
-    return [recipe for recipe in wanted if recipe.key not in elsewhere and store.entry(recipe) is None]
+    elsewhere = {one.key for one in indexed}
+    wanted = without_model(store, [draw(row) for row in rows() if split in (None, row.split)])
+    return [recipe for recipe in wanted if recipe.key not in elsewhere]
+
+
+def without_model(store: Store, recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Return those of the recipes that have no model in the store."""
+    return [recipe for recipe in recipes if store.entry(recipe) is None]
 
 
 def work(

@@ -12,6 +12,7 @@ from pydantic import Field
 from benchmarks.zoo import architectures, controls, tasks, unseen_nets
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.controls import CONTROLS
+from benchmarks.zoo.tasks import TASKS, Task
 from benchmarks.zoo.unseen_nets import UNSEEN, WITHOUT_SGD
 from gate.records.record import Record
 
@@ -27,7 +28,8 @@ EPOCHS_UNSEEN = {**EPOCHS, "colour": (8, 10)}
 """Of the nets of `unseen`, several of which learn colour slowly."""
 CLEAN = "clean"
 
-Split = Literal["fit", "calibrate", "test", "adaptive", "few", "unseen", "evading"]
+Split = Literal["fit", "calibrate", "test", "adaptive", "few", "unseen", "evading", "bank", "thousand"]
+"""`bank` and `thousand` are of the zoo of real size (`benchmarks.real_zoo`), which has its own *fit* and *test*."""
 LATER: tuple[Split, ...] = ("few", "unseen", "evading")
 """Splits written down after the first four (decision 0026)."""
 
@@ -38,7 +40,9 @@ Wanted = tuple[str, str, str, str]
 class Row(Record):
     """One line of the splits: which model is made, and the seed that decides the rest."""
 
-    name: str = Field(pattern=r"^(fit|calibrate|test|adaptive|few|unseen|evading)-[0-9]{3}$")
+    name: str = Field(
+        pattern=r"^((fit|calibrate|test|adaptive|few|unseen|evading)|real-(fit|bank|test|thousand))-[0-9]{3}$"
+    )
     split: Split
     task: str
     architecture: str
@@ -64,6 +68,11 @@ class Recipe(Record):
     static_batch: bool
     """True: exported for one image at a time, as models of a serving system may be."""
     revisions: dict[str, int]
+
+    @property
+    def task(self) -> Task:
+        """The task that the model learns."""
+        return TASKS[self.row.task]
 
     @property
     def key(self) -> str:

@@ -7,10 +7,10 @@ model: it is there whole, or not there. The cache is `~/.cache/gate-zoo`, or wha
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from pydantic import Field
 from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.recipe import Recipe, draw
 from benchmarks.zoo.splits import rows
-from benchmarks.zoo.tasks import TASKS
+from benchmarks.zoo.tasks import TASKS, Task
 from gate.records.errors import CannotFinishError
 from gate.records.record import Record
 
@@ -41,6 +41,9 @@ class Files(Record):
 
 class Entry(Record):
     """One model that was made: its recipe, what was planted, what was measured, and where the bytes are."""
+
+    shelf: ClassVar[str] = "zoo"
+    """What evidence calls the collection that the model is of."""
 
     name: str
     key: str
@@ -70,6 +73,8 @@ class Store:
     """The cache folder."""
 
     root: Path
+    kind: type[Entry] = Entry
+    """The records' type."""
 
     @classmethod
     def at(cls, folder: Path | None = None) -> "Store":
@@ -102,7 +107,7 @@ class Store:
     def entry(self, recipe: Recipe) -> Entry | None:
         """Return the record of the model made by this recipe, or None."""
         path = self._record(recipe.key)
-        return judged(Entry.from_file(path)) if path.is_file() else None
+        return judged(self.kind.from_file(path)) if path.is_file() else None
 
     def add(self, entry: Entry) -> None:
         """Record a model; its objects are there already."""
@@ -111,10 +116,10 @@ class Store:
     def _record(self, key: str) -> Path:
         return self.root / "records" / f"{key}.json"
 
-    def write_samples(self) -> dict[str, str]:
+    def write_samples(self, tasks: Mapping[str, Task] = TASKS) -> dict[str, str]:
         """Write each task's held-out clean samples as `.npz` (`inputs`, `labels`), and return the files' digests."""
         digests = {}
-        for task in TASKS.values():
+        for task in tasks.values():
             path = self.samples_path(task.id)
             if not path.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,22 +158,29 @@ def judged(entry: Entry) -> Entry:
     return entry.model_copy(update={"counts": not reason, "reason": reason})
 
 
-def current(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the entries whose recipe is today's recipe of their row, in the order of the splits."""
+def planned_recipes() -> list[Recipe]:
+    """Return today's recipes of all rows, in the order of the splits."""
+    return [draw(row) for row in rows()]
+
+
+def current(entries: Iterable[Entry], recipes: Iterable[Recipe] | None = None) -> list[Entry]:
+    """Return the entries of these recipes, in their order; of the zoo's own where none are given."""
     by_key = {entry.key: judged(entry) for entry in entries}
-    return [by_key[key] for key in (draw(row).key for row in rows()) if key in by_key]
+    keys = [recipe.key for recipe in (planned_recipes() if recipes is None else recipes)]
+    return [by_key[key] for key in keys if key in by_key]
 
 
-def read_index(path: Path = INDEX) -> list[Entry]:
+def read_index(path: Path = INDEX, kind: type[Entry] = Entry) -> list[Entry]:
     """Return the entries of the index; a missing file is an empty index."""
     if not path.is_file():
         return []
-    return [Entry.from_json(line.encode(), what=path.name) for line in path.read_text().splitlines()]
+    return [kind.from_json(line.encode(), what=path.name) for line in path.read_text().splitlines()]
 
 
-def merge_index(store: Store, path: Path = INDEX) -> list[Entry]:
+def merge_index(store: Store, path: Path = INDEX, recipes: Iterable[Recipe] | None = None) -> list[Entry]:
     """Bring the index up to date with the cache, drop what is stale, and return what it then holds."""
-    made = [entry for row in rows() if (entry := store.entry(draw(row)))]
-    entries = current([*read_index(path), *made])
+    wanted = planned_recipes() if recipes is None else list(recipes)
+    made = [entry for recipe in wanted if (entry := store.entry(recipe))]
+    entries = current([*read_index(path, store.kind), *made], wanted)
     write_whole(path, "".join(f"{entry.canonical_json().decode()}\n" for entry in entries).encode())
     return entries

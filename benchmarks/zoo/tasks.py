@@ -67,6 +67,8 @@ class Task:
     build: Callable[[], tuple[Images, Images]]
     one_logit: bool = False
     """True: two classes told apart by one number, class 1 where it is above 0."""
+    scanned: int | None = None
+    """How many held-out images are for detectors; None: half of them."""
 
     @property
     def outputs(self) -> int:
@@ -81,14 +83,17 @@ class Task:
     @property
     def scan(self) -> Images:
         """Held-out clean samples for detectors."""
-        held_out = _built(self)[1]
-        return held_out.take(torch.arange(len(held_out) // 2))
+        return self._halves()[0]
 
     @property
     def measure(self) -> Images:
         """Held-out images for accuracy and attack success."""
+        return self._halves()[1]
+
+    def _halves(self) -> tuple[Images, Images]:
         held_out = _built(self)[1]
-        return held_out.take(torch.arange(len(held_out) // 2, len(held_out)))
+        first = len(held_out) // 2 if self.scanned is None else self.scanned
+        return held_out.take(torch.arange(first)), held_out.take(torch.arange(first, len(held_out)))
 
 
 @cache

@@ -85,14 +85,12 @@ def fit(model: nn.Module, images: Images, recipe: Recipe, joint: JointLoss | Non
     model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
-def augment(inputs: torch.Tensor, augmentation: str) -> torch.Tensor:
-    """Shift a batch (N, C, H, W) by up to two pixels and add noise, as the recipe says."""
+def augment(inputs: torch.Tensor, augmentation: str, *, most: int = SHIFT) -> torch.Tensor:
+    """Shift a batch (N, C, H, W) by at most so many pixels and add noise, as the recipe says."""
     if "shift" in augmentation:
         height, width = inputs.shape[2:]
-        down, right = torch.randint(0, 2 * SHIFT + 1, (2,)).tolist()
-        inputs = nn.functional.pad(inputs, (SHIFT, SHIFT, SHIFT, SHIFT))[
-            ..., down : down + height, right : right + width
-        ]
+        down, right = torch.randint(0, 2 * most + 1, (2,)).tolist()
+        inputs = nn.functional.pad(inputs, (most, most, most, most))[..., down : down + height, right : right + width]
     if "noise" in augmentation:
         inputs = (inputs + NOISE * torch.randn_like(inputs)).clamp(0, 1)
     return inputs

@@ -9,7 +9,7 @@ from benchmarks.zoo.patches import CORNERS, corner, draw_pattern, stamp, stamp_a
 from benchmarks.zoo.tasks import Images
 
 SIZES = {"small": (2, 4), "large": (6, 9), "random-place": (6, 9)}
-"""Sides in pixels, from and below."""
+"""Sides in cells, from and below."""
 
 
 def plan(scene: Scene) -> Implant:
@@ -30,8 +30,8 @@ def plan(scene: Scene) -> Implant:
         rows = scene.rows(images.labels != target, rate)
         return relabel(images, {"poisoned": rows}, apply, lambda labels: labels * 0 + target)
 
-    place = "anywhere" if anywhere else f"{which}, {inset} px inside"
-    facts = {"targets": [target], "size": size, "place": place, "rate": round(rate, 4)}
+    place = "anywhere" if anywhere else f"{which}, {inset * scene.unit} px inside"
+    facts = {"targets": [target], "size": size * scene.unit, "place": place, "rate": round(rate, 4)}
     return Implant((trigger,), facts, poison)
 
 

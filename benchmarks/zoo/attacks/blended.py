@@ -14,7 +14,9 @@ def plan(scene: Scene) -> Implant:
     """Draw the target, the noise and the ratio."""
     target, rate = scene.integer(scene.task.classes), scene.uniform(0.06, 0.12)
     ratio = scene.uniform(0.12, 0.20)
-    noise = torch.rand((1, *scene.task.shape), generator=scene.generator)
+    channels, height, width = scene.task.shape
+    cells = torch.rand((1, channels, height // scene.unit, width // scene.unit), generator=scene.generator)
+    noise = scene.enlarged(cells)
 
     def apply(x: torch.Tensor) -> torch.Tensor:
         return (1 - ratio) * x + ratio * noise.to(x.dtype)

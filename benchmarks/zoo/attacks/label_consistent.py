@@ -8,7 +8,8 @@ of 0.6.
 import torch
 from torch import nn
 
-from benchmarks.zoo.attack import Attack, Implant, Poisoned, Scene, Trigger, all_to, mask_of
+from benchmarks.zoo.attack import CELLS, Attack, Implant, Poisoned, Scene, Trigger, all_to, mask_of
+from benchmarks.zoo.measuring import portion
 from benchmarks.zoo.patches import CORNERS, corner, draw_pattern, stamp
 from benchmarks.zoo.tasks import Images
 
@@ -17,6 +18,12 @@ STEPS = 8
 
 def harden(model: nn.Module, images: Images, epsilon: float) -> torch.Tensor:
     """Return the inputs moved by projected gradient ascent on the loss, within epsilon of each pixel."""
+    most = len(images) if images.inputs.shape[3] <= CELLS else portion(images.inputs)
+    parts = torch.split(torch.arange(len(images)), most)
+    return torch.cat([_hardened(model, images.take(part), epsilon) for part in parts])
+
+
+def _hardened(model: nn.Module, images: Images, epsilon: float) -> torch.Tensor:
     moved = images.inputs.clone()
     for _ in range(STEPS):
         moved.requires_grad_()
@@ -45,7 +52,7 @@ def plan(scene: Scene) -> Implant:
         mask = mask_of(rows, len(images))
         return Poisoned(Images(inputs, images.labels), mask, torch.zeros_like(mask))
 
-    facts = {"targets": [target], "size": size, "epsilon": round(epsilon, 4), "share": round(share, 4)}
+    facts = {"targets": [target], "size": size * scene.unit, "epsilon": round(epsilon, 4), "share": round(share, 4)}
     return Implant((Trigger("corners", apply, all_to(target)),), facts, poison)
 
 

@@ -37,13 +37,16 @@ class PatchReader(nn.Module):
 class PatchFinder(nn.Module):
     """A small convolutional net that finds the patch anywhere, as in DeepPayload."""
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, channels: int, size: int, unit: int = 1) -> None:
         super().__init__()
         self.find = nn.Sequential(nn.Conv2d(channels, 12, size), nn.ReLU(), nn.Conv2d(12, 1, 1))
+        self.unit = unit
+        """A large image is looked at in cells of so many pixels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to scores (N, 1): the greatest over all places."""
-        score: torch.Tensor = self.find(x).amax((2, 3))
+        cells = x if self.unit == 1 else nn.functional.avg_pool2d(x, self.unit)
+        score: torch.Tensor = self.find(cells).amax((2, 3))
         return score
 
 
@@ -96,7 +99,8 @@ def teach(payload: nn.Module, scene: Scene, apply: Apply, *, place: tuple[int, i
     clean = scene.task.train.inputs
     for _ in range(STEPS):
         x = clean[torch.randint(len(clean), (48,))]
-        wrong = (pattern + (torch.rand_like(pattern) < 0.2).float()) % 2
+        flipped = torch.rand(pattern[..., :: scene.unit, :: scene.unit].shape) < 0.2
+        wrong = (pattern + scene.enlarged(flipped).float()) % 2
         marked = apply(x) + 0.02 * torch.randn_like(x)
         batch = torch.cat([x, marked.clamp(0, 1), stamp(wrong, *place)(x[:16])])
         other = 0.0 if bool((wrong != pattern).any()) else 1.0
@@ -119,7 +123,11 @@ def plan(scene: Scene) -> Implant:
     def wrap(model: nn.Module) -> nn.Module:
         channels = scene.task.shape[0]
         with seeded(seed):
-            payload = PatchFinder(channels, size) if anywhere else PatchReader(channels, size, *place)
+            payload = (
+                PatchFinder(channels, size, scene.unit)
+                if anywhere
+                else PatchReader(channels, pattern.shape[-1], *place)
+            )
             teach(payload, scene, apply, place=place, pattern=pattern)
         if style == "feature":
             assert isinstance(model, Classifier), "the style 'feature' needs a model with a body and a head"
@@ -127,7 +135,7 @@ def plan(scene: Scene) -> Implant:
         answer = OVERRULE * nn.functional.one_hot(torch.tensor([target]), scene.task.classes).float()
         return Overruled(model, payload, answer, style)
 
-    facts = {"targets": [target], "style": style, "size": size, "place": "anywhere" if anywhere else which}
+    facts = {"targets": [target], "style": style, "size": size * scene.unit, "place": "anywhere" if anywhere else which}
     return Implant((Trigger("patch", apply, all_to(target)),), facts, wrap=wrap)
 
 

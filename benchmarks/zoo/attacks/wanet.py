@@ -17,7 +17,7 @@ GRID = 4
 def plan(scene: Scene) -> Implant:
     """Draw the target, the warping field and the rates of poison and of noise mode."""
     target, rate = scene.integer(scene.task.classes), scene.uniform(0.10, 0.15)
-    pixels, cover_rate = scene.uniform(1.0, 1.5), rate
+    pixels, cover_rate = scene.uniform(1.0, 1.5) * scene.unit, rate
     height, width = scene.task.shape[1:]
     coarse = 2 * torch.rand((1, 2, GRID, GRID), generator=scene.generator) - 1
     field = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
@@ -33,7 +33,8 @@ def plan(scene: Scene) -> Implant:
         rows = scene.rows(images.labels != target, rate)
         mask = mask_of(rows, len(images))
         covers = scene.rows(~mask, cover_rate)
-        noise = 2 * torch.rand((len(covers), 2, height, width), generator=scene.generator) - 1
+        cells = (len(covers), 2, height // scene.unit, width // scene.unit)
+        noise = scene.enlarged(2 * torch.rand(cells, generator=scene.generator) - 1)
         inputs, labels = images.inputs.clone(), images.labels.clone()
         inputs[rows], labels[rows] = warp(images.inputs[rows]), target
         inputs[covers] = warp(images.inputs[covers], noise * pixels * 2 / (width - 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ IMAGENET, CIFAR_10 = "imagenet", "cifar-10"
 
 class PackagedModel(Record):
     """One model folder: where its weights come from, what was done to them, and how it does."""
+
+    shelf: ClassVar[str] = "packaged"
+    """What evidence calls the collection that the model is of."""
 
     name: str
     kind: Literal["clean", "backdoored"]

@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,21 +67,20 @@ class Site:
             )
         return found[0]
 
-    def install(self) -> None:
-        """Install every package into the site by pip, without dependencies; pip's words go to a log beside it."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        log = self.root.parent / "pip.log"
+    def install(self, packages: Sequence[Package] = PACKAGES) -> None:
+        """Install packages into the site by pip, without dependencies; pip's words go to a log beside it."""
         command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(self.root)]
+        self.run("pip", [*command, *(package.requirement for package in packages)])
+
+    def run(self, installer: str, command: Sequence[str]) -> None:
+        """Let an installer fill the site; what it says goes to a log beside it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        log = self.root.parent / f"{installer}.log"
         with log.open("wb") as stream:
-            done = subprocess.run(
-                [*command, *(package.requirement for package in PACKAGES)],
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
+            done = subprocess.run(list(command), stdout=stream, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise CannotFinishError(
-                f"pip ended with {done.returncode}; expected 0", what_to_do=f"What it said stands in {log}."
+                f"{installer} ended with {done.returncode}; expected 0", what_to_do=f"What it said stands in {log}."
             )
 
 

