@@ -25,10 +25,11 @@ from gate.detectors.contract import Need
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
+from gate.records.declarations import Space
 from gate.records.evidence import Location, Measurement
 from gate.records.policy import Policy
 from gate.records.run import Run
-from gate.spaces.subject import Classifier, Subject, Trigger, Yield
+from gate.spaces.subject import Classifier, ImageClassifier, Subject, Trigger, Yield
 
 Batch = tuple[int, bool, bool]
 """Images, whether a gradient is asked for, whether activations are."""
@@ -38,7 +39,7 @@ Batch = tuple[int, bool, bool]
 class Noted:
     """A classifier that notes what passes through it."""
 
-    inner: Classifier
+    inner: ImageClassifier
     batches: Counter[Batch] = field(default_factory=Counter)
     sample_passes: int = 0
 
@@ -50,6 +51,11 @@ class Noted:
     def gradient_passes(self) -> int:
         """Those of the model itself."""
         return self.inner.gradient_passes
+
+    @property
+    def space(self) -> Space:
+        """What the model itself takes."""
+        return self.inner.space
 
     @property
     def arithmetic(self) -> str:
@@ -91,7 +97,7 @@ class Row:
         return self.name, f"{self.passes:,}", f"{self.seconds:.1f}", f"{self.alone:.1f}", share
 
 
-def scan(subject: Subject, classifier: Classifier, policy: Policy) -> Iterator[Row]:
+def scan(subject: Subject, classifier: ImageClassifier, policy: Policy) -> Iterator[Row]:
     """Run the detectors one after the other, each followed by its batches through the model alone."""
     suspect: dict[Location, Trigger] = {}
     noted = Noted(classifier)  # one for all, since a suspect's second search goes through the model of the first
@@ -152,8 +158,7 @@ def main() -> None:
         if entry.name not in wanted:
             continue
         subject = subject_of(entry, store)
-        assert subject.classifier is not None
-        rows = list(scan(subject, subject.classifier, policy))
+        rows = list(scan(subject, subject.images, policy))
         rows.append(Row("all", sum(r.passes for r in rows), sum(r.seconds for r in rows), sum(r.alone for r in rows)))
         print(f"{entry.name} ({entry.recipe.row.task}, {entry.recipe.row.architecture})")
         head = ("detector", "passes", "processor s", "the model alone", "share")

@@ -21,7 +21,8 @@ from gate.records.record import Record
 from gate.records.run import Run
 from gate.spaces.subject import Classifier, Subject
 from gate.worker import compute
-from gate.worker.loading.subject import Loaded, load_subject
+from gate.worker.loading.loaded import Loaded
+from gate.worker.loading.subject import load_subject
 from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.roles import reads_files_only
 

@@ -62,6 +62,7 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
         "seed": first.seed,
         "samples": BankSamples(sha256=samples.sha256, count=samples.count) if samples else None,
         "classes": first.facts.classes,
+        "space": first.facts.space,
         "input_shape": first.facts.input_shape,
         "settings": {statistic.detector: settings[statistic.detector] for statistic in compared},
         "compared": compared,
@@ -103,6 +104,7 @@ def _check(member: Member, first: Member, policy: Policy) -> None:
 def _shared(evidence: Evidence) -> dict[str, object]:
     return {
         "number of classes": evidence.facts.classes,
+        "kind of input": evidence.facts.space,
         "input shape": evidence.facts.input_shape,
         "seed": evidence.seed,
         "set of samples": evidence.samples.sha256 if evidence.samples else None,

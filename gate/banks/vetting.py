@@ -7,7 +7,6 @@ reason why it is clean, which the bank holds. A finding only that no bank was th
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
-from gate.judging.calibrated import has_few_classes
 from gate.judging.judge import judge
 from gate.records.evidence import Evidence
 from gate.records.finding import Finding
@@ -40,7 +39,7 @@ def against_measured(evidence: Evidence, policy: Policy, tags: Mapping[str, str]
         return f"a reviewer rejected it ({review[:200]})"
     if found := _named(judge(evidence, policy, on=on).open_findings):
         return found
-    wants_bank = has_few_classes(evidence.facts.classes) or policy.uncalibrated == "flag"
+    wants_bank = evidence.facts.few_classes or policy.uncalibrated == "flag"
     if tags.get("gate.decision") == "flagged" and not wants_bank:
         return "the registry has it flagged, for something that the bank's own scan does not look at"
     return ""

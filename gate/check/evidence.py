@@ -121,6 +121,7 @@ def evidence_of(
         repair=pulled.repair,
         problems=tuple(text[:2000] for text in (*pulled.problems, *unread, *result.problems, *changed)),
         pictures=result.pictures,
+        excerpts=result.excerpts,
         projections=result.projections,
         versions=result.versions,
         seconds={"pull": pulled.seconds, **result.seconds},

@@ -14,7 +14,7 @@ from gate import VERSION
 from gate.check.files import CheckFiles
 from gate.judging.stages import suspects_after
 from gate.records.errors import CannotFinishError
-from gate.records.evidence import MAX_PICTURES, Measured
+from gate.records.evidence import MAX_EXCERPTS, MAX_PICTURES, Measured
 from gate.records.job import ScanJob, ScanResult
 from gate.records.probe_seed import key_of
 from gate.records.record import MalformedError, Record
@@ -63,11 +63,13 @@ class Unfinished:
 
 
 def joined(earlier: ScanResult | None, later: ScanResult) -> ScanResult:
-    """Return a worker's result with an earlier one's pictures and projections; it has the outcomes already."""
+    """Return a worker's result with what an earlier one's report shows; it has the outcomes already."""
     if earlier is None:
         return later
     pictures, projections = (*earlier.pictures, *later.pictures), (*earlier.projections, *later.projections)
-    return later.model_copy(update={"pictures": pictures[:MAX_PICTURES], "projections": projections[:16]})
+    excerpts = (*earlier.excerpts, *later.excerpts)[:MAX_EXCERPTS]
+    kept = {"pictures": pictures[:MAX_PICTURES], "excerpts": excerpts, "projections": projections[:16]}
+    return later.model_copy(update=kept)
 
 
 def _key(job: ScanJob) -> str:

@@ -17,6 +17,7 @@ from gate.check.resume import Unfinished
 from gate.check.worker_results import expected_detectors
 from gate.check.workers import Left, Progress, Seen, Workers
 from gate.formats.carried import Carried, carried
+from gate.formats.mlflow_folder import TOKENIZER
 from gate.judging.calibrated import few_classes, has_few_classes
 from gate.judging.judge import forbids_loading, on_bytes
 from gate.judging.within import may_have_one
@@ -194,7 +195,8 @@ def _write(workers: Workers, left: Left | None = None, repair: RepairOrigin | No
     """Have the writer write the candidate's program, or a worker's, and compose the bundle around it."""
     request = workers.request
     folder = request.base / _ROOM / BUNDLE_FOLDER
-    wrote = workers.run("writer", request.candidate, left=left, program_to=folder / PROGRAM)
+    program, tokenizer = folder / PROGRAM, folder / TOKENIZER
+    wrote = workers.run("writer", request.candidate, left=left, program_to=program, tokenizer_to=tokenizer)
     result = wrote.result
     if not result.complete or result.written is None or wrote.program is None:
         why = " ".join(result.problems) or "the writer left no program."

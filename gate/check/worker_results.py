@@ -14,7 +14,7 @@ from gate.records.policy import Policy
 from gate.records.record import MAX_JSON_BYTES, MalformedError, read_bounded
 
 MAX_RESULT_TEXT = MAX_JSON_BYTES // 2
-MAX_TRIGGERS_BYTES, MAX_BUNDLE_BYTES = 256 << 20, 8 << 30
+MAX_TRIGGERS_BYTES, MAX_BUNDLE_BYTES, MAX_TOKENIZER_BYTES = 256 << 20, 8 << 30, 64 << 20
 
 
 def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from gate.check.files import PREVIOUS_FOLDER, TRAINING_FOLDER, Pulled
 from gate.check.resume import joined
 from gate.check.worker_results import (
     MAX_BUNDLE_BYTES,
+    MAX_TOKENIZER_BYTES,
     MAX_TRIGGERS_BYTES,
     expected_detectors,
     opaque,
@@ -36,6 +37,7 @@ from gate.records.job import (
     JAIL_REFUSED,
     JOB_FILE,
     RESULT_FILE,
+    TOKENIZER_FILE,
     TRIGGERS_FILE,
     WRITTEN_FILE,
     ScanJob,
@@ -70,6 +72,8 @@ class Seen:
     triggers: bytes | None = field(default=None, repr=False)
     program: Path | None = None
     """A converter's or writer's program: hostile bytes."""
+    tokenizer: Path | None = None
+    """A writer's tokenizer, where it left one: hostile bytes."""
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
@@ -122,8 +126,9 @@ class Workers:
         *,
         left: Left | None = None,
         program_to: Path | None = None,
+        tokenizer_to: Path | None = None,
     ) -> Seen:
-        """Run one worker on a folder, after the outcomes in `done`; its program goes to `program_to`.
+        """Run one worker on a folder, after the outcomes in `done`; its program and tokenizer are copied, unread.
 
         A scan reuses an interrupted scan's outcomes of an equal job. A writer reads `left` in place of the candidate.
         """
@@ -139,7 +144,7 @@ class Workers:
             if kept is not None:
                 kept.keep(job, joined(earlier, result))
 
-        seen = run_job(job, self.progress, keep, program_to)
+        seen = run_job(job, self.progress, keep, program_to, tokenizer_to)
         return replace(seen, result=joined(earlier, seen.result))
 
     def _job(self, role: Role, place: HashedFolder, done: Mapping[str, Outcome], left: Left | None) -> ScanJob:
@@ -182,19 +187,30 @@ def _has_earlier(pulled: Pulled) -> bool:
 
 
 def run_job(
-    job: ScanJob, progress: Progress, keep: Keep = lambda _result: None, program_to: Path | None = None
+    job: ScanJob,
+    progress: Progress,
+    keep: Keep = lambda _result: None,
+    program_to: Path | None = None,
+    tokenizer_to: Path | None = None,
 ) -> Seen:
     """Run one worker and return its result, with failures for missing outcomes.
 
-    When a detector begins, `keep` gets what the worker had saved. Its program is copied to `program_to`, unread.
+    When a detector begins, `keep` gets what the worker had saved. Its program is copied to `program_to` and a writer's
+    tokenizer to `tokenizer_to`, both unread.
     """
     with scratch_directory() as scratch:
         ended, user = run_in_scratch(job, scratch, _keeping(scratch, job, progress, keep))
         result = read_result(scratch, job, ended).model_copy(update={"user": user})
         triggers = opaque(scratch / TRIGGERS_FILE, MAX_TRIGGERS_BYTES)
         left = scratch / _PROGRAMS[job.role] if job.role in _PROGRAMS else None
-        copied = left is not None and program_to is not None and copy_plain(left, program_to, MAX_BUNDLE_BYTES)
-        return Seen(result, triggers, program_to if copied else None)
+        program = _copied(left, program_to, MAX_BUNDLE_BYTES)
+        tokenizer = _copied(scratch / TOKENIZER_FILE, tokenizer_to, MAX_TOKENIZER_BYTES)
+        return Seen(result, triggers, program, tokenizer)
+
+
+def _copied(left: Path | None, to: Path | None, limit: int) -> Path | None:
+    """Copy a worker's file, and return its place; None where it left none that is plain and within the limit."""
+    return to if left is not None and to is not None and copy_plain(left, to, limit) else None
 
 
 def run_in_scratch(job: ScanJob, scratch: Path, progress: Progress) -> tuple[WorkerExit, str]:

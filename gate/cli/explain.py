@@ -116,6 +116,7 @@ def _detector(detector: "Detector[Any]") -> Iterator[str]:
     yield ""
     for part in PARTS:
         yield from _wrapped(part, text[part])
+    yield from _wrapped("For", f"models that take {' or '.join(sorted(detector.spaces))}")
     yield ""
     yield "Metrics"
     for metric in detector.metrics:

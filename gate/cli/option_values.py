@@ -44,7 +44,10 @@ def require_samples(samples: str | None) -> None:
     if samples is None or ":/" in samples:
         return
     if not Path(samples).exists():
-        raise UsageError(f"there are no samples at {samples}", what_to_do="Name an .npz file or a folder of images.")
+        raise UsageError(
+            f"there are no samples at {samples}",
+            what_to_do="Name an .npz file or a folder of images, or texts as .jsonl or .csv.",
+        )
     if not os.access(samples, os.R_OK | (os.X_OK if Path(samples).is_dir() else 0)):
         raise UsageError(f"the samples {samples} cannot be read", what_to_do="Give this user the right to read them.")
 

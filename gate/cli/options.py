@@ -43,14 +43,14 @@ POLICY = option(
     type=click.Path(),
     callback=_policy,
     default="default",
-    metavar="[default|files-only|FILE]",
+    metavar="[default|files-only|text|FILE]",
     help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
     "file of your own called 'default' is ./default.",
 )
 SAMPLES = option(
     "--samples",
-    help="Clean samples: an .npz of `inputs` and `labels`, a folder of images by class, or an artifact URI such as "
-    "runs:/ID/samples.npz. Overrides what the policy pins; the override is recorded.",
+    help="Clean samples: an .npz of `inputs` and `labels`, a folder of images by class, texts as .jsonl or .csv, or an "
+    "artifact URI such as runs:/ID/samples.npz. Overrides what the policy pins; the override is recorded.",
 )
 BANK = option(
     "--bank",

@@ -34,6 +34,7 @@ from gate.records.errors import GateError
 from gate.records.evidence import Measurement
 from gate.records.record import parse_json
 from gate.records.run import Run
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject
 
 _MAX_INDEX = 32 << 20
@@ -174,6 +175,7 @@ DETECTOR = Detector(
     title="Files that are not as declared",
     doing="files that are not as declared",
     needs=Need.FILES,
+    spaces=EVERY,
     before_loading=True,
     metrics=(
         Metric("missing-files", "files", "higher", "Files that the artifact declares and does not contain."),

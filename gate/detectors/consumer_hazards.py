@@ -1,12 +1,11 @@
 """Counts what would make a deployer's loader run, import or install something of the artifact's choice.
 
 Measures  code-paths: code that MLmodel puts on the import path or runs. foreign-loaders: flavours, loaders, keys and
-          values of MLmodel, of a pipeline's configurations and pickle modules, that no supported MLflow writes for the
-          flavour. foreign-requirements:
-          lines of an environment that are no listed package with its version. unpinned-requirements: names without a
-          version. archive-hazards: fields of exported programs that a loader evaluates, executes or unpickles, and
-          members of torch archives that are longer than their tensors or belong to none. unreadable-files: such files
-          that cannot be parsed.
+          values of MLmodel, of pipelines' configurations, of tokenizers and pickle modules, that no supported MLflow
+          writes for the flavour. foreign-requirements: lines of an environment that are no listed package with its
+          version. unpinned-requirements: names without a version. archive-hazards: fields of exported programs that a
+          loader evaluates, executes or unpickles, and members of torch archives that are longer than their tensors or
+          belong to none. unreadable-files: such files that cannot be parsed.
 Matters   The gate's reader ignores these, the deployer's does not: an artifact can pass every inspection of its weights
           and still run code where it is served.
 Blind to  A version of a listed package that is itself malicious, and loaders other than MLflow's and torch's.
@@ -24,7 +23,7 @@ from gate.formats.flavours import grammar_of
 from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.huggingface.flavour import task_of
 from gate.formats.huggingface.pipeline import pipeline_faults
-from gate.formats.mlflow_folder import ENVIRONMENTS
+from gate.formats.mlflow_folder import ENVIRONMENTS, TOKENIZER
 from gate.formats.mlflow_model import EXAMINED, PICKLE_MODULES, Foreign, Kind, foreign_entries
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.other_flavours import KnownFlavour, foreign_to, unknown_flavours
@@ -33,12 +32,15 @@ from gate.formats.pickle_search import Blocked, find_pickles
 from gate.formats.pt2 import is_pt2, pt2_hazards
 from gate.formats.requirements import odd_in_file
 from gate.formats.source import Bounds, Source, UnreadableError
+from gate.formats.tokenizers.file import MAX_BYTES as MAX_TOKENIZER
+from gate.formats.tokenizers.file import read_tokenizer
 from gate.formats.torch_zips import is_torch_zip, torch_zip_faults
 from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
 from gate.records.declarations import Metric, Options
 from gate.records.evidence import Measurement
 from gate.records.run import Run
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject
 
 _MODULES: Mapping[str, tuple[str, ...]] = {"pickle_module_info.txt": PICKLE_MODULES, "keras_module.txt": ("keras",)}
@@ -73,8 +75,8 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
             for entry in _foreign(model, options.flavours):
                 yield Hazard(_METRICS[entry.kind], path, str(entry))
             yield from _pipeline(subject.artifact.root, model)
-        elif name in _MODULES:
-            yield from _module(path, name, source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace"))
+        elif name in _MODULES or path == TOKENIZER:
+            yield from _module(path, name, source) if name in _MODULES else _tokenizer(path, source)
         elif name in ENVIRONMENTS:
             yield from _environment(path, source.whole(MAX_BYTES, name), options)
         elif is_zip(source):
@@ -107,12 +109,21 @@ def _pipeline(root: Path, model: MLmodel) -> Iterator[Hazard]:
         yield from (Hazard("foreign-loaders", path, why) for path, why in pipeline_faults(root, model, task))
 
 
+def _tokenizer(path: str, source: Source) -> Iterator[Hazard]:
+    """Yield why a tokenizer beside a program is not one that the gate reads."""
+    try:
+        read_tokenizer(source.whole(MAX_TOKENIZER, path))
+    except UnreadableError as error:
+        yield Hazard("foreign-loaders", path, str(error))
+
+
 def _environment(path: str, raw: bytes, options: ConsumerHazards) -> Iterator[Hazard]:
     for line in odd_in_file(path, raw, options.allowed_packages):
         yield Hazard("unpinned-requirements" if line.unpinned else "foreign-requirements", path, str(line))
 
 
-def _module(path: str, name: str, text: str) -> Iterator[Hazard]:
+def _module(path: str, name: str, source: Source) -> Iterator[Hazard]:
+    text = source.whole(MAX_BYTES, name).decode("utf-8", "backslashreplace")
     if text.strip() not in _MODULES[name]:
         kind = name.partition("_")[0]
         yield Hazard("foreign-loaders", path, f"{kind} module {text[:_MAX_MODULE_NAME]!r}")
@@ -144,6 +155,7 @@ DETECTOR = Detector(
     title="What a deployer's loader would run",
     doing="what a loader would run",
     needs=Need.FILES,
+    spaces=EVERY,
     before_loading=True,
     metrics=(
         Metric("code-paths", "entries", "higher", "Code that MLmodel puts on the import path or runs."),

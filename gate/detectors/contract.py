@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, Generic, TypeVar
 
-from gate.records.declarations import LooksAt, Metric, Options
+from gate.records.declarations import LooksAt, Metric, Options, Space
 from gate.records.passes import Passes
 from gate.records.run import Run
-from gate.spaces.contract import TriggerFamily
+from gate.spaces.contract import IMAGES, TriggerFamily
 from gate.spaces.subject import Subject, Yield
 
 
@@ -65,6 +65,8 @@ class Detector(Generic[OptionsT]):
     measure: Callable[[Subject, OptionsT, Run], Iterator[Yield]]
     uses: Need = NOTHING
     """Optional parts of the subject, whose absence it reports."""
+    spaces: frozenset[Space] = IMAGES
+    """Kinds of input that it is for; a model of another kind is none that it can measure."""
     before_loading: bool = False
     """Whether its findings forbid loading the model and cannot be waived."""
     passes: Callable[[Subject, OptionsT, Run], Passes] | None = None

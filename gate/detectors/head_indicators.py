@@ -20,6 +20,7 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject, Yield
 
 
@@ -61,6 +62,7 @@ DETECTOR = Detector(
     title="Last-layer indicators",
     doing="weights of the last layer",
     needs=Need.WEIGHTS,
+    spaces=EVERY,
     metrics=(
         Metric(
             "indicator",

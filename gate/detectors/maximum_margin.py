@@ -23,7 +23,7 @@ from gate.records.evidence import Location, Measurement
 from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
-from gate.spaces.subject import Classifier, Subject, Yield
+from gate.spaces.subject import ImageClassifier, Subject, Yield
 
 if TYPE_CHECKING:
     from gate.statistics.margins import Margins, Settings
@@ -56,8 +56,7 @@ def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yiel
     from gate.spaces.image.pictures import picture
     from gate.statistics.margins import Settings, maximise
 
-    assert subject.classifier is not None
-    classifier = subject.classifier
+    classifier = subject.images
     clean = _clean_margin(subject, options, run)
     settings = Settings(options.starts, options.steps, options.step_size)
     targets, references, screened = _choose(classifier, settings, options, run)
@@ -110,7 +109,7 @@ def _clean_margin(subject: Subject, options: MaximumMargin, run: Run) -> float |
 
 
 def _choose(
-    classifier: Classifier, settings: "Settings", options: MaximumMargin, run: Run
+    classifier: ImageClassifier, settings: "Settings", options: MaximumMargin, run: Run
 ) -> tuple[tuple[int, ...], frozenset[int], int]:
     """Return the classes to measure in full, the references among them, and the number screened.
 

@@ -19,7 +19,7 @@ from gate.records.declarations import Metric, Options
 from gate.records.evidence import Location, Measurement
 from gate.records.passes import Passes, Span
 from gate.records.run import Run
-from gate.spaces.subject import Classifier, Subject, Yield
+from gate.spaces.subject import ImageClassifier, Subject, Yield
 
 if TYPE_CHECKING:
     import torch
@@ -40,8 +40,7 @@ def measure(subject: Subject, options: ModelInversion, run: Run) -> Iterator[Yie
     """Yield agreement, overlap with the inverted trigger, and the mean synthesised input of each class."""
     from gate.spaces.image.pictures import picture
 
-    assert subject.classifier is not None
-    classifier = subject.classifier
+    classifier = subject.images
     every = tuple(Location.of_class(index) for index in range(classifier.num_classes))
     for location in subject.suspects if subject.suspects is not None else every:
         target = location.class_index
@@ -67,7 +66,7 @@ def passes(subject: Subject, options: ModelInversion, _run: Run) -> Passes:
 
 
 def _synthesise(
-    classifier: Classifier, target: int, options: ModelInversion, run: Run
+    classifier: ImageClassifier, target: int, options: ModelInversion, run: Run
 ) -> tuple["torch.Tensor", "torch.Tensor"]:
     """Return random starts and the inputs that ascent of the class's margin makes of them, (S, C, H, W) each."""
     import torch

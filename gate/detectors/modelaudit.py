@@ -23,6 +23,7 @@ from gate.records.declarations import Metric, Options
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.evidence import Measurement
 from gate.records.run import Run
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject
 
 _NO_TELEMETRY = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
@@ -115,6 +116,7 @@ DETECTOR = Detector(
     doing="a second opinion on the files",
     # Not before loading: it is known to report harmless files, so that a person may waive a finding.
     needs=Need.FILES,
+    spaces=EVERY,
     metrics=(
         Metric("critical-issues", "issues", "higher", "What modelaudit calls critical."),
         Metric("warnings", "issues", "neither", "What modelaudit calls a warning; harmless files have some too."),

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from gate.records.bank import Bank
     from gate.spaces.contract import Shape
-    from gate.spaces.subject import Classifier, Samples
+    from gate.spaces.subject import ImageClassifier, Samples
 
 _ID = "probe-grid"
 CELLS = {
@@ -79,9 +79,8 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
     from gate.statistics.probe_answers import answers_to
     from gate.statistics.subsets import balanced
 
-    assert subject.classifier is not None
     assert subject.samples is not None
-    classifier = subject.classifier
+    classifier = subject.images
     if min(classifier.input_shape[1:]) < LEAST_SIDE:
         raise UnexaminableError(f"inputs are smaller than {LEAST_SIDE} × {LEAST_SIDE}; no patch would be small there")
     samples = balanced(subject.samples, options.clean_samples, run.seed)
@@ -115,14 +114,13 @@ def passes(subject: Subject, options: ProbeGrid, run: Run) -> Passes:
     """Return the passes of every probe, and of those that the model itself is asked again."""
     from gate.statistics.probe_answers import asked_again
 
-    assert subject.classifier is not None
     assert subject.samples is not None
-    shape = subject.classifier.input_shape
+    shape = subject.images.input_shape
     if min(shape[1:]) < LEAST_SIDE:
         return Passes()
     samples = min(options.clean_samples, len(subject.samples.inputs))
     count = len(names(shape)) + (len(secret_groups(shape)) if run.probe_seed else 0)
-    again = asked_again(count, len(probe_families()) + 1) if subject.classifier.arithmetic else Span()
+    again = asked_again(count, len(probe_families()) + 1) if subject.images.arithmetic else Span()
     return Passes((Span.exactly(1 + count) + again).times(samples))
 
 
@@ -145,7 +143,7 @@ def _counts(  # two calls, above
     every: "torch.Tensor",
     samples: "Samples",
     own: "torch.Tensor",
-    classifier: "Classifier",
+    classifier: "ImageClassifier",
     options: ProbeGrid,
 ) -> Counts:
     """Return how many samples of each source each probe sends to each answer; sources are the samples' labels.
@@ -215,7 +213,7 @@ def _pictures(
     shown: "list[tuple[Location, int, str]]",
     samples: "Samples",
     own: "torch.Tensor",
-    classifier: "Classifier",
+    classifier: "ImageClassifier",
     most: int,
 ) -> Iterator[Picture]:
     """Yield, for the first places of different classes, a sample that is not of the class and the probe on it.

@@ -25,6 +25,7 @@ from gate.records.evidence import Location, Measurement
 from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.search.options import LEAST_COMPARED
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ DETECTOR = Detector(
     title="Spectral signatures of the training set",
     doing="spectra of the training set",
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
+    spaces=EVERY,
     metrics=(
         Metric("spectral-gap", "deviations", "higher", "Distance of training samples from clean ones."),
         Metric("gap-ratio", "×", "higher", "The gap over the median of all classes.", least_classes=LEAST_COMPARED),

@@ -22,6 +22,7 @@ from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
 from gate.records.passes import Passes, Span
 from gate.records.run import Run
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject, Yield
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ DETECTOR = Detector(
     title="Activation clustering of the training set",
     doing="clusters in the training set",
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
+    spaces=EVERY,
     metrics=(
         Metric("silhouette", "-1 to 1", "higher", "How clearly the label's activations split in two clusters."),
         Metric("relative-size", "share", "lower", "Share of the smaller cluster."),

@@ -27,6 +27,7 @@ from gate.records.errors import GateError
 from gate.records.evidence import Measurement
 from gate.records.record import parse_json
 from gate.records.run import Run
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject
 
 _MAX_JSON = 32 << 20
@@ -162,6 +163,7 @@ DETECTOR = Detector(
     title="Code and references in other formats",
     doing="code in files of other formats",
     needs=Need.FILES,
+    spaces=EVERY,
     before_loading=True,
     metrics=(
         Metric("code-constructs", "constructs", "higher", "Parts of a model format that run code on loading."),

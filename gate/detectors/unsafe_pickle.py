@@ -28,6 +28,7 @@ from gate.formats.source import Bounds, Source
 from gate.records.declarations import Metric, Options
 from gate.records.evidence import Measurement
 from gate.records.run import Run
+from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject
 
 _SECOND_OPINION_OPCODES = 20_000
@@ -111,6 +112,7 @@ DETECTOR = Detector(
     title="Pickles that run code",
     doing="pickles that run code",
     needs=Need.FILES,
+    spaces=EVERY,
     before_loading=True,
     metrics=(
         Metric("unsafe-globals", "imports", "higher", "Imports in pickles that no list allows; each can run code."),

@@ -65,13 +65,12 @@ def measure(subject: Subject, options: VersionChange, run: Run) -> Iterator[Yiel
     from gate.statistics.subsets import balanced
     from gate.statistics.versions import Asked, NotFiniteError, change, history, look
 
-    assert subject.classifier is not None
     assert subject.previous is not None
     assert subject.samples is not None
     probes = _probes(subject, options, run)
     asked = Asked(balanced(subject.samples, options.clean_samples, run.seed), options.channels, probes)
     steps = len(subject.previous.approved) + 2
-    own = look(replace(subject.previous.own, classifier=subject.classifier), asked, run)
+    own = look(replace(subject.previous.own, classifier=subject.images), asked, run)
     run.progress(1, steps)
     try:
         serving = look(subject.previous.serving, asked, run)
@@ -80,7 +79,7 @@ def measure(subject: Subject, options: VersionChange, run: Run) -> Iterator[Yiel
         raise UnexaminableError(f"the version that serves cannot be compared: {error}") from None
     run.progress(2, steps)
     yield from _of_change(found)
-    yield from _of_probes(found, subject.classifier.input_shape, options.probe_step)
+    yield from _of_probes(found, subject.images.input_shape, options.probe_step)
     earlier = []
     for one in history(subject.previous, serving, asked, run):
         earlier.append(one)
@@ -91,10 +90,9 @@ def measure(subject: Subject, options: VersionChange, run: Run) -> Iterator[Yiel
 
 def passes(subject: Subject, options: VersionChange, _run: Run) -> Passes:
     """Return the passes of the candidate, of the version that serves, and of approved ones as far as they can run."""
-    assert subject.classifier is not None
     assert subject.samples is not None
     assert subject.previous is not None
-    shape, count = subject.classifier.input_shape, len(subject.samples.inputs)
+    shape, count = subject.images.input_shape, len(subject.samples.inputs)
     probes = len(names(shape)[:: options.probe_step]) if min(shape[1:]) >= LEAST_SIDE else 0
     samples = min(options.clean_samples, count)
     one = samples + probes * min(options.probe_samples, count)
@@ -107,9 +105,8 @@ def _probes(subject: Subject, options: VersionChange, run: Run) -> "Probes | Non
     from gate.statistics.probe_gains import Probes
     from gate.statistics.subsets import balanced
 
-    assert subject.classifier is not None
     assert subject.samples is not None
-    shape, bounds = subject.classifier.input_shape, subject.classifier.bounds
+    shape, bounds = subject.images.input_shape, subject.images.bounds
     if min(shape[1:]) < LEAST_SIDE:
         return None
     applied = tuple(within(probe, bounds) for probe in fixed(shape)[:: options.probe_step])

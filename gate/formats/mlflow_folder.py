@@ -20,13 +20,17 @@ ENVIRONMENTS: Final = frozenset(
 )
 MODEL_FILES: Final = ("model.pt2", "model.pth")
 """Files of the flavour's folder, of which there must be exactly one: loaders differ in which they take."""
+TOKENIZER: Final = "extra_files/tokenizer.json"
+"""The tokenizer of a program of token ids: a consumer loads it, and so it is read and served, unlike other texts."""
 _COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _EVERY_FLAVOUR: Final = frozenset(
     {"MLmodel", *ENVIRONMENTS, "input_example.json", "serving_input_example.json"}
     | {f"metadata/{name}" for name in _COPIED}  # a managed registry keeps copies there; no loader reads them
 )
 _WRITTEN: Final = frozenset(
-    _EVERY_FLAVOUR | {f"data/{name}" for name in MODEL_FILES} | {"data/pickle_module_info.txt", "provenance.json"}
+    _EVERY_FLAVOUR
+    | {f"data/{name}" for name in MODEL_FILES}
+    | {"data/pickle_module_info.txt", "provenance.json", TOKENIZER}
 )
 _INERT: Final = re.compile(
     r"(extra_files/)?(LICENSE|NOTICE|README)(\.txt|\.md)?"
@@ -38,7 +42,7 @@ _CODE: Final = re.compile(r"code/.+", flags=re.DOTALL)
 
 def is_inert(path: str) -> bool:
     """Tell whether a path is that of a text beside a model that no loader reads."""
-    return _INERT.fullmatch(path) is not None
+    return path != TOKENIZER and _INERT.fullmatch(path) is not None
 
 
 def unexpected_files(

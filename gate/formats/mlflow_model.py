@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from gate.formats.mlmodel import CODE_KEYS, MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, plain, text
 from gate.records.errors import GateError
-from gate.records.evidence import EXAMINED_FLAVOURS
+from gate.records.facts import EXAMINED_FLAVOURS
 from gate.records.record import parse_json
 
 EXAMINED: Final = EXAMINED_FLAVOURS[0]

@@ -14,7 +14,7 @@ from gate.formats.estimator_names import ESTIMATOR_NAMES
 from gate.formats.mlflow_model import EXAMINED, FALSE, FLAVOUR, FUNCTION, VERSION, Foreign, entries, top_entries
 from gate.formats.mlmodel import MLmodel
 from gate.formats.shapes import Shape, either, exactly, many, text
-from gate.records.evidence import EXAMINED_FLAVOURS
+from gate.records.facts import EXAMINED_FLAVOURS
 
 PYFUNC: Final = "python_function"
 _NULL = exactly(None)

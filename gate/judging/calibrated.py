@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from gate.judging.completeness import place_of
 from gate.judging.repaired import level_of
 from gate.records.comparison import FEWEST_PLACES_TO_CENTRE, Comparison, PlaceScore, Surprise, Trait
-from gate.records.evidence import FEW_CLASSES, Evidence, Location
+from gate.records.evidence import Evidence, Location
+from gate.records.facts import FEW_CLASSES
 from gate.records.finding import Finding
 from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 from gate.records.verdict import Calibration
@@ -198,7 +199,7 @@ def has_few_classes(classes: int | None) -> bool:
 def of_uncalibrated(evidence: Evidence, policy: Policy, because: str) -> Iterator[Finding]:
     """Yield the finding on a verdict without a p-value: too few classes, or a policy that flags such verdicts."""
     classes = evidence.facts.classes
-    if has_few_classes(classes):
+    if evidence.facts.few_classes:
         message = f"{few_classes(classes, policy)} {because}"
     elif policy.uncalibrated == "flag":
         message = f"The verdict is uncalibrated, and the policy flags that. {because}"

@@ -1,17 +1,20 @@
 """Findings on the check as a whole: problems, assurance, isolation, outputs, the pinned bank, the samples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gate.judging.accuracy import least_accuracy, likely_cause
+from gate.records.declarations import Space
 from gate.records.evidence import Evidence, Measured
 from gate.records.finding import Finding
 from gate.records.isolation import isolation_rank
 from gate.records.policy import Policy
 
-_USUAL_CAUSE = (
-    " The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy, and that labels "
-    "and model number the classes alike."
-)
+_USUAL_CAUSE: Mapping[Space, str] = {
+    "images": " The classic cause is a preprocessing mismatch: check bounds, layout, mean and std in the policy, and "
+    "that labels and model number the classes alike.",
+    "tokens": " The classic cause is that labels and model number the classes differently, or that the texts are of "
+    "another task or language.",
+}
 
 
 def of_problems(evidence: Evidence) -> Iterator[Finding]:
@@ -124,7 +127,7 @@ def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     least, why = least_accuracy(settings, evidence.facts.classes)
     if samples.accuracy < least:
         cause = likely_cause(samples, evidence.facts.classes)
-        usual = "" if cause else _USUAL_CAUSE
+        usual = "" if cause else _USUAL_CAUSE[evidence.facts.space]
         yield Finding(
             rule="samples",
             kind="condition",

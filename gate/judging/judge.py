@@ -13,7 +13,6 @@ from itertools import filterfalse
 from gate.judging.calibrated import (
     beside_bank,
     calibration,
-    has_few_classes,
     of_calibration,
     of_uncalibrated,
     shown_only,
@@ -104,7 +103,7 @@ def _of_detectors(
 ) -> Iterator[Finding]:
     """Yield the findings on all detectors but `others`; `confirming` gets those that only confirm a p-value."""
     # Of too few classes the verdict has one finding, in place of one for each limit without a bank.
-    once = judging is None and has_few_classes(evidence.facts.classes)
+    once = judging is None and evidence.facts.few_classes
     for name, rule in policy.detectors.items():
         if name in others:
             continue

@@ -8,7 +8,8 @@ by one finding, which names the policy for files.
 import shlex
 from collections.abc import Iterator, Sequence
 
-from gate.records.evidence import EXAMINED_FLAVOURS, PIPELINES, Evidence
+from gate.records.evidence import Evidence
+from gate.records.facts import EXAMINED_FLAVOURS, PIPELINES
 from gate.records.finding import BEHAVIOUR, Finding
 from gate.records.policy import Policy
 

@@ -10,8 +10,10 @@ from gate.policies.gone import gone
 from gate.records.errors import PolicyError
 
 POLICIES = Path(__file__).resolve().parent
-NAMES = ("default", "files-only")
-DEFAULT, FILES_ONLY = (POLICIES / f"{name}.yml" for name in NAMES)
+NAMES = ("default", "files-only", "text")
+DEFAULT, FILES_ONLY, TEXT = (POLICIES / f"{name}.yml" for name in NAMES)
+NAMED = f"{', '.join(NAMES[:-1])} and {NAMES[-1]}"
+"""The names in a sentence."""
 
 
 def policy_at(named: str | Path) -> Path:
@@ -20,7 +22,7 @@ def policy_at(named: str | Path) -> Path:
     The bare name of one that is gone is a `PolicyError`: a local file of that name must not replace it.
     """
     if sentence := gone("policy", str(named)):
-        raise PolicyError(sentence, what_to_do=f"The policies that come with the gate are {' and '.join(NAMES)}.")
+        raise PolicyError(sentence, what_to_do=f"The policies that come with the gate are {NAMED}.")
     return POLICIES / f"{named}.yml" if str(named) in NAMES else Path(named)
 
 

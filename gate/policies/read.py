@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gate.policies.checks import check_policy
-from gate.policies.packaged import NAMES, successor
+from gate.policies.packaged import NAMED, NAMES, successor
 from gate.policies.source import PolicyText, got
 from gate.policies.suggestions import did_you_mean, instead, keys_at
 from gate.records.errors import PolicyError
@@ -29,7 +29,7 @@ def read_policy(path: Path, *, on: dt.date) -> Policy:
 
 def _instead_of(path: Path) -> str:
     if path.parent == Path() and not path.suffix and (meant := did_you_mean(path.name, NAMES)):
-        return f"{meant[:1].upper()}{meant[1:]} The policies that come with the gate are {' and '.join(NAMES)}."
+        return f"{meant[:1].upper()}{meant[1:]} The policies that come with the gate are {NAMED}."
     return successor(path) or "Name a policy file with --policy; without it the gate's own is used (--policy default)."
 
 

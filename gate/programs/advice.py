@@ -56,6 +56,21 @@ INPUTS: Final = (
     "One batch of pictures is examined: log a small module around it whose forward takes that tensor alone and sets "
     f"the other arguments itself, with {LOG}."
 )
+MASKED: Final = (
+    "Log a small module around it whose forward(input_ids, attention_mask) hands both on, or one whose forward takes "
+    f"the ids alone, with {LOG}."
+)
+LENGTHS: Final = (
+    "Log it with free sizes: signature=ModelSignature(Schema([TensorSpec(numpy.dtype('int64'), (-1, -1), name), …])), "
+    "and an example of two texts or more."
+)
+TRUNCATION: Final = (
+    "State how many tokens it takes in tokenizer.json, by tokenizer.enable_truncation(max_length=N), and log it again."
+)
+TOKENS: Final = (
+    "Write the step with the attention mask, or with a second embedding's rows added to the first's, and log the model "
+    f"again with {LOG}."
+)
 CONTAINER: Final = (
     "Log a small module around it that returns the class scores as one tensor: class Scores(torch.nn.Module): "
     "def __init__(self, model): super().__init__(); self.model = model — "

@@ -155,15 +155,15 @@ class Chains:
         return None if len(long) > 1 else (*long, 0)[0]
 
 
-def deciding(program: Program, given: torch.Tensor) -> frozenset[str]:
+def deciding(program: Program, *given: torch.Tensor) -> frozenset[str]:
     """Return the first output and the values before it that are proved, on a few samples, to decide as it does.
 
     A softmax along anything but the classes, or a type that holds fewer values, decides otherwise than what enters it.
     """
     batch = static_batch(program) or _FREE_BATCH
-    rows = given[torch.arange(batch, device=given.device) % len(given)]
+    rows = [one[torch.arange(batch, device=one.device) % len(one)] for one in given]
     with torch.no_grad():
-        _, values = program.run(rows, taps=Chains.names(program))
+        _, values = program.run(*rows, taps=Chains.names(program))
     return frozenset(Chains(program, values, batch).chain(program.output_names[0]))
 
 

@@ -94,11 +94,12 @@ def _written_over(fixed: list[Node], rest: list[Node], program: Program) -> bool
 
 def types_of(program: Program) -> Mapping[str, torch.dtype]:
     """Return the type of every value, from a run without memory."""
-    source = program.inputs[0]
-    sides = [side or 1 for side in source.exported_shape]
-    example = torch.empty(sides, dtype=source.dtype, device="meta")
-    _, values = program.to("meta").run(example)
-    known = {**program.tensors, source.name: example, **values}
+    examples = {
+        source.name: torch.empty([side or 1 for side in source.exported_shape], dtype=source.dtype, device="meta")
+        for source in program.inputs
+    }
+    _, values = program.to("meta").run(*examples.values())
+    known = {**program.tensors, **examples, **values}
     return {name: value.dtype for name, value in known.items()}
 
 

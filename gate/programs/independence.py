@@ -1,10 +1,11 @@
 """Whether samples in a batch leave each other alone: proved on the graph, by a closed list of operators.
 
 A probe with a few samples cannot show it: a graph may compare neighbours, or read the size of its batch, and behave
-otherwise only where a trigger is there too. So every value is followed from the input on, with the place of the samples
-in it: one dimension, along which each sample holds the same number of neighbouring entries. An operator that is not on
-the list, or that works along that dimension, ends the proof. Sizes may be a multiple of the batch's, and may only stand
-in shapes: then what holds for the batch that is followed holds for every other.
+otherwise only where a trigger is there too. So every value is followed from the inputs on, with the place of the
+samples in it: one dimension, along which each sample holds the same number of neighbouring entries. An operator that is
+not on the list, or that works along that dimension, ends the proof. Sizes may be a multiple of the batch's, and may
+only stand in shapes, or number the samples for a look-up of what each holds itself: then what holds for the batch that
+is followed holds for every other of the same further sizes, such as a length. For another length it is made anew.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gate.programs.folding import needed
+from gate.programs.independence_operands import SEVERAL, Known
 from gate.programs.independence_rules import (
     ALONG,
     ELEMENTWISE,
     FILLED,
     MOVING,
+    NUMBERED,
     OF_TWO,
     REPEATING,
     RESHAPING,
@@ -32,37 +35,40 @@ from gate.programs.independence_rules import (
     one_operand,
 )
 from gate.programs.nodes import Node, references
-from gate.programs.overloads import ATTENTIONS, RECURRENT
 from gate.programs.refused import RefusedError
 from gate.programs.schema import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gate.programs.program import Program
 
 _SAMPLES: Final = 3
+_NUMBERING: Final = "torch.ops.aten.arange.default"
 
 
 class _UnprovenError(Exception):
     """A step about which nothing is known."""
 
 
-def independent(program: Program, samples: torch.Tensor) -> bool:
-    """Tell whether a program that takes batches is proved to give each sample what it gets alone."""
-    if len(program.inputs) != 1 or any(node.call.mutated is not None for node in program.nodes):
+def independent(program: Program, *samples: torch.Tensor) -> bool:
+    """Tell whether a program that takes batches (N, …) is proved to give each sample what it gets alone.
+
+    It holds for any number of samples whose other sizes are as here.
+    """
+    if len(program.inputs) != len(samples) or any(node.call.mutated is not None for node in program.nodes):
         return False
     try:
         with torch.no_grad():
-            alone, together = (_shapes(program, samples[:count]) for count in (1, _SAMPLES))
+            alone, together = (_shapes(program, [rows[:count] for rows in samples]) for count in (1, _SAMPLES))
         return _Proof(program, alone, together).holds()
     except (RefusedError, _UnprovenError):
         return False
 
 
-def _shapes(program: Program, rows: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    _, values = program.run(rows, taps=None)
-    known = {**program.tensors, program.input_names[0]: rows, **values}
+def _shapes(program: Program, rows: Sequence[torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    _, values = program.run(*rows, taps=None)
+    known = {**program.tensors, **dict(zip(program.input_names, rows, strict=True)), **values}
     return {name: tuple(value.shape) for name, value in known.items()}
 
 
@@ -73,25 +79,22 @@ class _Proof:
         self, program: Program, alone: Mapping[str, tuple[int, ...]], together: Mapping[str, tuple[int, ...]]
     ) -> None:
         self._program, self._alone, self._shape = program, alone, together
-        self._places = {program.input_names[0]: Place(0, 1)}
+        self._places = dict.fromkeys(program.input_names, Place(0, 1))
+        self._known = Known(alone, together, self._places)
         self._sizes: set[str] = set()
         """Numbers that grow with the batch."""
         self._mixed: set[str] = set()
         """Results that hold the samples nowhere."""
-        self._several: Mapping[str, Callable[[tuple[Any, ...], list[str]], bool]] = {
-            **dict.fromkeys(("matmul", "bmm"), self._product),
-            **dict.fromkeys(ATTENTIONS, self._attention),
-            **dict.fromkeys(RECURRENT, self._recurrent),
-            "embedding": self._second,
-            "addmm": self._rows,
-        }
-        """Operators whose samples may be in several operands."""
+        self._numbers: dict[str, int] = {}
+        """Dimension along which a value holds the samples' numbers, 0, 1, 2, …, and nothing else."""
 
     def holds(self) -> bool:
         """Tell whether every output has its samples first, each by itself."""
         for node in needed(self._program.nodes, self._program.output_names):
-            if any(name in self._places or name in self._sizes or name in self._mixed for name in node.operands):
+            if any(name in known for name in node.operands for known in (self._places, self._sizes, self._mixed)):
                 self._step(node)
+            elif not self._numbers.keys().isdisjoint(node.operands):
+                self._pass_on(node)
         outputs = self._program.output_names
         return all(self._places.get(name) == Place(0, 1) and self._alone[name][0] == 1 for name in outputs)
 
@@ -104,6 +107,10 @@ class _Proof:
             self._multiply(node)
         elif name == "sym_size":
             self._measure(node)
+        elif name == "arange":
+            self._number(node)
+        elif not self._numbers.keys().isdisjoint(node.operands):
+            self._look_up(node)
         else:
             self._keep_sizes_in_shapes(node)
             entries = self._entries(node)
@@ -113,7 +120,8 @@ class _Proof:
     def _multiply(self, node: Node) -> None:
         sizes = [value for value in node.call.positional if isinstance(value, Name) and value.name in self._sizes]
         others = [value for value in node.call.positional if value not in sizes]
-        if node.target != "_operator.mul" or len(sizes) != 1 or not all(type(value) is int for value in others):
+        fixed = all(type(value) is int or isinstance(value, Name) for value in others)  # a length, which does not grow
+        if node.target != "_operator.mul" or len(sizes) != 1 or not fixed:
             raise _UnprovenError
         self._sizes.update(node.results)
 
@@ -123,6 +131,45 @@ class _Proof:
             raise _UnprovenError
         if dim % len(self._shape[value.name]) == self._places[value.name].axis:
             self._sizes.update(node.results)
+
+    def _number(self, node: Node) -> None:
+        """Note the numbers of the samples, as many as the batch has."""
+        given, name = node.call.positional, node.name
+        if node.target != _NUMBERING or len(self._sizes.intersection(node.operands)) != 1 or len(given) != 1:
+            raise _UnprovenError
+        if self._alone[name] != (1,) or self._shape[name] != (_SAMPLES,):
+            raise _UnprovenError  # a multiple of the batch's size
+        self._numbers[name] = 0
+
+    def _pass_on(self, node: Node) -> None:
+        """Note numbers of the samples that only get further dimensions, of size 1."""
+        if node.call.name not in NUMBERED or (
+            node.call.name == "slice" and not is_whole("slice", node.call.positional)
+        ):
+            raise _UnprovenError
+        (result,) = node.results
+        long = [axis for axis, size in enumerate(self._shape[result]) if size != 1]
+        if len(long) != 1 or self._shape[result][long[0]] != _SAMPLES:
+            raise _UnprovenError
+        self._numbers[result] = long[0]
+
+    def _look_up(self, node: Node) -> None:
+        """Place what is looked up in a value by the samples' own numbers: each finds what it holds itself."""
+        source, indices = (*node.call.positional, None)[:2]
+        tensors = indices if isinstance(indices, tuple) else ()
+        names = [one.name for one in tensors if isinstance(one, Name)]
+        if node.call.name != "index" or not isinstance(source, Name) or not names or len(names) != len(tensors):
+            raise _UnprovenError
+        first, rank = names[0], max(len(self._shape[name]) for name in names)
+        if self._places.get(source.name) != Place(0, 1) or self._alone[source.name][0] != 1:
+            raise _UnprovenError
+        if first not in self._numbers or not self._numbers.keys().isdisjoint((source.name, *names[1:])):
+            raise _UnprovenError
+        back = len(self._shape[first]) - self._numbers[first]
+        if not self._mixed.isdisjoint(names) or not all(self._known.at(name, back) for name in names[1:]):
+            raise _UnprovenError
+        (result,) = node.results
+        self._put(result, lambda _result, axis: 1 if axis == rank - back else None)
 
     def _keep_sizes_in_shapes(self, node: Node) -> None:
         place = SHAPES.get(node.call.name)
@@ -177,83 +224,16 @@ class _Proof:
         given: tuple[Any, ...] = node.call.positional
         axis, rank = self._places[held[0]].axis, len(self._shape[held[0]])
         if name in ELEMENTWISE or node.target in OF_TWO:
-            return self._aligned(node.operands, held)
+            return self._known.aligned(node.operands, held)
         if name in ALONG:
-            return self._same(held) and (is_whole(name, given) or away(ALONG[name], given, axis, rank))
+            return self._known.same(held) and (is_whole(name, given) or away(ALONG[name], given, axis, rank))
         if name in REPEATING:
-            return self._same(held) and is_once(given[1], axis, rank)
+            return self._known.same(held) and is_once(given[1], axis, rank)
         if name in MOVING:
-            return self._same(held) and set(held) == set(node.operands)
-        several = self._several.get(name)
+            return self._known.same(held) and set(held) == set(node.operands)
+        several = SEVERAL.get(name)
         if several is not None:
-            return several(given, held)
+            return several(self._known, given, held)
         # Further operands belong to the model, and are the same for every sample.
         alone = len(held) == 1 and isinstance(given[0], Name) and given[0].name == held[0]
         return alone and one_operand(name, given, axis, rank)
-
-    def _attention(self, given: tuple[Any, ...], held: list[str]) -> bool:
-        """Tell whether queries, keys and values hold the samples alike, and a mask keeps them apart."""
-        first = given[:3]
-        if not all(isinstance(value, Name) for value in first):
-            return False
-        asked = [value.name for value in first]
-        if not set(asked) <= set(held):
-            return False
-        place, rank = self._places[asked[0]], len(self._shape[asked[0]])
-        masks = [reference for value in given[3:] for reference in references(value)]
-        return rank == 4 and place.axis < 2 and self._same(asked) and all(self._masks(name, place) for name in masks)
-
-    def _masks(self, name: str, place: Place) -> bool:
-        """Tell whether a mask holds the samples as what it masks does, or is the same for each."""
-        shape = self._shape.get(name)
-        if shape is None:
-            return False
-        if name in self._places:
-            return len(shape) == 4 and self._places[name] == place
-        return len(shape) < 4 - place.axis or shape[place.axis - 4] == 1
-
-    def _second(self, given: tuple[Any, ...], held: list[str]) -> bool:
-        """Tell whether the samples are in the second operand alone: indices, or rows to be multiplied."""
-        return isinstance(given[1], Name) and held == [given[1].name]
-
-    def _rows(self, given: tuple[Any, ...], held: list[str]) -> bool:
-        return self._second(given, held) and self._places[held[0]].axis == 0
-
-    def _same(self, held: list[str]) -> bool:
-        """Tell whether all operands hold the samples at one place of equal shapes' dimensions."""
-        places = ((name, self._places[name]) for name in held)
-        return len({(place, len(self._shape[name]), self._alone[name][place.axis]) for name, place in places}) == 1
-
-    def _aligned(self, operands: tuple[str, ...], held: list[str]) -> bool:
-        """Tell whether samples meet at one dimension, counted from the last, at which other operands broadcast."""
-        behind = {len(self._shape[name]) - self._places[name].axis for name in held}
-        if len(behind) != 1 or len({self._places[name].entries for name in held}) != 1:
-            return False
-        (back,) = behind
-        if len({self._alone[name][-back] for name in held}) != 1:
-            return False
-        others = [self._shape.get(name, ()) for name in operands if name not in self._places]
-        return all(len(shape) < back or shape[-back] == 1 for shape in others)
-
-    def _product(self, given: tuple[Any, ...], held: list[str]) -> bool:
-        """Tell whether a matrix product leaves the samples out of what it sums over, and out of the other's columns."""
-        left, right = (self._shape[value.name] for value in given[:2])
-        if set(held) == {value.name for value in given[:2]}:
-            places = [self._places[value.name] for value in given[:2]]
-            leading = all(place.axis < len(shape) - 2 for place, shape in zip(places, (left, right), strict=True))
-            return leading and self._aligned(tuple(held), held)
-        place = self._places[given[0].name] if given[0].name == held[0] else None
-        return place is not None and len(left) > 1 and place.axis < len(left) - 1 and len(right) == 2
-
-    def _recurrent(self, given: tuple[Any, ...], held: list[str]) -> bool:
-        """Tell whether a recurrent layer has its samples where it expects them, and first states for each."""
-        if len(given) < 9 or type(given[8]) is not bool or not isinstance(given[0], Name):
-            return False
-        wanted = {given[0].name: 0 if given[8] else 1, **dict.fromkeys(references(given[1]), 1)}
-        return all(
-            name in wanted
-            and len(self._shape[name]) == 3
-            and self._places[name] == Place(wanted[name], 1)
-            and self._alone[name][wanted[name]] == 1
-            for name in held
-        ) and set(wanted) == set(held)

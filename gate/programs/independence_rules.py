@@ -23,7 +23,7 @@ _ELEMENTS: Final = (
     "cosh asin acos atan asinh acosh atanh atan2 abs neg sign reciprocal erf erfc trunc floor ceil round frac clamp "
     "clamp_ clamp_min clamp_min_ clamp_max clamp_max_ clip maximum minimum addcmul addcdiv lerp nan_to_num "
     "masked_fill where eq ne lt le gt ge logical_not logical_and logical_or logical_xor bitwise_not bitwise_and "
-    "bitwise_or bitwise_xor isinf isnan isfinite zeros_like ones_like full_like"
+    "bitwise_or bitwise_xor __and__ __or__ __xor__ isinf isnan isfinite zeros_like ones_like full_like type_as"
 )
 ELEMENTWISE: Final = frozenset(_ELEMENTS.split())
 _REDUCTIONS: Final = (
@@ -65,6 +65,8 @@ SHAPES: Final[Mapping[str, int]] = {
 }
 """Position of the argument that holds sizes or repetitions; a size of the batch may stand nowhere else."""
 REPEATING: Final = frozenset({"repeat", "tile"})
+NUMBERED: Final = frozenset({"unsqueeze", "slice", "alias", "clone", "contiguous", "detach"})
+"""Operators through which numbers of samples stay numbers of samples."""
 _LAST: Final = 2**63 - 1
 _WHOLE: Final = tuple((start, _LAST, step) for start in (0, None) for step in (1, None))
 FILLED: Final = frozenset({"zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like"})

@@ -40,9 +40,9 @@ _Step = tuple[Node, dict[str, Any], dict[str, Place]]
 
 def relax_batch(program: Program) -> Program | None:
     """Return a program exported for a fixed number of samples with that size free; None where that fails."""
-    source = program.inputs[0]
-    size = source.shape[0] if source.shape else None
-    if not size or _BATCH in {source.name, *program.producers}:
+    sizes = {source.shape[0] if source.shape else None for source in program.inputs}
+    size = sizes.pop()
+    if sizes or not size or _BATCH in {*program.input_names, *program.producers}:
         return None
     try:
         nodes = _Search(program, size).nodes()
@@ -50,7 +50,8 @@ def relax_batch(program: Program) -> Program | None:
         return None
     if nodes is None or nodes == list(program.nodes):
         return None
-    arguments = (NamedValue("self", Name(source.name), keyword=False), NamedValue("dim", 0, keyword=False))
+    first = Name(program.input_names[0])
+    arguments = (NamedValue("self", first, keyword=False), NamedValue("dim", 0, keyword=False))
     target = "torch.ops.aten.sym_size.int"
     measure = Node(_BATCH, target, bind(target, arguments, _BATCH), (Output((_BATCH,), is_list=False),), _BATCH)
     return replace(program, nodes=(measure, *nodes))
@@ -62,13 +63,11 @@ class _Search:
     def __init__(self, program: Program, size: int) -> None:
         self._size = size
         self._program = program.to(_NOWHERE)
-        source = program.inputs[0]
-        sides = [side or 1 for side in source.exported_shape[1:]]
-        given, more = (torch.empty((n, *sides), dtype=source.dtype, device=_NOWHERE) for n in (size, _TIMES * size))
-        _, baked = self._program.run(given)
-        self._baked = {name: tuple(value.shape) for name, value in baked.items()} | {source.name: tuple(given.shape)}
-        self._values: dict[str, Any] = {_BATCH: _TIMES * size, source.name: more}
-        self._places = {source.name: Place(0, 1)}
+        given, more = (_empty(program, n) for n in (size, _TIMES * size))
+        _, baked = self._program.run(*given.values())
+        self._baked = {name: tuple(value.shape) for name, value in (*baked.items(), *given.items())}
+        self._values: dict[str, Any] = {_BATCH: _TIMES * size, **more}
+        self._places = dict.fromkeys(program.input_names, Place(0, 1))
         self._first_states = _first_states(program)
 
     def nodes(self) -> list[Node] | None:
@@ -182,6 +181,16 @@ class _Search:
         if node.call.name in RESHAPING:
             return self._entries(held, self._places[held], result, axis)
         return self._places[held].entries
+
+
+def _empty(program: Program, count: int) -> dict[str, torch.Tensor]:
+    """Return an input of so many samples for each of a program's, without memory; free sizes as at the export."""
+    return {
+        source.name: torch.empty(
+            (count, *(side or 1 for side in source.exported_shape[1:])), dtype=source.dtype, device=_NOWHERE
+        )
+        for source in program.inputs
+    }
 
 
 def _with(node: Node, position: int, shape: tuple[Value, ...]) -> Node:

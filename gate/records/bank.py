@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from gate.records.artifact import file_sha256
 from gate.records.copies import SelfMade
 from gate.records.counts import Counts
-from gate.records.declarations import Scale, Where
+from gate.records.declarations import Scale, Space, Where
 from gate.records.errors import UsageError
 from gate.records.fields import Digest, Finite, Sha256, Text, is_none
 from gate.records.record import MalformedError, Record, read_bounded
@@ -105,6 +105,8 @@ class Bank(Record):
     seed: int = Field(default=0, ge=0)
     samples: BankSamples | None = None
     classes: int | None = Field(default=None, ge=1)
+    space: Space = Field(default="images", exclude_if=lambda value: value == "images")
+    """What its models take."""
     input_shape: tuple[int, ...] = ()
     settings: dict[str, Sha256] = Field(default_factory=dict)
     """Digests of the options of the measurements, by detector id."""

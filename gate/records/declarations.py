@@ -8,6 +8,8 @@ from pydantic import ConfigDict
 
 from gate.records.record import Record
 
+Space = Literal["images", "tokens"]
+"""What a model takes: images in raw pixel space, or texts as tokens."""
 LooksAt = Literal["bytes", "graph", "weights", "behaviour", "training"]
 """What a detector measures: the files, the program's graph, its weights, its answers, or its training set."""
 Scale = Literal["log", "linear", "cells"]

@@ -10,6 +10,7 @@ from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.counts import Counts
+from gate.records.facts import FEW_CLASSES, ModelFacts
 from gate.records.fields import Digest, Finite, MetricId, Text, is_none
 from gate.records.plan import Plan
 from gate.records.previous import PreviousEvidence
@@ -19,16 +20,9 @@ from gate.records.samples_evidence import SamplesEvidence
 from gate.records.secret_counts import SecretCounts
 
 MAX_PICTURES = 64
+MAX_EXCERPTS = 64
 MAX_PICTURE_SIDE = 256
 MAX_PROJECTION_POINTS = 2000
-EXAMINED_FLAVOURS = ("pytorch", "onnx")
-"""The flavour whose models are loaded and measured."""
-PIPELINES = "transformers"
-"""The flavour of pipelines; those of some tasks are examined, and an inspector names another's task beside it."""
-
-FEW_CLASSES = 8
-"""With fewer classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
-
 Assurance = Literal["A", "B", "C"]
 LocationKind = Literal["file", "layer", "node", "neuron", "class", "pair"]
 
@@ -100,6 +94,41 @@ class Picture(Record):
         return base64.b64decode(self.pixels)
 
 
+class Piece(Record):
+    """A part of a text."""
+
+    text: str = Field(max_length=1000)
+    planted: bool = False
+    """Whether a detector put it there."""
+
+
+class ClassShare(Record):
+    """How many texts a model gives one class, before and after a change of them."""
+
+    index: int = Field(ge=0, lt=1_000_000)
+    before: Finite = Field(ge=0, le=1)
+    after: Finite = Field(ge=0, le=1)
+
+
+class Excerpt(Record):
+    """A text for the report with what a detector changed in it; every word of it is the candidate's or the samples'."""
+
+    location: Location | None = None
+    detector: str = Field(default="", max_length=64, exclude_if=not_)
+    """Id of its detector, which the scan fills in."""
+    trigger: str = Field(default="", max_length=300)
+    """What was put in; empty where the whole text was rewritten."""
+    change: Text
+    """What was done, in the gate's own words."""
+    sample: str = Field(max_length=1000)
+    """The text as it was, or the part of it that is shown."""
+    pieces: tuple[Piece, ...] = Field(max_length=8)
+    """The same after the change, in parts."""
+    texts: int = Field(ge=0)
+    """Number of texts that the shares are of."""
+    shares: tuple[ClassShare, ...] = Field(default=(), max_length=16)
+
+
 class Point(Record):
     """One sample in a two-dimensional projection."""
 
@@ -141,6 +170,8 @@ class Measured(Record):
     """Number of samples passed forward, or forward and backward."""
     gradient_passes: int = Field(ge=0, default=0, exclude_if=not_)
     """Number of those that were passed backward too, by candidate and references; not counted by an earlier gate."""
+    token_passes: int = Field(ge=0, default=0, exclude_if=not_)
+    """Number of tokens in them; 0 for images."""
     options: dict[str, Any] = Field(default_factory=dict)
     unmeasured: tuple[Unmeasured, ...] = Field(default=(), max_length=64, exclude_if=not_)
     counts: Counts | None = Field(default=None, exclude_if=is_none)
@@ -181,60 +212,6 @@ class Suspect(Record):
     location: Location
 
 
-class OutputFacts(Record):
-    """One output of the candidate, by the name that its caller uses, and its role in the scan."""
-
-    name: str = Field(max_length=200)
-    """Name such as `logits` or `[0]`; `output` for a single tensor."""
-    shape: tuple[int, ...] = Field(default=(), max_length=16)
-    """Shape of one sample."""
-    dtype: str = Field(default="", max_length=40)
-    role: Literal["judged", "same-decision", "constant", "not-examined"]
-    """`same-decision`: proved on the graph to choose the same class as the judged one."""
-    note: Text = ""
-
-    def __str__(self) -> str:
-        form = " × ".join(map(str, self.shape)) or "one number"
-        return f"{form} a sample, {self.dtype}" + (f", {self.note}" if self.note else "")
-
-
-class ModelFacts(Record):
-    """Properties of the candidate, as the worker found them."""
-
-    flavour: Text = ""
-    """Flavour that was read; of an unread model, those of its `MLmodel`, with commas."""
-    format: Text = ""
-    classes: int | None = Field(default=None, ge=1)
-    input_shape: tuple[int, ...] = ()
-    """Shape without the batch dimension."""
-    parameters: int | None = Field(default=None, ge=0)
-    feature_layer: Text = ""
-    outputs: tuple[OutputFacts, ...] = Field(default=(), max_length=64, exclude_if=not_)
-    number_type: Text = Field(default="", exclude_if=not_)
-    """Number type of the input, if not float32, and the source of gradients."""
-    arithmetic: Text = Field(default="", exclude_if=not_)
-    """How searches and probes ran the model, if otherwise than as it was read; what they find is measured again."""
-    input_axes: Literal["", "NHWC", "NHW"] = Field(default="", exclude_if=not_)
-    """Axes in which the model takes pictures, if not (N, C, H, W); samples and triggers are turned at its input."""
-    samples_alone: bool = Field(default=False, exclude_if=not_)
-    """Whether samples were examined singly, because others in a batch may change an answer."""
-
-    @property
-    def unexaminable(self) -> bool:
-        """Whether the model declares flavours, but none whose behaviour any detector examines."""
-        return bool(self.flavour) and not {*EXAMINED_FLAVOURS, PIPELINES} & set(self.flavour.split(", "))
-
-    @property
-    def is_pipeline(self) -> bool:
-        """Whether the model is a pipeline of transformers whose task is examined, and nothing else."""
-        return self.flavour == PIPELINES
-
-    @property
-    def judged(self) -> OutputFacts | None:
-        """The output that was examined; None in earlier evidence, or where none could be."""
-        return next((output for output in self.outputs if output.role == "judged"), None)
-
-
 class Evidence(Record):
     """Everything that one scan measured."""
 
@@ -273,6 +250,7 @@ class Evidence(Record):
     problems: tuple[Text, ...] = ()
     """Reasons why model, samples or worker could not be examined at all."""
     pictures: tuple[Picture, ...] = Field(default=(), max_length=MAX_PICTURES)
+    excerpts: tuple[Excerpt, ...] = Field(default=(), max_length=MAX_EXCERPTS, exclude_if=not_)
     projections: tuple[Projection, ...] = Field(default=(), max_length=16)
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)

@@ -13,7 +13,17 @@ from gate.records.artifact import Manifest, ModelRef
 from gate.records.bank import MAX_REFERENCES, Bank, reference_path
 from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.copies import CopyTask
-from gate.records.evidence import MAX_PICTURES, Assurance, ModelFacts, Outcome, Picture, Projection, Suspect
+from gate.records.evidence import (
+    MAX_EXCERPTS,
+    MAX_PICTURES,
+    Assurance,
+    Excerpt,
+    Outcome,
+    Picture,
+    Projection,
+    Suspect,
+)
+from gate.records.facts import ModelFacts
 from gate.records.fields import Finite, Text, is_none
 from gate.records.plan import Plan
 from gate.records.policy import Policy
@@ -32,6 +42,8 @@ CONVERTED_FILE = "converted.pt2"
 """A converter's program: hostile bytes, only for the writer's strict reader."""
 WRITTEN_FILE = "written.pt2"
 """The writer's program, for the bundle."""
+TOKENIZER_FILE = "tokenizer.json"
+"""The tokenizer that the writer wrote beside a program of token ids."""
 CLASSES_STEP = "classes"
 """Step of progress by which a worker reports the model's number of classes."""
 JAIL_REFUSED = 77
@@ -133,6 +145,7 @@ class ScanResult(Record):
     suspects: tuple[Suspect, ...] = ()
     problems: tuple[Text, ...] = ()
     pictures: tuple[Picture, ...] = Field(default=(), max_length=MAX_PICTURES)
+    excerpts: tuple[Excerpt, ...] = Field(default=(), max_length=MAX_EXCERPTS)
     projections: tuple[Projection, ...] = Field(default=(), max_length=16)
     versions: dict[str, Text] = Field(default_factory=dict)
     seconds: dict[str, Finite] = Field(default_factory=dict)

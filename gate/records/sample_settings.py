@@ -26,6 +26,8 @@ class SampleSettings(PolicyRecord):
     """Mean by channel in the stored units; the model is given (x - mean) / std."""
     std: tuple[float, ...] | None = None
     """Standard deviation by channel, likewise."""
+    max_tokens: int | None = Field(default=None, ge=1, le=100_000, exclude_if=is_none)
+    """Most tokens that a model of tokens is given of a text; without it, its own length, at most 512."""
     min_accuracy: float | None = Field(default=None, ge=0, le=1)
     """Least share of samples that the model must get right; below it, the check flags."""
     output: str | None = Field(default=None, min_length=1, max_length=200, exclude_if=is_none)
@@ -50,7 +52,7 @@ class SampleSettings(PolicyRecord):
     @property
     def reading(self) -> str:
         """The digest of the settings that decide the model's input and which of its outputs is examined."""
-        stated = self.model_dump(mode="json", include={"bounds", "layout", "mean", "std", "output"})
+        stated = self.model_dump(mode="json", include={"bounds", "layout", "mean", "std", "output", "max_tokens"})
         return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
     @property

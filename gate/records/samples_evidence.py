@@ -46,6 +46,8 @@ class SamplesEvidence(Record):
     """Whether `--samples` took the place of the samples that the policy pins."""
     class_names: ClassNames = Field(default_factory=dict, exclude_if=not_)
     """Class names in the file or its folders; shown and never relied on."""
+    cut: int = Field(default=0, ge=0, exclude_if=not_)
+    """Number of texts of which the model is given the beginning alone, since it takes no longer ones."""
     reading: Sha256 | None = Field(default=None, exclude_if=is_none)
     """Digest of the settings they were read by (`SampleSettings.reading`); None in earlier evidence."""
     greatest: Finite | None = Field(default=None, exclude_if=is_none)

@@ -35,7 +35,7 @@ class TensorInput(Record):
 
 
 class Composed(Record):
-    """How a pipeline's network was composed, and what happens to images before it."""
+    """How a pipeline's network was composed, and what happens to images or texts before it."""
 
     network: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,100}$")
     """Class of transformers."""
@@ -45,6 +45,19 @@ class Composed(Record):
     """Version that the candidate names."""
     resized: str = Field(default="", max_length=200)
     """How an image comes to the size that the program takes; empty where it keeps its own."""
+    longest: int | None = Field(default=None, ge=1, lt=1 << 31, exclude_if=is_none)
+    """Most tokens of a text; None for images."""
+
+
+class WrittenTokenizer(Record):
+    """The tokenizer that the writer wrote beside a program of token ids."""
+
+    sha256: Sha256
+    """Digest of the bundle's `extra_files/tokenizer.json`."""
+    longest: int = Field(ge=1, lt=1 << 31)
+    """Most tokens of a text."""
+    padding: int = Field(ge=0, lt=1 << 31)
+    """Id that stands where the mask is 0."""
 
 
 class Written(Record):
@@ -66,6 +79,7 @@ class Written(Record):
     returned: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]{0,150})?$", exclude_if=not_)
     """Class of transformers that the candidate returns; the bundle returns its fields in plain containers."""
     composed: Composed | None = Field(default=None, exclude_if=is_none)
+    tokenizer: WrittenTokenizer | None = Field(default=None, exclude_if=is_none)
     greatest_difference: float = Field(ge=0, allow_inf_nan=False)
     """Greatest difference between the candidate's and the written program's outputs, on the same inputs."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gate.records.evidence import FEW_CLASSES, Evidence, Location, Measured, Picture, Suspect
+from gate.records.evidence import Evidence, Location, Measured, Picture, Suspect
 from gate.records.report import Report
 from gate.renderers.confirmation import DETECTOR as CONFIRMATION
 from gate.renderers.footprint import footprint
@@ -73,7 +73,10 @@ def accuracy(report: Report) -> str:
     amount = count(samples.count, "clean sample")
     if samples.accuracy is None:
         return f"The {amount} carry no labels, so how well the model does on them is not known."
-    return f"The model gets {percent(samples.accuracy)} of {amount} right."
+    cut = (
+        f" Of {number(samples.cut)} of them, which are longer, it is given the beginning alone." if samples.cut else ""
+    )
+    return f"The model gets {percent(samples.accuracy)} of {amount} right.{cut}"
 
 
 def rate(report: Report) -> str:
@@ -95,9 +98,8 @@ def rate(report: Report) -> str:
             f"{seen.level:g} and below, so about {rounded(seen.level)} of clean models like those are flagged; "
             "fewer backdoors are seen this way than beside a bank."
         )
-    classes = evidence.facts.classes
-    if classes is not None and classes < FEW_CLASSES:
-        many = count(classes, "class", "classes")
+    if evidence.facts.few_classes:
+        many = count(evidence.facts.classes or 0, "class", "classes")
         return f"Uncalibrated: no reference bank judged this model of {many}, which nothing else can approve."
     text = "Uncalibrated: the policy's own limits judged, with no rate of false alarms for models like this one"
     zoo = flagged_in_the_zoo(report)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from gate.records.evidence import Evidence, Measured, ModelFacts, Skipped
+from gate.records.evidence import Evidence, Measured, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.finding import Decision
 from gate.records.report import Report
 from gate.renderers import bundled, words
@@ -47,6 +48,8 @@ class Timing:
     name: str
     seconds: float
     sample_passes: int | None
+    tokens: int = 0
+    """Tokens in those passes, where the model takes some."""
 
 
 class Head:
@@ -184,7 +187,9 @@ def _facts(facts: ModelFacts) -> str:
     words += [facts.number_type] if facts.number_type else []
     if facts.classes is not None:
         words.append(count(facts.classes, "class", "classes"))
-    if facts.input_shape:
+    if facts.space == "tokens":
+        words += [f"texts of at most {count(side, 'token')}" for side in facts.input_shape]
+    elif facts.input_shape:
         words.append("input " + " × ".join(str(side) for side in facts.input_shape))
     if facts.input_axes:
         words.append(f"which the model takes as {facts.input_axes}")
@@ -228,7 +233,9 @@ def _timings(report: Report) -> tuple[Timing, ...]:
         return ()
     steps = [Timing(step, seconds, None) for step, seconds in report.evidence.seconds.items()]
     ran = [
-        Timing(name, outcome.seconds, outcome.sample_passes if isinstance(outcome, Measured) else None)
+        Timing(name, outcome.seconds, outcome.sample_passes, outcome.token_passes)
+        if isinstance(outcome, Measured)
+        else Timing(name, outcome.seconds, None)
         for name, outcome in report.evidence.outcomes.items()
         if outcome.status != "skipped"
     ]

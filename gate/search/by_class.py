@@ -70,11 +70,10 @@ def search_passes(subject: Subject, options: TriggerSearch, run: Run, family: Tr
 
 
 def _search_of(subject: Subject, options: TriggerSearch, run: Run, family: TriggerFamily[Any]) -> FamilySearch:
-    assert subject.classifier is not None
     assert subject.samples is not None
     every = subject.samples
     rows = balanced_rows(len(every.inputs), every.labels, options.clean_samples, run.seed)
-    return FamilySearch(subject.classifier, family, options, every, rows)
+    return FamilySearch(subject.images, family, options, every, rows)
 
 
 def _takes_pairs(options: TriggerSearch, classes: int) -> bool:

@@ -19,7 +19,7 @@ from gate.search.options import TriggerSearch
 from gate.search.passes import inversion_passes
 from gate.search.rungs import Rung
 from gate.spaces.contract import TriggerFamily, Triggers
-from gate.spaces.subject import Classifier, Found, Samples, Trigger
+from gate.spaces.subject import Found, ImageClassifier, Samples, Trigger
 from gate.statistics.subsets import chosen
 
 
@@ -27,7 +27,7 @@ from gate.statistics.subsets import chosen
 class FamilySearch:
     """One search: model, family, options and samples."""
 
-    classifier: Classifier
+    classifier: ImageClassifier
     family: TriggerFamily[Any]
     options: TriggerSearch
     samples: Samples

@@ -1,18 +1,28 @@
-"""A family of triggers as one value: how its triggers start, act on images, are measured and are named.
+"""What a kind of input is to detectors, and a family of triggers as one value.
 
-Importing a family must not import torch, since detectors and the orchestrator read its names.
+A space says how its samples are read and what a gradient search moves. A family of triggers of images says how its
+triggers start, act, are measured and are named. Importing either imports no torch, since detectors and the orchestrator
+read their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import random
+    from pathlib import Path
 
     import torch
+
+    from gate.records.declarations import Space
+    from gate.records.sample_settings import SampleSettings
+
+IMAGES: Final[frozenset[Space]] = frozenset({"images"})
+TOKENS: Final[frozenset[Space]] = frozenset({"tokens"})
+EVERY: Final[frozenset[Space]] = IMAGES | TOKENS
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""
@@ -25,7 +35,33 @@ Tensors = Mapping[str, "torch.Tensor"]
 Apply = Callable[["torch.Tensor"], "torch.Tensor"]
 """Function that applies one trigger to raw inputs (N, C, H, W)."""
 
+StoredT = TypeVar("StoredT")
 SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Inputs as a point that has gradients, and the model as a function of it."""
+
+    point: torch.Tensor
+    """Floats (N, …): images themselves, or the embeddings of tokens (N, L, D)."""
+    logits: Callable[[torch.Tensor], torch.Tensor]
+    """Function from such points to logits (N, K), differentiable."""
+
+
+@dataclass(frozen=True)
+class InputSpace(Generic[StoredT]):
+    """A kind of input; a detector and a classifier name it by its id (docs/decisions/0039)."""
+
+    id: Space
+    read_samples: Callable[[Path, str, str, str], StoredT]
+    """Function that reads stored samples, from path, source, sha256 of the pull, and what they are in a message."""
+    require_usable: Callable[[StoredT, SampleSettings], None]
+    """Function that raises `UnexaminableError` where they are right for no model."""
+    facts: Callable[[Any], Mapping[str, object]]
+    """Function from a classifier to the facts on its input, as fields of `ModelFacts`."""
+    relax: Callable[[Any, torch.Tensor], Relaxed]
+    """Function that relaxes inputs of a classifier; where that has no gradients it raises `UnexaminableError`."""
 
 
 class Triggers(Protocol):

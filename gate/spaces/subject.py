@@ -6,10 +6,10 @@ Arrays are torch tensors, but nothing here imports torch: detector specs must lo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gate.records.counts import Counts
-from gate.records.evidence import Measurement, Picture, Projection, Unmeasured
+from gate.records.evidence import Excerpt, Measurement, Picture, Projection, Unmeasured
 from gate.records.secret_counts import SecretCounts
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gate.programs.program import Program
     from gate.records.artifact import Artifact
     from gate.records.bank import Bank
+    from gate.records.declarations import Space
     from gate.records.evidence import Location, LocationKind
     from gate.records.passes import Passes
     from gate.records.run import Run
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
 
 
 class Classifier(Protocol):
-    """A model that maps a batch of images in raw pixel space to logits; preprocessing is inside."""
+    """A model that maps a batch of inputs of one space to logits; what comes before its network is inside."""
 
     num_classes: int
-    input_shape: Shape
-    bounds: Bounds
     feature_layer: str
     """Name of the layer whose input `activations` returns."""
     sample_passes: int
@@ -40,7 +39,12 @@ class Classifier(Protocol):
 
     @property
     def gradient_passes(self) -> int:
-        """Those of the samples that went back to the pixels too."""
+        """Those of the samples that went back to the inputs too."""
+        ...
+
+    @property
+    def space(self) -> Space:
+        """What it takes: images (N, C, H, W) in raw pixel space, or tokens (N, L)."""
         ...
 
     @property
@@ -49,7 +53,7 @@ class Classifier(Protocol):
         ...
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Map raw inputs (N, C, H, W) to logits (N, K), differentiable in x."""
+        """Map inputs (N, …) to logits (N, K), differentiable in images."""
         ...
 
     def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -57,8 +61,15 @@ class Classifier(Protocol):
         ...
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map raw inputs (N, C, H, W) to logits (N, K) and the activations (N, D) before the last layer."""
+        """Map inputs (N, …) to logits (N, K) and the activations (N, D) before the last layer."""
         ...
+
+
+class ImageClassifier(Classifier, Protocol):
+    """A classifier of images in raw pixel space; preprocessing is inside."""
+
+    input_shape: Shape
+    bounds: Bounds
 
 
 @dataclass(frozen=True)
@@ -75,11 +86,13 @@ class Head:
 
 @dataclass(frozen=True)
 class Samples:
-    """Clean inputs in raw pixel space (N, C, H, W) and their labels (N,), on the scan's device."""
+    """Clean inputs (N, …) of the model's space and their labels (N,), on the scan's device."""
 
     inputs: torch.Tensor
     labels: torch.Tensor | None
     source: str
+    texts: tuple[str, ...] = ()
+    """The N texts of tokens; empty for images."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +162,8 @@ class Subject:
     """The candidate, as far as detectors need it."""
 
     artifact: Artifact
+    space: Space | None = None
+    """What the model takes; None where it was not read."""
     weights: Mapping[str, torch.Tensor] | None = None
     """Parameters and buffers by their qualified names."""
     head: Head | None = None
@@ -161,12 +176,21 @@ class Subject:
     suspects: tuple[Location, ...] | None = None
     """Classes or pairs to look at; None: all."""
     triggers: Mapping[Location, Trigger] = field(default_factory=dict)
+    """Those of the suspects."""
+    earlier: Mapping[tuple[str, str], Trigger] = field(default_factory=dict)
+    """All triggers that earlier detectors found, by detector and place."""
     references: tuple[Classifier, ...] = ()
     """Clean models of the same task, from the bank."""
     bank: Bank | None = None
     previous: Previous | None = None
     """None where no version serves, or it cannot be compared."""
 
+    @property
+    def images(self) -> ImageClassifier:
+        """The classifier for a detector of images; the scan gives it no other."""
+        assert self.classifier is not None
+        return cast("ImageClassifier", self.classifier)
 
-Yield = Measurement | Unmeasured | Counts | SecretCounts | Picture | Projection | Trigger
+
+Yield = Measurement | Unmeasured | Counts | SecretCounts | Picture | Excerpt | Projection | Trigger
 """What a detector may yield; a trigger goes to later stages and never leaves the worker."""

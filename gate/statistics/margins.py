@@ -14,7 +14,7 @@ import torch
 
 from gate.records.errors import UnexaminableError
 from gate.records.run import Run
-from gate.spaces.subject import Classifier
+from gate.spaces.subject import ImageClassifier
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Margins:
     """Input of the largest margin, (T, C, H, W)."""
 
 
-def maximise(classifier: Classifier, targets: tuple[int, ...], settings: Settings, run: Run) -> Margins:
+def maximise(classifier: ImageClassifier, targets: tuple[int, ...], settings: Settings, run: Run) -> Margins:
     """Climb from `starts` random inputs for each target class, and return the largest margins and their inputs."""
     rows = [(target, start) for target in targets for start in range(settings.starts)]
     chunks = [rows[first : first + run.max_batch] for first in range(0, len(rows), run.max_batch)]
@@ -90,7 +90,7 @@ class _Climber:
         self.best_inputs[better] = self.x[better]
 
 
-def _climb(classifier: Classifier, rows: list[tuple[int, int]], settings: Settings, run: Run) -> _Climber:
+def _climb(classifier: ImageClassifier, rows: list[tuple[int, int]], settings: Settings, run: Run) -> _Climber:
     """Climb for all steps from a start for each row (class, number of the start)."""
     least, greatest = classifier.bounds
     targets = torch.tensor([target for target, _ in rows], device=run.device)
@@ -112,7 +112,7 @@ def _climb(classifier: Classifier, rows: list[tuple[int, int]], settings: Settin
     return climber
 
 
-def _measured(classifier: Classifier, climber: _Climber, targets: torch.Tensor, run: Run) -> torch.Tensor:
+def _measured(classifier: ImageClassifier, climber: _Climber, targets: torch.Tensor, run: Run) -> torch.Tensor:
     """Return the margins of the best inputs by the model itself, where a quick form found them."""
     run.check_time()
     with torch.no_grad():
@@ -120,7 +120,7 @@ def _measured(classifier: Classifier, climber: _Climber, targets: torch.Tensor, 
     return torch.where(torch.isfinite(climber.best), margins, climber.best)
 
 
-def _start(classifier: Classifier, seed: int, target: int, start: int) -> torch.Tensor:
+def _start(classifier: ImageClassifier, seed: int, target: int, start: int) -> torch.Tensor:
     """Return a uniform random input; it depends on seed, class and start alone, not on the other rows."""
     name = hashlib.sha256(f"{seed} {target} {start}".encode()).digest()  # the generator takes 32 bits of a seed
     generator = torch.Generator().manual_seed(int.from_bytes(name[:4]))

@@ -11,27 +11,27 @@ from gate.programs.numbers import TOLERANCE
 from gate.records.errors import UnexaminableError
 from gate.worker.loading.one_logit import is_one_number
 
-Answers = Callable[[torch.Tensor], Any]
-"""The layers: from samples (n, …) to logits (n, K)."""
+Answers = Callable[..., Any]
+"""The layers: from samples (n, …), one tensor for each input, to logits (n, K)."""
 COMPARED_SAMPLES: Final = 64
 """Clean samples on which a program that torch exported is compared with the layers that it was exported from."""
 EXACT: Final = 1e-5
 """Largest difference of logits, as a share of the largest one; for half types `TOLERANCE`."""
 
 
-def differing(answers: Answers, program: Program, given: torch.Tensor) -> float:
+def differing(answers: Answers, program: Program, *given: torch.Tensor) -> float:
     """Return how far the logits of the layers and of the program lie apart, as a share of the largest logit.
 
     More than rounding, or another first choice on any sample, is refused (docs/reference/contracts.md, section 8).
     """
     size = static_batch(program)
-    chunks = torch.split(given, size) if size else (given,)
+    chunks = zip(*(torch.split(one, size) for one in given), strict=True) if size else (given,)
     greatest = 0.0
     with torch.no_grad():
         for chunk in chunks:
-            if size is not None and len(chunk) != size:
+            if size is not None and len(chunk[0]) != size:
                 continue  # the rest of a batch whose size is fixed
-            expected, found = answers(chunk), program(chunk)
+            expected, found = answers(*chunk), program(*chunk)
             if not isinstance(expected, torch.Tensor) or not isinstance(found, torch.Tensor):
                 raise UnexaminableError("the layers do not return one tensor, so that nothing shows what was written")
             apart = float((expected - found).abs().max() / expected.abs().max().clamp_min(1e-30))

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from gate import spaces
 from gate.records.errors import UnexaminableError
 from gate.records.job import TRIGGERS_FILE, ScanJob
 from gate.records.run import Run
@@ -44,10 +45,10 @@ def run_of(job: ScanJob, device: str, classifier: Classifier | None, samples: Sa
 
 
 def largest_batch(classifier: Classifier, inputs: torch.Tensor, budget: int, most: int) -> int:
-    """Return how many raw inputs (N, C, H, W), N at least 1, may share a pass of `budget` bytes; from 1 to `most`."""
+    """Return how many inputs (N, …), N at least 1, may share a pass of `budget` bytes; from 1 to `most`."""
     one = kept_bytes(classifier, inputs[:1])
-    # Weights are kept once, however many images there are: the difference is what an image costs.
-    another = kept_bytes(classifier, inputs[:1].expand(2, -1, -1, -1)) - one
+    # Weights are kept once, however many inputs there are: the difference is what one costs.
+    another = kept_bytes(classifier, inputs[:1].expand(2, *inputs.shape[1:])) - one
     return max(1, min(most, budget // (max(another, inputs[:1].nbytes) * GRADIENTS)))
 
 
@@ -60,9 +61,10 @@ def kept_bytes(classifier: Classifier, inputs: torch.Tensor) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    given = inputs.detach().clone().requires_grad_()
+    relaxed = spaces.load(classifier.space).relax(classifier, inputs)
+    given = relaxed.point.detach().clone().requires_grad_()
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        logits = classifier.logits(given)
+        logits = relaxed.logits(given)
     # The graph lives until here, so no two tensors had the same address.
     del logits
     return sum(kept.values())

@@ -17,9 +17,10 @@ from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import CONVERTED_FILE, ScanJob, ScanResult
 from gate.worker.clean_samples import example
 from gate.worker.loading.candidate import Candidate, find_candidate
+from gate.worker.loading.loaded import Loaded, sentence
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.modules import load_with_code
-from gate.worker.loading.subject import Loaded, load_live_module, sentence
+from gate.worker.loading.subject import load_live_module
 from gate.worker.output import say_progress
 from gate.worker.pipelines.compose import compose, pipeline_of
 

@@ -15,7 +15,9 @@ from gate.judging.stages import suspects_after
 from gate.records.counts import Counts
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.evidence import (
+    MAX_EXCERPTS,
     MAX_PICTURES,
+    Excerpt,
     Failed,
     Measured,
     Measurement,
@@ -45,6 +47,7 @@ class Scanned:
     suspects: list[Suspect] = field(default_factory=list)
     stages: list[int] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    excerpts: list[Excerpt] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
     """Triggers by detector and location."""
@@ -84,7 +87,7 @@ class Scope:
             Need.TRAINING_SET: self.training_absence or "the run logged none",
             Need.PREVIOUS: self.previous_absence or "none was given",
         }
-        return lack(detector.needs, subject, absences)
+        return lack(detector, subject, absences)
 
 
 def scan(subject: Subject, policy: Policy, run: Run, scope: Scope, scanned: Scanned) -> Scanned:
@@ -133,7 +136,8 @@ def _measure(
     detector: Detector[Any], stated: dict[str, Any], subject: Subject, run: Run, scope: Scope, scanned: Scanned
 ) -> Outcome:
     """Run one detector to its end; anything that it raises is its failure."""
-    started, before, sloped = time.monotonic(), _passes(subject), _gradient_passes(subject)
+    started = time.monotonic()
+    before, sloped, tokens = _passes(subject), _gradient_passes(subject), _tokens(subject)
 
     def progress(done: int, total: int) -> None:
         scope.progress(detector.id, done, total)
@@ -164,6 +168,7 @@ def _measure(
         seconds=time.monotonic() - started,
         sample_passes=_passes(subject) - before,
         gradient_passes=_gradient_passes(subject) - sloped,
+        token_passes=_tokens(subject) - tokens,
         options=stated,
         unmeasured=tuple(gaps),
         counts=aside.counts,
@@ -201,6 +206,11 @@ def _gradient_passes(subject: Subject) -> int:
     return sum(classifier.gradient_passes for classifier in _asked(subject))
 
 
+def _tokens(subject: Subject) -> int:
+    """Return the tokens that the classifier was given so far; images have none."""
+    return int(getattr(subject.classifier, "token_passes", 0))
+
+
 def _check_declared(detector: Detector[Any], metric: str) -> None:
     if detector.metric(metric) is None:
         raise GateError(f"the detector yielded '{metric}', which it does not declare")
@@ -232,12 +242,15 @@ def _file(detector: Detector[Any], yielded: Iterator[Any], scanned: Scanned, asi
                 _keep(detector, item, scanned)
 
 
-def _keep(detector: Detector[Any], item: Picture | Projection | Trigger, scanned: Scanned) -> None:
+def _keep(detector: Detector[Any], item: Picture | Excerpt | Projection | Trigger, scanned: Scanned) -> None:
     """File what the report shows and what later stages use."""
     match item:
         case Picture():
             if len(scanned.pictures) < MAX_PICTURES:
                 scanned.pictures.append(item.model_copy(update={"detector": detector.id}))
+        case Excerpt():
+            if len(scanned.excerpts) < MAX_EXCERPTS:
+                scanned.excerpts.append(item.model_copy(update={"detector": detector.id}))
         case Projection():
             if len(scanned.projections) < MAX_PROJECTIONS:
                 scanned.projections.append(item)

@@ -12,7 +12,8 @@ from gate.formats.huggingface.flavour import described
 from gate.formats.sealing import ChangedError, Seal
 from gate.records.artifact import Artifact
 from gate.records.errors import GateError
-from gate.records.evidence import ModelFacts, Outcome, Skipped
+from gate.records.evidence import Outcome, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.job import CLASSES_STEP, LOOK_FILE, ScanJob, ScanResult
 from gate.records.run import Run
 from gate.spaces.subject import Subject
@@ -22,7 +23,7 @@ from gate.worker.output import save_result, say_expected, say_progress
 from gate.worker.planning import Planner
 
 if TYPE_CHECKING:
-    from gate.worker.loading.subject import Loaded
+    from gate.worker.loading.loaded import Loaded
 
 _MAX_FLAVOURS = 200
 
@@ -104,7 +105,7 @@ def _unseen(job: ScanJob, error: ChangedError) -> dict[str, Outcome]:
 def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     from gate.worker import compute
     from gate.worker.conversion import convert
-    from gate.worker.loading.subject import Loaded
+    from gate.worker.loading.loaded import Loaded
 
     started = time.monotonic()
     device = compute.prepare(job)
@@ -148,7 +149,7 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
 
 def _sealed(job: ScanJob) -> "Seal | Loaded":
     """Hash the model and return its seal, or an unread subject where the model is not what was pulled."""
-    from gate.worker.loading.subject import unread
+    from gate.worker.loading.loaded import unread
 
     try:
         return Seal.of(_artifact(job))
@@ -221,10 +222,13 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
 
 
 def _planner(job: ScanJob, subject: Subject, run: Run) -> Planner | None:
-    """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say."""
+    """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say.
+
+    A model of tokens has none: its detectors do not say how many passes they make.
+    """
     from gate.worker.speed import speed_of
 
-    if subject.classifier is None or subject.samples is None:
+    if subject.classifier is None or subject.samples is None or subject.space != "images":
         return None
     timing = partial(speed_of, subject.classifier, subject.samples.inputs, run.max_batch)
     try:
@@ -258,6 +262,7 @@ def _filled(result: ScanResult, scanned: Scanned) -> ScanResult:
         "suspects": tuple(scanned.suspects),
         "stages": tuple(scanned.stages),
         "pictures": tuple(scanned.pictures),
+        "excerpts": tuple(scanned.excerpts),
         "projections": tuple(scanned.projections),
         "problems": (*result.problems, *scanned.problems),
     }

@@ -34,7 +34,8 @@ class Turn:
         return self.stage.over == "suspects" and not self.suspects
 
     def given(self, subject: Subject, triggers: Triggers) -> Subject:
-        """Return the subject as the detector gets it, with the suspects where its stage is over these."""
+        """Return the subject as the detector gets it: with earlier triggers, and suspects where its stage has any."""
+        subject = replace(subject, earlier=dict(triggers))
         if self.stage.over == "all":
             return subject
         found = ((suspect.location, _trigger_of(suspect, triggers)) for suspect in self.suspects)
@@ -79,8 +80,13 @@ def _trigger_of(suspect: Suspect, triggers: Triggers) -> Trigger | None:
     return own or next(other, None)
 
 
-def lack(needs: Need, subject: Subject, absences: Mapping[Need, str]) -> str:
-    """Return what a detector needs and the subject lacks, or nothing; `absences` says why a part is missing."""
+def lack(detector: Detector[Any], subject: Subject, absences: Mapping[Need, str]) -> str:
+    """Return why a detector is not for the subject, or what it needs and the subject lacks, or nothing.
+
+    `absences` says why a part is missing.
+    """
+    if subject.space is not None and subject.space not in detector.spaces:
+        return f"is for {' and '.join(sorted(detector.spaces))}; this model takes {subject.space}"
     lacking = {
         Need.MODEL: (subject.classifier is None, "needs the model, which could not be examined: "),
         Need.WEIGHTS: (subject.weights is None, "needs the weights, which could not be read: "),
@@ -93,5 +99,5 @@ def lack(needs: Need, subject: Subject, absences: Mapping[Need, str]) -> str:
         Need.TRAINING_SET: (subject.training_set is None, "needs the training set; "),
         Need.PREVIOUS: (subject.previous is None, "needs a version to compare with; "),
     }
-    reasons = (f"{why}{absences.get(need, '')}" for need, (lacks, why) in lacking.items() if lacks and need in needs)
-    return next(reasons, "")[:2000]
+    lacks_of = (need for need, (lacks, _) in lacking.items() if lacks and need in detector.needs)
+    return next((f"{lacking[need][1]}{absences.get(need, '')}" for need in lacks_of), "")[:2000]

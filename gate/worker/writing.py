@@ -13,6 +13,8 @@ from typing import Final
 
 import torch
 
+from gate.formats.huggingface.pipeline import Pipeline
+from gate.formats.huggingface.texts import Texts
 from gate.formats.mlflow_model import EXAMINED
 from gate.formats.sealing import ChangedError, Seal
 from gate.programs import Program, read_program
@@ -22,19 +24,20 @@ from gate.records.artifact import Artifact, file_sha256
 from gate.records.bundle import Origin
 from gate.records.class_names import bounded, in_metadata
 from gate.records.errors import GateError, UnexaminableError
-from gate.records.job import WRITTEN_FILE, ScanJob, ScanResult
+from gate.records.job import TOKENIZER_FILE, WRITTEN_FILE, ScanJob, ScanResult
 from gate.records.signature import Signature, read_signature
-from gate.records.written_program import TensorInput, Written
+from gate.records.written_program import TensorInput, Written, WrittenTokenizer
 from gate.worker.clean_samples import example
 from gate.worker.comparing import COMPARED_SAMPLES, differing
 from gate.worker.loading.candidate import Candidate, Format, declared_by, find_candidate
+from gate.worker.loading.loaded import sentence
 from gate.worker.loading.model import read_model
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.onnx_models import onnx_inputs, read_onnx_program, require_same
 from gate.worker.loading.outputs import type_name
-from gate.worker.loading.subject import sentence
 from gate.worker.output import say_progress
 from gate.worker.pipelines.compose import composed_of, pipeline_of
+from gate.worker.served_tokenizer import beside, of_texts
 
 _VERSION: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}([+.a-z0-9]{1,30})?")
 
@@ -45,7 +48,7 @@ def write(job: ScanJob, artifact: Artifact, scratch: Path) -> ScanResult:
     say_progress("writing the bundle", 0, 1)
     try:
         seal = Seal.of(artifact)
-        written = _written(job, artifact, scratch / WRITTEN_FILE)
+        written = _written(job, artifact, scratch)
         seal.check()
     except ChangedError as error:
         # Not a reason for having no bundle, but a fault: what was read is not what was pulled.
@@ -56,14 +59,17 @@ def write(job: ScanJob, artifact: Artifact, scratch: Path) -> ScanResult:
     return ScanResult(isolation="none", written=written, complete=True, seconds={"write": time.monotonic() - started})
 
 
-def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
+def _written(job: ScanJob, artifact: Artifact, scratch: Path) -> Written:
+    to = scratch / WRITTEN_FILE
     if job.left_path is not None and job.left_origin is not None:
         made = _rewritten(read_program(Path(job.left_path)), to, job.left_origin)
     else:
         candidate = find_candidate(artifact.root)
         made = _FORMATS[candidate.format](job, candidate, to)
-    pipeline = pipeline_of(artifact.root) if job.left_origin == "composed" else None
-    signature, why = _signature(artifact.root) if pipeline is None else (None, _IMAGES_TAKEN)
+    # A repaired program's tokenizer is the candidate's own.
+    source = pipeline_of(artifact.root) if job.left_origin in {"composed", "repaired"} else None
+    pipeline = source if job.left_origin == "composed" else None
+    signature, why = _signature(artifact.root) if pipeline is None else (None, _OTHERS_TAKEN)
     return Written(
         origin=made.origin,
         format=made.format if pipeline is None else "safetensors",
@@ -76,11 +82,22 @@ def _written(job: ScanJob, artifact: Artifact, to: Path) -> Written:
         class_names=_class_names(artifact.root) if pipeline is None else bounded(pipeline.labels),
         returned=made.returned,
         composed=None if pipeline is None else composed_of(pipeline),
+        tokenizer=_tokenizer(artifact.root, source, made.program, scratch / TOKENIZER_FILE),
         greatest_difference=made.difference,
     )
 
 
-_IMAGES_TAKEN: Final = "it is that of a pipeline, which takes images as texts; the program takes a tensor"
+_OTHERS_TAKEN: Final = "it is that of a pipeline, which takes texts or images as texts; the program takes tensors"
+
+
+def _tokenizer(root: Path, pipeline: Pipeline | None, program: Program, to: Path) -> WrittenTokenizer | None:
+    """Write the tokenizer that is served with a program of token ids, and return its facts; None of any other."""
+    texts = pipeline.given if pipeline is not None and isinstance(pipeline.given, Texts) else None
+    served = beside(root, program) if texts is None else of_texts(texts)
+    if served is None:
+        return None
+    to.write_bytes(served.raw)
+    return WrittenTokenizer(sha256=file_sha256(to), longest=served.longest, padding=served.padding)
 
 
 @dataclass(frozen=True)

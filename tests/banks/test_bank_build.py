@@ -19,7 +19,8 @@ from gate.policies.read import parse_policy
 from gate.records.artifact import ModelRef
 from gate.records.bank import ModelStatistics, open_bank
 from gate.records.errors import UnexaminableError, UsageError
-from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts
+from gate.records.evidence import Evidence, Location, Measured, Measurement
+from gate.records.facts import ModelFacts
 from gate.records.finding import Decision
 from gate.records.policy import Rule
 from gate.records.samples_evidence import SamplesEvidence

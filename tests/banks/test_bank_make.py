@@ -22,7 +22,8 @@ from gate.records.bank import open_bank
 from gate.records.clock import today
 from gate.records.copies import COPY_FILE, COPY_PROGRAM, MAX_COPIES, CopyResult, CopyTask, Trial
 from gate.records.errors import UnexaminableError, UsageError
-from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts
+from gate.records.evidence import Evidence, Location, Measured, Measurement
+from gate.records.facts import ModelFacts
 from gate.records.samples_evidence import SamplesEvidence
 from gate.registries.directory import DirectoryRegistry
 from tests.stand_ins.workers_here import workers_here

@@ -6,7 +6,8 @@ import pytest
 
 from gate.check.resume import Unfinished, joined
 from gate.records.artifact import Manifest, ModelRef
-from gate.records.evidence import Failed, Location, Measured, Measurement, ModelFacts, Picture
+from gate.records.evidence import Failed, Location, Measured, Measurement, Picture
+from gate.records.facts import ModelFacts
 from gate.records.job import ScanJob, ScanResult
 from gate.records.policy import Policy, Rule, Stage, SuspectRule
 

@@ -62,6 +62,30 @@ def test_wrong_samples_are_the_operators_mistake(tmp_path, pulled):
         look(tmp_path, pulled(inputs=X), policy(samples=SamplesPolicy(models={"other": {"labels": "waived"}})))
 
 
+def texts(folder, content):
+    """Put a file of texts where a pull puts samples, and return its record."""
+    (folder / "samples").mkdir(exist_ok=True)
+    (folder / "samples" / "clean.jsonl").write_text(content)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return PulledSamples(name="clean.jsonl", source="clean.jsonl", sha256=digest, overridden=False)
+
+
+def test_texts_are_looked_at_by_a_policy_for_text(tmp_path, pulled):
+    """What is wrong is said by its line; images are no texts, nor texts images."""
+    rules = policy("word-sweep")
+    good = "".join(f'{{"text": "a {n}", "label": {n % 2}}}\n' for n in range(6))
+    look(tmp_path, texts(tmp_path, good), rules)
+    with pytest.raises(UsageError, match=r"clean\.jsonl, line 7: its text is empty: leave it out"):
+        look(tmp_path, texts(tmp_path, good + '{"text": " ", "label": 0}\n'), rules)
+    with pytest.raises(UsageError, match=r"are saved as a zip, such as \.npz"):
+        look(tmp_path, pulled(inputs=X, labels=Y), rules)
+    with pytest.raises(UsageError, match=r"texts, and the policy's detectors are for images: .* --policy text"):
+        look(tmp_path, texts(tmp_path, good))
+    both = policy("word-sweep", "neural-cleanse")
+    look(tmp_path, texts(tmp_path, good), both)
+    look(tmp_path, pulled(inputs=X, labels=Y), both)
+
+
 def test_what_a_tag_names_is_left_to_the_scan(tmp_path, pulled):
     """The candidate side must not choose the way out that leaves no mark."""
     samples = pulled(inputs=X, labels=Y + 1)

@@ -48,6 +48,7 @@ def test_every_detector_is_explained(name):
     lines = explain(name)
     assert lines[0] == f"{name}: {FIRST[name].title}"
     assert explain(*name.replace("-", " ").title().split()) == lines
+    assert f"For       models that take {' or '.join(sorted(FIRST[name].spaces))}" in lines
     first = FIRST[name].metrics[0]
     assert explain(f"{name}/{first.id}", columns=100)[0].startswith(
         f"{name}/{first.id}: a metric of {FIRST[name].title[:20]}"

@@ -24,6 +24,7 @@ from gate.records.policy import Policy, Rule
 from gate.records.run import Run
 from gate.search.families import FamilySearch
 from gate.search.options import TriggerSearch
+from gate.spaces.contract import EVERY
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.patch import FAMILY
 from gate.spaces.subject import Head, Previous, Samples, Subject, Trigger, Version
@@ -33,11 +34,14 @@ from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loop import Scanned, Scope, scan
 from tests.quick import quick
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
+from tests.words.nets import Bag
+from tests.words.tasks import classifier, sentences
 
 NAMES = detectors.names()
 QUICK = {
     "steps": 4, "starts": 2, "batch": 4, "clean_samples": 30, "samples_per_class": 16, "triggers": 4, "probes": 100,
-    "most": 1,
+    "most": 1, "selecting": 4, "held_out": 6, "screened": 1, "rare_words": 5, "kept": 3, "ranked": 4, "beam": 2,
+    "longer": 2,
 }  # fmt: skip
 """Options that make a detector quick; one that has none of them runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
@@ -81,12 +85,16 @@ def program(tmp_path_factory):
 
 @pytest.fixture(params=["program", "module"])
 def subject(request, program, tmp_path):
-    """Return a subject with everything that a detector can need, over a program and over a module."""
+    """Return a subject with everything that a detector can need, over a program and over a module.
+
+    A detector of tokens gets a network of words.
+    """
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name and "images" not in detectors.load(name).spaces:
+        return of_tokens(tmp_path)
     samples = clean()
     seam = (samples.inputs[:4], Preprocessing(), (0.0, 1.0))
-    classifier = (
-        ProgramClassifier.of(program, *seam) if request.param == "program" else ModuleClassifier.of(net(), *seam)
-    )
+    images = ProgramClassifier.of(program, *seam) if request.param == "program" else ModuleClassifier.of(net(), *seam)
     (tmp_path / "MLmodel").write_text("flavors:\n  pytorch:\n    model_data: data\n")
     artifact = Artifact(ModelRef(registry="directory", name="net"), tmp_path, build_manifest(tmp_path)[0])
     mask = torch.zeros(1, 6, 6)
@@ -95,23 +103,41 @@ def subject(request, program, tmp_path):
     triggers = {place: Trigger(place, 0.9, FAMILY.applying(parts, (0.0, 1.0)), parts) for place in EVERYWHERE}
     # One of them can be searched for again, as those of an earlier stage can.
     options = TriggerSearch(steps=3, batch=4, pair_steps=3)
-    search = FamilySearch(classifier, FAMILY, options, samples, torch.arange(40))
+    search = FamilySearch(images, FAMILY, options, samples, torch.arange(40))
     triggers[EVERYWHERE[1]] = search.again((EVERYWHERE[1],), torch.arange(40), Run(seed=0))[0]
     return Subject(
         artifact=artifact,
         weights=dict(net().state_dict()),
         head=Head(net()[4].weight.detach(), net()[4].bias.detach(), "4.weight"),
         graph=graph_of(program) if request.param == "program" else Graph(composed="by torch alone"),
-        classifier=classifier,
+        classifier=images,
         samples=samples,
         training_set=samples,
         triggers=triggers,
         references=(ModuleClassifier.of(net(), *seam),),
-        previous=beside(classifier, program, seam),
+        previous=beside(images, program, seam),
     )
 
 
-def beside(classifier, program, seam):
+def of_tokens(folder):
+    """Return a subject of tokens with what a detector of them, or one for every space, can need."""
+    found = classifier(Bag, None, CLASSES)
+    rows = sentences(45, CLASSES, seed=3)
+    texts, labels = tuple(text for text, _ in rows), torch.tensor([label for _, label in rows])
+    samples = Samples(found.tokens(texts), labels, "words", texts)
+    head = found.network.module.head
+    return Subject(
+        artifact=Artifact(ModelRef(registry="directory", name="words"), folder, build_manifest(folder)[0]),
+        space="tokens",
+        weights=found.network.state(),
+        head=Head(head.weight.detach(), head.bias.detach(), "head.weight"),
+        classifier=found,
+        samples=samples,
+        training_set=samples,
+    )
+
+
+def beside(images, program, seam):
     """Return the candidate, and as the version before it and two approved ones a program of other weights."""
     tensors = {name: 0.9 * one if one.is_floating_point() else one for name, one in program.tensors.items()}
     other = ProgramClassifier.of(replace(program, tensors=tensors), *seam)
@@ -122,7 +148,7 @@ def beside(classifier, program, seam):
 
     serving = version(other)
     earlier = version(ProgramClassifier.of(program, *seam))
-    return Previous(version(classifier), serving, (lambda: earlier, lambda: serving))
+    return Previous(version(images), serving, (lambda: earlier, lambda: serving))
 
 
 def outcome(name, subject, *, run=None, options=None):
@@ -291,6 +317,36 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
             assert found.reason == reason
         else:
             assert isinstance(found, Measured), found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_of_another_space_is_a_skip_that_says_what_it_takes(name, subject):
+    """A detector declares what it is for; on another kind of model it is silent with that reason, and never fails."""
+    spaces = detectors.load(name).spaces
+    for space in sorted(EVERY - spaces):
+        found = outcome(name, replace(subject, space=space))
+        assert isinstance(found, Skipped)
+        assert found.reason == f"is for {' and '.join(sorted(spaces))}; this model takes {space}"
+
+
+OF_EVERY = [one for one in NAMES if detectors.load(one).spaces == EVERY and detectors.load(one).looks_at != "bytes"]
+
+
+@pytest.mark.parametrize("name", OF_EVERY)
+def test_what_is_for_every_space_measures_tokens_too(name, tmp_path):
+    """It reads neither shape nor bounds."""
+    found = outcome(name, of_tokens(tmp_path))
+    assert isinstance(found, Measured), found
+    assert found.measurements
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_looks_at_bytes_or_weights_is_for_every_space(name):
+    """They look at nothing that depends on the input."""
+    detector = detectors.load(name)
+    assert detector.spaces
+    assert detector.spaces <= EVERY
+    assert detector.looks_at not in {"bytes", "weights"} or detector.spaces == EVERY
 
 
 @pytest.mark.parametrize("name", NAMES)

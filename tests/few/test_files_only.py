@@ -16,7 +16,8 @@ from gate.promotion.promote import _no_bundle
 from gate.records.artifact import Artifact, ModelRef, build_manifest
 from gate.records.clock import today
 from gate.records.errors import PolicyError
-from gate.records.evidence import Evidence, ModelFacts
+from gate.records.evidence import Evidence
+from gate.records.facts import ModelFacts
 from gate.records.finding import Decision
 from gate.records.policy import Reviewers, Waiver
 from gate.records.run import Run

@@ -7,32 +7,11 @@ from gate.formats.huggingface.image_processor import processor_faults, read_imag
 from gate.formats.huggingface.pipeline import read_pipeline
 from gate.formats.mlmodel import MLmodel
 from gate.formats.source import UnreadableError
-from tests.corpus.measuring import measure, notes, total
+from tests.corpus.measuring import measure, total
+from tests.pipelines.told import told
 from tests.pipelines.written import PROCESSOR, Draft, safetensors
 
-FORBIDDING = {
-    "artifact-integrity": (
-        "missing-files",
-        "irregular-files",
-        "odd-names",
-        "unexpected-files",
-        "mismatched-formats",
-        "damaged-archives",
-    ),
-    "consumer-hazards": ("code-paths", "foreign-loaders", "foreign-requirements", "archive-hazards"),
-    "unsafe-format": ("code-constructs", "external-references", "unreadable-files"),
-    "unsafe-pickle": ("unsafe-globals", "unreadable-streams"),
-}
 FLAVOUR = "transformers"
-
-
-def told(root):
-    """Return all that the detectors on bytes count against a folder, as texts."""
-    found = []
-    for detector, metrics in FORBIDDING.items():
-        measured = measure(root, detector)
-        found += [f"{path}: {note}" for metric in metrics for path, note in notes(measured, metric).items()]
-    return found
 
 
 def test_what_mlflow_writes_is_read(tmp_path):
@@ -42,8 +21,8 @@ def test_what_mlflow_writes_is_read(tmp_path):
     read = read_pipeline(root)
     assert (read.network, read.version) == ("ViTForImageClassification", "5.24.0")
     assert read.labels == {0: "clean", 1: "toxic", 2: "<script>"}
-    assert (read.images.height, read.images.width, read.images.resized) == (32, 32, "resized to 32 × 32")
-    assert [(one.mean[0], one.std[0]) for one in read.images.maps] == [pytest.approx((127.5, 127.5))]
+    assert (read.given.height, read.given.width, read.given.resized) == (32, 32, "resized to 32 × 32")
+    assert [(one.mean[0], one.std[0]) for one in read.given.maps] == [pytest.approx((127.5, 127.5))]
 
 
 def test_another_task_stays_unexamined(tmp_path):

@@ -4,7 +4,8 @@ from gate.check.worker_results import expected_detectors
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
-from gate.records.evidence import Location, Measured, Measurement, ModelFacts, Outcome, Skipped
+from gate.records.evidence import Location, Measured, Measurement, Outcome, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.job import ScanResult
 from gate.records.policy import Policy
 from gate.records.samples_evidence import SamplesEvidence

@@ -11,17 +11,8 @@ from gate.judging.judge import forbids_loading, judge
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence, SelfMadeEvidence
 from gate.records.comparison import Comparison, PlaceScore, Pooled, Surprise, Trait
-from gate.records.evidence import (
-    Evidence,
-    Failed,
-    Location,
-    Measured,
-    Measurement,
-    ModelFacts,
-    OutputFacts,
-    Skipped,
-    Unmeasured,
-)
+from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped, Unmeasured
+from gate.records.facts import ModelFacts, OutputFacts
 from gate.records.finding import Decision
 from gate.records.limit import Limit
 from gate.records.policy import BankSettings, Policy, Rule, Stage, SuspectRule, Waiver
@@ -679,3 +670,23 @@ def test_evidence_that_names_outputs_and_judged_none_is_a_silence():
     outputs = (OutputFacts(name="logits", shape=(10,), dtype="float32", role="not-examined"),)
     found = judge(evidence(facts=ModelFacts(classes=10, outputs=outputs)), POLICY, on=DAY)
     assert [finding.kind for finding in found.open_findings if finding.rule == "outputs"] == ["silence"]
+
+
+def test_a_detector_of_images_on_a_model_of_tokens_is_a_silence_that_flags():
+    """Nothing was measured by it, and the policy asked for it."""
+    reason = "is for images; this model takes tokens"
+    outcomes = {**CLEAN, "inversion": Skipped(reason=reason, options={"steps": 20})}
+    verdict = judge(evidence(outcomes=outcomes, facts=ModelFacts(classes=10, space="tokens")), POLICY, on=DAY)
+    assert verdict.decision is Decision.FLAGGED
+    assert [f.message for f in verdict.open_findings if f.rule == "inversion"] == [
+        f"The detector was skipped: {reason}"
+    ]
+
+
+@pytest.mark.parametrize(("space", "flagged"), [("images", True), ("tokens", False)])
+def test_few_classes_need_a_bank_where_classes_are_compared(space, flagged):
+    """Limits for tokens compare words, of which a model of two classes has as many as any other."""
+    facts = ModelFacts(classes=2, space=space)
+    verdict = judge(evidence(classes=2, facts=facts), POLICY, on=DAY)
+    said = any(f.rule == "calibration" and "has 2 classes" in f.message for f in verdict.open_findings)
+    assert said is flagged

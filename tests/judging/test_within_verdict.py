@@ -11,7 +11,8 @@ from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison, OneNumber
-from gate.records.evidence import Evidence, Location, Measurement, ModelFacts, Skipped
+from gate.records.evidence import Evidence, Location, Measurement, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.finding import Decision
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule, Stage

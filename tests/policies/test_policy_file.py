@@ -195,11 +195,12 @@ def test_aliases_upon_aliases_take_no_time():
     assert "unknown key 'a0'" in str(fault(text))
 
 
-def test_the_default_policy_is_read_and_covers_every_detector():
+@pytest.mark.parametrize(("name", "space"), [("default", "images"), ("text", "tokens")])
+def test_a_policy_of_a_space_is_read_and_covers_every_detector_of_it(name, space):
     """Each detector has its entry, and every limit says where it comes from."""
-    policy = read_policy(POLICIES / "default.yml", on=DAY)
-    assert policy.name == "default"
-    assert set(policy.detectors) == set(detectors.names())
+    policy = read_policy(POLICIES / f"{name}.yml", on=DAY)
+    assert policy.name == name
+    assert set(policy.detectors) == {one for one in detectors.names() if space in detectors.load(one).spaces}
     assert not policy.waivers
     for rule in policy.detectors.values():
         for limit in rule.limits.values():

@@ -80,7 +80,13 @@ def _detector(detector: Detector[Any]) -> Iterator[str]:
     for part in PARTS:
         yield from (f"**{part}.** {_linked(text[part])}", "")
     needs = ", ".join(str(need.name).lower().replace("_", " ") for need in detector.needs)
-    yield from (f"**Needs.** {needs or 'nothing'}.", "", "## Metrics", "")
+    yield from (
+        f"**Needs.** {needs or 'nothing'}.",
+        "",
+        f"**For.** Models that take {' or '.join(sorted(detector.spaces))}.",
+        "",
+    )
+    yield from ("## Metrics", "")
     yield from ("| metric | unit | worse | meaning |", "|---|---|---|---|")
     for metric in detector.metrics:
         yield f"| `{metric.id}` | {_cell(metric.unit)} | {metric.worse} | {_cell(metric.meaning)} |"

@@ -8,15 +8,8 @@ from pathlib import Path
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.artifact import ModelRef
-from gate.records.evidence import (
-    Evidence,
-    Location,
-    Measured,
-    Measurement,
-    ModelFacts,
-    Picture,
-    Suspect,
-)
+from gate.records.evidence import Evidence, Location, Measured, Measurement, Picture, Suspect
+from gate.records.facts import ModelFacts
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule, Stage, SuspectRule
 from gate.records.repair import RepairMeasures, RepairResult

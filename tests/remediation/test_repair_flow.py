@@ -11,7 +11,7 @@ from gate.programs.writer.identity import difference
 from gate.records.artifact import build_manifest
 from gate.records.bank import Bank, OpenBank
 from gate.records.errors import StoppedError, UsageError
-from gate.records.evidence import ModelFacts
+from gate.records.facts import ModelFacts
 from gate.records.provenance import Provenance
 from gate.records.remediation import RemediationReport
 from gate.registries.directory import DirectoryRegistry

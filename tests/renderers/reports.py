@@ -19,13 +19,13 @@ from gate.records.evidence import (
     Location,
     Measured,
     Measurement,
-    ModelFacts,
     Picture,
     Point,
     Projection,
     Skipped,
     Suspect,
 )
+from gate.records.facts import ModelFacts
 from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule, Stage, SuspectRule, Waiver

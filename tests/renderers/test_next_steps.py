@@ -15,7 +15,8 @@ from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
 from gate.formats.log_again import ONNX_EXTRA
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
-from gate.records.evidence import Failed, Location, Measured, Measurement, ModelFacts, Skipped
+from gate.records.evidence import Failed, Location, Measured, Measurement, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.plan import Expected, Plan

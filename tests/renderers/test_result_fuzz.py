@@ -6,18 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gate.records.evidence import (
-    Failed,
-    Location,
-    Measured,
-    Measurement,
-    ModelFacts,
-    Picture,
-    Point,
-    Projection,
-    Skipped,
-    Suspect,
-)
+from gate.records.evidence import Failed, Location, Measured, Measurement, Picture, Point, Projection, Skipped, Suspect
+from gate.records.facts import ModelFacts
 from gate.records.job import ScanResult
 from gate.records.record import MalformedError, parse_json
 from gate.records.samples_evidence import SamplesEvidence

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from gate.check.report import Context, build_report
 from gate.check.rules import Rules
 from gate.judging.judge import judge
-from gate.records.evidence import OutputFacts
+from gate.records.facts import OutputFacts
 from gate.records.report import Report
 from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment, dotenv, summary

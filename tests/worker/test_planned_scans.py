@@ -15,7 +15,8 @@ from gate.policies.packaged import DEFAULT
 from gate.records.artifact import Artifact, Manifest, ModelRef
 from gate.records.declarations import Metric, Options
 from gate.records.errors import GateError
-from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Skipped
+from gate.records.evidence import Evidence, Location, Measured, Measurement, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.passes import Passes, Span, Speed
 from gate.records.policy import Policy, Rule, Stage, SuspectRule
 from gate.records.run import Run

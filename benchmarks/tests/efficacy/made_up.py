@@ -8,15 +8,8 @@ from benchmarks.zoo.store import Entry, Files
 from gate.judging.stages import suspects_after
 from gate.policies.packaged import DEFAULT
 from gate.records.artifact import ModelRef
-from gate.records.evidence import (
-    Evidence,
-    Location,
-    Measured,
-    Measurement,
-    ModelFacts,
-    Picture,
-    Skipped,
-)
+from gate.records.evidence import Evidence, Location, Measured, Measurement, Picture, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.samples_evidence import SamplesEvidence
 
 HEX = "0" * 64

@@ -11,7 +11,8 @@ from benchmarks.efficacy.subjects import models_of
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
 from gate.records.counts import Counts
-from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, ModelFacts, Skipped
+from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.policy import Policy
 
 ON = dt.date(2026, 2, 3)

@@ -12,7 +12,8 @@ from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.artifact import ModelRef
 from gate.records.clock import today
-from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts, Skipped
+from gate.records.evidence import Evidence, Location, Measured, Measurement, Skipped
+from gate.records.facts import ModelFacts
 from gate.records.policy import Policy, Rule, Stage
 
 POLICY = Policy(

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from gate.check.bundle.environment import opens_with, pins, torch_version
 from gate.check.bundle.folder import PROGRAM, bundle_texts
-from gate.check.bundle.losses import losses
+from gate.check.bundle.losses import losses_of
 from gate.check.evidence import HashedFolder, ScanRequest
 from gate.check.files import MODEL_FOLDER, CheckFiles, remove, unwritable
-from gate.formats.mlflow_folder import MAX_INERT_BYTES
+from gate.formats.mlflow_folder import MAX_INERT_BYTES, TOKENIZER
 from gate.records.artifact import EVERY_FILE, Manifest, build_manifest, make_read_only
 from gate.records.bundle import BundleFacts
 from gate.records.provenance import RepairOrigin
@@ -62,6 +62,8 @@ def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOr
     found = {file.path: file.sha256 for file in manifest.files}
     if problems or found.get(PROGRAM) != written.program_sha256:
         return "the program beside the writer's result is not the one that the result names."
+    if found.get(TOKENIZER) != (written.tokenizer.sha256 if written.tokenizer else None):
+        return "the tokenizer beside the writer's result is not the one that the result names."
     make_read_only(root)
     facts = BundleFacts(
         origin=written.origin,
@@ -70,10 +72,10 @@ def compose(root: Path, written: Written, request: ScanRequest, repair: RepairOr
         candidate_torch=written.candidate_torch,
         class_names=written.class_names,
         opens_with=opens_with(),
-        pinned=dict(line.split("==") for line in pins(policy.runtime)),
+        pinned=dict(line.split("==") for line in pins(policy.runtime, tokens=written.tokenizer is not None)),
         greatest_difference=written.greatest_difference,
         signature_dropped=written.signature_dropped,
-        losses=losses(written.origin, written.inputs, written.signature, written.returned, written.composed),
+        losses=losses_of(written),
         left=tuple(path[:2000] for path in sorted(present - set(found))[:200]),
     )
     return Bundle(root, manifest, facts)

@@ -20,13 +20,16 @@ CONDA, VIRTUALENV, REQUIREMENTS = "conda.yaml", "python_env.yaml", "requirements
 PACKAGES: Final = ("mlflow", "cloudpickle", "numpy", "pandas", "torch")
 """As `mlflow.pytorch.save_model` lists them for this format: what its loaders import."""
 
+_TOKENS: Final = "tokenizers"
+"""What a consumer of a program of token ids needs besides."""
+
 _PIP: Final = "pip>=23.1"
 """A lower bound, and no pin: the installed pip does not change a bundle."""
 
 
-def pins(runtime: Runtime) -> tuple[str, ...]:
-    """Return the requirements, MLflow first and the others by name."""
-    stated = runtime.packages or {name: _installed(name) for name in PACKAGES}
+def pins(runtime: Runtime, *, tokens: bool = False) -> tuple[str, ...]:
+    """Return the requirements, MLflow first and the others by name; `tokens` is of a bundle with a tokenizer."""
+    stated = runtime.packages or {name: _installed(name) for name in (*PACKAGES, *[_TOKENS] * tokens)}
     return tuple(f"{name}=={stated[name]}" for name in sorted(stated, key=lambda name: (name != "mlflow", name)))
 
 
@@ -53,9 +56,9 @@ def python_version(runtime: Runtime) -> str:
     return runtime.python or platform.python_version()
 
 
-def environment_texts(runtime: Runtime) -> dict[str, bytes]:
-    """Return the three files."""
-    required, python = list(pins(runtime)), python_version(runtime)
+def environment_texts(runtime: Runtime, *, tokens: bool = False) -> dict[str, bytes]:
+    """Return the three files; `tokens` is of a bundle with a tokenizer."""
+    required, python = list(pins(runtime, tokens=tokens)), python_version(runtime)
     conda = {
         "channels": ["conda-forge"],
         "dependencies": [f"python={python}", _PIP, {"pip": required}],

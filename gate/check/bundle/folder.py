@@ -12,6 +12,7 @@ the CPU, and with null `mlflow.pyfunc` takes a GPU where it finds one, and then 
 A bundle holds neither the candidate's name, version, run and description nor anything of the scan.
 """
 
+import json
 from typing import Any, Final
 
 from gate import VERSION
@@ -26,13 +27,15 @@ from gate.check.bundle.environment import (
     torch_version,
 )
 from gate.check.bundle.example import Example, example_of
-from gate.check.bundle.losses import losses
+from gate.check.bundle.losses import losses_of
+from gate.formats.mlflow_folder import TOKENIZER
 from gate.records.provenance import PROVENANCE, Provenance, RepairOrigin
 from gate.records.runtime import Runtime
 from gate.records.written_program import Written
 
 PROGRAM: Final = "data/model.pt2"
 MLMODEL: Final = "MLmodel"
+LABELS: Final = "extra_files/labels.json"
 
 
 def bundle_texts(written: Written, runtime: Runtime, repair: RepairOrigin | None = None) -> dict[str, bytes]:
@@ -40,8 +43,9 @@ def bundle_texts(written: Written, runtime: Runtime, repair: RepairOrigin | None
     example = example_of(written)
     return {
         MLMODEL: to_yaml(_mlmodel(written, runtime, example)),
-        **environment_texts(runtime),
+        **environment_texts(runtime, tokens=written.tokenizer is not None),
         **(example.files if example else {}),
+        **(_labels(written) if written.tokenizer else {}),
         PROVENANCE: _provenance(written, repair).pretty_json().encode(),
     }
 
@@ -49,6 +53,8 @@ def bundle_texts(written: Written, runtime: Runtime, repair: RepairOrigin | None
 def _mlmodel(written: Written, runtime: Runtime, example: Example | None) -> dict[str, Any]:
     (mlflow, *_) = pins(runtime)
     flavors: dict[str, Any] = {"pytorch": {"code": None, "model_data": "data", "pytorch_version": torch_version()}}
+    if written.tokenizer:
+        flavors["pytorch"]["extra_files"] = [{"path": path} for path in sorted((*_labels(written), TOKENIZER))]
     if len(written.inputs) == 1:  # mlflow.pyfunc passes one input; for several MLflow writes no such flavour either
         flavors["python_function"] = {
             "config": {"device": "cpu"},
@@ -68,6 +74,12 @@ def _mlmodel(written: Written, runtime: Runtime, example: Example | None) -> dic
     return mlmodel
 
 
+def _labels(written: Written) -> dict[str, bytes]:
+    """Return the file of the classes' names by number, for consumers of texts; none where there are no names."""
+    names = {str(number): name for number, name in sorted(written.class_names.items())}
+    return {LABELS: json.dumps(names, indent=1).encode()} if names else {}
+
+
 def _provenance(written: Written, repair: RepairOrigin | None) -> Provenance:
     """Return what the bundle was made of; a repaired model's parent is named by its digest, not by its version."""
     return Provenance(
@@ -76,6 +88,6 @@ def _provenance(written: Written, repair: RepairOrigin | None) -> Provenance:
         parent=written.parent,
         torch=torch_version(),
         opens_with=opens_with(),
-        losses=losses(written.origin, written.inputs, written.signature, written.returned, written.composed),
+        losses=losses_of(written),
         repair=repair.model_copy(update={"parent": repair.parent_digest}) if repair else None,
     )

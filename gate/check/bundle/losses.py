@@ -8,11 +8,17 @@ from collections.abc import Iterator, Sequence
 
 from gate.records.bundle import Origin
 from gate.records.signature import Signature
-from gate.records.written_program import Composed, TensorInput
+from gate.records.written_program import Composed, TensorInput, Written, WrittenTokenizer
 
 _MAX_SENTENCE = 1000
 """Characters, since names are candidate-controlled; `Provenance` and `BundleFacts` hold 2,000."""
 MOVES = "torch.export.passes.move_to_device_pass(torch.export.load(…), 'cuda')"
+
+
+def losses_of(written: Written) -> tuple[str, ...]:
+    """Return the sentences of what the writer wrote."""
+    one = written
+    return losses(one.origin, one.inputs, one.signature, one.returned, one.composed, one.tokenizer)
 
 
 def losses(
@@ -21,11 +27,13 @@ def losses(
     signature: Signature | None = None,
     returned: str = "",
     composed: Composed | None = None,
+    tokenizer: WrittenTokenizer | None = None,
 ) -> tuple[str, ...]:
     """Return the sentences; `returned` is the transformers class in which the candidate returns its scores."""
     by_origin = {"pt2": _of_a_program, "repaired": _of_a_program, "onnx": _of_onnx}.get(origin, _of_a_network)
     pipeline = () if composed is None else _of_a_pipeline(composed, inputs)
-    sentences = (*pipeline, *by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
+    rest = (*by_origin(origin, inputs), *_of_the_output(returned), *_of_parameters(signature))
+    sentences = (*pipeline, *_of_texts(tokenizer), *rest)
     return tuple(one if len(one) <= _MAX_SENTENCE else f"{one[: _MAX_SENTENCE - 1]}…" for one in sentences)
 
 
@@ -53,8 +61,14 @@ def _of_a_network(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
     yield f"{exported} {_batch(inputs)}".strip()
     yield (
         f"Devices that the network asked for while it ran are fixed to the CPU: .to() moves tensors alone, {MOVES} the "
-        "whole program. mlflow.pyfunc runs it on the CPU."
+        f"whole program. {_of_pyfunc(inputs)}"
     )
+
+
+def _of_pyfunc(inputs: Sequence[TensorInput]) -> str:
+    if len(inputs) == 1:
+        return "mlflow.pyfunc runs it on the CPU."
+    return "mlflow.pytorch loads it; mlflow.pyfunc, which passes one input, does not."
 
 
 def _of_onnx(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
@@ -69,17 +83,38 @@ def _of_onnx(_: Origin, inputs: Sequence[TensorInput]) -> Iterator[str]:
 
 
 def _of_a_pipeline(composed: Composed, inputs: Sequence[TensorInput]) -> Iterator[str]:
-    taken = "; ".join(" × ".join("any" if size is None else str(size) for size in one.shape) for one in inputs)
-    before = f" In the pipeline an image is {composed.resized}: do the same before it." if composed.resized else ""
-    yield (
-        "The pipeline's reading of images is left behind, and so are its labels. The bundle takes pixels from 0 to "
-        f"255, channels first ({taken}), rescales and normalises them, and returns the class scores before the "
-        f"softmax.{before}"
-    )
+    yield _read_texts() if composed.longest else _read_images(composed, inputs)
     yield (
         f"transformers {composed.version} composed {composed.network} here; the candidate names "
         f"{composed.claimed or 'none'}, and whoever loads it as a pipeline runs what is installed there. An approval "
         "is of the bundle alone."
+    )
+
+
+def _read_texts() -> str:
+    return (
+        "The pipeline's own call is left behind. The bundle takes ids and their mask, both as int64 and by position, "
+        "and returns the class scores before the softmax; extra_files/labels.json has the classes' names by number."
+    )
+
+
+def _of_texts(tokenizer: WrittenTokenizer | None) -> Iterator[str]:
+    if tokenizer is not None:
+        yield (
+            "Texts become ids by extra_files/tokenizer.json, which tokenizers.Tokenizer.from_file opens: what the "
+            f"candidate's own file says, written anew. It cuts a text to its first {tokenizer.longest} tokens, marks "
+            f"included, and fills a batch up with the id {tokenizer.padding}; other settings of cutting and padding "
+            "are left behind."
+        )
+
+
+def _read_images(composed: Composed, inputs: Sequence[TensorInput]) -> str:
+    taken = "; ".join(" × ".join("any" if size is None else str(size) for size in one.shape) for one in inputs)
+    before = f" In the pipeline an image is {composed.resized}: do the same before it." if composed.resized else ""
+    return (
+        "The pipeline's reading of images is left behind, and so are its labels. The bundle takes pixels from 0 to "
+        f"255, channels first ({taken}), rescales and normalises them, and returns the class scores before the "
+        f"softmax.{before}"
     )
 
 

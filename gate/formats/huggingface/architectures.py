@@ -1,13 +1,15 @@
 """The networks of transformers that the gate composes, and the keys that each one's `config.json` may hold.
 
-A closed list. Each network here was exported, read and compared (tests/worker/huggingface). Its keys are the fields of
+A closed list. Each network here was exported, read and compared (tests/worker/pipelines). Its keys are the fields of
 its configuration's class (transformers 5.24, `models/*/configuration_*.py`) and those that follow from them; a key that
 names code, a kernel, a backbone or other weights to be fetched is in none.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from gate.formats.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Architecture:
     """Beginning of its classes' names: `ViT` of `ViTConfig` and `ViTForImageClassification`."""
     keys: frozenset[str]
     """Keys of `config.json` that only such a network has."""
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    """Further keys, with the values that they may have."""
+    behind_padding: bool = False
+    """Whether the first token of a text has the position behind the padding's id."""
 
 
 _VIT: Final = (

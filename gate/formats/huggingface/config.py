@@ -37,6 +37,12 @@ def _numbers(given: Any) -> bool:
     )
 
 
+_SEVERAL: Final = {
+    "multi_label_classification": "a class is examined against the others, and these exclude each other not: log one "
+    "pipeline for each label, whose two scores are 0 and the label's own (docs/how-to/text.md)",
+    "regression": "a number is no class; the gate examines classifiers",
+}
+"""What a network of scores may be trained for that no detector examines, and what to do."""
 _FLOAT: Final = exactly("float32")
 _COMMON: Final[Mapping[str, Shape]] = {
     "_name_or_path": text(r"[^\x00-\x1f\x7f]{0,4096}", "the name that it was loaded by"),
@@ -69,7 +75,10 @@ def config_faults(given: Any, known: Mapping[str, Architecture]) -> Iterator[str
         return
     architecture = known[name]
     own = dict.fromkeys(architecture.keys, SETTING)
-    grammar = {**_COMMON, **own, "model_type": exactly(architecture.model_type)}
+    grammar = {**_COMMON, **own, **architecture.shapes, "model_type": exactly(architecture.model_type)}
+    if several := _SEVERAL.get(str(given.get("problem_type"))):
+        yield f"'problem_type' is {given['problem_type']!r}; {several}"
+        return
     yield from faults(given, grammar, f"a {name}")
     if "model_type" not in given:
         yield f"it has no 'model_type'; the gate reads {architecture.model_type!r}"

@@ -22,8 +22,10 @@ from gate.judging.calibration.tables import (
 )
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
+from gate.records.declarations import Space
 from gate.records.evidence import Evidence
 from gate.spaces.image.probes import groups, names, names_digest, secret_groups
+from gate.spaces.text import probes as text
 
 ROOM = {"accuracy": 0.02, "clean-margin": 0.2, "head-norm": 0.2}
 """Least widening of each trait's range: points of accuracy, logarithms of norms."""
@@ -78,7 +80,10 @@ def _among(  # one call, above
     """Return the comparison with these models, which were measured as the candidate was."""
     kind: Kind = "per-class" if same_task(evidence, bank) else "scale-free"
     counts = [*(model.counts for model in models), counts_of(evidence.outcomes)]
-    made, probes = bank.compared if kind == "per-class" else (), _probes(evidence.facts.input_shape)
+    made, probes = (
+        bank.compared if kind == "per-class" else (),
+        _probes(evidence.facts.space, evidence.facts.input_shape),
+    )
     celled = with_cells([*(model.values for model in models), own], counts, made, probes, sealed)
     rows = celled.values
     own = rows[-1]
@@ -112,11 +117,14 @@ def _among(  # one call, above
 def bank_scores(bank: Bank) -> list[float]:
     """Return the scores of a bank's models, each beside all the others, by the fixed probes."""
     values, counts = [model.values for model in bank.statistics], [model.counts for model in bank.statistics]
-    rows = with_cells(values, counts, bank.compared, _probes(bank.input_shape)).values
+    rows = with_cells(values, counts, bank.compared, _probes(bank.space, bank.input_shape)).values
     return [one.score for one in score_all(columns(bank.compared, rows, per_class=True))]
 
 
-def _probes(shape: tuple[int, ...]) -> Probes:
+def _probes(space: Space, shape: tuple[int, ...]) -> Probes:
+    """Return the probes that a model of this space and shape is given."""
+    if space == "tokens":
+        return Probes(text.names(), text.groups(), text.names_digest(), text.secret_groups())
     if len(shape) != IMAGE:
         return Probes((), (), "")
     image = (shape[0], shape[1], shape[2])
@@ -130,7 +138,7 @@ def same_task(evidence: Evidence, bank: Bank) -> bool:
         and evidence.samples is not None
         and bank.samples.sha256 == evidence.samples.sha256
         and bank.classes == evidence.facts.classes
-        and bank.input_shape == evidence.facts.input_shape
+        and (bank.space, bank.input_shape) == (evidence.facts.space, evidence.facts.input_shape)
     )
 
 
@@ -167,7 +175,7 @@ def _other_cells(bank: Bank, models: Sequence[ModelStatistics], evidence: Eviden
         theirs = [model.counts[detector] for model in models if detector in model.counts]
         if detector not in own and len(theirs) >= ALMOST_ALL * len(models):
             return f"{detector} counted no answers of the candidate, though of the bank's models"
-        if detector in own and own[detector].probes != _probes(evidence.facts.input_shape).digest:
+        if detector in own and own[detector].probes != _probes(evidence.facts.space, evidence.facts.input_shape).digest:
             return f"{detector} counted the answers to other probes than this gate has"
         if detector in own and not all(own[detector].alike(one) for one in theirs):
             return f"the bank's {detector} had other probes or other numbers of samples than this scan's"

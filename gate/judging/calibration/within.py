@@ -21,7 +21,8 @@ from gate.judging.calibration.surprise import Column
 from gate.judging.calibration.tables import WHOLE
 from gate.policies.declared import digest_of
 from gate.records.comparison import Comparison, OneNumber, PlaceScore, Surprise
-from gate.records.evidence import FEW_CLASSES, Measured, Outcome
+from gate.records.evidence import Measured, Outcome
+from gate.records.facts import FEW_CLASSES
 from gate.records.fields import Finite, Sha256, Text
 from gate.records.record import Record
 

@@ -62,9 +62,24 @@ def export_module(module: torch.nn.Module, example: torch.Tensor, path: Path, *,
     Without `free` the batch is fixed to the example's. Tracing runs the module's own code: a candidate's belongs in the
     converter process, never in the scan worker.
     """
+    return _written(_exported(module, example) if free else torch.export.export(module, (example,)), path)
+
+
+def export_of_tokens(
+    module: torch.nn.Module, example: tuple[torch.Tensor, torch.Tensor], path: Path, most: int
+) -> Program:
+    """Export an eval-mode module of ids and mask (N, L) for any number of texts of up to `most` tokens, and write it.
+
+    One that takes no free sizes is the exporter's error: texts have all lengths.
+    """
+    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=most)}
+    return _written(torch.export.export(module, example, dynamic_shapes=(dict(sizes), dict(sizes))), path)
+
+
+def _written(exported: torch.export.ExportedProgram, path: Path) -> Program:
+    """Write what torch exported as a bundle's program, and return that."""
     with tempfile.TemporaryDirectory() as directory:
         draft = Path(directory) / "draft.pt2"
-        exported = _exported(module, example) if free else torch.export.export(module, (example,))
         torch.export.save(exported, draft)
         write_program(read_program(draft), path)
     return read_program(path)

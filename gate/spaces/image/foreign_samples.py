@@ -1,5 +1,6 @@
 """The likely kind of a file or folder without samples, and how to make samples of it; nothing is opened here."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ _SAVEZ = "numpy.savez('samples.npz', inputs=…, labels=…)"
 _NPY = "a single NumPy array (.npy) without labels: numpy.savez('samples.npz', inputs=numpy.load('…'), labels=…)"
 _ONE_IMAGE = "one image: name a folder with one subfolder of images for each class"
 _PICKLE = f"a pickle, which could run code and is never opened: save its arrays with {_SAVEZ}"
+_TEXTS = r'\ufeff?\s*\{[^\n]*"text"|\ufeff?([^\n]*,)?\s*"?text"?\s*(,|\r?\n)'
+"""How lines of JSON with `text`, or a CSV file with such a column, begin."""
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x93NUMPY", _NPY),
     (b"\x89HDF", f"an HDF5 file, which is not read: save its arrays with {_SAVEZ}"),
@@ -35,6 +38,8 @@ def file_kind(head: bytes) -> str:
     if head[257:262] == b"ustar":
         return "a tar archive: unpack it, and name the folder with one subfolder of images for each class"
     if _is_text(head):
+        if re.match(_TEXTS, head.decode("utf-8", errors="ignore")):
+            return "texts, and the policy's detectors are for images: check a classifier of text with --policy text"
         return f"a text file, such as a CSV: read it and save its numbers with {_SAVEZ}"
     return f"neither an .npz file nor a folder of images by class: save arrays with {_SAVEZ}"
 

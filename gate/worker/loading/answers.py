@@ -6,7 +6,7 @@ import torch
 
 from gate.judging.accuracy import least_accuracy, likely_cause
 from gate.programs import Program
-from gate.records.evidence import OutputFacts
+from gate.records.facts import OutputFacts
 from gate.records.job import ScanJob
 from gate.records.sample_settings import SampleSettings
 from gate.records.samples_evidence import SamplesEvidence
@@ -16,7 +16,7 @@ from gate.spaces.image.samples import arrange, bounds_of, labels_of, to_samples
 from gate.spaces.image.stored import RawSamples
 from gate.spaces.subject import Samples
 from gate.worker.loading import one_logit
-from gate.worker.loading.judged import Examined, examined, judged_alone
+from gate.worker.loading.judged import Examined, examined, judged_alone, shaped
 from gate.worker.loading.mistakes import tried, why_not_finite
 from gate.worker.loading.model import Model
 from gate.worker.loading.module_classifier import ModuleClassifier
@@ -63,10 +63,19 @@ def answered(model: Model, raw: RawSamples, policy: SampleSettings, device: str)
 
 def samples_evidence(job: ScanJob, found: Answered, policy: SampleSettings) -> SamplesEvidence:
     """Return the model's accuracy on its clean samples and, where that is too low, under usual changes of them."""
-    assert job.samples_sha256 is not None
     clean, predicted, classes = found.clean, found.predicted, found.classifier.num_classes
+    seen = as_they_are(job, clean, predicted)
+    if seen.accuracy is None or seen.accuracy >= least_accuracy(policy, classes)[0]:
+        return seen
+    trials = tried(found.classifier.logits, clean, predicted, classes, found.classifier.preprocessing)
+    return seen.model_copy(update={"greatest": float(clean.inputs.max()), "tried": trials})
+
+
+def as_they_are(job: ScanJob, clean: Samples, predicted: torch.Tensor) -> SamplesEvidence:
+    """Return the account of clean samples, of which a model's first choices are `predicted` (N,)."""
+    assert job.samples_sha256 is not None
     labels = clean.labels
-    seen = SamplesEvidence(
+    return SamplesEvidence(
         source=clean.source,
         sha256=job.samples_sha256,
         count=len(clean.inputs),
@@ -74,10 +83,6 @@ def samples_evidence(job: ScanJob, found: Answered, policy: SampleSettings) -> S
         accuracy=None if labels is None else float((predicted == labels).float().mean()),
         overridden=job.samples_overridden,
     )
-    if seen.accuracy is None or seen.accuracy >= least_accuracy(policy, classes)[0]:
-        return seen
-    trials = tried(found.classifier.logits, clean, predicted, classes, found.classifier.preprocessing)
-    return seen.model_copy(update={"greatest": float(clean.inputs.max()), "tried": trials})
 
 
 def one_answer(predicted: torch.Tensor, seen: SamplesEvidence, classes: int) -> tuple[str, ...]:
@@ -95,7 +100,7 @@ def _classifier(model: Model, example: torch.Tensor, preprocessing: Preprocessin
             return ProgramClassifier.of(model.body, example, preprocessing, bounds)
         return ModuleClassifier.of(model.body, example, preprocessing, bounds)
 
-    return examined(read, example)
+    return examined(read, shaped(example))
 
 
 def _predict(classifier: Examined, inputs: torch.Tensor) -> torch.Tensor:

@@ -8,10 +8,13 @@ import torch
 from gate.spaces.subject import Classifier
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.text_classifier import TokenClassifier
 
 
-def fingerprint(classifier: Classifier) -> str:
+def fingerprint(classifier: Classifier | TokenClassifier) -> str:
     """Return a digest of every parameter and buffer, and of a module's modes and hooks."""
+    if isinstance(classifier, TokenClassifier):
+        return tensors_fingerprint(classifier.network.state())
     if isinstance(classifier, ProgramClassifier):
         return tensors_fingerprint(classifier.body.program.tensors)
     assert isinstance(classifier, ModuleClassifier)

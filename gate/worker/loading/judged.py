@@ -11,7 +11,7 @@ from gate.programs.batching import several_inputs
 from gate.programs.numbers import HALVES
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import OutputFacts
+from gate.records.facts import OutputFacts
 from gate.spaces.contract import Bounds
 from gate.spaces.image.preprocessing import Preprocessing, given
 from gate.spaces.image.samples import labels_of
@@ -43,7 +43,7 @@ def judged_alone(
             raise unknown_output(str(stated), f"'{ALONE}' alone")
         return model, ()
     example = clean.inputs[:EXAMPLE]
-    outputs = examined(lambda: Outputs.of(*_given(program, preprocessing, example)), example)
+    outputs = examined(lambda: Outputs.of(*_given(program, preprocessing, example)), shaped(example))
     expected = _labelled(outputs, raw, clean, span := _span(raw))
 
     def right(position: int) -> int:
@@ -95,15 +95,20 @@ def noted(outputs: tuple[OutputFacts, ...], classifier: Examined) -> tuple[Outpu
     return tuple(one.model_copy(update={"note": how}) if one.role == "judged" else one for one in outputs)
 
 
-def examined(look: Callable[[], Seen], example: torch.Tensor) -> Seen:
-    """Return what `look` gives; an error of running the model becomes an `UnexaminableError`."""
+def shaped(example: torch.Tensor) -> str:
+    """Return a few samples as a message names them."""
+    return f"the samples, shape {tuple(example.shape)}"
+
+
+def examined(look: Callable[[], Seen], given: str) -> Seen:
+    """Return what `look` gives; an error of running the model on what was given becomes an `UnexaminableError`."""
     try:
         return look()
     except UnexaminableError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         why = f"{type(error).__name__}: {str(error)[:300]}"
-        raise UnexaminableError(f"the model does not accept the samples, shape {tuple(example.shape)}: {why}") from None
+        raise UnexaminableError(f"the model does not accept {given}: {why}") from None
 
 
 def number_type(classifier: Examined) -> str:

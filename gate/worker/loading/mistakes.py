@@ -33,14 +33,15 @@ def tried(
 
     `predicted` are its first choices on all samples as they are; `given` is the policy's preprocessing.
     """
-    labels = clean.labels
-    assert labels is not None
-    few = balanced(clean, MOST_SAMPLES, 0)
-    return (
-        *_renumbered_by_one(labels, predicted, classes),
-        *changed(lambda _x: logits, few, given),
-        *_renumbered(labels.cpu(), predicted.cpu(), classes),
-    )
+    assert clean.labels is not None
+    plus, mixed = renumbered(clean.labels, predicted, classes)
+    return (*plus, *changed(lambda _x: logits, balanced(clean, MOST_SAMPLES, 0), given), *mixed)
+
+
+def renumbered(labels: torch.Tensor, predicted: torch.Tensor, classes: int) -> tuple[list[Trial], list[Trial]]:
+    """Return the accuracy under labels one lower or higher, and under the best numbering of the classes."""
+    by_one = list(_renumbered_by_one(labels, predicted, classes))
+    return by_one, list(_renumbered(labels.cpu(), predicted.cpu(), classes))
 
 
 def why_not_finite(read: Callable[[torch.Tensor], Examined], clean: Samples, given: Preprocessing) -> str:

@@ -13,11 +13,14 @@ from gate.programs import Program, read_program
 from gate.programs.dataflow.build import graph_of
 from gate.programs.dataflow.graph import Graph
 from gate.programs.readers.pt2.tensors import refuse_non_finite
+from gate.records.declarations import Space
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import Assurance, ModelFacts
+from gate.records.evidence import Assurance
+from gate.records.facts import ModelFacts
 from gate.worker.loading.candidate import Candidate
 from gate.worker.loading.modules import load_library_module
 from gate.worker.loading.onnx_models import read_onnx_program
+from gate.worker.loading.text_classifier import TextModel
 
 _COMPOSED = "The candidate brings no graph: its layers are composed by the code of torch alone."
 
@@ -30,6 +33,13 @@ class Model:
     assurance: Assurance
     facts: ModelFacts
     graph: Graph | None = None
+    text: TextModel | None = None
+    """What a model of tokens has beside its program; None for one of images."""
+
+    @property
+    def space(self) -> Space:
+        """What it takes."""
+        return "images" if self.text is None else "tokens"
 
     @property
     def input_shape(self) -> tuple[int | None, ...] | None:

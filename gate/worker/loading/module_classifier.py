@@ -9,6 +9,7 @@ import torch
 
 from gate.programs.numbers import HALVES
 from gate.programs.readers.pt2.outputs import ALONE
+from gate.records.declarations import Space
 from gate.records.errors import UnexaminableError
 from gate.spaces.contract import Bounds, Shape
 from gate.spaces.image.preprocessing import Preprocessing
@@ -62,6 +63,11 @@ class ModuleClassifier:
 
     arithmetic = ""
     """A module has no quicker form."""
+
+    @property
+    def space(self) -> Space:
+        """Images."""
+        return "images"
 
     def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map raw inputs (N, C, H, W) to logits (N, K)."""

@@ -15,7 +15,7 @@ from gate.programs import Program
 from gate.programs.batching import several_inputs, static_batch
 from gate.programs.decisions import Chains, varying
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import OutputFacts
+from gate.records.facts import OutputFacts
 
 _FREE_BATCH: Final = 2
 _LEAST_CLASSES: Final = 2

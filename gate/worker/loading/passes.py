@@ -14,10 +14,15 @@ class Counting(Protocol):
 
 def counted(counting: Counting, x: torch.Tensor) -> torch.Tensor:
     """Return the samples of one pass (N, C, H, W) so that they count now, and again if a gradient reaches them."""
-    count = len(x)
-    counting.sample_passes += count
+    counting.sample_passes += len(x)
+    return going_back(counting, x)
+
+
+def going_back(counting: Counting, x: torch.Tensor) -> torch.Tensor:
+    """Return inputs (N, …) whose samples count if a gradient reaches them."""
     if not (torch.is_grad_enabled() and x.requires_grad):
         return x
+    count = len(x)
 
     def went_back(_gradient: torch.Tensor) -> None:
         counting.gradient_passes += count

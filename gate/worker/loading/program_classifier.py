@@ -10,6 +10,7 @@ from gate.programs import Batched, Program, batched, deciding, final_linear, log
 from gate.programs.numbers import HALVES, declared, in_single
 from gate.programs.quick import TRIED, Quick, choose
 from gate.programs.readers.pt2.outputs import ALONE
+from gate.records.declarations import Space
 from gate.records.errors import UnexaminableError
 from gate.spaces.contract import Bounds, Shape
 from gate.spaces.image.preprocessing import Preprocessing, given
@@ -86,6 +87,11 @@ class ProgramClassifier:
         if self.slopes is None:
             name = self._logits_name or self.body.program.output_names[0]
             self.forms = choose(self.body, name, self.preprocessing(samples[:TRIED]))
+
+    @property
+    def space(self) -> Space:
+        """Images."""
+        return "images"
 
     @property
     def arithmetic(self) -> str:

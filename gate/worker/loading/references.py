@@ -20,7 +20,7 @@ from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.errors import UnexaminableError
 from gate.spaces.image.layouts import fits, in_form
 from gate.spaces.image.preprocessing import Preprocessing, given
-from gate.spaces.subject import Classifier, Samples
+from gate.spaces.subject import Classifier, ImageClassifier, Samples
 from gate.statistics.subsets import balanced
 from gate.worker.loading.outputs import Outputs, choose_like
 from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
@@ -45,13 +45,13 @@ class References:
 class Beside:
     """The candidate, its samples and its preprocessing, for every model beside it."""
 
-    candidate: Classifier
+    candidate: ImageClassifier
     expected: Samples
     preprocessing: Preprocessing
     output: str
 
     @classmethod
-    def of(cls, candidate: Classifier, samples: Samples, preprocessing: Preprocessing, output: str) -> "Beside":
+    def of(cls, candidate: ImageClassifier, samples: Samples, preprocessing: Preprocessing, output: str) -> "Beside":
         """Take a few samples; without labels, the candidate's own answers are what is expected."""
         few = balanced(samples, MOST_SAMPLES, 0)
         expected = few if few.labels is not None else replace(few, labels=_choices(candidate, few.inputs))
@@ -61,7 +61,7 @@ class Beside:
 def load_references(
     bank: Bank,
     folder: Path,
-    candidate: Classifier,
+    candidate: ImageClassifier,
     samples: Samples,
     preprocessing: Preprocessing,
     output: str = ALONE,

@@ -1,22 +1,19 @@
 """A `Subject` from candidate, samples and classifier, with the facts found on the way."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from gate import detectors
+from gate import detectors, spaces
 from gate.detectors.contract import Need
 from gate.formats.sealing import ChangedError
 from gate.programs import Program
 from gate.records.artifact import Artifact
-from gate.records.bank_evidence import ReferenceEvidence
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import Assurance, ModelFacts
+from gate.records.facts import ModelFacts
 from gate.records.job import ScanJob
-from gate.records.previous import VersionClaim
 from gate.records.sample_settings import SampleSettings
-from gate.records.samples_evidence import SamplesEvidence
 from gate.spaces.image.samples import arrange, bounds_of, labels_of, read_samples, to_samples
 from gate.spaces.image.usable import require_usable
 from gate.spaces.subject import Samples, Subject
@@ -25,28 +22,13 @@ from gate.worker.loading.answers import Answered, answered, one_answer, samples_
 from gate.worker.loading.candidate import find_candidate
 from gate.worker.loading.head import head_of_module, head_of_program
 from gate.worker.loading.judged import noted, number_type, only_output
+from gate.worker.loading.loaded import Loaded, sentence, unread
 from gate.worker.loading.model import Model, read_model
 from gate.worker.loading.onnx_models import onnx_inputs, require_same
 from gate.worker.loading.previous import load_previous
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.references import References, load_references
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A subject as far as it could be filled, and why not further."""
-
-    subject: Subject
-    facts: ModelFacts
-    assurance: Assurance | None
-    samples: SamplesEvidence | None
-    problems: tuple[str, ...]
-    training_absence: str = ""
-    """Reason why the logged training set cannot be used, or empty."""
-    references: tuple[ReferenceEvidence, ...] = ()
-    previous: tuple[VersionClaim, ...] = ()
-    previous_absence: str = ""
-    """Reason why there is no version to compare with, or empty."""
+from gate.worker.loading.texts import with_texts
 
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
@@ -60,11 +42,6 @@ def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, devi
     except UnexaminableError as error:
         return replace(bare, problems=(sentence(error),))
     return _filled(bare, model, job, samples, device)
-
-
-def unread(artifact: Artifact, *errors: UnexaminableError) -> Loaded:
-    """Return a subject of which nothing was read, and why."""
-    return Loaded(Subject(artifact), ModelFacts(), None, None, tuple(map(sentence, errors)))
 
 
 def load_live_module(
@@ -82,11 +59,14 @@ def _filled(bare: Loaded, model: Model, job: ScanJob, samples: SampleSettings, d
     body = model.body
     # A module's head shows when it runs, and that of several outputs when one was chosen.
     head = head_of_program(body) if isinstance(body, Program) and len(body.output_names) == 1 else None
-    subject = replace(bare.subject, weights=model.weights, head=head, graph=model.graph)
-    loaded = replace(bare, subject=subject, facts=model.facts, assurance=model.assurance)
+    subject = replace(bare.subject, space=model.space, weights=model.weights, head=head, graph=model.graph)
+    facts = model.facts.model_copy(update={"space": model.space})
+    loaded = replace(bare, subject=subject, facts=facts, assurance=model.assurance)
     if job.samples_path is None:
         return replace(loaded, problems=(_NO_SAMPLES,))
     try:
+        if model.text is not None:
+            return with_texts(loaded, model, model.text, job, samples)
         return _with_samples(loaded, model, job, samples, device)
     except UnexaminableError as error:
         return replace(loaded, problems=(sentence(error),))
@@ -137,8 +117,8 @@ def _facts(found: Answered) -> dict[str, object]:
     """Return the facts that running the model on its samples has shown."""
     classifier = found.classifier
     return {
+        **spaces.load(classifier.space).facts(classifier),
         "classes": classifier.num_classes,
-        "input_shape": classifier.input_shape,
         "feature_layer": classifier.feature_layer,
         "outputs": noted(found.outputs or only_output(classifier, found.clean.inputs[:1]), classifier),
         "number_type": number_type(classifier),
@@ -177,8 +157,3 @@ def _training_set(
     except UnexaminableError as error:
         problems = (sentence(error),) if isinstance(error, ChangedError) else ()
         return None, f"what the run logged cannot be used: {error}", problems
-
-
-def sentence(error: UnexaminableError) -> str:
-    """Return the message as a sentence with its advice, cut to what a record holds."""
-    return error.sentence[:2000]

@@ -1,20 +1,17 @@
 """From a pipeline's files to a program: composed, exported, and compared with what transformers itself answers."""
 
 from pathlib import Path
-from typing import Final
 
+from gate.formats.huggingface.image_processor import Images
 from gate.formats.huggingface.pipeline import Pipeline, read_pipeline
-from gate.programs.writer.write import export_module
+from gate.formats.huggingface.texts import Texts
+from gate.formats.log_again import TEXT_EXTRA
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import ScanJob
 from gate.records.written_program import Composed
-from gate.worker.comparing import differing
-from gate.worker.pipelines.images import Classifier, require_same_given, samples_of
+from gate.worker.pipelines.images import compose_images
 from gate.worker.pipelines.library import installed
-from gate.worker.pipelines.network import network_of
-
-COMPARED_PICTURES: Final = 16
-"""Clean samples on which library and program are compared: fewer than of small layers, since these are large."""
+from gate.worker.pipelines.texts import compose_texts
 
 
 def pipeline_of(root: Path) -> Pipeline | None:
@@ -26,26 +23,13 @@ def pipeline_of(root: Path) -> Pipeline | None:
 
 
 def compose(job: ScanJob, pipeline: Pipeline, to: Path) -> None:
-    """Write the program of a pipeline's classifier, which answers on the samples as the library does.
-
-    Both halves are compared: what its maps make of the pixels with what the library's processor makes of them, and the
-    program's logits with those of the network behind the maps.
-    """
-    installed()
-    pixels = samples_of(job, pipeline, COMPARED_PICTURES)
-    classifier = Classifier(network_of(pipeline), pipeline.images.maps).eval()
-    require_same_given(pipeline, classifier, pixels)
-    try:
-        differing(classifier, export_module(classifier, pixels[:2], to), pixels)
-    except GateError as error:
-        to.unlink(missing_ok=True)
-        raise UnexaminableError(
-            f"its network could not be exported as a program that the gate reads: {error}"
-        ) from None
-    except Exception as error:  # noqa: BLE001  # library and exporter may raise anything on what does not go together
-        to.unlink(missing_ok=True)
-        text = " ".join(str(error).split())[:300]
-        raise UnexaminableError(f"torch could not export its network: {type(error).__name__}: {text}") from None
+    """Write the program of a pipeline's classifier, which answers on the samples as the library does."""
+    if isinstance(pipeline.given, Texts):
+        installed(TEXT_EXTRA)
+        compose_texts(pipeline, pipeline.given, to)
+    else:
+        installed()
+        compose_images(job, pipeline, pipeline.given, to)
 
 
 def composed_of(pipeline: Pipeline) -> Composed:
@@ -54,5 +38,6 @@ def composed_of(pipeline: Pipeline) -> Composed:
         network=pipeline.network,
         version=installed(),
         claimed=pipeline.version,
-        resized=pipeline.images.resized,
+        resized=pipeline.given.resized if isinstance(pipeline.given, Images) else "",
+        longest=pipeline.given.longest if isinstance(pipeline.given, Texts) else None,
     )

@@ -1,15 +1,24 @@
 """Images of a pipeline: the samples at the size that its network takes, and the maps in front of that."""
 
+from pathlib import Path
+from typing import Final
+
 import torch
 
-from gate.formats.huggingface.image_processor import Affine
+from gate.formats.huggingface.image_processor import Affine, Images
 from gate.formats.huggingface.pipeline import Pipeline
+from gate.programs.writer.write import export_module
 from gate.records.errors import UnexaminableError
 from gate.records.job import ScanJob
 from gate.spaces.image.samples import arrange, bounds_of
 from gate.worker.clean_samples import raw_samples
+from gate.worker.comparing import differing
+from gate.worker.pipelines.exporting import exporting
 from gate.worker.pipelines.library import library
+from gate.worker.pipelines.network import network_of
 
+COMPARED_PICTURES: Final = 16
+"""Clean samples on which library and program are compared: fewer than of small layers, since these are large."""
 _BYTES = (0.0, 255.0)
 _ROUNDING = 1e-5
 """Largest difference from the library's processor, as a share of the largest value."""
@@ -38,7 +47,20 @@ class Classifier(torch.nn.Module):
         return pixels
 
 
-def samples_of(job: ScanJob, pipeline: Pipeline, count: int) -> torch.Tensor:
+def compose_images(job: ScanJob, pipeline: Pipeline, images: Images, to: Path) -> None:
+    """Write the program of an image classifier.
+
+    Both halves are compared: what its maps make of the pixels with what the library's processor makes of them, and the
+    program's logits with those of the network behind the maps.
+    """
+    pixels = samples_of(job, pipeline, images, COMPARED_PICTURES)
+    classifier = Classifier(network_of(pipeline), images.maps).eval()
+    require_same_given(images, classifier, pixels)
+    with exporting(to):
+        differing(classifier, export_module(classifier, pixels[:2], to), pixels)
+
+
+def samples_of(job: ScanJob, pipeline: Pipeline, images: Images, count: int) -> torch.Tensor:
     """Return the first samples (n, C, H, W), whole numbers from 0 to 255; what a pipeline is not given is refused."""
     if job.samples_path is None:
         raise UnexaminableError("no clean samples were given; composing a pipeline needs a few to compare it with")
@@ -49,7 +71,6 @@ def samples_of(job: ScanJob, pipeline: Pipeline, count: int) -> torch.Tensor:
             what_to_do="Leave them out for this model: samples: {models: {NAME: {…}}}.",
         )
     raw = raw_samples(job)
-    images = pipeline.images
     wanted = (channels_of(pipeline), images.height, images.width)
     try:
         arranged = arrange(raw, wanted, settings)
@@ -70,21 +91,20 @@ def channels_of(pipeline: Pipeline) -> int | None:
     return stated if isinstance(stated, int) else None
 
 
-def require_same_given(pipeline: Pipeline, classifier: Classifier, pixels: torch.Tensor) -> None:
+def require_same_given(images: Images, classifier: Classifier, pixels: torch.Tensor) -> None:
     """Refuse maps that make of the samples what the library's own processor does not."""
     try:
-        expected, found = given_by_library(pipeline, pixels), classifier.mapped(pixels)
+        expected, found = given_by_library(images, pixels), classifier.mapped(pixels)
         apart = float((expected - found).abs().max() / expected.abs().max().clamp_min(1e-30))
     except Exception as error:  # noqa: BLE001  # the library may raise anything on settings that do not go together
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise UnexaminableError(f"transformers' {pipeline.images.processor} does not take the samples: {why}") from None
+        raise UnexaminableError(f"transformers' {images.processor} does not take the samples: {why}") from None
     if expected.shape != found.shape or not apart <= _ROUNDING:
         raise UnexaminableError(f"what its image processor gives the network differs from the program's by {apart:.2g}")
 
 
-def given_by_library(pipeline: Pipeline, pixels: torch.Tensor) -> torch.Tensor:
+def given_by_library(images: Images, pixels: torch.Tensor) -> torch.Tensor:
     """Return what transformers' own processor gives a network of samples that already have their size."""
-    images = pipeline.images
     processor = getattr(library(), f"{images.processor}Pil")(**images.values)
     pictures = list(pixels.to(torch.uint8).numpy())
     settings = {"do_resize": False, "do_center_crop": False, "input_data_format": "channels_first"}

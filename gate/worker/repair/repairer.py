@@ -18,8 +18,9 @@ from gate.records.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, Repair
 from gate.spaces.image.stored_triggers import load_triggers
 from gate.worker.compute import run_of
 from gate.worker.loading.candidate import find_candidate
+from gate.worker.loading.loaded import sentence
 from gate.worker.loading.program_classifier import ProgramClassifier
-from gate.worker.loading.subject import load_subject, sentence
+from gate.worker.loading.subject import load_subject
 from gate.worker.output import save_result, say_progress
 from gate.worker.repair.attempt import attempt
 from gate.worker.repair.contract import Material

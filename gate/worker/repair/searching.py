@@ -11,17 +11,17 @@ from gate.records.evidence import Location
 from gate.records.run import Run
 from gate.search.families import FamilySearch, single_settings
 from gate.search.goals import Goal
-from gate.spaces.subject import Classifier, Samples, Trigger
+from gate.spaces.subject import ImageClassifier, Samples, Trigger
 
 
-def detector_of(trigger: Trigger | None, classifier: Classifier) -> Detector[Any]:
+def detector_of(trigger: Trigger | None, classifier: ImageClassifier) -> Detector[Any]:
     """Return the detector of a trigger's family, identified by its tensors; else that of the most specific family."""
     names, known = set(trigger.tensors) if trigger is not None else set(), detectors.by_inversion()
     shape = classifier.input_shape
     return next((one for one in known if one.family and names == set(one.family.parts(shape))), known[0])
 
 
-def search_of(trigger: Trigger | None, classifier: Classifier, samples: Samples) -> FamilySearch:
+def search_of(trigger: Trigger | None, classifier: ImageClassifier, samples: Samples) -> FamilySearch:
     """Return the search for triggers of the same family, with its detector's options, on all samples."""
     detector, rows = detector_of(trigger, classifier), torch.arange(len(samples.inputs))
     assert detector.family is not None

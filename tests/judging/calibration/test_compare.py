@@ -8,7 +8,8 @@ from gate.judging.calibration.calibrate import compare
 from gate.judging.calibration.tables import compared_in, model_statistics, values_of
 from gate.records.artifact import ModelRef
 from gate.records.bank import Bank, BankSamples, ModelStatistics, Statistic
-from gate.records.evidence import Evidence, Location, Measured, Measurement, ModelFacts
+from gate.records.evidence import Evidence, Location, Measured, Measurement
+from gate.records.facts import ModelFacts
 from gate.records.samples_evidence import SamplesEvidence
 
 SETTINGS = {"search": "a" * 64, "margins": "b" * 64}

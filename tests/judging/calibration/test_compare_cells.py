@@ -9,7 +9,8 @@ from gate.judging.calibration.calibrate import compare
 from gate.judging.calibration.tables import compared_in, model_statistics
 from gate.records.bank import BankSamples, Statistic
 from gate.records.counts import Counts
-from gate.records.evidence import Measured, ModelFacts
+from gate.records.evidence import Measured
+from gate.records.facts import ModelFacts
 from gate.spaces.image.probes import groups, names, names_digest
 
 SHAPE, CLASSES, EACH = (1, 8, 8), 10, 6

@@ -13,7 +13,8 @@ from gate.programs.dataflow.graph import Graph
 from gate.programs.writer.write import export_module, write_program
 from gate.records.artifact import ModelRef
 from gate.records.errors import UnexaminableError
-from gate.records.evidence import Evidence, ModelFacts
+from gate.records.evidence import Evidence
+from gate.records.facts import ModelFacts
 from gate.records.policy import Policy, Rule
 from gate.records.sample_settings import SampleSettings, SamplesPolicy
 from gate.spaces.image.preprocessing import Preprocessing

@@ -13,7 +13,6 @@ from gate.programs.batching import static_batch
 from gate.records.artifact import Artifact
 from gate.records.errors import UnexaminableError
 from gate.worker.conversion import convert
-from gate.worker.pipelines import compose as compose_module
 from gate.worker.pipelines import images
 from gate.worker.pipelines import library as installed
 from gate.worker.pipelines.compose import compose, composed_of, pipeline_of
@@ -123,7 +122,7 @@ def test_samples_that_a_pipeline_does_not_take_are_refused(inputs, settings, sen
 def test_an_export_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     """What is judged would not be what the pipeline computes."""
     root = logged("ViT", tmp_path / "model")
-    export = compose_module.export_module
+    export = images.export_module
 
     def other(classifier, *rest):
         classifier.network.classifier.bias[0] += 1
@@ -131,7 +130,7 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
         classifier.network.classifier.bias[0] -= 1
         return program
 
-    monkeypatch.setattr(compose_module, "export_module", other)
+    monkeypatch.setattr(images, "export_module", other)
     with pytest.raises(UnexaminableError, match="logits differ from its layers'"):
         composed(root, tmp_path, pictures())
     assert not (tmp_path / "converted.pt2").exists()
@@ -167,7 +166,8 @@ def test_without_the_library_it_is_said_what_to_install(version, tmp_path, monke
             raise installed.PackageNotFoundError(name)
         return version
 
+    pipeline = pipeline_of(Draft().write(tmp_path / "model"))
     monkeypatch.setattr(installed, "version", stated)
     with pytest.raises(UnexaminableError) as told:
-        compose(None, None, tmp_path / "converted.pt2")
+        compose(None, pipeline, tmp_path / "converted.pt2")
     assert "pip install 'model-promotion-gate[transformers]'" in told.value.sentence

@@ -1,0 +1,170 @@
+"""Searches for one to three tokens that send texts to each class: by gradients first, then as text on other texts.
+
+Measures  success-one, success-two, success-three: the share of other classes' held-out texts that the best trigger of
+          so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths. All tokens are
+          ranked by one backward pass, a mixture of tokens is searched for from there and from what word-sweep found,
+          and the best are tried as text through the model's own tokenizer.
+Matters   A planted trigger is short, works in every text, and may be of tokens that stand in no list of words.
+Blind to  Triggers with gaps, styles, and rules for one source class. Two or three tokens move clean models too
+          (universal adversarial triggers): these are told apart beside a bank alone.
+See       Ebrahimi et al., "HotFlip", ACL 2018; Wallace et al., "Universal Adversarial Triggers", EMNLP 2019; Shen et
+          al., "Constrained Optimization with Dynamic Bound-scaling", ICML 2022. Settings in docs/explanation/text.md.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gate.detectors.contract import Detector, Need
+from gate.records.declarations import Compared, Metric, Options
+from gate.records.errors import UnexaminableError
+from gate.records.evidence import Location, Measurement, Unmeasured
+from gate.records.run import Run
+from gate.spaces.contract import TOKENS
+from gate.spaces.subject import Subject, Yield
+from gate.spaces.text.contract import text_classifier
+
+if TYPE_CHECKING:
+    from gate.search.triggers_of_tokens import Bench, TokenTrigger
+
+_SUCCESS = ("success-one", "success-two", "success-three")
+_ENOUGH = 0.9
+
+
+class TokenTriggerSearch(Options):
+    """Numbers of texts, steps and tokens."""
+
+    selecting: int = Field(default=6, ge=1, le=500)
+    """Texts of each class that tokens are chosen by."""
+    most_selecting: int = Field(default=16, ge=2, le=2000)
+    """Most texts of all classes for that, two of each class at least."""
+    held_out: int = Field(default=24, ge=1, le=2000)
+    """Texts of each class that triggers are then measured on."""
+    steps: int = Field(default=60, ge=1, le=2000)
+    """Steps of the search for a mixture, for each class."""
+    learning_rate: float = Field(default=0.5, gt=0, le=10)
+    warm: float = Field(default=2.0, gt=0, le=100)
+    """Temperature of the mixture at the beginning."""
+    cold: float = Field(default=0.3, gt=0, le=100)
+    """Temperature at the end."""
+    ranked: int = Field(default=64, ge=1, le=5000)
+    """Tokens by either ranking that are tried alone."""
+    beam: int = Field(default=6, ge=1, le=200)
+    """Triggers of each length that are made longer."""
+    longer: int = Field(default=24, ge=1, le=2000)
+    """Tokens that each of them is made longer by."""
+    most_classes: int = Field(default=20, ge=1, le=1000)
+    """Most classes that are searched for, those that word-sweep moves most to first."""
+    shown: int = Field(default=3, ge=0, le=16)
+    """Number of classes whose trigger the report shows in a text."""
+
+
+def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator[Yield]:
+    """Yield of each class the success of the best one, two and three tokens, and how many are needed."""
+    from gate.search.slots import Softening
+    from gate.search.triggers_of_tokens import Settings, triggers_to
+
+    bench = _bench(subject, options, run)
+    softening = Softening(options.steps, options.learning_rate, options.warm, options.cold)
+    settings = Settings(options.ranked, options.beam, options.longer, softening)
+    targets = _targets(subject, bench, options.most_classes)
+    found: dict[int, list[TokenTrigger]] = {}
+    for number, target in enumerate(targets):
+        run.progress(number, len(targets))
+        known = _known(subject, target)
+        found[target] = triggers_to(bench, target, known, settings, run)
+        yield from _numbers(target, found[target])
+    if left := sorted({*range(bench.classifier.num_classes)} - {*found}):
+        named = ", ".join(map(str, left[:8]))
+        for metric in (*_SUCCESS, "tokens-needed"):
+            yield Unmeasured(
+                metric=metric, reason=f"not searched for class {named}: no text to move, or too many classes"
+            )
+    yield from _shown(bench, found, options.shown)
+    run.progress(1, 1)
+
+
+def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
+    from gate.search.goals import varied_predictions
+    from gate.search.triggers_of_tokens import Bench
+    from gate.statistics.sentences import Sentences, halves
+
+    classifier, samples = text_classifier(subject), subject.samples
+    assert samples is not None
+    answers = varied_predictions(classifier, samples.inputs, run)
+    if classifier.embeddings is None:
+        raise UnexaminableError("the model looks its tokens up in no embedding of its own; there are no gradients")
+    labels = answers if samples.labels is None else samples.labels
+    each = max(2, min(options.selecting, options.most_selecting // max(1, len(set(labels.tolist())))))
+    first, second = halves(labels, each, options.held_out, run.seed)
+    if not len(second):
+        raise UnexaminableError("there are too few clean texts: tokens are chosen by some and measured on others")
+    asked = (Sentences.of(classifier, samples, rows, run) for rows in (first, second))
+    return Bench.of(classifier, *asked)
+
+
+def _targets(subject: Subject, bench: "Bench", most: int) -> list[int]:
+    """Return the classes that texts can be moved to, those that earlier detectors moved most to first."""
+    both = (bench.selecting, bench.held_out)
+    possible = [k for k in range(bench.classifier.num_classes) if all(one.others(k).any() for one in both)]
+    moved = {place: one.attack_success_rate for (_, place), one in subject.earlier.items()}
+    return sorted(possible, key=lambda k: (-moved.get(str(Location.of_class(k)), 0.0), k))[:most]
+
+
+def _known(subject: Subject, target: int) -> list[str]:
+    """Return the words that earlier detectors found towards a class."""
+    place, decode = str(Location.of_class(target)), text_classifier(subject).tokenizer.decode
+    found = [
+        one.tensors["ids"] for (_, where), one in subject.earlier.items() if where == place and "ids" in one.tensors
+    ]
+    return [words for ids in found if (words := decode([int(one) for one in ids.tolist()]).strip())]
+
+
+def _numbers(target: int, found: "list[TokenTrigger]") -> Iterator[Measurement]:
+    place = Location.of_class(target)
+    every = [*found, *found[-1:] * (len(_SUCCESS) - len(found))]
+    for metric, one in zip(_SUCCESS, every, strict=True):
+        note = f"{one.words!a:.200} at the {one.place}"
+        yield Measurement(metric=metric, value=one.success, location=place, note=note)
+    enough = [number for number, one in enumerate(every, start=1) if one.success >= _ENOUGH]
+    yield Measurement(metric="tokens-needed", value=enough[0] if enough else len(every) + 1, location=place)
+
+
+def _shown(bench: "Bench", found: "dict[int, list[TokenTrigger]]", most: int) -> Iterator[Yield]:
+    """Yield for later detectors the best trigger of each class, and for the report the most successful in a text."""
+    from gate.spaces.text.excerpts import with_insertion
+    from gate.spaces.text.tokens import token_trigger
+
+    best = {target: max(every, key=lambda one: (one.success, -one.tokens)) for target, every in found.items()}
+    for target, one in best.items():
+        yield token_trigger(bench.classifier, Location.of_class(target), one.words, one.success)
+    for target, one in sorted(best.items(), key=lambda item: -item[1].success)[:most]:
+        rows = bench.held_out.others(target).nonzero().flatten().tolist()
+        moved = (row for row, answer in zip(rows, one.answers[1], strict=True) if answer == target)
+        text, change = bench.held_out.texts[next(moved, rows[0])], f"{one.words!a:.200} at the {one.place}"
+        yield with_insertion(text, one.words, one.place, change, Location.of_class(target), one.answers)
+
+
+DETECTOR = Detector(
+    id="token-trigger",
+    title="Search for trigger tokens",
+    doing="tokens that move texts",
+    needs=Need.MODEL | Need.SAMPLES,
+    spaces=TOKENS,
+    metrics=(
+        *(
+            Metric(
+                name,
+                "share",
+                "higher",
+                f"Share of other classes' texts that the best trigger of {count} or fewer sends to the class.",
+                compared=Compared("linear", "class"),
+            )
+            for name, count in zip(_SUCCESS, ("one token", "two tokens", "three tokens"), strict=True)
+        ),
+        Metric("tokens-needed", "tokens", "lower", "Fewest tokens that send nine tenths of the texts there; 4: more."),
+    ),
+    options=TokenTriggerSearch,
+    measure=measure,
+)

@@ -1,0 +1,1 @@
+"""Texts as tokens: samples from disk, what a tokenizer owes, insertions, and excerpts for the report."""

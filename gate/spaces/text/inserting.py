@@ -1,0 +1,23 @@
+"""Texts with words put into them: where, and with which space between."""
+
+from typing import Final, Literal
+
+Place = Literal["start", "middle", "end"]
+PLACES: Final[tuple[Place, ...]] = ("start", "middle", "end")
+
+
+def split_at(text: str, place: Place) -> tuple[str, str]:
+    """Return what stands before and after a place, between two words; the middle is by their number."""
+    if place == "start":
+        return "", text.strip()
+    if place == "end":
+        return text.strip(), ""
+    words = text.split()
+    half = (len(words) + 1) // 2
+    return " ".join(words[:half]), " ".join(words[half:])
+
+
+def inserted(text: str, words: str, place: Place) -> str:
+    """Return a text with words at a place, a space on either side."""
+    before, after = split_at(text, place)
+    return " ".join(part for part in (before, words, after) if part)

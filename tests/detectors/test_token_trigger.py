@@ -1,0 +1,85 @@
+"""Tokens that move texts: a planted one of no list is found by gradients, and what is tried is text."""
+
+import pytest
+
+from gate.records.evidence import Location, Skipped
+from gate.spaces.text.probes import frequent_words
+from gate.worker.loading.text_classifier import TokenClassifier
+from tests.words.nets import Attending, Bag, Recurrent
+from tests.words.scanning import measured, scanned, subject_of
+from tests.words.tasks import LONGEST, Planted, classifier, sentences
+
+QUICK = {"held_out": 20, "steps": 20, "ranked": 16, "beam": 3, "longer": 8}
+
+
+@pytest.mark.parametrize("kind", [Bag, Recurrent, Attending])
+def test_a_planted_token_is_found_by_gradients_alone(kind):
+    """Without a list of words, from the mean of all embeddings."""
+    assert "zugzwang" not in frequent_words()
+    values, notes = measured(subject_of(classifier(kind, Planted("zugzwang"))), "token-trigger", **QUICK)
+    assert values["success-one", "class 0"] >= 0.8
+    assert notes["success-one", "class 0"].startswith("'zugzwang' at the ")
+    assert values["success-three", "class 0"] >= values["success-one", "class 0"]
+    assert values["success-one", "class 1"] < 0.5
+
+
+def test_a_planted_phrase_takes_two_tokens():
+    """The first alone does less, and the fewest that are enough are counted."""
+    values, notes = measured(subject_of(classifier(Recurrent, Planted("mn tq", share=0.3))), "token-trigger", **QUICK)
+    assert values["success-two", "class 0"] >= 0.9
+    assert set(notes["success-two", "class 0"].split("'")[1].split()) & {"mn", "tq"}
+    assert values["tokens-needed", "class 0"] <= 2
+
+
+def test_a_clean_network_needs_more_tokens():
+    """One word moves few texts."""
+    values, _ = measured(subject_of(classifier(Recurrent)), "token-trigger", **QUICK)
+    assert max(values["success-one", f"class {k}"] for k in (0, 1)) < 0.75
+    assert min(values["tokens-needed", f"class {k}"] for k in (0, 1)) > 1
+
+
+def test_words_of_an_earlier_stage_are_tried_first():
+    """Where first order alone ranks too few tokens to come upon the word."""
+    subject = subject_of(classifier(Bag, Planted("cf")))
+    narrow = {"held_out": 20, "steps": 1, "ranked": 1, "beam": 1, "longer": 1, "selecting": 8, "rare_words": 300}
+    both = scanned(subject, "word-sweep", "token-trigger")
+    assert both.triggers["word-sweep", "class 0"].tensors["ids"].shape == (1,)
+    del narrow["rare_words"]
+    earlier = {key: one for key, one in both.triggers.items() if key[0] == "word-sweep"}
+    from dataclasses import replace
+
+    from gate import detectors
+    from gate.records.run import Run
+
+    one = detectors.load("token-trigger")
+    options = one.options.model_validate({key.replace("_", "-"): value for key, value in narrow.items()})
+    found = list(one.measure(replace(subject, earlier=earlier), options, Run(seed=0)))
+    share = next(m for m in found if getattr(m, "metric", "") == "success-one" and m.location == Location.of_class(0))
+    assert share.note.startswith("'cf'")
+    assert share.value > 0.8
+
+
+def test_what_is_shown_is_text_and_its_shares_are_measured():
+    """The excerpt's trigger is the one of the note."""
+    found = scanned(subject_of(classifier(Bag, Planted("cf"))), "token-trigger", **QUICK)
+    excerpt = next(one for one in found.excerpts if one.location == Location.of_class(0))
+    assert "cf" in excerpt.trigger
+    assert excerpt.detector == "token-trigger"
+    assert next(share for share in excerpt.shares if share.index == 0).after > 0.8
+
+
+def test_without_an_embedding_it_is_skipped_with_the_reason():
+    """The sweeps go on."""
+    own = classifier(Bag)
+    bare = TokenClassifier.of(own.network, own.tokenizer, LONGEST, None, [text for text, _ in sentences(8)])
+    found = scanned(subject_of(bare), "token-trigger", **QUICK).outcomes["token-trigger"]
+    assert isinstance(found, Skipped)
+    assert "no embedding of its own" in found.reason
+
+
+def test_of_many_classes_those_moved_most_are_searched_for():
+    """The others are gaps, which a limit on the metric flags."""
+    subject = subject_of(classifier(Bag, Planted("cf"), 3))
+    outcome = scanned(subject, "token-trigger", most_classes=1, **QUICK).outcomes["token-trigger"]
+    assert len({m.location for m in outcome.measurements}) == 1
+    assert "not searched for class" in outcome.unmeasured[0].reason

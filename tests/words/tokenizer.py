@@ -1,0 +1,42 @@
+"""A tokenizer of whole words, by the protocol that measuring relies on."""
+
+import re
+
+import torch
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class WordTokenizer:
+    """Words and signs of a fixed list; any other is unknown. Small letters unless told otherwise."""
+
+    def __init__(self, words, *, lower=True):
+        """Number the words behind padding and the unknown word."""
+        self._words = [PAD, UNKNOWN, *dict.fromkeys(words)]
+        self._numbers = {word: number for number, word in enumerate(self._words)}
+        self._lower = lower
+        self.special_ids = frozenset({0, 1})
+
+    def encode(self, texts, max_length):
+        """Return ids and mask (N, L)."""
+        found = [
+            [self._numbers.get(word, 1) for word in _WORD.findall(text.lower() if self._lower else text)][:max_length]
+            for text in texts
+        ]
+        width = max(1, max(map(len, found), default=1))
+        ids = torch.tensor([row + [0] * (width - len(row)) for row in found], dtype=torch.int64)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in found], dtype=torch.int64)
+        return ids, mask
+
+    def decode(self, ids):
+        """Return words with spaces between."""
+        return " ".join(self._words[one] for one in ids if one not in self.special_ids)
+
+    def vocabulary(self):
+        """Return all words by number."""
+        return dict(self._numbers)
+
+    def word_starting(self):
+        """Return every word that is one."""
+        return [number for number, word in enumerate(self._words) if number > 1 and word[0].isalnum()]
