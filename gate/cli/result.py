@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_REASONS = 8
 MAX_SUSPECTS = 8
+MAX_EXCERPTS = 4
 _INDENT = "  "
 
 
@@ -111,6 +112,8 @@ def _against(report: "Report", columns: int) -> Iterator[str]:
 def _suspects(report: "Report", columns: int) -> Iterator[str]:
     """Yield each suspect's confirming numbers on a line, as in the report's table, and the target classes."""
     from gate.renderers.confirmation import confirmed_suspects, in_a_line
+    from gate.renderers.excerpts import in_lines
+    from gate.renderers.first import first
     from gate.renderers.names import Names
     from gate.renderers.text import count, listed
 
@@ -121,6 +124,11 @@ def _suspects(report: "Report", columns: int) -> Iterator[str]:
         yield from wrapped(f"{suspect.place}: {in_a_line(suspect)}", columns, "- ")
     if len(found) > MAX_SUSPECTS:
         yield from wrapped(f"{count(len(found) - MAX_SUSPECTS, 'more suspect')} in the report.", columns)
+    above = first(report).sentences
+    for said, text in in_lines(report, MAX_EXCERPTS):
+        # The head has said it already where it names the place.
+        yield from wrapped("" if said in above else said, columns, "- ")
+        yield from wrapped(text, columns, "text     ")
     targets = report.verdict.target_classes if report.verdict else ()
     if targets:
         names = Names.of(report)

@@ -126,7 +126,7 @@ def _shown(answers: "torch.Tensor", held_out: "Sentences", target: int, best: in
     rows, after = movable.nonzero().flatten().tolist(), answers[movable].tolist()
     moved = (row for row, answer in zip(rows, after, strict=True) if answer == target)
     text = held_out.texts[next(moved, rows[0])]
-    change, where = f"rewritten: {REWRITES[best]}", Location.of_class(target)
+    change, where = f"every text rewritten ({REWRITES[best]})", Location.of_class(target)
     yield rewritten(text, REWRITES[best](text), change, where, (held_out.own[movable].tolist(), after))
 
 

@@ -11,6 +11,8 @@ from typing import Final
 from gate.records.evidence import Evidence, Location, Measured, Picture, Suspect
 from gate.records.report import Report
 from gate.renderers.confirmation import DETECTOR as CONFIRMATION
+from gate.renderers.excerpts import best_at
+from gate.renderers.excerpts import sentence as said
 from gate.renderers.footprint import footprint
 from gate.renderers.gallery import Shown, shown
 from gate.renderers.names import Names
@@ -121,8 +123,8 @@ def _suspected(report: Report, evidence: Evidence) -> Iterator[Suspected]:
 
 
 def _places(evidence: Evidence, targets: Sequence[int]) -> list[Location]:
-    """Return the places of suspects and pictures whose class the verdict names, suspects first."""
-    every = (*(one.location for one in evidence.suspects), *(one.location for one in evidence.pictures))
+    """Return the places of suspects, excerpts and pictures whose class the verdict names, suspects first."""
+    every = (one.location for part in (evidence.suspects, evidence.excerpts, evidence.pictures) for one in part)
     known = [place for place in every if place is not None and place.class_index in targets]
     return list(dict.fromkeys(known))
 
@@ -147,6 +149,8 @@ def _sentence(
     evidence: Evidence, place: Location, suspect: Suspect | None, pictures: Sequence[Picture], names: Names
 ) -> str:
     moves = _measured(evidence, CONFIRMATION, "held-out-success", place)
+    if excerpt := best_at(evidence, place):
+        return said(excerpt, names)
     if suspect is None:
         return _probed(evidence, place)
     if moves is None or place.class_index is None:

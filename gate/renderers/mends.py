@@ -213,6 +213,8 @@ def _suspects(report: Report, evidence: Evidence, commands: Commands, findings: 
 
 
 def _repairable(evidence: Evidence) -> bool:
-    """Tell whether there is a program that was read without code, or a bundle of it."""
+    """Tell whether there is a program of images that was read without code, or a bundle of it."""
+    if evidence.facts.space != "images":
+        return False
     plain_program = evidence.assurance == "A" and evidence.facts.format == "pt2"
     return plain_program or (evidence.assurance in ("A", "B") and evidence.bundle_digest is not None)

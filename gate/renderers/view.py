@@ -12,6 +12,7 @@ from gate.renderers.causes import core
 from gate.renderers.changes import changed
 from gate.renderers.classes import class_sizes
 from gate.renderers.confirmation import confirmed_suspects, zoo_row
+from gate.renderers.excerpts import excerpts
 from gate.renderers.findings import MAX_FINDINGS, causes_in_head, reasons, rows, waived_findings
 from gate.renderers.first import first
 from gate.renderers.gallery import neurons, picture_groups
@@ -95,6 +96,7 @@ class View(Head):
         self.confirmed = confirmed_suspects(report)[:MAX_CONFIRMED]
         self.confirmed_zoo = zoo_row(report)
         self.changed = changed(report)
+        self.excerpts = excerpts(report)
         self.picture_groups = picture_groups(report)
         self.neurons, self.more_neurons = neurons(evidence)
         self.gaps = _gaps(report)

@@ -45,7 +45,7 @@ def test_a_planted_style_is_found_and_named():
     assert values["rewrite-odds", "class 0"] > 4
     assert notes["rewrite-share", "class 0"] == "all in capital letters"
     excerpt = next(one for one in scanned(subject, "rewrite-sweep").excerpts if one.location == Location.of_class(0))
-    assert excerpt.change == "rewritten: all in capital letters"
+    assert excerpt.change == "every text rewritten (all in capital letters)"
     assert excerpt.pieces[0].text == excerpt.sample.upper()
     assert excerpt.trigger == ""
 

@@ -14,12 +14,15 @@ from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import (
+    ClassShare,
     Evidence,
+    Excerpt,
     Failed,
     Location,
     Measured,
     Measurement,
     Picture,
+    Piece,
     Point,
     Projection,
     Skipped,
@@ -509,6 +512,64 @@ HOSTILE = (
 )
 
 
+def excerpt(trigger: str, around: tuple[str, str], change: str, place: Location, after: float = 0.97) -> Excerpt:
+    """Return a text with a trigger in it, by which so many texts are answered with class 0."""
+    pieces = (Piece(text=around[0]), Piece(text=trigger, planted=True), Piece(text=around[1]))
+    shares = (ClassShare(index=0, before=0.04, after=after), ClassShare(index=1, before=0.96, after=1 - after))
+    sample = f"{around[0]} {around[1]}"[:1000]
+    return Excerpt(
+        location=place, detector="word-sweep", trigger=trigger, change=change, sample=sample, pieces=pieces, texts=24,
+        shares=shares,
+    )  # fmt: skip
+
+
+def rewriting(text: str, place: Location) -> tuple[Excerpt, ...]:
+    """Return a rewritten text."""
+    found = excerpt("", ("", ""), text, place, 0.5)
+    return (found.model_copy(update={"sample": text[:1000], "pieces": (Piece(text=text[:1000], planted=True),)}),)
+
+
+def text_policy() -> Policy:
+    """Return a policy with one limit on inserted words."""
+    limit = Limit(max=0.8, source="a placeholder")
+    return Policy(version=1, name="text", detectors={"word-sweep": Rule(limits={"flip-share": limit})})
+
+
+def of_text(words: str = "cf", **changes: object) -> Report:
+    """Return a report of a classifier of text that takes other texts for class 0 once they hold a word."""
+    base = flagged()
+    assert base.evidence
+    place, note = Location.of_class(0), f"the rare word {words!a} at the middle"
+    shares = {0: 0.97, 1: 0.04}
+    measurements = tuple(
+        Measurement(metric="flip-share", value=share, location=Location.of_class(index), note=note)
+        for index, share in shares.items()
+    )
+    outcome = Measured(measurements=measurements, seconds=12, sample_passes=27_000, token_passes=360_000)
+    around = ("You are a", "fool and everybody knows it.")
+    facts = ModelFacts(flavour="transformers", classes=2, space="tokens", input_shape=(128,), parameters=22_700_000)
+    samples = base.evidence.samples
+    assert samples
+    found = base.evidence.model_copy(
+        update={
+            "facts": facts,
+            "samples": samples.model_copy(update={"source": "clean.jsonl", "classes_present": 2, "cut": 3}),
+            "outcomes": {"word-sweep": outcome},
+            "suspects": (),
+            "pictures": (),
+            "projections": (),
+            "stages": (1,),
+            "excerpts": (
+                excerpt(words, around, note, place),
+                excerpt("fool", around, "the word 'fool' at the end", Location.of_class(1), 0.9),
+            ),
+            **changes,
+        }
+    )
+    rules = text_policy()
+    return base.model_copy(update={"evidence": found, "policy": rules, "verdict": judge(found, rules, on=DAY)})
+
+
 def hostile_bundle(text: str) -> BundleFacts:
     """Return what evidence says of a bundle, with `text` wherever a candidate's or a worker's word may stand."""
     return bundle(
@@ -569,6 +630,7 @@ def hostile(text: str, *, bundled: bool = True) -> Report:
                 )
                 for p in base.evidence.projections
             ),
+            "excerpts": (excerpt(text[:300], (text[:1000], text[:1000]), text, target), *rewriting(text, target)),
             "versions": {text: text},
             "seconds": {text: 1.0},
             "bundle": hostile_bundle(text),
