@@ -4,8 +4,10 @@ Beside the flow. Each scan gets a fresh process, so that its time holds the star
 net is scanned on that machine's CPU too: findings and suspects must be the same.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -193,12 +195,14 @@ def work(job: ScanJob, scratch: Path) -> None:
     """Do the worker's work here, without a jail."""
     from gate.worker import roles
 
-    roles.run(job, scratch, isolation="none (a benchmark)")
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # its progress is for an orchestrator
+        roles.run(job, scratch, isolation="none (a benchmark)")
 
 
 def evidence_of(job: ScanJob, result: ScanResult) -> Evidence:
     """Return the worker's result as evidence, to judge it by the policy."""
     shared = {name: getattr(result, name) for name in Evidence.model_fields.keys() & ScanResult.model_fields.keys()}
+    del shared["previous"]  # the worker's claims about versions to compare with, of which there are none
     known = {"gate_version": VERSION, "model": job.model, "manifest_digest": job.manifest.digest, "seed": job.seed}
     return Evidence(**{**shared, **known})
 

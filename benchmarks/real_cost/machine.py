@@ -19,7 +19,8 @@ FLAGS = (
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
     *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
 )
-_PRODUCTS = 40
+_PRODUCTS, _SECONDS = 40, 2.0
+"""Most products of a kind, and seconds after which none begins."""
 _ROUNDS = 3
 BATCH = 8
 """Samples of one pass of the eager net."""
@@ -76,7 +77,7 @@ def rates(threads: int) -> Rates:
 
     def gigaflops(dtype: torch.dtype, count: int) -> float:
         torch.set_num_threads(count)
-        return round(measured_peak(dtype, "cpu", _PRODUCTS) / count / 1e9, 1)
+        return round(measured_peak(dtype, "cpu", _PRODUCTS, _SECONDS) / count / 1e9, 2)
 
     # Alone first: threads that a pool has once started do not go away.
     alone = {name: gigaflops(dtype, 1) for name, dtype in _TYPES.items()}

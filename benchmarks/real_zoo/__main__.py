@@ -18,9 +18,9 @@ from benchmarks.efficacy.page import PAGE, between
 from benchmarks.efficacy.running import Choice
 from benchmarks.efficacy.subjects import models_among
 from benchmarks.efficacy.summaries import path_of
-from benchmarks.real_zoo import making, nets, packages, splits, table, tasks
+from benchmarks.real_zoo import making, nets, packages, splits, table
 from benchmarks.real_zoo.making import make_and_keep, real_store
-from benchmarks.real_zoo.recipe import RealRecipe, draw
+from benchmarks.real_zoo.recipe import ALL_TASKS, RealRecipe, draw
 from benchmarks.zoo.__main__ import line
 from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.making import Made
@@ -52,7 +52,7 @@ def data(*, install: bool) -> None:
 
 
 @real_zoo.command(name="try")
-@click.option("--task", type=click.Choice(list(tasks.TASKS)), required=True)
+@click.option("--task", type=click.Choice(list(ALL_TASKS)), required=True)
 @click.option("--net", type=click.Choice(list(nets.CUTS)), default="mobilenet-v2", show_default=True)
 @click.option("--attack", "kinds", multiple=True, default=(CLEAN,), help="Such as badnets/large; may be repeated.")
 @click.option("--seed", type=click.IntRange(2, 99_000), required=True, help="Of the first; the others follow.")
@@ -95,9 +95,14 @@ def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> No
     """Make the models that are missing, at low priority; may be ended and begun again at any time."""
     os.nice(NICE)
     store = real_store()
+<<<<<<< ours
     store.write_samples(tasks.TASKS)
     indexed = {entry.key for entry in read_index(table.INDEX, store.kind)} if new else set()
     todo = [one for one in without_model(store, splits.recipes(split)) if one.key not in indexed][:limit]
+=======
+    todo = without_model(store, splits.recipes(split))[:limit]
+    store.write_samples({recipe.row.task: recipe.task for recipe in todo})
+>>>>>>> theirs
     click.echo(f"{len(todo)} models to make in {store.root}")
     for number, (entry, seconds) in enumerate(work(store, todo, jobs=jobs, make_one=make_and_keep), start=1):
         click.echo(f"{number}/{len(todo)} {line(entry)} {seconds:.0f} s, {entry.seconds:.0f} of the processor")
