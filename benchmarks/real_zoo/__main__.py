@@ -95,14 +95,9 @@ def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> No
     """Make the models that are missing, at low priority; may be ended and begun again at any time."""
     os.nice(NICE)
     store = real_store()
-<<<<<<< ours
-    store.write_samples(tasks.TASKS)
     indexed = {entry.key for entry in read_index(table.INDEX, store.kind)} if new else set()
     todo = [one for one in without_model(store, splits.recipes(split)) if one.key not in indexed][:limit]
-=======
-    todo = without_model(store, splits.recipes(split))[:limit]
     store.write_samples({recipe.row.task: recipe.task for recipe in todo})
->>>>>>> theirs
     click.echo(f"{len(todo)} models to make in {store.root}")
     for number, (entry, seconds) in enumerate(work(store, todo, jobs=jobs, make_one=make_and_keep), start=1):
         click.echo(f"{number}/{len(todo)} {line(entry)} {seconds:.0f} s, {entry.seconds:.0f} of the processor")
