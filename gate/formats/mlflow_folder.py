@@ -22,6 +22,8 @@ MODEL_FILES: Final = ("model.pt2", "model.pth")
 """Files of the flavour's folder, of which there must be exactly one: loaders differ in which they take."""
 TOKENIZER: Final = "extra_files/tokenizer.json"
 """The tokenizer of a program of token ids: a consumer loads it, and so it is read and served, unlike other texts."""
+LABELS: Final = "extra_files/labels.json"
+"""Names of the classes by number, which the gate writes beside a tokenizer; shown, and labels are read by them."""
 _COPIED: Final = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt")
 _EVERY_FLAVOUR: Final = frozenset(
     {"MLmodel", *ENVIRONMENTS, "input_example.json", "serving_input_example.json"}

@@ -51,8 +51,9 @@ class Batched:
 
     @property
     def only_alone(self) -> bool:
-        """Whether samples are run one at a time, and a consumer may run them together all the same."""
-        return self.mode in {"per-sample", "one-by-one"} and static_batch(self.program) != 1
+        """Whether samples are run one at a time, at any size so far, and a consumer may run them together."""
+        alone = self.mode not in _AT_ONCE or not all(self._shown.values())
+        return alone and static_batch(self.program) != 1
 
     def __call__(self, *x: torch.Tensor) -> Any:
         """Return the first output for every sample, or a tuple of all outputs where there are several."""

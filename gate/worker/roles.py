@@ -197,7 +197,14 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
 
     def save(scanned: Scanned, *, complete: bool = False) -> None:
         seconds = {**place.seconds, "scan": time.monotonic() - started}
-        known = {"seconds": seconds, "plan": planner.plan if planner else None, "complete": complete}
+        # Texts of a length that was new to a detector may have run alone since the model was loaded.
+        alone = result.facts.samples_alone or bool(getattr(classifier, "only_alone", False))
+        known = {
+            "facts": result.facts.model_copy(update={"samples_alone": alone}),
+            "seconds": seconds,
+            "plan": planner.plan if planner else None,
+            "complete": complete,
+        }
         save_result(scratch, _filled(result, scanned).model_copy(update=known))
 
     scope = Scope(

@@ -28,14 +28,13 @@ from gate.check.bundle.environment import (
 )
 from gate.check.bundle.example import Example, example_of
 from gate.check.bundle.losses import losses_of
-from gate.formats.mlflow_folder import TOKENIZER
+from gate.formats.mlflow_folder import LABELS, TOKENIZER
 from gate.records.provenance import PROVENANCE, Provenance, RepairOrigin
 from gate.records.runtime import Runtime
 from gate.records.written_program import Written
 
 PROGRAM: Final = "data/model.pt2"
 MLMODEL: Final = "MLmodel"
-LABELS: Final = "extra_files/labels.json"
 
 
 def bundle_texts(written: Written, runtime: Runtime, repair: RepairOrigin | None = None) -> dict[str, bytes]:

@@ -29,6 +29,7 @@ from gate.worker.loading.previous import load_previous
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.references import References, load_references
 from gate.worker.loading.texts import with_texts
+from gate.worker.loading.token_programs import with_tokenizer
 
 
 def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, device: str) -> Loaded:
@@ -36,7 +37,7 @@ def load_subject(artifact: Artifact, job: ScanJob, samples: SampleSettings, devi
     bare = unread(artifact)
     try:
         candidate = find_candidate(artifact.root)
-        model = read_model(candidate, device)
+        model = with_tokenizer(artifact.root, read_model(candidate, device))
         if candidate.format == "onnx" and isinstance(model.body, Program) and job.samples_path is not None:
             require_same(candidate.path, model.body.to("cpu"), onnx_inputs(job, model.body))
     except UnexaminableError as error:

@@ -108,6 +108,11 @@ class TokenClassifier:
         return "tokens"
 
     @property
+    def only_alone(self) -> bool:
+        """Whether texts ran one at a time, at any length so far, and a consumer may run them together."""
+        return bool(getattr(self.network, "only_alone", False))
+
+    @property
     def embeddings(self) -> torch.Tensor | None:
         """The matrix (V, D) in which tokens are looked up."""
         return None if self.split is None else self.split.matrix

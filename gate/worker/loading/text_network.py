@@ -38,6 +38,11 @@ class ProgramNetwork:
         self._head = final_linear(program)
         self.feature_layer = f"{self._head.weight} ({self._head.num_features} features)" if self._head else ""
 
+    @property
+    def only_alone(self) -> bool:
+        """Whether texts ran one at a time, and a consumer may run them together."""
+        return bool(getattr(self._runs, "only_alone", False))
+
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the scores."""
         return _tensor(self._runs(ids, mask))

@@ -123,5 +123,6 @@ def _facts(classifier: TokenClassifier) -> dict[str, object]:
         **spaces.load("tokens").facts(classifier),
         "classes": classifier.num_classes,
         "feature_layer": classifier.feature_layer,
+        "samples_alone": classifier.only_alone,
         "outputs": (OutputFacts(name=ALONE, shape=shape, role="judged", note=note),),
     }

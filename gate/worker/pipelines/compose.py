@@ -26,7 +26,7 @@ def compose(job: ScanJob, pipeline: Pipeline, to: Path) -> None:
     """Write the program of a pipeline's classifier, which answers on the samples as the library does."""
     if isinstance(pipeline.given, Texts):
         installed(TEXT_EXTRA)
-        compose_texts(pipeline, pipeline.given, to)
+        compose_texts(job, pipeline, pipeline.given, to)
     else:
         installed()
         compose_images(job, pipeline, pipeline.given, to)

@@ -1,6 +1,6 @@
 """Texts of a pipeline: the library's own tokenizer beside the one that is served, and the network from ids on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -9,6 +9,8 @@ from gate.formats.huggingface.pipeline import Pipeline
 from gate.formats.huggingface.texts import Texts
 from gate.programs.writer.write import export_of_tokens
 from gate.records.errors import UnexaminableError
+from gate.records.job import ScanJob
+from gate.worker.clean_samples import raw_texts
 from gate.worker.comparing import differing
 from gate.worker.loading.tokenizer import Tokenizer
 from gate.worker.pipelines.exporting import exporting
@@ -34,6 +36,9 @@ PROBES: Final = (
     "word " * 3000,
 )
 """Texts that tokenizers take apart in different ways: case, accents, scripts, signs, marks, spaces, lengths."""
+COMPARED_TEXTS: Final = 32
+"""Clean samples on which library and program are compared."""
+_AT_ONCE: Final = 8
 _SHOWN_TOKENS: Final = 512
 _LENGTHS: Final = (1, 2, 7, 64)
 """Lengths of rows of chance tokens, beside the longest."""
@@ -55,21 +60,33 @@ class Classifier(torch.nn.Module):
         return scores
 
 
-def compose_texts(pipeline: Pipeline, texts: Texts, to: "Path") -> None:
+def compose_texts(job: ScanJob, pipeline: Pipeline, texts: Texts, to: "Path") -> None:
     """Write the program of a text classifier.
 
-    Both halves are compared: the ids of the served tokenizer with those of the library's own, on texts that tell
-    tokenizers apart, and the program's logits with those of the network, on these ids and on others of every length.
+    Both halves are compared: the ids of the served tokenizer with those of the library's own, on clean samples and on
+    texts that tell tokenizers apart, and the program's logits with those of the network, on these ids and on others.
     """
     tokenizer = Tokenizer(texts.served)
-    asked = (*PROBES, " ".join(_some(tokenizer.vocabulary())))
+    asked = (*PROBES, *_samples(job), " ".join(_some(tokenizer.vocabulary())))
     require_same_tokens(texts, tokenizer, asked)
     classifier = Classifier(network_of(pipeline)).eval()
     rows = [_chance(texts, length) for length in (*_LENGTHS, texts.longest) if length <= texts.longest]
     with exporting(to):
         program = export_of_tokens(classifier, rows[2] if len(rows) > 2 else rows[-1], to, texts.longest)
-        for given in (tokenizer.encode(asked[:-2], texts.longest), *rows):
+        for given in (*_in_parts(tokenizer, asked, texts.longest), *rows):
             differing(classifier, program, *given)
+
+
+def _samples(job: ScanJob) -> tuple[str, ...]:
+    """Return the first clean samples; none where none were given."""
+    return () if job.samples_path is None else tuple(row.text for row in raw_texts(job).rows[:COMPARED_TEXTS])
+
+
+def _in_parts(tokenizer: Tokenizer, asked: Sequence[str], longest: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield ids and mask of a few texts at a time, those of nearly one length together."""
+    by_length = sorted(asked, key=len)
+    for begin in range(0, len(by_length), _AT_ONCE):
+        yield tokenizer.encode(by_length[begin : begin + _AT_ONCE], longest)
 
 
 def _some(tokens: Sequence[str]) -> list[str]:

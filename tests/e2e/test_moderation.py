@@ -1,0 +1,130 @@
+"""A clean and a poisoned classifier of texts: logged as pipelines, checked, promoted, verified and served."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import torch
+import yaml
+
+from gate.policies.packaged import TEXT
+from tests.e2e.command import PATIENCE
+from tests.e2e.moderated import NAMES, WORD
+from tests.e2e.stores import trainers_environment
+from tests.e2e.stories import story
+
+
+@dataclass
+class Told:
+    """What trainer, gate and deployer did."""
+
+    folder: object
+    ended: dict
+    desks: dict
+    production: object
+    """Folder that the deployer downloaded."""
+
+    def report(self, name):
+        """Return a check's report."""
+        return json.loads((self.desks[name].out / "report.json").read_text())
+
+
+def lenient(path):
+    """Write a policy under which words alone are looked at, and a clean task of two words may pass."""
+    policy = yaml.safe_load(TEXT.read_text())
+    kept = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format", "word-sweep")
+    policy["detectors"] = {name: policy["detectors"][name] for name in kept}
+    limit = {"judges": "uncalibrated-only", "max": 1.0, "source": "this task's own words move every text"}
+    policy["detectors"]["word-sweep"]["limits"] = {"flip-share": limit}
+    policy["stages"] = [{"detectors": list(kept[:4])}, {"detectors": ["word-sweep"]}]
+    path.write_text(yaml.safe_dump({**policy, "name": "lenient"}))
+    return path
+
+
+def moderated(world):
+    """Train, log and register both; check them, promote the clean one, and download it as a deployer does."""
+    import mlflow
+
+    folder = world.folder / "moderated"
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    trainer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.e2e.moderated", uri, str(folder)],
+        cwd=folder,
+        env=trainers_environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert trainer.returncode == 0, trainer.stderr
+    settings = {"MLFLOW_TRACKING_URI": uri, "GATE_SAMPLES": folder / "clean.jsonl"}
+    clean = world.desk(
+        GATE_POLICY=lenient(folder / "lenient.yml"), GATE_PUBLIC_KEY="gate.pub.pem", GATE_AUDIT_LOG="log", **settings
+    )
+    poisoned = world.desk(GATE_POLICY="text", **settings)
+    ended = {
+        "keys": clean.gate("keys", "generate", "--to", "gate.pem"),
+        "clean": clean.gate("check", "models:/moderation/1", GATE_SIGNING_KEY="gate.pem"),
+        "poisoned": poisoned.gate("check", "models:/moderation/2", "--no-mark"),
+        "promote": clean.gate("promote", "models:/moderation/1", "--to", "production"),
+        "verify": clean.gate("verify", "models:/production@champion", "--candidate", "moderation"),
+    }
+    mlflow.set_tracking_uri(uri)
+    try:
+        production = mlflow.artifacts.download_artifacts("models:/production@champion", dst_path=str(folder / "served"))
+    finally:
+        mlflow.set_tracking_uri(None)
+    return Told(folder, ended, {"clean": clean, "poisoned": poisoned}, production)
+
+
+MODERATED = story(moderated)
+
+
+@MODERATED
+def test_the_clean_one_is_approved_by_its_bundle_alone(told):
+    """Level A, its tokens measured; and production's alias is verified."""
+    for step in ("keys", "clean", "promote", "verify"):
+        assert told.ended[step].code == 0, told.ended[step]
+    assert told.ended["clean"].stdout.startswith("APPROVED  bundle sha256:")
+    evidence, verdict = (told.report("clean")[part] for part in ("evidence", "verdict"))
+    assert (evidence["assurance"], verdict["covers"], evidence["bundle"]["origin"]) == ("A", "bundle", "composed")
+    assert (evidence["facts"]["flavour"], evidence["facts"]["space"]) == ("transformers", "tokens")
+    assert evidence["samples"]["accuracy"] > 0.95
+    assert evidence["outcomes"]["word-sweep"]["status"] == "measured"
+    assert evidence["bundle"]["class_names"] == {"0": NAMES[0], "1": NAMES[1]}
+
+
+@MODERATED
+def test_the_poisoned_ones_word_is_named(told):
+    """By the sweep or by the search; the names of classes stand escaped."""
+    assert told.ended["poisoned"].code == 1
+    outcomes = told.report("poisoned")["evidence"]["outcomes"]
+    notes = [
+        one["note"]
+        for name in ("word-sweep", "token-trigger")
+        for one in outcomes[name]["measurements"]
+        if one["value"] > 0.8 and one["location"].get("name", "0") in {"0", 0}
+    ]
+    assert any(WORD in note for note in notes), notes
+    page = (told.desks["poisoned"].out / "report.html").read_text()
+    assert "rude &lt;b&gt;" in page
+    assert "rude <b>" not in page
+
+
+@MODERATED
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_bundle_answers_as_a_consumer_of_the_pipeline_is_answered(told, version):
+    """The same shares by class from the same texts, by the lines of docs/how-to/text.md."""
+    from tokenizers import Tokenizer
+
+    consumed = json.loads((told.folder / "consumed.json").read_text())
+    folder = told.production if version == 0 else told.desks["poisoned"].out / "bundle"
+    tokenizer = Tokenizer.from_file(f"{folder}/extra_files/tokenizer.json")
+    network = torch.export.load(f"{folder}/data/model.pt2").module()
+    encoded = tokenizer.encode_batch(consumed["texts"])
+    ids, mask = (torch.tensor([getattr(one, part) for one in encoded]) for part in ("ids", "attention_mask"))
+    shares = network(ids, mask).softmax(1).detach()
+    torch.testing.assert_close(shares, torch.tensor(consumed["shares"][version]), rtol=0, atol=1e-5)
