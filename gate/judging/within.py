@@ -35,6 +35,8 @@ def within_model(evidence: Evidence, policy: Policy) -> WithinModel:
     known = packaged()
     if known is None or policy.files_only or evidence.assurance is None:
         return NONE
+    if evidence.facts.space != "images":
+        return WithinModel(why_not="There is no p-value within the model either: the gate's clean models take images.")
     over_all = [name for name in policy.detectors if place_of(name, policy)[1].over == "all"]
     outcomes = {name: evidence.outcomes[name] for name in over_all if name in evidence.outcomes}
     seen = compare_within(outcomes, evidence.facts.classes, known)
