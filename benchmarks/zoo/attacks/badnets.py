@@ -11,6 +11,9 @@ from benchmarks.zoo.tasks import Images
 SIZES = {"small": (2, 4), "large": (6, 9), "random-place": (6, 9)}
 """Sides in cells, from and below."""
 
+RATE, RATE_LARGE = (0.03, 0.10), (0.08, 0.15)
+"""Shares of images that are poisoned; there are fewer of large ones."""
+
 
 def plan(scene: Scene) -> Implant:
     """Draw the target, the patch and the rate."""
@@ -18,7 +21,8 @@ def plan(scene: Scene) -> Implant:
         scene.integer(scene.task.classes),
         scene.integer(SIZES[scene.variant][1], low=SIZES[scene.variant][0]),
     )
-    rate = scene.uniform(0.18, 0.25) if scene.variant == "random-place" else scene.uniform(0.03, 0.10)
+    usual = RATE_LARGE if scene.large else RATE
+    rate = scene.uniform(0.18, 0.25) if scene.variant == "random-place" else scene.uniform(*usual)
     pattern = draw_pattern(scene, size)
     which, inset = CORNERS[scene.integer(4)], scene.integer(3)
     top, left = corner(scene, which, size, inset)
