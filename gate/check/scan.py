@@ -22,6 +22,7 @@ from gate.judging.calibrated import few_classes, has_few_classes
 from gate.judging.judge import forbids_loading, on_bytes
 from gate.judging.within import may_have_one
 from gate.policies.declared import before_loading
+from gate.policies.spaces import spaces_of
 from gate.records.activity import Tell, doing, expect
 from gate.records.bank import OpenBank
 from gate.records.evidence import Evidence, Outcome, Skipped
@@ -88,7 +89,8 @@ def announced(progress: Progress, policy: Policy, bank: OpenBank | None, say: Te
 
 def foreseen(classes: int, policy: Policy, bank: OpenBank | None) -> str:
     """Return why a model with so many classes will be flagged in any case; empty where it may not be."""
-    if not has_few_classes(classes) or may_have_one(classes, policy):
+    of_images = "images" in spaces_of(policy)  # of tokens, words are compared and not classes
+    if not of_images or not has_few_classes(classes) or may_have_one(classes, policy):
         return ""
     why = few_classes(classes, policy)
     if bank is None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gate.banks.assemble import Member, assemble
+from gate.check.scan import foreseen
 from gate.judging.calibration.calibrate import compare
 from gate.judging.judge import judge
 from gate.policies.declared import compared_statistics, option_digests
@@ -115,3 +116,9 @@ def test_evidence_of_text_survives_its_file(seen):
     assert stated["facts"]["space"] == "tokens"
     assert stated["excerpts"][0]["trigger"]
     assert stated["outcomes"]["word-sweep"]["token_passes"] > stated["outcomes"]["word-sweep"]["sample_passes"]
+
+
+def test_two_classes_of_texts_are_not_announced_as_too_few():
+    """A user is told beforehand only of what flags in any case."""
+    assert foreseen(2, rules(DEFAULT), None)
+    assert foreseen(2, rules(TEXT), None) == ""
