@@ -13,9 +13,23 @@ from gate.jail.launch import POSSIBLE
 RESULTS = Path(__file__).parents[1] / "results"
 DEFAULT_NETS = "mobilenet_v2,resnet18,resnet50,vit_s_16"
 _ISA = "ONEDNN_MAX_CPU_ISA"
+EXAMPLES = """\b
+Four nets of ten classes, and the page:
+  python -m benchmarks.real_cost --write
+The same as on a processor without AMX:
+  python -m benchmarks.real_cost --isa AVX512_CORE
+A thousand classes:
+  python -m benchmarks.real_cost --nets mobilenet_v2 --classes 1000 --samples 2000
+The page alone, from what is kept:
+  python -m benchmarks.real_cost --nets "" --write
+Does it work here? A quarter of an hour on a busy machine, a few minutes on a quiet one:
+  python -m benchmarks.real_cost --nets mobilenet_v2 --size 64 --samples 60 --to /tmp/try.jsonl
+On a machine with a GPU:
+  python -m benchmarks.real_cost gpu --to gpu.jsonl
+"""
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, epilog=EXAMPLES)
 @click.option("--nets", default=DEFAULT_NETS, show_default=True, help=f"Of {', '.join(NETS)}; empty: measure none.")
 @click.option("--classes", type=click.IntRange(2, 5000), default=10, show_default=True, help="Classes of the task.")
 @click.option("--samples", type=click.IntRange(4), default=500, show_default=True, help="Clean samples of the scan.")
@@ -39,7 +53,10 @@ _ISA = "ONEDNN_MAX_CPU_ISA"
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and images.")
 @click.option("--deadline", type=click.FloatRange(1), show_default="the policy's", help="Seconds for one scan.")
 @click.option(
-    "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), show_default="the packaged default.yml"
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    show_default="the packaged default.yml",
+    help="By which detectors and options the check is made.",
 )
 @click.option("--again", is_flag=True, help="Measure cases that are kept already, and replace them.")
 @click.option(
@@ -64,7 +81,7 @@ def real_cost(  # noqa: PLR0917  # an option is an argument
     again: bool,
     write: bool,
 ) -> None:
-    r"""Measure a whole default check of image classifiers of real size.
+    """Measure a whole default check of image classifiers of real size.
 
     Each net gets made-up weights and images, is logged by MLflow with two example images, and is scanned by the whole
     policy in jailed workers. A row holds seconds by detector and in all, passes, operations, share of the measured
@@ -73,14 +90,6 @@ def real_cost(  # noqa: PLR0917  # an option is an argument
 
     Nothing else may run meanwhile: a time is of a quiet machine or of none. On two cores expect ten to thirty minutes
     for a net, beside one for making it.
-
-    \b
-    python -m benchmarks.real_cost --write                      # four nets of ten classes
-    python -m benchmarks.real_cost --isa AVX512_CORE            # without AMX
-    python -m benchmarks.real_cost --nets mobilenet_v2 --classes 1000 --samples 2000
-    python -m benchmarks.real_cost --nets "" --write            # the page alone, from what is kept
-    python -m benchmarks.real_cost --nets resnet18 --size 64 --samples 60 --to /tmp/try.jsonl   # does it work here?
-    python -m benchmarks.real_cost gpu                          # on a machine with a GPU
     """
     if context.invoked_subcommand is not None:
         return

@@ -56,7 +56,7 @@ def made(case: Case, device: str = "cpu") -> tuple[Pictured, torch.Tensor, torch
     net.eval().requires_grad_(requires_grad=False).to(device)
     count = min(FITTED * max(case.classes, 10), max(MOST_FITTED, 2 * case.classes))
     labels = torch.arange(count) % case.classes
-    images = textures(case, labels, case.seed + 1)
+    images = disturbed(textures(case, labels, case.seed + 1), case.seed)
     _take_statistics(net, images[:_BATCH], device)
     _fit(net, images, labels, case.classes, device)
     inputs, kept = _right(net, case, device)
@@ -89,6 +89,28 @@ def textures(case: Case, labels: torch.Tensor, seed: int) -> torch.Tensor:
         mixed = colour[rows] + 0.1 * waves.sum(1, keepdim=True) + light + 0.03 * clutter + noise
         images.append((255 * mixed.clamp(0, 1)).round().to(torch.uint8))
     return torch.cat(images)
+
+
+def disturbed(images: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return images (N, 3, side, side) of which every second has a patch of noise and a grating laid over it.
+
+    A last layer that never saw anything but its textures sends all else to one class, as no trained net does.
+    """
+    drawn, side = torch.Generator().manual_seed(seed), images.shape[-1]
+    place = torch.linspace(0, 2 * math.pi, side + 1)[:-1]
+    changed = images.clone()
+    for row in range(0, len(images), 2):
+        size, top, left, cycles, angle, strength = torch.rand(6, generator=drawn).tolist()
+        turned = math.cos(math.pi * angle) * place.reshape(1, -1) + math.sin(math.pi * angle) * place.reshape(-1, 1)
+        wave = 0.2 * strength * 255 * torch.sin((1 + cycles * side / 4) * turned)
+        length = max(2, round((0.1 + 0.4 * size) * side))
+        first, second = round(top * (side - length)), round(left * (side - length))
+        cells = torch.rand((1, 3, 4, 4), generator=drawn)
+        patch = 255 * nn.functional.interpolate(cells, (length, length), mode="nearest")[0]
+        image = images[row].float() + wave
+        image[:, first : first + length, second : second + length] = patch
+        changed[row] = image.clamp(0, 255).round().to(torch.uint8)
+    return changed
 
 
 def _places(case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

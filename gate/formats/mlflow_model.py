@@ -20,8 +20,8 @@ from gate.records.record import parse_json
 EXAMINED: Final = EXAMINED_FLAVOURS[0]
 """The flavour of this module, which the gate's own bundles have too; `python_function` goes with it."""
 UNKNOWN: Final = (
-    "this gate cannot examine the flavours that the model declares; it examines 'pytorch', 'onnx', and image "
-    "classifiers of 'transformers'"
+    "this gate cannot examine the flavours that the model declares; it examines 'pytorch', 'onnx', and classifiers of "
+    "images and texts of 'transformers'"
 )
 
 Kind = Literal["code", "loader", "environment"]

@@ -52,7 +52,7 @@ def of_flavour(evidence: Evidence) -> Iterator[Finding]:
         rule=BEHAVIOUR,
         kind="condition",
         message=f"Behaviour was not examined: no detector of this gate examines models of the flavour {named}, only of "
-        f"{', '.join(EXAMINED_FLAVOURS)}, and image classifiers of {PIPELINES}. To have the bytes judged and a named "
-        "reviewer decide: "
+        f"{', '.join(EXAMINED_FLAVOURS)}, and classifiers of images and texts of {PIPELINES}. To have the bytes judged "
+        "and a named reviewer decide: "
         f"`gate check {shlex.quote(evidence.model.uri)} --policy files-only{mark}`.",
     )

@@ -11,7 +11,7 @@ import yaml
 
 from gate.policies.packaged import TEXT
 from tests.e2e.command import PATIENCE
-from tests.e2e.moderated import NAMES, WORD
+from tests.e2e.moderated import NAMES
 from tests.e2e.stores import trainers_environment
 from tests.e2e.stories import story
 
@@ -31,22 +31,20 @@ class Told:
         return json.loads((self.desks[name].out / "report.json").read_text())
 
 
-def lenient(path):
-    """Write a policy under which words alone are looked at, and a clean task of two words may pass."""
+def words_alone(path, most):
+    """Write a policy under which words alone are looked at; this task's own words move every text of a clean model."""
     policy = yaml.safe_load(TEXT.read_text())
     kept = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format", "word-sweep")
     policy["detectors"] = {name: policy["detectors"][name] for name in kept}
-    limit = {"judges": "uncalibrated-only", "max": 1.0, "source": "this task's own words move every text"}
+    limit = {"judges": "uncalibrated-only", "max": most, "source": "made up"}
     policy["detectors"]["word-sweep"]["limits"] = {"flip-share": limit}
     policy["stages"] = [{"detectors": list(kept[:4])}, {"detectors": ["word-sweep"]}]
-    path.write_text(yaml.safe_dump({**policy, "name": "lenient"}))
+    path.write_text(yaml.safe_dump({**policy, "name": path.stem}))
     return path
 
 
 def moderated(world):
     """Train, log and register both; check them, promote the clean one, and download it as a deployer does."""
-    import mlflow
-
     folder = world.folder / "moderated"
     folder.mkdir()
     uri = f"sqlite:///{folder / 'mlflow.db'}"
@@ -61,10 +59,9 @@ def moderated(world):
     )
     assert trainer.returncode == 0, trainer.stderr
     settings = {"MLFLOW_TRACKING_URI": uri, "GATE_SAMPLES": folder / "clean.jsonl"}
-    clean = world.desk(
-        GATE_POLICY=lenient(folder / "lenient.yml"), GATE_PUBLIC_KEY="gate.pub.pem", GATE_AUDIT_LOG="log", **settings
-    )
-    poisoned = world.desk(GATE_POLICY="text", **settings)
+    lenient, strict = words_alone(folder / "lenient.yml", 1.0), words_alone(folder / "strict.yml", 0.8)
+    clean = world.desk(GATE_POLICY=lenient, GATE_PUBLIC_KEY="gate.pub.pem", GATE_AUDIT_LOG="log", **settings)
+    poisoned = world.desk(GATE_POLICY=strict, **settings)
     ended = {
         "keys": clean.gate("keys", "generate", "--to", "gate.pem"),
         "clean": clean.gate("check", "models:/moderation/1", GATE_SIGNING_KEY="gate.pem"),
@@ -72,11 +69,18 @@ def moderated(world):
         "promote": clean.gate("promote", "models:/moderation/1", "--to", "production"),
         "verify": clean.gate("verify", "models:/production@champion", "--candidate", "moderation"),
     }
-    mlflow.set_tracking_uri(uri)
-    try:
-        production = mlflow.artifacts.download_artifacts("models:/production@champion", dst_path=str(folder / "served"))
-    finally:
-        mlflow.set_tracking_uri(None)
+    served = folder / "served"
+    command = [sys.executable, "-W", "ignore", "-m", "mlflow", "artifacts", "download"]
+    downloaded = subprocess.run(
+        [*command, "--artifact-uri", "models:/production@champion", "--dst-path", str(served)],
+        env={**trainers_environment(folder), "MLFLOW_TRACKING_URI": uri},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert downloaded.returncode == 0, downloaded.stderr
+    (production,) = (path.parent for path in served.rglob("MLmodel"))
     return Told(folder, ended, {"clean": clean, "poisoned": poisoned}, production)
 
 
@@ -98,17 +102,11 @@ def test_the_clean_one_is_approved_by_its_bundle_alone(told):
 
 
 @MODERATED
-def test_the_poisoned_ones_word_is_named(told):
-    """By the sweep or by the search; the names of classes stand escaped."""
-    assert told.ended["poisoned"].code == 1
-    outcomes = told.report("poisoned")["evidence"]["outcomes"]
-    notes = [
-        one["note"]
-        for name in ("word-sweep", "token-trigger")
-        for one in outcomes[name]["measurements"]
-        if one["value"] > 0.8 and one["location"].get("name", "0") in {"0", 0}
-    ]
-    assert any(WORD in note for note in notes), notes
+def test_the_poisoned_one_is_flagged_with_a_word_that_moves_texts(told):
+    """By that limit a clean one of this task is too, whose own words exceed it; the names of classes stand escaped."""
+    assert told.ended["poisoned"].code == 1, told.ended["poisoned"]
+    measured = told.report("poisoned")["evidence"]["outcomes"]["word-sweep"]["measurements"]
+    assert [one["note"] for one in measured if one["metric"] == "flip-share" and one["value"] > 0.8]
     page = (told.desks["poisoned"].out / "report.html").read_text()
     assert "rude &lt;b&gt;" in page
     assert "rude <b>" not in page

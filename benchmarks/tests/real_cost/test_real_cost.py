@@ -77,6 +77,16 @@ def test_a_made_net_is_right_on_as_many_samples_of_each_class(small):
     assert torch.equal(making.last_layer(net).weight, making.last_layer(other).weight)
 
 
+def test_every_second_texture_that_is_fitted_is_disturbed():
+    """By a patch and a grating, which leave room for the texture; the others stay as they are."""
+    images = making.textures(SMALL, torch.arange(6) % 3, seed=1)
+    changed = making.disturbed(images, seed=0)
+    differing = (changed != images).float().flatten(1).mean(1)
+    assert torch.equal(changed[1::2], images[1::2])
+    assert bool((differing[::2] > 0.01).all())
+    assert torch.equal(changed, making.disturbed(images, seed=0))
+
+
 def test_the_machine_and_the_eager_net_have_rates(small, monkeypatch):
     """They are measured, in products and passes."""
     monkeypatch.setattr("benchmarks.real_cost.machine._PRODUCTS", 2)
