@@ -88,7 +88,8 @@ def test_a_cut_in_a_residual_block_is_moved_behind_it(read):
     half, halved, whole = second_alone(model)
     assert (half.cut.layers, half.of_layers, half.seen.shape) == (3, 5, (4, 4, 8, 8))
     assert model.body.program.producers[half.cut.value].call.name == "relu"
-    assert torch.equal(halved, whole)
+    # Not to the bit: a convolution's rounding may depend on the memory layout of what it is given.
+    assert torch.allclose(halved, whole, atol=1e-6)
     inside = {node.name for node in model.body.program.nodes if "conv2d" in node.target}
     assert sum(cut.value in inside for cut in cuts(model.body.program)) == 2  # of four; those of the block are not
 
