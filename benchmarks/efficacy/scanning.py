@@ -143,7 +143,9 @@ def _placeless(evidence: Evidence, subject: Subject, known_as: str) -> Evidence:
     """Return the evidence under the zoo's names, in place of where the files lay on this machine."""
     samples = evidence.samples and evidence.samples.model_copy(update={"source": known_as})
     ref = ModelRef(registry="directory", name=f"{subject.shelf}/{subject.name}")
-    return evidence.model_copy(update={"model": ref, "samples": samples})
+    # Why a worker kept its rights may name a path; that it did is told by the first word.
+    user = evidence.worker_user.split(":", maxsplit=1)[0]
+    return evidence.model_copy(update={"model": ref, "samples": samples, "worker_user": user})
 
 
 def records_of(state: State) -> list[ScanRecord]:
