@@ -74,8 +74,7 @@ def scan_and_collect(
 
     Summaries of models that the index knows by these names and this cache does not hold stay.
     """
-    elsewhere = set(indexed) - {subject.name for subject in subjects}
-    found = collect(bench, subjects, path, elsewhere)
+    found = collect(bench, subjects, path, indexed)
     if choice.new:
         choice = replace(choice, without=frozenset(name for name, one in found.items() if not one.missing))
     waiting = len(todo(bench, subjects, choice))

@@ -49,8 +49,8 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
     """Write a split's summaries from what is kept in the cache, without a scan."""
     bench = bench_of(policy, cache)
     here = models_of(bench.store, split).counting
-    elsewhere = {one.name for one in reported_models(bench.store, split).counting} - {one.name for one in here}
-    found = collect(bench, here, summaries.path_of(split, evidence), elsewhere)
+    indexed = [one.name for one in reported_models(bench.store, split).counting]
+    found = collect(bench, here, summaries.path_of(split, evidence), indexed)
     click.echo(f"{len(found)} models, {sum(not one.missing for one in found.values())} of them with every outcome")
 
 

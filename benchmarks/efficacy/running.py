@@ -87,13 +87,14 @@ def _each(
 
 
 def collect(
-    bench: Bench, entries: Sequence[Subject], path: Path, elsewhere: Collection[str] = ()
+    bench: Bench, entries: Sequence[Subject], path: Path, indexed: Collection[str] = ()
 ) -> dict[str, summaries.Summary]:
     """Write the summaries of all that is known about these models, and return them by name.
 
-    What the file says already stays of models that are `elsewhere`, in the index and not in this cache, and of those
+    What the file says already stays of models that the index knows by name and this cache does not hold, and of those
     whose scans this cache does not hold, if it was measured on the same bytes.
     """
+    elsewhere = set(indexed) - {entry.name for entry in entries}
     earlier = {one.name: one for one in summaries.read(path)}
     found = {name: one for name, one in earlier.items() if name in elsewhere}
     for entry in entries:
