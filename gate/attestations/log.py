@@ -2,6 +2,7 @@
 
 A line that is changed, removed or moved breaks the chain; the signed envelopes keep a rewritten chain from inventing a
 decision. Only a cut-off end does not show: compare the newest hash with a copy (`gate verify --audit LOG --head HASH`).
+A line counts once its newline is written: what a writer that was killed left behind is cut by the next one.
 """
 
 import datetime as dt
@@ -10,7 +11,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 from typing import Literal
 
@@ -67,10 +69,12 @@ class Audit:
     entries: tuple[Entry, ...]
     head: str
     faults: tuple[str, ...]
+    unfinished: int = 0
+    """Bytes after the last newline: a line whose writer was ended."""
 
 
 class ReviewLog:
-    """A log in a file; writers in several processes take turns."""
+    """A log in a file; writers in several processes take turns, and no reader sees half a line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,18 +98,17 @@ class ReviewLog:
         """Add a line and sync it to the disk; a log with a broken chain takes no further line."""
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "r+b") as stream:
+            with os.fdopen(descriptor, "r+b", buffering=0) as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)
-                found = _read(_lines(stream.read(MAX_LOG_BYTES + 1)))
+                raw = _whole(stream)
+                found = _read(raw)
                 if found.faults:
                     raise CannotFinishError(
                         f"the review log {self.path} is damaged, and nothing was added: {found.faults[0]}",
                         what_to_do="Keep it as evidence, restore a copy whose newest hash is known, and try again.",
                     )
                 entry = Entry(number=len(found.entries) + 1, previous=found.head, at=at, **vars(said))
-                stream.write(entry.canonical_json() + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
+                _add(stream, len(raw) - found.unfinished, entry.canonical_json() + b"\n")
         except OSError as error:
             fault = error.strerror or error
             raise CannotFinishError(
@@ -116,11 +119,12 @@ class ReviewLog:
     def read(self) -> Audit:
         """Return every entry and the faults of the chain."""
         try:
-            with self.path.open("rb") as stream:
-                raw = stream.read(MAX_LOG_BYTES + 1)
+            with self.path.open("rb", buffering=0) as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH)
+                raw = _whole(stream)
         except OSError as error:
             raise UsageError(f"the review log {self.path} cannot be read: {error.strerror}") from None
-        return _read(_lines(raw))
+        return _read(raw)
 
     def newest(self, model: ModelRef, digest: str) -> Entry | None:
         """Return the last decision about these bytes of this version; a damaged log is an error."""
@@ -133,23 +137,37 @@ class ReviewLog:
         return next((entry for entry in decisions if (entry.model, entry.digest) == (model, digest)), None)
 
 
-def _lines(raw: bytes) -> list[bytes]:
-    if len(raw) > MAX_LOG_BYTES:
+def _whole(stream: FileIO) -> bytes:
+    if os.fstat(stream.fileno()).st_size > MAX_LOG_BYTES:
         raise CannotFinishError(f"the review log is larger than {MAX_LOG_BYTES} bytes; begin a new one")
-    return raw.splitlines(keepends=True)
+    return stream.readall()
 
 
-def _read(lines: Sequence[bytes]) -> Audit:
+def _add(stream: FileIO, end: int, line: bytes) -> None:
+    """Write a line at the end of the finished ones and sync it; a disk that takes only part of it gets none."""
+    stream.truncate(end)
+    rest = memoryview(line)
+    try:
+        while rest:
+            rest = rest[stream.write(rest) :]
+        os.fsync(stream.fileno())
+    except OSError:
+        stream.truncate(end)
+        raise
+
+
+def _read(raw: bytes) -> Audit:
+    finished = raw[: raw.rfind(b"\n") + 1]
     entries: list[Entry] = []
     head, faults = NOTHING, []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(finished.splitlines(keepends=True), start=1):
         try:
             entry = Entry.from_json(line, what=f"line {number}", limit=1 << 18)
         except MalformedError as error:
             faults.append(f"Line {number} is no entry: {error}")
             break
         # Written again, a line has the same bytes: its meaning is exactly what is hashed.
-        if not line.endswith(b"\n") or entry.canonical_json() + b"\n" != line:
+        if entry.canonical_json() + b"\n" != line:
             faults.append(f"Line {number} is not as the gate writes it.")
         if entry.number != number:
             faults.append(f"Line {number} calls itself {entry.number}: a line is missing, added or moved.")
@@ -159,7 +177,7 @@ def _read(lines: Sequence[bytes]) -> Audit:
             break
         entries.append(entry)
         head = f"sha256:{hashlib.sha256(line).hexdigest()}"
-    return Audit(tuple(entries), head, tuple(faults))
+    return Audit(tuple(entries), head, tuple(faults), len(raw) - len(finished))
 
 
 def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) -> Audit:
@@ -173,7 +191,7 @@ def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) ->
             faults.append(f"Line {entry.number} holds no signed decision.")
         if entry.envelope:
             faults += _against(entry, keys)
-    return Audit(found.entries, found.head, tuple(faults))
+    return replace(found, faults=tuple(faults))
 
 
 def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:

@@ -124,6 +124,10 @@ def _audit(path: Path, places: tuple[str, ...], head: str | None) -> int:
     found = run_audit(ReviewLog(path), public_keys(places) if places else (), head)
     click.echo(f"{'WHOLE' if not found.faults else 'BROKEN'}  {path}: {len(found.entries)} entries")
     click.echo(f"head     {found.head}")
+    if found.unfinished:
+        tell(
+            f"{found.unfinished} bytes at its end are a line that was never finished: its writer was ended; not counted"
+        )
     if not places:
         tell("without --public-key the chain alone was checked, and no signature in it")
     for fault in found.faults:

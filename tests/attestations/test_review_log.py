@@ -1,6 +1,10 @@
 """The chain shows every change, but for a cut end, which a known head shows."""
 
 import multiprocessing
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +13,7 @@ from gate.attestations.keys import generate_key
 from gate.attestations.log import NOTHING, ReviewLog, Said, audit
 from gate.records.errors import CannotFinishError
 from tests.attestations.signed import MODEL, NOW, digest, statement
+from tests.e2e.command import ROOT
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def test_a_whole_log_has_no_fault(log, key):
     assert found.entries[0].previous == NOTHING
 
 
-@pytest.mark.parametrize("change", ["word", "removed", "swapped", "space", "newline", "junk"])
+@pytest.mark.parametrize("change", ["word", "removed", "swapped", "space", "newlines", "junk"])
 def test_every_change_breaks_the_chain(log, change):
     """A changed word, a removed, moved or reformatted line, and junk: each is found, and nothing more is appended."""
     lines = log.path.read_bytes().splitlines(keepends=True)
@@ -43,7 +48,7 @@ def test_every_change_breaks_the_chain(log, change):
         "removed": [lines[0], lines[2]],
         "swapped": [lines[1], lines[0], lines[2]],
         "space": [lines[0].replace(b":", b": ", 1), *lines[1:]],
-        "newline": [*lines[:2], lines[2].rstrip()],
+        "newlines": [lines[0].rstrip() + b"\r\n", *lines[1:]],
         "junk": [*lines, b"{}\n"],
     }[change]
     log.path.write_bytes(b"".join(changed))
@@ -71,16 +76,51 @@ def test_a_log_written_anew_invents_no_decision(tmp_path, key):
     assert len(audit(log, [key.public]).faults) == 3
 
 
-def _append(path, times):
+@pytest.mark.parametrize("cut", [1, 20, 4000])
+def test_a_line_that_was_never_finished_makes_way_for_the_next(log, cut):
+    """A writer killed in mid-line leaves no entry: readers see the lines before it, and the next writer goes on."""
+    whole = log.path.read_bytes()
+    before = whole[: whole.rstrip().rfind(b"\n") + 1]
+    log.path.write_bytes(whole[: max(len(before) + 1, len(whole) - cut)])
+    found = audit(log, [])
+    assert (found.faults, len(found.entries)) == ((), 2)
+    assert found.unfinished == len(log.path.read_bytes()) - len(before)
+    assert log.newest(MODEL, digest("a")) == found.entries[-1]
+    entry = log.append(Said("rescan", MODEL, digest("a"), "approved"), NOW)
+    assert (entry.number, entry.previous) == (3, found.head)
+    assert log.path.read_bytes() == before + entry.canonical_json() + b"\n"
+    assert audit(log, []).unfinished == 0
+
+
+def test_a_full_disk_leaves_the_log_as_it_was(tmp_path):
+    """Part of a line is taken back, and the error names the file and what to do."""
+    log = ReviewLog(tmp_path / "reviews.jsonl")
+    log.append(Said("rescan", MODEL, digest("a"), "approved"), NOW)
+    before = log.path.read_bytes()
+    code = f"""
+import resource, signal, sys
+from tests.attestations.test_review_log import append
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 60}, {len(before) + 60}))
+append(sys.argv[1], 1)
+"""
+    run = [sys.executable, "-c", code, log.path]
+    ended = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "reviews.jsonl cannot be written" in ended.stderr
+    assert log.path.read_bytes() == before
+
+
+def append(path, times, size=0):
+    """Append so many entries, each with an envelope of so many letters; other processes call this."""
     for _ in range(times):
-        ReviewLog(path).append(Said("rescan", MODEL, digest("a"), "approved"), NOW)
+        ReviewLog(Path(path)).append(Said("rescan", MODEL, digest("a"), "approved", size * "a"), NOW)
 
 
 def test_writers_take_turns(tmp_path):
     """Four processes append at once, and the chain holds."""
     path = tmp_path / "shared.jsonl"
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append, args=(path, 5)) for _ in range(4)]
+    writers = [context.Process(target=append, args=(path, 5)) for _ in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -88,6 +128,23 @@ def test_writers_take_turns(tmp_path):
     assert [writer.exitcode for writer in writers] == [0, 0, 0, 0]
     found = audit(ReviewLog(path), [])
     assert (found.faults, len(found.entries)) == ((), 20)
+
+
+def test_a_reader_never_sees_half_a_line(tmp_path):
+    """Read again and again while another process appends lines of a hundred thousand bytes: no fault, ever."""
+    log = ReviewLog(tmp_path / "reviews.jsonl")
+    writer = multiprocessing.get_context("spawn").Process(target=append, args=(log.path, 12, 90_000))
+    writer.start()
+    reads = 0
+    while writer.is_alive():
+        if log.path.exists():
+            found = audit(log, [])
+            assert (found.faults, found.unfinished) == ((), 0)
+            reads += 1
+            time.sleep(0.01)
+    writer.join()
+    assert (writer.exitcode, len(audit(log, []).entries)) == (0, 12)
+    assert reads > 5
 
 
 def test_the_newest_decision_is_found(log, key):
