@@ -20,7 +20,7 @@ from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement
-from gate.records.passes import Passes, Span
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.spaces.contract import EVERY
 from gate.spaces.subject import Subject, Yield
@@ -64,12 +64,9 @@ def measure(subject: Subject, options: TrainingSetClustering, run: Run) -> Itera
 
 def passes(subject: Subject, options: TrainingSetClustering, _run: Run) -> Passes:
     """Return the passes of the clean samples, and of those of the training set."""
-    assert subject.classifier is not None
-    assert subject.samples is not None
-    assert subject.training_set is not None
-    clean = min(options.clean_samples, len(subject.samples.inputs))
-    training = min(options.samples_per_class * subject.classifier.num_classes, len(subject.training_set.inputs))
-    return Passes(Span.exactly(clean + training), alone=False)
+    from gate.statistics.activations import passes_of_both
+
+    return passes_of_both(subject, options.clean_samples, options.samples_per_class)
 
 
 def _groups(subject: Subject, options: TrainingSetClustering, run: Run) -> Iterator[tuple["Group", "Array"]]:

@@ -2,8 +2,9 @@
 
 import torch
 
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
-from gate.spaces.subject import Classifier
+from gate.spaces.subject import Classifier, Subject
 
 
 def activations_of(classifier: Classifier, inputs: torch.Tensor, run: Run) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,3 +16,13 @@ def activations_of(classifier: Classifier, inputs: torch.Tensor, run: Run) -> tu
             found.append(classifier.activations(chunk))
     logits, activations = zip(*found, strict=True)
     return torch.cat(logits), torch.cat(activations)
+
+
+def passes_of_both(subject: Subject, clean_samples: int, samples_per_class: int) -> Passes:
+    """Return the passes of at most so many clean samples, and of so many of the training set a class."""
+    assert subject.classifier is not None
+    assert subject.samples is not None
+    assert subject.training_set is not None
+    clean = min(clean_samples, len(subject.samples.inputs))
+    training = min(samples_per_class * subject.classifier.num_classes, len(subject.training_set.inputs))
+    return Passes(Span.exactly(clean + training), alone=False)

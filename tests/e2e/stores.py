@@ -109,8 +109,21 @@ def fill(uri, folder, *kinds, **variables):
 
     `variables` come on top of that process's environment, such as the trainer's account.
     """
+    return json.loads(trainer("tests.e2e.registering", folder, uri, *kinds, **variables).splitlines()[-1])
+
+
+def trained(module, folder):
+    """Let a module train and log what it does in a new folder, and return the URI of the registry in it."""
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    trainer(module, folder, uri, str(folder))
+    return uri
+
+
+def trainer(module, folder, *arguments, **variables):
+    """Run a module as a trainer's process, with what such a process knows; return what it prints."""
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.e2e.registering", uri, *kinds],
+        [sys.executable, "-W", "ignore", "-m", module, *arguments],
         cwd=folder,
         env=trainers_environment(folder) | variables,
         capture_output=True,
@@ -119,7 +132,7 @@ def fill(uri, folder, *kinds, **variables):
         timeout=PATIENCE,
     )
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout.splitlines()[-1])
+    return ended.stdout
 
 
 def trainers_environment(folder):

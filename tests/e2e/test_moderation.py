@@ -12,7 +12,7 @@ import yaml
 from gate.policies.packaged import TEXT
 from tests.e2e.command import PATIENCE
 from tests.e2e.moderated import NAMES
-from tests.e2e.stores import trainers_environment
+from tests.e2e.stores import trained, trainers_environment
 from tests.e2e.stories import story
 
 
@@ -46,18 +46,7 @@ def words_alone(path, most):
 def moderated(world):
     """Train, log and register both; check them, promote the clean one, and download it as a deployer does."""
     folder = world.folder / "moderated"
-    folder.mkdir()
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    trainer = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.e2e.moderated", uri, str(folder)],
-        cwd=folder,
-        env=trainers_environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert trainer.returncode == 0, trainer.stderr
+    uri = trained("tests.e2e.moderated", folder)
     settings = {"MLFLOW_TRACKING_URI": uri, "GATE_SAMPLES": folder / "clean.jsonl"}
     lenient, strict = words_alone(folder / "lenient.yml", 1.0), words_alone(folder / "strict.yml", 0.8)
     clean = world.desk(GATE_POLICY=lenient, GATE_PUBLIC_KEY="gate.pub.pem", GATE_AUDIT_LOG="log", **settings)

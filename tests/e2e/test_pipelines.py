@@ -1,16 +1,13 @@
 """A classifier of images that a trainer logs as a pipeline of transformers: checked, named, and served as a bundle."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from tests.e2e.command import PATIENCE
 from tests.e2e.pipelined import NAMES
-from tests.e2e.stores import trainers_environment
+from tests.e2e.stores import trained
 from tests.e2e.stories import story
 
 
@@ -28,18 +25,7 @@ class Checked:
 def checked(world):
     """Train, log and register a pipeline, and check it."""
     folder = world.folder / "pipelined"
-    folder.mkdir()
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    trainer = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.e2e.pipelined", uri, str(folder)],
-        cwd=folder,
-        env=trainers_environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert trainer.returncode == 0, trainer.stderr
+    uri = trained("tests.e2e.pipelined", folder)
     desk = world.desk(MLFLOW_TRACKING_URI=uri, GATE_SAMPLES=folder / "samples.npz")
     ended = desk.gate("check", "models:/pictures/1")
     clean = np.load(folder / "samples.npz")

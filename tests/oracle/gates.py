@@ -76,14 +76,7 @@ class CommandGate:
             *("--samples", samples, "--report-dir", report, "--device", "cpu", "--threads", "1"),
             *(("--allow-code",) if self.allow_code else ()),
         ]
-        ended = subprocess.run(
-            list(map(str, command)),
-            cwd=work,
-            env=_environment(),
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        ended = _run(command, work)
         if not (report / "verdict.json").exists():
             raise GateFailedError(f"exit {ended.returncode}: {ended.stderr.decode('utf-8', 'replace')[-1000:]}")
         verdict = json.loads((report / "verdict.json").read_text(encoding="utf-8"))
@@ -115,14 +108,7 @@ class CommandGate:
             given.write_text(json.dumps(to_json([batches])[0]), encoding="utf-8")
             script = Path(__file__).with_name("outputs.py")
             command = [self.executable.with_name("python"), script, folder, given]
-            ended = subprocess.run(
-                list(map(str, command)),
-                cwd=work,
-                env=_environment(),
-                capture_output=True,
-                timeout=COMMAND_SECONDS,
-                check=False,
-            )
+            ended = _run(command, work)
         if ended.returncode != 0:
             raise ChildError(ended.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or "no answer")
         return from_json(json.loads(ended.stdout))
@@ -220,6 +206,17 @@ def _covers(said: str | None, *, bundle: str | None) -> Literal["candidate", "bu
 def _bundle(report: Path) -> Path | None:
     bundle = report / "bundle"
     return bundle if bundle.is_dir() else None
+
+
+def _run(command: list[object], work: Path | str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=work,
+        env=_environment(),
+        capture_output=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
 
 
 def _environment() -> dict[str, str]:

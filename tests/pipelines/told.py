@@ -1,5 +1,9 @@
 """What the detectors on bytes count against a folder, and by which it is not loaded."""
 
+import pytest
+
+from gate.formats.huggingface.pipeline import read_pipeline
+from gate.formats.source import UnreadableError
 from tests.corpus.measuring import measure, notes
 
 FORBIDDING = {
@@ -24,3 +28,17 @@ def told(root):
         measured = measure(root, detector)
         found += [f"{path}: {note}" for metric in metrics for path, note in notes(measured, metric).items()]
     return found
+
+
+def require_told(draft, change, sentence, folder):
+    """Require that a changed folder of a pipeline is told of in this sentence."""
+    change(draft)
+    found = told(draft.write(folder))
+    assert any(sentence in one for one in found), found
+
+
+def require_unread(draft, change, folder):
+    """Require that the reader of pipelines refuses a changed folder."""
+    change(draft)
+    with pytest.raises(UnreadableError):
+        read_pipeline(draft.write(folder))

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from gate.formats.huggingface.architectures import IMAGES
 from gate.formats.huggingface.pipeline import read_pipeline
@@ -18,6 +17,7 @@ from gate.worker.pipelines import library as installed
 from gate.worker.pipelines.compose import compose, composed_of, pipeline_of
 from tests.corpus.measuring import measure
 from tests.pipelines.networks import CLASSES, NETWORKS, job, logged, network, pictures
+from tests.pipelines.weighed import changed
 from tests.pipelines.written import Draft
 
 QUICK = ("ViT", "ResNet", "ConvNext", "Swin")
@@ -62,14 +62,6 @@ def test_the_bundle_says_how_it_was_composed(tmp_path):
     said = composed_of(read_pipeline(logged("DeiT", tmp_path)))
     assert (said.network, said.version) == ("DeiTForImageClassification", installed.installed())
     assert (said.claimed, said.resized) == ("5.24.0", "resized to 40 × 40, cropped to 32 × 32")
-
-
-def changed(root, change):
-    """Change the weights of a folder."""
-    path = root / "model" / "model.safetensors"
-    weights = load_file(path)
-    change(weights)
-    save_file(weights, path)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from gate.formats.huggingface.pipeline import read_pipeline
 from gate.formats.huggingface.text_architectures import TEXTS
@@ -19,6 +18,7 @@ from gate.worker.pipelines import texts as module
 from gate.worker.pipelines.compose import compose, composed_of, pipeline_of
 from gate.worker.pipelines.library import installed, library
 from tests.corpus.measuring import measure
+from tests.pipelines.weighed import changed
 from tests.texts import tokenizers
 from tests.texts.networks import CLASSES, NETWORKS
 from tests.texts.pipelines import logged, made
@@ -135,14 +135,6 @@ def test_a_tokenizer_that_its_class_does_not_take_is_refused(tmp_path, monkeypat
         UnexaminableError, match="BertTokenizer does not take the tokenizer's files: ValueError: no such"
     ):
         composed(root, tmp_path)
-
-
-def changed(root, change):
-    """Change the weights of a folder."""
-    path = root / "model" / "model.safetensors"
-    weights = load_file(path)
-    change(weights)
-    save_file(weights, path)
 
 
 @pytest.mark.parametrize(
