@@ -23,6 +23,7 @@ GRADIENTS = 2
 """Bytes in use per byte kept, with gradients and temporaries of the backward pass."""
 MAX_BYTES = 200 << 20
 """Largest file of triggers; the jail lets none beyond 256 MiB be written."""
+_ALWAYS, _WHERE_USED = ("torch", "numpy", "scikit-learn"), ("onnx", "onnxruntime", "transformers")
 
 
 def prepare(job: ScanJob) -> str:
@@ -75,9 +76,6 @@ def describe(device: str) -> str:
     if device == "cuda":
         return f"cuda ({torch.cuda.get_device_name()})"
     return f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-_ALWAYS, _WHERE_USED = ("torch", "numpy", "scikit-learn"), ("onnx", "onnxruntime", "transformers")
 
 
 def versions() -> dict[str, str]:
