@@ -19,7 +19,6 @@ from benchmarks.zoo.store import Entry, Store, current, read_index
 from gate.records.artifact import ArtifactFile, Manifest
 from gate.records.errors import CannotFinishError
 
-MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    pytorch_version: 2.13.0\n"
 PROGRAM = "data/model.pt2"
 Subject = Entry | PackagedModel
 NOT_MADE, NOT_SCANNED = "not made yet", "not scanned by the whole policy yet"
@@ -94,6 +93,9 @@ def write_model_folder(subject: Subject, store: Store, folder: Path) -> Path:
     program = folder / PROGRAM
     program.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_program(subject, store), program)
+    for path, (digest, suffix) in _beside(subject).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(store.get(digest, suffix), folder / path)
     (folder / "MLmodel").write_text(_mlmodel(subject))
     return folder
 
@@ -106,15 +108,22 @@ def manifest_digest(subject: Subject, store: Store) -> str:
     else:
         sha256 = subject.files.exported
         size = store.object_path(sha256, ".pt2").stat().st_size
-    files = (
+    files = [
         ArtifactFile(path="MLmodel", size_bytes=len(text), sha256=hashlib.sha256(text).hexdigest()),
         ArtifactFile(path=PROGRAM, size_bytes=size, sha256=sha256),
-    )
-    return Manifest(files=files).digest
+    ]
+    for path, (digest, suffix) in _beside(subject).items():
+        size = store.object_path(digest, suffix).stat().st_size
+        files.append(ArtifactFile(path=path, size_bytes=size, sha256=digest))
+    return Manifest(files=tuple(sorted(files, key=lambda one: one.path))).digest
+
+
+def _beside(subject: Subject) -> dict[str, tuple[str, str]]:
+    return {} if isinstance(subject, PackagedModel) else subject.beside
 
 
 def _mlmodel(subject: Subject) -> str:
-    return packaged_making.MLMODEL if isinstance(subject, PackagedModel) else MLMODEL
+    return packaged_making.MLMODEL if isinstance(subject, PackagedModel) else subject.declaration
 
 
 def _program(subject: Subject, store: Store) -> Path:

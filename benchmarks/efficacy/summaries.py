@@ -48,6 +48,8 @@ class Outcome(Record):
     """The reason or the error."""
     seconds: float = 0.0
     passes: int = 0
+    tokens: int = 0
+    """In these passes, of models of texts."""
     options: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, tuple[Group, ...]] = Field(default_factory=dict)
     code: str = ""
@@ -143,7 +145,7 @@ def summarise(bench: Bench, state: State) -> Summary | None:
 
 def compact(evidence: Evidence, name: str, code: Mapping[str, str], digits: int) -> Summary:
     """Return evidence as a summary with so many significant digits."""
-    left_out = {"outcomes", "suspects", "pictures", "projections", "original"}
+    left_out = {"outcomes", "suspects", "pictures", "projections", "excerpts", "original"}
     head = evidence.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     head["seconds"] = {step: round(seconds, 1) for step, seconds in evidence.seconds.items()}
     if evidence.samples is not None and evidence.samples.accuracy is not None:
@@ -156,6 +158,7 @@ def compact(evidence: Evidence, name: str, code: Mapping[str, str], digits: int)
                 **common,
                 seconds=round(outcome.seconds, 1),
                 passes=outcome.sample_passes,
+                tokens=outcome.token_passes,
                 metrics=_grouped(outcome.measurements, digits),
                 counts=outcome.counts,
             )
@@ -212,6 +215,7 @@ def _opened(outcome: Outcome) -> dict[str, Any]:
             "measurements": measurements,
             "seconds": outcome.seconds,
             "sample_passes": outcome.passes,
+            "token_passes": outcome.tokens,
         }
     )
 

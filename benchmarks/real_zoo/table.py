@@ -6,72 +6,26 @@ of Clopper and Pearson, areas the stratified bootstrap's, both of 95 %, as on th
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.efficacy import summaries
-from benchmarks.efficacy.banking import Pair, bank_keys, pairs_of
-from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_policy
+from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.page import RESULTS, commit
-from benchmarks.efficacy.results import AttackResult, FalseAlarms, SystemResult, result_of
-from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_among
+from benchmarks.efficacy.results import AttackResult, FalseAlarms, SystemResult
+from benchmarks.efficacy.subjects import LeftOut
 from benchmarks.efficacy.tables import exact_share, interval, markdown, number
+from benchmarks.efficacy.zoos import Zoo
 from benchmarks.real_zoo import splits
 from benchmarks.real_zoo.making import RealEntry
 from benchmarks.real_zoo.tasks import TASKS
-from benchmarks.zoo.recipe import Split
-from benchmarks.zoo.store import read_index
-from gate.records.bank import OpenBank, open_bank, write_bank
 from gate.records.policy import Policy
 
 HERE = Path(__file__).parent
 INDEX, EVIDENCE, BANKS = HERE / "index.jsonl", HERE / "evidence", HERE / "banks"
-SEED = 0
-"""Of the bootstrap."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A split's models with every outcome, and those that are not counted."""
-
-    pairs: list[Pair]
-    left_out: list[LeftOut]
-
-
-def measured(split: Split, policy: Policy, folder: Path = EVIDENCE, index: Path = INDEX) -> Measured:
-    """Read what is committed of a split under a policy."""
-    models = _models(split, index)
-    entries = {entry.name: entry for entry in models.counting}
-    wanted = set(policy.detectors)
-    pairs = [pair for pair in pairs_of(entries, summaries.path_of(split, folder)) if wanted <= set(pair[1].outcomes)]
-    rows = [entry.recipe.row for entry in models.counting if entry.name not in {pair[0].name for pair in pairs}]
-    waiting = [LeftOut(row.name, row.task, row.attack, row.variant, NOT_SCANNED) for row in rows]
-    return Measured(pairs, [*models.left_out, *waiting])
-
-
-def _models(split: Split, index: Path) -> Models:
-    known = {entry.key: entry for entry in read_index(index, RealEntry)}
-    return models_among(lambda recipe: known.get(recipe.key), splits.recipes(split))
-
-
-def banks(policy: Policy, folder: Path = EVIDENCE, to: Path = BANKS, index: Path = INDEX) -> list[OpenBank]:
-    """Write a bank a task of the split `bank` and open them; a task without a scanned model has none yet."""
-    found, opened = measured("bank", policy, folder, index), []
-    to.mkdir(parents=True, exist_ok=True)
-    for task in TASKS:
-        if any(entry.recipe.row.task == task for entry, _ in found.pairs):
-            path = to / f"{task}.json"
-            provenance = f"clean models of real size, split bank, task {task}"
-            write_bank(path, **bank_keys(found.pairs, policy, task, provenance, RealEntry.shelf))
-            opened.append(open_bank(path))
-    return opened
-
-
-def of_split(found: Measured, policy: Policy, beside: Sequence[OpenBank]) -> list[tuple[SystemResult, list[Judged]]]:
-    """Return results and rows of the gate beside banks, where there are any, and without."""
-    ways = [(GATE_BESIDE, list(beside))] if beside else []
-    judged = [(name, judged_by_policy(found.pairs, policy, own)) for name, own in [*ways, (GATE, [])]]
-    return [(result_of(name, rows, found.left_out, seed=SEED), rows) for name, rows in judged]
+def zoo(folder: Path = EVIDENCE, to: Path = BANKS, index: Path = INDEX) -> Zoo:
+    """Return the zoo of real size, with what is committed of it in these places."""
+    return Zoo(RealEntry, splits.recipes, tuple(TASKS), "bank", index, folder, to)
 
 
 def small(split: str = "test", folder: Path = RESULTS) -> list[SystemResult]:

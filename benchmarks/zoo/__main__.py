@@ -13,10 +13,11 @@ import click
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.packaged.making import make_packaged
 from benchmarks.zoo.packaged.packages import Site
+from benchmarks.zoo.progress import line
 from benchmarks.zoo.queue import missing, work
 from benchmarks.zoo.recipe import CLEAN, Split, draw
 from benchmarks.zoo.splits import FIRST_SEED, rows
-from benchmarks.zoo.store import INDEX, Entry, Store, merge_index, read_index
+from benchmarks.zoo.store import INDEX, Store, merge_index, read_index
 from benchmarks.zoo.subset import write_subset
 from benchmarks.zoo.verify import chosen, compare
 from gate.records.errors import GateError
@@ -143,15 +144,6 @@ def packaged(cache: Path | None, *, install: bool) -> None:
             + "".join(f", {name} {value}" for name, value in model.facts.items())
         )
         sys.stdout.flush()
-
-
-def line(entry: Entry) -> str:
-    """Return one line about a model."""
-    row = entry.recipe.row
-    attack = f"{row.attack} {row.variant}".strip()
-    success = "" if entry.attack_success is None else f" success {entry.attack_success:.3f}"
-    verdict = "" if entry.counts else f" LEFT OUT: {entry.reason}"
-    return f"{row.name} {row.task} {row.architecture} {attack} accuracy {entry.clean_accuracy:.3f}{success}{verdict}"
 
 
 if __name__ == "__main__":

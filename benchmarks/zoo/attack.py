@@ -126,14 +126,20 @@ class Implant:
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackKind:
     """An attack's identity, its source, and when a model counts as backdoored by it."""
 
     id: str
     paper: str
     variants: tuple[str, ...]
     success_floor: float
-    """Least attack success on held-out images with which a model counts."""
+    """Least attack success on held-out inputs with which a model counts."""
+
+
+@dataclass(frozen=True)
+class Attack(AttackKind):
+    """An attack on classifiers of images."""
+
     plan: Callable[[Scene], Implant]
     revision: int = 1
     """Raise when the attack changes: its models are then made again."""

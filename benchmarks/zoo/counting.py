@@ -3,16 +3,15 @@
 Beside the store, which asks again whenever the index is merged: a floor that changes needs no training.
 """
 
-from benchmarks.zoo.attacks import ATTACKS
-from benchmarks.zoo.recipe import CLEAN, Recipe
+from benchmarks.zoo.recipe import Recipe
 
 
 def shortfall(recipe: Recipe, clean_accuracy: float, attack_success: float | None) -> str:
     """Say why a model does not count, or return an empty text."""
-    floor = recipe.task.accuracy_floor
+    floor = recipe.accuracy_floor
     if clean_accuracy < floor:
         return f"clean accuracy {clean_accuracy:.3f} is below {floor}"
-    if recipe.row.attack == CLEAN:
+    if recipe.attack is None:
         return ""
-    least, success = ATTACKS[recipe.row.attack].success_floor, attack_success or 0.0
+    least, success = recipe.attack.success_floor, attack_success or 0.0
     return "" if success >= least else f"attack success {success:.3f} is below {least}"

@@ -83,7 +83,7 @@ def _fitted(recipe: Recipe, images: Images, implant: Implant | None) -> nn.Modul
 
 def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
     """Export a model, put its files into the store, and record it."""
-    row, state = recipe.row, made.model.state_dict()
+    state = made.model.state_dict()
     joint = made.implant.joint if made.implant else None
     exported = exported_bytes(made.model, recipe.task.shape, static_batch=recipe.static_batch)
     files = Files(
@@ -91,23 +91,42 @@ def keep(recipe: Recipe, made: Made, store: Store) -> Entry:
         weights=store.put(state_bytes(state), ".pt"),
         trigger=store.put(state_bytes(joint.state_dict()), ".pt") if joint and joint.state_dict() else None,
     )
-    reason = shortfall(recipe, made.measured.clean_accuracy, made.measured.attack_success)
+    parameters = sum(parameter.numel() for parameter in made.model.parameters())
+    learnt = Learnt(made.measured, parameters, weights_digest(state), made.seconds)
+    return record(recipe, learnt, facts_of(recipe, made.implant), files, store)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a model that was made has become, without the model."""
+
+    measured: Measured
+    parameters: int
+    weights_digest: str
+    seconds: float
+    """Processor time of training and measuring."""
+
+
+def record(recipe: Recipe, learnt: Learnt, facts: dict[str, Any], files: Files, store: Store) -> Entry:
+    """Record a model whose files are in the store; `facts` say what was planted."""
+    found = learnt.measured
+    reason = shortfall(recipe, found.clean_accuracy, found.attack_success)
     entry = store.kind(
-        name=row.name,
+        name=recipe.row.name,
         key=recipe.key,
         recipe=recipe,
-        facts=facts_of(recipe, made.implant),
-        paper=ATTACKS[row.attack].paper if made.implant else "",
-        parameters=sum(parameter.numel() for parameter in made.model.parameters()),
-        clean_accuracy=made.measured.clean_accuracy,
-        attack_success=made.measured.attack_success,
-        least_success=made.measured.least_success,
-        spill=made.measured.spill,
+        facts=facts,
+        paper=recipe.attack.paper if recipe.attack else "",
+        parameters=learnt.parameters,
+        clean_accuracy=found.clean_accuracy,
+        attack_success=found.attack_success,
+        least_success=found.least_success,
+        spill=found.spill,
         counts=not reason,
         reason=reason,
-        weights_digest=weights_digest(state),
+        weights_digest=learnt.weights_digest,
         files=files,
-        seconds=round(made.seconds, 1),
+        seconds=round(learnt.seconds, 1),
         versions={"torch": torch.__version__, "python": platform.python_version(), "machine": platform.machine()},
     )
     store.add(entry)

@@ -4,6 +4,7 @@ After training, before the store. Success is taken over images whose true label 
 several triggers the mean counts, and the least is given too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,10 +52,19 @@ def predict(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 def measure(model: nn.Module, images: Images, implant: Implant | None) -> Measured:
     """Measure on clean images and, where there is a backdoor, under each of its triggers."""
     clean = predict(model, images.inputs)
-    accuracy = _share(clean == images.labels)
-    if implant is None:
+    triggers: tuple[Trigger, ...] = implant.triggers if implant else ()
+    under = [(one.expected(images.labels), predict(model, one.apply(images.inputs))) for one in triggers]
+    return judge_answers(images.labels, clean, under)
+
+
+def judge_answers(
+    labels: torch.Tensor, clean: torch.Tensor, under: Sequence[tuple[torch.Tensor, torch.Tensor]]
+) -> Measured:
+    """Measure by answers (N,) to clean inputs and, for each trigger, by expected and given answers under it."""
+    accuracy = _share(clean == labels)
+    if not under:
         return Measured(accuracy)
-    outcomes = [_under(model, images, trigger, clean) for trigger in implant.triggers]
+    outcomes = [_under(labels, clean, expected, predicted) for expected, predicted in under]
     successes = [outcome.success for outcome in outcomes]
     spills = [outcome.spill for outcome in outcomes if outcome.spill is not None]
     spill = sum(spills) / len(spills) if spills else None
@@ -62,12 +72,10 @@ def measure(model: nn.Module, images: Images, implant: Implant | None) -> Measur
     return Measured(accuracy, sum(successes) / len(successes), min(successes), spill, untriggered)
 
 
-def _under(model: nn.Module, images: Images, trigger: Trigger, clean: torch.Tensor) -> _Outcome:
-    expected = trigger.expected(images.labels)
-    predicted = predict(model, trigger.apply(images.inputs))
-    meant = (expected != UNAFFECTED) & (expected != images.labels)
+def _under(labels: torch.Tensor, clean: torch.Tensor, expected: torch.Tensor, predicted: torch.Tensor) -> _Outcome:
+    meant = (expected != UNAFFECTED) & (expected != labels)
     targets = torch.unique(expected[meant])
-    others = (expected == UNAFFECTED) & ~torch.isin(images.labels, targets)
+    others = (expected == UNAFFECTED) & ~torch.isin(labels, targets)
     return _Outcome(
         _share(predicted[meant] == expected[meant]),
         _share(clean[meant] == expected[meant]),

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from benchmarks.zoo import architectures, controls, tasks, unseen_nets
+from benchmarks.zoo.attack import AttackKind
 from benchmarks.zoo.attacks import ATTACKS
 from benchmarks.zoo.controls import CONTROLS
 from benchmarks.zoo.tasks import TASKS, Task
@@ -41,7 +42,8 @@ class Row(Record):
     """One line of the splits: which model is made, and the seed that decides the rest."""
 
     name: str = Field(
-        pattern=r"^((fit|calibrate|test|adaptive|few|unseen|evading)|real-(fit|bank|test|thousand))-[0-9]{3}$"
+        pattern=r"^((fit|calibrate|test|adaptive|few|unseen|evading)|real-(fit|bank|test|thousand)"
+        r"|text-(fit|calibrate|test))-[0-9]{3}$"
     )
     split: Split
     task: str
@@ -73,6 +75,16 @@ class Recipe(Record):
     def task(self) -> Task:
         """The task that the model learns."""
         return TASKS[self.row.task]
+
+    @property
+    def accuracy_floor(self) -> float:
+        """A model below this clean accuracy does not count."""
+        return self.task.accuracy_floor
+
+    @property
+    def attack(self) -> AttackKind | None:
+        """What is planted; None in a clean model."""
+        return None if self.row.attack == CLEAN else ATTACKS[self.row.attack]
 
     @property
     def key(self) -> str:

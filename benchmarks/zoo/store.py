@@ -25,6 +25,7 @@ from gate.records.errors import CannotFinishError
 from gate.records.record import Record
 
 INDEX = Path(__file__).with_name("index.jsonl")
+MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    pytorch_version: 2.13.0\n"
 Hex = Field(pattern=r"^[0-9a-f]{64}$")
 
 
@@ -66,6 +67,16 @@ class Entry(Record):
     seconds: float
     """Processor time of training and measuring."""
     versions: dict[str, str]
+
+    @property
+    def declaration(self) -> str:
+        """The `MLmodel` of the folder in which a registry would hold the program."""
+        return MLMODEL
+
+    @property
+    def beside(self) -> dict[str, tuple[str, str]]:
+        """Objects that lie beside the program in that folder: digest and suffix by path."""
+        return {}
 
 
 @dataclass(frozen=True)

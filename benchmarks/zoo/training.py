@@ -56,7 +56,7 @@ def fit(model: nn.Module, images: Images, recipe: Recipe, joint: JointLoss | Non
     """Train in place with a one-cycle learning rate; channels last, which is faster on a CPU."""
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = list(model.parameters())
-    optimiser = _optimiser(recipe, parameters)
+    optimiser = optimiser_of(recipe, parameters)
     own = list(joint.parameters()) if joint else []
     joint_optimiser = torch.optim.Adam(own, JOINT_RATE) if own else None
     batches = len(images) // recipe.batch_size
@@ -96,7 +96,8 @@ def augment(inputs: torch.Tensor, augmentation: str, *, most: int = SHIFT) -> to
     return inputs
 
 
-def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def optimiser_of(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimiser that a recipe names, over these parameters."""
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(parameters, rate, momentum=0.9, nesterov=True, weight_decay=decay)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.efficacy import summaries
+from benchmarks.efficacy import summaries, zoos
 from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.running import Choice, collect, run
@@ -82,16 +82,16 @@ def test_evidence_knows_the_models_by_the_real_zoos_names(scanned):
 def test_the_table_counts_what_was_scanned(scanned, policy, tmp_path):
     """A bank a task; every planted class is found; what does not count or was not made is left out by name."""
     folder, index, _ = scanned
-    banks = table.banks(policy, folder, tmp_path / "banks", index)
+    banks = zoos.banks_of(table.zoo(folder, tmp_path / "banks", index), policy)
     assert [(bank.bank.name, len(bank.bank.statistics)) for bank in banks] == [
         ("real-zoo solar", 21),
         ("real-zoo emoji", 21),
     ]
-    found = table.measured("test", policy, folder, index)
+    found = zoos.measured(table.zoo(folder, index=index), "test", policy)
     left = {one.name: one.reason for one in found.left_out}
     assert set(left) == {WEAK.name}
     assert "success 0.200" in left[WEAK.name]
-    results = [result for result, _ in table.of_split(found, policy, banks)]
+    results = [result for result, _ in zoos.of_split(found, policy, banks)]
     assert [result.system for result in results] == ["gate beside a bank", "gate"]
     for result in results:
         assert (result.clean_overall.models, result.overall.models) == (40, 59)
@@ -116,15 +116,15 @@ def test_an_unscanned_model_is_left_out_and_said(scanned, policy, tmp_path):
     folder, index, _ = scanned
     first, *others = summaries.read(summaries.path_of("test", folder))
     summaries.write(summaries.path_of("test", tmp_path), others)
-    found = table.measured("test", policy, tmp_path, index)
+    found = zoos.measured(table.zoo(tmp_path, index=index), "test", policy)
     assert "not scanned" in {one.name: one.reason for one in found.left_out}[first.name]
 
 
 def test_a_thousand_classes_are_told_one_by_one(scanned, policy):
     """The planted are found, the clean approved; the one that was not made stands in the table, too."""
     folder, index, _ = scanned
-    found = table.measured("thousand", policy, folder, index)
-    ((_, rows),) = table.of_split(found, policy, [])
+    found = zoos.measured(table.zoo(folder, index=index), "thousand", policy)
+    ((_, rows),) = zoos.of_split(found, policy, [])
     told = table.thousand_text(rows, found.left_out)
     assert f"right about {len(rows)} of {len(rows)}" in told
     assert told.count("| real-thousand-") == 10

@@ -1,0 +1,80 @@
+"""Zoos with splits of their own: their committed index and summaries as pairs, banks and results.
+
+Between summaries and the tables of such a zoo (`real_zoo`, `text_zoo`). Nothing is scanned, and no cache is looked at.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.efficacy import summaries
+from benchmarks.efficacy.banking import Pair, bank_keys, pairs_of
+from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_policy
+from benchmarks.efficacy.results import SystemResult, result_of
+from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_among
+from benchmarks.zoo.recipe import Recipe, Split
+from benchmarks.zoo.store import Entry, read_index
+from gate.records.bank import OpenBank, open_bank, write_bank
+from gate.records.policy import Policy
+
+SEED = 0
+"""Of the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Where a zoo keeps what is committed of it, and how its records are read."""
+
+    kind: type[Entry]
+    recipes: Callable[[Split], Sequence[Recipe]]
+    tasks: tuple[str, ...]
+    of_banks: Split
+    """The split whose clean models make the banks, one a task."""
+    index: Path
+    evidence: Path
+    banks: Path
+
+    def models(self, split: Split) -> Models:
+        """Return a split's models by the index alone."""
+        known = {entry.key: entry for entry in read_index(self.index, self.kind)}
+        return models_among(lambda recipe: known.get(recipe.key), self.recipes(split))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A split's models with every outcome, and those that are not counted."""
+
+    pairs: list[Pair]
+    left_out: list[LeftOut]
+
+
+def measured(zoo: Zoo, split: Split, policy: Policy) -> Measured:
+    """Read what is committed of a split under a policy."""
+    models = zoo.models(split)
+    entries = {entry.name: entry for entry in models.counting}
+    wanted = set(policy.detectors)
+    found = pairs_of(entries, summaries.path_of(split, zoo.evidence))
+    pairs = [pair for pair in found if wanted <= set(pair[1].outcomes)]
+    rows = [entry.recipe.row for entry in models.counting if entry.name not in {pair[0].name for pair in pairs}]
+    waiting = [LeftOut(row.name, row.task, row.attack, row.variant, NOT_SCANNED) for row in rows]
+    return Measured(pairs, [*models.left_out, *waiting])
+
+
+def banks_of(zoo: Zoo, policy: Policy) -> list[OpenBank]:
+    """Write a bank a task of what is scanned and open them; a task without a scanned model has none yet."""
+    found, opened = measured(zoo, zoo.of_banks, policy), []
+    zoo.banks.mkdir(parents=True, exist_ok=True)
+    for task in zoo.tasks:
+        if any(entry.recipe.row.task == task for entry, _ in found.pairs):
+            path = zoo.banks / f"{task}.json"
+            provenance = f"clean models of the {zoo.kind.shelf}, split {zoo.of_banks}, task {task}"
+            write_bank(path, **bank_keys(found.pairs, policy, task, provenance, zoo.kind.shelf))
+            opened.append(open_bank(path))
+    return opened
+
+
+def of_split(found: Measured, policy: Policy, beside: Sequence[OpenBank]) -> list[tuple[SystemResult, list[Judged]]]:
+    """Return results and rows of the gate beside banks, where there are any, and without."""
+    ways = [(GATE_BESIDE, list(beside))] if beside else []
+    judged = [(name, judged_by_policy(found.pairs, policy, own)) for name, own in [*ways, (GATE, [])]]
+    return [(result_of(name, rows, found.left_out, seed=SEED), rows) for name, rows in judged]
