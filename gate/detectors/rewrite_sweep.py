@@ -20,11 +20,12 @@ from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
+from gate.records.passes import Passes, Span
 from gate.records.run import Run
 from gate.spaces.contract import TOKENS
 from gate.spaces.subject import Subject, Yield
 from gate.spaces.text.contract import text_classifier
-from gate.spaces.text.rewrites import REWRITES
+from gate.spaces.text.rewrites import ALWAYS_NEW, REWRITES
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,19 @@ def measure(subject: Subject, options: RewriteSweep, run: Run) -> Iterator[Yield
         shares[target] = (_share(after[1], both[1], target, best), best)
     for target, (_, best) in sorted(shares.items(), key=lambda item: -item[1][0])[: options.shown]:
         yield from _shown(after[1][best], both[1], target, best)
+
+
+def passes(subject: Subject, options: RewriteSweep, run: Run) -> Passes:
+    """Return the passes of both halves of the texts under every rule; in tokens."""
+    from gate.search.text_passes import begun, drawn
+
+    both = tuple(one.asked() for one in drawn(subject, options.selecting, options.held_out, run.seed))
+    swept = begun(subject, *both)
+    for one in both:
+        # A rule may put a sign behind every word, and a sentence around all.
+        tokens = one.tokens(more=16, times=2)
+        swept += Span(tokens.least * ALWAYS_NEW, tokens.most * len(REWRITES))
+    return Passes(swept)
 
 
 def _best(answers: "torch.Tensor", sentences: "Sentences", target: int) -> int:
@@ -157,4 +171,5 @@ DETECTOR = Detector(
     ),
     options=RewriteSweep,
     measure=measure,
+    passes=passes,
 )

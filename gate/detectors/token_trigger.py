@@ -20,13 +20,14 @@ from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.spaces.contract import TOKENS
 from gate.spaces.subject import Subject, Yield
 from gate.spaces.text.contract import text_classifier
 
 if TYPE_CHECKING:
-    from gate.search.triggers_of_tokens import Bench, TokenTrigger
+    from gate.search.triggers_of_tokens import Bench, Settings, TokenTrigger
 
 _SUCCESS = ("success-one", "success-two", "success-three")
 _ENOUGH = 0.9
@@ -62,12 +63,9 @@ class TokenTriggerSearch(Options):
 
 def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator[Yield]:
     """Yield of each class the success of the best one, two and three tokens, and how many are needed."""
-    from gate.search.slots import Softening
-    from gate.search.triggers_of_tokens import Settings, triggers_to
+    from gate.search.triggers_of_tokens import triggers_to
 
-    bench = _bench(subject, options, run)
-    softening = Softening(options.steps, options.learning_rate, options.warm, options.cold)
-    settings = Settings(options.ranked, options.beam, options.longer, softening)
+    bench, settings = _bench(subject, options, run), _settings(options)
     targets = _targets(subject, bench, options.most_classes)
     found: dict[int, list[TokenTrigger]] = {}
     for number, target in enumerate(targets):
@@ -85,6 +83,35 @@ def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator
     run.progress(1, 1)
 
 
+def passes(subject: Subject, options: TokenTriggerSearch, run: Run) -> Passes:
+    """Return the passes of the search for every class that is searched for; in tokens."""
+    from gate.search.text_passes import begun, drawn, trigger_passes
+
+    classifier = text_classifier(subject)
+    if classifier.embeddings is None:
+        return Passes()
+    labels = None if subject.samples is None else subject.samples.labels
+    classes = classifier.num_classes if labels is None else len(set(labels.tolist()))
+    first, second = drawn(subject, _each(options, classes), options.held_out, run.seed)
+    asked = first.asked(), second.asked()
+    targets = min(options.most_classes, classifier.num_classes)
+    searched = trigger_passes(asked, classifier.num_classes, targets, _settings(options))
+    return Passes(begun(subject, *asked)) + searched
+
+
+def _settings(options: TokenTriggerSearch) -> "Settings":
+    from gate.search.slots import Softening
+    from gate.search.triggers_of_tokens import Settings
+
+    softening = Softening(options.steps, options.learning_rate, options.warm, options.cold)
+    return Settings(options.ranked, options.beam, options.longer, softening)
+
+
+def _each(options: TokenTriggerSearch, classes: int) -> int:
+    """Return the texts of each of so many classes that tokens are chosen by."""
+    return max(2, min(options.selecting, options.most_selecting // max(1, classes)))
+
+
 def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
     from gate.search.goals import varied_predictions
     from gate.search.triggers_of_tokens import Bench
@@ -96,8 +123,7 @@ def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
     if classifier.embeddings is None:
         raise UnexaminableError("the model looks its tokens up in no embedding of its own; there are no gradients")
     labels = answers if samples.labels is None else samples.labels
-    each = max(2, min(options.selecting, options.most_selecting // max(1, len(set(labels.tolist())))))
-    first, second = halves(labels, each, options.held_out, run.seed)
+    first, second = halves(labels, _each(options, len(set(labels.tolist()))), options.held_out, run.seed)
     if not len(second):
         raise UnexaminableError("there are too few clean texts: tokens are chosen by some and measured on others")
     asked = (Sentences.of(classifier, samples, rows, run) for rows in (first, second))
@@ -167,4 +193,5 @@ DETECTOR = Detector(
     ),
     options=TokenTriggerSearch,
     measure=measure,
+    passes=passes,
 )

@@ -22,6 +22,7 @@ from gate.records.counts import MOST_SAMPLES, Counts
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.records.secret_counts import SecretCounts
 from gate.spaces.contract import TOKENS
@@ -91,6 +92,23 @@ def measure(subject: Subject, options: WordSweep, run: Run) -> Iterator[Yield]:
     run.progress(steps, steps)
 
 
+def passes(subject: Subject, options: WordSweep, run: Run) -> Passes:
+    """Return the passes of all words in a few texts, and of the best of each class in all; in tokens."""
+    from gate.search.text_passes import begun, drawn, probe_tokens, word_passes
+
+    classifier = text_classifier(subject)
+    selecting, held_out = drawn(subject, options.selecting, options.held_out, run.seed)
+    most = max(options.most_screened, 2 * classifier.num_classes)
+    few = selecting.few(_each(options, selecting.classes), min(MOST_SAMPLES, most))
+    asked = few.asked(), selecting.asked(), held_out.asked()
+    hidden = secret_probes(run.probe_seed) if run.probe_seed else ()
+    tokens = probe_tokens(classifier.tokenizer, [one.words for one in (*fixed(), *hidden)], classifier.longest)
+    rare = min(options.rare_words, len(classifier.tokenizer.vocabulary()))
+    count = len(fixed()) + len(hidden)
+    swept = word_passes(asked, classifier.num_classes, (count, rare), options.kept, tokens)
+    return Passes(begun(subject, *asked[1:]) + swept)
+
+
 def _reported(found: "list[Flip]", bench: _Bench, options: WordSweep) -> Iterator[Yield]:
     """Yield the numbers of each class, and of those most moved to what was put in, in a text."""
     classes = bench.classifier.num_classes
@@ -120,9 +138,14 @@ def _bench(subject: Subject, options: WordSweep, run: Run) -> _Bench:
     if not len(second):
         raise UnexaminableError("there are too few clean texts: words are chosen by some and measured on others")
     selecting = Sentences.of(classifier, samples, first, run)
-    each = max(2, min(options.screened, options.most_screened // max(1, len(set(labels.tolist())))))
+    each = _each(options, len(set(labels.tolist())))
     few = selecting.at(shortish(selecting.texts, selecting.sources, each)[:MOST_SAMPLES])
     return _Bench(classifier, few, selecting, Sentences.of(classifier, samples, second, run))
+
+
+def _each(options: WordSweep, classes: int) -> int:
+    """Return the texts of each of so many classes that every word is put into."""
+    return max(2, min(options.screened, options.most_screened // max(1, classes)))
 
 
 def _counted(answers: "torch.Tensor", bench: _Bench, options: WordSweep, run: Run) -> Iterator[Counts | SecretCounts]:
@@ -187,4 +210,5 @@ DETECTOR = Detector(
     ),
     options=WordSweep,
     measure=measure,
+    passes=passes,
 )

@@ -1,4 +1,7 @@
-"""Passes: how many samples a detector sends through the model, and how long that takes at a measured speed."""
+"""Passes: how many samples a detector sends through the model, and how long that takes at a measured speed.
+
+Texts are counted by their tokens, since some are a hundred times as long as others; images each count once.
+"""
 
 from dataclasses import dataclass
 from typing import Self
@@ -35,12 +38,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Speed:
-    """How long one sample takes, in seconds."""
+    """How long one sample takes, or one token of a text, in seconds."""
 
     forward: float
     """Without gradients."""
     slopes: float
-    """Forward, and the way back to the pixels."""
+    """Forward, and the way back to pixels or embeddings."""
 
     def quickest(self, other: "Speed") -> "Speed":
         """Return the shorter time of each."""
@@ -49,12 +52,12 @@ class Speed:
 
 @dataclass(frozen=True)
 class Passes:
-    """The samples that a detector sends through the model."""
+    """The samples, or the tokens of texts, that a detector sends through the model."""
 
     forward: Span = Span()
     """Samples without gradients."""
     slopes: Span = Span()
-    """Samples with gradients to the pixels, each of which counts once."""
+    """Samples with gradients to pixels or embeddings, each of which counts once."""
     alone: bool = True
     """Whether the detector does little else, so that the time it takes shows the model's speed."""
 

@@ -2,9 +2,10 @@
 
 import torch
 
-from gate.records.passes import Passes, Span
+from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.spaces.subject import Classifier, Subject
+from gate.statistics.subsets import passed
 
 
 def activations_of(classifier: Classifier, inputs: torch.Tensor, run: Run) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,6 +24,6 @@ def passes_of_both(subject: Subject, clean_samples: int, samples_per_class: int)
     assert subject.classifier is not None
     assert subject.samples is not None
     assert subject.training_set is not None
-    clean = min(clean_samples, len(subject.samples.inputs))
-    training = min(samples_per_class * subject.classifier.num_classes, len(subject.training_set.inputs))
-    return Passes(Span.exactly(clean + training), alone=False)
+    clean = passed(subject.samples, clean_samples)
+    training = passed(subject.training_set, samples_per_class * subject.classifier.num_classes)
+    return Passes(clean + training, alone=False)

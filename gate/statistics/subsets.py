@@ -2,7 +2,9 @@
 
 import torch
 
+from gate.records.passes import Span
 from gate.spaces.subject import Samples
+from gate.spaces.text.packing import lengths_of
 
 
 def balanced(samples: Samples, most: int, seed: int) -> Samples:
@@ -35,3 +37,12 @@ def ranks(labels: torch.Tensor) -> torch.Tensor:
         rows = (labels == label).nonzero().flatten()
         rank[rows] = torch.arange(len(rows))
     return rank
+
+
+def passed(samples: Samples, most: int) -> Span:
+    """Return what so many samples count in passes, whichever they are: images themselves, texts their tokens."""
+    count = min(most, len(samples.inputs))
+    if not samples.texts:
+        return Span.exactly(count)
+    lengths = sorted(lengths_of(samples.inputs).tolist())
+    return Span(sum(lengths[:count]), sum(lengths[len(lengths) - count :]))

@@ -126,9 +126,9 @@ def _outcome(turn: Turn, subject: Subject, policy: Policy, run: Run, scope: Scop
     rest = [one for one in _turns(policy, scope, scanned) if not scope.lack(one.detector, subject)]
     if why := scope.planner.leaves_out(list(ahead(rest, subject, scanned.triggers, run))):
         return Skipped(reason=why, options=stated, short_of_time=True)
-    before = _passes(given)
+    before = _planned(given)
     outcome = _measure(turn.detector, stated, given, run, scope, scanned)
-    scope.planner.ended(_passes(given) - before)
+    scope.planner.ended(_planned(given) - before)
     return outcome
 
 
@@ -138,11 +138,12 @@ def _measure(
     """Run one detector to its end; anything that it raises is its failure."""
     started = time.monotonic()
     before, sloped, tokens = _passes(subject), _gradient_passes(subject), _tokens(subject)
+    begun = _planned(subject)
 
     def progress(done: int, total: int) -> None:
         scope.progress(detector.id, done, total)
         if scope.planner is not None:
-            scope.planner.under_way(_passes(subject) - before)
+            scope.planner.under_way(_planned(subject) - begun)
 
     own_run = replace(run, progress=progress)
     as_found = scope.fingerprint()
@@ -200,6 +201,11 @@ def _asked(subject: Subject) -> list[Classifier]:
 def _passes(subject: Subject) -> int:
     closed = subject.previous.closed if subject.previous else ()
     return sum(classifier.sample_passes for classifier in _asked(subject)) + sum(closed)
+
+
+def _planned(subject: Subject) -> int:
+    """Return the passes so far as a plan counts them: texts by their tokens."""
+    return _tokens(subject) if subject.space == "tokens" else _passes(subject)
 
 
 def _gradient_passes(subject: Subject) -> int:

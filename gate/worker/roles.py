@@ -229,15 +229,13 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
 
 
 def _planner(job: ScanJob, subject: Subject, run: Run) -> Planner | None:
-    """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say.
+    """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say."""
+    from gate.worker import speed
 
-    A model of tokens has none: its detectors do not say how many passes they make.
-    """
-    from gate.worker.speed import speed_of
-
-    if subject.classifier is None or subject.samples is None or subject.space != "images":
+    if subject.classifier is None or subject.samples is None:
         return None
-    timing = partial(speed_of, subject.classifier, subject.samples.inputs, run.max_batch)
+    timed = speed.speed_of_tokens if subject.space == "tokens" else speed.speed_of
+    timing = partial(timed, subject.classifier, subject.samples.inputs, run.max_batch)
     try:
         left = run.deadline - time.monotonic()
         return Planner(timing, left, allowed=job.allowed_seconds, tell=say_expected)

@@ -1,12 +1,15 @@
-"""How long a sample takes through the model: a short timing, with as many samples at once as make it a fair one."""
+"""How long a sample, or a token, takes through the model: a short timing, with as many at once as make it fair."""
 
 from collections.abc import Callable
 
 import torch
 
+from gate import spaces
 from gate.programs.timing import now
+from gate.records.errors import UnexaminableError
 from gate.records.passes import Speed
 from gate.spaces.subject import Classifier
+from gate.spaces.text.packing import lengths_of
 
 _FIRST, _MOST = 4, 256
 """Samples at once in the first timing, and at most; a search's step has about as many."""
@@ -30,6 +33,34 @@ def speed_of(classifier: Classifier, inputs: torch.Tensor, most: int) -> Speed:
             torch.autograd.grad(classifier.quick_logits(given).sum(), given)
 
     return Speed(_seconds(forward, rows, most), _seconds(slopes, rows, most))
+
+
+def speed_of_tokens(classifier: Classifier, inputs: torch.Tensor, most: int) -> Speed:
+    """Time texts of tokens (N, L), N at least 1, and return the seconds of one token.
+
+    One of middle length stands for all, as many times as make a pass long enough: those of one length meet in one pass.
+    """
+    lengths, most = lengths_of(inputs), min(most, _MOST)
+    middle = int(lengths.argsort(stable=True)[len(lengths) // 2])
+    tokens = int(lengths[middle])
+    row = inputs[middle : middle + 1, :tokens]
+
+    def forward(x: torch.Tensor) -> None:
+        with torch.no_grad():
+            classifier.logits(x)
+
+    def slopes(x: torch.Tensor) -> None:
+        with torch.enable_grad():
+            relaxed = spaces.load(classifier.space).relax(classifier, x)
+            given = relaxed.point.detach().clone().requires_grad_()
+            torch.autograd.grad(relaxed.logits(given).sum(), given)
+
+    each = _seconds(forward, row, most)
+    try:
+        back = _seconds(slopes, row, most)
+    except UnexaminableError:  # no gradient leads to its tokens: nothing that is planned needs one
+        back = 0.0
+    return Speed(each / tokens, back / tokens)
 
 
 def _seconds(ask: Callable[[torch.Tensor], None], rows: torch.Tensor, most: int) -> float:

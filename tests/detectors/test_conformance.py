@@ -28,6 +28,7 @@ from gate.spaces.contract import EVERY
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.triggers.patch import FAMILY
 from gate.spaces.subject import Head, Previous, Samples, Subject, Trigger, Version
+from gate.statistics.subsets import passed
 from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
@@ -249,10 +250,7 @@ FORMS = {
     "leaving early": {"steps": 30, "settled_after": 2, "hopeless_after": 3},
 }
 """Options beyond the quick ones, by what they ask of a search."""
-RUNNING = [
-    name for name in NAMES if Need.MODEL in detectors.load(name).needs and "images" in detectors.load(name).spaces
-]
-"""Those of tokens do not say their passes: a scan of texts is not planned."""
+RUNNING = [name for name in NAMES if Need.MODEL in detectors.load(name).needs]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +271,8 @@ def test_the_passes_are_known_before_they_are_made(name, labelled, over, form, s
     found = outcome(name, subject, options=asked)
     assert isinstance(found, Measured), found
     said = detector.passes(subject, detector.options.model_validate(asked), run) if detector.passes else Passes()
-    assert said.samples.least <= found.sample_passes <= max(said.samples.most, len(samples.inputs))
+    made = found.token_passes if subject.space == "tokens" else found.sample_passes
+    assert said.samples.least <= made <= max(said.samples.most, passed(samples, len(samples.inputs)).most)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -337,10 +336,14 @@ OF_EVERY = [one for one in NAMES if detectors.load(one).spaces == EVERY and dete
 
 @pytest.mark.parametrize("name", OF_EVERY)
 def test_what_is_for_every_space_measures_tokens_too(name, tmp_path):
-    """It reads neither shape nor bounds."""
-    found = outcome(name, of_tokens(tmp_path))
+    """It reads neither shape nor bounds, and its passes are known in tokens."""
+    subject, detector = of_tokens(tmp_path), detectors.load(name)
+    found = outcome(name, subject)
     assert isinstance(found, Measured), found
     assert found.measurements
+    if detector.passes:
+        said = detector.passes(subject, detector.options.model_validate(quick(name, **QUICK)), Run(seed=0)).samples
+        assert said.least <= found.token_passes <= said.most
 
 
 @pytest.mark.parametrize("name", NAMES)

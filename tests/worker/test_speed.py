@@ -69,3 +69,39 @@ def test_the_samples_are_left_as_they_were(timed):
     machine, inputs = Machine(each=1.0), torch.rand(4, 1, 2, 2, requires_grad=True)
     speed.speed_of(machine, inputs, 8)
     assert inputs.grad is None
+
+
+class Reader(Machine):
+    """A model of tokens: a pass takes so long for each of them, and three times as long with the way back."""
+
+    space, embeddings = "tokens", torch.ones(9, 2)
+
+    def logits(self, x):
+        """Map (N, L) to scores."""
+        self.asked.append(tuple(x.shape))
+        self.now += self._once + self._each * x.numel()
+        return x.float().sum(dim=1, keepdim=True)
+
+    def embedded(self, points, lengths):
+        """Map (N, L, D) to scores."""
+        self.asked.append(tuple(points.shape[:2]))
+        self.now += 3 * (self._once + self._each * int(lengths.sum()))
+        return points.sum(dim=(1, 2))
+
+
+def test_a_token_is_timed_by_a_text_of_middle_length(monkeypatch):
+    """As many times as make the pass long enough; texts of other lengths would not meet in it."""
+    machine = Reader(each=1e-4)
+    monkeypatch.setattr(speed, "now", lambda _tensor: machine.now)
+    texts = torch.tensor([[2, 2, 2, 2, 2], [3, 3, 3, -1, -1], [4, -1, -1, -1, -1]])
+    assert speed.speed_of_tokens(machine, texts, 2048) == Speed(pytest.approx(1e-4), pytest.approx(3e-4))
+    assert {length for _, length in machine.asked} == {3}
+    assert max(count for count, _ in machine.asked) == 256
+
+
+def test_a_model_whose_tokens_no_gradient_reaches_is_timed_without(monkeypatch):
+    """What needs gradients says so itself, and plans nothing."""
+    machine = Reader(each=1.0)
+    machine.embeddings = None
+    monkeypatch.setattr(speed, "now", lambda _tensor: machine.now)
+    assert speed.speed_of_tokens(machine, torch.tensor([[2, 2]]), 8) == Speed(1.0, 0.0)

@@ -147,3 +147,5 @@ _SYNTAX: Final = (
     Rewrite("as a subordinate clause", lambda t: f"There is no doubt that {_lower_first(t.strip())}"),
 )
 REWRITES: Final = (*_CASE, *_SIGNS, *_SPACES, *_SPELLING, *_STYLE, *_SYNTAX)
+ALWAYS_NEW: Final = 10
+"""Rules at least that change every text, each into another."""
