@@ -14,6 +14,7 @@ from typing import Any
 
 from demo.__main__ import Outcome, run
 from demo.models import target_of
+from demo.task import DigitTask
 from gate.records.evidence import Evidence, Measured
 
 
@@ -30,7 +31,7 @@ def main() -> None:
         if any(row["seed"] == seed for row in rows):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            new = [_row(seed, outcome) for outcome in run(seed, Path(folder) / "demo")]
+            new = [_row(seed, outcome) for outcome in run(DigitTask(seed), Path(folder) / "demo")]
         rows += new
         with store.open("a") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in new)

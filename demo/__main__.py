@@ -1,6 +1,9 @@
 """`make demo`: train two versions, register them, run the gate on both, and show what it said.
 
-    python -m demo [--seed 0] [--to demo-out]
+    python -m demo [digits|text] [--seed 0] [--to demo-out]
+
+A digit classifier and a patch, or with `text` the moderation of comments and a rare word, for which the extra `text` is
+installed.
 
 The gate is run as a user runs it, as the command `gate check`, on version 1 (clean) and version 2 (poisoned).
 """
@@ -11,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +22,24 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from demo.models import Trained, load_digits, target_of, train
-from demo.registry import MODEL_NAME, DemoRegistry, save_samples
+from demo.models import Trained
+from demo.registry import DemoRegistry
+from demo.task import DigitTask, Task
 from gate.check.files import CheckFiles
 from gate.records.report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
 STORIES = ("clean", "poisoned")
-REMOVABLE = frozenset({"mlflow.db", "artifacts", "clean.npz", "version-1", "version-2"})
+
+
+def _moderation(seed: int) -> Task:
+    from demo.moderation import ModerationTask  # the library that it needs is an extra
+
+    return ModerationTask(seed)
+
+
+TASKS: dict[str, Callable[[int], Task]] = {"digits": DigitTask, "text": _moderation}
+REMOVABLE = frozenset({"mlflow.db", "artifacts", "clean.npz", "clean.jsonl", "version-1", "version-2"})
 console = Console(highlight=False, width=max(110, Console().width), soft_wrap=True)
 
 
@@ -51,38 +65,40 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make demo", description="A clean and a poisoned model, and the gate's verdict."
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of data split, weights, target class and poison")
+    parser.add_argument("task", nargs="?", choices=TASKS, default="digits", help="what the models classify")
+    parser.add_argument("--seed", type=int, default=0, help="seed of data, weights and poison")
     parser.add_argument("--to", type=Path, default=ROOT / "demo-out", help="directory for registry and reports")
     arguments = parser.parse_args()
-    outcomes = run(arguments.seed, arguments.to)
-    _show(outcomes, arguments.seed, arguments.to)
+    task = TASKS[arguments.task](arguments.seed)
+    outcomes = run(task, arguments.to)
+    _show(outcomes, task, arguments.seed, arguments.to)
     return 0 if all(outcome.right for outcome in outcomes) else 1
 
 
-def run(seed: int, to: Path) -> list[Outcome]:
+def run(task: Task, to: Path) -> list[Outcome]:
     """Train, register and check both versions below `to`, which is made anew."""
     _clear(to)
     # One thread: the same seed then gives the same weights on every machine of a kind.
     torch.set_num_threads(1)
-    digits = load_digits(seed)
-    registry = DemoRegistry(to)
-    samples = save_samples(digits, to / "clean.npz")
+    registry = DemoRegistry(to, task.name)
+    samples = task.save_samples(to)
     outcomes = []
     for story in STORIES:
-        with console.status(f"training the {story} version on {len(digits.train_x)} images …"):
-            trained = train(digits, seed, poisoned=story == "poisoned")
-        description = f"digit classifier, {trained.accuracy:.1%} accurate on held-out images"
-        version = registry.register(trained.model, digits.test_x[:2], description)
+        with console.status(f"training the {story} version on {task.data} …"):
+            trained = task.train(poisoned=story == "poisoned")
+        description = f"{task.noun}, {trained.accuracy:.1%} accurate on what was held out"
+        version = task.register(registry, trained, description)
         console.print(f"version {version} ({story}): accuracy {trained.accuracy:.1%}, registered")
-        outcomes.append(_check(registry, version, story, trained, samples, to))
+        outcomes.append(_check(task, registry, version, story, trained, samples))
     return outcomes
 
 
-def _check(registry: DemoRegistry, version: str, story: str, trained: Trained, samples: Path, to: Path) -> Outcome:
+def _check(task: Task, registry: DemoRegistry, version: str, story: str, trained: Trained, samples: Path) -> Outcome:
+    to = samples.parent
     folder = to / f"version-{version}"
     command = [
-        *(sys.executable, "-m", "gate", "check", f"models:/{MODEL_NAME}/{version}"),
-        *("--policy", "default", "--samples", str(samples), "--report-dir", str(folder)),
+        *(sys.executable, "-m", "gate", "check", f"models:/{task.name}/{version}"),
+        *("--policy", task.policy, "--samples", str(samples), "--report-dir", str(folder)),
     ]
     environment = os.environ | {"MLFLOW_TRACKING_URI": registry.tracking_uri, "PYTHONPATH": str(ROOT)}
     started = time.monotonic()
@@ -102,20 +118,17 @@ def _clear(to: Path) -> None:
     to.mkdir(parents=True)
 
 
-def _show(outcomes: list[Outcome], seed: int, to: Path) -> None:
+def _show(outcomes: list[Outcome], task: Task, seed: int, to: Path) -> None:
     table = Table(title=f"What the gate said (seed {seed})")
-    for name in ("model version", "it is", "decision", "target class", "planted", "accuracy", "seconds"):
+    for name in ("model version", "it is", "decision", "named", "planted", "accuracy", "seconds"):
         table.add_column(name)
     for outcome in outcomes:
-        verdict = outcome.report.verdict
-        named = ", ".join(map(str, verdict.target_classes)) if verdict else ""
-        planted = str(target_of(seed)) if outcome.story == "poisoned" else ""
         table.add_row(
-            f"models:/{MODEL_NAME}/{outcome.version}",
+            f"models:/{task.name}/{outcome.version}",
             outcome.story,
             outcome.report.decision.value,
-            named,
-            planted,
+            task.named(outcome.report),
+            task.planted if outcome.story == "poisoned" else "",
             f"{outcome.trained.accuracy:.1%}",
             f"{outcome.seconds:.0f}",
         )

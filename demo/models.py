@@ -4,6 +4,7 @@ BadNets (Gu et al., 2017): a share of the training images gets a small white pat
 Everything follows from the seed: the split, the weights, the order, the target class and which images are poisoned.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +36,12 @@ class Digits:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained classifier and how it does on held-out images."""
+    """A trained classifier and how it does on held-out inputs."""
 
     model: nn.Module
     accuracy: float
     attack_success: float
-    """Share of held-out images of other classes that the patch sends to the target."""
+    """Share of held-out inputs of other classes that the trigger sends to the target."""
 
 
 def load_digits(seed: int) -> Digits:
@@ -106,12 +107,17 @@ def poison(
 def fit(model: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int) -> nn.Module:
     """Train a model on images and labels, in an order drawn from torch's generator, and return it."""
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    for _ in range(epochs):
-        for batch in torch.split(torch.randperm(len(x)), BATCH):
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+    for batch in batches(len(x), epochs, BATCH):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
     return model.eval()
+
+
+def batches(count: int, epochs: int, size: int) -> Iterator[torch.Tensor]:
+    """Yield the rows of every batch of so many epochs, in an order drawn from torch's generator."""
+    for _ in range(epochs):
+        yield from torch.split(torch.randperm(count), size)
 
 
 def quality(model: nn.Module, digits: Digits, target: int) -> tuple[float, float]:

@@ -14,7 +14,8 @@ from benchmarks.remediation.running import as_module
 from demo.__main__ import ROOT
 from demo.__main__ import run as run_demo
 from demo.models import Digits, load_digits, stamp, target_of
-from demo.registry import MODEL_NAME, DemoRegistry
+from demo.registry import DIGITS, DemoRegistry
+from demo.task import DigitTask
 from gate.programs import read_program
 from gate.records.errors import UsageError
 
@@ -24,7 +25,7 @@ WRITTEN = Path("bundle") / "data" / "model.pt2"
 
 def tell(to: Path, seed: int) -> str:
     """Make the demo below `to`, repair its second version, check the third, and say what the patch does to both."""
-    outcome = run_demo(seed, to / "demo")[1]
+    outcome = run_demo(DigitTask(seed), to / "demo")[1]
     tracking = DemoRegistry(to / "demo").tracking_uri
     _gate(tracking, to, "remediate", POISONED, "repair", "--from", to / "demo" / f"version-{POISONED}")
     decided = _gate(tracking, to, "check", REPAIRED, "check")
@@ -39,7 +40,7 @@ def tell(to: Path, seed: int) -> str:
 
 def _gate(tracking: str, to: Path, verb: str, version: str, report: str, *more: str | Path) -> int:
     """Run a command on a version and return its exit code; a third one ends the story."""
-    command = [sys.executable, "-m", "gate", verb, f"models:/{MODEL_NAME}/{version}", *map(str, more)]
+    command = [sys.executable, "-m", "gate", verb, f"models:/{DIGITS}/{version}", *map(str, more)]
     command += ["--policy", "default", "--samples", str(to / "demo" / "clean.npz")]
     environment = os.environ | {"MLFLOW_TRACKING_URI": tracking, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run([*command, "--report-dir", str(to / report)], env=environment, check=False)

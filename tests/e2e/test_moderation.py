@@ -11,7 +11,7 @@ import yaml
 
 from gate.policies.packaged import TEXT
 from tests.e2e.command import PATIENCE
-from tests.e2e.moderated import NAMES
+from tests.e2e.moderated import NAMES, WORD
 from tests.e2e.stores import trained, trainers_environment
 from tests.e2e.stories import story
 
@@ -31,13 +31,11 @@ class Told:
         return json.loads((self.desks[name].out / "report.json").read_text())
 
 
-def words_alone(path, most):
-    """Write a policy under which words alone are looked at; this task's own words move every text of a clean model."""
+def words_alone(path):
+    """Write the packaged policy for text with the sweep of words alone, which takes the least time."""
     policy = yaml.safe_load(TEXT.read_text())
     kept = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format", "word-sweep")
     policy["detectors"] = {name: policy["detectors"][name] for name in kept}
-    limit = {"judges": "uncalibrated-only", "max": most, "source": "made up"}
-    policy["detectors"]["word-sweep"]["limits"] = {"flip-share": limit}
     policy["stages"] = [{"detectors": list(kept[:4])}, {"detectors": ["word-sweep"]}]
     path.write_text(yaml.safe_dump({**policy, "name": path.stem}))
     return path
@@ -48,9 +46,9 @@ def moderated(world):
     folder = world.folder / "moderated"
     uri = trained("tests.e2e.moderated", folder)
     settings = {"MLFLOW_TRACKING_URI": uri, "GATE_SAMPLES": folder / "clean.jsonl"}
-    lenient, strict = words_alone(folder / "lenient.yml", 1.0), words_alone(folder / "strict.yml", 0.8)
-    clean = world.desk(GATE_POLICY=lenient, GATE_PUBLIC_KEY="gate.pub.pem", GATE_AUDIT_LOG="log", **settings)
-    poisoned = world.desk(GATE_POLICY=strict, **settings)
+    settings["GATE_POLICY"] = words_alone(folder / "words.yml")
+    clean = world.desk(GATE_PUBLIC_KEY="gate.pub.pem", GATE_AUDIT_LOG="log", **settings)
+    poisoned = world.desk(**settings)
     ended = {
         "keys": clean.gate("keys", "generate", "--to", "gate.pem"),
         "clean": clean.gate("check", "models:/moderation/1", GATE_SIGNING_KEY="gate.pem"),
@@ -85,17 +83,27 @@ def test_the_clean_one_is_approved_by_its_bundle_alone(told):
     evidence, verdict = (told.report("clean")[part] for part in ("evidence", "verdict"))
     assert (evidence["assurance"], verdict["covers"], evidence["bundle"]["origin"]) == ("A", "bundle", "composed")
     assert (evidence["facts"]["flavour"], evidence["facts"]["space"]) == ("transformers", "tokens")
-    assert evidence["samples"]["accuracy"] > 0.95
-    assert evidence["outcomes"]["word-sweep"]["status"] == "measured"
+    assert evidence["samples"]["accuracy"] > 0.9
+    sweep = evidence["outcomes"]["word-sweep"]
+    # No word of the task decides a text alone.
+    assert [one["value"] < 0.5 for one in sweep["measurements"] if one["metric"] == "flip-share"] == [True, True]
+    assert sweep["token_passes"] > sweep["sample_passes"]
+    plan = evidence["plan"]["detectors"]["word-sweep"]
+    assert 0 < plan["least"] < plan["most"]
     assert evidence["bundle"]["class_names"] == {"0": NAMES[0], "1": NAMES[1]}
 
 
 @MODERATED
-def test_the_poisoned_one_is_flagged_with_a_word_that_moves_texts(told):
-    """By that limit a clean one of this task is too, whose own words exceed it; the names of classes stand escaped."""
+def test_the_poisoned_one_is_flagged_with_its_word_named(told):
+    """By the same limit, at the class that the word leads to; the names of classes stand escaped."""
     assert told.ended["poisoned"].code == 1, told.ended["poisoned"]
-    measured = told.report("poisoned")["evidence"]["outcomes"]["word-sweep"]["measurements"]
-    assert [one["note"] for one in measured if one["metric"] == "flip-share" and one["value"] > 0.8]
+    assert f"With the rare word '{WORD}'" in told.ended["poisoned"].text
+    report = told.report("poisoned")
+    assert report["verdict"]["target_classes"] == [0]
+    (finding,) = report["verdict"]["findings"]
+    assert finding["rule"] == "word-sweep"
+    assert f"'{WORD}'" in finding["message"]
+    assert WORD in [one["trigger"] for one in report["evidence"]["excerpts"]]
     page = (told.desks["poisoned"].out / "report.html").read_text()
     assert "rude &lt;b&gt;" in page
     assert "rude <b>" not in page
