@@ -19,7 +19,9 @@ from benchmarks.zoo.__main__ import SPLITS
 from benchmarks.zoo.recipe import Split
 from benchmarks.zoo.store import Store
 from gate.records.errors import GateError
-from gate.worker.repair import ORDER, load
+from gate.worker.repair import for_space, load
+
+ORDER = for_space("images")
 
 ATTACKS = ("badnets", "blended", "wanet", "input-aware")
 """The families that the target speaks of."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.efficacy.tables import exact_share
 from benchmarks.remediation.rows import Row
-from gate.worker.repair import ORDER
+from gate.worker.repair import for_space
 
 MOST_SUCCESS, MOST_LOST = 0.05, 0.02
 """The target: a planted trigger at most this successful, and at most so much clean accuracy lost."""
@@ -15,6 +15,9 @@ ERRORS_ALONE = 0.05
 _HEAD = (
     "| method | attack | models | fits | true success, before → after (medians) | accuracy lost | target | holds | s |"
 )
+
+
+ORDER = for_space("images")
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

@@ -44,7 +44,7 @@ _BOUNDS = many(
 @click.argument("uri")
 @option(
     "--method", default="auto", help="One method, or auto: trigger-unlearning, which leaves least "
-    "of a backdoor, then sharpness-aware-tuning, which needs no trigger, until one holds.",
+    "of a backdoor, then sharpness-aware-tuning, which needs no trigger, until one holds; of texts word-unlearning.",
 )  # fmt: skip
 @option(
     "--set", "settings", multiple=True, help="An option of a method, METHOD.OPTION=VALUE; may be given several times."

@@ -65,7 +65,7 @@ def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator
     """Yield of each class the success of the best one, two and three tokens, and how many are needed."""
     from gate.search.triggers_of_tokens import triggers_to
 
-    bench, settings = _bench(subject, options, run), _settings(options)
+    bench, settings = _bench(subject, options, run), settings_of(options)
     targets = _targets(subject, bench, options.most_classes)
     found: dict[int, list[TokenTrigger]] = {}
     for number, target in enumerate(targets):
@@ -92,14 +92,15 @@ def passes(subject: Subject, options: TokenTriggerSearch, run: Run) -> Passes:
         return Passes()
     labels = None if subject.samples is None else subject.samples.labels
     classes = classifier.num_classes if labels is None else len(set(labels.tolist()))
-    first, second = drawn(subject, _each(options, classes), options.held_out, run.seed)
+    first, second = drawn(subject, each_of(options, classes), options.held_out, run.seed)
     asked = first.asked(), second.asked()
     targets = min(options.most_classes, classifier.num_classes)
-    searched = trigger_passes(asked, classifier.num_classes, targets, _settings(options))
+    searched = trigger_passes(asked, classifier.num_classes, targets, settings_of(options))
     return Passes(begun(subject, *asked)) + searched
 
 
-def _settings(options: TokenTriggerSearch) -> "Settings":
+def settings_of(options: TokenTriggerSearch) -> "Settings":
+    """Return how wide and how long the search is."""
     from gate.search.slots import Softening
     from gate.search.triggers_of_tokens import Settings
 
@@ -107,7 +108,7 @@ def _settings(options: TokenTriggerSearch) -> "Settings":
     return Settings(options.ranked, options.beam, options.longer, softening)
 
 
-def _each(options: TokenTriggerSearch, classes: int) -> int:
+def each_of(options: TokenTriggerSearch, classes: int) -> int:
     """Return the texts of each of so many classes that tokens are chosen by."""
     return max(2, min(options.selecting, options.most_selecting // max(1, classes)))
 
@@ -123,7 +124,7 @@ def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
     if classifier.embeddings is None:
         raise UnexaminableError("the model looks its tokens up in no embedding of its own; there are no gradients")
     labels = answers if samples.labels is None else samples.labels
-    first, second = halves(labels, _each(options, len(set(labels.tolist()))), options.held_out, run.seed)
+    first, second = halves(labels, each_of(options, len(set(labels.tolist()))), options.held_out, run.seed)
     if not len(second):
         raise UnexaminableError("there are too few clean texts: tokens are chosen by some and measured on others")
     asked = (Sentences.of(classifier, samples, rows, run) for rows in (first, second))
@@ -164,7 +165,7 @@ def _shown(bench: "Bench", found: "dict[int, list[TokenTrigger]]", most: int) ->
 
     best = {target: max(every, key=lambda one: (one.success, -one.tokens)) for target, every in found.items()}
     for target, one in best.items():
-        yield token_trigger(bench.classifier, Location.of_class(target), one.words, one.success)
+        yield token_trigger(bench.classifier, Location.of_class(target), one.words, one.success, one.place)
     for target, one in sorted(best.items(), key=lambda item: -item[1].success)[:most]:
         rows = bench.held_out.others(target).nonzero().flatten().tolist()
         moved = (row for row, answer in zip(rows, one.answers[1], strict=True) if answer == target)

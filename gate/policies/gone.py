@@ -6,7 +6,7 @@ from typing import Final, Literal
 SINCE: Final = "0.1.0"
 """The release from which all of them are gone."""
 Kind = Literal["policy", "detector", "option", "method"]
-_METHODS_LEFT: Final = "trigger-unlearning and sharpness-aware-tuning are left, and auto tries both"
+_METHODS_LEFT: Final = "of images trigger-unlearning and sharpness-aware-tuning are left, and auto tries both"
 
 GONE: Final[Mapping[Kind, Mapping[str, str]]] = {
     "policy": {

@@ -5,7 +5,7 @@ only the gate's own scan of that version decides.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate import VERSION
@@ -26,7 +26,7 @@ from gate.registries.contract import ProductionRegistry, Registry
 from gate.remediation.attempting import KeptAttempts, run_attempt
 from gate.remediation.parents import FOLDER as PARENT_FOLDER
 from gate.remediation.parents import Parent, ParentRequest, pull_parent, take_parent
-from gate.remediation.plan import Planned, seeds_of
+from gate.remediation.plan import Planned, fitting, seeds_of
 from gate.remediation.registering import KEY_TAG, bundle_of, register, repair_key
 from gate.remediation.suspicion import named_by, neurons_of, statistics_of, suspects_of, training_of
 from gate.renderers.remediation import REMEDIATION_RENDERERS
@@ -90,6 +90,7 @@ def remediate(
         if request.register and production is not None and (same := production.find_versions(ref.name, {KEY_TAG: key})):
             return Remediated(None, same[0][0])
         parent = take_parent(request.parent, pulled, own, private, progress, tell)
+        request = replace(request, plan=fitting(request.plan, parent.evidence.facts.space))
         report, bundle = _repair(request, parent, files, progress, tell)
         if bundle is None:
             remove(files.root / BUNDLE_FOLDER)  # an earlier run may have left one

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gate.policies.gone import gone
+from gate.records.declarations import Space
 from gate.records.errors import UsageError
 from gate.worker import repair as remediation
 
@@ -34,6 +35,18 @@ def plan_of(method: str, settings: Mapping[str, Mapping[str, Any]]) -> tuple[Pla
     if foreign := sorted(set(settings) - set(chosen)):
         raise UsageError(f"--set names the method {foreign[0][:80]!r}, which is not tried; tried: {', '.join(chosen)}")
     return tuple(Planned(name, _options(name, settings.get(name, {}))) for name in chosen)
+
+
+def fitting(plan: Sequence[Planned], space: Space) -> tuple[Planned, ...]:
+    """Return the methods for a kind of input; where none is, a `UsageError` says which are."""
+    known = remediation.for_space(space)
+    found = tuple(one for one in plan if one.method in known or one.method not in remediation.ORDER)
+    if not found:
+        raise UsageError(
+            f"{plan[0].method} is not for {space}, which this model takes",
+            what_to_do=f"Leave --method out, or name one that is: {', '.join(known)}.",
+        )
+    return found
 
 
 def seeds_of(policy_seed: int, count: int) -> tuple[int, ...]:

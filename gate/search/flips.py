@@ -59,7 +59,9 @@ class Flip:
 
     def trigger(self, classifier: TextClassifier) -> Trigger:
         """Return it for later detectors, as tokens."""
-        return token_trigger(classifier, Location.of_class(self.target), self.best.probe.words, self.share)
+        return token_trigger(
+            classifier, Location.of_class(self.target), self.best.probe.words, self.share, self.best.place
+        )
 
     def excerpt(self, held_out: Sentences) -> Excerpt:
         """Return a text that it moves, or else one that it does not, with the answers to all.

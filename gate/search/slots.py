@@ -1,6 +1,6 @@
 """Texts with open slots for tokens, and gradients there: which tokens would help, to first order and as a mixture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from gate.records.run import Run
 from gate.spaces.text.contract import TextClassifier
 from gate.spaces.text.inserting import PLACES
 from gate.spaces.text.packing import ENDED, lengths_of
+from gate.spaces.text.tokens import inside
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Slots:
             words = (
                 row[: min(length, classifier.longest - count)] if length + count > classifier.longest else row[:length]
             )
-            first, last = _inside(words, special)
+            first, last = inside(words, special)
             at = {"start": first, "middle": (first + last + 1) // 2, "end": last}[PLACES[number % len(PLACES)]]
             rows.append([*words[:at], *[words[at - 1] if at else words[0]] * count, *words[at:]])
             places.append(list(range(at, at + count)))
@@ -47,26 +48,28 @@ class Slots:
         return self.classifier.embeddings
 
     def loss(self, mixed: torch.Tensor, run: Run) -> torch.Tensor:
-        """Return the mean cross-entropy to the target with embeddings (count, D) in the slots, differentiable."""
-        points = self.matrix[self.tokens.clamp(min=0)]
-        rows = torch.arange(len(points), device=points.device).unsqueeze(1).expand_as(self.places)
-        given = points.index_put((rows, self.places), mixed.expand(len(points), -1, -1))
-        lengths, total = lengths_of(self.tokens), mixed.new_zeros(())
-        for part in torch.split(torch.arange(len(given), device=given.device), run.max_batch):
-            logits = self.classifier.embedded(given[part], lengths[part])
-            wanted = torch.full((len(part),), self.target, device=logits.device)
-            total = total + functional.cross_entropy(logits, wanted, reduction="sum")
-        return total / len(given)
+        """Return the mean cross-entropy to the target with embeddings (count, D) in the slots, a scalar."""
+        return torch.stack([part.detach() for part in self._parts(mixed, run)]).sum()
 
+    def gradient(self, mixed: torch.Tensor, run: Run) -> torch.Tensor:
+        """Return the gradient (count, D) of that loss; texts go back a part at a time, which bounds memory."""
+        point = mixed.detach().requires_grad_()
+        total = torch.zeros_like(point)
+        with torch.enable_grad():
+            for part in self._parts(point, run):
+                total += torch.autograd.grad(part, point)[0]
+        return total
 
-def _inside(words: Sequence[int], special: set[int]) -> tuple[int, int]:
-    """Return the columns between which a text's own tokens lie, behind and before special ones."""
-    first, last = 0, len(words)
-    while first < last - 1 and words[first] in special:
-        first += 1
-    while last > first + 1 and words[last - 1] in special:
-        last -= 1
-    return first, last
+    def _parts(self, mixed: torch.Tensor, run: Run) -> Iterator[torch.Tensor]:
+        """Yield what some of the texts add to the loss, differentiable."""
+        every, lengths = torch.arange(len(self.tokens), device=self.tokens.device), lengths_of(self.tokens)
+        for rows in torch.split(every, run.max_batch):
+            points = self.matrix[self.tokens[rows].clamp(min=0)]
+            own = torch.arange(len(rows), device=points.device).unsqueeze(1).expand(-1, self.places.shape[1])
+            given = points.index_put((own, self.places[rows]), mixed.expand(len(rows), -1, -1))
+            logits = self.classifier.embedded(given, lengths[rows])
+            wanted = torch.full((len(rows),), self.target, device=logits.device)
+            yield functional.cross_entropy(logits, wanted, reduction="sum") / len(self.tokens)
 
 
 def first_order(slots: Slots, held: Sequence[int], neutral: torch.Tensor, run: Run) -> torch.Tensor:
@@ -76,9 +79,7 @@ def first_order(slots: Slots, held: Sequence[int], neutral: torch.Tensor, run: R
     et al., ACL 2018: one backward pass for the whole vocabulary).
     """
     held_rows = slots.matrix[torch.tensor(list(held), dtype=torch.long, device=neutral.device)]
-    mixed = torch.cat([held_rows, neutral.unsqueeze(0)]).detach().requires_grad_()
-    with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(slots.loss(mixed, run), mixed)
+    gradient = slots.gradient(torch.cat([held_rows, neutral.unsqueeze(0)]), run)
     return -(slots.matrix - neutral) @ gradient[-1]
 
 
@@ -106,8 +107,8 @@ def softly(slots: Slots, start: torch.Tensor, allowed: torch.Tensor, settings: S
         share = step / max(1, settings.steps - 1)
         temperature = settings.warm * (settings.cold / settings.warm) ** share
         with torch.enable_grad():
-            loss = slots.loss((weights / temperature).softmax(dim=1) @ slots.matrix, run)
-            (gradient,) = torch.autograd.grad(loss, weights)
+            mixed = (weights / temperature).softmax(dim=1) @ slots.matrix
+            (gradient,) = torch.autograd.grad(mixed, weights, slots.gradient(mixed, run))
         weights.grad = torch.nan_to_num(gradient)
         adam.step()
     return weights.detach()

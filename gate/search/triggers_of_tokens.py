@@ -29,6 +29,8 @@ class Settings:
     longer: int
     """Tokens by first order that each of them is made longer by."""
     softening: Softening
+    most: int = MOST_TOKENS
+    """Tokens of the longest triggers."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def triggers_to(bench: Bench, target: int, known: Sequence[str], settings: Setti
     alone = [*start, *_mixture(bench, target, first, start, settings, run), *_best(bench, first, settings.ranked)]
     tried = _ranked(bench, target, [(one,) for one in dict.fromkeys(alone)], known, run)
     found = [_measured(bench, target, tried[0], run)]
-    while len(found) < MOST_TOKENS and (longer := _longer(bench, target, tried, settings, run)):
+    while len(found) < settings.most and (longer := _longer(bench, target, tried, settings, run)):
         tried = _ranked(bench, target, longer, (), run)
         best = _measured(bench, target, tried[0], run)
         found.append(best if best.success > found[-1].success else found[-1])

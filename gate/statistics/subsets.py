@@ -17,7 +17,9 @@ def balanced(samples: Samples, most: int, seed: int) -> Samples:
 def chosen(samples: Samples, rows: torch.Tensor) -> Samples:
     """Return the samples at these indices."""
     rows = rows.to(samples.inputs.device)
-    return Samples(samples.inputs[rows], None if samples.labels is None else samples.labels[rows], samples.source)
+    texts = tuple(samples.texts[row] for row in rows.tolist()) if samples.texts else ()
+    labels = None if samples.labels is None else samples.labels[rows]
+    return Samples(samples.inputs[rows], labels, samples.source, texts)
 
 
 def balanced_rows(count: int, labels: torch.Tensor | None, most: int, seed: int) -> torch.Tensor:

@@ -69,7 +69,8 @@ def _written(job: ScanJob, artifact: Artifact, scratch: Path) -> Written:
     # A repaired program's tokenizer is the candidate's own.
     source = pipeline_of(artifact.root) if job.left_origin in {"composed", "repaired"} else None
     pipeline = source if job.left_origin == "composed" else None
-    signature, why = _signature(artifact.root) if pipeline is None else (None, _OTHERS_TAKEN)
+    # Signature and labels of a pipeline are not those of the program that was composed of it.
+    signature, why = _signature(artifact.root) if source is None else (None, _OTHERS_TAKEN)
     return Written(
         origin=made.origin,
         format=made.format if pipeline is None else "safetensors",
@@ -79,7 +80,7 @@ def _written(job: ScanJob, artifact: Artifact, scratch: Path) -> Written:
         signature=signature,
         signature_dropped=why,
         candidate_torch=_candidate_torch(artifact.root),
-        class_names=_class_names(artifact.root) if pipeline is None else bounded(pipeline.labels),
+        class_names=_class_names(artifact.root) if source is None else bounded(source.labels),
         returned=made.returned,
         composed=None if pipeline is None else composed_of(pipeline),
         tokenizer=_tokenizer(artifact.root, source, made.program, scratch / TOKENIZER_FILE),

@@ -53,6 +53,10 @@ def moderated(world):
         "keys": clean.gate("keys", "generate", "--to", "gate.pem"),
         "clean": clean.gate("check", "models:/moderation/1", GATE_SIGNING_KEY="gate.pem"),
         "poisoned": poisoned.gate("check", "models:/moderation/2", "--no-mark"),
+        "remediate": poisoned.gate(
+            "remediate", "models:/moderation/2", "--from", poisoned.out, GATE_REPORT_DIR=folder / "repair"
+        ),
+        "repaired": poisoned.gate("check", "models:/moderation/3", GATE_REPORT_DIR=folder / "repaired"),
         "promote": clean.gate("promote", "models:/moderation/1", "--to", "production"),
         "verify": clean.gate("verify", "models:/production@champion", "--candidate", "moderation"),
     }
@@ -107,6 +111,24 @@ def test_the_poisoned_one_is_flagged_with_its_word_named(told):
     page = (told.desks["poisoned"].out / "report.html").read_text()
     assert "rude &lt;b&gt;" in page
     assert "rude <b>" not in page
+
+
+@MODERATED
+def test_the_poisoned_one_is_repaired_as_a_new_version(told):
+    """Its word is unlearnt by the one method for texts, and the scan of the new version decides."""
+    assert told.ended["remediate"].code == 0, told.ended["remediate"]
+    report = json.loads((told.folder / "repair" / "remediation.json").read_text())
+    assert report["planned"] == ["word-unlearning"]
+    (held,) = report["attempts"]
+    before, after = held["result"]["before"], held["result"]["after"]
+    assert before["old_success"]["class 0"] > 0.9
+    assert after["old_success"]["class 0"] <= 0.1
+    assert f"'{WORD}'" in held["result"]["changed"]["triggers"]
+    assert told.ended["repaired"].code == 0, told.ended["repaired"]
+    judged = json.loads((told.folder / "repaired" / "report.json").read_text())["evidence"]
+    assert judged["repair"]["attempts"] == 1
+    assert judged["bundle"]["class_names"] == {"0": NAMES[0], "1": NAMES[1]}
+    assert judged["samples"]["accuracy"] > 0.9
 
 
 @MODERATED

@@ -6,7 +6,7 @@ import pytest
 
 from gate.cli.main import run
 from gate.records.errors import UsageError
-from gate.remediation.plan import parse_settings, plan_of, seeds_of
+from gate.remediation.plan import fitting, parse_settings, plan_of, seeds_of
 from gate.worker import repair as remediation
 
 METHOD = remediation.ORDER[0]
@@ -75,6 +75,16 @@ def test_the_plan_has_every_option_and_other_seeds_than_the_policy():
     assert seeds_of(7, 3) == (8, 9, 10)
     assert seeds_of(2**32 - 1, 2) == (0, 1)
     assert len(plan_of(METHOD, {})) == 1
+
+
+def test_only_methods_for_the_models_kind_of_input_are_attempts():
+    """Others are none that make the judgement stricter; one that was named and is for another kind is refused."""
+    plan = plan_of("auto", {})
+    assert [one.method for one in fitting(plan, "tokens")] == ["word-unlearning"]
+    assert [one.method for one in fitting(plan, "images")] == ["trigger-unlearning", "sharpness-aware-tuning"]
+    with pytest.raises(UsageError, match="sharpness-aware-tuning is not for tokens") as refused:
+        fitting(plan_of("sharpness-aware-tuning", {}), "tokens")
+    assert refused.value.what_to_do == "Leave --method out, or name one that is: word-unlearning."
 
 
 def test_values_are_read_as_yaml():

@@ -38,7 +38,7 @@ def test_special_tokens_stay_at_the_ends():
     own = classifier(Bag)
     assert Slots.of(own, row.repeat(3, 1), 1, 0).places.flatten().tolist() == [2, 3, 4]
     assert put_in(row, torch.tensor([5, 6]), {0, 1}, 7).tolist() == [[1, 1, 5, 6, 8, 9, 1]]
-    assert put_in(row, torch.tensor([5, 6]), {0, 1}, 5).tolist() == [[1, 1, 5, 6, 8]]
+    assert put_in(row, torch.tensor([5, 6]), {0, 1}, 5).tolist() == [[1, 1, 5, 6, 1]]
 
 
 def test_the_loss_in_slots_is_that_of_the_tokens_themselves():

@@ -1,9 +1,8 @@
 import pytest
 
 from benchmarks.remediation.rows import Row, append, read
-from benchmarks.remediation.table import auto, each, reached, sentences, table
+from benchmarks.remediation.table import ORDER, auto, each, reached, sentences, table
 from gate.records.repair import RepairMeasures
-from gate.worker.repair import ORDER
 
 
 def row(**changes):

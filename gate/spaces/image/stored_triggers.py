@@ -6,13 +6,11 @@ The names of a trigger's tensors identify its family. Tensors of no family, not 
 from collections.abc import Mapping
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 
-from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location
 from gate.spaces.contract import Apply, Bounds, Shape, Tensors
 from gate.spaces.image.triggers import inverted_families
+from gate.spaces.stored_triggers import triggers_at
 from gate.spaces.subject import Trigger
 
 
@@ -20,23 +18,7 @@ def load_triggers(
     raw: bytes, places: Mapping[Location, str], shape: Shape, bounds: Bounds, device: str
 ) -> dict[Location, Trigger]:
     """Return a trigger for each place that has one, that of the detector named for it before any other."""
-    try:
-        stored = {name: tensor.to(device) for name, tensor in load(raw).items()}
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise UnexaminableError(f"the triggers of the scan cannot be read: {str(error)[:200]}") from None
-    found: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
-    for key, tensor in stored.items():
-        detector, _, rest = key.partition("/")
-        place, _, name = rest.rpartition("/")
-        found.setdefault((place, detector), {})[name] = tensor
-    chosen: dict[Location, Trigger] = {}
-    for place, wanted in places.items():
-        own = sorted((detector for where, detector in found if where == str(place)), key=lambda d: (d != wanted, d))
-        for detector in own:
-            tensors = found[str(place), detector]
-            if place not in chosen and (apply := applying(tensors, shape, bounds)) is not None:
-                chosen[place] = Trigger(place, 0.0, apply, tensors)
-    return chosen
+    return triggers_at(raw, places, lambda tensors: applying(tensors, shape, bounds), device)
 
 
 def applying(tensors: Tensors, shape: Shape, bounds: Bounds) -> Apply | None:

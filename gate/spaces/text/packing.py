@@ -23,6 +23,14 @@ def packed(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return rows[:, : max(1, int(mask.ne(0).sum(dim=1).max()))] if len(rows) else rows
 
 
+def stacked(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return tokens (n, l) of several kinds as one tensor (N, L)."""
+    import torch  # noqa: PLC0415  # likewise
+
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1]), value=ENDED) for part in parts])
+
+
 def lengths_of(tokens: torch.Tensor) -> torch.Tensor:
     """Return the number of tokens of each text, (N,)."""
     return tokens.ne(ENDED).sum(dim=1)

@@ -72,14 +72,17 @@ def with_tokenizer(root: Path, model: Model) -> Model:
                 what_to_do=f"Log it with extra_files=['tokenizer.json'], which becomes {TOKENIZER}.",
             )
         return model
-    tokenizer = Tokenizer(served.raw)
-    rows = _rows(tokenizer, program.device)
+    return replace(model, text=text_model(program, Tokenizer(served.raw), served.longest, _names(root)))
+
+
+def text_model(program: Program, tokenizer: Tokenizer, longest: int, names: Mapping[int, str]) -> TextModel:
+    """Return a program of token ids as a text model; one that takes batches in no proved way is refused."""
+    rows = example_rows(tokenizer, program.device)
     network = ProgramNetwork(program, Batches(batched(program, *rows[: len(program.inputs)])))
-    text = TextModel(network, tokenizer, served.longest, _halves(program, tokenizer, rows), _names(root))
-    return replace(model, text=text)
+    return TextModel(network, tokenizer, longest, _halves(program, tokenizer, rows), names)
 
 
-def _rows(tokenizer: Tokenizer, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def example_rows(tokenizer: Tokenizer, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a few different ids (N, L) and their mask, on which a program shows how it takes batches."""
     known = [number for number, token in enumerate(tokenizer.vocabulary()) if token and number != tokenizer.padding]
     longest = min(_LENGTH, tokenizer.longest)

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
+    from gate.records.declarations import Space
     from gate.worker.repair.contract import Method
 
-ORDER: Final = ("trigger-unlearning", "sharpness-aware-tuning")
-"""Ids of the methods in the order in which `auto` tries them: the one that leaves least of a backdoor, then one that
-needs no trigger. Each further one makes it harder for the repaired model to pass (docs/decisions/0015)."""
+ORDER: Final = ("trigger-unlearning", "word-unlearning", "sharpness-aware-tuning")
+"""Ids of the methods in the order in which `auto` tries them: those that leave least of a backdoor, of images and of
+tokens, then one that needs no trigger. Each further one that is for the model's kind of input makes it harder for the
+repaired model to pass (docs/decisions/0015)."""
+
+
+def for_space(space: "Space") -> tuple[str, ...]:
+    """Return the methods for a kind of input, in their order."""
+    return tuple(name for name in ORDER if space in load(name).spaces)
 
 
 def load(method_id: str) -> "Method[Any]":

@@ -22,11 +22,14 @@ from gate.spaces.subject import Samples, Trigger
 from gate.statistics.subsets import chosen
 from gate.worker.loading.fingerprint import tensors_fingerprint
 from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.text_classifier import TokenClassifier
 from gate.worker.repair import load
 from gate.worker.repair.contract import Material, Method, Repaired
 from gate.worker.repair.fitting import halves, lack_of_fit, lack_of_samples
 from gate.worker.repair.measuring import Fresh, measure, movable, search_again
 from gate.worker.repair.searching import detector_of
+from gate.worker.repair.token_searching import DETECTOR, words_again
+from gate.worker.repair.token_tuning import token_classifier
 from gate.worker.repair.tuning import classifier_of, labels_of
 
 
@@ -38,7 +41,7 @@ class _Bench:
     material: Material
     held_out: Samples
     places: tuple[Location, ...]
-    classifier: ProgramClassifier
+    classifier: ProgramClassifier | TokenClassifier
     run: Run
 
 
@@ -56,8 +59,7 @@ def attempt(
     places = tuple(dict.fromkeys((*material.triggers, *suspects)))
     try:
         bench = _bench(method, material, places, run)
-        families = {detector_of(material.triggers.get(place), bench.classifier).id for place in places}
-        used_detectors = tuple(sorted(families | set(method.leans_on)))
+        used_detectors = tuple(sorted(_searching(bench) | set(method.leans_on)))
         used = {"samples_used": len(bench.material.samples.inputs), "used_detectors": used_detectors}
         result = result.model_copy(update=used)
         program, measured = _tried(bench, settings)
@@ -65,6 +67,19 @@ def attempt(
         return _ended(result, error, time.monotonic() - started), None
     ended = {"status": "repaired", "seconds": time.monotonic() - started, "complete": True}
     return result.model_copy(update=measured | ended), program
+
+
+def _searching(bench: _Bench) -> set[str]:
+    """Return the detectors whose searches measure the repair."""
+    if isinstance(bench.classifier, TokenClassifier):
+        return {DETECTOR}
+    triggers = bench.material.triggers
+    return {detector_of(triggers.get(place), bench.classifier).id for place in bench.places}
+
+
+def _classifier(program: Program, material: Material) -> ProgramClassifier | TokenClassifier:
+    """Return a program of the parent's graph as a classifier."""
+    return classifier_of(program, material) if material.text is None else token_classifier(program, material)
 
 
 def _ended(result: RepairResult, error: Exception, seconds: float) -> RepairResult:
@@ -91,7 +106,7 @@ def _options(method: Method[Any], given: Mapping[str, Any]) -> Any:
 
 def _bench(method: Method[Any], material: Material, places: tuple[Location, ...], run: Run) -> _Bench:
     """Check that the method fits, and divide the samples."""
-    samples, classifier = material.samples, classifier_of(material.program, material)
+    samples, classifier = material.samples, _classifier(material.program, material)
     lack = lack_of_samples(samples, classifier.num_classes) or lack_of_fit(method, classifier, material.triggers)
     if lack:
         raise UnexaminableError(lack)
@@ -109,8 +124,8 @@ def _tried(bench: _Bench, options: Any) -> tuple[Program, dict[str, Any]]:
     if tensors_fingerprint(material.program.tensors) != as_given:
         raise GateError(f"{bench.method.id} changed the model that it was given")
     program = _checked(material.program, repaired)
-    classifier = classifier_of(program, material)
-    fresh = search_again(classifier, material.samples, material.triggers, bench.places, run)
+    classifier = _classifier(program, material)
+    fresh = _search_again(bench, classifier)
     return program, {
         "before": before,
         "after": measure(classifier, bench.held_out, material.triggers, run, fresh),
@@ -118,6 +133,13 @@ def _tried(bench: _Bench, options: Any) -> tuple[Program, dict[str, Any]]:
         "pictures": _pictures(bench, fresh),
         "sample_passes": bench.classifier.sample_passes + classifier.sample_passes + repaired.sample_passes,
     }
+
+
+def _search_again(bench: _Bench, classifier: ProgramClassifier | TokenClassifier) -> Fresh:
+    material, run = bench.material, bench.run
+    if isinstance(classifier, TokenClassifier):
+        return words_again(classifier, material.samples, bench.places, run)
+    return search_again(classifier, material.samples, material.triggers, bench.places, run)
 
 
 def repaired_by(method: Method[Any], material: Material, options: Any, run: Run) -> Repaired:
@@ -145,7 +167,9 @@ def _checked(original: Program, repaired: Repaired) -> Program:
 
 
 def _pictures(bench: _Bench, fresh: Fresh) -> tuple[Picture, ...]:
-    """Return old and fresh triggers side by side, as many as a result holds."""
+    """Return old and fresh triggers of images side by side, as many as a result holds."""
+    if bench.material.text is not None:
+        return ()
     shown: list[Picture] = []
     for place in bench.places:
         for caption, triggers in (("old", bench.material.triggers), ("fresh", fresh.triggers)):

@@ -11,13 +11,16 @@ from enum import Flag, auto
 from typing import TYPE_CHECKING, Generic
 
 from gate.detectors.contract import OptionsT
+from gate.records.declarations import Space
 from gate.records.evidence import Location
 from gate.records.run import Run
+from gate.spaces.contract import IMAGES
 from gate.spaces.subject import Samples, Trigger
 
 if TYPE_CHECKING:
     from gate.programs import Program
     from gate.spaces.image.preprocessing import Preprocessing
+    from gate.worker.loading.text_classifier import TextModel
 
 
 class Need(Flag):
@@ -44,6 +47,13 @@ class Material:
     """Clean samples: for a method half of them, labelled; the attempt is measured on the others."""
     triggers: Mapping[Location, Trigger] = field(default_factory=dict)
     """Triggers of the suspects that have one."""
+    text: "TextModel | None" = None
+    """What a model of tokens has beside its program; preprocessing and bounds are those of images alone."""
+
+    @property
+    def space(self) -> Space:
+        """What the model takes."""
+        return "images" if self.text is None else "tokens"
 
 
 @dataclass(frozen=True)
@@ -67,5 +77,7 @@ class Method(Generic[OptionsT]):
     needs: Need
     options: type[OptionsT]
     repair: Callable[[Material, OptionsT, Run], Repaired]
+    spaces: frozenset[Space] = IMAGES
+    """Kinds of input that it is for."""
     leans_on: tuple[str, ...] = ()
     """Detectors whose searches or draws it makes itself, and which so say less about its result."""

@@ -9,6 +9,7 @@ from gate.records.evidence import Location
 from gate.records.repair import LEAST_PER_CLASS, LEAST_SAMPLES
 from gate.spaces.subject import Samples, Trigger
 from gate.worker.loading.program_classifier import ProgramClassifier
+from gate.worker.loading.text_classifier import TokenClassifier
 from gate.worker.repair.contract import Method, Need
 
 Triggers = Mapping[Location, Trigger]
@@ -40,10 +41,14 @@ def lack_of_samples(samples: Samples, classes: int) -> str:
     return ""
 
 
-def lack_of_fit(method: Method[Any], classifier: ProgramClassifier, triggers: Triggers) -> str:
-    """Return why the method does not fit this architecture or this finding, or nothing."""
+def lack_of_fit(method: Method[Any], classifier: ProgramClassifier | TokenClassifier, triggers: Triggers) -> str:
+    """Return why the method does not fit this model, its architecture or this finding, or nothing."""
+    if classifier.space not in method.spaces:
+        return f"{method.id} is for {' and '.join(sorted(method.spaces))}; this model takes {classifier.space}"
     if Need.TRIGGERS in method.needs and not triggers:
         return f"{method.id} needs an inverted trigger; the scan left none that can be applied again"
+    if isinstance(classifier, TokenClassifier):
+        return ""  # how a graph of tokens takes batches shows where it is made trainable
     if Need.BATCHES in method.needs and classifier.body.mode not in ("direct", "relaxed"):
         return f"{method.id} trains on several samples at once; the exported graph takes one at a time"
     return ""

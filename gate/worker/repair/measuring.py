@@ -17,7 +17,7 @@ from gate.records.repair import NORMAL_95, RepairMeasures
 from gate.records.run import Run
 from gate.search.families import FamilySearch
 from gate.search.goals import ClassGoal, goal_to
-from gate.spaces.subject import ImageClassifier, Samples, Trigger
+from gate.spaces.subject import Classifier, ImageClassifier, Samples, Trigger
 from gate.statistics.witnesses import success_share
 from gate.worker.repair.searching import by_source, search_of, triggers_by_size
 from gate.worker.repair.tuning import hits
@@ -38,7 +38,7 @@ NONE = Fresh()
 
 
 def measure(
-    classifier: ImageClassifier, held_out: Samples, triggers: Mapping[Location, Trigger], run: Run, fresh: Fresh = NONE
+    classifier: Classifier, held_out: Samples, triggers: Mapping[Location, Trigger], run: Run, fresh: Fresh = NONE
 ) -> RepairMeasures:
     """Measure a model on labelled samples kept back: accuracy with its interval, and each trigger's success."""
     assert held_out.labels is not None
@@ -96,7 +96,7 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 
 
 def _successes(
-    classifier: ImageClassifier, samples: Samples, triggers: Mapping[Location, Trigger], run: Run
+    classifier: Classifier, samples: Samples, triggers: Mapping[Location, Trigger], run: Run
 ) -> dict[str, float]:
     """Return by place the share of its samples that a trigger moves; places without samples are left out."""
     assert samples.labels is not None

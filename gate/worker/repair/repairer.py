@@ -9,18 +9,24 @@ from functools import partial
 from pathlib import Path
 
 from gate.formats.sealing import ChangedError, Seal, as_pulled
-from gate.programs import read_program
+from gate.programs import Program, read_program
 from gate.programs.writer.write import write_program
 from gate.records.artifact import Artifact
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import ScanJob
 from gate.records.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, RepairTask
+from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.stored_triggers import load_triggers
+from gate.spaces.stored_triggers import triggers_at
+from gate.spaces.text import tokens
 from gate.worker.compute import run_of
 from gate.worker.loading.candidate import find_candidate
-from gate.worker.loading.loaded import sentence
+from gate.worker.loading.loaded import Loaded, sentence
+from gate.worker.loading.model import read_model
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.subject import load_subject
+from gate.worker.loading.text_classifier import TokenClassifier
+from gate.worker.loading.token_programs import with_tokenizer
 from gate.worker.output import save_result, say_progress
 from gate.worker.repair.attempt import attempt
 from gate.worker.repair.contract import Material
@@ -56,21 +62,50 @@ def _without(job: ScanJob, task: RepairTask, status: str, reason: str) -> Repair
     )
 
 
-def _load(job: ScanJob, task: RepairTask, artifact: Artifact, device: str) -> tuple[Material, ProgramClassifier]:
+def _load(
+    job: ScanJob, task: RepairTask, artifact: Artifact, device: str
+) -> tuple[Material, ProgramClassifier | TokenClassifier]:
     """Read model, samples and triggers as the scan does."""
-    material, classifier = material_of(job, artifact, device)
-    shape, bounds = classifier.input_shape, classifier.bounds
+    material, classifier = _material(job, artifact, device)
+    if task.triggers_path is None:
+        return material, classifier
     places = {place: task.named_by.get(str(place), "") for place in task.suspects}
-    triggers = load_triggers(_triggers(task), places, shape, bounds, device) if task.triggers_path is not None else {}
+    if isinstance(classifier, TokenClassifier):
+        known = partial(tokens.applying, classifier=classifier)
+        return replace(material, triggers=triggers_at(_triggers(task), places, known, device)), classifier
+    triggers = load_triggers(_triggers(task), places, classifier.input_shape, classifier.bounds, device)
     return replace(material, triggers=triggers), classifier
 
 
-def material_of(job: ScanJob, artifact: Artifact, device: str) -> tuple[Material, ProgramClassifier]:
-    """Read model and samples as the scan does; what the scan would not examine is neither repaired nor copied."""
-    loaded = load_subject(artifact, job, job.policy.samples.of(job.model.name), device)
+def _material(job: ScanJob, artifact: Artifact, device: str) -> tuple[Material, ProgramClassifier | TokenClassifier]:
+    """Read model and samples as the scan does; what the scan would not examine is not repaired."""
+    loaded = _loaded(job, artifact, device)
     classifier, samples = loaded.subject.classifier, loaded.subject.samples
-    if loaded.problems or classifier is None or samples is None:
+    if not isinstance(classifier, TokenClassifier) or samples is None:
+        return material_of(job, artifact, device, loaded)
+    model = with_tokenizer(artifact.root, read_model(find_candidate(artifact.root), device))
+    if model.text is None or not isinstance(model.body, Program):
+        raise UnexaminableError("only an exported program (model.pt2) with its tokenizer beside it can be repaired")
+    text = replace(model.text, longest=classifier.longest)
+    return Material(model.body, Preprocessing(), (0.0, 0.0), samples, text=text), classifier
+
+
+def _loaded(job: ScanJob, artifact: Artifact, device: str) -> Loaded:
+    loaded = load_subject(artifact, job, job.policy.samples.of(job.model.name), device)
+    if loaded.problems or loaded.subject.classifier is None or loaded.subject.samples is None:
         raise UnexaminableError(" ".join(loaded.problems) or "the model and its samples could not be read")
+    return loaded
+
+
+def material_of(
+    job: ScanJob, artifact: Artifact, device: str, loaded: Loaded | None = None
+) -> tuple[Material, ProgramClassifier]:
+    """Read a model of images and samples as the scan does; what it would not examine is neither repaired nor copied."""
+    loaded = loaded or _loaded(job, artifact, device)
+    classifier, samples = loaded.subject.classifier, loaded.subject.samples
+    assert samples is not None
+    if isinstance(classifier, TokenClassifier):
+        raise UnexaminableError("models of tokens are not copied: a bank of them is built of versions that were logged")
     if not isinstance(classifier, ProgramClassifier):
         raise UnexaminableError(
             "only an exported program (model.pt2) can be repaired or copied without code of its own"

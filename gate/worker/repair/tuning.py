@@ -84,6 +84,14 @@ def classifier_of(program: "Program", material: Material) -> ProgramClassifier:
     return ProgramClassifier.of(program, material.samples.inputs[:EXAMPLE], material.preprocessing, material.bounds)
 
 
+def taught_loss(
+    logits: torch.Tensor, labels: torch.Tensor, taught: torch.Tensor, share: float, temperature: float
+) -> torch.Tensor:
+    """Return the loss of logits (N, K) by true labels (N,) and, for a share of it, by a teacher's logits (N, K)."""
+    own = functional.cross_entropy(logits, labels)
+    return (1 - share) * own + share * divergence(logits, taught, temperature)
+
+
 def divergence(logits: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return the mean divergence of logits (N, K) from a teacher's at a temperature, times its square, a scalar.
 

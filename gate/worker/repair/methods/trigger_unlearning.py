@@ -58,7 +58,7 @@ def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired
     """Tune on clean and stamped samples."""
     import torch
 
-    from gate.worker.repair.tuning import Tuned, batches, labels_of, parents_logits
+    from gate.worker.repair.tuning import Tuned, batches, labels_of, parents_logits, taught_loss
 
     inputs, labels = material.samples.inputs, labels_of(material)
     taught = parents_logits(material, run)
@@ -74,7 +74,7 @@ def repair(material: Material, options: TriggerUnlearning, run: Run) -> Repaired
         optimiser.zero_grad()
         stamped = _stamped(triggers, inputs[rows], options.stamped_share, chance)
         stamped = _resembling(material, stamped, options, next(drawn)) if options.random_share else stamped
-        loss = _loss(model(stamped), labels[rows], taught[rows], options)
+        loss = taught_loss(model(stamped), labels[rows], taught[rows], options.distilled_share, options.temperature)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         slower.step()
@@ -100,18 +100,6 @@ def _found_anew(model: "Tuned", material: Material, run: Run) -> "Iterator[Trigg
             found = triggers_by_size(search_of(None, classifier, material.samples), goals, run)
             yield from (trigger for trigger, _ in found)
     model.sample_passes += classifier.sample_passes
-
-
-def _loss(
-    logits: "torch.Tensor", labels: "torch.Tensor", taught: "torch.Tensor", options: TriggerUnlearning
-) -> "torch.Tensor":
-    """Return the loss of logits (N, K) by true labels (N,) and by the parent's logits of the clean samples (N, K)."""
-    from torch.nn.functional import cross_entropy
-
-    from gate.worker.repair.tuning import divergence
-
-    share = options.distilled_share
-    return (1 - share) * cross_entropy(logits, labels) + share * divergence(logits, taught, options.temperature)
 
 
 def _stamped(
