@@ -15,6 +15,7 @@ from gate.records.errors import UnexaminableError
 from gate.records.job import TRIGGERS_FILE, ScanJob
 from gate.records.run import Run
 from gate.spaces.subject import Classifier, Samples
+from gate.spaces.text.packing import lengths_of
 from gate.worker.loop import Scanned
 
 SHARE_OF_MEMORY = 4
@@ -42,7 +43,15 @@ def run_of(job: ScanJob, device: str, classifier: Classifier | None, samples: Sa
     budget = torch.cuda.get_device_properties(0).total_memory if device == "cuda" else job.memory_bytes
     if classifier is None or samples is None or budget is None:
         return run
-    return replace(run, max_batch=largest_batch(classifier, samples.inputs, budget // SHARE_OF_MEMORY, run.max_batch))
+    inputs = samples.inputs
+    if classifier.space == "tokens":
+        inputs = inputs[lengths_of(inputs).argmax()].unsqueeze(0)
+    try:
+        return replace(run, max_batch=largest_batch(classifier, inputs, budget // SHARE_OF_MEMORY, run.max_batch))
+    except UnexaminableError:
+        if classifier.space != "tokens":
+            raise
+        return run  # no gradient leads to its tokens: nothing is kept for one, and the tokens of a pass are bounded
 
 
 def largest_batch(classifier: Classifier, inputs: torch.Tensor, budget: int, most: int) -> int:

@@ -8,12 +8,13 @@ from tests.corpus.containers import container_cases
 from tests.corpus.formats import format_cases
 from tests.corpus.pickles import pickle_cases
 from tests.corpus.served import served_cases
+from tests.corpus.texts import benign_text, text_cases
 
 
 def cases() -> tuple[Case, ...]:
     """Return every case, hostile ones first; names are unique."""
-    hostile = (*pickle_cases(), *consumer_cases(), *served_cases(), *code_cases(), *container_cases(), *format_cases())
-    return (*hostile, *benign_cases())
+    networks = (*pickle_cases(), *consumer_cases(), *served_cases(), *code_cases(), *container_cases())
+    return (*networks, *format_cases(), *text_cases(), *benign_cases(), benign_text())
 
 
 def case(name: str) -> Case:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gate.formats.source import UnreadableError
 from gate.formats.tokenizers.charsmap import is_of_unicode
 from gate.formats.tokenizers.file import MAX_BYTES, read_tokenizer, tokenizer_faults
-from tests.texts.tokenizers import KINDS, TEXTS, byte_pairs, changed, raw, unigram, wordpiece, words
+from tests.texts.tokenizers import KINDS, TEXTS, byte_pairs, changed, charsmap, raw, unigram, wordpiece, words
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
 
@@ -251,27 +251,6 @@ def test_any_change_is_read_or_told(kind, path, value):
     if not faults:
         file = read_tokenizer(raw(made))
         assert loaded(file.served(file.padding, 9)) if file.padding else file.ids
-
-
-def charsmap(pairs):
-    """Return the base64 of a map of characters that holds these pairs, keys of one to three bytes."""
-    units, texts = [0] * 256 * 40, b""
-    free = iter(range(256, 256 * 40, 256))
-    bases = {b"": 0}
-    for key, value in pairs.items():
-        for end in range(1, len(key) + 1):
-            begin = key[: end - 1]
-            if key[:end] in bases:
-                continue
-            place = bases[begin] ^ key[end - 1]
-            bases[key[:end]] = next(free)
-            units[place] = (place ^ bases[key[:end]]) << 10 | key[end - 1]
-        last = bases[key[:-1]] ^ key[-1]
-        units[last] |= 1 << 8
-        units[bases[key]] = 1 << 31 | len(texts)
-        texts += value.encode() + b"\0"
-    trie = struct.pack(f"<{len(units)}I", *units)
-    return base64.b64encode(struct.pack("<I", len(trie)) + trie + texts).decode()
 
 
 FOLLOWING = {"ﬁ": "fi", "Ａ": "A", "Ä": "ä", "\u200b": " ", "\x07": "", "½": "1⁄2", "ς": "σ"}

@@ -1,7 +1,9 @@
 """Small tokenizers of every kind, as `tokenizer.json` holds them, made without the library."""
 
+import base64
 import copy
 import json
+import struct
 
 MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz!.,'0123456789"
@@ -143,3 +145,24 @@ def changed(make, change):
     value = copy.deepcopy(make())
     change(value)
     return value
+
+
+def charsmap(pairs):
+    """Return the base64 of a map of characters that holds these pairs, keys of one to three bytes."""
+    units, texts = [0] * 256 * 40, b""
+    free = iter(range(256, 256 * 40, 256))
+    bases = {b"": 0}
+    for key, value in pairs.items():
+        for end in range(1, len(key) + 1):
+            begin = key[: end - 1]
+            if key[:end] in bases:
+                continue
+            place = bases[begin] ^ key[end - 1]
+            bases[key[:end]] = next(free)
+            units[place] = (place ^ bases[key[:end]]) << 10 | key[end - 1]
+        last = bases[key[:-1]] ^ key[-1]
+        units[last] |= 1 << 8
+        units[bases[key]] = 1 << 31 | len(texts)
+        texts += value.encode() + b"\0"
+    trie = struct.pack(f"<{len(units)}I", *units)
+    return base64.b64encode(struct.pack("<I", len(trie)) + trie + texts).decode()

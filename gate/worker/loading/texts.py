@@ -36,6 +36,8 @@ from gate.worker.loading.text_classifier import EXAMPLE, TextModel, TokenClassif
 
 MOST_TOKENS: Final = 512
 """Tokens of a text that a model is given where neither it nor the policy takes fewer."""
+_ROUNDING: Final = 0.01
+"""How far probabilities of classes that exclude each other may be from 1 together."""
 _LOGGED: Final = "of the logged training set"
 _NO_PREVIOUS: Final = "versions of models that take tokens are not compared yet"
 
@@ -85,7 +87,21 @@ def _predicted(classifier: TokenClassifier, clean: Samples) -> torch.Tensor:
         raise NotFiniteError("the model yields NaN or infinite scores on clean samples")
     if classifier.one_logit:
         require_logit(2 * logits[:, 1])
+    else:
+        _require_one_answer(logits)
     return logits.argmax(dim=1)
+
+
+def _require_one_answer(scores: torch.Tensor) -> None:
+    """Refuse scores (N, K) that are sigmoids: of several labels at once none is the model's answer."""
+    probabilities = bool(((scores >= 0) & (scores <= 1)).all())
+    if probabilities and not torch.allclose(scores.sum(dim=1), scores.new_ones(()), atol=_ROUNDING):
+        raise UnexaminableError(
+            f"the model gives {scores.shape[1]} numbers between 0 and 1 that do not add up to 1: several labels at "
+            "once (sigmoids), of which none excludes another",
+            what_to_do="Log one version for each label, whose two scores are 0 and the label's own "
+            "(docs/how-to/text.md).",
+        )
 
 
 def _training_set(
