@@ -145,7 +145,7 @@ def summarise(bench: Bench, state: State) -> Summary | None:
 
 def compact(evidence: Evidence, name: str, code: Mapping[str, str], digits: int) -> Summary:
     """Return evidence as a summary with so many significant digits."""
-    left_out = {"outcomes", "suspects", "pictures", "projections", "excerpts", "original"}
+    left_out = {"outcomes", "suspects", "pictures", "projections", "excerpts", "original", "begun_at"}
     head = evidence.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     head["seconds"] = {step: round(seconds, 1) for step, seconds in evidence.seconds.items()}
     if evidence.samples is not None and evidence.samples.accuracy is not None:

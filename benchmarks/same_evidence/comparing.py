@@ -19,6 +19,7 @@ ABSENT = "(absent)"
 
 TIME_AND_PLACE = (
     "*/seconds",
+    "scan/begun_at",
     "scan/plan",
     "scan/versions",
     "scan/gate_version",

@@ -18,7 +18,7 @@ from gate.attestations.statement import Statement
 from gate.records.artifact import ModelRef
 from gate.records.errors import UsageError
 from gate.records.finding import Decision
-from gate.records.record import MalformedError, parse_json
+from gate.records.record import MalformedError, Record, parse_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 100_000
@@ -69,8 +69,22 @@ class Earlier:
         return digest is None or not self.digests or digest in self.digests
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A payload whose signature is good, or the reason why there is none."""
+
+    payload: bytes | None
+    key_id: str = ""
+    reason: str = ""
+
+
 def sign(statement: Statement, key: SigningKey) -> str:
     """Return the statement's DSSE envelope as one line of JSON."""
+    return sealed(statement, key)
+
+
+def sealed(statement: Record, key: SigningKey) -> str:
+    """Return any in-toto statement's DSSE envelope as one line of JSON; one too large for a tag is a `UsageError`."""
     envelope = Envelope(statement.canonical_json(), PAYLOAD_TYPE, {})
     envelope.sign(key.signer)
     text = json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":"))
@@ -86,23 +100,32 @@ def envelope_digest(envelope: str) -> str:
 
 def open_envelope(envelope: str | bytes, keys: Sequence[PublicKey]) -> Verified:
     """Check only the signature and return the statement, with any decision and of any age."""
+    opened = open_payload(envelope, keys)
+    if opened.payload is None:
+        return Verified(None, opened.key_id, (opened.reason,))
+    try:
+        statement = Statement.from_json(opened.payload, what="statement", limit=MAX_ENVELOPE_BYTES)
+    except MalformedError as error:
+        reason = f"The signed statement is none that this gate understands: {error}"
+        return Verified(None, opened.key_id, (reason,))
+    return Verified(statement, opened.key_id)
+
+
+def open_payload(envelope: str | bytes, keys: Sequence[PublicKey]) -> Opened:
+    """Check the signature of an in-toto statement of any kind, and return its unparsed bytes."""
     raw = envelope.encode(errors="replace") if isinstance(envelope, str) else envelope
     if not raw.strip() or raw.strip() == UNSIGNED.encode():
-        return Verified(None, reasons=("The verdict is unsigned.",))
+        return Opened(None, reason="The verdict is unsigned.")
     parsed = parse_envelope(raw)
     if parsed is None:
-        return Verified(None, reasons=("The attestation is no DSSE envelope.",))
+        return Opened(None, reason="The attestation is no DSSE envelope.")
     if not isinstance(parsed.payload_type, str) or parsed.payload_type != PAYLOAD_TYPE:
-        return Verified(None, reasons=("The attestation is of another kind than an in-toto statement.",))
+        return Opened(None, reason="The attestation is of another kind than an in-toto statement.")
     key = next((key for key in keys if _signed_by(parsed, key)), None)
     if key is None:
         ids = ", ".join(key.key_id[:16] for key in keys)
-        return Verified(None, reasons=(f"No trusted key signed the attestation; trusted are {ids}.",))
-    try:
-        statement = Statement.from_json(parsed.payload, what="statement", limit=MAX_ENVELOPE_BYTES)
-    except MalformedError as error:
-        return Verified(None, key.key_id, (f"The signed statement is none that this gate understands: {error}",))
-    return Verified(statement, key.key_id)
+        return Opened(None, reason=f"No trusted key signed the attestation; trusted are {ids}.")
+    return Opened(parsed.payload, key.key_id)
 
 
 def parse_envelope(raw: bytes) -> Envelope | None:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
+from gate.attestations.commitment import open_commitment
 from gate.attestations.envelope import envelope_digest, open_envelope
 from gate.attestations.keys import PublicKey
 from gate.attestations.statement import SHA256
@@ -29,7 +30,7 @@ NOTHING = "sha256:" + 64 * "0"
 """Previous hash of the first line."""
 MAX_LOG_BYTES = 1 << 30
 _NAME_ANOTHER = "Name a file that can be written with --audit-log or GATE_AUDIT_LOG."
-Event = Literal["scan", "review", "promotion", "rescan"]
+Event = Literal["commitment", "scan", "review", "promotion", "rescan"]
 
 
 class Entry(Record):
@@ -133,8 +134,16 @@ class ReviewLog:
         found = self.read()
         if found.faults:
             raise CannotFinishError(f"the review log {self.path} is damaged: {found.faults[0]}")
-        decisions = (entry for entry in reversed(found.entries) if entry.event != "promotion")
+        decisions = (entry for entry in reversed(found.entries) if entry.event not in {"promotion", "commitment"})
         return next((entry for entry in decisions if (entry.model, entry.digest) == (model, digest)), None)
+
+    def commitment(self, model: ModelRef, digest: str, policy_digest: str, before: dt.datetime) -> Entry | None:
+        """Return the last commitment of these bytes to this policy until a time; None where the log has none."""
+        if not self.path.exists():
+            return None
+        asked = ("commitment", model, digest, policy_digest)
+        found = (entry for entry in reversed(self.read().entries) if entry.at <= before)
+        return next((one for one in found if (one.event, one.model, one.digest, one.outcome) == asked), None)
 
 
 def _whole(stream: FileIO) -> bytes:
@@ -195,6 +204,8 @@ def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) ->
 
 
 def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
+    if entry.event == "commitment":
+        return _against_commitment(entry, keys)
     opened = open_envelope(entry.envelope, keys)
     if opened.statement is None:
         return [f"Line {entry.number}: {reason}" for reason in opened.reasons]
@@ -206,6 +217,15 @@ def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
     voices = signed.review.voices if signed.review else ()
     if entry.event == "review" and all(voice.reviewer != entry.who for voice in voices):
         return [f"Line {entry.number} names {entry.who!r}, who has no voice in its signed decision."]
+    return []
+
+
+def _against_commitment(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
+    signed = open_commitment(entry.envelope, tuple(keys))
+    if signed is None:
+        return [f"Line {entry.number} holds no commitment that a trusted key signed."]
+    if (signed.model, signed.model_digest, signed.policy_digest) != (entry.model, entry.digest, entry.outcome):
+        return [f"Line {entry.number} is about {entry.model}, and its signed commitment about {signed.model}."]
     return []
 
 

@@ -1,31 +1,32 @@
 """The signed in-toto statement, whose subject is the bytes and whose predicate is the decision.
 
-Subject and predicate must agree, so a tool that reads only one of them sees the same bytes as the gate. The second
-version says which bytes an approval covers and which bundle was measured; the first verifies until it expires.
+Subject and predicate must agree, so a tool that reads only one of them sees the same bytes as the gate. The third
+version says what was examined and compared, the second which bytes an approval covers and which bundle was measured;
+both of these and the first verify until they expire.
 """
 
 import datetime as dt
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field, model_validator
 
 from gate import VERSION
+from gate.attestations.coverage import Commitment, Coverage, SignedRecord, coverage_of
+from gate.judging.judge import covered_by
 from gate.records.artifact import ModelRef
 from gate.records.bundle import Covers
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
+from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.records.verdict import Verdict
 
 SHA256 = r"^sha256:[0-9a-f]{64}$"
-PredicateType = Literal["urn:model-promotion-gate:decision:v1", "urn:model-promotion-gate:decision:v2"]
-
-
-class SignedRecord(Record):
-    """A part of the statement, with in-toto's camelCase keys."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
+PredicateType = Literal[
+    "urn:model-promotion-gate:decision:v1",
+    "urn:model-promotion-gate:decision:v2",
+    "urn:model-promotion-gate:decision:v3",
+]
 
 
 class Voice(SignedRecord):
@@ -86,6 +87,8 @@ class Predicate(SignedRecord):
     samples_digest: str | None = Field(default=None, pattern=SHA256)
     outputs: tuple[SignedOutput, ...] = Field(default=(), max_length=64, exclude_if=lambda value: not value)
     """Roles of the model's outputs; left out where a scan did not tell them."""
+    coverage: Coverage | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What was examined and compared; None in a statement of an earlier version."""
     review: Review | None = None
     decided_at: AwareDatetime
     expires_at: AwareDatetime
@@ -93,6 +96,8 @@ class Predicate(SignedRecord):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.coverage is not None and self.covers is None:
+            raise ValueError("it says what was examined, and not which bytes it covers")
         if self.expires_at <= self.decided_at:
             raise ValueError("it expires before it was decided")
         if self.review is not None and (self.decision is Decision.APPROVED) != (self.review.outcome == "approved"):
@@ -146,7 +151,7 @@ class Statement(Record):
         if self.subject != _subjects(self.predicate):
             raise ValueError("subject and predicate name different bytes")
         if self.predicate_type != _type_of(self.predicate):
-            raise ValueError("a statement of the second version, and no other, says which bytes it covers")
+            raise ValueError("its version is not that of a statement which says as much as it does")
         return self
 
     @classmethod
@@ -165,6 +170,8 @@ class Statement(Record):
 
 
 def _type_of(predicate: Predicate) -> PredicateType:
+    if predicate.coverage is not None:
+        return "urn:model-promotion-gate:decision:v3"
     first = predicate.covers is None
     return "urn:model-promotion-gate:decision:v1" if first else "urn:model-promotion-gate:decision:v2"
 
@@ -173,18 +180,25 @@ def _subjects(predicate: Predicate) -> tuple[Named, ...]:
     names = {str(predicate.model): predicate.model_digest}
     if predicate.bundle_digest is not None:
         names[f"bundle of {predicate.model}"] = predicate.bundle_digest
-    return tuple(Named(name=name, digest=Digest(sha256=digest[7:])) for name, digest in names.items())
+    return tuple(named_subject(name, digest) for name, digest in names.items())
 
 
-def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, days: int) -> Statement:
-    """Return the statement of a scan's verdict, from the time `at` for so many days."""
+def named_subject(name: str, digest: str) -> Named:
+    """Return a subject from its name and `sha256:` digest."""
+    return Named(name=name, digest=Digest(sha256=digest.removeprefix("sha256:")))
+
+
+def scan_statement(
+    evidence: Evidence, verdict: Verdict, policy: Policy, *, at: dt.datetime, commitment: Commitment | None = None
+) -> Statement:
+    """Return the statement of a scan's verdict, from the time `at` for the policy's days."""
     return Statement.of(
         Predicate(
             decision=verdict.decision,
             model=evidence.model,
             model_digest=verdict.model_digest,
             bundle_digest=verdict.bundle_digest,
-            covers=verdict.covers,
+            covers=covered_by(verdict, evidence),
             assurance=evidence.assurance if verdict.examined is None else None,
             examined="files" if verdict.bytes_passed else None,
             policy_name=verdict.policy_name,
@@ -193,8 +207,9 @@ def scan_statement(evidence: Evidence, verdict: Verdict, *, at: dt.datetime, day
             bank_digest=evidence.bank.digest if evidence.bank else None,
             samples_digest=f"sha256:{evidence.samples.sha256}" if evidence.samples else None,
             outputs=tuple(SignedOutput(name=output.name, role=output.role) for output in evidence.facts.outputs),
+            coverage=coverage_of(evidence, verdict, policy, commitment),
             decided_at=at,
-            expires_at=at + dt.timedelta(days=days),
+            expires_at=at + dt.timedelta(days=policy.valid_days),
             gate_version=VERSION,
         )
     )

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gate.check.commit import commit
 from gate.check.evidence import ScanSettings
 from gate.check.files import CheckFiles, Pulled, private_directory
 from gate.check.previous import BY_ALIAS, Against
-from gate.check.publish import Signing, publish, withdraw
+from gate.check.publish import publish, withdraw
 from gate.check.pull import pull_model
 from gate.check.report import Context, conclude, error_report, write_reports
 from gate.check.rules import Rules
 from gate.check.samples import bring_samples
 from gate.check.scan import scan_into
+from gate.check.signing import Signing
 from gate.check.workers import Progress
 from gate.jail.interruption import raise_if_asked, stopped
 from gate.records.activity import Tell
@@ -98,6 +100,9 @@ def _judged(run: _Run, ref: ModelRef, private: Path, progress: Progress) -> Repo
     files.begin()
     run.begun = True
     pulled = run.pulled = pull_model(run.registry, asked, files, private, ref, brought)
+    bank = f"sha256:{rules.bank.sha256}" if rules.bank else None
+    seed = request.settings.seed_by(rules.policy)
+    commit(files, pulled, rules.policy, request.signing, seed=seed, bank_digest=bank)
     run.tell(f"scanning {pulled.digest[:19]}… ({len(pulled.files)} files)")
     evidence = scan_into(files, rules.scan_of(pulled, private, request.settings), progress, run.tell)
     return conclude(evidence, run.context, files)

@@ -33,7 +33,7 @@ MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER, PREVIOUS_FOLDER = "model", "sampl
 """A pulled copy's folders, beside the files of the check or in a private directory."""
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
-ATTESTATION = "attestation.json"
+ATTESTATION, COMMITMENT = "attestation.json", "commitment.json"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Errors other than a wrong directory name: a full or broken disk, too many open files."""
 

@@ -10,16 +10,16 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gate import VERSION
 from gate.attestations.envelope import UNSIGNED, claimed, earlier_decision, open_envelope, sign
-from gate.attestations.keys import SigningKey
-from gate.attestations.log import ReviewLog, Said, same_decision
+from gate.attestations.log import Said, same_decision
 from gate.attestations.statement import scan_statement
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
-from gate.check.files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.check.commit import commitment_of
+from gate.check.files import ATTESTATION, COMMITMENT, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.check.signing import Signing
 from gate.judging.judge import judge
 from gate.records.activity import Tell
 from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest
@@ -32,18 +32,12 @@ from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
 LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html")
+SIGNED = (COMMITMENT, ATTESTATION)
+"""Files that exist where there is a key."""
 WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.value}
 """Tags of a version while nothing is decided: an earlier signed approval may not outlive a new check."""
 _SKEW = dt.timedelta(minutes=5)
 """Tolerated difference between clocks."""
-
-
-@dataclass(frozen=True)
-class Signing:
-    """The key that signs a decision, and the log that gets it first."""
-
-    key: SigningKey
-    log: ReviewLog | None = None
 
 
 def publish(
@@ -108,7 +102,8 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
             f"the check is dated in the future, {report.checked_at}; nothing was signed",
             what_to_do="Set the clocks right and run `gate judge` on this directory again.",
         )
-    statement = scan_statement(evidence, verdict, at=at, days=report.policy.valid_days)
+    commitment = commitment_of(files, evidence, signing)
+    statement = scan_statement(evidence, verdict, report.policy, at=at, commitment=commitment)
     envelope = sign(statement, signing.key)
     if signing.log is not None:
         newest = signing.log.newest(evidence.model, verdict.model_digest)
@@ -167,7 +162,7 @@ def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdi
     """Store the report files under a key made of evidence and policy: a repeated call finds the first run."""
     key = f"{verdict.evidence_digest[7:39]}{verdict.policy_digest[7:39]}"
     with tempfile.TemporaryDirectory(prefix="gate-report-") as folder:
-        for name in (*LOGGED, *((ATTESTATION,) if (files.root / ATTESTATION).exists() else ())):
+        for name in (*LOGGED, *(one for one in SIGNED if (files.root / one).exists())):
             shutil.copyfile(files.root / name, Path(folder) / name)
         return registry.log_reports(evidence.model, Path(folder), key)
 

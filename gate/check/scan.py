@@ -3,6 +3,7 @@
 It needs no credentials and parses no hostile bytes: workers do.
 """
 
+import datetime as dt
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,14 +60,14 @@ def scan(request: ScanRequest, progress: Progress, say: Tell = lambda _line: Non
     """
     remove(request.base / _ROOM)
     expect(_steps(request.policy))
-    allowed = request.settings.seconds(request.policy)
+    allowed, begun = request.settings.seconds(request.policy), dt.datetime.now(dt.UTC)
     deadline = time.monotonic() + allowed
     progress = announced(Expecting(progress, deadline, allowed, say), request.policy, request.bank, say)
     scanned = _scan(Workers(request, progress, deadline))
     expect(())
     if scanned.bundle is None:
         remove(request.base / _ROOM)
-    return scanned
+    return replace(scanned, evidence=scanned.evidence.model_copy(update={"begun_at": begun}))
 
 
 def announced(progress: Progress, policy: Policy, bank: OpenBank | None, say: Tell) -> Progress:

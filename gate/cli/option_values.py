@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gate.attestations.log import ReviewLog
     from gate.check.evidence import ScanSettings
     from gate.check.previous import Against
-    from gate.check.publish import Signing
+    from gate.check.signing import Signing
     from gate.registries import RegistrySettings
 
 PASSPHRASE = "GATE_SIGNING_KEY_PASSPHRASE"  # noqa: S105  # the name of a variable
@@ -91,7 +91,7 @@ def signing_key(options: dict[str, Any]) -> "SigningKey | None":
 
 def signing(options: dict[str, Any]) -> "Signing | None":
     """Take key and log out of a command's options; None leaves the verdict unsigned."""
-    from gate.check.publish import Signing
+    from gate.check.signing import Signing
 
     key, log = signing_key(options), review_log(options.pop("audit_log"))
     if log is not None:

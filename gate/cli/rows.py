@@ -36,6 +36,28 @@ def rows(condition: "Condition") -> Iterator[str]:
         yield inert_line(f"{'':{_INDENT}}{condition.command}", limit=1000)
 
 
+def examined_lines(statement: "Statement") -> list[str]:
+    """Return what a decision says of the scan behind it: detectors by status, and the policy's commitment."""
+    coverage, predicate = statement.predicate.coverage, statement.predicate
+    if coverage is None:
+        return ["examined not told: the decision was signed by an earlier gate"]
+    planned = [one for one in coverage.detectors if one.planned]
+    measured = sum(one.status == "measured" for one in planned)
+    idle = sum(one.idle for one in planned)
+    silent = [f"{one.id} ({one.status})" for one in planned if one.status != "measured" and not one.idle]
+    told = f"{measured} of {len(planned)} detectors measured{f', {idle} had nothing to examine' if idle else ''}"
+    missing = f"; not: {', '.join(silent)}" if silent else ""
+    lines = [f"examined {told}{missing}"]
+    made = coverage.commitment
+    if made is None:
+        return [*lines, "policy   not committed to before the scan"]
+    if made.policy_digest != predicate.policy_digest:
+        return [*lines, f"policy   another was committed to, {made.policy_digest}"]
+    when = "before" if made.before_the_scan else "after the beginning of"
+    logged = f", line {made.log_line} of the review log" if made.log_line else ""
+    return [*lines, f"policy   committed to {when} the scan, {made.at:%Y-%m-%d %H:%M:%S} UTC{logged}"]
+
+
 def covered_lines(statement: "Statement", hashed: str = "") -> list[str]:
     """Return the digests that a decision covers, by candidate and bundle, and which of them was hashed."""
     predicate = statement.predicate

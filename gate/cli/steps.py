@@ -35,14 +35,19 @@ if TYPE_CHECKING:
 @option(
     "--to", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory for the check's files."
 )
-@many(POLICY, SAMPLES, AGAINST, PUBLIC_KEY, REGISTRY)
+@many(POLICY, SAMPLES, AGAINST, PUBLIC_KEY, SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
-    """Download a version, its samples and the versions before it, hash them, write manifest.json; needs read access."""
+    """Download a version, its samples and the versions before it, hash them, write manifest.json; needs read access.
+
+    With a signing key commitment.json binds the policy, in a signature from before anything is measured.
+    """
+    from gate.check.commit import commit
     from gate.check.files import CheckFiles
     from gate.check.pull import pull as run_pull
     from gate.check.rules import read_rules
     from gate.registries import open_registry, require_known
 
+    signs = signing(options)
     rules, settings = read_rules(policy, samples), registry_settings(options)
     require_samples(samples)
     require_known(uri, settings)
@@ -55,6 +60,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
         registry = open_registry(uri, settings)
         ref = registry.resolve(uri)
         pulled = run_pull(registry, rules.pull_of(uri, against), files, files.root, ref)
+        commit(files, pulled, rules.policy, signs)
     tell(f"pulled {ref}: {len(pulled.files)} files, {pulled.manifest.size_bytes} bytes, {pulled.digest}")
     return 0
 

@@ -8,7 +8,7 @@ import click
 from gate.cli.option_values import public_keys, registry_settings, review_log, trusted_by
 from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, many, option
 from gate.cli.progress import progress_bars
-from gate.cli.rows import covered_lines
+from gate.cli.rows import covered_lines, examined_lines
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
@@ -108,6 +108,8 @@ def _show(looked: "Looked", *, compared: bool) -> int:
         )
         click.echo(inert_line(f"decision {word}{f' by {by}' if by else ''} for {predicate.model}", limit=500))
         click.echo(inert_line(f"policy   {predicate.policy_name}@{predicate.policy_digest}", limit=300))
+        for line in examined_lines(statement):
+            click.echo(inert_line(line, limit=1000))
         click.echo(f"valid    {predicate.decided_at:%Y-%m-%d %H:%M} to {predicate.expires_at:%Y-%m-%d %H:%M} UTC")
         click.echo(f"key      {looked.verified.key_id}")
         if not compared:

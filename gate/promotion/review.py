@@ -15,8 +15,8 @@ from gate.attestations.envelope import Verified, claimed, open_envelope, sign
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import Said
 from gate.attestations.statement import Predicate, Statement, Voice, reviewed
-from gate.check.publish import Signing
 from gate.check.pull import digest_now
+from gate.check.signing import Signing
 from gate.promotion.verification import ATTESTATION_TAG, superseded
 from gate.records.artifact import ModelRef
 from gate.records.errors import UnexaminableError, UsageError

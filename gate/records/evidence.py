@@ -4,7 +4,7 @@ import base64
 from operator import not_
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
@@ -253,6 +253,8 @@ class Evidence(Record):
     excerpts: tuple[Excerpt, ...] = Field(default=(), max_length=MAX_EXCERPTS, exclude_if=not_)
     projections: tuple[Projection, ...] = Field(default=(), max_length=16)
     versions: dict[str, Text] = Field(default_factory=dict)
+    begun_at: AwareDatetime | None = Field(default=None, exclude_if=is_none)
+    """Time before the first worker of the scan was started; None in evidence of an earlier gate."""
     seconds: dict[str, Finite] = Field(default_factory=dict)
     """Seconds by step: pull, start, load, scan."""
     plan: Plan | None = Field(default=None, exclude_if=is_none)

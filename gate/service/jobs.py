@@ -14,12 +14,13 @@ from gate.attestations.keys import read_public_keys
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
 from gate.check.previous import Against
-from gate.check.publish import Signing, publish, withdraw
+from gate.check.publish import publish, withdraw
 from gate.check.pull import digest_now, pull_model
 from gate.check.report import Context, conclude
 from gate.check.rules import Rules, named_bank
 from gate.check.samples import bring_samples
 from gate.check.scan import scan_into
+from gate.check.signing import Signing
 from gate.jail.rights import make_private
 from gate.policies.read import read_policy
 from gate.records.artifact import ModelRef

@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import Entry, ReviewLog
-from gate.check.publish import Signing
+from gate.check.signing import Signing
 from gate.promotion.reading import Glance, checked_at, glance, report_of
 from gate.promotion.review import Review, Waiting, look, review, waiting
 from gate.promotion.verification import now

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from gate.attestations.keys import PublicKey, SigningKey, read_public_keys
 from gate.attestations.log import ReviewLog
-from gate.check.publish import Signing
+from gate.check.signing import Signing
 from gate.records.errors import CannotFinishError, UsageError
 from gate.registries import RegistrySettings, open_production
 from gate.registries.contract import ProductionRegistry

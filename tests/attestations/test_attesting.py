@@ -9,7 +9,8 @@ from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
 from gate.check.files import CheckFiles
-from gate.check.publish import Signing, attest
+from gate.check.publish import attest
+from gate.check.signing import Signing
 from gate.records.errors import UsageError
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision

@@ -17,8 +17,9 @@ from gate.check import scan as pipeline
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.files import REPORT, VERDICT, CheckFiles
-from gate.check.publish import Signing, publish
+from gate.check.publish import publish
 from gate.check.rules import Rules
+from gate.check.signing import Signing
 from gate.records.errors import CannotFinishError, RegistryError, StoppedError, UnknownVersionError, UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy, Rule

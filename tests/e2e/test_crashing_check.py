@@ -10,8 +10,9 @@ import pytest
 
 from gate.attestations.keys import generate_key
 from gate.check.files import CheckFiles
-from gate.check.publish import Signing, publish
+from gate.check.publish import publish
 from gate.check.pull import digest_now
+from gate.check.signing import Signing
 from gate.promotion.promote import Promotion, promote
 from gate.promotion.verification import Trust, now
 from gate.registries import RegistrySettings, open_production

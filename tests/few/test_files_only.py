@@ -183,7 +183,7 @@ def test_a_reviewer_alone_can_approve_the_bytes_as_they_lie(saved):
     evidence = seen(saved("linear", "pickle"), rules)
     verdict = judge(evidence, rules, on=today())
     assert "`gate review approve models:/credit/3 --reason TEXT`" in verdict.findings[0].message
-    signed = scan_statement(evidence, verdict, at=NOW, days=30)
+    signed = scan_statement(evidence, verdict, rules, at=NOW)
     assert (signed.predicate.examined, signed.predicate.assurance) == ("files", None)
     voice = Voice(reviewer="ann", outcome="approved", reason="trained here", at=NOW)
     approved = reviewed(signed, voice, needed=1, days=30)
@@ -199,7 +199,7 @@ def test_a_reviewer_alone_can_approve_the_bytes_as_they_lie(saved):
 def test_a_statement_about_bytes_that_did_not_pass_can_never_be_approved(saved):
     """It does not say that they passed, and so is a version that was not loaded."""
     evidence = seen(saved("calling", "pickle"))
-    signed = scan_statement(evidence, judge(evidence, RULES, on=today()), at=NOW, days=30)
+    signed = scan_statement(evidence, judge(evidence, RULES, on=today()), RULES, at=NOW)
     assert signed.predicate.examined is None
     with pytest.raises(ValueError, match="only assurance levels A and B"):
         reviewed(signed, Voice(reviewer="a", outcome="approved", reason="x", at=NOW), needed=1, days=1)

@@ -15,8 +15,8 @@ from pathlib import Path
 from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
-from gate.check.publish import Signing
 from gate.check.pull import digest_now
+from gate.check.signing import Signing
 from gate.promotion.promote import NotApprovedError, promote
 from gate.promotion.review import Review, review
 from gate.promotion.verification import Trust, now, verify_version

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from gate.attestations.envelope import claimed, sign
 from gate.attestations.keys import generate_key
-from gate.check.publish import Signing
+from gate.check.signing import Signing
 from gate.cli.main import main
 from gate.promotion.review import NotReviewableError, Review, review
 from gate.promotion.verification import now

@@ -3,7 +3,7 @@
 import pytest
 
 from gate.attestations.log import ReviewLog, audit
-from gate.check.publish import Signing
+from gate.check.signing import Signing
 from gate.promotion.promote import promote
 from gate.promotion.review import NotReviewableError, Review, look, review, waiting
 from gate.promotion.verification import Trust, now

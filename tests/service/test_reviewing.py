@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
-from gate.check.publish import Signing
+from gate.check.signing import Signing
 from gate.promotion.reading import Glance, ago, glance, reason_of
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest

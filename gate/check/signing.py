@@ -1,0 +1,14 @@
+"""What signs a check's decision."""
+
+from dataclasses import dataclass
+
+from gate.attestations.keys import SigningKey
+from gate.attestations.log import ReviewLog
+
+
+@dataclass(frozen=True)
+class Signing:
+    """The key that signs a decision, and the log that gets it first."""
+
+    key: SigningKey
+    log: ReviewLog | None = None
