@@ -6,7 +6,6 @@ Every fault of a worker becomes failed outcomes and a problem, and so a flagged 
 from pathlib import Path
 
 from gate import detectors
-from gate.detectors.contract import Need
 from gate.jail.launch import WorkerExit
 from gate.records.evidence import Failed, Measured, Outcome
 from gate.records.job import RESULT_FILE, ScanJob, ScanResult
@@ -21,7 +20,7 @@ def expected_detectors(policy: Policy, role: str) -> tuple[str, ...]:
     """Return the ids of the policy's detectors that a role runs."""
     if role in {"writer", "sampler"}:
         return ()
-    inspected = {name for name in policy.detectors if detectors.load(name).needs == Need.FILES}
+    inspected = {name for name in policy.detectors if detectors.load(name).on_files}
     return tuple(name for name in policy.detectors if (name in inspected) == (role == "inspector"))
 
 

@@ -43,7 +43,7 @@ POLICY = option(
     type=click.Path(),
     callback=_policy,
     default="default",
-    metavar="[default|files-only|text|FILE]",
+    metavar="[default|files-only|text|adapter|FILE]",
     help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
     "file of your own called 'default' is ./default.",
 )

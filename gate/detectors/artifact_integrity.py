@@ -17,6 +17,8 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from gate.detectors.contract import Detector, Need
+from gate.formats.adapters.adapter import mlmodel_of
+from gate.formats.adapters.places import place_of, surplus_alone
 from gate.formats.carried import ABSENT
 from gate.formats.expected import mismatch
 from gate.formats.flavours import grammar_of
@@ -55,7 +57,7 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     artifact = subject.artifact
     paths = tuple(file.path for file in artifact.manifest.files)
     bounds = Bounds(tick=run.check_time)
-    declared = _declared_model(artifact)
+    declared = mlmodel_of(artifact.root)
     flavour = grammar_of(declared, options.flavours) if declared is not None else None
 
     def examine(path: str, source: Source) -> Iterator[Hazard]:
@@ -73,6 +75,7 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
         _missing(artifact, frozenset(paths), options),
         _irregular(artifact),
         (Hazard("unexpected-files", path, why) for path, why in unexpected_files(paths, declared, flavour)),
+        (Hazard("unexpected-files", path, why) for path, why in _beside_adapter(declared, paths)),
         (Hazard("odd-names", path, what) for path in paths for what in odd_name(path)),
         (Hazard("odd-names", path, "the same name as another but for case") for path in collisions(paths)),
         each_file(artifact, examine, "damaged-archives"),
@@ -80,13 +83,10 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     yield from measurements(hazards, (metric.id for metric in DETECTOR.metrics))
 
 
-def _declared_model(artifact: Artifact) -> MLmodel | None:
-    """Return the artifact's `MLmodel`; None where it cannot be read, which other metrics count."""
-    try:
-        with open_source(artifact.root / "MLmodel") as source:
-            return read_mlmodel(source.whole(MAX_BYTES, "MLmodel"))
-    except UnreadableError:
-        return None
+def _beside_adapter(declared: MLmodel | None, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each file beside an adapter without `MLmodel` that none of its writers writes, and why."""
+    place = place_of(declared, paths)
+    return surplus_alone(paths) if place is not None and place.is_alone else iter(())
 
 
 def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactIntegrity) -> Iterator[Hazard]:

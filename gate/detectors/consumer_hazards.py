@@ -1,10 +1,10 @@
 """Counts what would make a deployer's loader run, import or install something of the artifact's choice.
 
 Measures  code-paths: code that MLmodel puts on the import path or runs. foreign-loaders: flavours, loaders, keys and
-          values of MLmodel, of pipelines' configurations, of tokenizers and pickle modules, that no supported MLflow
-          writes for the flavour. foreign-requirements: lines of an environment that are no listed package with its
-          version. unpinned-requirements: names without a version. archive-hazards: fields of exported programs that a
-          loader evaluates, executes or unpickles, and members of torch archives that are longer than their tensors or
+          values of MLmodel, of pipelines' and adapters' configurations, of tokenizers and pickle modules, that no
+          supported MLflow or PEFT writes. foreign-requirements: lines of an environment that are no listed package with
+          its version. unpinned-requirements: names without a version. archive-hazards: fields of exported programs that
+          a loader evaluates, executes or unpickles, and members of torch archives that are longer than their tensors or
           belong to none. unreadable-files: such files that cannot be parsed.
 Matters   The gate's reader ignores these, the deployer's does not: an artifact can pass every inspection of its weights
           and still run code where it is served.
@@ -14,11 +14,14 @@ See       MLflow's security notes on loading models; torch.export.load's own war
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
+from gate.formats.adapters.adapter import adapter_faults, mlmodel_of
+from gate.formats.adapters.places import place_of
 from gate.formats.flavours import grammar_of
 from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.huggingface.flavour import task_of
@@ -37,6 +40,7 @@ from gate.formats.tokenizers.file import read_tokenizer
 from gate.formats.torch_zips import is_torch_zip, torch_zip_faults
 from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
+from gate.records.artifact import Artifact
 from gate.records.declarations import Metric, Options
 from gate.records.evidence import Measurement
 from gate.records.run import Run
@@ -87,9 +91,8 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
                 for what in torch_zip_faults(source, archive.members, bounds):
                     yield Hazard("archive-hazards", path, what)
 
-    yield from measurements(
-        each_file(subject.artifact, examine, "unreadable-files"), (metric.id for metric in DETECTOR.metrics)
-    )
+    found = chain(each_file(subject.artifact, examine, "unreadable-files"), _adapter(subject.artifact))
+    yield from measurements(found, (metric.id for metric in DETECTOR.metrics))
 
 
 def _foreign(model: MLmodel, flavours: tuple[str, ...]) -> Iterator[Foreign]:
@@ -107,6 +110,13 @@ def _pipeline(root: Path, model: MLmodel) -> Iterator[Hazard]:
     task = task_of(model)
     if task is not None:
         yield from (Hazard("foreign-loaders", path, why) for path, why in pipeline_faults(root, model, task))
+
+
+def _adapter(artifact: Artifact) -> Iterator[Hazard]:
+    """Yield what in the files of an adapter of low rank its grammars do not know."""
+    place = place_of(mlmodel_of(artifact.root), [file.path for file in artifact.manifest.files])
+    if place is not None:
+        yield from (Hazard("foreign-loaders", path, why) for path, why in adapter_faults(artifact.root, place))
 
 
 def _tokenizer(path: str, source: Source) -> Iterator[Hazard]:

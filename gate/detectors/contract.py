@@ -31,14 +31,17 @@ class Need(Flag):
     TRAINING_SET = auto()
     REFERENCES = auto()
     PREVIOUS = auto()
+    ADAPTER = auto()
 
 
 NOTHING = Need(0)
+ON_FILES = Need.FILES | Need.ADAPTER
+"""What an inspector has, which loads no model."""
 
 _LOOKS_AT: tuple[tuple[Need, LooksAt], ...] = (
     (Need.TRAINING_SET, "training"),
     (Need.MODEL, "behaviour"),
-    (Need.WEIGHTS, "weights"),
+    (Need.WEIGHTS | Need.ADAPTER, "weights"),
     (Need.GRAPH, "graph"),
 )
 """The first of these that a detector needs is what it looks at; without any, the bytes."""
@@ -77,7 +80,12 @@ class Detector(Generic[OptionsT]):
     @property
     def looks_at(self) -> LooksAt:
         """What it measures."""
-        return next((what for need, what in _LOOKS_AT if need in self.needs), "bytes")
+        return next((what for need, what in _LOOKS_AT if need & self.needs), "bytes")
+
+    @property
+    def on_files(self) -> bool:
+        """Whether the inspector runs it: it needs files alone, no model that was loaded."""
+        return Need.FILES in self.needs and not self.needs & ~ON_FILES
 
     @property
     def module(self) -> str:

@@ -2,12 +2,16 @@
 
 from collections.abc import Collection
 
+from gate.formats.adapters.places import FLAVOUR as ADAPTER
+from gate.formats.adapters.places import place_of
 from gate.formats.huggingface.flavour import task_of
 from gate.formats.mlmodel import MLmodel
 from gate.formats.other_flavours import Flavour, flavour_of
 
 
 def grammar_of(model: MLmodel, known: Collection[str]) -> Flavour | None:
-    """Return the grammar of a model's one flavour: a pipeline's, or one of those `known`; None for pytorch's."""
+    """Return the grammar of a model's one flavour: adapter, pipeline, or one of those `known`; None for pytorch."""
+    if place_of(model, ()) is not None:
+        return ADAPTER
     task = task_of(model)
     return flavour_of(model, known) if task is None else task.flavour

@@ -1,6 +1,7 @@
 """The header of a safetensors file, checked against the format: only tensors, back to back, and all of the file."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -15,6 +16,19 @@ _BITS |= {"BF16": 16, "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U6
 _BITS |= {"F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "F6_E2M3": 6, "F6_E3M2": 6}
 
 
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a file, by its header alone."""
+
+    dtype: str
+    """The format's own name, such as `F32`."""
+    shape: tuple[int, ...]
+    begin: int
+    """Offset of its bytes in the file."""
+    size: int
+    """Number of its bytes."""
+
+
 def header_size(source: Source) -> int:
     """Return the length that the file states for its header."""
     return int.from_bytes(source.read(0, 8), "little")
@@ -27,6 +41,11 @@ def looks_like_safetensors(source: Source) -> bool:
 
 def check_safetensors(source: Source) -> None:
     """Raise `UnreadableError` unless the header describes the file exactly."""
+    tensors_of(source)
+
+
+def tensors_of(source: Source) -> dict[str, Tensor]:
+    """Return the tensors by name, or raise `UnreadableError` unless the header describes the file exactly."""
     size = header_size(source)
     if not looks_like_safetensors(source):
         raise UnreadableError("no safetensors header")
@@ -44,6 +63,12 @@ def check_safetensors(source: Source) -> None:
         end = stop
     if 8 + size + end != source.size:
         raise UnreadableError(f"{source.size - 8 - size} bytes of tensors where the header states {end}")
+    return {name: _tensor(entry, 8 + size) for name, entry in header.items()}
+
+
+def _tensor(entry: dict[str, Any], start: int) -> Tensor:
+    begin, end = entry["data_offsets"]
+    return Tensor(entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
 
 
 def _spans(header: dict[str, Any]) -> Iterator[tuple[int, int]]:

@@ -5,14 +5,18 @@ from typing import Literal
 
 from pydantic import Field
 
+from gate.records.adapters import AdapterFacts
 from gate.records.declarations import Space
-from gate.records.fields import Text
+from gate.records.fields import Text, is_none
 from gate.records.record import Record
 
 EXAMINED_FLAVOURS = ("pytorch", "onnx")
 """The flavour whose models are loaded and measured."""
 PIPELINES = "transformers"
 """The flavour of pipelines; those of some tasks are examined, and an inspector names another's task beside it."""
+
+ADAPTER = "adapter"
+"""What an inspector names an adapter of low rank, however it was saved: no flavour of MLflow."""
 
 FEW_CLASSES = 8
 """With fewer classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
@@ -57,6 +61,9 @@ class ModelFacts(Record):
     """Axes in which the model takes pictures, if not (N, C, H, W); samples and triggers are turned at its input."""
     samples_alone: bool = Field(default=False, exclude_if=not_)
     """Whether samples were examined singly, because others in a batch may change an answer."""
+
+    adapter: AdapterFacts | None = Field(default=None, exclude_if=is_none)
+    """What is known of an adapter of low rank; None of every other model."""
 
     @property
     def few_classes(self) -> bool:

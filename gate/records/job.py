@@ -99,6 +99,8 @@ class ScanJob(Record):
     previous: PulledPrevious | None = None
     """The versions to compare with, for the scan worker alone."""
     previous_folder: str = ""
+    base_folder: str = ""
+    """Folder of an adapter's base; empty without one."""
     done: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes of an earlier worker."""
     repair: RepairTask | None = None
@@ -114,7 +116,7 @@ class ScanJob(Record):
         """The files and folders that the worker reads, besides what its interpreter needs."""
         triggers = self.repair.triggers_path if self.repair else None
         copied = (self.copy_task.data_path, self.copy_task.weights_path) if self.copy_task else ()
-        own = (self.root, self.left_path, self.samples_path, self.training_path, self.previous_folder)
+        own = (self.root, self.left_path, self.samples_path, self.training_path, self.previous_folder, self.base_folder)
         named = (*own, triggers, *copied)
         models = self.bank.references if self.bank else ()
         references = (reference_path(Path(self.bank_folder), model) for model in models)

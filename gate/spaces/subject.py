@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from gate.formats.adapters.adapter import Adapter
+    from gate.formats.adapters.base import BaseModel
     from gate.programs.dataflow.graph import Graph
     from gate.programs.program import Program
     from gate.records.artifact import Artifact
@@ -184,6 +186,10 @@ class Subject:
     bank: Bank | None = None
     previous: Previous | None = None
     """None where no version serves, or it cannot be compared."""
+    adapter: Adapter | None = None
+    """None where the artifact is none, or one that cannot be read."""
+    base: BaseModel | None = None
+    """What the operator named as the adapter's base; None without it."""
 
     @property
     def images(self) -> ImageClassifier:

@@ -75,6 +75,8 @@ class Scope:
     """Reason why the logged training set cannot be used, if it cannot."""
     previous_absence: str = ""
     """Reason why there is no version to compare with, if there is none."""
+    adapter_absence: str = ""
+    """Reason why there is no adapter, if there is none."""
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
@@ -86,6 +88,7 @@ class Scope:
         absences = dict.fromkeys((Need.MODEL, Need.WEIGHTS, Need.GRAPH), self.absence) | {
             Need.TRAINING_SET: self.training_absence or "the run logged none",
             Need.PREVIOUS: self.previous_absence or "none was given",
+            Need.ADAPTER: self.adapter_absence or "the artifact is none",
         }
         return lack(detector, subject, absences)
 

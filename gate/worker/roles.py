@@ -7,25 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from gate import detectors
-from gate.detectors.contract import Detector, Need
-from gate.formats.huggingface.flavour import described
+from gate.detectors.contract import Detector
 from gate.formats.sealing import ChangedError, Seal
 from gate.records.artifact import Artifact
-from gate.records.errors import GateError
 from gate.records.evidence import Outcome, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.job import CLASSES_STEP, LOOK_FILE, ScanJob, ScanResult
 from gate.records.run import Run
 from gate.spaces.subject import Subject
-from gate.worker.loading.candidate import declared_by
+from gate.worker.inspecting import Inspected, inspected_by
 from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.output import save_result, say_expected, say_progress
 from gate.worker.planning import Planner
 
 if TYPE_CHECKING:
     from gate.worker.loading.loaded import Loaded
-
-_MAX_FLAVOURS = 200
 
 
 def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
@@ -52,7 +48,7 @@ def run(job: ScanJob, scratch: Path, *, isolation: str) -> None:
 
 def reads_files_only(detector: Detector[Any]) -> bool:
     """Tell whether a detector belongs to the inspector."""
-    return detector.needs == Need.FILES
+    return detector.on_files
 
 
 def _artifact(job: ScanJob) -> Artifact:
@@ -68,10 +64,12 @@ def _look(job: ScanJob, scratch: Path) -> None:
 def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
     scope = Scope(runs=reads_files_only, absence="", classes=None, progress=say_progress)
-    scanned = Scanned()
+    scanned, inspected = Scanned(), Inspected(Subject(_artifact(job)), ModelFacts())
     try:
         seal = Seal.of(_artifact(job))
-        scanned = scan(Subject(_artifact(job)), job.policy, Run(seed=job.seed, deadline=deadline), scope, scanned)
+        inspected = inspected_by(job, _artifact(job))
+        scope = replace(scope, adapter_absence=inspected.absence)
+        scanned = scan(inspected.subject, job.policy, Run(seed=job.seed, deadline=deadline), scope, scanned)
         seal.check()
     except ChangedError as error:
         # The evidence is not of one and the same artifact; silence forbids loading it, and flags.
@@ -79,21 +77,13 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
         scanned.outcomes = _unseen(job, error)
     result = ScanResult(
         isolation=isolation,
-        facts=ModelFacts(flavour=_declared(job)),
+        facts=inspected.facts,
         outcomes=scanned.outcomes,
-        problems=tuple(scanned.problems),
+        problems=(*inspected.problems, *scanned.problems),
         seconds={"inspect": time.monotonic() - started},
         complete=True,
     )
     save_result(scratch, result)
-
-
-def _declared(job: ScanJob) -> str:
-    """Return the flavours that the model declares beside `python_function`; empty where that cannot be read."""
-    try:
-        return described(declared_by(Path(job.root)))[:_MAX_FLAVOURS]
-    except (GateError, OSError):
-        return ""
 
 
 def _unseen(job: ScanJob, error: ChangedError) -> dict[str, Outcome]:

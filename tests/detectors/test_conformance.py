@@ -33,6 +33,7 @@ from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loop import Scanned, Scope, scan
+from tests.adapters.written import Draft, subject_of, write_base
 from tests.quick import quick
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 from tests.words.nets import Bag
@@ -85,7 +86,7 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture(params=["program", "module"])
-def subject(request, program, tmp_path):
+def subject(request, program, tmp_path, tmp_path_factory):
     """Return a subject with everything that a detector can need, over a program and over a module.
 
     A detector of tokens gets a network of words.
@@ -117,7 +118,15 @@ def subject(request, program, tmp_path):
         triggers=triggers,
         references=(ModuleClassifier.of(net(), *seam),),
         previous=beside(images, program, seam),
+        **of_adapter(tmp_path_factory),
     )
+
+
+def of_adapter(folders):
+    """Return an adapter and its base, for detectors of these."""
+    folder = folders.mktemp("adapter")
+    made = subject_of(Draft().write(folder / "adapter"), write_base(folder / "base"))
+    return {"adapter": made.adapter, "base": made.base}
 
 
 def of_tokens(folder):
@@ -311,6 +320,7 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
             "needs reference models; no bank with models of this task stood beside the scan",
         ),
         Need.PREVIOUS: ("previous", "needs a version to compare with; none was given"),
+        Need.ADAPTER: ("adapter", "needs an adapter of low rank; the artifact is none"),
     }
     for need, (field, reason) in lacking.items():
         found = outcome(name, replace(subject, **{field: () if field == "references" else None}))
@@ -331,7 +341,7 @@ def test_a_model_of_another_space_is_a_skip_that_says_what_it_takes(name, subjec
         assert found.reason == f"is for {' and '.join(sorted(spaces))}; this model takes {space}"
 
 
-OF_EVERY = [one for one in NAMES if detectors.load(one).spaces == EVERY and detectors.load(one).looks_at != "bytes"]
+OF_EVERY = [one.id for one in map(detectors.load, NAMES) if one.spaces == EVERY and not one.on_files]
 
 
 @pytest.mark.parametrize("name", OF_EVERY)

@@ -24,19 +24,12 @@ from gate.records.run import Run
 from gate.renderers import RENDERERS, comment, summary
 from gate.spaces.subject import Subject
 from gate.worker.loop import Scanned, Scope, scan
-from gate.worker.roles import _declared
+from gate.worker.inspecting import flavour_of
 from tests.few.estimators import HOSTILE, OTHERS, calling, forest, linear, save, written
 
 NOW = dt.datetime(2026, 12, 1, 12, tzinfo=dt.UTC)
 RULES, DEFAULT_RULES = (read_policy(path, on=today()) for path in (FILES_ONLY, DEFAULT))
 VERSION = ModelRef(registry="mlflow", name="credit", version="3")
-
-
-class Job:
-    """What the inspector is asked for, as far as a flavour is concerned."""
-
-    def __init__(self, root):
-        self.root = str(root)
 
 
 def seen(folder, policy=RULES, model=VERSION, **changes):
@@ -52,7 +45,7 @@ def seen(folder, policy=RULES, model=VERSION, **changes):
         "isolation": "full",
         "device": "cpu",
         "seed": 0,
-        "facts": ModelFacts(flavour=_declared(Job(folder))),
+        "facts": ModelFacts(flavour=flavour_of(folder, [])),
         "outcomes": scanned.outcomes,
         "unbundled": "the policy judges the bytes alone, and behaviour was not examined",
     }

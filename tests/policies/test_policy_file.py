@@ -195,17 +195,31 @@ def test_aliases_upon_aliases_take_no_time():
     assert "unknown key 'a0'" in str(fault(text))
 
 
+OF_LANGUAGE = {"adapter-files", "adapter-spectrum", "chat-template"}
+"""Detectors of language models and their adapters, which `adapter` runs: classifiers have none of what they look at."""
+
+
 @pytest.mark.parametrize(("name", "space"), [("default", "images"), ("text", "tokens")])
 def test_a_policy_of_a_space_is_read_and_covers_every_detector_of_it(name, space):
     """Each detector has its entry, and every limit says where it comes from."""
     policy = read_policy(POLICIES / f"{name}.yml", on=DAY)
     assert policy.name == name
-    assert set(policy.detectors) == {one for one in detectors.names() if space in detectors.load(one).spaces}
+    known = {one for one in detectors.names() if space in detectors.load(one).spaces}
+    assert set(policy.detectors) == known - OF_LANGUAGE
     assert not policy.waivers
     for rule in policy.detectors.values():
         for limit in rule.limits.values():
             assert limit.source
             assert all(companion.source for companion in limit.together_with.values())
+
+
+def test_the_policy_of_adapters_runs_what_is_for_them():
+    """Those of the bytes, and those of language models that this gate has."""
+    policy = read_policy(POLICIES / "adapter.yml", on=DAY)
+    on_bytes = {one for one in detectors.names() if detectors.load(one).before_loading}
+    assert set(policy.detectors) == {*on_bytes, "modelaudit", *(OF_LANGUAGE & set(detectors.names()))}
+    assert policy.uncalibrated == "flag"
+    assert all(limit.source for rule in policy.detectors.values() for limit in rule.limits.values())
 
 
 def test_the_schema_that_ships_is_the_one_that_is_printed():

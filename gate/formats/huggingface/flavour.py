@@ -29,9 +29,9 @@ TOKENIZER: Final = f"{_TOKENIZER_FOLDER}/{TOKENIZER_FILE}"
 SETTINGS: Final = f"{_TOKENIZER_FOLDER}/tokenizer_config.json"
 MARKS: Final = f"{_TOKENIZER_FOLDER}/special_tokens_map.json"
 COPIED: Final = tuple(f"{_TOKENIZER_FOLDER}/{name}" for name in COPIES)
-_CARDS: Final = r"model_card\.md|model_card_data\.yaml"
+CARDS: Final = r"model_card\.md|model_card_data\.yaml"
 """What MLflow writes for people; no loader reads it."""
-_PICKLED: Final = re.compile(r".+\.(bin|pt|pth|ckpt|pkl|pickle|h5|msgpack)(\.index\.json)?")
+PICKLED: Final = re.compile(r".+\.(bin|pt|pth|ckpt|pkl|pickle|h5|msgpack)(\.index\.json)?")
 _IN_PARTS: Final = re.compile(r".+(\.safetensors\.index\.json|-[0-9]+-of-[0-9]+\.safetensors)")
 _CODE: Final = re.compile(r".+\.py")
 _SLOW: Final = re.compile(rf"{_TOKENIZER_FOLDER}/.+\.(model|vocab)|{_TOKENIZER_FOLDER}/(bpe\.codes|dict\.txt)")
@@ -54,7 +54,7 @@ class Task:
 
 def _surplus(path: str) -> str:
     """Return why a file beside these is not read, and what to do; empty where nothing special is known of it."""
-    if _PICKLED.fullmatch(path):
+    if PICKLED.fullmatch(path):
         return "it may be a pickle, which runs code: save the model again by save_pretrained, as model.safetensors"
     if _IN_PARTS.fullmatch(path):
         return (
@@ -92,7 +92,7 @@ def _task_of(
             "torch_dtype": exactly("torch.float32"),
             "transformers_version": VERSION,
         },
-        files=re.compile("|".join((*map(re.escape, (*files, *optional)), _CARDS)), re.ASCII),
+        files=re.compile("|".join((*map(re.escape, (*files, *optional)), CARDS)), re.ASCII),
         named_by="model_binary",
         function_named_by="",
         surplus=_surplus,

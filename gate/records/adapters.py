@@ -1,0 +1,105 @@
+"""Adapters of low rank: what is known of one, its base, and the group within which a bank compares them."""
+
+import hashlib
+import re
+from operator import not_
+from pathlib import PurePosixPath
+from typing import Final, Literal
+
+from pydantic import Field
+
+from gate.records.artifact import ArtifactFile, Manifest, ModelRef
+from gate.records.fields import Digest, Text
+from gate.records.record import Record
+
+Parameterisation = Literal["LoRA", "rsLoRA", "DoRA", "rsLoRA and DoRA"]
+_WEIGHTS: Final = re.compile(r"(|.*/)model(-[0-9]{5}-of-[0-9]{5})?\.safetensors", re.ASCII)
+MAX_NAMED: Final = 200
+
+
+class AdapterFacts(Record):
+    """What an adapter's files say of it: a worker's claim."""
+
+    parameterisation: Parameterisation
+    least_rank: int = Field(ge=1, le=1 << 20)
+    greatest_rank: int = Field(ge=1, le=1 << 20)
+    modules: int = Field(ge=0, le=1 << 20)
+    """Number of modules that it changes."""
+    families: tuple[Text, ...] = Field(default=(), max_length=MAX_NAMED)
+    """Last names of these modules, such as `q_proj`, each once."""
+    whole: tuple[Text, ...] = Field(default=(), max_length=MAX_NAMED, exclude_if=not_)
+    """Modules that are stored whole, which no spectrum describes."""
+    named_base: Text = ""
+    """The base that it names: its trainer's own word."""
+    revision: Text = ""
+    """The base's revision that it names."""
+
+
+class Base(Record):
+    """The model that an adapter is compared with and for, as the operator named it."""
+
+    uri: Text
+    """Value of `--base`."""
+    model: ModelRef
+    files: tuple[ArtifactFile, ...]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The files as a manifest."""
+        return Manifest(files=self.files)
+
+    @property
+    def weights(self) -> tuple[ArtifactFile, ...]:
+        """The files of its weights, by name."""
+        found = [file for file in self.files if _WEIGHTS.fullmatch(file.path)]
+        return tuple(sorted(found, key=lambda file: PurePosixPath(file.path).name))
+
+    @property
+    def weights_digest(self) -> str:
+        """Digest of the weights alone, which is the same wherever and whenever they are logged again."""
+        lines = "\n".join(f"{file.sha256}  {PurePosixPath(file.path).name}" for file in self.weights)
+        return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+class BaseEvidence(Record):
+    """The base beside a scan, as the orchestrator knows it."""
+
+    uri: Text
+    model: ModelRef
+    digest: Digest
+    """Digest of its manifest."""
+    weights: Digest
+    """Digest of its weights."""
+
+
+class AdapterGroup(Record):
+    """Adapters that can be compared with each other: of one base, one parameterisation and one band of ranks."""
+
+    base: Digest
+    """Digest of the base's weights."""
+    parameterisation: Parameterisation
+    least_rank: int = Field(ge=1)
+    greatest_rank: int = Field(ge=1)
+
+    def __str__(self) -> str:
+        low, high = self.least_rank, self.greatest_rank
+        ranks = f"rank {low}" if low == high else f"ranks {low} to {high}"
+        return f"{self.parameterisation} of {ranks} on the base weights {self.base[:19]}…"
+
+
+def group_of(facts: AdapterFacts | None, base: BaseEvidence | None) -> AdapterGroup | None:
+    """Return the group of an adapter; None of another model, without a base, or where its ranks lie in two bands."""
+    if facts is None or base is None:
+        return None
+    band = band_of(facts.least_rank)
+    if band != band_of(facts.greatest_rank):
+        return None
+    return AdapterGroup(
+        base=base.weights, parameterisation=facts.parameterisation, least_rank=band[0], greatest_rank=band[1]
+    )
+
+
+def band_of(rank: int) -> tuple[int, int]:
+    """Return the least and greatest rank of a rank's band: 1, 2, 3 to 4, 5 to 8, 9 to 16, and so on."""
+    greatest = 1 << (rank - 1).bit_length()
+    return greatest // 2 + 1, greatest
