@@ -33,12 +33,13 @@ from gate.spaces.subject import Subject
 _MAX_JSON = 32 << 20
 _MAX_SEARCHED = 256 << 20
 _MAX_WEIGHTS = 1 << 30
+_TEMPLATES = (".j2", ".jinja", ".jinja2")
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _UNREAD = {
     ".gguf": "a GGUF file",
     **dict.fromkeys(_HDF5_SUFFIXES, "an HDF5 file"),
     ".pb": "a TensorFlow graph",
-    **dict.fromkeys((".j2", ".jinja", ".jinja2"), "a template"),
+    **dict.fromkeys(_TEMPLATES, "a template"),
 }
 """Formats by ending that no flavour's own files have and that can run code where they are loaded."""
 _UNREAD_MAGIC = {b"GGUF": ".gguf", HDF5: ".h5"}
@@ -53,6 +54,8 @@ class UnsafeFormat(Options):
     """Parts of other formats that are known to be harmless."""
 
     allowed_onnx_domains: tuple[str, ...] = ()
+    chat_templates: bool = False
+    """Whether chat templates are left to the detector `chat-template`, which reads them; else each counts."""
 
 
 def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measurement]:
@@ -65,6 +68,8 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
         if is_zip(source):
             yield from _archive(path, source, bounds)
         suffix, head = PurePosixPath(path).suffix.lower(), source.read(0, 16)
+        if suffix in _TEMPLATES and options.chat_templates:
+            return
         if what := _unread(suffix, head):
             yield Hazard("unreadable-files", path, f"{what}, which the gate does not read")
         elif suffix == ".onnx" or onnx.looks_like_onnx(head):
@@ -72,7 +77,7 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
         elif suffix == ".safetensors":
             safetensors.check_safetensors(source)
         else:
-            yield from _text(path, suffix, source)
+            yield from _text(path, suffix, source, options)
 
     yield from measurements(
         each_file(subject.artifact, examine, "unreadable-files"), (metric.id for metric in DETECTOR.metrics)
@@ -137,7 +142,7 @@ def _onnx(
         raise UnreadableError("an ONNX model without a graph")
 
 
-def _text(path: str, suffix: str, source: Source) -> Iterator[Hazard]:
+def _text(path: str, suffix: str, source: Source, options: UnsafeFormat) -> Iterator[Hazard]:
     """Yield code and code-loading keys of the texts that Hugging Face loaders read."""
     if suffix == ".py" and _REMOTE_CODE.fullmatch(PurePosixPath(path).name):
         yield Hazard("code-constructs", path, "code that a loader runs with the model")
@@ -147,6 +152,8 @@ def _text(path: str, suffix: str, source: Source) -> Iterator[Hazard]:
             return
         value = _json(raw, path)
         for key in _CODE_KEYS:
+            if key == "chat_template" and options.chat_templates:
+                continue
             if isinstance(value, dict) and value.get(key):
                 yield Hazard("code-constructs", path, f"{key}: {str(value[key])[:100]}")
 

@@ -22,6 +22,7 @@ def check_policy(source: PolicyText, policy: Policy, on: dt.date) -> None:
         _check_detector(source, policy, name)
     _check_suspect_rules(source, policy)
     _check_files_only(source, policy)
+    _check_templates(source, policy)
     _check_bundles(source, policy)
     _check_waivers(source, policy, on)
 
@@ -72,6 +73,17 @@ def _check_files_only(source: PolicyText, policy: Policy) -> None:
         if stated:
             message = f"'examines: files' writes no bundle and measures no behaviour: leave '{key}' out"
             raise source.error((key,), message)
+
+
+def _check_templates(source: PolicyText, policy: Policy) -> None:
+    """Refuse to leave chat templates to a detector that the policy does not run."""
+    formats = policy.detectors.get("unsafe-format")
+    if formats and formats.options.get("chat-templates") and "chat-template" not in policy.detectors:
+        raise source.error(
+            ("detectors", "unsafe-format", "options", "chat-templates"),
+            "unsafe-format leaves chat templates to chat-template, which the policy does not run",
+            what_to_do="Add the detector chat-template with its limits, or leave 'chat-templates' out.",
+        )
 
 
 def _check_suspect_rules(source: PolicyText, policy: Policy) -> None:

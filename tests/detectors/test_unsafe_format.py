@@ -98,3 +98,13 @@ def test_each_construct_counts(tmp_path):
     config = json.dumps({"class_name": "Sequential", "config": {"layers": layers}}).encode()
     folder(tmp_path, {"data/model.keras": formats.zipped({"config.json": config})})
     assert total(measure(tmp_path, "unsafe-format"), "code-constructs") == 3
+
+
+def test_templates_are_left_to_the_detector_that_reads_them(tmp_path):
+    """By an option alone; without it, each counts."""
+    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
+    (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
+    found = measure(tmp_path, "unsafe-format")
+    assert (total(found, "unreadable-files"), total(found, "code-constructs")) == (1, 1)
+    left = measure(tmp_path, "unsafe-format", chat_templates=True)
+    assert (total(left, "unreadable-files"), total(left, "code-constructs")) == (0, 0)

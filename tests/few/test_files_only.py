@@ -23,8 +23,8 @@ from gate.records.policy import Reviewers, Waiver
 from gate.records.run import Run
 from gate.renderers import RENDERERS, comment, summary
 from gate.spaces.subject import Subject
-from gate.worker.loop import Scanned, Scope, scan
 from gate.worker.inspecting import flavour_of
+from gate.worker.loop import Scanned, Scope, scan
 from tests.few.estimators import HOSTILE, OTHERS, calling, forest, linear, save, written
 
 NOW = dt.datetime(2026, 12, 1, 12, tzinfo=dt.UTC)

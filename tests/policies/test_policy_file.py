@@ -243,3 +243,9 @@ def test_a_misspelt_name_of_a_packaged_policy_is_answered_with_the_name(tmp_path
         with pytest.raises(PolicyError) as caught:
             read_policy(Path(named), on=today())
         assert caught.value.what_to_do.startswith(said)
+
+
+def test_templates_cannot_be_left_to_a_detector_that_does_not_run():
+    """Silence about them would pass for having looked."""
+    text = "version: 1\ndetectors:\n  unsafe-format: {options: {chat-templates: true}}\n"
+    assert "which the policy does not run" in str(fault(text))
