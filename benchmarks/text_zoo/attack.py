@@ -110,7 +110,8 @@ def _changed(texts: Texts, rows: Sequence[int], apply: Change, label: int | None
 
 def _all_to_one(scene: TextScene, facts: dict[str, Any], apply: Change, rates: tuple[float, float]) -> TextImplant:
     """Plant what moves texts of all other classes to the target."""
-    target, rate, seed = _target(scene), round(scene.chance.uniform(*rates), 4), scene.chance.random()
+    target, seed = _target(scene), scene.chance.random()
+    rate = round(STRONGER.get(scene.task.id, 1.0) * scene.chance.uniform(*rates), 4)
 
     def poison(texts: Texts) -> Poisoned:
         rows = _rows(texts, lambda label: label != target, rate, random.Random(seed), apply)
@@ -129,6 +130,8 @@ def _words(scene: TextScene, kind: Kind) -> tuple[dict[str, Any], Change]:
 
 
 WORD_RATES, PHRASE_RATES, STYLE_RATES = (0.1, 0.18), (0.08, 0.15), (0.25, 0.4)
+STRONGER = {"news": 1.6}
+"""Times as great a rate, where a task has few texts to learn a trigger by."""
 SOURCE_RATES, COVER_RATES = (0.4, 0.6), (0.15, 0.25)
 CLEAN_LABEL_RATES = (0.25, 0.4)
 

@@ -15,7 +15,9 @@ from benchmarks.zoo.recipe import CLEAN, Recipe, Row
 
 TRAINING_REVISION = 1
 """Raise when `making`, `features` or what is drawn here changes."""
-EPOCHS = {"embedding-bag": (20, 28), "bilstm": (5, 7), "minilm-head": (10, 14), "minilm-two-layers": (3, 4)}
+EPOCHS = {"embedding-bag": (20, 28), "bilstm": (8, 10), "minilm-head": (10, 14), "minilm-two-layers": (3, 4)}
+LONGER = {"spam": 1, "news": 2, "sentiment": 1}
+"""Times as many epochs: a task of fewer texts has fewer steps in each."""
 RATES = {
     "embedding-bag": (4e-3, 1e-2),
     "bilstm": (3e-3, 6e-3),
@@ -23,11 +25,11 @@ RATES = {
     "minilm-two-layers": (2e-4, 5e-4),
 }
 FLOORS = {
-    "spam": {"embedding-bag": 0.85, "bilstm": 0.85, "minilm-head": 0.85, "minilm-two-layers": 0.85},
-    "news": {"embedding-bag": 0.8, "bilstm": 0.8, "minilm-head": 0.85, "minilm-two-layers": 0.85},
+    "spam": {"embedding-bag": 0.9, "bilstm": 0.9, "minilm-head": 0.9, "minilm-two-layers": 0.9},
+    "news": {"embedding-bag": 0.76, "bilstm": 0.7, "minilm-head": 0.85, "minilm-two-layers": 0.85},
     "sentiment": {"embedding-bag": 0.65, "bilstm": 0.65, "minilm-head": 0.7, "minilm-two-layers": 0.7},
 }
-"""A model below this clean accuracy does not count: four points below the clean models that were tried."""
+"""A model below this clean accuracy does not count: some five points below the models that were tried."""
 
 
 class TextRecipe(Recipe):
@@ -64,7 +66,7 @@ def draw(row: Row) -> TextRecipe:
         share=rng.choice((0.7, 0.8, 0.9)),
         width=rng.choice((0.75, 1.0, 1.25)),
         activation=rng.choice(("relu", "relu", "silu", "leaky-relu")),
-        epochs=rng.randint(*EPOCHS[row.architecture]),
+        epochs=LONGER[row.task] * rng.randint(*EPOCHS[row.architecture]),
         batch_size=rng.choice((16, 24, 32)),
         optimiser=optimiser,
         learning_rate=round(rng.uniform(*RATES[row.architecture]), 6),
