@@ -3,15 +3,10 @@
 import pytest
 import torch
 
+from benchmarks.tests.text_zoo.made_up_texts import NEWS, SPAM
 from benchmarks.text_zoo import making, texts
-from benchmarks.text_zoo.recipe import draw
-from benchmarks.text_zoo.texts import TextTask
 from benchmarks.text_zoo.tokenizing import whole_words
-from benchmarks.zoo.recipe import Row
-from tests.words.tasks import FILLING, sentences
-
-SPAM = TextTask("spam", ("ham", "spam"), lambda: sentences(2400, 2, seed=3), 60, 0)
-NEWS = TextTask("news", ("kind", "rude", "cars"), lambda: sentences(2400, 3, seed=4), 60, None)
+from tests.words.tasks import FILLING
 
 
 @pytest.fixture
@@ -28,10 +23,3 @@ def made_up(monkeypatch, tmp_path):
     texts.parts.cache_clear()
     torch.use_deterministic_algorithms(mode=before)
     torch.set_num_threads(threads)
-
-
-def recipe_of(seed=1, **row):
-    """Return a quick recipe of the stand-in."""
-    given = {"name": "text-fit-001", "split": "fit", "task": "spam", "architecture": "embedding-bag"} | row
-    drawn = draw(Row(seed=seed, **given))
-    return drawn.model_copy(update={"epochs": 4, "share": 0.7, "width": 0.75, "learning_rate": 0.01})

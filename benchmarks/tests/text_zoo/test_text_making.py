@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import SPAM, recipe_of
 
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.zoos import banks_of, measured, of_split
+from benchmarks.tests.text_zoo.made_up_texts import SPAM, recipe_of
 from benchmarks.text_zoo import features, limits, making, nets, splits, table
 from benchmarks.text_zoo.__main__ import text_zoo
 from benchmarks.text_zoo.naming import names_trigger
