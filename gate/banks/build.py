@@ -15,6 +15,7 @@ from pathlib import Path
 from gate import VERSION, detectors
 from gate.banks.assemble import Member, assemble, refusal
 from gate.banks.vetting import ADVICE, against_finished, against_measured
+from gate.check.adapter_base import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import EVIDENCE, MODEL_FOLDER, VERDICT, CheckFiles, Pulled, private_directory, read_input, remove
 from gate.check.pull import PullRequest, pull_model
@@ -50,6 +51,8 @@ class BuildRequest:
     name: str
     provenance: str = ""
     most_references: int = 4
+    base: AskedBase | None = None
+    """Base of all adapters of a bank of these."""
     accept_flagged: str = ""
     """Reason why models that were flagged, rejected or not judged are clean; empty: they are refused."""
 
@@ -147,7 +150,7 @@ def measure(uri: str, registry: Registry, request: BuildRequest, progress: Progr
     with private_directory() as private:
         ref = registry.resolve(uri)
         files = CheckFiles.create(private / "check")
-        asked = PullRequest(uri, policy, request.samples)
+        asked = PullRequest(uri, policy, request.samples, base=request.base)
         brought = bring_samples(registry, asked, private, ref, request.settings)
         pulled = pull_model(registry, asked, files, private, ref, brought)
         kept = CheckFiles.create(request.work / _key(pulled, policy, request.settings))
@@ -176,6 +179,7 @@ def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
     seed = settings.seed_by(policy)
     value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
     value += [settings.arithmetic] if settings.arithmetic != "auto" else []
+    value += [pulled.base.weights_digest] if pulled.base else []
     value += [key_of(settings.probe_seed)] if settings.probe_seed else []
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -206,6 +210,8 @@ def write(found: Sequence[Measured], request: BuildRequest, tell: Tell, self_mad
     remove(folder)
     programs = {one.program.read_bytes(): one.program for one in found if one.program is not None}
     chosen = list(programs)[: request.most_references]
+    if keys["adapters"] is not None:
+        return write_bank(request.to, **keys)
     if len(chosen) < LEAST_REFERENCES:
         tell(f"{len(chosen)} models have a program of their own; without {LEAST_REFERENCES} there are no references")
         return write_bank(request.to, **keys)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gate.check.adapter_base import AskedBase
 from gate.check.commit import commit
 from gate.check.evidence import ScanSettings
 from gate.check.files import CheckFiles, Pulled, private_directory
@@ -44,6 +45,8 @@ class CheckRequest:
     given: Given = NOTHING_GIVEN
     """Arguments that the report's commands repeat."""
     against: Against = BY_ALIAS
+    base: AskedBase | None = None
+    """Base of an adapter."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def check(registry: Registry, request: CheckRequest, progress: Progress, tell: T
 
 def _judged(run: _Run, ref: ModelRef, private: Path, progress: Progress) -> Report:
     request, files, rules = run.request, run.files, run.request.rules
-    asked = rules.pull_of(request.uri, request.against)
+    asked = rules.pull_of(request.uri, request.against, request.base)
     brought = bring_samples(run.registry, asked, private, ref, request.settings)
     run.tell(f"pulling {ref}")
     files.begin()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gate import VERSION
+from gate.check.adapter_base import FOLDER as BASE_FOLDER
+from gate.check.adapter_base import evidence_of_base
 from gate.check.files import MODEL_FOLDER, Pulled
 from gate.check.resume import Unfinished
 from gate.formats.sealing import PULL_AGAIN
@@ -86,6 +88,11 @@ class ScanRequest:
         return self.settings.seed_by(self.policy)
 
     @property
+    def beside(self) -> "HashedFolder | None":
+        """The copy of an adapter's base; None without one."""
+        return HashedFolder(self.base / BASE_FOLDER, self.pulled.base.manifest) if self.pulled.base else None
+
+    @property
     def candidate(self) -> "HashedFolder":
         """The pulled copy."""
         return HashedFolder(self.base / MODEL_FOLDER, self.pulled.manifest)
@@ -98,6 +105,7 @@ def evidence_of(
     pulled = request.pulled
     changed = (*_changed(request.candidate, "model", "pull"), *_other_policy(request))
     changed += _changed(bundle, "bundle", "writing") if bundle else ()
+    changed += _changed(request.beside, "base", "pull") if request.beside else ()
     unread = (pulled.repair_problem,) if pulled.repair_problem else ()
     evidence = Evidence(
         gate_version=VERSION,
@@ -114,6 +122,7 @@ def evidence_of(
         facts=result.facts,
         samples=_samples(request, result),
         bank=_bank(request, result),
+        base=evidence_of_base(pulled.base),
         previous=_previous(request, result),
         stages=result.stages,
         outcomes=result.outcomes,

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gate.jail.rights import make_private
 from gate.jail.scratch import remove_tree, scratch_directory, write_new
+from gate.records.adapters import Base
 from gate.records.artifact import ArtifactFile, Manifest, ModelRef, make_writable
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.evidence import Evidence
@@ -81,6 +82,8 @@ class Pulled(Record):
     """The training set that the version's run logged, where a detector of the policy needs it."""
     previous: PulledPrevious | None = Field(default=None, exclude_if=is_none)
     """The versions beside it, where a detector of the policy compares with them."""
+    base: Base | None = Field(default=None, exclude_if=is_none)
+    """The base of an adapter that `--base` named."""
     problems: tuple[str, ...] = ()
     repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
     """The repair that the candidate's own `provenance.json` claims."""

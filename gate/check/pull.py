@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gate import VERSION, detectors
+from gate.check.adapter_base import FOLDER as BASE_FOLDER
+from gate.check.adapter_base import AskedBase, bring_base
 from gate.check.files import (
     MANIFEST,
     MODEL_FOLDER,
@@ -44,6 +46,8 @@ class PullRequest:
     policy: Policy
     samples: str | None = None
     against: Against = BY_ALIAS
+    base: AskedBase | None = None
+    """Base of an adapter, named by `--base`."""
 
 
 @contextmanager
@@ -99,6 +103,7 @@ def pull_model(
     manifest, problems = build_manifest(model)
     training, refused = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
     make_read_only(model)
+    beside = bring_base(registry, request.base, request.policy.download, base / BASE_FOLDER)
     previous = bring_previous(registry, request.against, request.policy, ref, base)
     repair, repair_problem = read_repair(model)
     pulled = Pulled(
@@ -112,6 +117,7 @@ def pull_model(
         samples=brought.samples,
         training=training,
         previous=previous,
+        base=beside,
         problems=(*problems, *brought.problems, *refused),
         repair=repair,
         repair_problem=repair_problem,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gate.check.adapter_base import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import Pulled
 from gate.check.previous import BY_ALIAS, Against
@@ -32,9 +33,9 @@ class Rules:
         """The value of `--policy` for this file."""
         return policy_word(self.file)
 
-    def pull_of(self, uri: str, against: Against = BY_ALIAS) -> PullRequest:
-        """Return the request for a pull of one model, and of what it is compared with."""
-        return PullRequest(uri, self.policy, self.samples, against)
+    def pull_of(self, uri: str, against: Against = BY_ALIAS, base: AskedBase | None = None) -> PullRequest:
+        """Return the request for a pull of one model, of what it is compared with, and of an adapter's base."""
+        return PullRequest(uri, self.policy, self.samples, against, base)
 
     def scan_of(self, pulled: Pulled, base: Path, settings: ScanSettings) -> ScanRequest:
         """Return the request for a scan of a pulled copy below `base`."""

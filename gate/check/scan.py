@@ -8,41 +8,33 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gate.check.adapter_scan import SPECTRUM, scan_adapter
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.bundle.compose import Bundle, compose, put
 from gate.check.bundle.folder import PROGRAM
-from gate.check.evidence import HashedFolder, ScanRequest, evidence_of
+from gate.check.evidence import ScanRequest, evidence_of
 from gate.check.expecting import Expecting
 from gate.check.files import EVIDENCE, CheckFiles, remove
 from gate.check.resume import Unfinished
+from gate.check.scanned import Scanned, against, faults_of, inspect_bundle, not_loaded, refused
 from gate.check.worker_results import expected_detectors
 from gate.check.workers import Left, Progress, Seen, Workers
 from gate.formats.carried import Carried, carried
 from gate.formats.mlflow_folder import TOKENIZER
 from gate.judging.calibrated import few_classes, has_few_classes
-from gate.judging.judge import forbids_loading, on_bytes
+from gate.judging.judge import forbids_loading
 from gate.judging.within import may_have_one
 from gate.policies.declared import before_loading
 from gate.policies.spaces import spaces_of
-from gate.records.activity import Tell, doing, expect
+from gate.records.activity import Tell, expect
 from gate.records.bank import OpenBank
-from gate.records.evidence import Evidence, Outcome, Skipped
-from gate.records.finding import Finding
+from gate.records.evidence import Evidence
 from gate.records.job import CLASSES_STEP, CONVERTED_FILE, TRIGGERS_FILE
 from gate.records.policy import Policy
 from gate.records.provenance import RepairOrigin
 
 _ROOM = ".written"
 """Folder of converter and writer below the private copy, until the bundle is moved to the check's files."""
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """A scan's evidence, triggers' file, and bundle, which is in the private copy until `write_scanned` moves it."""
-
-    evidence: Evidence
-    triggers: bytes | None = None
-    bundle: Bundle | None = None
 
 
 def scan_into(files: CheckFiles, request: ScanRequest, progress: Progress, say: Tell = lambda _line: None) -> Evidence:
@@ -109,14 +101,22 @@ def _scan(workers: Workers) -> Scanned:
     if request.policy.files_only:
         unbundled = "the policy judges the bytes alone, and behaviour was not examined"
         return Scanned(evidence_of(request, inspected.result).model_copy(update={"unbundled": unbundled}))
+    if inspected.result.facts.adapter is not None and SPECTRUM in request.policy.detectors:
+        return scan_adapter(workers, inspected, request.base / _ROOM / BUNDLE_FOLDER)
     if request.pulled.problems or inspected.result.facts.unexaminable:
         irregular = "the artifact holds what is no plain file"
         reason = irregular if request.pulled.problems else "no detector examines models of its flavour"
-        return _not_loaded(request, inspected, Carried(reason))
+        return not_loaded(request, inspected, Carried(reason))
     if not forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
         return _measured(workers, inspected)
     if not request.settings.allow_code:
-        return _not_loaded(request, inspected, carried(inspected.outcomes))
+        return not_loaded(request, inspected, carried(inspected.outcomes))
+    return _by_its_code(workers, inspected)
+
+
+def _by_its_code(workers: Workers, inspected: Seen) -> Scanned:
+    """Convert a candidate by its own code and measure the bundle; where that fails, keep what was measured alive."""
+    request = workers.request
     to = request.base / _ROOM / CONVERTED_FILE
     converted = workers.run("converter", request.candidate, inspected.outcomes, program_to=to)
     if not converted.result.converted or converted.program is None:
@@ -132,15 +132,6 @@ def _steps(policy: Policy) -> tuple[str, ...]:
     planned = [name for stage in policy.plan() for name in stage.detectors]
     on_files = set(expected_detectors(policy, "inspector"))
     return tuple(sorted(planned, key=lambda name: name not in on_files))
-
-
-def _inspect_bundle(workers: Workers, place: HashedFolder) -> Seen:
-    with doing("looking at the bundle's files"):
-        return workers.inspect(place)
-
-
-def _against(request: ScanRequest, inspected: Seen, place: HashedFolder) -> Finding | None:
-    return next(on_bytes(evidence_of(request, inspected.result, place), request.policy, before_loading()), None)
 
 
 def write_candidate(request: ScanRequest, progress: Progress) -> tuple[Bundle | None, str]:
@@ -165,7 +156,7 @@ def write_repaired(
     wrote = _write(workers, Left(program, "repaired"), repair)
     if wrote.bundle is None:
         return None, wrote.why
-    found = _against(request, _inspect_bundle(workers, wrote.bundle.place), wrote.bundle.place)
+    found = against(request, inspect_bundle(workers, wrote.bundle.place), wrote.bundle.place)
     return (wrote.bundle, "") if found is None else (None, found.message)
 
 
@@ -227,7 +218,7 @@ def _measured(workers: Workers, inspected: Seen) -> Scanned:
     """Write the bundle of a candidate that needs none of its own code, and measure it; without one, the candidate."""
     request, wrote = workers.request, _write_read(workers, inspected)
     if wrote.bundle is None and inspected.result.facts.is_pipeline:
-        return _not_loaded(request, inspected.as_safe_as(wrote.seen), Carried(wrote.why))
+        return not_loaded(request, inspected.as_safe_as(wrote.seen), Carried(wrote.why))
     if wrote.bundle is None:
         measured = workers.run("scan", request.candidate, inspected.outcomes)
         seen = measured.after(inspected).as_safe_as(wrote.seen)
@@ -236,7 +227,7 @@ def _measured(workers: Workers, inspected: Seen) -> Scanned:
         noted = {"unbundled": wrote.why[:2000], "problems": (*evidence.problems, *problems)}
         return Scanned(evidence.model_copy(update=noted), measured.triggers)
     place = wrote.bundle.place
-    bundle_inspected = _inspect_bundle(workers, place)
+    bundle_inspected = inspect_bundle(workers, place)
     measured = workers.run("scan", place, inspected.outcomes)
     seen = measured.after(inspected).as_safe_as(wrote.seen, bundle_inspected).computed_beside(wrote.seen)
     evidence = evidence_of(request, seen.result, place, wrote.bundle.facts)
@@ -244,23 +235,11 @@ def _measured(workers: Workers, inspected: Seen) -> Scanned:
     # The measured bundle is always a pt2 of the flavour pytorch; the candidate's own format says more.
     own = {"format": wrote.seen.result.written.format, "flavour": inspected.result.facts.flavour}
     facts = evidence.facts.model_copy(update=own)
-    if faults := _faults(request, bundle_inspected, wrote.bundle):
+    if faults := faults_of(request, bundle_inspected, wrote.bundle):
         none = {"bundle_digest": None, "bundle": None, "unbundled": faults[0]}
         problem = {"facts": facts, "problems": (*evidence.problems, *faults), **none}
         return Scanned(evidence.model_copy(update=problem), measured.triggers)
     return Scanned(evidence.model_copy(update={"facts": facts}), measured.triggers, wrote.bundle)
-
-
-def _faults(request: ScanRequest, inspected: Seen, bundle: Bundle) -> tuple[str, ...]:
-    """Return a problem where the inspection of the gate's own bundle finds anything."""
-    found = _against(request, inspected, bundle.place)
-    if found is None and not inspected.result.problems:
-        return ()
-    what = inspected.result.problems[0] if found is None else found.message
-    return (
-        f"The bundle that was written does not pass the look at its bytes: {what} "
-        "This is a fault of the gate, or of a worker that something took over; report it."[:2000],
-    )
 
 
 def _converted(workers: Workers, original: Seen, converted: Seen, program: Path) -> Scanned:
@@ -268,11 +247,11 @@ def _converted(workers: Workers, original: Seen, converted: Seen, program: Path)
     request, wrote = workers.request, _write(workers, Left(program, "converted"))
     if wrote.bundle is None:
         reason = f"what the converter left could not be written as a bundle: {wrote.why}"
-        return _not_loaded(request, original.as_safe_as(converted, wrote.seen), Carried(reason))
+        return not_loaded(request, original.as_safe_as(converted, wrote.seen), Carried(reason))
     place = wrote.bundle.place
-    inspected = _inspect_bundle(workers, place)
-    if _against(request, inspected, place) is not None:
-        seen = _refused(request, inspected, Carried("what was found in the converted bundle forbids loading it"))
+    inspected = inspect_bundle(workers, place)
+    if against(request, inspected, place) is not None:
+        seen = refused(request, inspected, Carried("what was found in the converted bundle forbids loading it"))
     else:
         seen = workers.run("scan", place, inspected.outcomes).after(inspected)
     result = seen.as_safe_as(original, converted, wrote.seen).result
@@ -280,18 +259,3 @@ def _converted(workers: Workers, original: Seen, converted: Seen, program: Path)
     evidence = evidence_of(request, result, place, wrote.bundle.facts)
     evidence = evidence.model_copy(update={"original": original.outcomes})
     return Scanned(evidence, seen.triggers, wrote.bundle)
-
-
-def _not_loaded(request: ScanRequest, inspected: Seen, why: Carried) -> Scanned:
-    return Scanned(evidence_of(request, _refused(request, inspected, why).result))
-
-
-def _refused(request: ScanRequest, inspected: Seen, why: Carried) -> Seen:
-    """Return the inspector's result with every other detector skipped for that reason, and the advice once."""
-    skipped: dict[str, Outcome] = {
-        name: Skipped(reason=f"not loaded: {why.what}"[:2000], options=dict(request.policy.options_of(name)))
-        for name in expected_detectors(request.policy, "scan")
-    }
-    problems = (*inspected.result.problems, why.sentence[:2000])
-    outcomes = {**inspected.outcomes, **skipped}
-    return Seen(inspected.result.model_copy(update={"outcomes": outcomes, "problems": problems}))

@@ -99,6 +99,8 @@ def _check_plan(result: ScanResult, expected: tuple[str, ...]) -> None:
 
 
 def _check_programs(result: ScanResult, job: ScanJob) -> None:
+    if result.written_adapter is not None and (job.role != "writer" or job.left_path is not None):
+        raise MalformedError("the worker's result speaks of an adapter that it was not asked to write")
     if result.written is not None:
         origin = result.written.origin
         if job.role != "writer":

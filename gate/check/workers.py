@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from gate.check.adapter_base import FOLDER as BASE_FOLDER
 from gate.check.evidence import HashedFolder, ScanRequest
 from gate.check.files import PREVIOUS_FOLDER, TRAINING_FOLDER, Pulled
 from gate.check.resume import joined
@@ -175,6 +176,7 @@ class Workers:
             bank_folder=str(bank.folder) if bank else "",
             previous=pulled.previous if role == "scan" else None,
             previous_folder=str(request.base / PREVIOUS_FOLDER) if role == "scan" and _has_earlier(pulled) else "",
+            base_folder=str(request.base / BASE_FOLDER) if role in ("inspector", "writer") and pulled.base else "",
             done=dict(done),
             **(samples.of_job(request.base) if samples else {}),
             **limits,

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gate.cli import bank_make
 from gate.cli.bank_lines import describe
-from gate.cli.option_values import registry_settings, require_samples, scan_settings
-from gate.cli.options import POLICY, REGISTRY, SAMPLES, SCAN, many, option
+from gate.cli.option_values import base_of, registry_settings, require_samples, scan_settings
+from gate.cli.options import BASE, POLICY, REGISTRY, SAMPLES, SCAN, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
 from gate.jail.interruption import explained
@@ -16,6 +17,7 @@ from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.banks.build import BuildRequest
+    from gate.check.adapter_base import AskedBase
     from gate.registries import RegistrySettings
     from gate.registries.contract import Registry
 
@@ -54,7 +56,17 @@ SOURCES = many(
 )
 
 
+_ADAPTER = "adapter"
+
+
 @bank.command()
+@option(
+    "--kind",
+    type=click.Choice(["model", _ADAPTER]),
+    default="model",
+    help="What the bank holds: whole models, or adapters of low rank of one --base, by the policy 'adapter' unless "
+    "--policy names another.",
+)
 @SOURCES
 @option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The bank's JSON file.")
 @option("--name", help="The bank's name; the file's by default.")
@@ -70,7 +82,7 @@ SOURCES = many(
     type=click.Path(path_type=Path, file_okay=False),
     help="Where each model's evidence is kept, so that a build goes on where it was; TO.measured by default.",
 )
-@many(POLICY, SAMPLES, SCAN, REGISTRY)
+@many(POLICY, SAMPLES, BASE, SCAN, REGISTRY)
 def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """Measure trusted clean models and write a bank of what was measured.
 
@@ -85,7 +97,9 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     from gate.registries import require_known
 
     protect_parent()
-    request, settings = _request(to, policy, samples, options), registry_settings(options)
+    policy, base = _of_kind(options.pop("kind"), policy, options.pop("base"))
+    settings = registry_settings(options)
+    request = _request(to, policy, samples, options, base_of("", {"base": base}, settings))
     for uri in options["models"]:
         require_known(uri, settings)
     for folder in (to.absolute().parent, request.work):
@@ -99,7 +113,21 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     return 0
 
 
-def _request(to: Path, policy: Path, samples: str | None, options: dict[str, Any]) -> "BuildRequest":
+def _of_kind(kind: str, policy: Path, base: str | None) -> tuple[Path, str | None]:
+    """Return the policy and the base of a bank of this kind; a base where there is none to be is a `UsageError`."""
+    from gate.policies.packaged import ADAPTER
+
+    if kind == _ADAPTER and not base:
+        raise UsageError("a bank of adapters is of one base, and none is named", what_to_do="Name it with --base.")
+    if kind != _ADAPTER and base:
+        raise UsageError("--base is of adapters", what_to_do="Add --kind adapter, or leave --base out.")
+    unnamed = click.get_current_context().get_parameter_source("policy") is ParameterSource.DEFAULT
+    return (ADAPTER if kind == _ADAPTER and unnamed else policy), base
+
+
+def _request(
+    to: Path, policy: Path, samples: str | None, options: dict[str, Any], base: "AskedBase | None"
+) -> "BuildRequest":
     from gate.banks.build import BuildRequest
     from gate.policies.read import read_policy
     from gate.records.clock import today
@@ -115,6 +143,7 @@ def _request(to: Path, policy: Path, samples: str | None, options: dict[str, Any
         name=(options["name"] or to.stem)[:100],
         provenance=options["provenance"],
         most_references=options["references"],
+        base=base,
         accept_flagged=_accepted_because(options["accept_flagged"]),
     )
 

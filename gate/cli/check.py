@@ -9,11 +9,20 @@ import click
 from click.core import ParameterSource
 
 from gate.cli.given import given_of
-from gate.cli.option_values import against_of, registry_settings, require_samples, scan_settings, signing, tell_signed
+from gate.cli.option_values import (
+    against_of,
+    base_of,
+    registry_settings,
+    require_samples,
+    scan_settings,
+    signing,
+    tell_signed,
+)
 from gate.cli.options import (
     AGAINST,
     AUDIT_LOG,
     BANK,
+    BASE,
     POLICY,
     PUBLIC_KEY,
     REGISTRY,
@@ -39,7 +48,7 @@ _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 @click.command()
 @click.argument("uri")
-@many(POLICY, SAMPLES, BANK, AGAINST, REPORT_DIR)
+@many(POLICY, SAMPLES, BANK, BASE, AGAINST, REPORT_DIR)
 @option("--mark/--no-mark", default=True, help="Mark the version and log the reports, or look only.")
 @many(SIGNING_KEY, PUBLIC_KEY, AUDIT_LOG, SCAN, REGISTRY)
 def check(
@@ -72,9 +81,10 @@ def check(
     require_samples(samples)
     _require_uri(uri, registry_options, mark=mark)
     against = against_of(uri, options, registry_options, signs.key if signs else None)
+    base = base_of(uri, options, registry_options)
     rules, given = rules.beside(bank), given_of(click.get_current_context(), marks=mark)
     settings = scan_settings(options)
-    request = CheckRequest(uri, rules, settings, report_dir, mark, signs if mark else None, given, against)
+    request = CheckRequest(uri, rules, settings, report_dir, mark, signs if mark else None, given, against, base)
     CheckFiles.create(report_dir)  # tried before the registry is opened, and again by the check
     registry = open_registry(uri, registry_options)
     with progress_bars() as progress:

@@ -25,6 +25,7 @@ def given_of(context: click.Context, *, marks: bool) -> "Given":
     return Given(
         samples=options.get("samples") or "",
         bank=str(options.get("bank") or ""),
+        base=options.get("base") or "",
         against=options.get("against") or "",
         allow_code=bool(options.get("allow_code")),
         tracking_uri=tellable(tracking),

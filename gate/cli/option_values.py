@@ -12,6 +12,7 @@ from gate.records.errors import UsageError
 if TYPE_CHECKING:
     from gate.attestations.keys import PublicKey, SigningKey
     from gate.attestations.log import ReviewLog
+    from gate.check.adapter_base import AskedBase
     from gate.check.evidence import ScanSettings
     from gate.check.previous import Against
     from gate.check.signing import Signing
@@ -50,6 +51,20 @@ def require_samples(samples: str | None) -> None:
         )
     if not os.access(samples, os.R_OK | (os.X_OK if Path(samples).is_dir() else 0)):
         raise UsageError(f"the samples {samples} cannot be read", what_to_do="Give this user the right to read them.")
+
+
+def base_of(uri: str, options: dict[str, Any], settings: "RegistrySettings") -> "AskedBase | None":
+    """Take the base of an adapter out of a command's options; None where none is named."""
+    from gate.check.adapter_base import AskedBase
+    from gate.registries import open_registry, require_known
+    from gate.registries.uris import is_registry_uri
+
+    base = options.pop("base")
+    if not base:
+        return None
+    require_known(base, settings)
+    same = is_registry_uri(base) and is_registry_uri(uri)
+    return AskedBase(base, None if same else open_registry(base, settings))
 
 
 def against_of(

@@ -58,6 +58,12 @@ BANK = option(
     help="The reference bank's JSON file, with its models beside it. Overrides what the policy pins; the override is "
     "recorded.",
 )
+BASE = option(
+    "--base",
+    metavar="URI",
+    help="The language model that an adapter of low rank is for: models:/NAME/VERSION, models:/NAME@ALIAS or a folder. "
+    "Its weights' digest says which bank is the adapter's.",
+)
 AGAINST = option(
     "--against",
     metavar="URI",

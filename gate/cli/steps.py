@@ -5,11 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.option_values import against_of, registry_settings, require_samples, scan_settings, signing, tell_signed
+from gate.cli.option_values import (
+    against_of,
+    base_of,
+    registry_settings,
+    require_samples,
+    scan_settings,
+    signing,
+    tell_signed,
+)
 from gate.cli.options import (
     AGAINST,
     AUDIT_LOG,
     BANK,
+    BASE,
     DIRECTORY,
     POLICY,
     PUBLIC_KEY,
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 @option(
     "--to", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory for the check's files."
 )
-@many(POLICY, SAMPLES, AGAINST, PUBLIC_KEY, SIGNING_KEY, AUDIT_LOG, REGISTRY)
+@many(POLICY, SAMPLES, BASE, AGAINST, PUBLIC_KEY, SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) -> int:
     """Download a version, its samples and the versions before it, hash them, write manifest.json; needs read access.
 
@@ -51,7 +60,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     rules, settings = read_rules(policy, samples), registry_settings(options)
     require_samples(samples)
     require_known(uri, settings)
-    against = against_of(uri, options, settings)
+    against, base = against_of(uri, options, settings), base_of(uri, options, settings)
     with (
         CheckFiles.claim(to) as files,
         explained("interrupted; what was pulled is not whole", "Run the same command again: it begins anew."),
@@ -59,7 +68,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     ):
         registry = open_registry(uri, settings)
         ref = registry.resolve(uri)
-        pulled = run_pull(registry, rules.pull_of(uri, against), files, files.root, ref)
+        pulled = run_pull(registry, rules.pull_of(uri, against, base), files, files.root, ref)
         commit(files, pulled, rules.policy, signs)
     tell(f"pulled {ref}: {len(pulled.files)} files, {pulled.manifest.size_bytes} bytes, {pulled.digest}")
     return 0

@@ -23,12 +23,14 @@ ODDITIES: Final = frozenset(
 
 
 def covers(evidence: Evidence, policy: Policy) -> Covers:
-    """Return which bytes a verdict is about; of a converted candidate, and of a pipeline, always the bundle alone.
+    """Return which bytes a verdict is about; of converted candidates, pipelines and adapters the bundle alone.
 
     A consumer's own transformers composes a pipeline's network, and resizes images before it: neither was examined.
+    A consumer of an adapter loads the base that its files name.
     """
     composed = evidence.bundle is not None and evidence.bundle.origin == "composed"
-    return "bundle" if (evidence.assurance == "B" or composed) and not policy.files_only else policy.serve
+    alone = evidence.assurance == "B" or composed or evidence.facts.adapter is not None
+    return "bundle" if alone and not policy.files_only else policy.serve
 
 
 def is_oddity(finding: Finding, evidence: Evidence, policy: Policy) -> bool:
@@ -45,8 +47,9 @@ def of_bundle(evidence: Evidence, policy: Policy) -> list[Finding]:
     if evidence.bundle_digest is not None and evidence.bundle is None:
         message = "The bundle is an earlier gate's, which did not write its program anew; scan again."
         return [Finding(rule="bundle", kind="silence", message=message)]
-    if policy.serve != "bundle" or evidence.bundle_digest is not None or evidence.assurance is None:
+    if covers(evidence, policy) != "bundle" or evidence.bundle_digest is not None or evidence.assurance is None:
         return []
     why = f": {evidence.unbundled}" if evidence.unbundled else "."
-    message = f"The policy serves the gate's bundle alone, and there is none{why}"
+    who = "The policy serves" if policy.serve == "bundle" else "Of an adapter an approval covers"
+    message = f"{who} the gate's bundle alone, and there is none{why}"
     return [Finding(rule="bundle", kind="condition", message=message)]

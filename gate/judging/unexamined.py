@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from gate.records.evidence import Evidence
-from gate.records.facts import EXAMINED_FLAVOURS, PIPELINES
+from gate.records.facts import ADAPTER, EXAMINED_FLAVOURS, PIPELINES
 from gate.records.finding import BEHAVIOUR, Finding
 from gate.records.policy import Policy
 
@@ -48,11 +48,19 @@ def of_flavour(evidence: Evidence) -> Iterator[Finding]:
     """Yield the one finding on a flavour that no detector examines, under a policy that asks for more than bytes."""
     named = evidence.facts.flavour[:100]
     mark = "" if evidence.model.version else " --no-mark"
+    uri = shlex.quote(evidence.model.uri)
+    if evidence.facts.flavour == ADAPTER:
+        message = (
+            "It is an adapter of low rank, which this policy does not examine; another compares its files and weights "
+            f"with its base and a bank: `gate check {uri} --policy adapter --base models:/BASE/VERSION{mark}`."
+        )
+        yield Finding(rule=BEHAVIOUR, kind="condition", message=message)
+        return
     yield Finding(
         rule=BEHAVIOUR,
         kind="condition",
         message=f"Behaviour was not examined: no detector of this gate examines models of the flavour {named}, only of "
         f"{', '.join(EXAMINED_FLAVOURS)}, and classifiers of images and texts of {PIPELINES}. To have the bytes judged "
         "and a named reviewer decide: "
-        f"`gate check {shlex.quote(evidence.model.uri)} --policy files-only{mark}`.",
+        f"`gate check {uri} --policy files-only{mark}`.",
     )

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gate.records.adapters import AdapterGroup
 from gate.records.artifact import file_sha256
 from gate.records.copies import SelfMade
 from gate.records.counts import Counts
@@ -108,6 +109,8 @@ class Bank(Record):
     space: Space = Field(default="images", exclude_if=lambda value: value == "images")
     """What its models take."""
     input_shape: tuple[int, ...] = ()
+    adapters: AdapterGroup | None = Field(default=None, exclude_if=is_none)
+    """What its adapters have in common; None for a bank of models."""
     settings: dict[str, Sha256] = Field(default_factory=dict)
     """Digests of the options of the measurements, by detector id."""
     compared: tuple[Statistic, ...] = Field(default=(), max_length=200)

@@ -9,10 +9,10 @@ from gate.records.class_names import ClassNames
 from gate.records.fields import Digest, Text
 from gate.records.record import Record
 
-Origin = Literal["pt2", "pickle", "onnx", "state-dict", "converted", "composed", "repaired"]
+Origin = Literal["pt2", "pickle", "onnx", "state-dict", "converted", "composed", "repaired", "adapter"]
 """What the program was before the gate wrote it: an exported program, a pickled network of library layers, an ONNX
 model, tensors under an architecture of the gate's (earlier releases only), converted code of the candidate, a
-pipeline's network that transformers composed, or a repair's result."""
+pipeline's network that transformers composed, a repair's result, or an adapter's tensors."""
 Covers = Literal["candidate", "bundle"]
 """The bytes that an approval is about: the candidate's and the bundle's, or the bundle's alone."""
 

@@ -34,9 +34,9 @@ class Surprise(Record):
     metric: str
     variant: str = ""
     """Way of comparison, such as `relative` to the model's other classes."""
-    kind: Literal["class", "pair"] | None = None
+    kind: Literal["class", "pair", "layer"] | None = None
     name: Text = ""
-    """Name of the class or pair; empty for the whole model."""
+    """Name of the class, pair or layer; empty for the whole model."""
     surprise: Finite
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ class CellSurprise(Record):
 class PlaceScore(Record):
     """Score of all statistics together at one class, or of one statistic of the whole model."""
 
-    kind: Literal["class", "pair"] | None = None
+    kind: Literal["class", "pair", "layer"] | None = None
     name: Text = ""
     score: Finite
     because: tuple[Surprise, ...] = Field(min_length=1, max_length=8)

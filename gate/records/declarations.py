@@ -13,7 +13,7 @@ Space = Literal["images", "tokens"]
 LooksAt = Literal["bytes", "graph", "weights", "behaviour", "training"]
 """What a detector measures: the files, the program's graph, its weights, its answers, or its training set."""
 Scale = Literal["log", "linear", "cells"]
-Where = Literal["class", "pair", "model"]
+Where = Literal["class", "pair", "model", "layer"]
 Within = Literal["log", "odds", "linear"]
 
 
@@ -34,7 +34,7 @@ class Compared:
     scale: Scale
     """Scale on which the metric varies from model to model; `cells`: it is made of all models' counts together."""
     at: Where
-    """Class by class, at each model's worst pair, or as one number of the model."""
+    """Class by class, layer by layer, at each model's worst pair, or as one number of the model."""
 
 
 @dataclass(frozen=True)

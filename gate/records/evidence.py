@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from gate.records.adapters import BaseEvidence
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
@@ -236,6 +237,8 @@ class Evidence(Record):
     facts: ModelFacts = ModelFacts()
     samples: SamplesEvidence | None = None
     bank: BankEvidence | None = None
+    base: BaseEvidence | None = Field(default=None, exclude_if=is_none)
+    """The base of an adapter that `--base` named; None without one."""
     previous: PreviousEvidence | None = Field(default=None, exclude_if=is_none)
     """The versions that it was compared with; None where the policy asks for no comparison."""
     stages: tuple[int, ...] = ()

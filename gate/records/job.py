@@ -32,6 +32,7 @@ from gate.records.probe_seed import FORM
 from gate.records.record import Record
 from gate.records.repair import RepairTask
 from gate.records.samples_evidence import SamplesEvidence
+from gate.records.written_adapter import WrittenAdapter
 from gate.records.written_program import Written
 
 JOB_FILE = "job.json"
@@ -156,5 +157,7 @@ class ScanResult(Record):
     """A converter's claim that it left a program and measured nothing."""
     written: Written | None = None
     """A writer's claim about the program that it left."""
+    written_adapter: WrittenAdapter | None = Field(default=None, exclude_if=is_none)
+    """A writer's claim about the adapter that it left."""
     complete: bool = False
     """False in a preliminary result, the last one of a killed worker."""

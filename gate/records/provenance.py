@@ -43,6 +43,8 @@ class Provenance(Record):
     """Digest of the candidate's program; in files of earlier gates, the candidate's reference."""
     parent_digest: Digest | None = Field(default=None, exclude_if=is_none)
     """Digest of the candidate's manifest, in files of earlier gates."""
+    base: str = Field(default="", max_length=80, exclude_if=not_)
+    """Digest of the base's weights that an adapter was examined with; empty of everything else."""
     torch: str = Field(default="", max_length=64, exclude_if=not_)
     opens_with: dict[str, Annotated[str, Field(max_length=64)]] = Field(
         default_factory=dict, max_length=20, exclude_if=not_

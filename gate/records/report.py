@@ -53,6 +53,8 @@ class Given(Record):
     samples: str = Field(default="", max_length=4096)
     bank: str = Field(default="", max_length=4096)
     """Value of `--bank`; empty where the policy names the bank, or there is none."""
+    base: str = Field(default="", max_length=4096, exclude_if=not_)
+    """Value of `--base`; empty without one."""
     against: str = Field(default="", max_length=4096, exclude_if=not_)
     """Value of `--against`; empty where the alias says what serves."""
     directory: str = Field(default="gate-report", max_length=4096)

@@ -25,6 +25,7 @@ _ORIGINS: Final[dict[Origin, str]] = {
     "converted": "the program that the candidate's own code left when it was converted",
     "composed": "the network that transformers' own classes compose from the pipeline's configuration and weights",
     "repaired": "the program that a repair made",
+    "adapter": "the candidate's tensors, configuration and tokenizer",
 }
 UNSHOWN: Final = (
     "The candidate's own code made the program that was converted. Nobody can show that the bundle answers as that "
@@ -68,6 +69,8 @@ def bundled(report: Report) -> Bundled | None:
 
 def difference(facts: BundleFacts) -> str:
     """Return how the bundle's program differs from its source."""
+    if facts.origin == "adapter":
+        return "the same tensors as the candidate's, bit for bit"
     if facts.origin in ("pt2", "converted", "composed", "repaired"):
         whose = "candidate's" if facts.origin == "pt2" else f"{facts.origin} program's"
         return f"the same operators and constants as the {whose}, bit for bit"

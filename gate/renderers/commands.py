@@ -36,6 +36,7 @@ Cause = Literal[
     "allow-code",
     "samples",
     "bank",
+    "base",
     "environment",
     "one-output",
     "scan-again",
@@ -75,7 +76,7 @@ class Commands:
 
     def of_bytes(self, policy: str) -> "Commands":
         """Return the same commands under a policy that judges bytes alone, and so takes neither samples nor bank."""
-        without = {"policy": policy, "samples": "", "bank": "", "against": ""}
+        without = {"policy": policy, "samples": "", "bank": "", "base": "", "against": ""}
         return replace(self, given=self.given.model_copy(update=without), pinned_samples="")
 
     def check(self, *more: str, samples: str = "", bank: str = "", to: str = "") -> str:
@@ -94,7 +95,11 @@ class Commands:
     ) -> str:
         given = self.given
         words = ["gate", "check", uri, "--policy", self.given.policy, *self._samples(samples), *self._bank(bank)]
-        words += [*_named("--against", given.against), *_named("--probe-seed", given.probe_seed)]
+        words += [
+            *_named("--base", given.base),
+            *_named("--against", given.against),
+            *_named("--probe-seed", given.probe_seed),
+        ]
         directory = f"{given.directory}-{to}" if to else given.directory
         words += _named("--report-dir", directory if directory != USUAL_DIRECTORY else "")
         words += ["--allow-code"] if code and given.allow_code and "--allow-code" not in more else []
@@ -117,6 +122,19 @@ class Commands:
         words += ["--to", NEW_BANK]
         words += _named("--probe-seed", self.given.probe_seed)
         return shlex.join([*words, "--policy", self.given.policy, *self._samples(), *self._registry()])
+
+    def of_adapter(self, base: str) -> str:
+        """Return the check under the policy for adapters, beside this base."""
+        given = self.given.model_copy(
+            update={"policy": "adapter", "samples": "", "bank": "", "against": "", "base": base}
+        )
+        return replace(self, given=given, pinned_samples="").check()
+
+    def bank_of_adapters(self) -> str:
+        """Return the build of a bank of adapters of this base, with a placeholder for their registered model."""
+        words = ["gate", "bank", "build", "--kind", "adapter", "--base", self.given.base or "models:/BASE/VERSION"]
+        words += ["--registered-model", "NAME", "--to", NEW_BANK]
+        return shlex.join([*words, "--policy", self.given.policy, *self._registry()])
 
     def judge(self) -> str:
         """Return the judgement of the evidence by a policy of the reader's own."""

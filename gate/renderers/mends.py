@@ -9,10 +9,12 @@ from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
 from gate.formats.log_again import CALL, ONNX_EXTRA
 from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.records.evidence import Evidence, Failed, Measured, Skipped
+from gate.records.facts import ADAPTER
 from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.plan import enough
 from gate.records.report import Report
+from gate.renderers import adapters
 from gate.renderers.commands import NEW_BANK, SAMPLES, Commands, Step, commands_for, latest, version_of
 
 _NO_CODE = "artifact-integrity"
@@ -33,8 +35,7 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
         yield from _bytes(report, commands, findings)
         return
     if evidence.facts.unexaminable:
-        said = "No detector examines such a model. Have its bytes judged; then a named reviewer decides."
-        yield Step("files-only", said, commands.of_bytes(FILES_ONLY).check())
+        yield from _of_flavour(report, evidence, commands, findings)
         return
     if evidence.assurance is None:
         yield from _unread(report, evidence, commands, findings)
@@ -50,6 +51,18 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
     yield from _not_run(report, evidence, commands, findings)
     yield from _bank(report, evidence, commands, findings)
     yield from _suspects(report, evidence, commands, findings)
+
+
+def _of_flavour(
+    report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]
+) -> Iterator[Step]:
+    """Yield the steps for an adapter, and for models that no detector examines."""
+    if evidence.facts.flavour == ADAPTER:
+        yield from _bytes(report, commands, findings)
+        yield from adapters.steps(report, evidence, commands, findings)
+    else:
+        said = "No detector examines such a model. Have its bytes judged; then a named reviewer decides."
+        yield Step("files-only", said, commands.of_bytes(FILES_ONLY).check())
 
 
 def _unread(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:

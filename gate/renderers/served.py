@@ -119,7 +119,8 @@ def _remark(verdict: Verdict, evidence: Evidence, *, able: bool) -> str:
 def opens(facts: BundleFacts) -> str:
     """Return which releases open a bundle, and which torch wrote it."""
     least = [f"{_NAMES.get(name, plain(name, 40))} ≥ {plain(least, 40)}" for name, least in facts.opens_with.items()]
-    return "; ".join([*([", ".join(least)] if least else []), f"written by torch {plain(facts.torch, 40)}"])
+    wrote = f"written by torch {plain(facts.torch, 40)}" if facts.torch else "written as data"
+    return "; ".join([*([", ".join(least)] if least else []), wrote])
 
 
 def newer_than_candidate(facts: BundleFacts) -> str:

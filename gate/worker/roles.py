@@ -113,6 +113,12 @@ def _convert(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
 
 
 def _write(job: ScanJob, scratch: Path, isolation: str) -> None:
+    from gate.worker.adapter_writing import write_adapter
+
+    adapter = write_adapter(job, _artifact(job), scratch) if job.left_path is None else None
+    if adapter is not None:  # needs no torch
+        save_result(scratch, adapter.model_copy(update={"isolation": isolation}))
+        return
     from gate.worker import compute
     from gate.worker.writing import write
 

@@ -1,4 +1,4 @@
-"""The grammar of an adapter's folder: what PEFT and MLflow write is read, and all beside it is told in a sentence."""
+"""The grammar of an adapter's folder: what PEFT and MLflow write is read, and all else told in a sentence."""
 
 import copy
 import json

@@ -6,6 +6,7 @@ program: the gate has read and run the program with these.
 """
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -56,9 +57,25 @@ def python_version(runtime: Runtime) -> str:
     return runtime.python or platform.python_version()
 
 
+_TRIED: Final = {"peft": "0.21.2", "transformers": "5.24.0"}
+"""Versions with which an adapter's bundle was opened, where they are not installed beside the gate."""
+
+
+def adapter_pins(runtime: Runtime) -> tuple[str, ...]:
+    """Return the requirements of an adapter's bundle, MLflow first."""
+    stated = dict(runtime.packages) or {name: _installed(name) for name in PACKAGES}
+    stated = {**_TRIED, **stated}
+    return tuple(f"{name}=={stated[name]}" for name in sorted(stated, key=lambda name: (name != "mlflow", name)))
+
+
 def environment_texts(runtime: Runtime, *, tokens: bool = False) -> dict[str, bytes]:
     """Return the three files; `tokens` is of a bundle with a tokenizer."""
-    required, python = list(pins(runtime, tokens=tokens)), python_version(runtime)
+    return environment_of(runtime, pins(runtime, tokens=tokens))
+
+
+def environment_of(runtime: Runtime, pinned: Sequence[str]) -> dict[str, bytes]:
+    """Return the three files of these requirements."""
+    required, python = list(pinned), python_version(runtime)
     conda = {
         "channels": ["conda-forge"],
         "dependencies": [f"python={python}", _PIP, {"pip": required}],

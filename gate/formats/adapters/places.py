@@ -114,7 +114,7 @@ _NUMBERS: Final = Shape(
 _NO_BASE: Final = Shape(f"no base beside an adapter: {_MADE_SO}", lambda _given: False)
 _FILES: Final = (
     *(re.escape(f"{FOLDER}/{name}") for name in (config.NAME, tensors.NAME)),
-    rf"{FOLDER}/README\.md",
+    rf"{FOLDER}/README\.md|provenance\.json",
     *(re.escape(f"{TOKENIZER_FOLDER}/{name}") for name in (*TOKENIZER_FILES, *COPIES)),
     CARDS,
 )

@@ -4,7 +4,7 @@ Other settings, nothing in common, or a statistic that the candidate lacks make 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from gate.judging.calibration.cells import Probes, Sealed, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
@@ -20,6 +20,7 @@ from gate.judging.calibration.tables import (
     values_of,
     worst_place,
 )
+from gate.records.adapters import group_of
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.declarations import Space
@@ -35,6 +36,7 @@ ALMOST_ALL = 0.9
 IMAGE = 3
 """Dimensions of an image: channels, height, width."""
 Kind = Literal["per-class", "scale-free"]
+_KINDS: Final[Mapping[str, Literal["class", "pair", "layer"]]] = {"class": "class", "pair": "pair", "layer": "layer"}
 MOST_NAMED, TELLING = 3, 0.3
 """Most statistics named for a place, and their least share of its greatest surprise."""
 
@@ -133,6 +135,8 @@ def _probes(space: Space, shape: tuple[int, ...]) -> Probes:
 
 def same_task(evidence: Evidence, bank: Bank) -> bool:
     """Tell whether a bank's classes are the candidate's: the same samples, byte by byte, classes and input shape."""
+    if bank.adapters is not None:
+        return bank.adapters == group_of(evidence.facts.adapter, evidence.base)
     return (
         bank.samples is not None
         and evidence.samples is not None
@@ -151,8 +155,8 @@ def _unusable(
             f"it compares {len(bank.compared)} statistics of {len(models)} models besides the candidate; expected at "
             f"least one of {FEWEST_MODELS}"
         )
-    if bank.classes != evidence.facts.classes:
-        return f"the bank's models have {bank.classes} classes; the candidate has {evidence.facts.classes}"
+    if why := _other_adapters(bank, models, own, evidence) or _other_classes(bank, evidence):
+        return why
     if bank.seed != evidence.seed:
         return f"the bank was measured with seed {bank.seed}; this scan with seed {evidence.seed}"
     named = sorted({statistic.detector for statistic in bank.compared})
@@ -166,6 +170,46 @@ def _unusable(
         if have >= ALMOST_ALL * len(models) and statistic.metric not in own.get(statistic.detector, {}):
             return f"{statistic.detector} measured no {statistic.metric} on the candidate, though on the bank's models"
     return _other_cells(bank, models, evidence)
+
+
+def _other_classes(bank: Bank, evidence: Evidence) -> str:
+    if bank.classes == evidence.facts.classes:
+        return ""
+    return f"the bank's models have {bank.classes} classes; the candidate has {evidence.facts.classes}"
+
+
+def _other_adapters(bank: Bank, models: Sequence[ModelStatistics], own: Values, evidence: Evidence) -> str:
+    """Return why an adapter is outside its bank, and so not examined; empty where it is inside, or none."""
+    facts = evidence.facts.adapter
+    if bank.adapters is None:
+        return "it holds whole models, and the candidate is an adapter" if facts is not None else ""
+    if facts is None:
+        return "it holds adapters, and the candidate is none"
+    group = group_of(facts, evidence.base)
+    if group is None:
+        lacks = "its ranks lie in two bands" if evidence.base else "no base was given"
+        return f"the adapter is not examined: {lacks}"
+    if group != bank.adapters:
+        return f"the adapter is not examined: it is {group}, and the bank's are {bank.adapters}"
+    return _elsewhere(models, own, bank.compared)
+
+
+def _elsewhere(models: Sequence[ModelStatistics], own: Values, compared: Sequence[Statistic]) -> str:
+    """Return at which modules the candidate changes what the bank's adapters do not, or the other way round."""
+    every = [_layers(model.values, compared) for model in models]
+    mine = _layers(own, compared)
+    known = {place for place in set().union(*every) if sum(place in one for one in every) >= ALMOST_ALL * len(every)}
+    if mine == known:
+        return ""
+    odd = min(mine ^ known)
+    how = "changes" if odd in mine else "does not change"
+    return f"the adapter is not examined: it {how} {odd.removeprefix('layer ')[:120]}, unlike the bank's"
+
+
+def _layers(values: Values, compared: Sequence[Statistic]) -> set[str]:
+    """Return the places of a model's statistics by layer."""
+    named = [(one.detector, one.metric) for one in compared if one.at == "layer"]
+    return {place for name, metric in named for place in values.get(name, {}).get(metric, {})}
 
 
 def _other_cells(bank: Bank, models: Sequence[ModelStatistics], evidence: Evidence) -> str:
@@ -203,7 +247,7 @@ def _surprise(part: Part, statistic: Statistic, own: Values) -> Surprise:
         detector=statistic.detector,
         metric=statistic.metric,
         variant=part.statistic.partition(", ")[2],
-        kind="class" if kind == "class" else "pair" if kind == "pair" else None,
+        kind=_KINDS.get(kind),
         name=name,
         surprise=part.surprise,
     )

@@ -80,7 +80,7 @@ def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_clas
             continue
         rows = tuple(_row(statistic, model) for model in models)
         name = f"{statistic.detector} {statistic.metric}"
-        if statistic.at != "class":
+        if statistic.at not in {"class", "layer"}:
             found.append(Column(name, tuple({WHOLE: next(iter(row.values()))} if row else {} for row in rows)))
         elif per_class:
             whole = Column(name, rows, CELLS_SPREAD) if statistic.scale == "cells" else Column(name, rows)

@@ -1,0 +1,53 @@
+"""The scan of an adapter: its inspector has measured everything, a writer writes its bundle, and both are compared."""
+
+from pathlib import Path
+from typing import Final
+
+from gate.check.bundle.adapters import TENSORS, TOKENIZER, compose_adapter
+from gate.check.evidence import evidence_of
+from gate.check.scanned import Scanned, faults_of, inspect_bundle, not_loaded
+from gate.check.workers import Seen, Workers
+from gate.formats.carried import Carried
+from gate.judging.judge import forbids_loading
+from gate.policies.declared import before_loading
+from gate.records.evidence import Measured
+
+SPECTRUM: Final = "adapter-spectrum"
+"""The detector by which a policy is for adapters."""
+
+
+def scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
+    """Return the evidence of an adapter, all of which its inspector measured, and write its bundle to `folder`."""
+    request = workers.request
+    problems = (*request.pulled.problems, *inspected.result.problems)
+    if problems or forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
+        return not_loaded(request, inspected, Carried("its files are not what PEFT and MLflow write"))
+    stages = tuple(range(1, len(request.policy.plan()) + 1))
+    result = inspected.result.model_copy(update={"assurance": "A", "stages": stages})
+    wrote = workers.run("writer", request.candidate, program_to=folder / TENSORS, tokenizer_to=folder / TOKENIZER)
+    written = wrote.result.written_adapter
+    bundle = (
+        compose_adapter(folder, written, request)
+        if written is not None and wrote.program is not None
+        else " ".join(wrote.result.problems) or "the writer left no adapter."
+    )
+    if isinstance(bundle, str):
+        return Scanned(evidence_of(request, result).model_copy(update={"unbundled": bundle[:2000]}))
+    again = inspect_bundle(workers, bundle.place)
+    seen = Seen(result).as_safe_as(wrote, again)
+    faults = faults_of(request, again, bundle) or _unlike(inspected, again)
+    if faults:
+        evidence = evidence_of(request, seen.result)
+        none = {"unbundled": faults[0], "problems": (*evidence.problems, *faults)}
+        return Scanned(evidence.model_copy(update=none))
+    return Scanned(evidence_of(request, seen.result, bundle.place, bundle.facts), bundle=bundle)
+
+
+def _unlike(candidate: Seen, bundle: Seen) -> tuple[str, ...]:
+    """Return a problem where a bundle's spectra are not the candidate's, bit by bit."""
+    first, second = (seen.outcomes.get(SPECTRUM) for seen in (candidate, bundle))
+    if isinstance(first, Measured) and isinstance(second, Measured) and first.measurements == second.measurements:
+        return ()
+    return (
+        "The bundle that was written has other spectra than the candidate: this is a fault of the gate; report it.",
+    )

@@ -1,0 +1,132 @@
+"""The writer of adapters: tensors, configuration and tokenizer anew, of what was parsed; no torch, no PEFT, no code."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from gate.formats.adapters.adapter import Adapter, read_adapter
+from gate.formats.adapters.base import json_at, read_base
+from gate.formats.adapters.places import TOKENIZER_FILES
+from gate.formats.safetensors import Tensor, tensors_of
+from gate.formats.sealing import ChangedError, Seal
+from gate.formats.source import Source, UnreadableError, open_source
+from gate.formats.templates.places import DEFAULT, templates_in
+from gate.records.artifact import Artifact, file_sha256
+from gate.records.errors import GateError, UnexaminableError
+from gate.records.job import TOKENIZER_FILE, WRITTEN_FILE, ScanJob, ScanResult
+from gate.records.record import canonical_json
+from gate.records.written_adapter import WrittenAdapter
+from gate.worker.output import say_progress
+
+_OF_THE_BASE: Final = {"base_model_name_or_path": None, "revision": None}
+"""What a bundle does not say: which base any loader would fetch."""
+_TOKENIZER, _SETTINGS, _MARKS, _TEMPLATE = TOKENIZER_FILES
+
+
+def write_adapter(job: ScanJob, artifact: Artifact, scratch: Path) -> ScanResult | None:
+    """Leave an adapter's files and return their facts, or the only problem; None of what is no adapter."""
+    started = time.monotonic()
+    try:
+        adapter = read_adapter(artifact.root, [file.path for file in artifact.manifest.files])
+        if adapter is None:
+            return None
+        say_progress("writing the bundle", 0, 1)
+        seal = Seal.of(artifact)
+        written = _written(job, artifact.root, adapter, scratch)
+        seal.check()
+    except ChangedError as error:
+        return ScanResult(isolation="none", problems=(error.sentence[:2000],), complete=False)
+    except GateError as error:
+        return ScanResult(isolation="none", problems=(str(error)[:2000],), complete=True)
+    say_progress("writing the bundle", 1, 1)
+    seconds = {"write": time.monotonic() - started}
+    return ScanResult(isolation="none", written_adapter=written, complete=True, seconds=seconds)
+
+
+def _written(job: ScanJob, root: Path, adapter: Adapter, scratch: Path) -> WrittenAdapter:
+    to = scratch / WRITTEN_FILE
+    with open_source(adapter.path) as source:
+        found = tensors_of(source)
+        parts = {name: _digest(source, one) for name, one in found.items()}
+        _write_tensors(source, found, to)
+    config = canonical_json({**adapter.config.value, **_OF_THE_BASE})
+    facts = [[name, found[name].dtype, list(found[name].shape), parts[name]] for name in sorted(found)]
+    parent = hashlib.sha256(canonical_json({"config": dict(adapter.config.value), "tensors": facts})).hexdigest()
+    tokenizer = _json_of(root, adapter, _TOKENIZER)
+    if tokenizer is not None:
+        (scratch / TOKENIZER_FILE).write_bytes(canonical_json(tokenizer))
+    settings = _json_of(root, adapter, _SETTINGS)
+    return WrittenAdapter(
+        tensors_sha256=file_sha256(to),
+        parent=f"sha256:{parent}",
+        config=config.decode(),
+        network=_network(job, adapter),
+        number_type=adapter.flavour.get("torch_dtype"),
+        tokenizer_type=str((settings or {}).get("tokenizer_class") or adapter.flavour.get("tokenizer_type") or ""),
+        tokenizer_sha256=file_sha256(scratch / TOKENIZER_FILE) if tokenizer is not None else None,
+        texts=dict(_texts(root, adapter, settings)),
+    )
+
+
+def _network(job: ScanJob, adapter: Adapter) -> str:
+    """Return the class of its base: by `MLmodel`, or by the configuration of the base that the operator named."""
+    if named := adapter.flavour.get("pipeline_model_type"):
+        return str(named)
+    config = read_base(Path(job.base_folder)).config() if job.base_folder else None
+    named = config.get("architectures") if isinstance(config, dict) else None
+    if not isinstance(named, list) or len(named) != 1:
+        raise UnexaminableError("nothing says of which class its base is: name one with --base")
+    return str(named[0])
+
+
+def _digest(source: Source, tensor: Tensor) -> str:
+    digest = hashlib.sha256()
+    for chunk in source.window(tensor.begin, tensor.size).chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _write_tensors(source: Source, found: Mapping[str, Tensor], to: Path) -> None:
+    """Write a file of the same tensors, by name, back to back, with no metadata but PEFT's own."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    begin = 0
+    for name in sorted(found):
+        one = found[name]
+        header[name] = {"dtype": one.dtype, "shape": list(one.shape), "data_offsets": [begin, begin + one.size]}
+        begin += one.size
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)  # tensors begin at a multiple of eight bytes, as safetensors writes them
+    with to.open("wb") as stream:
+        stream.write(len(raw).to_bytes(8, "little") + raw)
+        for name in sorted(found):
+            for chunk in source.window(found[name].begin, found[name].size).chunks():
+                stream.write(chunk)
+
+
+def _json_of(root: Path, adapter: Adapter, name: str) -> dict[str, Any] | None:
+    """Return a file of the tokenizer as parsed; None where there is none."""
+    found = json_at(root / adapter.place.of_tokenizer(name))
+    if found is not None and not isinstance(found, dict):
+        raise UnreadableError(f"{name} is no mapping")
+    return found
+
+
+def _texts(root: Path, adapter: Adapter, settings: Mapping[str, Any] | None) -> list[tuple[Any, str]]:
+    """Return the tokenizer's other files by name; a template inside its settings becomes a file of its own."""
+    found: list[tuple[Any, str]] = []
+    template = root / adapter.place.of_tokenizer(_TEMPLATE)
+    held = root / adapter.place.of_tokenizer(_SETTINGS)
+    for path in (held, template):
+        if path.exists():
+            named = dict(templates_in(path))
+            if set(named) - {DEFAULT}:
+                raise UnexaminableError("it has several chat templates, and the gate writes one")
+            found = [(_TEMPLATE, named[DEFAULT])] if named else found
+    if settings is not None:
+        plain = {key: value for key, value in settings.items() if key not in {"chat_template", "name_or_path"}}
+        found.append((_SETTINGS, canonical_json(plain).decode()))
+    marks = _json_of(root, adapter, _MARKS)
+    return found if marks is None else [*found, (_MARKS, canonical_json(marks).decode())]
