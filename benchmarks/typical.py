@@ -25,13 +25,13 @@ from benchmarks.efficacy.truth import Truth, truth_of
 from benchmarks.zoo.store import Entry, read_index, write_whole
 from gate import detectors
 from gate.judging.judge import judge
-from gate.policies.declared import before_loading
+from gate.policies.declared import before_loading, rules_sha256
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.evidence import Evidence, Measured, Measurement
 from gate.records.policy import Policy
-from gate.renderers.typical import DATA, FalseAlarms, Lies, Typical, rules_sha256
+from gate.renderers.typical import DATA, FalseAlarms, Lies, Typical
 
 QUANTILES = (0.05, 0.95)
 DIGITS = 3

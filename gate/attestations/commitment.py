@@ -5,6 +5,7 @@ own, and a line of the review log, whose chain puts it before the decision.
 """
 
 import datetime as dt
+from operator import not_
 from typing import Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -33,7 +34,7 @@ class Committed(SignedRecord):
     """Digest of the bank that stands beside the scan; None where a later step names it, or there is none."""
     seed: int | None = Field(default=None, ge=0, exclude_if=is_none)
     committed_at: AwareDatetime
-    resumed: bool = Field(default=False, exclude_if=lambda value: not value)
+    resumed: bool = Field(default=False, exclude_if=not_)
     """Whether measurements of an interrupted scan lay in the directory already."""
     gate_version: str = VERSION
 
@@ -65,7 +66,7 @@ class CommitmentStatement(Record):
 
 def sign_commitment(committed: Committed, key: SigningKey) -> str:
     """Return the commitment's DSSE envelope as one line of JSON."""
-    return sealed(CommitmentStatement.of(committed), key)
+    return sealed(CommitmentStatement.of(committed).canonical_json(), key)
 
 
 def open_commitment(envelope: str, keys: tuple[PublicKey, ...]) -> Committed | None:

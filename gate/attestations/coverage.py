@@ -1,10 +1,12 @@
-"""What a signed statement says of the scan behind its decision: each detector, each limit, and who judged.
+"""What a signed statement says of the scan behind its decision: each detector, limit and threat, and who judged.
 
 A verifier can refuse a pass that examined too little, without the report. Every list and text is bounded, so that the
 envelope fits into a tag with room for reviews (docs/decisions/0044-the-whole-statement-in-the-tag.md).
 """
 
+import datetime as dt
 from collections.abc import Iterator
+from operator import not_
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
@@ -20,6 +22,7 @@ from gate.records.evidence import Evidence, Location, Measured, Outcome
 from gate.records.fields import Digest, Finite, MetricId, is_none
 from gate.records.policy import Policy
 from gate.records.record import Record
+from gate.records.threat import Beside, Status, Threat
 from gate.records.verdict import Verdict
 
 MAX_COVERAGE_BYTES = 44_000
@@ -45,12 +48,12 @@ class SignedDetector(SignedRecord):
     id: DetectorId
     status: Literal["measured", "skipped", "failed", "absent"]
     """`absent`: the policy runs it, and the evidence holds no outcome."""
-    reason: str = Field(default="", max_length=300, exclude_if=lambda value: not value)
+    reason: str = Field(default="", max_length=300, exclude_if=not_)
     planned: bool
     """Whether the policy runs it."""
     required: bool
     """Whether the policy flags where it is skipped for a reason."""
-    idle: bool = Field(default=False, exclude_if=lambda value: not value)
+    idle: bool = Field(default=False, exclude_if=not_)
     """Whether the policy's own stages left it nothing to examine."""
     options_digest: Digest | None = Field(default=None, exclude_if=is_none)
     """Digest of the options that it measured with, defaults included."""
@@ -75,7 +78,7 @@ class SignedLimit(SignedRecord):
     values: int = Field(ge=0)
     """Number of values, one a place, that were compared."""
     outcome: Literal["held", "exceeded", "waived", "not-judged"]
-    confirms: bool = Field(default=False, exclude_if=lambda value: not value)
+    confirms: bool = Field(default=False, exclude_if=not_)
     """Whether a p-value judged in its place."""
 
 
@@ -101,7 +104,7 @@ class Commitment(SignedRecord):
     """Digest of the commitment's own envelope, which the same key signed."""
     log_line: int | None = Field(default=None, ge=1, exclude_if=is_none)
     """Line of the review log that holds it."""
-    resumed: bool = Field(default=False, exclude_if=lambda value: not value)
+    resumed: bool = Field(default=False, exclude_if=not_)
     """Whether measurements of an interrupted scan lay there before it was made."""
 
     @property
@@ -110,12 +113,42 @@ class Commitment(SignedRecord):
         return self.at <= self.scan_began and not self.resumed
 
 
+class SignedPower(SignedRecord):
+    """How many models of the gate's own zoo with such a threat these rules flagged, and how many clean ones."""
+
+    beside: Beside
+    found: int = Field(ge=0)
+    models: int = Field(ge=1)
+    low: Finite = Field(ge=0, le=1)
+    high: Finite = Field(ge=0, le=1)
+    """Exact interval of 95 %."""
+    false_alarms: int = Field(ge=0)
+    clean_models: int = Field(ge=1)
+    false_alarms_at_most: Finite = Field(ge=0, le=1)
+    """Exact one-sided bound of 95 %."""
+    split: str = Field(max_length=40)
+
+
+class SignedThreat(SignedRecord):
+    """One kind of threat, and what the scan says of it; not detected is not absent."""
+
+    id: MetricId
+    status: Status
+    by: tuple[str, ...] = Field(default=(), max_length=32, exclude_if=not_)
+    reason: str = Field(default="", max_length=300, exclude_if=not_)
+    power: SignedPower | None = Field(default=None, exclude_if=is_none)
+    power_unknown: str = Field(default="", max_length=300, exclude_if=not_)
+    waived_by: tuple[str, ...] = Field(default=(), max_length=32, exclude_if=not_)
+    until: dt.date | None = Field(default=None, exclude_if=is_none)
+
+
 class Coverage(SignedRecord):
     """What was examined, what was compared, and who judged."""
 
     detectors: tuple[SignedDetector, ...] = Field(min_length=1, max_length=64)
     limits: tuple[SignedLimit, ...] = Field(default=(), max_length=160)
     judged: JudgedBy
+    threats: tuple[SignedThreat, ...] = Field(default=(), max_length=64)
     commitment: Commitment | None = None
 
     @model_validator(mode="after")
@@ -134,6 +167,7 @@ def coverage_of(evidence: Evidence, verdict: Verdict, policy: Policy, commitment
             detectors=tuple(_detector(name, evidence, policy, length) for name in _names(policy)),
             limits=tuple(SignedLimit(**vars(one)) for one in applied_limits(evidence, verdict, policy)),
             judged=judged_by(evidence, verdict),
+            threats=tuple(_threat(threat, length) for threat in verdict.threats),
             commitment=commitment,
         )
 
@@ -158,6 +192,20 @@ def judged_by(evidence: Evidence, verdict: Verdict) -> JudgedBy:
     by: Literal["p-value-bank", "p-value-within"] = "p-value-bank" if verdict.calibrated else "p-value-within"
     models = seen.models + seen.others
     return JudgedBy(by=by, level=seen.level, p_value=seen.p_value, models=models, classes=classes)
+
+
+def _threat(threat: Threat, length: int) -> SignedThreat:
+    power = SignedPower.model_validate(dict(threat.power)) if threat.power else None
+    return SignedThreat(
+        id=threat.id,
+        status=threat.status,
+        by=threat.by,
+        reason=inert_line(threat.reason, limit=length),
+        power=power,
+        power_unknown=threat.power_unknown,
+        waived_by=tuple(inert_line(name, limit=min(length, 100)) for name in threat.waived_by),
+        until=threat.until,
+    )
 
 
 def _detector(name: str, evidence: Evidence, policy: Policy, length: int) -> SignedDetector:

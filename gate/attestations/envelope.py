@@ -18,7 +18,7 @@ from gate.attestations.statement import Statement
 from gate.records.artifact import ModelRef
 from gate.records.errors import UsageError
 from gate.records.finding import Decision
-from gate.records.record import MalformedError, Record, parse_json
+from gate.records.record import MalformedError, parse_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 100_000
@@ -80,12 +80,12 @@ class Opened:
 
 def sign(statement: Statement, key: SigningKey) -> str:
     """Return the statement's DSSE envelope as one line of JSON."""
-    return sealed(statement, key)
+    return sealed(statement.canonical_json(), key)
 
 
-def sealed(statement: Record, key: SigningKey) -> str:
+def sealed(payload: bytes, key: SigningKey) -> str:
     """Return any in-toto statement's DSSE envelope as one line of JSON; one too large for a tag is a `UsageError`."""
-    envelope = Envelope(statement.canonical_json(), PAYLOAD_TYPE, {})
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(key.signer)
     text = json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":"))
     if len(text) > MAX_ENVELOPE_BYTES:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
@@ -50,7 +51,7 @@ class SigningKey:
 
 def read_signing_key(where: str, passphrase: str | None = None) -> SigningKey:
     """Read an Ed25519 private key: PEM text itself, as in an environment variable, or the path of a PEM file."""
-    raw, source = _text(where, "signing key")
+    raw, source = key_text(where, "signing key")
     try:
         key = serialization.load_pem_private_key(raw, passphrase.encode() if passphrase else None)
     except TypeError:
@@ -73,7 +74,7 @@ def read_public_keys(places: Iterable[str]) -> tuple[PublicKey, ...]:
     """Read every Ed25519 public key in PEM texts or files; a `UsageError` where there is none."""
     found: dict[str, PublicKey] = {}
     for place in places:
-        raw, source = _text(place, "public key")
+        raw, source = key_text(place, "public key")
         blocks = raw.decode("ascii", errors="replace").split(_END)[:-1]
         if not blocks:
             raise UsageError(
@@ -100,8 +101,8 @@ def _public(raw: bytes, source: str) -> PublicKey:
     return PublicKey(SSlibKey.from_crypto(key), source)
 
 
-def _text(where: str, what: str) -> tuple[bytes, str]:
-    """Return PEM bytes and their source in words; a PEM text is never repeated in a message."""
+def key_text(where: str, what: str) -> tuple[bytes, str]:
+    """Return a key's PEM bytes and their source in words; a PEM text is never repeated in a message."""
     if where.lstrip().startswith(_BEGIN):
         return where.strip().encode() + b"\n", "the environment or command line"
     path = Path(where)
@@ -118,10 +119,17 @@ def _text(where: str, what: str) -> tuple[bytes, str]:
 
 def generate_key(private: Path, public: Path, passphrase: str | None = None) -> SigningKey:
     """Make a pair; the private file is readable by its owner alone, and no file is ever overwritten."""
+    write_key_pair(Ed25519PrivateKey.generate(), private, public, passphrase)
+    return read_signing_key(str(private), passphrase)
+
+
+def write_key_pair(
+    key: Ed25519PrivateKey | EllipticCurvePrivateKey, private: Path, public: Path, passphrase: str | None
+) -> None:
+    """Write a pair in PEM to files that do not exist yet, the private one readable by its owner alone."""
     for path in (private, public):
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} exists; a key is never overwritten", what_to_do="Name another file with --to.")
-    key = Ed25519PrivateKey.generate()
     protection: serialization.KeySerializationEncryption = (
         serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
     )
@@ -129,7 +137,6 @@ def generate_key(private: Path, public: Path, passphrase: str | None = None) -> 
     shown = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     _write_new(private, secret, 0o600)
     _write_new(public, shown, 0o644)
-    return read_signing_key(str(private), passphrase)
 
 
 def _write_new(path: Path, raw: bytes, mode: int) -> None:

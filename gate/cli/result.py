@@ -58,6 +58,7 @@ def lines(
     if verdict is not None:
         yield from _suspects(report, columns)
         yield from wrapped(oddities_in_short(verdict), columns, "told     ")
+    yield from _threats(report, columns)
     if published:
         yield from _steps(report, columns)
     yield ""
@@ -134,6 +135,18 @@ def _suspects(report: "Report", columns: int) -> Iterator[str]:
         names = Names.of(report)
         word = "target class" if len(targets) == 1 else "target classes"
         yield from wrapped(f"{word}: {listed([names.label(index) for index in targets])}", columns)
+
+
+def _threats(report: "Report", columns: int) -> Iterator[str]:
+    """Yield the threats by status; what was looked for and not found is not said to be absent."""
+    from gate.renderers.threats import in_lines
+
+    found = list(in_lines(report))
+    if found:
+        yield ""
+        yield "Threats"
+    for word, titles in found:
+        yield from wrapped(titles, columns, f"{word:13} ")
 
 
 def _steps(report: "Report", columns: int) -> Iterator[str]:

@@ -48,6 +48,9 @@ def examined_lines(statement: "Statement") -> list[str]:
     told = f"{measured} of {len(planned)} detectors measured{f', {idle} had nothing to examine' if idle else ''}"
     missing = f"; not: {', '.join(silent)}" if silent else ""
     lines = [f"examined {told}{missing}"]
+    for status, word in (("detected", "detected"), ("not-examined", "not examined"), ("waived", "waived")):
+        if named := [one.id for one in coverage.threats if one.status == status]:
+            lines.append(f"threats  {word}: {', '.join(named)}")
     made = coverage.commitment
     if made is None:
         return [*lines, "policy   not committed to before the scan"]

@@ -24,6 +24,7 @@ from gate.judging.elsewhere import follows, of_converted, of_other_policy, unlik
 from gate.judging.limits import of_detector
 from gate.judging.repaired import of_repair
 from gate.judging.served import covers, is_oddity, of_bundle
+from gate.judging.threats import threats_of
 from gate.judging.unexamined import of_behaviour, of_flavour
 from gate.judging.within import NONE, within_model
 from gate.records.bundle import Covers
@@ -47,7 +48,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
     findings = tuple(_waived(finding, evidence, policy, on) for finding in filterfalse(odd, raw))
     still_open = [finding for finding in findings if not finding.waived]
     targets = {f.location.class_index for f in still_open if f.kind == "limit" and f.location is not None}
-    return Verdict(
+    verdict = Verdict(
         decision=Decision.FLAGGED if still_open else Decision.APPROVED,
         findings=findings,
         confirming=tuple(confirming),
@@ -66,6 +67,7 @@ def judge(evidence: Evidence, policy: Policy, *, on: dt.date) -> Verdict:
         policy_name=policy.name,
         policy_digest=policy.digest,
     )
+    return verdict.model_copy(update={"threats": threats_of(evidence, verdict, policy, judging)})
 
 
 def _raw(

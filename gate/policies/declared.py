@@ -1,6 +1,7 @@
 """The detectors' declarations as plain tables, for judge, scan and banks; a declaration imports no torch."""
 
 import hashlib
+import json
 from functools import cache
 
 from gate import detectors
@@ -56,3 +57,9 @@ def digest_of(name: str, options: dict[str, object]) -> str:
     stated = kind.model_validate({key: value for key, value in options.items() if key not in kind.retired})
     gone = {key: options.get(key, value) for key, value in kind.retired.items()}
     return hashlib.sha256(canonical_json(stated.model_dump(mode="json", by_alias=True) | gone)).hexdigest()
+
+
+def rules_sha256(policy: Policy) -> str:
+    """Return the digest of the parts of a policy that decide without a bank: not its name, waivers or samples."""
+    rules = policy.model_dump(mode="json", include={"detectors", "stages", "uncalibrated", "seed"})
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()

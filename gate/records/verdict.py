@@ -9,6 +9,7 @@ from gate.records.bundle import Covers
 from gate.records.fields import is_none
 from gate.records.finding import BEHAVIOUR, Decision, Finding
 from gate.records.record import Record
+from gate.records.threat import Threat
 
 
 class Calibration(Record):
@@ -78,6 +79,8 @@ class Verdict(Record):
     evidence_digest: str
     policy_name: str
     policy_digest: str
+    threats: tuple[Threat, ...] = Field(default=(), max_length=64, exclude_if=not_)
+    """What is said of each threat; empty in earlier verdicts."""
 
     @property
     def judging(self) -> Calibration | None:

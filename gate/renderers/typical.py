@@ -4,8 +4,6 @@
 only where the detector measured with the same options.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from gate.policies.declared import rules_sha256
 from gate.records.evidence import Measured
-from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.records.report import Report
 from gate.renderers.text import count, listed, number
@@ -68,12 +66,6 @@ class Typical(Record):
 def typical() -> Typical:
     """Return the packaged data."""
     return Typical.from_file(DATA)
-
-
-def rules_sha256(policy: Policy) -> str:
-    """Return the digest of the parts of a policy that decide without a bank: not its name, waivers or samples."""
-    rules = policy.model_dump(mode="json", include={"detectors", "stages", "uncalibrated", "seed"})
-    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
 def beside(report: Report, detector: str, metric: str, *, shares: bool = False) -> str:

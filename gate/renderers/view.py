@@ -21,6 +21,7 @@ from gate.renderers.names import Names
 from gate.renderers.next_steps import next_steps
 from gate.renderers.served import heading_alone, served
 from gate.renderers.text import between, count, duration, listed
+from gate.renderers.threats import about_threats, threat_rows
 from gate.renderers.typical import about
 
 MAX_FILES = 500
@@ -99,6 +100,7 @@ class View(Head):
         self.excerpts = excerpts(report)
         self.picture_groups = picture_groups(report)
         self.neurons, self.more_neurons = neurons(evidence)
+        self.threats, self.threats_about = threat_rows(report), about_threats(report)
         self.gaps = _gaps(report)
         self.blind = tuple(Gap(c.title or c.detector, c.blind_to) for c in report.coverage if c.blind_to)
         self.assurance_means = _assurance(evidence)

@@ -4,10 +4,11 @@ import pytest
 
 from benchmarks.typical import OWN_SCALES, subjects, typical_of
 from gate import detectors
+from gate.policies.declared import rules_sha256
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
-from gate.renderers.typical import rules_sha256, typical
+from gate.renderers.typical import typical
 
 
 def test_the_count_of_false_alarms_is_of_these_very_limits():

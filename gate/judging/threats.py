@@ -1,0 +1,145 @@
+"""What a verdict says of each threat: detected, not detected, not examined with the reason, or waived.
+
+A threat counts as examined where a detector that looks for it measured, and something in the policy judges what it
+measured; where such a detector was silent it is not examined, whatever the others said. Not detected is not absent: it
+stands with the share of such models that these rules find.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from gate.judging.completeness import rightly_idle
+from gate.judging.elsewhere import unlike
+from gate.judging.threat_families import Family, families
+from gate.judging.threat_rates import judged_beside, power_of
+from gate.policies.spaces import spaces_of
+from gate.records.comparison import Comparison
+from gate.records.declarations import Space
+from gate.records.evidence import Evidence, Measured, Skipped
+from gate.records.finding import Finding
+from gate.records.policy import CALIBRATED_RULE, Policy
+from gate.records.threat import Threat
+from gate.records.verdict import Verdict
+
+
+def threats_of(evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> tuple[Threat, ...]:
+    """Return what a verdict says of every threat to a model of this kind; `judging` is the p-value that decided."""
+    spaces = _spaces(evidence, policy)
+    asked = [family for family in families() if family.spaces & spaces]
+    return tuple(_threat(family, evidence, verdict, policy, judging) for family in asked)
+
+
+def _spaces(evidence: Evidence, policy: Policy) -> frozenset[Space]:
+    """Return what the model takes; of one that was not read, what the policy's detectors are for."""
+    return frozenset({evidence.facts.space}) if evidence.facts.classes is not None else spaces_of(policy)
+
+
+def _threat(family: Family, evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> Threat:
+    about = [f for f in verdict.findings if f.kind == "limit" and _is_about(f, family, judging)]
+    still_open = [finding for finding in about if not finding.waived]
+    if still_open:
+        return Threat(id=family.id, title=family.title, status="detected", by=_rules(still_open))
+    if about:
+        return _waived(family, about)
+    looking = [name for name in family.detectors if name in policy.detectors]
+    if why := next(_unexamined(family, looking, evidence, verdict, policy, judging), ""):
+        return Threat(id=family.id, title=family.title, status="not-examined", reason=why[:500])
+    by = tuple(name for name in looking if _judges(name, evidence, policy, judging))
+    power, unknown = power_of(family.id, policy, judged_beside(verdict))
+    return Threat(id=family.id, title=family.title, status="not-detected", by=by, power=power, power_unknown=unknown)
+
+
+def _is_about(finding: Finding, family: Family, judging: Comparison | None) -> bool:
+    if finding.rule != CALIBRATED_RULE:
+        return finding.rule in family.rules
+    return not family.of_files and bool(family.rules & _drivers(judging))
+
+
+def _drivers(judging: Comparison | None) -> frozenset[str]:
+    """Return the detectors behind a p-value: those of the places that stand out most, else all in the score."""
+    if judging is None:
+        return frozenset()
+    named = {one.detector for place in judging.places[:1] for one in place.because}
+    return frozenset(named or judging.detectors)
+
+
+def _rules(findings: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(finding.rule for finding in findings))
+
+
+def _waived(family: Family, about: Sequence[Finding]) -> Threat:
+    waivers = [finding.waiver for finding in about if finding.waiver is not None]
+    return Threat(
+        id=family.id,
+        title=family.title,
+        status="waived",
+        by=_rules(about),
+        waived_by=tuple(sorted({waiver.approved_by for waiver in waivers}))[:32],
+        until=min(waiver.expires for waiver in waivers),
+    )
+
+
+def _unexamined(
+    family: Family,
+    looking: Sequence[str],
+    evidence: Evidence,
+    verdict: Verdict,
+    policy: Policy,
+    judging: Comparison | None,
+) -> Iterator[str]:
+    """Yield the reasons why nothing can be said of a threat, the plainest first."""
+    if policy.files_only and not family.of_files:
+        yield "the policy judges the bytes alone"
+    if not looking:
+        yield "the policy runs no detector that looks for it"
+    if evidence.assurance is None and not family.of_files:
+        yield "the model was not loaded"
+    for finding in verdict.open_findings:
+        if finding.rule == "samples" and finding.kind == "condition" and not family.of_files:
+            yield "the clean samples do not fit the model"
+        if finding.rule in looking and finding.kind == "silence":
+            yield f"{finding.rule} {_silent(finding.rule, evidence)}"
+    for name in sorted(unlike(evidence, policy) & set(looking)):
+        yield f"{name} was not measured as this policy asks for"
+    if not any(_judges(name, evidence, policy, judging) for name in looking):
+        yield _nothing_judges(looking, evidence)
+
+
+def _judges(name: str, evidence: Evidence, policy: Policy, judging: Comparison | None) -> bool:
+    """Tell whether a detector looked, and what it says can flag: by a limit for these classes, or by the p-value."""
+    outcome = evidence.outcomes.get(name)
+    if isinstance(outcome, Measured):
+        looked = True
+    else:
+        looked = isinstance(outcome, Skipped) and rightly_idle(name, evidence, policy)
+    return looked and (_limited(name, evidence, policy) or (judging is not None and name in judging.detectors))
+
+
+def _limited(name: str, evidence: Evidence, policy: Policy) -> bool:
+    for limit in policy.detectors[name].limits.values():
+        try:
+            limit.at(evidence.facts.classes)
+        except LookupError:
+            continue
+        return True
+    return False
+
+
+def _nothing_judges(looking: Sequence[str], evidence: Evidence) -> str:
+    """Return why no detector could flag it: what they were skipped for, or that nothing judges what they measured."""
+    outcomes = {name: evidence.outcomes.get(name) for name in looking}
+    if measured := [name for name, outcome in outcomes.items() if isinstance(outcome, Measured)]:
+        return f"{' and '.join(measured)} measured, and nothing in this check judges what was measured"
+    return next((f"{name} {_silent(name, evidence)}" for name in looking), "no detector looked for it")
+
+
+def _silent(name: str, evidence: Evidence) -> str:
+    """Return in the gate's own words what became of a detector; its reason stands with the detector."""
+    match evidence.outcomes.get(name):
+        case None:
+            return "has no outcome"
+        case Measured():
+            return "measured less than the policy asks for"
+        case Skipped():
+            return "was skipped"
+        case _:
+            return "failed"

@@ -1,0 +1,91 @@
+"""What a check says of each threat, in words for the report: found, looked for, not looked for, or accepted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from gate.judging.threat_rates import packaged_rates
+from gate.records.report import Report
+from gate.records.threat import Power, Status, Threat
+from gate.renderers.text import listed
+
+WORDS: Final[dict[Status, str]] = {
+    "detected": "detected",
+    "not-examined": "not examined",
+    "waived": "waived",
+    "not-detected": "not detected",
+}
+"""Each status in words, in the order in which they are shown."""
+MEANS: Final = (
+    "Not detected is not absent. Beside it stands how many models with such a threat these rules found in the gate's "
+    "own zoo of small models, with the exact interval of 95 %, and how many clean ones these detectors flagged. What "
+    "one detector finds does not tell apart the threats that it looks for."
+)
+_SEEN: Final = "fit"
+"""Split on which the settings were chosen."""
+
+
+@dataclass(frozen=True)
+class ThreatRow:
+    """Threats of which the same is said."""
+
+    titles: tuple[str, ...]
+    status: Status
+    word: str
+    says: str
+
+
+def threat_rows(report: Report) -> tuple[ThreatRow, ...]:
+    """Return the threats, those first that a reader must act on; none for a check without a verdict."""
+    grouped: dict[tuple[Status, str], list[str]] = {}
+    for one in _known(report):
+        grouped.setdefault((one.status, _says(one)), []).append(one.title)
+    order = list(WORDS)
+    rows = [ThreatRow(tuple(titles), status, WORDS[status], says) for (status, says), titles in grouped.items()]
+    return tuple(sorted(rows, key=lambda row: order.index(row.status)))
+
+
+def _known(report: Report) -> tuple[Threat, ...]:
+    return report.verdict.threats if report.verdict and not report.error else ()
+
+
+def about_threats(report: Report) -> str:
+    """Return what the words mean, and of which models the shares are; empty where no threat is shown."""
+    known, threats = packaged_rates(), _known(report)
+    if not threats:
+        return ""
+    if not any(one.power for one in threats):
+        return MEANS
+    classes = listed([str(number) for number in known.classes])
+    chosen = (
+        ", on which the settings were chosen, so that of new models fewer are found" if known.split == _SEEN else ""
+    )
+    return f"{MEANS} The shares are of the split {known.split} of {classes} classes{chosen}."
+
+
+def _says(threat: Threat) -> str:
+    if threat.status == "detected":
+        return f"by {listed(list(threat.by))}"
+    if threat.status == "waived":
+        return f"found by {listed(list(threat.by))}; accepted by {listed(list(threat.waived_by))} until {threat.until}"
+    if threat.status == "not-examined":
+        return threat.reason
+    looked = f"by {listed(list(threat.by))}" if threat.by else ""
+    return f"{looked}; {_power(threat.power) if threat.power else threat.power_unknown}".removeprefix("; ")
+
+
+def _power(power: Power) -> str:
+    beside = " beside a bank" if power.beside == "bank" else ""
+    low, high, most = (f"{100 * share:.0f}" for share in (power.low, power.high, power.false_alarms_at_most))
+    found = f"{power.found} of {power.models} such models found{beside} ({low} to {high} %)"
+    return f"{found}, {power.false_alarms} of {power.clean_models} clean ones flagged (at most {most} %)"
+
+
+def in_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield for each status in words the short names of the threats that have it; for a terminal."""
+    for status, word in WORDS.items():
+        found = [one for one in _known(report) if one.status == status]
+        rules = sorted({rule for one in found for rule in one.by}) if status in {"detected", "waived"} else []
+        if found:
+            by = f" (by {listed(rules)})" if rules else ""
+            yield word, f"{', '.join(one.id for one in found)}{by}"

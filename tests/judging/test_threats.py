@@ -1,0 +1,174 @@
+"""What a verdict says of each threat: detected, waived, not examined and why, or not detected and with what power."""
+
+import datetime as dt
+
+import pytest
+
+from gate import detectors
+from gate.judging.judge import judge
+from gate.judging.threat_families import families
+from gate.judging.threat_rates import packaged_rates, power_of
+from gate.policies.declared import rules_sha256
+from gate.policies.packaged import DEFAULT, FILES_ONLY
+from gate.policies.read import read_policy
+from gate.records.bank_evidence import BankEvidence
+from gate.records.comparison import Comparison, PlaceScore, Surprise
+from gate.records.evidence import Measured, Measurement, Skipped
+from gate.records.facts import ModelFacts
+from gate.records.policy import Rule, Waiver
+from tests.attestations.scanned import DAY, RULES, evidence, outcomes, sizes
+from tests.attestations.signed import digest
+
+NONE = Skipped(reason="a first version has none before it")
+CLEAN = {
+    "neural_cleanse": sizes(index=1.0),
+    "version_change": NONE,
+    "activation_clustering": Skipped(reason="no suspects"),
+    "model_inversion": Skipped(reason="no suspects"),
+}
+
+
+def said(found, policy=RULES):
+    """Return what a verdict says of each threat, by its id."""
+    return {threat.id: threat for threat in judge(found, policy, on=DAY).threats}
+
+
+def clean(**changes):
+    """Return evidence on which nothing stands out, with changes of outcomes."""
+    return evidence(outcomes=outcomes(**{**CLEAN, **changes}))
+
+
+def test_every_detector_has_a_place_and_every_name_is_a_detector():
+    """A new detector is put beside the threats that it looks for, or among those that confirm."""
+    named = {name for family in families() for name in family.rules}
+    assert named == set(detectors.names())
+    assert len({family.id for family in families()}) == len(families())
+
+
+def test_a_limit_that_was_exceeded_detects_what_its_detector_looks_for():
+    """Patches and what else is found as one; never what another detector alone looks for."""
+    seen = said(evidence())
+    assert (seen["patch"].status, seen["patch"].by) == ("detected", ("neural-cleanse",))
+    assert seen["hostile-files"].status != "detected"
+    assert seen["graph"].status == "not-examined"
+    assert seen["graph"].reason == "the policy runs no detector that looks for it"
+
+
+def test_where_nothing_stands_out_the_power_stands_beside_it_or_why_none_is_known():
+    """Of other rules than those that the zoo was judged by, nothing is known."""
+    seen = said(clean())
+    assert (seen["patch"].status, seen["patch"].by) == ("not-detected", ("neural-cleanse",))
+    assert seen["patch"].power is None
+    assert seen["patch"].power_unknown == "how often it is found is not known under this policy's rules"
+
+
+@pytest.mark.parametrize("silent", [None, Skipped(reason="no time", short_of_time=True)])
+def test_a_silent_detector_leaves_its_threats_unexamined(silent):
+    """That another one looked does not make up for it, and the reason says which was silent."""
+    stages = (
+        RULES.stages[0].model_copy(update={"detectors": (*RULES.stages[0].detectors, "probe-grid")}),
+        RULES.stages[1],
+    )
+    rules = {**RULES.detectors, "probe-grid": Rule()}
+    policy = RULES.model_copy(update={"detectors": rules, "stages": stages})
+    seen = said(clean(probe_grid=silent), policy)
+    assert seen["patch"].status == "not-examined"
+    assert seen["patch"].reason.startswith("probe-grid ")
+    by_itself = clean(probe_grid=silent).model_copy(update={"policy_digest": policy.digest})
+    assert said(by_itself, policy)["patch"].reason.startswith("probe-grid ")
+    measured = Measured(measurements=(Measurement(metric="patch-share", value=0.2),), seconds=1.0)
+    assert said(clean(probe_grid=measured), policy)["patch"].status == "not-detected"
+
+
+def test_a_measurement_that_nothing_judges_is_no_examination():
+    """A warp is searched for and shown; without a bank no limit of this policy could flag it."""
+    rules = {name: rule for name, rule in RULES.detectors.items() if name in RULES.stages[0].detectors}
+    rules["warp-trigger"] = RULES.detectors["model-inversion"]
+    stages = (RULES.stages[0], RULES.stages[1].model_copy(update={"detectors": ("warp-trigger",)}))
+    policy = RULES.model_copy(update={"detectors": rules, "stages": stages})
+    measured = Measured(measurements=(Measurement(metric="size", value=3.0),), seconds=1.0)
+    seen = said(clean(warp_trigger=measured), policy)
+    assert seen["warp"].status == "not-examined"
+    assert seen["warp"].reason == "warp-trigger measured, and nothing in this check judges what was measured"
+
+
+def test_what_a_person_accepted_is_told_with_who_and_until_when():
+    """A waived finding is neither hidden nor told as found and open."""
+    until = DAY + dt.timedelta(days=9)
+    waiver = Waiver(
+        detector="neural-cleanse",
+        metric="anomaly-index",
+        model_digest=digest("a"),
+        reason="two styles",
+        approved_by="ann",
+        expires=until,
+    )
+    seen = said(evidence(), RULES.model_copy(update={"waivers": (waiver,)}))
+    assert (seen["patch"].status, seen["patch"].waived_by, seen["patch"].until) == ("waived", ("ann",), until)
+
+
+def test_a_p_value_detects_what_its_drivers_look_for():
+    """The statistics that drive it name the threats; others that the bank compares do not."""
+    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=9.0)
+    seen = Comparison(
+        kind="per-class",
+        score=9.0,
+        bank_scores=tuple(number / 10 for number in range(24)),
+        predictive_p=0.001,
+        places=(PlaceScore(kind="class", name="7", score=9.0, because=(place,)),),
+        detectors=("neural-cleanse",),
+    )
+    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
+    told = said(evidence(outcomes=outcomes(**CLEAN), bank=bank))
+    assert (told["patch"].status, told["patch"].by) == ("detected", ("calibration",))
+    assert told["hostile-files"].status != "detected"
+
+
+def test_bytes_alone_answer_for_the_bytes_alone():
+    """Under a policy for files nothing is said of behaviour but that it was not examined."""
+    policy = read_policy(FILES_ONLY, on=DAY)
+    held = {
+        name: Measured(
+            measurements=tuple(Measurement(metric=metric, value=0.0) for metric in rule.limits),
+            seconds=0.1,
+            options=dict(rule.options),
+        )
+        for name, rule in policy.detectors.items()
+    }
+    found = evidence(outcomes=held, assurance=None, facts=ModelFacts(flavour="sklearn"), policy_digest=policy.digest)
+    seen = said(found, policy)
+    assert seen["hostile-files"].status == "not-detected"
+    others = [threat for threat in seen.values() if threat.id != "hostile-files"]
+    assert {threat.status for threat in others} == {"not-examined"}
+    assert seen["patch"].reason == "the policy judges the bytes alone"
+
+
+def test_a_model_that_was_not_loaded_is_not_examined_for_the_reason_that_was_told():
+    """The gate's own words; the problem, which may quote the candidate, stands elsewhere."""
+    found = clean().model_copy(update={"assurance": None, "problems": ("the archive is damaged",)})
+    assert said(found)["patch"].reason == "the model was not loaded"
+
+
+def test_texts_have_threats_of_their_own():
+    """Images have none of these, and texts none of theirs."""
+    text = evidence(facts=ModelFacts(flavour="transformers", classes=4, space="tokens"))
+    assert {"inserted-words", "rewritten-texts", "hostile-files"} <= set(said(text))
+    assert "patch" not in said(text)
+    assert "inserted-words" not in said(evidence())
+
+
+def test_the_packaged_rates_are_of_the_recommended_rules():
+    """After a change of the recommended policy: `python -m benchmarks.threats --write`."""
+    policy = read_policy(DEFAULT, on=DAY)
+    known = packaged_rates()
+    assert known.rules == rules_sha256(policy)
+    assert set(known.families) <= {family.id for family in families()}
+    power, unknown = power_of("patch", policy, "limits")
+    assert unknown == ""
+    assert power.low <= power.found / power.models <= power.high
+    assert power.false_alarms / power.clean_models <= power.false_alarms_at_most
+    assert power_of("patch", policy, None)[0] is None
+    assert power_of("update", policy, "limits") == (
+        None,
+        "how often it is found is not known: the gate's zoo has no such models",
+    )
