@@ -15,6 +15,7 @@ import torch
 
 from gate.formats.huggingface.pipeline import Pipeline
 from gate.formats.huggingface.texts import Texts
+from gate.formats.mlflow_folder import TOKENIZER
 from gate.formats.mlflow_model import EXAMINED
 from gate.formats.sealing import ChangedError, Seal
 from gate.programs import Program, read_program
@@ -35,6 +36,7 @@ from gate.worker.loading.model import read_model
 from gate.worker.loading.module_classifier import type_of
 from gate.worker.loading.onnx_models import onnx_inputs, read_onnx_program, require_same
 from gate.worker.loading.outputs import type_name
+from gate.worker.loading.token_programs import names_beside
 from gate.worker.output import say_progress
 from gate.worker.pipelines.compose import composed_of, pipeline_of
 from gate.worker.served_tokenizer import beside, of_texts
@@ -178,7 +180,9 @@ def _signature(root: Path) -> tuple[Signature | None, str]:
 
 
 def _class_names(root: Path) -> dict[int, str]:
-    """Return the classes' names in the candidate's metadata; a claim, and shown as one."""
+    """Return the classes' names beside the candidate's tokenizer, or in its metadata; a claim, and shown as one."""
+    if (root / TOKENIZER).is_file():
+        return names_beside(root)
     try:
         return in_metadata(declared_by(root).top.get("metadata"))
     except GateError:

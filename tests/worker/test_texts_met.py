@@ -137,3 +137,15 @@ def test_gradients_in_parts_are_those_of_all_texts_together():
     whole = first_order(slots, (), neutral, Run(seed=0))
     parts = first_order(slots, (), neutral, replace(Run(seed=0), max_batch=5))
     torch.testing.assert_close(whole, parts)
+
+
+def test_names_that_stand_beside_a_tokenizer_go_into_the_bundle(tmp_path):
+    """Those of the file before those of the metadata, which alone count where there is no tokenizer."""
+    from gate.worker.writing import _class_names
+
+    (tmp_path / "MLmodel").write_text("flavors: {}\nmetadata: {classes: [kind, rude]}\n")
+    (tmp_path / "extra_files").mkdir()
+    (tmp_path / "extra_files" / "labels.json").write_text('{"0": "clean", "1": "toxic"}')
+    assert _class_names(tmp_path) == {0: "kind", 1: "rude"}
+    (tmp_path / "extra_files" / "tokenizer.json").write_text("{}")
+    assert _class_names(tmp_path) == {0: "clean", 1: "toxic"}

@@ -72,7 +72,7 @@ def with_tokenizer(root: Path, model: Model) -> Model:
                 what_to_do=f"Log it with extra_files=['tokenizer.json'], which becomes {TOKENIZER}.",
             )
         return model
-    return replace(model, text=text_model(program, Tokenizer(served.raw), served.longest, _names(root)))
+    return replace(model, text=text_model(program, Tokenizer(served.raw), served.longest, names_beside(root)))
 
 
 def text_model(program: Program, tokenizer: Tokenizer, longest: int, names: Mapping[int, str]) -> TextModel:
@@ -100,7 +100,7 @@ def _halves(program: Program, tokenizer: Tokenizer, rows: tuple[torch.Tensor, to
         return None
 
 
-def _names(root: Path) -> dict[int, str]:
+def names_beside(root: Path) -> dict[int, str]:
     """Return the classes' names, by the file beside the tokenizer or the model's metadata; the candidate's own word."""
     try:
         path = root / LABELS
