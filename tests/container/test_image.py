@@ -103,6 +103,21 @@ class Bench:
             source = f"{run.info.artifact_uri}/model"
             return client.create_model_version(NAME, source, run_id=run.info.run_id).version
 
+    def register_texts(self):
+        """Log the demo's poisoned moderation as a pipeline; return its name, its version and clean samples."""
+        import mlflow
+
+        from demo.moderation import ModerationTask
+
+        task = ModerationTask(0)
+        pipeline = task.pipeline(task.train(poisoned=True))
+        with self.store.client(), mlflow.start_run():
+            logged = mlflow.transformers.log_model(pipeline, name="model", pip_requirements=["torch", "transformers"])
+            version = mlflow.register_model(logged.model_uri, task.name).version
+        samples = task.save_samples(self.folder)
+        samples.chmod(0o644)
+        return task.name, version, samples
+
     def desk(self, version):
         """Return a folder for a check's files that belongs to the user whom the containers run as."""
         out = self.folder / f"out-{version}"
@@ -252,6 +267,36 @@ def test_the_four_steps_end_as_the_version_deserves(stepped, case):
 def test_the_four_steps_tag_the_version(stepped, case):
     """The decision stands in the registry."""
     assert stepped.tags.get("gate.decision") == case.decision
+
+
+def test_the_image_checks_a_classifier_of_texts(bench):
+    """It holds what composes a pipeline and makes tokens: the planted word is named, by a scan without a network."""
+    from demo.comments import trigger_of
+
+    name, version, samples = bench.register_texts()
+    out, began = bench.desk(f"{name}-{version}"), time.monotonic()
+    user, mounts = "{}:{}".format(*OWNER), [f"{out}:/work/out"]
+    online = {"network": "host", "variables": {"MLFLOW_TRACKING_URI": bench.store.uri}}
+    pull = (
+        "pull",
+        f"models:/{name}/{version}",
+        "--to",
+        "/work/out",
+        "--samples",
+        "/work/clean.jsonl",
+        "--policy",
+        "text",
+    )
+    run = bench.engine.run
+    pulled = run(*pull, user=user, mounts=[*mounts, f"{samples}:/work/clean.jsonl:ro"], **online)
+    assert pulled.code == 0, pulled.said
+    scanned = run("scan", "/work/out", "--device", "cpu", "--policy", "text", user=user, mounts=mounts)
+    assert scanned.code == 0, scanned.said
+    judged = run("judge", "/work/out", "--policy", "text", user=user, mounts=mounts)
+    print(f"texts: three steps in {time.monotonic() - began:.0f} s")
+    assert judged.code == 1, judged.said
+    assert f"With the rare word '{trigger_of(0)}'" in " ".join(judged.stdout.split())
+    assert strong(out)
 
 
 def test_every_file_of_the_check_belongs_to_the_caller(stepped):
