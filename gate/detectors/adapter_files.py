@@ -90,7 +90,7 @@ def _told(metric: str, path: str, found: Callable[[], Iterator[tuple[str, str]]]
 DETECTOR = Detector(
     id="adapter-files",
     title="What an adapter brings beside its updates",
-    doing="what an adapter brings beside its updates",
+    doing="what an adapter brings along",
     needs=Need.FILES | Need.ADAPTER,
     spaces=EVERY,
     metrics=(
