@@ -35,6 +35,9 @@ MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER, PREVIOUS_FOLDER = "model", "sampl
 
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
 ATTESTATION, COMMITMENT = "attestation.json", "commitment.json"
+EVAL_RESULT, SUMMARY, MODEL_SIGNATURE = "eval-result.json", "vsa.json", "model.sig"
+BESIDE = (EVAL_RESULT, SUMMARY, MODEL_SIGNATURE)
+"""What stands beside a signed decision, for other tools."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Errors other than a wrong directory name: a full or broken disk, too many open files."""
 
@@ -145,7 +148,7 @@ class CheckFiles:
 
     def begin(self) -> None:
         """Remove an earlier check's files, except an interrupted scan's; triggers and bundle stay until the scan."""
-        for pattern in (MANIFEST, EVIDENCE, VERDICT, ATTESTATION, "report.*"):
+        for pattern in (MANIFEST, EVIDENCE, VERDICT, ATTESTATION, *BESIDE, "report.*"):
             for path in self.root.glob(pattern):
                 if path.is_file() or path.is_symlink():
                     path.unlink()

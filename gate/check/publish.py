@@ -16,9 +16,10 @@ from gate import VERSION
 from gate.attestations.envelope import UNSIGNED, claimed, earlier_decision, open_envelope, sign
 from gate.attestations.log import Said, same_decision
 from gate.attestations.statement import scan_statement
+from gate.check.beside import remove_beside, write_beside
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commitment_of
-from gate.check.files import ATTESTATION, COMMITMENT, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.check.files import ATTESTATION, BESIDE, COMMITMENT, EVIDENCE, REPORT, VERDICT, CheckFiles
 from gate.check.signing import Signing
 from gate.judging.judge import judge
 from gate.records.activity import Tell
@@ -32,7 +33,7 @@ from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
 LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html")
-SIGNED = (COMMITMENT, ATTESTATION)
+SIGNED = (COMMITMENT, ATTESTATION, *BESIDE)
 """Files that exist where there is a key."""
 WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.value}
 """Tags of a version while nothing is decided: an earlier signed approval may not outlive a new check."""
@@ -95,6 +96,7 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
     """Sign the decision, log it, write `attestation.json` and return its text; without a key, return `unsigned`."""
     if signing is None:
         (files.root / ATTESTATION).unlink(missing_ok=True)
+        remove_beside(files)
         return UNSIGNED
     at = dt.datetime.fromisoformat(report.checked_at)
     if at > dt.datetime.now(dt.UTC) + _SKEW:
@@ -111,6 +113,7 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
             said = Said("scan", evidence.model, verdict.model_digest, verdict.decision.value, envelope)
             signing.log.append(said, dt.datetime.now(dt.UTC))
     files.write(ATTESTATION, envelope + "\n")
+    write_beside(files, statement, envelope, evidence, signing)
     return envelope
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gate.attestations.keys import SigningKey
 from gate.attestations.log import ReviewLog
+from gate.attestations.model_signature import ModelKey
 
 
 @dataclass(frozen=True)
@@ -12,3 +13,5 @@ class Signing:
 
     key: SigningKey
     log: ReviewLog | None = None
+    model_key: ModelKey | None = None
+    """Key that signs the files of an approved bundle; None leaves them unsigned."""

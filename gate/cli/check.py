@@ -23,6 +23,7 @@ from gate.cli.options import (
     AUDIT_LOG,
     BANK,
     BASE,
+    MODEL_SIGNING_KEY,
     POLICY,
     PUBLIC_KEY,
     REGISTRY,
@@ -50,7 +51,7 @@ _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 @click.argument("uri")
 @many(POLICY, SAMPLES, BANK, BASE, AGAINST, REPORT_DIR)
 @option("--mark/--no-mark", default=True, help="Mark the version and log the reports, or look only.")
-@many(SIGNING_KEY, PUBLIC_KEY, AUDIT_LOG, SCAN, REGISTRY)
+@many(SIGNING_KEY, MODEL_SIGNING_KEY, PUBLIC_KEY, AUDIT_LOG, SCAN, REGISTRY)
 def check(
     uri: str, policy: Path, samples: str | None, bank: Path | None, report_dir: Path, mark: bool, **options: Any
 ) -> int:

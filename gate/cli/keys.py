@@ -22,7 +22,12 @@ def keys() -> None:
     envvar="GATE_KEYS_TO",
     help="The private key's file; the public key goes beside it with the ending .pub.pem.",
 )
-def generate(to: Path) -> int:
+@option(
+    "--for-models",
+    is_flag=True,
+    help="Make a P-256 pair in place of it, for --model-signing-key and `model_signing verify key`.",
+)
+def generate(to: Path, for_models: bool) -> int:
     """Make an Ed25519 key pair.
 
     \b
@@ -35,11 +40,14 @@ def generate(to: Path) -> int:
     (--public-key twice, or both in one file) until the last decision under the old one has expired.
     """  # noqa: D301  # \b is click's own sign
     from gate.attestations.keys import generate_key
+    from gate.attestations.model_signature import generate_model_key
 
     public = to.with_name(f"{to.name.removesuffix('.pem')}.pub.pem")
     passphrase = os.environ.get(PASSPHRASE)
-    key = generate_key(to, public, passphrase)
+    key_id = (
+        generate_model_key(to, public, passphrase).hint if for_models else generate_key(to, public, passphrase).key_id
+    )
     click.echo(f"private  {to}  (readable by you alone{', encrypted' if passphrase else ''})")
     click.echo(f"public   {public}")
-    click.echo(f"key id   {key.key_id}")
+    click.echo(f"key id   {key_id}")
     return 0

@@ -12,6 +12,7 @@ from gate.records.errors import UsageError
 if TYPE_CHECKING:
     from gate.attestations.keys import PublicKey, SigningKey
     from gate.attestations.log import ReviewLog
+    from gate.attestations.model_signature import ModelKey
     from gate.check.adapter_base import AskedBase
     from gate.check.evidence import ScanSettings
     from gate.check.previous import Against
@@ -109,9 +110,18 @@ def signing(options: dict[str, Any]) -> "Signing | None":
     from gate.check.signing import Signing
 
     key, log = signing_key(options), review_log(options.pop("audit_log"))
+    model_key = model_signing_key(options)
     if log is not None:
         log.require_writable()
-    return Signing(key, log) if key is not None else None
+    return Signing(key, log, model_key) if key is not None else None
+
+
+def model_signing_key(options: dict[str, Any]) -> "ModelKey | None":
+    """Take the key that signs a bundle's files out of a command's options, where the command has one."""
+    from gate.attestations.model_signature import read_model_key
+
+    where = options.pop("model_signing_key", None)
+    return read_model_key(where, os.environ.get(PASSPHRASE)) if where else None
 
 
 def tell_signed(signs: "Signing | None") -> None:

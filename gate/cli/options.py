@@ -164,6 +164,11 @@ SIGNING_KEY = option(
     help="An Ed25519 private key (PEM) that signs the decision: a path, or the text itself in the environment. Without "
     "one the verdict is unsigned and can never be promoted. GATE_SIGNING_KEY_PASSPHRASE opens an encrypted key.",
 )
+MODEL_SIGNING_KEY = option(
+    "--model-signing-key",
+    help="A P-256 private key (PEM) that signs the files of an approved bundle in model.sig, for `model_signing "
+    "verify key`: a path, or the text itself in the environment.",
+)
 AUDIT_LOG = option(
     "--audit-log",
     type=click.Path(path_type=Path, dir_okay=False),

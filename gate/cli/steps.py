@@ -20,6 +20,7 @@ from gate.cli.options import (
     BANK,
     BASE,
     DIRECTORY,
+    MODEL_SIGNING_KEY,
     POLICY,
     PUBLIC_KEY,
     REGISTRY,
@@ -160,7 +161,7 @@ def _given_before(folder: Path, evidence: "Evidence") -> "Given":
 
 @click.command()
 @DIRECTORY
-@many(SIGNING_KEY, AUDIT_LOG, REGISTRY)
+@many(SIGNING_KEY, MODEL_SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def publish(directory: Path, **options: Any) -> int:
     """Sign the decision, keep the bundle, log the reports, mark the version; needs write access and the key."""
     from gate.check.files import CheckFiles

@@ -1,0 +1,171 @@
+"""What stands beside a signed decision: claims and a verification summary that other tools read, and the signature."""
+
+import base64
+import json
+
+import pytest
+
+from gate.attestations.envelope import envelope_digest, open_payload
+from gate.attestations.keys import generate_key
+from gate.attestations.model_signature import generate_model_key
+from gate.attestations.statement import Voice, reviewed, scan_statement
+from gate.check.beside import harness_digest, remove_beside, write_beside
+from gate.check.files import BESIDE, EVAL_RESULT, MODEL_SIGNATURE, SUMMARY, CheckFiles
+from gate.check.signing import Signing
+from gate.records.artifact import EVERY_FILE, build_manifest
+from gate.records.finding import Decision
+from tests.attestations.scanned import RULES, evidence, outcomes, sizes, verdict
+from tests.attestations.signed import NOW, digest
+
+SUMMARY_FIELDS = {
+    "verifier",
+    "timeVerified",
+    "resourceUri",
+    "policy",
+    "inputAttestations",
+    "verificationResult",
+    "verifiedLevels",
+    "slsaVersion",
+}
+"""Fields of https://slsa.dev/spec/v1.0/verification_summary; `dependencyLevels`, which is optional, is left out."""
+
+
+@pytest.fixture
+def signing(tmp_path):
+    """Return both keys."""
+    model_key = generate_model_key(tmp_path / "m.pem", tmp_path / "m.pub.pem")
+    return Signing(generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), None, model_key)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Return a check's directory with a bundle."""
+    made = CheckFiles.create(tmp_path / "out")
+    (made.root / "bundle").mkdir()
+    (made.root / "bundle" / "MLmodel").write_text("flavors: {}\n")
+    return made
+
+
+def decided(files, approve):
+    """Return evidence and the statement of a flagged scan, or of its approval by a reviewer."""
+    bundle = build_manifest(files.root / "bundle", ignored=EVERY_FILE)[0].digest
+    found = evidence(bundle_digest=bundle)
+    scanned = scan_statement(found, verdict(found), RULES, at=NOW)
+    voice = Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW)
+    return found, reviewed(scanned, voice, needed=1, days=30) if approve else scanned
+
+
+def read(files, name, signing):
+    """Return the signed statement in a file."""
+    opened = open_payload((files.root / name).read_text(), [signing.key.public])
+    assert opened.reason == ""
+    return json.loads(opened.payload)
+
+
+def test_each_limit_is_a_claim_that_anybody_can_check(files, signing):
+    """Metric, comparator, threshold and value say whether it passed; the harness is bound by its digest."""
+    found, statement = decided(files, approve=False)
+    write_beside(files, statement, "{}", found, signing)
+    made = read(files, EVAL_RESULT, signing)
+    claims = {claim["metric"]: claim for claim in made["predicate"]["claims"]}
+    assert claims["unsafe-pickle/unsafe-globals"] == {
+        "metric": "unsafe-pickle/unsafe-globals",
+        "comparator": "<=",
+        "threshold": 0.0,
+        "value": 0.0,
+        "passed": True,
+        "sampleSize": 90,
+    }
+    assert claims["neural-cleanse/anomaly-index"]["passed"] is False
+    for claim in claims.values():
+        keeps = (
+            claim["value"] <= claim["threshold"]
+            if claim["comparator"] == "<="
+            else claim["value"] >= claim["threshold"]
+        )
+        assert claim["passed"] is keeps
+    assert made["predicate"]["harness"]["digest"] == {"sha256": harness_digest().removeprefix("sha256:")}
+    assert made["predicate"]["assuranceLevel"] == "self_attested"
+    assert made["subject"][0]["digest"] == {"sha256": 64 * "a"}
+
+
+def test_what_was_not_judged_is_not_claimed(files, signing):
+    """A detector that was skipped leaves no claim, rather than a failed or passed one."""
+    found = evidence(outcomes={**outcomes(), "unsafe-pickle": outcomes()["head-indicators"]})
+    statement = scan_statement(found, verdict(found), RULES, at=NOW)
+    write_beside(files, statement, "{}", found, signing)
+    metrics = [claim["metric"] for claim in read(files, EVAL_RESULT, signing)["predicate"]["claims"]]
+    assert "unsafe-pickle/unsafe-globals" not in metrics
+    assert "neural-cleanse/anomaly-index" in metrics
+
+
+@pytest.mark.parametrize(
+    ("approve", "result", "level"), [(True, "PASSED", "GATE_BACKDOOR_SCREENED"), (False, "FAILED", "FAILED")]
+)
+def test_the_summary_has_the_documented_fields(approve, result, level, files, signing):
+    """Every required field of SLSA's v1, types as documented, no level of SLSA's own, and the decision as its input."""
+    found, statement = decided(files, approve)
+    write_beside(files, statement, "{}", found, signing)
+    made = read(files, SUMMARY, signing)
+    predicate = made["predicate"]
+    assert made["_type"] == "https://in-toto.io/Statement/v1"
+    assert made["predicateType"] == "https://slsa.dev/verification_summary/v1"
+    assert set(predicate) == SUMMARY_FIELDS
+    assert (predicate["verificationResult"], predicate["verifiedLevels"]) == (result, [level])
+    assert not any(name.startswith("SLSA_") for name in predicate["verifiedLevels"])
+    assert predicate["policy"] == {
+        "uri": "urn:model-promotion-gate:policy:small",
+        "digest": {"sha256": RULES.digest.removeprefix("sha256:")},
+    }
+    assert predicate["inputAttestations"] == [
+        {"uri": "attestation.json", "digest": {"sha256": envelope_digest("{}").removeprefix("sha256:")}}
+    ]
+    assert predicate["timeVerified"] == "2026-11-22T12:00:00Z"
+    covered = {one["digest"]["sha256"] for one in made["subject"]}
+    assert {digest[7:] for digest in statement.covered_digests} == covered
+
+
+def test_a_summary_of_a_bundle_alone_does_not_pass_the_candidate(files, signing):
+    """Under `serve: bundle` a reader of the summary sees the bundle as its only subject."""
+    bundle = build_manifest(files.root / "bundle", ignored=EVERY_FILE)[0].digest
+    policy = RULES.model_copy(update={"serve": "bundle"})
+    found = evidence(bundle_digest=bundle, outcomes=outcomes(neural_cleanse=sizes(index=1.0)))
+    scanned = scan_statement(found, verdict(found, policy), policy, at=NOW)
+    voice = Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW)
+    write_beside(files, reviewed(scanned, voice, needed=1, days=30), "{}", found, signing)
+    made = read(files, SUMMARY, signing)
+    assert [one["digest"]["sha256"] for one in made["subject"]] == [bundle.removeprefix("sha256:")]
+
+
+def test_only_an_approved_bundle_as_it_was_measured_is_signed(files, signing):
+    """Whoever verifies files alone takes a signature for an approval, so that a flagged bundle has none."""
+    found, flagged = decided(files, approve=False)
+    write_beside(files, flagged, "{}", found, signing)
+    assert not (files.root / MODEL_SIGNATURE).exists()
+    found, approved = decided(files, approve=True)
+    assert approved.predicate.decision is Decision.APPROVED
+    write_beside(files, approved, "{}", found, signing)
+    bundle = json.loads((files.root / MODEL_SIGNATURE).read_text())
+    payload = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    assert [one["name"] for one in payload["predicate"]["resources"]] == ["MLmodel"]
+    (files.root / "bundle" / "MLmodel").write_text("changed\n")
+    write_beside(files, approved, "{}", found, signing)
+    assert not (files.root / MODEL_SIGNATURE).exists()
+
+
+def test_what_an_earlier_decision_left_goes_with_it(files, signing):
+    """An unsigned check or a new one leaves none of it."""
+    found, approved = decided(files, approve=True)
+    write_beside(files, approved, "{}", found, signing)
+    assert all((files.root / name).exists() for name in BESIDE)
+    remove_beside(files)
+    assert not any((files.root / name).exists() for name in BESIDE)
+    write_beside(files, approved, "{}", found, signing)
+    files.begin()
+    assert not any((files.root / name).exists() for name in BESIDE)
+
+
+def test_the_gates_own_digest_names_its_files():
+    """It is stable within an installation, and of the form of every digest."""
+    assert harness_digest() == harness_digest()
+    assert len(harness_digest()) == len(digest("a"))
