@@ -32,7 +32,7 @@ from gate.records.report import Report
 from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
-LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html")
+LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html", "report.cdx.json")
 SIGNED = (COMMITMENT, ATTESTATION, *BESIDE)
 """Files that exist where there is a key."""
 WITHDRAWN = {"gate.attestation": UNSIGNED, "gate.decision": Decision.FLAGGED.value}

@@ -12,6 +12,7 @@ from gate.cli import (
     check,
     completion,
     doctor,
+    evidence,
     explain,
     keys,
     promote,
@@ -58,7 +59,7 @@ def main(debug: bool) -> None:
 _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
     *(promote.promote, review.review, verify.verify, rescan.rescan, remediate.remediate),
-    *(serve.serve, keys.keys, doctor.doctor, report.report, base.base, bank.bank),
+    *(serve.serve, keys.keys, doctor.doctor, report.report, evidence.evidence, base.base, bank.bank),
     *(explain.explain, schema.schema, completion.completion),
 )
 for command in _COMMANDS:

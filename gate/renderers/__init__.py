@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from gate.records.report import Report
-from gate.renderers import codequality, html, junit, markdown, sarif
+from gate.renderers import codequality, cyclonedx, html, junit, markdown, sarif
 
 RENDERERS: Mapping[str, tuple[str, Callable[[Report], str]]] = MappingProxyType(
     {
@@ -18,6 +18,7 @@ RENDERERS: Mapping[str, tuple[str, Callable[[Report], str]]] = MappingProxyType(
         "sarif": ("report.sarif", sarif.render),
         "junit": ("report.junit.xml", junit.render),
         "codequality": ("report.codequality.json", codequality.render),
+        "cyclonedx": ("report.cdx.json", cyclonedx.render),
     }
 )
 """Format to (file name in the report directory, function that writes it); docs/reference/contracts.md, section 4."""

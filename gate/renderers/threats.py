@@ -39,9 +39,9 @@ def threat_rows(report: Report) -> tuple[ThreatRow, ...]:
     """Return the threats, those first that a reader must act on; none for a check without a verdict."""
     grouped: dict[tuple[Status, str], list[str]] = {}
     for one in _known(report):
-        grouped.setdefault((one.status, _says(one)), []).append(one.title)
+        grouped.setdefault((one.status, says(one)), []).append(one.title)
     order = list(WORDS)
-    rows = [ThreatRow(tuple(titles), status, WORDS[status], says) for (status, says), titles in grouped.items()]
+    rows = [ThreatRow(tuple(titles), status, WORDS[status], told) for (status, told), titles in grouped.items()]
     return tuple(sorted(rows, key=lambda row: order.index(row.status)))
 
 
@@ -63,7 +63,8 @@ def about_threats(report: Report) -> str:
     return f"{MEANS} The shares are of the split {known.split} of {classes} classes{chosen}."
 
 
-def _says(threat: Threat) -> str:
+def says(threat: Threat) -> str:
+    """Return what is known of a threat, as one line."""
     if threat.status == "detected":
         return f"by {listed(list(threat.by))}"
     if threat.status == "waived":

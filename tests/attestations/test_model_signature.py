@@ -72,11 +72,11 @@ def test_a_key_of_another_kind_is_refused(tmp_path):
 
 def verified(path, public, folder):
     """Run OpenSSF's command line in a process of its own; skip where it is not installed."""
-    site = os.environ.get("GATE_TEST_MODEL_SIGNING", "")
+    site = os.environ.get("GATE_TEST_SITE", "")
     environment = {**os.environ, "PYTHONPATH": site} if site else dict(os.environ)
     has = subprocess.run([sys.executable, "-c", "import model_signing"], env=environment, check=False)
     if has.returncode:
-        pytest.skip("model-signing is not installed; GATE_TEST_MODEL_SIGNING may name a folder that holds it")
+        pytest.skip("model-signing is not installed; GATE_TEST_SITE may name a folder that holds it")
     command = [sys.executable, "-m", "model_signing", "verify", "key", str(folder)]
     options = ["--signature", str(path), "--public_key", str(public)]
     return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
