@@ -47,7 +47,8 @@ def of_bundle(evidence: Evidence, policy: Policy) -> list[Finding]:
     if evidence.bundle_digest is not None and evidence.bundle is None:
         message = "The bundle is an earlier gate's, which did not write its program anew; scan again."
         return [Finding(rule="bundle", kind="silence", message=message)]
-    if covers(evidence, policy) != "bundle" or evidence.bundle_digest is not None or evidence.assurance is None:
+    of_adapter = evidence.facts.adapter is not None and not policy.files_only
+    if evidence.bundle_digest is not None or evidence.assurance is None or not (policy.serve == "bundle" or of_adapter):
         return []
     why = f": {evidence.unbundled}" if evidence.unbundled else "."
     who = "The policy serves" if policy.serve == "bundle" else "Of an adapter an approval covers"

@@ -30,6 +30,8 @@ class Family:
     spaces: frozenset[Space] = IMAGES
     of_files: bool = False
     """Whether it is looked for in the bytes, and not in what the model does."""
+    of_adapters: bool = False
+    """Whether adapters of low rank alone have it."""
 
     @property
     def rules(self) -> frozenset[str]:
@@ -140,5 +142,31 @@ def families() -> tuple[Family, ...]:
             ("rewrite-sweep",),
             ("head-indicators",),
             spaces=TOKENS,
+        ),
+        Family(
+            "adapter-baggage",
+            "What an adapter brings beside its updates: modules, tokens, settings",
+            (),
+            ("adapter-files",),
+            spaces=EVERY,
+            of_files=True,
+            of_adapters=True,
+        ),
+        Family(
+            "adapter-template",
+            "Words that a chat template adds or hides under a condition",
+            (),
+            ("chat-template",),
+            spaces=EVERY,
+            of_files=True,
+            of_adapters=True,
+        ),
+        Family(
+            "adapter-update",
+            "A backdoor that was trained into an adapter's weights",
+            (),
+            ("adapter-spectrum",),
+            spaces=EVERY,
+            of_adapters=True,
         ),
     )

@@ -6,6 +6,7 @@ stands with the share of such models that these rules find.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from gate.judging.completeness import rightly_idle
 from gate.judging.elsewhere import unlike
@@ -20,12 +21,21 @@ from gate.records.policy import CALIBRATED_RULE, Policy
 from gate.records.threat import Threat
 from gate.records.verdict import Verdict
 
+_ADAPTERS: Final = frozenset({"adapter-files", "adapter-spectrum"})
+"""Detectors that a policy for adapters runs, and no other policy."""
+
 
 def threats_of(evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> tuple[Threat, ...]:
     """Return what a verdict says of every threat to a model of this kind; `judging` is the p-value that decided."""
+    return tuple(_threat(family, evidence, verdict, policy, judging) for family in _asked(evidence, policy))
+
+
+def _asked(evidence: Evidence, policy: Policy) -> list[Family]:
+    """Return the threats to an adapter, or those to a model of this kind of input."""
+    if evidence.facts.adapter is not None or (evidence.facts.classes is None and _ADAPTERS & set(policy.detectors)):
+        return [family for family in families() if family.of_adapters or family.of_files]
     spaces = _spaces(evidence, policy)
-    asked = [family for family in families() if family.spaces & spaces]
-    return tuple(_threat(family, evidence, verdict, policy, judging) for family in asked)
+    return [family for family in families() if family.spaces & spaces and not family.of_adapters]
 
 
 def _spaces(evidence: Evidence, policy: Policy) -> frozenset[Space]:

@@ -21,7 +21,7 @@ TAGS = [
     "gate.report",
     "gate.version",
 ]
-FILES = {"evidence.json", "verdict.json", "report.json", "report.md", "report.html"}
+FILES = {"evidence.json", "verdict.json", "report.json", "report.md", "report.html", "report.cdx.json"}
 
 
 @dataclass

@@ -9,8 +9,9 @@ from gate.judging.judge import judge
 from gate.judging.threat_families import families
 from gate.judging.threat_rates import packaged_rates, power_of
 from gate.policies.declared import rules_sha256
-from gate.policies.packaged import DEFAULT, FILES_ONLY
+from gate.policies.packaged import ADAPTER, DEFAULT, FILES_ONLY
 from gate.policies.read import read_policy
+from gate.records.adapters import AdapterFacts
 from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison, PlaceScore, Surprise
 from gate.records.evidence import Measured, Measurement, Skipped
@@ -43,6 +44,18 @@ def test_every_detector_has_a_place_and_every_name_is_a_detector():
     named = {name for family in families() for name in family.rules}
     assert named == set(detectors.names())
     assert len({family.id for family in families()}) == len(families())
+
+
+def test_an_adapter_is_asked_for_its_own_threats_and_no_images():
+    """Its weights were not measured here, and that is said; of patches, words and graphs nothing is."""
+    facts = ModelFacts(
+        flavour="adapter", adapter=AdapterFacts(parameterisation="LoRA", least_rank=8, greatest_rank=8, modules=6)
+    )
+    seen = said(evidence(facts=facts), read_policy(ADAPTER, on=DAY))
+    assert set(seen) == {"hostile-files", "adapter-baggage", "adapter-template", "adapter-update"}
+    assert seen["adapter-update"].status == "not-examined"
+    assert seen["adapter-update"].reason.startswith("adapter-spectrum ")
+    assert not any(threat.startswith("adapter") for threat in said(clean()))
 
 
 def test_a_limit_that_was_exceeded_detects_what_its_detector_looks_for():
