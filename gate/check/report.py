@@ -10,6 +10,7 @@ from gate.check.rules import Rules
 from gate.detectors.contract import parts
 from gate.judging.completeness import searched_share
 from gate.judging.judge import judge
+from gate.judging.threats import families_for
 from gate.records.artifact import ModelRef
 from gate.records.clock import now, today
 from gate.records.errors import GateError
@@ -114,7 +115,8 @@ def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:
 
 
 def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
-    unused = sorted(set(detectors.names()) - set(policy.detectors))
+    for_such = {name for family in families_for(evidence, policy) for name in family.rules}
+    unused = sorted(for_such - set(policy.detectors))
     lines = [f"The detector {name}: the policy does not run it." for name in unused]
     if evidence.samples is None:
         lines.append("Behaviour on clean inputs: there were no samples, or the model could not be run on them.")

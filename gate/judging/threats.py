@@ -27,10 +27,10 @@ _ADAPTERS: Final = frozenset({"adapter-files", "adapter-spectrum"})
 
 def threats_of(evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> tuple[Threat, ...]:
     """Return what a verdict says of every threat to a model of this kind; `judging` is the p-value that decided."""
-    return tuple(_threat(family, evidence, verdict, policy, judging) for family in _asked(evidence, policy))
+    return tuple(_threat(family, evidence, verdict, policy, judging) for family in families_for(evidence, policy))
 
 
-def _asked(evidence: Evidence, policy: Policy) -> list[Family]:
+def families_for(evidence: Evidence, policy: Policy) -> list[Family]:
     """Return the threats to an adapter, or those to a model of this kind of input."""
     if evidence.facts.adapter is not None or (evidence.facts.classes is None and _ADAPTERS & set(policy.detectors)):
         return [family for family in families() if family.of_adapters or family.of_files]

@@ -19,6 +19,7 @@ from gate.check.report import Context, build_report
 from gate.check.rules import Rules
 from gate.judging.judge import judge
 from gate.records.facts import OutputFacts
+from gate.records.policy import Policy, Rule
 from gate.records.report import Report
 from gate.records.sample_settings import SamplesPolicy
 from gate.renderers import RENDERERS, comment, dotenv, summary
@@ -342,3 +343,15 @@ def test_an_output_that_the_policy_accepts_stands_under_what_was_not_examined():
         built = build_report(evidence, verdict, Context("models:/digits/1", None, Rules(policy)))
         line = "The output 'features' (64 a sample, float32): the policy accepts that it is not examined."
         assert (line in built.not_examined) == said
+
+
+def test_detectors_for_other_kinds_of_model_are_not_listed_as_not_run():
+    """A classifier of images lacks nothing by a policy without words and adapters; what looks for images is listed."""
+    report = reports.approved()
+    assert report.evidence
+    few = Policy(version=1, detectors={"neural-cleanse": Rule()})
+    verdict = judge(report.evidence, few, on=dt.date(2026, 12, 1))
+    built = build_report(report.evidence, verdict, Context("models:/digits/1", None, Rules(few)))
+    lines = "\n".join(built.not_examined)
+    assert "The detector probe-grid: the policy does not run it." in lines
+    assert not any(name in lines for name in ("word-sweep", "token-trigger", "adapter-spectrum", "chat-template"))
