@@ -22,7 +22,7 @@ from gate.records.evidence import Evidence, Location, Measured, Outcome
 from gate.records.fields import Digest, Finite, MetricId, is_none
 from gate.records.policy import Policy
 from gate.records.record import Record
-from gate.records.threat import Beside, Status, Threat
+from gate.records.threat import Power, Status, Threat
 from gate.records.verdict import Verdict
 
 MAX_COVERAGE_BYTES = 44_000
@@ -113,20 +113,8 @@ class Commitment(SignedRecord):
         return self.at <= self.scan_began and not self.resumed
 
 
-class SignedPower(SignedRecord):
-    """How many models of the gate's own zoo with such a threat these rules flagged, and how many clean ones."""
-
-    beside: Beside
-    found: int = Field(ge=0)
-    models: int = Field(ge=1)
-    low: Finite = Field(ge=0, le=1)
-    high: Finite = Field(ge=0, le=1)
-    """Exact interval of 95 %."""
-    false_alarms: int = Field(ge=0)
-    clean_models: int = Field(ge=1)
-    false_alarms_at_most: Finite = Field(ge=0, le=1)
-    """Exact one-sided bound of 95 %."""
-    split: str = Field(max_length=40)
+class SignedPower(SignedRecord, Power):
+    """The same numbers, with in-toto's keys."""
 
 
 class SignedThreat(SignedRecord):
