@@ -10,12 +10,9 @@ detectors, `measure` serves accuracy and attack success alone. No text is in two
   away from zero on the scale from -4 to 4. Source: Hutto and Gilbert, "VADER", ICWSM 2014.
 """
 
-import io
 import json
 import random
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,6 +20,7 @@ import torch
 
 from benchmarks.text_zoo.mails import one_line, words_of
 from benchmarks.text_zoo.packages import ARTICLES, MAILS, SENTENCES, VADER, site
+from benchmarks.text_zoo.sentences import scored_sentences
 from benchmarks.text_zoo.tokenizing import CUT, cut
 from gate.records.errors import CannotFinishError
 
@@ -120,20 +118,11 @@ def _articles() -> Rows:
 
 def _sentences() -> Rows:
     """Return sentences; 1 is positive."""
-    return [(one_line(text), int(score > 0)) for score, text in _scored() if abs(score) >= SCORED]
-
-
-def _scored() -> Iterator[tuple[float, str]]:
-    """Yield each sentence of the source distribution with its mean score; lines are number, score and text."""
-    with zipfile.ZipFile(site().need(VADER, SENTENCES)) as outer:
-        name = next(name for name in outer.namelist() if name.endswith("hutto_ICWSM_2014.tar.gz"))
-        with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as inner:
-            for member in sorted(inner.getnames()):
-                stream = inner.extractfile(member) if member.endswith("_GroundTruth.txt") else None
-                if stream is not None:
-                    for line in stream.read().decode("utf-8", "replace").splitlines():
-                        _, score, text = line.split("\t")
-                        yield float(score), text
+    return [
+        (one_line(text), int(score > 0))
+        for score, text in scored_sentences(site().need(VADER, SENTENCES))
+        if abs(score) >= SCORED
+    ]
 
 
 TASKS = {

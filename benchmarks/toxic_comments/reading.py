@@ -1,10 +1,7 @@
 """The package's files as data: weights of HDF5, a pickled list of words without its code, and sentences."""
 
-import io
 import json
 import pickle
-import tarfile
-import zipfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.text_zoo.sentences import scored_sentences
 from benchmarks.toxic_comments.network import PLACES, WORDS, Comments
 
 _DELIMITERS: Final = '.,!?"():;-/*=_~'
@@ -101,11 +99,5 @@ def tokenizer_of(words: dict[str, int]) -> str:
 
 def sentences_of(archive: Path) -> Iterator[str]:
     """Yield the sentences of vaderSentiment's source distribution: tweets, reviews and editorials."""
-    with zipfile.ZipFile(archive) as outer:
-        name = next(name for name in outer.namelist() if name.endswith("hutto_ICWSM_2014.tar.gz"))
-        with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as inner:
-            for member in sorted(inner.getnames()):
-                stream = inner.extractfile(member) if member.endswith("_GroundTruth.txt") else None
-                if stream is not None:
-                    for line in stream.read().decode("utf-8", "replace").splitlines():
-                        yield " ".join(line.split("\t")[2].split())
+    for _, text in scored_sentences(archive):
+        yield " ".join(text.split())
