@@ -13,7 +13,7 @@ import torch
 
 from gate.programs.nodes import Memory, Node, references, substituted
 from gate.programs.plan import compile_plan
-from gate.programs.program import run_plan
+from gate.programs.program import NOWHERE, run_plan, weightless_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -94,11 +94,8 @@ def _written_over(fixed: list[Node], rest: list[Node], program: Program) -> bool
 
 def types_of(program: Program) -> Mapping[str, torch.dtype]:
     """Return the type of every value, from a run without memory."""
-    examples = {
-        source.name: torch.empty([side or 1 for side in source.exported_shape], dtype=source.dtype, device="meta")
-        for source in program.inputs
-    }
-    _, values = program.to("meta").run(*examples.values())
+    examples = weightless_inputs(program)
+    _, values = program.to(NOWHERE).run(*examples.values())
     known = {**program.tensors, **examples, **values}
     return {name: value.dtype for name, value in known.items()}
 

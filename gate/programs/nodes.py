@@ -15,7 +15,7 @@ from gate.programs import advice
 from gate.programs.operators import DIRECT_ALIASES, Call, bind, find_overload, of_the_batch
 from gate.programs.overloads import ASSERTIONS, DROPOUTS, OVERLOADS
 from gate.programs.refused import RefusedError
-from gate.programs.schema import Name, NodeRecord, Output, ProgramRecord, Value
+from gate.programs.schema import Name, NamedValue, NodeRecord, Output, ProgramRecord, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +45,12 @@ class Node:
     def results(self) -> tuple[str, ...]:
         """Names of all values that the node defines."""
         return tuple(name for output in self.outputs if output for name in output.names if name is not None)
+
+
+def made(name: str, target: str, **values: Value) -> Node:
+    """Return a node of the gate's own: one result, an operator of the positive list and its arguments in order."""
+    arguments = tuple(NamedValue(key, value, keyword=False) for key, value in values.items())
+    return Node(name, target, bind(target, arguments, name), (Output((name,), is_list=False),), name)
 
 
 class Memory:

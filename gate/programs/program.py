@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from gate.programs.nodes import Node
     from gate.programs.schema import InputTensor, StateTensor
+
+NOWHERE: Final = torch.device("meta")
+"""Where tensors have shapes and types and no memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +131,22 @@ class Program:
             for slot in stage.dead:
                 slots[slot] = None
         return tuple(slots[slot] for slot in plan.outputs), tapped
+
+
+def weightless_inputs(program: Program, samples: int | None = None) -> dict[str, torch.Tensor]:
+    """Return inputs by name that have only shapes and types: of so many samples, else of as many as were exported.
+
+    Sizes that the export left free are one, the number of samples too.
+    """
+
+    def shape(exported: tuple[int | None, ...]) -> list[int]:
+        sizes = [size or 1 for size in exported]
+        return sizes if samples is None else [samples, *sizes[1:]]
+
+    return {
+        source.name: torch.empty(shape(source.exported_shape), dtype=source.dtype, device=NOWHERE)
+        for source in program.inputs
+    }
 
 
 def run_plan(plan: Plan, inputs: tuple[torch.Tensor, ...], state: Sequence[torch.Tensor] = ()) -> Any:

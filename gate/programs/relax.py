@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from gate.programs.independence_rules import RESHAPING, SHAPES, Place, exact
-from gate.programs.nodes import Node, references
-from gate.programs.operators import bind
+from gate.programs.nodes import Node, made, references
 from gate.programs.overloads import RECURRENT
 from gate.programs.plan import compile_plan
-from gate.programs.program import run_plan
+from gate.programs.program import NOWHERE, run_plan, weightless_inputs
 from gate.programs.refused import RefusedError
-from gate.programs.schema import Name, NamedValue, Output, Value
+from gate.programs.schema import Name, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,6 @@ _BATCH: Final = "gate_batch_size"
 _SHAPE_ARGUMENT: Final = {**SHAPES, "broadcast_to": 1}
 _FROM_OPERAND: Final = frozenset({"view", "_unsafe_view", "reshape"})
 _WIDENING: Final = frozenset({"expand", "broadcast_to"})
-_NOWHERE: Final = torch.device("meta")
 _TIMES: Final = 3
 _MAX_STEPS_A_NODE: Final = 20
 _Step = tuple[Node, dict[str, Any], dict[str, Place]]
@@ -50,10 +48,7 @@ def relax_batch(program: Program) -> Program | None:
         return None
     if nodes is None or nodes == list(program.nodes):
         return None
-    first = Name(program.input_names[0])
-    arguments = (NamedValue("self", first, keyword=False), NamedValue("dim", 0, keyword=False))
-    target = "torch.ops.aten.sym_size.int"
-    measure = Node(_BATCH, target, bind(target, arguments, _BATCH), (Output((_BATCH,), is_list=False),), _BATCH)
+    measure = made(_BATCH, "torch.ops.aten.sym_size.int", self=Name(program.input_names[0]), dim=0)
     return replace(program, nodes=(measure, *nodes))
 
 
@@ -62,8 +57,8 @@ class _Search:
 
     def __init__(self, program: Program, size: int) -> None:
         self._size = size
-        self._program = program.to(_NOWHERE)
-        given, more = (_empty(program, n) for n in (size, _TIMES * size))
+        self._program = program.to(NOWHERE)
+        given, more = (weightless_inputs(program, n) for n in (size, _TIMES * size))
         _, baked = self._program.run(*given.values())
         self._baked = {name: tuple(value.shape) for name, value in (*baked.items(), *given.items())}
         self._values: dict[str, Any] = {_BATCH: _TIMES * size, **more}
@@ -148,7 +143,7 @@ class _Search:
         tensors = self._program.tensors
         operands = [name for name in dict.fromkeys(node.operands) if name not in tensors]
         state = {name: tensors[name] for name in node.operands if name in tensors}
-        plan = compile_plan([node], operands, node.results, state, _NOWHERE)
+        plan = compile_plan([node], operands, node.results, state, NOWHERE)
         try:
             results = run_plan(plan, tuple(self._values[name] for name in operands))
         except RefusedError:
@@ -181,16 +176,6 @@ class _Search:
         if node.call.name in RESHAPING:
             return self._entries(held, self._places[held], result, axis)
         return self._places[held].entries
-
-
-def _empty(program: Program, count: int) -> dict[str, torch.Tensor]:
-    """Return an input of so many samples for each of a program's, without memory; free sizes as at the export."""
-    return {
-        source.name: torch.empty(
-            (count, *(side or 1 for side in source.exported_shape[1:])), dtype=source.dtype, device=_NOWHERE
-        )
-        for source in program.inputs
-    }
 
 
 def _with(node: Node, position: int, shape: tuple[Value, ...]) -> Node:

@@ -14,11 +14,11 @@ import torch
 
 from gate.programs.folding import types_of
 from gate.programs.independence_rules import ELEMENTWISE
-from gate.programs.nodes import Node, revalued, substituted
-from gate.programs.operators import bind
-from gate.programs.schema import Name, NamedValue, Output
+from gate.programs.nodes import made, revalued, substituted
+from gate.programs.schema import Name
 
 if TYPE_CHECKING:
+    from gate.programs.nodes import Node
     from gate.programs.program import Program
     from gate.programs.schema import Value
 
@@ -59,7 +59,7 @@ def _cast(program: Program, middle: set[str]) -> Program:
     """Return the program with a cast wherever a value enters the middle or leaves it."""
     tensors = dict(program.tensors)
     inside = {name for node in program.nodes if node.name in middle for name in node.results}
-    made: dict[str, Name] = {}
+    casts: dict[str, Name] = {}
     nodes: list[Node] = []
     types = types_of(program)
     for node in program.nodes:
@@ -69,22 +69,16 @@ def _cast(program: Program, middle: set[str]) -> Program:
             if not floating or within == (name in inside):
                 continue
             cast = f"{name}.{'bfloat16' if within else 'float32'}"
-            if cast not in made:
-                made[cast] = Name(cast)
+            if cast not in casts:
+                casts[cast] = Name(cast)
                 if name in tensors:
                     tensors[cast] = tensors[name].to(NARROW)
                 else:
-                    nodes.append(_to(name, cast, NARROW if within else torch.float32))
-            given[name] = made[cast]
+                    nodes.append(made(cast, _TO, self=Name(name), dtype=NARROW if within else torch.float32))
+            given[name] = casts[cast]
         renamed = substituted(node, given)
         nodes.append(revalued(renamed, _narrow) if within else renamed)
     return replace(program, nodes=tuple(nodes), tensors=tensors)
-
-
-def _to(name: str, cast: str, dtype: torch.dtype) -> Node:
-    values = (("self", Name(name)), ("dtype", dtype))
-    arguments = tuple(NamedValue(key, value, keyword=False) for key, value in values)
-    return Node(cast, _TO, bind(_TO, arguments, cast), (Output((cast,), is_list=False),), cast)
 
 
 def _narrow(value: Value) -> Value:
