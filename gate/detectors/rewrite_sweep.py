@@ -18,7 +18,6 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.records.declarations import Compared, Metric, Options
-from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
 from gate.records.passes import Passes, Span
 from gate.records.run import Run
@@ -46,17 +45,11 @@ class RewriteSweep(Options):
 
 def measure(subject: Subject, options: RewriteSweep, run: Run) -> Iterator[Yield]:
     """Yield of each class the share of texts that the best rewrite sends there, and what is usual."""
-    from gate.search.goals import varied_predictions
-    from gate.statistics.sentences import Sentences, changed, halves
+    from gate.search.text_halves import both_halves
+    from gate.statistics.sentences import changed
 
-    classifier, samples = text_classifier(subject), subject.samples
-    assert samples is not None
-    answers = varied_predictions(classifier, samples.inputs, run)
-    labels = answers if samples.labels is None else samples.labels
-    first, second = halves(labels, options.selecting, options.held_out, run.seed)
-    if not len(second):
-        raise UnexaminableError("there are too few clean texts: rewrites are chosen by some and measured on others")
-    both = tuple(Sentences.of(classifier, samples, rows, run) for rows in (first, second))
+    classifier = text_classifier(subject)
+    both = both_halves(subject, lambda _: options.selecting, options.held_out, run, what="rewrites")
     after = tuple(changed(classifier, one, REWRITES, run).argmax(dim=2) for one in both)
     shares: dict[int, tuple[float, int]] = {}
     for target in range(classifier.num_classes):

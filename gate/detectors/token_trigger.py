@@ -114,21 +114,14 @@ def each_of(options: TokenTriggerSearch, classes: int) -> int:
 
 
 def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
-    from gate.search.goals import varied_predictions
+    from gate.search.text_halves import both_halves
     from gate.search.triggers_of_tokens import Bench
-    from gate.statistics.sentences import Sentences, halves
 
-    classifier, samples = text_classifier(subject), subject.samples
-    assert samples is not None
-    answers = varied_predictions(classifier, samples.inputs, run)
+    classifier = text_classifier(subject)
     if classifier.embeddings is None:
         raise UnexaminableError("the model looks its tokens up in no embedding of its own; there are no gradients")
-    labels = answers if samples.labels is None else samples.labels
-    first, second = halves(labels, each_of(options, len(set(labels.tolist()))), options.held_out, run.seed)
-    if not len(second):
-        raise UnexaminableError("there are too few clean texts: tokens are chosen by some and measured on others")
-    asked = (Sentences.of(classifier, samples, rows, run) for rows in (first, second))
-    return Bench.of(classifier, *asked)
+    both = both_halves(subject, lambda classes: each_of(options, classes), options.held_out, run, what="tokens")
+    return Bench.of(classifier, *both)
 
 
 def _targets(subject: Subject, bench: "Bench", most: int) -> list[int]:

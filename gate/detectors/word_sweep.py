@@ -20,7 +20,6 @@ from pydantic import Field
 from gate.detectors.contract import Detector, Need
 from gate.records.counts import MOST_SAMPLES, Counts
 from gate.records.declarations import Compared, Metric, Options
-from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location, Measurement, Unmeasured
 from gate.records.passes import Passes
 from gate.records.run import Run
@@ -127,20 +126,13 @@ def _reported(found: "list[Flip]", bench: _Bench, options: WordSweep) -> Iterato
 
 def _bench(subject: Subject, options: WordSweep, run: Run) -> _Bench:
     """Return the texts that words are chosen by, a few of them, and others to measure the best on."""
-    from gate.search.goals import varied_predictions
-    from gate.statistics.sentences import Sentences, halves, shortish
+    from gate.search.text_halves import both_halves
+    from gate.statistics.sentences import shortish
 
-    classifier, samples = text_classifier(subject), subject.samples
-    assert samples is not None
-    answers = varied_predictions(classifier, samples.inputs, run)
-    labels = answers if samples.labels is None else samples.labels
-    first, second = halves(labels, options.selecting, options.held_out, run.seed)
-    if not len(second):
-        raise UnexaminableError("there are too few clean texts: words are chosen by some and measured on others")
-    selecting = Sentences.of(classifier, samples, first, run)
-    each = _each(options, len(set(labels.tolist())))
+    selecting, held_out = both_halves(subject, lambda _: options.selecting, options.held_out, run, what="words")
+    each = _each(options, len(set(selecting.sources.tolist())))
     few = selecting.at(shortish(selecting.texts, selecting.sources, each)[:MOST_SAMPLES])
-    return _Bench(classifier, few, selecting, Sentences.of(classifier, samples, second, run))
+    return _Bench(text_classifier(subject), few, selecting, held_out)
 
 
 def _each(options: WordSweep, classes: int) -> int:
