@@ -11,15 +11,14 @@ Blind to  What the updates do, and a base that is itself backdoored. Cutting, fi
 See       PEFT's checkpoint format; `adapter-spectrum` for the updates, `chat-template` for the template.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from gate.detectors.contract import Detector, Need
 from gate.formats.adapters.adapter import Adapter
 from gate.formats.adapters.base import BaseModel
 from gate.formats.adapters.beside_base import base_mismatches, generation_differences, tokenizer_differences
 from gate.formats.adapters.places import COPIES, GENERATION, TOKENIZER_FILES
-from gate.formats.hazards import Hazard, measurements
-from gate.formats.source import UnreadableError
+from gate.formats.hazards import Hazard, compared, measurements
 from gate.records.declarations import Metric, Options
 from gate.records.evidence import Measurement, Unmeasured
 from gate.records.run import Run
@@ -74,17 +73,9 @@ def _beside(subject: Subject, adapter: Adapter, base: BaseModel, ignored: frozen
     root, place = subject.artifact.root, adapter.place
     yield from (Hazard(_BESIDE[0], place.tensors, why) for why in base_mismatches(adapter, base))
     first, path = place.of_tokenizer(TOKENIZER_FILES[0]), place.of_tokenizer(GENERATION)
-    yield from _told(_BESIDE[1], first, lambda: tokenizer_differences(root, adapter, base, ignored))
-    settings = generation_differences(root, adapter, base, ignored)
-    yield from _told(_BESIDE[2], path, lambda: ((path, why) for why in settings))
-
-
-def _told(metric: str, path: str, found: Callable[[], Iterator[tuple[str, str]]]) -> Iterator[Hazard]:
-    """Yield differences; where a file on either side cannot be read, that is one."""
-    try:
-        yield from (Hazard(metric, where, why) for where, why in found())
-    except UnreadableError as error:
-        yield Hazard(metric, path, f"it cannot be compared with the base's: {error}")
+    yield from compared(_BESIDE[1], first, lambda: tokenizer_differences(root, place, base, ignored))
+    settings = generation_differences(root / path, base, ignored)
+    yield from compared(_BESIDE[2], path, lambda: ((path, why) for why in settings))
 
 
 DETECTOR = Detector(

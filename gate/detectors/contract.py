@@ -32,16 +32,17 @@ class Need(Flag):
     REFERENCES = auto()
     PREVIOUS = auto()
     ADAPTER = auto()
+    LANGUAGE = auto()
 
 
 NOTHING = Need(0)
-ON_FILES = Need.FILES | Need.ADAPTER
+ON_FILES = Need.FILES | Need.ADAPTER | Need.LANGUAGE
 """What an inspector has, which loads no model."""
 
 _LOOKS_AT: tuple[tuple[Need, LooksAt], ...] = (
     (Need.TRAINING_SET, "training"),
     (Need.MODEL, "behaviour"),
-    (Need.WEIGHTS | Need.ADAPTER, "weights"),
+    (Need.WEIGHTS | Need.ADAPTER | Need.LANGUAGE, "weights"),
     (Need.GRAPH, "graph"),
 )
 """The first of these that a detector needs is what it looks at; without any, the bytes."""

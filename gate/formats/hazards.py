@@ -52,6 +52,14 @@ def measurements(hazards: Iterable[Hazard], metrics: Iterable[str]) -> Iterator[
             yield Measurement(metric=metric, value=count, note=f"in {len(others)} more files")
 
 
+def compared(metric: str, path: str, found: Callable[[], Iterator[tuple[str, str]]]) -> Iterator[Hazard]:
+    """Yield how files differ from a base's, by path; where a file on either side cannot be read, that is one."""
+    try:
+        yield from (Hazard(metric, where, why) for where, why in found())
+    except UnreadableError as error:
+        yield Hazard(metric, path, f"it cannot be compared with the base's: {error}")
+
+
 def _note(whats: list[str]) -> str:
     unique = list(dict.fromkeys(whats))
     room = _MAX_NOTE // min(len(unique), _NAMED)

@@ -8,6 +8,7 @@ from pydantic import Field
 from gate.records.adapters import AdapterFacts
 from gate.records.declarations import Space
 from gate.records.fields import Text, is_none
+from gate.records.languages import LanguageFacts
 from gate.records.record import Record
 
 EXAMINED_FLAVOURS = ("pytorch", "onnx")
@@ -17,6 +18,8 @@ PIPELINES = "transformers"
 
 ADAPTER = "adapter"
 """What an inspector names an adapter of low rank, however it was saved: no flavour of MLflow."""
+LANGUAGE = "language model"
+"""What an inspector names a whole language model, likewise."""
 
 FEW_CLASSES = 8
 """With fewer classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
@@ -64,6 +67,8 @@ class ModelFacts(Record):
 
     adapter: AdapterFacts | None = Field(default=None, exclude_if=is_none)
     """What is known of an adapter of low rank; None of every other model."""
+    language: LanguageFacts | None = Field(default=None, exclude_if=is_none)
+    """What is known of a whole language model; None of every other model."""
 
     @property
     def few_classes(self) -> bool:

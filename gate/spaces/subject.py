@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gate.formats.adapters.adapter import Adapter
     from gate.formats.adapters.base import BaseModel
+    from gate.formats.language.whole import WholeModel
     from gate.programs.dataflow.graph import Graph
     from gate.programs.program import Program
     from gate.records.artifact import Artifact
@@ -188,8 +189,10 @@ class Subject:
     """None where no version serves, or it cannot be compared."""
     adapter: Adapter | None = None
     """None where the artifact is none, or one that cannot be read."""
+    language: WholeModel | None = None
+    """None where the artifact is no whole language model, or one that cannot be read."""
     base: BaseModel | None = None
-    """What the operator named as the adapter's base; None without it."""
+    """What the operator named as the base of either; None without it."""
 
     @property
     def images(self) -> ImageClassifier:

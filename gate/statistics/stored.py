@@ -1,5 +1,6 @@
-"""Tensors of a safetensors file as arrays, by what its checked header says."""
+"""Tensors of a safetensors file as arrays, by what its checked header says, whole or by blocks of rows."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -10,18 +11,65 @@ from gate.records.errors import UnexaminableError
 from gate.statistics.low_rank import Floats
 
 _TYPES: Final = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}
+_PRECISION: Final = {"BF16": 8, "F16": 11, "F32": 24, "F64": 53}
+"""Bits of a value's fraction, by type."""
 
 
 def read_array(stored: Stored) -> Floats:
     """Return a tensor in double precision; another type, or a value that is not finite, is an `UnexaminableError`."""
     tensor = stored.tensor
-    if tensor.dtype not in _TYPES:
-        raise UnexaminableError(f"a tensor of {stored.path.name} is of the type {tensor.dtype}, which is not read")
+    return _values(stored, tensor.begin, tensor.size).reshape(tensor.shape)
+
+
+def row_blocks(stored: Stored, most: int) -> Iterator[Floats]:
+    """Yield a tensor's rows in double precision, in blocks of at most so many entries, or of one row.
+
+    A vector is one row to an entry. Errors are those of `read_array`.
+    """
+    tensor = stored.tensor
+    if not tensor.shape or 0 in tensor.shape:
+        return
+    rows, entries = tensor.shape[0], int(np.prod(tensor.shape[1:], dtype=np.int64))
+    each, size = max(1, most // entries), tensor.size // rows
+    for begin in range(0, rows, each):
+        count = min(each, rows - begin)
+        yield _values(stored, tensor.begin + begin * size, count * size).reshape(count, entries)
+
+
+def coarser(first: str, second: str) -> str:
+    """Return the type of fewer bits of two by safetensors' names; types that are not read stay as they are."""
+    return min(first, second, key=lambda one: _PRECISION.get(one, 0))
+
+
+def rounded(values: Floats, dtype: str) -> Floats:
+    """Return values as they are once stored in a type."""
+    if dtype == "BF16":
+        bits = values.astype("<f4").view("<u4")
+        even = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+        return (even & np.uint32(0xFFFF0000)).view("<f4").astype(np.float64)
+    return values.astype(_TYPES[dtype]).astype(np.float64)
+
+
+def _values(stored: Stored, begin: int, size: int) -> Floats:
+    dtype = stored.tensor.dtype
+    if dtype not in _TYPES:
+        raise UnexaminableError(f"a tensor of {stored.path.name} is of the type {dtype}, which is not read")
     with open_source(stored.path) as source:
-        raw = np.frombuffer(source.read(tensor.begin, tensor.size), dtype=_TYPES[tensor.dtype])
-    if tensor.dtype == "BF16":  # the upper half of a float32, which NumPy has no type for
+        raw = np.frombuffer(source.read(begin, size), dtype=_TYPES[dtype])
+    if dtype == "BF16":  # the upper half of a float32, which NumPy has no type for
         raw = (raw.astype("<u4") << 16).view("<f4")
-    values = raw.astype(np.float64).reshape(tensor.shape)
+    values = raw.astype(np.float64)
     if not np.isfinite(values).all():
         raise UnexaminableError(f"a tensor of {stored.path.name} holds values that are not finite")
     return values
+
+
+def changes(own: Stored, base: Stored, most: int) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the change of a tensor's rows and the base's rows, block by block, in the coarser of their two types.
+
+    Both are of one shape. What a value loses by being stored in another type is no change.
+    """
+    dtype = coarser(own.tensor.dtype, base.tensor.dtype)
+    for mine, theirs in zip(row_blocks(own, most), row_blocks(base, most), strict=True):
+        before = rounded(theirs, dtype)
+        yield rounded(mine, dtype) - before, before

@@ -1,4 +1,4 @@
-"""What an inspector knows of an artifact before its detectors run: its flavours, and an adapter beside its base."""
+"""What an inspector knows of an artifact before its detectors run: its flavours, and what is read beside a base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +9,11 @@ from gate.formats.adapters.adapter import mlmodel_of, read_adapter
 from gate.formats.adapters.base import BaseModel, read_base
 from gate.formats.adapters.places import place_of
 from gate.formats.huggingface.flavour import described
+from gate.formats.language.whole import is_language, read_whole
 from gate.formats.source import UnreadableError
 from gate.records.artifact import Artifact
 from gate.records.errors import GateError
-from gate.records.facts import ADAPTER, ModelFacts
+from gate.records.facts import ADAPTER, LANGUAGE, ModelFacts
 from gate.records.job import ScanJob
 from gate.spaces.subject import Subject
 from gate.worker.loading.candidate import declared_by
@@ -27,30 +28,38 @@ class Inspected:
     subject: Subject
     facts: ModelFacts
     absence: str = ""
-    """Why there is no adapter, if there is none."""
+    """Why there is no adapter or language model, where one cannot be read."""
     problems: tuple[str, ...] = ()
 
 
 def inspected_by(job: ScanJob, artifact: Artifact) -> Inspected:
-    """Return what the files say; an adapter or base that cannot be read is a reason, never an exception."""
+    """Return what the files say; what cannot be read, of candidate or base, is a reason, never an exception."""
     paths = [file.path for file in artifact.manifest.files]
     facts = ModelFacts(flavour=flavour_of(artifact.root, paths))
     base, problems = _base(job)
     found = Inspected(Subject(artifact, base=base), facts, problems=problems)
     try:
         adapter = read_adapter(artifact.root, paths)
+        language = read_whole(artifact.root, paths) if adapter is None else None
     except UnreadableError as error:
         return replace(found, absence=f"it cannot be read: {error}")
-    if adapter is None:
+    if adapter is None and language is None:
         return found
-    known = facts.model_copy(update={"format": "safetensors", "adapter": adapter.facts})
-    return replace(found, subject=replace(found.subject, adapter=adapter), facts=known)
+    known = {"adapter": adapter and adapter.facts, "language": language and language.facts}
+    return replace(
+        found,
+        subject=replace(found.subject, adapter=adapter, language=language),
+        facts=facts.model_copy(update={"format": "safetensors", **known}),
+    )
 
 
 def flavour_of(root: Path, paths: Sequence[str]) -> str:
-    """Return the flavours beside `python_function`, or that it is an adapter; empty where that cannot be read."""
-    if place_of(mlmodel_of(root), paths) is not None:
+    """Return the flavours beside `python_function`, or the kind that is read beside a base; empty where unreadable."""
+    declared = mlmodel_of(root)
+    if place_of(declared, paths) is not None:
         return ADAPTER
+    if is_language(root, declared, paths):
+        return LANGUAGE
     try:
         return described(declared_by(root))[:_MAX_FLAVOURS]
     except (GateError, OSError):

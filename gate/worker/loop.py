@@ -77,6 +77,8 @@ class Scope:
     """Reason why there is no version to compare with, if there is none."""
     adapter_absence: str = ""
     """Reason why there is no adapter, if there is none."""
+    language_absence: str = ""
+    """Reason why there is no language model, if there is none."""
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
@@ -89,6 +91,7 @@ class Scope:
             Need.TRAINING_SET: self.training_absence or "the run logged none",
             Need.PREVIOUS: self.previous_absence or "none was given",
             Need.ADAPTER: self.adapter_absence or "the artifact is none",
+            Need.LANGUAGE: self.language_absence or "the artifact is none",
         }
         return lack(detector, subject, absences)
 

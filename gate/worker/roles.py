@@ -68,7 +68,7 @@ def _inspect(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> No
     try:
         seal = Seal.of(_artifact(job))
         inspected = inspected_by(job, _artifact(job))
-        scope = replace(scope, adapter_absence=inspected.absence)
+        scope = replace(scope, adapter_absence=inspected.absence, language_absence=inspected.absence)
         scanned = scan(inspected.subject, job.policy, Run(seed=job.seed, deadline=deadline), scope, scanned)
         seal.check()
     except ChangedError as error:

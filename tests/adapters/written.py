@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from gate.detectors import load
 from gate.formats.adapters.adapter import read_adapter
 from gate.formats.adapters.base import read_base
+from gate.formats.language.whole import read_whole
 from gate.records.artifact import Artifact, ModelRef, build_manifest
 from gate.records.run import Run
 from gate.spaces.subject import Subject
@@ -212,13 +213,14 @@ def write_base(root, tensors=None, tokenizer=None, settings=None, template=""):
 
 
 def subject_of(root, base=None):
-    """Return the subject that an inspector makes of an adapter's folder, with its base."""
+    """Return the subject that an inspector makes of an adapter, or a whole language model, with its base."""
     artifact = Artifact(ModelRef(registry="directory", name=str(root)), root, build_manifest(root)[0])
-    adapter = read_adapter(root, [file.path for file in artifact.manifest.files])
-    return Subject(artifact, adapter=adapter, base=read_base(base) if base else None)
+    paths = [file.path for file in artifact.manifest.files]
+    adapter, language = read_adapter(root, paths), read_whole(root, paths)
+    return Subject(artifact, adapter=adapter, language=language, base=read_base(base) if base else None)
 
 
 def measured(root, detector_id, base=None, **options):
-    """Return what a detector yields on an adapter's folder."""
+    """Return what a detector yields on such a folder."""
     detector = load(detector_id)
     return list(detector.measure(subject_of(root, base), detector.options(**options), Run(seed=0)))

@@ -1,15 +1,15 @@
-"""An adapter beside its base: whether its modules are the base's, and how its tokenizer and settings differ.
+"""A candidate beside its base: whether an adapter's modules are the base's, and how tokenizer and settings differ.
 
-A difference is counted and named, never explained: the base is the operator's word, the adapter its trainer's.
+A difference is counted and named, never explained: the base is the operator's word, the candidate its trainer's.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gate.formats.adapters.adapter import Adapter
 from gate.formats.adapters.base import BaseModel, json_at
-from gate.formats.adapters.places import COPIES, GENERATION
+from gate.formats.adapters.places import COPIES
 from gate.formats.huggingface.tokenizer_settings import plain_name
 from gate.formats.source import open_source
 
@@ -34,11 +34,18 @@ def base_mismatches(adapter: Adapter, base: BaseModel) -> Iterator[str]:
             yield f"{module.name[:120]} is {stored.tensor.shape} in the base and {module.shape} in the adapter"
 
 
+class Tokenizers(Protocol):
+    """Where a candidate's tokenizer lies."""
+
+    def of_tokenizer(self, name: str) -> str:
+        """Path of a file of its tokenizer."""
+        ...
+
+
 def tokenizer_differences(
-    root: Path, adapter: Adapter, base: BaseModel, ignored: frozenset[str] = frozenset()
+    root: Path, place: Tokenizers, base: BaseModel, ignored: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, str]]:
-    """Yield the path of each file of the adapter's tokenizer that does not say what the base's says, and how."""
-    place = adapter.place
+    """Yield the path of each file of a candidate's tokenizer that does not say what the base's says, and how."""
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", *COPIES):
         path = place.of_tokenizer(name)
         if not (root / path).exists():
@@ -75,7 +82,7 @@ def _plain(key: str, value: Mapping[str, Any]) -> Any:
 
 def _of_vocabulary(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
     """Yield how the tokens of two tokenizers differ."""
-    for what, numbered in (("token", _numbered), ("added token", _added)):
+    for what, numbered in (("token", numbered_tokens), ("added token", _added)):
         own, other = numbered(mine), numbered(theirs)
         new = sorted(token for token in own if token not in other)
         gone = sorted(token for token in other if token not in own)
@@ -94,7 +101,8 @@ def _part(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return model if isinstance(model, dict) else {}
 
 
-def _numbered(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def numbered_tokens(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the vocabulary of a `tokenizer.json`: numbers by token; empty where it has none."""
     vocabulary = _part(value).get("vocab")
     if isinstance(vocabulary, list):
         return {str(token): number for number, token in enumerate(vocabulary)}
@@ -107,19 +115,21 @@ def _added(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {str(one.get("content")): one for one in found if isinstance(one, dict)}
 
 
-def generation_differences(
-    root: Path, adapter: Adapter, base: BaseModel, ignored: frozenset[str] = frozenset()
-) -> Iterator[str]:
-    """Yield the settings of generation beside the adapter that the base does not have so."""
-    mine, theirs = json_at(root / adapter.place.of_tokenizer(GENERATION)), base.generation or {}
-    if mine is None:
-        return
+def generation_differences(path: Path, base: BaseModel, ignored: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the settings of generation at this path that the base does not have so."""
+    mine = json_at(path)
+    if mine is not None:
+        yield from setting_differences(mine, base.generation or {}, ignored | {"_from_model_config"})
+
+
+def setting_differences(mine: Any, theirs: Any, ignored: frozenset[str], *, also_gone: bool = False) -> Iterator[str]:
+    """Yield how the settings of two JSON files differ, those that only the base has on request."""
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
         yield "it is no mapping"
         return
-    for key in sorted(set(mine) - _OWN - ignored - {"_from_model_config"}):
-        if mine[key] != theirs.get(key):
-            yield f"{key[:60]!r} is {str(mine[key])[:80]!r}, and in the base {str(theirs.get(key))[:80]!r}"
+    for key in sorted({*mine, *(theirs if also_gone else ())} - _OWN - ignored):
+        if mine.get(key) != theirs.get(key):
+            yield f"{key[:60]!r} is {str(mine.get(key))[:80]!r}, and in the base {str(theirs.get(key))[:80]!r}"
 
 
 def _text(path: Path) -> bytes:
