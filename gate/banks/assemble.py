@@ -10,7 +10,6 @@ from typing import Any
 from gate import VERSION
 from gate.judging.calibration.tables import compared_in, model_statistics
 from gate.policies.declared import compared_statistics, measured_digests, option_digests
-from gate.records.adapters import group_of
 from gate.records.bank import BankSamples
 from gate.records.errors import UsageError
 from gate.records.evidence import Evidence, Measured
@@ -65,7 +64,7 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
         "classes": first.facts.classes,
         "space": first.facts.space,
         "input_shape": first.facts.input_shape,
-        "adapters": group_of(first.facts.adapter, first.base),
+        "adapters": first.group,
         "settings": {statistic.detector: settings[statistic.detector] for statistic in compared},
         "compared": compared,
         "statistics": statistics,
@@ -76,7 +75,7 @@ def refusal(evidence: Evidence) -> str:
     """Return why a model cannot be in a bank, or nothing."""
     if evidence.problems:
         return evidence.problems[0]
-    if evidence.facts.adapter is not None and group_of(evidence.facts.adapter, evidence.base) is None:
+    if evidence.facts.beside_base and evidence.group is None:
         return "its ranks lie in two bands" if evidence.base else "no base was given; name one with --base"
     if evidence.assurance in {None, "C"}:
         return "it was not loaded without its own code"
@@ -110,7 +109,7 @@ def _shared(evidence: Evidence) -> dict[str, object]:
         "number of classes": evidence.facts.classes,
         "kind of input": evidence.facts.space,
         "input shape": evidence.facts.input_shape,
-        "group of adapters": group_of(evidence.facts.adapter, evidence.base),
+        "group beside a base": evidence.group,
         "seed": evidence.seed,
         "set of samples": evidence.samples.sha256 if evidence.samples else None,
     }

@@ -1,4 +1,7 @@
-"""The scan of an adapter: its inspector has measured everything, a writer writes its bundle, and both are compared."""
+"""The scan of what is judged beside a base: its inspector has measured everything.
+
+Of an adapter a writer writes the bundle, and both are compared; a whole language model is used as it lies.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -11,19 +14,29 @@ from gate.formats.carried import Carried
 from gate.judging.judge import forbids_loading
 from gate.policies.declared import before_loading
 from gate.records.evidence import Measured
+from gate.records.job import ScanResult
 
 SPECTRUM: Final = "adapter-spectrum"
 """The detector by which a policy is for adapters."""
+DIFFERENCE: Final = "difference-from-base"
+"""The detector by which a policy is for whole language models."""
+_AS_IT_LIES: Final = "a whole language model is judged by its files, and used as it lies"
 
 
-def scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
+def scan_beside_base(workers: Workers, inspected: Seen, folder: Path) -> Scanned | None:
+    """Return the evidence of an adapter or language model, where the policy is for it; None of everything else."""
+    facts, detectors = inspected.result.facts, workers.request.policy.detectors
+    if facts.adapter is not None and SPECTRUM in detectors:
+        return _scan_adapter(workers, inspected, folder)
+    return _scan_language(workers, inspected) if facts.language is not None and DIFFERENCE in detectors else None
+
+
+def _scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
     """Return the evidence of an adapter, all of which its inspector measured, and write its bundle to `folder`."""
     request = workers.request
-    problems = (*request.pulled.problems, *inspected.result.problems)
-    if problems or forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
+    result = _measured(workers, inspected)
+    if result is None:
         return not_loaded(request, inspected, Carried("its files are not what PEFT and MLflow write"))
-    stages = tuple(range(1, len(request.policy.plan()) + 1))
-    result = inspected.result.model_copy(update={"assurance": "A", "stages": stages})
     wrote = workers.run("writer", request.candidate, program_to=folder / TENSORS, tokenizer_to=folder / TOKENIZER)
     written = wrote.result.written_adapter
     bundle = (
@@ -41,6 +54,25 @@ def scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
         none = {"unbundled": faults[0], "problems": (*evidence.problems, *faults)}
         return Scanned(evidence.model_copy(update=none))
     return Scanned(evidence_of(request, seen.result, bundle.place, bundle.facts), bundle=bundle)
+
+
+def _scan_language(workers: Workers, inspected: Seen) -> Scanned:
+    """Return the evidence of a whole language model, all of which its inspector measured; no bundle is written."""
+    request = workers.request
+    result = _measured(workers, inspected)
+    if result is None:
+        return not_loaded(request, inspected, Carried("its files are not what transformers and MLflow write"))
+    return Scanned(evidence_of(request, result).model_copy(update={"unbundled": _AS_IT_LIES}))
+
+
+def _measured(workers: Workers, inspected: Seen) -> ScanResult | None:
+    """Return an inspector's result as that of the whole scan; None where its files forbid that."""
+    request = workers.request
+    problems = (*request.pulled.problems, *inspected.result.problems)
+    if problems or forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
+        return None
+    stages = tuple(range(1, len(request.policy.plan()) + 1))
+    return inspected.result.model_copy(update={"assurance": "A", "stages": stages})
 
 
 def _unlike(candidate: Seen, bundle: Seen) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gate.check.adapter_scan import SPECTRUM, scan_adapter
+from gate.check.adapter_scan import scan_beside_base
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.bundle.compose import Bundle, compose, put
 from gate.check.bundle.folder import PROGRAM
@@ -101,8 +101,8 @@ def _scan(workers: Workers) -> Scanned:
     if request.policy.files_only:
         unbundled = "the policy judges the bytes alone, and behaviour was not examined"
         return Scanned(evidence_of(request, inspected.result).model_copy(update={"unbundled": unbundled}))
-    if inspected.result.facts.adapter is not None and SPECTRUM in request.policy.detectors:
-        return scan_adapter(workers, inspected, request.base / _ROOM / BUNDLE_FOLDER)
+    if (beside := scan_beside_base(workers, inspected, request.base / _ROOM / BUNDLE_FOLDER)) is not None:
+        return beside
     if request.pulled.problems or inspected.result.facts.unexaminable:
         irregular = "the artifact holds what is no plain file"
         reason = irregular if request.pulled.problems else "no detector examines models of its flavour"

@@ -56,16 +56,17 @@ SOURCES = many(
 )
 
 
-_ADAPTER = "adapter"
+_BESIDE = ("adapter", "language")
+"""Kinds of models that are measured beside a base, each by the policy of its name."""
 
 
 @bank.command()
 @option(
     "--kind",
-    type=click.Choice(["model", _ADAPTER]),
+    type=click.Choice(["model", *_BESIDE]),
     default="model",
-    help="What the bank holds: whole models, or adapters of low rank of one --base, by the policy 'adapter' unless "
-    "--policy names another.",
+    help="What the bank holds: whole models; or adapters of low rank, or language models tuned from it, of one "
+    "--base, by the policy 'adapter' or 'language' unless --policy names another.",
 )
 @SOURCES
 @option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The bank's JSON file.")
@@ -115,14 +116,19 @@ def build(to: Path, policy: Path, samples: str | None, **options: Any) -> int:
 
 def _of_kind(kind: str, policy: Path, base: str | None) -> tuple[Path, str | None]:
     """Return the policy and the base of a bank of this kind; a base where there is none to be is a `UsageError`."""
-    from gate.policies.packaged import ADAPTER
+    from gate.policies.packaged import policy_at
 
-    if kind == _ADAPTER and not base:
-        raise UsageError("a bank of adapters is of one base, and none is named", what_to_do="Name it with --base.")
-    if kind != _ADAPTER and base:
-        raise UsageError("--base is of adapters", what_to_do="Add --kind adapter, or leave --base out.")
+    if kind in _BESIDE and not base:
+        raise UsageError(
+            f"a bank of the kind {kind} is of one base, and none is named", what_to_do="Name it with --base."
+        )
+    if kind not in _BESIDE and base:
+        raise UsageError(
+            "--base is of adapters and language models",
+            what_to_do="Add --kind adapter or --kind language, or leave --base out.",
+        )
     unnamed = click.get_current_context().get_parameter_source("policy") is ParameterSource.DEFAULT
-    return (ADAPTER if kind == _ADAPTER and unnamed else policy), base
+    return (policy_at(kind) if kind in _BESIDE and unnamed else policy), base
 
 
 def _request(

@@ -43,7 +43,7 @@ POLICY = option(
     type=click.Path(),
     callback=_policy,
     default="default",
-    metavar="[default|files-only|text|adapter|FILE]",
+    metavar="[default|files-only|text|adapter|language|FILE]",
     help="Every limit, waiver and setting: the bare name of a policy that comes with the gate, or a policy file. A "
     "file of your own called 'default' is ./default.",
 )
@@ -61,8 +61,8 @@ BANK = option(
 BASE = option(
     "--base",
     metavar="URI",
-    help="The language model that an adapter of low rank is for: models:/NAME/VERSION, models:/NAME@ALIAS or a folder. "
-    "Its weights' digest says which bank is the adapter's.",
+    help="The language model that an adapter of low rank is for, or that a whole one was tuned from: "
+    "models:/NAME/VERSION, models:/NAME@ALIAS or a folder. Its weights' digest says which bank is the candidate's.",
 )
 AGAINST = option(
     "--against",

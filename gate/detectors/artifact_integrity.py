@@ -17,12 +17,14 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from gate.detectors.contract import Detector, Need
+from gate.formats.adapters import places as adapters
 from gate.formats.adapters.adapter import mlmodel_of
-from gate.formats.adapters.places import place_of, surplus_alone
 from gate.formats.carried import ABSENT
 from gate.formats.expected import mismatch
 from gate.formats.flavours import grammar_of
 from gate.formats.hazards import Hazard, each_file, measurements
+from gate.formats.language import places as languages
+from gate.formats.language.whole import is_language
 from gate.formats.mlflow_folder import MAX_INERT_BYTES, is_inert, unexpected_files
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
 from gate.formats.names import collisions, odd_name
@@ -75,7 +77,7 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
         _missing(artifact, frozenset(paths), options),
         _irregular(artifact),
         (Hazard("unexpected-files", path, why) for path, why in unexpected_files(paths, declared, flavour)),
-        (Hazard("unexpected-files", path, why) for path, why in _beside_adapter(declared, paths)),
+        (Hazard("unexpected-files", path, why) for path, why in _alone(artifact.root, declared, paths)),
         (Hazard("odd-names", path, what) for path in paths for what in odd_name(path)),
         (Hazard("odd-names", path, "the same name as another but for case") for path in collisions(paths)),
         each_file(artifact, examine, "damaged-archives"),
@@ -83,10 +85,13 @@ def measure(subject: Subject, options: ArtifactIntegrity, run: Run) -> Iterator[
     yield from measurements(hazards, (metric.id for metric in DETECTOR.metrics))
 
 
-def _beside_adapter(declared: MLmodel | None, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield each file beside an adapter without `MLmodel` that none of its writers writes, and why."""
-    place = place_of(declared, paths)
-    return surplus_alone(paths) if place is not None and place.is_alone else iter(())
+def _alone(root: Path, declared: MLmodel | None, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each file beside an adapter or language model without `MLmodel` that no writer of it writes, and why."""
+    if declared is not None:
+        return iter(())
+    if adapters.place_of(None, paths) is not None:
+        return adapters.surplus_alone(paths)
+    return languages.surplus_alone(paths) if is_language(root, None, paths) else iter(())
 
 
 def _missing(artifact: Artifact, present: frozenset[str], options: ArtifactIntegrity) -> Iterator[Hazard]:

@@ -26,6 +26,8 @@ from gate.formats.flavours import grammar_of
 from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.huggingface.flavour import task_of
 from gate.formats.huggingface.pipeline import pipeline_faults
+from gate.formats.language.places import place_of as language_place
+from gate.formats.language.whole import is_language, language_faults
 from gate.formats.mlflow_folder import ENVIRONMENTS, TOKENIZER
 from gate.formats.mlflow_model import EXAMINED, PICKLE_MODULES, Foreign, Kind, foreign_entries
 from gate.formats.mlmodel import MAX_BYTES, MLmodel, read_mlmodel
@@ -91,7 +93,11 @@ def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Me
                 for what in torch_zip_faults(source, archive.members, bounds):
                     yield Hazard("archive-hazards", path, what)
 
-    found = chain(each_file(subject.artifact, examine, "unreadable-files"), _adapter(subject.artifact))
+    found = chain(
+        each_file(subject.artifact, examine, "unreadable-files"),
+        _adapter(subject.artifact),
+        _language(subject.artifact),
+    )
     yield from measurements(found, (metric.id for metric in DETECTOR.metrics))
 
 
@@ -117,6 +123,15 @@ def _adapter(artifact: Artifact) -> Iterator[Hazard]:
     place = place_of(mlmodel_of(artifact.root), [file.path for file in artifact.manifest.files])
     if place is not None:
         yield from (Hazard("foreign-loaders", path, why) for path, why in adapter_faults(artifact.root, place))
+
+
+def _language(artifact: Artifact) -> Iterator[Hazard]:
+    """Yield by what in the files of a whole language model two loaders may load other weights."""
+    paths = [file.path for file in artifact.manifest.files]
+    declared = mlmodel_of(artifact.root)
+    place = language_place(declared, paths)
+    if place is not None and is_language(artifact.root, declared, paths):
+        yield from (Hazard("foreign-loaders", path, why) for path, why in language_faults(artifact.root, place, paths))
 
 
 def _tokenizer(path: str, source: Source) -> Iterator[Hazard]:

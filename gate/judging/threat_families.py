@@ -6,7 +6,7 @@ threat unexamined. A test holds every attack of the zoo and every detector to a 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from gate.policies.declared import before_loading
 from gate.records.declarations import Space
@@ -32,8 +32,8 @@ class Family:
     spaces: frozenset[Space] = IMAGES
     of_files: bool = False
     """Whether it is looked for in the bytes, and not in what the model does."""
-    of_adapters: bool = False
-    """Whether adapters of low rank alone have it."""
+    of: Literal["", "adapters", "language models"] = ""
+    """The kind that alone has it, of those that are judged by their files beside a base."""
 
     @property
     def rules(self) -> frozenset[str]:
@@ -151,7 +151,7 @@ _ADAPTERS: Final = (
         ("adapter-files",),
         spaces=EVERY,
         of_files=True,
-        of_adapters=True,
+        of="adapters",
     ),
     Family(
         "adapter-template",
@@ -160,7 +160,7 @@ _ADAPTERS: Final = (
         ("chat-template",),
         spaces=EVERY,
         of_files=True,
-        of_adapters=True,
+        of="adapters",
     ),
     Family(
         "adapter-update",
@@ -168,10 +168,32 @@ _ADAPTERS: Final = (
         (),
         ("adapter-spectrum",),
         spaces=EVERY,
-        of_adapters=True,
+        of="adapters",
     ),
 )
 """In adapters of low rank."""
+
+
+_LANGUAGE: Final = (
+    Family(
+        "language-template",
+        "Words that a chat template adds or hides under a condition",
+        (),
+        ("chat-template",),
+        spaces=EVERY,
+        of_files=True,
+        of="language models",
+    ),
+    Family(
+        "language-difference",
+        "A backdoor in what a language model changed of its base: weights, tokens or settings",
+        (),
+        ("difference-from-base",),
+        spaces=EVERY,
+        of="language models",
+    ),
+)
+"""In language models that were tuned whole."""
 
 
 def families() -> tuple[Family, ...]:
@@ -184,4 +206,4 @@ def families() -> tuple[Family, ...]:
         spaces=EVERY,
         of_files=True,
     )
-    return (of_files, *_BEHAVIOUR, *_TEXTS, *_ADAPTERS)
+    return (of_files, *_BEHAVIOUR, *_TEXTS, *_ADAPTERS, *_LANGUAGE)

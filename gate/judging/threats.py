@@ -5,7 +5,7 @@ measured; where such a detector was silent it is not examined, whatever the othe
 stands with the share of such models that these rules find.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gate.judging.completeness import rightly_idle
@@ -21,8 +21,11 @@ from gate.records.policy import CALIBRATED_RULE, Policy
 from gate.records.threat import Threat
 from gate.records.verdict import Verdict
 
-_ADAPTERS: Final = frozenset({"adapter-files", "adapter-spectrum"})
-"""Detectors that a policy for adapters runs, and no other policy."""
+_KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "adapters": frozenset({"adapter-files", "adapter-spectrum"}),
+    "language models": frozenset({"difference-from-base"}),
+}
+"""Detectors that only a policy for a kind that is judged beside its base runs, by kind."""
 
 
 def threats_of(evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> tuple[Threat, ...]:
@@ -31,11 +34,19 @@ def threats_of(evidence: Evidence, verdict: Verdict, policy: Policy, judging: Co
 
 
 def families_for(evidence: Evidence, policy: Policy) -> list[Family]:
-    """Return the threats to an adapter, or those to a model of this kind of input."""
-    if evidence.facts.adapter is not None or (evidence.facts.classes is None and _ADAPTERS & set(policy.detectors)):
-        return [family for family in families() if family.of_adapters or family.of_files]
+    """Return the threats to a kind that is judged beside its base, or those to a model of this kind of input."""
+    if kind := _kind(evidence, policy):
+        return [family for family in families() if family.of == kind or (family.of_files and not family.of)]
     spaces = _spaces(evidence, policy)
-    return [family for family in families() if family.spaces & spaces and not family.of_adapters]
+    return [family for family in families() if family.spaces & spaces and not family.of]
+
+
+def _kind(evidence: Evidence, policy: Policy) -> str:
+    """Return the kind by the model's files; of one that was not read, the one that the policy is for."""
+    if evidence.facts.beside_base:
+        return "adapters" if evidence.facts.adapter is not None else "language models"
+    unread = evidence.facts.classes is None
+    return next((kind for kind, own in _KINDS.items() if unread and own & set(policy.detectors)), "")
 
 
 def _spaces(evidence: Evidence, policy: Policy) -> frozenset[Space]:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from gate.records.evidence import Evidence
-from gate.records.facts import ADAPTER, EXAMINED_FLAVOURS, PIPELINES
+from gate.records.facts import ADAPTER, BESIDE_BASE, EXAMINED_FLAVOURS, PIPELINES
 from gate.records.finding import BEHAVIOUR, Finding
 from gate.records.policy import Policy
 
@@ -49,10 +49,11 @@ def of_flavour(evidence: Evidence) -> Iterator[Finding]:
     named = evidence.facts.flavour[:100]
     mark = "" if evidence.model.version else " --no-mark"
     uri = shlex.quote(evidence.model.uri)
-    if evidence.facts.flavour == ADAPTER:
+    if policy := BESIDE_BASE.get(evidence.facts.flavour):
+        kind = "an adapter of low rank" if policy == ADAPTER else "a whole language model"
         message = (
-            "It is an adapter of low rank, which this policy does not examine; another compares its files and weights "
-            f"with its base and a bank: `gate check {uri} --policy adapter --base models:/BASE/VERSION{mark}`."
+            f"It is {kind}, which this policy does not examine; another compares its files and weights with its base "
+            f"and a bank: `gate check {uri} --policy {policy} --base models:/BASE/VERSION{mark}`."
         )
         yield Finding(rule=BEHAVIOUR, kind="condition", message=message)
         return

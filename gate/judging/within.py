@@ -33,7 +33,7 @@ NONE = WithinModel()
 def within_model(evidence: Evidence, policy: Policy) -> WithinModel:
     """Return the candidate's p-value within the model, for evidence beside which no bank's p-value is believed."""
     known = packaged()
-    if known is None or policy.files_only or evidence.assurance is None or evidence.facts.adapter is not None:
+    if known is None or policy.files_only or evidence.assurance is None or evidence.facts.beside_base:
         return NONE
     if evidence.facts.space != "images":
         return WithinModel(why_not="There is no p-value within the model either: the gate's clean models take images.")

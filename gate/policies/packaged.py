@@ -10,8 +10,8 @@ from gate.policies.gone import gone
 from gate.records.errors import PolicyError
 
 POLICIES = Path(__file__).resolve().parent
-NAMES = ("default", "files-only", "text", "adapter")
-DEFAULT, FILES_ONLY, TEXT, ADAPTER = (POLICIES / f"{name}.yml" for name in NAMES)
+NAMES = ("default", "files-only", "text", "adapter", "language")
+DEFAULT, FILES_ONLY, TEXT, ADAPTER, LANGUAGE = (POLICIES / f"{name}.yml" for name in NAMES)
 NAMED = f"{', '.join(NAMES[:-1])} and {NAMES[-1]}"
 """The names in a sentence."""
 

@@ -1,4 +1,4 @@
-"""Adapters of low rank: what is known of one, its base, and the group within which a bank compares them."""
+"""Adapters of low rank, and the base of one or of a language model; the group within which a bank compares them."""
 
 import hashlib
 import re
@@ -15,6 +15,8 @@ from gate.records.record import Record
 Parameterisation = Literal["LoRA", "rsLoRA", "DoRA", "rsLoRA and DoRA"]
 _WEIGHTS: Final = re.compile(r"(|.*/)model(-[0-9]{5}-of-[0-9]{5})?\.safetensors", re.ASCII)
 MAX_NAMED: Final = 200
+WHOLE: Final = "whole weights"
+"""What a group of language models that were tuned whole has in the place of a parameterisation."""
 
 
 class AdapterFacts(Record):
@@ -36,7 +38,7 @@ class AdapterFacts(Record):
 
 
 class Base(Record):
-    """The model that an adapter is compared with and for, as the operator named it."""
+    """The model that an adapter or a tuned language model is compared with, as the operator named it."""
 
     uri: Text
     """Value of `--base`."""
@@ -73,15 +75,20 @@ class BaseEvidence(Record):
 
 
 class AdapterGroup(Record):
-    """Adapters that can be compared with each other: of one base, one parameterisation and one band of ranks."""
+    """Models that can be compared with each other: of one base, and adapters of one parameterisation and band of ranks.
+
+    Language models that were tuned whole are a group of their own.
+    """
 
     base: Digest
     """Digest of the base's weights."""
-    parameterisation: Parameterisation
-    least_rank: int = Field(ge=1)
-    greatest_rank: int = Field(ge=1)
+    parameterisation: Parameterisation | Literal["whole weights"]
+    least_rank: int = Field(default=1, ge=1)
+    greatest_rank: int = Field(default=1, ge=1)
 
     def __str__(self) -> str:
+        if self.parameterisation == WHOLE:
+            return f"{WHOLE} beside the base weights {self.base[:19]}…"
         low, high = self.least_rank, self.greatest_rank
         ranks = f"rank {low}" if low == high else f"ranks {low} to {high}"
         return f"{self.parameterisation} of {ranks} on the base weights {self.base[:19]}…"

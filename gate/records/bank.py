@@ -110,7 +110,7 @@ class Bank(Record):
     """What its models take."""
     input_shape: tuple[int, ...] = ()
     adapters: AdapterGroup | None = Field(default=None, exclude_if=is_none)
-    """What its adapters have in common; None for a bank of models."""
+    """What its adapters, or tuned language models, have in common; None for a bank of other models."""
     settings: dict[str, Sha256] = Field(default_factory=dict)
     """Digests of the options of the measurements, by detector id."""
     compared: tuple[Statistic, ...] = Field(default=(), max_length=200)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from gate.records.adapters import BaseEvidence
+from gate.records.adapters import WHOLE, AdapterGroup, BaseEvidence, group_of
 from gate.records.artifact import ModelRef
 from gate.records.bank_evidence import BankEvidence
 from gate.records.bundle import BundleFacts
@@ -238,7 +238,7 @@ class Evidence(Record):
     samples: SamplesEvidence | None = None
     bank: BankEvidence | None = None
     base: BaseEvidence | None = Field(default=None, exclude_if=is_none)
-    """The base of an adapter that `--base` named; None without one."""
+    """The base that `--base` named, of an adapter or a language model; None without one."""
     previous: PreviousEvidence | None = Field(default=None, exclude_if=is_none)
     """The versions that it was compared with; None where the policy asks for no comparison."""
     stages: tuple[int, ...] = ()
@@ -267,3 +267,10 @@ class Evidence(Record):
     def digest(self) -> str:
         """`sha256:` and the hash of the canonical record."""
         return f"sha256:{self.content_sha256}"
+
+    @property
+    def group(self) -> AdapterGroup | None:
+        """The group of a model that is compared beside its base; None of others, without a base, or of mixed ranks."""
+        if self.facts.language is not None and self.base is not None:
+            return AdapterGroup(base=self.base.weights, parameterisation=WHOLE)
+        return group_of(self.facts.adapter, self.base)

@@ -1,7 +1,8 @@
 """What is known of a candidate by reading and running it: its kind, shapes and outputs."""
 
+from collections.abc import Mapping
 from operator import not_
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -20,6 +21,8 @@ ADAPTER = "adapter"
 """What an inspector names an adapter of low rank, however it was saved: no flavour of MLflow."""
 LANGUAGE = "language model"
 """What an inspector names a whole language model, likewise."""
+BESIDE_BASE: Final[Mapping[str, str]] = {ADAPTER: "adapter", LANGUAGE: "language"}
+"""The policies for kinds that are judged by their files beside a base, by what an inspector names these."""
 
 FEW_CLASSES = 8
 """With fewer classes an outlier test in one model has no power or level (docs/reference/contracts.md, section 7)."""
@@ -69,6 +72,11 @@ class ModelFacts(Record):
     """What is known of an adapter of low rank; None of every other model."""
     language: LanguageFacts | None = Field(default=None, exclude_if=is_none)
     """What is known of a whole language model; None of every other model."""
+
+    @property
+    def beside_base(self) -> bool:
+        """Whether it is judged by its files beside a base: an adapter, or a whole language model."""
+        return self.adapter is not None or self.language is not None
 
     @property
     def few_classes(self) -> bool:

@@ -123,16 +123,14 @@ class Commands:
         words += _named("--probe-seed", self.given.probe_seed)
         return shlex.join([*words, "--policy", self.given.policy, *self._samples(), *self._registry()])
 
-    def of_adapter(self, base: str) -> str:
-        """Return the check under the policy for adapters, beside this base."""
-        given = self.given.model_copy(
-            update={"policy": "adapter", "samples": "", "bank": "", "against": "", "base": base}
-        )
+    def beside_base(self, policy: str, base: str) -> str:
+        """Return the check under the packaged policy for what is judged beside a base, and this base."""
+        given = self.given.model_copy(update={"policy": policy, "samples": "", "bank": "", "against": "", "base": base})
         return replace(self, given=given, pinned_samples="").check()
 
-    def bank_of_adapters(self) -> str:
-        """Return the build of a bank of adapters of this base, with a placeholder for their registered model."""
-        words = ["gate", "bank", "build", "--kind", "adapter", "--base", self.given.base or "models:/BASE/VERSION"]
+    def bank_beside_base(self, kind: str) -> str:
+        """Return the build of a bank of this kind and base, with a placeholder for the registered model."""
+        words = ["gate", "bank", "build", "--kind", kind, "--base", self.given.base or "models:/BASE/VERSION"]
         words += ["--registered-model", "NAME", "--to", NEW_BANK]
         return shlex.join([*words, "--policy", self.given.policy, *self._registry()])
 

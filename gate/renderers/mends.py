@@ -9,7 +9,7 @@ from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
 from gate.formats.log_again import CALL, ONNX_EXTRA
 from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.records.evidence import Evidence, Failed, Measured, Skipped
-from gate.records.facts import ADAPTER
+from gate.records.facts import BESIDE_BASE
 from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.plan import enough
@@ -56,8 +56,8 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
 def _of_flavour(
     report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]
 ) -> Iterator[Step]:
-    """Yield the steps for an adapter, and for models that no detector examines."""
-    if evidence.facts.flavour == ADAPTER:
+    """Yield the steps for what is judged beside a base, and for models that no detector examines."""
+    if evidence.facts.flavour in BESIDE_BASE:
         yield from _bytes(report, commands, findings)
         yield from adapters.steps(report, evidence, commands, findings)
     else:

@@ -61,16 +61,23 @@ def read_whole(root: Path, paths: Collection[str]) -> WholeModel | None:
     place = place_of(declared, paths)
     if place is None or not is_language(root, declared, paths):
         return None
-    config = json_at(root / place.of_model(CONFIG))
-    if not network_of(config):
-        raise UnreadableError(f"{place.of_model(CONFIG)}: it names no single language model as its architecture")
-    for path, fault in weight_faults(root, place, paths):
+    for path, fault in language_faults(root, place, paths):
         raise UnreadableError(f"{path}: {fault}")
+    config = json_at(root / place.of_model(CONFIG))
     return WholeModel(place, config, BaseModel(root / place.folder, root / place.tokenizer, _weights(root, place)))
 
 
-def weight_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each file of weights that is missing, or by which two loaders may load other tensors, and why."""
+def language_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each file of a language model that is missing or by which two loaders may load other tensors, and why."""
+    try:
+        if not network_of(json_at(root / place.of_model(CONFIG))):
+            yield place.of_model(CONFIG), "it names no single language model as its architecture"
+        yield from _weight_faults(root, place, paths)
+    except UnreadableError as error:
+        yield place.of_model(CONFIG), f"it or the weights beside it cannot be read: {error}"
+
+
+def _weight_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:
     one, index = place.of_model(WEIGHTS), place.of_model(INDEX)
     parts = {PurePosixPath(path).name for path in paths if path.startswith(place.of_model("model-"))}
     if one in paths:

@@ -20,7 +20,7 @@ from gate.judging.calibration.tables import (
     values_of,
     worst_place,
 )
-from gate.records.adapters import group_of
+from gate.records.adapters import WHOLE
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.comparison import Comparison, PlaceScore, Surprise, Trait
 from gate.records.declarations import Space
@@ -136,7 +136,7 @@ def _probes(space: Space, shape: tuple[int, ...]) -> Probes:
 def same_task(evidence: Evidence, bank: Bank) -> bool:
     """Tell whether a bank's classes are the candidate's: the same samples, byte by byte, classes and input shape."""
     if bank.adapters is not None:
-        return bank.adapters == group_of(evidence.facts.adapter, evidence.base)
+        return bank.adapters == evidence.group
     return (
         bank.samples is not None
         and evidence.samples is not None
@@ -155,7 +155,7 @@ def _unusable(
             f"it compares {len(bank.compared)} statistics of {len(models)} models besides the candidate; expected at "
             f"least one of {FEWEST_MODELS}"
         )
-    if why := _other_adapters(bank, models, own, evidence) or _other_classes(bank, evidence):
+    if why := _other_group(bank, models, own, evidence) or _other_classes(bank, evidence):
         return why
     if bank.seed != evidence.seed:
         return f"the bank was measured with seed {bank.seed}; this scan with seed {evidence.seed}"
@@ -178,24 +178,28 @@ def _other_classes(bank: Bank, evidence: Evidence) -> str:
     return f"the bank's models have {bank.classes} classes; the candidate has {evidence.facts.classes}"
 
 
-def _other_adapters(bank: Bank, models: Sequence[ModelStatistics], own: Values, evidence: Evidence) -> str:
-    """Return why an adapter is outside its bank, and so not examined; empty where it is inside, or none."""
-    facts = evidence.facts.adapter
+def _other_group(bank: Bank, models: Sequence[ModelStatistics], own: Values, evidence: Evidence) -> str:
+    """Return why an adapter or language model is outside its bank; empty where it is inside, or another model."""
+    what = "adapter" if evidence.facts.adapter is not None else "language model"
     if bank.adapters is None:
-        return "it holds whole models, and the candidate is an adapter" if facts is not None else ""
-    if facts is None:
-        return "it holds adapters, and the candidate is none"
-    group = group_of(facts, evidence.base)
+        named = "an adapter" if what == "adapter" else "a language model"
+        return f"it holds whole models, and the candidate is {named}" if evidence.facts.beside_base else ""
+    if not evidence.facts.beside_base:
+        held = "language models" if bank.adapters.parameterisation == WHOLE else "adapters"
+        return f"it holds {held}, and the candidate is none"
+    group = evidence.group
     if group is None:
         lacks = "its ranks lie in two bands" if evidence.base else "no base was given"
-        return f"the adapter is not examined: {lacks}"
+        return f"the {what} is not examined: {lacks}"
     if group != bank.adapters:
-        return f"the adapter is not examined: it is {group}, and the bank's are {bank.adapters}"
-    return _elsewhere(models, own, bank.compared)
+        return f"the {what} is not examined: it is {group}, and the bank's are {bank.adapters}"
+    if odd := _elsewhere(models, own, bank.compared):
+        return f"the {what} is not examined: it {odd}"
+    return ""
 
 
 def _elsewhere(models: Sequence[ModelStatistics], own: Values, compared: Sequence[Statistic]) -> str:
-    """Return at which modules the candidate changes what the bank's adapters do not, or the other way round."""
+    """Return at which modules the candidate changes what the bank's models do not, or the other way round."""
     every = [_layers(model.values, compared) for model in models]
     mine = _layers(own, compared)
     known = {place for place in set().union(*every) if sum(place in one for one in every) >= ALMOST_ALL * len(every)}
@@ -203,7 +207,7 @@ def _elsewhere(models: Sequence[ModelStatistics], own: Values, compared: Sequenc
         return ""
     odd = min(mine ^ known)
     how = "changes" if odd in mine else "does not change"
-    return f"the adapter is not examined: it {how} {odd.removeprefix('layer ')[:120]}, unlike the bank's"
+    return f"{how} {odd.removeprefix('layer ')[:120]}, unlike the bank's"
 
 
 def _layers(values: Values, compared: Sequence[Statistic]) -> set[str]:
