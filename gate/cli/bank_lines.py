@@ -16,7 +16,7 @@ def describe(made: "Bank") -> list[str]:
     count = len(made.statistics)
     samples = f"{made.samples.count} samples, sha256 {made.samples.sha256}" if made.samples else "no samples"
     lines = [
-        f"{made.name}: {count} models, {made.classes} classes, input {made.input_shape}",
+        f"{made.name}: {count} models, {_kind(made)}",
         f"the smallest p-value that so many models can give is {1 / (count + 1):.3g}",
         f"measured by gate {made.gate_version}, policy {made.policy}, seed {made.seed}, on {samples}",
         f"provenance: {made.provenance or 'not stated'}",
@@ -31,6 +31,10 @@ def describe(made: "Bank") -> list[str]:
     lines += [f"accepted {one.model}, though {one.against}: {one.accepted}" for one in made.accepted]
     lines += [f"reference {one.path} sha256 {one.sha256}" for one in made.references]
     return [inert_line(line, limit=1000) for line in lines]
+
+
+def _kind(made: "Bank") -> str:
+    return str(made.adapters) if made.adapters is not None else f"{made.classes} classes, input {made.input_shape}"
 
 
 def _made(made: "Bank") -> "Iterator[str]":

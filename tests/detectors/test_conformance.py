@@ -33,7 +33,7 @@ from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loop import Scanned, Scope, scan
-from tests.adapters.written import Draft, subject_of, write_base
+from tests.adapters.written import Draft, base_tensors, subject_of, write_base
 from tests.quick import quick
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
 from tests.words.nets import Bag
@@ -118,15 +118,16 @@ def subject(request, program, tmp_path, tmp_path_factory):
         triggers=triggers,
         references=(ModuleClassifier.of(net(), *seam),),
         previous=beside(images, program, seam),
-        **of_adapter(tmp_path_factory),
+        **beside_base(tmp_path_factory),
     )
 
 
-def of_adapter(folders):
-    """Return an adapter and its base, for detectors of these."""
+def beside_base(folders):
+    """Return an adapter, a whole language model and their base, for detectors of these."""
     folder = folders.mktemp("adapter")
     made = subject_of(Draft().write(folder / "adapter"), write_base(folder / "base"))
-    return {"adapter": made.adapter, "base": made.base}
+    whole = subject_of(write_base(folder / "whole", base_tensors(seed=2)))
+    return {"adapter": made.adapter, "language": whole.language, "base": made.base}
 
 
 def of_tokens(folder):
@@ -321,6 +322,7 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
         ),
         Need.PREVIOUS: ("previous", "needs a version to compare with; none was given"),
         Need.ADAPTER: ("adapter", "needs an adapter of low rank; the artifact is none"),
+        Need.LANGUAGE: ("language", "needs a whole language model; the artifact is none"),
     }
     for need, (field, reason) in lacking.items():
         found = outcome(name, replace(subject, **{field: () if field == "references" else None}))

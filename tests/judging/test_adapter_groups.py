@@ -11,6 +11,7 @@ from gate.records.artifact import ModelRef
 from gate.records.bank import Bank, ModelStatistics, Statistic
 from gate.records.evidence import Evidence, Location, Measured, Measurement
 from gate.records.facts import ModelFacts
+from gate.records.languages import LanguageFacts
 from gate.records.policy import Policy, Rule
 
 NAME, METRIC = "adapter-spectrum", "sigma-one"
@@ -93,6 +94,20 @@ def test_other_modules_than_the_banks_are_not_examined(layers):
     """A module that no adapter of the bank changes would be compared with nothing, and one left out too."""
     seen = compared(evidence(dict.fromkeys(layers, 1.02)))
     assert "unlike the bank's" in seen.unusable
+
+
+def test_language_models_are_compared_with_their_own_kind_alone():
+    """A bank of models tuned from the same base; never with adapters, and not without the base."""
+    facts = ModelFacts(flavour="language model", language=LanguageFacts(network="LlamaForCausalLM", tensors=6))
+    candidate = evidence(dict.fromkeys(LAYERS, 1.02)).model_copy(update={"facts": facts})
+    whole = bank(AdapterGroup(base=WEIGHTS, parameterisation="whole weights"))
+    assert compared(candidate, whole).p_value > 0.1
+    assert compared(candidate).unusable.endswith("and the bank's are " + str(GROUP))
+    assert "it is whole weights beside the base weights" in compared(candidate).unusable
+    assert compared(candidate.model_copy(update={"base": None}), whole).unusable.endswith("no base was given")
+    assert compared(candidate, bank(group=None)).unusable == (
+        "it holds whole models, and the candidate is a language model"
+    )
 
 
 def test_models_and_adapters_are_never_compared():

@@ -9,13 +9,14 @@ from gate.judging.judge import judge
 from gate.judging.threat_families import families
 from gate.judging.threat_rates import packaged_rates, power_of
 from gate.policies.declared import rules_sha256
-from gate.policies.packaged import ADAPTER, DEFAULT, FILES_ONLY
+from gate.policies.packaged import ADAPTER, DEFAULT, FILES_ONLY, LANGUAGE
 from gate.policies.read import read_policy
 from gate.records.adapters import AdapterFacts
 from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison, PlaceScore, Surprise
 from gate.records.evidence import Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
+from gate.records.languages import LanguageFacts
 from gate.records.policy import Rule, Waiver
 from tests.attestations.scanned import DAY, RULES, evidence, outcomes, sizes
 from tests.attestations.signed import digest
@@ -56,6 +57,15 @@ def test_an_adapter_is_asked_for_its_own_threats_and_no_images():
     assert seen["adapter-update"].status == "not-examined"
     assert seen["adapter-update"].reason.startswith("adapter-spectrum ")
     assert not any(threat.startswith("adapter") for threat in said(clean()))
+
+
+def test_a_language_model_is_asked_for_its_own_threats():
+    """What it changed of its base, and its template; of one that was not read, those that the policy is for."""
+    rules = read_policy(LANGUAGE, on=DAY)
+    facts = ModelFacts(flavour="language model", language=LanguageFacts(network="LlamaForCausalLM", tensors=3))
+    for seen in (said(evidence(facts=facts), rules), said(evidence(facts=ModelFacts()), rules)):
+        assert set(seen) == {"hostile-files", "language-template", "language-difference"}
+        assert seen["language-difference"].status == "not-examined"
 
 
 def test_a_limit_that_was_exceeded_detects_what_its_detector_looks_for():

@@ -74,7 +74,7 @@ def test_a_policy_that_is_gone_is_an_error_whatever_lies_here(tmp_path, monkeypa
         PolicyError, match=r"'strict' is gone since 0\.1\.0: use default, or a copy of it with"
     ) as caught:
         policy_at("strict")
-    assert "default, files-only, text and adapter" in caught.value.what_to_do
+    assert "default, files-only, text, adapter and language" in caught.value.what_to_do
     with pytest.raises(PolicyError, match="No such file") as caught:
         read_policy(Path("policies/strict.yml"), on=today())
     assert caught.value.what_to_do.startswith("The policy 'strict' is gone since")

@@ -7,7 +7,7 @@ import pytest
 
 from gate import detectors
 from gate.cli.schema import schema_text
-from gate.policies.packaged import POLICIES
+from gate.policies.packaged import ADAPTER, LANGUAGE, POLICIES
 from gate.policies.read import MAX_POLICY_BYTES, parse_policy, read_policy
 from gate.records.errors import PolicyError
 
@@ -195,8 +195,8 @@ def test_aliases_upon_aliases_take_no_time():
     assert "unknown key 'a0'" in str(fault(text))
 
 
-OF_LANGUAGE = {"adapter-files", "adapter-spectrum", "chat-template"}
-"""Detectors of language models and their adapters, which `adapter` runs: classifiers have none of what they look at."""
+OF_LANGUAGE = {"adapter-files", "adapter-spectrum", "chat-template", "difference-from-base"}
+"""Detectors of language models and their adapters: classifiers have none of what they look at."""
 
 
 @pytest.mark.parametrize(("name", "space"), [("default", "images"), ("text", "tokens")])
@@ -213,11 +213,16 @@ def test_a_policy_of_a_space_is_read_and_covers_every_detector_of_it(name, space
             assert all(companion.source for companion in limit.together_with.values())
 
 
-def test_the_policy_of_adapters_runs_what_is_for_them():
-    """Those of the bytes, and those of language models that this gate has."""
-    policy = read_policy(POLICIES / "adapter.yml", on=DAY)
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [(ADAPTER, {"adapter-files", "adapter-spectrum"}), (LANGUAGE, {"difference-from-base"})],
+)
+def test_a_policy_beside_a_base_runs_what_is_for_its_kind(path, own):
+    """All detectors on bytes and the two or three for the kind; no limit without a source."""
+    policy = read_policy(path, on=DAY)
     on_bytes = {one for one in detectors.names() if detectors.load(one).before_loading}
-    assert set(policy.detectors) == {*on_bytes, "modelaudit", *(OF_LANGUAGE & set(detectors.names()))}
+    assert set(policy.detectors) == {*on_bytes, "modelaudit", "chat-template", *own}
+    assert own < OF_LANGUAGE
     assert policy.uncalibrated == "flag"
     assert all(limit.source for rule in policy.detectors.values() for limit in rule.limits.values())
 

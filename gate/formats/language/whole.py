@@ -11,6 +11,7 @@ from gate.formats.language.places import CONFIG, INDEX, WEIGHTS, Place, place_of
 from gate.formats.mlmodel import MLmodel
 from gate.formats.safetensors import tensors_of
 from gate.formats.source import UnreadableError, open_source
+from gate.records.facts import PIPELINES
 from gate.records.languages import LanguageFacts
 
 _HEAD: Final = "ForCausalLM"
@@ -70,11 +71,19 @@ def read_whole(root: Path, paths: Collection[str]) -> WholeModel | None:
 def language_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield each file of a language model that is missing or by which two loaders may load other tensors, and why."""
     try:
-        if not network_of(json_at(root / place.of_model(CONFIG))):
+        network, named = network_of(json_at(root / place.of_model(CONFIG))), _named_by(mlmodel_of(root))
+        if not network:
             yield place.of_model(CONFIG), "it names no single language model as its architecture"
+        elif named not in {None, network}:
+            yield "MLmodel", f"pipeline_model_type is {str(named)[:_MAX_NAME]!r}, and the configuration says {network}"
         yield from _weight_faults(root, place, paths)
     except UnreadableError as error:
         yield place.of_model(CONFIG), f"it or the weights beside it cannot be read: {error}"
+
+
+def _named_by(declared: MLmodel | None) -> Any:
+    """Return the class that MLflow's loader takes; None of a model that lies alone."""
+    return None if declared is None else declared.flavors[PIPELINES].get("pipeline_model_type", "none")
 
 
 def _weight_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:
