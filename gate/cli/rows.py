@@ -38,6 +38,8 @@ def rows(condition: "Condition") -> Iterator[str]:
 
 def examined_lines(statement: "Statement") -> list[str]:
     """Return what a decision says of the scan behind it: detectors by status, and the policy's commitment."""
+    from gate.renderers.threats import by_status
+
     coverage, predicate = statement.predicate.coverage, statement.predicate
     if coverage is None:
         return ["examined not told: the decision was signed by an earlier gate"]
@@ -48,9 +50,8 @@ def examined_lines(statement: "Statement") -> list[str]:
     told = f"{measured} of {len(planned)} detectors measured{f', {idle} had nothing to examine' if idle else ''}"
     missing = f"; not: {', '.join(silent)}" if silent else ""
     lines = [f"examined {told}{missing}"]
-    for status, word in (("detected", "detected"), ("not-examined", "not examined"), ("waived", "waived")):
-        if named := [one.id for one in coverage.threats if one.status == status]:
-            lines.append(f"threats  {word}: {', '.join(named)}")
+    shown = [one for one in coverage.threats if one.status != "not-detected"]
+    lines += [f"threats  {word}: {named}" for word, named in by_status(shown)]
     made = coverage.commitment
     if made is None:
         return [*lines, "policy   not committed to before the scan"]

@@ -1,8 +1,8 @@
 """What a check says of each threat, in words for the report: found, looked for, not looked for, or accepted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from gate.judging.threat_rates import packaged_rates
 from gate.records.report import Report
@@ -21,6 +21,8 @@ MEANS: Final = (
     "own zoo of small models, with the exact interval of 95 %, and how many clean ones these detectors flagged. What "
     "one detector finds does not tell apart the threats that it looks for."
 )
+_ONE_OF: Final = "one or more of"
+_FOUND: Final = frozenset[Status]({"detected", "waived"})
 _SEEN: Final = "fit"
 """Split on which the settings were chosen."""
 
@@ -41,8 +43,16 @@ def threat_rows(report: Report) -> tuple[ThreatRow, ...]:
     for one in _known(report):
         grouped.setdefault((one.status, says(one)), []).append(one.title)
     order = list(WORDS)
-    rows = [ThreatRow(tuple(titles), status, WORDS[status], told) for (status, told), titles in grouped.items()]
+    rows = [
+        ThreatRow(tuple(titles), status, WORDS[status], _of_several(status, told, len(titles)))
+        for (status, told), titles in grouped.items()
+    ]
     return tuple(sorted(rows, key=lambda row: order.index(row.status)))
+
+
+def _of_several(status: Status, told: str, threats: int) -> str:
+    """Return what is said of threats together: one finding is about one of them or more, and not about each."""
+    return f"{_ONE_OF} them, {told}" if status in _FOUND and threats > 1 else told
 
 
 def _known(report: Report) -> tuple[Threat, ...]:
@@ -83,10 +93,40 @@ def _power(power: Power) -> str:
 
 
 def in_lines(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield for each status in words the short names of the threats that have it; for a terminal."""
+    """Yield the lines of `by_status` for a report."""
+    yield from by_status(_known(report))
+
+
+class Told(Protocol):
+    """A threat of a verdict or of a signed statement."""
+
+    @property
+    def id(self) -> str:
+        """Short name."""
+
+    @property
+    def status(self) -> Status:
+        """What is said of it."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Rules that found it, or looked for it."""
+
+
+def by_status(threats: Sequence[Told]) -> Iterator[tuple[str, str]]:
+    """Yield each status in words and the short names that have it, a line for each that found some; for a terminal."""
     for status, word in WORDS.items():
-        found = [one for one in _known(report) if one.status == status]
-        rules = sorted({rule for one in found for rule in one.by}) if status in {"detected", "waived"} else []
-        if found:
-            by = f" (by {listed(rules)})" if rules else ""
-            yield word, f"{', '.join(one.id for one in found)}{by}"
+        grouped: dict[tuple[str, ...], list[str]] = {}
+        for one in threats:
+            if one.status == status:
+                grouped.setdefault(one.by if status in _FOUND else (), []).append(one.id)
+        for rules, names in grouped.items():
+            yield word, _found_among(names, rules)
+
+
+def _found_among(names: Sequence[str], rules: Sequence[str]) -> str:
+    """Return short names of threats and what found them; a rule that looks for several finds one of them or more."""
+    named = ", ".join(names)
+    if not rules:
+        return named
+    return f"{f'{_ONE_OF}: ' if len(names) > 1 else ''}{named}; found by {listed(list(rules))}"

@@ -10,6 +10,7 @@ from gate.attestations.coverage import MAX_COVERAGE_BYTES, Commitment, Coverage,
 from gate.attestations.envelope import MAX_ENVELOPE_BYTES, Expected, sign, verify
 from gate.attestations.keys import generate_key
 from gate.attestations.statement import Statement, Voice, reviewed, scan_statement
+from gate.cli.rows import examined_lines
 from gate.policies.declared import digest_of
 from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison, PlaceScore, Surprise
@@ -213,3 +214,12 @@ def test_a_place_beyond_the_models_classes_is_not_counted():
     )
     _, seen = covered(evidence(outcomes=outcomes(neural_cleanse=strange)))
     assert (seen["neural-cleanse"].places_planned, seen["neural-cleanse"].places_examined) == (10, 0)
+
+
+def test_what_one_rule_found_is_not_said_of_each_threat_it_looks_for():
+    """`gate verify` names the threats of a finding as alternatives, with the rule."""
+    found = evidence()
+    scanned = scan_statement(found, verdict(found), RULES, at=NOW)
+    (line,) = [line for line in examined_lines(scanned) if line.startswith("threats  detected")]
+    assert line.startswith("threats  detected: one or more of: ")
+    assert line.endswith("; found by neural-cleanse")

@@ -57,8 +57,21 @@ def test_a_hostile_reason_or_name_stays_text():
 
 
 def test_a_terminal_gets_short_names_by_status():
-    """One line a status, with the rules that found something."""
+    """What a rule that looks for several threats found is one of them or more, and is not said of each."""
     lines = dict(in_lines(reports.flagged()))
-    assert lines["detected"].startswith("patch, ")
-    assert lines["detected"].endswith("(by neural-cleanse)")
+    assert lines["detected"].startswith("one or more of: patch, ")
+    assert lines["detected"].endswith("; found by neural-cleanse")
     assert "graph" in lines["not examined"]
+    assert "found by" not in lines["not examined"]
+
+
+def test_each_rule_that_found_something_has_its_own_line():
+    """Threats of different rules are not mixed, and one alone is named without a choice."""
+    several = [Threat(id=f"s-{n}", title=f"S{n}", status="detected", by=("neural-cleanse",)) for n in range(2)]
+    alone = Threat(id="graph", title="G", status="detected", by=("graph-structure",))
+    shown = with_threats(*several, alone)
+    assert list(in_lines(shown)) == [
+        ("detected", "one or more of: s-0, s-1; found by neural-cleanse"),
+        ("detected", "graph; found by graph-structure"),
+    ]
+    assert [row.says for row in threat_rows(shown)] == ["one or more of them, by neural-cleanse", "by graph-structure"]
