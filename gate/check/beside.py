@@ -29,9 +29,7 @@ def write_beside(files: CheckFiles, statement: Statement, envelope: str, evidenc
     claims = eval_results(statement, evidence, harness_digest())
     if claims is not None:
         files.write(EVAL_RESULT, sealed(payload_of(claims), signing.key) + "\n")
-    policy = f"urn:model-promotion-gate:policy:{quote(statement.predicate.policy_name, safe='')}"
-    summary = verification_summary(statement, envelope, policy)
-    files.write(SUMMARY, sealed(payload_of(summary), signing.key) + "\n")
+    files.write(SUMMARY, signed_summary(statement, envelope, signing))
     # A signature over files is taken for an approval by whoever verifies it alone.
     approved = statement.predicate.decision is Decision.APPROVED
     digest = statement.predicate.bundle_digest
@@ -40,6 +38,12 @@ def write_beside(files: CheckFiles, statement: Statement, envelope: str, evidenc
     manifest = build_manifest(files.root / BUNDLE_FOLDER, ignored=EVERY_FILE)[0]
     if manifest.digest == digest:
         files.write(MODEL_SIGNATURE, model_signature(manifest, BUNDLE_FOLDER, signing.model_key))
+
+
+def signed_summary(statement: Statement, envelope: str, signing: Signing) -> str:
+    """Return the text of a decision's `vsa.json`."""
+    policy = f"urn:model-promotion-gate:policy:{quote(statement.predicate.policy_name, safe='')}"
+    return sealed(payload_of(verification_summary(statement, envelope, policy)), signing.key) + "\n"
 
 
 def remove_beside(files: CheckFiles) -> None:

@@ -2,12 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from gate.cli.option_values import days_of, public_keys, registry_settings, signing
-from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
+from gate.cli.options import AUDIT_LOG, MODEL_SIGNING_KEY, POLICY, PUBLIC_KEY, REGISTRY, SIGNING_KEY, many, option
 from gate.cli.progress import progress_bars
 from gate.cli.rows import covered_lines
 from gate.cli.terminal import tell
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from gate.attestations.keys import PublicKey
     from gate.attestations.statement import Statement
-    from gate.promotion.review import Waiting
+    from gate.check.files import CheckFiles
+    from gate.promotion.review import Reviewed, Waiting
     from gate.registries.contract import Credentials, ProductionRegistry
 
 _REASONS = 20
@@ -32,6 +34,13 @@ _DECIDING = many(
     option("--reviewer", help="The reviewer's name; only where the policy says `reviewers: {identity: stated}`."),
     POLICY,
     SIGNING_KEY,
+    MODEL_SIGNING_KEY,
+    option(
+        "--evidence-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Write the signed decision, its verification summary and the signature over an approved bundle there too; "
+        "the registry keeps them under the tag gate.review_evidence.",
+    ),
     PUBLIC_KEY,
     AUDIT_LOG,
     REGISTRY,
@@ -176,9 +185,12 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
         stated=options.pop("reviewer"),
         credentials=_credentials(),
     )
+    kept = _folder(options.pop("evidence_dir"))
     registry = open_production(registry_settings(options))
     with progress_bars():
-        predicate = run_review(registry, request, signs, now()).predicate
+        reviewed = run_review(registry, request, signs, now())
+    _tell_kept(reviewed, kept)
+    predicate = reviewed.statement.predicate
     done = predicate.review
     assert done is not None
     click.echo(f"{done.outcome.upper()}  {predicate.model} by {', '.join(voice.reviewer for voice in done.voices)}")
@@ -187,6 +199,27 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
     if done.outcome == "approved":
         click.echo(f"until {predicate.expires_at:%Y-%m-%d %H:%M} UTC")
     return 0 if done.outcome == outcome else 1
+
+
+def _folder(path: Path | None) -> "CheckFiles | None":
+    """Make the directory for a review's files, before anything is signed."""
+    from gate.check.files import CheckFiles
+
+    return CheckFiles.create(path) if path is not None else None
+
+
+def _tell_kept(reviewed: "Reviewed", folder: "CheckFiles | None") -> None:
+    """Write a review's files where they were asked for, and say where they are."""
+    if folder is not None:
+        for name, text in reviewed.files.items():
+            folder.write(name, text)
+    if reviewed.problem:
+        tell(f"the review stands, and the registry could not keep its files: {inert_line(reviewed.problem, limit=500)}")
+    names = ", ".join(reviewed.files)
+    places = [str(folder.root)] if folder is not None else []
+    for place in [*places, reviewed.where]:
+        if place:
+            tell(f"{names} in {inert_line(place, limit=300)}")
 
 
 def _credentials() -> "Credentials | None":

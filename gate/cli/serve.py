@@ -15,6 +15,7 @@ from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.attestations.keys import SigningKey
+    from gate.attestations.model_signature import ModelKey
     from gate.registries.contract import ProductionRegistry
 
 WEBHOOK_PATH = "/webhooks/mlflow"
@@ -37,6 +38,7 @@ Secrets come from the environment alone:
 GATE_WEBHOOK_SECRET    what MLflow's webhook was made with; while it is
                        being changed both, with a space between
 GATE_SIGNING_KEY       Ed25519, PEM text or path (GATE_SIGNING_KEY_PASSPHRASE)
+GATE_MODEL_SIGNING_KEY P-256, signs the files of approved bundles; optional
 GATE_PROBE_SEED        secret probes of every check: 64 digits or a path
 GATE_DATABASE_URL      postgresql://… where several hosts work together;
                        otherwise SQLite in `data`
@@ -92,7 +94,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
     settings = read_settings(config)
     if webhook is not None:
         return _register(open_watched(settings), webhook, settings.secrets[0])
-    key = _key()
+    key, model_key = _key(), _model_key()
     if only_check:
         from gate.service.checking import examine
 
@@ -100,7 +102,7 @@ def serve(config: Path, only_check: bool, webhook: str | None) -> int:
         click.echo(f"{wrong} wrong: the service would not work as it is configured" if wrong else "ok: it can start")
         return 2 if wrong else 0
     protect_parent()
-    run(settings, key)
+    run(settings, key, model_key)
     return 0
 
 
@@ -115,6 +117,13 @@ def _key() -> "SigningKey":
             what_to_do="`gate keys generate` makes a pair.",
         )
     return read_signing_key(where, os.environ.get(PASSPHRASE))
+
+
+def _model_key() -> "ModelKey | None":
+    from gate.attestations.model_signature import read_model_key
+
+    where = os.environ.get("GATE_MODEL_SIGNING_KEY", "")
+    return read_model_key(where, os.environ.get(PASSPHRASE)) if where else None
 
 
 def _register(registry: "ProductionRegistry", url: str, secret: str) -> int:

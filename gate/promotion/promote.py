@@ -8,10 +8,8 @@ as it was; the next run finds by the promotion's key what the first one left, an
 import datetime as dt
 import hashlib
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from gate import VERSION
@@ -20,15 +18,14 @@ from gate.attestations.log import Said
 from gate.attestations.statement import Predicate, Statement
 from gate.check.files import private_directory
 from gate.check.pull import downloaded
+from gate.promotion.bundles import OtherBytesError, copy_of, fetch_bundle, kept_copies
 from gate.promotion.reading import REPORTS
 from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
 from gate.records.activity import Tell
-from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest, make_read_only
+from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
-from gate.records.policy import DownloadBounds
 from gate.records.provenance import PROVENANCE, Provenance
 from gate.registries.contract import ProductionRegistry
-from gate.registries.downloading import bounded
 
 PROMOTION_TAG = "gate.promotion"
 
@@ -142,23 +139,13 @@ def _fetch(registry: ProductionRegistry, request: Promotion, statement: Statemen
     predicate = statement.predicate
     if predicate.covers is None or predicate.bundle_digest is None:
         raise NotApprovedError(predicate.model, (_no_bundle(predicate),))
-    found: list[str] = []
-    broken: list[CannotFinishError] = []
-    for number, copy in enumerate(_copies(registry, request, predicate.bundle_digest)):
-        try:
-            root = copy(folder / str(number))
-        except CannotFinishError as error:
-            broken.append(error)  # a bad place must not hide the right one
-            continue
-        manifest, problems = build_manifest(root, ignored=EVERY_FILE)  # all that is stored below is hashed
-        if not problems and manifest.digest == predicate.bundle_digest:
-            make_read_only(root)
-            return root, manifest.digest
-        found += [*problems, f"got {manifest.digest}"]
-    if broken and not found:
-        raise broken[0]
-    changed = f"The bytes are not those of the decision: expected {predicate.bundle_digest}, {'; '.join(found)}."
-    raise NotApprovedError(predicate.model, (changed,))
+    digest = predicate.bundle_digest
+    copies = [copy_of(request.bundle)] if request.bundle is not None else kept_copies(registry, digest)
+    try:
+        root, manifest = fetch_bundle(copies, digest, folder)
+    except OtherBytesError as error:
+        raise NotApprovedError(predicate.model, (str(error),)) from None
+    return root, manifest.digest
 
 
 def _no_bundle(predicate: Predicate) -> str:
@@ -177,30 +164,6 @@ def _no_bundle(predicate: Predicate) -> str:
         "No bundle could be written of it, as its report says: it was scanned, and can be approved as it lies, but "
         "`gate promote` copies bundles alone."
     )
-
-
-def _copies(registry: ProductionRegistry, request: Promotion, digest: str) -> Iterator[Callable[[Path], Path]]:
-    """Yield functions that copy the bundle to a new folder; any writer to the gate's experiment can forge a place."""
-    if request.bundle is not None:
-        yield partial(_given, request.bundle)
-    else:
-        yield from (partial(_fetched, registry, place) for place in registry.bundle_places(digest))
-
-
-def _given(bundle: Path, to: Path) -> Path:
-    try:
-        return Path(shutil.copytree(bundle, to, symlinks=True))
-    except OSError as error:  # shutil's own errors are such
-        raise UsageError(
-            f"{bundle} cannot be copied: {str(error)[:300]}",
-            what_to_do="Name the folder `bundle` of a check's directory.",
-        ) from None
-
-
-def _fetched(registry: ProductionRegistry, place: str, to: Path) -> Path:
-    to.mkdir()
-    with bounded(to, DownloadBounds(), place):
-        return registry.fetch(place, to)
 
 
 def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:

@@ -17,13 +17,16 @@ from gate.attestations.log import Said
 from gate.attestations.statement import Predicate, Statement, Voice, reviewed
 from gate.check.pull import digest_now
 from gate.check.signing import Signing
+from gate.promotion.bundles import OtherBytesError
+from gate.promotion.review_files import review_files, store
 from gate.promotion.verification import ATTESTATION_TAG, superseded
 from gate.records.artifact import ModelRef
-from gate.records.errors import UnexaminableError, UsageError
+from gate.records.errors import RegistryError, UnexaminableError, UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy, Reviewers
 from gate.registries.contract import Credentials, ProductionRegistry, Registry
 
+EVIDENCE_TAG = "gate.review_evidence"
 _SHOWN_REASON = 500
 
 
@@ -87,8 +90,20 @@ def _waiting(ref: ModelRef, tags: Mapping[str, str], keys: Sequence[PublicKey]) 
     return Waiting(ref, found, tags)
 
 
-def review(registry: ProductionRegistry, request: Review, signing: Signing, at: dt.datetime) -> Statement:
-    """Add a reviewer's voice to the signed decision: check both, sign, log, mark; return the new statement."""
+@dataclass(frozen=True)
+class Reviewed:
+    """A reviewer's decision that was signed, logged and marked, and what stands beside it."""
+
+    statement: Statement
+    files: Mapping[str, str]
+    """Texts of the attestation, the verification summary and, of an approved bundle, its signature, by file name."""
+    where: str
+    """URI under which the registry keeps them; empty where it could not."""
+    problem: str = ""
+
+
+def review(registry: ProductionRegistry, request: Review, signing: Signing, at: dt.datetime) -> Reviewed:
+    """Add a reviewer's voice to the signed decision: check both, sign, log, mark, and keep what other tools read."""
     rules = _require_rules(request, signing)
     seen = look(registry, request.uri, request.keys)
     statement = _reviewable(registry, seen, request, signing, at)
@@ -96,11 +111,26 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
     voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at)
     new = reviewed(statement, voice, needed=rules.approvals, days=request.days)
     envelope = sign(new, signing.key)
+    files = _files(registry.allowing(request.policy.artifact_stores), new, envelope, signing)
     assert signing.log is not None
     digest = new.predicate.model_digest
     signing.log.append(Said("review", seen.ref, digest, request.outcome, envelope, who, request.reason), at)
     registry.mark(seen.ref, _tags(new, voice, envelope))
-    return new
+    try:
+        where = store(registry, seen.ref, files, envelope)
+        registry.mark(seen.ref, {EVIDENCE_TAG: where})
+    except RegistryError as error:
+        return Reviewed(new, files, "", str(error))  # what was decided stands
+    return Reviewed(new, files, where)
+
+
+def _files(registry: Registry, new: Statement, envelope: str, signing: Signing) -> Mapping[str, str]:
+    try:
+        return review_files(registry, new, envelope, signing)
+    except OtherBytesError as error:
+        raise NotReviewableError(
+            f"{new.predicate.model} cannot be approved: {error}", what_to_do="Run `gate check` on it again."
+        ) from None
 
 
 def _require_rules(request: Review, signing: Signing) -> Reviewers:
@@ -208,4 +238,10 @@ def _tags(statement: Statement, voice: Voice, envelope: str) -> dict[str, str]:
     if word == "waiting":
         word = f"waiting, {len(predicate.review.voices)} of {predicate.review.needed} approved"
     shown = f"{word}; {voice.reviewer}: {voice.reason[:_SHOWN_REASON]}; until {predicate.expires_at:%Y-%m-%d}"
-    return {"gate.review": shown, ATTESTATION_TAG: envelope, "gate.decision": predicate.decision.value}
+    # An earlier review's files are not this one's, which are stored last.
+    return {
+        "gate.review": shown,
+        EVIDENCE_TAG: "none",
+        ATTESTATION_TAG: envelope,
+        "gate.decision": predicate.decision.value,
+    }

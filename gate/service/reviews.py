@@ -27,6 +27,7 @@ from gate.records.errors import GateError, UsageError
 from gate.records.report import Report
 from gate.registries.contract import Credentials, ProductionRegistry
 from gate.service.jobs import read_rules
+from gate.service.logs import log
 from gate.service.settings import Settings
 
 _TOKEN_SECONDS = 3600
@@ -193,4 +194,6 @@ class Reviews:
             stated=stated,
             credentials=person.credentials,
         )
-        review(self._registry, asked, self._signing, now())
+        done = review(self._registry, asked, self._signing, now())
+        if done.problem:
+            log("review files not kept", model=str(seen.ref), error=done.problem[:500])

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from gate.attestations.keys import PublicKey, SigningKey, read_public_keys
 from gate.attestations.log import ReviewLog
+from gate.attestations.model_signature import ModelKey
 from gate.check.signing import Signing
 from gate.records.errors import CannotFinishError, UsageError
 from gate.registries import RegistrySettings, open_production
@@ -44,7 +45,13 @@ _STALE_POLLS = 5
 class Service:
     """Every part of the service, made once."""
 
-    def __init__(self, settings: Settings, key: SigningKey, registry: ProductionRegistry | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        key: SigningKey,
+        registry: ProductionRegistry | None = None,
+        model_key: ModelKey | None = None,
+    ) -> None:
         self.settings = settings
         file = settings.file
         _make_folder(settings)
@@ -52,7 +59,7 @@ class Service:
         keys: tuple[PublicKey, ...] = (key.public,)
         if file.public_keys:
             keys = (*keys, *(k for k in read_public_keys(file.public_keys) if k.key_id != key.key_id))
-        signing = Signing(key, ReviewLog(settings.audit_log))
+        signing = Signing(key, ReviewLog(settings.audit_log), model_key)
         self.checks = Checks(settings, self.registry, signing)
         for section in file.models:
             self.checks.rules(section.name)  # an unreadable policy or bank is an error at the start
@@ -158,7 +165,7 @@ def _make_folder(settings: Settings) -> None:
         raise CannotFinishError(f"the folder {settings.file.data} cannot be made: {error.strerror}") from None
 
 
-def serve(settings: Settings, key: SigningKey) -> None:
-    """Run the service until it is stopped."""
+def serve(settings: Settings, key: SigningKey, model_key: ModelKey | None = None) -> None:
+    """Run the service until it is stopped; `model_key` signs the files of approved bundles."""
     set_up_logs()
-    Service(settings, key).run()
+    Service(settings, key, model_key=model_key).run()

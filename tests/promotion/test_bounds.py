@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate.promotion import promote, rescan
+from gate.promotion import bundles, promote, rescan
 from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError
 from gate.records.policy import DownloadBounds, Policy, Rule
@@ -41,7 +41,7 @@ def quick(monkeypatch):
 
 def test_a_bundle_without_end_is_not_promoted(tmp_path, monkeypatch):
     """The promotion ends, and says what was too much."""
-    monkeypatch.setattr(promote, "DownloadBounds", lambda: DownloadBounds(max_files=10))
+    monkeypatch.setattr(bundles, "DownloadBounds", lambda: DownloadBounds(max_files=10))
     said = SimpleNamespace(
         bundle_digest="sha256:0", covers="candidate", model=ModelRef(registry="mlflow", name="m", version="1")
     )

@@ -45,7 +45,7 @@ class Case:
             | changes
         )
         with self.server.registry() as registry:
-            return review(registry, request, Signing(self.key, self.log), now()).predicate
+            return review(registry, request, Signing(self.key, self.log), now()).statement.predicate
 
     def tags(self):
         """Return the version's tags."""
