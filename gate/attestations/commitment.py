@@ -32,6 +32,8 @@ class Committed(SignedRecord):
     samples_digest: Digest | None = Field(default=None, exclude_if=is_none)
     bank_digest: Digest | None = Field(default=None, exclude_if=is_none)
     """Digest of the bank that stands beside the scan; None where a later step names it, or there is none."""
+    base_digest: Digest | None = Field(default=None, exclude_if=is_none)
+    """Digest of the base that an adapter is compared with; None where the check names none."""
     seed: int | None = Field(default=None, ge=0, exclude_if=is_none)
     committed_at: AwareDatetime
     resumed: bool = Field(default=False, exclude_if=not_)

@@ -23,9 +23,10 @@ def commit(
     seed: int | None = None,
     bank_digest: str | None = None,
 ) -> None:
-    """Bind policy, bytes and samples before anything is measured; without a key, remove an earlier check's commitment.
+    """Bind policy, bytes, samples and an adapter's base before anything is measured.
 
-    The commitment of an interrupted scan that bound the same stays: it was made before what lies there was measured.
+    Without a key an earlier check's commitment is removed. The commitment of an interrupted scan that bound the same
+    stays: it was made before what lies there was measured.
     """
     if signing is None:
         (files.root / COMMITMENT).unlink(missing_ok=True)
@@ -38,6 +39,7 @@ def commit(
         policy_digest=policy.digest,
         samples_digest=f"sha256:{pulled.samples.sha256}" if pulled.samples else None,
         bank_digest=bank_digest,
+        base_digest=pulled.base.manifest.digest if pulled.base else None,
         seed=seed,
         committed_at=now,
         resumed=resumed,
@@ -54,7 +56,7 @@ def commit(
 def commitment_of(files: CheckFiles, evidence: Evidence, signing: Signing) -> Commitment | None:
     """Return what is known of the commitment that evidence was measured under; None where it cannot be relied on.
 
-    It must be signed by the decision's own key, and about the bytes, samples and bank of the evidence.
+    It must be signed by the decision's own key, and about the bytes, samples, bank and base of the evidence.
     """
     envelope = _kept(files)
     made = open_commitment(envelope, (signing.key.public,))
@@ -85,5 +87,6 @@ def _about(made: Committed, evidence: Evidence) -> bool:
         (made.model, made.model_digest) == (evidence.model, evidence.manifest_digest)
         and made.samples_digest == samples
         and made.bank_digest in {None, bank}
+        and made.base_digest == (evidence.base.digest if evidence.base else None)
         and made.seed in {None, evidence.seed}
     )

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 @POLICY
 @option("--policy-digest", help="The policy's digest in place of the file: sha256:…")
 @option("--any-policy", is_flag=True, help="Accept a decision under any policy; it is shown, not compared.")
+@option(
+    "--require-commitment",
+    is_flag=True,
+    help="Accept only a decision whose policy was committed to, signed, before the scan; with --audit-log the log must "
+    "hold the commitment too.",
+)
 @option("--candidate", help="The registered model that the decision's candidate must be a version of.")
 @option(
     "--audit",
@@ -48,8 +54,8 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
     TARGET is downloaded, or read where it lies, and hashed; the signature, the digest, the policy (--policy, or
     its digest), the expiry and, with --audit-log, newer decisions are compared. A decision covers the gate's bundle,
     which `gate promote` copies, and under `serve: candidate` the candidate's own files too; the line `covers` says
-    which. Exit 0: it holds. Exit 1: it does not, and every reason is printed. Exit 2: a key or policy cannot be used.
-    Exit 3: the registry did not answer.
+    which. --require-commitment asks that the policy was bound before the scan. Exit 0: it holds. Exit 1: it does not,
+    and every reason is printed. Exit 2: a key or policy cannot be used. Exit 3: the registry did not answer.
     """  # noqa: D301  # \b is click's own sign
     if (target is None) == (audit is None):
         raise UsageError("expected either a version or folder to verify, or --audit LOG", what_to_do="See --help.")
@@ -65,7 +71,8 @@ def _trust(options: dict[str, Any]) -> "Trust":
 
     keys, any_policy = public_keys(options["public_key"]), options["any_policy"]
     digest, stores = trusted_by(options["policy"], options["policy_digest"], any_policy=any_policy)
-    return Trust(keys, digest, options["candidate"], review_log(options["audit_log"]), stores)
+    log, committed = review_log(options["audit_log"]), options["require_commitment"]
+    return Trust(keys, digest, options["candidate"], log, stores, committed)
 
 
 def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":

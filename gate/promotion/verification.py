@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gate.attestations.envelope import Expected, Verified, verify
+from gate.attestations.coverage import Commitment
+from gate.attestations.envelope import Expected, Verified, envelope_digest, verify
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog, same_decision
+from gate.attestations.statement import Predicate
 from gate.check.pull import downloaded
-from gate.records.artifact import build_manifest
+from gate.records.artifact import ModelRef, build_manifest
 from gate.registries.contract import Registry
 
 ATTESTATION_TAG = "gate.attestation"
@@ -31,6 +33,8 @@ class Trust:
     """Log that must hold no newer decision about the same bytes, if given."""
     stores: tuple[str, ...] = ()
     """The policy's `artifact-stores`, allowed for downloads beside the tracking server."""
+    committed: bool = False
+    """Whether the policy must have been committed to before the scan."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def verify_folder(folder: Path, envelope: str, trust: Trust, at: dt.datetime, wh
     manifest, problems = build_manifest(folder)
     expected = Expected(manifest.digest, trust.policy_digest, candidate=trust.candidate)
     found = verify(envelope, trust.keys, at, expected)
-    reasons = (*found.reasons, *problems, *superseded(found, envelope, trust.log))
+    reasons = (*found.reasons, *problems, *superseded(found, envelope, trust.log), *uncommitted(found, trust))
     return Looked(what or str(folder), manifest.digest, Verified(found.statement, found.key_id, reasons))
 
 
@@ -67,6 +71,60 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) 
     envelope = registry.facts(ref).tags.get(ATTESTATION_TAG, "")
     with downloaded(registry.allowing(trust.stores), ref) as folder:
         return verify_folder(folder, envelope, trust, at, str(ref))
+
+
+def uncommitted(found: Verified, trust: Trust) -> tuple[str, ...]:
+    """Return the reason why no commitment before the scan can be shown, where one is required."""
+    if not trust.committed or found.statement is None:
+        return ()
+    predicate = found.statement.predicate
+    if fault := _fault_of_commitment(predicate):
+        return (fault,)
+    assert predicate.coverage is not None
+    made = predicate.coverage.commitment
+    assert made is not None
+    return _unlogged(made, predicate.model, trust.log) if trust.log is not None else ()
+
+
+_COMMITTED = "expected the policy to be committed to before the scan (--require-commitment)"
+_CHECK_AGAIN = "Give `gate check`, or `gate pull` where the steps are apart, the signing key."
+
+
+def _fault_of_commitment(predicate: Predicate) -> str:
+    """Return what is wrong with what a decision says of its commitment; empty where nothing is."""
+    if predicate.coverage is None:
+        told = f"It was decided by gate {predicate.gate_version}, whose decisions tell no commitment"
+        return f"{told}; {_COMMITTED}. {_CHECK_AGAIN}"
+    made = predicate.coverage.commitment
+    if made is None:
+        return f"No commitment stands in the decision; {_COMMITTED}. {_CHECK_AGAIN}"
+    if made.policy_digest != predicate.policy_digest:
+        digests = f"expected {predicate.policy_digest}, got {made.policy_digest}"
+        return f"Another policy was committed to before the scan: {digests}. {_CHECK_AGAIN}"
+    if made.resumed:
+        when = "The commitment was made when measurements of an interrupted scan lay there already"
+        return f"{when}; {_COMMITTED}. Check again in an empty --report-dir."
+    if not made.before_the_scan:
+        times = f"committed to at {made.at.isoformat()}, and the scan began at {made.scan_began.isoformat()}"
+        return f"The policy was {times}; {_COMMITTED}. {_CHECK_AGAIN}"
+    return ""
+
+
+def _unlogged(made: Commitment, model: ModelRef, log: ReviewLog) -> tuple[str, ...]:
+    """Return a reason unless the log holds the commitment on the line that the decision names."""
+    if made.log_line is None:
+        return ("The commitment is in no review log; expected a line of it, since a log was given (--audit-log).",)
+    found = log.read()
+    if found.faults:
+        return (f"The review log is damaged, so that it shows no commitment: {found.faults[0]}",)
+    line = found.entries[made.log_line - 1] if made.log_line <= len(found.entries) else None
+    if (
+        line is None
+        or (line.event, line.model) != ("commitment", model)
+        or envelope_digest(line.envelope) != made.signed
+    ):
+        return (f"Line {made.log_line} of the review log is not the commitment that the decision names.",)
+    return ()
 
 
 def superseded(found: Verified, envelope: str, log: ReviewLog | None) -> tuple[str, ...]:

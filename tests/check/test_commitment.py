@@ -8,10 +8,12 @@ from gate.attestations.commitment import CommitmentStatement, Committed, open_co
 from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, audit
+from gate.check.adapter_base import evidence_of_base
 from gate.check.commit import commit, commitment_of
 from gate.check.files import COMMITMENT, CheckFiles, Pulled, PulledSamples
 from gate.check.signing import Signing
-from gate.records.artifact import Manifest
+from gate.records.adapters import Base
+from gate.records.artifact import ArtifactFile, Manifest, ModelRef
 from tests.attestations.scanned import RULES, evidence
 from tests.attestations.signed import MODEL, NOW
 
@@ -81,6 +83,20 @@ def test_an_interrupted_scan_keeps_its_commitment_where_it_binds_the_same(files,
     found = commitment_of(files, scanned(), signing)
     assert (found.policy_digest, found.resumed, found.log_line) == (other.digest, True, 2)
     assert not found.before_the_scan
+
+
+def test_an_adapters_commitment_binds_its_base(files, signing):
+    """Evidence that was measured beside another base, or beside none, was not committed to."""
+    ref = ModelRef(registry="mlflow", name="base", version="1")
+    file = ArtifactFile(path="model.safetensors", size_bytes=1, sha256=64 * "e")
+    base = Base(uri="models:/base/1", model=ref, files=(file,))
+    commit(files, PULLED.model_copy(update={"base": base}), RULES, signing)
+    made = open_commitment((files.root / COMMITMENT).read_text(), (signing.key.public,))
+    assert made.base_digest == base.manifest.digest
+    assert commitment_of(files, scanned(base=evidence_of_base(base)), signing) is not None
+    assert commitment_of(files, scanned(), signing) is None
+    other = evidence_of_base(base.model_copy(update={"files": (file.model_copy(update={"sha256": 64 * "f"}),)}))
+    assert commitment_of(files, scanned(base=other), signing) is None
 
 
 @pytest.mark.parametrize(
