@@ -1,12 +1,13 @@
 """The decision in words of other tools, each an in-toto statement of its own that the same key signs.
 
 Evaluation results: one claim a limit, and one of the p-value, in the shape of in-toto's proposal `eval-result`
-(metric, comparator, threshold, passed, sample size, harness); absence of a field means that nothing is claimed. And a
-SLSA Verification Summary v1. Both name the same bytes as the decision, and the summary the decision's digest; neither
-is read by any command of the gate.
+(metric, comparator, threshold, passed, sample size, harness); absence of a field means that nothing is claimed. A SLSA
+Verification Summary v1. And the CycloneDX bill of materials. All name the same bytes as the decision, and the summary
+the decision's digest; none is read by any command of the gate.
 """
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from gate.records.record import canonical_json
 
 EVAL_RESULT: Final = "urn:model-promotion-gate:eval-result:v1"
 """The gate's own name, until the proposal is adopted and its address is known."""
+BILL: Final = "https://cyclonedx.org/bom"
+"""in-toto's predicate type of a CycloneDX bill, whose predicate is the bill itself."""
 SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
 VERIFIER: Final = "urn:model-promotion-gate"
 SCREENED: Final = "GATE_BACKDOOR_SCREENED"
@@ -115,6 +118,11 @@ def verification_summary(statement: Statement, envelope: str, policy_uri: str) -
     subjects = [one for one in made["subject"] if one["digest"]["sha256"] in covered]
     # A failed one is about everything that was looked at.
     return made | {"subject": subjects if passed else made["subject"]}
+
+
+def bill_of_materials(statement: Statement, bill: str) -> dict[str, Any]:
+    """Return the statement of a CycloneDX bill, which is its predicate, about the bytes that the decision names."""
+    return _statement(statement, BILL, json.loads(bill))
 
 
 def _statement(about: Statement, kind: str, predicate: dict[str, Any]) -> dict[str, Any]:

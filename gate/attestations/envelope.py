@@ -83,13 +83,16 @@ def sign(statement: Statement, key: SigningKey) -> str:
     return sealed(statement.canonical_json(), key)
 
 
-def sealed(payload: bytes, key: SigningKey) -> str:
-    """Return any in-toto statement's DSSE envelope as one line of JSON; one too large for a tag is a `UsageError`."""
+def sealed(payload: bytes, key: SigningKey, limit: int = MAX_ENVELOPE_BYTES) -> str:
+    """Return any in-toto statement's DSSE envelope as one line of JSON; a larger one is a `UsageError`.
+
+    The limit is a tag's, where nothing else is said.
+    """
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(key.signer)
     text = json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":"))
-    if len(text) > MAX_ENVELOPE_BYTES:
-        raise UsageError(f"the signed decision has {len(text)} bytes; a tag holds {MAX_ENVELOPE_BYTES}")
+    if len(text) > limit:
+        raise UsageError(f"the signed statement has {len(text)} bytes; at most {limit} are kept")
     return text
 
 

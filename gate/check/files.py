@@ -36,7 +36,8 @@ MODEL_FOLDER, SAMPLES_FOLDER, TRAINING_FOLDER, PREVIOUS_FOLDER = "model", "sampl
 MANIFEST, EVIDENCE, VERDICT, REPORT = "manifest.json", "evidence.json", "verdict.json", "report.json"
 ATTESTATION, COMMITMENT = "attestation.json", "commitment.json"
 EVAL_RESULT, SUMMARY, MODEL_SIGNATURE = "eval-result.json", "vsa.json", "model.sig"
-BESIDE = (EVAL_RESULT, SUMMARY, MODEL_SIGNATURE)
+SIGNED_BILL = "bom.dsse.json"
+BESIDE = (EVAL_RESULT, SUMMARY, MODEL_SIGNATURE, SIGNED_BILL)
 """What stands beside a signed decision, for other tools."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Errors other than a wrong directory name: a full or broken disk, too many open files."""

@@ -38,6 +38,7 @@ _INDEX: Mapping[str, tuple[str, str]] = {
     "vsa.json": ("control", "the SLSA verification summary"),
     "model.sig": ("control", "the OpenSSF signature over the approved bundle's files"),
     BOM: ("control", "the CycloneDX bill of materials, with claims and pedigree"),
+    "bom.dsse.json": ("control", "the same bill, signed"),
     "waivers.json": ("respond", "findings that a person accepted, with reason and day of expiry"),
     "log.jsonl": ("respond, resolve", "commitments, reviews, promotions and re-scans of these bytes"),
     REPORT: ("detect", "the whole report as data"),

@@ -31,6 +31,7 @@ from gate.records.finding import Decision
 from gate.records.report import Report
 from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
+from gate.renderers import RENDERERS
 
 LOGGED = (EVIDENCE, VERDICT, "manifest.json", REPORT, "report.md", "report.html", "report.cdx.json")
 SIGNED = (COMMITMENT, ATTESTATION, *BESIDE)
@@ -113,7 +114,7 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
             said = Said("scan", evidence.model, verdict.model_digest, verdict.decision.value, envelope)
             signing.log.append(said, dt.datetime.now(dt.UTC))
     files.write(ATTESTATION, envelope + "\n")
-    write_beside(files, statement, envelope, evidence, signing)
+    write_beside(files, statement, envelope, evidence, signing, RENDERERS["cyclonedx"][1](report))
     return envelope
 
 

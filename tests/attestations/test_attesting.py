@@ -1,7 +1,6 @@
 """The publish step's signature: what it says, where it is written first, and what it refuses."""
 
 import datetime as dt
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +14,7 @@ from gate.records.errors import UsageError
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.policy import Policy
+from gate.records.report import Report
 from gate.records.samples_evidence import SamplesEvidence
 from gate.records.verdict import Verdict
 from tests.attestations.signed import MODEL, digest
@@ -42,9 +42,12 @@ VERDICT = Verdict(
 
 
 def report(checked_at):
-    """Return what `attest` reads of a report."""
+    """Return the report of the verdict."""
     policy = Policy(version=1, detectors={"unsafe-pickle": {}}, valid_days=10)
-    return SimpleNamespace(checked_at=checked_at, policy=policy)
+    uri = str(MODEL)
+    return Report(
+        gate_version="0", checked_at=checked_at, uri=uri, model=MODEL, policy=policy, evidence=EVIDENCE, verdict=VERDICT
+    )
 
 
 @pytest.fixture

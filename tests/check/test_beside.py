@@ -5,18 +5,21 @@ import json
 
 import pytest
 
-from gate.attestations.envelope import envelope_digest, open_payload
+from gate.attestations.envelope import MAX_ENVELOPE_BYTES, envelope_digest, open_payload
 from gate.attestations.keys import generate_key
 from gate.attestations.model_signature import generate_model_key
 from gate.attestations.statement import Voice, reviewed, scan_statement
 from gate.check.beside import harness_digest, remove_beside, write_beside
-from gate.check.files import BESIDE, EVAL_RESULT, MODEL_SIGNATURE, SUMMARY, CheckFiles
+from gate.check.files import BESIDE, EVAL_RESULT, MODEL_SIGNATURE, SIGNED_BILL, SUMMARY, CheckFiles
 from gate.check.signing import Signing
-from gate.records.artifact import EVERY_FILE, build_manifest
+from gate.records.artifact import EVERY_FILE, ArtifactFile, Manifest, build_manifest
 from gate.records.finding import Decision
+from gate.renderers.cyclonedx import render
 from tests.attestations.scanned import RULES, evidence, outcomes, sizes, verdict
 from tests.attestations.signed import NOW, digest
+from tests.renderers import reports
 
+BILL = render(reports.flagged())
 SUMMARY_FIELDS = {
     "verifier",
     "timeVerified",
@@ -65,7 +68,7 @@ def read(files, name, signing):
 def test_each_limit_is_a_claim_that_anybody_can_check(files, signing):
     """Metric, comparator, threshold and value say whether it passed; the harness is bound by its digest."""
     found, statement = decided(files, approve=False)
-    write_beside(files, statement, "{}", found, signing)
+    write_beside(files, statement, "{}", found, signing, BILL)
     made = read(files, EVAL_RESULT, signing)
     claims = {claim["metric"]: claim for claim in made["predicate"]["claims"]}
     assert claims["unsafe-pickle/unsafe-globals"] == {
@@ -89,11 +92,31 @@ def test_each_limit_is_a_claim_that_anybody_can_check(files, signing):
     assert made["subject"][0]["digest"] == {"sha256": 64 * "a"}
 
 
+def test_the_bill_of_materials_is_signed_whole(files, signing):
+    """The statement's predicate is the bill itself, of in-toto's type, about the decision's bytes."""
+    found, statement = decided(files, approve=False)
+    write_beside(files, statement, "{}", found, signing, BILL)
+    made = read(files, SIGNED_BILL, signing)
+    assert made["predicateType"] == "https://cyclonedx.org/bom"
+    assert made["predicate"] == json.loads(BILL)
+    assert [one["digest"]["sha256"] for one in made["subject"]] == [one.digest.sha256 for one in statement.subject]
+
+
+def test_the_bill_of_a_thousand_files_with_long_names_can_be_signed(files, signing):
+    """It is no tag's, and has a bound of its own."""
+    report = reports.flagged()
+    long = tuple(ArtifactFile(path=f"{n:04}{290 * 'x'}", size_bytes=1, sha256=64 * "a") for n in range(2000))
+    bill = render(report.model_copy(update={"manifest": Manifest(files=long)}))
+    found, statement = decided(files, approve=False)
+    write_beside(files, statement, "{}", found, signing, bill)
+    assert MAX_ENVELOPE_BYTES < (files.root / SIGNED_BILL).stat().st_size < 2 << 20
+
+
 def test_what_was_not_judged_is_not_claimed(files, signing):
     """A detector that was skipped leaves no claim, rather than a failed or passed one."""
     found = evidence(outcomes={**outcomes(), "unsafe-pickle": outcomes()["head-indicators"]})
     statement = scan_statement(found, verdict(found), RULES, at=NOW)
-    write_beside(files, statement, "{}", found, signing)
+    write_beside(files, statement, "{}", found, signing, BILL)
     metrics = [claim["metric"] for claim in read(files, EVAL_RESULT, signing)["predicate"]["claims"]]
     assert "unsafe-pickle/unsafe-globals" not in metrics
     assert "neural-cleanse/anomaly-index" in metrics
@@ -105,7 +128,7 @@ def test_what_was_not_judged_is_not_claimed(files, signing):
 def test_the_summary_has_the_documented_fields(approve, result, level, files, signing):
     """Every required field of SLSA's v1, types as documented, no level of SLSA's own, and the decision as its input."""
     found, statement = decided(files, approve)
-    write_beside(files, statement, "{}", found, signing)
+    write_beside(files, statement, "{}", found, signing, BILL)
     made = read(files, SUMMARY, signing)
     predicate = made["predicate"]
     assert made["_type"] == "https://in-toto.io/Statement/v1"
@@ -132,7 +155,7 @@ def test_a_summary_of_a_bundle_alone_does_not_pass_the_candidate(files, signing)
     found = evidence(bundle_digest=bundle, outcomes=outcomes(neural_cleanse=sizes(index=1.0)))
     scanned = scan_statement(found, verdict(found, policy), policy, at=NOW)
     voice = Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW)
-    write_beside(files, reviewed(scanned, voice, needed=1, days=30), "{}", found, signing)
+    write_beside(files, reviewed(scanned, voice, needed=1, days=30), "{}", found, signing, BILL)
     made = read(files, SUMMARY, signing)
     assert [one["digest"]["sha256"] for one in made["subject"]] == [bundle.removeprefix("sha256:")]
 
@@ -140,27 +163,27 @@ def test_a_summary_of_a_bundle_alone_does_not_pass_the_candidate(files, signing)
 def test_only_an_approved_bundle_as_it_was_measured_is_signed(files, signing):
     """Whoever verifies files alone takes a signature for an approval, so that a flagged bundle has none."""
     found, flagged = decided(files, approve=False)
-    write_beside(files, flagged, "{}", found, signing)
+    write_beside(files, flagged, "{}", found, signing, BILL)
     assert not (files.root / MODEL_SIGNATURE).exists()
     found, approved = decided(files, approve=True)
     assert approved.predicate.decision is Decision.APPROVED
-    write_beside(files, approved, "{}", found, signing)
+    write_beside(files, approved, "{}", found, signing, BILL)
     bundle = json.loads((files.root / MODEL_SIGNATURE).read_text())
     payload = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
     assert [one["name"] for one in payload["predicate"]["resources"]] == ["MLmodel"]
     (files.root / "bundle" / "MLmodel").write_text("changed\n")
-    write_beside(files, approved, "{}", found, signing)
+    write_beside(files, approved, "{}", found, signing, BILL)
     assert not (files.root / MODEL_SIGNATURE).exists()
 
 
 def test_what_an_earlier_decision_left_goes_with_it(files, signing):
     """An unsigned check or a new one leaves none of it."""
     found, approved = decided(files, approve=True)
-    write_beside(files, approved, "{}", found, signing)
+    write_beside(files, approved, "{}", found, signing, BILL)
     assert all((files.root / name).exists() for name in BESIDE)
     remove_beside(files)
     assert not any((files.root / name).exists() for name in BESIDE)
-    write_beside(files, approved, "{}", found, signing)
+    write_beside(files, approved, "{}", found, signing, BILL)
     files.begin()
     assert not any((files.root / name).exists() for name in BESIDE)
 
