@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 @option("--policy-digest", help="The policy's digest in place of the file: sha256:…")
 @option("--any-policy", is_flag=True, help="Accept a decision under any policy; it is shown, not compared.")
 @option(
+    "--to",
+    "destination",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="GATE_VERIFY_TO",
+    help="Copy the verified files of a version to this empty folder; where it does not hold nothing is copied.",
+)
+@option(
     "--require-commitment",
     is_flag=True,
     help="Accept only a decision whose policy was committed to, signed, before the scan; with --audit-log the log must "
@@ -47,6 +54,8 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
 
     \b
     gate verify models:/prod@champion --public-key KEY    in the deploy job
+    gate verify models:/prod@champion --to /mnt/models    and hand over what
+                                                          was verified
     gate verify --audit reviews.jsonl --public-key KEY    the review log
     gate verify ./model --attestation attestation.json --public-key KEY
                                                           the copy to be served
@@ -63,7 +72,10 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
         return _audit(audit, options["public_key"], head)
     assert target is not None
     looked = _look(target, _trust(options), options)
-    return _show(looked, compared=not options["any_policy"])
+    code = _show(looked, compared=not options["any_policy"])
+    if looked.holds and (to := options["destination"]) is not None:
+        click.echo(f"copied   to {to}")
+    return code
 
 
 def _trust(options: dict[str, Any]) -> "Trust":
@@ -87,7 +99,9 @@ def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
             raise UsageError("--attestation is for a model folder; a version carries its own in its tag")
         registry = open_registry(target, registry_settings(options))
         with progress_bars():
-            return verify_version(registry, target, trust, now())
+            return verify_version(registry, target, trust, now(), options["destination"])
+    if options["destination"] is not None:
+        raise UsageError("--to is for a version, which is downloaded; a folder is verified where it lies")
     if attestation is None:
         raise UsageError(f"{target} is a folder; name its signed decision with --attestation FILE")
     if not Path(target).is_dir():

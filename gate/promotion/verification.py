@@ -14,6 +14,7 @@ from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog, same_decision
 from gate.attestations.statement import Predicate
 from gate.check.pull import downloaded
+from gate.promotion.delivery import deliver, require_target
 from gate.records.artifact import ModelRef, build_manifest
 from gate.registries.contract import Registry
 
@@ -65,12 +66,20 @@ def verify_folder(folder: Path, envelope: str, trust: Trust, at: dt.datetime, wh
     return Looked(what or str(folder), manifest.digest, Verified(found.statement, found.key_id, reasons))
 
 
-def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime) -> Looked:
-    """Download the version that a URI names now and verify it by the attestation in its tag."""
+def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime, to: Path | None = None) -> Looked:
+    """Download the version that a URI names now and verify it by the attestation in its tag.
+
+    The files of an approval that holds are copied to the empty folder `to`, where one is named.
+    """
+    if to is not None:
+        require_target(to)
     ref = registry.resolve(uri)
     envelope = registry.facts(ref).tags.get(ATTESTATION_TAG, "")
     with downloaded(registry.allowing(trust.stores), ref) as folder:
-        return verify_folder(folder, envelope, trust, at, str(ref))
+        looked = verify_folder(folder, envelope, trust, at, str(ref))
+        if to is not None and looked.holds:
+            deliver(folder, to, looked.digest)
+    return looked
 
 
 def uncommitted(found: Verified, trust: Trust) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ network; scan and judge run with no network and nothing to tell. Every container
 The image is built first, unless TRIED_IMAGE names one that is there.
 """
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -20,8 +21,15 @@ from pathlib import Path
 import pytest
 
 from gate import VERSION
+from gate.attestations.envelope import sign
+from gate.attestations.keys import generate_key
 from gate.check.files import remove
+from gate.check.pull import digest_now
 from gate.policies.packaged import DEFAULT
+from gate.promotion.verification import now
+from gate.records.artifact import ModelRef, build_manifest
+from gate.registries import RegistrySettings, open_production
+from tests.attestations.signed import digest, statement
 from tests.container.engine import BUILD, BUILD_SECONDS, Engine, absence
 from tests.e2e.acting import Acted, Workspace
 from tests.e2e.stores import Store, serving
@@ -267,6 +275,41 @@ def test_the_four_steps_end_as_the_version_deserves(stepped, case):
 def test_the_four_steps_tag_the_version(stepped, case):
     """The decision stands in the registry."""
     assert stepped.tags.get("gate.decision") == case.decision
+
+
+def test_the_image_verifies_before_a_model_is_served(bench):
+    """As an init container: an approval's bytes are handed over, others are not; each code of the page."""
+    key = generate_key(bench.folder / "door.pem", bench.folder / "door.pub.pem")
+    version = bench.register("clean")
+    ref = ModelRef(registry="mlflow", name=NAME, version=str(version))
+    settings = RegistrySettings(tracking_uri=bench.store.uri)
+    with bench.store.client():
+        registry = open_production(settings)
+        covered = digest_now(registry, ref)
+        times = {"decided_at": now(), "expires_at": now() + dt.timedelta(days=1)}
+        said = statement(model=ref, model_digest=covered, covers="candidate", policy_digest=digest("b"), **times)
+        registry.mark(ref, {"gate.attestation": sign(said, key)})
+    to = bench.desk("door")
+    online = {
+        "MLFLOW_TRACKING_URI": bench.store.uri,
+        "GATE_PUBLIC_KEY": (bench.folder / "door.pub.pem").read_text(),
+        "GATE_POLICY_DIGEST": digest("b"),
+    }
+
+    def verify(folder, **changes):
+        mounts = [f"{to}:/mnt"]
+        command = ("verify", f"models:/{NAME}/{version}", "--to", f"/mnt/{folder}")
+        return bench.engine.run(
+            *command, network="host", mounts=mounts, user="{}:{}".format(*OWNER), variables=online | changes
+        )
+
+    held = verify("models")
+    assert held.code == 0, held.said
+    assert build_manifest(to / "models")[0].digest == covered
+    other = verify("none", GATE_POLICY_DIGEST=digest("9"))
+    assert (other.code, (to / "none").exists()) == (1, False), other.said
+    assert verify("models").code == 2
+    assert verify("none", MLFLOW_TRACKING_URI="http://127.0.0.1:9", GATE_REGISTRY_RETRIES="0").code == 3
 
 
 def test_the_image_checks_a_classifier_of_texts(bench):
