@@ -1,5 +1,6 @@
 """The manifests of templates/kubernetes: what they run is the gate's command, and what they refuse."""
 
+import subprocess
 from pathlib import Path
 
 import click
@@ -59,3 +60,128 @@ def test_every_variable_of_the_trust_is_one_of_the_command():
     assert told == {"GATE_PUBLIC_KEY", "GATE_POLICY_DIGEST", "GATE_CANDIDATE"}
     assert told <= known
     assert trust["data"]["GATE_PUBLIC_KEY"].startswith("-----BEGIN PUBLIC KEY-----\n")
+
+
+@pytest.fixture(scope="module")
+def rules():
+    """Return the policy's expressions as programs of Google's own expression language, with their messages."""
+    import celpy
+
+    (policy,) = manifests("kyverno.yml")
+    (rule,) = policy["spec"]["rules"]
+    assert rule["validate"]["failureAction"] == "Enforce"
+    assert rule["match"]["any"][0]["resources"]["kinds"] == ["Pod"]
+    environment = celpy.Environment()
+    return [
+        (one["message"], environment.program(environment.compile(one["expression"])))
+        for one in rule["validate"]["cel"]["expressions"]
+    ]
+
+
+def refusals(rules, pod):
+    """Return the messages of the rules that refuse a pod."""
+    import celpy
+
+    read = celpy.json_to_cel({"spec": pod["spec"]})
+    return [message for message, program in rules if not program.evaluate({"object": read})]
+
+
+def test_the_policy_admits_the_example(rules, pod):
+    """As it stands, also with other containers that read the volume, or have no part in it."""
+    assert refusals(rules, pod) == []
+    pod["spec"]["containers"].append({"name": "metrics", "image": "registry.example/metrics"})
+    pod["spec"]["initContainers"].append({"name": "later", "image": "registry.example/later"})
+    assert refusals(rules, pod) == []
+
+
+def _without_init(pod):
+    del pod["spec"]["initContainers"]
+
+
+def _second(pod):
+    pod["spec"]["initContainers"].insert(0, {"name": "first", "image": "registry.example/first"})
+
+
+def _writes_later(pod):
+    mount = {"name": "model", "mountPath": "/models"}
+    pod["spec"]["initContainers"].append({"name": "later", "image": "registry.example/later", "volumeMounts": [mount]})
+
+
+def _writes_by_the_gates_image(pod):
+    _writes_later(pod)
+    pod["spec"]["initContainers"][-1] |= {"image": first_init(pod)["image"], "command": ["sh"]}
+
+
+def _set(**changes):
+    def change(pod):
+        first_init(pod).update(changes)
+
+    return change
+
+
+def _environment(name):
+    def change(pod):
+        first_init(pod)["env"].append({"name": name, "value": "true"})
+
+    return change
+
+
+REFUSED = {
+    "no init container": (_without_init, "first init container must be"),
+    "no verify at first": (_second, "first init container must be"),
+    "another image": (_set(image="registry.example/other@sha256:" + 64 * "0"), "first init container must be"),
+    "a tag in place of a digest": (_set(image="registry.example/gate:cpu"), "first init container must be"),
+    "another command": (_set(command=["true"]), "first init container must be"),
+    "another subcommand": (_set(args=["--version", "models:/p@c", "--to", "/mnt/models"]), "arguments must be verify"),
+    "any policy": (_set(args=["verify", "models:/p@c", "--to", "/mnt/models", "--any-policy"]), "arguments must be"),
+    "a folder": (_set(args=["verify", "./mine", "--to", "/mnt/models"]), "arguments must be verify"),
+    "nothing handed over": (_set(args=["verify", "models:/p@c"]), "arguments must be verify"),
+    "no arguments": (lambda pod: first_init(pod).pop("args"), "arguments must be verify"),
+    "any policy by a variable": (_environment("GATE_ANY_POLICY"), "from the ConfigMap gate-trust"),
+    "a key of its own": (_environment("GATE_PUBLIC_KEY"), "from the ConfigMap gate-trust"),
+    "another trust": (_set(envFrom=[{"configMapRef": {"name": "mine"}}]), "from the ConfigMap gate-trust"),
+    "two trusts": (
+        _set(envFrom=[{"configMapRef": {"name": "gate-trust"}}, {"configMapRef": {"name": "mine"}}]),
+        "from the ConfigMap gate-trust",
+    ),
+    "a side car, which blocks nothing": (_set(restartPolicy="Always"), "no restartPolicy"),
+    "a volume that outlives the pod": (
+        lambda pod: pod["spec"].update(volumes=[{"name": "model", "persistentVolumeClaim": {"claimName": "x"}}]),
+        "an emptyDir called model",
+    ),
+    "a server that can write": (
+        lambda pod: pod["spec"]["containers"][0]["volumeMounts"][0].pop("readOnly"),
+        "Nothing but the gate may write",
+    ),
+    "a later init container that can write": (_writes_later, "Nothing but the gate may write"),
+    "one of the gate's own image": (_writes_by_the_gates_image, "Nothing but the gate may write"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_the_policy_refuses_a_pod_whose_model_nobody_verified(rules, pod, case):
+    """Each way around it, with the message that says what is expected."""
+    change, said = case
+    change(pod)
+    assert any(said in message for message in refusals(rules, pod))
+
+
+def test_kserves_initializer_runs_the_command_with_its_two_arguments():
+    """KServe appends the address and the folder, which the shell puts where the command wants them."""
+    container, service = manifests("kserve.yml")
+    spec = container["spec"]
+    assert (spec["container"]["name"], spec["workloadType"]) == ("storage-initializer", "initContainer")
+    address = service["spec"]["predictor"]["model"]["storageUri"]
+    assert any(address.startswith(one["prefix"]) for one in spec["supportedUriFormats"])
+    shell, flag, script = spec["container"]["command"]
+    assert (shell, flag) == ("sh", "-c")
+    told = subprocess.run(
+        [shell, flag, script.replace("exec gate ", "printf '%s\\n' "), address, "/mnt/models"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    read = parsed(told.stdout.splitlines())
+    assert (read["target"], str(read["destination"])) == (address, "/mnt/models")
+    assert spec["container"]["envFrom"] == [{"configMapRef": {"name": "gate-trust"}}]
+    assert PINNED in spec["container"]["image"]
