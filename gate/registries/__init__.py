@@ -2,6 +2,7 @@
 
 from gate.records.errors import UsageError
 from gate.registries.contract import ProductionRegistry, Registry, RegistrySettings
+from gate.registries.managed import require_own
 from gate.registries.uris import is_registry_uri, require_model
 
 __all__ = ["RegistrySettings", "open_production", "open_registry", "require_known"]
@@ -39,3 +40,5 @@ def _require_address(settings: RegistrySettings, otherwise: str) -> None:
         raise UsageError(
             otherwise, what_to_do="Set MLFLOW_TRACKING_URI (or MLFLOW_REGISTRY_URI), or pass --tracking-uri."
         )
+    for address in (settings.registry_uri, settings.tracking_uri):
+        require_own(address)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from gate.records.errors import UsageError
+from gate.registries.managed import require_no_managed
 
 EXPECTED = "expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest or a model folder on disk"
 _PREFIX = "models:/"
@@ -39,6 +40,7 @@ def require_model(uri: str) -> None:
     if is_registry_uri(uri):
         parse_model_uri(uri)
         return
+    require_no_managed(uri)
     path = Path(uri.removeprefix(_DIRECTORY))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", uri) and not uri.startswith(_DIRECTORY):
         raise UsageError(f"{_shown(uri)} is no model that the gate can pull; {EXPECTED}", what_to_do=_of_a_scheme(uri))
