@@ -29,14 +29,12 @@ from gate.records.policy import Policy
 Pair = tuple[Entry, summaries.Summary]
 
 
-def bank_keys(
-    pairs: Iterable[Pair], policy: Policy, task: str, provenance: str, shelf: str = Entry.shelf
-) -> dict[str, Any]:
-    """Return the keys of a bank of a task's clean models that were measured whole."""
+def bank_keys(pairs: Iterable[Pair], policy: Policy, name: str, provenance: str) -> dict[str, Any]:
+    """Return the keys of a bank of those of the models that are clean and were measured whole."""
     members = []
     for entry, summary in pairs:
         row, wanted = entry.recipe.row, set(policy.detectors)
-        if row.attack == CLEAN and row.task == task and wanted <= set(summary.outcomes):
+        if row.attack == CLEAN and wanted <= set(summary.outcomes):
             evidence = summaries.evidence_of(summary)
             # What an earlier policy measured besides is nothing that this one's candidates have.
             kept = {name: outcome for name, outcome in evidence.outcomes.items() if name in wanted}
@@ -44,20 +42,23 @@ def bank_keys(
             if not refusal(evidence):
                 members.append(Member(entry.name, f"{entry.shelf}:{entry.name}", evidence))
     if not members:
-        raise UsageError(f"no clean model of {task!r} has every outcome yet", what_to_do="Run the split's scans first.")
-    return assemble(members, policy, name=f"{shelf} {task}", provenance=provenance)
+        raise UsageError(
+            f"no clean model for the bank {name!r} has every outcome yet", what_to_do="Run the split's scans first."
+        )
+    return assemble(members, policy, name=name, provenance=provenance)
 
 
 def beside(evidence: Evidence, banks: Sequence[OpenBank], policy: Policy) -> Evidence:
     """Return the evidence as it would be had the bank of its task stood beside the scan; unchanged without one."""
     settings = option_digests(policy)
     for opened in banks:
-        if same_task(evidence, opened.bank):
+        # An adapter outside its bank's group is compared too: what comes of it says that it is not examined.
+        if (same := same_task(evidence, opened.bank)) or opened.bank.adapters is not None:
             comparison = compare(evidence, opened.bank, settings, compared_statistics(), known=other_tasks(opened.bank))
             seen = BankEvidence(
                 digest=f"sha256:{opened.sha256}",
                 count=len(opened.bank.statistics),
-                same_task=True,
+                same_task=same,
                 comparison=comparison,
                 name=opened.bank.name,
                 source=Path(opened.source).name,
@@ -112,7 +113,7 @@ def pairs_in(bench: Bench, split: Split, folder: Path) -> list[Pair]:
 def bank_command(split: Split, policy: Path, cache: Path | None, evidence: Path, task: str, to: Path) -> None:
     """Write a reference bank of a split's clean models of one task from their summaries."""
     bench = bench_of(policy, cache)
-    keys = bank_keys(
-        pairs_in(bench, split, evidence), bench.policy, task, f"clean models of the zoo's {split} split, task {task}"
-    )
+    pairs = [pair for pair in pairs_in(bench, split, evidence) if pair[0].recipe.row.task == task]
+    told = f"clean models of the zoo's {split} split, task {task}"
+    keys = bank_keys(pairs, bench.policy, f"{Entry.shelf} {task}", told)
     click.echo(summary_text(write_bank(to, **keys)))

@@ -20,12 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.efficacy.keys import reduced
 from benchmarks.efficacy.picture import Series, log_plot
 from benchmarks.efficacy.scanning import processor_seconds, scan_folder
-from benchmarks.efficacy.subjects import PROGRAM
 from benchmarks.efficacy.tables import markdown, number
 from benchmarks.zoo.architectures import Classifier, Plan, cnn
 from benchmarks.zoo.attack import seeded
 from benchmarks.zoo.export import exported_bytes
-from benchmarks.zoo.store import MLMODEL, write_whole
+from benchmarks.zoo.store import MLMODEL, PROGRAM, write_whole
 from gate import detectors
 from gate.check.evidence import ScanSettings
 from gate.detectors.contract import Need

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.efficacy.kept import Answer, Cache, ScanRecord, Spent, answers
@@ -18,6 +19,7 @@ from benchmarks.efficacy.keys import Conditions, Found, keys_after, look_up, red
 from benchmarks.efficacy.subjects import Subject, classes_of, manifest_digest, samples_of, write_model_folder
 from benchmarks.zoo.store import Store
 from gate import detectors
+from gate.check.adapter_base import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import CheckFiles, private_directory
 from gate.check.pull import PullRequest, pull
@@ -30,6 +32,8 @@ from gate.records.isolation import isolation_rank
 from gate.records.policy import Policy
 from gate.registries.directory import DirectoryRegistry
 
+WEIGHTS = "model.safetensors"
+"""File of a base's weights."""
 Scan = Callable[[Subject, Policy, Conditions], Evidence]
 """Measures one model by a policy; a seam for tests, which have no minute for each."""
 
@@ -49,14 +53,21 @@ class Bench:
 
     def conditions(self, subject: Subject) -> Conditions:
         """Return what every outcome on this model depends on."""
-        samples, _ = samples_of(subject, self.store)
+        base = self.store.base
+        beside = base / WEIGHTS if base else samples_of(subject, self.store)[0]
         return Conditions(
             manifest_digest=manifest_digest(subject, self.store),
             seed=self.policy.seed,
-            samples_sha256=file_sha256(samples),
+            samples_sha256=_sha256_of(beside, beside.stat().st_mtime_ns),
             model_name=subject.name,
             classes=classes_of(subject),
         )
+
+
+@cache
+def _sha256_of(path: Path, _changed: int) -> str:
+    """Return a file's sha256, read once a process: a base has hundreds of megabytes."""
+    return file_sha256(path)
 
 
 @dataclass(frozen=True)
@@ -117,8 +128,10 @@ def through_the_gate(bench: Bench) -> Scan:
     def scan_once(subject: Subject, policy: Policy, conditions: Conditions) -> Evidence:
         with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
             model = write_model_folder(subject, bench.store, Path(folder) / "candidate")
-            samples, known_as = samples_of(subject, bench.store)
             settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads)
+            if base := bench.store.base:
+                return _placeless(scan_folder(model, None, policy, settings, base=base), subject)
+            samples, known_as = samples_of(subject, bench.store)
             return _placeless(scan_folder(model, samples.absolute(), policy, settings), subject, known_as)
 
     return scan_once
@@ -129,23 +142,31 @@ def silent(_step: str, _done: int, _total: int) -> None:
 
 
 def scan_folder(
-    model: Path, samples: Path, policy: Policy, settings: ScanSettings, progress: Progress = silent
+    model: Path,
+    samples: Path | None,
+    policy: Policy,
+    settings: ScanSettings,
+    progress: Progress = silent,
+    base: Path | None = None,
 ) -> Evidence:
     """Take a model folder through `gate pull` and `gate scan`, and return the evidence."""
     with private_directory() as private, tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
         registry, files = DirectoryRegistry(), CheckFiles.create(Path(folder))
-        request = PullRequest(str(model), policy, str(samples))
+        asked = AskedBase(str(base)) if base else None
+        request = PullRequest(str(model), policy, str(samples) if samples else None, base=asked)
         pulled = pull(registry, request, files, private, registry.resolve(str(model)))
         return scan(ScanRequest(pulled, private, policy, settings), progress).evidence
 
 
-def _placeless(evidence: Evidence, subject: Subject, known_as: str) -> Evidence:
+def _placeless(evidence: Evidence, subject: Subject, known_as: str = "") -> Evidence:
     """Return the evidence under the zoo's names, in place of where the files lay on this machine."""
     samples = evidence.samples and evidence.samples.model_copy(update={"source": known_as})
+    named = {"uri": f"{subject.shelf}:base", "model": ModelRef(registry="directory", name=f"{subject.shelf}/base")}
+    base = evidence.base and evidence.base.model_copy(update=named)
     ref = ModelRef(registry="directory", name=f"{subject.shelf}/{subject.name}")
     # Why a worker kept its rights may name a path; that it did is told by the first word.
     user = evidence.worker_user.split(":", maxsplit=1)[0]
-    return evidence.model_copy(update={"model": ref, "samples": samples, "worker_user": user})
+    return evidence.model_copy(update={"model": ref, "samples": samples, "base": base, "worker_user": user})
 
 
 def records_of(state: State) -> list[ScanRecord]:

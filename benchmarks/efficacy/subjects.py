@@ -15,11 +15,10 @@ from benchmarks.zoo.packaged import making as packaged_making
 from benchmarks.zoo.packaged.making import PackagedModel
 from benchmarks.zoo.recipe import Recipe, Split, draw
 from benchmarks.zoo.splits import rows
-from benchmarks.zoo.store import Entry, Store, current, read_index
+from benchmarks.zoo.store import PROGRAM, Entry, Store, current, read_index
 from gate.records.artifact import ArtifactFile, Manifest
 from gate.records.errors import CannotFinishError
 
-PROGRAM = "data/model.pt2"
 Subject = Entry | PackagedModel
 NOT_MADE, NOT_SCANNED = "not made yet", "not scanned by the whole policy yet"
 
@@ -90,13 +89,14 @@ def packaged_models(store: Store) -> tuple[PackagedModel, ...]:
 
 def write_model_folder(subject: Subject, store: Store, folder: Path) -> Path:
     """Write a subject's exported program as a model folder that the gate can pull, and return the folder."""
-    program = folder / PROGRAM
+    program = folder / _program_path(subject)
     program.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_program(subject, store), program)
     for path, (digest, suffix) in _beside(subject).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(store.get(digest, suffix), folder / path)
-    (folder / "MLmodel").write_text(_mlmodel(subject))
+    if declared := _mlmodel(subject):
+        (folder / "MLmodel").write_text(declared)
     return folder
 
 
@@ -107,11 +107,10 @@ def manifest_digest(subject: Subject, store: Store) -> str:
         size, sha256 = subject.exported_bytes, subject.exported_sha256
     else:
         sha256 = subject.files.exported
-        size = store.object_path(sha256, ".pt2").stat().st_size
-    files = [
-        ArtifactFile(path="MLmodel", size_bytes=len(text), sha256=hashlib.sha256(text).hexdigest()),
-        ArtifactFile(path=PROGRAM, size_bytes=size, sha256=sha256),
-    ]
+        size = store.object_path(sha256, subject.program[1]).stat().st_size
+    files = [ArtifactFile(path=_program_path(subject), size_bytes=size, sha256=sha256)]
+    if text:
+        files.append(ArtifactFile(path="MLmodel", size_bytes=len(text), sha256=hashlib.sha256(text).hexdigest()))
     for path, (digest, suffix) in _beside(subject).items():
         size = store.object_path(digest, suffix).stat().st_size
         files.append(ArtifactFile(path=path, size_bytes=size, sha256=digest))
@@ -126,10 +125,14 @@ def _mlmodel(subject: Subject) -> str:
     return packaged_making.MLMODEL if isinstance(subject, PackagedModel) else subject.declaration
 
 
+def _program_path(subject: Subject) -> str:
+    return PROGRAM if isinstance(subject, PackagedModel) else subject.program[0]
+
+
 def _program(subject: Subject, store: Store) -> Path:
     if isinstance(subject, PackagedModel):
         return store.root / "packaged" / subject.name / PROGRAM
-    return store.get(subject.files.exported, ".pt2")
+    return store.get(subject.files.exported, subject.program[1])
 
 
 def samples_of(subject: Subject, store: Store) -> tuple[Path, str]:

@@ -35,6 +35,8 @@ class Group(Record):
     kind: str | None = None
     names: int | tuple[str, ...] = 0
     """The locations' names; a number stands for 0, 1, 2, … up to it."""
+    like: str = ""
+    """Another metric of the outcome, whose first group has the same layers; `names` are then left out."""
     values: tuple[float, ...]
     notes: dict[str, str] = Field(default_factory=dict)
     """By place in the row, those that are not empty."""
@@ -173,7 +175,18 @@ def _grouped(measurements: Iterable[Measurement], digits: int) -> dict[str, tupl
     by_metric: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         by_metric.setdefault(measurement.metric, []).append(measurement)
-    return {metric: tuple(_groups(row, digits)) for metric, row in by_metric.items()}
+    return _without_twins({metric: tuple(_groups(row, digits)) for metric, row in by_metric.items()})
+
+
+def _without_twins(groups: dict[str, tuple[Group, ...]]) -> dict[str, tuple[Group, ...]]:
+    """Return groups in which the names of layers stand once, since an adapter has dozens of long ones."""
+    first: dict[tuple[str, ...], str] = {}
+    found = {}
+    for metric, (head, *rest) in groups.items():
+        known = head.kind == "layer" and isinstance(head.names, tuple) and first.setdefault(head.names, metric)
+        like = known if known and known != metric else ""
+        found[metric] = (head.model_copy(update={"names": 0, "like": like}) if like else head, *rest)
+    return found
 
 
 def _groups(row: list[Measurement], digits: int) -> Iterable[Group]:
@@ -206,7 +219,13 @@ def _opened(outcome: Outcome) -> dict[str, Any]:
         return common | {"reason": outcome.text}
     if outcome.status == "failed":
         return common | {"error": outcome.text, "seconds": outcome.seconds}
-    measurements = tuple(m for metric, groups in outcome.metrics.items() for g in groups for m in _rows(metric, g))
+    named = {metric: groups[0].names for metric, groups in outcome.metrics.items()}
+    measurements = tuple(
+        measurement
+        for metric, groups in outcome.metrics.items()
+        for group in groups
+        for measurement in _rows(metric, group, named.get(group.like, group.names))
+    )
     counted = {"counts": outcome.counts} if outcome.counts else {}
     return (
         common
@@ -220,8 +239,8 @@ def _opened(outcome: Outcome) -> dict[str, Any]:
     )
 
 
-def _rows(metric: str, group: Group) -> Iterable[Measurement]:
-    names = tuple(map(str, range(group.names))) if isinstance(group.names, int) else group.names
+def _rows(metric: str, group: Group, named: int | tuple[str, ...]) -> Iterable[Measurement]:
+    names = tuple(map(str, range(named))) if isinstance(named, int) else named
     for place, value in enumerate(group.values):
         location = None if group.kind is None else Location.model_validate({"kind": group.kind, "name": names[place]})
         yield Measurement(metric=metric, value=value, location=location, note=group.notes.get(str(place), ""))

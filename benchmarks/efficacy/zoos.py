@@ -12,7 +12,7 @@ from benchmarks.efficacy.banking import Pair, bank_keys, pairs_of
 from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_policy
 from benchmarks.efficacy.results import SystemResult, result_of
 from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_among
-from benchmarks.zoo.recipe import Recipe, Split
+from benchmarks.zoo.recipe import Recipe, Row, Split
 from benchmarks.zoo.store import Entry, read_index
 from gate.records.bank import OpenBank, open_bank, write_bank
 from gate.records.policy import Policy
@@ -21,18 +21,27 @@ SEED = 0
 """Of the bootstrap."""
 
 
+def by_task(row: Row) -> str:
+    """Return the task of a row: models of one task have one bank."""
+    return row.task
+
+
 @dataclass(frozen=True)
 class Zoo:
     """Where a zoo keeps what is committed of it, and how its records are read."""
 
     kind: type[Entry]
-    recipes: Callable[[Split], Sequence[Recipe]]
-    tasks: tuple[str, ...]
+    recipes: Callable[[Split | None], Sequence[Recipe]]
+    """Of a split, or of all."""
+    groups: tuple[str, ...]
+    """Names of the banks, such as the tasks."""
     of_banks: Split
-    """The split whose clean models make the banks, one a task."""
+    """The split whose clean models make the banks."""
     index: Path
     evidence: Path
     banks: Path
+    group_of: Callable[[Row], str] = by_task
+    """Which of these banks a row's model belongs to."""
 
     def models(self, split: Split) -> Models:
         """Return a split's models by the index alone."""
@@ -61,14 +70,15 @@ def measured(zoo: Zoo, split: Split, policy: Policy) -> Measured:
 
 
 def banks_of(zoo: Zoo, policy: Policy) -> list[OpenBank]:
-    """Write a bank a task of what is scanned and open them; a task without a scanned model has none yet."""
+    """Write a bank a group of what is scanned and open them; a group without a scanned clean model has none yet."""
     found, opened = measured(zoo, zoo.of_banks, policy), []
     zoo.banks.mkdir(parents=True, exist_ok=True)
-    for task in zoo.tasks:
-        if any(entry.recipe.row.task == task for entry, _ in found.pairs):
-            path = zoo.banks / f"{task}.json"
-            provenance = f"clean models of the {zoo.kind.shelf}, split {zoo.of_banks}, task {task}"
-            write_bank(path, **bank_keys(found.pairs, policy, task, provenance, zoo.kind.shelf))
+    for group in zoo.groups:
+        own = [pair for pair in found.pairs if zoo.group_of(pair[0].recipe.row) == group]
+        if own:
+            path = zoo.banks / f"{group}.json"
+            provenance = f"clean models of the {zoo.kind.shelf}, split {zoo.of_banks}, {group}"
+            write_bank(path, **bank_keys(own, policy, f"{zoo.kind.shelf} {group}", provenance))
             opened.append(open_bank(path))
     return opened
 

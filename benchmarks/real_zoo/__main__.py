@@ -6,32 +6,27 @@ and models lie; without it that is ~/.cache/gate-real-zoo.
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from benchmarks.efficacy.judged import judged_by_policy
-from benchmarks.efficacy.measuring_commands import scan_and_collect
-from benchmarks.efficacy.options import POLICY, bench_on
+from benchmarks.efficacy.options import POLICY
 from benchmarks.efficacy.page import PAGE, between
-from benchmarks.efficacy.running import Choice
-from benchmarks.efficacy.subjects import models_among
-from benchmarks.efficacy.summaries import path_of
+from benchmarks.efficacy.zoo_commands import NICE, Lines, add_commands
 from benchmarks.efficacy.zoos import banks_of, measured, of_split
 from benchmarks.real_zoo import making, nets, packages, splits, table
 from benchmarks.real_zoo.making import make_and_keep, real_store
 from benchmarks.real_zoo.recipe import ALL_TASKS, RealRecipe, draw
 from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.making import Made
-from benchmarks.zoo.progress import status_lines, to_make, train_missing
-from benchmarks.zoo.recipe import CLEAN, Row, Split
-from benchmarks.zoo.store import read_index
+from benchmarks.zoo.recipe import CLEAN, Recipe, Row
+from benchmarks.zoo.store import Store
+from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.errors import GateError
-
-SPLIT = click.Choice(list(splits.FIRST_SEED))
-NICE = 10
 
 
 @click.group()
@@ -85,44 +80,6 @@ def tried(recipe: RealRecipe, made: Made) -> str:
     )
 
 
-@real_zoo.command()
-@click.option("--split", type=SPLIT, help="Only this split; default all, in the written order.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes, one thread each.")
-@click.option("--new", is_flag=True, help="Only models that the index does not hold, as on another machine.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many models.")
-def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> None:
-    """Make the models that are missing, at low priority; may be ended and begun again at any time."""
-    os.nice(NICE)
-    store = real_store()
-    todo = to_make(store, splits.recipes(split), table.INDEX, limit=limit, new=new)
-    store.write_samples({recipe.row.task: recipe.task for recipe in todo})
-    train_missing(store, todo, table.INDEX, splits.recipes(), make_and_keep, jobs=jobs)
-
-
-@real_zoo.command()
-def status() -> None:
-    """Say how many models of each kind are made and count."""
-    for said in status_lines(splits.recipes(), real_store().entry):
-        click.echo(said)
-
-
-@real_zoo.command()
-@click.option("--split", type=SPLIT, required=True)
-@POLICY
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Of each scan's worker.")
-@click.option("--budget", type=click.FloatRange(1), default=3600.0, show_default=True, help="Seconds a scan.")
-@click.option("--new", is_flag=True, help="Only models without a committed summary, as on another machine.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many models.")
-def scan(split: Split, policy: Path, threads: int, budget: float, limit: int | None, *, new: bool) -> None:
-    """Pull and scan the models that lack an outcome, as the gate does; may be ended and begun again at any time."""
-    bench = bench_on(real_store(), policy, budget=budget, threads=threads)
-    models = models_among(bench.store.entry, splits.recipes(split))
-    choice = Choice(detectors=frozenset(bench.policy.detectors), new=new, limit=limit)
-    known = [entry.name for entry in read_index(table.INDEX, bench.store.kind)]
-    click.echo(f"{split}: {len(models.counting)} models count, {len(models.left_out)} are left out or not made")
-    scan_and_collect(bench, models.counting, choice, path_of(split, table.EVIDENCE), indexed=known)
-
-
 @real_zoo.command(name="table")
 @POLICY
 @click.option("--beside", default="test", show_default=True, help="The small zoo's split whose results stand beside.")
@@ -138,6 +95,20 @@ def table_command(policy: Path, beside: str, *, write: bool) -> None:
     if write:
         between(PAGE, "real-zoo", told)
     click.echo(told)
+
+
+def _write_samples(store: Store, todo: Sequence[Recipe]) -> None:
+    """Write the clean samples of the tasks of what is made, where they are missing."""
+    store.write_samples({recipe.row.task: recipe.task for recipe in todo})
+
+
+add_commands(
+    real_zoo,
+    Lines(
+        real_store, table.zoo, tuple(splits.FIRST_SEED), make_and_keep, DEFAULT, threads=2,
+        prepare=_write_samples,
+    ),
+)  # fmt: skip
 
 
 if __name__ == "__main__":

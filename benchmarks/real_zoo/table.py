@@ -23,9 +23,9 @@ HERE = Path(__file__).parent
 INDEX, EVIDENCE, BANKS = HERE / "index.jsonl", HERE / "evidence", HERE / "banks"
 
 
-def zoo(folder: Path = EVIDENCE, to: Path = BANKS, index: Path = INDEX) -> Zoo:
+def zoo(folder: Path | None = None, to: Path | None = None, index: Path | None = None) -> Zoo:
     """Return the zoo of real size, with what is committed of it in these places."""
-    return Zoo(RealEntry, splits.recipes, tuple(TASKS), "bank", index, folder, to)
+    return Zoo(RealEntry, splits.recipes, tuple(TASKS), "bank", index or INDEX, folder or EVIDENCE, to or BANKS)
 
 
 def small(split: str = "test", folder: Path = RESULTS) -> list[SystemResult]:

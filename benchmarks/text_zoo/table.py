@@ -34,9 +34,9 @@ Said = Sequence[tuple[SystemResult, list[Judged]]]
 Named = Callable[[Sequence[Judged]], str]
 
 
-def zoo(folder: Path = EVIDENCE, to: Path = BANKS, index: Path = INDEX) -> Zoo:
+def zoo(folder: Path | None = None, to: Path | None = None, index: Path | None = None) -> Zoo:
     """Return the zoo of texts, with what is committed of it in these places."""
-    return Zoo(TextEntry, splits.recipes, tuple(TASKS), "calibrate", index, folder, to)
+    return Zoo(TextEntry, splits.recipes, tuple(TASKS), "calibrate", index or INDEX, folder or EVIDENCE, to or BANKS)
 
 
 def text(split: str, policy: Policy, found: Measured, said: Said) -> str:

@@ -43,7 +43,7 @@ class Row(Record):
 
     name: str = Field(
         pattern=r"^((fit|calibrate|test|adaptive|few|unseen|evading)|real-(fit|bank|test|thousand)"
-        r"|text-(fit|calibrate|test))-[0-9]{3}$"
+        r"|(text|adapter)-(fit|calibrate|test))-[0-9]{3}$"
     )
     split: Split
     task: str

@@ -25,6 +25,7 @@ from gate.records.errors import CannotFinishError
 from gate.records.record import Record
 
 INDEX = Path(__file__).with_name("index.jsonl")
+PROGRAM = "data/model.pt2"
 MLMODEL = "flavors:\n  pytorch:\n    model_data: data\n    pytorch_version: 2.13.0\n"
 Hex = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -69,8 +70,13 @@ class Entry(Record):
     versions: dict[str, str]
 
     @property
+    def program(self) -> tuple[str, str]:
+        """The path of the exported bytes in the folder in which a registry would hold them, and their suffix here."""
+        return PROGRAM, ".pt2"
+
+    @property
     def declaration(self) -> str:
-        """The `MLmodel` of the folder in which a registry would hold the program."""
+        """The `MLmodel` of that folder; empty where it has none."""
         return MLMODEL
 
     @property
@@ -86,6 +92,11 @@ class Store:
     root: Path
     kind: type[Entry] = Entry
     """The records' type."""
+
+    @property
+    def base(self) -> Path | None:
+        """The folder beside which adapters are examined, in the place of samples; None of whole models."""
+        return None
 
     @classmethod
     def at(cls, folder: Path | None = None) -> "Store":

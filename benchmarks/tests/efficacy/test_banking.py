@@ -51,7 +51,7 @@ def bank(pairs, policy, tmp_path):
     """Return an opened bank of twenty clean models of one task, and that task's own pair."""
     clean = next(pair for pair in pairs if pair[0].recipe.row.attack == CLEAN)
     task = clean[0].recipe.row.task
-    keys = bank_keys([like(clean, number) for number in range(20)], policy, task, "made up")
+    keys = bank_keys([like(clean, number) for number in range(20)], policy, f"zoo {task}", "made up")
     write_bank(tmp_path / "bank.json", **keys)
     return opened([tmp_path / "bank.json"]), clean
 
@@ -105,7 +105,8 @@ def test_a_bank_of_another_task_is_not_used(bank, policy):
     assert beside(other, banks, policy).bank is None
 
 
-def test_a_task_without_clean_models_has_no_bank(pairs, policy):
+def test_a_group_without_clean_models_has_no_bank(pairs, policy):
     """Said, and nothing is written."""
-    with pytest.raises(UsageError, match="no clean model of 'nothing'"):
-        bank_keys(pairs, policy, "nothing", "")
+    planted = [pair for pair in pairs if pair[0].recipe.row.attack != CLEAN]
+    with pytest.raises(UsageError, match="no clean model for the bank 'nothing'"):
+        bank_keys(planted, policy, "nothing", "")

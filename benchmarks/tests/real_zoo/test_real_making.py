@@ -108,7 +108,7 @@ def test_the_commands_train_what_is_missing_once(monkeypatch, tmp_path):
     wanted = [recipe_of(seed=7), recipe_of(seed=8, name="real-fit-002", attack="badnets", variant="large")]
     monkeypatch.setattr(splits, "recipes", lambda _split=None: wanted)
     monkeypatch.setattr(table, "INDEX", tmp_path / "index.jsonl")
-    monkeypatch.setattr("benchmarks.real_zoo.__main__.os.nice", lambda _step: 0)
+    monkeypatch.setattr("benchmarks.efficacy.zoo_commands.os.nice", lambda _step: 0)
     ran = CliRunner().invoke(real_zoo, ["train", "--split", "fit"], catch_exceptions=False)
     assert "2 models to make" in ran.output
     assert "2/2 real-fit-002 solar mobilenet-v2 badnets large" in ran.output

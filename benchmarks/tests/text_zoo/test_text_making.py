@@ -117,7 +117,7 @@ def three(monkeypatch, tmp_path):
     monkeypatch.setattr(splits, "recipes", lambda split=None: [r for r in wanted if split in (None, r.row.split)])
     monkeypatch.setattr(table, "INDEX", tmp_path / "index.jsonl")
     monkeypatch.setattr(table, "EVIDENCE", tmp_path / "evidence")
-    monkeypatch.setattr("benchmarks.text_zoo.__main__.os.nice", lambda _step: 0)
+    monkeypatch.setattr("benchmarks.efficacy.zoo_commands.os.nice", lambda _step: 0)
     monkeypatch.setattr("benchmarks.text_zoo.__main__.texts.TASKS", {"spam": SPAM})
     return wanted
 
