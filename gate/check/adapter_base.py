@@ -10,7 +10,9 @@ from gate.records.artifact import build_manifest, make_read_only
 from gate.records.errors import UsageError
 from gate.records.policy import DownloadBounds
 from gate.registries.contract import Registry
+from gate.registries.directory import DirectoryRegistry
 from gate.registries.downloading import bounded
+from gate.registries.uris import is_registry_uri, require_model
 
 FOLDER: Final = "adapter-base"
 """Folder of the base's copy beside the candidate's."""
@@ -23,6 +25,14 @@ class AskedBase:
     uri: str
     registry: Registry | None = field(default=None, repr=False)
     """Registry that holds it; None for the candidate's own."""
+
+
+def asked_base(uri: str | None) -> AskedBase | None:
+    """Return the base that is named beside candidates of a registry: one of the same registry, or a folder."""
+    if not uri:
+        return None
+    require_model(uri)
+    return AskedBase(uri, None if is_registry_uri(uri) else DirectoryRegistry())
 
 
 def bring_base(registry: Registry, asked: AskedBase | None, bounds: DownloadBounds, to: Path) -> Base | None:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate.cli.option_values import days_of, public_keys, registry_settings, require_samples, review_log, scan_settings
-from gate.cli.options import AUDIT_LOG, POLICY, PUBLIC_KEY, REGISTRY, REPORT_DIR, SAMPLES, SCAN, many, option
+from gate.cli.options import (
+    AUDIT_LOG,
+    BANK,
+    BASE,
+    POLICY,
+    PUBLIC_KEY,
+    REGISTRY,
+    REPORT_DIR,
+    SAMPLES,
+    SCAN,
+    many,
+    option,
+)
 from gate.cli.progress import progress_bars
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
@@ -25,7 +37,7 @@ _WHY = {
 @click.command()
 @option("--registered-model", required=True, help="The production model.")
 @option("--older-than", default="0d", help="Only what was last scanned so long ago, such as 30d.")
-@many(POLICY, SAMPLES, PUBLIC_KEY, AUDIT_LOG, REPORT_DIR, SCAN, REGISTRY)
+@many(POLICY, SAMPLES, BANK, BASE, PUBLIC_KEY, AUDIT_LOG, REPORT_DIR, SCAN, REGISTRY)
 def rescan(registered_model: str, older_than: str, policy: Path, samples: str | None, **options: Any) -> int:
     """Scan what is in production again, by today's policy, and compare.
 
@@ -33,8 +45,9 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     gate rescan --registered-model prod --older-than 30d
 
     Every version behind an alias is scanned whose signed decision, or last re-scan, is old enough. Nothing is taken out
-    of production: the version gets the tag gate.rescan, the log an entry. Exit 0: all would be approved today. Exit 1:
-    a once-approved model would be flagged today. Exit 3: one could not be scanned.
+    of production: the version gets the tag gate.rescan, the log an entry. Adapters are examined beside --base and
+    --bank; of other models the bank is left out, since it is the candidates' own. Exit 0: all would be approved today.
+    Exit 1: a once-approved model would be flagged today. Exit 3: one could not be scanned.
     """  # noqa: D301  # \b is click's own sign
     from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
@@ -57,12 +70,14 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
 
 def _request(model: str, days: int, policy: Path, samples: str | None, options: dict[str, Any]) -> "Rescan":
     """Return the options as a request; a wrong one is a `UsageError` before the registry is asked."""
+    from gate.check.adapter_base import asked_base
     from gate.check.rules import read_rules
     from gate.promotion.rescan import Rescan
     from gate.promotion.verification import Trust
 
-    rules = read_rules(policy, samples)
+    rules = read_rules(policy, samples).beside(options.pop("bank"))
     require_samples(samples)
+    base = asked_base(options.pop("base"))
     log = review_log(options.pop("audit_log"))
     if log is not None:
         log.require_writable()
@@ -74,6 +89,7 @@ def _request(model: str, days: int, policy: Path, samples: str | None, options: 
         settings=scan_settings(options),
         trust=Trust(keys, own.digest, log=log, stores=own.artifact_stores),
         report_dir=options.pop("report_dir"),
+        base=base,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from gate.attestations.envelope import open_envelope
 from gate.attestations.log import Said
 from gate.attestations.statement import Statement
+from gate.check.adapter_base import AskedBase
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, CheckFiles
@@ -44,6 +45,8 @@ class Rescan:
     settings: ScanSettings
     trust: Trust
     report_dir: Path
+    base: AskedBase | None = None
+    """Base of an adapter."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,11 @@ def _scan(
     tell: Tell,
 ) -> Verdict:
     given, to = request.rules, request.report_dir / f"{ref.name}-{ref.version}"
-    # Without the candidates' bank and the file's lines: the policy may differ here.
-    rules = Rules(_for_production(given.policy, ref, earlier), given.file, given.samples)
-    asked = CheckRequest(str(ref), rules, request.settings, to, mark=False)
+    # Without the candidates' bank and the file's lines: the policy may differ here. A bank of adapters stays, since
+    # outside it no adapter is examined.
+    bank = given.bank if given.bank is not None and given.bank.bank.adapters is not None else None
+    rules = Rules(_for_production(given.policy, ref, earlier), given.file, given.samples, bank)
+    asked = CheckRequest(str(ref), rules, request.settings, to, mark=False, base=request.base)
     verdict = check(registry, asked, progress, tell).report.verdict
     assert verdict is not None
     return verdict

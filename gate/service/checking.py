@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gate.attestations.keys import PublicKey, read_public_keys
+from gate.check.adapter_scan import SPECTRUM
 from gate.check.rules import Rules
 from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate, wrong
 from gate.promotion.preconditions import granting, review_log
 from gate.promotion.verification import now
 from gate.records.errors import GateError
 from gate.registries.contract import ProductionRegistry, User
+from gate.registries.uris import is_registry_uri
 from gate.service.jobs import read_rules
 from gate.service.settings import ModelSection, Settings
 
@@ -58,6 +60,7 @@ def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
     read[model.name] = rules
     text = f"{rules.policy.name}@{rules.policy.digest}{', and its bank' if rules.bank else ''}"
     yield Condition(f"policy, {model.name}", "ok", text)
+    yield from _base(model, rules)
     samples = model.samples or rules.policy.samples.of(model.name).uri
     if samples is None:
         line = 'samples = "/srv/samples/clean.npz"'
@@ -68,6 +71,20 @@ def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
         yield Condition(f"samples, {model.name}", "wrong", text, "Correct `samples` in the configuration or policy.")
     else:
         yield Condition(f"samples, {model.name}", "ok", samples)
+
+
+def _base(model: ModelSection, rules: Rules) -> Iterator[Condition]:
+    """Yield whether the base of adapters is named, where the policy is for them, and is there, where it is a folder."""
+    name = f"base, {model.name}"
+    if model.base is None:
+        if SPECTRUM in rules.policy.detectors:
+            text = "none: adapters are not examined, which flags every version"
+            yield Condition(name, "unused", text, "Name it under [[models]]:", 'base = "models:/smollm/1"')
+    elif not is_registry_uri(model.base) and not Path(model.base).is_dir():
+        text = f"there is no folder {model.base}; expected a language model, or models:/NAME/VERSION"
+        yield Condition(name, "wrong", text, "Correct `base` in the configuration.")
+    else:
+        yield Condition(name, "ok", model.base)
 
 
 def _port(listen: str) -> Iterator[Condition]:

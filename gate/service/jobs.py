@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from gate.attestations.keys import read_public_keys
+from gate.check.adapter_base import asked_base
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
 from gate.check.previous import Against
@@ -117,7 +118,8 @@ class Checks:
         remove(work)
         work.mkdir(parents=True, mode=0o700)
         make_private(work)
-        request = rules.pull_of(str(job.ref), self._against(job))
+        base = asked_base(self._settings.section(job.name).base)
+        request = rules.pull_of(str(job.ref), self._against(job), base)
         self._registry.require_marking(job.ref)
         brought = bring_samples(self._registry, request, work, job.ref, self._scan_settings(job))
         pulled = pull_model(self._registry, request, files, work, job.ref, brought)

@@ -4,6 +4,7 @@ import datetime as dt
 
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog
+from gate.check.adapter_base import asked_base
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
 from gate.records.errors import CannotFinishError
@@ -40,6 +41,7 @@ class Rescans:
             settings=self._settings.scan(),
             trust=Trust(self._keys, rules.policy.digest, section.name, log_, stores),
             report_dir=self._settings.file.data / "rescans",
+            base=asked_base(section.base),
         )
         found = rescan(self._registry, request, now(), lambda *_: None, log)
         for one in found:

@@ -88,6 +88,8 @@ class ModelSection(Section):
     samples: str | None = None
     """Samples in place of those that the policy pins."""
     bank: Path | None = None
+    base: str | None = None
+    """The language model that adapters are for: models:/NAME/VERSION, models:/NAME@ALIAS or a folder."""
     allow_code: bool = False
     production: str | None = None
     """The registered model into which versions are promoted."""
@@ -211,7 +213,8 @@ def _absolute(file: ServiceFile, base: Path) -> ServiceFile:
             update={
                 "policy": base / policy_at(model.policy),
                 "bank": base / model.bank if model.bank else None,
-                "samples": str(base / model.samples) if model.samples and ":/" not in model.samples else model.samples,
+                "samples": _at(base, model.samples),
+                "base": _at(base, model.base),
             }
         )
         for model in file.models
@@ -219,3 +222,8 @@ def _absolute(file: ServiceFile, base: Path) -> ServiceFile:
     log = base / file.audit_log if file.audit_log else None
     keys = tuple(key if "-----BEGIN" in key else str(base / key) for key in file.public_keys)
     return file.model_copy(update={"data": base / file.data, "audit_log": log, "models": models, "public_keys": keys})
+
+
+def _at(base: Path, named: str | None) -> str | None:
+    """Return a path of the configuration made absolute; an address as it is."""
+    return str(base / named) if named and ":/" not in named else named

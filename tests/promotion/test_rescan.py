@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gate.attestations.keys import generate_key
+from gate.check.adapter_base import asked_base
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules
 from gate.promotion import rescan as rescanning
@@ -62,6 +63,30 @@ def again(tmp_path, monkeypatch):
         return rescan(registry, request, now(), lambda *_: None, lambda _: None), scanned
 
     return run
+
+
+@pytest.mark.parametrize("adapters", [True, False])
+def test_an_adapter_is_scanned_beside_its_base_and_bank(monkeypatch, tmp_path, adapters):
+    """The base is asked for; a bank stays only where it is of adapters, which nothing is examined without."""
+    asked = []
+
+    def check(_registry, request, *_):
+        asked.append(request)
+        return SimpleNamespace(report=SimpleNamespace(verdict=VERDICT))
+
+    monkeypatch.setattr(rescanning, "check", check)
+    policy = Policy(version=1, detectors={"unsafe-pickle": Rule()})
+    bank = SimpleNamespace(bank=SimpleNamespace(adapters="a group" if adapters else None))
+    base = asked_base("models:/smollm/1")
+    trust = Trust((generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem").public,), policy.digest)
+    request = Rescan(
+        "prod", dt.timedelta(0), Rules(policy, bank=bank), ScanSettings(), trust, tmp_path / "out", base
+    )  # fmt: skip
+    done = rescan(Production(), request, now(), lambda *_: None, lambda _: None)
+    assert [one.verdict for one in done] == [VERDICT] * 2
+    assert [one.base for one in asked] == [base] * 2
+    assert [one.rules.bank for one in asked] == [bank if adapters else None] * 2
+    assert base.registry is None
 
 
 def test_who_may_not_mark_scans_nothing(again):

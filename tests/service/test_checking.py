@@ -99,6 +99,32 @@ def test_whatever_the_service_needs_is_looked_at(written, key):
     assert found["samples, cand"].text == str(path.parent / "clean.npz")
 
 
+@pytest.mark.parametrize(
+    ("base", "state", "said"),
+    [
+        ("", "unused", "adapters are not examined"),
+        ("base = 'smollm'\n", "ok", "smollm"),
+        ("base = 'gone'\n", "wrong", "there is no folder"),
+        ("base = 'models:/smollm/1'\n", "ok", "models:/smollm/1"),
+    ],
+)
+def test_the_base_of_adapters_is_looked_at(written, key, tmp_path, base, state, said):
+    """Where the policy is for adapters one is to be named; a folder is relative to the configuration and is there."""
+    (tmp_path / "smollm").mkdir()
+    named = CONFIG.replace('"policy.yml"', '"adapter"') + base
+    path, _ = written(config=named)
+    found = conditions(path, Registry("cand"), key)["base, cand"]
+    assert found.state == state
+    assert said in found.text
+    assert state != "ok" or found.text == (str(tmp_path / said) if said == "smollm" else said)
+
+
+def test_a_policy_for_other_models_asks_for_no_base(written, key):
+    """Nothing is said of it."""
+    path, _ = written()
+    assert "base, cand" not in conditions(path, Registry("cand"), key)
+
+
 def test_a_port_that_is_taken_is_said_before_the_start(written, key):
     """An earlier service runs."""
     path, port = written()

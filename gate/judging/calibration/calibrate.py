@@ -37,6 +37,7 @@ IMAGE = 3
 """Dimensions of an image: channels, height, width."""
 Kind = Literal["per-class", "scale-free"]
 _KINDS: Final[Mapping[str, Literal["class", "pair", "layer"]]] = {"class": "class", "pair": "pair", "layer": "layer"}
+_NO_BASE: Final = "no base was given: name one with --base, or as `base` in the configuration of `gate serve`"
 MOST_NAMED, TELLING = 3, 0.3
 """Most statistics named for a place, and their least share of its greatest surprise."""
 
@@ -189,7 +190,7 @@ def _other_group(bank: Bank, models: Sequence[ModelStatistics], own: Values, evi
         return f"it holds {held}, and the candidate is none"
     group = evidence.group
     if group is None:
-        lacks = "its ranks lie in two bands" if evidence.base else "no base was given"
+        lacks = "its ranks lie in two bands" if evidence.base else _NO_BASE
         return f"the {what} is not examined: {lacks}"
     if group != bank.adapters:
         return f"the {what} is not examined: it is {group}, and the bank's are {bank.adapters}"
