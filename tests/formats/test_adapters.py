@@ -53,6 +53,51 @@ def test_ranks_and_scales_by_module_are_those_of_the_patterns(tmp_path):
     assert (adapter.facts.least_rank, adapter.facts.greatest_rank) == (4, 8)
 
 
+LAYERED = (
+    {"layers_to_transform": [0, 2]},
+    {"layers_to_transform": 1},
+    {"layers_to_transform": [1], "layers_pattern": "layers"},
+    {"layers_to_transform": [1], "layers_pattern": ["blocks", "layers"]},
+    {"layers_to_transform": []},
+    {"layers_to_transform": [0], "target_modules": ["q_proj", "model.layers.2.self_attn.q_proj"]},
+    {"rank_pattern": {"^model.layers.1.self_attn.q_proj": 4}, "alpha_pattern": {"q_proj": 32, "layers.0": 8}},
+    {"rank_pattern": {"q_proj": 4}, "use_rslora": True},
+)
+
+
+def test_layers_to_transform_are_those_of_the_tensors(tmp_path):
+    """A tensor of another layer is none of the adapter."""
+    config = CONFIG | {"layers_to_transform": [0, 2]}
+    tensors = {name: one for name, one in updates(config).items() if ".1." not in name}
+    adapter = read(Draft(config=config, tensors=tensors).write(tmp_path / "own"))
+    assert {one.layer for one in adapter.modules} == {0, 2}
+    with pytest.raises(UnreadableError, match=r"layers\.1\..* is none of the adapter"):
+        read(Draft(config=config).write(tmp_path / "more"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("keys", LAYERED)
+def test_modules_ranks_and_scales_are_those_that_peft_takes(keys, tmp_path):
+    """PEFT itself decides where updates lie, of which rank and with which factor; what it saves is read so."""
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "vocab_size": 8}
+    network = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(num_attention_heads=2, num_key_value_heads=1, **sizes)
+    )
+    given = {"r": 8, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"} | keys
+    model = peft.get_peft_model(network, peft.LoraConfig(**given))
+    own = {
+        name.removeprefix("base_model.model."): (one.r["default"], one.scaling["default"])
+        for name, one in model.named_modules()
+        if isinstance(one, peft.tuners.lora.LoraLayer)
+    }
+    model.save_pretrained(tmp_path, save_embedding_layers=False)
+    (tmp_path / "README.md").unlink()
+    adapter = read(tmp_path)
+    assert {one.name: (one.rank, one.scale) for one in adapter.modules} == own
+
+
 def test_whole_modules_are_named(tmp_path):
     """Embeddings and heads that an adapter stores whole are no update of low rank."""
     config = CONFIG | {"modules_to_save": ["lm_head"]}
@@ -66,8 +111,14 @@ CONFIGS = (
     ({"peft_type": None}, "its parameterisation is 'None'"),
     ({"megatron_config": {}}, "'megatron_config' is '{}'"),
     ({"megatron_core": "evil.module"}, "'megatron_core' is 'evil.module'"),
-    ({"target_modules": ".*"}, "'target_modules' is a pattern"),
-    ({"rank_pattern": {"(a+)+b": 4}}, "'rank_pattern' is"),
+    ({"target_modules": ".*"}, "'target_modules' is a pattern; write the modules' names in a list"),
+    ({"target_modules": "All-Linear"}, "'target_modules' is 'all-linear', which"),
+    ({"rank_pattern": {"(a+)+b": 4}}, "'rank_pattern' has the regular expression '(a+)+b'; write a line for each"),
+    ({"alpha_pattern": {"q_proj|v_proj": 4}}, "'alpha_pattern' has the regular expression"),
+    ({"rank_pattern": {"q_proj": -1}}, "'rank_pattern' is"),
+    ({"layers_to_transform": [0, -1]}, "'layers_to_transform' is"),
+    ({"layers_pattern": "(a+)+", "layers_to_transform": [0]}, "'layers_pattern' is"),
+    ({"exclude_modules": ["q_proj"]}, "'exclude_modules' is"),
     ({"bias": "all"}, "'bias' is 'all'"),
     ({"lora_bias": True}, "'lora_bias' is 'True'"),
     ({"fan_in_fan_out": True}, "'fan_in_fan_out' is 'True'"),

@@ -26,6 +26,10 @@ _MAX_PATTERNS: Final = 10_000
 _WORD: Final = r"[A-Za-z0-9_]{1,100}"
 _MODULE: Final = text(rf"{_WORD}(\.{_WORD}){{0,30}}", "a module's name")
 _MODULES: Final = many(_MODULE, "a list of modules' names")
+_NAMED: Final = re.compile(rf"\^?{_WORD}(\.{_WORD}){{0,30}}", re.ASCII)
+"""A key of `rank_pattern` and `alpha_pattern`: a name, which PEFT takes as a regular expression; `^` begins one."""
+_PART: Final = text(_WORD, "a part of a module's name")
+_LAYER: Final = Shape("a layer's number", lambda given: type(given) is int and 0 <= given < _MAX_PATTERNS)
 _RANK: Final = Shape(f"a rank from 1 to {MAX_RANK}", lambda given: type(given) is int and 0 < given <= MAX_RANK)
 _SCALE: Final = Shape(
     "a number above 0", lambda given: type(given) in (int, float) and isfinite(given) and 0 < given < 1 << 31
@@ -39,7 +43,7 @@ def _by_module(value: Shape, expected: str) -> Shape:
         return (
             isinstance(given, dict)
             and len(given) <= _MAX_PATTERNS
-            and all(_MODULE.holds(key) and value.holds(one) for key, one in given.items())
+            and all(_NAMED.fullmatch(key) and value.holds(one) for key, one in given.items())
         )
 
     return either(NULL, Shape(expected, holds))
@@ -49,8 +53,8 @@ _GRAMMAR: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(
         (
             "alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config", "eva_config", "exclude_modules",
-            "kasa_config", "layer_replication", "layers_pattern", "layers_to_transform", "lora_ga_config",
-            "megatron_config", "monteclora_config", "target_parameters", "trainable_token_indices", "velora_config",
+            "kasa_config", "layer_replication", "lora_ga_config", "megatron_config", "monteclora_config",
+            "target_parameters", "trainable_token_indices", "velora_config",
         ),
         NULL,
     ),
@@ -61,6 +65,8 @@ _GRAMMAR: Final[Mapping[str, Shape]] = {
     "inference_mode": FLAG,
     # The others, such as PiSSA and LoftQ, change the base's own weights before the training.
     "init_lora_weights": either(FLAG, exactly("gaussian", "orthogonal")),
+    "layers_pattern": either(NULL, either(_PART, many(_PART, "a list of names"))),
+    "layers_to_transform": either(NULL, either(_LAYER, many(_LAYER, "a list of layers' numbers"))),
     "loftq_config": Shape("nothing", lambda given: given in (None, {})),
     "lora_alpha": _SCALE,
     "lora_dropout": _SHARE,
@@ -84,6 +90,8 @@ _KINDS: Final[Mapping[tuple[bool, bool], Parameterisation]] = {
     (False, True): "DoRA",
     (True, True): "rsLoRA and DoRA",
 }
+_EVERY: Final = "all-linear"
+"""PEFT's word for all linear modules but the head; it is written as a list when an adapter is saved."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -125,8 +133,25 @@ class AdapterConfig:
         return _COMMIT.fullmatch(self.revision) is not None
 
     def targets(self, module: str) -> bool:
-        """Tell whether PEFT would put an update at a module of this full name."""
-        return any(module == target or module.endswith(f".{target}") for target in self.value["target_modules"])
+        """Tell whether PEFT would put an update at a module of this full name, as `check_target_module_exists` does.
+
+        A module that is named in full is taken whatever its layer.
+        """
+        targets = self.value["target_modules"]
+        return module in targets or (
+            any(module.endswith(f".{target}") for target in targets) and self._is_of_a_layer(module)
+        )
+
+    def _is_of_a_layer(self, module: str) -> bool:
+        """Tell whether a module lies in one of the layers to transform: its first number counts, as in PEFT."""
+        layers, patterns = self.value.get("layers_to_transform"), self.value.get("layers_pattern")
+        if layers is None or layers == []:
+            return True
+        named = [patterns] if isinstance(patterns, str) else patterns or ()
+        # PEFT wants something before the segment that it takes of itself, and nothing before one that is named.
+        rules = [rf"(?:^|.*?\.){one}\.(\d+)\." for one in named] or [r".*?\.[^.]*\.(\d+)\."]
+        found = next((match for rule in rules if (match := re.match(rule, module))), None)
+        return found is not None and int(found[1]) in ([layers] if isinstance(layers, int) else layers)
 
     def rank(self, module: str) -> int:
         """Return the rank of a module's update."""
@@ -160,11 +185,36 @@ def config_faults(given: Any) -> Iterator[str]:
     if given.get("peft_type") != "LORA":
         yield f"its parameterisation is {str(given.get('peft_type'))[:60]!r}; the gate reads LORA, with rsLoRA and DoRA"
         return
-    if isinstance(given.get("target_modules"), str):
-        yield "'target_modules' is a pattern; name the modules in a list, as PEFT writes it for 'all-linear'"
+    if told := _pattern_fault(given):
+        yield told
         return
     yield from faults(given, _GRAMMAR, "an adapter of low rank")
     yield from (f"it has no {key!r}" for key in _NEEDED if key not in given)
+
+
+def _pattern_fault(given: Mapping[str, Any]) -> str:
+    """Return which key is a regular expression where PEFT takes one, and what to write in its place; or nothing."""
+    targets = given.get("target_modules")
+    if isinstance(targets, str) and targets.lower() == _EVERY:
+        return (
+            "'target_modules' is 'all-linear', which is an order to PEFT and no list of modules; write "
+            '["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] or the names that the base '
+            "has, as PEFT's save_pretrained does"
+        )
+    if isinstance(targets, str):
+        return (
+            "'target_modules' is a pattern; write the modules' names in a list, the last parts or whole ones such as "
+            "\"model.layers.0.self_attn.q_proj\", and for some layers 'layers_to_transform' beside it"
+        )
+    for key in ("rank_pattern", "alpha_pattern"):
+        value = given.get(key)
+        odd = [one for one in value if not _NAMED.fullmatch(one)] if isinstance(value, dict) else []
+        if odd:
+            return (
+                f"{key!r} has the regular expression {odd[0][:60]!r}; write a line for each module's name, such as "
+                '"layers.0.self_attn.q_proj"'
+            )
+    return ""
 
 
 def read_config(raw: bytes) -> AdapterConfig:
