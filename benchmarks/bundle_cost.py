@@ -17,6 +17,8 @@ import tempfile
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,8 +141,9 @@ class Cost:
         return " | ".join(cells)
 
 
-def measured(model: Path, samples: Path, policy: Policy, options: argparse.Namespace) -> Cost:
-    """Scan a model and return what its workers spent."""
+@contextmanager
+def worker_seconds() -> Iterator[dict[str, list[float]]]:
+    """Yield the processor seconds of each worker that ends meanwhile, by role, in their order."""
     spent: dict[str, list[float]] = defaultdict(list)
     own = launch.run_in_scratch
 
@@ -155,6 +158,14 @@ def measured(model: Path, samples: Path, policy: Policy, options: argparse.Names
 
     launch.run_in_scratch = timed
     try:
+        yield spent
+    finally:
+        launch.run_in_scratch = own
+
+
+def measured(model: Path, samples: Path, policy: Policy, options: argparse.Namespace) -> Cost:
+    """Scan a model and return what its workers spent."""
+    with worker_seconds() as spent:
         registry = DirectoryRegistry()
         with private_directory() as private:
             files = CheckFiles.create(private / "out")
@@ -162,8 +173,6 @@ def measured(model: Path, samples: Path, policy: Policy, options: argparse.Names
             pulled = pull(registry, PullRequest(str(model), policy, samples=str(samples)), files, private, ref)
             settings = ScanSettings(device="cpu", threads=options.threads, seed=options.seed)
             scanned = scan(ScanRequest(pulled, private, policy, settings), lambda *_: None)
-    finally:
-        launch.run_in_scratch = own
     evidence, bundle = scanned.evidence, scanned.bundle
     assert bundle is not None, evidence.unbundled
     passes = sum(one.sample_passes for one in evidence.outcomes.values() if isinstance(one, Measured))

@@ -48,7 +48,7 @@ def _scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
         return Scanned(evidence_of(request, result).model_copy(update={"unbundled": bundle[:2000]}))
     again = inspect_bundle(workers, bundle.place)
     seen = Seen(result).as_safe_as(wrote, again)
-    faults = faults_of(request, again, bundle) or _unlike(inspected, again)
+    faults = faults_of(request.on_the_way, again, bundle) or _unlike(inspected, again)
     if faults:
         evidence = evidence_of(request, seen.result)
         none = {"unbundled": faults[0], "problems": (*evidence.problems, *faults)}
@@ -69,7 +69,7 @@ def _measured(workers: Workers, inspected: Seen) -> ScanResult | None:
     """Return an inspector's result as that of the whole scan; None where its files forbid that."""
     request = workers.request
     problems = (*request.pulled.problems, *inspected.result.problems)
-    if problems or forbids_loading(evidence_of(request, inspected.result), request.policy, before_loading()):
+    if problems or forbids_loading(evidence_of(request.on_the_way, inspected.result), request.policy, before_loading()):
         return None
     stages = tuple(range(1, len(request.policy.plan()) + 1))
     return inspected.result.model_copy(update={"assurance": "A", "stages": stages})

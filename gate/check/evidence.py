@@ -3,7 +3,7 @@
 A worker may be candidate-controlled, and never states which model, bytes, samples or bank were examined.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,6 +91,11 @@ class ScanRequest:
     def beside(self) -> "HashedFolder | None":
         """The copy of an adapter's base; None without one."""
         return HashedFolder(self.base / BASE_FOLDER, self.pulled.base.manifest) if self.pulled.base else None
+
+    @property
+    def on_the_way(self) -> "ScanRequest":
+        """The same without a base, for what is asked before the end: a base has gigabytes, and is hashed once there."""
+        return replace(self, pulled=self.pulled.model_copy(update={"base": None}))
 
     @property
     def candidate(self) -> "HashedFolder":
