@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from gate import detectors
 from gate.jail.inert import inert_line
-from gate.judging.applied import Comparator, applied_limits
+from gate.judging.applied import Comparator, LimitOutcome, applied_limits
 from gate.judging.completeness import place_of, rightly_idle, searched_share
 from gate.judging.stages import suspects_after
 from gate.policies.declared import digest_of
@@ -77,7 +77,7 @@ class SignedLimit(SignedRecord):
     worst: Finite | None
     values: int = Field(ge=0)
     """Number of values, one a place, that were compared."""
-    outcome: Literal["held", "exceeded", "waived", "not-judged"]
+    outcome: LimitOutcome
     confirms: bool = Field(default=False, exclude_if=not_)
     """Whether a p-value judged in its place."""
 

@@ -4,10 +4,11 @@ A verdict lists what stands against approval. A signed statement lists the limit
 not say what it compared cannot be told from a scan that compared nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gate.judging.elsewhere import unlike
 from gate.records.evidence import Evidence, Measured
 from gate.records.finding import Finding
 from gate.records.limit import Limit
@@ -15,6 +16,10 @@ from gate.records.policy import Policy
 from gate.records.verdict import Verdict
 
 Comparator = Literal["<=", ">="]
+LimitOutcome = Literal["held", "excused", "exceeded-confirms", "told", "exceeded", "waived", "not-judged"]
+"""What became of a bound. `held`: every value that was compared keeps it, and nothing was silent. Beyond it, a value is
+`exceeded` or `waived` in a finding; `exceeded-confirms` where a p-value judged in its place; `told` where it is an
+oddity of bytes that are not served; `excused` where a companion metric of the limit kept its own bound."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +35,41 @@ class Applied:
     """The value nearest to the bound or furthest beyond it, of all places; None where none was measured."""
     values: int
     """Number of values that were compared."""
-    outcome: Literal["held", "exceeded", "waived", "not-judged"]
+    outcome: LimitOutcome
     confirms: bool = False
     """Whether a p-value judged in its place."""
 
 
 def applied_limits(evidence: Evidence, verdict: Verdict, policy: Policy) -> Iterator[Applied]:
     """Yield the policy's limits in its own order; one with both bounds counts twice."""
+    others = unlike(evidence, policy)
     for name, rule in policy.detectors.items():
         for metric, limit in rule.limits.items():
             values = _values(evidence, name, metric)
-            against = [f for f in verdict.findings if (f.rule, f.metric) == (name, metric)]
-            confirms = any((f.rule, f.metric) == (name, metric) for f in verdict.confirming)
+            said = _said(name, metric, verdict, silent=name in others)
             for comparator, threshold in _bounds(limit, evidence.facts.classes):
                 worst = (max if comparator == "<=" else min)(values, default=None)
-                outcome = _outcome(against, comparator, threshold, worst)
-                yield Applied(name, metric, comparator, threshold, worst, len(values), outcome, confirms)
+                outcome = _outcome(said, limit, comparator, threshold, worst)
+                yield Applied(name, metric, comparator, threshold, worst, len(values), outcome, bool(said.confirming))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a verdict says of one limit."""
+
+    findings: tuple[Finding, ...]
+    confirming: tuple[Finding, ...]
+    told: tuple[Finding, ...]
+    silent: bool
+    """Whether a value, a place or the whole detector is missing, so that nothing held."""
+
+
+def _said(name: str, metric: str, verdict: Verdict, *, silent: bool) -> _Said:
+    def about(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        return tuple(f for f in findings if f.kind == "limit" and (f.rule, f.metric) == (name, metric))
+
+    silences = [f for f in verdict.findings if f.kind == "silence" and f.rule == name and f.metric in (metric, None)]
+    return _Said(about(verdict.findings), about(verdict.confirming), about(verdict.told), silent or bool(silences))
 
 
 def _values(evidence: Evidence, name: str, metric: str) -> list[float]:
@@ -66,18 +90,27 @@ def _bounds(limit: Limit, classes: int | None) -> Iterator[tuple[Comparator, flo
 
 
 def _outcome(
-    against: list[Finding], comparator: Comparator, threshold: float | None, worst: float | None
-) -> Literal["held", "exceeded", "waived", "not-judged"]:
-    """Return what became of a bound; the verdict's findings decide, since a companion metric may excuse a value."""
-    beyond = [f for f in against if f.kind == "limit" and _is_beyond(f, comparator, threshold)]
-    if any(not finding.waived for finding in beyond):
-        return "exceeded"
-    if beyond:
-        return "waived"
-    return "not-judged" if threshold is None or worst is None or against else "held"
+    said: _Said, limit: Limit, comparator: Comparator, threshold: float | None, worst: float | None
+) -> LimitOutcome:
+    """Return what became of a bound; the verdict's findings decide what a value beyond it means."""
+
+    def beyond(findings: Sequence[Finding]) -> list[Finding]:
+        return [finding for finding in findings if _is_beyond(finding.value, comparator, threshold)]
+
+    if found := beyond(said.findings):
+        return "waived" if all(finding.waived for finding in found) else "exceeded"
+    if beyond(said.confirming):
+        return "exceeded-confirms"
+    if beyond(said.told):
+        return "told"
+    if said.silent or threshold is None or worst is None:
+        return "not-judged"
+    if not _is_beyond(worst, comparator, threshold):
+        return "held"
+    return "excused" if limit.together_with else "not-judged"
 
 
-def _is_beyond(finding: Finding, comparator: Comparator, threshold: float | None) -> bool:
-    if finding.value is None or threshold is None:
+def _is_beyond(value: float | None, comparator: Comparator, threshold: float | None) -> bool:
+    if value is None or threshold is None:
         return True
-    return finding.value > threshold if comparator == "<=" else finding.value < threshold
+    return value > threshold if comparator == "<=" else value < threshold
