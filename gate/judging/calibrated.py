@@ -48,7 +48,7 @@ def standing(seen: Comparison, evidence: Evidence, policy: Policy, made_of: str 
         score=seen.score,
         kind=seen.kind,
         driver=str(driving[0]) if driving else "no statistic",
-        predictive_p=seen.predictive_p,
+        predictive_p=seen.predictive_p if _has_sizes(seen) else None,
         by="t" if few else "rank",
         copies=_copies(seen, evidence),
         made_of=made_of,
@@ -79,13 +79,25 @@ def _too_few(seen: Comparison, policy: Policy) -> bool:
     return seen.models < policy.least_references or _least_p(seen, policy) > policy.level
 
 
-def _few(seen: Comparison, policy: Policy) -> bool:
-    """Tell whether the t distributions judge in the rank's place."""
+def _asks_few(seen: Comparison, policy: Policy) -> bool:
+    """Tell whether the t distributions are to judge in the rank's place."""
     return policy.few_references == "judge" and seen.kind == "per-class" and _too_few(seen, policy)
 
 
+def _has_sizes(seen: Comparison) -> bool:
+    """Tell whether a size of the candidate was compared; an earlier gate gave p = 1 where none was."""
+    return bool(seen.predicting and seen.predictive and seen.predictive_p is not None)
+
+
+def _few(seen: Comparison, policy: Policy) -> bool:
+    """Tell whether the t distributions judge in the rank's place."""
+    return _asks_few(seen, policy) and _has_sizes(seen)
+
+
 def _p_value(seen: Comparison, policy: Policy) -> float:
-    return seen.predictive_p if _few(seen, policy) else seen.p_beside(_ranked(seen, policy))
+    if _few(seen, policy) and seen.predictive_p is not None:
+        return seen.predictive_p
+    return seen.p_beside(_ranked(seen, policy))
 
 
 def uncalibrated_because(evidence: Evidence, policy: Policy) -> str:
@@ -106,14 +118,15 @@ def _unbelieved(seen: Comparison, policy: Policy, classes: int | None) -> str:
     strange = [trait for trait in seen.traits if not trait.within(policy.exchange_margin)]
     if strange:
         return f"The candidate is no model like the bank's: {'; '.join(_strange(trait) for trait in strange)}."
-    if _few(seen, policy):
+    if _asks_few(seen, policy):
         if classes is not None and classes < FEWEST_PLACES_TO_CENTRE:
             # The rate was measured for sizes relative to the model's other classes, which need this many.
             return (
                 f"The bank has {seen.models} models, and the p-value of so few is known for models of "
                 f"{FEWEST_PLACES_TO_CENTRE} classes or more; the policy asks for {policy.least_references} models."
             )
-        return "" if seen.predicting else "The bank is small, and no statistic of trigger sizes was compared with it."
+        none = "The bank is small, and no statistic of trigger sizes was compared with it."
+        return "" if _has_sizes(seen) else none
     if _too_few(seen, policy):
         ranked = len(_ranked(seen, policy)) + 1
         return (

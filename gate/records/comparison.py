@@ -133,8 +133,8 @@ class Comparison(Record):
     """Scores of the bank's models, greatest first."""
     pooled: Pooled | None = Field(default=None, exclude_if=is_none)
     """Scores of models of other tasks by the same statistics and settings, where the gate comes with some."""
-    predictive_p: Finite = Field(default=1.0, ge=0, le=1)
-    """P-value by t distributions over sizes alone, for banks too small for ranks."""
+    predictive_p: Finite | None = Field(default=None, ge=0, le=1)
+    """P-value by t distributions over sizes alone, for banks too small for ranks; None where no size was compared."""
     predictive: tuple[Surprise, ...] = Field(default=(), max_length=64)
     """Greatest surprises behind that p-value, in nats over all its statistics: p is exp(-surprise)."""
     surprises: tuple[Surprise, ...] = Field(default=(), max_length=64)

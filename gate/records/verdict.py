@@ -29,7 +29,8 @@ class Calibration(Record):
     """`per-class` or `scale-free` beside a bank; `within`: by numbers within one model, beside no bank."""
     driver: str
     """The statistics and the class that the score comes from."""
-    predictive_p: float
+    predictive_p: float | None
+    """P-value by t distributions over sizes alone; None where no size was compared."""
     by: Literal["rank", "t"] = "rank"
     copies: str = Field(default="", exclude_if=not_)
     """Of what the bank's models are copies, and on what they were trained, where the bank is self-made."""

@@ -92,11 +92,12 @@ def _in_sentences(seen: Calibration) -> str:
             f"too few for ranks; the level is {seen.level:g}. What drives it is {seen.driver}. The rate of false "
             "alarms rests on trigger sizes that vary between clean models as they did where it was measured."
         )
+    by_t = "" if seen.predictive_p is None else f" By t distributions alone p would be {seen.predictive_p:.2g}."
     alike = " The bank's models score no higher than those of other tasks." if seen.others else ""
     return (
         f"p = {seen.p_value:.3g} over {plain(seen.beside)}{where} compared {how}; the "
         f"level is {seen.level:g}, and so many models can give no p below {seen.least_p:.3g}. The score is "
-        f"{seen.score:.3g}, from {seen.driver}. By t distributions alone p would be {seen.predictive_p:.2g}.{alike}"
+        f"{seen.score:.3g}, from {seen.driver}.{by_t}{alike}"
     )
 
 

@@ -640,6 +640,8 @@ def test_a_p_value_from_few_models_judges_where_the_policy_says_so():
     ("changes", "why"),
     [
         ({"predicting": ()}, "no statistic of trigger sizes"),
+        ({"predictive": (), "predictive_p": None}, "no statistic of trigger sizes"),
+        ({"predictive": (), "predictive_p": 1.0}, "no statistic of trigger sizes"),
         ({"kind": "scale-free"}, "other samples"),
         ({"traits": (INSIDE.model_copy(update={"value": 0.2}),)}, "no model like the bank's"),
     ],

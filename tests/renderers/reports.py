@@ -305,6 +305,8 @@ def _comparison() -> Comparison:
         score=1.2,
         bank_scores=tuple(3 - number / 10 for number in range(24)),
         predictive_p=0.61,
+        predictive=(place.model_copy(update={"surprise": -math.log(0.61)}),),
+        predicting=("neural-cleanse",),
         surprises=(place,),
         places=(PlaceScore(kind="class", name="4", score=1.2, because=(place,)),),
         detectors=("neural-cleanse",),

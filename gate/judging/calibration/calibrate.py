@@ -63,7 +63,7 @@ def compare(
     # A bank of an earlier gate goes on with the statistics that are left; any choice of them keeps p valid.
     bank = bank.model_copy(update={"compared": tuple(one for one in bank.compared if one in declared)})
     # The candidate itself may be among the models, as a version that was approved before.
-    digests = {evidence.manifest_digest, evidence.bundle_digest}
+    digests = {evidence.manifest_digest, evidence.bundle_digest} - {None}
     models = [model for model in bank.statistics if model.manifest_digest not in digests]
     why = _unusable(bank, models, own, settings, evidence)
     if why:
@@ -94,6 +94,8 @@ def _among(  # one call, above
     if not scored:
         return Comparison(kind=kind, unusable="the bank's statistics cannot be compared without their scale")
     candidate, others = scored[-1], scored[:-1]
+    if not candidate.places:
+        return Comparison(kind=kind, unusable="nothing that was measured on the candidate was on the bank's models")
     scores = tuple(sorted((one.score for one in others), reverse=True))
     few = predicted(bank.compared, rows, per_class=kind == "per-class")
     return Comparison(
@@ -167,8 +169,8 @@ def _unusable(
     for statistic in bank.compared:
         if statistic.scale == "cells":
             continue
-        have = sum(statistic.metric in model.values.get(statistic.detector, {}) for model in models)
-        if have >= ALMOST_ALL * len(models) and statistic.metric not in own.get(statistic.detector, {}):
+        # However few of the models have it: a score without it would be low for want of a measurement.
+        if statistic.metric not in own.get(statistic.detector, {}):
             return f"{statistic.detector} measured no {statistic.metric} on the candidate, though on the bank's models"
     return _other_cells(bank, models, evidence)
 
@@ -222,7 +224,7 @@ def _other_cells(bank: Bank, models: Sequence[ModelStatistics], evidence: Eviden
     own = counts_of(evidence.outcomes)
     for detector in {statistic.detector for statistic in bank.compared if statistic.scale == "cells"}:
         theirs = [model.counts[detector] for model in models if detector in model.counts]
-        if detector not in own and len(theirs) >= ALMOST_ALL * len(models):
+        if detector not in own:
             return f"{detector} counted no answers of the candidate, though of the bank's models"
         if detector in own and own[detector].probes != _probes(evidence.facts.space, evidence.facts.input_shape).digest:
             return f"{detector} counted the answers to other probes than this gate has"

@@ -25,13 +25,14 @@ LEAST_SPREAD = 0.3
 class Predicted:
     """The last model's p-value beside the others, and the surprises behind it."""
 
-    p_value: float = 1.0
+    p_value: float | None = None
+    """None where no statistic could be compared: that nothing was measured is no p-value."""
     parts: tuple[Part, ...] = ()
     """Greatest first; a surprise of -ln(level) or more is significant by itself, over all columns."""
 
 
 def predicted(compared: Sequence[Statistic], models: Sequence[Values], *, per_class: bool) -> Predicted:
-    """Return the last model's p-value beside the others, Bonferroni over the statistics; 1 where there are none."""
+    """Return the last model's p-value beside the others, Bonferroni over the statistics; none without any."""
     chosen = [statistic for statistic in compared if statistic.metric in METRICS]
     views = _views(columns(chosen, models, per_class=per_class))
     found = [(view.name, u) for view in views if (u := surprise_of_last(view, LEAST_SPREAD))]

@@ -127,6 +127,45 @@ def test_what_cannot_be_compared_is_said(seen, beside, settings, why):
     assert bool(found.unusable) == (found.bank_scores == ())
 
 
+def without(bank, detector, count):
+    """Return the bank with so many models that a detector did not measure, its statistics compared as before."""
+    models = tuple(
+        model.model_copy(update={"values": {k: v for k, v in model.values.items() if k != detector}})
+        if number < count
+        else model
+        for number, model in enumerate(bank.statistics)
+    )
+    return bank.model_copy(update={"statistics": models})
+
+
+@pytest.mark.parametrize("lacking", [3, 9])
+@pytest.mark.parametrize("detector", ["search", "margins"])
+def test_a_statistic_that_the_candidate_lacks_is_not_left_out_however_few_models_have_it(lacking, detector):
+    """Its score would be low for want of a measurement; a candidate that has it is compared."""
+    mixed = without(bank(), detector, lacking)
+    silent = {name: outcome for name, outcome in outcomes(99).items() if name != detector}
+    assert f"{detector} measured no " in compare(evidence(outcomes=silent), mixed, SETTINGS, DECLARED).unusable
+    assert compare(evidence(), mixed, SETTINGS, DECLARED).models == 19
+
+
+def test_models_that_have_nothing_at_the_candidates_places_are_not_ranked():
+    """A candidate of whose places no other was measured has no score."""
+    elsewhere = Measured(
+        measurements=tuple(Measurement(metric="size", value=1.0, location=Location.of_class(k)) for k in (20, 21)),
+        seconds=1,
+    )
+    alone = bank(compared=DECLARED[:1])
+    found = compare(evidence(outcomes={"search": elsewhere}), alone, SETTINGS, DECLARED)
+    assert found.unusable == "nothing that was measured on the candidate was on the bank's models"
+
+
+def test_models_without_a_digest_are_no_candidate_without_a_bundle():
+    """Where no bundle was written, models of a bank that names no digests are witnesses all the same."""
+    nameless = tuple(model.model_copy(update={"manifest_digest": None}) for model in bank().statistics)
+    assert evidence().bundle_digest is None
+    assert compare(evidence(), bank(statistics=nameless), SETTINGS, DECLARED).models == 19
+
+
 def test_another_seed_is_another_measurement():
     """The bank's searches began elsewhere."""
     seen = evidence().model_copy(update={"seed": 5})

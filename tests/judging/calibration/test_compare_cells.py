@@ -86,6 +86,12 @@ def test_a_candidate_without_counts_is_not_compared(probed):
     """A silence is no agreement."""
     found = compare(evidence(outcomes=outcomes(99)), probed, ALL, OWN)
     assert "probe-grid counted no answers of the candidate" in found.unusable
+    few = tuple(
+        one.model_copy(update={"counts": {}}) if number < 9 else one for number, one in enumerate(probed.statistics)
+    )
+    mixed = probed.model_copy(update={"statistics": few})
+    found = compare(evidence(outcomes=outcomes(99)), mixed, ALL, OWN)
+    assert "probe-grid counted no answers of the candidate" in found.unusable
 
 
 def test_other_probes_or_samples_are_not_compared(probed):

@@ -37,7 +37,15 @@ def test_models_that_agree_closely_do_not_make_a_small_difference_significant():
 
 
 def test_other_statistics_take_no_part():
-    """Margins alone give a p of one, and nothing that it is made of."""
+    """Margins alone give no p-value, and nothing that it would be made of."""
     draw = random.Random(0)
     found = predicted(STATISTICS[2:], [model(draw) for _ in range(4)], per_class=True)
-    assert (found.p_value, found.parts) == (1.0, ())
+    assert (found.p_value, found.parts) == (None, ())
+
+
+def test_a_candidate_whose_sizes_were_not_measured_has_no_p_value():
+    """Nothing stands out of what is not there; that is no p-value of one."""
+    draw = random.Random(0)
+    rows = [model(draw) for _ in range(4)]
+    del rows[-1]["search"]
+    assert predicted(STATISTICS, rows, per_class=True).p_value is None
