@@ -25,7 +25,7 @@ from benchmarks.zoo.store import write_whole
 from gate.judging.judge import judge
 from gate.judging.threat_families import Family, families
 from gate.judging.threat_rates import DATA, ThreatRates
-from gate.policies.declared import rules_sha256
+from gate.policies.declared import bank_rules_sha256, rules_sha256
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.bank import OpenBank, open_bank
@@ -58,6 +58,7 @@ def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Seque
         split=split,
         seed=seed,
         rules=rules_sha256(policy),
+        bank_rules=bank_rules_sha256(policy),
         classes=tuple(sorted(number for number in classes if number is not None)),
         families={name: powers for name, powers in found.items() if powers},
     )

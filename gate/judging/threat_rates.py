@@ -10,7 +10,9 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from gate.policies.declared import rules_sha256
+from gate.policies.declared import bank_rules_sha256, rules_sha256
+from gate.records.comparison import Comparison
+from gate.records.evidence import Evidence
 from gate.records.fields import MetricId, Sha256
 from gate.records.policy import Policy
 from gate.records.record import Record
@@ -18,6 +20,7 @@ from gate.records.threat import Beside, Power
 from gate.records.verdict import Verdict
 
 DATA: Final = Path(__file__).with_name("threat_rates.json")
+_UNKNOWN: Final = "how often it is found is not known"
 
 
 class ThreatRates(Record):
@@ -28,7 +31,9 @@ class ThreatRates(Record):
     split: str
     seed: int
     rules: Sha256
-    """Digest of the policy's deciding parts."""
+    """Digest of the parts of the policy that decide by limits."""
+    bank_rules: Sha256
+    """Digest of the parts that decide beside a bank, the p-value's too."""
     classes: tuple[int, ...]
     """Numbers of classes of the zoo's models."""
     families: dict[MetricId, dict[Beside, Power]] = Field(max_length=64)
@@ -45,18 +50,47 @@ def power_of(family: str, policy: Policy, verdict_by: Beside | None) -> tuple[Po
     known = packaged_rates()
     powers = known.families.get(family)
     if powers is None:
-        return None, "how often it is found is not known: the gate's zoo has no such models"
+        return None, f"{_UNKNOWN}: the gate's zoo has no such models"
     if verdict_by is None:
-        return None, "how often it is found is not known by the p-value that judged here"
-    if known.rules != rules_sha256(policy):
-        return None, "how often it is found is not known under this policy's rules"
+        return None, f"{_UNKNOWN} by the p-value that judged here"
+    if not _same_rules(known, policy, verdict_by):
+        return None, f"{_UNKNOWN} under this policy's rules"
     found = powers.get(verdict_by)
-    return found, "" if found else "how often it is found is not known by what judged here"
+    return found, "" if found else f"{_UNKNOWN} by what judged here"
 
 
-def judged_beside(verdict: Verdict) -> Beside | None:
-    """Return what judged, as far as the zoo was judged so; None for a p-value that the zoo has no rate of."""
+def _same_rules(known: ThreatRates, policy: Policy, verdict_by: Beside) -> bool:
+    if verdict_by == "bank":
+        return known.bank_rules == bank_rules_sha256(policy)
+    return known.rules == rules_sha256(policy)
+
+
+def power_for(
+    family: str, policy: Policy, evidence: Evidence, verdict: Verdict, judging: Comparison | None
+) -> tuple[Power | None, str]:
+    """Return what is known of a family under these rules and of a scan like this one, or why nothing is."""
+    power, unknown = power_of(family, policy, judged_beside(verdict, judging))
+    why = _unlike_the_zoo(packaged_rates(), evidence) if power else ""
+    return (None, why) if why else (power, unknown)
+
+
+def _unlike_the_zoo(known: ThreatRates, evidence: Evidence) -> str:
+    """Return how a scan differs from those that the zoo's rates were counted from; empty where it does not."""
+    if evidence.seed != known.seed:
+        return f"{_UNKNOWN} with seed {evidence.seed}: the gate's zoo was scanned with {known.seed}"
+    classes, least, most = evidence.facts.classes, min(known.classes), max(known.classes)
+    if classes is None or not least <= classes <= most:
+        return f"{_UNKNOWN} for {classes} classes: the gate's zoo has models of {least} to {most}"
+    return ""
+
+
+def judged_beside(verdict: Verdict, judging: Comparison | None) -> Beside | None:
+    """Return what judged, as far as the zoo was judged so; None for a p-value that the zoo has no rate of.
+
+    The zoo's banks are of models that there were, of the candidate's own task, and compared by the fixed probes alone.
+    """
     seen = verdict.judging
     if seen is None:
         return "limits"
-    return "bank" if verdict.calibrated and seen.by == "rank" else None
+    as_the_zoo = verdict.calibrated and seen.by == "rank" and seen.kind == "per-class" and not seen.copies
+    return "bank" if as_the_zoo and not (judging and judging.secret_probes) else None

@@ -11,7 +11,7 @@ from typing import Final
 from gate.judging.completeness import rightly_idle
 from gate.judging.elsewhere import unlike
 from gate.judging.threat_families import Family, families
-from gate.judging.threat_rates import judged_beside, power_of
+from gate.judging.threat_rates import power_for
 from gate.policies.spaces import spaces_of
 from gate.records.comparison import Comparison
 from gate.records.declarations import Space
@@ -65,7 +65,7 @@ def _threat(family: Family, evidence: Evidence, verdict: Verdict, policy: Policy
     if why := next(_unexamined(family, looking, evidence, verdict, policy, judging), ""):
         return Threat(id=family.id, title=family.title, status="not-examined", reason=why[:500])
     by = tuple(name for name in looking if _judges(name, evidence, policy, judging))
-    power, unknown = power_of(family.id, policy, judged_beside(verdict))
+    power, unknown = power_for(family.id, policy, evidence, verdict, judging)
     return Threat(id=family.id, title=family.title, status="not-detected", by=by, power=power, power_unknown=unknown)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import cache
+from typing import Final
 
 from gate import detectors
 from gate.records.bank import Statistic
@@ -10,6 +11,11 @@ from gate.records.comparison import OneNumber
 from gate.records.evidence import Evidence, Measured
 from gate.records.policy import Policy
 from gate.records.record import canonical_json
+
+P_VALUE: Final = frozenset(
+    {"level", "least_references", "few_references", "pooled_alike", "exchange_margin", "other_task"}
+)
+"""Keys of a policy that decide a p-value over a bank, and whether it judges."""
 
 
 @cache
@@ -61,5 +67,18 @@ def digest_of(name: str, options: dict[str, object]) -> str:
 
 def rules_sha256(policy: Policy) -> str:
     """Return the digest of the parts of a policy that decide without a bank: not its name, waivers or samples."""
-    rules = policy.model_dump(mode="json", include={"detectors", "stages", "uncalibrated", "seed"})
+    return _sha256(_by_limits(policy))
+
+
+def bank_rules_sha256(policy: Policy) -> str:
+    """Return the digest of the parts that decide beside a bank: those without one, the p-value and when it judges."""
+    # By value: the canonical form leaves out some defaults, and another default would be another rule.
+    return _sha256(_by_limits(policy) | {key: getattr(policy, key) for key in P_VALUE})
+
+
+def _by_limits(policy: Policy) -> dict[str, object]:
+    return policy.model_dump(mode="json", include={"detectors", "stages", "uncalibrated", "seed"})
+
+
+def _sha256(rules: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()

@@ -8,7 +8,7 @@ from gate import detectors
 from gate.judging.judge import judge
 from gate.judging.threat_families import families
 from gate.judging.threat_rates import packaged_rates, power_of
-from gate.policies.declared import rules_sha256
+from gate.policies.declared import bank_rules_sha256, rules_sha256
 from gate.policies.packaged import ADAPTER, DEFAULT, FILES_ONLY, LANGUAGE
 from gate.policies.read import read_policy
 from gate.records.adapters import AdapterFacts
@@ -185,6 +185,7 @@ def test_the_packaged_rates_are_of_the_recommended_rules():
     policy = read_policy(DEFAULT, on=DAY)
     known = packaged_rates()
     assert known.rules == rules_sha256(policy)
+    assert known.bank_rules == bank_rules_sha256(policy)
     assert set(known.families) <= {family.id for family in families()}
     power, unknown = power_of("patch", policy, "limits")
     assert unknown == ""
