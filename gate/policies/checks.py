@@ -16,7 +16,7 @@ from gate.records.errors import PolicyError
 from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
 
 
-def check_policy(source: PolicyText, policy: Policy, on: dt.date) -> None:
+def check_policy(source: PolicyText, policy: Policy, on: dt.date | None) -> None:
     """Refuse unknown detectors, metrics and options, contradictions, and expired waivers."""
     for name in policy.detectors:
         _check_detector(source, policy, name)
@@ -120,13 +120,13 @@ def _check_bundles(source: PolicyText, policy: Policy) -> None:
             )
 
 
-def _check_waivers(source: PolicyText, policy: Policy, on: dt.date) -> None:
+def _check_waivers(source: PolicyText, policy: Policy, on: dt.date | None) -> None:
     for index, waiver in enumerate(policy.waivers):
         where = ("waivers", index)
         if waiver.detector in before_loading():
             message = f"no waiver covers hostile files or code execution; got '{waiver.detector}'"
             raise source.error((*where, "detector"), f"waivers.{index}.detector: {message}")
-        if waiver.expires < on:
+        if on is not None and waiver.expires < on:
             raise source.error(
                 (*where, "expires"),
                 f"the waiver of {waiver.detector} {waiver.metric} (approved by {waiver.approved_by}) "

@@ -15,8 +15,8 @@ from gate.records.policy import Policy
 MAX_POLICY_BYTES = 1 << 20
 
 
-def read_policy(path: Path, *, on: dt.date) -> Policy:
-    """Read, validate and check a policy file; a waiver that is expired on the day `on` is an error."""
+def read_policy(path: Path, *, on: dt.date | None) -> Policy:
+    """Read, validate and check a policy file; a waiver that is expired on the day `on` is an error, on none without."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_POLICY_BYTES + 1)
@@ -33,7 +33,7 @@ def _instead_of(path: Path) -> str:
     return successor(path) or "Name a policy file with --policy; without it the gate's own is used (--policy default)."
 
 
-def parse_policy(text: str, *, name: str, on: dt.date) -> Policy:
+def parse_policy(text: str, *, name: str, on: dt.date | None) -> Policy:
     """Turn a policy's YAML text into a checked `Policy`; every error names its line."""
     source = PolicyText(text, name)
     if not isinstance(source.value, dict):

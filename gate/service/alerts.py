@@ -9,6 +9,8 @@ from gate.service import metrics
 from gate.service.logs import log
 
 _SECONDS = 5
+_LASTING = frozenset({"no-longer-approved", "policy-unreadable"})
+"""Kinds that every look finds anew, until somebody acts."""
 
 
 class Alerts:
@@ -19,9 +21,9 @@ class Alerts:
         self._sent: set[str] = set()
 
     def send(self, kind: str, **facts: str) -> None:
-        """Send one alert; `no-longer-approved` with the same facts is sent once while the process lives."""
+        """Send one alert; a lasting state with the same facts is told once while the process lives."""
         text = json.dumps({"alert": kind, **facts}, sort_keys=True)
-        if kind == "no-longer-approved" and text in self._sent:
+        if kind in _LASTING and text in self._sent:
             return
         self._sent.add(text)
         metrics.ALERTS.labels(kind).inc()

@@ -1,23 +1,29 @@
 """Protected aliases and stages: one that was moved to an unapproved version is set back to the last approved one.
 
 Detection after the fact: the window is a webhook's delivery, or else one poll. A version whose decision has expired
-since it was put there stays and raises an alert: an expiry must not stop production.
+since it was put there stays and raises an alert: an expiry must not stop production. An error is no approval, whatever
+it is: a version chooses what it makes of a download. Only a registry that is silent is asked again later.
 """
 
+import datetime as dt
+import fcntl
 import json
 import logging
-import os
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from gate.attestations.envelope import Expected, open_envelope, verify
+from gate.attestations.envelope import Expected, envelope_digest, open_envelope, verify
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog
-from gate.promotion.verification import ATTESTATION_TAG, Trust, now, superseded, verify_version
+from gate.check.pull import downloaded
+from gate.policies.read import read_policy
+from gate.promotion.verification import ATTESTATION_TAG, Trust, now, superseded, verify_folder
 from gate.records.artifact import ModelRef
+from gate.records.errors import GateError, PolicyError, RegistryError, UnknownVersionError
+from gate.records.policy import Policy
 from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
 from gate.service.alerts import Alerts
-from gate.service.jobs import read_rules
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
 
@@ -30,18 +36,30 @@ class Guard:
     ) -> None:
         self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
         self._path = settings.file.data / "protected.json"
-        self._looked: dict[tuple[ModelRef, str], bool] = {}
+        self._compared: set[tuple[ModelRef, str, str]] = set()
+        """Version, attestation and policy's digest, where the bytes were found to be those of the approval."""
+        self._policies: dict[str, Policy] = {}
+        """Each candidate model's policy as it could last be read."""
 
     def look(self, production: str) -> str:
         """Correct every protected alias and stage of a production model; return how many were wrong."""
-        wrong = 0
         if not self._exists(production):
             return "0"
+        wrong, failed = 0, None
+        for correct in self._places(production):
+            try:
+                wrong += correct()
+            except GateError as error:
+                failed = error  # one place that cannot be corrected must not hide the others
+        if failed is not None:
+            raise failed
+        return str(wrong)
+
+    def _places(self, production: str) -> Iterator[Callable[[], int]]:
         for section in self._settings.file.models:
             if section.production == production:
-                wrong += sum(not self._alias(section, alias) for alias in section.aliases)
-                wrong += self._stages(section)
-        return str(wrong)
+                yield from (partial(self._alias, section, alias) for alias in section.aliases)
+                yield partial(self._stages, section)
 
     def _exists(self, production: str) -> bool:
         """Tell whether there is anything to guard: before the first promotion MLflow answers 403 for aliases.
@@ -52,35 +70,41 @@ class Guard:
         return remembered or bool(self._registry.find_versions(production, {}))
 
     def _alias(self, section: ModelSection, alias: str) -> bool:
+        """Correct one alias; return whether it was wrong."""
         assert section.production is not None
         held = self._registry.alias(section.production, alias)
         if held is None:
-            return True
+            return False
         place = f"{section.production}@{alias}"
         good = self._remembered().get(place)
         if self._approved(section, held):
             if good != held.version:
                 self._remember(place, held.version or "")
-            return True
+            return False
         if good is None and self._once_approved(section, held):
             good = held.version  # the file that remembers it is lost or new: the decision tells it instead
             self._remember(place, good or "")
         if good == held.version:
             self._alerts.send("no-longer-approved", model=str(held), place=place)
-            return False
+            return True
         self._put_back(section, alias, held, good)
-        return False
+        return True
 
     def _put_back(self, section: ModelSection, alias: str, held: ModelRef, good: str | None) -> None:
         """Point the alias at the last approved version; without one an alert says that nothing can be put back."""
         place = f"{held.name}@{alias}"
         last = ModelRef(registry="mlflow", name=held.name, version=good) if good else self._last_approved(section)
         outcome = "put-back" if last else "nothing-to-put-back"
-        if last is not None:
-            self._registry.set_alias(last, alias)
-        metrics.REVERTED.labels("alias", outcome).inc()
-        log("a protected alias was moved", level=logging.WARNING, place=place, to=str(held), outcome=outcome)
-        self._alerts.send("protected-alias", model=str(held), place=place, outcome=outcome, now=str(last or held))
+        try:
+            if last is not None:
+                self._registry.set_alias(last, alias)
+        except Exception:
+            outcome, last = "not-put-back", None
+            raise
+        finally:
+            metrics.REVERTED.labels("alias", outcome).inc()
+            log("a protected alias was moved", level=logging.WARNING, place=place, to=str(held), outcome=outcome)
+            self._alerts.send("protected-alias", model=str(held), place=place, outcome=outcome, now=str(last or held))
 
     def _last_approved(self, section: ModelSection) -> ModelRef | None:
         assert section.production is not None
@@ -88,37 +112,97 @@ class Guard:
         return next((ref for ref, _ in found if self._approved(section, ref)), None)
 
     def _stages(self, section: ModelSection) -> int:
-        """Archive versions in a protected stage without a decision; return how many there were."""
+        """Archive versions in a protected stage without a decision; return how many there were.
+
+        One that was approved there and now cannot be verified stays: an error of the gate must not stop production.
+        """
         assert section.production is not None
         wrong = 0
         for ref, stage in self._registry.staged(section.production, section.stages):
-            if not self._approved(section, ref):
-                self._registry.archive(ref)
-                wrong += 1
-                metrics.REVERTED.labels("stage", "archived").inc()
-                event = "an unapproved version was in a protected stage"
-                log(event, level=logging.WARNING, model=str(ref), stage=stage)
-                self._alerts.send("protected-stage", model=str(ref), place=stage, outcome="archived")
+            approved, place = self._approved(section, ref), f"{section.production}/{stage}/{ref.version}"
+            name = envelope_digest(self._attestation(ref))
+            known = self._remembered().get(place) == name
+            if approved:
+                if not known:
+                    self._remember(place, name)
+                continue
+            wrong += 1
+            if approved is None and known:
+                self._alerts.send("no-longer-approved", model=str(ref), place=stage)
+                continue
+            self._registry.archive(ref)
+            metrics.REVERTED.labels("stage", "archived").inc()
+            event = "an unapproved version was in a protected stage"
+            log(event, level=logging.WARNING, model=str(ref), stage=stage)
+            self._alerts.send("protected-stage", model=str(ref), place=stage, outcome="archived")
         return wrong
 
-    def _approved(self, section: ModelSection, ref: ModelRef) -> bool:
-        """Tell whether a decision covers the version's bytes; a yes is remembered while its attestation stays."""
-        attestation = self._registry.facts(ref).tags.get(ATTESTATION_TAG, "")
-        if self._looked.get((ref, attestation)):
-            return not _expired(attestation, self._trust(section))
-        policy = read_rules(section).policy
-        trust = self._trust(section, policy.digest, policy.artifact_stores)
-        holds = self._looked[ref, attestation] = verify_version(self._registry, str(ref), trust, now()).holds
-        return holds
+    def _approved(self, section: ModelSection, ref: ModelRef) -> bool | None:
+        """Tell whether a decision covers the version's bytes; None where an error keeps it unknown."""
+        return self._answer(ref, lambda: self._holds(section, ref))
 
-    def _once_approved(self, section: ModelSection, ref: ModelRef) -> bool:
+    def _holds(self, section: ModelSection, ref: ModelRef) -> bool:
+        """Tell whether a decision under today's policy holds; the bytes are compared once for each attestation."""
+        policy, attestation = self._policy(section), self._attestation(ref)
+        trust = self._trust(section, policy.digest, policy.artifact_stores)
+        if not _decided(attestation, trust, now()):
+            return False
+        compared = (ref, attestation, policy.digest)
+        if compared not in self._compared and not self._covers(ref, attestation, trust, now()):
+            return False
+        self._compared.add(compared)
+        return True
+
+    def _once_approved(self, section: ModelSection, ref: ModelRef) -> bool | None:
         """Tell whether these bytes were ever approved, under any policy, and not rejected since."""
-        facts = self._registry.facts(ref)
-        statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
+        return self._answer(ref, lambda: self._once_held(section, ref))
+
+    def _once_held(self, section: ModelSection, ref: ModelRef) -> bool:
+        attestation = self._attestation(ref)
+        statement = open_envelope(attestation, self._keys).statement
         if statement is None:
             return False
-        trust = self._trust(section, stores=read_rules(section).policy.artifact_stores)
-        return verify_version(self._registry, str(ref), trust, statement.predicate.decided_at).holds
+        trust, at = self._trust(section, stores=self._policy(section).artifact_stores), statement.predicate.decided_at
+        return _decided(attestation, trust, at) and self._covers(ref, attestation, trust, at)
+
+    def _answer(self, ref: ModelRef, ask: Callable[[], bool]) -> bool | None:
+        """Return an answer about a version, None where an error keeps it unknown; a silent registry is raised."""
+        try:
+            return ask()
+        except Exception as error:
+            if isinstance(error, RegistryError) and self._silent(ref):
+                raise
+            why = f"{type(error).__name__}: {str(error)[:500]}"
+            log("a version could not be verified", level=logging.WARNING, model=str(ref), why=why)
+            return None
+
+    def _silent(self, ref: ModelRef) -> bool:
+        """Tell whether the registry says nothing about a version: one that answers has only refused its bytes."""
+        try:
+            self._registry.facts(ref)
+        except RegistryError as error:
+            return not isinstance(error, UnknownVersionError)
+        return False
+
+    def _covers(self, ref: ModelRef, attestation: str, trust: Trust, at: dt.datetime) -> bool:
+        with downloaded(self._registry.allowing(trust.stores), ref) as folder:
+            return verify_folder(folder, attestation, trust, at).holds
+
+    def _attestation(self, ref: ModelRef) -> str:
+        return self._registry.facts(ref).tags.get(ATTESTATION_TAG, "")
+
+    def _policy(self, section: ModelSection) -> Policy:
+        """Return the policy as it is now; where it cannot be read, as it last was, and an alert says so.
+
+        A waiver that has run out counts for nothing here: it decides what is flagged, not what was signed.
+        """
+        try:
+            self._policies[section.name] = read_policy(section.policy, on=None)
+        except PolicyError as error:
+            self._alerts.send("policy-unreadable", model=section.name, why=str(error)[:500])
+            if section.name not in self._policies:
+                raise
+        return self._policies[section.name]
 
     def _trust(self, section: ModelSection, policy_digest: str | None = None, stores: tuple[str, ...] = ()) -> Trust:
         path = self._settings.audit_log
@@ -132,12 +216,14 @@ class Guard:
         return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
     def _remember(self, place: str, version: str) -> None:
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        partial.write_text(json.dumps(self._remembered() | {place: version}))
-        Path(partial).replace(self._path)
+        with self._path.with_name(f".{self._path.name}.lock").open("a") as turns:
+            fcntl.flock(turns, fcntl.LOCK_EX)  # threads and processes take turns
+            new = self._path.with_name(f".{self._path.name}.new")
+            new.write_text(json.dumps(self._remembered() | {place: version}))
+            new.replace(self._path)
 
 
-def _expired(attestation: str, trust: Trust) -> bool:
-    """Tell whether a decision that held before, about bytes that were compared then, no longer holds."""
-    found = verify(attestation, trust.keys, now(), Expected(None, None, candidate=trust.candidate))
-    return bool(found.reasons or superseded(found, attestation, trust.log))
+def _decided(attestation: str, trust: Trust, at: dt.datetime) -> bool:
+    """Tell whether an approval holds at a time but for the bytes, which are not compared: nothing is downloaded."""
+    found = verify(attestation, trust.keys, at, Expected(None, trust.policy_digest, candidate=trust.candidate))
+    return not (found.reasons or superseded(found, attestation, trust.log))

@@ -95,13 +95,18 @@ class Poll:
         metrics.POLLED.set(self.last)
 
     def _look(self, section: ModelSection) -> None:
+        try:
+            self._queue_undecided(section)
+        finally:  # a policy that cannot be used for checks must not end the guard
+            if section.production is not None:
+                self._guard.look(section.production)
+
+    def _queue_undecided(self, section: ModelSection) -> None:
         policy = self._checks.rules(section.name).policy.digest
         for ref, facts in self._registry.find_versions(section.name, {}):
             signed = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
             if signed is None or (signed.predicate.model, signed.predicate.policy_digest) != (ref, policy):
                 self._queue(ref, policy)
-        if section.production is not None:
-            self._guard.look(section.production)
 
     def _queue(self, ref: ModelRef, policy: str) -> None:
         """Queue a version that has no decision, unless it is under way or one of its rounds has ended."""
