@@ -100,13 +100,29 @@ def _bring(errand: _Errand, uri: str, earlier: int) -> PulledPrevious:
 
 
 def _approved(errand: _Errand, serving: ModelRef) -> list[ModelRef]:
-    """Return the other versions of the serving model that are tagged approved, the newest first."""
+    """Return the other versions of the serving model that are called approved, the newest first.
+
+    Where keys are trusted, those with a signed approval, before the number is cut: whoever may set tags could crowd out
+    the others. An approval that several carry is of the oldest, whose the bytes turn out to be when they are pulled.
+    """
     if serving.version is None:
         return []
-    every = errand.registry.versions(serving.name)
-    tagged = [ref for ref, tags in every if tags.get(_DECISION) == Decision.APPROVED.value]
-    newest = sorted(tagged, key=lambda ref: int(ref.version or 0), reverse=True)
+    every = sorted(errand.registry.versions(serving.name), key=lambda one: int(one[0].version or 0))
+    if errand.against.keys:
+        signed = [(_signed(tags, errand.against.keys)[0], ref) for ref, tags in every]
+        named = list({digests: ref for digests, ref in reversed(signed) if digests}.values())
+    else:
+        named = [ref for ref, tags in every if tags.get(_DECISION) == Decision.APPROVED.value]
+    newest = sorted(named, key=lambda ref: int(ref.version or 0), reverse=True)
     return [ref for ref in newest if ref not in {serving, errand.candidate}]
+
+
+def _signed(tags: Mapping[str, str], keys: Sequence[PublicKey]) -> tuple[tuple[str, ...], str]:
+    """Return the digests that a trusted key's approval covers, none without one, and the key's id."""
+    opened = open_envelope(tags.get(_ATTESTATION, ""), keys)
+    if opened.statement is None or opened.statement.predicate.decision is not Decision.APPROVED:
+        return (), ""
+    return opened.statement.covered_digests, opened.key_id[:64]
 
 
 def _pulled(errand: _Errand, refs: Sequence[ModelRef], serving: ModelRef) -> Iterator[PulledVersion]:
@@ -146,10 +162,8 @@ def _one(errand: _Errand, ref: ModelRef, to: Path, bounds: DownloadBounds, *, se
 
 def _ground(tags: Mapping[str, str], digest: str, keys: Sequence[PublicKey]) -> tuple[Approved, str]:
     """Return the ground for calling these bytes approved, and the key's id; an expired approval was one."""
-    opened = open_envelope(tags.get(_ATTESTATION, ""), keys)
-    statement = opened.statement
-    approval = statement is not None and statement.predicate.decision is Decision.APPROVED
-    if statement is not None and approval and digest in statement.covered_digests:
-        return "signature", opened.key_id[:64]
+    covered, key = _signed(tags, keys)
+    if digest in covered:
+        return "signature", key
     # Where a key is trusted, a tag counts for nothing: whoever may set it could widen what is usual.
     return ("tag" if not keys and tags.get(_DECISION) == Decision.APPROVED.value else "no"), ""

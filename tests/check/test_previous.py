@@ -76,20 +76,32 @@ def test_a_signature_over_the_bytes_is_the_ground_where_a_key_is_trusted(tmp_pat
     """Beside a key a tag counts for nothing, and so does a signature over other bytes."""
     key = generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
     shelf = Shelf({1: APPROVED, 2: APPROVED, 3: APPROVED}, serves=3)
-    digests = {}
-    for number in (1, 3):
-        folder = tmp_path / f"hashed-{number}"
-        folder.mkdir()
-        shelf.pull(ref(number), folder)
-        digests[number] = build_manifest(folder)[0].digest
-    for number, about in ((3, 3), (2, 1)):
-        said = statement(model=ref(number), model_digest=digests[about], covers="candidate")
-        shelf.tags[number] = APPROVED | {"gate.attestation": sign(said, key)}
+    sign_approvals(shelf, key, tmp_path, {3: 3, 2: 1})
     found = brought(shelf, tmp_path, keys=(key.public,))
-    assert [(one.approved, one.key) for one in found.versions] == [
-        ("no", ""),
-        ("no", ""),
-        ("signature", key.public.key_id[:64]),
+    assert [(one.approved, one.key) for one in found.versions] == [("no", ""), ("signature", key.public.key_id[:64])]
+
+
+def sign_approvals(shelf, key, tmp_path, about):
+    """Give versions signed approvals: of their own bytes, or of another version's."""
+    for number, of in about.items():
+        folder = tmp_path / f"hashed-for-{number}"
+        folder.mkdir()
+        shelf.pull(ref(of), folder)
+        said = statement(model=ref(of), model_digest=build_manifest(folder)[0].digest, covers="candidate")
+        shelf.tags[number] = APPROVED | {"gate.attestation": sign(said, key)}
+
+
+@pytest.mark.parametrize("copies", [{}, {5: 1, 6: 2, 7: 3}])
+def test_tags_crowd_no_signed_approval_out(tmp_path, copies):
+    """Newer versions that are only tagged, or that carry an older one's approval, take no place from signed ones."""
+    key = generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
+    shelf = Shelf(dict.fromkeys(range(1, 9), APPROVED), serves=3)
+    sign_approvals(shelf, key, tmp_path, {1: 1, 2: 2, 3: 3} | copies)
+    found = brought(shelf, tmp_path, keys=(key.public,))
+    assert [(str(one.model), one.approved) for one in found.versions] == [
+        ("models:/fraud/1", "signature"),
+        ("models:/fraud/2", "signature"),
+        ("models:/fraud/3", "signature"),
     ]
 
 
