@@ -44,10 +44,11 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
     \b
     gate rescan --registered-model prod --older-than 30d
 
-    Every version behind an alias is scanned whose signed decision, or last re-scan, is old enough. Nothing is taken out
-    of production: the version gets the tag gate.rescan, the log an entry. Adapters are examined beside --base and
-    --bank; of other models the bank is left out, since it is the candidates' own. Exit 0: all would be approved today.
-    Exit 1: a once-approved model would be flagged today. Exit 3: one could not be scanned.
+    Every version behind an alias is scanned, beside --bank or the policy's bank and, of adapters and language models,
+    --base, unless a signed approval of its bytes, or its last re-scan, is newer. With --audit-log the log says when
+    that was, else the tag gate.rescan. Nothing is taken out of production: the version gets the tag, the log an entry.
+    Exit 0: all would be approved today. Exit 1: a once-approved model would be flagged today. Exit 3: one could not be
+    scanned.
     """  # noqa: D301  # \b is click's own sign
     from gate.check.files import CheckFiles
     from gate.jail.launch import protect_parent
@@ -98,8 +99,9 @@ def _show(one: "Rescanned") -> None:
     if one.verdict is None:
         click.echo(inert_line(f"NOT SCANNED  {names}: {one.error}", limit=600))
         return
-    then = f"approved on {one.earlier.predicate.decided_at:%Y-%m-%d}" if one.earlier else "never signed"
-    word = "WOULD BE FLAGGED" if one.would_be_flagged else "STILL APPROVED"
+    approved = f"approved on {one.earlier.predicate.decided_at:%Y-%m-%d}" if one.earlier else ""
+    then = approved or "no signed approval of these bytes"
+    word = "WOULD BE FLAGGED" if one.would_be_flagged else "STILL APPROVED" if approved else "WOULD BE APPROVED"
     unmarked = f", but not marked ({one.error})" if one.error else ""
     click.echo(inert_line(f"{word}{unmarked}  {names}, {then}", limit=900))
     if one.would_be_flagged:

@@ -5,17 +5,19 @@ stricter policy from other measurements.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gate.attestations.envelope import open_envelope
-from gate.attestations.log import Said
+from gate.attestations.log import ReviewLog, Said
 from gate.attestations.statement import Statement
 from gate.check.adapter_base import AskedBase
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, CheckFiles
+from gate.check.pull import digest_now
 from gate.check.rules import Rules
 from gate.check.workers import Progress
 from gate.judging.judge import judge
@@ -51,7 +53,7 @@ class Rescan:
 
 @dataclass(frozen=True)
 class Rescanned:
-    """One version in production, with its earlier decision and today's verdict."""
+    """One version in production, with the signed approval of its bytes and today's verdict."""
 
     ref: ModelRef
     aliases: tuple[str, ...]
@@ -71,24 +73,64 @@ class Rescanned:
 
 def due(registry: ProductionRegistry, request: Rescan, at: dt.datetime) -> dict[ModelRef, tuple[str, ...]]:
     """Return the versions behind an alias whose last scan is older than asked for, with their aliases."""
-    found: dict[ModelRef, tuple[str, ...]] = {}
+    behind: dict[ModelRef, tuple[str, ...]] = {}
     for alias, ref in sorted(registry.aliases(request.model).items()):
-        if at - _last(registry.facts(ref), request.trust) >= request.older_than:
-            found[ref] = (*found.get(ref, ()), alias)
-    return found
+        behind[ref] = (*behind.get(ref, ()), alias)
+    log = request.trust.log
+    logged = _logged(log) if log is not None else None
+    return {ref: aliases for ref, aliases in behind.items() if _is_due(registry, request, ref, logged, at)}
 
 
-def _last(facts: VersionFacts, trust: Trust) -> dt.datetime:
-    """Return the time of a version's last scan; the earliest time where nothing is signed."""
-    signed = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), trust.keys).statement
-    times = [signed.predicate.decided_at] if signed else [dt.datetime.min.replace(tzinfo=dt.UTC)]
+def _is_due(
+    registry: ProductionRegistry,
+    request: Rescan,
+    ref: ModelRef,
+    logged: Mapping[ModelRef, dt.datetime] | None,
+    at: dt.datetime,
+) -> bool:
+    """Tell whether neither a re-scan nor an approval of these bytes is recent; a time to come counts for nothing."""
+
+    def recent(time: dt.datetime | None) -> bool:
+        return time is not None and time <= at and at - time < request.older_than
+
+    facts = registry.facts(ref)
+    if recent(logged.get(ref) if logged is not None else _tagged(facts)):
+        return False
+    claimed = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), request.trust.keys).statement
+    if claimed is None or not recent(claimed.predicate.decided_at):
+        return True
+    try:
+        return _approval(registry, ref, facts, request.trust) is None
+    except CannotFinishError:
+        return True  # the scan says why it cannot be had
+
+
+def _logged(log: ReviewLog) -> Mapping[ModelRef, dt.datetime]:
+    """Return the time of each version's last re-scan; a log that is yet to be made knows none."""
+    if not log.path.exists():
+        return {}
+    found = log.read()
+    if found.faults:
+        raise CannotFinishError(f"the review log {log.path} is damaged: {found.faults[0]}")
+    return {entry.model: entry.at for entry in found.entries if entry.event == "rescan"}
+
+
+def _tagged(facts: VersionFacts) -> dt.datetime | None:
+    """Return the time of the last re-scan by its tag, which whoever may edit the version can set."""
     words = facts.tags.get(RESCAN_TAG, "").split()
-    if len(words) == 2:
-        try:
-            times.append(dt.datetime.fromisoformat(words[1]))
-        except ValueError:
-            return times[0]
-    return max(times)
+    try:
+        time = dt.datetime.fromisoformat(words[1]) if len(words) == 2 else None
+    except ValueError:
+        return None
+    return time if time is not None and time.tzinfo is not None else None
+
+
+def _approval(registry: ProductionRegistry, ref: ModelRef, facts: VersionFacts, trust: Trust) -> Statement | None:
+    """Return the signed approval of a version's own bytes, of any age; another decision in its tag is none."""
+    statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), trust.keys).statement
+    if statement is None or statement.predicate.decision is not Decision.APPROVED:
+        return None
+    return statement if digest_now(registry, ref, trust.stores) in statement.covered_digests else None
 
 
 def rescan(
@@ -98,11 +140,11 @@ def rescan(
     CheckFiles.create(request.report_dir)
     done: list[Rescanned] = []
     for ref, aliases in due(registry, request, at).items():
-        facts = registry.facts(ref)
-        earlier = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), request.trust.keys).statement
+        facts, earlier = registry.facts(ref), None
         tell(f"scanning {ref} ({', '.join(aliases)}) again")
         try:
             registry.require_marking(ref)
+            earlier = _approval(registry, ref, facts, request.trust)
             verdict = _scan(registry, request, ref, earlier, progress, tell)
         except CannotFinishError as error:
             done.append(Rescanned(ref, aliases, earlier, None, error=str(error)))
@@ -132,10 +174,8 @@ def _scan(
     tell: Tell,
 ) -> Verdict:
     given, to = request.rules, request.report_dir / f"{ref.name}-{ref.version}"
-    # Without the candidates' bank and the file's lines: the policy may differ here. A bank of adapters stays, since
-    # outside it no adapter is examined.
-    bank = given.bank if given.bank is not None and given.bank.bank.adapters is not None else None
-    rules = Rules(_for_production(given.policy, ref, earlier), given.file, given.samples, bank)
+    # With the candidates' bank, to compare like with like; without the file's lines, since the policy may differ here.
+    rules = Rules(_for_production(given.policy, ref, earlier), given.file, given.samples, given.bank)
     asked = CheckRequest(str(ref), rules, request.settings, to, mark=False, base=request.base)
     verdict = check(registry, asked, progress, tell).report.verdict
     assert verdict is not None

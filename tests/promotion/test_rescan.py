@@ -1,24 +1,28 @@
-"""A re-scan that cannot be noted down: told before the scan where it can be, and its verdict is never lost."""
+"""Re-scans: what is due, beside what it is scanned, and a verdict that cannot be noted down, which is never lost."""
 
 import datetime as dt
 from types import SimpleNamespace
 
 import pytest
 
+from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
+from gate.attestations.log import ReviewLog, Said
 from gate.check.adapter_base import asked_base
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules
+from gate.cli import rescan as command
 from gate.promotion import rescan as rescanning
-from gate.promotion.rescan import Rescan, rescan
-from gate.promotion.verification import Trust, now
-from gate.records.artifact import ModelRef
+from gate.promotion.rescan import RESCAN_TAG, Rescan, Rescanned, due, rescan
+from gate.promotion.verification import ATTESTATION_TAG, Trust, now
+from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import RegistryError, StoppedError, UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy, Rule
-from tests.attestations.signed import digest
+from tests.attestations.signed import digest, statement
 from tests.stand_ins.one_version import OneVersion
 
+POLICY = Policy(version=1, detectors={"unsafe-pickle": Rule()})
 VERDICT = SimpleNamespace(decision=Decision.APPROVED, model_digest=digest("a"))
 
 
@@ -51,15 +55,14 @@ def again(tmp_path, monkeypatch):
     key = generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
     scanned = []
 
-    def run(registry, scan=lambda: VERDICT, report_dir=tmp_path / "out"):
+    def run(registry, scan=lambda: VERDICT, report_dir=tmp_path / "out", keys=(key.public,)):
         def scan_one(_registry, _request, ref, *_):
             scanned.append(str(ref))
             return scan()
 
         monkeypatch.setattr(rescanning, "_scan", scan_one)
-        policy = Policy(version=1, detectors={"unsafe-pickle": Rule()})
-        trust = Trust((key.public,), policy.digest)
-        request = Rescan("prod", dt.timedelta(0), Rules(policy), ScanSettings(), trust, report_dir)
+        trust = Trust(keys, POLICY.digest)
+        request = Rescan("prod", dt.timedelta(0), Rules(POLICY), ScanSettings(), trust, report_dir)
         return rescan(registry, request, now(), lambda *_: None, lambda _: None), scanned
 
     return run
@@ -118,3 +121,104 @@ def test_the_report_directory_is_tried_before_the_registry_is_asked(again, tmp_p
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
         again(None, report_dir=tmp_path / "file")
+
+
+BOTH = ["1", "2"]
+
+
+@pytest.fixture
+def signing(tmp_path):
+    """Return a key, and the digest of the stand-in's version, which is empty."""
+    (tmp_path / "empty").mkdir()
+    return generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), build_manifest(tmp_path / "empty")[0].digest
+
+
+def versions_due(registry, key, log=None):
+    """Return the versions that are due of what was last scanned 30 days ago."""
+    trust = Trust((key.public,), POLICY.digest, log=log)
+    asked = Rescan("prod", dt.timedelta(days=30), Rules(POLICY), ScanSettings(), trust, None)
+    return [ref.version for ref in due(registry, asked, now())]
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (f"approved {now() - dt.timedelta(days=9):%Y-%m-%dT%H:%M:%S%z}", []),
+        (f"approved {now() - dt.timedelta(days=31):%Y-%m-%dT%H:%M:%S%z}", BOTH),
+        ("approved 2999-01-01T00:00:00+0000", BOTH),
+        (f"approved {now() - dt.timedelta(days=9):%Y-%m-%d}", BOTH),
+        (f"approved {now() - dt.timedelta(days=9):%Y-%m-%dT%H:%M:%S}", BOTH),
+        ("approved yesterday", BOTH),
+        ("", BOTH),
+    ],
+)
+def test_a_tag_puts_a_scan_off_by_a_time_that_has_been(signing, tag, expected):
+    """A time to come, or one without a zone, is none."""
+    registry = Production()
+    registry.tags[RESCAN_TAG] = tag
+    assert versions_due(registry, signing[0]) == expected
+
+
+def test_where_there_is_a_log_it_says_when_the_last_scan_was(signing, tmp_path):
+    """A tag, which whoever may edit the version can set, then says nothing."""
+    registry, log = Production(), ReviewLog(tmp_path / "log.jsonl")
+    registry.tags[RESCAN_TAG] = f"approved {now():%Y-%m-%dT%H:%M:%S%z}"
+    assert versions_due(registry, signing[0], log) == BOTH
+    first = ModelRef(registry="mlflow", name="prod", version="1")
+    log.append(Said("promotion", first, digest("a"), "as champion"), now())
+    assert versions_due(registry, signing[0], log) == BOTH
+    log.append(Said("rescan", first, digest("a"), "approved"), now())
+    assert versions_due(registry, signing[0], log) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "due_then"),
+    [({}, False), ({"decision": Decision.FLAGGED}, True), ({"bundle_digest": digest("e"), "covers": "bundle"}, True)],
+)
+def test_a_signed_decision_counts_where_it_approves_these_bytes(signing, again, changes, due_then):
+    """Neither a flag nor an approval of other bytes is a scan of them, or an earlier approval."""
+    key, empty = signing
+    registry = Production()
+    expires = now() + dt.timedelta(days=30)
+    said = statement(**{"model_digest": empty, "decided_at": now(), "expires_at": expires} | changes)
+    registry.tags[ATTESTATION_TAG] = sign(said, key)
+    assert versions_due(registry, key) == (BOTH if due_then else [])
+    done, _ = again(registry, keys=(key.public,))
+    assert [one.earlier for one in done] == ([None, None] if due_then else [said, said])
+
+
+def test_no_approval_is_told_where_there_was_none(capsys):
+    """The line says what was signed about these bytes."""
+    verdict = SimpleNamespace(decision=Decision.APPROVED, open_findings=())
+    ref = ModelRef(registry="mlflow", name="prod", version="1")
+    command._show(Rescanned(ref, ("champion",), None, verdict))
+    command._show(Rescanned(ref, ("champion",), statement(), verdict))
+    assert capsys.readouterr().out.splitlines() == [
+        "WOULD BE APPROVED  models:/prod/1 (champion), no signed approval of these bytes",
+        "STILL APPROVED  models:/prod/1 (champion), approved on 2026-11-22",
+    ]
+
+
+def test_production_is_scanned_beside_the_bank_of_its_rules(monkeypatch, tmp_path):
+    """Without it a policy that names one flags every version."""
+    seen = []
+
+    def check(_registry, asked, *_):
+        seen.append(asked.rules.bank)
+        return SimpleNamespace(report=SimpleNamespace(verdict=VERDICT))
+
+    monkeypatch.setattr(rescanning, "check", check)
+    bank = object()
+    asked = Rescan("prod", dt.timedelta(0), Rules(POLICY, bank=bank), ScanSettings(), Trust((), None), tmp_path)
+    rescanning._scan(None, asked, ModelRef(registry="mlflow", name="prod", version="1"), None, None, None)
+    assert seen == [bank]
+
+
+def test_the_command_opens_the_bank_that_the_policy_pins(tmp_path):
+    """One that is not there is told before the registry is asked."""
+    policy = tmp_path / "policy.yml"
+    pinned = f"bank: {{path: absent.json, sha256: {64 * 'a'}}}"
+    policy.write_text(f"version: 1\ndetectors: {{unsafe-pickle: {{}}}}\n{pinned}\n")
+    options = {"audit_log": None, "public_key": (), "report_dir": tmp_path}
+    with pytest.raises(UsageError, match=r"absent\.json"):
+        command._request("prod", 0, policy, None, options)
