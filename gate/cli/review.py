@@ -1,6 +1,7 @@
 """`gate review`: what waits for a reviewer, and the reviewer's decision."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,8 +127,9 @@ def show(uri: str, **options: Any) -> int:
         command = "gate publish DIR --signing-key KEY"
         click.echo(f"then     {command}   signs the finished check in DIR, which a review is about")
         return 0
-    click.echo(f'then     gate review approve {seen.ref} --reason "…" --expires 30d')
-    click.echo(f'or       gate review reject {seen.ref} --reason "…"')
+    uri = shlex.quote(str(seen.ref))
+    click.echo(inert_line(f'then     gate review approve {uri} --reason "…" --expires 30d', limit=1000))
+    click.echo(inert_line(f'or       gate review reject {uri} --reason "…"', limit=1000))
     return 0
 
 
@@ -193,7 +195,8 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
     predicate = reviewed.statement.predicate
     done = predicate.review
     assert done is not None
-    click.echo(f"{done.outcome.upper()}  {predicate.model} by {', '.join(voice.reviewer for voice in done.voices)}")
+    by = ", ".join(voice.reviewer for voice in done.voices)
+    click.echo(inert_line(f"{done.outcome.upper()}  {predicate.model} by {by}", limit=1000))
     if done.outcome == "waiting":
         click.echo(f"{len(done.voices)} of {done.needed} approvals; it stays flagged until then")
     if done.outcome == "approved":

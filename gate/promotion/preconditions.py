@@ -252,7 +252,7 @@ def _not_there(role: str, name: str, setup: Setup) -> Condition:
         f"{name} does not exist yet: the first promotion makes it, and its account then owns it. Only an attempt shows "
         "whether that account may make models"
     )
-    command = f"gate promote models:/{setup.candidate or 'NAME'}/VERSION --to {shlex.quote(name)}"
+    command = shlex.join(["gate", "promote", f"models:/{setup.candidate or 'NAME'}/VERSION", "--to", name])
     return Condition("rights, production", "unused", text, "It is made by:", command)
 
 

@@ -3,6 +3,7 @@
 Every value is escaped by the renderers' rules. The report is in a sandboxed frame that can load nothing.
 """
 
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -36,7 +37,7 @@ TEMPLATES = HTML.overlay(loader=ChoiceLoader([PackageLoader("gate.service"), Pac
 
 def page(name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
     """Return one page."""
-    text = TEMPLATES.get_template(name).render(now=now(), ago=ago, **values)
+    text = TEMPLATES.get_template(name).render(now=now(), ago=ago, quoted=shlex.quote, **values)
     return HTMLResponse(text, status, {**_HEADERS, **(headers or {})})
 
 

@@ -88,6 +88,9 @@ def test_a_production_model_that_does_not_exist_yet_is_no_fault(tmp_path):
     assert found["rights, production"].state == "unused"
     assert "does not exist yet: the first promotion makes it" in found["rights, production"].text
     assert found["rights, production"].command == "gate promote models:/cand/VERSION --to prod"
+    hostile = conditions(tmp_path, Registry(), candidate="x$(touch pwned)", production="a b")["rights, production"]
+    assert shlex.split(hostile.command)[2:] == ["models:/x$(touch pwned)/VERSION", "--to", "a b"]
+    assert "'models:/x$(touch pwned)/VERSION'" in hostile.command
 
 
 def test_a_candidate_that_does_not_exist_is_a_wrong_name(tmp_path):

@@ -34,9 +34,9 @@ def key(tmp_path):
     return generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem")
 
 
-def flagged(registry, key, version=1):
+def flagged(registry, key, version=1, name="cand"):
     """Add a flagged version with a signed decision and its report."""
-    report, ref = reports.flagged(), registry.add("cand", version, "bytes")
+    report, ref = reports.flagged(), registry.add(name, version, "bytes")
     (registry.root / "runs" / RUN).mkdir(parents=True, exist_ok=True)
     (registry.root / "runs" / RUN / "report.json").write_text(RENDERERS["json"][1](report))
     at = now() - dt.timedelta(hours=3, minutes=1)
@@ -75,6 +75,19 @@ def test_without_a_key_one_may_look_and_is_told_that_nothing_is_verified(registr
         for ended in (looked, verified):
             assert "3 hours ago" in ended.stdout
             assert "lower right corner" in ended.stdout
+
+
+def test_a_name_is_one_inert_word_in_the_commands_to_copy(registry, key):
+    """MLflow takes names with escape sequences, lines that a CI runner obeys, and words that a shell runs."""
+    name = "x\x1b[2J$(touch pwned)\n##[set-output name=decision]approved"
+    ref = flagged(registry, key, name=name)
+    said = asked("show", str(ref), places=[key.public.source.replace("k.pem", "k.pub.pem")]).stdout
+    inert = "'models:/x$(touch pwned)\ufffd# #[set-output name=decision]approved/1'"
+    assert said.splitlines()[-2:] == [
+        f'then     gate review approve {inert} --reason "…" --expires 30d',
+        f'or       gate review reject {inert} --reason "…"',
+    ]
+    assert "\x1b" not in said
 
 
 def test_a_claim_about_another_version_or_of_no_form_is_unsigned(registry, key):

@@ -4,6 +4,7 @@ import datetime as dt
 import html
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_rejection_on_the_page_is_signed_and_logged_and_needs_a_reason(reviews
 
 
 def test_the_page_shows_hostile_text_inert_and_labels_every_field(reviews, registry, settings, key):
-    """Tags and names are the candidate side's words."""
+    """Tags and names are the candidate side's words; in a command to be copied a name is one word."""
     ref = registry.add("cand", 1, "bytes")
     decided(registry, settings, key, ref, Decision.FLAGGED, model=ref)
     registry.mark(ref, {"gate.report": "<script>alert(1)</script>"})
@@ -125,7 +126,7 @@ def test_the_page_shows_hostile_text_inert_and_labels_every_field(reviews, regis
     text = page(
         "review.html.j2",
         person="<b>ann</b>",
-        seen=seen,
+        seen=replace(seen, ref=ref.model_copy(update={"name": "cand$(touch pwned)"})),
         said=seen.found.statement.predicate,
         report=reviews.report(seen),
         glance=Glance("<script>", (7,)),
@@ -138,6 +139,8 @@ def test_the_page_shows_hostile_text_inert_and_labels_every_field(reviews, regis
     ).body.decode()
     assert "<script" not in text
     assert "<b>ann" not in text
+    for outcome in ("approve", "reject"):
+        assert f"gate review {outcome} &#39;models:/cand$(touch pwned)/1&#39; --reason" in text
     for field in ("reason", "days"):
         assert f'<label for="{field}">' in text
     assert re.findall(r'name="outcome" value="(\w+)"', text) == ["rejected", "approved"]
