@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     help="Accept only a decision whose policy was committed to, signed, before the scan; with --audit-log the log must "
     "hold the commitment too.",
 )
-@option("--candidate", help="The registered model that the decision's candidate must be a version of.")
+@option("--candidate", help="The registered model that the decision's candidate must be a version of; without it, any.")
 @option(
     "--audit",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -72,7 +72,14 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
         return _audit(audit, options["public_key"], head)
     assert target is not None
     looked = _look(target, _trust(options), options)
-    code = _show(looked, compared=not options["any_policy"])
+    code = _show(looked)
+    if looked.verified.statement is not None:
+        for what, option, left_out in (
+            ("policy", "--any-policy", options["any_policy"]),
+            ("candidate's registered model", "no --candidate", options["candidate"] is None),
+        ):
+            if left_out:
+                tell(f"the {what} was not compared ({option})")
     if looked.holds and (to := options["destination"]) is not None:
         click.echo(f"copied   to {to}")
     return code
@@ -113,7 +120,7 @@ def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":
     return verify_folder(Path(target), envelope.decode(errors="replace"), trust, now())
 
 
-def _show(looked: "Looked", *, compared: bool) -> int:
+def _show(looked: "Looked") -> int:
     click.echo(f"{'VERIFIED' if looked.holds else 'NOT VERIFIED'}  {inert_line(looked.what, limit=300)}")
     click.echo(f"bytes    {looked.digest}")
     statement = looked.verified.statement
@@ -133,8 +140,6 @@ def _show(looked: "Looked", *, compared: bool) -> int:
             click.echo(inert_line(line, limit=1000))
         click.echo(f"valid    {predicate.decided_at:%Y-%m-%d %H:%M} to {predicate.expires_at:%Y-%m-%d %H:%M} UTC")
         click.echo(f"key      {looked.verified.key_id}")
-        if not compared:
-            tell("the policy was not compared (--any-policy)")
     for reason in looked.verified.reasons:
         click.echo(f"- {inert_line(reason, limit=1000)}")
     return 0 if looked.holds else 1

@@ -1,14 +1,19 @@
 """What `gate verify` and `gate promote` print of the bytes: which a decision covers, and what a consumer loses."""
 
+import datetime as dt
+
 import pytest
 from click.testing import CliRunner
 
+from gate.attestations.envelope import sign
+from gate.attestations.keys import generate_key
 from gate.attestations.statement import Review, Voice
 from gate.cli.main import main
 from gate.cli.promote import promoted_lines
 from gate.cli.rows import covered_lines
 from gate.promotion.promote import Promoted
-from gate.records.artifact import ModelRef
+from gate.promotion.verification import now
+from gate.records.artifact import ModelRef, build_manifest
 from gate.records.finding import Decision
 from tests.attestations.signed import MODEL, NOW, digest, statement
 
@@ -45,6 +50,31 @@ def test_verify_says_which_bytes_the_decision_covers(case):
     """Each digest with its name, and which of them was hashed; a candidate that is not covered is named as such."""
     changes, hashed, lines = case
     assert covered_lines(statement(**changes), hashed) == lines
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--candidate", "cand", "--policy-digest", digest("b")), []),
+        (
+            ("--policy-digest", digest("b")),
+            ["gate: the candidate's registered model was not compared (no --candidate)"],
+        ),
+        (("--candidate", "cand", "--any-policy"), ["gate: the policy was not compared (--any-policy)"]),
+    ],
+)
+def test_verify_says_what_it_did_not_compare(tmp_path, options, said):
+    """Another registered model's approval holds without `--candidate`."""
+    (tmp_path / "model").mkdir()
+    key, at = generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), now()
+    approval = statement(
+        model_digest=build_manifest(tmp_path / "model")[0].digest, decided_at=at, expires_at=at + dt.timedelta(days=1)
+    )
+    (tmp_path / "a.json").write_text(sign(approval, key))
+    words = ["verify", str(tmp_path / "model"), "--attestation", str(tmp_path / "a.json")]
+    words += ["--public-key", str(tmp_path / "k.pub.pem"), *options]
+    ended = CliRunner().invoke(main, words, env={"GATE_AUDIT_LOG": None}, standalone_mode=False)
+    assert (ended.return_value, ended.stderr.splitlines()) == (0, said)
 
 
 def test_a_review_says_what_an_approval_would_cover():
