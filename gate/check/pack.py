@@ -13,12 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gate import VERSION
+from gate.attestations.envelope import claimed
 from gate.attestations.log import Entry, ReviewLog
 from gate.check.files import ATTESTATION, BESIDE, COMMITMENT, EVIDENCE, MANIFEST, REPORT, VERDICT, CheckFiles
+from gate.check.publish import require_consistent
 from gate.judging.threat_rates import DATA as RATES
 from gate.records.errors import UsageError
 from gate.records.record import MalformedError, read_bounded
 from gate.records.report import Report
+from gate.records.verdict import Verdict
 from gate.renderers.escape import code, escape_markdown
 
 BOM = "report.cdx.json"
@@ -59,11 +63,12 @@ class Packed:
 
 
 def pack(directory: Path, out: Path, log: ReviewLog | None) -> Packed:
-    """Write the archive of a check's directory; without a verdict there is nothing to hand over (`UsageError`)."""
+    """Write the archive of a check's directory; one without a verdict, or with several, is a `UsageError`."""
     files = CheckFiles(directory.absolute())
     report = files.report()
     if report.verdict is None or report.error:
         raise UsageError(f"the check in {directory} has no verdict", what_to_do="Run `gate check` again.")
+    _require_one_decision(files, report, report.verdict)
     found = dict(_members(files, report, log))
     missing = tuple(name for name in _INDEX if name not in found)
     found["README.md"] = _readme(report, found, missing).encode()
@@ -84,6 +89,41 @@ def archive(members: Mapping[str, bytes]) -> bytes:
             info.create_system, info.external_attr = 3, 0o100644 << 16
             made.writestr(info, content)
     return stream.getvalue()
+
+
+def _require_one_decision(files: CheckFiles, report: Report, verdict: Verdict) -> None:
+    """Refuse parts of several decisions: the index states one of them, beside what another one signed.
+
+    Evidence is judged again only where this gate judged it: another version's limits may differ.
+    """
+    there = {name for name in (VERDICT, EVIDENCE, ATTESTATION) if (files.root / name).exists()}
+    if {VERDICT, EVIDENCE} <= there and report.gate_version == VERSION:
+        require_consistent(files.verdict(), files.evidence(), report, "nothing was packed")
+    faults = [
+        *([VERDICT] if VERDICT in there and files.verdict() != verdict else []),
+        *([EVIDENCE] if EVIDENCE in there and files.evidence().digest != verdict.evidence_digest else []),
+        *([ATTESTATION] if ATTESTATION in there and not _signs(files, verdict) else []),
+    ]
+    if faults or report.policy.digest != verdict.policy_digest:
+        raise UsageError(
+            f"{faults[0] if faults else 'the policy'} does not belong to the verdict in report.json "
+            f"({verdict.decision.value}, by policy {verdict.policy_name}); nothing was packed",
+            what_to_do="Sign what was judged last with `gate publish`, or judge again by the policy that was signed.",
+        )
+
+
+def _signs(files: CheckFiles, verdict: Verdict) -> bool:
+    """Tell whether the signed decision, whose signature nothing checks here, claims this verdict."""
+    try:
+        statement = claimed(read_bounded(files.root / ATTESTATION, limit=100_001).decode(errors="replace"))
+    except (MalformedError, OSError):
+        return False
+    if statement is None:
+        return False
+    said = statement.predicate
+    digests = (said.model_digest, said.bundle_digest, said.policy_digest, said.evidence_digest)
+    own = (verdict.model_digest, verdict.bundle_digest, verdict.policy_digest, verdict.evidence_digest)
+    return digests == own and (said.review is not None or said.decision is verdict.decision)
 
 
 def _members(files: CheckFiles, report: Report, log: ReviewLog | None) -> Iterator[tuple[str, bytes]]:

@@ -47,7 +47,7 @@ def publish(
 ) -> tuple[Verdict, str]:
     """Mark the version of the check's files; return verdict and reports' URI; tell of a change before a failure."""
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
-    _require_consistent(verdict, evidence, report)
+    require_consistent(verdict, evidence, report)
     _require_bundle(files, verdict)
     registry = registry.allowing(report.policy.artifact_stores)
     _require_newest(registry, evidence, report, signing)
@@ -152,12 +152,12 @@ def _require_bundle(files: CheckFiles, verdict: Verdict) -> None:
         )
 
 
-def _require_consistent(verdict: Verdict, evidence: Evidence, report: Report) -> None:
+def require_consistent(verdict: Verdict, evidence: Evidence, report: Report, then: str = "nothing was marked") -> None:
     """Refuse files that do not belong together: evidence, policy or model other than the verdict's."""
     again = judge(evidence, report.policy, on=dt.date.fromisoformat(report.checked_at[:10]))
     if again != verdict or report.verdict != verdict or report.error:
         raise UsageError(
-            "verdict.json, evidence.json and report.json do not belong together; nothing was marked",
+            f"verdict.json, evidence.json and report.json do not belong together; {then}",
             what_to_do="Run `gate judge` on this directory again.",
         )
 

@@ -11,13 +11,16 @@ from click.testing import CliRunner
 
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
-from gate.check.files import REPORT, VERDICT, CheckFiles
+from gate.check.files import ATTESTATION, EVIDENCE, REPORT, VERDICT, CheckFiles
 from gate.check.pack import archive, pack
 from gate.check.publish import attest
+from gate.check.report import Context, conclude
+from gate.check.rules import Rules
 from gate.check.signing import Signing
 from gate.cli.main import main
 from gate.records.artifact import ModelRef
 from gate.records.errors import UsageError
+from gate.records.finding import Decision
 from gate.records.report import Report
 from tests.attestations.scanned import RULES, evidence, verdict
 from tests.attestations.signed import MODEL, NOW, digest
@@ -41,6 +44,7 @@ def checked(tmp_path):
     )
     files.write(REPORT, report.pretty_json())
     files.write(VERDICT, said.pretty_json())
+    files.write(EVIDENCE, found.pretty_json())
     log = ReviewLog(tmp_path / "log.jsonl")
     signing = Signing(generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), log)
     attest(files, found, said, report, signing)
@@ -123,6 +127,56 @@ def test_without_a_verdict_there_is_nothing_to_hand_over(checked, tmp_path):
         pack(directory, tmp_path / "a.zip", log)
     with pytest.raises(UsageError, match=r"report\.json"):
         pack(tmp_path / "empty", tmp_path / "a.zip", log)
+
+
+def again(directory, policy):
+    """Judge the evidence again, as `gate judge` does, by another policy or the same."""
+    files = CheckFiles(directory)
+    found = files.evidence()
+    return conclude(found, Context("models:/cand/7", found.model, Rules(policy), None, str(directory)), files)
+
+
+def test_parts_of_two_decisions_are_refused(checked, tmp_path):
+    """After another judgement the signed decision is not that of the report, until that is signed too."""
+    directory, log = checked
+    again(directory, RULES.model_copy(update={"name": "lax", "level": 0.2}))
+    with pytest.raises(UsageError, match=r"attestation\.json does not belong .* by policy lax\); nothing was packed"):
+        pack(directory, tmp_path / "a.zip", log)
+    assert not (tmp_path / "a.zip").exists()
+    again(directory, RULES)
+    assert "attestation.json" in pack(directory, tmp_path / "a.zip", log).members
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (ATTESTATION, lambda text: text[:-9]),
+        (VERDICT, lambda text: text.replace('"small"', '"large"')),
+        (VERDICT, lambda text: text.replace('"flagged"', '"approved"', 1)),
+        (EVIDENCE, lambda text: text.replace('"name": "cand"', '"name": "other"', 1)),
+    ],
+)
+def test_a_part_that_was_changed_is_refused(checked, tmp_path, name, change):
+    """Whatever the index says of it would be wrong."""
+    directory, log = checked
+    path = directory / name
+    assert change(path.read_text()) != path.read_text()
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UsageError, match=r"nothing was packed|cannot be read"):
+        pack(directory, tmp_path / "a.zip", log)
+
+
+def test_a_verdict_that_its_evidence_does_not_give_is_refused(checked, tmp_path):
+    """Report and verdict may have been changed alike; an unsigned check has nothing else that tells."""
+    directory, log = checked
+    (directory / ATTESTATION).unlink()
+    again(directory, RULES)
+    report = Report.from_file(directory / REPORT)
+    forged = report.verdict.model_copy(update={"decision": Decision.APPROVED, "findings": ()})
+    (directory / VERDICT).write_text(forged.pretty_json())
+    (directory / REPORT).write_text(report.model_copy(update={"verdict": forged}).pretty_json())
+    with pytest.raises(UsageError, match="do not belong together; nothing was packed"):
+        pack(directory, tmp_path / "a.zip", log)
 
 
 def test_a_damaged_log_is_refused(checked, tmp_path):
