@@ -32,6 +32,9 @@ MAX_LOG_BYTES = 1 << 30
 _NAME_ANOTHER = "Name a file that can be written with --audit-log or GATE_AUDIT_LOG."
 Event = Literal["commitment", "scan", "review", "promotion", "rescan"]
 
+_LONGEST = {"outcome": 200, "who": 200, "reason": 2000}
+"""Characters of a line's texts."""
+
 
 class Entry(Record):
     """One line of the log."""
@@ -43,16 +46,16 @@ class Entry(Record):
     model: ModelRef
     digest: str = Field(pattern=SHA256)
     """Digest of the candidate's bytes."""
-    outcome: str = Field(max_length=200)
-    who: str = Field(default="", max_length=200)
-    reason: str = Field(default="", max_length=2000)
+    outcome: str = Field(max_length=_LONGEST["outcome"])
+    who: str = Field(default="", max_length=_LONGEST["who"])
+    reason: str = Field(default="", max_length=_LONGEST["reason"])
     envelope: str = Field(default="", max_length=100_000)
     """Signed decision."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """The content of a new line."""
+    """The content of a new line; a registry's long names lose their middle, since what was done must be logged."""
 
     event: Event
     model: ModelRef
@@ -61,6 +64,12 @@ class Said:
     envelope: str = ""
     who: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        for name, most in _LONGEST.items():
+            text = getattr(self, name)
+            if len(text) > most:
+                object.__setattr__(self, name, f"{text[: most // 2]}…{text[1 - most // 2 :]}")
 
 
 @dataclass(frozen=True)

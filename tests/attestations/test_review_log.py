@@ -147,6 +147,19 @@ def test_a_reader_never_sees_half_a_line(tmp_path):
     assert reads > 5
 
 
+@pytest.mark.parametrize(("name", "most"), [("outcome", 200), ("who", 200), ("reason", 2000)])
+def test_what_was_done_is_logged_however_long_its_names_are(tmp_path, name, most):
+    """A registry's names may have 256 characters: a promotion would fail after it has made the version."""
+    log = ReviewLog(tmp_path / "reviews.jsonl")
+    whole, long = f"begin{(most - 8) * 'x'}end", f"begin{most * 'x'}end"
+    for text, expected in ((whole, whole), (long, None)):
+        said = {"outcome": "approved", name: text}
+        log.append(Said("promotion", MODEL, digest("a"), **said), NOW)
+        found = getattr(log.read().entries[-1], name)
+        assert found == expected or (len(found), found[:5], found[-3:]) == (most, "begin", "end")
+    assert audit(log, []).faults == ()
+
+
 def test_the_newest_decision_is_found(log, key):
     """The last line about the bytes counts; promotions are no decisions."""
     rejected = Said("review", MODEL, digest("a"), "rejected", who="bob")
