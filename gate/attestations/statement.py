@@ -16,6 +16,7 @@ from gate.judging.judge import covered_by
 from gate.records.artifact import ModelRef
 from gate.records.bundle import Covers
 from gate.records.evidence import Evidence
+from gate.records.fields import is_none
 from gate.records.finding import Decision
 from gate.records.policy import Policy
 from gate.records.record import Record
@@ -92,7 +93,22 @@ class Predicate(SignedRecord):
     review: Review | None = None
     decided_at: AwareDatetime
     expires_at: AwareDatetime
+    scanned_at: AwareDatetime | None = Field(default=None, exclude_if=is_none)
+    """Time of the scan that reviewers decided about; None in a scan's own statement, whose `decided_at` it is."""
+    waived_until: AwareDatetime | None = Field(default=None, exclude_if=is_none)
+    """End of the first waiver to end among those that the scan used; no decision about the scan outlives it."""
     gate_version: str
+
+    @property
+    def scan_time(self) -> dt.datetime:
+        """Time of the scan; of a review by a gate that did not keep it, the earliest time that is known."""
+        voices = self.review.voices if self.review else ()
+        return self.scanned_at or min((self.decided_at, *(voice.at for voice in voices)))
+
+    def latest_end(self, days: int) -> dt.datetime:
+        """Return when the last decision about the scan ends, which may hold so many days after it."""
+        end = self.scan_time + dt.timedelta(days=days)
+        return min(end, self.waived_until) if self.waived_until else end
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -100,6 +116,10 @@ class Predicate(SignedRecord):
             raise ValueError("it says what was examined, and not which bytes it covers")
         if self.expires_at <= self.decided_at:
             raise ValueError("it expires before it was decided")
+        if self.scan_time > self.decided_at:
+            raise ValueError("it was decided before the scan")
+        if self.waived_until is not None and self.expires_at > self.waived_until:
+            raise ValueError("it outlives a waiver that it rests on")
         if self.review is not None and (self.decision is Decision.APPROVED) != (self.review.outcome == "approved"):
             raise ValueError("the decision is not what the reviewers said")
         if self.decision is Decision.APPROVED and self.examined == "files":
@@ -191,7 +211,9 @@ def named_subject(name: str, digest: str) -> Named:
 def scan_statement(
     evidence: Evidence, verdict: Verdict, policy: Policy, *, at: dt.datetime, commitment: Commitment | None = None
 ) -> Statement:
-    """Return the statement of a scan's verdict, from the time `at` for the policy's days."""
+    """Return the statement of a scan's verdict, from the time `at` for the policy's days or a waiver's."""
+    expires = at + dt.timedelta(days=policy.valid_days)
+    waived = _end_of_waivers(verdict)
     return Statement.of(
         Predicate(
             decision=verdict.decision,
@@ -209,14 +231,29 @@ def scan_statement(
             outputs=tuple(SignedOutput(name=output.name, role=output.role) for output in evidence.facts.outputs),
             coverage=coverage_of(evidence, verdict, policy, commitment),
             decided_at=at,
-            expires_at=at + dt.timedelta(days=policy.valid_days),
+            expires_at=min(expires, waived) if waived else expires,
+            waived_until=waived,
             gate_version=VERSION,
         )
     )
 
 
-def reviewed(scanned: Statement, voice: Voice, *, needed: int, days: int) -> Statement:
-    """Return the statement with one more voice, which replaces the same reviewer's earlier one."""
+def _end_of_waivers(verdict: Verdict) -> dt.datetime | None:
+    """Return when the first of the waivers ends that were used; None for none, and for one on the calendar's last day.
+
+    A waiver holds on the whole of its last day, in UTC.
+    """
+    days = [finding.waiver.expires for finding in verdict.findings if finding.waiver is not None]
+    if not days or min(days) == dt.date.max:
+        return None
+    return dt.datetime.combine(min(days) + dt.timedelta(days=1), dt.time(), dt.UTC)
+
+
+def reviewed(scanned: Statement, voice: Voice, *, needed: int, days: int, most: int) -> Statement:
+    """Return the statement with one more voice, which replaces the same reviewer's earlier one.
+
+    It holds for `days` from the voice on, and at most until `most` days after the scan, whoever spoke in between.
+    """
     before = scanned.predicate.review
     others = tuple(v for v in (before.voices if before else ()) if v.reviewer != voice.reviewer)
     review = Review(voices=(*others, voice), needed=needed)
@@ -224,7 +261,8 @@ def reviewed(scanned: Statement, voice: Voice, *, needed: int, days: int) -> Sta
         "decision": Decision.APPROVED if review.outcome == "approved" else Decision.FLAGGED,
         "review": review,
         "decided_at": voice.at,
-        "expires_at": voice.at + dt.timedelta(days=days),
+        "expires_at": min(voice.at + dt.timedelta(days=days), scanned.predicate.latest_end(most)),
+        "scanned_at": scanned.predicate.scan_time,
         "gate_version": VERSION,
     }
     return Statement.of(Predicate.model_validate({**dict(scanned.predicate), **changes}))

@@ -15,7 +15,7 @@ from pathlib import Path
 from gate import VERSION
 from gate.attestations.envelope import UNSIGNED, claimed, earlier_decision, open_envelope, sign
 from gate.attestations.log import Said, same_decision
-from gate.attestations.statement import scan_statement
+from gate.attestations.statement import Statement, scan_statement
 from gate.check.beside import remove_beside, write_beside
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commitment_of
@@ -107,6 +107,7 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
         )
     commitment = commitment_of(files, evidence, signing)
     statement = scan_statement(evidence, verdict, report.policy, at=at, commitment=commitment)
+    _require_unexpired(statement)
     envelope = sign(statement, signing.key)
     if signing.log is not None:
         newest = signing.log.newest(evidence.model, verdict.model_digest)
@@ -116,6 +117,16 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
     files.write(ATTESTATION, envelope + "\n")
     write_beside(files, statement, envelope, evidence, signing, RENDERERS["cyclonedx"][1](report))
     return envelope
+
+
+def _require_unexpired(statement: Statement) -> None:
+    ends = statement.predicate.expires_at
+    if dt.datetime.now(dt.UTC) >= ends:
+        because = " with a waiver that it rests on" if ends == statement.predicate.waived_until else ""
+        raise UsageError(
+            f"the decision of this check ended{because} on {ends:%Y-%m-%d %H:%M} UTC; nothing was signed",
+            what_to_do="To decide anew, run `gate check` again.",
+        )
 
 
 def _require_newest(registry: Registry, evidence: Evidence, report: Report, signing: Signing | None) -> None:

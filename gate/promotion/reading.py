@@ -85,9 +85,9 @@ def _first(pictures: Sequence[Picture], roles: Sequence[str]) -> Picture | None:
 
 
 def checked_at(seen: Waiting) -> dt.datetime | None:
-    """Return the time of a version's check by its trusted decision, or else by its tag; None where that is no time."""
+    """Return the time of a version's scan by its trusted decision, or else by its tag; None where that is no time."""
     if seen.found.statement is not None:
-        return seen.found.statement.predicate.decided_at
+        return seen.found.statement.predicate.scan_time
     try:
         claimed = dt.datetime.fromisoformat(seen.tags.get("gate.checked_at", "")[:40])
     except ValueError:

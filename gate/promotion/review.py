@@ -109,7 +109,7 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
     statement = _reviewable(registry, seen, request, signing, at)
     who = reviewer(registry, seen.ref, rules, request)
     voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at)
-    new = reviewed(statement, voice, needed=rules.approvals, days=request.days)
+    new = reviewed(statement, voice, needed=rules.approvals, days=request.days, most=request.policy.most_days)
     envelope = sign(new, signing.key)
     files = _files(registry.allowing(request.policy.artifact_stores), new, envelope, signing)
     assert signing.log is not None
@@ -167,8 +167,9 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
     reasons = list(superseded(seen.found, envelope, signing.log))
     if predicate.policy_digest != request.policy.digest:
         reasons.append(f"It was checked under {predicate.policy_digest}; the policy is {request.policy.digest} today.")
-    if at >= predicate.expires_at:
-        reasons.append(f"The decision expired at {predicate.expires_at.isoformat()}.")
+    expired = min(predicate.expires_at, predicate.latest_end(request.policy.most_days))
+    if at >= expired:
+        reasons.append(f"The decision expired at {expired.isoformat()}.")
     if request.outcome == "approved":
         reasons += _unapprovable(predicate)
     if (digest := digest_now(registry, seen.ref, request.policy.artifact_stores)) != predicate.model_digest:

@@ -224,8 +224,7 @@ class Policy(PolicyRecord):
     def _bundles_outlive_approvals(self) -> Self:
         if self.retention is None:
             return self
-        # A review may come on the last of the scan's own days, and holds from then on.
-        longest = self.valid_days + (self.reviewers.longest if self.reviewers else 0)
+        longest = self.most_days
         if self.retention.bundles < longest:
             raise PydanticCustomError(
                 "retention",
@@ -265,6 +264,11 @@ class Policy(PolicyRecord):
     def files_only(self) -> bool:
         """Whether bytes alone are judged, and nothing is approved without a reviewer."""
         return self.examines == "files"
+
+    @property
+    def most_days(self) -> int:
+        """The most days after a scan for which a decision about it may hold: its own, and one review's on the last."""
+        return self.valid_days + (self.reviewers.longest if self.reviewers else 0)
 
     @property
     def digest(self) -> str:

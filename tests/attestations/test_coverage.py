@@ -153,7 +153,9 @@ def test_a_statement_with_coverage_is_of_the_third_version_and_keeps_it_through_
     key, found = generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), evidence()
     scanned = scan_statement(found, verdict(found), RULES, at=NOW)
     assert scanned.predicate_type == "urn:model-promotion-gate:decision:v3"
-    again = reviewed(scanned, Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW), needed=1, days=30)
+    again = reviewed(
+        scanned, Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW), needed=1, days=30, most=999
+    )
     assert again.predicate.coverage == scanned.predicate.coverage
     assert verify(sign(again, key), [key.public], NOW, Expected(digest("a"), RULES.digest)).holds
     for other in ("v1", "v2"):
@@ -180,7 +182,7 @@ def test_the_largest_statement_of_the_default_policy_fits_into_a_tag_with_ten_re
     assert not shown.startswith("::")
     for number in range(10):
         voice = Voice(reviewer=f"reviewer-{number}", outcome="approved", reason="é" * 800, at=NOW)
-        scanned = reviewed(scanned, voice, needed=20, days=30)
+        scanned = reviewed(scanned, voice, needed=20, days=30, most=999)
     key = generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem")
     assert len(sign(scanned, key)) <= MAX_ENVELOPE_BYTES
 

@@ -51,6 +51,6 @@ def test_a_review_of_such_a_statement_claims_no_more_than_it_did(keys):
     """One more voice about a statement of the second version is a statement of the second version."""
     scanned = open_envelope((KEPT / "level-b.json").read_text(), keys).statement
     voice = Voice(reviewer="bo", outcome="rejected", reason="unclear", at=SIGNED)
-    again = reviewed(scanned, voice, needed=1, days=30)
+    again = reviewed(scanned, voice, needed=1, days=30, most=999)
     assert again.predicate_type == "urn:model-promotion-gate:decision:v2"
     assert again.predicate.coverage is None

@@ -187,9 +187,9 @@ def test_four_eyes_approve_together(pair):
     """One of two needed voices leaves it flagged, the second approves, and the same voice twice counts once."""
     key, keys = pair
     flagged = statement(decision=Decision.FLAGGED)
-    one = reviewed(flagged, _voice("ann"), needed=2, days=10)
-    again = reviewed(one, _voice("ann"), needed=2, days=10)
-    both = reviewed(again, _voice("bob"), needed=2, days=10)
+    one = reviewed(flagged, _voice("ann"), needed=2, days=10, most=999)
+    again = reviewed(one, _voice("ann"), needed=2, days=10, most=999)
+    both = reviewed(again, _voice("bob"), needed=2, days=10, most=999)
     outcomes = [verify(sign(s, key), keys, NOW, EXPECTED).holds for s in (one, again, both)]
     assert outcomes == [False, False, True]
     assert both.predicate.expires_at == NOW + dt.timedelta(days=10)
@@ -198,8 +198,8 @@ def test_four_eyes_approve_together(pair):
 def test_one_rejection_outweighs(pair):
     """Any voice against keeps the version flagged, and the reason says so."""
     key, keys = pair
-    against = reviewed(statement(decision=Decision.FLAGGED), _voice("bob", "rejected"), needed=1, days=10)
-    both = reviewed(against, _voice("ann"), needed=1, days=10)
+    against = reviewed(statement(decision=Decision.FLAGGED), _voice("bob", "rejected"), needed=1, days=10, most=999)
+    both = reviewed(against, _voice("ann"), needed=1, days=10, most=999)
     (reason,) = verify(sign(both, key), keys, NOW, EXPECTED).reasons
     assert "rejected by a reviewer" in reason
 

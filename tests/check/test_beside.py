@@ -55,7 +55,7 @@ def decided(files, approve):
     found = evidence(bundle_digest=bundle)
     scanned = scan_statement(found, verdict(found), RULES, at=NOW)
     voice = Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW)
-    return found, reviewed(scanned, voice, needed=1, days=30) if approve else scanned
+    return found, reviewed(scanned, voice, needed=1, days=30, most=999) if approve else scanned
 
 
 def read(files, name, signing):
@@ -155,7 +155,7 @@ def test_a_summary_of_a_bundle_alone_does_not_pass_the_candidate(files, signing)
     found = evidence(bundle_digest=bundle, outcomes=outcomes(neural_cleanse=sizes(index=1.0)))
     scanned = scan_statement(found, verdict(found, policy), policy, at=NOW)
     voice = Voice(reviewer="ann", outcome="approved", reason="seen", at=NOW)
-    write_beside(files, reviewed(scanned, voice, needed=1, days=30), "{}", found, signing, BILL)
+    write_beside(files, reviewed(scanned, voice, needed=1, days=30, most=999), "{}", found, signing, BILL)
     made = read(files, SUMMARY, signing)
     assert [one["digest"]["sha256"] for one in made["subject"]] == [bundle.removeprefix("sha256:")]
 

@@ -271,7 +271,9 @@ def test_an_old_check_takes_no_later_decisions_place(key, tmp_path, wiped):
     publish(registry, files, signing)
     publish(registry, files, signing)  # its own is none that is later
     said, at = open_envelope(registry.tags["gate.attestation"], [key.public]).statement, dt.datetime.now(dt.UTC)
-    no = sign(reviewed(said, Voice(reviewer="ann", outcome="rejected", reason="no", at=at), needed=1, days=9), key)
+    no = sign(
+        reviewed(said, Voice(reviewer="ann", outcome="rejected", reason="no", at=at), needed=1, days=9, most=999), key
+    )
     signing.log.append(Said("review", said.predicate.model, said.predicate.model_digest, "rejected", no, "ann"), at)
     registry.tags |= {"gate.attestation": "wiped" if wiped else no}
     before = dict(registry.tags)

@@ -179,7 +179,7 @@ def test_a_reviewer_alone_can_approve_the_bytes_as_they_lie(saved):
     signed = scan_statement(evidence, verdict, rules, at=NOW)
     assert (signed.predicate.examined, signed.predicate.assurance) == ("files", None)
     voice = Voice(reviewer="ann", outcome="approved", reason="trained here", at=NOW)
-    approved = reviewed(signed, voice, needed=1, days=30)
+    approved = reviewed(signed, voice, needed=1, days=30, most=999)
     assert approved.predicate.decision is Decision.APPROVED
     assert approved.covered_digests == (evidence.manifest_digest,)
     assert "`gate promote` copies bundles alone" in _no_bundle(approved.predicate)
@@ -195,7 +195,7 @@ def test_a_statement_about_bytes_that_did_not_pass_can_never_be_approved(saved):
     signed = scan_statement(evidence, judge(evidence, RULES, on=today()), RULES, at=NOW)
     assert signed.predicate.examined is None
     with pytest.raises(ValueError, match="only assurance levels A and B"):
-        reviewed(signed, Voice(reviewer="a", outcome="approved", reason="x", at=NOW), needed=1, days=1)
+        reviewed(signed, Voice(reviewer="a", outcome="approved", reason="x", at=NOW), needed=1, days=1, most=999)
 
 
 @pytest.mark.parametrize(
