@@ -1,22 +1,26 @@
 """A version at a glance for reviewers: its age, why it was flagged, which class, a picture.
 
-The report is fetched from the place in the version's tag, a candidate-controlled claim; it counts only if its evidence
-has the digest in the decision.
+The report is fetched from the place in the version's tag, a candidate-controlled claim. Only its evidence and policy
+are taken, where they have the digests in the decision; verdict and report are made anew from these.
 """
 
 import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 from gate.attestations.statement import Statement
 from gate.check.files import REPORT, private_directory
+from gate.check.report import Context, build_report
+from gate.check.rules import Rules
+from gate.judging.judge import judge
 from gate.promotion.review import Waiting
 from gate.records.errors import GateError
 from gate.records.evidence import Picture
 from gate.records.record import MalformedError, Record
-from gate.records.report import Report
+from gate.records.report import Given, Report
 from gate.registries.contract import Registry
 from gate.registries.downloading import RECORD_BOUNDS, bounded
 from gate.renderers.causes import causes
@@ -34,6 +38,10 @@ _LOOKED_AT = ("triggered", "trigger", "inversion", "mask", "pattern", "differenc
 _HEAD = ("sample", "triggered", "trigger")
 """Roles of the pictures at the head of a page: an image, the same with the trigger, and the trigger."""
 
+_SIGNED: Final = Given(signs=True, marks=True)
+"""All that a signed decision says of the check's options."""
+_POLICY: Final = Path("POLICY")
+"""Stands in commands for the policy's file, of which a statement knows the digest alone."""
 _DAY = 86400
 _UNITS = {"year": 365 * _DAY, "month": 30 * _DAY, "week": 7 * _DAY, "day": _DAY, "hour": 3600, "minute": 60}
 
@@ -112,9 +120,28 @@ def report_of(registry: Registry, seen: Waiting, statement: Statement | None, st
     """Return a decision's report from the registry; None where there is none, or another one's."""
     if statement is None:
         return None
-    report = kept_record(registry.allowing(stores), seen.tags.get("gate.report", ""), REPORT, Report)
-    evidence = report.evidence if report is not None else None
-    return report if evidence is not None and evidence.digest == statement.predicate.evidence_digest else None
+    kept = kept_record(registry.allowing(stores), seen.tags.get("gate.report", ""), REPORT, Report)
+    try:
+        return signed_report(kept, statement) if kept is not None else None
+    except GateError:  # such as a detector of the policy that this gate no longer has
+        return None
+
+
+def signed_report(kept: Report, statement: Statement) -> Report | None:
+    """Return the report that follows from a decision, with evidence and policy of a file; None where they are others.
+
+    Verdict, coverage, error, description and commands of the file were signed by nobody, and are not looked at.
+    """
+    said, evidence, policy = statement.predicate, kept.evidence, kept.policy
+    if evidence is None or (evidence.digest, policy.digest) != (said.evidence_digest, said.policy_digest):
+        return None
+    verdict = judge(evidence, policy, on=said.scan_time.astimezone(dt.UTC).date())
+    if said.review is None and verdict.decision is not said.decision:
+        return None  # a gate that judges otherwise cannot say why
+    context = Context(str(said.model), said.model, Rules(policy, _POLICY), given=_SIGNED)
+    files = kept.manifest if kept.manifest and kept.manifest.digest == said.model_digest else None
+    found = {"checked_at": f"{said.scan_time.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}", "manifest": files}
+    return build_report(evidence, verdict, context).model_copy(update=found)
 
 
 def ago(then: dt.datetime, now: dt.datetime) -> str:

@@ -77,6 +77,17 @@ def _newest_first(seen: Waiting) -> float:
     return -at.timestamp() if at else 0.0
 
 
+def _glanced(seen: Waiting) -> tuple[str, ...]:
+    """Return the key of a glance: what was signed, and where the report is said to lie; empty where nothing is signed.
+
+    A report that is not there, or is another decision's, is looked for again where the tag names another place.
+    """
+    if seen.found.statement is None:
+        return ()
+    said = seen.found.statement.predicate
+    return said.evidence_digest, said.policy_digest, said.decision.value, seen.tags.get("gate.report", "")
+
+
 class Reviews:
     """The work of the pages; every method may wait for the registry, so none runs on the event loop."""
 
@@ -85,7 +96,7 @@ class Reviews:
     ) -> None:
         self._settings, self._registry, self._signing, self._keys = settings, registry, signing, keys
         self._secret = secrets.token_bytes(32)
-        self._glances: dict[str, Glance | None] = {}
+        self._glances: dict[tuple[str, ...], Glance | None] = {}
 
     def person(self, request: Request) -> Person:
         """Return the person of a request; raise `UnknownPersonError` for anybody whom the authority does not name."""
@@ -153,20 +164,19 @@ class Reviews:
     def listed(self) -> list[Listed]:
         """Return the versions that wait, newest first, with their reports at a glance.
 
-        At most `_FETCHED_AT_ONCE` reports are fetched, each once by its digest; the next request fetches more.
+        At most `_FETCHED_AT_ONCE` reports are fetched, each once by what was signed; the next request fetches more.
         """
         found: list[Listed] = []
         fetched = 0
         for seen in sorted(self.waiting(), key=_newest_first)[:MOST_LISTED]:
-            statement = seen.found.statement
-            digest = statement.predicate.evidence_digest if statement else ""
-            if digest and digest not in self._glances and fetched < _FETCHED_AT_ONCE:
+            key = _glanced(seen)
+            if key and key not in self._glances and fetched < _FETCHED_AT_ONCE:
                 fetched += 1
                 report = self.report(seen)
                 if len(self._glances) >= _GLANCES:
                     del self._glances[next(iter(self._glances))]
-                self._glances[digest] = glance(report) if report else None
-            found.append(Listed(seen, checked_at(seen), self._glances.get(digest)))
+                self._glances[key] = glance(report) if report else None
+            found.append(Listed(seen, checked_at(seen), self._glances.get(key)))
         return found
 
     def earlier(self, name: str) -> list[Entry]:

@@ -44,6 +44,7 @@ def flagged(registry, key, version=1, name="cand"):
         decision=Decision.FLAGGED,
         model=ref,
         evidence_digest=report.evidence.digest,
+        policy_digest=report.policy.digest,
         decided_at=at,
         expires_at=at + dt.timedelta(days=90),
     )

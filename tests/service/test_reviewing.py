@@ -70,9 +70,9 @@ def reviews(settings, registry, key):
 def decided(registry, settings, key, ref, decision=Decision.APPROVED, **changes):
     """Put a signed decision about a candidate's bytes on a version."""
     digest = build_manifest(registry.root / ref.name / ref.version / "model")[0].digest
-    policy = read_rules(settings.file.models[0]).policy.digest
+    policy = {"policy_digest": read_rules(settings.file.models[0]).policy.digest}
     times = {"decided_at": now(), "expires_at": now() + dt.timedelta(days=1)}
-    said = statement(decision=decision, model_digest=digest, policy_digest=policy, **{**times, **changes})
+    said = statement(decision=decision, model_digest=digest, **{**policy, **times, **changes})
     registry.mark(ref, {"gate.attestation": sign(said, key), "gate.decision": decision.value})
 
 
@@ -159,8 +159,8 @@ def reported(registry, settings, key):
         (folder / "report.json").write_text(RENDERERS["json"][1](report))
         at = now() - ago
         times = {"decided_at": at, "expires_at": at + dt.timedelta(days=90)}
-        evidence = {"evidence_digest": report.evidence.digest, **changes}
-        decided(registry, settings, key, ref, Decision.FLAGGED, model=ref, **times, **evidence)
+        signed = {"evidence_digest": report.evidence.digest, "policy_digest": report.policy.digest, **changes}
+        decided(registry, settings, key, ref, Decision.FLAGGED, model=ref, **times, **signed)
         registry.mark(ref, {"gate.report": f"runs:/{run}/report"})
         return ref
 
@@ -198,12 +198,57 @@ def test_the_newest_stands_first_and_what_is_unsigned_says_so(reviews, registry,
     assert "<script" not in text
 
 
-def test_a_report_of_another_decision_is_no_reason(reviews, reported):
-    """The tag may lead anywhere; the signed digest decides."""
-    reported(1, reports.flagged(), evidence_digest=f"sha256:{64 * '0'}")
+@pytest.mark.parametrize("signed", ["evidence_digest", "policy_digest"])
+def test_a_report_of_another_decision_is_no_reason(reviews, reported, signed):
+    """The tag may lead anywhere; the signed digests decide."""
+    reported(1, reports.flagged(), **{signed: f"sha256:{64 * '0'}"})
     (one,) = reviews.listed()
     assert one.glance is None
+    assert reviews.report(one.seen) is None
     assert "Its report says why." in shown(reviews)
+
+
+def test_a_reviewer_sees_only_what_was_signed(reviews, reported):
+    """The true evidence and policy with a forged verdict, error, description, coverage: the report is made anew."""
+    true = reports.flagged()
+    calm = true.verdict.model_copy(update={"decision": Decision.APPROVED, "findings": (), "target_classes": ()})
+    word = "ticket-7 says so"
+    forged = true.model_copy(
+        update={
+            "verdict": calm,
+            "description": word,
+            "error": word,
+            "what_to_do": word,
+            "commands": (word,),
+            "not_examined": (word,),
+            "coverage": (true.coverage[0].model_copy(update={"measures": word}),),
+            "checked_at": word,
+            "uri": word,
+            "given": true.given.model_copy(update={"policy": word}),
+            "manifest": true.manifest.model_copy(update={"files": ()}),
+        }
+    )
+    reported(1, forged)
+    (one,) = reviews.listed()
+    seen = reviews.report(one.seen)
+    assert word not in RENDERERS["json"][1](seen) + RENDERERS["html"][1](seen)
+    assert (seen.decision, seen.uri, seen.manifest) == (Decision.FLAGGED, str(one.seen.ref), None)
+    assert [f.metric for f in seen.verdict.findings] == [f.metric for f in true.verdict.findings]
+    assert one.glance.classes == true.verdict.target_classes
+    assert one.glance.reason == glance(true).reason
+
+
+def test_a_report_that_comes_to_light_later_is_found(reviews, registry, reported):
+    """What was not there once is not remembered as absent where the tag names another place."""
+    ref = reported(1, reports.flagged())
+    where = registry.facts(ref).tags["gate.report"]
+    elsewhere = registry.root / "runs" / (32 * "b")
+    elsewhere.mkdir()
+    (elsewhere / "report.json").write_text("{}")
+    registry.mark(ref, {"gate.report": f"runs:/{elsewhere.name}/report"})
+    assert reviews.listed()[0].glance is None
+    registry.mark(ref, {"gate.report": where})
+    assert reviews.listed()[0].glance is not None
 
 
 def test_each_report_is_fetched_once_and_so_many_at_a_look(reviews, registry, reported, monkeypatch):
