@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
@@ -104,8 +104,12 @@ class ReviewLog:
         if fault:
             raise UsageError(f"the review log {self.path} cannot be written: {fault}", what_to_do=_NAME_ANOTHER)
 
-    def append(self, said: Said, at: dt.datetime) -> Entry:
-        """Add a line and sync it to the disk; a log with a broken chain takes no further line."""
+    def append(self, said: Said | Callable[[Audit], Said | Entry], at: dt.datetime) -> Entry:
+        """Add a line and sync it to the disk; a log with a broken chain takes no further line.
+
+        A function gets the log as it is now, while no other process can write. It returns the line, or an entry of the
+        log that says it already; it raises where what was decided before has changed, and nothing is added.
+        """
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "r+b", buffering=0) as stream:
@@ -117,7 +121,10 @@ class ReviewLog:
                         f"the review log {self.path} is damaged, and nothing was added: {found.faults[0]}",
                         what_to_do="Keep it as evidence, restore a copy whose newest hash is known, and try again.",
                     )
-                entry = Entry(number=len(found.entries) + 1, previous=found.head, at=at, **vars(said))
+                new = said(found) if callable(said) else said
+                if isinstance(new, Entry):
+                    return new
+                entry = Entry(number=len(found.entries) + 1, previous=found.head, at=at, **vars(new))
                 _add(stream, len(raw) - found.unfinished, entry.canonical_json() + b"\n")
         except OSError as error:
             fault = error.strerror or error
@@ -136,15 +143,18 @@ class ReviewLog:
             raise UsageError(f"the review log {self.path} cannot be read: {error.strerror}") from None
         return _read(raw)
 
-    def newest(self, model: ModelRef, digest: str) -> Entry | None:
-        """Return the last decision about these bytes of this version; a damaged log is an error."""
+    def whole(self) -> Audit:
+        """Return every entry, none where there is no file yet; a damaged log is an error."""
         if not self.path.exists():
-            return None
+            return Audit((), NOTHING, ())
         found = self.read()
         if found.faults:
             raise CannotFinishError(f"the review log {self.path} is damaged: {found.faults[0]}")
-        decisions = (entry for entry in reversed(found.entries) if entry.event not in {"promotion", "commitment"})
-        return next((entry for entry in decisions if (entry.model, entry.digest) == (model, digest)), None)
+        return found
+
+    def newest(self, model: ModelRef, digest: str) -> Entry | None:
+        """Return the last decision about these bytes of this version; a damaged log is an error."""
+        return newest_decision(self.whole().entries, model, digest)
 
     def commitment(self, model: ModelRef, digest: str, policy_digest: str, before: dt.datetime) -> Entry | None:
         """Return the last commitment of these bytes to this policy until a time; None where the log has none."""
@@ -153,6 +163,12 @@ class ReviewLog:
         asked = ("commitment", model, digest, policy_digest)
         found = (entry for entry in reversed(self.read().entries) if entry.at <= before)
         return next((one for one in found if (one.event, one.model, one.digest, one.outcome) == asked), None)
+
+
+def newest_decision(entries: Sequence[Entry], model: ModelRef, digest: str) -> Entry | None:
+    """Return the last decision about these bytes of this version."""
+    decisions = (entry for entry in reversed(entries) if entry.event not in {"promotion", "commitment"})
+    return next((entry for entry in decisions if (entry.model, entry.digest) == (model, digest)), None)
 
 
 def _whole(stream: FileIO) -> bytes:

@@ -6,6 +6,7 @@ both of these and the first verify until they expire.
 """
 
 import datetime as dt
+from operator import not_
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -37,6 +38,8 @@ class Voice(SignedRecord):
     outcome: Literal["approved", "rejected"]
     reason: str = Field(min_length=1, max_length=2000)
     at: AwareDatetime
+    lifts: tuple[str, ...] = Field(default=(), max_length=20, exclude_if=not_)
+    """Reviewers whom the policy no longer names, and whose rejections of these bytes an approval takes back."""
 
 
 class Review(SignedRecord):
@@ -247,22 +250,3 @@ def _end_of_waivers(verdict: Verdict) -> dt.datetime | None:
     if not days or min(days) == dt.date.max:
         return None
     return dt.datetime.combine(min(days) + dt.timedelta(days=1), dt.time(), dt.UTC)
-
-
-def reviewed(scanned: Statement, voice: Voice, *, needed: int, days: int, most: int) -> Statement:
-    """Return the statement with one more voice, which replaces the same reviewer's earlier one.
-
-    It holds for `days` from the voice on, and at most until `most` days after the scan, whoever spoke in between.
-    """
-    before = scanned.predicate.review
-    others = tuple(v for v in (before.voices if before else ()) if v.reviewer != voice.reviewer)
-    review = Review(voices=(*others, voice), needed=needed)
-    changes = {
-        "decision": Decision.APPROVED if review.outcome == "approved" else Decision.FLAGGED,
-        "review": review,
-        "decided_at": voice.at,
-        "expires_at": min(voice.at + dt.timedelta(days=days), scanned.predicate.latest_end(most)),
-        "scanned_at": scanned.predicate.scan_time,
-        "gate_version": VERSION,
-    }
-    return Statement.of(Predicate.model_validate({**dict(scanned.predicate), **changes}))

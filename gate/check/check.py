@@ -26,6 +26,7 @@ from gate.jail.interruption import raise_if_asked, stopped
 from gate.records.activity import Tell
 from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError, GateError, RegistryError, UsageError
+from gate.records.finding import Decision
 from gate.records.report import NOTHING_GIVEN, Given, Report
 from gate.registries.contract import Registry
 from gate.registries.uris import unmarkable
@@ -60,6 +61,13 @@ class Checked:
     """Reason why the verdict could not be signed, stored or marked."""
     in_part: bool = False
     """Incomplete publication: the version stays flagged until the verdict is published whole."""
+    rejected: bool = False
+    """Whether the version stays flagged by a reviewer's rejection of the same bytes, whatever the verdict is."""
+
+    @property
+    def decision(self) -> Decision:
+        """The decision as it was marked."""
+        return Decision.FLAGGED if self.rejected else self.report.decision
 
 
 @dataclass
@@ -122,7 +130,7 @@ def _published(run: _Run, report: Report) -> Checked:
     run.tell(f"marking {run.ref}")
     try:
         raise_if_asked()
-        _, where = publish(run.registry, run.files, run.request.signing, tell)
+        marked, where = publish(run.registry, run.files, run.request.signing, tell)
     except KeyboardInterrupt:
         error: GateError = stopped("interrupted before it was published")
     except GateError as refused:
@@ -130,7 +138,7 @@ def _published(run: _Run, report: Report) -> Checked:
     except Exception as broken:  # noqa: BLE001  # an internal error after the verdict is no reason to lose it
         error = _internal(broken)
     else:
-        return Checked(report, where)
+        return Checked(report, where, rejected=marked.decision is not report.decision)
     return Checked(report, unmarked=error, in_part=bool(changed))
 
 

@@ -8,19 +8,24 @@ signed decision is in the review log before it is anywhere else. Publishing is i
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from gate import VERSION
 from gate.attestations.envelope import UNSIGNED, claimed, earlier_decision, open_envelope, sign
-from gate.attestations.log import Said, same_decision
+from gate.attestations.keys import SigningKey
+from gate.attestations.log import Audit, Entry, Said, newest_decision, same_decision
+from gate.attestations.reviewing import carrying
+from gate.attestations.standing import digests_of, rejections
 from gate.attestations.statement import Statement, scan_statement
 from gate.check.beside import remove_beside, write_beside
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commitment_of
 from gate.check.files import ATTESTATION, BESIDE, COMMITMENT, EVIDENCE, REPORT, VERDICT, CheckFiles
 from gate.check.signing import Signing
+from gate.jail.inert import inert_line
 from gate.judging.judge import judge
 from gate.records.activity import Tell
 from gate.records.artifact import EVERY_FILE, ModelRef, build_manifest
@@ -45,13 +50,17 @@ _SKEW = dt.timedelta(minutes=5)
 def publish(
     registry: Registry, files: CheckFiles, signing: Signing | None = None, tell: Tell = lambda _line: None
 ) -> tuple[Verdict, str]:
-    """Mark the version of the check's files; return verdict and reports' URI; tell of a change before a failure."""
+    """Mark the version of the check's files; return verdict and reports' URI; tell of a change before a failure.
+
+    The verdict is flagged, and told to be, where a reviewer's rejection of the same bytes stands in the log.
+    """
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
     require_consistent(verdict, evidence, report)
     _require_bundle(files, verdict)
     registry = registry.allowing(report.policy.artifact_stores)
     _require_newest(registry, evidence, report, signing)
     attestation = attest(files, evidence, verdict, report, signing)
+    verdict = _as_signed(verdict, attestation, tell)
     withdrawn = verdict.decision is Decision.FLAGGED
     if withdrawn:
         registry.mark(evidence.model, WITHDRAWN)
@@ -106,17 +115,46 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
             what_to_do="Set the clocks right and run `gate judge` on this directory again.",
         )
     commitment = commitment_of(files, evidence, signing)
-    statement = scan_statement(evidence, verdict, report.policy, at=at, commitment=commitment)
-    _require_unexpired(statement)
-    envelope = sign(statement, signing.key)
+    scanned = scan_statement(evidence, verdict, report.policy, at=at, commitment=commitment)
+    _require_unexpired(scanned)
+    statement, envelope = scanned, sign(scanned, signing.key)
     if signing.log is not None:
-        newest = signing.log.newest(evidence.model, verdict.model_digest)
-        if newest is None or not same_decision(newest, envelope):
-            said = Said("scan", evidence.model, verdict.model_digest, verdict.decision.value, envelope)
-            signing.log.append(said, dt.datetime.now(dt.UTC))
+        rules = report.policy.reviewers
+        enter = partial(_entered, scanned, signing.key, rules.approvals if rules else 1)
+        envelope = signing.log.append(enter, dt.datetime.now(dt.UTC)).envelope
+        statement = claimed(envelope) or scanned
     files.write(ATTESTATION, envelope + "\n")
     write_beside(files, statement, envelope, evidence, signing, RENDERERS["cyclonedx"][1](report))
     return envelope
+
+
+def _entered(scanned: Statement, key: SigningKey, needed: int, log: Audit) -> Said | Entry:
+    """Return the line of a scan's decision, with rejections of the same bytes; an entry that says it already.
+
+    A later decision may have come since the registry and the log were asked.
+    """
+    said = scanned.predicate
+    newest = newest_decision(log.entries, said.model, said.model_digest)
+    _require_none_later((claimed(newest.envelope),) if newest else (), said.model, said.decided_at)
+    statement = carrying(scanned, rejections(log.entries, digests_of(said)), needed=needed)
+    envelope = sign(statement, key)
+    if newest is not None and same_decision(newest, envelope):
+        return newest
+    return Said("scan", said.model, said.model_digest, statement.predicate.decision.value, envelope)
+
+
+def _as_signed(verdict: Verdict, attestation: str, tell: Tell) -> Verdict:
+    """Return the verdict with the decision that was signed, which a reviewer's rejection keeps flagged."""
+    statement = claimed(attestation)
+    if statement is None or statement.predicate.decision is verdict.decision:
+        return verdict
+    said = statement.predicate
+    for voice in said.review.voices if said.review else ():
+        tell(
+            f"{said.model} stays {said.decision.value}: {inert_line(voice.reviewer, limit=200)} {voice.outcome} these "
+            f"bytes on {voice.at:%Y-%m-%d}: {inert_line(voice.reason, limit=300)}"
+        )
+    return verdict.model_copy(update={"decision": said.decision})
 
 
 def _require_unexpired(statement: Statement) -> None:
@@ -141,12 +179,15 @@ def _require_newest(registry: Registry, evidence: Evidence, report: Report, sign
     standing = [open_envelope(attestation, (signing.key.public,)).statement]
     logged = signing.log.newest(evidence.model, evidence.manifest_digest) if signing.log is not None else None
     standing += [claimed(logged.envelope)] if logged is not None else []
-    at, now = dt.datetime.fromisoformat(report.checked_at), dt.datetime.now(dt.UTC)
+    _require_none_later(standing, evidence.model, dt.datetime.fromisoformat(report.checked_at))
+
+
+def _require_none_later(standing: Iterable[Statement | None], model: ModelRef, at: dt.datetime) -> None:
     for said in (statement.predicate for statement in standing if statement is not None):
-        if said.model == evidence.model and at < said.decided_at <= now + _SKEW:
+        if said.model == model and at < said.decided_at <= dt.datetime.now(dt.UTC) + _SKEW:
             raise UsageError(
-                f"{evidence.model} has a later signed decision, of {said.decided_at:%Y-%m-%d %H:%M:%S}, than this "
-                f"check of {report.checked_at[:19].replace('T', ' ')}; nothing was marked",
+                f"{model} has a later signed decision, of {said.decided_at:%Y-%m-%d %H:%M:%S}, than this check of "
+                f"{at:%Y-%m-%d %H:%M:%S}; nothing was marked",
                 what_to_do="To decide anew, run `gate check` again.",
             )
 

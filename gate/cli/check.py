@@ -111,10 +111,12 @@ def show_checked(checked: "Checked", report_dir: Path) -> int:
     from gate.records.finding import Decision
 
     error = checked.unmarked
-    but = f"not {'published whole' if checked.in_part else 'marked'} ({error})" if error else ""
+    but = "rejected by a reviewer, and stays flagged" if checked.rejected else ""
+    if error is not None:
+        but = f"not {'published whole' if checked.in_part else 'marked'} ({error})"
     show_result(checked.report, report_dir, checked.reports_at, but)
     if error is None:
-        return 0 if checked.report.decision is Decision.APPROVED else 1
+        return 0 if checked.decision is Decision.APPROVED else 1
     fail(f"the verdict is not published: {error}", error.what_to_do)
     if not isinstance(error, UnknownVersionError):
         click.echo(f"publish  {_publish_command(report_dir)}")

@@ -148,9 +148,12 @@ def _show_decision(statement: "Statement") -> None:
 @review.command()
 @_DECIDING
 @option("--expires", default="30d", envvar="GATE_REVIEW_EXPIRES", help="Days it holds, such as 30d.")
+@option("--lift", multiple=True, help="Take back the rejection of a reviewer whom the policy no longer names.")
 def approve(uri: str, expires: str, **options: Any) -> int:
     """Approve a flagged version for a time; with a four-eyes count it waits for the other reviewers.
 
+    A rejection of the same bytes counts against it, whatever version or scan it was about, until its reviewer approves
+    them.
     An approval covers the bytes that `gate review show` lists. Exit 0: approved and signed. Exit 1: it waits for
     another reviewer, or may not be approved.
     """
@@ -186,6 +189,7 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
         keys=public_keys(options.pop("public_key"), signs.key),
         stated=options.pop("reviewer"),
         credentials=_credentials(),
+        lifts=options.pop("lift", ()),
     )
     kept = _folder(options.pop("evidence_dir"))
     registry = open_production(registry_settings(options))

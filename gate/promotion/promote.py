@@ -1,8 +1,9 @@
 """`gate promote`: a copy of the gate's own bundle becomes a version of a production model.
 
 In order: verify the signed decision, fetch the bundle, compare digests, store it as the gate's own model, make the
-version from it, read it back and compare again, and set the alias last. An interruption before that leaves production
-as it was; the next run finds by the promotion's key what the first one left, and completes it.
+version from it, read it back and compare again, ask the review log once more, and set the alias last. An interruption
+before that leaves production as it was; the next run finds by the promotion's key what the first one left, and
+completes it.
 """
 
 import datetime as dt
@@ -10,11 +11,13 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gate import VERSION
 from gate.attestations.envelope import Expected, envelope_digest, verify
-from gate.attestations.log import Said
+from gate.attestations.log import Audit, Said
+from gate.attestations.standing import not_newest, overruled
 from gate.attestations.statement import Predicate, Statement
 from gate.check.files import private_directory
 from gate.check.pull import downloaded
@@ -83,14 +86,22 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
         made = _version(registry, request, root, _tags(statement, envelope, key, facts.tags), digest, tell)
     before = registry.alias(request.to, request.alias)
     if request.trust.log is not None:
-        where = f"{made} as {request.alias}"
         user = registry.user()
-        who = user.name if user else ""
-        request.trust.log.append(Said("promotion", ref, statement.predicate.model_digest, where, envelope, who), at)
+        where, who = f"{made} as {request.alias}", user.name if user else ""
+        said = Said("promotion", ref, statement.predicate.model_digest, where, envelope, who)
+        request.trust.log.append(partial(_still_approved, statement, said), at)
     if before != made:
         tell(f"setting {request.to}@{request.alias} to version {made.version}")
         registry.set_alias(made, request.alias)
     return Promoted(ref, made, digest, before, lost)
+
+
+def _still_approved(statement: Statement, said: Said, found: Audit) -> Said:
+    """Return the promotion's line if the log holds nothing against it, now that nobody else can write to it."""
+    reasons = (*not_newest(statement, said.envelope, found.entries), *overruled(statement, found.entries))
+    if reasons:
+        raise NotApprovedError(said.model, reasons)
+    return said
 
 
 def _version(

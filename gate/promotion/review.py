@@ -13,14 +13,16 @@ from typing import Literal
 
 from gate.attestations.envelope import Verified, claimed, open_envelope, sign
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import Said
-from gate.attestations.statement import Predicate, Statement, Voice, reviewed
+from gate.attestations.log import Audit, Said, newest_decision
+from gate.attestations.reviewing import reviewed
+from gate.attestations.standing import digests_of, not_newest, rejections
+from gate.attestations.statement import Predicate, Statement, Voice
 from gate.check.pull import digest_now
 from gate.check.signing import Signing
 from gate.promotion.bundles import OtherBytesError
-from gate.promotion.review_files import review_files, store
-from gate.promotion.verification import ATTESTATION_TAG, superseded
-from gate.records.artifact import ModelRef
+from gate.promotion.review_files import bundle_manifest, review_files, store
+from gate.promotion.verification import ATTESTATION_TAG
+from gate.records.artifact import Manifest, ModelRef
 from gate.records.errors import RegistryError, UnexaminableError, UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy, Reviewers
@@ -28,6 +30,7 @@ from gate.registries.contract import Credentials, ProductionRegistry, Registry
 
 EVIDENCE_TAG = "gate.review_evidence"
 _SHOWN_REASON = 500
+_AGAIN = "Look at what was decided meanwhile with `gate review show`, and decide again."
 
 
 class NotReviewableError(UnexaminableError):
@@ -68,6 +71,8 @@ class Review:
     """Reviewer's name, where the policy takes it from the command."""
     credentials: Credentials | None = None
     """Reviewer's own account, which the registry authenticates; None for the process's."""
+    lifts: tuple[str, ...] = ()
+    """Reviewers whom the policy no longer names, and whose rejections of these bytes are taken back."""
 
 
 def waiting(registry: ProductionRegistry, name: str | None, keys: Sequence[PublicKey]) -> list[Waiting]:
@@ -108,29 +113,58 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
     seen = look(registry, request.uri, request.keys)
     statement = _reviewable(registry, seen, request, signing, at)
     who = reviewer(registry, seen.ref, rules, request)
-    voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at)
-    new = reviewed(statement, voice, needed=rules.approvals, days=request.days, most=request.policy.most_days)
-    envelope = sign(new, signing.key)
-    files = _files(registry.allowing(request.policy.artifact_stores), new, envelope, signing)
+    voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at, lifts=request.lifts)
+    envelope = seen.tags.get(ATTESTATION_TAG, "")
+    bundle = _bundle(registry.allowing(request.policy.artifact_stores), statement, request, signing)
     assert signing.log is not None
-    digest = new.predicate.model_digest
-    signing.log.append(Said("review", seen.ref, digest, request.outcome, envelope, who, request.reason), at)
-    registry.mark(seen.ref, _tags(new, voice, envelope))
+    digest, made = statement.predicate.model_digest, []
+
+    def signed(log: Audit) -> Said:
+        # Another reviewer may have spoken while the model was downloaded and hashed.
+        if reasons := not_newest(statement, envelope, log.entries):
+            raise NotReviewableError(f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do=_AGAIN)
+        standing = rejections(log.entries, digests_of(statement.predicate))
+        _require_liftable(request, rules, standing)
+        limits = {"needed": rules.approvals, "days": request.days, "most": request.policy.most_days}
+        made.append(reviewed(statement, voice, standing=standing, **limits))
+        text = sign(made[-1], signing.key)
+        return Said("review", seen.ref, digest, request.outcome, text, who, request.reason)
+
+    said = signing.log.append(signed, at).envelope
+    (new,) = made
+    registry.mark(seen.ref, _tags(new, voice, said))
+    files = review_files(new, said, signing, bundle)
     try:
-        where = store(registry, seen.ref, files, envelope)
+        where = store(registry, seen.ref, files, said)
         registry.mark(seen.ref, {EVIDENCE_TAG: where})
     except RegistryError as error:
         return Reviewed(new, files, "", str(error))  # what was decided stands
     return Reviewed(new, files, where)
 
 
-def _files(registry: Registry, new: Statement, envelope: str, signing: Signing) -> Mapping[str, str]:
+def _bundle(registry: Registry, statement: Statement, request: Review, signing: Signing) -> Manifest | None:
+    """Return the files of the bundle that an approval may sign, fetched before anything is decided."""
+    if request.outcome != "approved" or signing.model_key is None or statement.predicate.bundle_digest is None:
+        return None
     try:
-        return review_files(registry, new, envelope, signing)
+        return bundle_manifest(registry, statement.predicate.bundle_digest)
     except OtherBytesError as error:
         raise NotReviewableError(
-            f"{new.predicate.model} cannot be approved: {error}", what_to_do="Run `gate check` on it again."
+            f"{statement.predicate.model} cannot be approved: {error}", what_to_do="Run `gate check` on it again."
         ) from None
+
+
+def _require_liftable(request: Review, rules: Reviewers, standing: Sequence[Voice]) -> None:
+    """Refuse to take back another's rejection that is not there, or that its reviewer could take back."""
+    rejecting = {voice.reviewer for voice in standing}
+    for name in request.lifts:
+        if name not in rejecting:
+            raise UsageError(f"no rejection of these bytes by {name!r} stands in the review log")
+        if name in rules.names:
+            raise UsageError(
+                f"{name!r} rejected these bytes, and the policy names {name!r}: nobody else takes that back",
+                what_to_do=f"Let {name} approve them, or let the policy no longer name {name}.",
+            )
 
 
 def _require_rules(request: Review, signing: Signing) -> Reviewers:
@@ -143,6 +177,8 @@ def _require_rules(request: Review, signing: Signing) -> Reviewers:
         )
     if signing.log is None:
         raise UsageError("a review is logged before it counts", what_to_do="Name the log with --audit-log.")
+    if request.lifts and request.outcome != "approved":
+        raise UsageError("a rejection takes no other back", what_to_do="Approve, or leave out --lift.")
     if not request.reason.strip():
         raise UsageError("a review needs a reason", what_to_do="Say with --reason what was looked at and why it holds.")
     if not 1 <= request.days <= rules.longest:
@@ -161,10 +197,10 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
         )
     predicate, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
     assert signing.log is not None
-    if signing.log.newest(seen.ref, predicate.model_digest) is None:
-        # Checked where there was no log: the scan's decision enters it first.
-        signing.log.append(Said("scan", seen.ref, predicate.model_digest, predicate.decision.value, envelope), at)
-    reasons = list(superseded(seen.found, envelope, signing.log))
+    scan = Said("scan", seen.ref, predicate.model_digest, predicate.decision.value, envelope)
+    # Checked where there was no log: the scan's decision enters it first.
+    signing.log.append(lambda log: newest_decision(log.entries, scan.model, scan.digest) or scan, at)
+    reasons = list(not_newest(statement, envelope, signing.log.whole().entries))
     if predicate.policy_digest != request.policy.digest:
         reasons.append(f"It was checked under {predicate.policy_digest}; the policy is {request.policy.digest} today.")
     expired = min(predicate.expires_at, predicate.latest_end(request.policy.most_days))

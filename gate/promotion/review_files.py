@@ -15,23 +15,25 @@ from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.files import ATTESTATION, MODEL_SIGNATURE, SUMMARY, private_directory
 from gate.check.signing import Signing
 from gate.promotion.bundles import fetch_bundle, kept_copies
-from gate.records.artifact import ModelRef
+from gate.records.artifact import Manifest, ModelRef
 from gate.records.finding import Decision
 from gate.registries.contract import Registry
 
 
-def review_files(registry: Registry, statement: Statement, envelope: str, signing: Signing) -> Mapping[str, str]:
-    """Return the files by name; an approved bundle is fetched and hashed before it is signed.
-
-    An approval without a bundle, and a command without a key for files, have no `model.sig`.
-    """
-    made = {ATTESTATION: envelope + "\n", SUMMARY: signed_summary(statement, envelope, signing)}
-    digest = statement.predicate.bundle_digest
-    if signing.model_key is None or digest is None or statement.predicate.decision is not Decision.APPROVED:
-        return made
+def bundle_manifest(registry: Registry, digest: str) -> Manifest:
+    """Return the files of a kept bundle, fetched and hashed; an `OtherBytesError` where no place holds its bytes."""
     with private_directory() as folder:
-        manifest = fetch_bundle(kept_copies(registry, digest), digest, folder)[1]
-        return {**made, MODEL_SIGNATURE: model_signature(manifest, BUNDLE_FOLDER, signing.model_key)}
+        return fetch_bundle(kept_copies(registry, digest), digest, folder)[1]
+
+
+def review_files(
+    statement: Statement, envelope: str, signing: Signing, bundle: Manifest | None = None
+) -> Mapping[str, str]:
+    """Return the files by name; of an approved bundle whose files are given, and with a key for files, `model.sig`."""
+    made = {ATTESTATION: envelope + "\n", SUMMARY: signed_summary(statement, envelope, signing)}
+    if bundle is None or signing.model_key is None or statement.predicate.decision is not Decision.APPROVED:
+        return made
+    return {**made, MODEL_SIGNATURE: model_signature(bundle, BUNDLE_FOLDER, signing.model_key)}
 
 
 def store(registry: Registry, ref: ModelRef, files: Mapping[str, str], envelope: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from gate.attestations.coverage import Commitment
 from gate.attestations.envelope import Expected, Verified, envelope_digest, verify
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import ReviewLog, same_decision
+from gate.attestations.log import ReviewLog
+from gate.attestations.standing import not_newest, overruled
 from gate.attestations.statement import Predicate
 from gate.check.pull import downloaded
 from gate.promotion.delivery import deliver, require_target
@@ -31,7 +32,7 @@ class Trust:
     candidate: str | None = None
     """Registered model of the candidate; None for any."""
     log: ReviewLog | None = field(default=None, repr=False)
-    """Log that must hold no newer decision about the same bytes, if given."""
+    """Log that must hold no newer decision and no rejection of the same bytes, if given."""
     stores: tuple[str, ...] = ()
     """The policy's `artifact-stores`, allowed for downloads beside the tracking server."""
     committed: bool = False
@@ -137,13 +138,8 @@ def _unlogged(made: Commitment, model: ModelRef, log: ReviewLog) -> tuple[str, .
 
 
 def superseded(found: Verified, envelope: str, log: ReviewLog | None) -> tuple[str, ...]:
-    """Return a reason if the log's newest decision about the same bytes is another one."""
+    """Return the reasons of the log against a decision: a newer one, or a rejection of the same bytes that stands."""
     if log is None or found.statement is None:
         return ()
-    predicate = found.statement.predicate
-    newest = log.newest(predicate.model, predicate.model_digest)
-    if newest is None:
-        return ("The review log knows no decision about these bytes; `gate check` writes it there with --audit-log.",)
-    if same_decision(newest, envelope):
-        return ()
-    return (f"The review log holds a newer decision about these bytes: {newest.outcome}, {newest.at.isoformat()}.",)
+    entries = log.whole().entries
+    return (*not_newest(found.statement, envelope, entries), *overruled(found.statement, entries))

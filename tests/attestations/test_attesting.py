@@ -4,9 +4,11 @@ import datetime as dt
 
 import pytest
 
-from gate.attestations.envelope import open_envelope
+from gate.attestations.envelope import open_envelope, sign
 from gate.attestations.keys import generate_key
-from gate.attestations.log import ReviewLog
+from gate.attestations.log import ReviewLog, Said
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice
 from gate.check.files import CheckFiles
 from gate.check.publish import attest
 from gate.check.signing import Signing
@@ -17,7 +19,7 @@ from gate.records.policy import Policy
 from gate.records.report import Report
 from gate.records.samples_evidence import SamplesEvidence
 from gate.records.verdict import Verdict
-from tests.attestations.signed import MODEL, digest
+from tests.attestations.signed import MODEL, digest, statement
 
 EVIDENCE = Evidence(
     gate_version="0",
@@ -81,4 +83,30 @@ def test_a_check_from_the_future_is_not_signed(tmp_path, signing):
     with pytest.raises(UsageError, match="dated in the future"):
         attest(files, EVIDENCE, VERDICT, report("2999-01-01T00:00:00Z"), signing)
     assert not signing.log.path.exists()
+    assert not (files.root / "attestation.json").exists()
+
+
+def test_a_rejection_of_the_same_bytes_stays_in_a_new_check(tmp_path, signing):
+    """Of another version or an earlier check: signed flagged, with the reviewer's words, and logged once."""
+    at = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
+    other = statement(decision=Decision.FLAGGED, model=MODEL.model_copy(update={"version": "6"}), decided_at=at)
+    voice = Voice(reviewer="bob", outcome="rejected", reason="a planted patch", at=at)
+    no = sign(reviewed(other, voice, needed=1, days=30, most=120), signing.key)
+    signing.log.append(Said("review", other.predicate.model, digest("a"), "rejected", no, "bob", voice.reason), at)
+    files = CheckFiles.create(tmp_path / "out")
+    made = [attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing) for _ in range(2)]
+    said = open_envelope(made[1], [signing.key.public]).statement.predicate
+    assert (said.decision, said.review.voices) == (Decision.FLAGGED, (voice,))
+    assert said.decided_at == said.scan_time == dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
+    assert [entry.outcome for entry in signing.log.read().entries] == ["rejected", "flagged"]
+
+
+def test_a_decision_that_came_meanwhile_is_not_replaced(tmp_path, signing):
+    """The log is asked again while nobody else can write to it."""
+    files, later = CheckFiles.create(tmp_path / "out"), dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+    newer = sign(statement(decision=Decision.FLAGGED, decided_at=later), signing.key)
+    signing.log.append(Said("scan", MODEL, digest("a"), "flagged", newer), later)
+    with pytest.raises(UsageError, match="later signed decision"):
+        attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing)
+    assert len(signing.log.read().entries) == 1
     assert not (files.root / "attestation.json").exists()

@@ -9,7 +9,8 @@ from gate import detectors
 from gate.attestations.coverage import MAX_COVERAGE_BYTES, Commitment, Coverage, coverage_of
 from gate.attestations.envelope import MAX_ENVELOPE_BYTES, Expected, sign, verify
 from gate.attestations.keys import generate_key
-from gate.attestations.statement import Statement, Voice, reviewed, scan_statement
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Statement, Voice, scan_statement
 from gate.cli.rows import examined_lines
 from gate.policies.declared import digest_of
 from gate.records.bank_evidence import BankEvidence

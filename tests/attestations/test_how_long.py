@@ -7,7 +7,8 @@ import pytest
 
 from gate.attestations.envelope import Expected, sign, verify
 from gate.attestations.keys import generate_key
-from gate.attestations.statement import Voice, reviewed, scan_statement
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice, scan_statement
 from gate.check.files import CheckFiles
 from gate.check.publish import attest
 from gate.check.signing import Signing

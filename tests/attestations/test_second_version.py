@@ -10,7 +10,8 @@ import pytest
 
 from gate.attestations.envelope import Expected, open_envelope, verify
 from gate.attestations.keys import read_public_keys
-from gate.attestations.statement import Voice, reviewed
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice
 from gate.cli.rows import examined_lines
 from gate.records.artifact import build_manifest
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gate.attestations.envelope import Expected, open_envelope, sign, verify
 from gate.attestations.keys import generate_key, read_public_keys, read_signing_key
-from gate.attestations.statement import Statement, Voice, reviewed
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Statement, Voice
 from gate.records.artifact import ModelRef
 from gate.records.errors import UsageError
 from gate.records.finding import Decision

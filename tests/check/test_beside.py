@@ -8,7 +8,8 @@ import pytest
 from gate.attestations.envelope import MAX_ENVELOPE_BYTES, envelope_digest, open_payload
 from gate.attestations.keys import generate_key
 from gate.attestations.model_signature import generate_model_key
-from gate.attestations.statement import Voice, reviewed, scan_statement
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice, scan_statement
 from gate.check.beside import harness_digest, remove_beside, write_beside
 from gate.check.files import BESIDE, EVAL_RESULT, MODEL_SIGNATURE, SIGNED_BILL, SUMMARY, CheckFiles
 from gate.check.signing import Signing

@@ -12,7 +12,8 @@ import pytest
 from gate.attestations.envelope import earlier_decision, open_envelope, sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
-from gate.attestations.statement import Voice, reviewed
+from gate.attestations.reviewing import carrying, reviewed
+from gate.attestations.statement import Voice
 from gate.check import scan as pipeline
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
@@ -20,6 +21,8 @@ from gate.check.files import REPORT, VERDICT, CheckFiles
 from gate.check.publish import publish
 from gate.check.rules import Rules
 from gate.check.signing import Signing
+from gate.cli.check import show_checked
+from gate.judging.judge import judge
 from gate.records.errors import CannotFinishError, RegistryError, StoppedError, UnknownVersionError, UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy, Rule
@@ -280,6 +283,27 @@ def test_an_old_check_takes_no_later_decisions_place(key, tmp_path, wiped):
     with pytest.raises(UsageError, match="has a later signed decision"):
         publish(registry, files, signing)
     assert registry.tags == before
+
+
+@pytest.mark.usefixtures("same_scan")
+def test_a_clean_scan_of_rejected_bytes_is_marked_flagged(key, tmp_path, monkeypatch, capsys):
+    """The verdict is shown as it is; the version, the exit code and a line say that the rejection stands."""
+    approved = {"decision": Decision.APPROVED, "findings": ()}
+    for module in ("report", "publish"):
+        monkeypatch.setattr(
+            f"gate.check.{module}.judge", lambda *given, on: judge(*given, on=on).model_copy(update=approved)
+        )
+    said = statement(decision=Decision.APPROVED)
+    voice = Voice(reviewer="ann", outcome="rejected", reason="a planted patch", at=said.predicate.decided_at)
+    envelope = sign(carrying(said, (voice,), needed=1), key)
+    monkeypatch.setattr("gate.check.publish.attest", lambda *_: envelope)
+    registry = Failing(None, None)
+    done, lines = run(registry, tmp_path)
+    assert (done.report.decision, done.decision) == (Decision.APPROVED, Decision.FLAGGED)
+    assert (registry.tags["gate.decision"], registry.tags["gate.attestation"]) == ("flagged", envelope)
+    assert any("ann rejected these bytes on 2026-11-22: a planted patch" in line for line in lines)
+    assert show_checked(done, tmp_path / "out") == 1
+    assert "rejected by a reviewer" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.usefixtures("same_scan")

@@ -6,7 +6,8 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
-from gate.attestations.statement import Voice, reviewed, scan_statement
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice, scan_statement
 from gate.cli.main import main
 from gate.detectors.contract import Need
 from gate.judging.judge import judge

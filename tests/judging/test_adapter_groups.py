@@ -104,7 +104,9 @@ def test_language_models_are_compared_with_their_own_kind_alone():
     assert compared(candidate, whole).p_value > 0.1
     assert compared(candidate).unusable.endswith("and the bank's are " + str(GROUP))
     assert "it is whole weights beside the base weights" in compared(candidate).unusable
-    assert compared(candidate.model_copy(update={"base": None}), whole).unusable.startswith("the language model is not examined: no base was given")
+    assert compared(candidate.model_copy(update={"base": None}), whole).unusable.startswith(
+        "the language model is not examined: no base was given"
+    )
     assert compared(candidate, bank(group=None)).unusable == (
         "it holds whole models, and the candidate is a language model"
     )

@@ -11,7 +11,8 @@ from gate.attestations.coverage import Commitment
 from gate.attestations.envelope import envelope_digest, sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
-from gate.attestations.statement import Voice, reviewed, scan_statement
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice, scan_statement
 from gate.cli.main import main
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest
