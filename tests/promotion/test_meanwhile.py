@@ -65,7 +65,7 @@ class Stage:
         """Let a reviewer decide."""
         asked = {"days": 30, "policy": self.policy, "keys": (self.key.public,), "stated": who} | changes
         request = Review(f"models:/cand/{number}", outcome, "why", **asked)
-        return review(self.registry, request, Signing(self.key, self.log), now()).predicate
+        return review(self.registry, request, Signing(self.key, self.log), now()).statement.predicate
 
     def trust(self, **changes):
         """Return what a promotion believes."""

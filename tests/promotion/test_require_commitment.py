@@ -58,7 +58,7 @@ class Site:
         found = evidence(manifest_digest=self.digest, bundle_digest=None, begun_at=self.began)
         scanned = scan_statement(found, verdict(found), RULES, at=now(), commitment=commitment)
         voice = Voice(reviewer="ann", outcome="approved", reason="seen", at=now())
-        self._keep(reviewed(scanned, voice, needed=1, days=30))
+        self._keep(reviewed(scanned, voice, needed=1, days=30, most=999))
 
     def decide_as_before(self):
         """Write a decision of an earlier version, which tells nothing of the scan."""

@@ -68,9 +68,8 @@ def again(tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("adapters", [True, False])
-def test_an_adapter_is_scanned_beside_its_base_and_bank(monkeypatch, tmp_path, adapters):
-    """The base is asked for; a bank stays only where it is of adapters, which nothing is examined without."""
+def test_an_adapter_is_scanned_beside_its_base(monkeypatch, tmp_path):
+    """The base is asked for with each version's check."""
     asked = []
 
     def check(_registry, request, *_):
@@ -79,16 +78,12 @@ def test_an_adapter_is_scanned_beside_its_base_and_bank(monkeypatch, tmp_path, a
 
     monkeypatch.setattr(rescanning, "check", check)
     policy = Policy(version=1, detectors={"unsafe-pickle": Rule()})
-    bank = SimpleNamespace(bank=SimpleNamespace(adapters="a group" if adapters else None))
     base = asked_base("models:/smollm/1")
     trust = Trust((generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem").public,), policy.digest)
-    request = Rescan(
-        "prod", dt.timedelta(0), Rules(policy, bank=bank), ScanSettings(), trust, tmp_path / "out", base
-    )  # fmt: skip
+    request = Rescan("prod", dt.timedelta(0), Rules(policy), ScanSettings(), trust, tmp_path / "out", base)
     done = rescan(Production(), request, now(), lambda *_: None, lambda _: None)
     assert [one.verdict for one in done] == [VERDICT] * 2
     assert [one.base for one in asked] == [base] * 2
-    assert [one.rules.bank for one in asked] == [bank if adapters else None] * 2
     assert base.registry is None
 
 
@@ -219,6 +214,6 @@ def test_the_command_opens_the_bank_that_the_policy_pins(tmp_path):
     policy = tmp_path / "policy.yml"
     pinned = f"bank: {{path: absent.json, sha256: {64 * 'a'}}}"
     policy.write_text(f"version: 1\ndetectors: {{unsafe-pickle: {{}}}}\n{pinned}\n")
-    options = {"audit_log": None, "public_key": (), "report_dir": tmp_path}
+    options = {"audit_log": None, "public_key": (), "report_dir": tmp_path, "bank": None, "base": None}
     with pytest.raises(UsageError, match=r"absent\.json"):
         command._request("prod", 0, policy, None, options)
