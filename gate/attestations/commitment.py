@@ -38,11 +38,13 @@ class Committed(SignedRecord):
     committed_at: AwareDatetime
     resumed: bool = Field(default=False, exclude_if=not_)
     """Whether measurements of an interrupted scan lay in the directory already."""
+    log_head: Digest | None = Field(default=None, exclude_if=is_none)
+    """Hash of the review log's newest line when this was signed, which the line that holds this one follows."""
     gate_version: str = VERSION
 
     def same(self, other: "Committed") -> bool:
         """Tell whether two bind the same, whenever they were made."""
-        ignored = {"committed_at", "resumed", "gate_version"}
+        ignored = {"committed_at", "resumed", "log_head", "gate_version"}
         return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 

@@ -1,7 +1,10 @@
 """The review log: one JSON line per decision, each with the hash of the line before it.
 
-A line that is changed, removed or moved breaks the chain; the signed envelopes keep a rewritten chain from inventing a
-decision. Only a cut-off end does not show: compare the newest hash with a copy (`gate verify --audit LOG --head HASH`).
+A line that is changed, removed or moved breaks the chain. Whoever can write the file can hash a chain anew, but not
+sign: each signed decision holds the hash of the line that it was signed after (`log_head`), so that the newest one of a
+trusted key vouches for every line before it. What does not show is an end that was cut off, with or without lines after
+it that nobody signs (promotions, re-scans), and a change before the first line that holds such a hash: compare with a
+copy of an earlier hash (`--head`). Without public keys the chain alone is checked, which a rewritten one passes.
 A line counts once its newline is written: what a writer that was killed left behind is cut by the next one.
 """
 
@@ -21,7 +24,7 @@ from pydantic import AwareDatetime, Field
 from gate.attestations.commitment import open_commitment
 from gate.attestations.envelope import envelope_digest, open_envelope
 from gate.attestations.keys import PublicKey
-from gate.attestations.statement import SHA256
+from gate.attestations.statement import SHA256, Voice
 from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.record import MalformedError, Record
@@ -228,9 +231,42 @@ def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) ->
     return replace(found, faults=tuple(faults))
 
 
-def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
+def holds(found: Audit, head: str) -> bool:
+    """Tell whether a log has, or had, this hash as its newest: nothing up to there was changed or cut off."""
+    return head == found.head or any(entry.previous == head for entry in found.entries)
+
+
+def moved(found: Audit, keys: Sequence[PublicKey]) -> tuple[str, ...]:
+    """Return a fault if the newest line whose signature names the line before it follows another one.
+
+    The chain up to that line is then not the one in which it was signed; one look vouches for all lines before it.
+    """
+    heads = ((entry, _signed_head(entry, keys)) for entry in reversed(found.entries))
+    return next(((_moved(entry),) if head != entry.previous else () for entry, head in heads if head is not None), ())
+
+
+def _moved(entry: Entry) -> str:
+    return f"Line {entry.number} was signed after another line than {entry.previous[:19]}…: one is missing or changed."
+
+
+def _signed_head(entry: Entry, keys: Sequence[PublicKey]) -> str | None:
+    if not entry.envelope or entry.event not in {"commitment", "scan", "review"}:
+        return None
     if entry.event == "commitment":
-        return _against_commitment(entry, keys)
+        made = open_commitment(entry.envelope, tuple(keys))
+        return made.log_head if made else None
+    statement = open_envelope(entry.envelope, keys).statement
+    return statement.predicate.log_head if statement else None
+
+
+def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
+    faults = _of_commitment(entry, keys) if entry.event == "commitment" else _of_decision(entry, keys)
+    if not faults and _signed_head(entry, keys) not in {None, entry.previous}:
+        faults.append(_moved(entry))
+    return faults
+
+
+def _of_decision(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
     opened = open_envelope(entry.envelope, keys)
     if opened.statement is None:
         return [f"Line {entry.number}: {reason}" for reason in opened.reasons]
@@ -239,13 +275,20 @@ def _against(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
         return [f"Line {entry.number} is about {entry.model}, and its signed decision about {signed.model}."]
     if entry.event == "scan" and entry.outcome != signed.decision.value:
         return [f"Line {entry.number} says {entry.outcome}, and its signed decision {signed.decision.value}."]
-    voices = signed.review.voices if signed.review else ()
-    if entry.event == "review" and all(voice.reviewer != entry.who for voice in voices):
+    return _of_voice(entry, signed.review.voices if signed.review else ()) if entry.event == "review" else []
+
+
+def _of_voice(entry: Entry, voices: Sequence[Voice]) -> list[str]:
+    said = next((voice for voice in voices if voice.reviewer == entry.who), None)
+    if said is None:
         return [f"Line {entry.number} names {entry.who!r}, who has no voice in its signed decision."]
+    if (said.outcome, said.reason) != (entry.outcome, entry.reason):
+        words = f"{entry.outcome}: {entry.reason[:200]!r}, and the voice that was signed {said.outcome}"
+        return [f"Line {entry.number} says {words}: {said.reason[:200]!r}."]
     return []
 
 
-def _against_commitment(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
+def _of_commitment(entry: Entry, keys: Sequence[PublicKey]) -> list[str]:
     signed = open_commitment(entry.envelope, tuple(keys))
     if signed is None:
         return [f"Line {entry.number} holds no commitment that a trusted key signed."]

@@ -100,6 +100,8 @@ class Predicate(SignedRecord):
     """Time of the scan that reviewers decided about; None in a scan's own statement, whose `decided_at` it is."""
     waived_until: AwareDatetime | None = Field(default=None, exclude_if=is_none)
     """End of the first waiver to end among those that the scan used; no decision about the scan outlives it."""
+    log_head: str | None = Field(default=None, pattern=SHA256, exclude_if=is_none)
+    """Hash of the review log's newest line when this was signed, which the line that holds this one follows."""
     gate_version: str
 
     @property
@@ -181,6 +183,10 @@ class Statement(Record):
     def of(cls, predicate: Predicate) -> Self:
         """Return a predicate's statement, with the subjects that it names."""
         return cls(subject=_subjects(predicate), predicate_type=_type_of(predicate), predicate=predicate)
+
+    def after(self, log_head: str | None) -> Self:
+        """Return what is signed after a line of the review log; None for no line."""
+        return self.of(self.predicate.model_copy(update={"log_head": log_head}))
 
     @property
     def covered_digests(self) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """The commitment before a scan, in `commitment.json` and the review log, and what a decision may say of it later."""
 
 from contextlib import suppress
+from functools import partial
 
 from gate.attestations.commitment import Committed, open_commitment, sign_commitment, utc_now
 from gate.attestations.coverage import Commitment
 from gate.attestations.envelope import MAX_ENVELOPE_BYTES, envelope_digest
-from gate.attestations.log import Said
+from gate.attestations.keys import SigningKey
+from gate.attestations.log import Audit, Said
 from gate.check.files import COMMITMENT, CheckFiles, Pulled
 from gate.check.resume import Unfinished
 from gate.check.signing import Signing
@@ -47,10 +49,16 @@ def commit(
     earlier = open_commitment(_kept(files), (signing.key.public,)) if resumed else None
     if earlier is not None and earlier.same(made):
         return
-    envelope = sign_commitment(made, signing.key)
     if signing.log is not None:
-        signing.log.append(Said("commitment", made.model, made.model_digest, made.policy_digest, envelope), now)
+        envelope = signing.log.append(partial(_entered, made, signing.key), now).envelope
+    else:
+        envelope = sign_commitment(made, signing.key)
     files.write(COMMITMENT, envelope + "\n")
+
+
+def _entered(made: Committed, key: SigningKey, log: Audit) -> Said:
+    envelope = sign_commitment(made.model_copy(update={"log_head": log.head}), key)
+    return Said("commitment", made.model, made.model_digest, made.policy_digest, envelope)
 
 
 def commitment_of(files: CheckFiles, evidence: Evidence, signing: Signing) -> Commitment | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from gate import VERSION
 from gate.attestations.envelope import UNSIGNED, claimed, earlier_decision, open_envelope, sign
 from gate.attestations.keys import SigningKey
-from gate.attestations.log import Audit, Entry, Said, newest_decision, same_decision
+from gate.attestations.log import Audit, Entry, Said, newest_decision
 from gate.attestations.reviewing import carrying
 from gate.attestations.standing import digests_of, rejections
 from gate.attestations.statement import Statement, scan_statement
@@ -137,9 +137,10 @@ def _entered(scanned: Statement, key: SigningKey, needed: int, log: Audit) -> Sa
     newest = newest_decision(log.entries, said.model, said.model_digest)
     _require_none_later((claimed(newest.envelope),) if newest else (), said.model, said.decided_at)
     statement = carrying(scanned, rejections(log.entries, digests_of(said)), needed=needed)
-    envelope = sign(statement, key)
-    if newest is not None and same_decision(newest, envelope):
+    before = open_envelope(newest.envelope, (key.public,)).statement if newest else None
+    if newest is not None and before is not None and before.after(None) == statement:
         return newest
+    envelope = sign(statement.after(log.head), key)
     return Said("scan", said.model, said.model_digest, statement.predicate.decision.value, envelope)
 
 

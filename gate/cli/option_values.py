@@ -132,10 +132,14 @@ def tell_signed(signs: "Signing | None") -> None:
         tell(f"the verdict is signed by key {signs.key.key_id}")
 
 
-def review_log(path: Path | None) -> "ReviewLog | None":
-    """Return the review log at a path, if one is named."""
+def review_log(path: Path | None, head: str | None = None) -> "ReviewLog | None":
+    """Return the review log at a path; a known hash without one is a `UsageError`."""
     from gate.attestations.log import ReviewLog
 
+    if path is None and head is not None:
+        raise UsageError(
+            "--head is a hash of the review log, and none is named", what_to_do="Name it with --audit-log."
+        )
     return ReviewLog(path) if path is not None else None
 
 

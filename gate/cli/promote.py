@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder `bundle` of the check's directory; by default the gate fetches it from its own run.",
 )
+@option("--head", help="With --audit-log: a hash that a line of the log must have, such as an earlier --audit prints.")
 @many(PUBLIC_KEY, SIGNING_KEY, POLICY, AUDIT_LOG, REGISTRY)
 def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **options: Any) -> int:
     """Promote an approved version: copy the gate's bundle of it into production and set the alias.
@@ -50,7 +51,8 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
     name, _, _ = parse_model_uri(uri)
     keys = public_keys(options["public_key"], signing_key(options))
     digest, stores = trusted_by(policy, None, any_policy=False)
-    trust = Trust(keys, digest, name, review_log(options["audit_log"]), stores)
+    log = review_log(options["audit_log"], options["head"])
+    trust = Trust(keys, digest, name, log, stores, options["head"])
     registry = open_production(registry_settings(options))
     with progress_bars():
         done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)

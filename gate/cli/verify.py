@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Check this review log: its chain and, with public keys, each signed decision in it.",
 )
-@option("--head", help="With --audit: the hash that the log's newest line must have.")
+@option(
+    "--head", help="With --audit: the hash that the log's newest line must have; with --audit-log: that any line must."
+)
 @many(AUDIT_LOG, REGISTRY)
 def verify(target: str | None, audit: Path | None, head: str | None, **options: Any) -> int:
     """Verify that a trusted, unexpired approval covers these very bytes.
@@ -71,7 +73,7 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
     if audit is not None:
         return _audit(audit, options["public_key"], head)
     assert target is not None
-    looked = _look(target, _trust(options), options)
+    looked = _look(target, _trust(options, head), options)
     code = _show(looked)
     if looked.verified.statement is not None:
         for what, option, left_out in (
@@ -85,13 +87,13 @@ def verify(target: str | None, audit: Path | None, head: str | None, **options: 
     return code
 
 
-def _trust(options: dict[str, Any]) -> "Trust":
+def _trust(options: dict[str, Any], head: str | None) -> "Trust":
     from gate.promotion.verification import Trust
 
     keys, any_policy = public_keys(options["public_key"]), options["any_policy"]
     digest, stores = trusted_by(options["policy"], options["policy_digest"], any_policy=any_policy)
-    log, committed = review_log(options["audit_log"]), options["require_commitment"]
-    return Trust(keys, digest, options["candidate"], log, stores, committed)
+    log, committed = review_log(options["audit_log"], head), options["require_commitment"]
+    return Trust(keys, digest, options["candidate"], log, stores, head, committed)
 
 
 def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":

@@ -17,13 +17,12 @@ from pathlib import Path
 from gate import VERSION
 from gate.attestations.envelope import Expected, envelope_digest, verify
 from gate.attestations.log import Audit, Said
-from gate.attestations.standing import not_newest, overruled
 from gate.attestations.statement import Predicate, Statement
 from gate.check.files import private_directory
 from gate.check.pull import downloaded
 from gate.promotion.bundles import OtherBytesError, copy_of, fetch_bundle, kept_copies
 from gate.promotion.reading import REPORTS
-from gate.promotion.verification import ATTESTATION_TAG, Trust, superseded
+from gate.promotion.verification import ATTESTATION_TAG, Trust, against, superseded
 from gate.records.activity import Tell
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
@@ -89,17 +88,16 @@ def promote(registry: ProductionRegistry, request: Promotion, at: dt.datetime, t
         user = registry.user()
         where, who = f"{made} as {request.alias}", user.name if user else ""
         said = Said("promotion", ref, statement.predicate.model_digest, where, envelope, who)
-        request.trust.log.append(partial(_still_approved, statement, said), at)
+        request.trust.log.append(partial(_still_approved, statement, said, request.trust), at)
     if before != made:
         tell(f"setting {request.to}@{request.alias} to version {made.version}")
         registry.set_alias(made, request.alias)
     return Promoted(ref, made, digest, before, lost)
 
 
-def _still_approved(statement: Statement, said: Said, found: Audit) -> Said:
+def _still_approved(statement: Statement, said: Said, trust: Trust, found: Audit) -> Said:
     """Return the promotion's line if the log holds nothing against it, now that nobody else can write to it."""
-    reasons = (*not_newest(statement, said.envelope, found.entries), *overruled(statement, found.entries))
-    if reasons:
+    if reasons := against(statement, said.envelope, found, trust):
         raise NotApprovedError(said.model, reasons)
     return said
 
@@ -139,7 +137,7 @@ def _approval(ref: ModelRef, envelope: str, request: Promotion, at: dt.datetime)
     """Return the statement that approves this version, before anything is downloaded."""
     expected = Expected(None, request.trust.policy_digest, ref, request.trust.candidate)
     found = verify(envelope, request.trust.keys, at, expected)
-    reasons = (*found.reasons, *superseded(found, envelope, request.trust.log))
+    reasons = (*found.reasons, *superseded(found, envelope, request.trust))
     if found.statement is None or reasons:
         raise NotApprovedError(ref, reasons)
     return found.statement

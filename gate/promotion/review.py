@@ -13,7 +13,7 @@ from typing import Literal
 
 from gate.attestations.envelope import Verified, claimed, open_envelope, sign
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import Audit, Said, newest_decision
+from gate.attestations.log import Audit, Said, moved, newest_decision
 from gate.attestations.reviewing import reviewed
 from gate.attestations.standing import digests_of, not_newest, rejections
 from gate.attestations.statement import Predicate, Statement, Voice
@@ -127,7 +127,7 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
         _require_liftable(request, rules, standing)
         limits = {"needed": rules.approvals, "days": request.days, "most": request.policy.most_days}
         made.append(reviewed(statement, voice, standing=standing, **limits))
-        text = sign(made[-1], signing.key)
+        text = sign(made[-1].after(log.head), signing.key)
         return Said("review", seen.ref, digest, request.outcome, text, who, request.reason)
 
     said = signing.log.append(signed, at).envelope
@@ -198,9 +198,11 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
     predicate, envelope = statement.predicate, seen.tags.get(ATTESTATION_TAG, "")
     assert signing.log is not None
     scan = Said("scan", seen.ref, predicate.model_digest, predicate.decision.value, envelope)
-    # Checked where there was no log: the scan's decision enters it first.
-    signing.log.append(lambda log: newest_decision(log.entries, scan.model, scan.digest) or scan, at)
-    reasons = list(not_newest(statement, envelope, signing.log.whole().entries))
+    if predicate.log_head is None:
+        # Checked where there was no log: the scan's decision enters it first.
+        signing.log.append(lambda log: newest_decision(log.entries, scan.model, scan.digest) or scan, at)
+    log = signing.log.whole()
+    reasons = [*moved(log, request.keys), *not_newest(statement, envelope, log.entries)]
     if predicate.policy_digest != request.policy.digest:
         reasons.append(f"It was checked under {predicate.policy_digest}; the policy is {request.policy.digest} today.")
     expired = min(predicate.expires_at, predicate.latest_end(request.policy.most_days))

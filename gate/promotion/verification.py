@@ -11,9 +11,9 @@ from pathlib import Path
 from gate.attestations.coverage import Commitment
 from gate.attestations.envelope import Expected, Verified, envelope_digest, verify
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import ReviewLog
+from gate.attestations.log import Audit, ReviewLog, holds, moved
 from gate.attestations.standing import not_newest, overruled
-from gate.attestations.statement import Predicate
+from gate.attestations.statement import Predicate, Statement
 from gate.check.pull import downloaded
 from gate.promotion.delivery import deliver, require_target
 from gate.records.artifact import ModelRef, build_manifest
@@ -35,6 +35,8 @@ class Trust:
     """Log that must hold no newer decision and no rejection of the same bytes, if given."""
     stores: tuple[str, ...] = ()
     """The policy's `artifact-stores`, allowed for downloads beside the tracking server."""
+    head: str | None = None
+    """Hash that a line of the log must have, known from elsewhere: the log was not cut off before it."""
     committed: bool = False
     """Whether the policy must have been committed to before the scan."""
 
@@ -63,7 +65,7 @@ def verify_folder(folder: Path, envelope: str, trust: Trust, at: dt.datetime, wh
     manifest, problems = build_manifest(folder)
     expected = Expected(manifest.digest, trust.policy_digest, candidate=trust.candidate)
     found = verify(envelope, trust.keys, at, expected)
-    reasons = (*found.reasons, *problems, *superseded(found, envelope, trust.log), *uncommitted(found, trust))
+    reasons = (*found.reasons, *problems, *superseded(found, envelope, trust), *uncommitted(found, trust))
     return Looked(what or str(folder), manifest.digest, Verified(found.statement, found.key_id, reasons))
 
 
@@ -137,9 +139,22 @@ def _unlogged(made: Commitment, model: ModelRef, log: ReviewLog) -> tuple[str, .
     return ()
 
 
-def superseded(found: Verified, envelope: str, log: ReviewLog | None) -> tuple[str, ...]:
-    """Return the reasons of the log against a decision: a newer one, or a rejection of the same bytes that stands."""
-    if log is None or found.statement is None:
+def superseded(found: Verified, envelope: str, trust: Trust) -> tuple[str, ...]:
+    """Return the reasons of the log, where one is given, against a decision."""
+    if trust.log is None or found.statement is None:
         return ()
-    entries = log.whole().entries
-    return (*not_newest(found.statement, envelope, entries), *overruled(found.statement, entries))
+    return against(found.statement, envelope, trust.log.whole(), trust)
+
+
+def against(statement: Statement, envelope: str, log: Audit, trust: Trust) -> tuple[str, ...]:
+    """Return the reasons of a log against a decision.
+
+    The log is not the one that was signed, a newer decision stands in it, or a rejection of the same bytes does.
+    """
+    cut = trust.head is not None and not holds(log, trust.head)
+    return (
+        *((f"The review log has no line {trust.head}: its end was cut off, or it is another log.",) if cut else ()),
+        *(f"The review log was changed. {fault}" for fault in moved(log, trust.keys)),
+        *not_newest(statement, envelope, log.entries),
+        *overruled(statement, log.entries),
+    )

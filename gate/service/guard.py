@@ -226,4 +226,4 @@ class Guard:
 def _decided(attestation: str, trust: Trust, at: dt.datetime) -> bool:
     """Tell whether an approval holds at a time but for the bytes, which are not compared: nothing is downloaded."""
     found = verify(attestation, trust.keys, at, Expected(None, trust.policy_digest, candidate=trust.candidate))
-    return not (found.reasons or superseded(found, attestation, trust.log))
+    return not (found.reasons or superseded(found, attestation, trust))

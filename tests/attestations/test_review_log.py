@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from gate.attestations.envelope import sign
+from gate.attestations.commitment import Committed, sign_commitment
+from gate.attestations.envelope import claimed, sign
 from gate.attestations.keys import generate_key
-from gate.attestations.log import NOTHING, ReviewLog, Said, audit
+from gate.attestations.log import NOTHING, ReviewLog, Said, audit, holds, moved
+from gate.attestations.reviewing import reviewed
+from gate.attestations.statement import Voice
 from gate.records.errors import CannotFinishError
+from gate.records.finding import Decision
+from tests.attestations.rewriting import rewritten
 from tests.attestations.signed import MODEL, NOW, digest, statement
 from tests.e2e.command import ROOT
 
@@ -108,6 +113,81 @@ append(sys.argv[1], 1)
     ended = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False)
     assert "reviews.jsonl cannot be written" in ended.stderr
     assert log.path.read_bytes() == before
+
+
+@pytest.fixture
+def linked(tmp_path, key):
+    """Return a log whose signed lines hold the hash of the line before them: scans, reviews and a commitment."""
+    log = ReviewLog(tmp_path / "linked.jsonl")
+    flagged = statement(decision=Decision.FLAGGED)
+
+    def scanned(found):
+        return Said("scan", MODEL, digest("a"), "flagged", sign(flagged.after(found.head), key))
+
+    def reviewed_by(who, outcome):
+        voice = Voice(reviewer=who, outcome=outcome, reason="why", at=NOW)
+        new = reviewed(flagged, voice, needed=1, days=9, most=99)
+        return lambda found: Said(
+            "review", MODEL, digest("a"), outcome, sign(new.after(found.head), key), who, voice.reason
+        )
+
+    def committed(found):
+        names = {"model": MODEL, "model_digest": digest("a"), "policy_name": "p", "policy_digest": digest("b")}
+        made = Committed(**names, committed_at=NOW, log_head=found.head)
+        return Said("commitment", MODEL, digest("a"), digest("b"), sign_commitment(made, key))
+
+    for line in (scanned, reviewed_by("ann", "approved"), reviewed_by("bob", "rejected"), committed):
+        log.append(line, NOW)
+    log.append(Said("promotion", MODEL, digest("a"), "prod"), NOW)
+    return log
+
+
+def test_a_signed_line_names_the_line_before_it(linked, key):
+    """What is signed holds the head of then, and the whole log is whole."""
+    found = audit(linked, [key.public])
+    assert (found.faults, moved(found, [key.public])) == ((), ())
+    heads = [claimed(entry.envelope).predicate.log_head for entry in found.entries[:3]]
+    assert heads == [entry.previous for entry in found.entries[:3]]
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_chain_that_is_hashed_anew_without_a_line_is_found(linked, key, gone):
+    """By every signed line after it, and by one look at the newest of them; the chain alone does not show it."""
+    entries = list(linked.read().entries)
+    rewritten(linked, entries[:gone] + entries[gone + 1 :])
+    assert audit(linked, []).faults == ()
+    found = audit(linked, [key.public])
+    assert len(found.faults) == 3 - gone
+    assert all("one is missing or changed" in fault for fault in found.faults)
+    assert moved(linked.read(), [key.public])[0] == found.faults[-1]
+
+
+def test_a_cut_end_shows_only_against_a_hash_that_is_known(linked, key):
+    """Also with lines after it that nobody signs; an earlier hash is held by the longer log and not by the cut one."""
+    whole = linked.read()
+    rewritten(linked, [*whole.entries[:2], whole.entries[4]])
+    cut = audit(linked, [key.public])
+    assert (cut.faults, moved(cut, [key.public])) == ((), ())
+    known = whole.entries[3].previous
+    assert holds(whole, known)
+    assert holds(whole, whole.head)
+    assert not holds(cut, known)
+    assert not holds(cut, whole.head)
+
+
+def test_what_an_earlier_gate_logged_is_whole(log, key):
+    """Lines without the hash say nothing of the line before them, and those of strangers are not asked."""
+    found = audit(log, [key.public])
+    assert (found.faults, moved(found, [key.public])) == ((), ())
+
+
+def test_a_line_says_what_its_reviewer_signed(linked, key):
+    """Outcome and reason are held against the reviewer's own voice."""
+    entries = list(linked.read().entries)
+    for number, changes in ((1, {"outcome": "rejected"}), (2, {"reason": "words that nobody signed"})):
+        changed = [*entries[:number], entries[number].model_copy(update=changes), *entries[number + 1 :]]
+        rewritten(linked, changed)
+        assert any("and the voice that was signed" in fault for fault in audit(linked, [key.public]).faults)
 
 
 def append(path, times, size=0):

@@ -16,6 +16,7 @@ from gate.records.errors import UsageError
 from gate.records.finding import Decision
 from gate.records.policy import Policy
 from gate.records.provenance import Provenance
+from tests.attestations.rewriting import rewritten
 from tests.attestations.signed import digest, statement
 from tests.promotion.promoting import PromotingRegistry
 
@@ -146,3 +147,36 @@ def test_a_rejection_of_somebody_who_left_is_lifted_by_name(stage):
     said = stage.says("ann", "approved", 3, lifts=("bob",))
     assert (said.decision, said.review.voices[-1].lifts) == (Decision.APPROVED, ("bob",))
     assert stage.promote(3).version.name == "prod"
+
+
+def test_a_rejection_that_was_taken_out_of_the_log_stops_a_promotion(stage):
+    """The chain is hashed anew without it; a decision that was signed later was signed after another line."""
+    stage.says("ann", "approved")
+    approved = stage.registry.facts(stage.registry.resolve("models:/cand/1")).tags
+    stage.says("bob", "rejected")
+    head = stage.log.read().head
+    stage.scanned(2, text="others")
+    stage.says("ann", "approved", 2)
+    kept = [entry for entry in stage.log.read().entries if entry.who != "bob"]
+    rewritten(stage.log, kept)
+    stage.registry.mark(stage.registry.resolve("models:/cand/1"), approved)
+    with pytest.raises(NotApprovedError, match="The review log was changed"):
+        stage.promote()
+    with pytest.raises(NotReviewableError, match="one is missing or changed"):
+        stage.says("ann", "approved")
+    rewritten(stage.log, kept[:2])  # and its end cut off
+    assert verify_version(stage.registry, "models:/cand/1", stage.trust(), now()).holds
+    looked = verify_version(stage.registry, "models:/cand/1", stage.trust(head=head), now())
+    assert [reason for reason in looked.verified.reasons if "its end was cut off" in reason]
+
+
+def test_another_log_is_no_way_to_forget(stage, tmp_path):
+    """What was signed beside a log is reviewed beside it; a scan that knew none enters the new one."""
+    stage.says("bob", "rejected")
+    stage.log = ReviewLog(tmp_path / "other.jsonl")
+    with pytest.raises(NotReviewableError, match="knows no decision about these bytes"):
+        stage.says("ann", "approved")
+    unlogged = stage.scanned(2)
+    stage.log.path.unlink()
+    assert stage.says("ann", "approved", 2).model == unlogged
+    assert stage.events() == [("scan", "", "flagged"), ("review", "ann", "approved")]
