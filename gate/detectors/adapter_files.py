@@ -6,8 +6,8 @@ Measures  whole-modules: tensors of modules that are stored whole, such as embed
           generation beside it, differ from the base's.
 Matters   A whole module can hold anything and has no rank; a token of its own can be a trigger that no text shows;
           and an adapter does on another base what nobody has seen.
-Blind to  What the updates do, and a base that is itself backdoored. Cutting, filling up and the template of chats are
-          left out here.
+Blind to  What the updates do, and a base that is itself backdoored. Cutting, which of the base's special tokens fills
+          up, and the template of chats are left out here.
 See       PEFT's checkpoint format; `adapter-spectrum` for the updates, `chat-template` for the template.
 """
 

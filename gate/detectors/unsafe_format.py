@@ -20,6 +20,7 @@ from gate.formats import configurations, onnx, safetensors
 from gate.formats.expected import HDF5
 from gate.formats.hazards import Hazard, each_file, measurements
 from gate.formats.source import Bounds, Source, UnreadableError
+from gate.formats.templates.places import may_hold_templates
 from gate.formats.zip_members import member_source
 from gate.formats.zips import Archive, is_zip, read_zip
 from gate.records.declarations import Metric, Options
@@ -55,7 +56,7 @@ class UnsafeFormat(Options):
 
     allowed_onnx_domains: tuple[str, ...] = ()
     chat_templates: bool = False
-    """Whether chat templates are left to the detector `chat-template`, which reads them; else each counts."""
+    """Whether chat templates in files that the detector `chat-template` reads are left to it; else each counts."""
 
 
 def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measurement]:
@@ -68,7 +69,7 @@ def measure(subject: Subject, options: UnsafeFormat, run: Run) -> Iterator[Measu
         if is_zip(source):
             yield from _archive(path, source, bounds)
         suffix, head = PurePosixPath(path).suffix.lower(), source.read(0, 16)
-        if suffix in _TEMPLATES and options.chat_templates:
+        if suffix in _TEMPLATES and options.chat_templates and may_hold_templates(path):
             return
         if what := _unread(suffix, head):
             yield Hazard("unreadable-files", path, f"{what}, which the gate does not read")
@@ -152,7 +153,7 @@ def _text(path: str, suffix: str, source: Source, options: UnsafeFormat) -> Iter
             return
         value = _json(raw, path)
         for key in _CODE_KEYS:
-            if key == "chat_template" and options.chat_templates:
+            if key == "chat_template" and options.chat_templates and may_hold_templates(path):
                 continue
             if isinstance(value, dict) and value.get(key):
                 yield Hazard("code-constructs", path, f"{key}: {str(value[key])[:100]}")

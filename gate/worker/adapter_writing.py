@@ -10,10 +10,11 @@ from typing import Any, Final
 from gate.formats.adapters.adapter import Adapter, read_adapter
 from gate.formats.adapters.base import json_at, read_base
 from gate.formats.adapters.places import TOKENIZER_FILES
+from gate.formats.huggingface.tokenizer_settings import mark_map_faults
 from gate.formats.safetensors import Tensor, tensors_of
 from gate.formats.sealing import ChangedError, Seal
 from gate.formats.source import Source, UnreadableError, open_source
-from gate.formats.templates.places import DEFAULT, templates_in
+from gate.formats.templates.places import DEFAULT, TEMPLATE_KEYS, templates_in
 from gate.records.artifact import Artifact, file_sha256
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.job import TOKENIZER_FILE, WRITTEN_FILE, ScanJob, ScanResult
@@ -23,6 +24,10 @@ from gate.worker.output import say_progress
 
 _OF_THE_BASE: Final = {"base_model_name_or_path": None, "revision": None}
 """What a bundle does not say: which base any loader would fetch."""
+_OF_THE_CANDIDATE: Final = frozenset(
+    {"name_or_path", "tokenizer_file", "special_tokens_map_file", "is_local", "local_files_only", *TEMPLATE_KEYS}
+)
+"""Settings that a bundle's tokenizer does not have: where another was loaded from, and templates, which are a file."""
 _TOKENIZER, _SETTINGS, _MARKS, _TEMPLATE = TOKENIZER_FILES
 
 
@@ -126,7 +131,9 @@ def _texts(root: Path, adapter: Adapter, settings: Mapping[str, Any] | None) -> 
                 raise UnexaminableError("it has several chat templates, and the gate writes one")
             found = [(_TEMPLATE, named[DEFAULT])] if named else found
     if settings is not None:
-        plain = {key: value for key, value in settings.items() if key not in {"chat_template", "name_or_path"}}
+        plain = {key: value for key, value in settings.items() if key not in _OF_THE_CANDIDATE}
         found.append((_SETTINGS, canonical_json(plain).decode()))
     marks = _json_of(root, adapter, _MARKS)
+    for fault in mark_map_faults(marks) if marks is not None else ():
+        raise UnreadableError(f"{_MARKS}: {fault}")  # transformers takes over whatever key stands there
     return found if marks is None else [*found, (_MARKS, canonical_json(marks).decode())]

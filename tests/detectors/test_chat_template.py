@@ -175,6 +175,41 @@ def test_templates_in_settings_are_read(tmp_path):
     assert total(measure_artifact(artifact, NAME), "unreadable-templates") == 1
 
 
+@pytest.mark.parametrize("key", ["chat_template", "chat_templates", "default_chat_template"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "special_tokens_map.json", "processor_config.json", "chat_template.json"]
+)
+def test_each_file_that_transformers_takes_a_template_from_is_read(name, key, tmp_path):
+    """Of the special tokens' map, every key is laid over the settings."""
+    (tmp_path / name).write_text(json.dumps({key: BACKDOORED[0].read_text()}))
+    artifact = Artifact(ModelRef(registry="directory", name="t"), tmp_path, build_manifest(tmp_path)[0])
+    assert total(measure_artifact(artifact, NAME), "content-conditions") == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["special_tokens_map.json", "other.json", "X.JINJA", "x.jinja", "tokenizer_config.json"]
+)
+def test_a_template_in_any_file_is_counted_by_one_detector(name, tmp_path):
+    """`unsafe-format` leaves to this one only what it reads."""
+    text = BACKDOORED[0].read_text()
+    (tmp_path / name).write_text(json.dumps({"chat_template": text}) if name.endswith("json") else text)
+    artifact = Artifact(ModelRef(registry="directory", name="t"), tmp_path, build_manifest(tmp_path)[0])
+    own = total(measure_artifact(artifact, NAME), "content-conditions")
+    other = measure_artifact(artifact, "unsafe-format", chat_templates=True)
+    assert own + total(other, "code-constructs") + total(other, "unreadable-files") == 1
+
+
+def test_transformers_takes_a_template_from_the_special_tokens(tmp_path):
+    """Its own loader, on the file that the detector reads."""
+    transformers = pytest.importorskip("transformers")
+    root = Draft(files={"components/tokenizer/special_tokens_map.json": b'{"chat_template": "planted"}'}).write(
+        tmp_path
+    )
+    loaded = transformers.PreTrainedTokenizerFast.from_pretrained(root / "components" / "tokenizer")
+    assert loaded.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False) == "planted"
+    assert total(measured(root, NAME, write_base(tmp_path / "base")), "template-changes") == 1
+
+
 BROKEN = (
     "{% if %}",
     "{{ x",

@@ -9,18 +9,25 @@ from typing import Any, Final, Protocol
 
 from gate.formats.adapters.adapter import Adapter
 from gate.formats.adapters.base import BaseModel, json_at
-from gate.formats.adapters.places import COPIES
+from gate.formats.adapters.places import COPIES, TOKENIZER_FILES
+from gate.formats.adapters.special_tokens import KEYS, special_differences, special_numbers
 from gate.formats.huggingface.tokenizer_settings import plain_name
 from gate.formats.source import open_source
 
+_WHOLE, _MARKS = TOKENIZER_FILES[:2], TOKENIZER_FILES[2]
 _MAX_TEXT: Final = 32 << 20
-_OWN: Final = frozenset(
-    {"name_or_path", "special_tokens_map_file", "tokenizer_file", "chat_template", "transformers_version", "is_local"}
-    | {"local_files_only", "padding", "padding_side", "pad_token", "pad_token_id", "pad_token_type_id", "stride"}
-    | {"truncation", "truncation_side", "truncation_strategy", "max_length", "model_max_length", "pad_to_multiple_of"}
+_OF_LOADING: Final = frozenset(
+    {"name_or_path", "special_tokens_map_file", "tokenizer_file", "transformers_version", "is_local"}
+    | {"local_files_only", "padding_side", "pad_token_type_id", "stride", "truncation_side", "truncation_strategy"}
+    | {"max_length", "model_max_length", "pad_to_multiple_of"}
 )
-"""Settings that say by whom a tokenizer was loaded and how batches are cut and filled up, which every call sets anew,
-and a template, which has a detector of its own. A token that only fills up counts where it is added."""
+"""Settings that say by whom a tokenizer was loaded, and how batches are cut and filled up, as every call sets anew."""
+_COMPARED_ELSEWHERE: Final[Mapping[str, frozenset[str]]] = {
+    "tokenizer.json": frozenset({"added_tokens", "model", "padding", "truncation"}),
+    "tokenizer_config.json": KEYS | {"chat_template"} | _OF_LOADING,
+}
+"""Settings by file that are compared apart, or for a template by a detector of its own; and those of loading."""
+_PAD_NUMBER: Final = "pad_token_id"
 _NAMED: Final = 3
 
 
@@ -46,17 +53,24 @@ def tokenizer_differences(
     root: Path, place: Tokenizers, base: BaseModel, ignored: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, str]]:
     """Yield the path of each file of a candidate's tokenizer that does not say what the base's says, and how."""
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", *COPIES):
-        path = place.of_tokenizer(name)
-        if not (root / path).exists():
+    folder = (root / place.of_tokenizer(_WHOLE[0])).parent
+    held = [name for name in (*_WHOLE, _MARKS, *COPIES) if (folder / name).exists()]
+    for name in held:
+        if name == _MARKS:
             continue
-        if not (base.tokenizer / name).exists():
-            if name not in {"special_tokens_map.json", *COPIES}:
-                yield path, "the base has none to compare it with"
-            elif name in COPIES:
-                yield path, "the base has no such file: save the tokenizer again with transformers 5, without it"
-            continue
-        yield from ((path, why) for why in _differences(root / path, base.tokenizer / name, ignored))
+        if (base.tokenizer / name).exists():
+            found = _differences(folder / name, base.tokenizer / name, ignored)
+            yield from ((place.of_tokenizer(name), why) for why in found)
+        elif name in COPIES:
+            why = "the base has no such file: save the tokenizer again with transformers 5, without it"
+            yield place.of_tokenizer(name), why
+        elif name in _WHOLE:
+            yield place.of_tokenizer(name), "the base has none to compare it with"
+    for name in _WHOLE if held else ():
+        if name not in held and (base.tokenizer / name).exists():
+            yield place.of_tokenizer(name), "it is not there, and the base has one: a loader takes other tokens"
+    for name, why in special_differences(folder, base, ignored) if held else ():
+        yield place.of_tokenizer(name), why
 
 
 def _differences(own: Path, base: Path, ignored: frozenset[str]) -> Iterator[str]:
@@ -70,9 +84,13 @@ def _differences(own: Path, base: Path, ignored: frozenset[str]) -> Iterator[str
         return
     if own.name == "tokenizer.json":
         yield from _of_vocabulary(mine, theirs)
-    for key in sorted({*mine, *theirs} - _OWN - ignored - {"added_tokens", "model"}):
+    for key in sorted({*mine, *theirs} - _COMPARED_ELSEWHERE.get(own.name, frozenset()) - ignored):
         if _plain(key, mine) != _plain(key, theirs):
-            yield f"{key[:60]!r} is {str(mine.get(key))[:80]!r}, and in the base {str(theirs.get(key))[:80]!r}"
+            yield _unlike(key, mine, theirs)
+
+
+def _unlike(key: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    return f"{key[:60]!r} is {str(mine.get(key))[:80]!r}, and in the base {str(theirs.get(key))[:80]!r}"
 
 
 def _plain(key: str, value: Mapping[str, Any]) -> Any:
@@ -119,17 +137,29 @@ def generation_differences(path: Path, base: BaseModel, ignored: frozenset[str] 
     """Yield the settings of generation at this path that the base does not have so."""
     mine = json_at(path)
     if mine is not None:
-        yield from setting_differences(mine, base.generation or {}, ignored | {"_from_model_config"})
+        yield from setting_differences(mine, base.generation or {}, base, ignored | {"_from_model_config"})
 
 
-def setting_differences(mine: Any, theirs: Any, ignored: frozenset[str], *, also_gone: bool = False) -> Iterator[str]:
+def setting_differences(
+    mine: Any, theirs: Any, base: BaseModel, ignored: frozenset[str], *, also_gone: bool = False
+) -> Iterator[str]:
     """Yield how the settings of two JSON files differ, those that only the base has on request."""
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
         yield "it is no mapping"
         return
-    for key in sorted({*mine, *(theirs if also_gone else ())} - _OWN - ignored):
-        if mine.get(key) != theirs.get(key):
-            yield f"{key[:60]!r} is {str(mine.get(key))[:80]!r}, and in the base {str(theirs.get(key))[:80]!r}"
+    for key in sorted({*mine, *(theirs if also_gone else ())} - _OF_LOADING - ignored):
+        if mine.get(key) != theirs.get(key) and not (key == _PAD_NUMBER and _fills_up(mine.get(key), base)):
+            yield _unlike(key, mine, theirs)
+
+
+def _fills_up(number: Any, base: BaseModel) -> bool:
+    """Tell whether a number only says which of the base's special tokens fills up.
+
+    Of any other token it hides each one: transformers masks what fills up where no mask is given.
+    """
+    words = json_at(base.tokenizer / _WHOLE[0])
+    known = special_numbers(base, numbered_tokens(words) if isinstance(words, dict) else {})
+    return number is None or (type(number) is int and number in known)
 
 
 def _text(path: Path) -> bytes:

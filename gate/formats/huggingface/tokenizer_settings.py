@@ -27,7 +27,8 @@ TOKENIZERS: Final = tuple(
 GENERIC: Final = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """Classes that take `tokenizer.json` as it is."""
 _MAX_BYTES: Final = 32 << 20
-_NAMES: Final = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+NAMES: Final = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""Settings that name one special token each, by transformers' `SPECIAL_TOKENS_ATTRIBUTES`."""
 _FLAGS: Final = ("lstrip", "normalized", "rstrip", "single_word", "special")
 
 
@@ -64,7 +65,7 @@ _FLAGS_OF_CLASSES: Final = (
     "strip_accents", "tokenize_chinese_chars", "trim_offsets",
 )  # fmt: skip
 _SETTINGS: Final[Mapping[str, Shape]] = {
-    **dict.fromkeys(_NAMES, _ONE),
+    **dict.fromkeys(NAMES, _ONE),
     **dict.fromkeys(
         _FLAGS_OF_CLASSES,
         _SET,
@@ -91,7 +92,7 @@ _SETTINGS: Final[Mapping[str, Shape]] = {
     "vocab_type": WORD,
 }
 _MARKS: Final[Mapping[str, Shape]] = {
-    **dict.fromkeys(_NAMES, _ONE),
+    **dict.fromkeys(NAMES, _ONE),
     **dict.fromkeys(("additional_special_tokens", "extra_special_tokens"), _SEVERAL),
 }
 _TEMPLATES: Final = ("chat_template", "chat_templates", "default_chat_template")

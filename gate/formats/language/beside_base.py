@@ -33,7 +33,7 @@ def foreign_tensors(own: WholeModel, base: BaseModel) -> Iterator[tuple[Path, st
 
 def config_differences(own: WholeModel, base: BaseModel, ignored: frozenset[str]) -> Iterator[str]:
     """Yield how its configuration differs from the base's; a class of its own counts even where the base has it."""
-    yield from setting_differences(dict(own.config), base.config(), _INERT | ignored | {_CODE}, also_gone=True)
+    yield from setting_differences(dict(own.config), base.config(), base, _INERT | ignored | {_CODE}, also_gone=True)
     if _CODE in own.config:
         yield f"{_CODE!r} names code that a consumer's loader may run"
 
@@ -41,5 +41,5 @@ def config_differences(own: WholeModel, base: BaseModel, ignored: frozenset[str]
 def generation_changes(own: WholeModel, base: BaseModel, ignored: frozenset[str]) -> Iterator[str]:
     """Yield how its settings of generation differ from the base's, those that it lacks among them."""
     yield from setting_differences(
-        own.model.config(GENERATION) or {}, base.generation or {}, ignored | _FROM, also_gone=True
+        own.model.config(GENERATION) or {}, base.generation or {}, base, ignored | _FROM, also_gone=True
     )

@@ -11,8 +11,11 @@ from gate.records.errors import GateError
 from gate.records.record import parse_json
 
 _MAX_BYTES: Final = 16 << 20
-_SETTINGS: Final = frozenset({"tokenizer_config.json", "processor_config.json", "chat_template.json"})
-_KEYS: Final = ("chat_template", "chat_templates", "default_chat_template")
+_SETTINGS: Final = frozenset(
+    {"tokenizer_config.json", "special_tokens_map.json", "processor_config.json", "chat_template.json"}
+)
+"""JSON files that transformers 5.24 takes a template from: of `special_tokens_map.json` it takes over every key."""
+TEMPLATE_KEYS: Final = ("chat_template", "chat_templates", "default_chat_template")
 _FILE: Final = re.compile(r".+\.(jinja|jinja2|j2)")
 DEFAULT: Final = "default"
 
@@ -36,7 +39,7 @@ def templates_in(path: Path) -> Iterator[tuple[str, str]]:
         given = parse_json(raw, what=path.name, limit=_MAX_BYTES)
     except GateError as error:
         raise UnreadableError(str(error)) from None
-    for key in _KEYS if isinstance(given, dict) else ():
+    for key in TEMPLATE_KEYS if isinstance(given, dict) else ():
         yield from _of(given.get(key), path.name)
 
 

@@ -77,6 +77,20 @@ def test_a_template_in_the_settings_becomes_a_file(tmp_path):
     assert "several chat templates" in refused.problems[0]
 
 
+def test_special_tokens_are_written_by_a_closed_list(tmp_path):
+    """Transformers lays every key of that file over the settings: a template there would be served unread."""
+    name = "special_tokens_map.json"
+    settings = Draft().settings | {"tokenizer_file": "/x", "default_chat_template": "{{ messages }}"}
+    draft = Draft(settings=settings, files={f"components/tokenizer/{name}": b'{"eos_token": "</s>"}'})
+    made = written(draft.write(tmp_path / "a"), tmp_path / "s").written_adapter
+    assert json.loads(made.texts[name]) == {"eos_token": "</s>"}
+    assert json.loads(made.texts["tokenizer_config.json"]) == Draft().settings
+    draft.files[f"components/tokenizer/{name}"] = b'{"chat_template": "planted"}'
+    refused = written(draft.write(tmp_path / "b"), tmp_path / "t")
+    assert refused.written_adapter is None
+    assert "holds 'chat_template'" in refused.problems[0]
+
+
 def test_without_a_word_on_the_network_there_is_no_bundle(tmp_path):
     """An adapter alone, and no base."""
     refused = written(Draft().write(tmp_path / "a", alone=True), tmp_path / "s")
