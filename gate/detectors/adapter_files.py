@@ -2,8 +2,8 @@
 
 Measures  whole-modules: tensors of modules that are stored whole, such as embeddings or lm_head. unpinned-base: an
           adapter whose base is named by no commit, where no base was given. base-mismatches: modules that the base does
-          not have in that shape. tokenizer-differences and generation-settings: how its tokenizer, and settings of
-          generation beside it, differ from the base's.
+          not have in that shape, and another class of network. tokenizer-differences and generation-settings: how its
+          tokenizer, and settings of generation beside it, differ from the base's.
 Matters   A whole module can hold anything and has no rank; a token of its own can be a trigger that no text shows;
           and an adapter does on another base what nobody has seen.
 Blind to  What the updates do, and a base that is itself backdoored. Cutting, which of the base's special tokens fills
@@ -16,7 +16,12 @@ from collections.abc import Iterator
 from gate.detectors.contract import Detector, Need
 from gate.formats.adapters.adapter import Adapter
 from gate.formats.adapters.base import BaseModel
-from gate.formats.adapters.beside_base import base_mismatches, generation_differences, tokenizer_differences
+from gate.formats.adapters.beside_base import (
+    base_mismatches,
+    generation_differences,
+    network_differences,
+    tokenizer_differences,
+)
 from gate.formats.adapters.places import COPIES, GENERATION, TOKENIZER_FILES
 from gate.formats.hazards import Hazard, compared, measurements
 from gate.records.declarations import Metric, Options
@@ -72,6 +77,9 @@ def _alone(adapter: Adapter, base: BaseModel | None) -> Iterator[Hazard]:
 def _beside(subject: Subject, adapter: Adapter, base: BaseModel, ignored: frozenset[str]) -> Iterator[Hazard]:
     root, place = subject.artifact.root, adapter.place
     yield from (Hazard(_BESIDE[0], place.tensors, why) for why in base_mismatches(adapter, base))
+    yield from compared(
+        _BESIDE[0], "MLmodel", lambda: (("MLmodel", why) for why in network_differences(adapter.flavour, base))
+    )
     first, path = place.of_tokenizer(TOKENIZER_FILES[0]), place.of_tokenizer(GENERATION)
     yield from compared(_BESIDE[1], first, lambda: tokenizer_differences(root, place, base, ignored))
     settings = generation_differences(root / path, base, ignored)
@@ -87,7 +95,7 @@ DETECTOR = Detector(
     metrics=(
         Metric("whole-modules", "tensors", "higher", "Tensors of modules that the adapter stores whole."),
         Metric("unpinned-base", "adapters", "higher", "An adapter whose base neither a commit nor --base names."),
-        Metric("base-mismatches", "modules", "higher", "Modules that the base does not have in that shape."),
+        Metric("base-mismatches", "modules", "higher", "Modules and a class that the base does not have so."),
         Metric("tokenizer-differences", "differences", "higher", "How its tokenizer differs from the base's."),
         Metric("generation-settings", "settings", "higher", "Settings of generation that the base does not have so."),
     ),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from gate.formats.adapters.adapter import Adapter, read_adapter
-from gate.formats.adapters.base import json_at, read_base
+from gate.formats.adapters.base import BaseModel, json_at, read_base
 from gate.formats.adapters.places import TOKENIZER_FILES
+from gate.formats.huggingface.language_classes import NETWORKS, TOKENIZERS
 from gate.formats.huggingface.tokenizer_settings import mark_map_faults
 from gate.formats.safetensors import Tensor, tensors_of
 from gate.formats.sealing import ChangedError, Seal
@@ -64,27 +65,40 @@ def _written(job: ScanJob, root: Path, adapter: Adapter, scratch: Path) -> Writt
     if tokenizer is not None:
         (scratch / TOKENIZER_FILE).write_bytes(canonical_json(tokenizer))
     settings = _json_of(root, adapter, _SETTINGS)
+    base = read_base(Path(job.base_folder)) if job.base_folder else None
+    words = _tokenizer_class(base, adapter, settings) if tokenizer is not None else ""
     return WrittenAdapter(
         tensors_sha256=file_sha256(to),
         parent=f"sha256:{parent}",
         config=config.decode(),
-        network=_network(job, adapter),
+        network=_network(base, adapter),
         number_type=adapter.flavour.get("torch_dtype"),
-        tokenizer_type=str((settings or {}).get("tokenizer_class") or adapter.flavour.get("tokenizer_type") or ""),
+        tokenizer_type=words,
         tokenizer_sha256=file_sha256(scratch / TOKENIZER_FILE) if tokenizer is not None else None,
-        texts=dict(_texts(root, adapter, settings)),
+        texts=dict(_texts(root, adapter, settings, words)),
     )
 
 
-def _network(job: ScanJob, adapter: Adapter) -> str:
-    """Return the class of its base: by `MLmodel`, or by the configuration of the base that the operator named."""
-    if named := adapter.flavour.get("pipeline_model_type"):
-        return str(named)
-    config = read_base(Path(job.base_folder)).config() if job.base_folder else None
-    named = config.get("architectures") if isinstance(config, dict) else None
-    if not isinstance(named, list) or len(named) != 1:
+def _network(base: BaseModel | None, adapter: Adapter) -> str:
+    """Return the class of its base: by the base that the operator named, or without one by `MLmodel`."""
+    named = base.network if base is not None else str(adapter.flavour.get("pipeline_model_type", ""))
+    if base is None and not named:
         raise UnexaminableError("nothing says of which class its base is: name one with --base")
-    return str(named[0])
+    return _known(named, NETWORKS, "language models", "'architectures' of the base's config.json")
+
+
+def _tokenizer_class(base: BaseModel | None, adapter: Adapter, settings: Mapping[str, Any] | None) -> str:
+    """Return the class of its tokenizer: the base's, or without one what the candidate's files say."""
+    said = (settings or {}).get("tokenizer_class") or adapter.flavour.get("tokenizer_type") or ""
+    named = base.tokenizer_class if base is not None else str(said)
+    return _known(named, TOKENIZERS, "language models' tokenizers", "'tokenizer_class' of tokenizer_config.json")
+
+
+def _known(named: str, known: frozenset[str], what: str, where: str) -> str:
+    """Return a name that transformers has a class of; any other would be loaded as code, or fail."""
+    if named not in known:
+        raise UnexaminableError(f"{where} is {named[:80]!r}, none of the {what} of transformers 5.24: save it by that")
+    return named
 
 
 def _digest(source: Source, tensor: Tensor) -> str:
@@ -119,7 +133,7 @@ def _json_of(root: Path, adapter: Adapter, name: str) -> dict[str, Any] | None:
     return found
 
 
-def _texts(root: Path, adapter: Adapter, settings: Mapping[str, Any] | None) -> list[tuple[Any, str]]:
+def _texts(root: Path, adapter: Adapter, settings: Mapping[str, Any] | None, words: str) -> list[tuple[Any, str]]:
     """Return the tokenizer's other files by name; a template inside its settings becomes a file of its own."""
     found: list[tuple[Any, str]] = []
     template = root / adapter.place.of_tokenizer(_TEMPLATE)
@@ -132,6 +146,7 @@ def _texts(root: Path, adapter: Adapter, settings: Mapping[str, Any] | None) -> 
             found = [(_TEMPLATE, named[DEFAULT])] if named else found
     if settings is not None:
         plain = {key: value for key, value in settings.items() if key not in _OF_THE_CANDIDATE}
+        plain |= {"tokenizer_class": words} if words else {}
         found.append((_SETTINGS, canonical_json(plain).decode()))
     marks = _json_of(root, adapter, _MARKS)
     for fault in mark_map_faults(marks) if marks is not None else ():

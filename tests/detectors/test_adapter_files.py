@@ -87,6 +87,18 @@ def test_how_batches_are_filled_up_is_no_difference(tmp_path):
     assert total(found, "tokenizer-differences") == 0
 
 
+def test_classes_that_are_not_the_bases_are_told(tmp_path):
+    """A loader makes network and tokenizer by what MLmodel says."""
+    draft = Draft()
+    draft.model["flavors"]["transformers"] |= {
+        "pipeline_model_type": "GemmaForCausalLM", "tokenizer_type": "BertTokenizer",
+    }  # fmt: skip
+    found = measured(draft.write(tmp_path / "a"), NAME, write_base(tmp_path / "b"))
+    assert "'GemmaForCausalLM', and the base is of 'LlamaForCausalLM'" in notes(found, "base-mismatches")["MLmodel"]
+    assert "'tokenizer_type' is 'BertTokenizer'" in notes(found, "tokenizer-differences")["MLmodel"]
+    assert total(found, "base-mismatches") == total(found, "tokenizer-differences") == 1
+
+
 def test_settings_of_generation_beside_it_are_told(tmp_path):
     """Tokens that are forced or forbidden say what a model answers."""
     settings = json.dumps({"eos_token_id": 1, "forced_bos_token_id": 5}).encode()

@@ -131,6 +131,27 @@ def test_code_of_its_own_counts_even_where_the_base_has_it(tmp_path):
     assert total(measured(own, NAME, base), "config-differences") == 1
 
 
+def test_classes_that_are_not_the_bases_are_counted(tmp_path):
+    """MLflow makes network and tokenizer by what MLmodel says, whatever the configuration beside it is."""
+    own = write_base(tmp_path / "own")
+    text = (own / "MLmodel").read_text()
+    for mine, other in (("LlamaForCausalLM", "GemmaForCausalLM"), ("PreTrainedTokenizerFast", "BertTokenizer")):
+        assert mine in text
+        text = text.replace(mine, other)
+    (own / "MLmodel").write_text(text)
+    found = measured(own, NAME, write_base(tmp_path / "base"))
+    assert "'GemmaForCausalLM'" in notes(found, "config-differences")["MLmodel"]
+    assert "'BertTokenizer'" in notes(found, "tokenizer-differences")["MLmodel"]
+
+
+def test_special_tokens_of_its_own_are_counted(tmp_path):
+    """In a file that the base does not have."""
+    own = write_base(tmp_path / "own")
+    (own / "components" / "tokenizer" / "special_tokens_map.json").write_text(json.dumps({"chat_template": "x"}))
+    found = measured(own, NAME, write_base(tmp_path / "base"))
+    assert "holds 'chat_template'" in notes(found, "tokenizer-differences").popitem()[1]
+
+
 def test_a_token_of_its_own_is_counted(tmp_path):
     """Words beyond the base's vocabulary."""
     tokenizer = copy.deepcopy(TOKENIZER)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gate.formats.adapters.adapter import read_adapter
+from gate.formats.huggingface.language_classes import NETWORKS, TOKENIZERS
 from gate.formats.source import UnreadableError
 from gate.records.adapters import band_of
 from tests.adapters.written import CONFIG, Draft, module, updates
@@ -230,6 +231,25 @@ def test_a_flavour_that_says_more_is_told(tmp_path):
     found = "\n".join(told(draft.write(tmp_path)))
     for part in ("transformers.source_model_revision", "log it with base_model_path=FOLDER"):
         assert part in found
+
+
+@pytest.mark.parametrize("key", ["pipeline_model_type", "tokenizer_type"])
+@pytest.mark.parametrize("named", ["SomebodyForCausalLM", "AutoModelForCausalLM", "AutoTokenizer", "pipeline", ["x"]])
+def test_classes_are_of_a_closed_list(key, named, tmp_path):
+    """MLflow takes any attribute of transformers by its name, and code of the base's own where there is none."""
+    draft = Draft(model=copy.deepcopy(Draft().model))
+    draft.model["flavors"]["transformers"] |= {key: named}
+    assert any(f"transformers.{key}" in one for one in told(draft.write(tmp_path)))
+
+
+def test_the_closed_list_is_of_transformers_classes():
+    """Beside the release that it was taken from, where that is installed."""
+    transformers = pytest.importorskip("transformers", minversion="5.24")
+    assert len(NETWORKS) > 100
+    assert len(TOKENIZERS) > 20
+    assert [name for name in sorted(NETWORKS | TOKENIZERS) if not hasattr(transformers, name)] == []
+    causal = set(transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    assert causal >= NETWORKS
 
 
 def test_a_header_that_claims_more_than_the_file_is_told(tmp_path):

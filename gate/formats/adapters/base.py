@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gate.formats.adapters.places import BASE_FOLDER, GENERATION, TOKENIZER_FOLDER
+from gate.formats.adapters.places import BASE_FOLDER, GENERATION, TOKENIZER_FILES, TOKENIZER_FOLDER
+from gate.formats.huggingface.language_classes import network_of
 from gate.formats.safetensors import Tensor, tensors_of
 from gate.formats.source import UnreadableError, open_source
 from gate.records.errors import GateError
@@ -45,6 +46,19 @@ class BaseModel:
     def config(self, name: str = "config.json") -> Any:
         """Return one of its JSON files as parsed; None where it has none."""
         return json_at(self.folder / name)
+
+    @property
+    def network(self) -> str:
+        """The class that its configuration names; empty where that is none, or none of a language model."""
+        return network_of(self.config())
+
+    @property
+    def tokenizer_class(self) -> str:
+        """The class of its tokenizer, by its settings or its configuration; empty where neither names one."""
+        for given in (json_at(self.tokenizer / TOKENIZER_FILES[1]), self.config()):
+            if isinstance(given, dict) and isinstance(named := given.get("tokenizer_class"), str):
+                return named
+        return ""
 
     @property
     def generation(self) -> Any:

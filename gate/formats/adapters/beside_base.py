@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gate.formats.adapters.adapter import Adapter
+from gate.formats.adapters.adapter import Adapter, mlmodel_of
 from gate.formats.adapters.base import BaseModel, json_at
 from gate.formats.adapters.places import COPIES, TOKENIZER_FILES
 from gate.formats.adapters.special_tokens import KEYS, special_differences, special_numbers
+from gate.formats.huggingface.language_classes import same_tokenizer
 from gate.formats.huggingface.tokenizer_settings import plain_name
 from gate.formats.source import open_source
+from gate.records.facts import PIPELINES
 
 _WHOLE, _MARKS = TOKENIZER_FILES[:2], TOKENIZER_FILES[2]
 _MAX_TEXT: Final = 32 << 20
@@ -39,6 +41,21 @@ def base_mismatches(adapter: Adapter, base: BaseModel) -> Iterator[str]:
             yield f"the base has no {module.name[:120]}"
         elif stored.tensor.shape != module.shape:
             yield f"{module.name[:120]} is {stored.tensor.shape} in the base and {module.shape} in the adapter"
+
+
+def network_differences(flavour: Mapping[str, Any], base: BaseModel) -> Iterator[str]:
+    """Yield where `MLmodel` names another class for a loader to make the network of than the base's configuration."""
+    named = flavour.get("pipeline_model_type")
+    if named is not None and named != base.network:
+        yield f"'pipeline_model_type' is {str(named)[:80]!r}, and the base is of {base.network[:80]!r}"
+
+
+def _class_differences(root: Path, base: BaseModel) -> Iterator[str]:
+    """Yield where `MLmodel` names another class for a loader to make the tokenizer of than the base's settings."""
+    model = mlmodel_of(root)
+    named = model.flavors.get(PIPELINES, {}).get("tokenizer_type") if model is not None else None
+    if named is not None and not same_tokenizer(named, base.tokenizer_class):
+        yield f"'tokenizer_type' is {str(named)[:80]!r}, and the base's is {base.tokenizer_class[:80]!r}"
 
 
 class Tokenizers(Protocol):
@@ -69,6 +86,7 @@ def tokenizer_differences(
     for name in _WHOLE if held else ():
         if name not in held and (base.tokenizer / name).exists():
             yield place.of_tokenizer(name), "it is not there, and the base has one: a loader takes other tokens"
+    yield from (("MLmodel", why) for why in _class_differences(root, base))
     for name, why in special_differences(folder, base, ignored) if held else ():
         yield place.of_tokenizer(name), why
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from gate.formats.adapters import config, tensors
 from gate.formats.huggingface.flavour import CARDS, PICKLED
+from gate.formats.huggingface.language_classes import NETWORKS, TOKENIZERS
 from gate.formats.mlflow_folder import is_inert
 from gate.formats.mlflow_model import VERSION
 from gate.formats.mlmodel import MLmodel
@@ -96,7 +97,12 @@ def _surplus(path: str) -> str:
     return ""
 
 
-_CLASS: Final = text(r"[A-Za-z][A-Za-z0-9]{0,100}", "a class of transformers")
+_NETWORK: Final = Shape(
+    "a language model of transformers 5.24", lambda given: isinstance(given, str) and given in NETWORKS
+)
+_TOKENIZER: Final = Shape(
+    "a language model's tokenizer in transformers 5.24", lambda given: isinstance(given, str) and given in TOKENIZERS
+)
 _HUB_NAME: Final = text(r"[^\x00-\x1f\x7f]{0,4096}", "the name that it was loaded by")
 _REVISION: Final = text(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
 _TYPES: Final = either(exactly(None), exactly("torch.float32", "torch.float16", "torch.bfloat16"))
@@ -128,13 +134,13 @@ FLAVOUR: Final = Flavour(
         "instance_type": exactly("TextGenerationPipeline"),
         "local_base_model_path": _HUB_NAME,
         "model_binary": _NO_BASE,
-        "pipeline_model_type": text(r"[A-Z][A-Za-z0-9]{0,80}ForCausalLM", "a language model of transformers"),
+        "pipeline_model_type": _NETWORK,
         "source_model_name": _HUB_NAME,
         "source_model_revision": _REVISION,
         "task": exactly(TASK),
         "tokenizer_name": _HUB_NAME,
         "tokenizer_revision": _REVISION,
-        "tokenizer_type": _CLASS,
+        "tokenizer_type": _TOKENIZER,
         "torch_dtype": _TYPES,
         "transformers_version": VERSION,
     },

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gate.formats.adapters.adapter import mlmodel_of
 from gate.formats.adapters.base import BaseModel, Stored, json_at
+from gate.formats.huggingface.language_classes import network_of
 from gate.formats.language.places import CONFIG, INDEX, WEIGHTS, Place, place_of
 from gate.formats.mlmodel import MLmodel
 from gate.formats.safetensors import tensors_of
@@ -14,7 +15,6 @@ from gate.formats.source import UnreadableError, open_source
 from gate.records.facts import PIPELINES
 from gate.records.languages import LanguageFacts
 
-_HEAD: Final = "ForCausalLM"
 _MAX_NAME: Final = 120
 
 
@@ -26,6 +26,8 @@ class WholeModel:
     config: Mapping[str, Any]
     model: BaseModel
     """Its files, read as those of a base are."""
+    flavour: Mapping[str, Any]
+    """What `MLmodel` says of it; empty where it lies alone."""
 
     @property
     def facts(self) -> LanguageFacts:
@@ -36,13 +38,6 @@ class WholeModel:
             tensors=len(tensors),
             number_types=tuple(sorted({one.dtype for one in tensors})),
         )
-
-
-def network_of(config: Any) -> str:
-    """Return the class of a language model that a configuration names; empty where it names none, or several."""
-    named = config.get("architectures") if isinstance(config, Mapping) else None
-    one = named[0] if isinstance(named, list) and len(named) == 1 else None
-    return one if isinstance(one, str) and one.endswith(_HEAD) else ""
 
 
 def is_language(root: Path, declared: MLmodel | None, paths: Collection[str]) -> bool:
@@ -65,7 +60,8 @@ def read_whole(root: Path, paths: Collection[str]) -> WholeModel | None:
     for path, fault in language_faults(root, place, paths):
         raise UnreadableError(f"{path}: {fault}")
     config = json_at(root / place.of_model(CONFIG))
-    return WholeModel(place, config, BaseModel(root / place.folder, root / place.tokenizer, _weights(root, place)))
+    model = BaseModel(root / place.folder, root / place.tokenizer, _weights(root, place))
+    return WholeModel(place, config, model, declared.flavors[PIPELINES] if declared is not None else {})
 
 
 def language_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:

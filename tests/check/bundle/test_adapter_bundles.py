@@ -97,6 +97,35 @@ def test_without_a_word_on_the_network_there_is_no_bundle(tmp_path):
     assert "name one with --base" in refused.problems[0]
 
 
+def test_with_a_base_both_classes_are_the_bases(tmp_path):
+    """A class of the candidate's own word makes another network of the same weights, and other numbers of words."""
+    draft = Draft(settings=Draft().settings | {"tokenizer_class": "BertTokenizer"})
+    draft.model["flavors"]["transformers"] |= {
+        "pipeline_model_type": "GemmaForCausalLM", "tokenizer_type": "BertTokenizer",
+    }  # fmt: skip
+    root = draft.write(tmp_path / "a")
+    made = written(root, tmp_path / "s", write_base(tmp_path / "base")).written_adapter
+    assert (made.network, made.tokenizer_type) == ("LlamaForCausalLM", "PreTrainedTokenizerFast")
+    assert json.loads(made.texts["tokenizer_config.json"])["tokenizer_class"] == "PreTrainedTokenizerFast"
+    (root / "components" / "tokenizer" / "tokenizer_config.json").unlink()
+    made = written(root, tmp_path / "t", tmp_path / "base").written_adapter
+    assert made.tokenizer_type == "PreTrainedTokenizerFast"
+
+
+@pytest.mark.parametrize(
+    ("key", "where"), [("pipeline_model_type", "'architectures'"), ("tokenizer_type", "'tokenizer_class'")]
+)
+def test_a_class_that_transformers_lacks_makes_no_bundle(key, where, tmp_path):
+    """MLflow would run the base's own code in its place."""
+    settings = {name: value for name, value in Draft().settings.items() if name != "tokenizer_class"}
+    draft = Draft(settings=settings)
+    draft.model["flavors"]["transformers"] |= {key: "SomebodyForCausalLM"}
+    refused = written(draft.write(tmp_path / "a"), tmp_path / "s")
+    assert refused.written_adapter is None
+    assert where in refused.problems[0]
+    assert "'SomebodyForCausalLM', none of" in refused.problems[0]
+
+
 def test_another_model_is_not_the_adapters_writers(tmp_path):
     """The writer of programs goes on."""
     (tmp_path / "a").mkdir()
