@@ -2,11 +2,14 @@
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
 
 from gate.formats.adapters.adapter import read_adapter
+from gate.formats.adapters.by_module import ByModule
+from gate.formats.adapters.config import config_faults
 from gate.formats.huggingface.language_classes import NETWORKS, TOKENIZERS
 from gate.formats.source import UnreadableError
 from gate.records.adapters import band_of
@@ -97,6 +100,36 @@ def test_modules_ranks_and_scales_are_those_that_peft_takes(keys, tmp_path):
     (tmp_path / "README.md").unlink()
     adapter = read(tmp_path)
     assert {one.name: (one.rank, one.scale) for one in adapter.modules} == own
+
+
+def test_patterns_match_as_pefts_expressions_do():
+    """Names drawn of few letters, so that dots stand for letters, parts are shared and several keys match."""
+    random = np.random.default_rng(0)
+
+    def drawn():
+        return ".".join("".join(random.choice(["a", "b", "_"], size=random.integers(1, 4))) for _ in range(3))
+
+    met = 0
+    for _ in range(300):
+        keys = {
+            ("^" if random.random() < 0.2 else "") + drawn()[random.integers(0, 4) :].strip("."): 0 for _ in range(6)
+        }
+        keys = {key: number for number, key in enumerate(keys) if key.strip("^")}
+        for name in (drawn(), f"{drawn()}.{drawn()}", *(f"b.{key.strip('^')}" for key in keys)):
+            # PEFT 0.21, utils/other.py, get_pattern_key
+            wanted = next((value for key, value in keys.items() if re.match(rf"(.*\.)?({key})$", name)), -1)
+            assert ByModule.of(keys).at(name, -1) == wanted, (keys, name)
+            met += wanted >= 0
+    assert met > 500
+
+
+@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern"])
+def test_patterns_are_bounded(key):
+    """Every module is held against each of them: more than the largest networks need are told."""
+    names = [f"layers.{number}.self_attn.q_proj" for number in range(2001)]
+    assert list(config_faults(CONFIG | {key: dict.fromkeys(names[:2000], 8)})) == []
+    (why,) = config_faults(CONFIG | {key: dict.fromkeys(names, 8)})
+    assert "by module, at most 2000" in why
 
 
 def test_whole_modules_are_named(tmp_path):
@@ -247,7 +280,9 @@ def test_the_closed_list_is_of_transformers_classes():
     transformers = pytest.importorskip("transformers", minversion="5.24")
     assert len(NETWORKS) > 100
     assert len(TOKENIZERS) > 20
-    assert [name for name in sorted(NETWORKS | TOKENIZERS) if not hasattr(transformers, name)] == []
+    listed = set(dir(transformers))  # names alone: to ask for a class imports its module
+    assert listed >= NETWORKS | {name.removesuffix("Fast") for name in TOKENIZERS}
+    assert all(hasattr(transformers, name) for name in ("GPT2TokenizerFast", "PreTrainedTokenizerFast"))
     causal = set(transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     assert causal >= NETWORKS
 

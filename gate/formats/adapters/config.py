@@ -8,9 +8,11 @@ update is another than scale · B · A: its numbers would be read as those of so
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite, sqrt
 from typing import Any, Final
 
+from gate.formats.adapters.by_module import ByModule
 from gate.formats.huggingface.keys import FLAG, INTEGER, NULL, faults
 from gate.formats.mlflow_model import FALSE, VERSION
 from gate.formats.shapes import Shape, either, exactly, many, text
@@ -22,7 +24,7 @@ from gate.records.record import parse_json
 NAME: Final = "adapter_config.json"
 MAX_BYTES: Final = 1 << 20
 MAX_RANK: Final = 4096
-_MAX_PATTERNS: Final = 10_000
+_MAX_PATTERNS: Final = 2_000
 _WORD: Final = r"[A-Za-z0-9_]{1,100}"
 _MODULE: Final = text(rf"{_WORD}(\.{_WORD}){{0,30}}", "a module's name")
 _MODULES: Final = many(_MODULE, "a list of modules' names")
@@ -59,7 +61,7 @@ _GRAMMAR: Final[Mapping[str, Shape]] = {
         NULL,
     ),
     **dict.fromkeys(("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_bdlora", "use_qalora"), _OFF),
-    "alpha_pattern": _by_module(_SCALE, "scales by module"),
+    "alpha_pattern": _by_module(_SCALE, f"scales by module, at most {_MAX_PATTERNS}"),
     "base_model_name_or_path": either(NULL, text(r"[^\x00-\x1f\x7f]{0,4096}", "the base's name")),
     "bias": exactly("none"),
     "inference_mode": FLAG,
@@ -76,7 +78,7 @@ _GRAMMAR: Final[Mapping[str, Shape]] = {
     "peft_version": VERSION,
     "qalora_group_size": INTEGER,
     "r": _RANK,
-    "rank_pattern": _by_module(_RANK, "ranks by module"),
+    "rank_pattern": _by_module(_RANK, f"ranks by module, at most {_MAX_PATTERNS}"),
     "revision": either(NULL, text(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}", "a revision")),
     "target_modules": _MODULES,
     "task_type": either(NULL, exactly("CAUSAL_LM")),
@@ -155,23 +157,20 @@ class AdapterConfig:
 
     def rank(self, module: str) -> int:
         """Return the rank of a module's update."""
-        return int(_at(self.value.get("rank_pattern"), module, self.value["r"]))
+        return int(self._ranks.at(module, self.value["r"]))
 
     def scale(self, module: str) -> float:
         """Return the factor of B · A: alpha over the rank, or over its root in rsLoRA."""
-        alpha, rank = float(_at(self.value.get("alpha_pattern"), module, self.value["lora_alpha"])), self.rank(module)
+        alpha, rank = float(self._alphas.at(module, self.value["lora_alpha"])), self.rank(module)
         return alpha / (sqrt(rank) if self.value.get("use_rslora") else rank)
 
+    @cached_property
+    def _ranks(self) -> ByModule:
+        return ByModule.of(self.value.get("rank_pattern"))
 
-def _at(patterns: Mapping[str, Any] | None, module: str, otherwise: Any) -> Any:
-    """Return the value of the first pattern that a module's name ends with, as PEFT's `get_pattern_key` does.
-
-    PEFT takes keys as regular expressions; the grammar leaves names, in which a dot stands for any character.
-    """
-    for key, value in (patterns or {}).items():
-        if re.fullmatch(rf"(.*\.)?({key})", module) is not None:
-            return value
-    return otherwise
+    @cached_property
+    def _alphas(self) -> ByModule:
+        return ByModule.of(self.value.get("alpha_pattern"))
 
 
 def config_faults(given: Any) -> Iterator[str]:
