@@ -23,8 +23,11 @@ from gate.records.record import canonical_json
 from gate.records.written_adapter import WrittenAdapter
 from gate.worker.output import say_progress
 
-_OF_THE_BASE: Final = {"base_model_name_or_path": None, "revision": None}
-"""What a bundle does not say: which base any loader would fetch."""
+_OF_A_BUNDLE: Final = {"base_model_name_or_path": None, "revision": None, "init_lora_weights": True}
+"""What a bundle says otherwise: no base that any loader would fetch, and modules without tensors that change nothing.
+
+PEFT 0.21 puts a module of random numbers, anew at every load, where one is false (`LoraConfig.init_lora_weights`).
+"""
 _OF_THE_CANDIDATE: Final = frozenset(
     {"name_or_path", "tokenizer_file", "special_tokens_map_file", "is_local", "local_files_only", *TEMPLATE_KEYS}
 )
@@ -58,9 +61,10 @@ def _written(job: ScanJob, root: Path, adapter: Adapter, scratch: Path) -> Writt
         found = tensors_of(source)
         parts = {name: _digest(source, one) for name, one in found.items()}
         _write_tensors(source, found, to)
-    config = canonical_json({**adapter.config.value, **_OF_THE_BASE})
+    config = _in_order({**adapter.config.value, **_OF_A_BUNDLE})
     facts = [[name, found[name].dtype, list(found[name].shape), parts[name]] for name in sorted(found)]
-    parent = hashlib.sha256(canonical_json({"config": dict(adapter.config.value), "tensors": facts})).hexdigest()
+    origin = {"config": _in_order(adapter.config.value), "tensors": facts}
+    parent = hashlib.sha256(canonical_json(origin)).hexdigest()
     tokenizer = _json_of(root, adapter, _TOKENIZER)
     if tokenizer is not None:
         (scratch / TOKENIZER_FILE).write_bytes(canonical_json(tokenizer))
@@ -70,13 +74,21 @@ def _written(job: ScanJob, root: Path, adapter: Adapter, scratch: Path) -> Writt
     return WrittenAdapter(
         tensors_sha256=file_sha256(to),
         parent=f"sha256:{parent}",
-        config=config.decode(),
+        config=config,
         network=_network(base, adapter),
         number_type=adapter.flavour.get("torch_dtype"),
         tokenizer_type=words,
         tokenizer_sha256=file_sha256(scratch / TOKENIZER_FILE) if tokenizer is not None else None,
         texts=dict(_texts(root, adapter, settings, words)),
     )
+
+
+def _in_order(config: Mapping[str, Any]) -> str:
+    """Return a configuration as JSON, its keys sorted, and inside them as they were: PEFT takes the first that matches.
+
+    Values of the configuration hold mappings only where those are of patterns.
+    """
+    return json.dumps(dict(sorted(config.items())), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _network(base: BaseModel | None, adapter: Adapter) -> str:

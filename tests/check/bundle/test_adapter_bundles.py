@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from gate.formats.adapters.config import read_config
 from gate.records.artifact import Artifact, ModelRef, build_manifest
 from gate.records.job import ScanJob
 from gate.records.policy import Policy, Rule
 from gate.worker.adapter_writing import write_adapter
-from tests.adapters.written import CONFIG, Draft, updates, write_base
+from tests.adapters.written import CONFIG, Draft, module, updates, write_base
 
 
 def written(root, scratch, base=None):
@@ -51,6 +52,78 @@ def test_the_configuration_names_no_base(tmp_path):
     assert {key: value for key, value in made.items() if value != config[key]} == {
         "base_model_name_or_path": None, "revision": None,
     }  # fmt: skip
+
+
+def test_the_order_of_patterns_stays(tmp_path):
+    """PEFT takes the first key that matches: sorted, the same keys are other scales."""
+    config = CONFIG | {"alpha_pattern": {"q_proj": 16, "layers.0.self_attn.q_proj": 1600}}
+    result = written(Draft(config=config).write(tmp_path / "a"), tmp_path / "s")
+    one, two = (read_config(text.encode()) for text in (json.dumps(config), result.written_adapter.config))
+    assert one.scale(module(0, "q_proj")) == two.scale(module(0, "q_proj")) == 2.0
+    other = CONFIG | {"alpha_pattern": dict(reversed(config["alpha_pattern"].items()))}
+    again = written(Draft(config=other).write(tmp_path / "b"), tmp_path / "t")
+    assert again.written_adapter.parent != result.written_adapter.parent
+
+
+def only(layer):
+    """Return the tensors of one layer's modules."""
+    return {name: one for name, one in updates(CONFIG).items() if f".layers.{layer}." in name}
+
+
+def test_modules_without_tensors_change_nothing_in_the_bundle(tmp_path):
+    """By the configuration: PEFT makes random ones where the candidate's word is false."""
+    for said in (False, True, "gaussian", "orthogonal"):
+        draft = Draft(config=CONFIG | {"init_lora_weights": said}, tensors=only(0))
+        result = written(draft.write(tmp_path / str(said)), tmp_path / f"s-{said}")
+        assert json.loads(result.written_adapter.config)["init_lora_weights"] is True
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+def test_peft_makes_no_update_of_its_own(tmp_path):
+    """Whatever numbers are drawn as the bundle is loaded; those of the candidate are others each time."""
+    pytest.importorskip("peft")
+    import torch
+
+    root = Draft(config=CONFIG | {"init_lora_weights": False}, tensors=only(0)).write(tmp_path / "a")
+    made = bundled(written(root, tmp_path / "s"), tmp_path)
+    norms = {}
+    for folder in (root / "peft", made):
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            layers = adapted(small_network(), folder).base_model.model.model.layers
+            updated = [layer.self_attn.q_proj.get_delta_weight("default").norm().item() for layer in layers]
+            norms[folder, seed] = updated
+    assert norms[made, 1] == norms[made, 2]
+    assert [norm > 0 for norm in norms[made, 1]] == [True, False, False]
+    assert norms[root / "peft", 1][1] != norms[root / "peft", 2][1]
+
+
+def small_network():
+    """Return a network of the sizes of the corpus, its weights from a seed of their own."""
+    import torch
+    import transformers
+
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "vocab_size": 8}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **heads))
+
+
+def adapted(network, folder):
+    """Return a network with PEFT's adapter of a folder."""
+    import peft
+
+    return peft.PeftModel.from_pretrained(network, folder).eval()
+
+
+def bundled(result, folder):
+    """Return the folder of an adapter that the writer wrote, as the bundle has it."""
+    made = folder / "made"
+    made.mkdir()
+    (made / "adapter_config.json").write_text(result.written_adapter.config)
+    (folder / "s" / "written.pt2").rename(made / "adapter_model.safetensors")
+    return made
 
 
 def test_equal_adapters_give_equal_bytes(tmp_path):
@@ -136,21 +209,10 @@ def test_another_model_is_not_the_adapters_writers(tmp_path):
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_peft_gives_the_same_answers(tmp_path):
     """The candidate's folder and the written one, put onto one base."""
-    peft, transformers = pytest.importorskip("peft"), pytest.importorskip("transformers")
+    pytest.importorskip("peft")
     import torch
 
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "vocab_size": 8}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
-    transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **heads)).save_pretrained(tmp_path / "base")
     root = Draft(config=CONFIG | {"use_dora": True}).write(tmp_path / "a")
-    result = written(root, tmp_path / "s")
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "adapter_config.json").write_text(result.written_adapter.config)
-    (tmp_path / "s" / "written.pt2").rename(made / "adapter_model.safetensors")
-    answers = []
-    for folder in (root / "peft", made):
-        base = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "base")
-        network = peft.PeftModel.from_pretrained(base, folder).eval()
-        answers.append(network(torch.tensor([[1, 2, 3]])).logits)
+    made = bundled(written(root, tmp_path / "s"), tmp_path)
+    answers = [adapted(small_network(), folder)(torch.tensor([[1, 2, 3]])).logits for folder in (root / "peft", made)]
     assert torch.equal(*answers)
