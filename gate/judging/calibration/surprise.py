@@ -26,7 +26,14 @@ PRIOR = 10.0
 RELATIVE = ", relative"
 """Ending of the name of a column without each model's own level."""
 FEWEST_OTHERS = 2
+LARGEST = 1e100
+"""Size at which numbers are cut: the squares of such are summed, and a greater one is no less surprising."""
 _LINEAR_BELOW = -20.0
+
+
+def cut(value: float) -> float:
+    """Return a number whose square can be summed."""
+    return max(-LARGEST, min(LARGEST, value))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from gate.judging.calibration.surprise import Column, centred
+from gate.judging.calibration.surprise import Column, centred, cut
 from gate.records.bank import ModelStatistics, Statistic
 from gate.records.counts import Counts
 from gate.records.evidence import Measured, Outcome
@@ -95,7 +95,7 @@ def _row(statistic: Statistic, model: Values) -> dict[str, float]:
     places = model.get(statistic.detector, {}).get(statistic.metric, {})
     sign = 1 if statistic.worse == "lower" else -1
     logged = statistic.scale == "log"
-    return {place: sign * (math.log(max(value, _LEAST)) if logged else value) for place, value in places.items()}
+    return {place: sign * (math.log(max(value, _LEAST)) if logged else cut(value)) for place, value in places.items()}
 
 
 def _ratio(row: Mapping[str, float]) -> dict[str, float]:

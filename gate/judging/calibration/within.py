@@ -17,7 +17,7 @@ from pydantic import Field
 
 from gate.judging.calibration.calibrate import ALMOST_ALL, MOST_NAMED, TELLING
 from gate.judging.calibration.conformal import Part, score_all
-from gate.judging.calibration.surprise import Column
+from gate.judging.calibration.surprise import Column, cut
 from gate.judging.calibration.tables import WHOLE
 from gate.policies.declared import digest_of
 from gate.records.comparison import Comparison, OneNumber, PlaceScore, Surprise
@@ -102,7 +102,7 @@ def _scaled(one: OneNumber, value: float) -> float:
             share = min(1.0, max(0.0, value))
             return math.log((share + ROOM) / (1 - share + ROOM))
         case "linear":
-            return value
+            return cut(value)
 
 
 def models_for(known: CleanModels, classes: int) -> tuple[CleanModel, ...]:

@@ -1,5 +1,6 @@
 """A candidate's evidence beside a bank: what is compared, and what keeps the two apart."""
 
+import math
 import random
 
 import pytest
@@ -102,6 +103,29 @@ def test_on_other_samples_ratios_are_compared():
     found = compare(evidence(planted=0), other, SETTINGS, DECLARED)
     assert (found.kind, found.p_value) == ("scale-free", pytest.approx(0.05))
     assert (found.surprises[0].variant, found.surprises[0].name) == ("ratio", "0")
+
+
+def with_residual(seed, value, planted=None):
+    """Return what a model of that seed measures, with a residual of one pair."""
+    row = Measurement(metric="pair-residual", value=value, location=Location.of_pair(0, 1))
+    found = outcomes(seed, planted)
+    return {**found, "search": Measured(measurements=(*found["search"].measurements, row), seconds=1)}
+
+
+RESIDUALS = tuple(
+    model_statistics(f"m{n}", with_residual(n, n / 10), 0.95, DECLARED, digest=f"sha256:{n:064x}") for n in range(19)
+)
+
+
+@pytest.mark.parametrize("size", [1e99, 1e155, 1e308])
+def test_a_number_of_any_size_is_compared(size):
+    """Squares are summed, and must not overflow: on the worse side it surprises most, on the other it hides nothing."""
+    beside = bank(statistics=RESIDUALS, compared=compared_in(RESIDUALS, DECLARED))
+    found = compare(evidence(outcomes=with_residual(99, -size)), beside, SETTINGS, DECLARED)
+    assert (found.unusable, found.surprises[0].metric, math.isfinite(found.score)) == ("", "pair-residual", True)
+    assert found.score > max(found.bank_scores)
+    planted = compare(evidence(outcomes=with_residual(99, size, planted=9)), beside, SETTINGS, DECLARED)
+    assert (planted.p_value, planted.places[0].name) == (pytest.approx(0.05), "9")
 
 
 APART = {

@@ -36,6 +36,13 @@ def test_a_planted_class_gets_the_least_p_and_is_named():
     assert seen.detectors == ("head-indicators", "neural-cleanse", "probe-grid")
 
 
+@pytest.mark.parametrize("size", [1e99, 1e155, 1e308])
+def test_a_number_of_any_size_is_compared(size):
+    """It surprises most."""
+    seen = compare_within(outcomes(indicators=(0.0, size, 0.0)), 10, KNOWN)
+    assert (seen.unusable, seen.p_value, seen.places[0].name) == ("", pytest.approx(1 / 40), "1")
+
+
 def test_an_ordinary_candidate_is_among_them():
     """Its p-value is no small one."""
     assert compare_within(outcomes(), 10, KNOWN).p_value > 0.2
