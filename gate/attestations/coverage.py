@@ -123,6 +123,7 @@ class SignedThreat(SignedRecord):
     id: MetricId
     status: Status
     by: tuple[str, ...] = Field(default=(), max_length=32, exclude_if=not_)
+    without: tuple[str, ...] = Field(default=(), max_length=32, exclude_if=not_)
     reason: str = Field(default="", max_length=300, exclude_if=not_)
     power: SignedPower | None = Field(default=None, exclude_if=is_none)
     power_unknown: str = Field(default="", max_length=300, exclude_if=not_)
@@ -188,6 +189,7 @@ def _threat(threat: Threat, length: int) -> SignedThreat:
         id=threat.id,
         status=threat.status,
         by=threat.by,
+        without=threat.without,
         reason=inert_line(threat.reason, limit=length),
         power=power,
         power_unknown=threat.power_unknown,

@@ -126,7 +126,7 @@ def _of_change(found: "Change") -> Iterator[Yield]:
         for name in ("spectrum-distance", "weight-change", "first-share", "stable-rank", "head-change"):
             yield Unmeasured(metric=name, reason=why)
         # As with no earlier versions: nothing is unusual where nothing can be compared.
-        yield Measurement(metric="first-share-rank", value=1, note=why)
+        yield Measurement(metric="first-share-rank", value=1, note=why, reach=1)
     for index, share in enumerate([] if found.head is None else found.head.tolist()):
         yield Measurement(metric="head-change", value=share, location=Location.of_class(index))
     for index, share in enumerate(found.moved.tolist()):
@@ -157,8 +157,7 @@ def _beside(found: "Change", earlier: Sequence["Change"]) -> Iterator[Yield]:
         place, share = Location(kind="layer", name=name[:2000]), layer.weight.first_share
         # Of one architecture: the same layers in the same order, whatever their names.
         usual = [[*one.layers.values()][number].weight.first_share for one in earlier]
-        rank = (1 + sum(value >= share for value in usual)) / (1 + len(usual))
-        yield Measurement(metric="first-share-rank", value=rank, location=place)
+        yield _rank("first-share-rank", share, usual, place)
         if usual and max(usual) > 0:
             yield Measurement(metric="first-share-ratio", value=share / max(usual), location=place)
 
@@ -169,16 +168,21 @@ def _gains_beside(found: "Change", earlier: Sequence["Change"], probes: "Probes 
 
     if found.other or probes is None:
         # As with no earlier versions.
-        yield Measurement(metric="probe-gain-rank", value=1, note=found.other[:2000])
+        yield Measurement(metric="probe-gain-rank", value=1, note=found.other[:2000], reach=1)
         return
     usual = [max(gain.value for gain in one.gains) for one in earlier]
     for index, gain in enumerate(found.gains):
         place = Location.of_class(index)
-        rank = (1 + sum(value >= gain.value for value in usual)) / (1 + len(usual))
-        yield Measurement(metric="probe-gain-rank", value=rank, location=place)
+        yield _rank("probe-gain-rank", gain.value, usual, place)
         if usual:
             ratio = gain.value / max(*usual, least_gain(probes))
             yield Measurement(metric="probe-gain-ratio", value=ratio, location=place)
+
+
+def _rank(metric: str, value: float, usual: Sequence[float], place: Location) -> Measurement:
+    """Return the share of changes that are as large, with the least that so many changes can give."""
+    rank, least = (1 + sum(one >= value for one in usual)) / (1 + len(usual)), 1 / (1 + len(usual))
+    return Measurement(metric=metric, value=rank, location=place, reach=least)
 
 
 DETECTOR = Detector(
@@ -196,9 +200,21 @@ DETECTOR = Detector(
         Metric("disagreement", "share", "higher", "Share of samples to which the two give different answers."),
         Metric("probe-gain", "nats", "higher", "Log-odds that answers to the three most telling probes gained there."),
         Metric("earlier-changes", "changes", "neither", "Number of changes between approved versions."),
-        Metric("first-share-rank", "share", "lower", "Share of changes, its own too, whose first share is as large."),
+        Metric(
+            "first-share-rank",
+            "share",
+            "lower",
+            "Share of changes, its own too, whose first share is as large.",
+            bounded=True,
+        ),
         Metric("first-share-ratio", "ratio", "higher", "Its first share over the largest between approved versions."),
-        Metric("probe-gain-rank", "share", "lower", "Share of changes, its own too, whose probe gain is as large."),
+        Metric(
+            "probe-gain-rank",
+            "share",
+            "lower",
+            "Share of changes, its own too, whose probe gain is as large.",
+            bounded=True,
+        ),
         Metric("probe-gain-ratio", "ratio", "higher", "Its probe gain over the largest between approved versions."),
         *(
             Metric(f"earlier-{metric}", unit, "neither", "The largest between approved versions, for comparison.")

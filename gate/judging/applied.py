@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gate.judging.elsewhere import unlike
-from gate.records.evidence import Evidence, Measured
+from gate.judging.reach import reach_of
+from gate.records.evidence import Evidence, Measured, Measurement
 from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.policy import Policy
@@ -45,11 +46,14 @@ def applied_limits(evidence: Evidence, verdict: Verdict, policy: Policy) -> Iter
     others = unlike(evidence, policy)
     for name, rule in policy.detectors.items():
         for metric, limit in rule.limits.items():
-            values = _values(evidence, name, metric)
+            found = _measured(evidence, name, metric)
+            values = [one.value for one in found]
             said = _said(name, metric, verdict, silent=name in others)
             for comparator, threshold in _bounds(limit, evidence.facts.classes):
                 worst = (max if comparator == "<=" else min)(values, default=None)
                 outcome = _outcome(said, limit, comparator, threshold, worst)
+                if outcome == "held" and not any(_could_be_beyond(name, one, comparator, threshold) for one in found):
+                    outcome = "not-judged"
                 yield Applied(name, metric, comparator, threshold, worst, len(values), outcome, bool(said.confirming))
 
 
@@ -72,10 +76,16 @@ def _said(name: str, metric: str, verdict: Verdict, *, silent: bool) -> _Said:
     return _Said(about(verdict.findings), about(verdict.confirming), about(verdict.told), silent or bool(silences))
 
 
-def _values(evidence: Evidence, name: str, metric: str) -> list[float]:
+def _measured(evidence: Evidence, name: str, metric: str) -> list[Measurement]:
     outcome = evidence.outcomes.get(name)
     measured = outcome.measurements if isinstance(outcome, Measured) else ()
-    return [m.value for m in measured if m.metric == metric]
+    return [one for one in measured if one.metric == metric]
+
+
+def _could_be_beyond(name: str, one: Measurement, comparator: Comparator, threshold: float | None) -> bool:
+    """Tell whether a value beyond the bound could have been measured there at all."""
+    reach = reach_of(name, one)
+    return reach is None or _is_beyond(reach, comparator, threshold)
 
 
 def _bounds(limit: Limit, classes: int | None) -> Iterator[tuple[Comparator, float | None]]:

@@ -8,8 +8,10 @@ stands with the share of such models that these rules find.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from gate.judging.completeness import rightly_idle
+from gate.judging.calibrated import shown_only
+from gate.judging.completeness import SEARCHED, rightly_idle
 from gate.judging.elsewhere import unlike
+from gate.judging.reach import could_flag, states_reach
 from gate.judging.threat_families import Family, families
 from gate.judging.threat_rates import power_for
 from gate.policies.spaces import spaces_of
@@ -55,7 +57,7 @@ def _spaces(evidence: Evidence, policy: Policy) -> frozenset[Space]:
 
 
 def _threat(family: Family, evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> Threat:
-    about = [f for f in verdict.findings if f.kind == "limit" and _is_about(f, family, judging)]
+    about = [f for f in verdict.findings if _is_of_a_limit(f) and _is_about(f, family, judging)]
     still_open = [finding for finding in about if not finding.waived]
     if still_open:
         return Threat(id=family.id, title=family.title, status="detected", by=_rules(still_open))
@@ -65,8 +67,22 @@ def _threat(family: Family, evidence: Evidence, verdict: Verdict, policy: Policy
     if why := next(_unexamined(family, looking, evidence, verdict, policy, judging), ""):
         return Threat(id=family.id, title=family.title, status="not-examined", reason=why[:500])
     by = tuple(name for name in looking if _judges(name, evidence, policy, judging))
+    without = tuple(name for name in looking if _passed_over(name, evidence, policy))
     power, unknown = power_for(family.id, policy, evidence, verdict, judging)
-    return Threat(id=family.id, title=family.title, status="not-detected", by=by, power=power, power_unknown=unknown)
+    return Threat(
+        id=family.id,
+        title=family.title,
+        status="not-detected",
+        by=by,
+        without=without,
+        power=power,
+        power_unknown=unknown,
+    )
+
+
+def _is_of_a_limit(finding: Finding) -> bool:
+    """Tell whether a limit on what the model does or is was exceeded, and not the one on how much was searched."""
+    return finding.kind == "limit" and finding.metric != SEARCHED
 
 
 def _is_about(finding: Finding, family: Family, judging: Comparison | None) -> bool:
@@ -114,10 +130,10 @@ def _unexamined(
         yield "the policy runs no detector that looks for it"
     if evidence.assurance is None and not family.of_files:
         yield "the model was not loaded"
-    for finding in verdict.open_findings:
+    for finding in verdict.findings:
         if finding.rule == "samples" and finding.kind == "condition" and not family.of_files:
             yield "the clean samples do not fit the model"
-        if finding.rule in looking and finding.kind == "silence":
+        if finding.rule in looking and (finding.kind == "silence" or finding.metric == SEARCHED):
             yield f"{finding.rule} {_silent(finding.rule, evidence)}"
     for name in sorted(unlike(evidence, policy) & set(looking)):
         yield f"{name} was not measured as this policy asks for"
@@ -128,28 +144,29 @@ def _unexamined(
 def _judges(name: str, evidence: Evidence, policy: Policy, judging: Comparison | None) -> bool:
     """Tell whether a detector looked, and what it says can flag: by a limit for these classes, or by the p-value."""
     outcome = evidence.outcomes.get(name)
-    if isinstance(outcome, Measured):
-        looked = True
-    else:
-        looked = isinstance(outcome, Skipped) and rightly_idle(name, evidence, policy)
-    return looked and (_limited(name, evidence, policy) or (judging is not None and name in judging.detectors))
-
-
-def _limited(name: str, evidence: Evidence, policy: Policy) -> bool:
-    for limit in policy.detectors[name].limits.values():
-        try:
-            limit.at(evidence.facts.classes)
-        except LookupError:
-            continue
+    idle = isinstance(outcome, Skipped) and rightly_idle(name, evidence, policy)
+    if not isinstance(outcome, Measured) and not idle:
+        return False
+    if judging is not None and name in judging.detectors:
         return True
-    return False
+    confirming = shown_only(name, judging, policy) if judging is not None else frozenset()
+    limits, classes = policy.detectors[name].limits, evidence.facts.classes
+    asked = limits.keys() - confirming - {SEARCHED}
+    return any(could_flag(name, metric, limits[metric], outcome, classes) for metric in asked)
+
+
+def _passed_over(name: str, evidence: Evidence, policy: Policy) -> bool:
+    """Tell whether a detector was skipped, as the policy allows, though there was something to examine."""
+    return isinstance(evidence.outcomes.get(name), Skipped) and not rightly_idle(name, evidence, policy)
 
 
 def _nothing_judges(looking: Sequence[str], evidence: Evidence) -> str:
     """Return why no detector could flag it: what they were skipped for, or that nothing judges what they measured."""
     outcomes = {name: evidence.outcomes.get(name) for name in looking}
     if measured := [name for name, outcome in outcomes.items() if isinstance(outcome, Measured)]:
-        return f"{' and '.join(measured)} measured, and nothing in this check judges what was measured"
+        bounded = any(states_reach(name, outcome) for name, outcome in outcomes.items())
+        which = "could have been beyond a limit here" if bounded else "in this check judges what was measured"
+        return f"{' and '.join(measured)} measured, and nothing {which}"
     return next((f"{name} {_silent(name, evidence)}" for name in looking), "no detector looked for it")
 
 

@@ -36,6 +36,14 @@ def compared_statistics() -> tuple[Statistic, ...]:
 
 
 @cache
+def bounded_metrics() -> frozenset[tuple[str, str]]:
+    """Return the metrics, with their detectors, whose measurements state how bad they could have been."""
+    return frozenset(
+        (name, metric.id) for name in detectors.names() for metric in detectors.load(name).metrics if metric.bounded
+    )
+
+
+@cache
 def numbers_within() -> tuple[OneNumber, ...]:
     """Return by which metrics models of any task are compared, one number each, as their detectors declare it."""
     return tuple(

@@ -48,6 +48,8 @@ class Metric:
     """One sentence for the report and `gate explain`."""
     least_classes: int = 1
     """Fewest classes with which it exists: a median of two sizes compares a class with itself."""
+    bounded: bool = False
+    """Whether it cannot be as bad as it likes on every model, so that each measurement states its `reach`."""
     compared: Compared | None = None
     """How a bank compares it; None: no bank does."""
     within: Within | None = None

@@ -69,6 +69,8 @@ class Measurement(Record):
     value: Finite
     location: Location | None = None
     note: Text = ""
+    reach: Finite | None = Field(default=None, exclude_if=is_none)
+    """The worst value that it could have had here, such as the least rank among so few; None where any could be."""
 
 
 class Picture(Record):

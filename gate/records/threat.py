@@ -40,6 +40,8 @@ class Threat(Record):
     status: Status
     by: tuple[str, ...] = Field(default=(), max_length=32, exclude_if=not_)
     """Rules whose findings these are, or detectors that looked for it."""
+    without: tuple[str, ...] = Field(default=(), max_length=32, exclude_if=not_)
+    """Detectors that would have looked for it and were skipped, as the policy allows."""
     reason: Text = Field(default="", exclude_if=not_)
     """Why it was not examined."""
     power: Power | None = Field(default=None, exclude_if=is_none)

@@ -82,6 +82,8 @@ def says(threat: Threat) -> str:
     if threat.status == "not-examined":
         return threat.reason
     looked = f"by {listed(list(threat.by))}" if threat.by else ""
+    if threat.without:
+        looked = f"{looked}, without {listed(list(threat.without))}, which was skipped"
     return f"{looked}; {_power(threat.power) if threat.power else threat.power_unknown}".removeprefix("; ")
 
 

@@ -236,10 +236,12 @@ def test_only_declared_finite_numbers_come_back(name, subject):
     found = outcome(name, subject)
     assert isinstance(found, Measured), found
     assert found.measurements
-    declared = {metric.id for metric in detectors.load(name).metrics}
+    declared = {metric.id: metric for metric in detectors.load(name).metrics}
     for measurement in found.measurements:
         assert measurement.metric in declared
         assert math.isfinite(measurement.value)
+        # A number that cannot be as bad as it likes says how bad it could have been, and no other does.
+        assert (measurement.reach is not None) == declared[measurement.metric].bounded
 
 
 def test_what_could_not_be_measured_comes_back_with_its_reason_and_only_of_a_declared_metric(subject, monkeypatch):

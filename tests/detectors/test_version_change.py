@@ -147,6 +147,18 @@ def test_the_same_bytes_change_nothing(lineage):
     assert set(values["first-share-rank"].values()) == set(values["probe-gain-rank"].values()) == {1.0}
 
 
+@pytest.mark.parametrize("approved", [0, 3, EARLIER + 1])
+def test_a_rank_says_how_low_it_could_have_been(lineage, approved):
+    """Among so many changes; without any, and for another architecture, nothing but one."""
+    names = tuple(f"v{number}" for number in range(EARLIER + 1))[EARLIER + 1 - approved :]
+    items = list(measure(subject(lineage, "clean", approved=names), VersionChange(), Run(seed=0)))
+    (changes,) = [item.value for item in items if isinstance(item, Measurement) and item.metric == "earlier-changes"]
+    kinds = ("first-share-rank", "probe-gain-rank")
+    ranks = [item for item in items if isinstance(item, Measurement) and item.metric in kinds]
+    assert {item.reach for item in ranks} == {1 / (1 + changes)}
+    assert all(item.value >= item.reach for item in ranks)
+
+
 def test_without_earlier_versions_nothing_is_unusual(lineage):
     """The rank is one whatever changed, and no ratio is made up."""
     values, _ = found(subject(lineage, "backdoored", approved=()))

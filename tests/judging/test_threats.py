@@ -5,6 +5,8 @@ import datetime as dt
 import pytest
 
 from gate import detectors
+from gate.attestations.coverage import coverage_of
+from gate.judging.applied import applied_limits
 from gate.judging.judge import judge
 from gate.judging.threat_families import families
 from gate.judging.threat_rates import packaged_rates, power_of
@@ -14,11 +16,12 @@ from gate.policies.read import read_policy
 from gate.records.adapters import AdapterFacts
 from gate.records.bank_evidence import BankEvidence
 from gate.records.comparison import Comparison, PlaceScore, Surprise
-from gate.records.evidence import Measured, Measurement, Skipped
+from gate.records.evidence import Location, Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.languages import LanguageFacts
+from gate.records.limit import Limit
 from gate.records.policy import Rule, Waiver
-from tests.attestations.scanned import DAY, RULES, evidence, outcomes, sizes
+from tests.attestations.scanned import DAY, RULES, default_policy, evidence, outcomes, sizes
 from tests.attestations.signed import digest
 
 NONE = Skipped(reason="a first version has none before it")
@@ -113,6 +116,111 @@ def test_a_measurement_that_nothing_judges_is_no_examination():
     seen = said(clean(warp_trigger=measured), policy)
     assert seen["warp"].status == "not-examined"
     assert seen["warp"].reason == "warp-trigger measured, and nothing in this check judges what was measured"
+
+
+LAYER = Location(kind="layer", name="fc")
+
+
+def changed(earlier, *, states=True):
+    """Return the worst change thinkable beside so many earlier ones; an earlier gate did not state the least rank."""
+    least = 1 / (1 + earlier)
+    reach = least if states else None
+    ratio = [Measurement(metric="first-share-ratio", value=99.0, location=LAYER)] if earlier else []
+    ranks = [
+        Measurement(metric="first-share-rank", value=least, location=LAYER, reach=reach),
+        *(
+            Measurement(metric="probe-gain-rank", value=1.0, location=Location.of_class(k), reach=reach)
+            for k in range(10)
+        ),
+    ]
+    return Measured(measurements=(*ranks, *ratio), seconds=1.0)
+
+
+@pytest.mark.parametrize("states", [True, False])
+@pytest.mark.parametrize(("earlier", "status"), [(0, "not-examined"), (4, "not-examined"), (5, "detected")])
+def test_a_number_that_could_not_have_been_beyond_its_limit_is_no_examination(earlier, status, states):
+    """Beside fewer changes than the limit needs nothing was detectable, whether or not an earlier gate's evidence says.
+
+    It flags no more than it did before.
+    """
+    policy = default_policy()
+    found = evidence(outcomes=outcomes(version_change=changed(earlier, states=states)), policy_digest=policy.digest)
+    verdict = judge(found, policy, on=DAY)
+    (seen,) = [threat for threat in verdict.threats if threat.id == "update"]
+    assert seen.status == status
+    limits = {one.metric: one.outcome for one in applied_limits(found, verdict, policy) if one.values}
+    if status == "not-examined":
+        assert seen.reason == "version-change measured, and nothing could have been beyond a limit here"
+        assert [f for f in verdict.findings if f.rule == "version-change"] == []
+        assert limits["first-share-rank"] == limits["probe-gain-rank"] == "not-judged"
+    else:
+        other = "held" if states else "not-judged"
+        assert (limits["first-share-rank"], limits["probe-gain-rank"]) == ("exceeded", other)
+
+
+def test_a_detector_that_the_policy_allows_to_be_skipped_is_named_beside_those_that_looked():
+    """The threat is not detected by those that ran; whether one more looked can be read."""
+    policy = default_policy()
+    bytes_alone = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format")
+    held = {
+        name: Measured(
+            measurements=tuple(Measurement(metric=metric, value=0.0) for metric in policy.detectors[name].limits),
+            seconds=0.1,
+        )
+        for name in bytes_alone
+    }
+    for told, without in (
+        (Skipped(reason="modelaudit is not installed"), ("modelaudit",)),
+        (Measured(measurements=(Measurement(metric="critical-issues", value=0.0),), seconds=0.1), ()),
+    ):
+        found = evidence(outcomes={**held, "modelaudit": told}, policy_digest=policy.digest)
+        seen = said(found, policy)["hostile-files"]
+        assert (seen.status, seen.without) == ("not-detected", without)
+        assert set(bytes_alone) <= set(seen.by)
+        assert ("modelaudit" in seen.by) is not bool(without)
+        signed = {one.id: one for one in coverage_of(found, judge(found, policy, on=DAY), policy).threats}
+        assert signed["hostile-files"].without == without
+
+
+def searched(share):
+    """Return a policy that asks for a share of the search alone, and evidence with such a share."""
+    rules = {**RULES.detectors, "neural-cleanse": Rule(limits={"searched-share": Limit(min=share)})}
+    return RULES.model_copy(update={"detectors": rules})
+
+
+@pytest.mark.parametrize("least", [0.1, 0.9])
+def test_how_much_was_searched_is_no_examination_by_itself_and_no_detection(least):
+    """Kept, nothing judges what was found; exceeded, it is the search that fell short and no patch that was found."""
+    seen = said(clean(), searched(least))["patch"]
+    assert seen.status == "not-examined"
+    assert seen.reason.startswith("neural-cleanse measured")
+    assert ("less than the policy asks for" in seen.reason) is (least > 0.4)
+
+
+def test_a_limit_that_only_confirms_is_no_examination_beside_a_p_value():
+    """A search over suspects outside the score: beside a p-value its own limit flags nothing."""
+    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=0.1)
+    seen = Comparison(
+        kind="per-class",
+        score=0.1,
+        bank_scores=tuple(float(number) for number in range(24, 0, -1)),
+        places=(PlaceScore(kind="class", name="7", score=0.1, because=(place,)),),
+        detectors=("neural-cleanse",),
+    )
+    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
+    ratio = Limit(min=0.1, judges="uncalibrated-only")
+    stages = (RULES.stages[0], RULES.stages[1].model_copy(update={"detectors": ("warp-trigger",)}))
+    rules = {name: rule for name, rule in RULES.detectors.items() if name in RULES.stages[0].detectors}
+    policy = RULES.model_copy(
+        update={"detectors": {**rules, "warp-trigger": Rule(limits={"size-ratio": ratio})}, "stages": stages}
+    )
+    measured = Measured(
+        measurements=(Measurement(metric="size-ratio", value=0.5, location=Location.of_class(7)),), seconds=1.0
+    )
+    found = evidence(outcomes=outcomes(neural_cleanse=sizes(index=3.0), version_change=NONE, warp_trigger=measured))
+    assert said(found, policy)["warp"].status == "not-detected"
+    beside = found.model_copy(update={"bank": bank})
+    assert said(beside, policy)["warp"].status == "not-examined"
 
 
 def test_what_a_person_accepted_is_told_with_who_and_until_when():

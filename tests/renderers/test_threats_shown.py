@@ -35,6 +35,15 @@ def test_what_is_not_detected_stands_with_its_power():
     assert re.search("Not detected is not absent", RENDERERS["html"][1](shown))
 
 
+def test_a_detector_that_was_skipped_stands_beside_those_that_looked():
+    """In the row, so that no reader takes its silence for a look."""
+    one = Threat(
+        id="a", title="A", status="not-detected", by=("b",), without=("modelaudit",), power_unknown="nothing is known"
+    )
+    (row,) = threat_rows(with_threats(one))
+    assert row.says == "by b, without modelaudit, which was skipped; nothing is known"
+
+
 def test_the_same_is_said_once_for_several_threats():
     """A row names them all."""
     same = [Threat(id=f"a-{n}", title=f"T{n}", status="not-examined", reason="it was skipped") for n in range(3)]
