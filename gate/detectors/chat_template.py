@@ -1,13 +1,15 @@
 """Reads chat templates as syntax trees and counts what they do that public ones, and the base's own, do not.
 
-Measures  content-conditions: where a template asks for what a message says, or for the date, by a literal that is no
-          documented mark. hidden-strings: literals with invisible or packed characters, words that only messages with
-          a mark get, and words that the base's template does not say. unknown-variables and unknown-calls: what nothing
-          hands to a template, and functions, filters and methods that none needs. template-changes: files whose tree is
-          another than the base's. unreadable-templates: texts that Jinja does not parse.
+Measures  content-conditions: where a template asks for what comes of messages, documents or tools, or for the date, by
+          anything but documented structure and marks. hidden-strings: literals with invisible or packed characters,
+          texts made of literals alone, words that only messages with a mark get, and words, whole or in pieces, that
+          the base's template does not say. unknown-variables and unknown-calls: what nothing hands to a template, and
+          functions, filters and methods that none needs. template-changes: files whose tree is another than the base's.
+          unreadable-templates: texts that Jinja does not parse, or that take too many steps to read.
 Matters   A template stands before every answer and is run by whoever serves the model: a condition in it plants a
           backdoor without a changed weight.
-Blind to  Words that a template says to every message, where no base shows others; and what a base's own template does.
+Blind to  Conditions on structure alone, as on the order of roles; words that a template says to every message, where no
+          base shows others; and what a base's own template does.
 See       CycloneDX issue 862; transformers' notes on chat templates; `adapter-files` for the tokenizer.
 """
 
@@ -40,7 +42,7 @@ class ChatTemplate(Options):
 
 def measure(subject: Subject, options: ChatTemplate, run: Run) -> Iterator[Measurement]:
     """Yield the counts of what templates do, by file."""
-    base = _of_base(subject)
+    base = _of_base(subject, run)
 
     def hazards() -> Iterator[Hazard]:
         read: Counter[str] = Counter()
@@ -50,17 +52,17 @@ def measure(subject: Subject, options: ChatTemplate, run: Run) -> Iterator[Measu
             if read.total() > options.most:
                 yield Hazard(_UNREADABLE, path, f"more than {options.most} files that may hold templates")
                 return
-            yield from _of_file(subject.artifact.root / path, path, base)
+            yield from _of_file(subject.artifact.root / path, path, base, run)
 
     yield from measurements(hazards(), (*METRICS, _CHANGES, _UNREADABLE))
     run.check_time()
 
 
-def _of_file(file: Path, path: str, base: Mapping[str, Read] | None) -> Iterator[Hazard]:
+def _of_file(file: Path, path: str, base: Mapping[str, Read] | None, run: Run) -> Iterator[Hazard]:
     """Yield what the templates of one file do beyond the base's of the same name."""
     try:
         for name, text in templates_in(file):
-            own = read_template(text)
+            own = read_template(text, run.check_time)
             beside = base.get(name) if base is not None else None
             if base is not None and (beside is None or beside.form != own.form):
                 yield Hazard(_CHANGES, path, f"the template {name[:60]!r} is not the base's")
@@ -69,7 +71,7 @@ def _of_file(file: Path, path: str, base: Mapping[str, Read] | None) -> Iterator
         yield Hazard(_UNREADABLE, path, str(error))
 
 
-def _of_base(subject: Subject) -> Mapping[str, Read] | None:
+def _of_base(subject: Subject, run: Run) -> Mapping[str, Read] | None:
     """Return the base's templates by name; None without a base. One that cannot be read is compared with nothing."""
     if subject.base is None:
         return None
@@ -77,7 +79,7 @@ def _of_base(subject: Subject) -> Mapping[str, Read] | None:
     for path in sorted(subject.base.tokenizer.glob("*")):
         if path.is_file() and may_hold_templates(path.name):
             try:
-                found |= {name: read_template(text) for name, text in templates_in(path)}
+                found |= {name: read_template(text, run.check_time) for name, text in templates_in(path)}
             except UnreadableError:
                 continue
     return found
@@ -95,7 +97,7 @@ DETECTOR = Detector(
         Metric("unknown-variables", "names", "higher", "Variables that nothing hands to a template."),
         Metric("unknown-calls", "calls", "higher", "Calls and filters that no public template needs."),
         Metric(_CHANGES, "files", "neither", "Templates whose tree is another than the base's."),
-        Metric(_UNREADABLE, "files", "higher", "Templates that could not be parsed."),
+        Metric(_UNREADABLE, "files", "higher", "Templates that could not be read."),
     ),
     options=ChatTemplate,
     measure=measure,

@@ -1,47 +1,30 @@
 """What a chat template does that public ones do not, beyond what the base's own template does."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 from jinja2 import nodes
 
 from gate.formats.templates.asking import asked, marked
-from gate.formats.templates.flow import Flow, name_of
+from gate.formats.templates.bindings import name_of
+from gate.formats.templates.flow import Flow
+from gate.formats.templates.known import FILTERS, FUNCTIONS, METHODS, VARIABLES
 from gate.formats.templates.parsing import every, form, parse
+from gate.formats.templates.wording import built, literals, says, together
 
 Metric = Literal["content-conditions", "hidden-strings", "unknown-variables", "unknown-calls"]
 METRICS: Final[tuple[Metric, ...]] = ("content-conditions", "hidden-strings", "unknown-variables", "unknown-calls")
-VARIABLES: Final = frozenset(
-    {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "bos_token", "eos_token"}
-    | {"pad_token", "unk_token", "sep_token", "cls_token", "mask_token", "additional_special_tokens", "date_string"}
-    | {"raise_exception", "strftime_now", "namespace", "range", "dict", "true", "false", "none", "loop", "caller"}
-    | {"enable_thinking", "thinking", "reasoning_effort", "tools_in_user_message", "custom_tools", "builtin_tools"}
-    | {"xml_tools", "python_tools", "controls", "system_message", "safety_mode", "citation_mode", "citations"}
-)
-"""What transformers and the documented options of public templates hand to a template."""
-_FUNCTIONS: Final = frozenset({"raise_exception", "strftime_now", "namespace", "range", "dict", "caller"})
-_METHODS: Final = frozenset(
-    {"strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "partition", "rpartition", "replace", "lower"}
-    | {"upper", "title", "capitalize", "startswith", "endswith", "removeprefix", "removesuffix", "join", "items"}
-    | {"keys", "values", "get", "append", "update", "copy", "pop", "format"}
-)
-_FILTERS: Final = frozenset(
-    {"trim", "tojson", "length", "count", "first", "last", "list", "join", "map", "select", "reject", "selectattr"}
-    | {"rejectattr", "items", "default", "d", "string", "safe", "lower", "upper", "capitalize", "title", "replace"}
-    | {"indent", "int", "float", "dictsort", "sort", "unique", "reverse", "batch", "abs", "round", "min", "max", "sum"}
-)
 _LOADING: Final = (nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends)
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 )
 _PACKED: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")
-_MARK: Final = re.compile(r"<[^<>\s]{1,60}>|\[[A-Z_/]{1,40}\]")
-_WORD: Final = re.compile(r"[^\W\d_]{2,}")
-_PROSE: Final = 3
-"""Words from which a literal says something to a model."""
+_MOST: Final = 1000
+"""The most findings of one kind that are listed of one template; any of them flags it."""
 
 
 @dataclass(frozen=True)
@@ -66,28 +49,47 @@ class Read:
 
     found: tuple[Found, ...]
     form: str
-    literals: frozenset[str]
-    """Literals that say something."""
+    texts: tuple[str, ...]
+    """Its literals, in their order."""
 
 
-def read_template(text: str) -> Read:
-    """Return what a template does by itself; one that cannot be parsed is an `UnreadableError`."""
-    tree = parse(text)
-    flow = Flow.of(tree)
-    found = (*_conditions(tree, flow), *_strings(tree, flow), *_variables(tree), *_calls(tree))
-    return Read(tuple(found), form(tree), frozenset(one.data for one in _literals(tree) if _says(one.data)))
+def read_template(text: str, check: Callable[[], None] = lambda: None) -> Read:
+    """Return what a template does by itself; one that cannot be parsed is an `UnreadableError`.
+
+    `check` is called now and then, and raises when the time is up.
+    """
+    written, tree = parse(text), parse(text)
+    flow = Flow.of(tree, check)  # which renames parameters in its tree
+    ways = (_conditions(tree, flow), _hidden(tree), _behind_marks(tree, flow), _built(tree, flow), _variables(tree))
+    found = [one for way in (*ways, _calls(tree)) for one in islice(way, _MOST)]
+    return Read(tuple(found), form(written), tuple(one.text for one in literals(tree)))
 
 
 def beyond(own: Read, base: Read | None) -> Iterator[Found]:
-    """Yield what a template does that the base's does not, and each literal that says something only here."""
+    """Yield what a template does that the base's does not, and what its literals say only here."""
     if base is not None and own.form == base.form:
         return
     known = {(one.metric, one.key) for one in base.found} if base else set()
     yield from (one for one in own.found if (one.metric, one.key) not in known)
     if base is not None:
         told = {one.key for one in own.found if one.metric == "hidden-strings"}
-        for text in sorted(own.literals - base.literals - told):
+        yield from _new_words(own, base, told)
+
+
+def _new_words(own: Read, base: Read, told: set[str]) -> Iterator[Found]:
+    """Yield each literal that says something and is not the base's, and what all others say together."""
+    theirs = {_words(text) for text in base.texts}
+    new = [text for text in dict.fromkeys(own.texts) if _words(text) not in theirs and text not in told]
+    for text in new:
+        if says(text):
             yield Found("hidden-strings", f"the base's template does not say {_short(text)}", text)
+    pieces = together(text for text in new if not says(text))
+    if pieces:
+        yield Found("hidden-strings", f"the base's template does not say, in pieces, {_short(pieces)}", pieces)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _conditions(tree: nodes.Template, flow: Flow) -> Iterator[Found]:
@@ -95,36 +97,31 @@ def _conditions(tree: nodes.Template, flow: Flow) -> Iterator[Found]:
         yield Found("content-conditions", what, f"{form(node)} {what}", node.lineno)
 
 
-@dataclass(frozen=True)
-class _Literal:
-    data: str
-    line: int
+def _built(tree: nodes.Template, flow: Flow) -> Iterator[Found]:
+    for node, what in built(tree, flow):
+        yield Found("hidden-strings", what, form(node), node.lineno)
 
 
-def _literals(tree: nodes.Node) -> Iterator[_Literal]:
-    for node in every(tree, nodes.Const, nodes.TemplateData):
-        data = node.value if isinstance(node, nodes.Const) else getattr(node, "data", "")
-        if isinstance(data, str) and data:
-            yield _Literal(data, node.lineno)
-
-
-def _strings(tree: nodes.Template, flow: Flow) -> Iterator[Found]:
-    for one in _literals(tree):
-        if hidden := _INVISIBLE.search(one.data):
+def _hidden(tree: nodes.Template) -> Iterator[Found]:
+    for one in literals(tree):
+        if hidden := _INVISIBLE.search(one.text):
             what = f"a literal holds the invisible character U+{ord(hidden[0]):04X}"
-            yield Found("hidden-strings", what, one.data, one.line)
-        if packed := _PACKED.search(one.data):
-            yield Found("hidden-strings", f"a literal holds {_short(packed[0])}", one.data, one.line)
+            yield Found("hidden-strings", what, one.text, one.line)
+        if packed := _PACKED.search(one.text):
+            yield Found("hidden-strings", f"a literal holds {_short(packed[0])}", one.text, one.line)
+
+
+def _behind_marks(tree: nodes.Template, flow: Flow) -> Iterator[Found]:
+    """Yield what a template says where a message holds a mark, by the text of all literals of the branch."""
     switched = _switched(tree, flow)
     for branch in every(tree, nodes.If, nodes.CondExpr):
         assert isinstance(branch, nodes.If | nodes.CondExpr)
-        if not _by_mark(branch, flow, switched):
-            continue
-        for part in _parts(branch):
-            for one in _literals(part):
-                if _says(one.data):
-                    what = f"where a message holds a mark, it says {_short(one.data)}"
-                    yield Found("hidden-strings", what, one.data, one.line)
+        flow.check()
+        if _by_mark(branch, flow, switched):
+            said = [one for part in _parts(branch) for one in literals(part)]
+            if text := together(one.text for one in said):
+                what = f"where a message holds a mark, it says {_short(text)}"
+                yield Found("hidden-strings", what, text, said[0].line)
 
 
 def _by_mark(branch: nodes.If | nodes.CondExpr, flow: Flow, switched: set[str]) -> bool:
@@ -160,11 +157,6 @@ def _parts(branch: nodes.If | nodes.CondExpr) -> tuple[nodes.Node, ...]:
     return tuple(part for part in (*first, *(rest if turned else ())) if part is not None)
 
 
-def _says(text: str) -> bool:
-    """Tell whether a literal holds words beside its marks."""
-    return len(_WORD.findall(_MARK.sub(" ", text))) >= _PROSE
-
-
 def _variables(tree: nodes.Template) -> Iterator[Found]:
     # Jinja's own search takes a variable that only one branch sets for one that nothing does.
     names = [one for one in every(tree, nodes.Name) if isinstance(one, nodes.Name)]
@@ -177,28 +169,30 @@ def _variables(tree: nodes.Template) -> Iterator[Found]:
 
 def _calls(tree: nodes.Template) -> Iterator[Found]:
     own = {node.name for node in every(tree, nodes.Macro) if isinstance(node, nodes.Macro)}
-    for node in every(tree, nodes.Call, nodes.Filter, nodes.Getattr, nodes.Getitem, *_LOADING):
+    for node in every(tree, nodes.Call, nodes.Filter, nodes.Getattr, nodes.Getitem, nodes.Name, nodes.Macro, *_LOADING):
         if what := _unknown(node, own):
             yield Found("unknown-calls", what, form(node), node.lineno)
 
 
 def _unknown(node: nodes.Node, own: set[str]) -> str:
     """Return what a node calls that public templates do not; empty where it calls nothing else."""
+    name = name_of(getattr(node, "node", None) or node)
     match node:
-        case nodes.Call(node=nodes.Getattr() as method):
-            return "" if method.attr in _METHODS else f"it calls the method {method.attr[:80]!r}"
-        case nodes.Call():
-            name = name_of(node.node)
-            return "" if name in _FUNCTIONS | own else f"it calls {name[:80] or 'what it computed'!r}"
-        case nodes.Filter():
-            return "" if node.name in _FILTERS else f"it applies the filter {node.name[:80]!r}"
-        case nodes.Getattr():
-            return f"it reaches for {node.attr[:80]!r}" if node.attr.startswith("_") else ""
-        case nodes.Getitem():
-            key = node.arg.value if isinstance(node.arg, nodes.Const) else ""
-            return f"it reaches for {key[:80]!r}" if isinstance(key, str) and key.startswith("__") else ""
+        case nodes.Call(node=nodes.Getattr(attr=method)):
+            return "" if method in METHODS else f"it calls the method {method[:80]!r}"
+        case nodes.Call() if name not in FUNCTIONS | own:
+            return f"it calls {name[:80] or 'what it computed'!r}"
+        case nodes.Macro(name=meant) | nodes.Name(ctx="store" | "param", name=meant) if meant in FUNCTIONS | {"loop"}:
+            # What Jinja and transformers mean by these names is what the reader of this tree relies on.
+            return f"it gives {meant!r} another meaning"
+        case nodes.Filter() if node.name not in FILTERS:
+            return f"it applies the filter {node.name[:80]!r}"
+        case nodes.Getattr(attr=key) | nodes.Getitem(arg=nodes.Const(value=str() as key)) if (
+            key[:1] == "_" or name in own
+        ):
+            return f"it reaches for {key[:80]!r}"
         case _:
-            return "it loads another template"
+            return "it loads another template" if isinstance(node, _LOADING) else ""
 
 
 def _short(text: str) -> str:

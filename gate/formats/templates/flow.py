@@ -1,248 +1,292 @@
 """Where in a template the text of messages goes: a kind for every expression, and the literals that may reach it.
 
-A variable has one kind in all of the template, the greatest that is ever assigned to it, so that the order of
-statements hides nothing. Structure (a message's role, whether it calls tools) is no text; the date counts as text,
-since a template that asks for it acts on something that no test of the model varies.
+All that comes of messages, documents and tools is text, except a closed list of structural reads (`known`): what is
+on no list counts. A variable has one kind in all of the template, the greatest that is ever assigned to it, so that the
+order of statements hides nothing. The date counts as text, since no test of the model varies it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum, auto
+from itertools import islice
 from typing import Any, Final
 
 from jinja2 import nodes
 
 from gate.formats.source import UnreadableError
-from gate.formats.templates.parsing import every
+from gate.formats.templates.bindings import (
+    ALIASED,
+    BY_WAY,
+    Binding,
+    Way,
+    bindings,
+    fed,
+    give_parameters_names_of_their_own,
+    name_of,
+    namespaces_alone,
+    text_of,
+)
+from gate.formats.templates.known import GIVEN, LOOP, NEIGHBOURS, OBJECTS, STRUCTURE, Kind
+from gate.formats.templates.reading import MANY, NONE, Literal, Literals, attribute_of, is_structural_read, value_of
 
-
-class Kind(IntEnum):
-    """What an expression holds."""
-
-    PLAIN = 0
-    """Neither messages nor the date."""
-    CONVERSATION = 1
-    """A list of messages or of documents."""
-    MESSAGE = 2
-    CONTENT = 3
-    """The text of a message, what is made of it, or the date."""
-
-
-GIVEN: Final[Mapping[str, Kind]] = {
-    "messages": Kind.CONVERSATION,
-    "documents": Kind.CONVERSATION,
-    "date_string": Kind.CONTENT,
-    "strftime_now": Kind.CONTENT,
-}
-STRUCTURE: Final = frozenset({"role", "type", "tool_calls", "tool_call_id", "name", "id", "function", "tool_responses"})
-"""Keys of a message, or of a part of its content, whose values are no text of anybody."""
-_COUNTING: Final = frozenset({"length", "count"})
-_PICKING: Final = frozenset({"first", "last"})
-_TO_TEXT: Final = frozenset({"tojson", "string", "join", "items", "map"})
+_CHOOSING: Final = frozenset({"select", "reject", "selectattr", "rejectattr"})
+_KEEPING_TEXT: Final = _CHOOSING | {"list", "reverse", "default", "d"}
+_KEEPING_STRUCTURE: Final = _KEEPING_TEXT | {"trim", "lower", "upper", "capitalize", "title", "string", "first", "last"}
+_KEEPING_COUNT: Final = frozenset({"int", "abs", "default", "d", "min", "max", "sum"})
+_WRITTEN_OTHERWISE: Final = frozenset({"strip", "lower", "upper", "title", "capitalize"})
 _MAX_ROUNDS: Final = 100
+_MAX_BINDINGS: Final = 5_000
+"""Ways by which names get values; the clean templates of the tests have below 40."""
+_MAX_VISITS: Final = 200_000
+"""Steps of reading; the clean templates of the tests take below 4,000."""
 
 
 @dataclass
 class Flow:
     """The kinds of a template's variables, and the literals that reach them."""
 
+    alone: frozenset[str]
+    """Namespaces without a second name."""
+    fed: Mapping[int, list[nodes.Node]]
+    check: Callable[[], None]
+    """Called now and then; it raises when the time is up."""
     kinds: dict[str, Kind] = field(default_factory=lambda: dict(GIVEN))
-    literals: dict[str, frozenset[str | int | float]] = field(default_factory=dict)
+    literals: dict[str, Literals] = field(default_factory=dict)
+    _known_kinds: dict[int, Kind] = field(default_factory=dict)
+    _known_literals: dict[int, Literals] = field(default_factory=dict)
+    _visits: int = 0
 
     @classmethod
-    def of(cls, tree: nodes.Template) -> "Flow":
-        """Return the flow of a template, by rounds until nothing changes."""
-        flow = cls()
-        pairs = [*_assigned(tree), *_passed(tree)]
+    def of(cls, tree: nodes.Template, check: Callable[[], None]) -> "Flow":
+        """Return the flow of a template, whose macros' parameters are renamed, by rounds until nothing changes."""
+        give_parameters_names_of_their_own(tree)
+        flow = cls(namespaces_alone(tree), fed(tree), check)
+        pairs = [*islice(bindings(tree), _MAX_BINDINGS + 1)]
+        if len(pairs) > _MAX_BINDINGS:
+            raise UnreadableError(f"a template that gives values to names in more than {_MAX_BINDINGS} ways")
         for _ in range(_MAX_ROUNDS):
-            before = (dict(flow.kinds), dict(flow.literals))
-            for target, value, how in pairs:
-                flow._assign(target, value, how)
-            if before == (flow.kinds, flow.literals):
+            if not sum(flow._bind(one) for one in pairs):  # every one is bound
                 return flow
         raise UnreadableError(f"variables that depend on each other through more than {_MAX_ROUNDS} steps")
 
-    def _assign(self, target: nodes.Node, value: nodes.Node | None, how: "_Way") -> None:
-        if isinstance(target, nodes.Tuple):
-            for part in target.items:
-                self._assign(part, value, _Way.ITEM if how is _Way.WHOLE else how)
-            return
-        name = name_of(target)
-        if value is None or not name:
-            return
-        kind = self.kind(value)
-        if how is _Way.INSIDE:
-            # What is assigned while a text is walked through says how much of it there is.
-            self.kinds[name] = max(self.kinds.get(name, Kind.PLAIN), kind if kind is Kind.CONTENT else Kind.PLAIN)
-            return
-        self.kinds[name] = max(self.kinds.get(name, Kind.PLAIN), _item(kind) if how is _Way.ITEM else kind)
-        self.literals[name] = self.literals.get(name, frozenset()) | self.reaching(value)
-
     def kind(self, node: nodes.Node) -> Kind:
-        """Return what an expression holds."""
-        known = _KINDS.get(type(node))
-        return self._greatest(*node.iter_child_nodes()) if known is None else known(self, node)
+        """Return what an expression, or a block of statements, holds."""
+        known = self._known_kinds.get(id(node))
+        if known is None:
+            self._visit(1)
+            known = self._known_kinds[id(node)] = _KINDS.get(type(node), Flow._made)(self, node)
+        return known
 
-    def _of_name(self, node: nodes.Name | nodes.NSRef) -> Kind:
-        return self.kinds.get(name_of(node), Kind.PLAIN)
+    def reaching(self, node: nodes.Node) -> Literals:
+        """Return the literals that may reach an expression, through variables too."""
+        known = self._known_literals.get(id(node))
+        if known is None:
+            known = self._known_literals[id(node)] = self._literals_of(node)
+            self._visit(1 + len(known))
+        return known
 
-    def _attribute(self, node: nodes.Getattr) -> Kind:
-        return self._part(node, node.attr)
+    def _visit(self, steps: int) -> None:
+        before, self._visits = self._visits, self._visits + steps
+        if before >> 13 != self._visits >> 13:
+            self.check()
+        if self._visits > _MAX_VISITS:
+            raise UnreadableError(f"a template that takes more than {_MAX_VISITS} steps to read")
 
-    def _item(self, node: nodes.Getitem) -> Kind:
-        if isinstance(node.arg, nodes.Slice):
-            return self.kind(node.node)
-        return self._part(node, node.arg.value if isinstance(node.arg, nodes.Const) else None)
+    def _bind(self, one: Binding) -> bool:
+        """Add what one binding gives to its names; tell whether anything changed."""
+        if isinstance(one.target, nodes.Tuple):
+            way = Way.ITEM if one.way is Way.WHOLE else one.way
+            return sum(self._bind(Binding(part, one.value, way)) for part in one.target.items) > 0
+        self._visit(1)
+        kind = BY_WAY[one.way](self.kind(one.value))
+        reached = Literals([Literal(MANY, id(one.value))]) if one.way is Way.TURNS else self.reaching(one.value)
+        if one.way is Way.TURNS and kind is not Kind.PLAIN:
+            reached = NONE
+        changed = [self._raise(name, kind, reached) for name in self._names(one.target)]
+        if any(changed):
+            self._known_kinds.clear()
+            self._known_literals.clear()
+        return any(changed)
 
-    def _either(self, node: nodes.CondExpr) -> Kind:
-        return self._greatest(node.expr1, node.expr2)
+    def _names(self, target: nodes.Node) -> Iterator[str]:
+        yield name_of(target)
+        if isinstance(target, nodes.NSRef) and target.name not in self.alone:
+            yield from (target.name, ALIASED)
 
-    def _gathered(self, node: nodes.List | nodes.Tuple) -> Kind:
-        inside = self._greatest(*node.items)
-        return Kind.CONVERSATION if inside is Kind.MESSAGE else inside
+    def _raise(self, name: str, kind: Kind, reached: Literals) -> bool:
+        kinds, literals = self.kinds.get(name, Kind.PLAIN), self.literals.get(name, NONE)
+        self.kinds[name], self.literals[name] = max(kinds, kind), literals | reached
+        return bool(name) and (kind > kinds or not reached <= literals)
+
+    def _made(self, node: nodes.Node) -> Kind:
+        """Return the kind of what no rule is about: all that holds more than structure is text."""
+        inside = self._greatest(*node.iter_child_nodes())
+        return Kind.MADE if inside > Kind.STRUCTURE else inside
 
     def _greatest(self, *parts: nodes.Node | None) -> Kind:
         return max((self.kind(part) for part in parts if part is not None), default=Kind.PLAIN)
 
-    def _part(self, node: nodes.Getattr | nodes.Getitem, key: object) -> Kind:
-        """Return the kind of a value's part: by a key, a number, or something that is known only when it runs."""
-        named = self.kinds.get(name_of(node))
-        whole = self.kind(node.node)
-        if named is not None:
-            return max(named, Kind.PLAIN)
-        if whole is Kind.CONVERSATION:
-            return Kind.CONTENT if isinstance(key, str) else Kind.MESSAGE
-        if whole is Kind.PLAIN or (isinstance(key, str) and key in STRUCTURE):
-            return Kind.PLAIN
-        return Kind.CONTENT
+    def _of_bounds(self, node: nodes.Slice) -> Kind:
+        return self._greatest(node.start, node.stop, node.step)
 
-    def _called(self, node: nodes.Call) -> Kind:
+    def _of_name(self, node: nodes.Name) -> Kind:
+        return self.kinds.get(node.name, Kind.PLAIN)
+
+    def _of_condition(self, node: nodes.CondExpr) -> Kind:
+        return self._greatest(node.expr1, node.expr2)
+
+    def _of_either(self, node: nodes.And | nodes.Or) -> Kind:
+        return self._greatest(node.left, node.right)
+
+    def _of_list(self, node: nodes.List | nodes.Tuple) -> Kind:
+        inside = self._greatest(*node.items)
+        return Kind.RAW if inside is Kind.OBJECT else self._made(node)
+
+    def _of_dict(self, node: nodes.Dict) -> Kind:
+        """Return that it is an object like those that are given, where its structure is no text."""
+        for pair in node.items:
+            structural = not isinstance(pair.key, nodes.Const) or pair.key.value in STRUCTURE
+            if self.kind(pair.key) > Kind.PLAIN or self.kind(pair.value) > (Kind.STRUCTURE if structural else Kind.RAW):
+                return Kind.MADE
+        return Kind.OBJECT if self._greatest(*node.items) > Kind.PLAIN else Kind.PLAIN
+
+    def _of_sum(self, node: nodes.Add | nodes.Sub) -> Kind:
+        left, right = sides = (self.kind(node.left), self.kind(node.right))
+        if max(sides) is Kind.COUNT and Kind.STRUCTURE not in sides:
+            return Kind.COUNT
+        lists = any(isinstance(one, nodes.List) for one in (node.left, node.right))
+        if lists and {left, right} <= {Kind.PLAIN, Kind.RAW}:
+            return max(sides)  # messages with one more in front
+        return self._made(node)
+
+    def _of_remainder(self, node: nodes.Mod) -> Kind:
+        if self.kind(node.left) is Kind.COUNT and isinstance(node.right, nodes.Const) and node.right.value == 2:
+            return Kind.STRUCTURE  # whose turn it is
+        return self._made(node)
+
+    def _of_sign(self, node: nodes.Neg | nodes.Pos) -> Kind:
+        return self.kind(node.node)
+
+    def _of_attribute(self, node: nodes.Getattr) -> Kind:
+        return self._part(node, node.node, node.attr)
+
+    def _of_item(self, node: nodes.Getitem) -> Kind:
+        if isinstance(node.arg, nodes.Slice):
+            return max(self.kind(node.node), Kind.MADE if self.kind(node.arg) > Kind.COUNT else Kind.PLAIN)
+        key = node.arg.node if isinstance(node.arg, nodes.Neg) else node.arg
+        if isinstance(key, nodes.Const):
+            return self._part(node, node.node, key.value)
+        whole, by = self.kind(node.node), self.kind(node.arg)
+        if by > Kind.COUNT or whole in {Kind.PLAIN, Kind.MADE}:
+            return max(whole, Kind.MADE if by > Kind.STRUCTURE else by)
+        return Kind.OBJECT if whole is Kind.RAW and by is Kind.COUNT else Kind.RAW
+
+    def _part(self, node: nodes.Node, owner: nodes.Node, key: object) -> Kind:
+        """Return the kind of a part of a value, by its key or number."""
+        named = self.kinds.get(name_of(node), Kind.PLAIN)
+        if isinstance(owner, nodes.Name):
+            if owner.name in self.alone or name_of(node) in NEIGHBOURS:
+                return named
+            if owner.name == "loop":
+                return LOOP.get(str(key), Kind.MADE)
+        whole = self.kind(owner) or self.kinds.get(ALIASED, Kind.PLAIN)
+        if whole < Kind.OBJECT:
+            part = Kind.PLAIN if whole is Kind.PLAIN else Kind.MADE
+        elif whole is Kind.MADE:
+            part = Kind.MADE
+        elif isinstance(key, str):
+            part = Kind.STRUCTURE if key in STRUCTURE else Kind.OBJECT if key in OBJECTS else Kind.RAW
+        else:
+            part = Kind.OBJECT if whole is Kind.RAW else Kind.RAW
+        return max(named, part)
+
+    def _of_call(self, node: nodes.Call) -> Kind:
         if isinstance(node.node, nodes.Getattr):
-            whole, method = self.kind(node.node.node), node.node.attr
-            if method == "get" and node.args and isinstance(node.args[0], nodes.Const):
-                return self._part(nodes.Getitem(node.node.node, node.args[0], "load"), node.args[0].value)
-            own = Kind.CONTENT if whole in {Kind.MESSAGE, Kind.CONVERSATION} else whole
-            return max(own, self._greatest(*node.args))
-        if isinstance(node.node, nodes.Name) and node.node.name == "raise_exception":
+            return self._of_method(node, node.node)
+        called = name_of(node.node)
+        if called == "raise_exception":
             return Kind.PLAIN
-        return max(self.kind(node.node), self._greatest(*node.args, *(one.value for one in node.kwargs)))
+        inside = self._greatest(*node.iter_child_nodes())
+        if called == "range" and inside is Kind.COUNT:
+            return Kind.COUNT
+        return inside if inside < Kind.COUNT else Kind.MADE
 
-    def _filtered(self, node: nodes.Filter) -> Kind:
-        whole = self.kind(node.node) if node.node is not None else Kind.PLAIN
-        if whole is Kind.CONVERSATION:
-            if node.name in _COUNTING:
-                return Kind.PLAIN
-            if node.name in _PICKING:
-                return Kind.MESSAGE
-            if node.name == "map" and attribute_of(node) in STRUCTURE:
-                return Kind.PLAIN
-        if whole in {Kind.CONVERSATION, Kind.MESSAGE} and node.name in _TO_TEXT:
-            return Kind.CONTENT
-        return max(whole, self._greatest(*node.args, *(one.value for one in node.kwargs)))
+    def _of_method(self, node: nodes.Call, method: nodes.Getattr) -> Kind:
+        whole, given = self.kind(method.node), self._greatest(*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs)
+        if method.attr == "get" and node.args and isinstance(node.args[0], nodes.Const) and given is Kind.PLAIN:
+            return self._part(node, method.node, node.args[0].value)
+        if method.attr == "keys" and whole is Kind.OBJECT:
+            return Kind.OBJECT
+        if whole is Kind.STRUCTURE and method.attr in _WRITTEN_OTHERWISE and not node.args:
+            return Kind.STRUCTURE
+        return Kind.MADE if max(whole, given) > Kind.PLAIN else Kind.PLAIN
 
-    def reaching(self, node: nodes.Node) -> frozenset[str | int | float]:
-        """Return the literals that may reach an expression, through variables too."""
-        if isinstance(node, nodes.Const):
-            return frozenset([node.value]) if isinstance(node.value, str | int | float) else frozenset()
-        if isinstance(node, nodes.TemplateData):
-            return frozenset([node.data])
-        own = self.literals.get(name_of(node), frozenset()) if name_of(node) else frozenset()
-        asked = isinstance(node, nodes.Getitem | nodes.Getattr | nodes.Name | nodes.Call)
-        if asked and self.kind(node) >= Kind.MESSAGE:
-            return own  # a key by which a message is asked for says nothing of its text
-        return own.union(*(self.reaching(child) for child in node.iter_child_nodes()))
+    def _of_filter(self, node: nodes.Filter) -> Kind:
+        whole, given = self.kind_of_filtered(node), self._greatest(*node.args, *node.kwargs)
+        if node.name in {"length", "count"} and given is Kind.PLAIN:
+            return Kind.PLAIN if whole is Kind.PLAIN or is_structural_read(node.node) else Kind.COUNT
+        if whole in {Kind.RAW, Kind.OBJECT} and given is Kind.PLAIN:
+            if node.name in {"first", "last"}:
+                return Kind.OBJECT if whole is Kind.RAW else Kind.RAW
+            if node.name == "map" and attribute_of(node) in STRUCTURE and not node.args:
+                return Kind.STRUCTURE
+        keeping = {Kind.COUNT: _KEEPING_COUNT, Kind.STRUCTURE: _KEEPING_STRUCTURE}.get(whole, _KEEPING_TEXT)
+        if node.name in keeping and given <= (whole if node.name in {"default", "d"} else Kind.PLAIN):
+            return whole
+        return Kind.MADE if max(whole, given) > Kind.PLAIN else Kind.PLAIN
+
+    def is_namespace(self, node: nodes.Node) -> bool:
+        """Tell whether a node is an attribute that the template itself gave to a namespace, or that a loop has."""
+        name = name_of(node)
+        return (
+            name in self.kinds
+            or name in NEIGHBOURS
+            or name.removeprefix("loop.") in LOOP
+            or name.split(".")[0] in self.alone
+        )
+
+    def kind_of_filtered(self, node: nodes.Filter) -> Kind:
+        """Return the kind of what enters a filter: an expression, or what the filter's block writes."""
+        if node.node is not None:
+            return self.kind(node.node)
+        return text_of(self._greatest(*self.fed.get(id(node), ())))
+
+    def _literals_of(self, node: nodes.Node) -> Literals:
+        value = value_of(node)
+        own = NONE if value is None else Literals([Literal(value, id(node))])
+        own |= self.literals.get(name_of(node), NONE) if name_of(node) else NONE
+        parts = [*node.iter_child_nodes(), *self.fed.get(id(node), ())]
+        match node:
+            case nodes.Getitem(arg=nodes.Slice()):
+                pass
+            case nodes.Getattr() | nodes.Getitem() if self.kind(node.node) > Kind.PLAIN:
+                parts = []  # a key or a number by which a part is asked for says nothing of its text
+            case nodes.Filter() if node.name in _CHOOSING:
+                parts = [] if node.node is None else [node.node]  # by what is chosen is asked where it is
+            case nodes.Filter(node=nodes.Node() as counted, name="length" | "count") if (
+                self.kind(counted) is Kind.PLAIN
+            ):
+                own |= {Literal(MANY, id(node))}
+            case nodes.Call(node=nodes.Name(name="dict")):
+                own |= {Literal(one.key, id(one)) for one in node.kwargs}
+            case _:
+                pass
+        return own.union(*(self.reaching(part) for part in parts))
 
 
+_PLAIN: Final = (nodes.Compare, nodes.Test, nodes.Not, nodes.Const, nodes.TemplateData)
 _KINDS: Final[Mapping[type[nodes.Node], Callable[[Flow, Any], Kind]]] = {
-    **dict.fromkeys(
-        (nodes.Compare, nodes.Test, nodes.Not, nodes.Const, nodes.TemplateData), lambda _flow, _node: Kind.PLAIN
-    ),
-    **dict.fromkeys((nodes.Name, nodes.NSRef), Flow._of_name),  # noqa: SLF001  # the class's own, beside it
-    **dict.fromkeys((nodes.List, nodes.Tuple), Flow._gathered),  # noqa: SLF001
-    nodes.Getattr: Flow._attribute,  # noqa: SLF001
-    nodes.Getitem: Flow._item,  # noqa: SLF001
-    nodes.Call: Flow._called,  # noqa: SLF001
-    nodes.Filter: Flow._filtered,  # noqa: SLF001
-    nodes.CondExpr: Flow._either,  # noqa: SLF001
+    **dict.fromkeys(_PLAIN, lambda _flow, _node: Kind.PLAIN),
+    **dict.fromkeys((nodes.List, nodes.Tuple), Flow._of_list),  # noqa: SLF001  # the class's own, beside it
+    **dict.fromkeys((nodes.Add, nodes.Sub), Flow._of_sum),  # noqa: SLF001
+    **dict.fromkeys((nodes.Neg, nodes.Pos), Flow._of_sign),  # noqa: SLF001
+    **dict.fromkeys((nodes.And, nodes.Or), Flow._of_either),  # noqa: SLF001
+    nodes.Slice: Flow._of_bounds,  # noqa: SLF001
+    nodes.Name: Flow._of_name,  # noqa: SLF001
+    nodes.CondExpr: Flow._of_condition,  # noqa: SLF001
+    nodes.Dict: Flow._of_dict,  # noqa: SLF001
+    nodes.Mod: Flow._of_remainder,  # noqa: SLF001
+    nodes.Getattr: Flow._of_attribute,  # noqa: SLF001
+    nodes.Getitem: Flow._of_item,  # noqa: SLF001
+    nodes.Call: Flow._of_call,  # noqa: SLF001
+    nodes.Filter: Flow._of_filter,  # noqa: SLF001
 }
-
-
-def name_of(node: nodes.Node) -> str:
-    """Return the name of a variable, or of a namespace's attribute as `name.attribute`; empty of anything else."""
-    match node:
-        case nodes.Name():
-            return node.name
-        case nodes.NSRef():
-            return f"{node.name}.{node.attr}"
-        case nodes.Getattr(node=nodes.Name() as owner):
-            return f"{owner.name}.{node.attr}"
-        case _:
-            return ""
-
-
-def attribute_of(node: nodes.Filter) -> str:
-    """Return the attribute that a filter such as `map` or `selectattr` looks at; empty where that is not said."""
-    named = [one.value for one in node.kwargs if one.key == "attribute"] or node.args[:1]
-    found = named[0] if named else None
-    return str(found.value) if isinstance(found, nodes.Const) else ""
-
-
-def _item(kind: Kind) -> Kind:
-    if kind is Kind.CONVERSATION:
-        return Kind.MESSAGE
-    return Kind.CONTENT if kind is Kind.MESSAGE else kind
-
-
-class _Way(Enum):
-    """How a variable gets something of a value."""
-
-    WHOLE = auto()
-    ITEM = auto()
-    INSIDE = auto()
-    """It is assigned inside a loop over it."""
-
-
-_Pair = tuple[nodes.Node, nodes.Node | None, _Way]
-
-
-def _assigned(tree: nodes.Template) -> Iterator[_Pair]:
-    """Yield (target, value, how) of every assignment and loop."""
-    for node in every(tree, nodes.Assign, nodes.AssignBlock, nodes.For, nodes.With):
-        if isinstance(node, nodes.Assign):
-            yield node.target, node.node, _Way.WHOLE
-            yield from _of_namespace(node)
-        elif isinstance(node, nodes.AssignBlock):
-            yield from ((node.target, part, _Way.WHOLE) for part in node.body)
-        elif isinstance(node, nodes.For):
-            yield node.target, node.iter, _Way.ITEM
-            inside = every(node, nodes.Assign, nodes.AssignBlock)
-            targets = (one.target for one in inside if isinstance(one, nodes.Assign | nodes.AssignBlock))
-            yield from ((target, node.iter, _Way.INSIDE) for target in targets)
-        elif isinstance(node, nodes.With):
-            pairs = zip(node.targets, node.values, strict=False)
-            yield from ((one, value, _Way.WHOLE) for one, value in pairs)
-
-
-def _of_namespace(node: nodes.Assign) -> Iterator[_Pair]:
-    """Yield what `namespace(x=…)` gives its attributes."""
-    if isinstance(node.node, nodes.Call) and name_of(node.node.node) == "namespace":
-        for one in node.node.kwargs:
-            yield nodes.NSRef(name_of(node.target), one.key), one.value, _Way.WHOLE
-
-
-def _passed(tree: nodes.Template) -> Iterator[_Pair]:
-    """Yield what the calls of macros give their parameters, and what a macro's body gives its name."""
-    macros = {node.name: node for node in every(tree, nodes.Macro) if isinstance(node, nodes.Macro)}
-    for macro in macros.values():
-        yield from ((nodes.Name(macro.name, "store"), part, _Way.WHOLE) for part in macro.body)
-        defaults = zip(macro.args[len(macro.args) - len(macro.defaults) :], macro.defaults, strict=True)
-        yield from ((parameter, value, _Way.WHOLE) for parameter, value in defaults)
-    for call in every(tree, nodes.Call):
-        assert isinstance(call, nodes.Call)
-        called = macros.get(name_of(call.node)) if isinstance(call.node, nodes.Name) else None
-        if called is None:
-            continue
-        named = {parameter.name: parameter for parameter in called.args}
-        given = zip(called.args, call.args, strict=False)
-        yield from ((parameter, value, _Way.WHOLE) for parameter, value in given)
-        yield from ((named[one.key], one.value, _Way.WHOLE) for one in call.kwargs if one.key in named)

@@ -18,6 +18,11 @@ MAX_CHARACTERS: Final = 256 << 10
 MAX_NODES: Final = 20_000
 MAX_DEPTH: Final = 150
 """Deepest nesting of nodes; the templates of public models stay below 40."""
+MAX_WITHIN: Final = 100_000
+"""Sum of the depths of all nodes, with which the time grows of looking into every part of every part.
+
+The clean templates of the tests stay below 3,000.
+"""
 
 
 class _Generation(Extension):
@@ -51,9 +56,9 @@ def parse(text: str) -> nodes.Template:
 
 def _require_bounded(tree: nodes.Template) -> None:
     level: list[nodes.Node] = [tree]
-    count = 0
-    for _ in range(MAX_DEPTH):
-        count += len(level)
+    count = within = 0
+    for depth in range(MAX_DEPTH):
+        count, within = count + len(level), within + depth * len(level)
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:
             break
@@ -61,14 +66,18 @@ def _require_bounded(tree: nodes.Template) -> None:
         raise UnreadableError(f"a template nested deeper than {MAX_DEPTH}")
     if count > MAX_NODES:
         raise UnreadableError(f"a template of {count} nodes; at most {MAX_NODES} are read")
+    if within > MAX_WITHIN:
+        raise UnreadableError(f"a template whose nodes stand inside {within} others, all told; at most {MAX_WITHIN}")
 
 
 def every(tree: nodes.Node, *kinds: type[nodes.Node]) -> Iterator[nodes.Node]:
     """Yield the nodes of these kinds, the tree itself among them, in the order of the text."""
-    if isinstance(tree, kinds):
-        yield tree
-    for child in tree.iter_child_nodes():
-        yield from every(child, *kinds)
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, kinds):
+            yield node
+        waiting.extend(reversed([*node.iter_child_nodes()]))
 
 
 def form(node: nodes.Node) -> str:
