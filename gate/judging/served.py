@@ -23,14 +23,23 @@ ODDITIES: Final = frozenset(
 
 
 def covers(evidence: Evidence, policy: Policy) -> Covers:
-    """Return which bytes a verdict is about; of converted candidates, pipelines and adapters the bundle alone.
-
-    A consumer's own transformers composes a pipeline's network, and resizes images before it: neither was examined.
-    A consumer of an adapter loads the base that its files name.
-    """
-    composed = evidence.bundle is not None and evidence.bundle.origin == "composed"
-    alone = evidence.assurance == "B" or composed or evidence.facts.adapter is not None
+    """Return which bytes a verdict is about; of converted candidates and `_run_by_others` the bundle alone."""
+    alone = evidence.assurance == "B" or bool(_run_by_others(evidence))
     return "bundle" if alone and not policy.files_only else policy.serve
+
+
+def _run_by_others(evidence: Evidence) -> str:
+    """Name a candidate whose consumer computes by other means than the gate has examined; empty of any other.
+
+    A consumer's own transformers composes a pipeline's network, and resizes images before it. A consumer of an adapter
+    loads the base that its files name. onnxruntime's kernels may differ from torch's where no sample and no noise lies.
+    """
+    origin, facts = evidence.bundle.origin if evidence.bundle else "", evidence.facts
+    if facts.adapter is not None:
+        return "an adapter"
+    if origin == "composed" or facts.is_pipeline:
+        return "a pipeline"
+    return "an ONNX model" if origin == "onnx" or facts.flavour == "onnx" else ""
 
 
 def is_oddity(finding: Finding, evidence: Evidence, policy: Policy) -> bool:
@@ -47,10 +56,10 @@ def of_bundle(evidence: Evidence, policy: Policy) -> list[Finding]:
     if evidence.bundle_digest is not None and evidence.bundle is None:
         message = "The bundle is an earlier gate's, which did not write its program anew; scan again."
         return [Finding(rule="bundle", kind="silence", message=message)]
-    of_adapter = evidence.facts.adapter is not None and not policy.files_only
-    if evidence.bundle_digest is not None or evidence.assurance is None or not (policy.serve == "bundle" or of_adapter):
+    kind = "" if policy.files_only else _run_by_others(evidence)
+    if evidence.bundle_digest is not None or evidence.assurance is None or not (policy.serve == "bundle" or kind):
         return []
     why = f": {evidence.unbundled}" if evidence.unbundled else "."
-    who = "The policy serves" if policy.serve == "bundle" else "Of an adapter an approval covers"
+    who = "The policy serves" if policy.serve == "bundle" else f"Of {kind} an approval covers"
     message = f"{who} the gate's bundle alone, and there is none{why}"
     return [Finding(rule="bundle", kind="condition", message=message)]

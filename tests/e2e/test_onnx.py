@@ -49,6 +49,13 @@ def test_a_clean_onnx_version_is_approved(told):
 
 
 @CLEAN
+def test_the_bundle_alone_is_approved(told):
+    """What onnxruntime makes of the file was compared on samples and noise alone."""
+    assert told.ended.stdout.startswith("APPROVED  bundle sha256:")
+    assert json.loads((told.desk.out / "report.json").read_text())["verdict"]["covers"] == "bundle"
+
+
+@CLEAN
 def test_its_bundle_answers_as_onnxruntime_does(told, world):
     """What would be promoted gives the candidate's probabilities, opened as a consumer opens it."""
     import onnxruntime

@@ -8,6 +8,7 @@ from test_verdict import POLICY, evidence, outcomes
 from gate.judging.judge import forbids_loading, judge
 from gate.records.bundle import BundleFacts
 from gate.records.evidence import Measured, Measurement
+from gate.records.facts import ModelFacts
 from gate.records.finding import Decision
 from gate.records.limit import Limit
 from gate.records.policy import Rule, Stage
@@ -47,11 +48,27 @@ def test_a_verdict_says_which_bytes_it_covers(serve):
     assert judge(seen(assurance="B"), policy(serve), on=DAY).covers == "bundle"
 
 
-def test_of_a_pipeline_the_bundle_alone_is_covered():
-    """Its network was composed by the gate's transformers, and a consumer composes it by another."""
-    composed = seen(bundle=FACTS.model_copy(update={"origin": "composed"}))
-    verdict = judge(composed, policy("candidate"), on=DAY)
+@pytest.mark.parametrize("origin", ["composed", "onnx"])
+def test_of_what_another_library_runs_the_bundle_alone_is_covered(origin):
+    """A consumer's transformers composes a pipeline's network, and onnxruntime's kernels run an ONNX file."""
+    own = seen(bundle=FACTS.model_copy(update={"origin": origin}))
+    verdict = judge(own, policy("candidate"), on=DAY)
     assert (verdict.decision, verdict.covers) == (Decision.APPROVED, "bundle")
+
+
+@pytest.mark.parametrize(
+    ("flavour", "named"), [("transformers", "a pipeline"), ("onnx", "an ONNX model"), ("pytorch", "")]
+)
+def test_what_another_library_runs_is_not_approved_without_a_bundle(flavour, named):
+    """Whatever the policy serves: the candidate's own bytes are all that is left, and these are not covered."""
+    without = seen(
+        bundle_digest=None, bundle=None, unbundled="no writer for it", facts=ModelFacts(classes=10, flavour=flavour)
+    )
+    verdict = judge(without, policy("candidate"), on=DAY)
+    told = [one.message for one in verdict.findings if one.rule == "bundle"]
+    expected = [f"Of {named} an approval covers the gate's bundle alone, and there is none: no writer for it"]
+    assert told == (expected if named else [])
+    assert verdict.covers == ("bundle" if named else "candidate")
 
 
 @pytest.mark.parametrize("metric", ["missing-files", "unexpected-files", "foreign-loaders", "foreign-requirements"])
