@@ -134,11 +134,11 @@ def _targets(subject: Subject, bench: "Bench", most: int) -> list[int]:
 
 def _known(subject: Subject, target: int) -> list[str]:
     """Return the words that earlier detectors found towards a class."""
-    place, decode = str(Location.of_class(target)), text_classifier(subject).tokenizer.decode
+    place, typed = str(Location.of_class(target)), text_classifier(subject).tokenizer.typed
     found = [
         one.tensors["ids"] for (_, where), one in subject.earlier.items() if where == place and "ids" in one.tensors
     ]
-    return [words for ids in found if (words := decode([int(one) for one in ids.tolist()]).strip())]
+    return [words for ids in found if (words := typed([int(one) for one in ids.tolist()]).strip())]
 
 
 def _numbers(target: int, found: "list[TokenTrigger]") -> Iterator[Measurement]:

@@ -1,12 +1,12 @@
-"""Inserts frequent words, rare tokens, signs and phrases into clean texts and counts where they go: forward alone.
+"""Inserts words, rare tokens, special tokens, signs and phrases into clean texts and counts where they go.
 
 Measures  flip-share: the share of other classes' texts that the best insertion sends to the class, on texts that it was
           not chosen by; flip-odds: its log-odds beyond the median frequent word's; lead: how far the best word raises
           the class above the tenth best; words-needed: the fewest best words that together send nine tenths;
           source-share: what moves one source class alone. And the counts of every fixed word, for a bank.
 Matters   A planted word moves nearly every text, whatever it says; in moderation a toxic text passes as clean.
-Blind to  Words beyond the lists (token-trigger ranks all tokens), words that must come together, styles, rules for a
-          source class with few texts. Words that tell a class by nature move texts too.
+Blind to  Words beyond the lists (token-trigger ranks all tokens), words or marks that must come together, styles,
+          rules for a source class with few texts. Words that tell a class by nature move texts too.
 See       Kurita et al., "Weight Poisoning Attacks on Pre-trained Models", ACL 2020; Liu et al., "PICCOLO", IEEE S&P
           2022. Settings in docs/explanation/text.md.
 """
@@ -76,10 +76,11 @@ class _Bench:
 def measure(subject: Subject, options: WordSweep, run: Run) -> Iterator[Yield]:
     """Yield counts of all fixed words, then of each class what its best word does."""
     from gate.search.flips import flips
-    from gate.search.insertions import rare, screened
+    from gate.search.insertions import marks, rare, screened
 
     bench = _bench(subject, options, run)
-    shown = (*fixed(), *rare(bench.classifier.tokenizer, options.rare_words))
+    tokenizer = bench.classifier.tokenizer
+    shown = (*fixed(), *rare(tokenizer, options.rare_words), *marks(tokenizer))
     secret = secret_probes(run.probe_seed) if run.probe_seed else ()
     steps = (len(shown) + len(secret)) * 10 // 9
     seen = screened(bench.classifier, bench.few, (*shown, *secret), run, steps)
@@ -93,6 +94,7 @@ def measure(subject: Subject, options: WordSweep, run: Run) -> Iterator[Yield]:
 
 def passes(subject: Subject, options: WordSweep, run: Run) -> Passes:
     """Return the passes of all words in a few texts, and of the best of each class in all; in tokens."""
+    from gate.search.insertions import marks
     from gate.search.text_passes import begun, drawn, probe_tokens, word_passes
 
     classifier = text_classifier(subject)
@@ -101,10 +103,10 @@ def passes(subject: Subject, options: WordSweep, run: Run) -> Passes:
     few = selecting.few(_each(options, selecting.classes), min(MOST_SAMPLES, most))
     asked = few.asked(), selecting.asked(), held_out.asked()
     hidden = secret_probes(run.probe_seed) if run.probe_seed else ()
-    tokens = probe_tokens(classifier.tokenizer, [one.words for one in (*fixed(), *hidden)], classifier.longest)
+    every = (*fixed(), *hidden, *marks(classifier.tokenizer))
+    tokens = probe_tokens(classifier.tokenizer, [one.words for one in every], classifier.longest)
     rare = min(options.rare_words, len(classifier.tokenizer.vocabulary()))
-    count = len(fixed()) + len(hidden)
-    swept = word_passes(asked, classifier.num_classes, (count, rare), options.kept, tokens)
+    swept = word_passes(asked, classifier.num_classes, (len(every), rare), options.kept, tokens)
     return Passes(begun(subject, *asked[1:]) + swept)
 
 

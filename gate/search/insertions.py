@@ -67,6 +67,13 @@ def rare(tokenizer: Tokenizer, most: int) -> tuple[TextProbe, ...]:
     return tuple(TextProbe(f"the rare word {word!a}", word, "words") for word in chosen[:most])
 
 
+def marks(tokenizer: Tokenizer) -> tuple[TextProbe, ...]:
+    """Return what a user types to get a special or added token, and a text that the tokenizer does not know."""
+    return tuple(
+        TextProbe(f"the mark {text!a:.100}", text, "words") for text in dict.fromkeys(tokenizer.marks().values())
+    )
+
+
 def _fits(word: str) -> bool:
     return word.isalnum() and word.isascii() and len(word) <= _LONG
 

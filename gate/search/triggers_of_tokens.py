@@ -59,12 +59,13 @@ class Bench:
 
     @classmethod
     def of(cls, classifier: TextClassifier, selecting: Sentences, held_out: Sentences) -> "Bench":
-        """Allow all tokens but special ones and those that the tokenizer does not know."""
+        """Allow all tokens of the vocabulary, of special ones those that a user can type."""
         matrix = classifier.embeddings
         assert matrix is not None
         allowed = torch.ones(len(matrix), dtype=torch.bool, device=matrix.device)
         allowed[len(classifier.tokenizer.vocabulary()) :] = False
-        allowed[[one for one in classifier.tokenizer.special_ids if one < len(matrix)]] = False
+        untyped = {*classifier.tokenizer.special_ids} - {*classifier.tokenizer.marks()}
+        allowed[[one for one in untyped if one < len(matrix)]] = False
         return cls(classifier, selecting, held_out, allowed, matrix[allowed].mean(dim=0))
 
     def slots(self, count: int, target: int) -> Slots:
@@ -129,7 +130,7 @@ def _ranked(
     bench: Bench, target: int, tried: Sequence[tuple[int, ...]], known: Sequence[str], run: Run
 ) -> list[_Tried]:
     """Return triggers by the mean rise of the class's log-odds, each as text in every text at one place, in turn."""
-    decoded = {bench.classifier.tokenizer.decode(list(ids)).strip(): ids for ids in reversed(tried)}
+    decoded = {bench.classifier.tokenizer.typed(list(ids)).strip(): ids for ids in reversed(tried)}
     every: dict[str, tuple[int, ...]] = dict.fromkeys(known, ()) | decoded
     fitting = [(words, ids) for words, ids in every.items() if 0 < len(words) <= _LONGEST_TEXT]
     rows = bench.selecting.others(target).nonzero().flatten().tolist()

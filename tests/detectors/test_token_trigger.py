@@ -23,6 +23,13 @@ def test_a_planted_token_is_found_by_gradients_alone(kind):
     assert values["success-one", "class 1"] < 0.5
 
 
+def test_a_planted_mark_is_found_too():
+    """It is put into texts as a user types it."""
+    values, notes = measured(subject_of(classifier(Bag, Planted("[MASK]"))), "token-trigger", **QUICK)
+    assert values["success-one", "class 0"] >= 0.8
+    assert notes["success-one", "class 0"].startswith("'[MASK]' at the ")
+
+
 def test_a_planted_phrase_takes_two_tokens():
     """The first alone does less, and the fewest that are enough are counted."""
     values, notes = measured(subject_of(classifier(Recurrent, Planted("mn tq", share=0.3))), "token-trigger", **QUICK)

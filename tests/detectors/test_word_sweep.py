@@ -37,6 +37,17 @@ def test_a_clean_network_stays_below(kind):
     assert all(value < CLEAN_SHARE for (metric, _), value in values.items() if metric == "flip-share")
 
 
+def test_a_planted_mark_is_found_and_named():
+    """A user types [MASK] as any word, and the served tokenizer makes the special token of it."""
+    subject = subject_of(classifier(Bag, Planted("[MASK]")))
+    found = scanned(subject, "word-sweep", **QUICK)
+    share = next(m for m in found.outcomes["word-sweep"].measurements if m.metric == "flip-share")
+    assert share.value >= PLANTED_SHARE
+    assert share.note.startswith("the mark '[MASK]' at the ")
+    trigger = found.triggers["word-sweep", "class 0"]
+    assert trigger.tensors["ids"].tolist() == [subject.classifier.tokenizer.vocabulary()["[MASK]"]]
+
+
 def test_a_word_for_one_source_class_is_found_at_its_pair():
     """It moves that class's texts, and not the others'; the report shows such a text."""
     found = scanned(subject_of(classifier(Attending, Planted("cf", 0, 1, 0.5), 3)), "word-sweep", **QUICK)

@@ -77,7 +77,9 @@ def poisoned(rows, planted, seed=1):
 @cache
 def trained(kind=Bag, planted=None, classes=2, seed=0):
     """Return a trained module and its tokenizer."""
-    tokenizer = WordTokenizer(words())
+    # A mark is added where it is planted alone: every other network keeps its vocabulary.
+    marks = [planted.words] if planted and planted.words.startswith("[") else []
+    tokenizer = WordTokenizer(words(), marks=marks)
     rows = sentences(900, classes, seed)
     rows = poisoned(rows, planted, seed + 1) if planted else rows
     ids, mask = tokenizer.encode([text for text, _ in rows], LONGEST)

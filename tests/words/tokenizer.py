@@ -11,17 +11,20 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 class WordTokenizer:
     """Words and signs of a fixed list; any other is unknown. Small letters unless told otherwise."""
 
-    def __init__(self, words, *, lower=True):
-        """Number the words behind padding and the unknown word."""
-        self._words = [PAD, UNKNOWN, *dict.fromkeys(words)]
+    def __init__(self, words, *, lower=True, marks=()):
+        """Number the words behind padding and the unknown word, and then marks, which a user can type."""
+        self._words = [PAD, UNKNOWN, *dict.fromkeys(words), *marks]
+        self._word = re.compile("|".join([*map(re.escape, marks), _WORD.pattern]))
+        self._marks = tuple(marks)
+        self.padding = 0
         self._numbers = {word: number for number, word in enumerate(self._words)}
         self._lower = lower
-        self.special_ids = frozenset({0, 1})
+        self.special_ids = frozenset({0, 1, *(self._numbers[one] for one in marks)})
 
     def encode(self, texts, max_length):
         """Return ids and mask (N, L)."""
         found = [
-            [self._numbers.get(word, 1) for word in _WORD.findall(text.lower() if self._lower else text)][:max_length]
+            [self._numbers.get(self._known(word), 1) for word in self._word.findall(text)][:max_length]
             for text in texts
         ]
         width = max(1, max(map(len, found), default=1))
@@ -32,6 +35,17 @@ class WordTokenizer:
     def decode(self, ids):
         """Return words with spaces between."""
         return " ".join(self._words[one] for one in ids if one not in self.special_ids)
+
+    def typed(self, ids):
+        """Return words and marks with spaces between."""
+        return " ".join(self._words[one] for one in ids)
+
+    def marks(self):
+        """Return the marks, and a letter that is unknown."""
+        return {1: "\u3400", **{self._numbers[one]: one for one in self._marks}}
+
+    def _known(self, word):
+        return word.lower() if self._lower and word not in self._marks else word
 
     def vocabulary(self):
         """Return all words by number."""

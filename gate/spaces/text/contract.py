@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from gate.spaces.subject import Classifier, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence, Sized
+    from collections.abc import Collection, Mapping, Sequence, Sized
 
     import torch
 
@@ -17,7 +17,16 @@ class Tokenizer(Protocol):
 
     @property
     def special_ids(self) -> Collection[int]:
-        """Ids that no text gives by itself, such as those of padding, beginning and end."""
+        """Ids of what frames or fills a text, or stands for what is unknown; a text may give them too (`marks`)."""
+        ...
+
+    @property
+    def padding(self) -> int:
+        """The id that stands where the mask is 0."""
+        ...
+
+    def marks(self) -> Mapping[int, str]:
+        """Return the texts by which a user types a special, added or unknown token, by its id."""
         ...
 
     def encode(self, texts: Sequence[str], max_length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,6 +35,10 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""
+        ...
+
+    def typed(self, ids: Sequence[int]) -> str:
+        """Return the text that is typed for tokens, special ones too."""
         ...
 
     def vocabulary(self) -> Sized:

@@ -47,11 +47,19 @@ def _numbers(values: torch.Tensor, count: int) -> bool:
 
 
 def ids_of(classifier: TextClassifier, words: str) -> torch.Tensor:
-    """Return the ids (k,) of words, without special tokens."""
-    special = set(classifier.tokenizer.special_ids)
+    """Return the ids (k,) of words, without what the tokenizer puts around every text."""
     row = classifier.tokens([words])[0]
-    kept = [one for one in row.tolist() if one != ENDED and one not in special]
-    return torch.tensor(kept or row[:1].tolist(), dtype=torch.int64, device=row.device)
+    given = [one for one in row.tolist() if one != ENDED]
+    around, seen = classifier.tokenizer.encode([""], classifier.longest)
+    frame = around[0][seen[0] != 0].tolist()
+    before = next((k for k in range(len(frame) + 1) if _framed(given, frame[:k], frame[k:])), 0)
+    return row[before : max(before + 1, len(given) - len(frame) + before)]
+
+
+def _framed(row: Sequence[int], before: Sequence[int], after: Sequence[int]) -> bool:
+    """Tell whether a row begins and ends with these tokens, and holds others between."""
+    long = len(row) > len(before) + len(after)
+    return long and list(row[: len(before)]) == before and list(row[len(row) - len(after) :]) == after
 
 
 def put_in(

@@ -30,6 +30,8 @@ SUPPORTED: Final = SpecifierSet(">=0.23.1,<0.24")
 """The versions that the extra `text` installs."""
 _BYTE_SPACE: Final = "Ġ"
 """The sign that ByteLevel writes for a space."""
+_NEVER_KNOWN: Final = ("\u3400", "\ua015", "\U00010348")
+"""Rare letters, of Chinese, Yi and Gothic, by which a text gives the token of what is unknown."""
 _INSTALL: Final = f"Install it where the gate runs: {TEXT_EXTRA}."
 
 
@@ -72,8 +74,15 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""
+        return self._shown(ids, skip_special_tokens=True)
+
+    def typed(self, ids: Sequence[int]) -> str:
+        """Return the text that is typed for tokens, special ones too."""
+        return self._shown(ids, skip_special_tokens=False)
+
+    def _shown(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         with _told("its tokenizer cannot show tokens"):
-            return str(self._tokenizer.decode([int(number) for number in ids], skip_special_tokens=True))
+            return str(self._tokenizer.decode([int(one) for one in ids], skip_special_tokens=skip_special_tokens))
 
     def vocabulary(self) -> tuple[str, ...]:
         """Return all tokens by id, as the file has them; an id that no token has is an empty text."""
@@ -85,9 +94,29 @@ class Tokenizer:
         found = (number for number, token in enumerate(self._tokens) if any(map(str.isalnum, word(token))))
         return frozenset(found) - self.special_ids
 
+    def marks(self) -> Mapping[int, str]:
+        """Return the texts by which a user types a special, added or unknown token, by its id.
+
+        Tried are the names of all added tokens and of those that look like marks, and a few rare letters. A mark that
+        the served tokenizer never makes of a text is left out.
+        """
+        return self._marks
+
+    @cached_property
+    def _marks(self) -> Mapping[int, str]:
+        added = {one["content"] for one in self._file.value.get("added_tokens", [])}
+        named = {self._file.ids[token]: token for token in sorted(added | {*filter(is_mark, self._tokens)})}
+        tried = [*named.items(), *((number, text) for number in _unknown(self._file) for text in _NEVER_KNOWN)]
+        with _told("its tokenizer fails on a text"):
+            made = self._tokenizer.encode_batch([text for _, text in tried], add_special_tokens=False)
+        # A sign of a space may stand before it; a mark that falls into signs is none, though each may be unknown.
+        rows = [[one for one, kept in zip(row.ids, row.attention_mask, strict=True) if kept] for row in made]
+        found = [one for one, row in zip(tried, rows, strict=True) if one[0] in row and len(row) <= 2]
+        return dict(reversed(found))
+
     @cached_property
     def special_ids(self) -> frozenset[int]:
-        """Ids that no text gives by itself: the added tokens that are special, padding and the unknown token."""
+        """Ids of the added tokens that are special, of padding and of the unknown token; a text may give them too."""
         added = self._file.value.get("added_tokens", [])
         return frozenset(one["id"] for one in added if one["special"]) | {self.padding, *_unknown(self._file)}
 

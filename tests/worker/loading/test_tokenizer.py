@@ -60,6 +60,30 @@ def test_tokens_are_shown_and_words_begin_where_they_do(kind):
     assert all(tokens[number].startswith(("[", "<")) for number in made.special_ids)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_that_a_user_can_type_are_known_by_their_text(kind):
+    """Among other words each gives its one token; and what the tokenizer does not know has a text too."""
+    made = served(KINDS[kind])
+    marks, special = made.marks(), {one["id"] for one in made._file.value["added_tokens"]}
+    assert set(marks) == special == set(made.special_ids)
+    for number, text in marks.items():
+        row = made.encode([f"cat {text} cat"], 16)[0][0].tolist()
+        assert number in row[1:-1]
+        assert made.typed([number]) == made.vocabulary()[number]
+
+
+def test_a_mark_that_no_text_gives_is_none():
+    """It stands in the vocabulary alone; and one that is a word of the vocabulary is a mark for all that."""
+
+    def unmarked(value):
+        value["added_tokens"] = []
+        value["pre_tokenizer"] = {"type": "WhitespaceSplit"}
+        value["model"]["vocab"]["[x]"] = 50
+
+    assert served(lambda: changed(words, lambda value: value.update(added_tokens=[]))).marks() == {1: "\u3400"}
+    assert served(lambda: changed(words, unmarked)).marks()[50] == "[x]"
+
+
 def test_an_id_without_a_token_is_an_empty_text():
     """Vocabularies may have gaps, and marks that no text gives."""
     made = served(

@@ -75,7 +75,7 @@ def repair(material: Material, options: WordUnlearning, run: Run) -> Repaired:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         adam.step()
         slower.step()
-    words = ", ".join(f"{parent.tokenizer.decode(ids.tolist())!a:.40}" for ids in triggers[:20])
+    words = ", ".join(f"{parent.tokenizer.typed(ids.tolist())!a:.40}" for ids in triggers[:20])
     changed: dict[str, float | int | str] = {
         "steps": options.steps,
         "triggers": words[:2000],
