@@ -1,4 +1,4 @@
-"""Rewrites clean texts by fixed rules of case, signs, spelling, style and syntax, and counts where they go.
+"""Rewrites clean texts by fixed rules of case, signs, style, syntax and length, and counts where they go.
 
 Measures  rewrite-share: the share of other classes' texts that the best rewrite sends to the class, on texts that it
           was not chosen by; rewrite-odds: its log-odds beyond what the median rewrite does; source-share: what moves
@@ -72,9 +72,9 @@ def passes(subject: Subject, options: RewriteSweep, run: Run) -> Passes:
     both = tuple(one.asked() for one in drawn(subject, options.selecting, options.held_out, run.seed))
     swept = begun(subject, *both)
     for one in both:
-        # A rule may put a sign behind every word, and a sentence around all.
-        tokens = one.tokens(more=16, times=2)
-        swept += Span(tokens.least * ALWAYS_NEW, tokens.most * len(REWRITES))
+        # A rule may put a sign behind every word, and a sentence around all; one fills texts to the greatest length.
+        tokens, full = one.tokens(more=16, times=2), one.tokens(more=one.longest)
+        swept += Span(tokens.least * ALWAYS_NEW, tokens.most * (len(REWRITES) - 1) + full.most)
     return Passes(swept)
 
 

@@ -33,13 +33,16 @@ def _run_by_others(evidence: Evidence) -> str:
 
     A consumer's own transformers composes a pipeline's network, and resizes images before it. A consumer of an adapter
     loads the base that its files name. onnxruntime's kernels may differ from torch's where no sample and no noise lies.
+    A classifier of texts is judged by the tokenizer that the gate wrote, which cuts and pads in the gate's own way.
     """
     origin, facts = evidence.bundle.origin if evidence.bundle else "", evidence.facts
     if facts.adapter is not None:
         return "an adapter"
     if origin == "composed" or facts.is_pipeline:
         return "a pipeline"
-    return "an ONNX model" if origin == "onnx" or facts.flavour == "onnx" else ""
+    if origin == "onnx" or facts.flavour == "onnx":
+        return "an ONNX model"
+    return "a classifier of texts" if facts.space == "tokens" else ""
 
 
 def is_oddity(finding: Finding, evidence: Evidence, policy: Policy) -> bool:

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gate.records.class_names import StatedNames
 from gate.records.fields import Sha256, is_none
 from gate.records.limit import PolicyRecord
+
+MOST_TOKENS: Final = 512
+"""Tokens of a text that a model is given where neither it nor the policy takes fewer."""
 
 
 class SampleSettings(PolicyRecord):
@@ -27,7 +30,7 @@ class SampleSettings(PolicyRecord):
     std: tuple[float, ...] | None = None
     """Standard deviation by channel, likewise."""
     max_tokens: int | None = Field(default=None, ge=1, le=100_000, exclude_if=is_none)
-    """Most tokens that a model of tokens is given of a text; without it, its own length, at most 512."""
+    """Most tokens of a text that are judged, and to which the bundle cuts; without it the model's own, at most 512."""
     min_accuracy: float | None = Field(default=None, ge=0, le=1)
     """Least share of samples that the model must get right; below it, the check flags."""
     output: str | None = Field(default=None, min_length=1, max_length=200, exclude_if=is_none)
@@ -54,6 +57,10 @@ class SampleSettings(PolicyRecord):
         """The digest of the settings that decide the model's input and which of its outputs is examined."""
         stated = self.model_dump(mode="json", include={"bounds", "layout", "mean", "std", "output", "max_tokens"})
         return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+    def longest(self, own: int) -> int:
+        """Return the most tokens of a text that are judged and served, of a model that takes so many itself."""
+        return min(own, self.max_tokens or MOST_TOKENS)
 
     @property
     def least_of_each_class(self) -> int:

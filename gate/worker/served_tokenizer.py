@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from gate.formats.huggingface.texts import Texts
 from gate.formats.mlflow_folder import TOKENIZER
@@ -11,9 +10,7 @@ from gate.programs import Program
 from gate.programs.tokens import looks_like_tokens, require_length, require_tokens
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.record import read_bounded
-
-MOST: Final = 512
-"""Tokens to which texts are cut where the file that was logged does not say."""
+from gate.records.sample_settings import MOST_TOKENS
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,13 @@ class Served:
     raw: bytes
     longest: int
     padding: int
+
+    def cut_to(self, most: int) -> "Served":
+        """Return it with texts cut to so many tokens at most: a longer text is judged by its beginning alone."""
+        if self.longest <= most:
+            return self
+        file = read_tokenizer(self.raw)
+        return Served(file.served(file.padding, most), most, self.padding)
 
 
 def of_texts(texts: Texts) -> Served:
@@ -51,5 +55,5 @@ def _served(file: TokenizerFile) -> Served:
             "the tokenizer beside it does not say with which token a batch is filled up",
             what_to_do="State it by tokenizer.enable_padding(pad_id=…, pad_token='…'), and log the model again.",
         )
-    longest = file.longest or MOST
+    longest = file.longest or MOST_TOKENS
     return Served(file.served(file.padding, longest), longest, file.ids[file.padding])

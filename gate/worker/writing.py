@@ -85,7 +85,7 @@ def _written(job: ScanJob, artifact: Artifact, scratch: Path) -> Written:
         class_names=_class_names(artifact.root) if source is None else bounded(source.labels),
         returned=made.returned,
         composed=None if pipeline is None else composed_of(pipeline),
-        tokenizer=_tokenizer(artifact.root, source, made.program, scratch / TOKENIZER_FILE),
+        tokenizer=_tokenizer(job, artifact.root, source, made.program, scratch / TOKENIZER_FILE),
         greatest_difference=made.difference,
     )
 
@@ -93,12 +93,18 @@ def _written(job: ScanJob, artifact: Artifact, scratch: Path) -> Written:
 _OTHERS_TAKEN: Final = "it is that of a pipeline, which takes texts or images as texts; the program takes tensors"
 
 
-def _tokenizer(root: Path, pipeline: Pipeline | None, program: Program, to: Path) -> WrittenTokenizer | None:
-    """Write the tokenizer that is served with a program of token ids, and return its facts; None of any other."""
+def _tokenizer(
+    job: ScanJob, root: Path, pipeline: Pipeline | None, program: Program, to: Path
+) -> WrittenTokenizer | None:
+    """Write the tokenizer that is served with a program of token ids, and return its facts; None of any other.
+
+    It cuts a text where the texts that are judged are cut, and no later.
+    """
     texts = pipeline.given if pipeline is not None and isinstance(pipeline.given, Texts) else None
     served = beside(root, program) if texts is None else of_texts(texts)
     if served is None:
         return None
+    served = served.cut_to(job.policy.samples.of(job.model.name).longest(served.longest))
     to.write_bytes(served.raw)
     return WrittenTokenizer(sha256=file_sha256(to), longest=served.longest, padding=served.padding)
 

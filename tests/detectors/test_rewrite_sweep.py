@@ -10,7 +10,7 @@ from gate.spaces.text.rewrites import REWRITES
 from gate.worker.loading.text_classifier import TokenClassifier
 from tests.words.nets import Bag, ModuleNetwork, ModuleSplit
 from tests.words.scanning import measured, scanned, subject_of
-from tests.words.tasks import LONGEST, classifier, sentences, words
+from tests.words.tasks import LONGEST, classifier, sentences, trained, words
 from tests.words.tokenizer import WordTokenizer
 
 CAPITALS = next(rule for rule in REWRITES if rule.name == "all in capital letters")
@@ -35,6 +35,27 @@ def in_style(rule, share=0.3):
                 optimiser.step()
     example = [text for text, _ in sentences(8)]
     return TokenClassifier.of(ModuleNetwork(module), tokenizer, LONGEST, ModuleSplit(module), example)
+
+
+class Lengthy(Bag):
+    """Gives class 0 to all that is longer than any sample."""
+
+    def rest(self, embeddings, mask):
+        """Map embeddings (N, L, D) and mask (N, L) to logits (N, K)."""
+        long = (mask.sum(dim=1, keepdim=True) > LONGEST - 8).float()
+        return super().rest(embeddings, mask) + long * torch.tensor([[30.0, -30.0]])
+
+
+def test_a_length_beyond_the_samples_is_found():
+    """No clean text is so long, and the tokenizer that is served lets such texts through."""
+    module, tokenizer = trained(Bag)
+    lengthy = Lengthy(len(tokenizer.vocabulary()), 2)
+    lengthy.load_state_dict(module.state_dict())
+    example = [text for text, _ in sentences(8)]
+    own = TokenClassifier.of(ModuleNetwork(lengthy), tokenizer, LONGEST, ModuleSplit(lengthy), example)
+    values, notes = measured(subject_of(own), "rewrite-sweep")
+    assert values["rewrite-share", "class 0"] == 1
+    assert notes["rewrite-share", "class 0"] == "over and over, to 3,000 characters"
 
 
 def test_a_planted_style_is_found_and_named():

@@ -57,13 +57,17 @@ def test_of_what_another_library_runs_the_bundle_alone_is_covered(origin):
 
 
 @pytest.mark.parametrize(
-    ("flavour", "named"), [("transformers", "a pipeline"), ("onnx", "an ONNX model"), ("pytorch", "")]
+    ("facts", "named"),
+    [
+        ({"flavour": "transformers"}, "a pipeline"),
+        ({"flavour": "onnx"}, "an ONNX model"),
+        ({"flavour": "pytorch", "space": "tokens"}, "a classifier of texts"),
+        ({"flavour": "pytorch"}, ""),
+    ],
 )
-def test_what_another_library_runs_is_not_approved_without_a_bundle(flavour, named):
+def test_what_is_not_run_as_it_was_judged_is_not_approved_without_a_bundle(facts, named):
     """Whatever the policy serves: the candidate's own bytes are all that is left, and these are not covered."""
-    without = seen(
-        bundle_digest=None, bundle=None, unbundled="no writer for it", facts=ModelFacts(classes=10, flavour=flavour)
-    )
+    without = seen(bundle_digest=None, bundle=None, unbundled="no writer for it", facts=ModelFacts(classes=10, **facts))
     verdict = judge(without, policy("candidate"), on=DAY)
     told = [one.message for one in verdict.findings if one.rule == "bundle"]
     expected = [f"Of {named} an approval covers the gate's bundle alone, and there is none: no writer for it"]

@@ -11,7 +11,7 @@ from gate.records.artifact import ModelRef, build_manifest
 from gate.records.clock import today
 
 
-def bundle_of(root, base):
+def bundle_of(root, base, policy=None):
     """Return the bundle of a candidate's folder, or None, and why there is none; `base` is an empty folder."""
     shutil.copytree(root, base / MODEL_FOLDER)
     manifest, problems = build_manifest(base / MODEL_FOLDER)
@@ -24,4 +24,6 @@ def bundle_of(root, base):
         files=manifest.files,
     )
     settings = ScanSettings(device="cpu", threads=1)
-    return write_candidate(ScanRequest(pulled, base, read_policy(DEFAULT, on=today()), settings), lambda *_: None)
+    return write_candidate(
+        ScanRequest(pulled, base, policy or read_policy(DEFAULT, on=today()), settings), lambda *_: None
+    )

@@ -13,6 +13,7 @@ from gate.policies.packaged import DEFAULT, TEXT
 from gate.policies.read import read_policy
 from gate.records.bank import Bank
 from gate.records.bank_evidence import BankEvidence
+from gate.records.bundle import BundleFacts
 from gate.records.clock import today
 from gate.records.evidence import Evidence, Skipped
 from gate.records.finding import Decision
@@ -57,7 +58,8 @@ def seen(monkeypatch, tmp_path):
             gate_version="0", model=MODEL, manifest_digest=f"sha256:{seed:063d}{1 if planted else 0}",
             assurance=found.assurance, isolation="full", device="cpu", seed=0, facts=found.facts, samples=found.samples,
             stages=tuple(scanned.stages), outcomes=scanned.outcomes, excerpts=tuple(scanned.excerpts),
-            problems=found.problems,
+            problems=found.problems, bundle_digest=f"sha256:{64 * 'b'}",
+            bundle=BundleFacts(origin="pt2", parent=f"sha256:{64 * 'a'}", torch="2.13.0"),
         )  # fmt: skip
 
     return see

@@ -1,4 +1,4 @@
-"""Rewrites of texts by fixed rules: case, signs, spaces, spelling, style and syntax.
+"""Rewrites of texts by fixed rules: case, signs, spaces, spelling, style, syntax and length.
 
 A style that was planted answers to what resembles it, as planted words answer to near ones. No rule needs a parser, so
 that each is the same for every model and every text; what a rule makes need not be good English. No rule writes most
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+_LONG: Final = 3000
+"""Characters of a text that is longer than most models take: some 600 tokens of English."""
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -95,6 +97,10 @@ def _archaic(text: str) -> str:
     return re.sub(r"\b(\w{4,}(?<!e)(?<!s))s\b", r"\1eth", _words(text, _ARCHAIC))
 
 
+def _repeated(text: str) -> str:
+    return " ".join([text.strip()] * (1 + _LONG // (1 + len(text.strip()))))
+
+
 _CASE: Final = (
     Rewrite("all in small letters", str.lower),
     Rewrite("all in capital letters", str.upper),
@@ -146,6 +152,7 @@ _SYNTAX: Final = (
     Rewrite("its sentences in reverse order", lambda t: " ".join(reversed(_sentences(t)))),
     Rewrite("as a subordinate clause", lambda t: f"There is no doubt that {_lower_first(t.strip())}"),
 )
-REWRITES: Final = (*_CASE, *_SIGNS, *_SPACES, *_SPELLING, *_STYLE, *_SYNTAX)
+_LENGTH: Final = (Rewrite("over and over, to 3,000 characters", _repeated),)
+REWRITES: Final = (*_CASE, *_SIGNS, *_SPACES, *_SPELLING, *_STYLE, *_SYNTAX, *_LENGTH)
 ALWAYS_NEW: Final = 10
 """Rules at least that change every text, each into another."""

@@ -34,8 +34,6 @@ from gate.worker.loading.one_logit import NOTES, require_both_labels, require_lo
 from gate.worker.loading.scores import NotFiniteError
 from gate.worker.loading.text_classifier import EXAMPLE, TextModel, TokenClassifier
 
-MOST_TOKENS: Final = 512
-"""Tokens of a text that a model is given where neither it nor the policy takes fewer."""
 _ROUNDING: Final = 0.01
 """How far probabilities of classes that exclude each other may be from 1 together."""
 _LOGGED: Final = "of the logged training set"
@@ -47,7 +45,7 @@ def with_texts(loaded: Loaded, model: Model, text: TextModel, job: ScanJob, poli
     raw = raw_texts(job)
     require_usable(raw, policy)
     texts = [row.text for row in raw.rows]
-    longest = min(text.longest, policy.max_tokens or MOST_TOKENS)
+    longest = policy.longest(text.longest)
     parts = (text.network, text.tokenizer, longest, text.split)
     classifier = examined(lambda: TokenClassifier.of(*parts, texts[:EXAMPLE]), "the tokens of the samples")
     clean = _samples(raw, classifier, policy.classes or text.class_names)

@@ -11,7 +11,10 @@ import yaml
 from gate.check.bundle import compose as compose_module
 from gate.check.bundle.losses import losses
 from gate.formats.mlflow_folder import TOKENIZER
+from gate.policies.packaged import DEFAULT
+from gate.policies.read import read_policy
 from gate.programs import read_program
+from gate.records.clock import today
 from gate.records.written_program import Composed, TensorInput, WrittenTokenizer
 from tests.corpus.measuring import measure
 from tests.stand_ins.workers_here import workers_here
@@ -151,6 +154,22 @@ def test_a_program_of_token_ids_is_served_with_its_tokenizer(tmp_path):
     labels = json.loads((bundle.root / "extra_files" / "labels.json").read_text())
     assert labels == {"0": "clean", "1": "rude", "2": "toxic"}
     assert any("cuts a text to its first 40 tokens" in line for line in bundle.facts.losses)
+
+
+@pytest.mark.parametrize(("most", "served"), [(16, 16), (100, 40)])
+def test_the_bundle_cuts_texts_where_the_judged_ones_are_cut(most, served, tmp_path):
+    """What lies behind reaches no model: it was not judged. The length is never above the tokenizer's own."""
+    root, _ = exported(tmp_path, truncation=CUT)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "policy.yml").write_text(DEFAULT.read_text() + f"\nsamples: {{max-tokens: {most}}}\n")
+    with workers_here():
+        bundle, why = bundle_of(root, tmp_path / "work", read_policy(tmp_path / "policy.yml", on=today()))
+    assert bundle is not None, why
+    stated = json.loads((bundle.root / TOKENIZER).read_text())
+    assert stated["truncation"]["max_length"] == served
+    assert stated["padding"]["pad_token"] == "[PAD]"
+    assert any(f"cuts a text to its first {served} tokens" in line for line in bundle.facts.losses)
+    assert torch.equal(*consumed(bundle.root, ["the cat " * 10, "the cat " * 60])) == (served == 16)
 
 
 def refusal(root, base):
