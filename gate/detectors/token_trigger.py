@@ -119,7 +119,10 @@ def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
 
     classifier = text_classifier(subject)
     if classifier.embeddings is None:
-        raise UnexaminableError("the model looks its tokens up in no embedding of its own; there are no gradients")
+        raise UnexaminableError(
+            "the model looks its tokens up in no embedding of its own, or does more with them than look them up; there "
+            "are no gradients"
+        )
     both = both_halves(subject, lambda classes: each_of(options, classes), options.held_out, run, what="tokens")
     return Bench.of(classifier, *both)
 

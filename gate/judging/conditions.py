@@ -47,6 +47,12 @@ def of_conditions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
             "beside a sample leave its answer alone. Log it with an input example of one sample, or without operators "
             "that mix the samples of a batch.",
         )
+    if evidence.facts.padding_counts:
+        yield _condition(
+            rule="padding",
+            message="Texts were examined without padding, and where a text is filled up in a batch the model answers "
+            "otherwise. Log it with an attention mask by which padding counts for nothing.",
+        )
     yield from _of_outputs(evidence, policy)
     yield from _of_bank(evidence, policy)
     yield from _of_probe_seed(evidence, policy)

@@ -67,6 +67,8 @@ class ModelFacts(Record):
     """Axes in which the model takes pictures, if not (N, C, H, W); samples and triggers are turned at its input."""
     samples_alone: bool = Field(default=False, exclude_if=not_)
     """Whether samples were examined singly, because others in a batch may change an answer."""
+    padding_counts: bool = Field(default=False, exclude_if=not_)
+    """Whether texts were answered otherwise where a batch filled them up; detectors measure without padding."""
 
     adapter: AdapterFacts | None = Field(default=None, exclude_if=is_none)
     """What is known of an adapter of low rank; None of every other model."""

@@ -667,6 +667,15 @@ def test_samples_that_were_examined_alone_and_may_be_served_together_are_a_condi
         assert [finding.rule for finding in found.open_findings if finding.rule == "batch"] == rules
 
 
+def test_texts_that_are_answered_otherwise_in_a_batch_are_a_condition():
+    """Detectors saw each without padding, and a consumer's batch has some."""
+    assert "padding_counts" not in ModelFacts().model_dump()
+    for counts in (True, False):
+        facts = ModelFacts(classes=10, padding_counts=counts)
+        found = judge(evidence(facts=facts), POLICY, on=DAY)
+        assert any(one.rule == "padding" and one.kind == "condition" for one in found.open_findings) == counts
+
+
 def test_evidence_that_names_outputs_and_judged_none_is_a_silence():
     """A worker that says what the model yields must say what it looked at."""
     outputs = (OutputFacts(name="logits", shape=(10,), dtype="float32", role="not-examined"),)

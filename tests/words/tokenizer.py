@@ -13,7 +13,7 @@ class WordTokenizer:
 
     def __init__(self, words, *, lower=True, marks=()):
         """Number the words behind padding and the unknown word, and then marks, which a user can type."""
-        self._words = [PAD, UNKNOWN, *dict.fromkeys(words), *marks]
+        self._words = list(dict.fromkeys([PAD, UNKNOWN, *words, *marks]))
         self._word = re.compile("|".join([*map(re.escape, marks), _WORD.pattern]))
         self._marks = tuple(marks)
         self.padding = 0

@@ -160,6 +160,11 @@ class TokenClassifier:
         found = [(group, self._scores(self.network.logits(*given))) for group, given in self._groups(x)]
         return _joined(found)
 
+    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map ids and mask (N, L) to logits (N, K) as they are, padding included, and count them as passed."""
+        self._count(ids, ids.shape[1])
+        return self._scores(self.network.logits(ids, mask))
+
     def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Do the same: there is no quicker form."""
         return self.logits(x)

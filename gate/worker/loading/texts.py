@@ -31,6 +31,7 @@ from gate.worker.loading.loaded import Loaded, sentence
 from gate.worker.loading.mistakes import renumbered
 from gate.worker.loading.model import Model
 from gate.worker.loading.one_logit import NOTES, require_both_labels, require_logit
+from gate.worker.loading.padding import blind_to_typed_padding, padding_counts
 from gate.worker.loading.scores import NotFiniteError
 from gate.worker.loading.text_classifier import EXAMPLE, TextModel, TokenClassifier
 
@@ -49,6 +50,7 @@ def with_texts(loaded: Loaded, model: Model, text: TextModel, job: ScanJob, poli
     parts = (text.network, text.tokenizer, longest, text.split)
     classifier = examined(lambda: TokenClassifier.of(*parts, texts[:EXAMPLE]), "the tokens of the samples")
     clean = _samples(raw, classifier, policy.classes or text.class_names)
+    counts = _as_served(classifier, clean)
     predicted = _predicted(classifier, clean)
     training, absence, swapped = _training_set(job, classifier, policy.classes or text.class_names)
     seen = _evidence(job, classifier, clean, predicted, policy)
@@ -60,10 +62,17 @@ def with_texts(loaded: Loaded, model: Model, text: TextModel, job: ScanJob, poli
         ),
         training_absence=absence,
         previous_absence=_NO_PREVIOUS if job.previous else "",
-        facts=loaded.facts.model_copy(update=_facts(classifier)),
+        facts=loaded.facts.model_copy(update={**_facts(classifier), "padding_counts": counts}),
         samples=seen,
         problems=(*one_answer(predicted, seen, classifier.num_classes), *swapped),
     )
+
+
+def _as_served(classifier: TokenClassifier, clean: Samples) -> bool:
+    """Tell whether padding changes answers; halves that do not show what typed padding does are left out."""
+    if blind_to_typed_padding(classifier, clean.inputs):
+        classifier.split = None
+    return padding_counts(classifier, clean.inputs)
 
 
 def _samples(raw: RawTexts, classifier: TokenClassifier, names: Mapping[int, str]) -> Samples:
