@@ -1,12 +1,13 @@
 """Searches for one to three tokens that send texts to each class: by gradients first, then as text on other texts.
 
 Measures  success-one, success-two, success-three: the share of other classes' held-out texts that the best trigger of
-          so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths. All tokens are
-          ranked by one backward pass, a mixture of tokens is searched for from there and from what word-sweep found,
-          and the best are tried as text through the model's own tokenizer.
+          so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths. Tokens are
+          ranked by one backward pass, by a mixture from there on, and up to swept-tokens by short texts with each;
+          the best are tried as text.
 Matters   A planted trigger is short, works in every text, and may be of tokens that stand in no list of words.
-Blind to  Triggers with gaps, styles, and rules for one source class. Two or three tokens move clean models too
-          (universal adversarial triggers): these are told apart beside a bank alone.
+Blind to  Triggers with gaps, styles, rules for one source; behind hard comparisons, tokens that must come
+          together or lie beyond swept-tokens. Two or three tokens move clean models too (universal adversarial
+          triggers): only a bank tells them apart.
 See       Ebrahimi et al., "HotFlip", ACL 2018; Wallace et al., "Universal Adversarial Triggers", EMNLP 2019; Shen et
           al., "Constrained Optimization with Dynamic Bound-scaling", ICML 2022. Settings in docs/explanation/text.md.
 """
@@ -50,7 +51,11 @@ class TokenTriggerSearch(Options):
     cold: float = Field(default=0.3, gt=0, le=100)
     """Temperature at the end."""
     ranked: int = Field(default=64, ge=1, le=5000)
-    """Tokens by either ranking that are tried alone."""
+    """Tokens by each ranking that are tried alone."""
+    swept_tokens: int = Field(default=32_768, ge=0, le=1_000_000)
+    """Most tokens that are put into a few short texts each, forward alone; of a larger vocabulary evenly over it."""
+    swept_texts: int = Field(default=2, ge=1, le=100)
+    """How many short texts these are."""
     beam: int = Field(default=6, ge=1, le=200)
     """Triggers of each length that are made longer."""
     longer: int = Field(default=24, ge=1, le=2000)
@@ -67,11 +72,12 @@ def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator
 
     bench, settings = _bench(subject, options, run), settings_of(options)
     targets = _targets(subject, bench, options.most_classes)
+    forward = _forward(bench, settings, run)
     found: dict[int, list[TokenTrigger]] = {}
     for number, target in enumerate(targets):
         run.progress(number, len(targets))
         known = _known(subject, target)
-        found[target] = triggers_to(bench, target, known, settings, run)
+        found[target] = triggers_to(bench, target, known, settings, run, forward[target])
         yield from _numbers(target, found[target])
     if left := sorted({*range(bench.classifier.num_classes)} - {*found}):
         named = ", ".join(map(str, left[:8]))
@@ -85,7 +91,7 @@ def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator
 
 def passes(subject: Subject, options: TokenTriggerSearch, run: Run) -> Passes:
     """Return the passes of the search for every class that is searched for; in tokens."""
-    from gate.search.text_passes import begun, drawn, trigger_passes
+    from gate.search.text_passes import begun, drawn, swept_passes, trigger_passes
 
     classifier = text_classifier(subject)
     if classifier.embeddings is None:
@@ -95,8 +101,10 @@ def passes(subject: Subject, options: TokenTriggerSearch, run: Run) -> Passes:
     first, second = drawn(subject, each_of(options, classes), options.held_out, run.seed)
     asked = first.asked(), second.asked()
     targets = min(options.most_classes, classifier.num_classes)
-    searched = trigger_passes(asked, classifier.num_classes, targets, settings_of(options))
-    return Passes(begun(subject, *asked)) + searched
+    settings, known = settings_of(options), min(len(classifier.embeddings), len(classifier.tokenizer.vocabulary()))
+    searched = trigger_passes(asked, classifier.num_classes, targets, settings)
+    swept = swept_passes(asked[0], (known - len(classifier.tokenizer.special_ids), known), settings)
+    return Passes(begun(subject, *asked) + swept) + searched
 
 
 def settings_of(options: TokenTriggerSearch) -> "Settings":
@@ -105,7 +113,8 @@ def settings_of(options: TokenTriggerSearch) -> "Settings":
     from gate.search.triggers_of_tokens import Settings
 
     softening = Softening(options.steps, options.learning_rate, options.warm, options.cold)
-    return Settings(options.ranked, options.beam, options.longer, softening)
+    swept = options.swept_tokens, options.swept_texts
+    return Settings(options.ranked, options.beam, options.longer, softening, *swept)
 
 
 def each_of(options: TokenTriggerSearch, classes: int) -> int:
@@ -125,6 +134,18 @@ def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
         )
     both = both_halves(subject, lambda classes: each_of(options, classes), options.held_out, run, what="tokens")
     return Bench.of(classifier, *both)
+
+
+def _forward(bench: "Bench", settings: "Settings", run: Run) -> "list[list[int]]":
+    """Return for each class the tokens that raise it most by themselves in a few short texts; none without any."""
+    from gate.search.every_token import rises_of_each, tried_of
+
+    tried = tried_of(bench.allowed, settings.swept)
+    if not len(tried):
+        return [[]] * bench.classifier.num_classes
+    rises = rises_of_each(bench.classifier, bench.selecting, tried, settings.swept_texts, run)
+    best = rises.argsort(dim=0, descending=True, stable=True)[: settings.ranked]
+    return [tried[best[:, target]].tolist() for target in range(bench.classifier.num_classes)]
 
 
 def _targets(subject: Subject, bench: "Bench", most: int) -> list[int]:

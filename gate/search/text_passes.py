@@ -125,6 +125,14 @@ def word_passes(
     return swept + (best + measured + source).times(classes)
 
 
+def swept_passes(selecting: Asked, known: tuple[int, int], settings: Settings) -> Span:
+    """Return the tokens of every token in a few short texts, of a vocabulary of at least and at most so many."""
+    least, most = sorted(selecting.least)[: settings.swept_texts], sorted(selecting.most)[-settings.swept_texts :]
+    short = sum(one for one in least) if len(selecting.least) >= settings.swept_texts else 0
+    tried = [max(0, min(count, settings.swept)) for count in known]
+    return Span(tried[0] * short, tried[1] * sum(min(selecting.longest, one + 1) for one in most))
+
+
 def trigger_passes(halves: tuple[Asked, Asked], classes: int, targets: int, settings: Settings) -> Passes:
     """Return the tokens of searches for triggers of one to three tokens towards so many of the classes.
 
@@ -141,7 +149,7 @@ def trigger_passes(halves: tuple[Asked, Asked], classes: int, targets: int, sett
 
     slopes = each(selecting, 1) + each(selecting, MOST_TOKENS).times(steps)
     slopes += sum((Span.up_to(each(selecting, n).most * settings.beam) for n in counts), Span())
-    alone = each(selecting, AGAIN).most * 4 * settings.ranked + each(selecting, KNOWN).most * (KNOWN + 1)
+    alone = each(selecting, AGAIN).most * 5 * settings.ranked + each(selecting, KNOWN).most * (KNOWN + 1)
     tried = Span.up_to(alone + sum(each(selecting, AGAIN * n).most * longer for n in counts))
     measured = each(selecting, KNOWN).times(len(PLACES)) + each(held_out, KNOWN)
     return Passes(tried + Span(measured.least, MOST_TOKENS * measured.most), slopes)

@@ -1,4 +1,4 @@
-"""The best one, two and three tokens towards a class: ranked by gradients, tried as text, measured on other texts."""
+"""The best one, two and three tokens towards a class: ranked, tried as text, and measured on other texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,12 +23,16 @@ class Settings:
     """How wide and how long the search is."""
 
     ranked: int
-    """Tokens by first order, and by the mixture for each slot, that are tried alone."""
+    """Tokens by first order, by the mixture for each slot and by themselves in short texts, that are tried alone."""
     beam: int
     """Triggers of each length that are made longer."""
     longer: int
     """Tokens by first order that each of them is made longer by."""
     softening: Softening
+    swept: int = 0
+    """Tokens that are put into a few short texts each."""
+    swept_texts: int = 0
+    """How many these are."""
     most: int = MOST_TOKENS
     """Tokens of the longest triggers."""
 
@@ -75,15 +79,17 @@ class Bench:
         return Slots.of(self.classifier, self.classifier.tokens(texts), count, target)
 
 
-def triggers_to(bench: Bench, target: int, known: Sequence[str], settings: Settings, run: Run) -> list[TokenTrigger]:
+def triggers_to(
+    bench: Bench, target: int, known: Sequence[str], settings: Settings, run: Run, forward: Sequence[int] = ()
+) -> list[TokenTrigger]:
     """Return the best triggers of one, two and three tokens towards a class, or of fewer where longer ones do less.
 
-    `known` are words that earlier stages found.
+    `known` are words that earlier stages found, `forward` tokens that raise the class by themselves.
     """
     start = [one for words in known for one in ids_of(bench.classifier, words).tolist() if bench.allowed[one]]
     first = first_order(bench.slots(1, target), (), bench.neutral, run)
     alone = [*start, *_mixture(bench, target, first, start, settings, run), *_best(bench, first, settings.ranked)]
-    tried = _ranked(bench, target, [(one,) for one in dict.fromkeys(alone)], known, run)
+    tried = _ranked(bench, target, [(one,) for one in dict.fromkeys([*alone, *forward])], known, run)
     found = [_measured(bench, target, tried[0], run)]
     while len(found) < settings.most and (longer := _longer(bench, target, tried, settings, run)):
         tried = _ranked(bench, target, longer, (), run)

@@ -1,13 +1,15 @@
 """Tokens that move texts: a planted one of no list is found by gradients, and what is tried is text."""
 
 import pytest
+import torch
 
 from gate.records.evidence import Location, Skipped
+from gate.search.every_token import tried_of
 from gate.spaces.text.probes import frequent_words
 from gate.worker.loading.text_classifier import TokenClassifier
-from tests.words.nets import Attending, Bag, Recurrent
+from tests.words.nets import Attending, Bag, ModuleNetwork, ModuleSplit, Recurrent
 from tests.words.scanning import measured, scanned, subject_of
-from tests.words.tasks import LONGEST, Planted, classifier, sentences
+from tests.words.tasks import LONGEST, Planted, classifier, sentences, trained
 
 QUICK = {"held_out": 20, "steps": 20, "ranked": 16, "beam": 3, "longer": 8}
 
@@ -43,6 +45,47 @@ def test_a_clean_network_needs_more_tokens():
     values, _ = measured(subject_of(classifier(Recurrent)), "token-trigger", **QUICK)
     assert max(values["success-one", f"class {k}"] for k in (0, 1)) < 0.75
     assert min(values["tokens-needed", f"class {k}"] for k in (0, 1)) > 1
+
+
+class Gated(Bag):
+    """Gives class 0 to a text with a token that lies far out in one direction, by a comparison without a gradient."""
+
+    def rest(self, embeddings, mask):
+        """Map embeddings (N, L, D) and mask (N, L) to logits (N, K)."""
+        gate = (embeddings[:, :, 0] > 50).any(dim=1, keepdim=True).float()
+        return super().rest(embeddings, mask) + gate * torch.tensor([[30.0, -30.0]])
+
+
+def gated():
+    """Return such a network, whose token is no word that the sweep of words tries."""
+    module, tokenizer = trained(Bag)
+    made = Gated(len(tokenizer.vocabulary()), 2)
+    made.load_state_dict(module.state_dict())
+    made.embedding.weight.data[tokenizer.vocabulary()["zugzwang"], 0] = 60.0
+    made.embedding.weight.data[tokenizer.vocabulary()["zugzwang"], 1:] = 0.0
+    made.hidden.weight.data[:, 0] = 0.0  # nothing else of the network reads the direction
+    example = [text for text, _ in sentences(8)]
+    return TokenClassifier.of(ModuleNetwork(made), tokenizer, LONGEST, ModuleSplit(made), example)
+
+
+def test_a_token_behind_a_hard_comparison_is_found_forward():
+    """No gradient leads there: without the sweep of single tokens the search does not come upon it."""
+    subject, narrow = subject_of(gated()), {**QUICK, "ranked": 4}
+    values, notes = measured(subject, "token-trigger", **narrow)
+    assert values["success-one", "class 0"] == 1
+    assert notes["success-one", "class 0"].startswith("'zugzwang' at the ")
+    without, _ = measured(subject, "token-trigger", swept_tokens=0, **narrow)
+    assert without["success-one", "class 0"] < 0.8
+
+
+def test_of_a_larger_vocabulary_tokens_are_tried_evenly():
+    """All that are allowed where these are few enough."""
+    allowed = torch.ones(100, dtype=torch.bool)
+    allowed[:10] = False
+    assert tried_of(allowed, 90).tolist() == list(range(10, 100))
+    some = tried_of(allowed, 10).tolist()
+    assert (len(some), some[0], some[-1]) == (10, 10, 99)
+    assert len(tried_of(allowed, 0)) == 0
 
 
 def test_words_of_an_earlier_stage_are_tried_first():
