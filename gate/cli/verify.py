@@ -148,8 +148,8 @@ def _show(looked: "Looked") -> int:
 
 
 def _audit(path: Path, places: tuple[str, ...], head: str | None) -> int:
+    from gate.attestations.auditing import audit as run_audit
     from gate.attestations.log import ReviewLog
-    from gate.attestations.log import audit as run_audit
 
     found = run_audit(ReviewLog(path), public_keys(places) if places else (), head)
     click.echo(f"{'WHOLE' if not found.faults else 'BROKEN'}  {path}: {len(found.entries)} entries")

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gate.attestations.auditing import moved
 from gate.attestations.envelope import Verified, claimed, open_envelope, sign
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import Audit, Said, moved, newest_decision
+from gate.attestations.log import Audit, Said, newest_decision
 from gate.attestations.reviewing import reviewed
 from gate.attestations.standing import digests_of, not_newest, rejections
 from gate.attestations.statement import Predicate, Statement, Voice

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gate.attestations.auditing import holds, moved
 from gate.attestations.coverage import Commitment
 from gate.attestations.envelope import Expected, Verified, envelope_digest, verify
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import Audit, ReviewLog, holds, moved
+from gate.attestations.log import Audit, ReviewLog
 from gate.attestations.standing import not_newest, overruled
 from gate.attestations.statement import Predicate, Statement
 from gate.check.pull import downloaded

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gate.attestations.auditing import audit, holds, moved
 from gate.attestations.commitment import Committed, sign_commitment
 from gate.attestations.envelope import claimed, sign
 from gate.attestations.keys import generate_key
-from gate.attestations.log import NOTHING, ReviewLog, Said, audit, holds, moved
+from gate.attestations.log import NOTHING, ReviewLog, Said
 from gate.attestations.reviewing import reviewed
 from gate.attestations.statement import Voice
 from gate.records.errors import CannotFinishError

@@ -4,10 +4,11 @@ import datetime as dt
 
 import pytest
 
+from gate.attestations.auditing import audit
 from gate.attestations.commitment import CommitmentStatement, Committed, open_commitment
 from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import generate_key
-from gate.attestations.log import ReviewLog, audit
+from gate.attestations.log import ReviewLog
 from gate.check.adapter_base import evidence_of_base
 from gate.check.commit import commit, commitment_of
 from gate.check.files import COMMITMENT, CheckFiles, Pulled, PulledSamples

@@ -27,10 +27,10 @@ def test_what_mlflow_writes_is_read(tmp_path):
 def test_another_task_stays_unexamined(tmp_path):
     """It is described with its task, so that the verdict can say that no detector examines it."""
     draft = Draft()
-    draft.model["flavors"][FLAVOUR]["task"] = "text-generation"
+    draft.model["flavors"][FLAVOUR]["task"] = "summarization"
     root = draft.write(tmp_path)
     assert read_pipeline(root) is None
-    assert described(MLmodel(draft.model["flavors"])) == "transformers ('text-generation')"
+    assert described(MLmodel(draft.model["flavors"])) == "transformers ('summarization')"
     assert total(measure(root, "consumer-hazards"), "foreign-loaders") == 1
 
 

@@ -4,9 +4,10 @@ import datetime as dt
 
 import pytest
 
+from gate.attestations.auditing import audit
 from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
-from gate.attestations.log import ReviewLog, Said, audit
+from gate.attestations.log import ReviewLog, Said
 from gate.check.signing import Signing
 from gate.promotion.promote import NotApprovedError, Promotion, promote
 from gate.promotion.review import NotReviewableError, Review, review

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gate.attestations.log import ReviewLog, audit
+from gate.attestations.auditing import audit
+from gate.attestations.log import ReviewLog
 from gate.check.signing import Signing
 from gate.promotion.promote import promote
 from gate.promotion.review import NotReviewableError, Review, look, review, waiting

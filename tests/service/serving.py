@@ -13,8 +13,9 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from gate.attestations.auditing import audit
 from gate.attestations.keys import generate_key
-from gate.attestations.log import ReviewLog, audit
+from gate.attestations.log import ReviewLog
 from gate.service.signature import sign_delivery
 from tests.e2e.command import ROOT
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from gate.attestations.log import ReviewLog, audit
+from gate.attestations.auditing import audit
+from gate.attestations.log import ReviewLog
 from tests.e2e.command import ROOT, Desk
 from tests.e2e.conftest import write_policy
 from tests.promotion.accounts import PASSWORD, serving_with_accounts
