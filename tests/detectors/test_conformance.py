@@ -391,6 +391,7 @@ def test_a_model_that_cannot_be_examined_is_a_reasoned_skip_and_not_the_end(name
         sample_passes, gradient_passes = 0, 0
 
         arithmetic = ""
+        embeddings = torch.zeros(2, 2)
 
         def quick_logits(self, x):
             return self.logits(x)
