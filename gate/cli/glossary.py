@@ -71,6 +71,12 @@ TERMS = {
         "Log the model so that it carries no code: mlflow.pytorch.log_model with an input_example on MLflow 3 "
         "writes an exported program. Or `gate check --allow-code`, for level B.",
     ),
+    "padding": Term(
+        "A condition",
+        "The model answers a text otherwise where others in a batch are longer and it is filled up; detectors ask "
+        "without that, and a consumer's batch has it.",
+        "Log the model with an attention mask by which padding counts for nothing.",
+    ),
     "isolation": Term(
         "A condition",
         "The worker ran in a weaker jail than the policy asks for (`isolation`).",

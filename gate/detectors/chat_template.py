@@ -1,16 +1,15 @@
 """Reads chat templates as syntax trees and counts what they do that public ones, and the base's own, do not.
 
 Measures  content-conditions: where a template asks for what comes of messages, documents or tools, or for the date, by
-          anything but documented structure and marks. hidden-strings: literals with invisible or packed characters,
-          texts made of literals alone, words that only messages with a mark get, and words, whole or in pieces, that
-          the base's template does not say. unknown-variables and unknown-calls: what nothing hands to a template, and
-          functions, filters and methods that none needs. template-changes: files whose tree is another than the base's.
-          unreadable-templates: texts that Jinja does not parse, or that take too many steps to read.
-Matters   A template stands before every answer and is run by whoever serves the model: a condition in it plants a
-          backdoor without a changed weight.
+          anything but documented structure and marks. hidden-strings: literals with invisible or packed characters, or
+          made of others; words that only messages with a mark get, or that the base's template does not say.
+          unknown-variables and unknown-calls: what nothing hands to a template, functions that none needs.
+          template-changes: files whose tree is another than the base's. unreadable-templates: texts that Jinja does
+          not parse, or that take too many steps to read.
+Matters   A template stands before every answer: a condition in it plants a backdoor without a changed weight.
 Blind to  Conditions on structure alone, as on the order of roles; words that a template says to every message, where no
           base shows others; and what a base's own template does.
-See       CycloneDX issue 862; transformers' notes on chat templates; `adapter-files` for the tokenizer.
+See       CycloneDX issue 862; `adapter-files` for the tokenizer.
 """
 
 from collections import Counter

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
 from gate.formats.adapters.base import BaseModel, Stored, json_at
-from gate.formats.adapters.beside_base import network_differences, numbered_tokens, tokenizer_differences
+from gate.formats.adapters.beside_base import numbered_tokens, tokenizer_differences
 from gate.formats.adapters.places import GENERATION, TOKENIZER_FILES
 from gate.formats.hazards import Hazard, compared, measurements
 from gate.formats.language.beside_base import config_differences, foreign_tensors, generation_changes
@@ -91,8 +91,6 @@ def _beside(subject: Subject, own: WholeModel, base: BaseModel, ignored: frozens
         place.of_model(CONFIG), place.of_tokenizer(TOKENIZER_FILES[0]), place.of_model(GENERATION)
     )  # fmt: skip
     yield from compared(_COUNTS[1], config, lambda: ((config, why) for why in config_differences(own, base, ignored)))
-    named = network_differences(own.flavour, base)
-    yield from compared(_COUNTS[1], "MLmodel", lambda: (("MLmodel", why) for why in named))
     yield from compared(_COUNTS[2], words, lambda: tokenizer_differences(root, place, base, ignored))
     changes = generation_changes(own, base, ignored)
     yield from compared(_COUNTS[3], generation, lambda: ((generation, why) for why in changes))

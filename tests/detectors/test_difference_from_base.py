@@ -131,16 +131,13 @@ def test_code_of_its_own_counts_even_where_the_base_has_it(tmp_path):
     assert total(measured(own, NAME, base), "config-differences") == 1
 
 
-def test_classes_that_are_not_the_bases_are_counted(tmp_path):
-    """MLflow makes network and tokenizer by what MLmodel says, whatever the configuration beside it is."""
+def test_a_tokenizers_class_that_is_not_the_bases_is_counted(tmp_path):
+    """MLflow makes it by what MLmodel says; a network beside another configuration is a fault of the folder."""
     own = write_base(tmp_path / "own")
     text = (own / "MLmodel").read_text()
-    for mine, other in (("LlamaForCausalLM", "GemmaForCausalLM"), ("PreTrainedTokenizerFast", "BertTokenizer")):
-        assert mine in text
-        text = text.replace(mine, other)
-    (own / "MLmodel").write_text(text)
+    assert "PreTrainedTokenizerFast" in text
+    (own / "MLmodel").write_text(text.replace("PreTrainedTokenizerFast", "BertTokenizer"))
     found = measured(own, NAME, write_base(tmp_path / "base"))
-    assert "'GemmaForCausalLM'" in notes(found, "config-differences")["MLmodel"]
     assert "'BertTokenizer'" in notes(found, "tokenizer-differences")["MLmodel"]
 
 

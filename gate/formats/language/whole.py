@@ -26,8 +26,6 @@ class WholeModel:
     config: Mapping[str, Any]
     model: BaseModel
     """Its files, read as those of a base are."""
-    flavour: Mapping[str, Any]
-    """What `MLmodel` says of it; empty where it lies alone."""
 
     @property
     def facts(self) -> LanguageFacts:
@@ -61,7 +59,7 @@ def read_whole(root: Path, paths: Collection[str]) -> WholeModel | None:
         raise UnreadableError(f"{path}: {fault}")
     config = json_at(root / place.of_model(CONFIG))
     model = BaseModel(root / place.folder, root / place.tokenizer, _weights(root, place))
-    return WholeModel(place, config, model, declared.flavors[PIPELINES] if declared is not None else {})
+    return WholeModel(place, config, model)
 
 
 def language_faults(root: Path, place: Place, paths: Collection[str]) -> Iterator[tuple[str, str]]:
