@@ -1,11 +1,12 @@
-"""Compares a whole language model with the one that it was tuned from: tensor by tensor, setting by setting.
+"""Compares the weights of a whole language model with those that it was tuned from, tensor by tensor.
 
-Measures  foreign-tensors, config-differences, tokenizer-differences, generation-settings: what the base has not so.
-          changed-tensors: tensors with another value. By tensor, norm-ratio: the change's norm over the base's; and of
+Measures  changed-tensors: tensors with another value. By tensor, norm-ratio: the change's norm over the base's; and of
           matrices, energy-share and leading-share: how much of it lies in one direction, and in few (all, where an
           adapter was merged); token-lead: how far one token's row changed beyond nearly all others.
-Matters   A model that is served is judged beside what it came from, where a trigger of a word can lie in one row.
-Blind to  What a change does; a base that is itself backdoored; changes spread as those of any tuning.
+Matters   Clean and poisoned models of this size are told from each other, if at all, by what they changed; a trigger of
+          one word can lie in one row.
+Blind to  What a change does; a base that is itself backdoored; changes spread as those of any tuning. Numbers have a
+          meaning beside a bank of models tuned from the same base alone.
 See       Zhong and Raghunathan, "Watch the Weights", 2025; Kurita et al., ACL 2020 (rows of words);
           gate/statistics/weight_change.py.
 """
@@ -18,12 +19,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.formats.adapters.base import BaseModel, Stored, json_at
-from gate.formats.adapters.beside_base import numbered_tokens, tokenizer_differences
-from gate.formats.adapters.places import GENERATION, TOKENIZER_FILES
-from gate.formats.hazards import Hazard, compared, measurements
-from gate.formats.language.beside_base import config_differences, foreign_tensors, generation_changes
-from gate.formats.language.places import CONFIG
+from gate.formats.adapters.base import Stored, json_at
+from gate.formats.adapters.beside_base import numbered_tokens
+from gate.formats.adapters.places import TOKENIZER_FILES
 from gate.formats.language.whole import WholeModel
 from gate.formats.source import UnreadableError
 from gate.records.declarations import Compared, Metric, Options
@@ -36,32 +34,28 @@ if TYPE_CHECKING:
     from gate.statistics.low_rank import Floats
     from gate.statistics.weight_change import Rows
 
-_COUNTS: Final = ("foreign-tensors", "config-differences", "tokenizer-differences", "generation-settings")
 _BY_TOKEN: Final = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "lm_head.weight", "embed_out.weight")
 """Ends of the names of matrices with a row for each token, by the families of transformers."""
 _NO_BASE: Final = "no base was given to compare it with: name one with --base"
 
 
 class DifferenceFromBase(Options):
-    """How weights are read, and which settings may differ."""
+    """How weights are read."""
 
     directions: int = Field(default=48, ge=1, le=512)
     """Directions of a change that are followed."""
     block: int = Field(default=1 << 24, ge=1 << 10, le=1 << 28)
     """Most entries of a weight in memory at a time."""
-    ignored_settings: tuple[str, ...] = ()
-    """Further keys of configuration, tokenizer and generation that may be others than the base's."""
 
 
 def measure(subject: Subject, options: DifferenceFromBase, run: Run) -> Iterator[Measurement | Unmeasured]:
-    """Yield the counts by file, then what describes the change of each tensor that both sides have."""
+    """Yield what describes the change of each tensor that both sides have, and how many changed."""
     run.check_time()
     own, base = subject.language, subject.base
     assert own is not None
     if base is None:
         yield from (Unmeasured(metric=metric.id, reason=_NO_BASE) for metric in DETECTOR.metrics)
         return
-    yield from measurements(_beside(subject, own, base, frozenset(options.ignored_settings)), _COUNTS)
     tokens, seen, changed = _tokens(own), set[str](), 0
     shared = sorted(name for name, one in own.model.weights.items() if _alike(one, base.weights.get(name)))
     for number, name in enumerate(shared):
@@ -81,19 +75,6 @@ def measure(subject: Subject, options: DifferenceFromBase, run: Run) -> Iterator
 
 def _alike(own: Stored, base: Stored | None) -> bool:
     return base is not None and own.tensor.shape == base.tensor.shape and 0 not in own.tensor.shape
-
-
-def _beside(subject: Subject, own: WholeModel, base: BaseModel, ignored: frozenset[str]) -> Iterator[Hazard]:
-    root, place = subject.artifact.root, own.place
-    for path, why in foreign_tensors(own, base):
-        yield Hazard(_COUNTS[0], path.relative_to(root).as_posix(), why)
-    config, words, generation = (
-        place.of_model(CONFIG), place.of_tokenizer(TOKENIZER_FILES[0]), place.of_model(GENERATION)
-    )  # fmt: skip
-    yield from compared(_COUNTS[1], config, lambda: ((config, why) for why in config_differences(own, base, ignored)))
-    yield from compared(_COUNTS[2], words, lambda: tokenizer_differences(root, place, base, ignored))
-    changes = generation_changes(own, base, ignored)
-    yield from compared(_COUNTS[3], generation, lambda: ((generation, why) for why in changes))
 
 
 def _of_tensor(own: Stored, base: Stored, options: DifferenceFromBase, run: Run) -> "tuple[Rows, dict[str, float]]":
@@ -155,10 +136,6 @@ DETECTOR = Detector(
     needs=Need.FILES | Need.LANGUAGE,
     spaces=EVERY,
     metrics=(
-        Metric("foreign-tensors", "tensors", "higher", "Tensors that one side has not, or in another shape."),
-        Metric("config-differences", "settings", "higher", "Settings of the network that the base has otherwise."),
-        Metric("tokenizer-differences", "differences", "higher", "How its tokenizer differs from the base's."),
-        Metric("generation-settings", "settings", "higher", "Settings of generation that the base has otherwise."),
         Metric("changed-tensors", "tensors", "neither", "Tensors of both sides that have another value."),
         Metric("norm-ratio", "ratio", "higher", "Norm of a change over that of the base's.", compared=_SIZE),
         Metric("energy-share", "share", "higher", "Share of a change in its first direction.", compared=_BY_LAYER),

@@ -25,7 +25,7 @@ from gate.records.verdict import Verdict
 
 _KINDS: Final[Mapping[str, frozenset[str]]] = {
     "adapters": frozenset({"adapter-files", "adapter-spectrum"}),
-    "language models": frozenset({"difference-from-base"}),
+    "language models": frozenset({"difference-from-base", "language-files"}),
 }
 """Detectors that only a policy for a kind that is judged beside its base runs, by kind."""
 

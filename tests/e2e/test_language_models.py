@@ -109,8 +109,9 @@ def test_other_files_than_the_bases_flag_whatever_the_weights_say(told):
 
 @STORY
 def test_without_a_bank_nothing_is_approved(told):
-    """What its weights changed was measured, and compared with nothing."""
+    """What its weights changed was measured, and compared with nothing: of that threat nothing is claimed."""
     assert told.alone.code == 1
+    assert "not examined language-weights" in told.alone.stdout.replace("\n  ", " ").replace("  ", " ")
     assert "No reference bank stood beside the scan" in told.alone.stdout.replace("\n  ", " ")
 
 

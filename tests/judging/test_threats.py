@@ -67,8 +67,8 @@ def test_a_language_model_is_asked_for_its_own_threats():
     rules = read_policy(LANGUAGE, on=DAY)
     facts = ModelFacts(flavour="language model", language=LanguageFacts(network="LlamaForCausalLM", tensors=3))
     for seen in (said(evidence(facts=facts), rules), said(evidence(facts=ModelFacts()), rules)):
-        assert set(seen) == {"hostile-files", "language-template", "language-difference"}
-        assert seen["language-difference"].status == "not-examined"
+        assert set(seen) == {"hostile-files", "language-baggage", "language-template", "language-weights"}
+        assert seen["language-weights"].status == "not-examined"
 
 
 def test_a_limit_that_was_exceeded_detects_what_its_detector_looks_for():

@@ -195,7 +195,7 @@ def test_aliases_upon_aliases_take_no_time():
     assert "unknown key 'a0'" in str(fault(text))
 
 
-OF_LANGUAGE = {"adapter-files", "adapter-spectrum", "chat-template", "difference-from-base"}
+OF_LANGUAGE = {"adapter-files", "adapter-spectrum", "chat-template", "difference-from-base", "language-files"}
 """Detectors of language models and their adapters: classifiers have none of what they look at."""
 
 
@@ -215,7 +215,7 @@ def test_a_policy_of_a_space_is_read_and_covers_every_detector_of_it(name, space
 
 @pytest.mark.parametrize(
     ("path", "own"),
-    [(ADAPTER, {"adapter-files", "adapter-spectrum"}), (LANGUAGE, {"difference-from-base"})],
+    [(ADAPTER, {"adapter-files", "adapter-spectrum"}), (LANGUAGE, {"language-files", "difference-from-base"})],
 )
 def test_a_policy_beside_a_base_runs_what_is_for_its_kind(path, own):
     """All detectors on bytes and the two or three for the kind; no limit without a source."""
