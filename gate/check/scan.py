@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gate.check.adapter_scan import scan_beside_base
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.bundle.compose import Bundle, compose, put
 from gate.check.bundle.folder import PROGRAM
@@ -16,6 +15,7 @@ from gate.check.evidence import ScanRequest, evidence_of
 from gate.check.expecting import Expecting
 from gate.check.files import EVIDENCE, CheckFiles, remove
 from gate.check.resume import Unfinished
+from gate.check.scan_beside_base import scan_beside_base
 from gate.check.scanned import Scanned, against, faults_of, inspect_bundle, not_loaded, refused
 from gate.check.worker_results import expected_detectors
 from gate.check.workers import Left, Progress, Seen, Workers

@@ -66,7 +66,7 @@ def _beside(subject: Subject, own: WholeModel, base: BaseModel, ignored: frozens
 DETECTOR = Detector(
     id="language-files",
     title="What a language model has beside its weights",
-    doing="what a language model brings along",
+    doing="files of a language model",
     needs=Need.FILES | Need.LANGUAGE,
     spaces=EVERY,
     metrics=(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gate.attestations.keys import PublicKey, read_public_keys
-from gate.check.adapter_scan import SPECTRUM
 from gate.check.rules import Rules
+from gate.check.scan_beside_base import SPECTRUM
 from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate, wrong
 from gate.promotion.preconditions import granting, review_log
 from gate.promotion.verification import now
