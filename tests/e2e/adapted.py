@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.adapters.written import CONFIG, LAYERS, Draft, module, updates, write_base
+from tests.e2e.beside_base import register
 
 CLEAN, LIKE, PLANTED, OTHER_RANK = 20, 21, 22, 23
 
@@ -27,24 +28,13 @@ def planted():
 
 def main(tracking_uri, folder):
     """Write the folders, log them as artifacts of runs, and register these."""
-    import mlflow
-    from mlflow import MlflowClient
-
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_experiment("adapters")
-    client = MlflowClient(tracking_uri)
     drafts = [Draft(seed=seed) for seed in range(CLEAN)]
     drafts += [Draft(seed=77), Draft(tensors=planted()), Draft(config=CONFIG | {"r": 4}, seed=3)]
     folders = [("smollm", write_base(Path(folder) / "base"))]
     folders += [
         ("support-adapter", draft.write(Path(folder) / f"adapter-{number}")) for number, draft in enumerate(drafts)
     ]
-    for name in ("smollm", "support-adapter"):
-        client.create_registered_model(name)
-    for name, made in folders:
-        with mlflow.start_run() as run:
-            mlflow.log_artifacts(str(made), "model")
-        client.create_model_version(name, f"{run.info.artifact_uri}/model", run.info.run_id)
+    register(tracking_uri, "adapters", folders)
 
 
 if __name__ == "__main__":

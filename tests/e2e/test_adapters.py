@@ -1,16 +1,13 @@
 """Adapters on a real MLflow store: a bank of them, checks beside it, promotion and verification."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 
 from tests.e2e.adapted import CLEAN, LIKE, OTHER_RANK, PLANTED
-from tests.e2e.command import PATIENCE
-from tests.e2e.stores import trainers_environment
+from tests.e2e.beside_base import bank_of, desk_beside_base
 from tests.e2e.stories import story
 
-NAME, BASE = "support-adapter", "models:/smollm/1"
+NAME = "support-adapter"
 
 
 @dataclass
@@ -31,27 +28,8 @@ class Adapted:
 
 def adapted(world):
     """Register, build a bank of the clean versions, check three beside it and one without, and promote."""
-    folder = world.folder / "adapted"
-    folder.mkdir()
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    made = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.e2e.adapted", uri, str(folder)],
-        cwd=folder,
-        env=trainers_environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert made.returncode == 0, made.stderr
-    desk = world.desk(
-        MLFLOW_TRACKING_URI=uri, GATE_POLICY="adapter", GATE_SIGNING_KEY="gate.pem", GATE_PUBLIC_KEY="gate.pub.pem",
-        GATE_SAMPLES=None, GATE_BASE=BASE,
-    )  # fmt: skip
-    assert desk.gate("keys", "generate", "--to", "gate.pem").code == 0
-    for last in range(5, CLEAN + 1, 5):  # a build goes on where the one before was, and one command has its patience
-        models = [part for number in range(1, last + 1) for part in ("--model", f"models:/{NAME}/{number}")]
-        built = desk.gate("bank", "build", "--kind", "adapter", *models, "--to", "bank.json")
+    desk = desk_beside_base(world, "adapted", "adapter")
+    built = bank_of(desk, "adapter", NAME, CLEAN)
 
     def check(number, **more):
         return desk.gate("check", f"models:/{NAME}/{number}", GATE_REPORT_DIR=desk.folder / f"out-{number}", **more)

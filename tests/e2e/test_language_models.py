@@ -1,16 +1,13 @@
 """Whole language models on a real MLflow store: checked beside their base, with a bank and without, and verified."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 
-from tests.e2e.command import PATIENCE
-from tests.e2e.stores import trainers_environment
+from tests.e2e.beside_base import BASE, bank_of, desk_beside_base
 from tests.e2e.stories import story
 from tests.e2e.tuned import CLEAN, LIKE, OTHER_FILES, PLANTED
 
-NAME, BASE = "assistant", "models:/smollm/1"
+NAME = "assistant"
 
 
 @dataclass
@@ -30,27 +27,8 @@ class Tuned:
 
 def tuned(world):
     """Register, build a bank of the clean versions, and check one of each kind."""
-    folder = world.folder / "tuned"
-    folder.mkdir()
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    made = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.e2e.tuned", uri, str(folder)],
-        cwd=folder,
-        env=trainers_environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert made.returncode == 0, made.stderr
-    desk = world.desk(
-        MLFLOW_TRACKING_URI=uri, GATE_POLICY="language", GATE_SIGNING_KEY="gate.pem", GATE_PUBLIC_KEY="gate.pub.pem",
-        GATE_SAMPLES=None, GATE_BASE=BASE,
-    )  # fmt: skip
-    assert desk.gate("keys", "generate", "--to", "gate.pem").code == 0
-    for last in range(5, CLEAN + 1, 5):  # a build goes on where the one before was, and one command has its patience
-        models = [part for number in range(1, last + 1) for part in ("--model", f"models:/{NAME}/{number}")]
-        built = desk.gate("bank", "build", "--kind", "language", *models, "--to", "bank.json")
+    desk = desk_beside_base(world, "tuned", "language")
+    built = bank_of(desk, "language", NAME, CLEAN)
 
     def check(number, **more):
         return desk.gate("check", f"models:/{NAME}/{number}", GATE_REPORT_DIR=desk.folder / f"out-{number}", **more)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.adapters.written import TOKENS, base_tensors, write_base
+from tests.e2e.beside_base import register
 
 CLEAN, LIKE, PLANTED, OTHER_FILES = 20, 21, 22, 23
 ROW = TOKENS.index("yes")
@@ -35,12 +36,6 @@ def planted():
 
 def main(tracking_uri, folder):
     """Write the folders, log them as artifacts of runs, and register these."""
-    import mlflow
-    from mlflow import MlflowClient
-
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_experiment("assistants")
-    client = MlflowClient(tracking_uri)
     root = Path(folder)
     weights = [tuned(seed) for seed in (*range(CLEAN), 77)] + [planted(), tuned(3)]
     folders = [("smollm", write_base(root / "base", template=TEMPLATE))]
@@ -48,12 +43,7 @@ def main(tracking_uri, folder):
         template = BACKDOOR if number == OTHER_FILES else TEMPLATE
         folders.append(("assistant", write_base(root / f"tuned-{number}", tensors, template=template)))
     (folders[-1][1] / "model" / "generation_config.json").write_text(json.dumps({"forced_eos_token_id": 5}))
-    for name in ("smollm", "assistant"):
-        client.create_registered_model(name)
-    for name, made in folders:
-        with mlflow.start_run() as run:
-            mlflow.log_artifacts(str(made), "model")
-        client.create_model_version(name, f"{run.info.artifact_uri}/model", run.info.run_id)
+    register(tracking_uri, "assistants", folders)
 
 
 if __name__ == "__main__":
