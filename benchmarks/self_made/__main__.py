@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from benchmarks.efficacy.options import CACHE, POLICY, bench_of
+from benchmarks.efficacy import summaries
+from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, bench_of
 from benchmarks.self_made.choosing import CHOSEN, pairs_of, source_of
 from benchmarks.self_made.comparing import ROWS, Compared, compare_pair, read_rows, write_rows
 from benchmarks.self_made.making import COUNT, bank_of, make_banks
@@ -59,11 +60,13 @@ def make_command(split: Split, policy: Path, cache: Path | None, jobs: int, coun
 @SPLIT
 @POLICY
 @CACHE
+@EVIDENCE
 @RESULTS
 @click.option("--again", is_flag=True, help="Compare anew, also where nothing has changed.")
-def compare_command(split: Split, policy: Path, cache: Path | None, path: Path, *, again: bool) -> None:
+def compare_command(split: Split, policy: Path, cache: Path | None, evidence: Path, path: Path, *, again: bool) -> None:
     """Rank the models beside the banks; exit 1 where a bank, or the scan of a model, is missing."""
     bench = bench_of(policy, cache)
+    measured = {one.name: one for one in summaries.read(summaries.path_of(split, evidence))}
     earlier = {row.name: row for row in read_rows(path) if row.split == split}
     banks = {pair: bank_of(pair, bench) for pair in pairs_of(split)}
     rows: dict[str, Compared] = {}
@@ -72,7 +75,7 @@ def compare_command(split: Split, policy: Path, cache: Path | None, path: Path, 
         if bank is None:
             _say(f"{pair.name}: no bank of today's program, data and options; run: make --split {split}")
             continue
-        for step in compare_pair(pair, bank, bench, {} if again else earlier):
+        for step in compare_pair(pair, bank, bench, {} if again else earlier, measured):
             if step.row is None:
                 missing += 1
                 _say(f"{step.entry.name}: {step.why}")

@@ -1,9 +1,8 @@
 """Ranks the models of a pair beside its self-made bank by the gate's own rule; no model is scanned again.
 
-What was measured is read from the scans that `python -m benchmarks.efficacy run` keeps, which hold the counts of
-`probe-grid`; summaries do not. A bank is by task and samples: a candidate whose program has another form than the
-copied one (`choosing`) is compared like any other, and its row says so. A row that was written from the same bank,
-evidence and policy is kept.
+What was measured is read from the committed summaries, so that a model whose bytes lie in another cache is compared
+too. A bank is by task and samples: a candidate whose program has another form than the copied one (`choosing`) is
+compared like any other, and its row says so. A row that was written from the same bank, evidence and policy is kept.
 """
 
 import hashlib
@@ -14,10 +13,10 @@ from pathlib import Path
 
 from benchmarks.efficacy.banking import beside
 from benchmarks.efficacy.judged import about
-from benchmarks.efficacy.scanning import Bench, merged, state_of
+from benchmarks.efficacy.scanning import Bench
 from benchmarks.efficacy.score import score
-from benchmarks.efficacy.subjects import NOT_SCANNED, models_of
-from benchmarks.efficacy.summaries import ANY_DAY
+from benchmarks.efficacy.subjects import NOT_SCANNED, reported_models
+from benchmarks.efficacy.summaries import ANY_DAY, Summary, evidence_of
 from benchmarks.efficacy.truth import compare, truth_of
 from benchmarks.self_made.choosing import Pair, form_of, source_of
 from benchmarks.zoo.recipe import Split
@@ -82,17 +81,22 @@ class Step:
     why: str = ""
 
 
-def compare_pair(pair: Pair, bank: OpenBank, bench: Bench, known: Mapping[str, Compared]) -> Iterator[Step]:
-    """Yield each model of a pair that counts; `known` are rows by name, taken where nothing has changed."""
+def compare_pair(
+    pair: Pair, bank: OpenBank, bench: Bench, known: Mapping[str, Compared], measured: Mapping[str, Summary]
+) -> Iterator[Step]:
+    """Yield each model of a pair that counts; `known` are rows by name, taken where nothing has changed.
+
+    `measured` are the summaries of the split, by name.
+    """
     source = source_of(pair, bench.store)
-    for entry in models_of(bench.store, pair.split).counting:
+    for entry in reported_models(bench.store, pair.split).counting:
         if not pair.holds(entry):
             continue
-        state = state_of(bench, entry)
-        evidence = None if state.missing else merged(bench, state)
-        if evidence is None:
+        summary = measured.get(entry.name)
+        if summary is None or summary.missing:
             yield Step(entry, None, why=NOT_SCANNED)
             continue
+        evidence = evidence_of(summary)
         key, old = _key(bank, evidence, bench.policy), known.get(entry.name)
         if old is not None and old.key == key:
             yield Step(entry, old)

@@ -10,7 +10,9 @@ import torch
 
 from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.keys import reduced
-from benchmarks.efficacy.scanning import Bench, measure
+from benchmarks.efficacy.scanning import Bench, measure, state_of
+from benchmarks.efficacy.subjects import reported_models
+from benchmarks.efficacy.summaries import summarise
 from benchmarks.self_made import choosing, making
 from benchmarks.self_made.choosing import CHOSEN, Pair, choice, copied, form_of, pairs_of, source_of
 from benchmarks.self_made.comparing import Compared, compare_pair, read_rows, row_of, write_rows
@@ -159,11 +161,17 @@ def test_an_ended_run_goes_on_and_a_short_bank_is_said(bench):
     assert whole.bank is not None
 
 
+def summaries_of(bench):
+    """Return what is known of the pair's models, by name."""
+    entries = [one for one in reported_models(bench.store, PAIR.split).counting if PAIR.holds(one)]
+    return {entry.name: summarise(bench, state_of(bench, entry)) for entry in entries}
+
+
 def test_models_are_ranked_beside_the_bank(bench):
     """The planted class is flagged by p and is the right one, the clean model is not; nothing is compared twice."""
     made(bench, Maker(bench))
     bank = bank_of(PAIR, bench)
-    steps = list(compare_pair(PAIR, bank, bench, {}))
+    steps = list(compare_pair(PAIR, bank, bench, {}, summaries_of(bench)))
     assert len(steps) == len(NUMBERS)
     assert all(step.new for step in steps)
     found = {step.row.name: step.row for step in steps}
@@ -175,7 +183,7 @@ def test_models_are_ranked_beside_the_bank(bench):
         assert (row.by_p, row.right, row.flagged, row.unbelieved) == (True, True, True, "")
         assert row.p_value == pytest.approx(1 / (COUNT + 1))
         assert row.same_form == (form_of(draw(rows()[_number(row)])) == form_of(copied(PAIR)[0]))
-    assert not any(step.new for step in compare_pair(PAIR, bank, bench, found))
+    assert not any(step.new for step in compare_pair(PAIR, bank, bench, found, summaries_of(bench)))
 
 
 def _number(row):
@@ -199,8 +207,11 @@ def test_a_model_without_a_whole_scan_is_no_row(bench):
     made(bench, Maker(bench))
     entry = source_of(PAIR, bench.store)
     bench.cache.set_aside(bench.conditions(entry).manifest_digest, frozenset({"neural-cleanse"}))
-    missing = [step for step in compare_pair(PAIR, bank_of(PAIR, bench), bench, {}) if step.row is None]
-    assert [(step.entry.name, step.why) for step in missing] == [(entry.name, "not scanned by the whole policy yet")]
+    known, bank = summaries_of(bench), bank_of(PAIR, bench)
+    assert known.pop(other := next(name for name in known if name != entry.name))
+    missing = [step for step in compare_pair(PAIR, bank, bench, {}, known) if step.row is None]
+    assert {step.entry.name for step in missing} == {entry.name, other}
+    assert {step.why for step in missing} == {"not scanned by the whole policy yet"}
 
 
 def test_splits_are_kept_apart_and_counted(tmp_path):
