@@ -66,7 +66,12 @@ class Job(Record):
 
 def read_rules(section: ModelSection) -> Rules:
     """Read policy and bank of one model as they are now."""
-    policy = read_policy(section.policy, on=today())
+    return rules_on(today(), section)
+
+
+def rules_on(day: dt.date | None, section: ModelSection) -> Rules:
+    """Read policy and bank of one model; a waiver that is expired on the day is an error, on none without."""
+    policy = read_policy(section.policy, on=day)
     bank = open_bank(section.bank) if section.bank is not None else named_bank(policy, section.policy)
     return Rules(policy, section.policy, section.samples, bank)
 

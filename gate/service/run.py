@@ -22,21 +22,21 @@ from gate.attestations.keys import PublicKey, SigningKey, read_public_keys
 from gate.attestations.log import ReviewLog
 from gate.attestations.model_signature import ModelKey
 from gate.check.signing import Signing
-from gate.records.errors import CannotFinishError, UsageError
+from gate.records.errors import CannotFinishError, PolicyError, UsageError
 from gate.registries import RegistrySettings, open_production
 from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
 from gate.service.alerts import Alerts
 from gate.service.engine import Engine
 from gate.service.guard import Guard
-from gate.service.jobs import Checks
+from gate.service.jobs import Checks, read_rules, rules_on
 from gate.service.logs import log, set_up_logs
 from gate.service.pages import Pages
 from gate.service.poll import Poll
 from gate.service.receiver import Receiver
 from gate.service.rescans import Rescans
 from gate.service.reviews import Reviews
-from gate.service.settings import Settings
+from gate.service.settings import ModelSection, Settings
 
 GRACE_SECONDS = 20
 _STALE_POLLS = 5
@@ -61,9 +61,9 @@ class Service:
             keys = (*keys, *(k for k in read_public_keys(file.public_keys) if k.key_id != key.key_id))
         signing = Signing(key, ReviewLog(settings.audit_log), model_key)
         self.checks = Checks(settings, self.registry, signing)
-        for section in file.models:
-            self.checks.rules(section.name)  # an unreadable policy or bank is an error at the start
         alerts = Alerts(file.watch.alert_url)
+        for section in file.models:
+            require_rules(section, alerts)
         self.guard = Guard(settings, self.registry, keys, alerts)
         rescans = Rescans(settings, self.registry, keys, alerts)
         _write_ahead(settings.database)
@@ -156,6 +156,18 @@ def _write_ahead(database: str) -> None:
     if database.startswith("sqlite:///"):
         with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as opened:
             opened.execute("PRAGMA journal_mode=WAL")
+
+
+def require_rules(section: ModelSection, alerts: Alerts) -> None:
+    """Refuse a policy or bank that cannot be read; a waiver that has run out alone raises an alert.
+
+    No version is checked under such a policy, but a service that does not start guards nothing.
+    """
+    rules_on(None, section)
+    try:
+        read_rules(section)
+    except PolicyError as error:
+        alerts.send("policy-unreadable", model=section.name, why=str(error)[:500])
 
 
 def _make_folder(settings: Settings) -> None:

@@ -11,9 +11,10 @@ from gate.attestations.keys import generate_key
 from gate.policies.read import read_policy
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest
-from gate.records.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
+from gate.records.errors import CannotFinishError, PolicyError, RefusedAddressError, RegistryError, UsageError
 from gate.service.guard import Guard
 from gate.service.poll import Poll
+from gate.service.run import require_rules
 from gate.service.settings import ServiceFile, Settings
 from tests.attestations.signed import digest, statement
 from tests.service.serving import POLICY
@@ -204,6 +205,19 @@ def test_the_poll_guards_where_a_waiver_has_run_out(production):
     with pytest.raises(UsageError, match="expired"):
         poll._look(production.settings.file.models[0])
     assert production.serves() == "1"
+
+
+def test_a_waiver_that_has_run_out_keeps_no_service_from_starting(production):
+    """One that is down guards nothing; an alert says what to mend. Any other fault of the policy is an error."""
+    section = production.settings.file.models[0]
+    require_rules(section, production)
+    assert production.sent == []
+    production.policy.write_text(WAIVED)
+    require_rules(section, production)
+    assert production.sent == ["policy-unreadable"]
+    production.policy.write_text(WAIVED + "nme: x\n")
+    with pytest.raises(PolicyError, match="unknown key 'nme'"):
+        require_rules(section, production)
 
 
 def test_after_a_change_of_the_policy_an_approval_by_the_old_one_is_none(production):
