@@ -11,8 +11,6 @@ from gate.records.errors import UnexaminableError
 from gate.statistics.low_rank import Floats
 
 _TYPES: Final = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}
-_PRECISION: Final = {"BF16": 8, "F16": 11, "F32": 24, "F64": 53}
-"""Bits of a value's fraction, by type."""
 
 
 def read_array(stored: Stored) -> Floats:
@@ -36,18 +34,14 @@ def row_blocks(stored: Stored, most: int) -> Iterator[Floats]:
         yield _values(stored, tensor.begin + begin * size, count * size).reshape(count, entries)
 
 
-def coarser(first: str, second: str) -> str:
-    """Return the type of fewer bits of two by safetensors' names; types that are not read stay as they are."""
-    return min(first, second, key=lambda one: _PRECISION.get(one, 0))
-
-
 def rounded(values: Floats, dtype: str) -> Floats:
-    """Return values as they are once stored in a type."""
+    """Return values as they are once stored in a type; beyond its range they are infinite."""
     if dtype == "BF16":
         bits = values.astype("<f4").view("<u4")
         even = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
         return (even & np.uint32(0xFFFF0000)).view("<f4").astype(np.float64)
-    return values.astype(_TYPES[dtype]).astype(np.float64)
+    with np.errstate(over="ignore"):
+        return values.astype(_TYPES[dtype]).astype(np.float64)
 
 
 def _values(stored: Stored, begin: int, size: int) -> Floats:
@@ -65,11 +59,12 @@ def _values(stored: Stored, begin: int, size: int) -> Floats:
 
 
 def changes(own: Stored, base: Stored, most: int) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the change of a tensor's rows and the base's rows, block by block, in the coarser of their two types.
+    """Yield the change of a tensor's rows and the base's rows, block by block, both in the candidate's own type.
 
-    Both are of one shape. What a value loses by being stored in another type is no change.
+    Both are of one shape. What the base's values lose in that type is no change. The candidate's are never rounded: a
+    change that a coarser type hides is one that a consumer loads (compare the attacks by number type of Egashira et al.,
+    NeurIPS 2024).
     """
-    dtype = coarser(own.tensor.dtype, base.tensor.dtype)
     for mine, theirs in zip(row_blocks(own, most), row_blocks(base, most), strict=True):
-        before = rounded(theirs, dtype)
-        yield rounded(mine, dtype) - before, before
+        before = rounded(theirs, own.tensor.dtype)
+        yield mine - before, before

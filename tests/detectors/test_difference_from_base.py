@@ -85,6 +85,20 @@ def test_what_a_coarser_type_loses_is_no_change(tmp_path):
     assert set(values(found, "norm-ratio").values()) == {0.0}
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_change_that_a_coarser_type_hides_is_measured(tmp_path, dtype):
+    """A base of 16 bits, and a candidate that is the base once it is rounded to them, but not as it is loaded."""
+    half = {name: one.astype(np.float16) for name, one in base_tensors().items()}
+    hidden = dict(half)
+    moved = half[QUERY].astype(np.float32) * np.float32(1 + 2e-4)
+    hidden[QUERY] = moved.astype(dtype)
+    assert np.array_equal(moved.astype(np.float16), half[QUERY])
+    base = write_base(tmp_path / "base", half)
+    found = measured(write_base(tmp_path / "own", hidden), NAME, base)
+    ratio = values(found, "norm-ratio")[QUERY]
+    assert ratio == (0.0 if dtype is np.float16 else pytest.approx(2e-4, rel=0.01))
+
+
 def test_without_a_base_nothing_is_compared(tmp_path):
     """Every metric is a gap, which flags where the policy has a limit."""
     found = measured(write_base(tmp_path), NAME)
