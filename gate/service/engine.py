@@ -16,6 +16,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, e
 
 from gate.records.errors import GateError, RegistryError, UnknownVersionError, UsageError
 from gate.service import metrics
+from gate.service.depth import Depth, Piece
 from gate.service.jobs import ChangedError, Checks, Job
 from gate.service.logs import log
 from gate.service.settings import Settings
@@ -114,17 +115,20 @@ class Engine:
         self._steps = _steps(checks, on_alias, rescan)
         self._register()
         self.executor = config["executor_id"]
+        self.depth = Depth((ARRIVALS, CHECKING, RESCANS), self.unfinished)
+        """How much waits and runs, for the metrics."""
 
-    def _persist(self, run: Callable[[], StepResult], begun: float) -> StepResult:
+    def _persist(self, step: str, run: Callable[[], StepResult], begun: float) -> StepResult:
         """Repeat a step until it works, the patience for the registry ends, or the gate has failed too often."""
         work, own, pause = self._settings.file.work, 0, 1.0
         while True:
             result = run()
-            if result["kind"] in {"done", "gone", "changed"}:
+            if result["kind"] == "done":
                 return result
             own += result["kind"] == "failed"
             late = result["kind"] == "registry" and self._steps.clock() - begun > work.patience_seconds
-            if own >= work.attempts or late:
+            if result["kind"] in {"gone", "changed"} or own >= work.attempts or late:
+                metrics.FAILURES.labels(step, result["kind"]).inc()
                 return result
             metrics.RETRIES.labels(result["kind"]).inc()
             DBOS.sleep(pause)
@@ -136,7 +140,7 @@ class Engine:
 
         @DBOS.workflow(name="arrive", max_recovery_attempts=_EXECUTIONS)
         def arrive(name: str, version: str, number: int) -> str:
-            result = persist(lambda: steps.identify(name, version), steps.clock())
+            result = persist("identify", lambda: steps.identify(name, version), steps.clock())
             if result["kind"] != "done":
                 log("not identified", model=name, version=version, why=result["value"], kind=result["kind"])
                 return str(result["kind"])
@@ -150,11 +154,11 @@ class Engine:
 
         @DBOS.workflow(name="guard", max_recovery_attempts=_EXECUTIONS)
         def guarded(name: str) -> str:
-            return str(persist(lambda: steps.guard(name), steps.clock())["kind"])
+            return str(persist("guard", lambda: steps.guard(name), steps.clock())["kind"])
 
         @DBOS.workflow(name="rescan", max_recovery_attempts=_EXECUTIONS)
         def rescan(scheduled: dt.datetime, _context: Any) -> None:
-            result = persist(steps.rescan, steps.clock())
+            result = persist(RESCAN, steps.rescan, steps.clock())
             log("scanned again", scheduled=str(scheduled), outcome=result["kind"], why=result["value"])
 
         self._workflows, self._rescan = (arrive, check, guarded), rescan
@@ -166,13 +170,13 @@ class Engine:
         log("check begins", model=job.name, version=job.version, digest=job.digest)
         result: StepResult = {}
         for step in STEPS:
-            result = self._persist(lambda step=step: steps.attempt(step, raw), begun)  # type: ignore[misc]
+            result = self._persist(step, lambda step=step: steps.attempt(step, raw), begun)  # type: ignore[misc]
             if result["kind"] != "done":
                 break
         outcome = outcome_of(result)
         if outcome in {"unfinished", "failed"}:
             flag = outcome == "failed" and not result.get("unmarked", False)
-            self._persist(lambda: steps.give_up(raw, flag), steps.clock())
+            self._persist("give-up", lambda: steps.give_up(raw, flag), steps.clock())
         metrics.CHECKS.labels(outcome).inc()
         metrics.CHECK_SECONDS.observe(max(0.0, steps.clock() - begun))
         log("check ends", model=job.name, version=job.version, outcome=outcome, why=result["value"])
@@ -218,9 +222,15 @@ class Engine:
         found = DBOS.get_workflow_status(workflow_id)
         return None if found is None else (found.status, str(found.output))
 
-    def waiting(self) -> int:
-        """Return how many workflows are queued or running."""
-        return len(DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False))
+    def unfinished(self, most: int) -> list[Piece]:
+        """Return the workflows that are queued or running, the oldest first, of all hosts on this database."""
+        found = DBOS.list_workflows(status=["PENDING", "ENQUEUED"], limit=most, load_input=False, load_output=False)
+        return [
+            Piece(
+                one.queue_name or "", "queued" if one.status == "ENQUEUED" else "running", (one.created_at or 0) / 1e3
+            )
+            for one in found
+        ]
 
     def poisoned(self) -> list[Job]:
         """Return the checks that took the whole process down too often."""

@@ -32,6 +32,7 @@ from gate.records.finding import Decision
 from gate.records.previous import SERVES
 from gate.records.record import Record
 from gate.registries.contract import Registry
+from gate.service.counting import count_verdict
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
 
@@ -170,6 +171,7 @@ class Checks:
         verdict, _ = publish(self._registry, files, self._signing, log)
         (files.root / _PUBLISHED).write_text(job.workflow_id)
         remove(self._work(job))
+        count_verdict(verdict, files.report())
         return verdict.decision.value
 
     def give_up(self, job: Job, *, flag: bool = True) -> str:

@@ -82,7 +82,7 @@ class Poll:
         """Poll once."""
         self._take_over()
         self._flag_poisoned()
-        metrics.WAITING.set(self._engine.waiting())
+        self._engine.depth.refresh()
         failed: GateError | None = None
         for section in self._settings.file.models:
             try:

@@ -5,6 +5,7 @@ SIGTERM stops accepting, gives running steps some seconds, and leaves the rest t
 
 import contextlib
 import hmac
+import logging
 import os
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ from collections.abc import Callable
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -27,6 +29,7 @@ from gate.registries import RegistrySettings, open_production
 from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
 from gate.service.alerts import Alerts
+from gate.service.depth import Depth
 from gate.service.engine import Engine
 from gate.service.guard import Guard
 from gate.service.jobs import Checks, read_rules, rules_on
@@ -70,7 +73,7 @@ class Service:
         self.engine = Engine(settings, self.checks, self.guard.look, rescans.scan)
         self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys)
         pages = Pages(Reviews(settings, self.registry, signing, keys), file.review.identity)
-        self.app = build_app(settings, Receiver(settings, self.engine), pages, self._missing)
+        self.app = build_app(settings, Receiver(settings, self.engine), pages, self._missing, self.engine.depth)
 
     def run(self) -> None:
         """Serve until a signal; running steps then get some seconds."""
@@ -109,7 +112,9 @@ class Service:
         return ""
 
 
-def build_app(settings: Settings, receiver: Receiver, pages: Pages, ready: Callable[[], str]) -> Starlette:
+def build_app(
+    settings: Settings, receiver: Receiver, pages: Pages, ready: Callable[[], str], depth: Depth
+) -> Starlette:
     """Return the application; `ready` returns what is missing, or nothing."""
 
     async def health(_request: Request) -> Response:
@@ -122,7 +127,11 @@ def build_app(settings: Settings, receiver: Receiver, pages: Pages, ready: Calla
     async def measured(request: Request) -> Response:
         given = request.headers.get("authorization", "").encode()
         if settings.metrics_token and not hmac.compare_digest(given, f"Bearer {settings.metrics_token}".encode()):
-            return JSONResponse({"status": "unauthorised"}, status_code=401)
+            return JSONResponse({"status": "unauthorised"}, status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        try:
+            await run_in_threadpool(depth.refresh)
+        except Exception as error:  # noqa: BLE001  # the other numbers are wanted most while the database is away
+            log("the queues could not be read", level=logging.ERROR, why=type(error).__name__)
         return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(

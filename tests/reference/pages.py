@@ -1,7 +1,7 @@
 """Writes the pages of docs/reference that say what the code says: `make reference`; a test compares the two.
 
 One page a detector, from its docstring and declarations; the commands, from their help; the policy's keys, from the
-schema and the docstrings of its records; ONNX's operators, from the gate's table of them.
+schema and the docstrings of its records; ONNX's operators and the service's metrics, from the gate's tables of them.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from click.testing import CliRunner
+from prometheus_client.metrics import MetricWrapperBase
 
 from gate import detectors
 from gate.cli.explain import judged
@@ -18,6 +19,7 @@ from gate.cli.main import main
 from gate.detectors.contract import PARTS, Detector, parts, summary
 from gate.programs.readers.onnx.graph import OPSETS
 from gate.programs.readers.onnx.table import OPERATORS
+from gate.service import metrics
 from tests.reference.keys import policy_keys
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -30,6 +32,7 @@ def pages() -> dict[Path, str]:
     found = {REFERENCE / "detectors" / f"{name}.md": detector_page(name) for name in detectors.names()}
     found[REFERENCE / "detectors" / "README.md"] = detectors_page()
     found[REFERENCE / "cli.md"] = "\n".join(commands_page())
+    found[REFERENCE / "metrics.md"] = "\n".join(metrics_page())
     found[REFERENCE / "onnx.md"] = "\n".join(onnx_page())
     found[REFERENCE / "policy.md"] = "\n".join(policy_keys(MADE))
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
@@ -65,6 +68,21 @@ def onnx_page() -> Iterator[str]:
     for name, one in sorted(OPERATORS.items()):
         since = "" if one.since == OPSETS[0] else str(one.since)
         yield f"| {name} | {since} | {_cell(', '.join(sorted(one.attributes)))} |"
+
+
+def metrics_page() -> Iterator[str]:
+    """Yield the lines of the list of the service's metrics."""
+    yield from ("# Metrics of the service", "", MADE.format("gate/service/metrics.py"), "")
+    yield (
+        "`GET /metrics` of `gate serve` answers in Prometheus's text format. Each process counts for itself, since it "
+        "started. What they are read for is in [the service](../how-to/serve.md#metrics)."
+    )
+    yield from ("", "| metric | kind | labels | meaning |", "|---|---|---|---|")
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+            kind, name = metric._type, metric._name + ("_total" if metric._type == "counter" else "")
+            yield f"| `{name}` | {kind} | {labels} | {_cell(metric._documentation)} |"
 
 
 def detector_page(name: str) -> str:

@@ -4,14 +4,34 @@ import time
 
 import pytest
 
+from gate import VERSION
 from tests.service.serving import Gate, created
 from tests.service.standing_registry import FolderRegistry
 
+TOKEN = {"GATE_METRICS_TOKEN": "a-token"}
 UNDECIDED = {"gate.attestation": "unsigned", "gate.decision": "flagged"}
 
 
 def _decided(registry, ref):
     return len(registry.facts(ref).tags.get("gate.attestation", "")) > 100
+
+
+def _counted(gate):
+    """Hold the metrics of the running service against what became of the three versions; only the token opens them."""
+    assert gate.get("/metrics")[0] == gate.get("/metrics", {"Authorization": "Bearer another"})[0] == 401
+    status, text = gate.get("/metrics", {"Authorization": "Bearer a-token"})
+    assert status == 200
+    for line in (
+        'gate_checks_total{outcome="failed"} 1.0',
+        'gate_check_retries_total{kind="failed"} 2.0',
+        'gate_step_failures_total{kind="failed",step="scan"} 1.0',
+        'gate_verdicts_total{decision="flagged",policy="bytes"} 2.0',
+        'gate_verdict_reasons_total{kind="silence",policy="bytes",rule="unsafe-pickle"} 2.0',
+        'gate_detector_outcomes_total{detector="unsafe-pickle",status="absent"} 2.0',
+        'gate_queue_depth{queue="checks",state="queued"} 0.0',
+        f'gate_build_info{{version="{VERSION}"}} 1.0',
+    ):
+        assert line in text.splitlines(), text
 
 
 @pytest.mark.story
@@ -20,18 +40,16 @@ def test_a_check_that_fails_within_the_gate_is_begun_three_times_and_then_flagge
     registry = FolderRegistry(tmp_path / "registry")
     poisoned = registry.add("cand", 1, "makes the scan fail")
     others = [registry.add("cand", version, f"model {version}") for version in (2, 3)]
-    gate = Gate(tmp_path / "gate", str(registry.root), poll=0.5, variables={"GATE_TEST_NO_WORKER": "0"})
+    gate = Gate(tmp_path / "gate", str(registry.root), poll=0.5, variables={"GATE_TEST_NO_WORKER": "0", **TOKEN})
     gate.prepare().start()
     try:
         assert gate.send(created(1))[0] == 200
         gate.wait_for(lambda: registry.facts(poisoned).tags == UNDECIDED)
         gate.wait_for(lambda: all(_decided(registry, ref) for ref in others))
-        polls = gate.get("/metrics")[1].count("gate_poll")
-        assert polls
         time.sleep(3)  # some polls, each of which sees a version without a signed decision
         assert gate.said().count("a stand-in for what no worker's jail holds back") >= 3
         assert gate.said().count('"a step failed"') == 3
-        assert 'gate_checks_total{outcome="failed"} 1.0' in gate.get("/metrics")[1]
+        _counted(gate)
         assert gate.decisions() == {"2": 1, "3": 1}
     finally:
         gate.kill()

@@ -10,6 +10,7 @@ from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
 from gate.records.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
 from gate.registries.contract import VersionFacts
+from gate.service.depth import Depth
 from gate.service.jobs import Checks, Job
 from gate.service.pages import Pages
 from gate.service.receiver import Receiver
@@ -68,7 +69,7 @@ def queue():
 @pytest.fixture
 def call(settings, queue):
     """Return a function that sends one request and returns status and body."""
-    app = build_app(settings, Receiver(settings, queue), Pages(None, "none"), lambda: "")
+    app = build_app(settings, Receiver(settings, queue), Pages(None, "none"), lambda: "", Depth((), lambda most: []))
 
     def call(method, path, body=b"", headers=()):
         sent = []
