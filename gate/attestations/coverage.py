@@ -20,6 +20,7 @@ from gate.judging.stages import suspects_after
 from gate.policies.declared import digest_of
 from gate.records.evidence import Evidence, Location, Measured, Outcome
 from gate.records.fields import Digest, Finite, MetricId, is_none
+from gate.records.history import JudgedBy as By
 from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.records.threat import Power, Status, Threat
@@ -85,10 +86,12 @@ class SignedLimit(SignedRecord):
 class JudgedBy(SignedRecord):
     """What decided about behaviour: a p-value at a level, or limits."""
 
-    by: Literal["p-value-bank", "p-value-within", "limits", "bytes"]
+    by: By
     level: Finite | None = Field(default=None, exclude_if=is_none)
     """Level of the p-value that judged, after division for repeated repairs."""
     p_value: Finite | None = Field(default=None, exclude_if=is_none)
+    score: Finite | None = Field(default=None, exclude_if=is_none)
+    """Score behind the p-value; None in a statement of an earlier gate."""
     models: int | None = Field(default=None, ge=0, exclude_if=is_none)
     """Number of clean models that it is among."""
     classes: int | None = Field(default=None, ge=0, exclude_if=is_none)
@@ -173,14 +176,11 @@ def _names(policy: Policy) -> Iterator[str]:
 
 def judged_by(evidence: Evidence, verdict: Verdict) -> JudgedBy:
     """Return which p-value or limits decided."""
-    classes, seen = evidence.facts.classes, verdict.judging
-    if verdict.examined == "files":
-        return JudgedBy(by="bytes")
+    classes, by, seen = evidence.facts.classes, verdict.judged_by, verdict.judging
     if seen is None:
-        return JudgedBy(by="limits", classes=classes)
-    by: Literal["p-value-bank", "p-value-within"] = "p-value-bank" if verdict.calibrated else "p-value-within"
+        return JudgedBy(by=by, classes=None if by == "bytes" else classes)
     models = seen.models + seen.others
-    return JudgedBy(by=by, level=seen.level, p_value=seen.p_value, models=models, classes=classes)
+    return JudgedBy(by=by, level=seen.level, p_value=seen.p_value, score=seen.score, models=models, classes=classes)
 
 
 def _threat(threat: Threat, length: int) -> SignedThreat:

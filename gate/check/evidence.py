@@ -129,6 +129,7 @@ def evidence_of(
         bank=_bank(request, result),
         base=evidence_of_base(pulled.base),
         previous=_previous(request, result),
+        history=pulled.history,
         stages=result.stages,
         outcomes=result.outcomes,
         suspects=result.suspects,

@@ -22,6 +22,7 @@ from gate.records.artifact import ArtifactFile, Manifest, ModelRef, make_writabl
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.evidence import Evidence
 from gate.records.fields import is_none
+from gate.records.history import History
 from gate.records.previous import PulledPrevious
 from gate.records.provenance import RepairOrigin
 from gate.records.record import MalformedError, Record
@@ -86,6 +87,8 @@ class Pulled(Record):
     """The training set that the version's run logged, where a detector of the policy needs it."""
     previous: PulledPrevious | None = Field(default=None, exclude_if=is_none)
     """The versions beside it, where a detector of the policy compares with them."""
+    history: History | None = Field(default=None, exclude_if=is_none)
+    """The signed decisions on the versions before it, where a key is trusted."""
     base: Base | None = Field(default=None, exclude_if=is_none)
     """The base of an adapter that `--base` named."""
     problems: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from typing import Final
 from gate import detectors
 from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import PublicKey
+from gate.attestations.log import ReviewLog
 from gate.check.files import PREVIOUS_FOLDER, remove
 from gate.detectors.contract import Need
 from gate.records.artifact import ModelRef, build_manifest, make_read_only
@@ -23,7 +24,7 @@ from gate.records.previous import NONE, SERVES, Approved, PulledPrevious, Pulled
 from gate.registries.contract import Registry
 from gate.registries.downloading import bounded
 
-_ATTESTATION, _DECISION = "gate.attestation", "gate.decision"
+ATTESTATION, _DECISION = "gate.attestation", "gate.decision"
 _GIB = 2**30
 
 
@@ -37,6 +38,8 @@ class Against:
     """Registry that holds it; None for the candidate's own."""
     keys: Sequence[PublicKey] = ()
     """Trusted keys, by whose signatures an approval is known."""
+    log: ReviewLog | None = field(default=None, repr=False)
+    """Review log that knows decisions which a tag no longer shows."""
 
 
 BY_ALIAS: Final = Against()
@@ -119,7 +122,7 @@ def _approved(errand: _Errand, serving: ModelRef) -> list[ModelRef]:
 
 def _signed(tags: Mapping[str, str], keys: Sequence[PublicKey]) -> tuple[tuple[str, ...], str]:
     """Return the digests that a trusted key's approval covers, none without one, and the key's id."""
-    opened = open_envelope(tags.get(_ATTESTATION, ""), keys)
+    opened = open_envelope(tags.get(ATTESTATION, ""), keys)
     if opened.statement is None or opened.statement.predicate.decision is not Decision.APPROVED:
         return (), ""
     return opened.statement.covered_digests, opened.key_id[:64]

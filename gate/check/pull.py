@@ -25,6 +25,7 @@ from gate.check.files import (
     private_directory,
     remove,
 )
+from gate.check.history import bring_history
 from gate.check.previous import BY_ALIAS, Against, bring_previous
 from gate.detectors.contract import Need
 from gate.records.addresses import is_reference
@@ -105,6 +106,7 @@ def pull_model(
     make_read_only(model)
     beside = bring_base(registry, request.base, request.policy.download, base / BASE_FOLDER)
     previous = bring_previous(registry, request.against, request.policy, ref, base)
+    history = bring_history(registry, request.against, ref)
     repair, repair_problem = read_repair(model)
     pulled = Pulled(
         gate_version=VERSION,
@@ -117,6 +119,7 @@ def pull_model(
         samples=brought.samples,
         training=training,
         previous=previous,
+        history=history,
         base=beside,
         problems=(*problems, *brought.problems, *refused),
         repair=repair,

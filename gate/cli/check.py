@@ -81,7 +81,7 @@ def check(
     rules = read_rules(policy, samples)
     require_samples(samples)
     _require_uri(uri, registry_options, mark=mark)
-    against = against_of(uri, options, registry_options, signs.key if signs else None)
+    against = against_of(uri, options, registry_options, signs)
     base = base_of(uri, options, registry_options)
     rules, given = rules.beside(bank), given_of(click.get_current_context(), marks=mark)
     settings = scan_settings(options)

@@ -68,25 +68,27 @@ def base_of(uri: str, options: dict[str, Any], settings: "RegistrySettings") -> 
     return AskedBase(base, None if same else open_registry(base, settings))
 
 
-def against_of(
-    uri: str, options: dict[str, Any], settings: "RegistrySettings", own: "SigningKey | None" = None
-) -> "Against":
-    """Take what a candidate is compared with out of a command's options; a URI that names no model is refused."""
+def against_of(uri: str, options: dict[str, Any], settings: "RegistrySettings", signs: "Signing | None") -> "Against":
+    """Take what a candidate is compared with out of a command's options; a URI that names no model is refused.
+
+    The key that signs is trusted too.
+    """
     from gate.check.previous import Against
     from gate.records.previous import NONE, SERVES
     from gate.registries import open_registry, require_known
     from gate.registries.uris import is_registry_uri
 
     places = options.pop("public_key")
+    own, log = (signs.key, signs.log) if signs else (None, None)
     keys = public_keys(places, own) if places or own else ()
     against, production = options.pop("against"), os.environ.get("GATE_PROMOTE_TO")
     if against is None and production and is_registry_uri(uri):
         against = f"models:/{production}@{os.environ.get('GATE_ALIAS') or SERVES}"
     if against is None or against == NONE:
-        return Against(against, keys=keys)
+        return Against(against, keys=keys, log=log)
     require_known(against, settings)
     same = is_registry_uri(against) and is_registry_uri(uri)
-    return Against(against, None if same else open_registry(against, settings), keys)
+    return Against(against, None if same else open_registry(against, settings), keys, log)
 
 
 def days_of(text: str, digits: int = 4) -> int:

@@ -165,6 +165,7 @@ def _bytes(report: "Report", columns: int) -> Iterator[str]:
     """Yield the digests of candidate and bundle, which of them the decision covers, and what opens the bundle."""
     from gate.renderers.calibration import in_short as p_value
     from gate.renderers.calibration import secret_means
+    from gate.renderers.history import past
     from gate.renderers.served import in_short, served
 
     verdict = report.verdict
@@ -173,6 +174,8 @@ def _bytes(report: "Report", columns: int) -> Iterator[str]:
     seen, covers = served(report), in_short(report)
     yield from wrapped(p_value(verdict), columns, "p-value  ")
     yield from wrapped(secret_means(report), columns, "secret   ")
+    seen_before = past(report)
+    yield from wrapped(seen_before.in_short if seen_before else "", columns, "history  ")
     facts = report.evidence.facts if report.evidence else None
     if facts is not None and facts.judged is not None and len(facts.outputs) > 1:
         yield from wrapped(f"the output '{facts.judged.name}', one of {len(facts.outputs)}", columns, "judged   ")

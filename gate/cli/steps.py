@@ -61,7 +61,7 @@ def pull(uri: str, to: Path, policy: Path, samples: str | None, **options: Any) 
     rules, settings = read_rules(policy, samples), registry_settings(options)
     require_samples(samples)
     require_known(uri, settings)
-    against, base = against_of(uri, options, settings), base_of(uri, options, settings)
+    against, base = against_of(uri, options, settings, signs), base_of(uri, options, settings)
     with (
         CheckFiles.claim(to) as files,
         explained("interrupted; what was pulled is not whole", "Run the same command again: it begins anew."),

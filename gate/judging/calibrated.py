@@ -204,6 +204,12 @@ def _threshold(scores: Sequence[float], level: float) -> float:
     return scores[above - 1] if above else math.inf
 
 
+def score_that_flags(seen: Comparison, policy: Policy, level: float) -> float | None:
+    """Return the score above which a rank's p-value flags at a level; None where none does, or ranks do not judge."""
+    least = _threshold(_ranked(seen, policy), level)
+    return None if _few(seen, policy) or math.isinf(least) else least
+
+
 def has_few_classes(classes: int | None) -> bool:
     """Tell whether a model has too few classes for limits within it, so that only a bank can approve it."""
     return classes is not None and classes < FEW_CLASSES

@@ -13,6 +13,7 @@ from gate.records.bundle import BundleFacts
 from gate.records.counts import Counts
 from gate.records.facts import FEW_CLASSES, ModelFacts
 from gate.records.fields import Digest, Finite, MetricId, Text, is_none
+from gate.records.history import History
 from gate.records.plan import Plan
 from gate.records.previous import PreviousEvidence
 from gate.records.provenance import RepairOrigin
@@ -243,6 +244,8 @@ class Evidence(Record):
     """The base that `--base` named, of an adapter or a language model; None without one."""
     previous: PreviousEvidence | None = Field(default=None, exclude_if=is_none)
     """The versions that it was compared with; None where the policy asks for no comparison."""
+    history: History | None = Field(default=None, exclude_if=is_none)
+    """The signed decisions on the versions before it, which no rule judges; None where no key is trusted."""
     stages: tuple[int, ...] = ()
     """Numbers of the stages that ran, from 1."""
     outcomes: dict[str, Outcome]

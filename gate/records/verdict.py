@@ -8,6 +8,7 @@ from pydantic import Field
 from gate.records.bundle import Covers
 from gate.records.fields import is_none
 from gate.records.finding import BEHAVIOUR, Decision, Finding
+from gate.records.history import JudgedBy
 from gate.records.record import Record
 from gate.records.threat import Threat
 
@@ -89,6 +90,15 @@ class Verdict(Record):
         if self.calibrated:
             return self.standing
         return self.within if self.within_judged else None
+
+    @property
+    def judged_by(self) -> JudgedBy:
+        """What decided about behaviour; only a p-value has a `judging`."""
+        if self.examined == "files":
+            return "bytes"
+        if self.judging is None:
+            return "limits"
+        return "p-value-bank" if self.calibrated else "p-value-within"
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

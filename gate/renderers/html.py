@@ -6,6 +6,7 @@ No script, no network: the page has a strict content security policy, pictures a
 from gate.records.report import Report
 from gate.renderers import plots
 from gate.renderers.confirmation import COLUMNS
+from gate.renderers.history_plot import scores
 from gate.renderers.templates import HTML
 from gate.renderers.view import View
 from gate.renderers.words import CONFIRMED_MEANS
@@ -16,6 +17,7 @@ _CONTENTS = (
     ("sizes", "Trigger sizes"),
     ("confirmation", "Confirmation"),
     ("changes", "Since what serves"),
+    ("history", "Earlier versions"),
     ("texts", "Triggers in texts"),
     ("pictures", "Pictures"),
     ("clusters", "Activations"),
@@ -41,6 +43,7 @@ def render(report: Report) -> str:
         "sizes": not seen.sizes,
         "confirmation": not seen.confirmed,
         "changes": seen.changed is None,
+        "history": seen.past is None,
         "texts": not seen.excerpts,
         "pictures": not seen.picture_groups,
         "clusters": not cluster_plots and not seen.neurons,
@@ -56,4 +59,5 @@ def render(report: Report) -> str:
         confirmed_means=CONFIRMED_MEANS,
         size_plots=[(series, plots.bars(series)) for series in seen.sizes],
         cluster_plots=cluster_plots,
+        history_plot=scores(seen.past) if seen.past else None,
     )

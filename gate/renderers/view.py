@@ -16,6 +16,7 @@ from gate.renderers.excerpts import excerpts
 from gate.renderers.findings import MAX_FINDINGS, causes_in_head, reasons, rows, waived_findings
 from gate.renderers.first import first
 from gate.renderers.gallery import neurons, picture_groups
+from gate.renderers.history import past
 from gate.renderers.measured import is_in_head, sections, unmeasured_below
 from gate.renderers.names import Names
 from gate.renderers.next_steps import next_steps
@@ -97,6 +98,7 @@ class View(Head):
         self.confirmed = confirmed_suspects(report)[:MAX_CONFIRMED]
         self.confirmed_zoo = zoo_row(report)
         self.changed = changed(report)
+        self.past = past(report)
         self.excerpts = excerpts(report)
         self.picture_groups = picture_groups(report)
         self.neurons, self.more_neurons = neurons(evidence)

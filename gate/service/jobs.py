@@ -140,7 +140,7 @@ class Checks:
         section, places = self._settings.section(job.name), self._settings.file.public_keys
         keys = (self._signing.key.public, *(read_public_keys(places) if places else ()))
         alias = next(iter(section.aliases), SERVES)
-        return Against(f"models:/{section.production or job.name}@{alias}", keys=keys)
+        return Against(f"models:/{section.production or job.name}@{alias}", keys=keys, log=self._signing.log)
 
     def scan(self, job: Job) -> str:
         """Examine the copy, unless it was done on this host."""

@@ -146,6 +146,7 @@ def test_a_p_value_that_judged_stands_with_its_level_and_its_models():
     made, _ = covered(evidence(bank=bank), RULES.model_copy(update={"detectors": rules}))
     assert (made.judged.by, made.judged.level, made.judged.models) == ("p-value-bank", 0.05, 24)
     assert made.judged.p_value == pytest.approx(1 / 25)
+    assert made.judged.score == 9.0
     assert [one.confirms for one in made.limits if one.metric == "anomaly-index"] == [True]
 
 

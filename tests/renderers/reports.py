@@ -30,6 +30,7 @@ from gate.records.evidence import (
 )
 from gate.records.facts import ModelFacts
 from gate.records.finding import Finding
+from gate.records.history import History, PastDecision, scale_of
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule, Stage, SuspectRule, Waiver
 from gate.records.report import Coverage, PolicySource, Report
@@ -634,6 +635,7 @@ def hostile(text: str, *, bundled: bool = True) -> Report:
             ),
             "excerpts": (excerpt(text[:300], (text[:1000], text[:1000]), text, target), *rewriting(text, target)),
             "versions": {text: text},
+            "history": History(why=text, decisions=(past_decision(2, 1e300),)),
             "seconds": {text: 1.0},
             "bundle": hostile_bundle(text),
         }
@@ -670,3 +672,44 @@ def many_classes(classes: int) -> Report:
         {"neural-cleanse": neural_cleanse(sizes, indices)}, facts=ModelFacts(flavour="pytorch", classes=classes)
     )
     return _report(found, policy(), coverage=coverage())
+
+
+def past_decision(version: int, score: float | None, **changes: object) -> PastDecision:
+    """Return an approval on an earlier version, on the scale of `with_history`."""
+    said = {
+        "version": str(version),
+        "decision": "approved",
+        "scanned_at": dt.datetime(2026, 10, version % 28 + 1, 8, tzinfo=dt.UTC),
+        "by": "p-value-bank",
+        "score": score,
+        "p_value": None if score is None else min(1.0, 0.6 / (1 + abs(score))),
+        "level": 0.05,
+        "scale": _scale(),
+    }
+    return PastDecision.model_validate(said | changes)
+
+
+def _scale() -> str:
+    found, verdict = approved().evidence, approved().verdict
+    assert found is not None
+    assert found.bank is not None
+    assert found.samples is not None
+    assert verdict is not None
+    samples = f"sha256:{found.samples.sha256}"
+    return scale_of("p-value-bank", found.bank.digest, samples, verdict.policy_digest, found.gate_version)
+
+
+def with_history(history: History | None = None) -> Report:
+    """Return an approved report beside twenty decisions: compared, of another bank, without a score, rejected."""
+    scores = [0.9, 1.4, 0.7, 2.1, 1.1, 1.6, 0.8, 1.3, 2.4, 1.0, 0.6, 1.2, 1.9, 0.7, 1.5]
+    kept = (
+        past_decision(2, 1.7, scale=digest("1")),
+        past_decision(3, 2.9, scale=digest("1")),
+        past_decision(4, None, by="limits"),
+        *(past_decision(5 + place, score) for place, score in enumerate(scores)),
+        past_decision(21, 3.4, decision="flagged"),
+        past_decision(22, 0.9, decision="flagged", review="rejected"),
+    )
+    ref = ModelRef(registry="mlflow", name="credit-digits", version="23")
+    found = approved(history=history or History(decisions=kept, unsigned=2), model=ref)
+    return found.model_copy(update={"model": ref})

@@ -26,7 +26,7 @@ BUNDLES = ["bundle_alone", "converted", "newer", "unbundled"]
 """What an approval may be about besides the candidate and a bundle of its own torch."""
 SHOWN = [
     *((kind, name) for kind in sorted(RENDERERS) for name in ("approved", "flagged", "unfinished", "without_anything")),
-    *((kind, name) for kind in ("html", "markdown") for name in BUNDLES),
+    *((kind, name) for kind in ("html", "markdown") for name in (*BUNDLES, "with_history")),
 ]
 
 

@@ -128,6 +128,10 @@ class FolderRegistry:
         found = [(ref, self.facts(ref)) for ref in sorted(refs, key=lambda ref: -int(ref.version))]
         return [(ref, facts) for ref, facts in found if set(tags.items()) <= set(facts.tags.items())]
 
+    def versions(self, name):
+        """Return versions with their tags, oldest first."""
+        return tuple((ref, facts.tags) for ref, facts in reversed(self.find_versions(name, {})))
+
     def _aliases(self, name):
         path = self.root / name / "aliases.json"
         return json.loads(path.read_text()) if path.exists() else {}

@@ -26,6 +26,10 @@ class OneVersion:
         """Return its tags."""
         return VersionFacts(tags=dict(self.tags))
 
+    def versions(self, _name):
+        """Return the one version with its tags."""
+        return ((self.resolve(""), dict(self.tags)),)
+
     def require_marking(self, _ref):
         """Let everybody mark it."""
 
