@@ -90,3 +90,16 @@ def test_the_report_says_what_changed_and_on_what_ground_the_other_is_called_app
 def test_what_serves_is_left_as_it_was(told):
     """No tag of production is touched."""
     assert told.tags[0] == told.tags[1]
+
+
+@STORY
+def test_the_score_stands_beside_the_signed_one_of_the_version_before(told):
+    """As it was signed with the first decision, by the same policy and gate; the first version had none before it."""
+    assert told.first["history"]["decisions"] == []
+    (before,) = told.second["history"]["decisions"]
+    assert (before["version"], before["decision"]) == ("1", "approved")
+    assert before["by"] == "p-value-within"
+    assert before["score"] > 0
+    assert 0.05 < before["p_value"] <= 1
+    assert "### Beside the versions before it" in told.report
+    assert "of 1 signed decision on earlier versions 1 score can be compared" in told.report
