@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, error
 
-from gate.records.errors import GateError, RegistryError, UnknownVersionError, UsageError
+from gate.check.repeatable import STEPS, StepResult, outcome_of, result_of
+from gate.records.errors import UsageError
 from gate.service import metrics
 from gate.service.depth import Depth, Piece
-from gate.service.jobs import ChangedError, Checks, Job
+from gate.service.jobs import Checks, Job
 from gate.service.logs import log
 from gate.service.settings import Settings
 
@@ -26,7 +27,6 @@ APPLICATION_VERSION = "gate-service-1"
 
 ARRIVALS, CHECKING, RESCANS = "arrivals", "checks", "rescans"
 RESCAN = "rescan"
-STEPS = ("pull", "scan", "judge", "publish")
 _EXECUTIONS = 10
 """Crashes of the process during one check before the check is given up."""
 
@@ -34,31 +34,11 @@ OnAlias = Callable[[str], str]
 OnSchedule = Callable[[], str]
 JobData = dict[str, Any]
 """A `Job` as plain JSON."""
-StepResult = dict[str, Any]
-"""Kind and value of a step's result."""
 
 
-def outcome_of(result: StepResult) -> Literal["approved", "flagged", "gone", "changed", "failed", "unfinished"]:
-    """Return how a check ended: `failed` is final, `unfinished` (a silent registry) is left to the next poll."""
-    if result["kind"] == "done":
-        return "approved" if result["value"] == "approved" else "flagged"
-    return "unfinished" if result["kind"] == "registry" else result["kind"]
-
-
-def result_of(run: Callable[[], Any]) -> StepResult:
-    """Return a call's result as data: done, gone, changed, registry (to be tried again) or failed (here)."""
-    try:
-        return {"kind": "done", "value": run()}
-    except GateError as error:
-        kinds = {UnknownVersionError: "gone", ChangedError: "changed", RegistryError: "registry"}
-        kind = next((kind for cause, kind in kinds.items() if isinstance(error, cause)), "failed")
-        # An error of the configuration tells nothing about the version: it is left unmarked.
-        unmarked = {"unmarked": isinstance(error, UsageError)} if kind == "failed" else {}
-        return {"kind": kind, "value": str(error)[:2000], **unmarked}
-    except Exception as error:  # noqa: BLE001  # the other checks go on after any error
-        why = f"{type(error).__name__}: {str(error)[:500]}"
-        log("a step failed", level=logging.ERROR, why=why)
-        return {"kind": "failed", "value": why}
+def attempted(run: Callable[[], Any]) -> StepResult:
+    """Return a call's result as data, and log what was no error of the gate's own kinds."""
+    return result_of(run, lambda why: log("a step failed", level=logging.ERROR, why=why))
 
 
 @dataclass(frozen=True)
@@ -76,16 +56,16 @@ class _Steps:
 def _steps(checks: Checks, on_alias: OnAlias, rescan: OnSchedule) -> _Steps:
     return _Steps(
         attempt=DBOS.step(name="attempt")(
-            lambda step, raw: result_of(lambda: checks.run(step, Job.model_validate(raw)))
+            lambda step, raw: attempted(lambda: checks.run(step, Job.model_validate(raw)))
         ),
         identify=DBOS.step(name="identify")(
-            lambda name, version: result_of(lambda: checks.identify(name, version).model_dump(mode="json"))
+            lambda name, version: attempted(lambda: checks.identify(name, version).model_dump(mode="json"))
         ),
         give_up=DBOS.step(name="give-up")(
-            lambda raw, flag: result_of(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
+            lambda raw, flag: attempted(lambda: checks.give_up(Job.model_validate(raw), flag=flag))
         ),
-        guard=DBOS.step(name="guard")(lambda name: result_of(lambda: on_alias(name))),
-        rescan=DBOS.step(name="rescan")(lambda: result_of(rescan)),
+        guard=DBOS.step(name="guard")(lambda name: attempted(lambda: on_alias(name))),
+        rescan=DBOS.step(name="rescan")(lambda: attempted(rescan)),
         clock=DBOS.step(name="clock")(_seconds),
     )
 

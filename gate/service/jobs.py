@@ -1,8 +1,4 @@
-"""One check in the service: four repeatable steps (docs/reference/contracts.md, section 2).
-
-A step whose inputs are gone, because another host takes over a check, makes them again first. Steps share only files in
-the check's own folder; `publish` writes the same signed decision each time it runs on the same files.
-"""
+"""One check in the service: four repeatable steps (docs/reference/contracts.md, section 2) for a configured model."""
 
 import datetime as dt
 import hashlib
@@ -12,22 +8,18 @@ from pathlib import Path
 
 from gate.attestations.keys import read_public_keys
 from gate.check.adapter_base import asked_base
-from gate.check.evidence import ScanSettings
-from gate.check.files import EVIDENCE, MANIFEST, MODEL_FOLDER, VERDICT, CheckFiles, remove
+from gate.check.files import CheckFiles, remove
 from gate.check.previous import Against
-from gate.check.publish import publish, withdraw
-from gate.check.pull import digest_now, pull_model
-from gate.check.report import Context, conclude
+from gate.check.publish import withdraw
+from gate.check.pull import digest_now
+from gate.check.repeatable import WORK, ChangedError, RepeatableCheck
 from gate.check.rules import Rules, named_bank
-from gate.check.samples import bring_samples
-from gate.check.scan import scan_into
 from gate.check.signing import Signing
-from gate.jail.rights import make_private
 from gate.policies.read import read_policy
 from gate.records.artifact import ModelRef
 from gate.records.bank import open_bank
 from gate.records.clock import today
-from gate.records.errors import CannotFinishError, RegistryError, UsageError
+from gate.records.errors import RegistryError, UsageError
 from gate.records.finding import Decision
 from gate.records.previous import SERVES
 from gate.records.record import Record
@@ -37,10 +29,6 @@ from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
 
 _PUBLISHED = "published"
-
-
-class ChangedError(CannotFinishError):
-    """The version's bytes or the policy have changed since the check was queued."""
 
 
 class Job(Record):
@@ -117,23 +105,35 @@ class Checks:
 
     def pull(self, job: Job) -> str:
         """Copy the version and hash it, unless it was done on this host."""
-        files, work = CheckFiles.create(self.folder(job)), self._work(job)
-        if (files.root / MANIFEST).exists() and (work / MODEL_FOLDER).is_dir():
-            return files.pulled().digest
-        rules = self._same_rules(job)  # which may have changed: nothing is marked before
-        remove(work)
-        work.mkdir(parents=True, mode=0o700)
-        make_private(work)
-        base = asked_base(self._settings.section(job.name).base)
-        request = rules.pull_of(str(job.ref), self._against(job), base)
-        self._registry.require_marking(job.ref)
-        brought = bring_samples(self._registry, request, work, job.ref, self._scan_settings(job))
-        pulled = pull_model(self._registry, request, files, work, job.ref, brought)
-        if pulled.digest != job.digest:
-            (files.root / MANIFEST).unlink()
-            remove(work)
-            raise ChangedError(f"the bytes of {job.ref} changed: expected {job.digest}, got {pulled.digest}")
-        return pulled.digest
+        return self._check(job).pull()
+
+    def scan(self, job: Job) -> str:
+        """Examine the copy, unless it was done on this host."""
+        return self._check(job).scan()
+
+    def judge(self, job: Job) -> str:
+        """Judge and write the reports, unless it was done on this host."""
+        return self._check(job).judge()
+
+    def publish(self, job: Job) -> str:
+        """Sign, log and mark, and remove the private copy of the model."""
+        verdict, _ = self._check(job).publish(log)
+        (self.folder(job) / _PUBLISHED).write_text(job.workflow_id)
+        count_verdict(verdict, CheckFiles(self.folder(job)).report())
+        return verdict.decision.value
+
+    def _check(self, job: Job) -> RepeatableCheck:
+        section = self._settings.section(job.name)
+        return RepeatableCheck(
+            registry=self._registry,
+            ref=job.ref,
+            digest=job.digest,
+            root=self.folder(job),
+            rules=lambda: self._same_rules(job),
+            asked=lambda rules: rules.pull_of(str(job.ref), self._against(job), asked_base(section.base)),
+            settings=self._settings.scan(allow_code=section.allow_code),
+            signing=self._signing,
+        )
 
     def _against(self, job: Job) -> Against:
         """Return what a candidate is compared with: the first protected alias of its production model, or its own."""
@@ -142,41 +142,9 @@ class Checks:
         alias = next(iter(section.aliases), SERVES)
         return Against(f"models:/{section.production or job.name}@{alias}", keys=keys, log=self._signing.log)
 
-    def scan(self, job: Job) -> str:
-        """Examine the copy, unless it was done on this host."""
-        files = CheckFiles.create(self.folder(job))
-        if not (files.root / EVIDENCE).exists():
-            self.pull(job)
-            request = self._same_rules(job).scan_of(files.pulled(), self._work(job), self._scan_settings(job))
-            scan_into(files, request, lambda *_: None)
-        return f"sha256:{files.evidence().content_sha256}"
-
-    def _scan_settings(self, job: Job) -> ScanSettings:
-        return self._settings.scan(allow_code=self._settings.section(job.name).allow_code)
-
-    def judge(self, job: Job) -> str:
-        """Judge and write the reports, unless it was done on this host."""
-        files = CheckFiles.create(self.folder(job))
-        if not (files.root / VERDICT).exists() or not (files.root / "report.json").exists():
-            self.scan(job)
-            rules, pulled = self._same_rules(job), files.pulled()
-            context = Context(str(job.ref), job.ref, rules, pulled, str(files.root))
-            conclude(files.evidence(), context, files)
-        return files.verdict().decision.value
-
-    def publish(self, job: Job) -> str:
-        """Sign, log and mark, and remove the private copy of the model."""
-        self.judge(job)
-        files = CheckFiles.create(self.folder(job))
-        verdict, _ = publish(self._registry, files, self._signing, log)
-        (files.root / _PUBLISHED).write_text(job.workflow_id)
-        remove(self._work(job))
-        count_verdict(verdict, files.report())
-        return verdict.decision.value
-
     def give_up(self, job: Job, *, flag: bool = True) -> str:
         """Remove the private copy of a version that could not be examined, and flag it where asked to."""
-        remove(self._work(job))
+        remove(self.folder(job) / WORK)
         if flag:
             withdraw(self._registry, job.ref, "its check could not finish", log, job.digest)
         return Decision.FLAGGED.value
@@ -186,9 +154,6 @@ class Checks:
         if rules.policy.digest != job.policy_digest:
             raise ChangedError(f"the policy of {job.name!r} has changed since the check of {job.ref} was queued")
         return rules
-
-    def _work(self, job: Job) -> Path:
-        return self.folder(job) / "work"
 
     def _sweep(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)

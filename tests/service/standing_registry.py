@@ -69,11 +69,13 @@ class FolderRegistry:
     def pull(self, ref, to):
         """Copy a version's files."""
         self._answer()
-        shutil.copytree(self._folder(ref) / "model", to, dirs_exist_ok=True)
+        shutil.copytree(self._folder(ref) / "model", to, symlinks=True, dirs_exist_ok=True)
 
     def fetch(self, uri, to):
-        """Copy one file of a run's report, or a bundle."""
+        """Copy one file of a run's report, or a bundle; a path on disk is returned as it is."""
         self._answer()
+        if ":/" not in uri:
+            return Path(uri)
         _, run, *inside = uri.split("/")
         if inside == ["bundle"]:
             return shutil.copytree(self.root / "bundles" / run, to / "bundle", dirs_exist_ok=True)
@@ -121,12 +123,22 @@ class FolderRegistry:
         partial.write_text(json.dumps(before | dict(tags)))
         partial.replace(path)
 
-    def find_versions(self, name, tags):
-        """Return versions, newest first."""
+    def exists(self, name):
+        """Tell whether there is such a model."""
         self._answer()
-        refs = [ModelRef(registry="mlflow", name=name, version=one.name) for one in (self.root / name).glob("[0-9]*")]
+        return (self.root / name).is_dir()
+
+    def find_versions(self, name, tags, most=None):
+        """Return versions of one model or of all, newest first."""
+        self._answer()
+        models = {name} if name is not None else {one.parent.parent.name for one in self.root.glob("*/[0-9]*/model")}
+        refs = [
+            ModelRef(registry="mlflow", name=model, version=one.name)
+            for model in models
+            for one in (self.root / model).glob("[0-9]*")
+        ]
         found = [(ref, self.facts(ref)) for ref in sorted(refs, key=lambda ref: -int(ref.version))]
-        return [(ref, facts) for ref, facts in found if set(tags.items()) <= set(facts.tags.items())]
+        return [(ref, facts) for ref, facts in found if set(tags.items()) <= set(facts.tags.items())][:most]
 
     def versions(self, name):
         """Return versions with their tags, oldest first."""

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from gate.attestations.keys import generate_key
+from gate.check import repeatable
 from gate.check.signing import Signing
-from gate.service import jobs, rescans
+from gate.service import rescans
 from gate.service.jobs import Checks, Job, read_rules
 from gate.service.settings import read_settings
 from tests.attestations.signed import digest
@@ -43,8 +44,8 @@ def test_a_check_pulls_the_configured_base(named, tmp_path, monkeypatch):
         asked.append(request.base)
         return SimpleNamespace(digest=digest("b"))
 
-    monkeypatch.setattr(jobs, "bring_samples", lambda *_: None)
-    monkeypatch.setattr(jobs, "pull_model", pull)
+    monkeypatch.setattr(repeatable, "bring_samples", lambda *_: None)
+    monkeypatch.setattr(repeatable, "pull_model", pull)
     key = generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
     policy = read_rules(settings.section("cand")).policy
     job = Job(name="cand", version="1", digest=digest("b"), policy_digest=policy.digest)
