@@ -44,6 +44,10 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EN
 """Errors other than a wrong directory name: a full or broken disk, too many open files."""
 
 
+class HeldError(UsageError):
+    """Another command writes into the directory now."""
+
+
 class PulledSamples(Record):
     """The clean samples beside the model."""
 
@@ -142,7 +146,7 @@ class CheckFiles:
         try:
             # The directory itself: a lock file would outlive a check that was killed.
             if not _locked(descriptor):
-                raise UsageError(
+                raise HeldError(
                     f"another command is writing into {root}",
                     what_to_do="Wait for it, or name a directory of its own for each check with --report-dir.",
                 )

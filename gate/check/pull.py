@@ -52,12 +52,12 @@ class PullRequest:
 
 
 @contextmanager
-def downloaded(registry: Registry, ref: ModelRef) -> Iterator[Path]:
+def downloaded(registry: Registry, ref: ModelRef, bounds: DownloadBounds | None = None) -> Iterator[Path]:
     """Yield a private folder with a version's current files; it is removed afterwards."""
     with private_directory() as private:
         folder = private / MODEL_FOLDER
         folder.mkdir()
-        with bounded(folder, DownloadBounds(), str(ref)):
+        with bounded(folder, bounds or DownloadBounds(), str(ref)):
             registry.pull(ref, folder)
         yield folder
 

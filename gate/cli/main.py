@@ -14,6 +14,7 @@ from gate.cli import (
     doctor,
     evidence,
     explain,
+    fleet,
     keys,
     promote,
     remediate,
@@ -52,13 +53,14 @@ def main(debug: bool) -> None:
     gate promote models:/credit/7 --to prod              what was approved
     gate remediate models:/credit/8 --samples clean.npz  what was flagged
     gate verify models:/prod@champion                    at deploy time
+    gate fleet plan out --alias champion                 all that serves
     """  # noqa: D301  # \b is click's own sign for lines that are not to be wrapped
     del debug
 
 
 _COMMANDS: tuple[click.Command, ...] = (
     *(check.check, steps.pull, steps.scan, steps.judge, steps.publish),
-    *(promote.promote, review.review, verify.verify, rescan.rescan, remediate.remediate),
+    *(promote.promote, review.review, verify.verify, rescan.rescan, fleet.fleet, remediate.remediate),
     *(serve.serve, keys.keys, doctor.doctor, report.report, evidence.evidence, base.base, bank.bank),
     *(explain.explain, schema.schema, completion.completion),
 )

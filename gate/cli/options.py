@@ -98,7 +98,7 @@ REGISTRY = many(
     ),
     option("--experiment", default="gate", help="The gate's own experiment, for its reports and bundles."),
 )
-SCAN = many(
+_MEASURED = (
     option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
@@ -126,6 +126,8 @@ SCAN = many(
         "recorded as skipped, which flags; the scan says beforehand how long it expects to take. The policy's by "
         "default.",
     ),
+)
+_RESOURCES = (
     option(
         "--memory",
         "memory_gib",
@@ -140,6 +142,8 @@ SCAN = many(
         show_default="all cores",
         help="Threads of the scan worker.",
     ),
+)
+_ALLOWED = (
     option(
         "--allow-code",
         is_flag=True,
@@ -152,13 +156,16 @@ SCAN = many(
         type=click.Choice(["full", "partial", "none"]),
         help="The least isolation in which the scan may run at all; what was achieved is judged by the policy.",
     ),
-    option(
-        "--probe-seed",
-        help="A secret from which probe-grid draws a tenth more probes (`openssl rand -hex 32`): a path, or its 64 "
-        "digits in the environment. A bank and its candidates need the same one; no worker that may run a candidate's "
-        "code gets it.",
-    ),
 )
+PROBE_SEED = option(
+    "--probe-seed",
+    help="A secret from which probe-grid draws a tenth more probes (`openssl rand -hex 32`): a path, or its 64 "
+    "digits in the environment. A bank and its candidates need the same one; no worker that may run a candidate's "
+    "code gets it.",
+)
+MEASURING = many(*_MEASURED, *_ALLOWED, PROBE_SEED)
+"""What decides the measurements of a scan."""
+SCAN = many(*_MEASURED, *_RESOURCES, *_ALLOWED, PROBE_SEED)
 SIGNING_KEY = option(
     "--signing-key",
     help="An Ed25519 private key (PEM) that signs the decision: a path, or the text itself in the environment. Without "

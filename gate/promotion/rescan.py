@@ -21,6 +21,7 @@ from gate.check.pull import digest_now
 from gate.check.rules import Rules
 from gate.check.workers import Progress
 from gate.judging.judge import judge
+from gate.promotion.fleet.choose import behind_aliases
 from gate.promotion.reading import kept_record
 from gate.promotion.verification import ATTESTATION_TAG, Trust
 from gate.records.activity import Tell
@@ -73,9 +74,7 @@ class Rescanned:
 
 def due(registry: ProductionRegistry, request: Rescan, at: dt.datetime) -> dict[ModelRef, tuple[str, ...]]:
     """Return the versions behind an alias whose last scan is older than asked for, with their aliases."""
-    behind: dict[ModelRef, tuple[str, ...]] = {}
-    for alias, ref in sorted(registry.aliases(request.model).items()):
-        behind[ref] = (*behind.get(ref, ()), alias)
+    behind = behind_aliases(registry, request.model)
     log = request.trust.log
     logged = _logged(log) if log is not None else None
     return {ref: aliases for ref, aliases in behind.items() if _is_due(registry, request, ref, logged, at)}

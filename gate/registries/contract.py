@@ -169,8 +169,13 @@ class ProductionRegistry(Registry, Protocol):
     def set_alias(self, ref: ModelRef, alias: str) -> None:
         """Point an alias of the version's model to it."""
 
-    def find_versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
-        """Return the versions, of one registered model or of all, that carry certain tags, newest first."""
+    def find_versions(
+        self, name: str | None, tags: Mapping[str, str], most: int | None = None
+    ) -> list[tuple[ModelRef, VersionFacts]]:
+        """Return the versions, of one registered model or of all, that carry certain tags, newest first.
+
+        `most` bounds how many are asked for.
+        """
 
     def staged(self, name: str, stages: Sequence[str]) -> list[tuple[ModelRef, str]]:
         """Return the versions of a model that are in one of the stages now."""

@@ -8,6 +8,7 @@ import datetime as dt
 import warnings
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,12 @@ class MlflowProduction(MlflowRegistry):
         with self._errors(f"the alias {alias!r} of {ref.name!r}"):
             self._client.set_registered_model_alias(ref.name, alias, str(ref.version))
 
-    def find_versions(self, name: str | None, tags: Mapping[str, str]) -> list[tuple[ModelRef, VersionFacts]]:
-        """Return versions that carry certain tags, newest first."""
+    def find_versions(
+        self, name: str | None, tags: Mapping[str, str], most: int | None = None
+    ) -> list[tuple[ModelRef, VersionFacts]]:
+        """Return versions that carry certain tags, newest first, at most `most` of them."""
         with self._errors(f"the versions of {name!r}" if name else "the versions"):
-            found = list(search_all(self._client, name, tags, MADE_LAST, "name ASC"))
+            found = list(islice(search_all(self._client, name, tags, MADE_LAST, "name ASC"), most))
         return [(reference(one), VersionFacts(one.description or "", dict(one.tags))) for one in found]
 
     def staged(self, name: str, stages: Sequence[str]) -> list[tuple[ModelRef, str]]:

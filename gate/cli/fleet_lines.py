@@ -1,0 +1,106 @@
+"""A fleet as lines for the terminal, at most 80 columns wide: names of the registry are cut and made inert."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gate.jail.inert import inert_line
+from gate.records.fleet import FleetPlan, FleetRow, FleetStatus
+from gate.renderers.fleet import BASES, by_model, cost, headline
+from gate.renderers.text import count, duration, plain
+
+WIDTH: Final = 80
+_NAME: Final = 28
+_MODELS, _ROWS = 30, 20
+_TO_DO: Final = frozenset({"waiting", "running"})
+
+
+def status_lines(status: FleetStatus, folder: Path) -> Iterator[str]:
+    """Yield the headline, a table by registered model, and what has to be looked at."""
+    yield headline(status)
+    if told := cost(status):
+        yield from _wrapped(told, "  ")
+    yield ""
+    yield f"{'registered model':{_NAME}} {'approved':>9} {'flagged':>8} {'no verdict':>11} {'to do':>6} {'took':>11}"
+    models = by_model(status)
+    for name, states, seconds in models[:_MODELS]:
+        yield _model(name, states, seconds)
+    if len(models) > _MODELS:
+        yield f"and {count(len(models) - _MODELS, 'more model')} in {_shown(folder / 'status.json')}"
+    looked = [row for row in status.rows if row.state not in {"approved", *_TO_DO}]
+    if looked or status.unread:
+        yield ""
+    for row in looked[:_ROWS]:
+        yield from _row(row)
+    for one in status.unread[: max(0, _ROWS - len(looked))]:
+        yield from _entry("not read", one.version, one.why)
+    hidden = len(looked) + len(status.unread) - _ROWS
+    if hidden > 0:
+        yield f"and {hidden} more in {_shown(folder / 'report.html')}"
+
+
+def _model(name: str, states: dict[str, int], seconds: float) -> str:
+    todo = sum(number for state, number in states.items() if state in _TO_DO)
+    approved, flagged = states.get("approved", 0), states.get("flagged", 0)
+    without = sum(states.values()) - todo - approved - flagged
+    took = duration(seconds) if seconds else ""
+    shown = _cut(name, _NAME)
+    shown += " " * (_NAME - columns_of(shown))
+    return f"{shown} {approved:>9} {flagged:>8} {without:>11} {todo:>6} {took:>11}"
+
+
+def _row(row: FleetRow) -> Iterator[str]:
+    more = len(row.versions) - 1
+    name = f"{row.versions[0]}{f' and {more} with the same bytes' if more else ''}"
+    reasons = [*row.findings, *filter(None, [row.why])]
+    yield from _entry(row.state, name, reasons[0] if reasons else "")
+
+
+def _entry(word: str, name: str, why: str) -> Iterator[str]:
+    yield f"{word.upper():9} {_cut(name, WIDTH - 10)}"
+    if why:
+        yield f"  {_cut(why, WIDTH - 2)}"
+
+
+def plan_lines(plan: FleetPlan, done: int, folder: Path) -> Iterator[str]:
+    """Yield what was planned, what of it is done, and what it will take."""
+    versions = sum(len(task.versions) for task in plan.tasks) + len(plan.unread)
+    same = versions - len(plan.unread) - len(plan.tasks)
+    yield f"{count(versions, 'version')}: {_cut(plan.chosen, WIDTH - 20)}"
+    yield f"{count(len(plan.tasks), 'task')}, since {same} have the bytes of another; {done} done before"
+    for basis, means in BASES.items():
+        tasks = [task for task in plan.tasks if task.predicted.basis == basis]
+        if tasks:
+            seconds = duration(sum(task.predicted.seconds for task in tasks))
+            yield f"expected {seconds} for {count(len(tasks), 'task')}, {means}"
+    for one in plan.unread[:_ROWS]:
+        yield from _entry("not read", one.version, one.why)
+    if len(plan.unread) > _ROWS:
+        yield f"and {len(plan.unread) - _ROWS} more that could not be read"
+    yield f"plan     {_shown(folder / 'plan.json')}"
+    yield f"next     gate fleet run {_shown(folder)}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Return foreign text as one inert line of so many columns at most; a wide sign counts as two."""
+    line = inert_line(plain(text, width), limit=width).replace("::", ": :")
+    while columns_of(line) > width:
+        line = f"{line[:-2]}…"
+    return line
+
+
+def columns_of(line: str) -> int:
+    """Return the columns that a line takes on a terminal."""
+    from rich.cells import cell_len
+
+    return cell_len(line)
+
+
+def _shown(path: Path) -> str:
+    return inert_line(str(path), limit=1000)
+
+
+def _wrapped(text: str, head: str) -> list[str]:
+    from gate.cli.wrapping import wrapped
+
+    return wrapped(text, WIDTH, head, head)

@@ -1,0 +1,1 @@
+"""Fleets: many checks over a registry, planned once and each done once."""

@@ -1,0 +1,110 @@
+"""Marks of a task's versions: each is committed to, signed and logged by its own name, though one scan is behind them.
+
+The first version was pulled for the scan. Every other one is downloaded and hashed before its mark: the plan's word is
+not enough, and a folder with links or special files is never another one's equal.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
+from gate.check.commit import commit
+from gate.check.evidence import ScanSettings
+from gate.check.files import EVIDENCE, MANIFEST, REPORT, VERDICT, CheckFiles, remove
+from gate.check.publish import publish
+from gate.check.pull import downloaded
+from gate.check.report import Context, conclude
+from gate.check.rules import Rules
+from gate.check.signing import Signing
+from gate.records.activity import Tell
+from gate.records.artifact import ModelRef, build_manifest
+from gate.records.errors import GateError, RegistryError, UnknownVersionError
+from gate.records.fleet import FleetTask, Marked
+from gate.registries.contract import Registry
+
+__all__ = ["BUNDLE_FOLDER", "VERSIONS", "Marking", "commit_each", "lacks_bundle"]
+
+VERSIONS: Final = "versions"
+"""Folder, below a task's own, of the files of every version but the first."""
+
+
+def commit_each(
+    files: CheckFiles, task: FleetTask, rules: Rules, settings: ScanSettings, signing: Signing | None
+) -> None:
+    """Commit to the policy for every version, before anything is measured."""
+    bank = f"sha256:{rules.bank.sha256}" if rules.bank else None
+    pulled, seed = files.pulled(), settings.seed_by(rules.policy)
+    # Without a key there is nothing to sign, and an earlier run's commitment of the scanned version goes.
+    for ref, own in _folders(files, task) if signing is not None else [(task.refs[0], files)]:
+        commit(own, pulled.model_copy(update={"model": ref}), rules.policy, signing, seed=seed, bank_digest=bank)
+
+
+def _folders(files: CheckFiles, task: FleetTask) -> Iterator[tuple[ModelRef, CheckFiles]]:
+    """Yield each version with the folder of its files: the task's own for the first."""
+    for number, ref in enumerate(task.refs):
+        yield ref, files if number == 0 else CheckFiles.create(files.root / VERSIONS / str(number))
+
+
+@dataclass(frozen=True)
+class Marking:
+    """A verdict, and the versions that it is put on."""
+
+    registry: Registry
+    task: FleetTask
+    rules: Rules
+    files: CheckFiles
+    """Files of the scan, which are the first version's own."""
+    signing: Signing | None
+    tell: Tell
+
+    def each(self) -> tuple[Marked, ...]:
+        """Publish the verdict on every version; a silent registry is an error, to be tried again."""
+        return tuple(self._mark(ref, own) for ref, own in _folders(self.files, self.task))
+
+    def _mark(self, ref: ModelRef, own: CheckFiles) -> Marked:
+        version = str(ref)
+        try:
+            if own.root != self.files.root:
+                if fault := self._unlike(ref):
+                    return Marked(version=version, why=fault)
+                self._copy(own, ref)
+            verdict, where = publish(self.registry, own, self.signing, self.tell)
+        except RegistryError as error:
+            if not isinstance(error, UnknownVersionError):
+                raise
+            return Marked(version=version, why=str(error)[:2000])
+        except GateError as error:
+            return Marked(version=version, why=str(error)[:2000])
+        return Marked(version=version, decision=verdict.decision, reports_at=where[:4096])
+
+    def _unlike(self, ref: ModelRef) -> str:
+        """Return why a version does not have the bytes that were scanned; empty where it has."""
+        policy, digest = self.rules.policy, self.task.digest
+        with downloaded(self.registry.allowing(policy.artifact_stores), ref, policy.download) as folder:
+            manifest, problems = build_manifest(folder)
+        if problems:
+            return f"not marked: {problems[0]}"[:2000]
+        if manifest.digest != digest:
+            return f"not marked: its bytes changed since the plan: expected {digest}, got {manifest.digest}"
+        return ""
+
+    def _copy(self, own: CheckFiles, ref: ModelRef) -> None:
+        """Write the files of another version with the same bytes: evidence and report under its own name."""
+        if not all((own.root / name).exists() for name in (MANIFEST, EVIDENCE, VERDICT, REPORT)):
+            pulled = self.files.pulled().model_copy(update={"model": ref, "uri": str(ref)})
+            own.write(MANIFEST, pulled.pretty_json())
+            evidence = self.files.evidence().model_copy(update={"model": ref})
+            conclude(evidence, Context(str(ref), ref, self.rules, pulled, str(own.root)), own)
+        bundle = self.files.root / BUNDLE_FOLDER
+        remove(own.root / BUNDLE_FOLDER)
+        if bundle.is_dir():
+            shutil.copytree(bundle, own.root / BUNDLE_FOLDER, copy_function=os.link)
+
+
+def lacks_bundle(files: CheckFiles) -> bool:
+    """Tell whether a verdict covers a bundle that is no longer in the folder, so that it cannot be published."""
+    verdict = files.concluded()
+    return verdict is None or (verdict.bundle_digest is not None and not (files.root / BUNDLE_FOLDER).is_dir())

@@ -1,0 +1,108 @@
+"""What is known of a fleet now: every task of the plan with its state, read from the folder while others work in it."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from gate.check.files import REPORT
+from gate.promotion.fleet.cost import Known, known_of, predict
+from gate.promotion.fleet.folder import FleetFolder
+from gate.promotion.verification import now
+from gate.records.fleet import FleetPlan, FleetResult, FleetRow, FleetStatus, FleetTask, Predicted, State
+
+_PAGE = "report.html"
+_FIRST: Sequence[State] = ("flagged", "failed", "changed", "gone", "running", "waiting", "approved")
+"""States in the order in which people look at them."""
+
+
+def status_of(folder: FleetFolder, plan: FleetPlan, at: dt.datetime | None = None) -> FleetStatus:
+    """Return the status of a plan's tasks; results of other plans count for predictions alone."""
+    at = at or now()
+    found = {result.key: result for result in folder.results()}
+    known = known_of(found.values(), plan.rules.policy_digest)
+    rows = [_row(folder, plan, task, found.get(task.key), at) for task in plan.tasks]
+    finished = [row for row in rows if row.seconds is not None and not found[row.key].resumed]
+    versions = sum(len(task.versions) for task in plan.tasks)
+    return FleetStatus(
+        at=at,
+        made_at=plan.made_at,
+        registry=plan.registry,
+        chosen=plan.chosen,
+        rules=plan.rules,
+        counts=dict(Counter(row.state for row in rows)),
+        versions=versions + len(plan.unread),
+        same_bytes=versions - len(plan.tasks),
+        measured_seconds=sum(row.seconds or 0.0 for row in finished),
+        predicted_seconds=sum(row.predicted.seconds for row in finished),
+        left_seconds=sum(
+            _anew(task, known, plan).seconds
+            for task, row in zip(plan.tasks, rows, strict=True)
+            if row.state in {"running", "waiting"}
+        ),
+        rows=tuple(sorted(rows, key=lambda row: (_FIRST.index(row.state), row.versions[0]))),
+        unread=plan.unread,
+    )
+
+
+def _anew(task: FleetTask, known: Sequence[Known], plan: FleetPlan) -> Predicted:
+    """Return what a task is expected to take by what is known now."""
+    return predict({ref.name for ref in task.refs}, task.size_bytes, known, plan.rules.examines)
+
+
+def _row(
+    folder: FleetFolder, plan: FleetPlan, task: FleetTask, result: FleetResult | None, at: dt.datetime
+) -> FleetRow:
+    attempts = folder.attempts(task.key).made
+    last = attempts[-1] if attempts else None
+    row = FleetRow(
+        key=task.key,
+        digest=task.digest,
+        versions=task.versions,
+        places=task.places,
+        state="waiting",
+        predicted=task.predicted,
+        attempts=len(attempts),
+    )
+    if result is None or expired(result, plan, at):
+        running = last is not None and not last.ended and folder.held(task.key)
+        if last is None:
+            return row
+        began = {"began_at": last.began_at, "host": last.host}
+        told = {"state": "running", **began} if running else {"why": last.why}
+        return row.model_copy(update=told)
+    page = folder.place(task.key) / _PAGE
+    return row.model_copy(
+        update={
+            "state": result.outcome,
+            "seconds": result.seconds if result.judged else None,
+            "passes": result.passes,
+            "attempts": result.attempts,
+            "findings": result.findings,
+            "more_findings": result.more_findings,
+            "why": result.why,
+            "decided_at": result.decided_at,
+            "marked": result.marked,
+            "report": page.relative_to(folder.root).as_posix() if (page.parent / REPORT).exists() else "",
+        }
+    )
+
+
+def expired(result: FleetResult, plan: FleetPlan, at: dt.datetime) -> bool:
+    """Tell whether a verdict is older than its policy lets one hold."""
+    return result.judged and at >= result.decided_at + dt.timedelta(days=plan.rules.valid_days)
+
+
+def exit_code(status: FleetStatus, keys: Collection[str] | None = None) -> int:
+    """Return 3 where a task has no verdict or a version could not be read, else 1 where one is flagged, else 0.
+
+    `keys` are the tasks that count, of all; versions that could not be read then do not.
+    """
+    rows = [row for row in status.rows if keys is None or row.key in keys]
+    if any(row.state not in {"approved", "flagged"} for row in rows) or (keys is None and status.unread):
+        return 3
+    # A reviewer's rejection keeps a version flagged, and a mark that was not made is no decision.
+    unmarked = [mark for row in rows for mark in row.marked if mark.decision is None]
+    flagged = any(row.state == "flagged" for row in rows) or any(
+        mark.decision == "flagged" for row in rows for mark in row.marked
+    )
+    return 3 if unmarked else 1 if flagged else 0
