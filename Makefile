@@ -17,10 +17,10 @@ TORCH ?= cpu
 TWO := -n 2 --max-worker-restart=0
 
 # What `make lint` looks at; the benchmarks have their own pyproject.toml and their own verbs.
-CODE := gate tests demo docker
+CODE := gate tests demo docker release
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test test-stories test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock sbom audit clean
+.PHONY: help install dev demo test test-stories test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock dist sbom audit clean
 .PHONY: container container-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
 
 help: ## list these verbs
@@ -119,6 +119,9 @@ container-test: $(STAMP) ## build the image and try it against an MLflow server 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
 	  --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet; done
+
+dist: $(STAMP) ## build sdist, wheel and bill of materials of the commit: the same bytes wherever it is done
+	@$(BIN)/python -m release
 
 sbom: $(STAMP) ## write the CycloneDX bill of materials of what is installed
 	$(BIN)/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o sbom.json

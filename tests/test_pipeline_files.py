@@ -1,5 +1,6 @@
 """Action, workflows, components and what the documents say of them: valid, pinned, and one with each other."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from gate import VERSION
 from gate.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +74,10 @@ def test_the_workflow_in_readme_has_ten_lines_and_is_valid(tmp_path):
     ("schema", "files"),
     [
         ("github-actions", ["action.yml"]),
-        ("github-workflows", [".github/workflows/ci.yml", ".github/workflows/audit.yml"]),
+        (
+            "github-workflows",
+            [".github/workflows/ci.yml", ".github/workflows/audit.yml", ".github/workflows/release.yml"],
+        ),
     ],
 )
 def test_action_and_workflows_fit_githubs_schemas(schema, files):
@@ -175,3 +180,25 @@ def test_the_gitlab_example_names_a_component_and_its_inputs():
     inputs = yaml.safe_load(header)["spec"]["inputs"]
     assert include["inputs"].keys() <= inputs.keys()
     assert {key for key, spec in inputs.items() if "default" not in spec} <= include["inputs"].keys()
+
+
+def test_a_release_is_compared_before_it_is_signed_and_signed_before_it_is_drafted():
+    """No job that may sign or write runs code of the checkout; a second build has confirmed the files."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    order = {name: job.get("needs") for name, job in jobs.items()}
+    assert order == {"build": None, "again": "build", "attest": ["build", "again"], "draft": "attest"}
+    for name, job in jobs.items():
+        writes = {scope for scope, right in job["permissions"].items() if right == "write"}
+        fetched = any(step.get("uses", "").startswith("actions/checkout@") for step in job["steps"])
+        assert (name in {"attest", "draft"}) == bool(writes)
+        assert not (writes and fetched)
+
+
+def test_the_tag_that_a_release_is_made_of_names_the_version():
+    """The step's own command, run as the runner runs it."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    (step,) = [one["run"] for one in jobs["build"]["steps"] if one["name"].startswith("The tag")]
+    for tag, code in ((f"v{VERSION}", 0), ("v9.9.9", 1), (VERSION, 1)):
+        environment = {**os.environ, "GITHUB_REF_NAME": tag}
+        ended = subprocess.run(["bash", "-eo", "pipefail", "-c", step], cwd=ROOT, env=environment, check=False)
+        assert ended.returncode == code

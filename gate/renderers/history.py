@@ -122,7 +122,7 @@ def _scores(own: Version, earlier: list[Version], decisions: int) -> tuple[str, 
     """Return the candidate's score beside the comparable ones before it."""
     of = f"{count(decisions, 'signed decision')} on earlier versions"
     if own.score is None:
-        return (f"This version has no score: {own.note}. There are {of}.",)
+        return (f"This version has no score: {own.note}. Earlier versions have {count(decisions, 'signed decision')}.",)
     first = f"The score is {number(own.score)}"
     if not earlier:
         return (f"{first}. Of {of} none has a score that can be compared.",)

@@ -93,13 +93,13 @@ def test_what_serves_is_left_as_it_was(told):
 
 
 @STORY
-def test_the_score_stands_beside_the_signed_one_of_the_version_before(told):
-    """As it was signed with the first decision, by the same policy and gate; the first version had none before it."""
+def test_the_signed_decision_on_the_version_before_is_told(told):
+    """As it was signed with the first check, by limits and so without a score; the first version had none before it."""
     assert told.first["history"]["decisions"] == []
     (before,) = told.second["history"]["decisions"]
-    assert (before["version"], before["decision"]) == ("1", "approved")
-    assert before["by"] == "p-value-within"
-    assert before["score"] > 0
-    assert 0.05 < before["p_value"] <= 1
+    assert (before["version"], before["decision"], before["by"]) == ("1", "approved", "limits")
+    assert "score" not in before
     assert "### Beside the versions before it" in told.report
-    assert "of 1 signed decision on earlier versions 1 score can be compared" in told.report
+    assert "This version has no score: limits judged. Earlier versions have 1 signed decision." in told.report
+    (row,) = (line for line in told.report.splitlines() if line.startswith("| 1 | approved | – | – | "))
+    assert row.endswith(" | limits judged |")

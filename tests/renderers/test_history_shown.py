@@ -115,3 +115,13 @@ def test_the_terminal_says_it_in_a_sentence():
     (line,) = [one for one in told if one.startswith("history")]
     assert line.startswith("history  The score is 1.2; of 20 signed decisions")
     assert not [one for one in lines(reports.approved(), None, "", 200) if one.startswith("history")]
+
+
+def test_a_version_that_limits_judged_has_no_score_and_says_so():
+    """The rows stand there all the same."""
+    report = reports.with_history(History(decisions=(reports.past_decision(2, 1.0),)))
+    verdict = report.verdict.model_copy(update={"calibrated": False})
+    found = past(report.model_copy(update={"verdict": verdict}))
+    assert found.in_short == "This version has no score: limits judged. Earlier versions have 1 signed decision."
+    assert found.flags_above is None
+    assert [one.score for one in found.versions] == [1.0, None]
