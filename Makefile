@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
+SITE := .venv-docs
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # Of the zoo's splits, the one that efficacy is measured on; and the peers quick enough to be asked about all of it.
@@ -20,7 +21,7 @@ TWO := -n 2 --max-worker-restart=0
 CODE := gate tests demo docker release
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test test-stories test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock dist sbom audit clean
+.PHONY: help install dev demo test test-stories test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock docs dist sbom audit clean
 .PHONY: container container-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
 
 help: ## list these verbs
@@ -117,8 +118,16 @@ container-test: $(STAMP) ## build the image and try it against an MLflow server 
 	nice -n 5 $(BIN)/python -m pytest -v -rsP -p no:randomly -m container tests/container/test_image.py
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
-	for kind in runtime dev; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
+	for kind in runtime dev docs; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
 	  --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet; done
+
+$(SITE)/.installed: requirements/docs.lock
+	@$(PYTHON) -m venv $(SITE)
+	@$(SITE)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/docs.lock
+	@touch $@
+
+docs: $(SITE)/.installed ## build the docs site in site/; a link or anchor that leads nowhere ends it
+	@PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict # with --quiet no warning would count
 
 dist: $(STAMP) ## build sdist, wheel and bill of materials of the commit: the same bytes wherever it is done
 	@$(BIN)/python -m release
@@ -130,4 +139,4 @@ audit: $(STAMP) ## look up known vulnerabilities of the locked dependencies (nee
 	$(BIN)/pip-audit --strict --require-hashes -r requirements/runtime.lock
 
 clean: ## remove .venv and the demo
-	rm -rf $(VENV) .peers demo-out
+	rm -rf $(VENV) $(SITE) site .peers demo-out

@@ -1,1 +1,1 @@
-"""Makes the files of a release: `python -m release` (`make dist`)."""
+"""Makes the files of a release, `python -m release` (`make dist`), and what the docs site needs (`make docs`)."""
