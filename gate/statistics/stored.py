@@ -62,8 +62,8 @@ def changes(own: Stored, base: Stored, most: int) -> Iterator[tuple[Floats, Floa
     """Yield the change of a tensor's rows and the base's rows, block by block, both in the candidate's own type.
 
     Both are of one shape. What the base's values lose in that type is no change. The candidate's are never rounded: a
-    change that a coarser type hides is one that a consumer loads (compare the attacks by number type of Egashira et al.,
-    NeurIPS 2024).
+    change that a coarser type hides is one that a consumer loads (compare Egashira et al., NeurIPS 2024, whose attacks
+    are by number type).
     """
     for mine, theirs in zip(row_blocks(own, most), row_blocks(base, most), strict=True):
         before = rounded(theirs, own.tensor.dtype)
