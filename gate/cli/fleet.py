@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gate.cli.fleet_lines import plan_lines, status_lines
-from gate.cli.fleet_run import fleet_run, publish, seconds_given, shard_given, shares, supervised, worked
+from gate.cli.fleet_run import fleet_run, publish, queued, seconds_given, shard_given, shares, supervised, worked
 from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import (
     AUDIT_LOG,
@@ -141,6 +141,14 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     envvar="GATE_FLEET_MARK",
     help="Sign each decision and mark the versions, as `gate check` does, those with the same bytes too; or look only.",
 )
+@option(
+    "--queue",
+    is_flag=True,
+    envvar=None,
+    help="Share the tasks with other hosts through the PostgreSQL database in GATE_DATABASE_URL, each with a copy of "
+    "plan.json in a DIRECTORY of its own. Needs the extra 'service'.",
+)
+@option("--executor", help="Name of this host among those of --queue; the host's own by default.")
 @click.option("--as-worker", type=int, hidden=True)
 @many(PROBE_SEED, SIGNING_KEY, MODEL_SIGNING_KEY, AUDIT_LOG, REGISTRY)
 def run(directory: Path, as_worker: int | None, **options: Any) -> int:
@@ -153,6 +161,9 @@ def run(directory: Path, as_worker: int | None, **options: Any) -> int:
     and held by a lock that ends with its process: after `kill -9` of a worker, or of the whole run, what was measured
     is kept, another one goes on, and no decision is made twice. Several runs may share a DIRECTORY on one machine.
     DIRECTORY/report.html is written anew every ten seconds.
+
+    With --queue several hosts share one plan: each task is done by one of them, its result is known to all, and what a
+    lost host had begun is done by another. After --time-limit no task begins there, and those that run end first.
 
     Without --mark nothing in the registry changes. With it a flagged version gets flagged as its decision, also one in
     production: `gate verify` refuses it from then on.
@@ -171,7 +182,10 @@ def run(directory: Path, as_worker: int | None, **options: Any) -> int:
     seconds = seconds_given(options.pop("time_limit"))
     workers, memory = options.pop("workers"), options.pop("memory")
     options |= shares(workers, memory, options.pop("threads"))
-    made = fleet_run(folder, planned, options, opens=as_worker is not None)
+    queue, executor = options.pop("queue"), options.pop("executor")
+    made = fleet_run(folder, planned, options, opens=queue or as_worker is not None)
+    if queue:
+        return queued(made, tasks, workers, seconds, executor)
     if as_worker is not None:
         return worked(made, tasks)
     return supervised(made, tasks, workers, seconds)

@@ -2,8 +2,10 @@
 
 import os
 import re
+import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,19 +75,12 @@ def worked(made: "FleetRun", tasks: "tuple[FleetTask, ...]") -> int:
 
 
 def supervised(made: "FleetRun", tasks: "tuple[FleetTask, ...]", workers: int, seconds: float | None) -> int:
-    """Start workers, and return the exit code of what they came to; a part of the plan counts by itself."""
+    """Start workers, and return the exit code of what they came to."""
     from gate.promotion.fleet.local import Supervisor, command_of_worker, temporary_folder
-    from gate.promotion.fleet.status import exit_code, status_of
     from gate.promotion.verification import now
 
-    shown: set[str] = set()
-    keys = {task.key for task in tasks}
+    show = _showing(made)
     undone = sum(made.ended(task, now()) is None for task in tasks)
-
-    def show() -> None:
-        publish(made.folder, status_of(made.folder, made.plan), shown)
-
-    publish(made.folder, status_of(made.folder, made.plan), shown, quiet=True)
     with temporary_folder(made.folder) as temporary:
         late = Supervisor(
             folder=made.folder,
@@ -97,13 +92,59 @@ def supervised(made: "FleetRun", tasks: "tuple[FleetTask, ...]", workers: int, s
             tell=tell,
             variables={"TMPDIR": str(temporary)},
         ).run()
+    return _ended(made, tasks, late=late)
+
+
+def queued(
+    made: "FleetRun", tasks: "tuple[FleetTask, ...]", workers: int, seconds: float | None, executor: str | None
+) -> int:
+    """Take part in a fleet of several hosts, and return the exit code of what it came to."""
+    import tempfile
+
+    from gate.promotion.fleet.local import temporary_folder
+
+    try:
+        from gate.service.fleets import FleetQueue
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--queue needs the package {error.name!r}, which is not installed",
+            what_to_do="Install the extra: pip install 'model-promotion-gate[service]'.",
+        ) from None
+    queue = FleetQueue(
+        run=made,
+        tasks=tasks,
+        database=os.environ.get("GATE_DATABASE_URL", ""),
+        executor=f"{executor or socket.gethostname()}-fleet",
+        workers=workers,
+        until=time.monotonic() + seconds if seconds else None,
+        publish=_showing(made),
+    )
+    with temporary_folder(made.folder) as temporary:
+        tempfile.tempdir = str(temporary)
+        late = queue.work()
+    return _ended(made, tasks, late=late)
+
+
+def _showing(made: "FleetRun") -> Callable[[], None]:
+    """Write the page as it is now, and return what writes it anew and tells what has ended since."""
+    from gate.promotion.fleet.status import status_of
+
+    shown: set[str] = set()
+    publish(made.folder, status_of(made.folder, made.plan), shown, quiet=True)
+    return lambda: publish(made.folder, status_of(made.folder, made.plan), shown)
+
+
+def _ended(made: "FleetRun", tasks: "tuple[FleetTask, ...]", *, late: bool) -> int:
+    """Print what a run came to; a part of the plan counts by itself."""
+    from gate.promotion.fleet.status import exit_code, status_of
+
     if late:
         tell("the time is over; what was measured is kept, and the same command goes on")
     status = status_of(made.folder, made.plan)
     for line in status_lines(status, made.folder.root):
         click.echo(line)
     click.echo(f"report   {made.folder.root / 'report.html'}")
-    return exit_code(status, None if len(tasks) == len(made.plan.tasks) else keys)
+    return exit_code(status, None if len(tasks) == len(made.plan.tasks) else {task.key for task in tasks})
 
 
 def publish(folder: "FleetFolder", status: "FleetStatus", shown: set[str], *, quiet: bool = False) -> None:

@@ -74,27 +74,46 @@ def _seconds() -> float:
     return time.time()  # dbos takes no built-in function
 
 
+def configure(database: str, executor: str, version: str) -> None:
+    """Configure dbos, which is global to the process: where it keeps what was queued, and under which name it works.
+
+    `version` is that of the workflows' steps, which another process must share to continue what this one began.
+    """
+    config: DBOSConfig = {
+        "name": "model-promotion-gate",
+        "system_database_url": database,
+        "application_version": version,
+        "executor_id": executor,
+        "serializer": DBOSPortableJSONSerializer(),
+        # At INFO dbos advertises a hosted console.
+        "log_level": "WARNING",
+        "enable_otlp": False,
+    }
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    DBOS(config=config)
+
+
+def take_over(executor: str) -> None:
+    """Queue again what another executor, known to be dead, has begun."""
+    DBOS._recover_pending_workflows([executor])  # noqa: SLF001  # the one call for it; pinned by version and test
+
+
+def executors() -> set[str]:
+    """Return the executors of unfinished workflows."""
+    found = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    return {str(one.executor_id) for one in found if one.executor_id}
+
+
 class Engine:
     """Registers the workflows with dbos when it is made; starts, queues, and stops."""
 
     def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, rescan: OnSchedule) -> None:
         self._settings = settings
-        file = settings.file
-        config: DBOSConfig = {
-            "name": "model-promotion-gate",
-            "system_database_url": settings.database,
-            "application_version": APPLICATION_VERSION,
-            "executor_id": file.executor or (socket.gethostname() if settings.several_hosts else "local"),
-            "serializer": DBOSPortableJSONSerializer(),
-            # At INFO dbos advertises a hosted console.
-            "log_level": "WARNING",
-            "enable_otlp": False,
-        }
-        logging.getLogger("dbos").setLevel(logging.WARNING)
-        DBOS(config=config)
+        own = settings.file.executor or (socket.gethostname() if settings.several_hosts else "local")
+        configure(settings.database, own, APPLICATION_VERSION)
         self._steps = _steps(checks, on_alias, rescan)
         self._register()
-        self.executor = config["executor_id"]
+        self.executor = own
         self.depth = Depth((ARRIVALS, CHECKING, RESCANS), self.unfinished)
         """How much waits and runs, for the metrics."""
 
@@ -217,25 +236,21 @@ class Engine:
         found = DBOS.list_workflows(status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name="check", load_output=False)
         return [Job.model_validate(one.input["args"][0]) for one in found if one.input]
 
-    def take_over(self, executor: str) -> None:
-        """Queue again what another executor, known to be dead, has begun."""
-        DBOS._recover_pending_workflows([executor])  # noqa: SLF001  # the one call for it; pinned by version and test
-
-    def executors(self) -> set[str]:
-        """Return the executors of unfinished workflows."""
-        found = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
-        return {str(one.executor_id) for one in found if one.executor_id}
-
 
 def enqueue(
-    workflow: str, queue: str, workflow_id: str, *arguments: Any, known: Literal["reject", "return-existing"] = "reject"
+    workflow: str,
+    queue: str,
+    workflow_id: str,
+    *arguments: Any,
+    known: Literal["reject", "return-existing"] = "reject",
+    version: str = APPLICATION_VERSION,
 ) -> bool:
     """Queue a workflow under an id; return False where a known id is rejected, with any outcome of it."""
     options: EnqueueOptions = {
         "workflow_name": workflow,
         "queue_name": queue,
         "workflow_id": workflow_id,
-        "app_version": APPLICATION_VERSION,
+        "app_version": version,
         "workflow_id_reuse_policy": known,
     }
     try:

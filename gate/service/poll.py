@@ -17,7 +17,7 @@ from gate.records.artifact import ModelRef
 from gate.records.errors import GateError
 from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
-from gate.service.engine import Engine
+from gate.service.engine import Engine, executors, take_over
 from gate.service.guard import Guard
 from gate.service.jobs import Checks
 from gate.service.logs import log
@@ -140,7 +140,7 @@ class Poll:
         """Begin again the work of dead processes, which the database's locks reveal."""
         if self._presence is None:
             return
-        for executor in self._engine.executors() - {str(self._engine.executor)}:
+        for executor in executors() - {str(self._engine.executor)}:
             if self._presence.dead(executor):
                 log("taking over", level=logging.WARNING, executor=executor)
-                self._engine.take_over(executor)
+                take_over(executor)

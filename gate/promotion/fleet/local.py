@@ -74,16 +74,28 @@ def temporary_folder(folder: FleetFolder) -> Iterator[Path]:
     root.chmod(0o711)
     for old in root.iterdir():
         _sweep(old)
-    own = Path(tempfile.mkdtemp(dir=root, prefix="worker-"))
-    descriptor = os.open(own, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    own, descriptor = _locked_folder(root)
     try:
-        with suppress(OSError):  # a disk without locks: nothing is removed there
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         own.chmod(0o711)
         yield own
     finally:
         os.close(descriptor)
         remove(own)
+
+
+def _locked_folder(root: Path) -> tuple[Path, int]:
+    """Return a new folder and the descriptor that locks it; one that another run swept before that is made again."""
+    while True:
+        own = Path(tempfile.mkdtemp(dir=root, prefix="worker-"))
+        try:
+            descriptor = os.open(own, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        with suppress(OSError):  # a disk without locks: nothing is swept there
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if own.exists():
+            return own, descriptor
+        os.close(descriptor)
 
 
 def _sweep(old: Path) -> None:

@@ -58,13 +58,14 @@ class FleetRun:
     def ended(self, task: FleetTask, at: dt.datetime) -> FleetResult | None:
         """Return how a task has ended; None where it is to be done, or done anew."""
         result = self.folder.result(task.key)
-        if result is None:
-            return None
+        return None if result is None or self.outdated(result, at) else result
+
+    def outdated(self, result: FleetResult, at: dt.datetime) -> bool:
+        """Tell whether a result no longer counts: it has no verdict and is retried, expired, or was not marked."""
         if not result.judged:
-            return None if self.retry_before is not None and result.decided_at < self.retry_before else result
-        if at >= result.decided_at + dt.timedelta(days=self.plan.rules.valid_days):
-            return None
-        return None if self.marks and not result.marked else result
+            return self.retry_before is not None and result.decided_at < self.retry_before
+        expires = result.decided_at + dt.timedelta(days=self.plan.rules.valid_days)
+        return at >= expires or (self.marks and not result.marked)
 
 
 def work_on(run: FleetRun, task: FleetTask) -> Ended:
@@ -110,10 +111,10 @@ def _attempt(run: FleetRun, task: FleetTask, earlier: Attempts, *, last: bool) -
         changed = attempt.model_copy(update={"ended": ended, "why": why[:2000]}) if ended else attempt
         run.folder.note(task.key, Attempts(made=(*kept, changed)))
 
-    note()
     place = run.folder.place(task.key)
     resumed = any((place / name).exists() for name in (MANIFEST, EVIDENCE, UNFINISHED))
     try:
+        note()
         done = _check(run, task, number, resumed=resumed)
     except KeyboardInterrupt:
         note("stopped", "the run was stopped")
@@ -216,6 +217,13 @@ def _give_up(run: FleetRun, task: FleetTask, why: str, attempts: int, *, withdra
     """Record a task as failed, and mark its versions flagged where marks are made."""
     marked = _withdrawn(run, task, why) if withdraws else ()
     _finish(run, task, _without_verdict(run, task, "failed", why, attempts, marked))
+
+
+def failed_task(run: FleetRun, task: FleetTask, why: str, attempts: int) -> None:
+    """Record a task as failed for a reason that lies outside of its attempts, unless somebody ended it."""
+    with run.folder.claimed(task) as mine:
+        if mine and run.ended(task, now()) is None:
+            _give_up(run, task, why, attempts)
 
 
 def _withdrawn(run: FleetRun, task: FleetTask, why: str) -> tuple[Marked, ...]:
