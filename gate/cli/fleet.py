@@ -250,3 +250,49 @@ def simulate(directory: Path, most: int, start: float) -> int:
     longest = max(lengths)
     click.echo(f"No number of workers is quicker than the longest task, {duration(start + longest)}.")
     return 0
+
+
+@fleet.command()
+@FOLDER
+@click.option("--image", required=True, help="The gate's image, by digest: NAME@sha256:….")
+@click.option(
+    "--claim", required=True, help="Volume claim that all pods mount (ReadWriteMany), with the plan on its root."
+)
+@click.option("--name", default="gate-fleet", show_default=True, help="The job's name.")
+@click.option("--indexes", type=click.IntRange(1, 100_000), help="Parts of the plan; a task each by default.")
+@click.option("--parallel", type=click.IntRange(1, 10_000), default=4, show_default=True, help="Pods at a time.")
+@click.option("--memory", type=click.IntRange(1, 4096), default=12, show_default=True, help="GiB of each pod.")
+@click.option("--tries", type=click.IntRange(0, 20), default=3, show_default=True, help="Further tries of an index.")
+@click.option("--secret", default="", help="Secret with the registry's variables, and GATE_SIGNING_KEY for --mark.")
+@click.option("--kueue", default="", help="Kueue's local queue, which starts the suspended job.")
+@click.option("--mark", is_flag=True, help="Sign and mark, as `gate fleet run --mark` does.")
+def kubernetes(directory: Path, image: str, claim: str, indexes: int | None, **options: Any) -> None:
+    """Print an Indexed Job that does the plan in DIRECTORY, for `kubectl apply -f -`.
+
+    \b
+    gate fleet kubernetes /fleet --image gate@sha256:… --claim fleet \\
+        --secret mlflow --parallel 16 | kubectl apply -f -
+
+    Each index does its part of the plan in a pod. An index whose part flags fails without another try: it is in
+    `status.failedIndexes`. Exit code 2 ends the job, 3 and signals are tried again, an eviction costs no try. Plan with
+    the claim mounted at /fleet, so that pods find the same paths.
+    """  # noqa: D301  # \b is click's own sign
+    from gate.promotion.fleet.folder import open_fleet
+    from gate.promotion.fleet.kubernetes import Deployment, job_text
+
+    _, planned = open_fleet(directory)
+    if not planned.tasks:
+        raise UsageError("the plan has no task", what_to_do="`gate fleet plan` says what was chosen.")
+    wanted = Deployment(
+        name=options["name"],
+        image=image,
+        claim=claim,
+        indexes=min(indexes or len(planned.tasks), len(planned.tasks)),
+        parallel=options["parallel"],
+        memory_gib=options["memory"],
+        tries=options["tries"],
+        secret=options["secret"],
+        queue=options["kueue"],
+        marks=options["mark"],
+    )
+    click.echo(job_text(planned, wanted), nl=False)
