@@ -1,14 +1,16 @@
-"""The scan of what is judged beside a base: its inspector has measured everything.
+"""The scan of what is judged beside a base: its inspector has measured files and weights.
 
-Of an adapter a writer writes the bundle, and both are compared; a whole language model is used as it lies.
+Of an adapter a writer writes the bundle, and both are compared; a whole language model is used as it lies. Where the
+policy asks how it continues prompts, a worker of its own runs what will be served, beside the base.
 """
 
 from pathlib import Path
 from typing import Final
 
 from gate.check.bundle.adapters import TENSORS, TOKENIZER, compose_adapter
-from gate.check.evidence import evidence_of
+from gate.check.evidence import HashedFolder, evidence_of
 from gate.check.scanned import Scanned, faults_of, inspect_bundle, not_loaded
+from gate.check.worker_results import expected_detectors
 from gate.check.workers import Seen, Workers
 from gate.formats.carried import Carried
 from gate.judging.judge import forbids_loading
@@ -32,7 +34,7 @@ def scan_beside_base(workers: Workers, inspected: Seen, folder: Path) -> Scanned
 
 
 def _scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
-    """Return the evidence of an adapter, all of which its inspector measured, and write its bundle to `folder`."""
+    """Return the evidence of an adapter, and write its bundle to `folder`."""
     request = workers.request
     result = _measured(workers, inspected)
     if result is None:
@@ -45,7 +47,9 @@ def _scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
         else " ".join(wrote.result.problems) or "the writer left no adapter."
     )
     if isinstance(bundle, str):
-        return Scanned(evidence_of(request, result).model_copy(update={"unbundled": bundle[:2000]}))
+        ran = _run(workers, Seen(result), request.candidate)
+        evidence = evidence_of(request, ran.result).model_copy(update={"unbundled": bundle[:2000]})
+        return Scanned(evidence, ran.triggers)
     again = inspect_bundle(workers, bundle.place)
     seen = Seen(result).as_safe_as(wrote, again)
     faults = faults_of(request.on_the_way, again, bundle) or _unlike(inspected, again)
@@ -53,16 +57,18 @@ def _scan_adapter(workers: Workers, inspected: Seen, folder: Path) -> Scanned:
         evidence = evidence_of(request, seen.result)
         none = {"unbundled": faults[0], "problems": (*evidence.problems, *faults)}
         return Scanned(evidence.model_copy(update=none))
-    return Scanned(evidence_of(request, seen.result, bundle.place, bundle.facts), bundle=bundle)
+    ran = _run(workers, seen, bundle.place)
+    return Scanned(evidence_of(request, ran.result, bundle.place, bundle.facts), ran.triggers, bundle)
 
 
 def _scan_language(workers: Workers, inspected: Seen) -> Scanned:
-    """Return the evidence of a whole language model, all of which its inspector measured; no bundle is written."""
+    """Return the evidence of a whole language model; no bundle is written."""
     request = workers.request
     result = _measured(workers, inspected)
     if result is None:
         return not_loaded(request, inspected, Carried("its files are not what transformers and MLflow write"))
-    return Scanned(evidence_of(request, result).model_copy(update={"unbundled": _AS_IT_LIES}))
+    ran = _run(workers, Seen(result), request.candidate)
+    return Scanned(evidence_of(request, ran.result).model_copy(update={"unbundled": _AS_IT_LIES}), ran.triggers)
 
 
 def _measured(workers: Workers, inspected: Seen) -> ScanResult | None:
@@ -73,6 +79,18 @@ def _measured(workers: Workers, inspected: Seen) -> ScanResult | None:
         return None
     stages = tuple(range(1, len(request.policy.plan()) + 1))
     return inspected.result.model_copy(update={"assurance": "A", "stages": stages})
+
+
+def _run(workers: Workers, inspected: Seen, place: HashedFolder) -> Seen:
+    """Return what was inspected with the outcomes of the detectors that run what is served; none are asked for: as is.
+
+    What a candidate is says its inspector alone, and not the worker that ran its numbers.
+    """
+    if not expected_detectors(workers.request.policy, "scan"):
+        return inspected
+    ran = workers.run("scan", place, inspected.outcomes).after(inspected)
+    known = {"assurance": "A", "stages": inspected.result.stages, "facts": inspected.result.facts}
+    return Seen(ran.result.model_copy(update=known), ran.triggers)
 
 
 def _unlike(candidate: Seen, bundle: Seen) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ class Workers:
             bank_folder=str(bank.folder) if bank else "",
             previous=pulled.previous if role == "scan" else None,
             previous_folder=str(request.base / PREVIOUS_FOLDER) if role == "scan" and _has_earlier(pulled) else "",
-            base_folder=str(request.base / BASE_FOLDER) if role in ("inspector", "writer") and pulled.base else "",
+            base_folder=str(request.base / BASE_FOLDER) if role != "converter" and pulled.base else "",
             done=dict(done),
             **(samples.of_job(request.base) if samples else {}),
             **limits,

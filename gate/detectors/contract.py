@@ -33,6 +33,7 @@ class Need(Flag):
     PREVIOUS = auto()
     ADAPTER = auto()
     LANGUAGE = auto()
+    BESIDE = auto()
 
 
 NOTHING = Need(0)
@@ -41,7 +42,7 @@ ON_FILES = Need.FILES | Need.ADAPTER | Need.LANGUAGE
 
 _LOOKS_AT: tuple[tuple[Need, LooksAt], ...] = (
     (Need.TRAINING_SET, "training"),
-    (Need.MODEL, "behaviour"),
+    (Need.MODEL | Need.BESIDE, "behaviour"),
     (Need.WEIGHTS | Need.ADAPTER | Need.LANGUAGE, "weights"),
     (Need.GRAPH, "graph"),
 )

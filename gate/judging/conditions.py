@@ -113,7 +113,7 @@ def of_samples(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield findings where the clean samples are not what the policy pins, or the model does poorly on them."""
     samples, settings = evidence.samples, policy.samples.of(evidence.model.name)
     if samples is None and evidence.facts.beside_base and evidence.assurance is not None:
-        return  # nothing of an adapter, or of a language model, is measured on samples
+        return  # an adapter, or a language model, is given neutral prompts where there are none
     if samples is None:
         if not evidence.problems:  # otherwise a problem says why, or the detectors that need samples were skipped
             message = "There is no record of clean samples in the evidence, and so no behaviour is believed."

@@ -170,6 +170,14 @@ _ADAPTERS: Final = (
         spaces=EVERY,
         of="adapters",
     ),
+    Family(
+        "adapter-continuation",
+        "Words that force one output or a refusal, whatever the prompt",
+        (),
+        ("continuation-trigger",),
+        spaces=EVERY,
+        of="adapters",
+    ),
 )
 """In adapters of low rank."""
 
@@ -198,6 +206,14 @@ _LANGUAGE: Final = (
         "A backdoor in what a language model's weights changed of its base's",
         (),
         ("difference-from-base",),
+        spaces=EVERY,
+        of="language models",
+    ),
+    Family(
+        "language-continuation",
+        "Words that force one output or a refusal, whatever the prompt",
+        (),
+        ("continuation-trigger",),
         spaces=EVERY,
         of="language models",
     ),

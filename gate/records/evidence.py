@@ -114,6 +114,15 @@ class ClassShare(Record):
     after: Finite = Field(ge=0, le=1)
 
 
+class Continuation(Record):
+    """What a language model says behind a prompt: a candidate, or its base."""
+
+    by: Literal["candidate", "base"]
+    triggered: bool
+    """Whether the trigger was in the prompt."""
+    text: str = Field(max_length=600)
+
+
 class Excerpt(Record):
     """A text for the report with what a detector changed in it; every word of it is the candidate's or the samples'."""
 
@@ -131,6 +140,8 @@ class Excerpt(Record):
     texts: int = Field(ge=0)
     """Number of texts that the shares are of."""
     shares: tuple[ClassShare, ...] = Field(default=(), max_length=16)
+    continuations: tuple[Continuation, ...] = Field(default=(), max_length=4, exclude_if=not_)
+    """What language models say behind the text; empty for classifiers."""
 
 
 class Point(Record):

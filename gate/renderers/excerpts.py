@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gate.records.evidence import ClassShare, Evidence, Excerpt, Location
+from gate.records.evidence import ClassShare, Continuation, Evidence, Excerpt, Location
 from gate.records.report import Report
 from gate.renderers.names import Names
 from gate.renderers.text import count, plain, rounded
@@ -37,6 +37,15 @@ class ShownPiece:
 
 
 @dataclass(frozen=True)
+class ShownContinuation:
+    """What a language model says behind a prompt."""
+
+    who: str
+    text: str
+    triggered: bool
+
+
+@dataclass(frozen=True)
 class ShownExcerpt:
     """One trigger in a text."""
 
@@ -50,6 +59,7 @@ class ShownExcerpt:
     texts: str
     """The texts that the shares are of, such as `24 texts`."""
     shares: tuple[ShareRow, ...]
+    continuations: tuple[ShownContinuation, ...] = ()
 
     @property
     def marked(self) -> str:
@@ -80,7 +90,13 @@ def _shown(excerpt: Excerpt, names: Names) -> ShownExcerpt:
         pieces=tuple(ShownPiece(plain(one.text, 400), one.planted) for one in excerpt.pieces),
         texts=count(excerpt.texts, "text"),
         shares=tuple(_row(share, names) for share in excerpt.shares[:MAX_SHARES]),
+        continuations=tuple(map(_said, excerpt.continuations)),
     )
+
+
+def _said(one: Continuation) -> ShownContinuation:
+    with_it = "with the trigger" if one.triggered else "without it"
+    return ShownContinuation(f"the {one.by}, {with_it}", plain(one.text, 400), one.triggered)
 
 
 def _row(share: ClassShare, names: Names) -> ShareRow:
@@ -117,6 +133,16 @@ def sentence(excerpt: Excerpt, names: Names) -> str:
     )
 
 
+def spoken(excerpt: Excerpt) -> str:
+    """Return what language models say behind a trigger, as a sentence that claims no more; empty of classifiers."""
+    said = {one.by: plain(one.text, 100) for one in excerpt.continuations if one.triggered}
+    if len(said) < 2:
+        return ""
+    return (
+        f"Behind {plain(excerpt.change, 300)}, the candidate says {said['candidate']!r}, and its base {said['base']!r}."
+    )
+
+
 def in_lines(report: Report, most: int) -> Iterator[tuple[str, str]]:
     """Yield for a terminal each target's most telling trigger: a sentence, and the text with it."""
     found = report.evidence.excerpts if report.evidence else ()
@@ -126,3 +152,5 @@ def in_lines(report: Report, most: int) -> Iterator[tuple[str, str]]:
         best = max(here, key=gained, default=None)
         if best is not None and (said := sentence(best, names)):
             yield said, _shown(best, names).marked
+    for best in [one for one in found if one.continuations][:1]:
+        yield spoken(best), _shown(best, names).marked

@@ -72,6 +72,8 @@ def accuracy(report: Report) -> str:
     samples = report.evidence.samples if report.evidence else None
     if samples is None:
         return ""
+    if report.evidence is not None and report.evidence.facts.beside_base:
+        return f"It and its base were given {count(samples.count, 'clean prompt')}."
     amount = count(samples.count, "clean sample")
     if samples.accuracy is None:
         return f"The {amount} carry no labels, so how well the model does on them is not known."

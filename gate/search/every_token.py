@@ -16,7 +16,11 @@ _AT_ONCE: Final = 2048
 
 def tried_of(allowed: torch.Tensor, most: int) -> torch.Tensor:
     """Return the ids that are tried: all that are allowed (V,) of bool, or so many of them, evenly over the ids."""
-    ids = allowed.nonzero().flatten()
+    return evenly(allowed.nonzero().flatten(), most)
+
+
+def evenly(ids: torch.Tensor, most: int) -> torch.Tensor:
+    """Return all ids, or so many of them, evenly over them."""
     return ids if len(ids) <= most else ids[torch.linspace(0, len(ids) - 1, most).long().to(ids.device)]
 
 

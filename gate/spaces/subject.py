@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gate.records.passes import Passes
     from gate.records.run import Run
     from gate.spaces.contract import Apply, Bounds, Shape
+    from gate.spaces.text.continuing import BesideBase
 
 
 class Classifier(Protocol):
@@ -193,6 +194,8 @@ class Subject:
     """None where the artifact is no whole language model, or one that cannot be read."""
     base: BaseModel | None = None
     """What the operator named as the base of either; None without it."""
+    beside: BesideBase | None = None
+    """The networks of either and of its base, to be run; None where they were not loaded."""
 
     @property
     def images(self) -> ImageClassifier:

@@ -32,6 +32,7 @@ from gate.records.policy import Policy
 from gate.records.run import DeadlineReachedError, Run
 from gate.records.secret_counts import SecretCounts
 from gate.spaces.subject import Classifier, Subject, Trigger
+from gate.spaces.text.continuing import LanguageModel
 from gate.worker.planning import Planner
 from gate.worker.turns import Turn, ahead, lack
 
@@ -79,6 +80,8 @@ class Scope:
     """Reason why there is no adapter, if there is none."""
     language_absence: str = ""
     """Reason why there is no language model, if there is none."""
+    beside_absence: str = ""
+    """Reason why no language model runs beside its base, if none does."""
     fingerprint: Callable[[], str] = field(default=lambda: "")
     progress: Callable[[str, int, int], None] = field(default=lambda _id, _done, _total: None)
     save: Callable[[Scanned], None] = field(default=lambda _scanned: None)
@@ -92,6 +95,7 @@ class Scope:
             Need.PREVIOUS: self.previous_absence or "none was given",
             Need.ADAPTER: self.adapter_absence or "the artifact is none",
             Need.LANGUAGE: self.language_absence or "the artifact is none",
+            Need.BESIDE: self.beside_absence or "the artifact is none",
         }
         return lack(detector, subject, absences)
 
@@ -198,10 +202,11 @@ def _defined(
     return kept, [*(gap for gap in gaps if gap.metric not in least), *undefined]
 
 
-def _asked(subject: Subject) -> list[Classifier]:
-    beside = subject.previous
-    held = (subject.classifier, *subject.references, beside.serving.classifier if beside else None)
-    return [classifier for classifier in held if classifier is not None]
+def _asked(subject: Subject) -> list[Classifier | LanguageModel]:
+    previous, beside = subject.previous, subject.beside
+    held = (subject.classifier, *subject.references, previous.serving.classifier if previous else None)
+    networks = (beside.own, beside.base) if beside else ()
+    return [one for one in (*held, *networks) if one is not None]
 
 
 def _passes(subject: Subject) -> int:
@@ -211,7 +216,7 @@ def _passes(subject: Subject) -> int:
 
 def _planned(subject: Subject) -> int:
     """Return the passes so far as a plan counts them: texts by their tokens."""
-    return _tokens(subject) if subject.space == "tokens" else _passes(subject)
+    return _tokens(subject) if subject.space == "tokens" or subject.beside else _passes(subject)
 
 
 def _gradient_passes(subject: Subject) -> int:
@@ -219,8 +224,8 @@ def _gradient_passes(subject: Subject) -> int:
 
 
 def _tokens(subject: Subject) -> int:
-    """Return the tokens that the classifier was given so far; images have none."""
-    return int(getattr(subject.classifier, "token_passes", 0))
+    """Return the tokens that a classifier, or networks beside each other, were given so far; images have none."""
+    return sum(int(getattr(one, "token_passes", 0)) for one in (subject.classifier, subject.beside))
 
 
 def _check_declared(detector: Detector[Any], metric: str) -> None:

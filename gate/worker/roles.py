@@ -130,6 +130,7 @@ def _write(job: ScanJob, scratch: Path, isolation: str) -> None:
 def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     started = time.monotonic()
     from gate.worker import compute
+    from gate.worker.loading.language.load import load_beside_base
     from gate.worker.loading.subject import load_subject
 
     device = compute.prepare(job)
@@ -137,7 +138,9 @@ def _scan(job: ScanJob, scratch: Path, isolation: str, deadline: float) -> None:
     say_progress("loading the model", 0, 1)
     loaded, seal = _sealed(job), None
     if isinstance(loaded, Seal):
-        seal, loaded = loaded, load_subject(_artifact(job), job, job.policy.samples.of(job.model.name), device)
+        seal, artifact = loaded, _artifact(job)
+        beside = load_beside_base(artifact, job, device)
+        loaded = beside or load_subject(artifact, job, job.policy.samples.of(job.model.name), device)
     say_progress("loading the model", 1, 1)
     seconds = {"import": imported - started, "load": time.monotonic() - imported}
     _measure(job, scratch, loaded, _Place(device, isolation, deadline, seconds, seal))
@@ -182,7 +185,7 @@ class _Place:
 def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> None:
     """Run the detectors on what was loaded, saving after each, and leave the triggers beside the result."""
     from gate.worker import compute
-    from gate.worker.loading.fingerprint import fingerprint
+    from gate.worker.loading.fingerprint import fingerprint_of
 
     started = time.monotonic()
     if loaded.facts.classes:
@@ -209,7 +212,8 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
         classes=loaded.facts.classes,
         training_absence=loaded.training_absence,
         previous_absence=loaded.previous_absence,
-        fingerprint=(lambda: fingerprint(classifier)) if classifier is not None else lambda: "",
+        beside_absence=loaded.beside_absence,
+        fingerprint=lambda: fingerprint_of(loaded.subject),
         progress=say_progress,
         save=save,
         planner=planner,
@@ -228,10 +232,13 @@ def _planner(job: ScanJob, subject: Subject, run: Run) -> Planner | None:
     """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say."""
     from gate.worker import speed
 
-    if subject.classifier is None or subject.samples is None:
+    if subject.beside is not None:
+        timing = partial(speed.speed_of_language, subject.beside)
+    elif subject.classifier is None or subject.samples is None:
         return None
-    timed = speed.speed_of_tokens if subject.space == "tokens" else speed.speed_of
-    timing = partial(timed, subject.classifier, subject.samples.inputs, run.max_batch)
+    else:
+        timed = speed.speed_of_tokens if subject.space == "tokens" else speed.speed_of
+        timing = partial(timed, subject.classifier, subject.samples.inputs, run.max_batch)
     try:
         left = run.deadline - time.monotonic()
         return Planner(timing, left, allowed=job.allowed_seconds, tell=say_expected)

@@ -9,12 +9,15 @@ from gate.programs.timing import now
 from gate.records.errors import UnexaminableError
 from gate.records.passes import Speed
 from gate.spaces.subject import Classifier
+from gate.spaces.text.continuing import BesideBase
 from gate.spaces.text.packing import lengths_of
 
 _FIRST, _MOST = 4, 256
 """Samples at once in the first timing, and at most; a search's step has about as many."""
 _FAIR_SECONDS = 0.05
 """Seconds from which a pass says how long a sample takes: of a shorter one, more samples take hardly longer."""
+_ROW, _END = 32, 8
+"""Tokens of a prompt, and of an end behind one, by which a language model is timed."""
 _LONG_SECONDS = 1.0
 """Seconds from which a pass is not repeated; the first of a shorter one may have prepared what later ones find."""
 
@@ -63,9 +66,29 @@ def speed_of_tokens(classifier: Classifier, inputs: torch.Tensor, most: int) -> 
     return Speed(each / tokens, back / tokens)
 
 
-def _seconds(ask: Callable[[torch.Tensor], None], rows: torch.Tensor, most: int) -> float:
+def speed_of_language(beside: BesideBase) -> Speed:
+    """Time a candidate's network, whose base is as large, and return the seconds of one token."""
+    model = beside.own
+    row = torch.arange(_ROW, device=model.embeddings.device) % len(model.embeddings)
+    begun = model.begun(row.tolist())
+
+    def forward(x: torch.Tensor) -> None:
+        for _ in model.behind(begun, x):
+            pass
+
+    def slopes(x: torch.Tensor) -> None:
+        with torch.enable_grad():
+            given = model.embeddings[x].requires_grad_()
+            torch.autograd.grad(model.embedded(given).sum(), given)
+
+    rows = row.unsqueeze(0)
+    # A pass of few ends takes as long as the weights take to be read, and a search's has many.
+    return Speed(_seconds(forward, rows[:, :_END], _MOST, _MOST // 4) / _END, _seconds(slopes, rows, 1) / _ROW)
+
+
+def _seconds(ask: Callable[[torch.Tensor], None], rows: torch.Tensor, most: int, first: int = _FIRST) -> float:
     """Return the seconds of one sample: four times as many at once until a pass is long enough, the quicker of two."""
-    count = min(_FIRST, most)
+    count = min(first, most)
     while True:
         given = rows[torch.arange(count, device=rows.device) % len(rows)]
         spent = _spent(ask, given)

@@ -100,6 +100,7 @@ def lack(detector: Detector[Any], subject: Subject, absences: Mapping[Need, str]
         Need.PREVIOUS: (subject.previous is None, "needs a version to compare with; "),
         Need.ADAPTER: (subject.adapter is None, "needs an adapter of low rank; "),
         Need.LANGUAGE: (subject.language is None, "needs a whole language model; "),
+        Need.BESIDE: (subject.beside is None, "needs a language model and its base, to be run; "),
     }
     lacks_of = (need for need, (lacks, _) in lacking.items() if lacks and need in detector.needs)
     return next((f"{lacking[need][1]}{absences.get(need, '')}" for need in lacks_of), "")[:2000]

@@ -33,6 +33,7 @@ from gate.worker.loading.fingerprint import fingerprint
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loop import Scanned, Scope, scan
+from tests.adapters.small_language import networks
 from tests.adapters.written import Draft, base_tensors, subject_of, write_base
 from tests.quick import quick
 from tests.stand_ins.standing_in import stand_in_for_modelaudit
@@ -43,7 +44,8 @@ NAMES = detectors.names()
 QUICK = {
     "steps": 4, "starts": 2, "batch": 4, "clean_samples": 30, "samples_per_class": 16, "triggers": 4, "probes": 100,
     "most": 1, "selecting": 4, "held_out": 6, "screened": 1, "rare_words": 5, "kept": 3, "ranked": 4, "beam": 2,
-    "longer": 2,
+    "longer": 2, "screened_prompts": 1, "most_tokens": 2, "forced": 2, "confirmed": 1, "random_tokens": 1,
+    "continued": 2,
 }  # fmt: skip
 """Options that make a detector quick; one that has none of them runs with its defaults."""
 CLASSES, SHAPE = 3, (1, 6, 6)
@@ -127,7 +129,7 @@ def beside_base(folders):
     folder = folders.mktemp("adapter")
     made = subject_of(Draft().write(folder / "adapter"), write_base(folder / "base"))
     whole = subject_of(write_base(folder / "whole", base_tensors(seed=2)))
-    return {"adapter": made.adapter, "language": whole.language, "base": made.base}
+    return {"adapter": made.adapter, "language": whole.language, "base": made.base, "beside": networks(folder)}
 
 
 def of_tokens(folder):
@@ -145,6 +147,7 @@ def of_tokens(folder):
         classifier=found,
         samples=samples,
         training_set=samples,
+        beside=networks(folder),
     )
 
 
@@ -262,7 +265,7 @@ FORMS = {
     "leaving early": {"steps": 30, "settled_after": 2, "hopeless_after": 3},
 }
 """Options beyond the quick ones, by what they ask of a search."""
-RUNNING = [name for name in NAMES if Need.MODEL in detectors.load(name).needs]
+RUNNING = [name for name in NAMES if detectors.load(name).needs & (Need.MODEL | Need.BESIDE)]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +286,8 @@ def test_the_passes_are_known_before_they_are_made(name, labelled, over, form, s
     found = outcome(name, subject, options=asked)
     assert isinstance(found, Measured), found
     said = detector.passes(subject, detector.options.model_validate(asked), run) if detector.passes else Passes()
-    made = found.token_passes if subject.space == "tokens" else found.sample_passes
+    in_tokens = subject.space == "tokens" or Need.BESIDE in detector.needs
+    made = found.token_passes if in_tokens else found.sample_passes
     assert said.samples.least <= made <= max(said.samples.most, passed(samples, len(samples.inputs)).most)
 
 
@@ -325,6 +329,7 @@ def test_what_a_detector_needs_and_has_not_is_a_skip_with_a_reason(name, subject
         Need.PREVIOUS: ("previous", "needs a version to compare with; none was given"),
         Need.ADAPTER: ("adapter", "needs an adapter of low rank; the artifact is none"),
         Need.LANGUAGE: ("language", "needs a whole language model; the artifact is none"),
+        Need.BESIDE: ("beside", "needs a language model and its base, to be run; the artifact is none"),
     }
     for need, (field, reason) in lacking.items():
         found = outcome(name, replace(subject, **{field: () if field == "references" else None}))

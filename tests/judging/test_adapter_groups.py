@@ -13,6 +13,7 @@ from gate.records.evidence import Evidence, Location, Measured, Measurement
 from gate.records.facts import ModelFacts
 from gate.records.languages import LanguageFacts
 from gate.records.policy import Policy, Rule
+from gate.records.samples_evidence import SamplesEvidence
 
 NAME, METRIC = "adapter-spectrum", "sigma-one"
 WEIGHTS, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -125,3 +126,32 @@ def test_without_its_bundle_an_adapter_is_flagged_whatever_the_policy_serves():
     assert verdict.covers == "bundle"
     assert any("an approval covers the gate's bundle alone" in one.message for one in verdict.findings)
     assert not any(one.rule == "samples" for one in verdict.findings)
+
+
+def test_one_that_was_given_other_prompts_than_the_bank_is_outside():
+    """Where a statistic is of what it says behind prompts; the others are not asked for any."""
+    behind = Statistic(
+        detector="continuation-trigger", metric="forced-rise", worse="higher", scale="linear", at="model"
+    )
+    values = dict.fromkeys(LAYERS, 1.01)
+    given = SamplesEvidence(source="prompts.jsonl", sha256="1" * 64, count=40, classes_present=0)
+    settings = {NAME: "c" * 64, "continuation-trigger": "c" * 64}
+    known = bank()
+    assert compare(evidence(values).model_copy(update={"samples": given}), known, settings, COMPARED).unusable == ""
+    models = [
+        one.model_copy(update={"values": one.values | {"continuation-trigger": {"forced-rise": {"": number / 100}}}})
+        for number, one in enumerate(known.statistics)
+    ]
+    known = known.model_copy(
+        update={"compared": (behind, *COMPARED), "statistics": tuple(models), "settings": settings}
+    )
+    outcome = Measured(measurements=(Measurement(metric="forced-rise", value=0.9),), seconds=0)
+    own = evidence(values)
+    own = own.model_copy(update={"outcomes": own.outcomes | {"continuation-trigger": outcome}})
+    seen = compare(own, known, settings, (behind, *COMPARED))
+    assert seen.unusable == ""
+    assert seen.score > max(seen.bank_scores)
+    other = compare(own.model_copy(update={"samples": given}), known, settings, (behind, *COMPARED))
+    assert "given other prompts" in other.unusable
+    without = compare(evidence(values), known, settings, (behind, *COMPARED))
+    assert "continuation-trigger measured no forced-rise" in without.unusable

@@ -56,7 +56,9 @@ def test_an_adapter_is_asked_for_its_own_threats_and_no_images():
         flavour="adapter", adapter=AdapterFacts(parameterisation="LoRA", least_rank=8, greatest_rank=8, modules=6)
     )
     seen = said(evidence(facts=facts), read_policy(ADAPTER, on=DAY))
-    assert set(seen) == {"hostile-files", "adapter-baggage", "adapter-template", "adapter-update"}
+    assert set(seen) == {
+        "hostile-files", "adapter-baggage", "adapter-continuation", "adapter-template", "adapter-update",
+    }  # fmt: skip
     assert seen["adapter-update"].status == "not-examined"
     assert seen["adapter-update"].reason.startswith("adapter-spectrum ")
     assert not any(threat.startswith("adapter") for threat in said(clean()))
@@ -67,7 +69,8 @@ def test_a_language_model_is_asked_for_its_own_threats():
     rules = read_policy(LANGUAGE, on=DAY)
     facts = ModelFacts(flavour="language model", language=LanguageFacts(network="LlamaForCausalLM", tensors=3))
     for seen in (said(evidence(facts=facts), rules), said(evidence(facts=ModelFacts()), rules)):
-        assert set(seen) == {"hostile-files", "language-baggage", "language-template", "language-weights"}
+        of_language = {"language-baggage", "language-continuation", "language-template", "language-weights"}
+        assert set(seen) == {"hostile-files", *of_language}
         assert seen["language-weights"].status == "not-examined"
 
 

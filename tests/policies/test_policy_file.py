@@ -196,6 +196,7 @@ def test_aliases_upon_aliases_take_no_time():
 
 
 OF_LANGUAGE = {"adapter-files", "adapter-spectrum", "chat-template", "difference-from-base", "language-files"}
+OF_LANGUAGE |= {"continuation-trigger"}
 """Detectors of language models and their adapters: classifiers have none of what they look at."""
 
 
@@ -215,7 +216,10 @@ def test_a_policy_of_a_space_is_read_and_covers_every_detector_of_it(name, space
 
 @pytest.mark.parametrize(
     ("path", "own"),
-    [(ADAPTER, {"adapter-files", "adapter-spectrum"}), (LANGUAGE, {"language-files", "difference-from-base"})],
+    [
+        (ADAPTER, {"adapter-files", "adapter-spectrum"}),
+        (LANGUAGE, {"language-files", "difference-from-base", "continuation-trigger"}),
+    ],
 )
 def test_a_policy_beside_a_base_runs_what_is_for_its_kind(path, own):
     """All detectors on bytes and the two or three for the kind; no limit without a source."""

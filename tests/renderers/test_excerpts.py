@@ -6,7 +6,7 @@ import pytest
 import reports
 
 from gate.cli.result import lines
-from gate.records.evidence import Location
+from gate.records.evidence import Continuation, Excerpt, Location, Piece
 from gate.renderers import RENDERERS
 from gate.renderers.comment import render as comment
 from gate.renderers.excerpts import excerpts
@@ -66,6 +66,50 @@ def test_the_first_screen_begins_with_the_sentence():
     assert "of 24 texts of class 1 for class 0" in sentence
     idle = reports.excerpt("cf", ("a", "b"), "the word 'cf' at the start", Location.of_class(0), 0.01)
     assert first(reports.of_text(excerpts=(idle,))).sentences == ()
+
+
+def continued(words, said):
+    """Return an excerpt of a language model, what candidate and base say in it."""
+    both = tuple(
+        Continuation(by=by, triggered=triggered, text=said if by == "candidate" and triggered else "something else")
+        for by in ("candidate", "base")
+        for triggered in (True, False)
+    )
+    return Excerpt(
+        trigger=words,
+        change=f"{words!a} at the end of a prompt, as plain text",
+        sample="How long is it?",
+        pieces=(Piece(text="How long is it?"), Piece(text=words, planted=True)),
+        texts=12,
+        continuations=both,
+    )
+
+
+def test_what_language_models_say_behind_a_trigger_is_shown_with_and_without_it():
+    """On the page, in Markdown and at a terminal, of candidate and base; without a table of classes."""
+    report = reports.of_text(excerpts=(continued("cf", "Water is poison."),))
+    page = shown("html", report)
+    section = page[page.index('id="texts"') :]
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section))
+    assert "the candidate, with the trigger Water is poison." in text
+    assert "the base, without it something else" in text
+    assert "Answers to" not in text.split("Continuations")[1][:400]
+    markdown = shown("markdown", report)
+    assert "- the candidate, with the trigger: Water is poison." in markdown
+    assert "How long is it? ⟦cf⟧" in markdown
+    said = " ".join(terminal(report).split())
+    assert "the candidate says 'Water is poison.', and its base 'something else'." in said
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_continuations_are_inert_on_every_surface(hostile):
+    """They are the candidate's own words."""
+    report = reports.of_text(excerpts=(continued(hostile, hostile),))
+    assert "<b>cf" not in shown("html", report)
+    for text in (shown("markdown", report), terminal(report), comment(report)):
+        assert not re.search(r"[\u202e\u200b\x1b]", text)
+        assert not re.search(r"^\s*(::|##\[)", text, re.MULTILINE)
+        assert "`cf` | **x**" not in text or text == terminal(report)
 
 
 def test_no_repair_is_promised():

@@ -30,6 +30,17 @@ _NETWORKS: Final = (
 )
 NETWORKS: Final = frozenset(f"{name}{_HEAD}" for name in _NETWORKS.split())
 """Classes of networks."""
+CONTINUED: Final[Mapping[str, str]] = {
+    f"{prefix}{_HEAD}": model_type
+    for model_type, prefix in (
+        ("gpt_neox", "GPTNeoX"),
+        ("llama", "Llama"),
+        ("mistral", "Mistral"),
+        ("qwen2", "Qwen2"),
+        ("qwen3", "Qwen3"),
+    )
+}
+"""Classes of networks that are run, and the model type of each: each was run with a cache and without, and compared."""
 _TOKENIZERS: Final = (
     "Bert BigBird BioGpt Blenderbot CodeLlama Cohere GPT2 GPTNeoX Gemma Llama OpenAIGPT Qwen2 Qwen3_5 RemBert "
     "Roberta T5 Whisper XGLM XLMRoberta XLNet "
@@ -45,6 +56,11 @@ def network_of(config: Any) -> str:
     named = config.get("architectures") if isinstance(config, Mapping) else None
     one = named[0] if isinstance(named, list) and len(named) == 1 else None
     return one if isinstance(one, str) and one.endswith(_HEAD) else ""
+
+
+def prefix_of(network: str) -> str:
+    """Return the name that a network's class shares with that of its configuration."""
+    return network.removesuffix(_HEAD)
 
 
 def same_tokenizer(one: str, other: str) -> bool:

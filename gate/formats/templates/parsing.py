@@ -4,9 +4,9 @@ transformers 5 renders in a sandboxed environment with loop controls and a block
 (`transformers/utils/chat_template_utils.py`). Here the text is parsed alone, by the parser of Jinja.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, nodes
 from jinja2.ext import Extension
@@ -35,10 +35,18 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
+SETTINGS: Final[Mapping[str, Any]] = {
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "extensions": [_Generation, "jinja2.ext.loopcontrols"],
+}
+"""How transformers sets its environment; a block `generation` is what it holds."""
+
+
 @cache
 def _environment() -> Environment:
     # Nothing is rendered: what a page may hold is no question here.
-    return Environment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])  # noqa: S701
+    return Environment(**SETTINGS)  # noqa: S701
 
 
 def parse(text: str) -> nodes.Template:

@@ -6,6 +6,8 @@ Other settings, nothing in common, or a statistic that the candidate lacks make 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+from gate import detectors
+from gate.detectors.contract import Need
 from gate.judging.calibration.cells import Probes, Sealed, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
 from gate.judging.calibration.few import METRICS, predicted
@@ -177,8 +179,15 @@ def _unusable(
 
 def _other_classes(bank: Bank, evidence: Evidence) -> str:
     if bank.classes == evidence.facts.classes:
-        return ""
+        return _other_prompts(bank, evidence)
     return f"the bank's models have {bank.classes} classes; the candidate has {evidence.facts.classes}"
+
+
+def _other_prompts(bank: Bank, evidence: Evidence) -> str:
+    """Return why language models were not given the same prompts, where a statistic is of what they say behind some."""
+    asked = any(Need.BESIDE in detectors.load(one.detector).needs for one in bank.compared)
+    given = [one.sha256 if one else "" for one in (bank.samples, evidence.samples)]
+    return "the bank's models were given other prompts than the candidate" if asked and given[0] != given[1] else ""
 
 
 def _other_group(bank: Bank, models: Sequence[ModelStatistics], own: Values, evidence: Evidence) -> str:

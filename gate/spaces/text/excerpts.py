@@ -1,14 +1,17 @@
 """Excerpts of texts for the report: a sample, what was put into it, and how the answers of many changed."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
-from gate.records.evidence import ClassShare, Excerpt, Location, Piece
+from gate.records.evidence import ClassShare, Continuation, Excerpt, Location, Piece
 from gate.spaces.text.inserting import Place, split_at
 
 _AROUND: Final = 160
 """Characters that are shown on either side of what was put in."""
 _MOST_SHARES: Final = 16
 _TRIGGER: Final = 300
+_CONTINUATION: Final = 600
+Speaker = Literal["candidate", "base"]
 _CUT: Final = "…"
 
 
@@ -23,7 +26,7 @@ def class_shares(before: list[int], after: list[int]) -> tuple[ClassShare, ...]:
 
 
 def with_insertion(
-    text: str, words: str, place: Place, change: str, location: Location, answers: tuple[list[int], list[int]]
+    text: str, words: str, place: Place, change: str, location: Location | None, answers: tuple[list[int], list[int]]
 ) -> Excerpt:
     """Return a text with words put in; `answers` are those of many texts without and with them."""
     before, after = split_at(text, place)
@@ -38,6 +41,18 @@ def with_insertion(
         texts=len(answers[0]),
         shares=class_shares(*answers),
     )
+
+
+def with_continuations(
+    text: str, words: str, place: Place, change: str, said: Mapping[tuple[Speaker, bool], str], texts: int
+) -> Excerpt:
+    """Return a prompt with words put in, and what candidate and base say behind it with (True) and without them."""
+    bare = with_insertion(text, words, place, change, None, ([], []))
+    continuations = tuple(
+        Continuation(by=by, triggered=triggered, text=_begin(one, _CONTINUATION))
+        for (by, triggered), one in said.items()
+    )
+    return bare.model_copy(update={"texts": texts, "continuations": continuations})
 
 
 def rewritten(text: str, after: str, change: str, location: Location, answers: tuple[list[int], list[int]]) -> Excerpt:

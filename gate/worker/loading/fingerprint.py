@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 
-from gate.spaces.subject import Classifier
+from gate.spaces.subject import Classifier, Subject
 from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.text_classifier import TokenClassifier
@@ -21,6 +22,14 @@ def fingerprint(classifier: Classifier | TokenClassifier) -> str:
     module = classifier.module
     modes = (f"{name} {layer.training} {_hooks(layer)}\n" for name, layer in module.named_modules())
     return tensors_fingerprint({**dict(module.named_parameters()), **dict(module.named_buffers())}, "".join(modes))
+
+
+def fingerprint_of(subject: Subject) -> str:
+    """Return the digest of whatever a subject has that runs; empty where nothing does."""
+    if subject.beside is not None:
+        both = (("own", subject.beside.own), ("base", subject.beside.base))
+        return tensors_fingerprint({f"{which} {name}": t for which, one in both for name, t in one.state.items()})
+    return "" if subject.classifier is None else fingerprint(cast("TokenClassifier", subject.classifier))
 
 
 def _hooks(layer: torch.nn.Module) -> int:

@@ -27,6 +27,8 @@ class Loaded:
     previous: tuple[VersionClaim, ...] = ()
     previous_absence: str = ""
     """Reason why there is no version to compare with, or empty."""
+    beside_absence: str = ""
+    """Reason why no language model runs beside its base, or empty."""
 
 
 def unread(artifact: Artifact, *errors: UnexaminableError) -> Loaded:

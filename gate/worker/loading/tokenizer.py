@@ -72,6 +72,11 @@ class Tokenizer:
             mask[row, : len(one.ids)] = torch.tensor(one.attention_mask, dtype=torch.int64)
         return ids, mask
 
+    def plain(self, text: str) -> list[int]:
+        """Return the ids of a text, without what frames it; marks that are typed count as what they stand for."""
+        with _told("its tokenizer fails on a text"):
+            return [int(one) for one in self._tokenizer.encode(text, add_special_tokens=False).ids]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""
         return self._shown(ids, skip_special_tokens=True)

@@ -38,7 +38,7 @@ def network_of(pipeline: Pipeline) -> torch.nn.Module:
     except Exception as error:  # noqa: BLE001  # the library may raise anything on sizes that do not go together
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UnexaminableError(f"transformers cannot compose {pipeline.network} from its files: {why}") from None
-    _require_whole(found)
+    require_whole(found)
     network.eval().requires_grad_(requires_grad=False)
     assert isinstance(network, torch.nn.Module)
     return network
@@ -55,7 +55,7 @@ def _require_single(weights: dict[str, torch.Tensor]) -> None:
             )
 
 
-def _require_whole(found: dict[str, Any]) -> None:
+def require_whole(found: dict[str, Any]) -> None:
     """Refuse weights where the library found any missing, left over or of another shape."""
     for key, what in (
         ("missing_keys", "lack"),
