@@ -20,7 +20,7 @@ from gate.judging.stages import suspects_after
 from gate.policies.declared import digest_of
 from gate.records.evidence import Evidence, Location, Measured, Outcome
 from gate.records.fields import Digest, Finite, MetricId, is_none
-from gate.records.history import JudgedBy as By
+from gate.records.history import By
 from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.records.threat import Power, Status, Threat

@@ -11,7 +11,7 @@ from gate.records.fields import Digest, Finite, Text, is_none
 from gate.records.record import Record
 
 MAX_HISTORY = 20
-JudgedBy = Literal["p-value-bank", "p-value-within", "limits", "bytes"]
+By = Literal["p-value-bank", "p-value-within", "limits", "bytes"]
 """What decides about behaviour: a p-value beside a bank or within the model, or limits; `bytes` where nothing does."""
 
 
@@ -23,7 +23,7 @@ class PastDecision(Record):
     review: Literal["approved", "rejected", "waiting"] | None = Field(default=None, exclude_if=is_none)
     """Outcome of reviewers' voices; None where nobody reviewed it."""
     scanned_at: AwareDatetime
-    by: JudgedBy | None = None
+    by: By | None = None
     """None in a statement that does not say so."""
     score: Finite | None = Field(default=None, exclude_if=is_none)
     p_value: Finite | None = Field(default=None, exclude_if=is_none)
@@ -44,7 +44,7 @@ class History(Record):
     """Whether a review log was asked; else a decision that was taken off a version does not show."""
 
 
-def scale_of(by: JudgedBy | None, bank: str | None, samples: str | None, policy: str, gate_version: str) -> str:
+def scale_of(by: By | None, bank: str | None, samples: str | None, policy: str, gate_version: str) -> str:
     """Return the digest of all that a score depends on besides the model: scores of one scale can be compared."""
     parts = json.dumps([by, bank, samples, policy, gate_version])
     return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()}"

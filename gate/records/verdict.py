@@ -8,7 +8,7 @@ from pydantic import Field
 from gate.records.bundle import Covers
 from gate.records.fields import is_none
 from gate.records.finding import BEHAVIOUR, Decision, Finding
-from gate.records.history import JudgedBy
+from gate.records.history import By
 from gate.records.record import Record
 from gate.records.threat import Threat
 
@@ -92,7 +92,7 @@ class Verdict(Record):
         return self.within if self.within_judged else None
 
     @property
-    def judged_by(self) -> JudgedBy:
+    def judged_by(self) -> By:
         """What decided about behaviour; only a p-value has a `judging`."""
         if self.examined == "files":
             return "bytes"
