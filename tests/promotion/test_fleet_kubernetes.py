@@ -172,6 +172,14 @@ def test_the_command_prints_the_manifest(here):
     assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (3, 3)
 
 
+@pytest.mark.parametrize("version", ["1.29", "1.33"])
+def test_the_manifest_is_valid_by_kubernetes_own_schema(here, version):
+    """Where the package with its schemas is installed: kubernetes-validate, which no lock of the gate holds."""
+    schemas = pytest.importorskip("kubernetes_validate")
+    for changes in ({}, {"queue": "gpus", "secret": "mlflow", "marks": True}):
+        assert schemas.validate(manifest(here.folder.plan(), **changes), version, strict=True) == version
+
+
 @pytest.mark.story
 def test_the_index_protocol_with_real_processes(tmp_path):
     """Each index is a process with the manifest's arguments; one is killed and tried again, and all is done once."""
