@@ -1,6 +1,6 @@
 """A fleet as lines for the terminal, at most 80 columns wide: names of the registry are cut and made inert."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -62,14 +62,14 @@ def _entry(word: str, name: str, why: str) -> Iterator[str]:
         yield f"  {_cut(why, WIDTH - 2)}"
 
 
-def plan_lines(plan: FleetPlan, done: int, folder: Path) -> Iterator[str]:
-    """Yield what was planned, what of it is done, and what it will take."""
+def plan_lines(plan: FleetPlan, done: Collection[str], folder: Path) -> Iterator[str]:
+    """Yield what was planned, what of it is done (by the keys of tasks), and what the rest will take."""
     versions = sum(len(task.versions) for task in plan.tasks) + len(plan.unread)
     same = versions - len(plan.unread) - len(plan.tasks)
     yield f"{count(versions, 'version')}: {_cut(plan.chosen, WIDTH - 20)}"
-    yield f"{count(len(plan.tasks), 'task')}, since {same} have the bytes of another; {done} done before"
+    yield f"{count(len(plan.tasks), 'task')}, since {same} have the bytes of another; {len(done)} done before"
     for basis, means in BASES.items():
-        tasks = [task for task in plan.tasks if task.predicted.basis == basis]
+        tasks = [task for task in plan.tasks if task.predicted.basis == basis and task.key not in done]
         if tasks:
             seconds = duration(sum(task.predicted.seconds for task in tasks))
             yield f"expected {seconds} for {count(len(tasks), 'task')}, {means}"

@@ -102,13 +102,24 @@ def test_a_page_of_hostile_names_has_no_markup_but_its_own(hostile):
 
 def test_a_terminal_gets_hostile_names_as_text_within_eighty_columns(hostile):
     """No escape, no runner's command, no second line."""
-    for line in (*status_lines(hostile.status, Path("out")), *plan_lines(hostile.plan, 1, Path("out"))):
+    for line in (
+        *status_lines(hostile.status, Path("out")),
+        *plan_lines(hostile.plan, {hostile.plan.tasks[0].key}, Path("out")),
+    ):
         assert cell_len(line) <= WIDTH, line
         assert "\x1b" not in line
         assert "##[" not in line
         assert not line.lstrip().startswith("::")
         assert "\n" not in line
         assert line.isprintable() or not line
+
+
+def test_a_plan_tells_what_is_left_to_do(tmp_path):
+    """What was done before is counted, and takes no more time."""
+    tasks = [task(1, "models:/a/1", seconds=10.0), task(2, "models:/a/2", "models:/b/1", seconds=20.0)]
+    lines = list(plan_lines(Fleet(tmp_path / "fleet", *tasks).plan, {tasks[0].key}, Path("out")))
+    assert lines[1] == "2 tasks, since 1 have the bytes of another; 1 done before"
+    assert lines[2] == "expected 20.0 s for 1 task, by finished tasks of the same registered model"
 
 
 def test_wide_signs_are_counted_by_their_columns(tmp_path):
