@@ -73,7 +73,8 @@ def report(folder: Path, given: argparse.Namespace) -> None:
     assert subject.beside is not None
     print(f"| load both networks | {time.process_time() - began:.0f} processor s |\n|---|---|")
     detector, run = load("continuation-trigger"), Run(seed=given.seed)
-    options = detector.options.model_validate(dict(one.split("=") for one in given.set))
+    stated = dict(one.split("=", 1) for one in given.set)
+    options = detector.options.model_validate({key: int(value) for key, value in stated.items()})
     assert detector.passes is not None
     expected = detector.passes(subject, options, run)
     forward, slopes = seconds_of_a_token(subject.beside)

@@ -179,7 +179,8 @@ def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:
     seed = settings.seed_by(policy)
     value = [pulled.digest, rules, reading, seed, samples, settings.allow_code, settings.device, VERSION]
     value += [settings.arithmetic] if settings.arithmetic != "auto" else []
-    value += [pulled.base.weights_digest] if pulled.base else []
+    # Not only its weights: what is said behind prompts depends on its template and tokenizer too.
+    value += [pulled.base.weights_digest, pulled.base.manifest.digest] if pulled.base else []
     value += [key_of(settings.probe_seed)] if settings.probe_seed else []
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 

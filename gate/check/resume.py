@@ -75,7 +75,7 @@ def joined(earlier: ScanResult | None, later: ScanResult) -> ScanResult:
 def _key(job: ScanJob) -> str:
     """Return a digest of what determines the measurements: without paths, time and memory."""
     elsewhere: dict[str, Any] = {"root": "", "samples_path": None, "training_path": None, "bank_folder": ""}
-    elsewhere["previous_folder"] = ""
+    elsewhere |= {"previous_folder": "", "base_folder": ""}
     another_day: dict[str, Any] = {"deadline_seconds": 0.0, "allowed_seconds": None, "memory_bytes": None, "done": {}}
     asked = job.model_copy(update=elsewhere | another_day | {"probe_seed": None})
     seeded = f" {key_of(job.probe_seed)}" if job.probe_seed else ""

@@ -177,6 +177,7 @@ class Workers:
             previous=pulled.previous if role == "scan" else None,
             previous_folder=str(request.base / PREVIOUS_FOLDER) if role == "scan" and _has_earlier(pulled) else "",
             base_folder=str(request.base / BASE_FOLDER) if role != "converter" and pulled.base else "",
+            base_digest=pulled.base.manifest.digest if role != "converter" and pulled.base else "",
             done=dict(done),
             **(samples.of_job(request.base) if samples else {}),
             **limits,

@@ -101,7 +101,9 @@ class ScanJob(Record):
     """The versions to compare with, for the scan worker alone."""
     previous_folder: str = ""
     base_folder: str = ""
-    """Folder of an adapter's base; empty without one."""
+    """Folder of an adapter's or language model's base; empty without one."""
+    base_digest: str = ""
+    """Digest of the base's manifest when it was pulled; empty without one."""
     done: dict[str, Outcome] = Field(default_factory=dict)
     """Outcomes of an earlier worker."""
     repair: RepairTask | None = None

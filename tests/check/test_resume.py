@@ -57,12 +57,15 @@ def result(ratio=0.8, **outcomes):
 def test_the_same_job_elsewhere_and_later_takes_up_what_was_measured(tmp_path):
     """Another private copy, deadline and memory change nothing; what failed is tried again."""
     Unfinished(tmp_path).keep(job(), result(**{"head-indicators": Failed(error="out of memory")}))
-    taken = Unfinished(tmp_path).earlier(job(root="/second", deadline_seconds=5.0, memory_bytes=1))
+    taken = Unfinished(tmp_path).earlier(job(root="/second", base_folder="/base", deadline_seconds=5.0, memory_bytes=1))
     assert dict(taken.outcomes) == {SEARCH: result().outcomes[SEARCH]}
     assert [path.name for path in tmp_path.iterdir()] == ["unfinished.json"]
 
 
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"device": "auto"}, {"samples_sha256": "a" * 64}, {"threads": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"device": "auto"}, {"samples_sha256": "a" * 64}, {"threads": 1}, {"base_digest": "sha256:other"}],
+)
 def test_another_job_takes_up_nothing(changes, tmp_path):
     """A number that was measured otherwise is no number of this job's."""
     Unfinished(tmp_path).keep(job(), result())

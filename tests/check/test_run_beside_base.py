@@ -19,6 +19,7 @@ from gate.registries.directory import DirectoryRegistry
 from gate.worker import roles
 from tests.adapters import small_language as small
 from tests.adapters.small_adapter import write_adapter
+from tests.adapters.written import base_tensors, write_base
 from tests.stand_ins.workers_here import workers_here
 
 NAME = "continuation-trigger"
@@ -112,6 +113,15 @@ def test_what_is_not_its_bases_network_is_not_run_and_says_why(required, tmp_pat
     found = {finding.rule for finding in report.verdict.findings}
     assert "language-files" in found
     assert (NAME in found) == required
+
+
+def test_one_that_mlflow_logged_and_no_library_composes_is_told_so(tmp_path, folders):
+    """Its base has other sizes than its class allows: nothing is run, and no more is flagged than before."""
+    base = write_base(tmp_path / "base")
+    own = write_base(tmp_path / "own", base_tensors(seed=2))
+    report = checked(tmp_path, own, LANGUAGE, base)
+    assert "transformers cannot compose LlamaForCausalLM" in report.evidence.outcomes[NAME].reason
+    assert NAME not in {finding.rule for finding in report.verdict.findings}
 
 
 def test_without_a_base_nothing_is_run(tmp_path, folders):
