@@ -163,7 +163,8 @@ def run(directory: Path, as_worker: int | None, **options: Any) -> int:
     DIRECTORY/report.html is written anew every ten seconds.
 
     With --queue several hosts share one plan: each task is done by one of them, its result is known to all, and what a
-    lost host had begun is done by another. After --time-limit no task begins there, and those that run end first.
+    lost host had begun is done by another. After --time-limit no task begins there; those that run have twenty seconds
+    left, and go on in the next run.
 
     Without --mark nothing in the registry changes. With it a flagged version gets flagged as its decision, also one in
     production: `gate verify` refuses it from then on.
