@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from gate.cli.fleet_lines import plan_lines, status_lines
 from gate.cli.fleet_run import fleet_run, publish, queued, seconds_given, shard_given, shares, supervised, worked
 from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import (
@@ -74,6 +73,7 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     """  # noqa: D301  # \b is click's own sign
     from gate.check.adapter_base import asked_base
     from gate.check.rules import read_rules
+    from gate.cli.fleet_lines import plan_lines
     from gate.jail.launch import protect_parent
     from gate.promotion.fleet.choose import Choice
     from gate.promotion.fleet.folder import FleetFolder
@@ -205,6 +205,7 @@ def report(directory: Path, as_json: bool) -> int:
     It works while a fleet runs, asks no registry, and changes nothing but these two files. Exit codes are those of
     `gate fleet run`.
     """  # noqa: D301  # \b is click's own sign
+    from gate.cli.fleet_lines import status_lines
     from gate.promotion.fleet.folder import open_fleet
     from gate.promotion.fleet.status import exit_code, status_of
 

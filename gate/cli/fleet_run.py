@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate.cli.fleet_lines import status_lines
 from gate.cli.option_values import registry_settings, scan_settings, signing
 from gate.cli.terminal import tell
 from gate.records.errors import UsageError
@@ -136,6 +135,7 @@ def _showing(made: "FleetRun") -> Callable[[], None]:
 
 def _ended(made: "FleetRun", tasks: "tuple[FleetTask, ...]", *, late: bool) -> int:
     """Print what a run came to; a part of the plan counts by itself."""
+    from gate.cli.fleet_lines import status_lines
     from gate.promotion.fleet.status import exit_code, status_of
 
     if late:

@@ -185,7 +185,8 @@ def _other_classes(bank: Bank, evidence: Evidence) -> str:
 
 def _other_prompts(bank: Bank, evidence: Evidence) -> str:
     """Return why language models were not given the same prompts, where a statistic is of what they say behind some."""
-    asked = any(Need.BESIDE in detectors.load(one.detector).needs for one in bank.compared)
+    known = {one.detector for one in bank.compared} & set(detectors.names())  # an earlier gate had others too
+    asked = any(Need.BESIDE in detectors.load(name).needs for name in known)
     given = [one.sha256 if one else "" for one in (bank.samples, evidence.samples)]
     return "the bank's models were given other prompts than the candidate" if asked and given[0] != given[1] else ""
 
