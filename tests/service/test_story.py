@@ -143,11 +143,13 @@ def test_a_clean_model_reaches_production_and_a_backdoored_one_is_rejected_in_th
     assert versions == {"clean": 1, "backdoored": 2}
     site.gate.wait_for(lambda: all("gate.decision" in site.tags(version) for version in (1, 2)), 600)
     assert [site.tags(version)["gate.decision"] for version in (1, 2)] == ["approved", "flagged"]
-    counted = site.gate.get("/metrics")[1]
-    assert 'gate_webhook_deliveries_total{outcome="queued"} 2.0' in counted
-    for decision in ("approved", "flagged"):
-        assert re.search(rf'^gate_verdicts_total{{decision="{decision}",policy="[^"]+"}} 1.0$', counted, re.MULTILINE)
-    assert re.search(r'^gate_detector_seconds_count{detector="artifact-integrity"} 2.0$', counted, re.MULTILINE)
+    assert 'gate_webhook_deliveries_total{outcome="queued"} 2.0' in site.gate.get("/metrics")[1]
+    for counted in (
+        r'gate_verdicts_total{decision="approved",policy="[^"]+"} 1.0',
+        r'gate_verdicts_total{decision="flagged",policy="[^"]+"} 1.0',
+        r'gate_detector_seconds_count{detector="artifact-integrity"} 2.0',
+    ):  # a version is marked a moment before its verdict is counted
+        site.gate.wait_for(lambda line=counted: re.search(f"^{line}$", site.gate.get("/metrics")[1], re.MULTILINE))
 
     promoted = site.desk.gate("promote", "models:/digits/1", "--to", "prod", "--alias", "champion")
     assert (promoted.code, promoted.stdout[:8]) == (0, "PROMOTED"), promoted
