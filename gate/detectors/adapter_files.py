@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from gate.detectors.contract import Detector, Need
 from gate.formats.adapters.adapter import Adapter
-from gate.formats.adapters.base import BaseModel
+from gate.formats.adapters.base import NO_BASE, BaseModel
 from gate.formats.adapters.beside_base import (
     base_mismatches,
     generation_differences,
@@ -32,7 +32,6 @@ from gate.spaces.subject import Subject
 
 _ALONE = ("whole-modules", "unpinned-base")
 _BESIDE = ("base-mismatches", "tokenizer-differences", "generation-settings")
-_NO_BASE = "no base was given to compare it with: name one with --base"
 
 
 class AdapterFiles(Options):
@@ -49,7 +48,7 @@ def measure(subject: Subject, options: AdapterFiles, run: Run) -> Iterator[Measu
     assert adapter is not None
     yield from measurements(_alone(adapter, base), _ALONE)
     if base is None:
-        yield from (Unmeasured(metric=metric, reason=_NO_BASE) for metric in _without(subject, adapter))
+        yield from (Unmeasured(metric=metric, reason=NO_BASE) for metric in _without(subject, adapter))
         yield from (Measurement(metric=one, value=0) for one in _BESIDE if one not in _without(subject, adapter))
         return
     yield from measurements(_beside(subject, adapter, base, frozenset(options.ignored_settings)), _BESIDE)

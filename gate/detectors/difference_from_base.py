@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from gate.detectors.contract import Detector, Need
-from gate.formats.adapters.base import Stored, json_at
+from gate.formats.adapters.base import NO_BASE, Stored, json_at
 from gate.formats.adapters.beside_base import numbered_tokens
 from gate.formats.adapters.places import TOKENIZER_FILES
 from gate.formats.language.whole import WholeModel
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _BY_TOKEN: Final = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "lm_head.weight", "embed_out.weight")
 """Ends of the names of matrices with a row for each token, by the families of transformers."""
-_NO_BASE: Final = "no base was given to compare it with: name one with --base"
 
 
 class DifferenceFromBase(Options):
@@ -54,7 +53,7 @@ def measure(subject: Subject, options: DifferenceFromBase, run: Run) -> Iterator
     own, base = subject.language, subject.base
     assert own is not None
     if base is None:
-        yield from (Unmeasured(metric=metric.id, reason=_NO_BASE) for metric in DETECTOR.metrics)
+        yield from (Unmeasured(metric=metric.id, reason=NO_BASE) for metric in DETECTOR.metrics)
         return
     tokens, seen, changed = _tokens(own), set[str](), 0
     shared = sorted(name for name, one in own.model.weights.items() if _alike(one, base.weights.get(name)))

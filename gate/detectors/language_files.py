@@ -11,10 +11,9 @@ See       `difference-from-base` for the weights, `chat-template` for the templa
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from gate.detectors.contract import Detector, Need
-from gate.formats.adapters.base import BaseModel
+from gate.formats.adapters.base import NO_BASE, BaseModel
 from gate.formats.adapters.beside_base import tokenizer_differences
 from gate.formats.adapters.places import GENERATION, TOKENIZER_FILES
 from gate.formats.hazards import Hazard, compared, measurements
@@ -30,7 +29,6 @@ from gate.spaces.subject import Subject
 _TENSORS, _CONFIG, _WORDS, _GENERATION = _COUNTS = (
     "foreign-tensors", "config-differences", "tokenizer-differences", "generation-settings",
 )  # fmt: skip
-NO_BASE: Final = "no base was given to compare it with: name one with --base"
 
 
 class LanguageFiles(Options):

@@ -4,6 +4,7 @@ A task is one check of bytes by rules. Its key is a digest of what decides the m
 is found again, and versions with the same bytes are one task.
 """
 
+import datetime as dt
 from operator import not_
 from typing import Annotated, Literal
 
@@ -115,6 +116,10 @@ class FleetPlan(Record):
         if len(keys) != len(self.tasks) or len(set(versions)) != len(versions):
             raise ValueError("a task or a version stands twice")
         return self
+
+    def expired(self, result: "FleetResult", at: dt.datetime) -> bool:
+        """Tell whether a verdict is older than its policy lets one hold."""
+        return result.judged and at >= result.decided_at + dt.timedelta(days=self.rules.valid_days)
 
 
 class Attempt(Record):

@@ -172,10 +172,10 @@ def require_rules(section: ModelSection, alerts: Alerts) -> None:
 
     No version is checked under such a policy, but a service that does not start guards nothing.
     """
-    rules_on(None, section)
     try:
         read_rules(section)
     except PolicyError as error:
+        rules_on(None, section)  # any other fault is an error here too
         alerts.send("policy-unreadable", model=section.name, why=str(error)[:500])
 
 

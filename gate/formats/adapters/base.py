@@ -17,6 +17,8 @@ from gate.records.record import parse_json
 
 MAX_JSON: Final = 64 << 20
 """Bytes of one JSON file; tokenizers of large vocabularies have some 20 million."""
+NO_BASE: Final = "no base was given to compare it with: name one with --base"
+"""Why nothing is compared with a base."""
 _PREFIX: Final = "model."
 
 

@@ -25,8 +25,6 @@ from gate.records.errors import GateError, RegistryError, UnknownVersionError
 from gate.records.fleet import FleetTask, Marked
 from gate.registries.contract import Registry
 
-__all__ = ["BUNDLE_FOLDER", "VERSIONS", "Marking", "commit_each", "lacks_bundle"]
-
 VERSIONS: Final = "versions"
 """Folder, below a task's own, of the files of every version but the first."""
 

@@ -63,7 +63,7 @@ def _row(
         predicted=task.predicted,
         attempts=len(attempts),
     )
-    if result is None or expired(result, plan, at):
+    if result is None or plan.expired(result, at):
         running = last is not None and not last.ended and folder.held(task.key)
         if last is None:
             return row
@@ -85,11 +85,6 @@ def _row(
             "report": page.relative_to(folder.root).as_posix() if (page.parent / REPORT).exists() else "",
         }
     )
-
-
-def expired(result: FleetResult, plan: FleetPlan, at: dt.datetime) -> bool:
-    """Tell whether a verdict is older than its policy lets one hold."""
-    return result.judged and at >= result.decided_at + dt.timedelta(days=plan.rules.valid_days)
 
 
 def exit_code(status: FleetStatus, keys: Collection[str] | None = None) -> int:

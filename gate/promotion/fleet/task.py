@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gate.check.adapter_base import AskedBase
+from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, MANIFEST, CheckFiles, remove
 from gate.check.publish import withdraw
@@ -21,7 +22,7 @@ from gate.check.resume import FILE as UNFINISHED
 from gate.check.rules import Rules
 from gate.check.signing import Signing
 from gate.promotion.fleet.folder import FleetFolder
-from gate.promotion.fleet.marking import BUNDLE_FOLDER, VERSIONS, Marking, commit_each, lacks_bundle
+from gate.promotion.fleet.marking import VERSIONS, Marking, commit_each, lacks_bundle
 from gate.promotion.fleet.plan import ALONE
 from gate.promotion.verification import now
 from gate.records.activity import Tell
@@ -64,8 +65,7 @@ class FleetRun:
         """Tell whether a result no longer counts: it has no verdict and is retried, expired, or was not marked."""
         if not result.judged:
             return self.retry_before is not None and result.decided_at < self.retry_before
-        expires = result.decided_at + dt.timedelta(days=self.plan.rules.valid_days)
-        return at >= expires or (self.marks and not result.marked)
+        return self.plan.expired(result, at) or (self.marks and not result.marked)
 
 
 def work_on(run: FleetRun, task: FleetTask) -> Ended:
@@ -98,8 +98,7 @@ def _accounted(run: FleetRun, task: FleetTask) -> Attempts:
 
 def _begins_anew(run: FleetRun, task: FleetTask, old: FleetResult) -> bool:
     """Tell whether an earlier end is forgotten; one that is only to be marked still has its files."""
-    expired = now() >= old.decided_at + dt.timedelta(days=run.plan.rules.valid_days)
-    return not old.judged or expired or lacks_bundle(CheckFiles(run.folder.place(task.key)))
+    return not old.judged or run.plan.expired(old, now()) or lacks_bundle(CheckFiles(run.folder.place(task.key)))
 
 
 def _attempt(run: FleetRun, task: FleetTask, earlier: Attempts, *, last: bool) -> Ended:

@@ -1,5 +1,6 @@
 """A pipeline's network: the class of transformers, its configuration and weights, with every name accounted for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import safetensors.torch
@@ -19,26 +20,36 @@ def network_of(pipeline: Pipeline) -> torch.nn.Module:
     The library's own loading is used, as a consumer's is, since it may give tensors of earlier releases new names; but
     without a place to look for files in, and with nothing missing or left over.
     """
-    transformers = library()
-    architecture = pipeline.task.architectures[pipeline.network]
     weights = safetensors.torch.load_file(pipeline.weights)
     _require_single(weights)
     refuse_non_finite(weights)
+    prefix = pipeline.task.architectures[pipeline.network].prefix
+    return composed(pipeline.network, prefix, pipeline.config, weights)
+
+
+def composed(
+    name: str, prefix: str, config: Mapping[str, Any], weights: dict[str, torch.Tensor], **more: Any
+) -> torch.nn.Module:
+    """Return a class of transformers with these weights, in eval mode; `prefix` begins its configuration's name.
+
+    `more` are further arguments of the library's own loading.
+    """
+    transformers = library()
     try:
-        config = getattr(transformers, f"{architecture.prefix}Config").from_dict(dict(pipeline.config))
-        loader = getattr(transformers, pipeline.network)
-        network, found = loader.from_pretrained(
+        settings = getattr(transformers, f"{prefix}Config").from_dict(dict(config))
+        network, found = getattr(transformers, name).from_pretrained(
             None,
-            config=config,
+            config=settings,
             state_dict=weights,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are named; they are refused below
             trust_remote_code=False,
+            **more,
         )
     except Exception as error:  # noqa: BLE001  # the library may raise anything on sizes that do not go together
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise UnexaminableError(f"transformers cannot compose {pipeline.network} from its files: {why}") from None
-    require_whole(found)
+        raise UnexaminableError(f"transformers cannot compose {name} from its files: {why}") from None
+    _require_whole(found)
     network.eval().requires_grad_(requires_grad=False)
     assert isinstance(network, torch.nn.Module)
     return network
@@ -55,7 +66,7 @@ def _require_single(weights: dict[str, torch.Tensor]) -> None:
             )
 
 
-def require_whole(found: dict[str, Any]) -> None:
+def _require_whole(found: dict[str, Any]) -> None:
     """Refuse weights where the library found any missing, left over or of another shape."""
     for key, what in (
         ("missing_keys", "lack"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gate.formats.adapters.adapter import Adapter, read_adapter
-from gate.formats.adapters.base import BaseModel, read_base
+from gate.formats.adapters.base import NO_BASE, BaseModel, read_base
 from gate.formats.adapters.beside_base import tokenizer_differences
 from gate.formats.adapters.places import TOKENIZER_FILES
 from gate.formats.language.whole import WholeModel, read_whole
@@ -49,7 +49,7 @@ def load_beside_base(artifact: Artifact, job: ScanJob, device: str) -> Loaded | 
     try:
         prompts, seen = _prompts(job)
         if not job.base_folder:
-            raise UnexaminableError("no base was given to compare it with: name one with --base")
+            raise UnexaminableError(NO_BASE)
         base = read_base(Path(job.base_folder))
         require_room(base, job.memory_bytes if device == "cpu" else None)
         beside = beside_base(artifact.root, own, base, device, prompts)

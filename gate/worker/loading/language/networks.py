@@ -21,8 +21,7 @@ from gate.formats.language.beside_base import config_differences, foreign_tensor
 from gate.formats.language.whole import WholeModel
 from gate.records.errors import UnexaminableError
 from gate.statistics.stored import read_array
-from gate.worker.pipelines.library import library
-from gate.worker.pipelines.network import require_whole
+from gate.worker.pipelines.network import composed
 
 _REMOTE: Final = ("auto_map", "quantization_config")
 """Keys of a base's configuration with which the library would do more than its class does."""
@@ -64,26 +63,7 @@ def tuned_network(own: WholeModel, base: BaseModel) -> torch.nn.Module:
 
 
 def _composed(name: str, config: Mapping[str, Any], weights: dict[str, torch.Tensor]) -> torch.nn.Module:
-    transformers = library()
-    try:
-        settings = getattr(transformers, f"{prefix_of(name)}Config").from_dict(dict(config))
-        network, found = getattr(transformers, name).from_pretrained(
-            None,
-            config=settings,
-            state_dict=weights,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that they are named; they are refused below
-            trust_remote_code=False,
-        )
-    except Exception as error:  # noqa: BLE001  # the library may raise anything on sizes that do not go together
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise UnexaminableError(f"transformers cannot compose {name} from its files: {why}") from None
-    require_whole(found)
-    network.eval().requires_grad_(requires_grad=False)
-    assert isinstance(network, torch.nn.Module)
-    return network
+    return composed(name, prefix_of(name), config, weights, dtype=torch.float32, attn_implementation="sdpa")
 
 
 def adapted_network(adapter: Adapter, base: BaseModel, network: torch.nn.Module) -> torch.nn.Module:
