@@ -52,8 +52,7 @@ def _model(name: str, states: dict[str, int], seconds: float) -> str:
 def _row(row: FleetRow) -> Iterator[str]:
     more = len(row.versions) - 1
     name = f"{row.versions[0]}{f' and {more} with the same bytes' if more else ''}"
-    reasons = [*row.findings, *filter(None, [row.why])]
-    yield from _entry(row.state, name, reasons[0] if reasons else "")
+    yield from _entry(row.state, name, row.reason)
 
 
 def _entry(word: str, name: str, why: str) -> Iterator[str]:

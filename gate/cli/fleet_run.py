@@ -162,8 +162,7 @@ def publish(folder: "FleetFolder", status: "FleetStatus", shown: set[str], *, qu
         return
     for row in ended:
         if row.state != "approved":
-            reasons = [*row.findings, *filter(None, [row.why])]
-            tell(f"{row.state}: {row.versions[0]}{f': {reasons[0]}' if reasons else ''}"[:300])
+            tell(f"{row.state}: {row.versions[0]}{f': {row.reason}' if row.reason else ''}"[:300])
     left = f"; {duration(status.left_seconds)} of checks are left" if status.left_seconds else ""
     tell(f"{headline(status)}{left}")
 

@@ -24,6 +24,8 @@ Version = Annotated[str, Field(pattern=r"^models:/(?s:.){1,4096}/[0-9]{1,64}$")]
 Outcome = Literal["approved", "flagged", "failed", "changed", "gone"]
 """How a task ended: by a verdict, or without one for a reason that trying again does not mend by itself."""
 State = Literal["approved", "flagged", "failed", "changed", "gone", "running", "waiting"]
+STATES: tuple[State, ...] = ("flagged", "failed", "changed", "gone", "running", "waiting", "approved")
+"""In the order in which people look at them."""
 
 
 class FleetRules(Record):
@@ -210,6 +212,11 @@ class FleetRow(Record):
     marked: tuple[Marked, ...] = ()
     report: str = ""
     """Path of its report, relative to the fleet's folder; empty where there is none."""
+
+    @property
+    def reason(self) -> str:
+        """What stands against it first, or why it has no verdict; empty where nothing is known."""
+        return next(iter(self.findings), self.why)
 
 
 class FleetStatus(Record):

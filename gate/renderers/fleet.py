@@ -9,14 +9,13 @@ from typing import Final
 from markupsafe import Markup
 
 from gate.records.artifact import ModelRef
-from gate.records.fleet import FleetRow, FleetStatus, State
+from gate.records.fleet import STATES, FleetRow, FleetStatus, State
 from gate.renderers.templates import HTML
 from gate.renderers.text import between, count, duration, listed
 
 MOST_ROWS: Final = 5000
 """Tasks on the page; `status.json` holds all."""
 RELOAD_SECONDS: Final = 15
-_ORDER: Final[tuple[State, ...]] = ("flagged", "failed", "changed", "gone", "running", "waiting", "approved")
 MEANS: Final[dict[State, str]] = {
     "approved": "no limit was exceeded, and nothing that the policy requires was missing",
     "flagged": "something stands against approval, or was not measured: a person has to look",
@@ -61,7 +60,7 @@ class FleetView:
     def counts(self) -> list[tuple[State, int, str]]:
         """The states that occur, with their number and what they mean."""
         counts = self.status.counts
-        return [(state, counts[state], MEANS[state]) for state in _ORDER if counts.get(state)]
+        return [(state, counts[state], MEANS[state]) for state in STATES if counts.get(state)]
 
     @property
     def rows(self) -> tuple[FleetRow, ...]:
@@ -131,7 +130,7 @@ def render(status: FleetStatus) -> str:
 def headline(status: FleetStatus) -> str:
     """Return the numbers of every state in one line."""
     done = sum(status.counts.get(state, 0) for state in ("approved", "flagged"))
-    words = [f"{status.counts[state]} {state}" for state in _ORDER if status.counts.get(state)]
+    words = [f"{status.counts[state]} {state}" for state in STATES if status.counts.get(state)]
     unread = f"; {count(len(status.unread), 'version')} could not be read" if status.unread else ""
     return f"{done} of {count(len(status.rows), 'task')} judged: {', '.join(words) or 'nothing planned'}{unread}"
 

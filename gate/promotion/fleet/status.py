@@ -8,11 +8,9 @@ from gate.check.files import REPORT
 from gate.promotion.fleet.cost import Known, known_of, predict
 from gate.promotion.fleet.folder import FleetFolder
 from gate.promotion.verification import now
-from gate.records.fleet import FleetPlan, FleetResult, FleetRow, FleetStatus, FleetTask, Predicted, State
+from gate.records.fleet import STATES, FleetPlan, FleetResult, FleetRow, FleetStatus, FleetTask, Predicted
 
 _PAGE = "report.html"
-_FIRST: Sequence[State] = ("flagged", "failed", "changed", "gone", "running", "waiting", "approved")
-"""States in the order in which people look at them."""
 
 
 def status_of(folder: FleetFolder, plan: FleetPlan, at: dt.datetime | None = None) -> FleetStatus:
@@ -39,7 +37,7 @@ def status_of(folder: FleetFolder, plan: FleetPlan, at: dt.datetime | None = Non
             for task, row in zip(plan.tasks, rows, strict=True)
             if row.state in {"running", "waiting"}
         ),
-        rows=tuple(sorted(rows, key=lambda row: (_FIRST.index(row.state), row.versions[0]))),
+        rows=tuple(sorted(rows, key=lambda row: (STATES.index(row.state), row.versions[0]))),
         unread=plan.unread,
     )
 
