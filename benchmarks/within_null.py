@@ -2,7 +2,7 @@
 
     python -m benchmarks.within_null [--check]
 
-Reads the measurements of the clean models of the splits calibrate and fit (`benchmarks/efficacy/evidence`), scans
+Reads the measurements of the clean models of the splits calibrate, fit and few (`benchmarks/efficacy/evidence`), scans
 nothing, and writes `gate/judging/calibration/within.json`: of each model the numbers that detectors declare
 (`Metric.within`), of detectors that the default policy runs over every class. No split that is reported has a part.
 """
@@ -25,7 +25,7 @@ from gate.records.evidence import Evidence, Measured, Skipped
 from gate.records.policy import Policy
 
 DATA = Path(within.__file__).with_name(within.FILE)
-SPLITS = ("calibrate", "fit")
+SPLITS = ("calibrate", "fit", "few")
 DIGITS = 6
 
 Model = tuple[Entry, Evidence]
@@ -79,12 +79,9 @@ def _model(entry: Entry, evidence: Evidence, compared: Sequence[OneNumber]) -> C
 
 
 def _made_of(models: Sequence[Model]) -> str:
-    tasks = sorted({entry.recipe.row.task for entry, _ in models})
     families = {entry.recipe.row.architecture for entry, _ in models}
-    classes = [evidence.facts.classes or 0 for _, evidence in models]
     return (
-        f"{len(models)} small image classifiers of the gate's own zoo, splits {' and '.join(SPLITS)}: tasks "
-        f"{', '.join(tasks)}, {len(families)} families of networks, {min(classes)} to {max(classes)} classes"
+        f"small image classifiers of the gate's own zoo, splits {', '.join(SPLITS)}, {len(families)} families of nets"
     )
 
 

@@ -16,6 +16,8 @@ from pydantic import Field
 
 from benchmarks.efficacy.scanning import Bench, State, merged, records_of
 from benchmarks.zoo.store import write_whole
+from gate import detectors
+from gate.detectors.contract import undefined_for
 from gate.judging.judge import judge
 from gate.records.counts import Counts
 from gate.records.evidence import Evidence, Location, Measured, Measurement
@@ -208,12 +210,12 @@ def _rounded(value: float, digits: int) -> float:
 
 def evidence_of(summary: Summary) -> Evidence:
     """Return the evidence that a summary stands for, without pictures."""
-    return Evidence.model_validate(
-        summary.evidence | {"outcomes": {name: _opened(outcome) for name, outcome in summary.outcomes.items()}}
-    )
+    classes = summary.evidence.get("facts", {}).get("classes")
+    opened = {name: _opened(name, outcome, classes) for name, outcome in summary.outcomes.items()}
+    return Evidence.model_validate(summary.evidence | {"outcomes": opened})
 
 
-def _opened(outcome: Outcome) -> dict[str, Any]:
+def _opened(name: str, outcome: Outcome, classes: int | None) -> dict[str, Any]:
     common = {"status": outcome.status, "options": outcome.options}
     if outcome.status == "skipped":
         return common | {"reason": outcome.text}
@@ -232,6 +234,8 @@ def _opened(outcome: Outcome) -> dict[str, Any]:
         | counted
         | {
             "measurements": measurements,
+            # What does not exist for so few classes follows from the declaration, and is not kept.
+            "unmeasured": undefined_for(detectors.load(name).metrics, classes),
             "seconds": outcome.seconds,
             "sample_passes": outcome.passes,
             "token_passes": outcome.tokens,

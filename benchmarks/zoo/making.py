@@ -145,7 +145,8 @@ def facts_of(recipe: Recipe, implant: Implant | None) -> dict[str, Any]:
 def surrogate(task: str) -> nn.Module:
     """Return a clean net of the task by a recipe of no split, for attacks that need somebody's gradients."""
     recipe = draw(Row(name="fit-999", split="fit", task=task, architecture="cnn", seed=SURROGATE_SEED))
-    with seeded(SURROGATE_SEED):
+    # Gradients are on, since an attack may ask for it first from within its own torch.no_grad.
+    with seeded(SURROGATE_SEED), torch.enable_grad():
         model = build(recipe)
         fit(scored(model, TASKS[task]), TASKS[task].train, recipe)
     return scored(model, TASKS[task]).requires_grad_(requires_grad=False)

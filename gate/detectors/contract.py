@@ -8,12 +8,13 @@ runs it, times it and stores what it yields. Importing a detector must not impor
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, Generic, TypeVar
 
 from gate.records.declarations import LooksAt, Metric, Options, Space
+from gate.records.evidence import Unmeasured
 from gate.records.passes import Passes
 from gate.records.run import Run
 from gate.spaces.contract import IMAGES, TriggerFamily
@@ -97,6 +98,15 @@ class Detector(Generic[OptionsT]):
     def metric(self, metric_id: str) -> Metric | None:
         """Return the metric of that id, or None."""
         return next((metric for metric in self.metrics if metric.id == metric_id), None)
+
+
+def undefined_for(metrics: Iterable[Metric], classes: int | None) -> tuple[Unmeasured, ...]:
+    """Return, as gaps with that reason, the metrics that do not exist for a model of so few classes."""
+    least = {one.id: one.least_classes for one in metrics if classes is not None and classes < one.least_classes}
+    return tuple(
+        Unmeasured(metric=name, reason=f"not defined for {classes} classes: it exists from {n} on", least_classes=n)
+        for name, n in least.items()
+    )
 
 
 def summary(module_name: str) -> str:

@@ -248,7 +248,6 @@ DETECTOR = Detector(
             "share",
             "higher",
             f"Greatest share of other classes' samples that one of the {one.noun} sends to the class.",
-            within="odds",
         )
         for one in probe_families()
     )

@@ -8,7 +8,7 @@ level. Without one the policy's limits by number of classes judge, each by itsel
 from dataclasses import dataclass
 
 from gate.judging.calibrated import standing
-from gate.judging.calibration.within import compare_within, models_for, packaged
+from gate.judging.calibration.within import compare_within, described, models_for, packaged
 from gate.judging.completeness import place_of
 from gate.records.comparison import Comparison
 from gate.records.evidence import Evidence
@@ -42,7 +42,8 @@ def within_model(evidence: Evidence, policy: Policy) -> WithinModel:
     seen = compare_within(outcomes, evidence.facts.classes, known)
     if why := seen.unusable or _too_few(seen, policy):
         return WithinModel(why_not=f"There is no p-value within the model either: {why}.")
-    return WithinModel(standing(seen, evidence, policy, known.made_of), seen if may_judge(policy) else None)
+    made_of = described(known, evidence.facts.classes or 0)
+    return WithinModel(standing(seen, evidence, policy, made_of), seen if may_judge(policy) else None)
 
 
 def _too_few(seen: Comparison, policy: Policy) -> str:

@@ -14,7 +14,7 @@ LooksAt = Literal["bytes", "graph", "weights", "behaviour", "training"]
 """What a detector measures: the files, the program's graph, its weights, its answers, or its training set."""
 Scale = Literal["log", "linear", "cells"]
 Where = Literal["class", "pair", "model", "layer"]
-Within = Literal["log", "odds", "linear"]
+Within = Literal["log", "linear"]
 
 
 class Options(Record):
@@ -53,5 +53,5 @@ class Metric:
     compared: Compared | None = None
     """How a bank compares it; None: no bank does."""
     within: Within | None = None
-    """How a model's worst class is compared within the model: its logarithm or its log-odds beside the median class's,
-    or, of a number that compares classes itself, as it is. None: it has no part in a p-value within the model."""
+    """How a model's worst class is compared within the model: its logarithm beside the median class's or, of a number
+    that compares classes itself, as it is. None: it has no part in a p-value within the model."""

@@ -98,7 +98,9 @@ def _follow(own: FamilySearch, suspects: Sequence[Location], run: Run) -> Iterat
     """Yield what the search finds at the classes of the suspects, beside random others."""
     chosen, goals = followed(own, suspects, run.seed)
     found = own.invert(goals, single_settings(own.options), run)
-    found = replace(found, references=tuple(range(chosen, len(goals))))
+    # Of so few classes that too few others are left, each is compared with all, as in a search of every class.
+    controls = range(chosen, len(goals))
+    found = replace(found, references=tuple(controls) if len(controls) >= LEAST_COMPARED else ())
     yield from numbers(found, of=own.classifier.num_classes)
     yield from own.found(found)
     for row in range(min(chosen, own.options.pictured)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from gate import detectors
-from gate.detectors.contract import Detector, Need
+from gate.detectors.contract import Detector, Need, undefined_for
 from gate.judging.stages import suspects_after
 from gate.records.counts import Counts
 from gate.records.errors import GateError, UnexaminableError
@@ -191,13 +191,8 @@ def _defined(
     detector: Detector[Any], classes: int | None, measurements: tuple[Measurement, ...], gaps: list[Unmeasured]
 ) -> tuple[tuple[Measurement, ...], list[Unmeasured]]:
     """Drop metrics that do not exist for so few classes, and add a gap with that reason for each."""
-    least = {
-        one.id: one.least_classes for one in detector.metrics if classes is not None and classes < one.least_classes
-    }
-    undefined = [
-        Unmeasured(metric=name, reason=f"not defined for {classes} classes: it exists from {n} on", least_classes=n)
-        for name, n in least.items()
-    ]
+    undefined = undefined_for(detector.metrics, classes)
+    least = {gap.metric for gap in undefined}
     kept = tuple(one for one in measurements if one.metric not in least)
     return kept, [*(gap for gap in gaps if gap.metric not in least), *undefined]
 

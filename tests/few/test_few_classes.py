@@ -1,13 +1,18 @@
 """One logit and two to eight classes: readable, with one true reason without a bank, and judged by p beside one."""
 
+import statistics
+from dataclasses import replace
+
 import pytest
 
 from gate.check.scan import foreseen
+from gate.detectors.warp_trigger import DETECTOR as WARPS
 from gate.judging.judge import judge
 from gate.records.bank import OpenBank
 from gate.records.clock import today
-from gate.records.evidence import Measured
+from gate.records.evidence import Location, Measured
 from gate.records.finding import Decision
+from gate.records.run import Run
 from tests.few.scanning import skipped, trained
 
 FEW = [1, 2, 3, 4, 5, 7]
@@ -29,6 +34,11 @@ def seen(bench):
 def judged(evidence, bench):
     """Return the verdict of the day."""
     return judge(evidence, bench.rules, on=today())
+
+
+def limits_alone(bench):
+    """Return the policy without a p-value within the model."""
+    return bench.rules.model_copy(update={"within": "show"})
 
 
 @pytest.mark.parametrize("scores", FEW)
@@ -54,6 +64,20 @@ def test_what_cannot_exist_is_recorded_as_not_defined(seen, scores, undefined):
     assert undefined == {name for name in gaps if not name.startswith(("pair-", "permutation"))}
     assert all(why.startswith(f"not defined for {max(scores, 2)} classes") for why in gaps.values())
     assert not undefined & {measurement.metric for measurement in found.measurements}
+
+
+def test_a_suspect_of_so_few_that_no_three_others_are_left_is_compared_with_all(bench):
+    """Its size has a ratio, and the policy's naming of suspects by it no gap; of two classes there is none."""
+    for scores, expected in ((3, 3), (2, 0)):
+        loaded, _ = bench.loaded(trained(scores), bench.samples(scores))
+        subject = replace(loaded.subject, suspects=(Location.of_class(1),))
+        found = list(WARPS.measure(subject, WARPS.options(steps=6, batch=8, clean_samples=60), Run(seed=0)))
+        sizes, ratios = (
+            [m.value for m in found if getattr(m, "metric", "") == name] for name in ("size", "size-ratio")
+        )
+        assert (len(sizes), len(ratios)) == (scores, expected)
+        if ratios:
+            assert ratios == pytest.approx([size / statistics.median(sizes) for size in sizes])
 
 
 @pytest.mark.parametrize("scores", FEW)
@@ -131,14 +155,15 @@ def test_a_bank_of_another_number_of_classes_is_said(seen, bench, bank_of):
     (few,) = [one for one in found.findings if one.kind == "condition"]
     assert "the bank's models have 3 classes; the candidate has 2" in few.message
     beside = OpenBank(bank, bench.folder, "9" * 64, "bank.json")
-    assert "The bank beside this scan is of models with 3 classes" in foreseen(2, bench.rules, beside)
+    assert "The bank beside this scan is of models with 3 classes" in foreseen(2, limits_alone(bench), beside)
     assert foreseen(3, bench.rules, beside) == ""
 
 
 @pytest.mark.parametrize(("classes", "says"), [(1, True), (7, True), (8, False), (1000, False)])
 def test_it_is_said_before_the_scan_for_fewer_than_eight(bench, classes, says):
-    """As soon as the number is known, and for no other number."""
-    line = foreseen(classes, bench.rules, None)
+    """As soon as the number is known, and for no other number; unless the p-value within the model judges."""
+    assert foreseen(classes, bench.rules, None) == ""
+    line = foreseen(classes, limits_alone(bench), None)
     assert (f"This model has {classes} classes" in line) == says == bool(line)
 
 

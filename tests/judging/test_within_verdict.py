@@ -28,7 +28,7 @@ POLICY = Policy(
     stages=(Stage(detectors=tuple(OPTIONS)), Stage(detectors=("activation-clustering",), over="suspects")),
     detectors={
         "neural-cleanse": Rule(limits={"size-ratio": RATIO}, options={"steps": 20}),
-        "probe-grid": Rule(),
+        "maximum-margin": Rule(),
         "head-indicators": Rule(),
         "activation-clustering": Rule(limits={"silhouette": SILHOUETTE}),
     },
@@ -94,7 +94,10 @@ def test_a_p_value_at_the_level_flags_and_names_the_class(shipped):
         f"score is {verdict.within.score:.3g}, from neural-cleanse size at class 3."
     )
     assert [one.metric for one in verdict.confirming] == ["size-ratio"]
-    assert (verdict.within.kind, verdict.within.made_of) == ("within", "made-up models of two tasks")
+    assert (verdict.within.kind, verdict.within.made_of) == (
+        "within",
+        "made-up models: tasks task, 10 to 10 classes",
+    )
     assert (verdict.judging, verdict.standing) == (verdict.within, None)
     assert verdict.uncalibrated_because == "No reference bank stood beside the scan."
 
@@ -118,7 +121,7 @@ def test_without_such_models_the_limits_judge_as_ever():
 UNBELIEVED = {
     "a level that they are too few for": ({"level": 0.02}, {}, "39 clean models can give none below 0.025"),
     "a detector over suspects": (
-        {"stages": (Stage(detectors=("probe-grid", "head-indicators")),
+        {"stages": (Stage(detectors=("maximum-margin", "head-indicators")),
                     Stage(detectors=("neural-cleanse", "activation-clustering"), over="suspects"))},
         {},
         "neural-cleanse measured no size over the candidate's classes",

@@ -8,15 +8,15 @@ from gate.records.comparison import OneNumber
 from gate.records.evidence import Location, Measured, Measurement
 
 SIZE = OneNumber(detector="neural-cleanse", metric="size", worse="lower", by="log")
-SHARE = OneNumber(detector="probe-grid", metric="patch-share", worse="higher", by="odds")
+MARGIN = OneNumber(detector="maximum-margin", metric="margin", worse="higher", by="log")
 INDICATOR = OneNumber(detector="head-indicators", metric="indicator", worse="higher", by="linear")
-COMPARED = (SIZE, SHARE, INDICATOR)
-OPTIONS = {"neural-cleanse": {"steps": 20}, "probe-grid": {}, "head-indicators": {}}
+COMPARED = (SIZE, MARGIN, INDICATOR)
+OPTIONS = {"neural-cleanse": {"steps": 20}, "maximum-margin": {}, "head-indicators": {}}
 
 
-def clean_model(size, share, indicator, classes=10):
+def clean_model(size, margin, indicator, classes=10):
     """Return a clean model of the three numbers; None leaves one out."""
-    named = zip(COMPARED, (size, share, indicator), strict=True)
+    named = zip(COMPARED, (size, margin, indicator), strict=True)
     numbers = {one.detector: {one.metric: number} for one, number in named if number is not None}
     return CleanModel(task="task", classes=classes, numbers=numbers)
 
@@ -24,9 +24,7 @@ def clean_model(size, share, indicator, classes=10):
 def clean_models(models, compared=COMPARED):
     """Return such models as the file that comes with the gate."""
     settings = {name: digest_of(name, options) for name, options in OPTIONS.items()}
-    return CleanModels(
-        made_of="made-up models of two tasks", compared=compared, settings=settings, models=tuple(models)
-    )
+    return CleanModels(made_of="made-up models", compared=compared, settings=settings, models=tuple(models))
 
 
 def drawn(count, classes=10, seed=0):
@@ -41,7 +39,7 @@ def measured(one, values):
     return Measured(measurements=tuple(found), seconds=1, options=OPTIONS[one.detector])
 
 
-def outcomes(sizes=(30.0,) * 9 + (22.0,), shares=(0.1,) * 9 + (0.25,), indicators=(0.0,) * 9 + (1.0,)):
+def outcomes(sizes=(30.0,) * 9 + (22.0,), margins=(0.1,) * 9 + (0.25,), indicators=(0.0,) * 9 + (1.0,)):
     """Return the outcomes of an ordinary candidate, but for the changes; None leaves one out."""
-    named = zip(COMPARED, (sizes, shares, indicators), strict=True)
+    named = zip(COMPARED, (sizes, margins, indicators), strict=True)
     return {one.detector: measured(one, values) for one, values in named if values is not None}

@@ -1,9 +1,10 @@
 """A candidate among clean models of other tasks, without a bank: one number of each statistic, compared within a model.
 
-Trigger sizes and shares of other tasks say nothing by themselves; how far a model's worst class stands apart from its
-median class may. The file beside this one holds these numbers of clean models of several tasks, as its detectors
-declare them (`Metric.within`), and says what it was made of. Each is one statistic of the whole model, and the rank of
-the score is a p-value as in `conformal`: valid for a candidate that is one more model like those.
+Trigger sizes of other tasks say little by themselves; how far a model's worst class stands apart from its median class
+may. Among fewer than eight classes the worst is nearly its own median, and stands for itself. The file beside this one
+holds these numbers of clean models of several tasks, as their detectors declare them (`Metric.within`), and says what
+it was made of. Each is one statistic of the whole model, and the rank of the score is a p-value as in `conformal`:
+valid for a candidate that is one more model like those.
 """
 
 import math
@@ -27,8 +28,6 @@ from gate.records.fields import Finite, Sha256, Text
 from gate.records.record import Record
 
 FILE = "within.json"
-ROOM = 0.01
-"""Added to a share and to what is left of it, so that their log-odds are finite."""
 FEWEST_PLACES = 2
 """Fewest classes of which one can stand apart."""
 BEYOND = 2
@@ -49,7 +48,7 @@ class CleanModels(Record):
     """Clean models of several tasks, measured by one choice of settings."""
 
     made_of: Text
-    """Data and models, in a few words."""
+    """What kind of models they are, in a few words that a number of them goes before."""
     compared: tuple[OneNumber, ...] = Field(min_length=1, max_length=100)
     settings: dict[str, Sha256]
     """Digests of the options of their detectors."""
@@ -90,7 +89,9 @@ def _worst(one: OneNumber, outcome: Measured) -> Worst | None:
     if len(scaled) < FEWEST_PLACES:
         return None
     place = max(scaled, key=lambda name: scaled[name])
-    usual = 0.0 if one.by == "linear" else statistics.median(scaled.values())
+    # Among few classes the worst is its own median or nearly, so that its number stands for itself.
+    alone = one.by == "linear" or len(scaled) < FEW_CLASSES
+    usual = 0.0 if alone else statistics.median(scaled.values())
     return Worst(scaled[place] - usual, place)
 
 
@@ -98,9 +99,6 @@ def _scaled(one: OneNumber, value: float) -> float:
     match one.by:
         case "log":
             return math.log(max(value, _LEAST))
-        case "odds":
-            share = min(1.0, max(0.0, value))
-            return math.log((share + ROOM) / (1 - share + ROOM))
         case "linear":
             return cut(value)
 
@@ -110,6 +108,13 @@ def models_for(known: CleanModels, classes: int) -> tuple[CleanModel, ...]:
     alike = [model for model in known.models if (model.classes < FEW_CLASSES) == (classes < FEW_CLASSES)]
     most = max((model.classes for model in alike), default=0)
     return tuple(alike) if classes <= BEYOND * most else ()
+
+
+def described(known: CleanModels, classes: int) -> str:
+    """Return in one line the clean models that a candidate of so many classes is compared with."""
+    models = models_for(known, classes)
+    tasks, counts = sorted({model.task for model in models}), [model.classes for model in models]
+    return f"{known.made_of}: tasks {', '.join(tasks)}, {min(counts)} to {max(counts)} classes"
 
 
 def compare_within(outcomes: Mapping[str, Outcome], classes: int | None, known: CleanModels) -> Comparison:

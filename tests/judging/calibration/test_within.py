@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from within_models import COMPARED, INDICATOR, SHARE, SIZE, clean_model, clean_models, drawn, measured, outcomes
+from within_models import COMPARED, INDICATOR, MARGIN, SIZE, clean_model, clean_models, drawn, measured, outcomes
 
 from gate.judging.calibration.within import CleanModels, compare_within, models_for, numbers_of
 from gate.policies.declared import numbers_within
@@ -15,25 +15,33 @@ PLANTED = (30.0,) * 3 + (1.0,) + (30.0,) * 6
 
 
 def test_a_number_is_of_the_worst_class_beside_the_median_one():
-    """Greater is worse on either side: logarithms, log-odds that are finite at 0 and 1, and a value as it is."""
-    shares = (0.1, 0.0, 0.1, 1.0)
-    found = numbers_of(outcomes((8.0, 2.0, 8.0), shares, (-3.0, 5.0, 0.0)), COMPARED)
+    """Greater is worse on either side: logarithms, finite at 0, and a value as it is."""
+    sizes, margins = (8.0, 2.0) + (8.0,) * 7, (0.1, 0.0, 0.1, 1.0) + (0.1,) * 5
+    found = numbers_of(outcomes(sizes, margins, (-3.0, 5.0) + (0.0,) * 7), COMPARED)
     assert found["neural-cleanse"]["size"] == (pytest.approx(math.log(4)), "1")
-    assert found["probe-grid"]["patch-share"] == (pytest.approx(math.log(1.01 / 0.01) - math.log(0.11 / 0.91)), "3")
+    assert found["maximum-margin"]["margin"] == (pytest.approx(math.log(10)), "3")
     assert found["head-indicators"]["indicator"] == (5.0, "1")
     assert numbers_of({"neural-cleanse": measured(SIZE, (8.0,))}, COMPARED) == {}
 
 
+def test_among_few_classes_the_worst_stands_for_itself():
+    """Of two or three, the median class is the worst one or stands beside it."""
+    found = numbers_of(outcomes((8.0, 2.0), (0.1, 0.5), (-3.0, 5.0)), COMPARED)
+    assert found["neural-cleanse"]["size"] == (pytest.approx(-math.log(2)), "1")
+    assert found["maximum-margin"]["margin"] == (pytest.approx(math.log(0.5)), "1")
+    assert found["head-indicators"]["indicator"] == (5.0, "1")
+
+
 def test_a_planted_class_gets_the_least_p_and_is_named():
     """Its size is far below the median's; the statistics with their worst value there are told together."""
-    seen = compare_within(outcomes(PLANTED, (0.1,) * 3 + (0.95,) + (0.1,) * 6), 10, KNOWN)
+    seen = compare_within(outcomes(PLANTED, (0.1,) * 3 + (2e6,) + (0.1,) * 6), 10, KNOWN)
     assert (seen.p_value, seen.models) == (pytest.approx(1 / 40), 39)
     assert str(seen.places[0]) in {
-        "neural-cleanse size and probe-grid patch-share at class 3",
-        "probe-grid patch-share and neural-cleanse size at class 3",
+        "neural-cleanse size and maximum-margin margin at class 3",
+        "maximum-margin margin and neural-cleanse size at class 3",
     }
     assert seen.places[0].score == seen.score
-    assert seen.detectors == ("head-indicators", "neural-cleanse", "probe-grid")
+    assert seen.detectors == ("head-indicators", "maximum-margin", "neural-cleanse")
 
 
 @pytest.mark.parametrize("size", [1e99, 1e155, 1e308])
@@ -67,7 +75,7 @@ REFUSED = {
     "no number of classes": (None, outcomes(), "other numbers of classes than none known"),
     "few classes": (7, outcomes(), "other numbers of classes than 7"),
     "more than twice the classes": (21, outcomes(), "other numbers of classes than 21"),
-    "a missing statistic": (10, outcomes(shares=None), "probe-grid measured no patch-share"),
+    "a missing statistic": (10, outcomes(margins=None), "maximum-margin measured no margin"),
     "one class alone": (10, outcomes(sizes=(8.0,)), "neural-cleanse measured no size"),
 }
 
@@ -100,9 +108,9 @@ def test_few_classes_are_compared_with_few_and_up_to_twice_as_many_as_there_are(
 def test_a_statistic_that_a_tenth_of_the_models_lack_is_left_out():
     """With nineteen of twenty it takes part, and the one without it does not."""
     without = clean_model(0.3, None, 1.0)
-    assert compare_within(outcomes(shares=None), 10, clean_models([*drawn(17), *[without] * 3])).models == 20
+    assert compare_within(outcomes(margins=None), 10, clean_models([*drawn(17), *[without] * 3])).models == 20
     assert compare_within(outcomes(), 10, clean_models([*drawn(19), without])).models == 19
-    assert compare_within(outcomes(shares=None), 10, clean_models([*drawn(19), without])).unusable
+    assert compare_within(outcomes(margins=None), 10, clean_models([*drawn(19), without])).unusable
 
 
 def test_the_file_is_read_as_it_was_written():
@@ -111,8 +119,8 @@ def test_the_file_is_read_as_it_was_written():
 
 
 def test_detectors_declare_what_takes_part():
-    """Shares of every family of probes, sizes of triggers and the indicator of the last layer."""
+    """Sizes of triggers and the indicator of the last layer."""
     declared = {str(one): one.by for one in numbers_within()}
-    assert {str(one): one.by for one in (SIZE, SHARE, INDICATOR)}.items() <= declared.items()
-    assert all(by == "odds" for name, by in declared.items() if name.startswith("probe-grid"))
+    assert {str(one): one.by for one in (SIZE, INDICATOR)}.items() <= declared.items()
+    assert not any(name.startswith("probe-grid") for name in declared)
     assert "neural-cleanse size-ratio" not in declared
