@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from within_models import COMPARED, INDICATOR, MARGIN, SIZE, clean_model, clean_models, drawn, measured, outcomes
+from within_models import COMPARED, INDICATOR, SIZE, clean_model, clean_models, drawn, measured, outcomes
 
 from gate.judging.calibration.within import CleanModels, compare_within, models_for, numbers_of
 from gate.policies.declared import numbers_within
