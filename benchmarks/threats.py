@@ -1,15 +1,14 @@
 """How often each kind of threat is found in the zoo, and clean models flagged, by what a verdict says of threats.
 
-    python -m benchmarks.threats [--split fit] [--write | --check]
+    python -m benchmarks.threats [--split unseen] [--write | --check]
 
 Reads the committed measurements of a split (`benchmarks/efficacy/evidence`) and what was planted
-(`benchmarks/zoo/index.jsonl`), scans nothing, judges each model by the packaged default policy twice, by limits alone
-and beside the bank of its task, and prints a table. `--write` puts the counts with exact intervals where verdicts read
+(`benchmarks/zoo/index.jsonl`), scans nothing, judges each model by the packaged default policy three times, by limits
+alone, by the p-value within the model and beside the bank of its task, and prints a table. `--write` puts the counts with exact intervals where verdicts read
 them, `gate/judging/threat_rates.json`. A model counts as found where its verdict says `detected` of its own family; one
-that was flagged for something else does not. One that the bank of its task cannot judge counts under limits alone.
+that was flagged for something else does not. A model counts under each of these that can judge it. Models of fewer than eight classes are left out.
 
-The fit split is the only one with planted models that was measured by the present settings; these were chosen on it, so
-that its shares are too high for models that nothing was chosen on. *unseen* takes its place once it is measured.
+Of the split *unseen*, on which nothing was chosen.
 """
 
 import argparse
@@ -24,8 +23,8 @@ from benchmarks.typical import Subject, subjects
 from benchmarks.zoo.store import write_whole
 from gate.judging.judge import judge
 from gate.judging.threat_families import Family, families
-from gate.judging.threat_rates import DATA, ThreatRates
-from gate.policies.declared import bank_rules_sha256, rules_sha256
+from gate.judging.threat_rates import DATA, ThreatRates, judged_beside
+from gate.policies.declared import bank_rules_sha256, rules_sha256, within_rules_sha256
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.bank import OpenBank, open_bank
@@ -48,8 +47,13 @@ class Said:
 
 def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Sequence[OpenBank]) -> ThreatRates:
     """Return the counts of every family that a verdict could have named."""
-    ways: dict[Beside, Sequence[OpenBank]] = {"limits": (), "bank": banks}
-    said = {way: [one for model in models if (one := _said(model, policy, by))] for way, by in ways.items()}
+    by_limits = policy.model_copy(update={"within": "show"})
+    ways: dict[Beside, tuple[Policy, Sequence[OpenBank]]] = {
+        "limits": (by_limits, ()),
+        "within": (policy, ()),
+        "bank": (policy, banks),
+    }
+    said = {way: [one for model in models if (one := _said(model, way, *by))] for way, by in ways.items()}
     (seed,) = {model.evidence.seed for model in models}
     classes = {model.evidence.facts.classes for model in models}
     found = {family.id: dict(_powers(family, said, split)) for family in families()}
@@ -58,16 +62,17 @@ def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Seque
         split=split,
         seed=seed,
         rules=rules_sha256(policy),
+        within_rules=within_rules_sha256(policy),
         bank_rules=bank_rules_sha256(policy),
         classes=tuple(sorted(number for number in classes if number is not None)),
         families={name: powers for name, powers in found.items() if powers},
     )
 
 
-def _said(model: Subject, policy: Policy, banks: Sequence[OpenBank]) -> Said | None:
-    """Return what is said of a model; None beside a bank that cannot judge it, where limits do."""
+def _said(model: Subject, way: Beside, policy: Policy, banks: Sequence[OpenBank]) -> Said | None:
+    """Return what is said of a model; None where it is judged in another way than this one."""
     verdict = judge(beside(model.evidence, banks, policy), policy, on=ANY_DAY)
-    if banks and not verdict.calibrated:
+    if judged_beside(verdict, None) != way:
         return None
     return Said(model.attack, model.truth.backdoored, {threat.id: threat.status for threat in verdict.threats})
 
@@ -126,7 +131,7 @@ def made_now(split: str) -> ThreatRates:
 def main() -> None:
     """Print the table; write the data, or say whether what is packaged is what would be written."""
     parser = argparse.ArgumentParser(description="How often threats of the zoo are found, for verdicts.")
-    parser.add_argument("--split", default="fit", choices=("fit", "test", "unseen"))
+    parser.add_argument("--split", default="unseen", choices=("fit", "test", "unseen"))
     parser.add_argument("--write", action="store_true", help="write what verdicts read")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the packaged data differ")
     arguments = parser.parse_args()

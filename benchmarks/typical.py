@@ -1,14 +1,13 @@
 """Where clean and planted models of the zoo lie: the ranges that reports show beside a number.
 
-    python -m benchmarks.typical [--split fit] [--check]
+    python -m benchmarks.typical [--split unseen] [--check]
 
 Reads the committed measurements of a split (`benchmarks/efficacy/evidence`) and what was planted
 (`benchmarks/zoo/index.jsonl`), scans nothing, and writes `gate/renderers/typical.json`. Of a model the most conspicuous
 place counts, as the report's tables show it; of a detector that looks at suspects each suspect, in planted models those
 that were planted. A search for one family of triggers is set beside models with that family; all others beside all.
 
-The fit split, the only one with planted models that was measured by the present settings, though these were chosen on
-it; *unseen*, on which nothing was chosen, takes its place once it is measured.
+Of the split *unseen*, on which nothing was chosen.
 """
 
 import argparse
@@ -41,12 +40,13 @@ LEAST_VALUES = 5
 OWN_SCALES = ("pixels", "scores")
 """Units that depend on the size of the image or on the model's own scores: of another model they say nothing."""
 
-_PATCHES = ("badnets", "multi-target", "all-to-all", "source-specific", "label-consistent")
+_KINDS = ("patch", "all-to-all", "source-specific", "label-consistent")
+_PATCHES = ("badnets", "multi-target", *_KINDS[1:], *(f"{kind}-off-grid" for kind in _KINDS))
 _GRAPHS = ("payload", "architectural")
 AIMED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "neural-cleanse": ("planted patches", _PATCHES),
-    "additive-trigger": ("planted blends", ("blended", "sig", "adaptive-blend")),
-    "warp-trigger": ("planted warps", ("wanet",)),
+    "additive-trigger": ("planted blends", ("blended", "sig", "adaptive-blend", "blend-off-grid", "sig-off-grid")),
+    "warp-trigger": ("planted warps", ("wanet", "warp-off-grid")),
     "graph-structure": ("planted branches", _GRAPHS),
 }
 """What a detector looks for, and the zoo's attacks that are of this kind."""
@@ -63,13 +63,14 @@ class Subject:
 
 
 def subjects(split: str, folder: Path = summaries.FOLDER) -> list[Subject]:
-    """Return the models of a split that count and were measured."""
+    """Return the models of a split that count and were measured; of few classes none, whose numbers lie elsewhere."""
     entries: dict[str, Entry] = {entry.name: entry for entry in read_index() if entry.counts}
     found = [one for one in summaries.read(summaries.path_of(split, folder)) if one.name in entries]
-    return [
+    models = [
         Subject(entries[one.name].recipe.row.attack, truth_of(entries[one.name]), summaries.evidence_of(one))
         for one in found
     ]
+    return [model for model in models if not model.evidence.facts.few_classes]
 
 
 def typical_of(split: str, models: Sequence[Subject], policy: Policy) -> Typical:
@@ -174,7 +175,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 def main() -> None:
     """Write the data, or say whether what is packaged is what would be written."""
     parser = argparse.ArgumentParser(description="Ranges of the zoo's clean and planted models, for reports.")
-    parser.add_argument("--split", default="fit", choices=("fit", "calibrate", "test"))
+    parser.add_argument("--split", default="unseen", choices=("fit", "calibrate", "test", "unseen"))
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the packaged data differ")
     arguments = parser.parse_args()
     made = typical_of(arguments.split, subjects(arguments.split), read_policy(DEFAULT, on=today()))

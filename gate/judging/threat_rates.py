@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from gate.policies.declared import bank_rules_sha256, rules_sha256
+from gate.policies.declared import bank_rules_sha256, rules_sha256, within_rules_sha256
 from gate.records.comparison import Comparison
 from gate.records.evidence import Evidence
 from gate.records.fields import MetricId, Sha256
@@ -32,6 +32,8 @@ class ThreatRates(Record):
     seed: int
     rules: Sha256
     """Digest of the parts of the policy that decide by limits."""
+    within_rules: Sha256
+    """Digest of the parts that decide by a p-value within the model, the level too."""
     bank_rules: Sha256
     """Digest of the parts that decide beside a bank, the p-value's too."""
     classes: tuple[int, ...]
@@ -60,9 +62,13 @@ def power_of(family: str, policy: Policy, verdict_by: Beside | None) -> tuple[Po
 
 
 def _same_rules(known: ThreatRates, policy: Policy, verdict_by: Beside) -> bool:
-    if verdict_by == "bank":
-        return known.bank_rules == bank_rules_sha256(policy)
-    return known.rules == rules_sha256(policy)
+    match verdict_by:
+        case "bank":
+            return known.bank_rules == bank_rules_sha256(policy)
+        case "within":
+            return known.within_rules == within_rules_sha256(policy)
+        case "limits":
+            return known.rules == rules_sha256(policy)
 
 
 def power_for(
@@ -92,5 +98,7 @@ def judged_beside(verdict: Verdict, judging: Comparison | None) -> Beside | None
     seen = verdict.judging
     if seen is None:
         return "limits"
+    if verdict.within_judged:
+        return "within"
     as_the_zoo = verdict.calibrated and seen.by == "rank" and seen.kind == "per-class" and not seen.copies
     return "bank" if as_the_zoo and not (judging and judging.secret_probes) else None

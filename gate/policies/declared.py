@@ -74,8 +74,13 @@ def digest_of(name: str, options: dict[str, object]) -> str:
 
 
 def rules_sha256(policy: Policy) -> str:
-    """Return the digest of the parts of a policy that decide without a bank: not its name, waivers or samples."""
+    """Return the digest of the parts of a policy that decide by limits: not its name, waivers or samples."""
     return _sha256(_by_limits(policy))
+
+
+def within_rules_sha256(policy: Policy) -> str:
+    """Return the digest of the parts that decide by a p-value within the model: those by limits, and the level."""
+    return _sha256(_by_limits(policy) | {key: getattr(policy, key) for key in ("within", "level")})
 
 
 def bank_rules_sha256(policy: Policy) -> str:

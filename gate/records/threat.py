@@ -10,14 +10,14 @@ from gate.records.fields import Finite, MetricId, Text, is_none
 from gate.records.record import Record
 
 Status = Literal["detected", "not-detected", "not-examined", "waived"]
-Beside = Literal["limits", "bank"]
+Beside = Literal["limits", "within", "bank"]
 
 
 class Power(Record):
     """How many models of the gate's own zoo with such a threat these rules flagged, and how many clean ones."""
 
     beside: Beside
-    """Whether the policy's limits judged, or a p-value beside a bank of the task."""
+    """Whether the policy's limits judged, a p-value within the model, or one beside a bank of the task."""
     found: int = Field(ge=0)
     models: int = Field(ge=1)
     low: Finite = Field(ge=0, le=1)

@@ -87,8 +87,11 @@ def says(threat: Threat) -> str:
     return f"{looked}; {_power(threat.power) if threat.power else threat.power_unknown}".removeprefix("; ")
 
 
+_BESIDE = {"limits": "", "within": " within one model", "bank": " beside a bank"}
+
+
 def _power(power: Power) -> str:
-    beside = " beside a bank" if power.beside == "bank" else ""
+    beside = _BESIDE[power.beside]
     low, high, most = (f"{100 * share:.0f}" for share in (power.low, power.high, power.false_alarms_at_most))
     found = f"{power.found} of {power.models} such models found{beside} ({low} to {high} %)"
     return f"{found}, {power.false_alarms} of {power.clean_models} clean ones flagged (at most {most} %)"
