@@ -9,7 +9,7 @@ from gate.service import metrics
 from gate.service.logs import log
 
 _SECONDS = 5
-_LASTING = frozenset({"no-longer-approved", "policy-unreadable"})
+_LASTING = frozenset({"no-longer-approved", "not-judged", "policy-unreadable"})
 """Kinds that every look finds anew, until somebody acts."""
 
 

@@ -2,28 +2,25 @@
 
 Detection after the fact: the window is a webhook's delivery, or else one poll. A version whose decision has expired
 since it was put there stays and raises an alert: an expiry must not stop production. An error is no approval, whatever
-it is: a version chooses what it makes of a download. Only a registry that is silent is asked again later.
+it is: a version chooses what it makes of a download. Nothing is moved, and an alert says so, where no version could be
+judged: the registry is silent, policy or log are away, or the bytes of the version to put back cannot be had either
+(docs/decisions/0058-what-cannot-be-judged-stays.md).
 """
 
-import datetime as dt
 import fcntl
 import json
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from gate.attestations.envelope import Expected, envelope_digest, open_envelope, verify
+from gate.attestations.envelope import envelope_digest
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import ReviewLog
-from gate.check.pull import downloaded
-from gate.policies.read import read_policy
-from gate.promotion.verification import ATTESTATION_TAG, Trust, now, superseded, verify_folder
 from gate.records.artifact import ModelRef
-from gate.records.errors import GateError, PolicyError, RegistryError, UnknownVersionError
-from gate.records.policy import Policy
+from gate.records.errors import GateError
 from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
 from gate.service.alerts import Alerts
+from gate.service.approvals import Approvals, NotJudgedError
 from gate.service.logs import log
 from gate.service.settings import ModelSection, Settings
 
@@ -34,12 +31,9 @@ class Guard:
     def __init__(
         self, settings: Settings, registry: ProductionRegistry, keys: tuple[PublicKey, ...], alerts: Alerts
     ) -> None:
-        self._settings, self._registry, self._keys, self._alerts = settings, registry, keys, alerts
+        self._settings, self._registry, self._alerts = settings, registry, alerts
+        self._approvals = Approvals(settings, registry, keys, alerts)
         self._path = settings.file.data / "protected.json"
-        self._compared: set[tuple[ModelRef, str, str]] = set()
-        """Version, attestation and policy's digest, where the bytes were found to be those of the approval."""
-        self._policies: dict[str, Policy] = {}
-        """Each candidate model's policy as it could last be read."""
 
     def look(self, production: str) -> str:
         """Correct every protected alias and stage of a production model; return how many were wrong."""
@@ -70,30 +64,50 @@ class Guard:
         return remembered or bool(self._registry.find_versions(production, {}))
 
     def _alias(self, section: ModelSection, alias: str) -> bool:
-        """Correct one alias; return whether it was wrong."""
+        """Correct one alias; return whether it was wrong, or could not be judged."""
         assert section.production is not None
         held = self._registry.alias(section.production, alias)
         if held is None:
             return False
-        place = f"{section.production}@{alias}"
-        good = self._remembered().get(place)
-        if self._approved(section, held):
+        return self._judged("alias", held, f"{section.production}@{alias}", lambda: self._correct(section, alias, held))
+
+    def _correct(self, section: ModelSection, alias: str, held: ModelRef) -> bool:
+        place = f"{held.name}@{alias}"
+        good, approved = self._remembered().get(place), self._approvals.holds(section, held)
+        if approved:
             if good != held.version:
                 self._remember(place, held.version or "")
             return False
-        if good is None and self._once_approved(section, held):
+        once = self._approvals.held_once(section, held) if good is None else False
+        if once:
             good = held.version  # the file that remembers it is lost or new: the decision tells it instead
             self._remember(place, good or "")
         if good == held.version:
             self._alerts.send("no-longer-approved", model=str(held), place=place)
             return True
-        self._put_back(section, alias, held, good)
+        last = ModelRef(registry="mlflow", name=held.name, version=good) if good else self._last_approved(section)
+        if last is not None and None in {approved, once}:
+            self._require_bytes(section, last)
+        self._put_back(alias, held, last)
         return True
 
-    def _put_back(self, section: ModelSection, alias: str, held: ModelRef, good: str | None) -> None:
+    def _judged(self, what: str, ref: ModelRef, place: str, correct: Callable[[], bool]) -> bool:
+        """Correct a place, or say that what is there cannot be judged and was left alone; it is asked again."""
+        try:
+            return correct()
+        except NotJudgedError as error:
+            metrics.REVERTED.labels(what, "not-judged").inc()
+            self._alerts.send("not-judged", model=str(ref), place=place, why=str(error)[:500])
+            return True
+
+    def _require_bytes(self, section: ModelSection, other: ModelRef) -> None:
+        """Raise where another version's bytes cannot be had either: whose fault it is cannot be told."""
+        if not self._approvals.can_be_had(section, other):
+            raise NotJudgedError(f"its bytes cannot be had at this moment, and those of {other} cannot either")
+
+    def _put_back(self, alias: str, held: ModelRef, last: ModelRef | None) -> None:
         """Point the alias at the last approved version; without one an alert says that nothing can be put back."""
         place = f"{held.name}@{alias}"
-        last = ModelRef(registry="mlflow", name=held.name, version=good) if good else self._last_approved(section)
         outcome = "put-back" if last else "nothing-to-put-back"
         try:
             if last is not None:
@@ -109,104 +123,48 @@ class Guard:
     def _last_approved(self, section: ModelSection) -> ModelRef | None:
         assert section.production is not None
         found = self._registry.find_versions(section.production, {})
-        return next((ref for ref, _ in found if self._approved(section, ref)), None)
+        return next((ref for ref, _ in found if self._approvals.holds(section, ref)), None)
 
     def _stages(self, section: ModelSection) -> int:
-        """Archive versions in a protected stage without a decision; return how many there were.
+        """Archive versions in a protected stage without a decision; return how many there were, or not judged.
 
         One that was approved there and now cannot be verified stays: an error of the gate must not stop production.
         """
         assert section.production is not None
-        wrong = 0
-        for ref, stage in self._registry.staged(section.production, section.stages):
-            approved, place = self._approved(section, ref), f"{section.production}/{stage}/{ref.version}"
-            name = envelope_digest(self._attestation(ref))
-            known = self._remembered().get(place) == name
-            if approved:
-                if not known:
-                    self._remember(place, name)
-                continue
-            wrong += 1
-            if approved is None and known:
-                self._alerts.send("no-longer-approved", model=str(ref), place=stage)
-                continue
-            self._registry.archive(ref)
-            metrics.REVERTED.labels("stage", "archived").inc()
-            event = "an unapproved version was in a protected stage"
-            log(event, level=logging.WARNING, model=str(ref), stage=stage)
-            self._alerts.send("protected-stage", model=str(ref), place=stage, outcome="archived")
-        return wrong
+        found = self._registry.staged(section.production, section.stages)
+        return sum(self._judged("stage", ref, stage, partial(self._stage, section, ref, stage)) for ref, stage in found)
 
-    def _approved(self, section: ModelSection, ref: ModelRef) -> bool | None:
-        """Tell whether a decision covers the version's bytes; None where an error keeps it unknown."""
-        return self._answer(ref, lambda: self._holds(section, ref))
-
-    def _holds(self, section: ModelSection, ref: ModelRef) -> bool:
-        """Tell whether a decision under today's policy holds; the bytes are compared once for each attestation."""
-        policy, attestation = self._policy(section), self._attestation(ref)
-        trust = self._trust(section, policy.digest, policy.artifact_stores)
-        if not _decided(attestation, trust, now()):
+    def _stage(self, section: ModelSection, ref: ModelRef, stage: str) -> bool:
+        approved, place = self._approvals.holds(section, ref), f"{section.production}/{stage}/{ref.version}"
+        name = envelope_digest(self._approvals.attestation(ref))
+        known = self._remembered().get(place) == name
+        if approved:
+            if not known:
+                self._remember(place, name)
             return False
-        compared = (ref, attestation, policy.digest)
-        if compared not in self._compared and not self._covers(ref, attestation, trust, now()):
-            return False
-        self._compared.add(compared)
+        if approved is None and known:
+            self._alerts.send("no-longer-approved", model=str(ref), place=stage)
+            return True
+        if approved is None and (other := self._another(section, ref)) is not None:
+            self._require_bytes(section, other)
+        self._registry.archive(ref)
+        metrics.REVERTED.labels("stage", "archived").inc()
+        event = "an unapproved version was in a protected stage"
+        log(event, level=logging.WARNING, model=str(ref), stage=stage)
+        self._alerts.send("protected-stage", model=str(ref), place=stage, outcome="archived")
         return True
 
-    def _once_approved(self, section: ModelSection, ref: ModelRef) -> bool | None:
-        """Tell whether these bytes were ever approved, under any policy, and not rejected since."""
-        return self._answer(ref, lambda: self._once_held(section, ref))
-
-    def _once_held(self, section: ModelSection, ref: ModelRef) -> bool:
-        attestation = self._attestation(ref)
-        statement = open_envelope(attestation, self._keys).statement
-        if statement is None:
-            return False
-        trust, at = self._trust(section, stores=self._policy(section).artifact_stores), statement.predicate.decided_at
-        return _decided(attestation, trust, at) and self._covers(ref, attestation, trust, at)
-
-    def _answer(self, ref: ModelRef, ask: Callable[[], bool]) -> bool | None:
-        """Return an answer about a version, None where an error keeps it unknown; a silent registry is raised."""
-        try:
-            return ask()
-        except Exception as error:
-            if isinstance(error, RegistryError) and self._silent(ref):
-                raise
-            why = f"{type(error).__name__}: {str(error)[:500]}"
-            log("a version could not be verified", level=logging.WARNING, model=str(ref), why=why)
-            return None
-
-    def _silent(self, ref: ModelRef) -> bool:
-        """Tell whether the registry says nothing about a version: one that answers has only refused its bytes."""
-        try:
-            self._registry.facts(ref)
-        except RegistryError as error:
-            return not isinstance(error, UnknownVersionError)
-        return False
-
-    def _covers(self, ref: ModelRef, attestation: str, trust: Trust, at: dt.datetime) -> bool:
-        with downloaded(self._registry.allowing(trust.stores), ref) as folder:
-            return verify_folder(folder, attestation, trust, at).holds
-
-    def _attestation(self, ref: ModelRef) -> str:
-        return self._registry.facts(ref).tags.get(ATTESTATION_TAG, "")
-
-    def _policy(self, section: ModelSection) -> Policy:
-        """Return the policy as it is now; where it cannot be read, as it last was, and an alert says so.
-
-        A waiver that has run out counts for nothing here: it decides what is flagged, not what was signed.
-        """
-        try:
-            self._policies[section.name] = read_policy(section.policy, on=None)
-        except PolicyError as error:
-            self._alerts.send("policy-unreadable", model=section.name, why=str(error)[:500])
-            if section.name not in self._policies:
-                raise
-        return self._policies[section.name]
-
-    def _trust(self, section: ModelSection, policy_digest: str | None = None, stores: tuple[str, ...] = ()) -> Trust:
-        path = self._settings.audit_log
-        return Trust(self._keys, policy_digest, section.name, ReviewLog(path) if path.exists() else None, stores)
+    def _another(self, section: ModelSection, ref: ModelRef) -> ModelRef | None:
+        """Return another version of the model that was seen approved in a place, the newest; None without one."""
+        alias, stage = f"{section.production}@", f"{section.production}/"
+        told = self._remembered().items()
+        seen = {v for place, v in told if place.startswith(alias)} | {
+            place.rpartition("/")[2] for place, _ in told if place.startswith(stage)
+        }
+        newest = max(seen - {ref.version, ""}, key=lambda version: (len(version), version), default=None)
+        if newest is None:
+            return self._last_approved(section)
+        return ModelRef(registry="mlflow", name=ref.name, version=newest)
 
     def _remembered(self) -> dict[str, str]:
         try:
@@ -221,9 +179,3 @@ class Guard:
             new = self._path.with_name(f".{self._path.name}.new")
             new.write_text(json.dumps(self._remembered() | {place: version}))
             new.replace(self._path)
-
-
-def _decided(attestation: str, trust: Trust, at: dt.datetime) -> bool:
-    """Tell whether an approval holds at a time but for the bytes, which are not compared: nothing is downloaded."""
-    found = verify(attestation, trust.keys, at, Expected(None, trust.policy_digest, candidate=trust.candidate))
-    return not (found.reasons or superseded(found, attestation, trust))

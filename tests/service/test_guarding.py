@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shutil
 import threading
 
 import pytest
@@ -11,7 +12,14 @@ from gate.attestations.keys import generate_key
 from gate.policies.read import read_policy
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest
-from gate.records.errors import CannotFinishError, PolicyError, RefusedAddressError, RegistryError, UsageError
+from gate.records.errors import (
+    CannotFinishError,
+    PolicyError,
+    RefusedAddressError,
+    RegistryError,
+    UnknownVersionError,
+    UsageError,
+)
 from gate.service.guard import Guard
 from gate.service.poll import Poll
 from gate.service.run import require_rules
@@ -74,7 +82,7 @@ class Production:
         """Keep an alert."""
         self.sent.append(kind)
 
-    def add(self, version, *, signed=True, like=None):
+    def add(self, version, *, signed=True, like=None, **said):
         """Make a version with its own signed approval, another version's, or none."""
         ref = self.registry.add("prod", version, f"weights {version}")
         folder = self.registry.root / "prod" / str(like or version) / "model"
@@ -83,6 +91,7 @@ class Production:
             policy_digest=read_policy(self.policy, on=None).digest,
             decided_at=now(),
             expires_at=now() + dt.timedelta(days=30),
+            **said,
         )
         self.registry.mark(ref, {"gate.attestation": sign(said, self.key)} if signed else {})
         return ref
@@ -149,6 +158,100 @@ def test_a_silent_registry_moves_nothing(production):
         production.guard.look("prod")
     del production.registry.facts
     assert (production.guard.look("prod"), production.serves()) == ("0", "2")
+
+
+AWAY = [RegistryError("the artifact store answers 503"), CannotFinishError("no space left"), UnknownVersionError("?")]
+
+
+@pytest.mark.parametrize("error", AWAY)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_promotion_is_not_undone_while_no_version_can_be_had(production, error, restarted):
+    """Nobody can tell whose fault it is: an alert says so, nothing is remembered as good, and it is asked again."""
+    promoted = production.add(2)
+    if restarted:
+        production.restart()
+    store = [promoted, production.registry.resolve("models:/prod/1")]
+    production.registry.errors |= dict.fromkeys(store, error)
+    production.point(promoted)
+    assert (production.guard.look("prod"), production.serves()) == ("1", "2")
+    assert (production.sent, production.guard._remembered()) == (["not-judged"], {"prod@champion": "1"})
+    production.registry.errors.clear()
+    assert (production.guard.look("prod"), production.serves()) == ("0", "2")
+    assert production.guard._remembered() == {"prod@champion": "2"}
+
+
+def test_bytes_that_are_others_go_back_once_the_store_answers(production):
+    """What waits is the judgement, not the correction."""
+    copied = production.add(2, like=1)
+    store = [copied, production.registry.resolve("models:/prod/1")]
+    production.registry.errors |= dict.fromkeys(store, RegistryError("503"))
+    production.point(copied)
+    assert (production.guard.look("prod"), production.serves()) == ("1", "2")
+    production.registry.errors.clear()
+    assert (production.guard.look("prod"), production.serves()) == ("1", "1")
+    assert production.sent == ["not-judged", "protected-alias"]
+
+
+def test_a_version_that_is_gone_says_nothing_about_the_store(production):
+    """One that somebody deleted must not keep another in production that only the gate cannot download."""
+    copied = production.add(2, like=1)
+    production.registry.errors[copied] = RegistryError("503")
+    production.point(copied)
+    shutil.rmtree(production.registry.root / "prod" / "1")
+    assert production.guard.look("prod") == "1"
+    assert production.sent == ["protected-alias"]
+
+
+def test_an_unsigned_version_goes_back_while_the_store_and_the_log_are_away(production):
+    """It is judged by its tag alone."""
+    production.settings.audit_log.write_text("damaged\n")
+    production.registry.errors[production.registry.resolve("models:/prod/1")] = RegistryError("503")
+    production.point(production.add(2, signed=False))
+    assert (production.guard.look("prod"), production.serves()) == ("1", "1")
+
+
+def test_a_log_that_cannot_be_read_judges_nothing(production):
+    """Damaged, or of another's: neither the promotion nor its undoing is the guard's to choose."""
+    production.settings.audit_log.write_text("damaged\n")
+    production.point(production.add(2))
+    assert (production.guard.look("prod"), production.serves()) == ("1", "2")
+    assert (production.sent, production.guard._remembered()) == (["not-judged"], {"prod@champion": "1"})
+    production.settings.audit_log.unlink()
+    assert production.guard.look("prod") == "0"
+
+
+def test_a_log_that_is_not_there_any_more_approves_nothing(production):
+    """A decision that was signed after a line of it is not approved by its absence: a rejection may stand there."""
+    production.point(production.add(2, log_head=digest("d")))
+    assert (production.guard.look("prod"), production.serves()) == ("1", "2")
+    assert (production.sent, production.guard._remembered()) == (["not-judged"], {"prod@champion": "1"})
+
+
+def test_a_policy_that_was_never_read_judges_nothing(production):
+    """A service that starts while its policy's disk is away undoes no promotion."""
+    production.point(production.add(2))
+    production.restart()
+    kept = production.policy.read_text()
+    production.policy.unlink()
+    assert (production.guard.look("prod"), production.serves()) == ("1", "2")
+    assert production.sent == ["policy-unreadable", "not-judged"]
+    production.policy.write_text(kept)
+    assert production.guard.look("prod") == "0"
+
+
+def test_a_stage_is_left_where_no_version_can_be_had(production):
+    """As an alias is; once the store answers, it is judged."""
+    copied = production.add(2, like=1)
+    production.restart(aliases=[])
+    production.stage(copied)
+    store = [copied, production.registry.resolve("models:/prod/1")]
+    production.registry.errors |= dict.fromkeys(store, RegistryError("503"))
+    assert production.guard.look("prod") == "1"
+    assert production.registry.staged("prod", ["Production"]) == [(copied, "Production")]
+    production.registry.errors.clear()
+    assert production.guard.look("prod") == "1"
+    assert production.registry.staged("prod", ["Production"]) == []
+    assert production.sent == ["not-judged", "protected-stage"]
 
 
 def test_an_approved_version_whose_bytes_cannot_be_had_any_more_stays(production):
@@ -239,6 +342,7 @@ def test_a_stage_is_left_where_an_error_hides_an_approval_that_was_seen_there(pr
     production.registry.errors[good] = OSError("no space left on device")
     assert production.guard.look("prod") == "1"
     assert production.registry.staged("prod", ["Production"]) == [(good, "Production")]
+    del production.registry.errors[good]
     copied = production.add(2, like=1)
     production.stage(copied)
     production.registry.errors[copied] = OSError("File name too long")
