@@ -45,6 +45,15 @@ PUBLIC = (
     ),
     "{% set marks = {'user': '<|u|>', 'assistant': '<|a|>'} %}{% for m in messages %}{{ marks[m.role] }}{% endfor %}",
     "{% for m in messages %}{{ ['<|u|>', '<|a|>'][loop.index0 % 2] ~ m.content }}{% endfor %}",
+    (
+        "{% for t in tools %}{{ t.name }}{% endfor %}{% for t in builtin_tools %}{% if t == 'search' %}x{% endif %}"
+        "{% endfor %}"
+    ),
+    (
+        "{% macro of(spec) %}{% for name in spec.properties %}{{ of(spec['items']) }}{% if name not in spec.required %}"
+        "?{% endif %}{% endfor %}{% endmacro %}{% macro all(tools) %}{% for t in tools %}{{ of(t) }}{% endfor %}"
+        "{% endmacro %}{{ all(tools) }}"
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 Public templates ask for marks that the template itself writes (`</think>`), and for switches that their makers
 document (`/no_think`); they compare roles, types and keys with a closed list of words (`known`), and counts with small
 numbers. Any other literal that meets what comes of a message is told, wherever it meets it: in a comparison, a test, a
-lookup, a method, a filter or arithmetic.
+lookup, a method, a filter or arithmetic, except where the type of a tool's parameter is written in short (`types`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +16,7 @@ from gate.formats.templates.flow import Flow
 from gate.formats.templates.known import LOOP, MARKS, STRUCTURE, WORDS, Kind
 from gate.formats.templates.parsing import every
 from gate.formats.templates.reading import MANY, Literals, attribute_of
+from gate.formats.templates.types import shortened_types
 
 _SMALL: Final = 3
 """The greatest sum of numbers by which a public template asks where in a conversation it is."""
@@ -46,9 +47,11 @@ _ARITHMETIC: Final = (nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow
 
 def asked(tree: nodes.Template, flow: Flow) -> Iterator[tuple[nodes.Node, str]]:
     """Yield each expression that asks for the text of a message, and for what, in the words of the template."""
+    harmless = shortened_types(tree, flow)
     for node in every(tree, *_ASKERS):
         flow.check()
-        yield from ((node, what) for what in _ASKERS[type(node)](node, flow))
+        if id(node) not in harmless:
+            yield from ((node, what) for what in _ASKERS[type(node)](node, flow))
     yield from _keys(tree, flow)
 
 

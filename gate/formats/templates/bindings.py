@@ -1,7 +1,8 @@
 """What gives a template's names their values: assignments, loops, macros, and the blocks of calls and filters."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum, auto
 from itertools import chain
 from typing import Final, NamedTuple
@@ -9,7 +10,7 @@ from typing import Final, NamedTuple
 from jinja2 import nodes
 
 from gate.formats.templates.known import NEIGHBOURS, Kind
-from gate.formats.templates.parsing import every
+from gate.formats.templates.parsing import every, form
 
 ALIASED: Final = "namespaces that have several names"
 """One variable for the attributes of all namespaces that are handed on, so that no second name hides what is set."""
@@ -70,15 +71,35 @@ def macros_of(tree: nodes.Template) -> dict[str, list[nodes.Macro]]:
     return found
 
 
-def give_parameters_names_of_their_own(tree: nodes.Template) -> None:
-    """Rename the parameters of each macro, inside it, in place: elsewhere, a variable of their name is another."""
+def give_names_of_their_own(tree: nodes.Template) -> None:
+    """Rename, in place, the parameters of each macro inside it, and the variables of each loop inside it.
+
+    Elsewhere a variable of their name is another. Loops over the same have the same names, wherever they stand.
+    """
+    for loop, owner in [(one, _loop_of(one)) for one in every(tree, nodes.For) if isinstance(one, nodes.For)]:
+        if next(every(loop, nodes.Block), None) is None:  # which sees the variables of the template, not the loop's
+            own = {one.name for one in every(loop.target, nodes.Name) if isinstance(one, nodes.Name)}
+            for part in (loop.target, *loop.body, *((loop.test,) if loop.test is not None else ())):
+                _rename(part, own, owner)
     for macro in every(tree, nodes.Macro):
         assert isinstance(macro, nodes.Macro)
-        own = {parameter.name for parameter in macro.args}
-        for node in every(macro, nodes.Name, nodes.NSRef):
-            assert isinstance(node, nodes.Name | nodes.NSRef)
-            if node.name in own:
-                node.name = f"{node.name} of {macro.name}"
+        _rename(macro, {parameter.name for parameter in macro.args}, macro.name)
+
+
+def plain_name(name: str) -> str:
+    """Return the name that a template itself writes."""
+    return name.partition(" of ")[0]
+
+
+def _loop_of(loop: nodes.For) -> str:
+    return f"loop {hashlib.sha256(form(loop.iter).encode(errors='replace')).hexdigest()[:12]}"
+
+
+def _rename(tree: nodes.Node, own: Collection[str], owner: str) -> None:
+    for node in every(tree, nodes.Name, nodes.NSRef):
+        assert isinstance(node, nodes.Name | nodes.NSRef)
+        if node.name in own:
+            node.name = f"{node.name} of {owner}"
 
 
 def namespaces_alone(tree: nodes.Template) -> frozenset[str]:

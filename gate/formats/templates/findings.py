@@ -9,7 +9,7 @@ from typing import Final, Literal
 from jinja2 import nodes
 
 from gate.formats.templates.asking import asked, marked
-from gate.formats.templates.bindings import name_of
+from gate.formats.templates.bindings import give_names_of_their_own, name_of, plain_name
 from gate.formats.templates.flow import Flow
 from gate.formats.templates.known import FILTERS, FUNCTIONS, METHODS, VARIABLES
 from gate.formats.templates.parsing import every, form, parse
@@ -23,6 +23,7 @@ _INVISIBLE: Final = re.compile(
     "\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 )
 _PACKED: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")
+_MEANT: Final = FUNCTIONS | {"loop"}
 _MOST: Final = 1000
 """The most findings of one kind that are listed of one template; any of them flags it."""
 
@@ -59,7 +60,8 @@ def read_template(text: str, check: Callable[[], None] = lambda: None) -> Read:
     `check` is called now and then, and raises when the time is up.
     """
     written, tree = parse(text), parse(text)
-    flow = Flow.of(tree, check)  # which renames parameters in its tree
+    give_names_of_their_own(tree)
+    flow = Flow.of(tree, check)
     ways = (_conditions(tree, flow), _hidden(tree), _behind_marks(tree, flow), _built(tree, flow), _variables(tree))
     found = [one for way in (*ways, _calls(tree)) for one in islice(way, _MOST)]
     return Read(tuple(found), form(written), tuple(one.text for one in literals(tree)))
@@ -164,7 +166,8 @@ def _variables(tree: nodes.Template) -> Iterator[Found]:
     set_here = {one.name for one in names if one.ctx in {"store", "param"}}
     macros = {one.name for one in every(tree, nodes.Macro) if isinstance(one, nodes.Macro)}
     for name in sorted(asked_for - set_here - macros - VARIABLES):
-        yield Found("unknown-variables", f"it asks for {name[:80]!r}, which nothing hands to a template", name)
+        plain = plain_name(name)
+        yield Found("unknown-variables", f"it asks for {plain[:80]!r}, which nothing hands to a template", name)
 
 
 def _calls(tree: nodes.Template) -> Iterator[Found]:
@@ -181,10 +184,10 @@ def _unknown(node: nodes.Node, own: set[str]) -> str:
         case nodes.Call(node=nodes.Getattr(attr=method)):
             return "" if method in METHODS else f"it calls the method {method[:80]!r}"
         case nodes.Call() if name not in FUNCTIONS | own:
-            return f"it calls {name[:80] or 'what it computed'!r}"
-        case nodes.Macro(name=meant) | nodes.Name(ctx="store" | "param", name=meant) if meant in FUNCTIONS | {"loop"}:
+            return f"it calls {plain_name(name)[:80] or 'what it computed'!r}"
+        case nodes.Macro(name=meant) | nodes.Name(ctx="store" | "param", name=meant) if plain_name(meant) in _MEANT:
             # What Jinja and transformers mean by these names is what the reader of this tree relies on.
-            return f"it gives {meant!r} another meaning"
+            return f"it gives {plain_name(meant)!r} another meaning"
         case nodes.Filter() if node.name not in FILTERS:
             return f"it applies the filter {node.name[:80]!r}"
         case nodes.Getattr(attr=key) | nodes.Getitem(arg=nodes.Const(value=str() as key)) if (

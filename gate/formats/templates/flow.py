@@ -20,12 +20,11 @@ from gate.formats.templates.bindings import (
     Way,
     bindings,
     fed,
-    give_parameters_names_of_their_own,
     name_of,
     namespaces_alone,
     text_of,
 )
-from gate.formats.templates.known import GIVEN, LOOP, NEIGHBOURS, OBJECTS, STRUCTURE, Kind
+from gate.formats.templates.known import GIVEN, LOOP, NEIGHBOURS, OBJECTS, STRUCTURE, TOOLS, Kind
 from gate.formats.templates.reading import MANY, NONE, Literal, Literals, attribute_of, is_structural_read, value_of
 
 _CHOOSING: Final = frozenset({"select", "reject", "selectattr", "rejectattr"})
@@ -56,16 +55,25 @@ class Flow:
     _visits: int = 0
 
     @classmethod
-    def of(cls, tree: nodes.Template, check: Callable[[], None]) -> "Flow":
-        """Return the flow of a template, whose macros' parameters are renamed, by rounds until nothing changes."""
-        give_parameters_names_of_their_own(tree)
-        flow = cls(namespaces_alone(tree), fed(tree), check)
-        pairs = [*islice(bindings(tree), _MAX_BINDINGS + 1)]
+    def of(cls, tree: nodes.Template, check: Callable[[], None], *, of_tools: bool = True) -> "Flow":
+        """Return the flow of a template whose parts have names of their own, by rounds until nothing changes.
+
+        Without `of_tools`, tools and the turns of loops are nothing: what is plain then comes of nothing else.
+        """
+        kinds = {name: kind for name, kind in GIVEN.items() if of_tools or name not in TOOLS}
+        flow = cls(namespaces_alone(tree), fed(tree), check, kinds)
+        found = (one for one in bindings(tree) if of_tools or one.way is not Way.TURNS)
+        pairs = [*islice(found, _MAX_BINDINGS + 1)]
         if len(pairs) > _MAX_BINDINGS:
             raise UnreadableError(f"a template that gives values to names in more than {_MAX_BINDINGS} ways")
+        for literals in (False, True):  # which literals reach a name depends on its kind
+            flow._settle(pairs, literals=literals)
+        return flow
+
+    def _settle(self, pairs: list[Binding], *, literals: bool) -> None:
         for _ in range(_MAX_ROUNDS):
-            if not sum(flow._bind(one) for one in pairs):  # every one is bound
-                return flow
+            if not sum(self._bind(one, literals=literals) for one in pairs):  # every one is bound
+                return
         raise UnreadableError(f"variables that depend on each other through more than {_MAX_ROUNDS} steps")
 
     def kind(self, node: nodes.Node) -> Kind:
@@ -91,16 +99,18 @@ class Flow:
         if self._visits > _MAX_VISITS:
             raise UnreadableError(f"a template that takes more than {_MAX_VISITS} steps to read")
 
-    def _bind(self, one: Binding) -> bool:
+    def _bind(self, one: Binding, *, literals: bool) -> bool:
         """Add what one binding gives to its names; tell whether anything changed."""
         if isinstance(one.target, nodes.Tuple):
             way = Way.ITEM if one.way is Way.WHOLE else one.way
-            return sum(self._bind(Binding(part, one.value, way)) for part in one.target.items) > 0
+            parts = [Binding(part, one.value, way) for part in one.target.items]
+            return sum(self._bind(part, literals=literals) for part in parts) > 0
         self._visit(1)
         kind = BY_WAY[one.way](self.kind(one.value))
-        reached = Literals([Literal(MANY, id(one.value))]) if one.way is Way.TURNS else self.reaching(one.value)
-        if one.way is Way.TURNS and kind is not Kind.PLAIN:
+        if not literals or (one.way is Way.TURNS and kind is not Kind.PLAIN):
             reached = NONE
+        else:
+            reached = Literals([Literal(MANY, id(one.value))]) if one.way is Way.TURNS else self.reaching(one.value)
         changed = [self._raise(name, kind, reached) for name in self._names(one.target)]
         if any(changed):
             self._known_kinds.clear()
@@ -162,9 +172,6 @@ class Flow:
         if self.kind(node.left) is Kind.COUNT and isinstance(node.right, nodes.Const) and node.right.value == 2:
             return Kind.STRUCTURE  # whose turn it is
         return self._made(node)
-
-    def _of_sign(self, node: nodes.Neg | nodes.Pos) -> Kind:
-        return self.kind(node.node)
 
     def _of_attribute(self, node: nodes.Getattr) -> Kind:
         return self._part(node, node.node, node.attr)
@@ -278,7 +285,7 @@ _KINDS: Final[Mapping[type[nodes.Node], Callable[[Flow, Any], Kind]]] = {
     **dict.fromkeys(_PLAIN, lambda _flow, _node: Kind.PLAIN),
     **dict.fromkeys((nodes.List, nodes.Tuple), Flow._of_list),  # noqa: SLF001  # the class's own, beside it
     **dict.fromkeys((nodes.Add, nodes.Sub), Flow._of_sum),  # noqa: SLF001
-    **dict.fromkeys((nodes.Neg, nodes.Pos), Flow._of_sign),  # noqa: SLF001
+    **dict.fromkeys((nodes.Neg, nodes.Pos), lambda flow, node: flow.kind(node.node)),
     **dict.fromkeys((nodes.And, nodes.Or), Flow._of_either),  # noqa: SLF001
     nodes.Slice: Flow._of_bounds,  # noqa: SLF001
     nodes.Name: Flow._of_name,  # noqa: SLF001

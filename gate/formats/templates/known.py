@@ -39,6 +39,8 @@ GIVEN: Final = {
     "kwargs": Kind.MADE,
 }
 """The kinds of what a template is handed, and of what Jinja hands to loops and macros."""
+TOOLS: Final = frozenset({"tools", "custom_tools"})
+"""Those of them that describe tools."""
 LOOP: Final = {
     "first": Kind.PLAIN,
     "last": Kind.PLAIN,
