@@ -11,24 +11,23 @@ from gate.attestations.envelope import UNSIGNED, open_envelope
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import Entry
 from gate.attestations.statement import Predicate
-from gate.check.previous import ATTESTATION, Against
+from gate.check.previous import ATTESTATION, Against, Versions
 from gate.records.artifact import ModelRef
 from gate.records.errors import GateError
 from gate.records.history import MAX_HISTORY, History, PastDecision, scale_of
-from gate.registries.contract import Registry
 
 MOST_FORGED = 500
 """Most versions whose claims no trusted key signed that are opened: whoever may set tags could forge any number."""
 
 
-def bring_history(registry: Registry, against: Against, candidate: ModelRef) -> History | None:
+def bring_history(versions: Versions, against: Against, candidate: ModelRef) -> History | None:
     """Return the newest signed decisions on versions before the candidate; None where no key or no number is known."""
     if candidate.version is None or not candidate.version.isascii() or not candidate.version.isdigit():
         return None
     if not against.keys:
         return None
     try:
-        tags = {ref.version or "": found for ref, found in registry.versions(candidate.name)}
+        tags = {ref.version or "": found for ref, found in versions(candidate.name)}
         lines = _lines(against.log.whole().entries, candidate.name) if against.log is not None else {}
     except GateError as error:
         return History(why=f"Earlier decisions could not be read: {error}"[:2000], logged=against.log is not None)

@@ -5,7 +5,7 @@ alone; the evidence says on which ground each was called so. Nothing here is loa
 a reason, never the end of the check.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,8 @@ from gate.records.previous import NONE, SERVES, Approved, PulledPrevious, Pulled
 from gate.registries.contract import Registry
 from gate.registries.downloading import bounded
 
+Versions = Callable[[str], Sequence[tuple[ModelRef, Mapping[str, str]]]]
+"""Lists a registered model's versions with their tags, as `Registry.versions` does."""
 ATTESTATION, _DECISION = "gate.attestation", "gate.decision"
 _GIB = 2**30
 
@@ -49,6 +51,7 @@ BY_ALIAS: Final = Against()
 @dataclass(frozen=True)
 class _Errand:
     registry: Registry
+    versions: Versions
     against: Against
     policy: Policy
     candidate: ModelRef
@@ -56,16 +59,18 @@ class _Errand:
 
 
 def bring_previous(
-    registry: Registry, against: Against, policy: Policy, candidate: ModelRef, base: Path
+    registry: Registry, versions: Versions, against: Against, policy: Policy, candidate: ModelRef, base: Path
 ) -> PulledPrevious | None:
     """Pull the versions below `base`; None where no detector of the policy asks for them.
 
-    A version that the operator names by number and that is not there raises `UnknownVersionError`.
+    `versions` lists those of `registry`, once for the whole check. A version that the operator names by number and that
+    is not there raises `UnknownVersionError`.
     """
     earlier = _earlier_asked(policy)
     if earlier is None:
         return None
-    errand = _Errand(against.registry or registry, against, policy, candidate, base / PREVIOUS_FOLDER)
+    lists = versions if against.registry is None else against.registry.versions
+    errand = _Errand(against.registry or registry, lists, against, policy, candidate, base / PREVIOUS_FOLDER)
     remove(errand.folder)
     uri = against.uri or (f"models:/{candidate.name}@{SERVES}" if candidate.version is not None else "")
     if uri in {"", NONE}:
@@ -110,7 +115,7 @@ def _approved(errand: _Errand, serving: ModelRef) -> list[ModelRef]:
     """
     if serving.version is None:
         return []
-    every = sorted(errand.registry.versions(serving.name), key=lambda one: int(one[0].version or 0))
+    every = sorted(errand.versions(serving.name), key=lambda one: int(one[0].version or 0))
     if errand.against.keys:
         signed = [(_signed(tags, errand.against.keys)[0], ref) for ref, tags in every]
         named = list({digests: ref for digests, ref in reversed(signed) if digests}.values())

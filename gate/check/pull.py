@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gate import VERSION, detectors
@@ -105,8 +106,9 @@ def pull_model(
     training, refused = _pull_training(registry, request.policy, ref, base / TRAINING_FOLDER)
     make_read_only(model)
     beside = bring_base(registry, request.base, request.policy.download, base / BASE_FOLDER)
-    previous = bring_previous(registry, request.against, request.policy, ref, base)
-    history = bring_history(registry, request.against, ref)
+    versions = cache(registry.versions)  # asked once: both then speak of the same versions
+    previous = bring_previous(registry, versions, request.against, request.policy, ref, base)
+    history = bring_history(versions, request.against, ref)
     repair, repair_problem = read_repair(model)
     pulled = Pulled(
         gate_version=VERSION,

@@ -62,7 +62,7 @@ def said(number, score=1.5, hours=0, **changes):
 
 def brought(claims, key, candidate=9, log=None):
     """Return the history that is found in a registry's tags and a log."""
-    return bring_history(Shelf(claims), Against(keys=(key.public,), log=log), ref(candidate))
+    return bring_history(Shelf(claims).versions, Against(keys=(key.public,), log=log), ref(candidate))
 
 
 def test_signed_decisions_before_the_candidate_are_told_the_oldest_first(key):
@@ -166,7 +166,7 @@ def test_a_registry_or_a_log_that_cannot_be_read_is_a_reason_and_ends_no_check(k
         def versions(self, _name):
             raise RegistryError("the registry does not answer")
 
-    found = bring_history(Silent(), Against(keys=(key.public,)), ref(9))
+    found = bring_history(Silent().versions, Against(keys=(key.public,)), ref(9))
     assert (found.decisions, "does not answer" in found.why) == ((), True)
     damaged = tmp_path / "reviews.jsonl"
     damaged.write_text("{}\n")

@@ -4,7 +4,9 @@ import pytest
 
 from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
+from gate.check.files import CheckFiles
 from gate.check.previous import Against, bring_previous
+from gate.check.pull import PullRequest, pull
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import RegistryError, UnknownVersionError
 from gate.records.policy import DownloadBounds, Policy, Rule
@@ -54,7 +56,7 @@ class Shelf:
 
 def brought(shelf, tmp_path, candidate=9, policy=POLICY, **against):
     """Return what is brought beside a candidate."""
-    return bring_previous(shelf, Against(**against), policy, ref(candidate), tmp_path)
+    return bring_previous(shelf, shelf and shelf.versions, Against(**against), policy, ref(candidate), tmp_path)
 
 
 def test_the_serving_version_and_the_newest_approved_ones_are_brought_the_oldest_first(tmp_path):
@@ -161,5 +163,25 @@ def test_a_policy_that_does_not_compare_brings_nothing(tmp_path):
 def test_a_folder_has_no_alias(tmp_path):
     """It says how one is named."""
     folder = ModelRef(registry="directory", name="/models/one")
-    found = bring_previous(None, Against(), POLICY, folder, tmp_path)
+    found = bring_previous(None, None, Against(), POLICY, folder, tmp_path)
     assert found.why == "a folder on disk has no alias; --against names one"
+
+
+def test_a_check_lists_the_versions_of_a_model_once(tmp_path):
+    """What is compared with and what is told of before are of one listing: none can come or go between two."""
+    asked, key = [], generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem")
+
+    class Counted(Shelf):
+        def versions(self, name):
+            asked.append(name)
+            return super().versions(name)
+
+        def training_set(self, _ref, _to):
+            return
+
+    shelf = Counted(dict.fromkeys((1, 2, 9), APPROVED), serves=2)
+    request = PullRequest("models:/fraud/9", POLICY, against=Against(keys=(key.public,)))
+    (tmp_path / "report").mkdir()
+    pulled = pull(shelf, request, CheckFiles(tmp_path / "report"), tmp_path / "base", ref(9))
+    assert (len(pulled.previous.versions), pulled.history.unsigned) == (1, 2)
+    assert asked == ["fraud"]
