@@ -126,11 +126,13 @@ def queued(
 
 def _showing(made: "FleetRun") -> Callable[[], None]:
     """Write the page as it is now, and return what writes it anew and tells what has ended since."""
+    from gate.promotion.fleet.seen import Seen
     from gate.promotion.fleet.status import status_of
 
     shown: set[str] = set()
-    publish(made.folder, status_of(made.folder, made.plan), shown, quiet=True)
-    return lambda: publish(made.folder, status_of(made.folder, made.plan), shown)
+    seen = Seen(made.folder)
+    publish(made.folder, status_of(made.folder, made.plan, seen=seen), shown, quiet=True)
+    return lambda: publish(made.folder, status_of(made.folder, made.plan, seen=seen), shown)
 
 
 def _ended(made: "FleetRun", tasks: "tuple[FleetTask, ...]", *, late: bool) -> int:

@@ -12,6 +12,7 @@ from gate.cli.fleet import fleet
 from gate.cli.fleet_lines import WIDTH, plan_lines, status_lines
 from gate.cli.fleet_run import seconds_given, shard_given, shares
 from gate.promotion.fleet.folder import FleetFolder
+from gate.promotion.fleet.seen import Seen
 from gate.promotion.fleet.simulate import doublings, simulate
 from gate.promotion.fleet.status import exit_code, status_of
 from gate.promotion.verification import now
@@ -27,6 +28,7 @@ from gate.records.fleet import (
     Predicted,
     Unread,
 )
+from gate.records.record import Record
 from gate.renderers.fleet import render
 from tests.promotion.fleets import HOSTILE
 
@@ -120,6 +122,45 @@ def test_a_plan_tells_what_is_left_to_do(tmp_path):
     lines = list(plan_lines(Fleet(tmp_path / "fleet", *tasks).plan, {tasks[0].key}, Path("out")))
     assert lines[1] == "2 tasks, since 1 have the bytes of another; 1 done before"
     assert lines[2] == "expected 20.0 s for 1 task, by finished tasks of the same registered model"
+
+
+def test_a_page_that_is_drawn_again_reads_only_what_has_changed(tmp_path, monkeypatch):
+    """Every ten seconds, for thousands of tasks: a result that stands is read once, and a new one at the next look."""
+    tasks = [task(number, f"models:/a/{number}") for number in range(1, 4)]
+    made = Fleet(tmp_path / "fleet", *tasks)
+    made.end(tasks[0], "approved")
+    begun = Attempt(number=1, began_at=now(), host="h", process=1, ended="failed", why="no room")
+    made.folder.note(tasks[1].key, Attempts(made=(begun,)))
+    read, whole = [], Record.from_file.__func__
+    monkeypatch.setattr(
+        Record, "from_file", classmethod(lambda kind, path: read.append(path.name) or whole(kind, path))
+    )
+    seen = Seen(made.folder)
+    assert status_of(made.folder, made.plan, seen=seen).counts == {"approved": 1, "waiting": 2}
+    assert sorted(read) == ["attempts.json", "result.json"]
+    read.clear()
+    assert [row.why for row in status_of(made.folder, made.plan, seen=seen).rows] == ["no room", "", ""]
+    assert read == []
+    made.end(tasks[0], "flagged")
+    made.end(tasks[2], "approved")
+    assert status_of(made.folder, made.plan, seen=seen).counts == {"flagged": 1, "approved": 1, "waiting": 1}
+    assert read == ["result.json", "result.json"]
+
+
+def test_what_is_damaged_or_taken_away_between_two_looks_counts_no_more(tmp_path):
+    """What was read before stands for nothing once its file is another, or none."""
+    tasks = [task(number, f"models:/a/{number}") for number in range(1, 4)]
+    made = Fleet(tmp_path / "fleet", *tasks)
+    for one in tasks:
+        made.end(one, "approved")
+    seen = Seen(made.folder)
+    assert status_of(made.folder, made.plan, seen=seen).counts == {"approved": 3}
+    paths = made.folder.result_files()
+    paths[0].write_text("{}")
+    paths[1].unlink()
+    paths[2].rename(tmp_path / "kept")
+    paths[2].symlink_to(tmp_path / "kept")
+    assert status_of(made.folder, made.plan, seen=seen).counts == {"waiting": 3}
 
 
 def test_wide_signs_are_counted_by_their_columns(tmp_path):

@@ -49,11 +49,13 @@ class FleetFolder:
             return found if found.key == key else None
         return None
 
-    def results(self) -> Iterator[FleetResult]:
-        """Yield every result in the folder, of this plan or an earlier one."""
-        for path in sorted((self.root / _TASKS).glob(f"*/{_RESULT}")):
-            with suppress(MalformedError, OSError):
-                yield FleetResult.from_file(path)
+    def result_files(self) -> list[Path]:
+        """Return the files of every result in the folder, of this plan or an earlier one."""
+        return sorted((self.root / _TASKS).glob(f"*/{_RESULT}"))
+
+    def attempts_file(self, key: str) -> Path:
+        """Return the file of a task's attempts, whether there are any or not."""
+        return self.place(key) / _ATTEMPTS
 
     def keep(self, result: FleetResult) -> None:
         """Write a task's result, once its files are whole."""
@@ -62,7 +64,7 @@ class FleetFolder:
     def attempts(self, key: str) -> Attempts:
         """Return the attempts at a task; none where the file is damaged."""
         with suppress(MalformedError, OSError):
-            return Attempts.from_file(self.place(key) / _ATTEMPTS)
+            return Attempts.from_file(self.attempts_file(key))
         return Attempts()
 
     def note(self, key: str, attempts: Attempts) -> None:

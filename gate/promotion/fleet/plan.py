@@ -21,6 +21,7 @@ from gate.promotion.fleet.cost import Known, known_of, predict
 from gate.promotion.fleet.folder import PLAN, FleetFolder
 from gate.promotion.fleet.keys import task_key
 from gate.promotion.fleet.ruling import fleet_rules
+from gate.promotion.fleet.seen import Seen
 from gate.records.activity import Tell
 from gate.records.artifact import Manifest, ModelRef, build_manifest
 from gate.records.errors import CannotFinishError, GateError, RegistryError, UnknownVersionError
@@ -94,7 +95,7 @@ def make_plan(registry: ProductionRegistry, request: PlanRequest, at: dt.datetim
         if time.monotonic() - told >= _TELL_EVERY:
             told = time.monotonic()
             tell(f"{number} of {len(chosen)} versions are hashed")
-    known = known_of(request.folder.results(), rules.policy_digest)
+    known = known_of(Seen(request.folder).results(), rules.policy_digest)
     plan = FleetPlan(
         made_at=at,
         registry=request.registry_shown,

@@ -7,18 +7,24 @@ from collections.abc import Collection, Sequence
 from gate.check.files import REPORT
 from gate.promotion.fleet.cost import Known, known_of, predict
 from gate.promotion.fleet.folder import FleetFolder
+from gate.promotion.fleet.seen import Seen
 from gate.promotion.verification import now
 from gate.records.fleet import STATES, FleetPlan, FleetResult, FleetRow, FleetStatus, FleetTask, Predicted
 
 _PAGE = "report.html"
 
 
-def status_of(folder: FleetFolder, plan: FleetPlan, at: dt.datetime | None = None) -> FleetStatus:
-    """Return the status of a plan's tasks; results of other plans count for predictions alone."""
-    at = at or now()
-    found = {result.key: result for result in folder.results()}
+def status_of(
+    folder: FleetFolder, plan: FleetPlan, at: dt.datetime | None = None, seen: Seen | None = None
+) -> FleetStatus:
+    """Return the status of a plan's tasks; results of other plans count for predictions alone.
+
+    Whoever asks again and again keeps `seen`, and reads only what has changed.
+    """
+    at, seen = at or now(), seen or Seen(folder)
+    found = {result.key: result for result in seen.results()}
     known = known_of(found.values(), plan.rules.policy_digest)
-    rows = [_row(folder, plan, task, found.get(task.key), at) for task in plan.tasks]
+    rows = [_row(folder, seen, plan, task, found.get(task.key), at) for task in plan.tasks]
     finished = [row for row in rows if row.seconds is not None and not found[row.key].resumed]
     versions = sum(len(task.versions) for task in plan.tasks)
     return FleetStatus(
@@ -48,10 +54,8 @@ def _anew(task: FleetTask, known: Sequence[Known], plan: FleetPlan) -> Predicted
 
 
 def _row(
-    folder: FleetFolder, plan: FleetPlan, task: FleetTask, result: FleetResult | None, at: dt.datetime
+    folder: FleetFolder, seen: Seen, plan: FleetPlan, task: FleetTask, result: FleetResult | None, at: dt.datetime
 ) -> FleetRow:
-    attempts = folder.attempts(task.key).made
-    last = attempts[-1] if attempts else None
     row = FleetRow(
         key=task.key,
         digest=task.digest,
@@ -59,15 +63,16 @@ def _row(
         places=task.places,
         state="waiting",
         predicted=task.predicted,
-        attempts=len(attempts),
     )
     if result is None or plan.expired(result, at):
-        running = last is not None and not last.ended and folder.held(task.key)
+        attempts = seen.attempts(task.key).made
+        last = attempts[-1] if attempts else None
         if last is None:
             return row
+        running = not last.ended and folder.held(task.key)
         began = {"began_at": last.began_at, "host": last.host}
         told = {"state": "running", **began} if running else {"why": last.why}
-        return row.model_copy(update=told)
+        return row.model_copy(update={"attempts": len(attempts), **told})
     page = folder.place(task.key) / _PAGE
     return row.model_copy(
         update={
