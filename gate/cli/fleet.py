@@ -100,7 +100,7 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     request = PlanRequest(folder, rules, scan, choice, tellable(settings.registry_uri or settings.tracking_uri), base)
     made = make_plan(open_production(settings), request, now(), tell)
     status = status_of(folder, made)
-    done = {row.key for row in status.rows if row.state not in {"waiting", "running"}}
+    done = {row.key for row in status.rows if row.ended}
     for line in plan_lines(made, done, directory):
         click.echo(line)
     return 3 if made.unread else 0

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Final
 
 from gate.jail.inert import inert_line
-from gate.records.fleet import FleetPlan, FleetRow, FleetStatus
+from gate.records.fleet import TO_DO, FleetPlan, FleetRow, FleetStatus
 from gate.renderers.fleet import BASES, by_model, cost, headline
 from gate.renderers.text import count, duration, plain
 
 WIDTH: Final = 80
 _NAME: Final = 28
 _MODELS, _ROWS = 30, 20
-_TO_DO: Final = frozenset({"waiting", "running"})
 
 
 def status_lines(status: FleetStatus, folder: Path) -> Iterator[str]:
@@ -27,7 +26,7 @@ def status_lines(status: FleetStatus, folder: Path) -> Iterator[str]:
         yield _model(name, states, seconds)
     if len(models) > _MODELS:
         yield f"and {count(len(models) - _MODELS, 'more model')} in {_shown(folder / 'status.json')}"
-    looked = [row for row in status.rows if row.state not in {"approved", *_TO_DO}]
+    looked = [row for row in status.rows if row.ended and row.state != "approved"]
     if looked or status.unread:
         yield ""
     for row in looked[:_ROWS]:
@@ -40,7 +39,7 @@ def status_lines(status: FleetStatus, folder: Path) -> Iterator[str]:
 
 
 def _model(name: str, states: dict[str, int], seconds: float) -> str:
-    todo = sum(number for state, number in states.items() if state in _TO_DO)
+    todo = sum(number for state, number in states.items() if state in TO_DO)
     approved, flagged = states.get("approved", 0), states.get("flagged", 0)
     without = sum(states.values()) - todo - approved - flagged
     took = duration(seconds) if seconds else ""

@@ -158,7 +158,7 @@ def publish(folder: "FleetFolder", status: "FleetStatus", shown: set[str], *, qu
 
     folder.write(STATUS, status)
     CheckFiles(folder.root).write(PAGE, render(status))
-    ended = [row for row in status.rows if row.state not in {"waiting", "running"} and row.key not in shown]
+    ended = [row for row in status.rows if row.ended and row.key not in shown]
     shown |= {row.key for row in ended}
     if quiet or not ended:
         return

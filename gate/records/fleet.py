@@ -26,6 +26,8 @@ Outcome = Literal["approved", "flagged", "failed", "changed", "gone"]
 State = Literal["approved", "flagged", "failed", "changed", "gone", "running", "waiting"]
 STATES: tuple[State, ...] = ("flagged", "failed", "changed", "gone", "running", "waiting", "approved")
 """In the order in which people look at them."""
+TO_DO: frozenset[State] = frozenset({"running", "waiting"})
+"""States of a task that has not ended."""
 
 
 class FleetRules(Record):
@@ -212,6 +214,11 @@ class FleetRow(Record):
     marked: tuple[Marked, ...] = ()
     report: str = ""
     """Path of its report, relative to the fleet's folder; empty where there is none."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task has ended, with a verdict or without one."""
+        return self.state not in TO_DO
 
     @property
     def reason(self) -> str:

@@ -4,44 +4,45 @@ No script and no network, as the report of a check: a page of a running fleet as
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
 from gate.records.artifact import ModelRef
-from gate.records.fleet import STATES, FleetRow, FleetStatus, State
+from gate.records.fleet import STATES, TO_DO, FleetRow, FleetStatus, State
 from gate.renderers.templates import HTML
 from gate.renderers.text import between, count, duration, listed
 
 MOST_ROWS: Final = 5000
 """Tasks on the page; `status.json` holds all."""
 RELOAD_SECONDS: Final = 15
-MEANS: Final[dict[State, str]] = {
-    "approved": "no limit was exceeded, and nothing that the policy requires was missing",
-    "flagged": "something stands against approval, or was not measured: a person has to look",
-    "failed": "the check failed, or took its process down, as often as is allowed: no verdict",
-    "changed": "bytes or samples are not those that were planned: no verdict; plan again",
-    "gone": "the registry no longer knows the version: no verdict",
-    "running": "a worker holds it now",
-    "waiting": "not begun, or to be tried again",
-}
-_MARKS: Final[dict[State, str]] = {
-    "approved": "mark-within",
-    "flagged": "mark-exceeded",
-    "failed": "mark-missing",
-    "changed": "mark-missing",
-    "gone": "mark-missing",
-    "running": "mark-no-limit",
-    "waiting": "mark-no-limit",
-}
-_FILLS: Final[dict[State, str]] = {
-    "approved": "var(--approved)",
-    "flagged": "var(--flagged)",
-    "failed": "var(--unfinished)",
-    "changed": "var(--unfinished)",
-    "gone": "var(--unfinished)",
-    "running": "var(--accent)",
-    "waiting": "var(--line)",
+
+
+class Shown(NamedTuple):
+    """How a state is shown."""
+
+    means: str
+    mark: str
+    """Class of style of a row's state."""
+    fill: str
+    """Colour of its part of the bar."""
+
+
+_WITHOUT, _TO_BE = ("mark-missing", "var(--unfinished)"), "mark-no-limit"
+SHOWN: Final[dict[State, Shown]] = {
+    "approved": Shown(
+        "no limit was exceeded, and nothing that the policy requires was missing", "mark-within", "var(--approved)"
+    ),
+    "flagged": Shown(
+        "something stands against approval, or was not measured: a person has to look",
+        "mark-exceeded",
+        "var(--flagged)",
+    ),
+    "failed": Shown("the check failed, or took its process down, as often as is allowed: no verdict", *_WITHOUT),
+    "changed": Shown("bytes or samples are not those that were planned: no verdict; plan again", *_WITHOUT),
+    "gone": Shown("the registry no longer knows the version: no verdict", *_WITHOUT),
+    "running": Shown("a worker holds it now", _TO_BE, "var(--accent)"),
+    "waiting": Shown("not begun, or to be tried again", _TO_BE, "var(--line)"),
 }
 BASES: Final = {
     "model": "by finished tasks of the same registered model",
@@ -60,7 +61,7 @@ class FleetView:
     def counts(self) -> list[tuple[State, int, str]]:
         """The states that occur, with their number and what they mean."""
         counts = self.status.counts
-        return [(state, counts[state], MEANS[state]) for state in STATES if counts.get(state)]
+        return [(state, counts[state], SHOWN[state].means) for state in STATES if counts.get(state)]
 
     @property
     def rows(self) -> tuple[FleetRow, ...]:
@@ -90,7 +91,8 @@ class FleetView:
         total, x, parts = max(1, len(self.status.rows)), 0.0, []
         for state, number, _ in self.counts:
             width = 1000 * number / total
-            parts.append(f'<rect x="{x:.2f}" y="0" width="{width:.2f}" height="24" style="fill:{_FILLS[state]}"/>')
+            fill = SHOWN[state].fill
+            parts.append(f'<rect x="{x:.2f}" y="0" width="{width:.2f}" height="24" style="fill:{fill}"/>')
             x += width
         words = listed([f"{number} {state}" for state, number, _ in self.counts]) or "no task"
         return Markup(  # noqa: S704  # numbers and states, which are the gate's own words
@@ -109,7 +111,7 @@ class FleetView:
 
     def mark(self, row: FleetRow) -> str:
         """Return the style of a row's state."""
-        return _MARKS[row.state]
+        return SHOWN[row.state].mark
 
     def took(self, row: FleetRow) -> str:
         """Return what a task took, or is expected to take, with the ground of it."""
@@ -169,4 +171,4 @@ def by_model(status: FleetStatus) -> list[tuple[str, dict[str, int], float]]:
 
 
 def _to_look_at(states: dict[str, int]) -> int:
-    return sum(number for state, number in states.items() if state not in {"approved", "waiting", "running"})
+    return sum(number for state, number in states.items() if state not in {"approved", *TO_DO})

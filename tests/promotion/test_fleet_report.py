@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,8 @@ from gate.promotion.fleet.status import exit_code, status_of
 from gate.promotion.verification import now
 from gate.records.errors import UsageError
 from gate.records.fleet import (
+    STATES,
+    TO_DO,
     Attempt,
     Attempts,
     FleetPlan,
@@ -26,10 +29,11 @@ from gate.records.fleet import (
     FleetTask,
     Marked,
     Predicted,
+    State,
     Unread,
 )
 from gate.records.record import Record
-from gate.renderers.fleet import render
+from gate.renderers.fleet import SHOWN, render
 from tests.promotion.fleets import HOSTILE
 
 SHA = "sha256:" + 64 * "a"
@@ -100,6 +104,13 @@ def test_a_page_of_hostile_names_has_no_markup_but_its_own(hostile):
     assert page.count("Content-Security-Policy") == 1
     assert re.search(r"(?i)\bon\w+\s*=\s*[\"']", page) is None
     assert set(re.findall(r'href="([^"]*)"', page)) <= {f"tasks/{16 * f'{n:02x}'}/report.html" for n in range(3)}
+
+
+def test_each_state_is_shown_in_words_a_style_and_a_colour():
+    """One table, in which a new state cannot be forgotten; what has not ended is no verdict."""
+    assert set(SHOWN) == set(STATES) == set(get_args(State))
+    assert {state for state in STATES if state in TO_DO} == {"running", "waiting"}
+    assert len({one.means for one in SHOWN.values()}) == len(STATES)
 
 
 def test_a_terminal_gets_hostile_names_as_text_within_eighty_columns(hostile):

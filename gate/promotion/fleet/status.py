@@ -39,9 +39,7 @@ def status_of(
         measured_seconds=sum(row.seconds or 0.0 for row in finished),
         predicted_seconds=sum(row.predicted.seconds for row in finished),
         left_seconds=sum(
-            _anew(task, known, plan).seconds
-            for task, row in zip(plan.tasks, rows, strict=True)
-            if row.state in {"running", "waiting"}
+            _anew(task, known, plan).seconds for task, row in zip(plan.tasks, rows, strict=True) if not row.ended
         ),
         rows=tuple(sorted(rows, key=lambda row: (STATES.index(row.state), row.versions[0]))),
         unread=plan.unread,
