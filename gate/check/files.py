@@ -4,7 +4,6 @@ The four steps pass nothing but these files to each other, and can run in differ
 """
 
 import errno
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from gate.check.locks import folder_lock
 from gate.jail.rights import make_private
 from gate.jail.scratch import remove_tree, scratch_directory, write_new
 from gate.records.adapters import Base
@@ -142,17 +142,13 @@ class CheckFiles:
     def claim(cls, root: Path) -> "Iterator[CheckFiles]":
         """Make the directory as `create` does, and lock it against other checks until this one ends."""
         files = cls.create(root)
-        descriptor = os.open(files.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            # The directory itself: a lock file would outlive a check that was killed.
-            if not _locked(descriptor):
+        with folder_lock(files.root) as lock:
+            if lock == "theirs":
                 raise HeldError(
                     f"another command is writing into {root}",
                     what_to_do="Wait for it, or name a directory of its own for each check with --report-dir.",
                 )
             yield files
-        finally:
-            os.close(descriptor)
 
     def begin(self) -> None:
         """Remove an earlier check's files, except an interrupted scan's; triggers and bundle stay until the scan."""
@@ -198,15 +194,6 @@ class CheckFiles:
     def report(self) -> Report:
         """Read `report.json`."""
         return read_input(self.root / REPORT, Report, "gate judge")
-
-
-def _locked(descriptor: int) -> bool:
-    """Lock a directory while it is open; False where another process holds the lock. Some disks have no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return not isinstance(error, BlockingIOError)
-    return True
 
 
 def read_input(path: Path, kind: type[RecordT], step: str) -> RecordT:

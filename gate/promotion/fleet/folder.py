@@ -4,8 +4,6 @@ The lock is the kernel's, on the task's own folder: it ends with the process tha
 is no lease to expire, and nothing to clean up after `kill -9`. An attempt is written down before it begins.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gate.check.files import CheckFiles, HeldError, read_input, remove
+from gate.check.locks import folder_lock
 from gate.records.errors import UsageError
 from gate.records.fleet import Attempts, FleetPlan, FleetResult, FleetTask
 from gate.records.record import MalformedError, Record
@@ -84,18 +83,8 @@ class FleetFolder:
 
     def held(self, key: str) -> bool:
         """Tell whether a worker holds a task now."""
-        try:
-            descriptor = os.open(self.place(key), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # a disk without locks tells nothing
-            return False
-        finally:
-            os.close(descriptor)
+        with suppress(OSError), folder_lock(self.place(key).resolve(), shared=True) as lock:
+            return lock == "theirs"
         return False
 
     def clear(self, key: str) -> None:

@@ -4,7 +4,6 @@ A worker is a process of its own, so that a model that takes one down takes down
 The supervisor starts them, starts those that are killed again, writes the page, and ends them when the time is over.
 """
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -12,12 +11,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from gate.check.files import remove
+from gate.check.locks import folder_lock
 from gate.jail import kernel
 from gate.jail.launch import worker_command
 from gate.promotion.fleet.folder import LOG, FleetFolder
@@ -74,43 +74,33 @@ def temporary_folder(folder: FleetFolder) -> Iterator[Path]:
     root.chmod(0o711)
     for old in root.iterdir():
         _sweep(old)
-    own, descriptor = _locked_folder(root)
-    try:
-        own.chmod(0o711)
-        yield own
-    finally:
-        os.close(descriptor)
-        remove(own)
-
-
-def _locked_folder(root: Path) -> tuple[Path, int]:
-    """Return a new folder and the descriptor that locks it; one that another run swept before that is made again."""
-    while True:
-        own = Path(tempfile.mkdtemp(dir=root, prefix="worker-"))
+    with _own_folder(root) as own:
         try:
-            descriptor = os.open(own, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        with suppress(OSError):  # a disk without locks: nothing is swept there
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if own.exists():
-            return own, descriptor
-        os.close(descriptor)
+            own.chmod(0o711)
+            yield own
+        finally:
+            remove(own)
+
+
+@contextmanager
+def _own_folder(root: Path) -> Iterator[Path]:
+    """Yield a new folder that is locked; one that another run swept before that is made again."""
+    with ExitStack() as stack:
+        while True:
+            own = Path(tempfile.mkdtemp(dir=root, prefix="worker-"))
+            with suppress(FileNotFoundError):
+                lock = stack.enter_context(folder_lock(own))
+                if lock != "theirs" and own.exists():
+                    break
+                stack.close()
+        yield own
 
 
 def _sweep(old: Path) -> None:
     """Remove a worker's folder, if the worker is dead; what cannot be locked is left."""
-    try:
-        descriptor = os.open(old, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove(old)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
+    with suppress(OSError), folder_lock(old) as lock:
+        if lock == "ours":
+            remove(old)
 
 
 @dataclass
