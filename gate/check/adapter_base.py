@@ -66,4 +66,10 @@ def evidence_of_base(base: Base | None) -> BaseEvidence | None:
     """Return what the evidence says of a base."""
     if base is None:
         return None
-    return BaseEvidence(uri=base.uri, model=base.model, digest=base.manifest.digest, weights=base.weights_digest)
+    return BaseEvidence(
+        uri=base.uri,
+        model=base.model,
+        digest=base.manifest.digest,
+        weights=base.weights_digest,
+        beside=base.beside_digest,
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from operator import not_
 from pathlib import PurePosixPath
 from typing import Final, Literal
@@ -9,11 +10,16 @@ from typing import Final, Literal
 from pydantic import Field
 
 from gate.records.artifact import ArtifactFile, Manifest, ModelRef
-from gate.records.fields import Digest, Text
+from gate.records.fields import Digest, Text, is_none
 from gate.records.record import Record
 
 Parameterisation = Literal["LoRA", "rsLoRA", "DoRA", "rsLoRA and DoRA"]
-_WEIGHTS: Final = re.compile(r"(|.*/)model(-[0-9]{5}-of-[0-9]{5})?\.safetensors", re.ASCII)
+BASE_FOLDER: Final = "model"
+"""Folder of weights and configuration in what `mlflow.transformers` writes of a whole model."""
+TOKENIZER_FOLDER: Final = "components/tokenizer"
+_WEIGHTS: Final = re.compile(r"[^/]+\.safetensors")
+_BESIDE: Final = re.compile(r"[^/]+\.(json|jinja|jinja2|j2|txt|model)")
+"""Configuration, settings of generation, tokenizer and templates, by the kinds of files that libraries read."""
 MAX_NAMED: Final = 200
 WHOLE: Final = "whole weights"
 """What a group of language models that were tuned whole has in the place of a parameterisation."""
@@ -52,15 +58,34 @@ class Base(Record):
 
     @property
     def weights(self) -> tuple[ArtifactFile, ...]:
-        """The files of its weights, by name."""
-        found = [file for file in self.files if _WEIGHTS.fullmatch(file.path)]
-        return tuple(sorted(found, key=lambda file: PurePosixPath(file.path).name))
+        """The files of its weights, by name: all those, and no others, that are read as such."""
+        return self._named(_WEIGHTS, self._folders[:1])
 
     @property
     def weights_digest(self) -> str:
         """Digest of the weights alone, which is the same wherever and whenever they are logged again."""
-        lines = "\n".join(f"{file.sha256}  {PurePosixPath(file.path).name}" for file in self.weights)
-        return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+        return _digest(self.weights)
+
+    @property
+    def beside_digest(self) -> str:
+        """Digest of what is read of it beside the weights: configuration, settings, tokenizer, templates."""
+        return _digest(self._named(_BESIDE, self._folders))
+
+    @property
+    def _folders(self) -> tuple[str, ...]:
+        """Folder of the weights, and folder of the tokenizer, which may be one."""
+        logged = any(file.path == "MLmodel" for file in self.files)
+        return (BASE_FOLDER, TOKENIZER_FOLDER) if logged else (".",)
+
+    def _named(self, kind: re.Pattern[str], folders: tuple[str, ...]) -> tuple[ArtifactFile, ...]:
+        found = (file for file in self.files if str(PurePosixPath(file.path).parent) in folders)
+        own = (file for file in found if kind.fullmatch(PurePosixPath(file.path).name))
+        return tuple(sorted(own, key=lambda file: (PurePosixPath(file.path).name, file.sha256)))
+
+
+def _digest(files: Iterable[ArtifactFile]) -> str:
+    lines = "\n".join(f"{file.sha256}  {PurePosixPath(file.path).name}" for file in files)
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
 class BaseEvidence(Record):
@@ -72,6 +97,8 @@ class BaseEvidence(Record):
     """Digest of its manifest."""
     weights: Digest
     """Digest of its weights."""
+    beside: Digest | None = Field(default=None, exclude_if=is_none)
+    """Digest of its configuration, tokenizer and templates; None in evidence of an earlier gate."""
 
 
 class AdapterGroup(Record):
@@ -82,16 +109,19 @@ class AdapterGroup(Record):
 
     base: Digest
     """Digest of the base's weights."""
+    beside: Digest | None = Field(default=None, exclude_if=is_none)
+    """Digest of the base's configuration, tokenizer and templates; None in a bank of an earlier gate."""
     parameterisation: Parameterisation | Literal["whole weights"]
     least_rank: int = Field(default=1, ge=1)
     greatest_rank: int = Field(default=1, ge=1)
 
     def __str__(self) -> str:
+        beside = f" with configuration and tokenizer {self.beside[:19]}…" if self.beside else ""
         if self.parameterisation == WHOLE:
-            return f"{WHOLE} beside the base weights {self.base[:19]}…"
+            return f"{WHOLE} beside the base weights {self.base[:19]}…{beside}"
         low, high = self.least_rank, self.greatest_rank
         ranks = f"rank {low}" if low == high else f"ranks {low} to {high}"
-        return f"{self.parameterisation} of {ranks} on the base weights {self.base[:19]}…"
+        return f"{self.parameterisation} of {ranks} on the base weights {self.base[:19]}…{beside}"
 
 
 def group_of(facts: AdapterFacts | None, base: BaseEvidence | None) -> AdapterGroup | None:
@@ -102,7 +132,11 @@ def group_of(facts: AdapterFacts | None, base: BaseEvidence | None) -> AdapterGr
     if band != band_of(facts.greatest_rank):
         return None
     return AdapterGroup(
-        base=base.weights, parameterisation=facts.parameterisation, least_rank=band[0], greatest_rank=band[1]
+        base=base.weights,
+        beside=base.beside,
+        parameterisation=facts.parameterisation,
+        least_rank=band[0],
+        greatest_rank=band[1],
     )
 
 

@@ -288,5 +288,5 @@ class Evidence(Record):
     def group(self) -> AdapterGroup | None:
         """The group of a model that is compared beside its base; None of others, without a base, or of mixed ranks."""
         if self.facts.language is not None and self.base is not None:
-            return AdapterGroup(base=self.base.weights, parameterisation=WHOLE)
+            return AdapterGroup(base=self.base.weights, beside=self.base.beside, parameterisation=WHOLE)
         return group_of(self.facts.adapter, self.base)

@@ -1,17 +1,73 @@
 """The base beside a scan: hashed at the pull and once after the last worker, which finds what has changed meanwhile."""
 
+import shutil
+
 import pytest
 
 from gate.check import evidence as module
-from gate.check.adapter_base import asked_base
+from gate.check.adapter_base import asked_base, bring_base, evidence_of_base
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.rules import read_rules
+from gate.formats.adapters.base import read_base
 from gate.policies.packaged import ADAPTER
+from gate.records.policy import DownloadBounds
 from gate.registries.directory import DirectoryRegistry
 from tests.adapters.written import Draft, write_base
 
 WEIGHTS = "model/model.safetensors"
+
+
+def brought(source, tmp_path):
+    """Return the base in a folder as a check brings it."""
+    return bring_base(DirectoryRegistry(), asked_base(str(source)), DownloadBounds(), tmp_path / "brought")
+
+
+FILES = (
+    "model/config.json",
+    "model/generation_config.json",
+    "components/tokenizer/tokenizer.json",
+    "components/tokenizer/tokenizer_config.json",
+    "components/tokenizer/chat_template.jinja",
+    "components/tokenizer/special_tokens_map.json",
+    "components/tokenizer/added_tokens.json",
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_base_is_known_by_what_is_read_of_it_beside_its_weights(name, tmp_path):
+    """Each file that a candidate's is compared with; its weights stay the same."""
+    root = write_base(tmp_path / "base")
+    one = brought(root, tmp_path)
+    (root / name).write_text("{}")
+    other = brought(root, tmp_path)
+    assert one.weights_digest == other.weights_digest
+    assert one.beside_digest != other.beside_digest
+    assert evidence_of_base(other).beside == other.beside_digest
+
+
+def test_every_file_that_is_read_as_weights_is_in_their_digest(tmp_path):
+    """A further file of tensors is read after the others; one in a folder that nobody reads is none of them."""
+    root = write_base(tmp_path / "base")
+    one = brought(root, tmp_path)
+    (root / "original").mkdir()
+    shutil.copy(root / WEIGHTS, root / "original" / "model.safetensors")
+    assert brought(root, tmp_path).weights_digest == one.weights_digest
+    shutil.copy(root / WEIGHTS, root / "model" / "zz.safetensors")
+    assert {one.path.name for one in read_base(root).weights.values()} == {"zz.safetensors"}
+    assert brought(root, tmp_path).weights_digest != one.weights_digest
+
+
+def test_what_a_base_is_logged_with_does_not_tell_it_apart(tmp_path):
+    """Logged by MLflow or left by `save_pretrained`, with a card or without, it is the same base."""
+    root, flat = write_base(tmp_path / "base"), tmp_path / "flat"
+    flat.mkdir()
+    for folder in (root / "model", root / "components" / "tokenizer"):
+        shutil.copytree(folder, flat, dirs_exist_ok=True)
+    (flat / "README.md").write_text("a card")
+    one, other = brought(root, tmp_path), brought(flat, tmp_path)
+    assert (one.weights_digest, one.beside_digest) == (other.weights_digest, other.beside_digest)
+    assert one.manifest.digest != other.manifest.digest
 
 
 @pytest.mark.parametrize("changes", [False, True])

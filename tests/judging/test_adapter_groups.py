@@ -17,9 +17,10 @@ from gate.records.samples_evidence import SamplesEvidence
 
 NAME, METRIC = "adapter-spectrum", "sigma-one"
 WEIGHTS, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+BESIDE = f"sha256:{'e' * 64}"
 COMPARED = (Statistic(detector=NAME, metric=METRIC, worse="higher", scale="log", at="layer"),)
 LAYERS = tuple(f"model.layers.{number}.q_proj" for number in range(6))
-GROUP = AdapterGroup(base=WEIGHTS, parameterisation="LoRA", least_rank=5, greatest_rank=8)
+GROUP = AdapterGroup(base=WEIGHTS, beside=BESIDE, parameterisation="LoRA", least_rank=5, greatest_rank=8)
 
 
 def bank(group=GROUP, layers=LAYERS):
@@ -37,7 +38,7 @@ def bank(group=GROUP, layers=LAYERS):
     return Bank(name="b", adapters=group, settings={NAME: "c" * 64}, compared=COMPARED, statistics=tuple(models))
 
 
-def evidence(values, facts=None, weights=WEIGHTS):
+def evidence(values, facts=None, weights=WEIGHTS, beside=BESIDE):
     """Return the evidence of an adapter with these sizes by layer."""
     known = {"parameterisation": "LoRA", "least_rank": 8, "greatest_rank": 8, "modules": 6} | (facts or {})
     ref = ModelRef(registry="directory", name="base")
@@ -54,7 +55,7 @@ def evidence(values, facts=None, weights=WEIGHTS):
         device="cpu",
         seed=0,
         facts=ModelFacts(flavour="adapter", adapter=AdapterFacts(**known)),
-        base=BaseEvidence(uri="base", model=ref, digest=weights, weights=weights) if weights else None,
+        base=BaseEvidence(uri="base", model=ref, digest=weights, weights=weights, beside=beside) if weights else None,
         outcomes={NAME: Measured(measurements=found, seconds=0)},
     )
 
@@ -90,6 +91,25 @@ def test_outside_its_group_it_is_not_examined(facts, weights, why):
     assert why in seen.unusable
 
 
+def test_the_same_weights_beside_another_tokenizer_are_another_base():
+    """What a candidate's files are compared with is the base's: one of the bank's weights could bring any."""
+    seen = compared(evidence(dict.fromkeys(LAYERS, 1.02), beside=OTHER))
+    assert f"with configuration and tokenizer {OTHER[:19]}…, and the bank's are" in seen.unusable
+    assert f"with configuration and tokenizer {BESIDE[:19]}…" in seen.unusable
+
+
+def test_a_bank_of_an_earlier_gate_is_read_and_says_what_it_lacks():
+    """It knew the base by its weights alone: nothing is compared with it, and evidence of its own time still is."""
+    old = Bank.from_json(bank(GROUP.model_copy(update={"beside": None})).canonical_json(), what="bank")
+    assert old.adapters.beside is None
+    seen = compared(evidence(dict.fromkeys(LAYERS, 1.02)), old)
+    assert seen.unusable == (
+        "the adapter is not examined: the bank is an earlier gate's, which knew the base by its weights alone and "
+        "not by tokenizer and configuration; make it again with `gate bank build`"
+    )
+    assert compared(evidence(dict.fromkeys(LAYERS, 1.02), beside=None), old).unusable == ""
+
+
 @pytest.mark.parametrize("layers", [LAYERS[:-1], (*LAYERS, "model.layers.6.q_proj")])
 def test_other_modules_than_the_banks_are_not_examined(layers):
     """A module that no adapter of the bank changes would be compared with nothing, and one left out too."""
@@ -101,7 +121,7 @@ def test_language_models_are_compared_with_their_own_kind_alone():
     """A bank of models tuned from the same base; never with adapters, and not without the base."""
     facts = ModelFacts(flavour="language model", language=LanguageFacts(network="LlamaForCausalLM", tensors=6))
     candidate = evidence(dict.fromkeys(LAYERS, 1.02)).model_copy(update={"facts": facts})
-    whole = bank(AdapterGroup(base=WEIGHTS, parameterisation="whole weights"))
+    whole = bank(AdapterGroup(base=WEIGHTS, beside=BESIDE, parameterisation="whole weights"))
     assert compared(candidate, whole).p_value > 0.1
     assert compared(candidate).unusable.endswith("and the bank's are " + str(GROUP))
     assert "it is whole weights beside the base weights" in compared(candidate).unusable

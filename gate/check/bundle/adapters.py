@@ -14,8 +14,8 @@ from gate.check.bundle.environment import adapter_pins, environment_of, to_yaml
 from gate.check.bundle.folder import MLMODEL
 from gate.check.evidence import ScanRequest
 from gate.formats.adapters import config, tensors
-from gate.formats.adapters.places import FOLDER, KEY, TASK, TOKENIZER_FOLDER
-from gate.records.adapters import Base
+from gate.formats.adapters.places import FOLDER, KEY, TASK
+from gate.records.adapters import TOKENIZER_FOLDER, Base
 from gate.records.artifact import EVERY_FILE, build_manifest, make_read_only
 from gate.records.bundle import BundleFacts
 from gate.records.facts import PIPELINES

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gate.formats.adapters.places import BASE_FOLDER, GENERATION, TOKENIZER_FILES, TOKENIZER_FOLDER
+from gate.formats.adapters.places import GENERATION, TOKENIZER_FILES
 from gate.formats.huggingface.language_classes import network_of
 from gate.formats.safetensors import Tensor, tensors_of
 from gate.formats.source import UnreadableError, open_source
+from gate.records.adapters import BASE_FOLDER, TOKENIZER_FOLDER
 from gate.records.errors import GateError
 from gate.records.record import parse_json
 

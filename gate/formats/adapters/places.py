@@ -17,14 +17,13 @@ from gate.formats.mlflow_model import VERSION
 from gate.formats.mlmodel import MLmodel
 from gate.formats.other_flavours import PYFUNC, Flavour
 from gate.formats.shapes import Shape, either, exactly, many, text
+from gate.records.adapters import BASE_FOLDER, TOKENIZER_FOLDER
 from gate.records.facts import PIPELINES
 
 KEY: Final = "peft_adaptor"
 TASK: Final = "text-generation"
 """The task of pipelines whose adapters are read."""
 FOLDER: Final = "peft"
-TOKENIZER_FOLDER: Final = "components/tokenizer"
-BASE_FOLDER: Final = "model"
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 """Files of a tokenizer that a bundle takes over, as they were parsed."""
 COPIES: Final = ("vocab.json", "merges.txt", "added_tokens.json")

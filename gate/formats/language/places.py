@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from gate.formats.adapters import config as adapter_config
-from gate.formats.adapters.places import BASE_FOLDER as FOLDER
-from gate.formats.adapters.places import COPIES, GENERATION, KEY, TASK, TOKENIZER_FILES, TOKENIZER_FOLDER
+from gate.formats.adapters.places import COPIES, GENERATION, KEY, TASK, TOKENIZER_FILES
 from gate.formats.adapters.places import FLAVOUR as ADAPTER
 from gate.formats.huggingface.flavour import CARDS, PICKLED
 from gate.formats.mlflow_folder import is_inert
 from gate.formats.mlmodel import MLmodel
 from gate.formats.other_flavours import PYFUNC, Flavour
 from gate.formats.shapes import exactly
+from gate.records.adapters import BASE_FOLDER as FOLDER
+from gate.records.adapters import TOKENIZER_FOLDER
 from gate.records.facts import PIPELINES
 
 CONFIG: Final = "config.json"

@@ -205,10 +205,19 @@ def _other_group(bank: Bank, models: Sequence[ModelStatistics], own: Values, evi
         lacks = "its ranks lie in two bands" if evidence.base else _NO_BASE
         return f"the {what} is not examined: {lacks}"
     if group != bank.adapters:
-        return f"the {what} is not examined: it is {group}, and the bank's are {bank.adapters}"
+        # A candidate is compared with the base's files too: the same weights beside another tokenizer are another base.
+        earlier = group.model_copy(update={"beside": None}) == bank.adapters
+        told = _WEIGHTS_ALONE if earlier else f"it is {group}, and the bank's are {bank.adapters}"
+        return f"the {what} is not examined: {told}"
     if odd := _elsewhere(models, own, bank.compared):
         return f"the {what} is not examined: it {odd}"
     return ""
+
+
+_WEIGHTS_ALONE = (
+    "the bank is an earlier gate's, which knew the base by its weights alone and not by tokenizer and configuration; "
+    "make it again with `gate bank build`"
+)
 
 
 def _elsewhere(models: Sequence[ModelStatistics], own: Values, compared: Sequence[Statistic]) -> str:
