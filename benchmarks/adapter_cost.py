@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bundle_cost import worker_seconds
-from gate.check.adapter_base import asked_base
+from gate.check.base_model import asked_base
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.rules import read_rules

@@ -19,7 +19,7 @@ from benchmarks.efficacy.keys import Conditions, Found, keys_after, look_up, red
 from benchmarks.efficacy.subjects import Subject, classes_of, manifest_digest, samples_of, write_model_folder
 from benchmarks.zoo.store import Store
 from gate import detectors
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import CheckFiles, private_directory
 from gate.check.pull import PullRequest, pull

@@ -15,7 +15,7 @@ from pathlib import Path
 from gate import VERSION, detectors
 from gate.banks.assemble import Member, assemble, refusal
 from gate.banks.vetting import ADVICE, against_finished, against_measured
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import EVIDENCE, MODEL_FOLDER, VERDICT, CheckFiles, Pulled, private_directory, read_input, remove
 from gate.check.pull import PullRequest, pull_model

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.commit import commit
 from gate.check.evidence import ScanSettings
 from gate.check.files import CheckFiles, Pulled, private_directory

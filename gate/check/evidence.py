@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gate import VERSION
-from gate.check.adapter_base import FOLDER as BASE_FOLDER
-from gate.check.adapter_base import evidence_of_base
+from gate.check.base_model import FOLDER as BASE_FOLDER
+from gate.check.base_model import evidence_of_base
 from gate.check.files import MODEL_FOLDER, Pulled
 from gate.check.resume import Unfinished
 from gate.formats.sealing import PULL_AGAIN

@@ -94,7 +94,7 @@ class Pulled(Record):
     history: History | None = Field(default=None, exclude_if=is_none)
     """The signed decisions on the versions before it, where a key is trusted."""
     base: Base | None = Field(default=None, exclude_if=is_none)
-    """The base of an adapter that `--base` named."""
+    """The base that `--base` named."""
     problems: tuple[str, ...] = ()
     repair: RepairOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
     """The repair that the candidate's own `provenance.json` claims."""

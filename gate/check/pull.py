@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from gate import VERSION, detectors
-from gate.check.adapter_base import FOLDER as BASE_FOLDER
-from gate.check.adapter_base import AskedBase, bring_base
+from gate.check.base_model import FOLDER as BASE_FOLDER
+from gate.check.base_model import AskedBase, bring_base
 from gate.check.files import (
     MANIFEST,
     MODEL_FOLDER,

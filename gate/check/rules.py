@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
 from gate.check.files import Pulled
 from gate.check.previous import BY_ALIAS, Against

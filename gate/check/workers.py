@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from gate.check.adapter_base import FOLDER as BASE_FOLDER
+from gate.check.base_model import FOLDER as BASE_FOLDER
 from gate.check.evidence import HashedFolder, ScanRequest
 from gate.check.files import PREVIOUS_FOLDER, TRAINING_FOLDER, Pulled
 from gate.check.resume import joined

@@ -17,7 +17,7 @@ from gate.records.errors import UsageError
 
 if TYPE_CHECKING:
     from gate.banks.build import BuildRequest
-    from gate.check.adapter_base import AskedBase
+    from gate.check.base_model import AskedBase
     from gate.registries import RegistrySettings
     from gate.registries.contract import Registry
 

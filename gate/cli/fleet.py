@@ -71,7 +71,7 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
 
     Exit 0: planned. Exit 3: planned, but a version could not be read, or the registry did not answer.
     """  # noqa: D301  # \b is click's own sign
-    from gate.check.adapter_base import asked_base
+    from gate.check.base_model import asked_base
     from gate.check.rules import read_rules
     from gate.cli.fleet_lines import plan_lines
     from gate.jail.launch import protect_parent

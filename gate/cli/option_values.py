@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gate.attestations.keys import PublicKey, SigningKey
     from gate.attestations.log import ReviewLog
     from gate.attestations.model_signature import ModelKey
-    from gate.check.adapter_base import AskedBase
+    from gate.check.base_model import AskedBase
     from gate.check.evidence import ScanSettings
     from gate.check.previous import Against
     from gate.check.signing import Signing
@@ -55,8 +55,8 @@ def require_samples(samples: str | None) -> None:
 
 
 def base_of(uri: str, options: dict[str, Any], settings: "RegistrySettings") -> "AskedBase | None":
-    """Take the base of an adapter out of a command's options; None where none is named."""
-    from gate.check.adapter_base import AskedBase
+    """Take the base of adapters or language models out of a command's options; None where none is named."""
+    from gate.check.base_model import AskedBase
     from gate.registries import open_registry, require_known
     from gate.registries.uris import is_registry_uri
 

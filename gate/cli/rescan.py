@@ -71,7 +71,7 @@ def rescan(registered_model: str, older_than: str, policy: Path, samples: str | 
 
 def _request(model: str, days: int, policy: Path, samples: str | None, options: dict[str, Any]) -> "Rescan":
     """Return the options as a request; a wrong one is a `UsageError` before the registry is asked."""
-    from gate.check.adapter_base import asked_base
+    from gate.check.base_model import asked_base
     from gate.check.rules import read_rules
     from gate.promotion.rescan import Rescan
     from gate.promotion.verification import Trust

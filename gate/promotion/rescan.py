@@ -13,7 +13,7 @@ from typing import Literal
 from gate.attestations.envelope import open_envelope
 from gate.attestations.log import ReviewLog, Said
 from gate.attestations.statement import Statement
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, CheckFiles

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from gate.attestations.keys import read_public_keys
-from gate.check.adapter_base import asked_base
+from gate.check.base_model import asked_base
 from gate.check.files import CheckFiles, remove
 from gate.check.previous import Against
 from gate.check.publish import withdraw

@@ -4,7 +4,7 @@ import datetime as dt
 
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog
-from gate.check.adapter_base import asked_base
+from gate.check.base_model import asked_base
 from gate.promotion.rescan import Rescan, rescan
 from gate.promotion.verification import Trust, now
 from gate.records.errors import CannotFinishError

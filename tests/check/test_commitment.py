@@ -9,7 +9,7 @@ from gate.attestations.commitment import CommitmentStatement, Committed, open_co
 from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog
-from gate.check.adapter_base import evidence_of_base
+from gate.check.base_model import evidence_of_base
 from gate.check.commit import commit, commitment_of
 from gate.check.files import COMMITMENT, CheckFiles, Pulled, PulledSamples
 from gate.check.signing import Signing

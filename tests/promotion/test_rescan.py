@@ -8,7 +8,7 @@ import pytest
 from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
-from gate.check.adapter_base import asked_base
+from gate.check.base_model import asked_base
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules
 from gate.cli import rescan as command

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.evidence import ScanSettings
 from gate.check.files import CheckFiles, private_directory
 from gate.check.previous import Against

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from gate import VERSION, detectors
-from gate.check.adapter_base import AskedBase, asked_base
+from gate.check.base_model import AskedBase, asked_base
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules, read_rules
 from gate.policies.packaged import packaged_name, policy_at

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from gate.check.adapter_base import AskedBase
+from gate.check.base_model import AskedBase
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.evidence import ScanSettings
 from gate.check.files import EVIDENCE, MANIFEST, CheckFiles, remove

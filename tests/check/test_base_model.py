@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from gate.check import evidence as module
-from gate.check.adapter_base import asked_base, bring_base, evidence_of_base
+from gate.check.base_model import asked_base, bring_base, evidence_of_base
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.rules import read_rules

@@ -1,4 +1,7 @@
-"""The base of an adapter, pulled and hashed beside the candidate: the operator's word, read by jailed workers alone."""
+"""The base of an adapter or language model, pulled and hashed beside the candidate: the operator's word.
+
+Jailed workers alone read it.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
