@@ -13,7 +13,7 @@ See       PEFT's checkpoint format; `adapter-spectrum` for the updates, `chat-te
 
 from collections.abc import Iterator
 
-from gate.detectors.contract import Detector, Need
+from gate.detectors.contract import Detector, Need, unmeasured
 from gate.formats.adapters.adapter import Adapter
 from gate.formats.adapters.base import NO_BASE, BaseModel
 from gate.formats.adapters.beside_base import (
@@ -48,7 +48,7 @@ def measure(subject: Subject, options: AdapterFiles, run: Run) -> Iterator[Measu
     assert adapter is not None
     yield from measurements(_alone(adapter, base), _ALONE)
     if base is None:
-        yield from (Unmeasured(metric=metric, reason=NO_BASE) for metric in _without(subject, adapter))
+        yield from unmeasured(dict.fromkeys(_without(subject, adapter), NO_BASE))
         yield from (Measurement(metric=one, value=0) for one in _BESIDE if one not in _without(subject, adapter))
         return
     yield from measurements(_beside(subject, adapter, base, frozenset(options.ignored_settings)), _BESIDE)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
-from gate.detectors.contract import Detector, Need
-from gate.formats.adapters.base import BaseModel, Stored
+from gate.detectors.contract import Detector, Need, unmeasured
+from gate.formats.adapters.base import NO_BASE, BaseModel, Stored
 from gate.formats.adapters.tensors import Module
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.errors import UnexaminableError
@@ -60,7 +60,7 @@ def measure(subject: Subject, options: AdapterSpectrum, run: Run) -> Iterator[Me
     for family, value in by_family(vectors).items():
         seen.add(_AGREEMENT)
         yield Measurement(metric=_AGREEMENT, value=value, location=Location(kind="layer", name=family))
-    yield from _gaps(seen, subject.base)
+    yield from unmeasured(_WHY if subject.base else _WHY | dict.fromkeys(_BESIDE, NO_BASE), seen)
 
 
 def _of_module(module: Module, path: Path, base: BaseModel | None) -> tuple[dict[str, float], "Floats"]:
@@ -81,14 +81,6 @@ def _of_module(module: Module, path: Path, base: BaseModel | None) -> tuple[dict
             magnitude = read_array(Stored(path, module.magnitude))
             values["magnitude-change"] = magnitude_change(weight, up, down, module.scale, magnitude)
     return values, found.left * (values["sigma-one"] > 0)
-
-
-def _gaps(seen: set[str], base: BaseModel | None) -> Iterator[Unmeasured]:
-    """Yield why a metric has no value at any module."""
-    for metric in DETECTOR.metrics:
-        if metric.id not in seen:
-            reason = _WHY[metric.id] if base or metric.id not in _BESIDE else "no base was given: name one with --base"
-            yield Unmeasured(metric=metric.id, reason=reason)
 
 
 _NO_UPDATE: Final = "no module has an update of that many singular values"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gate.detectors.contract import Detector, Need
+from gate.detectors.contract import Detector, Need, unmeasured
 from gate.records.declarations import Compared, Metric, Options
 from gate.records.evidence import Measurement, Unmeasured
 from gate.records.passes import Passes, Span
@@ -76,7 +76,7 @@ def measure(subject: Subject, options: ContinuationTrigger, run: Run) -> Iterato
     bench = _bench(subject, options, _counting(subject, options, run))
     outcome = searched(bench, _settings(options))
     if not outcome.found:
-        yield from (Unmeasured(metric=metric.id, reason="no token that was found can be typed") for metric in _METRICS)
+        yield from unmeasured({metric.id: "no token that was found can be typed" for metric in _METRICS})
         return
     yield from _numbers(bench, outcome)
     for one in outcome.found[: options.shown]:

@@ -8,7 +8,7 @@ runs it, times it and stores what it yields. Importing a detector must not impor
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, Generic, TypeVar
@@ -107,6 +107,11 @@ def undefined_for(metrics: Iterable[Metric], classes: int | None) -> tuple[Unmea
         Unmeasured(metric=name, reason=f"not defined for {classes} classes: it exists from {n} on", least_classes=n)
         for name, n in least.items()
     )
+
+
+def unmeasured(why: Mapping[str, str], seen: Collection[str] = ()) -> Iterator[Unmeasured]:
+    """Yield why each metric has no value anywhere, except for those that were seen to have one."""
+    yield from (Unmeasured(metric=metric, reason=reason) for metric, reason in why.items() if metric not in seen)
 
 
 def summary(module_name: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
-from gate.detectors.contract import Detector, Need
+from gate.detectors.contract import Detector, Need, unmeasured
 from gate.formats.adapters.base import NO_BASE, Stored, json_at
 from gate.formats.adapters.beside_base import numbered_tokens
 from gate.formats.adapters.places import TOKENIZER_FILES
@@ -53,7 +53,7 @@ def measure(subject: Subject, options: DifferenceFromBase, run: Run) -> Iterator
     own, base = subject.language, subject.base
     assert own is not None
     if base is None:
-        yield from (Unmeasured(metric=metric.id, reason=NO_BASE) for metric in DETECTOR.metrics)
+        yield from unmeasured({metric.id: NO_BASE for metric in DETECTOR.metrics})
         return
     tokens, seen, changed = _tokens(own), set[str](), 0
     shared = sorted(name for name, one in own.model.weights.items() if _alike(one, base.weights.get(name)))
@@ -69,7 +69,7 @@ def measure(subject: Subject, options: DifferenceFromBase, run: Run) -> Iterator
             yield Measurement(metric=metric, value=value, location=Location(kind="layer", name=name), note=note)
         run.progress(number + 1, len(shared))
     yield Measurement(metric="changed-tensors", value=changed, note=f"of {len(shared)} that both sides have")
-    yield from (Unmeasured(metric=metric, reason=why) for metric, why in _WHY.items() if metric not in seen)
+    yield from unmeasured(_WHY, seen)
 
 
 def _alike(own: Stored, base: Stored | None) -> bool:

@@ -12,7 +12,7 @@ See       `difference-from-base` for the weights, `chat-template` for the templa
 
 from collections.abc import Iterator
 
-from gate.detectors.contract import Detector, Need
+from gate.detectors.contract import Detector, Need, unmeasured
 from gate.formats.adapters.base import NO_BASE, BaseModel
 from gate.formats.adapters.beside_base import tokenizer_differences
 from gate.formats.adapters.places import GENERATION, TOKENIZER_FILES
@@ -44,7 +44,7 @@ def measure(subject: Subject, options: LanguageFiles, run: Run) -> Iterator[Meas
     own, base = subject.language, subject.base
     assert own is not None
     if base is None:
-        yield from (Unmeasured(metric=metric, reason=NO_BASE) for metric in _COUNTS)
+        yield from unmeasured(dict.fromkeys(_COUNTS, NO_BASE))
         return
     yield from measurements(_beside(subject, own, base, frozenset(options.ignored_settings)), _COUNTS)
 

@@ -3,6 +3,8 @@
 from gate.judging.judge import judge
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
+from gate.records.bank_evidence import BankEvidence
+from gate.records.comparison import Comparison, PlaceScore, Surprise
 from gate.records.evidence import Evidence, Failed, Location, Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.limit import Limit
@@ -76,6 +78,20 @@ def evidence(**changes):
         "begun_at": NOW,
     }
     return Evidence.model_validate({**values, **changes})
+
+
+def beside_bank(score=0.1, bank_scores=range(24, 0, -1), **changes):
+    """Return a bank of 24 models in whose comparison the size of class 7 is the first place."""
+    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=score)
+    seen = Comparison(
+        kind="per-class",
+        score=score,
+        bank_scores=tuple(map(float, bank_scores)),
+        places=(PlaceScore(kind="class", name="7", score=score, because=(place,)),),
+        detectors=("neural-cleanse",),
+        **changes,
+    )
+    return BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
 
 
 def default_policy():

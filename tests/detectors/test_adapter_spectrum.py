@@ -87,7 +87,7 @@ def test_what_has_no_value_is_a_gap_with_its_reason(tmp_path):
     config = CONFIG | {"r": 1}
     found = measured(Draft(config=config, tensors=updates(config)).write(tmp_path), NAME)
     gaps = {one.metric: one.reason for one in found if isinstance(one, Unmeasured)}
-    assert gaps["norm-ratio"] == "no base was given: name one with --base"
+    assert gaps["norm-ratio"] == "no base was given to compare it with: name one with --base"
     assert set(gaps) == {"norm-ratio", "magnitude-change", "spectral-entropy", "kurtosis"}
 
 

@@ -5,15 +5,13 @@ import json
 import pytest
 
 from gate.judging.applied import applied_limits
-from gate.records.bank_evidence import BankEvidence
-from gate.records.comparison import Comparison, PlaceScore, Surprise
 from gate.records.evidence import Measured, Measurement
 from gate.records.limit import Limit
 from gate.records.policy import Rule
 from gate.records.report import Report
 from gate.renderers import cyclonedx
-from tests.attestations.scanned import RULES, default_policy, evidence, outcomes, sizes, verdict
-from tests.attestations.signed import NOW, digest
+from tests.attestations.scanned import RULES, beside_bank, default_policy, evidence, outcomes, sizes, verdict
+from tests.attestations.signed import NOW
 
 INDEX = Limit(max={8: 4.2, 20: 3.6}, judges="uncalibrated-only")
 
@@ -36,25 +34,11 @@ def became(found, policy):
     return {(one.detector, one.metric): one.outcome for one in rows}
 
 
-def beside_bank(**changes):
-    """Return evidence beside a bank whose p-value judges and approves."""
-    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=0.1)
-    seen = Comparison(
-        kind="per-class",
-        score=0.1,
-        bank_scores=tuple(float(number) for number in range(24, 0, -1)),
-        places=(PlaceScore(kind="class", name="7", score=0.1, because=(place,)),),
-        detectors=("neural-cleanse",),
-    )
-    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
-    return evidence(bank=bank, **changes)
-
-
 def test_a_limit_that_was_exceeded_and_only_confirms_did_not_hold():
     """Seven against at most 4.2, beside a p-value that judged; the same limit holds where the value keeps it."""
     policy = ruled(anomaly_index=INDEX)
-    assert became(beside_bank(), policy)["neural-cleanse", "anomaly-index"] == "exceeded-confirms"
-    within = beside_bank(outcomes=outcomes(neural_cleanse=sizes(index=1.0)))
+    assert became(evidence(bank=beside_bank()), policy)["neural-cleanse", "anomaly-index"] == "exceeded-confirms"
+    within = evidence(bank=beside_bank(), outcomes=outcomes(neural_cleanse=sizes(index=1.0)))
     assert became(within, policy)["neural-cleanse", "anomaly-index"] == "held"
 
 
@@ -101,7 +85,7 @@ def test_a_suspect_that_was_passed_over_leaves_its_limit_unjudged():
 def test_the_bill_claims_that_a_limit_was_kept_only_where_it_was(index, score):
     """An exceeded limit that only confirms has the score nought, and its rationale says what it is."""
     policy = ruled(anomaly_index=INDEX)
-    found = beside_bank(outcomes=outcomes(neural_cleanse=sizes(index=index)))
+    found = evidence(bank=beside_bank(), outcomes=outcomes(neural_cleanse=sizes(index=index)))
     report = Report(
         gate_version="0",
         checked_at=NOW.isoformat(),

@@ -14,14 +14,12 @@ from gate.policies.declared import bank_rules_sha256, rules_sha256
 from gate.policies.packaged import ADAPTER, DEFAULT, FILES_ONLY, LANGUAGE
 from gate.policies.read import read_policy
 from gate.records.adapters import AdapterFacts
-from gate.records.bank_evidence import BankEvidence
-from gate.records.comparison import Comparison, PlaceScore, Surprise
 from gate.records.evidence import Location, Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.languages import LanguageFacts
 from gate.records.limit import Limit
 from gate.records.policy import Rule, Waiver
-from tests.attestations.scanned import DAY, RULES, default_policy, evidence, outcomes, sizes
+from tests.attestations.scanned import DAY, RULES, beside_bank, default_policy, evidence, outcomes, sizes
 from tests.attestations.signed import digest
 
 NONE = Skipped(reason="a first version has none before it")
@@ -202,15 +200,6 @@ def test_how_much_was_searched_is_no_examination_by_itself_and_no_detection(leas
 
 def test_a_limit_that_only_confirms_is_no_examination_beside_a_p_value():
     """A search over suspects outside the score: beside a p-value its own limit flags nothing."""
-    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=0.1)
-    seen = Comparison(
-        kind="per-class",
-        score=0.1,
-        bank_scores=tuple(float(number) for number in range(24, 0, -1)),
-        places=(PlaceScore(kind="class", name="7", score=0.1, because=(place,)),),
-        detectors=("neural-cleanse",),
-    )
-    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
     ratio = Limit(min=0.1, judges="uncalibrated-only")
     stages = (RULES.stages[0], RULES.stages[1].model_copy(update={"detectors": ("warp-trigger",)}))
     rules = {name: rule for name, rule in RULES.detectors.items() if name in RULES.stages[0].detectors}
@@ -222,7 +211,7 @@ def test_a_limit_that_only_confirms_is_no_examination_beside_a_p_value():
     )
     found = evidence(outcomes=outcomes(neural_cleanse=sizes(index=3.0), version_change=NONE, warp_trigger=measured))
     assert said(found, policy)["warp"].status == "not-detected"
-    beside = found.model_copy(update={"bank": bank})
+    beside = found.model_copy(update={"bank": beside_bank()})
     assert said(beside, policy)["warp"].status == "not-examined"
 
 
@@ -243,16 +232,7 @@ def test_what_a_person_accepted_is_told_with_who_and_until_when():
 
 def test_a_p_value_detects_what_its_drivers_look_for():
     """The statistics that drive it name the threats; others that the bank compares do not."""
-    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=9.0)
-    seen = Comparison(
-        kind="per-class",
-        score=9.0,
-        bank_scores=tuple(number / 10 for number in range(24)),
-        predictive_p=0.001,
-        places=(PlaceScore(kind="class", name="7", score=9.0, because=(place,)),),
-        detectors=("neural-cleanse",),
-    )
-    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
+    bank = beside_bank(9.0, [number / 10 for number in range(24)], predictive_p=0.001)
     told = said(evidence(outcomes=outcomes(**CLEAN), bank=bank))
     assert (told["patch"].status, told["patch"].by) == ("detected", ("calibration",))
     assert told["hostile-files"].status != "detected"
