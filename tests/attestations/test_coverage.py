@@ -13,12 +13,10 @@ from gate.attestations.reviewing import reviewed
 from gate.attestations.statement import Statement, Voice, scan_statement
 from gate.cli.rows import examined_lines
 from gate.policies.declared import digest_of
-from gate.records.bank_evidence import BankEvidence
-from gate.records.comparison import Comparison, PlaceScore, Surprise
 from gate.records.evidence import Location, Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.policy import Waiver
-from tests.attestations.scanned import DAY, RULES, default_policy, evidence, outcomes, sizes, verdict
+from tests.attestations.scanned import DAY, RULES, beside_bank, default_policy, evidence, outcomes, sizes, verdict
 from tests.attestations.signed import NOW, digest
 
 HOSTILE = "\x1b[31m::error::\u202e</script>`" + "\U0001f512" * 1900
@@ -129,16 +127,7 @@ def test_a_waived_limit_and_one_that_could_not_be_judged_are_told_apart():
 
 def test_a_p_value_that_judged_stands_with_its_level_and_its_models():
     """Limits that only confirmed it are marked so."""
-    place = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=9.0)
-    seen = Comparison(
-        kind="per-class",
-        score=9.0,
-        bank_scores=tuple(number / 10 for number in range(24)),
-        predictive_p=0.001,
-        places=(PlaceScore(kind="class", name="7", score=9.0, because=(place,)),),
-        detectors=("neural-cleanse",),
-    )
-    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen)
+    bank = beside_bank(9.0, [number / 10 for number in range(24)], predictive_p=0.001)
     rules = dict(RULES.detectors)
     confirming = rules["neural-cleanse"].limits["anomaly-index"].model_copy(update={"judges": "uncalibrated-only"})
     limits = {**rules["neural-cleanse"].limits, "anomaly-index": confirming}

@@ -5,20 +5,11 @@ import pytest
 from gate.judging.judge import judge
 from gate.judging.threat_rates import judged_beside, packaged_rates, power_for, power_of
 from gate.policies.declared import P_VALUE, bank_rules_sha256, rules_sha256
-from gate.records.bank_evidence import BankEvidence, SelfMadeEvidence
-from gate.records.comparison import Comparison, PlaceScore, Surprise
+from gate.records.bank_evidence import SelfMadeEvidence
 from gate.records.facts import ModelFacts
-from tests.attestations.scanned import DAY, default_policy, evidence
-from tests.attestations.signed import digest
+from tests.attestations.scanned import DAY, beside_bank, default_policy, evidence
 
-PLACE = Surprise(detector="neural-cleanse", metric="size", kind="class", name="7", surprise=0.1)
-SEEN = Comparison(
-    kind="per-class",
-    score=0.1,
-    bank_scores=tuple(float(number) for number in range(24, 0, -1)),
-    places=(PlaceScore(kind="class", name="7", score=0.1, because=(PLACE,)),),
-    detectors=("neural-cleanse",),
-)
+SEEN = beside_bank().comparison
 OTHERS = {
     "level": 0.0001,
     "least_references": 3,
@@ -78,7 +69,7 @@ def test_a_rate_is_of_scans_with_the_zoos_seed_and_numbers_of_classes(changes, w
 def beside(seen=SEEN, **changes):
     """Return what judged beside a bank of 24 models."""
     policy = default_policy().model_copy(update={"other_task": "judge"})
-    bank = BankEvidence(digest=digest("d"), count=24, same_task=True, comparison=seen, **changes)
+    bank = beside_bank().model_copy(update={"comparison": seen, **changes})
     found = evidence(bank=bank, policy_digest=policy.digest)
     return judged_beside(judge(found, policy, on=DAY), seen)
 
