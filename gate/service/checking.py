@@ -4,10 +4,11 @@ import errno
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from gate.attestations.keys import PublicKey, read_public_keys
 from gate.check.rules import Rules
-from gate.check.scan_beside_base import SPECTRUM
+from gate.check.scan_beside_base import DIFFERENCE, SPECTRUM
 from gate.promotion.machine import Condition, clocks, disk, jail, platform_of_gate, wrong
 from gate.promotion.preconditions import granting, review_log
 from gate.promotion.verification import now
@@ -73,12 +74,16 @@ def _rules(model: ModelSection, read: dict[str, Rules]) -> Iterator[Condition]:
         yield Condition(f"samples, {model.name}", "ok", samples)
 
 
+_BESIDE_BASE: Final = {SPECTRUM: "adapters", DIFFERENCE: "language models"}
+"""Models that are compared with a base, by the detector of a policy that is for them."""
+
+
 def _base(model: ModelSection, rules: Rules) -> Iterator[Condition]:
-    """Yield whether the base of adapters is named, where the policy is for them, and is there, where it is a folder."""
+    """Yield whether a base is named, where the policy is for models that have one, and whether a folder is there."""
     name = f"base, {model.name}"
     if model.base is None:
-        if SPECTRUM in rules.policy.detectors:
-            text = "none: adapters are not examined, which flags every version"
+        if what := " and ".join(kind for detector, kind in _BESIDE_BASE.items() if detector in rules.policy.detectors):
+            text = f"none: {what} are not examined, which flags every version"
             yield Condition(name, "unused", text, "Name it under [[models]]:", 'base = "models:/smollm/1"')
     elif not is_registry_uri(model.base) and not Path(model.base).is_dir():
         text = f"there is no folder {model.base}; expected a language model, or models:/NAME/VERSION"

@@ -89,7 +89,7 @@ class ModelSection(Section):
     """Samples in place of those that the policy pins."""
     bank: Path | None = None
     base: str | None = None
-    """The language model that adapters are for: models:/NAME/VERSION, models:/NAME@ALIAS or a folder."""
+    """What adapters are for, or language models were tuned from: models:/NAME/VERSION, models:/NAME@ALIAS, a folder."""
     allow_code: bool = False
     production: str | None = None
     """The registered model into which versions are promoted."""

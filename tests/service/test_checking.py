@@ -119,6 +119,14 @@ def test_the_base_of_adapters_is_looked_at(written, key, tmp_path, base, state, 
     assert state != "ok" or found.text == (str(tmp_path / said) if said == "smollm" else said)
 
 
+@pytest.mark.parametrize(("policy", "what"), [("adapter", "adapters"), ("language", "language models")])
+def test_without_a_base_it_says_what_is_not_examined(written, key, policy, what):
+    """Before the first version is flagged for it."""
+    path, _ = written(config=CONFIG.replace('"policy.yml"', f'"{policy}"'))
+    found = conditions(path, Registry("cand"), key)["base, cand"]
+    assert (found.state, found.text) == ("unused", f"none: {what} are not examined, which flags every version")
+
+
 def test_a_policy_for_other_models_asks_for_no_base(written, key):
     """Nothing is said of it."""
     path, _ = written()
