@@ -1,6 +1,7 @@
 """Adapters of low rank, and the base of one or of a language model; the group within which a bank compares them."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from operator import not_
@@ -84,7 +85,9 @@ class Base(Record):
 
 
 def _digest(files: Iterable[ArtifactFile]) -> str:
-    lines = "\n".join(f"{file.sha256}  {PurePosixPath(file.path).name}" for file in files)
+    # Escaped, so that no name with an end of a line stands for two files; usual names stay as they are.
+    names = ((file.sha256, json.dumps(PurePosixPath(file.path).name)[1:-1]) for file in files)
+    lines = "\n".join(f"{sha256}  {name}" for sha256, name in names)
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 

@@ -11,6 +11,8 @@ from gate.check.evidence import ScanSettings
 from gate.check.rules import read_rules
 from gate.formats.adapters.base import read_base
 from gate.policies.packaged import ADAPTER
+from gate.records.adapters import Base
+from gate.records.artifact import ArtifactFile, ModelRef
 from gate.records.policy import DownloadBounds
 from gate.registries.directory import DirectoryRegistry
 from tests.adapters.written import Draft, write_base
@@ -56,6 +58,20 @@ def test_every_file_that_is_read_as_weights_is_in_their_digest(tmp_path):
     shutil.copy(root / WEIGHTS, root / "model" / "zz.safetensors")
     assert {one.path.name for one in read_base(root).weights.values()} == {"zz.safetensors"}
     assert brought(root, tmp_path).weights_digest != one.weights_digest
+
+
+def test_no_name_stands_for_two_files():
+    """Names are whatever a disk takes: one with an end of a line could look like a file more."""
+
+    def known(*files):
+        ref = ModelRef(registry="directory", name="b")
+        named = tuple(ArtifactFile(path=path, size_bytes=1, sha256=sha256) for path, sha256 in files)
+        return Base(uri="b", model=ref, files=named).beside_digest
+
+    one, other = 64 * "a", 64 * "b"
+    assert known(("config.json", one), ("tokenizer.json", other)) != known(
+        (f"config.json\n{other}  tokenizer.json", one)
+    )
 
 
 def test_what_a_base_is_logged_with_does_not_tell_it_apart(tmp_path):
