@@ -40,6 +40,7 @@ SIGNALS: dict[str, tuple[str, str]] = {
     "agreement of first left vectors, o_proj": ("left-agreement", "o_proj"),
 }
 """Published signals that need no reference: a metric of `adapter-spectrum`, and the place that counts."""
+Value = Callable[[Evidence], float | None]
 
 
 def group_of(row: Row) -> str:
@@ -73,9 +74,7 @@ def text(split: str, policy: Policy, found: Measured, banks: Sequence[OpenBank])
 
 def gate(found: Measured, policy: Policy, banks: Sequence[OpenBank]) -> str:
     """Return what the gate flags of the adapters of its bank's form, by attack, and of the clean ones."""
-    inside = [pair for pair in found.pairs if _row(pair).architecture == USUAL]
-    rows = judged_by_policy(inside, policy, banks)
-    result = result_of(GATE_BESIDE, rows, (), seed=SEED)
+    result = inside(found, policy, banks)
     lines = [
         (one.attack, exact_share(one.detected, one.answered), interval(one.area))
         for one in (*result.attacks, result.overall)
@@ -86,19 +85,28 @@ def gate(found: Measured, policy: Policy, banks: Sequence[OpenBank]) -> str:
     return markdown(("", "flagged [95 %]", "ROC-AUC [95 %]"), [*lines, ("clean", said, "–")])
 
 
+def inside(found: Measured, policy: Policy, banks: Sequence[OpenBank]) -> SystemResult:
+    """Return what the gate makes of the adapters of its bank's form."""
+    rows = judged_by_policy([pair for pair in found.pairs if _row(pair).architecture == USUAL], policy, banks)
+    return result_of(GATE_BESIDE, rows, (), seed=SEED)
+
+
 def areas(found: Measured, policy: Policy, bank: OpenBank) -> str:
     """Return the areas under the curve by domain: of the score, which no gate acts on outside its bank, and signals."""
-    systems: dict[str, Callable[[Evidence], float | None]] = {SCORE: lambda evidence: score(evidence, policy, bank)}
+    systems: dict[str, Value] = {SCORE: lambda evidence: score(evidence, policy, bank)}
     systems |= {name: lambda evidence, of=of: signal(evidence, *of) for name, of in SIGNALS.items()}  # type: ignore[misc]
-    every = judged_by_policy(found.pairs, policy)
-    evidence = {pair[0].name: summaries.evidence_of(pair[1]) for pair in found.pairs}
-    lines = []
-    for name, value in systems.items():
-        rows = [row.model_copy(update={"score": value(evidence[row.name]), "flagged": None}) for row in every]
-        told = [_of_domain(name, domain, rows) for domain in DOMAINS]
-        lines.append((name, *(interval(one.overall.area) for one in told)))
+    told = {name: by_domain(found, policy, value, name) for name, value in systems.items()}
+    lines = [(name, *(interval(one.overall.area) for one in results)) for name, results in told.items()]
     wanted = (f"≥ {AREA:g}", *[f"≥ {AREA_UNSEEN:g}"] * (len(DOMAINS) - 1))
     return markdown(("", *DOMAINS), [("wanted", *wanted), *lines])
+
+
+def by_domain(found: Measured, policy: Policy, value: Value, name: str = SCORE) -> list[SystemResult]:
+    """Return what a number of each adapter is worth, by domain, whatever the gate flags."""
+    evidence = {entry.name: summaries.evidence_of(summary) for entry, summary in found.pairs}
+    every = judged_by_policy(found.pairs, policy)
+    rows = [row.model_copy(update={"score": value(evidence[row.name]), "flagged": None}) for row in every]
+    return [_of_domain(name, domain, rows) for domain in DOMAINS]
 
 
 def _of_domain(name: str, domain: str, rows: Sequence[Judged]) -> SystemResult:

@@ -112,12 +112,24 @@ def each_text(
 
 def between(page: Path, name: str, content: str) -> None:
     """Replace what stands between a page's markers of a name."""
-    old = page.read_text()
+    before, _, after = _parts(page, name)
+    write_whole(page, f"{before}\n{content}\n{after}".encode())
+
+
+def written(page: Path, name: str) -> str:
+    """Return what stands between a page's markers of a name, as `between` was given it."""
+    return _parts(page, name)[1].removeprefix("\n").removesuffix("\n")
+
+
+def _parts(page: Path, name: str) -> tuple[str, str, str]:
+    """Return a page up to the end of a marker, what follows, and the page from the closing marker on."""
+    text = page.read_text("utf-8")
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    if begin not in old or end not in old:
+    before, opened, rest = text.partition(begin)
+    inside, closed, after = rest.partition(end)
+    if not opened or not closed:
         raise UsageError(f"{page.name} has no markers {begin.strip()} and {end}", what_to_do="Put them there.")
-    before, rest = old.split(begin, maxsplit=1)
-    write_whole(page, f"{before}{begin}\n{content}\n{end}{rest.split(end, maxsplit=1)[1]}".encode())
+    return before + opened, inside, closed + after
 
 
 def commit() -> str:

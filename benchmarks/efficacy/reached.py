@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks.efficacy import probabilities, targets
 from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged
-from benchmarks.efficacy.results import Interval, result_of
+from benchmarks.efficacy.results import Interval, SystemResult, result_of
 from benchmarks.efficacy.subjects import LeftOut
 
 
@@ -26,23 +26,43 @@ class Rows:
     """Those that have a bank."""
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What a split's models come to in both ways of judging."""
+
+    banked: Sequence[Judged]
+    """Those that are counted beside a bank."""
+    beside: SystemResult
+    alone: SystemResult
+    entropy: Interval | None
+    """The cross-entropy that is told of those beside a bank."""
+
+
+def counts(split: str, rows: Rows, left_out: Sequence[LeftOut], *, seed: int) -> Counts:
+    """Count a split's models: of *unseen* beside a bank those whose task has one, of every other split all."""
+    alone = result_of(GATE, rows.alone, left_out, seed=seed)
+    if split != "unseen":
+        beside = result_of(GATE_BESIDE, rows.beside, left_out, seed=seed)
+        return Counts(rows.beside, beside, alone, beside.cross_entropy)
+    banked = [row for row in rows.beside if row.task in rows.tasks]
+    lost = entropy([row for row in rows.fitted if row.task in rows.tasks], banked)
+    return Counts(banked, result_of(GATE_BESIDE, banked, left_out, seed=seed), alone, lost)
+
+
 def tables(split: str, rows: Rows, left_out: Sequence[LeftOut], *, seed: int) -> str:
     """Return what a split was to reach and did; nothing for a split that has no targets."""
-    if split == "test":
-        return targets.table(targets.TEST, result_of(GATE_BESIDE, rows.beside, left_out, seed=seed), rows.beside)
-    if split != "unseen":
+    if split not in {"test", "unseen"}:
         return ""
-    banked = [row for row in rows.beside if row.task in rows.tasks]
-    beside = result_of(GATE_BESIDE, banked, left_out, seed=seed)
-    lost = entropy([row for row in rows.fitted if row.task in rows.tasks], banked)
-    alone = result_of(GATE, rows.alone, left_out, seed=seed)
+    found = counts(split, rows, left_out, seed=seed)
+    if split == "test":
+        return targets.table(targets.TEST, found.beside, found.banked)
     map_of = "the cross-entropy is at a prior of one half, by a map fitted on `fit`"
     return "\n\n".join(
         [
-            f"Beside a bank, on the {len(banked)} models whose task has one; {map_of}:",
-            targets.table(targets.UNSEEN, beside, banked, lost).strip(),
+            f"Beside a bank, on the {len(found.banked)} models whose task has one; {map_of}:",
+            targets.table(targets.UNSEEN, found.beside, found.banked, found.entropy).strip(),
             f"Without any bank, on all {len(rows.alone)}:",
-            targets.table(targets.UNSEEN_ALONE, alone, rows.alone).strip(),
+            targets.table(targets.UNSEEN_ALONE, found.alone, rows.alone).strip(),
         ]
     )
 

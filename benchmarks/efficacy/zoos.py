@@ -1,6 +1,7 @@
-"""Zoos with splits of their own: their committed index and summaries as pairs, banks and results.
+"""Zoos by what is committed of them alone: index and summaries as pairs, banks and results.
 
-Between summaries and the tables of such a zoo (`real_zoo`, `text_zoo`). Nothing is scanned, and no cache is looked at.
+Between summaries and the tables of a zoo with splits of its own (`real_zoo`, `text_zoo`), or of several zoos. Nothing
+is scanned, and no cache is looked at.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_poli
 from benchmarks.efficacy.results import SystemResult, result_of
 from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut, Models, models_among
 from benchmarks.zoo.recipe import Recipe, Row, Split
-from benchmarks.zoo.store import Entry, read_index
+from benchmarks.zoo.store import Entry, current, read_index
 from gate.records.bank import OpenBank, open_bank, write_bank
 from gate.records.policy import Policy
 
@@ -45,8 +46,9 @@ class Zoo:
 
     def models(self, split: Split) -> Models:
         """Return a split's models by the index alone."""
-        known = {entry.key: entry for entry in read_index(self.index, self.kind)}
-        return models_among(lambda recipe: known.get(recipe.key), self.recipes(split))
+        recipes = self.recipes(split)
+        known = {entry.key: entry for entry in current(read_index(self.index, self.kind), recipes)}
+        return models_among(lambda recipe: known.get(recipe.key), recipes)
 
 
 @dataclass(frozen=True)
