@@ -1,9 +1,12 @@
 """Published figures are whole, the gate's are counted from rows, and nothing is left out for being missing or worse."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.adapter_zoo import table as adapters
+from benchmarks.adapter_zoo.splits import ATTACK, IN_DOMAIN, RANK
 from benchmarks.anchors import costs, gathering, kept, published, small_zoo, table
 from benchmarks.anchors.figure import NOT_MEASURED, Counted, Figure, accuracy, by_family, missing, trojai
 from benchmarks.anchors.small_zoo import Judgement
@@ -111,6 +114,22 @@ def test_a_peer_that_gave_no_answer_is_not_measured(tmp_path):
     found = small_zoo.peer("free-eagle", judgement(tmp_path, "test", pairs=()), tmp_path)
     assert not found.measured
     assert found.command.endswith("peers --split test --peers free-eagle")
+
+
+def test_a_number_of_adapters_is_told_by_domain(monkeypatch):
+    """Each domain has its own backdoored adapters, beside the clean ones of its form."""
+    scores = {"clean": 0.1, "planted": 0.9, "unseen": 0.0, "clean-16": 0.5, "planted-16": 0.6}
+    variants = dict(zip(scores, (IN_DOMAIN, IN_DOMAIN, ATTACK, RANK, RANK), strict=True))
+    rows = [
+        row(name, "clean" if "clean" in name else "refusal", flagged=True, score=None).model_copy(update={"variant": v})
+        for name, v in variants.items()
+    ]
+    monkeypatch.setattr(adapters, "judged_by_policy", lambda *_: rows)
+    monkeypatch.setattr(adapters.summaries, "evidence_of", lambda summary: summary)
+    found = Measured([(SimpleNamespace(name=name), name) for name in scores], [])
+    told = adapters.by_domain(found, read_policy(DEFAULT, on=today()), scores.get)
+    assert [one.overall.area.value if one.overall.area else None for one in told] == [1.0, 0.0, 1.0, None]
+    assert all(one.overall.detected == 0 for one in told), "the number alone counts, whatever the gate flags"
 
 
 def test_costs_are_those_of_the_kept_rows(tmp_path):

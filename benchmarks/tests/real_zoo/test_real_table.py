@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.anchors.other_zoos import real_zoo
 from benchmarks.efficacy import summaries, zoos
 from benchmarks.efficacy.kept import Cache
 from benchmarks.efficacy.keys import reduced
@@ -109,6 +110,18 @@ def test_the_table_counts_what_was_scanned(scanned, policy, tmp_path):
     clean = next(one for one in told.splitlines() if one.startswith("| clean, all |"))
     assert exact_share(own.clean_overall.flagged, 40) in clean
     assert exact_share(other.clean_overall.flagged, other.clean_overall.models) in clean
+
+
+def test_beside_published_figures_both_ways_of_judging_are_told(scanned, policy):
+    """The figure is of the same models as the table, has its rows as source, and writes no bank into the repository."""
+    folder, index, _ = scanned
+    (found,) = real_zoo(policy, lambda to: table.zoo(folder, to, index)).values()
+    assert found.value.startswith("*gate beside a bank*: accuracy 99 of 99, 100% [96%, 100%]; found 59 of 59")
+    # Without a bank limits say nothing of four classes, so that every clean model of that task is flagged.
+    assert "<br>*gate*: accuracy 79 of 99, 80%" in found.value
+    assert "99 models; 1 left out, 0 not measured" in found.of
+    assert found.sources == (summaries.path_of("test", folder),)
+    assert not (folder.parent / "banks").exists()
 
 
 def test_an_unscanned_model_is_left_out_and_said(scanned, policy, tmp_path):
