@@ -22,12 +22,33 @@ unset GATE_GITHUB_TOKEN # the check has no use for it
 for name in GATE_SAMPLES GATE_POLICY GATE_BANK GATE_TRACKING_URI GATE_REPORT_URL; do
   [[ -n ${!name} ]] || unset "$name"
 done
+# An input that is not given leaves the job's own variable as it is.
+for name in BASE AGAINST; do
+  input=INPUT_$name
+  [[ -z ${!input:-} ]] || export "GATE_$name=${!input}"
+done
 
 # ------------------------------------------------------------------------------------------------ in an image
-SCAN=(GATE_POLICY GATE_BANK GATE_SEED GATE_DEVICE GATE_DEADLINE GATE_MEMORY GATE_THREADS GATE_ALLOW_CODE GATE_ISOLATION)
+SCAN=(GATE_POLICY GATE_BANK GATE_SEED GATE_DEVICE GATE_ARITHMETIC GATE_DEADLINE GATE_MEMORY GATE_THREADS GATE_ALLOW_CODE
+  GATE_ISOLATION)
+
+beside() { # fills `mounts` with what a check is told to read outside its folder, for reading alone; a bank's models with it
+  local name path
+  local -A seen=()
+  mounts=()
+  for name in GATE_POLICY GATE_SAMPLES GATE_BANK GATE_BASE GATE_AGAINST; do
+    path=${!name:-}
+    path=${path#file://} path=${path#directory:}
+    # /opt/gate is the image's own, where its policies lie.
+    [[ $path == /* && -e $path && $path != "$work"/* && $path != /opt/gate/* ]] || continue
+    [[ $name != GATE_BANK ]] || path=${path%/*}
+    [[ -z ${seen[$path]:-} ]] || continue
+    seen[$path]=1 mounts+=(--volume "$path:$path:ro")
+  done
+}
 
 in_image() { # NETWORK VARIABLE… -- [docker's arguments] -- gate's arguments
-  local network=$1 arguments=()
+  local network=$1 arguments=() mounts
   shift
   while [[ $1 != -- ]]; do
     if [[ -n ${!1:-} ]]; then arguments+=(--env "$1"); fi
@@ -36,9 +57,10 @@ in_image() { # NETWORK VARIABLE… -- [docker's arguments] -- gate's arguments
   shift
   while [[ $1 != -- ]]; do arguments+=("$1") && shift; done
   shift
+  beside
   docker run --rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
     --user "$(id -u):$(id -g)" --env HOME=/tmp --network "$network" \
-    --volume "$work:$work:ro" --volume "$report:$report" --workdir "$work" \
+    --volume "$work:$work:ro" --volume "$report:$report" "${mounts[@]}" --workdir "$work" \
     "${arguments[@]}" "$INPUT_IMAGE" "$@"
 }
 
@@ -46,7 +68,7 @@ registry() { # pull and publish: the registry's credentials, the network, and no
   local variables names
   mapfile -t names < <(compgen -e | grep -E '^(GATE|MLFLOW|AWS|AZURE)_' | grep -v '^GATE_PROBE_SEED$')
   variables=("${names[@]}")
-  [[ $1 == publish ]] || mapfile -t variables < <(printf '%s\n' "${names[@]}" | grep -v '^GATE_SIGNING_KEY')
+  [[ $1 == publish ]] || mapfile -t variables < <(printf '%s\n' "${names[@]}" | grep -vE '^GATE_(MODEL_)?SIGNING_KEY')
   in_image "$INPUT_CONTAINER_NETWORK" "${variables[@]}" -- -- "$@"
 }
 
@@ -96,7 +118,8 @@ check_installed() { # of a pull request the check runs in another folder, so it 
 base_in_image() {
   local event=()
   [[ -z ${GITHUB_EVENT_PATH:-} ]] || event=(--volume "$GITHUB_EVENT_PATH:$GITHUB_EVENT_PATH:ro")
-  in_image none GATE_POLICY GATE_BANK GATE_SAMPLES GATE_REPORT_DIR GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_SHA -- \
+  in_image none GATE_POLICY GATE_BANK GATE_SAMPLES GATE_BASE GATE_AGAINST GATE_REPORT_DIR \
+    GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_SHA -- \
     "${event[@]}" --volume "$base:$base" -- base github "$@"
 }
 

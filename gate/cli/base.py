@@ -17,6 +17,8 @@ _OPTIONS = many(
     option("--policy", default="default", help="The policy of the check."),
     option("--bank", default="", help="The bank of the check."),
     option("--samples", default="", help="The samples of the check."),
+    option("--base", default="", help="The base model of the check; a folder of the checkout is refused."),
+    option("--against", default="", help="What the check compares with; a folder of the checkout is refused."),
     option(
         "--report-dir", default="", help="Where the check is to write; a pull request must not have put files there."
     ),

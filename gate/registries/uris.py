@@ -23,6 +23,11 @@ def is_registry_uri(uri: str) -> bool:
     return uri.startswith(_PREFIX)
 
 
+def folder_of(uri: str) -> str:
+    """Return the path of a model folder on disk."""
+    return uri.removeprefix(_DIRECTORY)
+
+
 def parse_model_uri(uri: str) -> tuple[str, str | None, str | None]:
     """Return name, version (a number or `latest`) and alias of a models URI; other forms are a `UsageError`."""
     body = uri.removeprefix(_PREFIX).rstrip("/")
@@ -30,7 +35,7 @@ def parse_model_uri(uri: str) -> tuple[str, str | None, str | None]:
         return match[1], None, match[2]
     if match := _VERSION.fullmatch(body):
         return match[1], match[2], None
-    raise UsageError(f"{_shown(uri)} names no model version; {EXPECTED}", what_to_do=_of_a_model(body))
+    raise UsageError(f"{shown(uri)} names no model version; {EXPECTED}", what_to_do=_of_a_model(body))
 
 
 def require_model(uri: str) -> None:
@@ -41,13 +46,13 @@ def require_model(uri: str) -> None:
         parse_model_uri(uri)
         return
     require_no_managed(uri)
-    path = Path(uri.removeprefix(_DIRECTORY))
+    path = Path(folder_of(uri))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", uri) and not uri.startswith(_DIRECTORY):
-        raise UsageError(f"{_shown(uri)} is no model that the gate can pull; {EXPECTED}", what_to_do=_of_a_scheme(uri))
+        raise UsageError(f"{shown(uri)} is no model that the gate can pull; {EXPECTED}", what_to_do=_of_a_scheme(uri))
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
         raise UsageError(
-            f"there is no model folder at {_shown(str(path))}; found {found}", what_to_do=_of_a_path(uri, path)
+            f"there is no model folder at {shown(str(path))}; found {found}", what_to_do=_of_a_path(uri, path)
         )
 
 
@@ -103,6 +108,6 @@ def _of_a_path(uri: str, path: Path) -> str:
     return "Name a folder with an MLmodel file in it, or a registered model as models:/NAME/VERSION."
 
 
-def _shown(uri: str) -> str:
+def shown(uri: str) -> str:
     """Return a text to show, without the user name and password of an address."""
     return repr(re.sub(r"//[^/@\s]+@", "//", uri[:_SHOWN]))

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import shutil
 import sys
@@ -90,6 +91,7 @@ class InImage:
 
 def in_image(folder, judged=1, shown=0, **inputs):
     """Run the action's script with a stand-in for docker whose judge, publish and report end as told."""
+    folder.mkdir(exist_ok=True)
     variables = pipelines.environment(folder)
     for name, text in (("docker", DOCKER), ("nvidia-smi", "#!/bin/sh\nexit 1\n")):
         (folder / "bin" / name).write_text(text)
@@ -112,11 +114,14 @@ def in_image(folder, judged=1, shown=0, **inputs):
             "GATE_REPORT_DIR": "gate-report",
             "GATE_GITHUB_TOKEN": "token",
             "GATE_SIGNING_KEY": "key",
+            "GATE_MODEL_SIGNING_KEY": "key",
             "GATE_PROBE_SEED": "seed",
             "MLFLOW_TRACKING_TOKEN": "secret",
             "INPUT_MODEL": inputs.get("model", "models:/credit/7"),
             "INPUT_FAIL_ON": inputs.get("fail_on", "flagged"),
             "INPUT_JUDGED_BY": inputs.get("judged_by", "base"),
+            "INPUT_BASE": inputs.get("input_base", ""),
+            "INPUT_AGAINST": inputs.get("input_against", ""),
             "INPUT_IMAGE": "registry.example/gate@sha256:0",
             "INPUT_CONTAINER_NETWORK": "bridge",
             "GITHUB_OUTPUT": str(folder / "output"),
@@ -150,14 +155,55 @@ def test_the_image_scans_without_network_and_secret(tmp_path):
     assert set(networks.values()) == {"bridge", "none"}
     holding = {
         secret: {name for name, call in calls.items() if secret in passed(call)}
-        for secret in ("MLFLOW_TRACKING_TOKEN", "GATE_SIGNING_KEY", "GATE_PROBE_SEED", "GATE_GITHUB_TOKEN")
+        for secret in (
+            *("MLFLOW_TRACKING_TOKEN", "GATE_SIGNING_KEY", "GATE_MODEL_SIGNING_KEY"),
+            *("GATE_PROBE_SEED", "GATE_GITHUB_TOKEN"),
+        )
     }
     assert holding == {
         "MLFLOW_TRACKING_TOKEN": {"pull", "publish"},
         "GATE_SIGNING_KEY": {"publish"},
+        "GATE_MODEL_SIGNING_KEY": {"publish"},
         "GATE_PROBE_SEED": {"scan"},
         "GATE_GITHUB_TOKEN": {"report"},
     }
+
+
+def mounted(call):
+    """Return what a container is given to read beside its folder, as source and target."""
+    volumes = [value for flag, value in itertools.pairwise(call) if flag == "--volume"]
+    return {volume for volume in volumes if "/outside" in volume}
+
+
+def test_what_lies_outside_the_checkout_reaches_the_containers(tmp_path):
+    """A base model, a bank with its models and samples of the runner's own are there, and cannot be written."""
+    outside = tmp_path / "outside"
+    for folder in ("smollm", "banks"):
+        (outside / folder).mkdir(parents=True)
+    for name in ("banks/bank.json", "clean.jsonl"):
+        (outside / name).write_text("")
+    given = {"bank": f"{outside}/banks/bank.json", "samples": f"file://{outside}/clean.jsonl"}
+    folders = {"input_base": f"{outside}/smollm", "input_against": f"{outside}/smollm"}
+    calls = {verb(call): call for call in in_image(tmp_path / "job", **given, **folders).calls}
+    expected = {f"{outside}/{name}:{outside}/{name}:ro" for name in ("smollm", "banks", "clean.jsonl")}
+    assert {name: mounted(call) for name, call in calls.items()} == dict.fromkeys(calls, expected)
+    assert {name for name, call in calls.items() if "GATE_BASE" in passed(call)} == {"base", "pull", "publish"}
+    assert mounted(in_image(tmp_path / "next", bank=f"{outside}/none/bank.json").calls[0]) == set()
+
+
+def test_an_input_that_is_not_given_leaves_the_jobs_variable(tmp_path):
+    """`against` and `base` may come as the variables that they are everywhere else; an input wins."""
+    script = 'docker() { echo "${GATE_BASE:-unset} ${GATE_AGAINST:-unset}"; }; . "$0"'
+    lines = []
+    for own, given in ((None, ""), ("models:/a/1", ""), ("models:/a/1", "models:/b/2")):
+        settings = {"INPUT_BASE": given, "INPUT_AGAINST": "", "INPUT_MODEL": "models:/credit/7", "INPUT_IMAGE": "x"}
+        settings |= {"INPUT_JUDGED_BY": "checkout", "INPUT_FAIL_ON": "flagged", "GATE_MARK": "false"}
+        settings |= {"GATE_DEVICE": "cpu", "GATE_REPORT_DIR": "out", "INPUT_CONTAINER_NETWORK": "none"}
+        settings |= dict.fromkeys((f"GATE_{name}" for name in UNSET), "") | ({"GATE_BASE": own} if own else {})
+        variables = {"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path), **settings}
+        ended = pipelines.run(["bash", "-c", script, ROOT / ".github" / "action" / "check.sh"], tmp_path, variables)
+        lines.append(ended.stdout.splitlines()[1])
+    assert lines == ["unset unset", "models:/a/1 unset", "models:/b/2 unset"]
 
 
 def test_every_container_is_confined(tmp_path):

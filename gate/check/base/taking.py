@@ -17,7 +17,9 @@ from gate.records.bank import MAX_BANK_BYTES, Bank
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.policy import Policy
+from gate.records.previous import NONE
 from gate.records.record import MalformedError
+from gate.registries.uris import folder_of, is_registry_uri, shown
 
 MAX_TAKEN_BYTES, MAX_TAKEN_FILES = 4 << 30, 100_000
 MAX_SHOWN = 10
@@ -31,6 +33,10 @@ class Named:
     policy: str
     bank: str = ""
     samples: str = ""
+    base: str = ""
+    """What an adapter or a tuned language model was made from (`--base`)."""
+    against: str = ""
+    """What a candidate is compared with (`--against`)."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,8 @@ class _Taking:
             for own in (rules.samples, *rules.samples.models.values()):
                 if own.uri is not None:
                     self._samples(own.uri, required=False)
+        self._require_outside(named.base, "the base model")
+        self._require_outside(named.against, "the version to compare with")
         return Taken(self._commit, tuple(map(str, self._files)), tuple(self._differing))
 
     def _inside(self, named: str, what: str, folder: PurePosixPath | None = None) -> PurePosixPath | None:
@@ -133,6 +141,19 @@ class _Taking:
                 what_to_do="Name it relative to that root, or outside the checkout by its absolute path.",
             )
         return path
+
+    def _require_outside(self, uri: str, what: str) -> None:
+        """Refuse a model folder of the checkout, which a pull request could have brought; git holds no such folder."""
+        if uri in ("", NONE) or is_registry_uri(uri):
+            return
+        folder = Path(folder_of(uri))
+        real, lexical = folder.resolve(), Path(posixpath.normpath(folder))
+        if not folder.is_absolute() or any(path.is_relative_to(self._workspace) for path in (real, lexical)):
+            raise UsageError(
+                f"{what} {shown(uri)} is a folder of the checkout: a pull request is not judged by what it brings",
+                what_to_do="Register it, and name it as models:/NAME/VERSION, or name a folder outside the checkout by "
+                "its absolute path.",
+            )
 
     def _policy(self, path: PurePosixPath) -> Policy:
         raw = self._file(path, "the policy", MAX_POLICY_BYTES)

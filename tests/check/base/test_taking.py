@@ -191,6 +191,31 @@ def test_what_lies_outside_is_the_runners_own(tmp_path):
         assert (taken.files, taken.note) == ((), "")
 
 
+@pytest.mark.parametrize("named", ["base", "against"])
+def test_a_model_folder_of_the_checkout_is_refused(tmp_path, named):
+    """What a candidate is measured beside is named in the registry or outside, or a pull request could bring it."""
+    made = proposal(tmp_path / "r", {"p/gate.yml": POLICY}, {"smollm/config.json": "{}"})
+    (tmp_path / "door").symlink_to(made.folder)
+    (tmp_path / "outside").mkdir()
+    inside = ("smollm", "./smollm", "../r/smollm", f"{made.folder}/smollm", f"{tmp_path}/door/smollm")
+    for number, folder in enumerate((*inside, *(f"directory:{folder}" for folder in inside))):
+        with pytest.raises(UsageError, match="is a folder of the checkout: a pull request is not judged by what it"):
+            taken_from(made, tmp_path / f"to{number}", **{named: folder})
+    for number, elsewhere in enumerate(
+        ("models:/smollm/1", "models:/smollm@champion", str(tmp_path / "outside"), "none")
+    ):
+        taken = taken_from(made, tmp_path / f"fine{number}", **{named: elsewhere})
+        assert (taken.files, taken.note) == (("p/gate.yml",), "")
+
+
+def test_a_password_in_a_wrong_address_is_not_shown(tmp_path):
+    """An address is no model; it is refused without what stands before its host."""
+    made = proposal(tmp_path / "r", {"p/gate.yml": POLICY}, {})
+    with pytest.raises(UsageError) as caught:
+        taken_from(made, tmp_path / "to", base="https://me:secret@mlflow.example/smollm")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_pointer_of_lfs_is_not_taken_for_the_file(tmp_path):
     """The gate fetches nothing from a large-file store."""
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
