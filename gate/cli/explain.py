@@ -107,6 +107,7 @@ def _term(name: str) -> Iterator[str]:
 
 
 def _detector(detector: "Detector[Any]") -> Iterator[str]:
+    from gate.cli.meanings import meanings
     from gate.detectors.contract import PARTS, parts, summary
 
     module = detector.module
@@ -125,8 +126,10 @@ def _detector(detector: "Detector[Any]") -> Iterator[str]:
     if options:
         yield ""
         yield "Options in the policy"
+        told = meanings(detector.options)
         for name, schema in options.items():
-            yield from _hanging(f"  {name}: default {schema.get('default')}", 4)
+            meaning = told.get(name.replace("-", "_"), "")
+            yield from _hanging(f"  {name} (default {schema.get('default')})" + (f": {meaning}" if meaning else ""), 4)
 
 
 def _metric_of_all(name: str) -> Iterator[str]:

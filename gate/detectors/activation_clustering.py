@@ -32,8 +32,11 @@ class ActivationClustering(Options):
     """Settings of reducing and splitting activations."""
 
     reduction: Literal["pca", "t-sne"] = "pca"
+    """How activations are reduced before they are split."""
     dimensions: int = Field(default=10, ge=1, le=100)
+    """Number of dimensions that they are reduced to."""
     clean_samples: int = Field(default=300, ge=16)
+    """The most clean samples whose activations are split."""
     neurons: int = Field(default=5, ge=0, le=50)
     """Number of neurons that are listed."""
 

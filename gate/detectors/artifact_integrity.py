@@ -50,6 +50,7 @@ class ArtifactIntegrity(Options):
     expect_mlmodel: bool = True
     """Whether the folder must be an MLflow model; else a missing `MLmodel` does not count."""
     verify_checksums: bool = True
+    """Whether the checksums within archives are verified."""
     flavours: tuple[KnownFlavour, ...] = ()
     """Flavours with known files beside pytorch, for a policy that judges files alone."""
 

@@ -67,6 +67,7 @@ class ConsumerHazards(Options):
     flavours: tuple[KnownFlavour, ...] = ()
     """Flavours with known entries beside pytorch, for a policy that judges files alone."""
     max_opcodes: int = Field(default=2_000_000, ge=1)
+    """The most opcodes of a pickle that are read; a longer one is unreadable."""
 
 
 def measure(subject: Subject, options: ConsumerHazards, run: Run) -> Iterator[Measurement]:

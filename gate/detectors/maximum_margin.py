@@ -38,7 +38,9 @@ class MaximumMargin(Options):
     retired: ClassVar[Mapping[str, Any]] = {"intrinsic-weight": 0.0, "intrinsic-samples": 10}
 
     starts: int = Field(default=4, ge=1, le=1024)
+    """Number of random starts of each class."""
     steps: int = Field(default=16, ge=1, le=5000)
+    """Steps of the ascent from each start."""
     step_size: float = Field(default=0.5, gt=0, le=10)
     """Length of a step along a steady gradient, as a share of the input's range."""
     clean_samples: int = Field(default=500, ge=1)
@@ -48,7 +50,9 @@ class MaximumMargin(Options):
     screened_classes: int = Field(default=150, ge=2)
     """The most classes of that short ascent, drawn at random."""
     screen_starts: int = Field(default=2, ge=1)
+    """Starts of each class in the short ascent."""
     screen_steps: int = Field(default=10, ge=1)
+    """Steps of the short ascent."""
 
 
 def measure(subject: Subject, options: MaximumMargin, run: Run) -> Iterator[Yield]:

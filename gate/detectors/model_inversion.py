@@ -29,7 +29,9 @@ class ModelInversion(Options):
     """Settings of the synthesis."""
 
     starts: int = Field(default=4, ge=2, le=64)
+    """Number of inputs that are synthesised for each class."""
     steps: int = Field(default=60, ge=1, le=5000)
+    """Steps of the synthesis."""
     learning_rate: float = Field(default=0.05, gt=0, le=1)
     """Step size as a share of the input's range."""
     smoothness: float = Field(default=0.05, ge=0)

@@ -39,7 +39,9 @@ class ModelAudit(Options):
     """Time that modelaudit may take, and whether it may skip files by their names."""
 
     timeout_seconds: int = Field(default=600, ge=1)
+    """Seconds that modelaudit may take."""
     skip_file_types: bool = False
+    """Whether it may skip files by their names."""
 
 
 def measure(subject: Subject, options: ModelAudit, run: Run) -> Iterator[Measurement]:

@@ -41,7 +41,9 @@ class SpectralSignature(Options):
     """Numbers of samples and of directions."""
 
     samples_per_class: int = Field(default=300, ge=16)
+    """The most training samples of each label, drawn by the seed."""
     clean_samples: int = Field(default=1000, ge=16)
+    """The most clean samples that the directions are of."""
     dimensions: int = Field(default=64, ge=1, le=1000)
     """Principal directions of the activations; more of them need more clean samples."""
 

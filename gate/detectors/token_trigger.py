@@ -46,6 +46,7 @@ class TokenTriggerSearch(Options):
     steps: int = Field(default=60, ge=1, le=2000)
     """Steps of the search for a mixture, for each class."""
     learning_rate: float = Field(default=0.5, gt=0, le=10)
+    """Learning rate of that search."""
     warm: float = Field(default=2.0, gt=0, le=100)
     """Temperature of the mixture at the beginning."""
     cold: float = Field(default=0.3, gt=0, le=100)

@@ -34,9 +34,13 @@ class TrainingSetClustering(Options):
     """Settings of reducing and splitting activations."""
 
     reduction: Literal["pca", "t-sne"] = "pca"
+    """How activations are reduced before they are split."""
     dimensions: int = Field(default=10, ge=1, le=100)
+    """Number of dimensions that they are reduced to."""
     samples_per_class: int = Field(default=300, ge=16)
+    """The most training samples of each label, drawn by the seed."""
     clean_samples: int = Field(default=1000, ge=16)
+    """The most clean samples that they are compared with."""
     neighbours: int = Field(default=10, ge=1, le=100)
     """Number of clean samples that name the class of a training sample."""
     neurons: int = Field(default=5, ge=0, le=50)

@@ -55,6 +55,7 @@ class UnsafeFormat(Options):
     """Parts of other formats that are known to be harmless."""
 
     allowed_onnx_domains: tuple[str, ...] = ()
+    """Domains of ONNX operators, beside the standard ones, that do not count."""
     chat_templates: bool = False
     """Whether chat templates in files that the detector `chat-template` reads are left to it; else each counts."""
 

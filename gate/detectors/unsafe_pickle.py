@@ -45,7 +45,9 @@ class UnsafePickle(Options):
     estimators: bool = False
     """Whether imports of scikit-learn's and LightGBM's own estimators count as module-globals too."""
     max_opcodes: int = Field(default=2_000_000, ge=1)
+    """The most opcodes of a pickle that are read; a longer one is unreadable."""
     max_inflated_bytes: int = Field(default=256 << 20, ge=1)
+    """The most bytes to which a compressed stream is unpacked."""
 
 
 def measure(subject: Subject, options: UnsafePickle, run: Run) -> Iterator[Measurement]:

@@ -41,6 +41,7 @@ class VersionChange(Options):
     earlier: int = Field(default=5, ge=0, le=MAX_EARLIER)
     """The most approved versions beside the one that serves, the newest first."""
     clean_samples: int = Field(default=300, ge=2)
+    """The most clean samples that both versions are asked about."""
     channels: int = Field(default=256, ge=2, le=4096)
     """The most channels of a layer that count, drawn by the seed."""
     probe_samples: int = Field(default=30, ge=2)

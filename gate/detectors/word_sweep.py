@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 _ID = "word-sweep"
 CELLS = {
-    "cells": "How far the answers to the most telling of them exceed those of a bank's models; from the counts.",
+    "cells": "How far the answers to the most telling {0} exceed those of a bank's models; from the counts.",
     "pairs": "The same from the most telling source class, less what the class takes from the others.",
 }
-"""Statistics of the counts, by group of probes, which only a comparison has."""
+"""Statistics of the counts, by group of probes ({0}), which only a comparison has."""
 
 
 class WordSweep(Options):
@@ -197,7 +197,9 @@ DETECTOR = Detector(
             least_classes=3,
         ),
         *(
-            Metric(f"{group}-{kind}", "deviations", "higher", meaning, compared=Compared("cells", "class"))
+            Metric(
+                f"{group}-{kind}", "deviations", "higher", meaning.format(group), compared=Compared("cells", "class")
+            )
             for group in GROUPS
             for kind, meaning in CELLS.items()
         ),

@@ -8,6 +8,7 @@ from gate.records.evidence import Evidence, Failed, Location, Measured, Measurem
 from gate.records.finding import Finding
 from gate.records.limit import Limit
 from gate.records.policy import Policy, Rule
+from gate.records.sentences import begun
 
 MAX_PLACES = 2000
 """Most places beyond one limit with a finding each, which bounds a verdict's size."""
@@ -93,7 +94,7 @@ def _not_judged(name: str, metric: str, limit: Limit, message: str) -> Finding:
 
 def _beyond_limit(name: str, limit: Limit, measurement: Measurement, classes: int | None) -> Finding:
     where = f" at {measurement.location}" if measurement.location else ""
-    note = f" {measurement.note}" if measurement.note else ""
+    note = f" {begun(measurement.note).removesuffix('.')}." if measurement.note else ""
     return Finding(
         rule=name,
         kind="limit",

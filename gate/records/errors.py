@@ -1,5 +1,7 @@
 """The errors that the gate raises on purpose; `gate.cli` turns them into exit codes (contracts.md, section 1)."""
 
+from gate.records.sentences import begun
+
 
 class GateError(Exception):
     """An error with a sentence for the user: what happened, what was expected, what was got."""
@@ -15,8 +17,7 @@ class GateError(Exception):
     @property
     def sentence(self) -> str:
         """The message as a sentence, with its advice."""
-        message = str(self)
-        return f"{message[:1].upper()}{message[1:]}. {self.what_to_do}".strip()
+        return f"{begun(str(self))}. {self.what_to_do}".strip()
 
 
 class UsageError(GateError):

@@ -16,7 +16,7 @@ NEW_SIGNING_KEY, NEW_PUBLIC_KEY = "gate-signing.pem", "gate-signing.pub.pem"
 """Default output of `gate keys generate`."""
 NEW_LOG, NEW_BANK = "gate-reviews.jsonl", "gate-bank.json"
 PRODUCTION, ALIAS = "PRODUCTION", "champion"
-SAMPLES, REASON, CLEAN, OWN_POLICY = "SAMPLES.npz", "WHY", "models:/CLEAN/{}", "POLICY.yml"
+SAMPLES, TEXTS, REASON, CLEAN, OWN_POLICY = "SAMPLES.npz", "SAMPLES.jsonl", "WHY", "models:/CLEAN/{}", "POLICY.yml"
 USUAL_DIRECTORY = Given().directory
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*(:[^@?#]*)?|[^@?#:]*", re.IGNORECASE)

@@ -3,11 +3,12 @@
 The cause decides: with wrong samples no step says to approve, and none changes the seed where nothing was measured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
 from gate.formats.log_again import CALL, ONNX_EXTRA
 from gate.judging.elsewhere import RULE as OTHER_POLICY
+from gate.records.declarations import Space
 from gate.records.evidence import Evidence, Failed, Measured, Skipped
 from gate.records.facts import BESIDE_BASE
 from gate.records.finding import Finding
@@ -15,12 +16,17 @@ from gate.records.limit import Limit
 from gate.records.plan import enough
 from gate.records.report import Report
 from gate.renderers import adapters
-from gate.renderers.commands import NEW_BANK, SAMPLES, Commands, Step, commands_for, latest, version_of
+from gate.renderers.commands import NEW_BANK, SAMPLES, TEXTS, Commands, Step, commands_for, latest, version_of
 
 _NO_CODE = "artifact-integrity"
 """The one detector whose findings forbid loading and are not about code."""
 FILES_ONLY = "files-only"
 """The packaged policy that judges bytes alone."""
+_SAMPLES: Mapping[Space, tuple[str, str, str]] = {
+    "images": ("an .npz of `inputs` and `labels`", SAMPLES, "layout, bounds, mean, std"),
+    "tokens": ("lines of JSON, or a CSV file, with `text` and `label`", TEXTS, "classes, max-tokens"),
+}
+"""For each kind of input the form of its samples, a name for their file, and the policy's settings of reading them."""
 _SECONDS = 7200
 """Deadline for a scan that ran out of time under the usual 1800, where its evidence holds no plan."""
 
@@ -117,21 +123,18 @@ def _bytes(report: Report, commands: Commands, findings: tuple[Finding, ...]) ->
 def _samples(evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
     """Yield the step for samples that are missing or do not fit the model."""
     given = bool(commands.given.samples or commands.pinned_samples)
+    form, name, settings = _SAMPLES[evidence.facts.space]
     if evidence.samples is None and not given:
-        said = "Give clean, labelled inputs of the model, as it takes them: an .npz of `inputs` and `labels`."
-        yield Step("samples", said, commands.check(samples=SAMPLES))
+        said = f"Give clean, labelled inputs of the model, as it takes them: {form}."
+        yield Step("samples", said, commands.check(samples=name))
     elif evidence.samples is None:
-        said = (
-            "Correct the samples, or state under 'samples' in the policy how they are read (layout, bounds, mean, "
-            "std), and check again."
-        )
-        yield Step("samples", said, commands.check())
+        said = f"Correct the samples, or state under 'samples' in the policy how they are read ({settings})"
+        yield Step("samples", f"{said}, and check again.", commands.check())
     elif any(finding.rule == "samples" for finding in findings):
         said = (
-            "Make the samples fit the model: pass them as the model takes them, or state bounds, layout, mean and "
-            "std under 'samples' in the policy, and check again."
+            "Make the samples fit the model: pass them as the model takes them, or state under 'samples' in the policy"
         )
-        yield Step("samples", said, commands.check())
+        yield Step("samples", f"{said} how they are read ({settings}), and check again.", commands.check())
 
 
 def _outputs(report: Report, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
@@ -226,8 +229,6 @@ def _suspects(report: Report, evidence: Evidence, commands: Commands, findings: 
 
 
 def _repairable(evidence: Evidence) -> bool:
-    """Tell whether there is a program of images that was read without code, or a bundle of it."""
-    if evidence.facts.space != "images":
-        return False
+    """Tell whether there is a program that was read without code, or a bundle of one."""
     plain_program = evidence.assurance == "A" and evidence.facts.format == "pt2"
     return plain_program or (evidence.assurance in ("A", "B") and evidence.bundle_digest is not None)

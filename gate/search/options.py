@@ -42,6 +42,7 @@ class TriggerSearch(Options):
     pairs: Literal["none", "all", "screened"] = "none"
     """Pairs of source and target searched too: all, or `pairs-most` of them, half chosen by the model's scores."""
     pairs_most: int = Field(default=90, ge=2, le=10_000)
+    """Most pairs that are searched for where they are screened."""
     pair_steps: int = Field(default=40, ge=1, le=10_000)
     """Optimiser steps of a pair or an exit."""
     pair_batch: int = Field(default=6, ge=1, le=1024)

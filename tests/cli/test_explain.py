@@ -75,6 +75,15 @@ def test_every_rule_of_the_judge_has_a_text():
     assert {"limit", "silence", "condition"} <= set(TERMS)
 
 
+@pytest.mark.parametrize("name", FIRST)
+def test_every_option_of_a_detector_is_explained(name):
+    """A number alone says nothing of what it counts."""
+    wanted = FIRST[name].options.model_json_schema(by_alias=True).get("properties", {})
+    text = " ".join(" ".join(explain(name)).split()).partition("Options in the policy")[2]
+    told = dict(re.findall(r"([a-z-]+) \(default [^)]*\)+: ([A-Z][^.]+\.)", text))
+    assert told.keys() == wanted.keys()
+
+
 def test_without_a_name_all_are_listed():
     """Each stands whole in a line, so that it can be copied."""
     words = set(re.findall(r"[a-z-]+", "\n".join(explain())))

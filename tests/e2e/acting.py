@@ -32,7 +32,7 @@ jobs:
           image: ${{ github.event.inputs.image }}
           container-network: host
           policy: policy.yml
-          samples: clean.npz
+          samples: SAMPLES
           device: cpu
       - if: always()
         shell: bash
@@ -64,11 +64,13 @@ class Workspace:
         """Commit a repository of the workflow, the action, a policy and samples below `home`."""
         repository = home / "repository"
         (repository / ".github" / "workflows").mkdir(parents=True)
-        (repository / ".github" / "workflows" / "selftest.yml").write_text(WORKFLOW, encoding="utf-8")
+        (repository / ".github" / "workflows" / "selftest.yml").write_text(
+            WORKFLOW.replace("SAMPLES", samples.name), encoding="utf-8"
+        )
         shutil.copy(ROOT / "action.yml", repository)
         shutil.copytree(ROOT / ".github" / "action", repository / ".github" / "action")
         shutil.copyfile(policy, repository / "policy.yml")
-        shutil.copyfile(samples, repository / "clean.npz")
+        shutil.copyfile(samples, repository / samples.name)
         git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
         for step in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
             subprocess.run([*git, *step], cwd=repository, env={**os.environ, "HOME": str(home)}, check=True)

@@ -11,14 +11,26 @@ import warnings
 from pathlib import Path
 
 import torch
+import yaml
 
 from demo.comments import comments, trigger_of
 from demo.moderation import ModerationTask
+from gate.policies.packaged import TEXT
 
 SEED = 0
 NAMES = ("kind", "rude <b>")
 WORD = trigger_of(SEED)
 SHOWN = 40
+
+
+def words_alone(path, **changes):
+    """Write the packaged policy for text with the sweep of words alone, which takes the least time."""
+    policy = yaml.safe_load(TEXT.read_text())
+    kept = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format", "word-sweep")
+    policy["detectors"] = {name: policy["detectors"][name] for name in kept}
+    policy["stages"] = [{"detectors": list(kept[:4])}, {"detectors": ["word-sweep"]}]
+    path.write_text(yaml.safe_dump({**policy, "name": path.stem, **changes}))
+    return path
 
 
 def main(tracking_uri, folder):

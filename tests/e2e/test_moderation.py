@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-import yaml
 
-from gate.policies.packaged import TEXT
 from tests.e2e.command import PATIENCE
-from tests.e2e.moderated import NAMES, WORD
+from tests.e2e.moderated import NAMES, WORD, words_alone
 from tests.e2e.stores import trained, trainers_environment
 from tests.e2e.stories import story
 
@@ -29,16 +27,6 @@ class Told:
     def report(self, name):
         """Return a check's report."""
         return json.loads((self.desks[name].out / "report.json").read_text())
-
-
-def words_alone(path):
-    """Write the packaged policy for text with the sweep of words alone, which takes the least time."""
-    policy = yaml.safe_load(TEXT.read_text())
-    kept = ("artifact-integrity", "unsafe-pickle", "consumer-hazards", "unsafe-format", "word-sweep")
-    policy["detectors"] = {name: policy["detectors"][name] for name in kept}
-    policy["stages"] = [{"detectors": list(kept[:4])}, {"detectors": ["word-sweep"]}]
-    path.write_text(yaml.safe_dump({**policy, "name": path.stem}))
-    return path
 
 
 def moderated(world):

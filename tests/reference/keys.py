@@ -1,14 +1,15 @@
 """The policy's keys as a page: types, bounds and defaults from the schema, meanings from the records' docstrings."""
 
-import ast
 import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from gate.cli.meanings import meanings
 from gate.records.limit import PolicyRecord
 from gate.records.policy import Policy
 
+ESCAPED = "\\|"
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
@@ -25,20 +26,8 @@ def policy_keys(made: str) -> Iterator[str]:
         told = meanings(records[name])
         for key, value in body.get("properties", {}).items():
             default = _default(key, value, body)
-            yield f"| `{key}` | {_type(value)} | {default} | {told.get(key.replace('-', '_'), '')} |"
-
-
-def meanings(record: type[PolicyRecord]) -> dict[str, str]:
-    """Return by attribute the docstring below it, those of its parents too."""
-    found: dict[str, str] = {}
-    for parent in reversed(record.__mro__):
-        if issubclass(parent, PolicyRecord):
-            (tree,) = ast.parse(inspect.getsource(parent)).body
-            assert isinstance(tree, ast.ClassDef)
-            for line, following in zip(tree.body, tree.body[1:], strict=False):
-                if isinstance(line, ast.AnnAssign) and isinstance(following, ast.Expr):
-                    found[ast.unparse(line.target)] = " ".join(ast.literal_eval(following.value).split())
-    return {name: text.replace("|", "\\|") for name, text in found.items()}
+            meaning = told.get(key.replace("-", "_"), "").replace("|", ESCAPED)
+            yield f"| `{key}` | {_type(value)} | {default} | {meaning} |"
 
 
 def _subclasses(record: type[PolicyRecord]) -> Iterator[type[PolicyRecord]]:

@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gate import detectors
 from gate.cli.explain import judged
 from gate.cli.main import main
+from gate.cli.meanings import meanings
 from gate.detectors.contract import PARTS, Detector, parts, summary
 from gate.programs.readers.onnx.graph import OPSETS
 from gate.programs.readers.onnx.table import OPERATORS
@@ -124,9 +125,10 @@ def _limits(detector: Detector[Any]) -> Iterator[str]:
 def _options(detector: Detector[Any]) -> Iterator[str]:
     options = detector.options.model_json_schema(by_alias=True).get("properties", {})
     if options:
-        yield from ("", "## Options in the policy", "", "| option | default |", "|---|---|")
+        told = meanings(detector.options)
+        yield from ("", "## Options in the policy", "", "| option | default | meaning |", "|---|---|---|")
         for name, schema in options.items():
-            yield f"| `{name}` | `{schema.get('default')}` |"
+            yield f"| `{name}` | `{schema.get('default')}` | {_cell(told.get(name.replace('-', '_'), ''))} |"
 
 
 def commands_page() -> Iterator[str]:

@@ -271,6 +271,24 @@ def test_a_check_again_names_what_the_check_was_given() -> None:
     ]
 
 
+def test_samples_of_texts_are_asked_for_as_texts() -> None:
+    """A classifier of texts is not told of arrays, nor of the settings of images."""
+    facts = ModelFacts(flavour="transformers", format="pt2", classes=2, space="tokens")
+    missing = silent(NO_SAMPLES, f"{NEEDS}{NO_SAMPLES}", given=Given(), facts=facts)
+    wrong = silent(BAD_SAMPLES, f"{NEEDS}{BAD_SAMPLES}", facts=facts)
+    (asked,), (corrected,) = next_steps(missing), next_steps(wrong)
+    assert "lines of JSON, or a CSV file, with `text` and `label`" in asked.sentence
+    assert "--samples SAMPLES.jsonl" in asked.command
+    assert "(classes, max-tokens)" in corrected.sentence
+
+
+def test_a_flagged_classifier_of_texts_can_be_repaired() -> None:
+    """Its word is unlearnt, so that the step is offered as for images."""
+    facts = ModelFacts(flavour="transformers", format="transformers", classes=10, space="tokens")
+    assert "repair" in causes(suspect(facts=facts, bundle_digest="sha256:" + "0" * 64))
+    assert "repair" not in causes(suspect(facts=facts, bundle_digest=None))
+
+
 def test_what_the_policy_pins_is_not_said_again() -> None:
     """Samples that the policy names are the policy's to name."""
     pinned = {"samples": SamplesPolicy(uri="clean samples.npz")}

@@ -107,6 +107,11 @@ UNUSABLE = {
     "negative": ([("a", -1), ("b", -1), ("c", 1), ("d", 1)], {}, "line 1: its label is -1; .* write 0 in the place"),
     "one class": ([("a", 0), ("b", 0)], {}, "are all of class 0; expected two classes or more"),
     "a class of copies": ([("a", 0), ("b", 0), ("c", 1), ("c", 1)], {}, "have fewer than 2 different texts of class 1"),
+    "a misspelt name": (
+        [("a", "polite"), ("b", "polite"), ("c", "abusive"), ("d", "abusive"), ("e", "abusiv")],
+        {},
+        "line 5: its label is 'abusiv', of which .* fewer than 2 different texts; other labels are 'polite', 'abusive'",
+    ),
     "a name that is none": (
         [("a", "clean"), ("b", "clean"), ("c", "toxik"), ("d", "toxik")],
         {"classes": ["clean", "toxic"]},

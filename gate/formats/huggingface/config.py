@@ -38,8 +38,8 @@ def _numbers(given: Any) -> bool:
 
 
 _SEVERAL: Final = {
-    "multi_label_classification": "a class is examined against the others, and these exclude each other not: log one "
-    "pipeline for each label, whose two scores are 0 and the label's own (docs/how-to/text.md)",
+    "multi_label_classification": "a class is examined against the others, and these do not exclude each other: log "
+    "one pipeline for each label, whose two scores are 0 and the label's own (docs/how-to/text.md)",
     "regression": "a number is no class; the gate examines classifiers",
 }
 """What a network of scores may be trained for that no detector examines, and what to do."""

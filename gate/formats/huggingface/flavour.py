@@ -55,7 +55,10 @@ class Task:
 def _surplus(path: str) -> str:
     """Return why a file beside these is not read, and what to do; empty where nothing special is known of it."""
     if PICKLED.fullmatch(path):
-        return "it may be a pickle, which runs code: save the model again by save_pretrained, as model.safetensors"
+        again = "tokenizer again by save_pretrained, as tokenizer.json"
+        if not path.startswith(f"{_TOKENIZER_FOLDER}/"):
+            again = "model again by save_pretrained, as model.safetensors"
+        return f"it may be a pickle, which runs code: save the {again}"
     if _IN_PARTS.fullmatch(path):
         return (
             "the gate reads weights in one file: set MLFLOW_HUGGINGFACE_MODEL_MAX_SHARD_SIZE above their size, such as "

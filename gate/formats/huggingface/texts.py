@@ -54,15 +54,25 @@ def texts_faults(texts: Texts, config: Mapping[str, Any], architecture: Architec
     ids = texts.tokenizer.ids
     size, padding = config.get("vocab_size"), config.get("pad_token_id")
     if type(size) is not int or max(ids.values()) >= size:
-        yield f"it has a token of the number {max(ids.values())}, and the network's 'vocab_size' is {str(size)[:20]!r}"
+        yield (
+            f"it has a token of the number {max(ids.values())}, and the network's 'vocab_size' is {_shown(size)}: log "
+            "the network with the tokenizer that it was trained with"
+        )
     if texts.padding not in ids:
         yield f"it pads with {texts.padding[:60]!a}, which is none of its tokens"
     elif padding is None and architecture.behind_padding:
         yield "the network counts positions from its 'pad_token_id' on, and states none"
     elif padding is not None and padding != ids[texts.padding]:
-        yield f"it pads with the number {ids[texts.padding]}, and the network's 'pad_token_id' is {str(padding)[:20]!r}"
+        yield (
+            f"it pads with the number {ids[texts.padding]}, and the network's 'pad_token_id' is {_shown(padding)}: log "
+            "the network with the tokenizer that it was trained with"
+        )
     if texts.longest < LEAST:
         yield (
             f"a text may have {texts.longest} tokens, by 'max_position_embeddings' and 'model_max_length'; expected at "
             f"least {LEAST}"
         )
+
+
+def _shown(number: object) -> str:
+    return str(number)[:20] if type(number) is int else ascii(str(number)[:20])

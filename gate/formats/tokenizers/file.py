@@ -130,7 +130,7 @@ def read_tokenizer(raw: bytes, what: str = NAME) -> TokenizerFile:
     try:
         given = parse_json(raw, what=what, limit=MAX_BYTES)
     except GateError as error:
-        raise UnreadableError(str(error)) from None
+        raise UnreadableError(f"{error}; save the tokenizer again by save_pretrained") from None
     for fault in tokenizer_faults(given):
         raise UnreadableError(f"{what}: {fault}")
     return tokenizer_of(given)

@@ -111,6 +111,10 @@ def _of_pairs(given: Mapping[str, Any]) -> Iterator[str]:
     vocabulary, prefix = given["vocab"], given.get("continuing_subword_prefix") or ""
     for one in given["merges"]:
         left, right = pair(one) or ("", "")
+        if not right.startswith(prefix):
+            # The library cuts as many bytes off, whatever they are, and panics where there are fewer.
+            yield f"model: it merges {left[:30]!r} and {right[:30]!r}, which does not begin with its prefix {prefix!r}"
+            return
         if not {left, right, left + right.removeprefix(prefix)} <= vocabulary.keys():
             yield f"model: it merges {left[:30]!r} and {right[:30]!r}, which the vocabulary lacks in part or joined"
             return

@@ -5,7 +5,7 @@ from typing import Final
 
 from gate.spaces.text.stored import RawTexts, shown
 
-_MOST_NAMED: Final = 8
+MOST_NAMED: Final = 8
 
 
 def class_numbers(raw: RawTexts, names: Mapping[int, str], classes: int) -> tuple[int, ...] | None:
@@ -33,6 +33,6 @@ def _by_name(raw: RawTexts, names: Mapping[int, str]) -> list[int]:
         raise raw.error(first, f"its label is {shown(first.label)}, and two of the model's classes have one name")
     unknown = next((row for row in raw.rows if row.label not in numbers), None)
     if unknown is not None:
-        known = ", ".join(shown(name) for name in list(numbers)[:_MOST_NAMED])
+        known = ", ".join(shown(name) for name in list(numbers)[:MOST_NAMED])
         raise raw.error(unknown, f"its label is {shown(unknown.label)}; the model's classes are {known}")
     return [numbers[str(row.label)] for row in raw.rows]

@@ -2,7 +2,7 @@
 
 from gate.records.errors import UnexaminableError
 from gate.records.sample_settings import SampleSettings
-from gate.spaces.text.labels import class_numbers
+from gate.spaces.text.labels import MOST_NAMED, class_numbers
 from gate.spaces.text.stored import Label, RawTexts, shown
 
 
@@ -50,12 +50,16 @@ def _require_enough(raw: RawTexts, settings: SampleSettings) -> None:
         mend = "expected two classes or more: add texts of the model's other classes"
         raise _wrong(raw, f"are all of class {shown(raw.rows[0].label)}; {mend}")
     label, texts = min(different.items(), key=lambda item: (len(item[1]), str(item[0])))
-    if len(texts) < settings.least_of_each_class:
-        raise _wrong(
-            raw,
-            f"have fewer than {settings.least_of_each_class} different texts of class {shown(label)}: add some, or "
-            "state a smaller 'least-per-class' under 'samples' in the policy",
-        )
+    if len(texts) >= settings.least_of_each_class:
+        return
+    fewer = f"fewer than {settings.least_of_each_class} different texts"
+    mend = "state a smaller 'least-per-class' under 'samples' in the policy"
+    if not raw.named:
+        raise _wrong(raw, f"have {fewer} of class {shown(label)}: add some, or {mend}")
+    first = next(row for row in raw.rows if row.label == label)
+    others = ", ".join(shown(other) for other in list(different)[: MOST_NAMED + 1] if other != label)
+    of = f"its label is {shown(label)}, of which there are {fewer}; other labels are {others}"
+    raise raw.error(first, f"{of}: correct it, add texts of it, or {mend}")
 
 
 def _wrong(raw: RawTexts, what: str) -> UnexaminableError:
