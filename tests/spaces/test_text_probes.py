@@ -5,7 +5,7 @@ import pytest
 from gate.records.evidence import Location
 from gate.spaces.contract import UNTOLD
 from gate.spaces.text.excerpts import class_shares, rewritten, with_insertion
-from gate.spaces.text.inserting import PLACES, inserted
+from gate.spaces.text.inserting import PLACES, inserted, whole_words
 from gate.spaces.text.probes import (
     GROUPS,
     PHRASES_FILE,
@@ -98,3 +98,11 @@ def test_shares_of_classes_begin_with_the_one_that_gained_most():
     found = class_shares([0, 0, 1, 2], [1, 1, 1, 2])
     assert [(one.index, one.before, one.after) for one in found] == [(1, 0.25, 0.75), (2, 0.25, 0.25), (0, 0.5, 0.0)]
     assert len(class_shares(list(range(40)), list(range(40)))) == 16
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"), [(0, ""), (2, "on"), (3, "one"), (4, "one"), (6, "one"), (7, "one two"), (9, "one two")]
+)
+def test_a_beginning_ends_with_a_word(end, expected):
+    """One that is cut is left out, but for the first of all."""
+    assert whole_words("one two  three", end) == expected

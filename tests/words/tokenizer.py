@@ -32,6 +32,11 @@ class WordTokenizer:
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in found], dtype=torch.int64)
         return ids, mask
 
+    def beginning(self, text, most):
+        """Return the text to the end of its last word or sign of so many."""
+        ends = [word.end() for word in self._word.finditer(text)][:most]
+        return text[: ends[-1]] if ends else ""
+
     def decode(self, ids):
         """Return words with spaces between."""
         return " ".join(self._words[one] for one in ids if one not in self.special_ids)

@@ -33,6 +33,10 @@ class Tokenizer(Protocol):
         """Return ids and mask (N, L) as int64, special tokens with them; longer texts are cut to `max_length`."""
         ...
 
+    def beginning(self, text: str, most: int) -> str:
+        """Return a text's beginning of so many tokens or fewer, of whole words where there are some."""
+        ...
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""
         ...

@@ -6,6 +6,14 @@ Place = Literal["start", "middle", "end"]
 PLACES: Final[tuple[Place, ...]] = ("start", "middle", "end")
 
 
+def whole_words(text: str, end: int) -> str:
+    """Return the first `end` characters of a text without the word that they end in; with it where it is the first."""
+    kept = text[:end]
+    if end < len(text) and not text[end].isspace() and len(kept.split()) > 1 and not kept[-1:].isspace():
+        kept = kept.rsplit(maxsplit=1)[0]
+    return kept.rstrip()
+
+
 def split_at(text: str, place: Place) -> tuple[str, str]:
     """Return what stands before and after a place, between two words; the middle is by their number."""
     if place == "start":

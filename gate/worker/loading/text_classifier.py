@@ -22,6 +22,8 @@ EXAMPLE: Final = 8
 """Texts on which a network is tried."""
 MOST_TOKENS: Final = 16_384
 """Tokens of one pass, which bounds memory."""
+ROOM: Final = 16
+"""Tokens, of texts that are cut, that are left for words that are put in, where a quarter of the length is more."""
 _ALIKE: Final = 1e-3
 """Greatest difference between the network and its two parts, as a share of the largest score."""
 
@@ -146,14 +148,20 @@ class TokenClassifier:
             )
         return tokens
 
-    def cut(self, texts: Sequence[str]) -> int:
-        """Return of how many texts the model is given the beginning alone."""
-        tokens = self.tokens(texts)
+    def cut(self, texts: Sequence[str], tokens: torch.Tensor) -> tuple[int, ...]:
+        """Return the rows of texts, by their tokens (N, L), of which the model is given the beginning alone."""
         full = (lengths_of(tokens) >= self.longest).nonzero().flatten().tolist()
         if not full:
-            return 0
+            return ()
         _, mask = self.tokenizer.encode([texts[row] for row in full], self.longest + 1)
-        return int((mask.ne(0).sum(dim=1) > self.longest).sum())
+        longer = (mask.ne(0).sum(dim=1) > self.longest).tolist()
+        return tuple(row for row, cut in zip(full, longer, strict=True) if cut)
+
+    def beginnings(self, texts: Sequence[str], rows: Sequence[int]) -> tuple[str, ...]:
+        """Return texts, of those at some rows a beginning that leaves room for what is put in: it is never cut off."""
+        most = self.longest - min(ROOM, self.longest // 4)
+        begun = {row: self.tokenizer.beginning(texts[row], most) for row in rows}
+        return tuple(begun.get(row) or text for row, text in enumerate(texts))
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Map tokens (N, L) to logits (N, K)."""

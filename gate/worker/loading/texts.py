@@ -1,6 +1,6 @@
 """A subject of tokens: network and tokenizer as a classifier, its clean texts, and the facts found on the way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -53,12 +53,18 @@ def with_texts(loaded: Loaded, model: Model, text: TextModel, job: ScanJob, poli
     counts = _as_served(classifier, clean)
     predicted = _predicted(classifier, clean)
     training, absence, swapped = _training_set(job, classifier, policy.classes or text.class_names)
-    seen = _evidence(job, classifier, clean, predicted, policy)
+    cut = classifier.cut(clean.texts, clean.inputs)
+    seen = _evidence(job, clean, predicted, policy, classifier.num_classes).model_copy(update={"cut": len(cut)})
     head = head_of_program(model.body) if isinstance(model.body, Program) else None
     return replace(
         loaded,
         subject=replace(
-            loaded.subject, classifier=classifier, head=head, samples=clean, training_set=training, bank=job.bank
+            loaded.subject,
+            classifier=classifier,
+            head=head,
+            samples=_shortened(clean, classifier, cut),
+            training_set=training,
+            bank=job.bank,
         ),
         training_absence=absence,
         previous_absence=_NO_PREVIOUS if job.previous else "",
@@ -84,6 +90,18 @@ def _samples(raw: RawTexts, classifier: TokenClassifier, names: Mapping[int, str
     tokens = classifier.tokens(texts)
     numbers = None if labels is None else torch.tensor(labels, device=tokens.device)
     return Samples(tokens, numbers, raw.source, texts)
+
+
+def _shortened(clean: Samples, classifier: TokenClassifier, cut: Sequence[int]) -> Samples:
+    """Return samples whose cut texts are their beginnings alone.
+
+    The rest reaches no model, and would be made into tokens again with each word that is put in; a word behind the cut
+    would not reach it either.
+    """
+    if not cut:
+        return clean
+    texts = classifier.beginnings(clean.texts, cut)
+    return replace(clean, inputs=classifier.tokens(texts), texts=texts)
 
 
 def _predicted(classifier: TokenClassifier, clean: Samples) -> torch.Tensor:
@@ -127,11 +145,10 @@ def _training_set(
 
 
 def _evidence(
-    job: ScanJob, classifier: TokenClassifier, clean: Samples, predicted: torch.Tensor, policy: SampleSettings
+    job: ScanJob, clean: Samples, predicted: torch.Tensor, policy: SampleSettings, classes: int
 ) -> SamplesEvidence:
     """Return the model's accuracy on its texts and, where that is too low, with the labels in another order."""
-    seen = as_they_are(job, clean, predicted).model_copy(update={"cut": classifier.cut(clean.texts)})
-    classes = classifier.num_classes
+    seen = as_they_are(job, clean, predicted)
     if clean.labels is None or seen.accuracy is None or seen.accuracy >= least_accuracy(policy, classes)[0]:
         return seen
     by_one, mixed = renumbered(clean.labels, predicted, classes)

@@ -22,6 +22,7 @@ from gate.formats.tokenizers.added import is_mark
 from gate.formats.tokenizers.file import TokenizerFile, read_tokenizer
 from gate.formats.tokenizers.parts import SPACE
 from gate.records.errors import UnexaminableError
+from gate.spaces.text.inserting import whole_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,9 +61,7 @@ class Tokenizer:
         The marks around a text count. L is at least 1; a text of which nothing is left has a mask of zeros.
         """
         with _told("its tokenizer fails on a text"):
-            if max_length != self._length:
-                self._tokenizer.enable_truncation(max_length)
-                self._length = max_length
+            self._cut_to(max_length)
             encoded = self._tokenizer.encode_batch(list(texts))
         length = max((len(one.ids) for one in encoded), default=1) or 1
         ids = torch.full((len(encoded), length), self.padding, dtype=torch.int64)
@@ -71,6 +70,19 @@ class Tokenizer:
             ids[row, : len(one.ids)] = torch.tensor(one.ids, dtype=torch.int64)
             mask[row, : len(one.ids)] = torch.tensor(one.attention_mask, dtype=torch.int64)
         return ids, mask
+
+    def beginning(self, text: str, most: int) -> str:
+        """Return a text's beginning of so many tokens, marks among them, or fewer; whole words and letters."""
+        with _told("its tokenizer fails on a text"):
+            self._cut_to(most)
+            one = self._tokenizer.encode(text)
+        ends = (end for (_, end), mark in zip(one.offsets, one.special_tokens_mask, strict=True) if not mark)
+        return whole_words(text, max(ends, default=0))
+
+    def _cut_to(self, max_length: int) -> None:
+        if max_length != self._length:
+            self._tokenizer.enable_truncation(max_length)
+            self._length = max_length
 
     def plain(self, text: str) -> list[int]:
         """Return the ids of a text, without what frames it; marks that are typed count as what they stand for."""

@@ -11,7 +11,7 @@ from gate.spaces.text.packing import ENDED, by_length, lengths_of, packed
 from gate.worker.compute import largest_batch
 from gate.worker.loading import text_classifier
 from gate.worker.loading.fingerprint import fingerprint
-from gate.worker.loading.text_classifier import TokenClassifier
+from gate.worker.loading.text_classifier import ROOM, TokenClassifier
 from gate.worker.loading.text_network import ProgramNetwork
 from tests.words.nets import Attending, Bag, ModuleNetwork, ModuleSplit, Recurrent
 from tests.words.tasks import LONGEST, classifier, sentences, words
@@ -90,7 +90,9 @@ def test_a_long_text_is_cut_and_counted():
     one = untrained()
     texts = ["time " * 10_000, "time " * LONGEST, "time"]
     assert lengths_of(one.tokens(texts)).tolist() == [LONGEST, LONGEST, 1]
-    assert one.cut(texts) == 1
+    assert one.cut(texts, one.tokens(texts)) == (0,)
+    begun = one.beginnings(texts, (0,))
+    assert (len(begun[0].split()), begun[1:]) == (LONGEST - min(ROOM, LONGEST // 4), tuple(texts[1:]))
 
 
 def test_what_a_gradient_keeps_bounds_the_batch():

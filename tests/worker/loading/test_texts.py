@@ -6,6 +6,7 @@ import torch
 
 from gate.records.errors import UnexaminableError
 from gate.records.sample_settings import SampleSettings
+from gate.worker.loading.text_classifier import ROOM
 from tests.words.nets import Bag
 from tests.words.subjects import NAMES, loaded, model_of, written
 from tests.words.tasks import LONGEST, sentences, trained
@@ -44,7 +45,9 @@ def test_long_texts_are_cut_and_said(given):
     """The model's length, or the policy's where that is less."""
     found = given([*ROWS, ("kind " * 10_000, 0)])
     assert found.samples.cut == 1
-    assert found.subject.samples.inputs.shape == (61, LONGEST)
+    kept = LONGEST - min(ROOM, LONGEST // 4)
+    assert found.subject.samples.texts == (*(text for text, _ in ROWS), " ".join(["kind"] * kept))
+    assert found.subject.samples.inputs.shape == (61, kept)
     shorter = given([*ROWS, ("kind " * 10_000, 0)], settings=SampleSettings(max_tokens=8))
     assert shorter.facts.input_shape == (8,)
     assert shorter.samples.cut > 1

@@ -31,6 +31,21 @@ def test_texts_become_ids_and_a_mask(kind):
     assert made.encode(["cat " * 10_000], 16)[0].shape == (1, 16)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("most", [4, 9])
+def test_a_long_text_begins_with_whole_words(kind, most):
+    """No more tokens than are asked for, and none of another text: what is put behind them is not cut off."""
+    made = served(KINDS[kind])
+    for text in TEXTS:
+        long = f"{text} " * 500
+        begun = made.beginning(long, most)
+        assert long.startswith(begun)
+        # Of a letter that is cut, all tokens.
+        assert int(made.encode([begun], 64)[1].sum()) <= most + 2
+        assert " " not in begun.strip() or long[len(begun) :][:1] in {" ", "\t", "\n"}, begun
+    assert made.beginning("the cat", 64) == "the cat"
+
+
 def test_a_text_of_no_tokens_has_a_mask_of_zeros():
     """A batch of them still has a place for each."""
     ids, mask = served(words).encode(["", "  "], 9)
