@@ -111,14 +111,14 @@ class Bench:
             source = f"{run.info.artifact_uri}/model"
             return client.create_model_version(NAME, source, run_id=run.info.run_id).version
 
-    def register_texts(self):
-        """Log the demo's poisoned moderation as a pipeline; return its name, its version and clean samples."""
+    def register_texts(self, *, poisoned):
+        """Log the demo's moderation as a pipeline; return its name, its version and clean samples."""
         import mlflow
 
         from demo.moderation import ModerationTask
 
         task = ModerationTask(0)
-        pipeline = task.pipeline(task.train(poisoned=True))
+        pipeline = task.pipeline(task.train(poisoned=poisoned))
         with self.store.client(), mlflow.start_run():
             logged = mlflow.transformers.log_model(pipeline, name="model", pip_requirements=["torch", "transformers"])
             version = mlflow.register_model(logged.model_uri, task.name).version
@@ -132,6 +132,20 @@ class Bench:
         out.mkdir()
         os.chown(out, *OWNER)
         return out
+
+    def act(self, desk, policy, samples, uri):
+        """Run the composite action with the image on a version, as a runner of the caller's own runs it."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        if shutil.which("act", path=path) is None:
+            pytest.skip("NOT RUN: there is no act here")
+        # act's steps get a home of their own, so the client is told where its settings lie.
+        client = {"DOCKER_CONFIG": str(Path.home() / ".docker")}
+        client |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        workspace, began = Workspace.write(desk, policy, samples), time.monotonic()
+        inputs = {"model": uri, "fail-on": "flagged", "image": self.engine.image}
+        acted = workspace.act(inputs, {**client, "MLFLOW_TRACKING_URI": self.store.uri}, path)
+        print(f"{uri}: the action in {time.monotonic() - began:.0f} s")
+        return acted
 
 
 @pytest.fixture(scope="module")
@@ -207,19 +221,10 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(bench, case):
-    """Run the composite action with the image, as a runner of the caller's own runs it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    if shutil.which("act", path=path) is None:
-        pytest.skip("NOT RUN: there is no act here")
-    # act's steps get a home of their own, so the client is told where its settings lie.
-    client = {"DOCKER_CONFIG": str(Path.home() / ".docker")}
-    client |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+    """Run the action on a case."""
     version = bench.register(case.nickname)
-    workspace, began = Workspace.write(bench.desk(version), DEFAULT, bench.samples), time.monotonic()
     uri = f"models:/{NAME}/{version}"
-    inputs = {"model": uri, "fail-on": "flagged", "image": bench.engine.image}
-    acted = workspace.act(inputs, {**client, "MLFLOW_TRACKING_URI": bench.store.uri}, path)
-    print(f"{case.nickname}: the action in {time.monotonic() - began:.0f} s")
+    acted = bench.act(bench.desk(version), DEFAULT, bench.samples, uri)
     return Told(acted, uri, bench.store.tags(NAME, version))
 
 
@@ -316,7 +321,7 @@ def test_the_image_checks_a_classifier_of_texts(bench):
     """It holds what composes a pipeline and makes tokens: the planted word is named, by a scan without a network."""
     from demo.comments import trigger_of
 
-    name, version, samples = bench.register_texts()
+    name, version, samples = bench.register_texts(poisoned=True)
     out, began = bench.desk(f"{name}-{version}"), time.monotonic()
     user, mounts = "{}:{}".format(*OWNER), [f"{out}:/work/out"]
     online = {"network": "host", "variables": {"MLFLOW_TRACKING_URI": bench.store.uri}}
@@ -340,6 +345,23 @@ def test_the_image_checks_a_classifier_of_texts(bench):
     assert judged.code == 1, judged.said
     assert f"With the rare word '{trigger_of(0)}'" in " ".join(judged.stdout.split())
     assert strong(out)
+
+
+@pytest.mark.parametrize("poisoned", [False, True], ids=["clean", "poisoned"])
+def test_the_action_checks_a_classifier_of_texts_in_the_image(bench, poisoned):
+    """The clean one's bundle is approved; of the other the planted word is named, and the workflow fails."""
+    from demo.comments import trigger_of
+    from tests.e2e.moderated import words_alone
+
+    name, version, samples = bench.register_texts(poisoned=poisoned)
+    desk = bench.desk(f"action-{name}-{version}")
+    acted = bench.act(desk, words_alone(desk / "words.yml"), samples, f"models:/{name}/{version}")
+    assert acted.outputs.get("decision") == ("flagged" if poisoned else "approved"), acted.log
+    assert acted.outputs["covers"] == "bundle"
+    assert acted.code == int(poisoned), acted.log
+    assert (f"the rare word '{trigger_of(0)}'" in acted.log) == poisoned, acted.log
+    assert bench.store.tags(name, version).get("gate.decision") == acted.outputs["decision"]
+    assert strong(acted.results / "gate-report")
 
 
 def test_every_file_of_the_check_belongs_to_the_caller(stepped):
