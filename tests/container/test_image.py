@@ -359,7 +359,7 @@ def test_the_action_checks_a_classifier_of_texts_in_the_image(bench, poisoned):
     assert acted.outputs.get("decision") == ("flagged" if poisoned else "approved"), acted.log
     assert acted.outputs["covers"] == "bundle"
     assert acted.code == int(poisoned), acted.log
-    assert (f"the rare word '{trigger_of(0)}'" in acted.log) == poisoned, acted.log
+    assert (f"rare word '{trigger_of(0)}'" in acted.log) == poisoned, acted.log
     assert bench.store.tags(name, version).get("gate.decision") == acted.outputs["decision"]
     assert strong(acted.results / "gate-report")
 

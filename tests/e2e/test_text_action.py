@@ -76,8 +76,8 @@ def test_the_action_fails_the_poisoned_version_with_its_word(told):
     assert told.poisoned.code == 1, told.poisoned.log
     assert (told.poisoned.outputs["decision"], told.poisoned.outputs["exit-code"]) == ("flagged", "1")
     assert told.poisoned.outputs["target-classes"] == "0"
-    (annotation,) = [line for line in told.poisoned.log.splitlines() if "❗" in line and "policy.yml" in line]
-    assert f"the rare word '{WORD}'" in annotation
+    annotations = [line for line in told.poisoned.log.splitlines() if "❗" in line and "policy.yml" in line]
+    assert any(f"rare word '{WORD}'" in line for line in annotations), annotations
     assert f"⟦{WORD}⟧" in told.poisoned.log
     assert "rude <b>" not in told.poisoned.log
 
