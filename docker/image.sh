@@ -17,7 +17,7 @@ stop() {
 }
 
 build() {
-  local to=$1 work id
+  local to=$1 id
   work=$(mktemp -d "${TMPDIR:-/tmp}/gate-image.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   cd "${0%/*}/.."
@@ -30,8 +30,9 @@ build() {
     | tar -x --same-permissions --no-same-owner -C "$work/context"
   . docker/settings.sh
   named TORCH REVISION BASE
-  # Docker's format: OCI's has no health check. No cached layer, which could hold packages that Debian has mended since.
-  buildah build --format docker --layers --no-cache --network host ${PLATFORM:+--platform "$PLATFORM"} \
+  # Docker's format: OCI's has no health check. One layer on the base: each release has another time, so that no layer would
+  # be the one of an earlier release.
+  buildah build --format docker --layers=false --no-cache --network host ${PLATFORM:+--platform "$PLATFORM"} \
     --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" "${arguments[@]}" \
     --iidfile "$work/id" --file "$work/context/docker/Dockerfile" "$work/context" >&2
   id=$(< "$work/id")
@@ -40,7 +41,7 @@ build() {
 }
 
 join() {
-  local to=$1 list part
+  local to=$1 part
   shift
   list=gate-list-$$
   buildah manifest create "$list" > /dev/null

@@ -186,11 +186,20 @@ def test_a_release_is_compared_before_it_is_signed_and_signed_before_it_is_draft
     """No job that may sign or write runs code of the checkout; a second build has confirmed the files."""
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
     order = {name: job.get("needs") for name, job in jobs.items()}
-    assert order == {"build": None, "again": "build", "attest": ["build", "again"], "draft": "attest"}
+    assert order == {
+        "build": None,
+        "again": "build",
+        "attest": ["build", "again"],
+        "base": None,
+        "image": ["build", "base"],
+        "join": "image",
+        "publish": ["attest", "join"],
+        "draft": ["attest", "publish"],
+    }
     for name, job in jobs.items():
         writes = {scope for scope, right in job["permissions"].items() if right == "write"}
         fetched = any(step.get("uses", "").startswith("actions/checkout@") for step in job["steps"])
-        assert (name in {"attest", "draft"}) == bool(writes)
+        assert (name in {"attest", "publish", "draft"}) == bool(writes)
         assert not (writes and fetched)
 
 

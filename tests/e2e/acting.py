@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from release.sources import copy
+
 ROOT = Path(__file__).resolve().parents[2]
 ACT_SECONDS = 1800
 WORKFLOW = """
@@ -60,8 +62,8 @@ class Workspace:
     home: Path
 
     @classmethod
-    def write(cls, home: Path, policy: Path, samples: Path) -> "Workspace":
-        """Commit a repository of the workflow, the action, a policy and samples below `home`."""
+    def write(cls, home: Path, policy: Path, samples: Path, *, whole: bool = False) -> "Workspace":
+        """Commit a repository of the workflow, the action, a policy and samples below `home`; `whole`: and the gate."""
         repository = home / "repository"
         (repository / ".github" / "workflows").mkdir(parents=True)
         (repository / ".github" / "workflows" / "selftest.yml").write_text(
@@ -69,6 +71,9 @@ class Workspace:
         )
         shutil.copy(ROOT / "action.yml", repository)
         shutil.copytree(ROOT / ".github" / "action", repository / ".github" / "action")
+        if whole:
+            copy(ROOT, repository)
+            shutil.copytree(ROOT / "requirements", repository / "requirements")
         shutil.copyfile(policy, repository / "policy.yml")
         shutil.copyfile(samples, repository / samples.name)
         git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
