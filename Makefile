@@ -14,6 +14,9 @@ PEERS ?= mm-bd,free-eagle,art-activation-defence,art-activation-defence-silhouet
 # The build of torch in the image: cpu or cuda.
 TORCH ?= cpu
 
+# Where the image of a release goes: a folder that is not there yet.
+IMAGE ?= dist/image
+
 # Two processes; one that dies ends the run, which would otherwise wait for it without end.
 TWO := -n 2 --max-worker-restart=0
 
@@ -22,7 +25,7 @@ CODE := gate tests demo docker release
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev demo test test-stories test-slow lint reformat schema reference snapshots zoo efficacy efficacy-check bench lock docs dist sbom audit clean
-.PHONY: container container-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
+.PHONY: container container-test image image-test wheel-test benchmarks-test benchmarks-test-slow benchmarks-lint
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -116,6 +119,12 @@ container: ## build the image gate:cpu (needs a Docker engine; TORCH=cuda builds
 
 container-test: $(STAMP) ## build the image and try it against an MLflow server on loopback (where a Docker engine is)
 	nice -n 5 $(BIN)/python -m pytest -v -rsP -p no:randomly -m container tests/container/test_image.py
+
+image: ## build the commit's image as a release does, to the same digest wherever it is done (needs buildah; PLATFORM=linux/arm64)
+	@PYTHON=$(PYTHON) docker/image.sh build $(IMAGE)
+
+image-test: $(STAMP) ## build it twice and compare (where buildah is; BASE=… names the base)
+	nice -n 5 $(BIN)/python -m pytest -v -rsP -p no:randomly -m container tests/container/test_same_digest.py
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev docs; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \

@@ -41,13 +41,15 @@ build() {
 }
 
 join() {
-  local to=$1 part
+  local to=$1 part twice
   shift
   list=gate-list-$$
   buildah manifest create "$list" > /dev/null
   trap 'buildah manifest rm "$list" > /dev/null' EXIT
   for part in "$@"; do buildah manifest add "$list" "dir:$part" > /dev/null; done
   buildah manifest push --quiet --all --format v2s2 "$list" "dir:$to" >&2
+  twice=$(grep -o '"architecture": *"[a-z0-9]*"' "$to/manifest.json" | grep -o '[a-z0-9]*"$' | tr -d '"' | sort | uniq -d)
+  [[ -z $twice ]] || stop "the list would hold an image for $twice twice"
 }
 
 (($# >= 2)) || usage

@@ -20,14 +20,15 @@ BUILDKIT = re.compile(
 
 
 def instructions():
-    """Return the stages, each a list of pairs of instruction and argument, continued lines joined."""
+    """Return the stages, each a list of pairs of instruction and argument, continued lines joined; no global ARG."""
     lines = [line for line in DOCKERFILE.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     stages = []
     for line in "\n".join(lines).replace("\\\n", " ").splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "FROM":
             stages.append([])
-        stages[-1].append((word, " ".join(rest.split())))
+        if stages:
+            stages[-1].append((word, " ".join(rest.split())))
     return stages
 
 
@@ -72,6 +73,27 @@ def test_the_version_label_is_the_gates_version():
     (labels,) = final("LABEL")
     assert f'org.opencontainers.image.version="{VERSION}"' in labels
     assert all(f"image.{name}=" in labels for name in ("title", "description", "revision", "licenses", "base.name"))
+
+
+def test_one_base_is_named_once():
+    """A release pins it by its digest with one argument, and the label tells it."""
+    (default,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert default == "debian:bookworm-slim"
+    assert [rest.split()[0] for stage in instructions() for word, rest in stage[:1]] == [
+        "${BASE}",
+        "dependencies",
+        "${BASE}",
+    ]
+    assert 'org.opencontainers.image.base.name="$BASE"' in final("LABEL")[0]
+
+
+def test_no_compiled_file_depends_on_a_time():
+    """After all files got one time, Python would compile each anew at every start, on a root that keeps nothing."""
+    steps = [rest for stage in instructions() for word, rest in stage if word == "RUN"]
+    assert all("--no-compile" in rest for rest in steps if "pip --python" in rest)
+    compiled = [rest for rest in steps if "compileall" in rest]
+    assert len(compiled) == 3
+    assert all("--invalidation-mode unchecked-hash" in rest for rest in compiled)
 
 
 def test_the_health_check_starts_no_shell():

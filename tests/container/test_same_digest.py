@@ -1,0 +1,58 @@
+"""The image of a release, built for real and twice by buildah (`make image-test`, some 20 minutes)."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from gate import VERSION
+from tests.container.engine import BUILD_SECONDS, ROOT
+
+pytestmark = pytest.mark.container
+BASE = os.environ.get("BASE", "docker.io/library/debian:bookworm-slim")
+
+
+def build(to, **changes):
+    """Build the commit's image into a folder and return the digest that is printed."""
+    umask = changes.pop("umask", 0o022)
+    environment = os.environ | {"PYTHON": sys.executable, "BASE": BASE} | changes
+    command = [str(ROOT / "docker" / "image.sh"), "build", str(to)]
+    ended = subprocess.run(
+        command, env=environment, umask=umask, stdout=subprocess.PIPE, text=True, check=True, timeout=BUILD_SECONDS
+    )
+    return ended.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Build once and return the folder and its digest."""
+    if shutil.which("buildah") is None:
+        pytest.skip("NOT RUN: there is no buildah here")
+    folder = tmp_path_factory.mktemp("image")
+    return folder / "first", build(folder / "first")
+
+
+def test_a_second_build_has_the_same_digest(built, tmp_path):
+    """By a user with another umask, in another time zone and locale."""
+    assert build(tmp_path / "again", umask=0o077, TZ="Asia/Tokyo", LC_ALL="C") == built[1]
+
+
+def test_the_image_says_what_it_is_and_holds_one_time(built):
+    """User, health check, version and base stand in its configuration; its own layer's files have the commit's time."""
+    folder, _ = built
+    manifest = json.loads((folder / "manifest.json").read_text())
+    described = json.loads((folder / manifest["config"]["digest"].removeprefix("sha256:")).read_text())
+    configured = described["config"]
+    labels = {name.rsplit(".", 1)[-1]: value for name, value in configured["Labels"].items()}
+    assert (configured["User"], configured["Entrypoint"]) == ("65532:65532", ["gate"])
+    assert configured["Healthcheck"]["Test"][-1] == "/opt/gate/health.py"
+    assert (labels["version"], labels["name"]) == (VERSION, BASE)
+    git = ["git", "log", "-1", "--format=%ct"]
+    time = int(subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    with tarfile.open(folder / manifest["layers"][-1]["digest"].removeprefix("sha256:")) as layer:
+        times = {member.mtime for member in layer}
+    assert times == {time}
