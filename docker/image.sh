@@ -36,7 +36,9 @@ build() {
     --timestamp "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" "${arguments[@]}" \
     --iidfile "$work/id" --file "$work/context/docker/Dockerfile" "$work/context" >&2
   id=$(< "$work/id")
-  buildah push --quiet --format v2s2 --compression-format gzip "$id" "dir:$to" >&2
+  buildah push --quiet --format v2s2 --compression-format gzip "$id" "dir:$work/image" >&2
+  "${PYTHON:-python3}" -I docker/unnamed.py "$work/image"
+  mv "$work/image" "$to"
   buildah rmi "$id" > /dev/null
 }
 

@@ -15,7 +15,7 @@ from tests.container.engine import ROOT
 
 EPOCH = 1_700_000_000
 BUILDAH = """#!{python}
-import json, os, pathlib, sys
+import hashlib, json, os, pathlib, sys
 verb, last = sys.argv[1], pathlib.Path(sys.argv[-1])
 call = {{"words": sys.argv[1:], "variables": dict(os.environ)}}
 if verb == "build":
@@ -26,7 +26,12 @@ if verb == "build":
 if (verb, sys.argv[2]) == ("manifest", "push") or verb == "push":
     to = pathlib.Path(sys.argv[-1].removeprefix("dir:"))
     to.mkdir()
-    (to / "manifest.json").write_text(os.environ.get("LISTED", "an image"))
+    config = {{"container": os.urandom(9).hex(), "config": {{"Hostname": os.urandom(9).hex(), "User": "7"}}}}
+    config["container_config"] = config["config"]
+    text = json.dumps(config)
+    (to / hashlib.sha256(text.encode()).hexdigest()).write_text(text)
+    image = {{"config": {{"digest": "sha256:" + hashlib.sha256(text.encode()).hexdigest(), "size": len(text)}}}}
+    (to / "manifest.json").write_text(os.environ.get("LISTED", json.dumps(image)))
 with open({log!r}, "a") as log:
     log.write(json.dumps(call) + "\\n")
 sys.exit({code} if verb == {failing!r} else 0)
@@ -104,7 +109,20 @@ def test_the_commit_alone_is_built_at_its_own_time(checkout):
     assert build["files"]["docker/image.sh"] == "0o755"
     assert value(build, "--timestamp") == str(EPOCH)
     assert {"--no-cache", "--layers=false"} <= set(build["words"])
-    assert ended.stdout == f"sha256:{hashlib.sha256(b'an image').hexdigest()}\n"
+    manifest = (checkout.folder / "out" / "manifest.json").read_bytes()
+    assert ended.stdout == f"sha256:{hashlib.sha256(manifest).hexdigest()}\n"
+
+
+def test_no_name_of_the_builds_own_container_is_left(checkout):
+    """Two builds whose containers had other names have one digest, and what the manifest says of its blob is so."""
+    digests = {checkout.run("build", checkout.folder / name).stdout for name in ("first", "second")}
+    assert len(digests) == 1
+    first = checkout.folder / "first"
+    told = json.loads((first / "manifest.json").read_text())["config"]
+    assert {path.name for path in first.iterdir()} == {"manifest.json", told["digest"].removeprefix("sha256:")}
+    text = (first / told["digest"].removeprefix("sha256:")).read_bytes()
+    assert (hashlib.sha256(text).hexdigest(), len(text)) == (told["digest"].removeprefix("sha256:"), told["size"])
+    assert json.loads(text) == {"config": {"User": "7"}}
 
 
 def test_time_platform_and_base_can_be_given(checkout):
