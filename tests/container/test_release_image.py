@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.engine import ROOT
+from tests.container.recipe import committed
 
 EPOCH = 1_700_000_000
 BUILDAH = """#!{python}
@@ -70,24 +69,8 @@ class Checkout:
 @pytest.fixture
 def checkout(tmp_path):
     """Commit the recipe with a program of one line, then change what the commit does not know."""
-    source = tmp_path / "source"
     (tmp_path / "bin").mkdir()
-    shutil.copytree(ROOT / "docker", source / "docker")
-    (source / "gate").mkdir()
-    (source / "requirements").mkdir()
-    for name in (
-        "gate/main.py",
-        "requirements/runtime.lock",
-        ".dockerignore",
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-    ):
-        (source / name).write_text("committed")
-    environment = os.environ | {"GIT_COMMITTER_DATE": f"{EPOCH} +0000", "GIT_AUTHOR_DATE": f"{EPOCH} +0000"}
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for step in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *step], cwd=source, env=environment, check=True)
+    source = committed(tmp_path / "source", EPOCH)
     (source / "gate" / "left_behind.py").write_text("left")
     (source / "gate" / "main.py").write_text("changed")
     return Checkout(tmp_path)

@@ -11,9 +11,13 @@ import pytest
 
 from gate import VERSION
 from tests.container.engine import BUILD_SECONDS, ROOT
+from tests.container.recipe import committed
 
 pytestmark = pytest.mark.container
 BASE = os.environ.get("BASE", "docker.io/library/debian:bookworm-slim")
+
+
+TINY = 'FROM scratch\nCOPY gate/main.py /main\nUSER 7:7\nHEALTHCHECK CMD ["/main"]\nENTRYPOINT ["/main"]\n'
 
 
 def build(to, **changes):
@@ -27,11 +31,36 @@ def build(to, **changes):
     return ended.stdout.strip()
 
 
+def need_buildah():
+    """Skip where there is none."""
+    if shutil.which("buildah") is None:
+        pytest.skip("NOT RUN: there is no buildah here")
+
+
+def test_a_list_for_two_processors_has_one_digest(tmp_path):
+    """Of a recipe that runs nothing, so that no processor is emulated: twice built, twice joined, the same bytes."""
+    need_buildah()
+    source = committed(tmp_path / "source", 1_700_000_000, TINY)
+
+    def script(*words, **variables):
+        command = [str(source / "docker" / "image.sh"), *map(str, words)]
+        environment = os.environ | {"PYTHON": sys.executable} | variables
+        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+    digests = set()
+    for time in ("first", "again"):
+        parts = {name: tmp_path / f"{name}-{time}" for name in ("amd64", "arm64")}
+        single = {name: script("build", folder, PLATFORM=f"linux/{name}") for name, folder in parts.items()}
+        digests.add(script("join", tmp_path / time, *parts.values()))
+        listed = json.loads((tmp_path / time / "manifest.json").read_text())["manifests"]
+        assert {one["platform"]["architecture"]: one["digest"] for one in listed} == single
+    assert len(digests) == 1
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """Build once and return the folder and its digest."""
-    if shutil.which("buildah") is None:
-        pytest.skip("NOT RUN: there is no buildah here")
+    need_buildah()
     folder = tmp_path_factory.mktemp("image")
     return folder / "first", build(folder / "first")
 
