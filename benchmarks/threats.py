@@ -4,9 +4,10 @@
 
 Reads the committed measurements of a split (`benchmarks/efficacy/evidence`) and what was planted
 (`benchmarks/zoo/index.jsonl`), scans nothing, judges each model by the packaged default policy three times, by limits
-alone, by the p-value within the model and beside the bank of its task, and prints a table. `--write` puts the counts with exact intervals where verdicts read
-them, `gate/judging/threat_rates.json`. A model counts as found where its verdict says `detected` of its own family; one
-that was flagged for something else does not. A model counts under each of these that can judge it. Models of fewer than eight classes are left out.
+alone, by the p-value within the model and beside the bank of its task, and prints a table. `--write` puts the counts
+with exact intervals where verdicts read them, `gate/judging/threat_rates.json`. A model counts as found where its
+verdict says `detected` of its own family; one that was flagged for something else does not. A model counts under each
+of these that can judge it. Models of fewer than eight classes are left out.
 
 Of the split *unseen*, on which nothing was chosen.
 """

@@ -8,7 +8,7 @@ from gate import VERSION, detectors
 from gate.check.files import EVIDENCE, VERDICT, CheckFiles, Pulled
 from gate.check.rules import Rules
 from gate.detectors.contract import parts
-from gate.judging.completeness import searched_share
+from gate.judging.completeness import left_suspects, place_of, searched_share
 from gate.judging.judge import judge
 from gate.judging.threats import families_for
 from gate.records.artifact import ModelRef
@@ -20,6 +20,7 @@ from gate.records.report import NOTHING_GIVEN, Coverage, Given, Report
 from gate.records.verdict import Verdict
 from gate.renderers import RENDERERS
 from gate.renderers.next_steps import commands_of, next_steps
+from gate.renderers.text import listed
 
 _NEVER_EXAMINED = (
     "What the model does on inputs unlike the clean samples, beyond the triggers that were searched for.",
@@ -136,6 +137,7 @@ def _not_examined(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
     )
     lines += _unjudged(evidence)
     lines += _let_go(evidence, policy)
+    lines += _left(evidence, policy)
     lines += [
         f"{version.uri}, beside which the candidate was to be compared: {version.why}"
         for version in (evidence.previous.versions if evidence.previous else ())
@@ -157,10 +159,20 @@ def _unjudged(evidence: Evidence) -> Iterator[str]:
             yield f"Texts beside the model, which no loader reads: {', '.join(names)[:500]}."
 
 
+def _left(evidence: Evidence, policy: Policy) -> Iterator[str]:
+    """Yield for each search of suspects those that the policy has it leave out."""
+    for name in policy.detectors:
+        if left := left_suspects(name, evidence, policy):
+            places = listed([str(suspect.location) for suspect in left])
+            yield f"{name} at {places}: earlier stages named more suspects than the policy has it search for (`most`)."
+
+
 def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
-    """Yield for each search of many classes how many of them left early."""
+    """Yield for each search of every class how many of them left early."""
     classes = evidence.facts.classes or 0
     for name in policy.detectors:
+        if place_of(name, policy)[1].over != "all":
+            continue
         outcome = evidence.outcomes.get(name)
         share = searched_share(outcome) if isinstance(outcome, Measured) else None
         if share is not None and (left := round((1 - share) * classes)):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from gate.judging.stages import suspects_after
-from gate.records.evidence import Evidence, Location, Measured, Skipped
+from gate.policies.declared import suspects_at_most
+from gate.records.evidence import Evidence, Location, Measured, Skipped, Suspect
 from gate.records.finding import Finding
 from gate.records.policy import Policy, Rule, Stage
 
@@ -24,7 +25,7 @@ SEARCHED = "searched-share"
 
 def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Yield a finding for each missing measurement: a metric, a class, or a suspect that was not examined."""
-    number, stage = place_of(name, policy)
+    _, stage = place_of(name, policy)
     measured, classes = {m.metric for m in outcome.measurements}, evidence.facts.classes or 0
     naming = {r.metric for other in policy.stages for r in other.suspects if r.detector == name}
     for metric in sorted(naming - measured - set(rule.limits) - undefined_metrics(outcome, evidence.facts.classes)):
@@ -40,7 +41,7 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
                 yield Finding(rule=name, kind="silence", metric=metric, message=message)
         return
     anywhere = {measurement.location for measurement in outcome.measurements}
-    for suspect in suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes):
+    for suspect in _due(name, evidence, policy):
         if suspect.location not in anywhere or any(
             where and suspect.location not in where for where in places.values()
         ):
@@ -50,6 +51,25 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
                 location=suspect.location,
                 message=f"{suspect.location} is a suspect under this policy and was not examined; scan again.",
             )
+
+
+def _due(name: str, evidence: Evidence, policy: Policy) -> tuple[Suspect, ...]:
+    """Return the suspects that the policy has a detector look at."""
+    number, _ = place_of(name, policy)
+    suspects = suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
+    classes = dict.fromkeys(suspect.location.class_index for suspect in suspects)
+    due = set([*classes][: suspects_at_most(name, policy)])
+    return tuple(suspect for suspect in suspects if suspect.location.class_index in due)
+
+
+def left_suspects(name: str, evidence: Evidence, policy: Policy) -> tuple[Suspect, ...]:
+    """Return the suspects that the policy has a detector leave out, since it looks at so many classes and no more."""
+    number, stage = place_of(name, policy)
+    if stage.over == "all" or not isinstance(evidence.outcomes.get(name), Measured):
+        return ()
+    due = _due(name, evidence, policy)
+    suspects = suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
+    return tuple(suspect for suspect in suspects if suspect not in due)
 
 
 def undefined_metrics(outcome: Measured, classes: int | None) -> frozenset[str]:

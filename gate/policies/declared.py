@@ -59,6 +59,15 @@ def option_digests(policy: Policy) -> dict[str, str]:
     return {name: digest_of(name, dict(policy.options_of(name))) for name in policy.detectors}
 
 
+def suspects_at_most(name: str, policy: Policy) -> int | None:
+    """Return at how many classes of suspects, those named first, a policy has a detector look; None: at all."""
+    if name not in detectors.names():  # in evidence of another gate
+        return None
+    stated = detectors.load(name).options.model_validate(dict(policy.options_of(name)))
+    most: int | None = stated.suspects_at_most
+    return most
+
+
 def measured_digests(evidence: Evidence) -> dict[str, str]:
     """Return the digest of the options with which each detector measured."""
     found = evidence.outcomes.items()

@@ -26,6 +26,11 @@ class Options(Record):
     """Options that are gone, by kebab-case name, and the values that the detector now works with. They stay in the
     digest of its options: a bank of an earlier gate, measured with these values, can still be compared."""
 
+    @property
+    def suspects_at_most(self) -> int | None:
+        """At how many classes of suspects, those named first, the detector looks in a stage over them; None: at all."""
+        return None
+
 
 @dataclass(frozen=True)
 class Compared:

@@ -48,6 +48,11 @@ class TriggerSearch(Options):
     pair_batch: int = Field(default=6, ge=1, le=1024)
     """Images per pair or exit and step."""
 
+    @property
+    def suspects_at_most(self) -> int | None:
+        """At how many classes of suspects, those named first, the search looks."""
+        return self.most
+
 
 _BY_CLASS: tuple[tuple[str, str | None, Literal["higher", "lower", "neither"], str, int, Where | None], ...] = (
     ("size", None, "lower", "{size} that sends samples to the class, or from one class to another.", 1, "class"),

@@ -14,7 +14,7 @@ from tests.container.engine import BUILD_SECONDS, ROOT
 from tests.container.recipe import committed
 
 pytestmark = pytest.mark.container
-BASE = os.environ.get("BASE", "docker.io/library/debian:bookworm-slim")
+BASE = os.environ.get("BASE", "debian:bookworm-slim")
 
 
 TINY = 'FROM scratch\nCOPY gate/main.py /main\nUSER 7:7\nHEALTHCHECK CMD ["/main"]\nENTRYPOINT ["/main"]\n'
