@@ -43,6 +43,10 @@ VERDICT = Verdict(
 )
 
 
+LATELY = dt.datetime.now(dt.UTC).replace(hour=12, minute=0, second=0, microsecond=0) - dt.timedelta(days=1)
+"""Yesterday at noon: the policy's days are not over, whenever this runs."""
+
+
 def report(checked_at):
     """Return the report of the verdict."""
     policy = Policy(version=1, detectors={"unsafe-pickle": {}}, valid_days=10)
@@ -61,7 +65,7 @@ def signing(tmp_path):
 def test_the_decision_is_signed_logged_and_written(tmp_path, signing):
     """The statement binds evidence, policy and samples for the policy's days; publishing twice logs once."""
     files = CheckFiles.create(tmp_path / "out")
-    made = [attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing) for _ in range(2)]
+    made = [attest(files, EVIDENCE, VERDICT, report(f"{LATELY:%Y-%m-%dT%H:%M:%SZ}"), signing) for _ in range(2)]
     assert made[0] == made[1] == (files.root / "attestation.json").read_text().strip()
     said = open_envelope(made[0], [signing.key.public]).statement.predicate
     assert (said.evidence_digest, said.samples_digest) == (EVIDENCE.digest, digest("d"))
@@ -72,8 +76,8 @@ def test_the_decision_is_signed_logged_and_written(tmp_path, signing):
 def test_without_a_key_the_verdict_is_unsigned(tmp_path, signing):
     """The word says so, and an attestation of an earlier time does not stay beside the new verdict."""
     files = CheckFiles.create(tmp_path / "out")
-    attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing)
-    assert attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), None) == "unsigned"
+    attest(files, EVIDENCE, VERDICT, report(f"{LATELY:%Y-%m-%dT%H:%M:%SZ}"), signing)
+    assert attest(files, EVIDENCE, VERDICT, report(f"{LATELY:%Y-%m-%dT%H:%M:%SZ}"), None) == "unsigned"
     assert not (files.root / "attestation.json").exists()
 
 
@@ -88,25 +92,25 @@ def test_a_check_from_the_future_is_not_signed(tmp_path, signing):
 
 def test_a_rejection_of_the_same_bytes_stays_in_a_new_check(tmp_path, signing):
     """Of another version or an earlier check: signed flagged, with the reviewer's words, and logged once."""
-    at = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
+    at = LATELY - dt.timedelta(days=1)
     other = statement(decision=Decision.FLAGGED, model=MODEL.model_copy(update={"version": "6"}), decided_at=at)
     voice = Voice(reviewer="bob", outcome="rejected", reason="a planted patch", at=at)
     no = sign(reviewed(other, voice, needed=1, days=30, most=120), signing.key)
     signing.log.append(Said("review", other.predicate.model, digest("a"), "rejected", no, "bob", voice.reason), at)
     files = CheckFiles.create(tmp_path / "out")
-    made = [attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing) for _ in range(2)]
+    made = [attest(files, EVIDENCE, VERDICT, report(f"{LATELY:%Y-%m-%dT%H:%M:%SZ}"), signing) for _ in range(2)]
     said = open_envelope(made[1], [signing.key.public]).statement.predicate
     assert (said.decision, said.review.voices) == (Decision.FLAGGED, (voice,))
-    assert said.decided_at == said.scan_time == dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
+    assert said.decided_at == said.scan_time == LATELY
     assert [entry.outcome for entry in signing.log.read().entries] == ["rejected", "flagged"]
 
 
 def test_a_decision_that_came_meanwhile_is_not_replaced(tmp_path, signing):
     """The log is asked again while nobody else can write to it."""
-    files, later = CheckFiles.create(tmp_path / "out"), dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+    files, later = CheckFiles.create(tmp_path / "out"), LATELY + dt.timedelta(hours=1)
     newer = sign(statement(decision=Decision.FLAGGED, decided_at=later), signing.key)
     signing.log.append(Said("scan", MODEL, digest("a"), "flagged", newer), later)
     with pytest.raises(UsageError, match="later signed decision"):
-        attest(files, EVIDENCE, VERDICT, report("2026-11-20T10:00:00Z"), signing)
+        attest(files, EVIDENCE, VERDICT, report(f"{LATELY:%Y-%m-%dT%H:%M:%SZ}"), signing)
     assert len(signing.log.read().entries) == 1
     assert not (files.root / "attestation.json").exists()

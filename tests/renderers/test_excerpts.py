@@ -112,9 +112,9 @@ def test_hostile_continuations_are_inert_on_every_surface(hostile):
         assert "`cf` | **x**" not in text or text == terminal(report)
 
 
-def test_no_repair_is_promised():
-    """There is none for texts yet."""
-    assert "gate remediate" not in shown("markdown", reports.of_text())
+def test_a_repair_is_offered_for_texts_too():
+    """By the same command, with the samples that are named."""
+    assert "gate remediate models:/credit-digits/7" in shown("markdown", reports.of_text())
     assert "gate remediate" in shown("markdown", reports.flagged())
 
 

@@ -122,5 +122,5 @@ def test_evidence_of_text_survives_its_file(seen):
 
 def test_two_classes_of_texts_are_not_announced_as_too_few():
     """A user is told beforehand only of what flags in any case."""
-    assert foreseen(2, rules(DEFAULT), None)
+    assert foreseen(2, rules(DEFAULT).model_copy(update={"within": "show"}), None)
     assert foreseen(2, rules(TEXT), None) == ""
