@@ -47,6 +47,11 @@ LATELY = dt.datetime.now(dt.UTC).replace(hour=12, minute=0, second=0, microsecon
 """Yesterday at noon: the policy's days are not over, whenever this runs."""
 
 
+def decided(at):
+    """Return the two dates of a statement."""
+    return {"decided_at": at, "expires_at": at + dt.timedelta(days=30)}
+
+
 def report(checked_at):
     """Return the report of the verdict."""
     policy = Policy(version=1, detectors={"unsafe-pickle": {}}, valid_days=10)
@@ -93,7 +98,7 @@ def test_a_check_from_the_future_is_not_signed(tmp_path, signing):
 def test_a_rejection_of_the_same_bytes_stays_in_a_new_check(tmp_path, signing):
     """Of another version or an earlier check: signed flagged, with the reviewer's words, and logged once."""
     at = LATELY - dt.timedelta(days=1)
-    other = statement(decision=Decision.FLAGGED, model=MODEL.model_copy(update={"version": "6"}), decided_at=at)
+    other = statement(decision=Decision.FLAGGED, model=MODEL.model_copy(update={"version": "6"}), **decided(at))
     voice = Voice(reviewer="bob", outcome="rejected", reason="a planted patch", at=at)
     no = sign(reviewed(other, voice, needed=1, days=30, most=120), signing.key)
     signing.log.append(Said("review", other.predicate.model, digest("a"), "rejected", no, "bob", voice.reason), at)
@@ -108,7 +113,7 @@ def test_a_rejection_of_the_same_bytes_stays_in_a_new_check(tmp_path, signing):
 def test_a_decision_that_came_meanwhile_is_not_replaced(tmp_path, signing):
     """The log is asked again while nobody else can write to it."""
     files, later = CheckFiles.create(tmp_path / "out"), LATELY + dt.timedelta(hours=1)
-    newer = sign(statement(decision=Decision.FLAGGED, decided_at=later), signing.key)
+    newer = sign(statement(decision=Decision.FLAGGED, **decided(later)), signing.key)
     signing.log.append(Said("scan", MODEL, digest("a"), "flagged", newer), later)
     with pytest.raises(UsageError, match="later signed decision"):
         attest(files, EVIDENCE, VERDICT, report(f"{LATELY:%Y-%m-%dT%H:%M:%SZ}"), signing)
