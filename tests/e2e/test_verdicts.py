@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from gate.policies.packaged import DEFAULT
 from tests.e2e.digits import TARGET
 from tests.e2e.stories import short_story, story
 
@@ -250,11 +251,19 @@ def test_a_model_folder_is_checked_without_a_registry(told):
 
 
 @pytest.mark.story
-@pytest.mark.parametrize(("nickname", "code"), [("clean", 0), ("backdoored", 1)])
-def test_the_recommended_policy_tells_them_apart(nickname, code, world):
-    """With the packaged default.yml as it is, the clean model is approved and the backdoored one flagged."""
+@pytest.mark.parametrize(
+    ("nickname", "within", "code"), [("clean", "judge", 0), ("clean", "show", 0), ("backdoored", "show", 1)]
+)
+def test_the_recommended_policy_tells_them_apart(nickname, within, code, world, tmp_path):
+    """The packaged default.yml approves the clean model, and by its limits flags the backdoored one.
+
+    Its p-value within the model, at a known rate, sees less than they do: this patch among others
+    (docs/decisions/0056).
+    """
+    policy = tmp_path / "policy.yml"
+    policy.write_text(DEFAULT.read_text().replace("within: judge", f"within: {within}"))
     name = world.embedded.register(nickname)
-    desk = world.desk(MLFLOW_TRACKING_URI=world.embedded.uri, GATE_POLICY=None)
+    desk = world.desk(MLFLOW_TRACKING_URI=world.embedded.uri, GATE_POLICY=policy)
     ended = desk.gate("check", f"models:/{name}/1")
     assert ended.code == code, ended
     assert (f"target class: {TARGET}\n" in ended.stdout) == (code == 1)

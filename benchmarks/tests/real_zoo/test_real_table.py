@@ -21,11 +21,6 @@ WEAK = next(recipe.row for recipe in splits.recipes("test") if recipe.row.attack
 """A row whose attack is made to fail."""
 
 
-def few(entry):
-    """Tell whether a planted model is of the task that limits speak of without a bank."""
-    return entry.recipe.row.attack != "clean" and entry.recipe.row.task == "emoji"
-
-
 @pytest.fixture(scope="module")
 def policy():
     """Return the recommended policy without the detectors on files."""
@@ -97,8 +92,8 @@ def test_the_table_counts_what_was_scanned(scanned, policy, tmp_path):
     for result in results:
         assert (result.clean_overall.models, result.overall.models) == (40, 59)
         assert result.overall.detected == result.overall.models
-    # Without a bank limits judge, which say nothing of four classes: what is not told flags.
-    assert [result.overall.by_limit for result in results] == [59, sum(few(entry) for entry, _ in found.pairs)]
+    # Without a bank a p-value within the model judges, of four classes too.
+    assert [result.overall.by_limit for result in results] == [59, 59]
     assert results[0].overall.area.value == 1
     assert results[0].clean_overall.flagged == 0
     told = table.text(policy, results, table.small("test"), "test")
@@ -118,7 +113,7 @@ def test_beside_published_figures_both_ways_of_judging_are_told(scanned, policy)
     (found,) = real_zoo(policy, lambda to: table.zoo(folder, to, index)).values()
     assert found.value.startswith("*gate beside a bank*: accuracy 99 of 99, 100% [96%, 100%]; found 59 of 59")
     # Without a bank limits say nothing of four classes, so that every clean model of that task is flagged.
-    assert "<br>*gate*: accuracy 79 of 99, 80%" in found.value
+    assert "<br>*gate*: accuracy 99 of 99, 100%" in found.value
     assert "99 models; 1 left out, 0 not measured" in found.of
     assert found.sources == (summaries.path_of("test", folder),)
     assert not (folder.parent / "banks").exists()
