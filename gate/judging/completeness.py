@@ -41,7 +41,7 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
                 yield Finding(rule=name, kind="silence", metric=metric, message=message)
         return
     anywhere = {measurement.location for measurement in outcome.measurements}
-    for suspect in _due(name, evidence, policy):
+    for suspect in _shared_out(name, evidence, policy)[0]:
         if suspect.location not in anywhere or any(
             where and suspect.location not in where for where in places.values()
         ):
@@ -53,23 +53,20 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
             )
 
 
-def _due(name: str, evidence: Evidence, policy: Policy) -> tuple[Suspect, ...]:
-    """Return the suspects that the policy has a detector look at."""
+def _shared_out(name: str, evidence: Evidence, policy: Policy) -> tuple[tuple[Suspect, ...], tuple[Suspect, ...]]:
+    """Return the suspects that the policy has a detector look at, and those that it has it leave out."""
     number, _ = place_of(name, policy)
     suspects = suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
     classes = dict.fromkeys(suspect.location.class_index for suspect in suspects)
-    due = set([*classes][: suspects_at_most(name, policy)])
-    return tuple(suspect for suspect in suspects if suspect.location.class_index in due)
+    looked = {*[*classes][: suspects_at_most(name, policy)]}
+    due = tuple(suspect for suspect in suspects if suspect.location.class_index in looked)
+    return due, tuple(suspect for suspect in suspects if suspect.location.class_index not in looked)
 
 
 def left_suspects(name: str, evidence: Evidence, policy: Policy) -> tuple[Suspect, ...]:
     """Return the suspects that the policy has a detector leave out, since it looks at so many classes and no more."""
-    number, stage = place_of(name, policy)
-    if stage.over == "all" or not isinstance(evidence.outcomes.get(name), Measured):
-        return ()
-    due = _due(name, evidence, policy)
-    suspects = suspects_after(policy, number - 1, evidence.outcomes, evidence.facts.classes)
-    return tuple(suspect for suspect in suspects if suspect not in due)
+    looked = place_of(name, policy)[1].over == "suspects" and isinstance(evidence.outcomes.get(name), Measured)
+    return _shared_out(name, evidence, policy)[1] if looked else ()
 
 
 def undefined_metrics(outcome: Measured, classes: int | None) -> frozenset[str]:
