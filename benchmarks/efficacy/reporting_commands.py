@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from benchmarks.efficacy import detectors_table, page, peering, reached, summaries, tables
+from benchmarks.efficacy import asked, detectors_table, page, peering, reached, summaries, tables
 from benchmarks.efficacy.banking import opened, pairs_in, pairs_of, task_of
 from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, judged_by_policy
 from benchmarks.efficacy.keys import reduced
@@ -67,6 +67,7 @@ def collect_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 @click.option(
     "--each", is_flag=True, help="A table of all models, one row each; --write puts it into docs/results/efficacy.md."
 )
+@click.option("--asked", is_flag=True, help="A table a peer, with the gate on the same models; --write as with --each.")
 @click.option("--without", multiple=True, metavar="ID", help="Judge as if the policy had not this detector.")
 @click.option("--bank", "banks", type=click.Path(path_type=Path), multiple=True, help="Judge beside this bank, too.")
 @click.option("--write", is_flag=True, help="Write JSON, picture and docs/results/efficacy.md.")
@@ -101,6 +102,16 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         click.echo(text)
         return
     seed = options["seed"]
+    answers = _answers(models, peering.path_of(split, evidence))
+    if options["asked"]:
+        beside, alone = (rows, judged_by_policy(whole, policy_used)) if banks else ((), rows)
+        command = f"python -m benchmarks.efficacy table --asked --write --split {split}"
+        command += "".join(f" --bank {bank}" for bank in options["banks"])
+        text = asked.text(command, answers, beside, alone, seed)
+        if options["write"]:
+            page.between(page.PAGE, f"efficacy-{split}-peers", text)
+        click.echo(text)
+        return
     left_out = [
         *models.left_out,
         *_unfinished(models, {row.name for row in rows}, NOT_SCANNED),
@@ -112,7 +123,7 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         fitted = judged_by_policy(pairs_in(bench, "fit", evidence), policy_used, banks)
         tasks = frozenset(task_of(one.bank) for one in banks)
         wanted = reached.tables(split, reached.Rows(rows, alone, fitted, tasks), left_out, seed=seed)
-    results += _peers(models, peering.path_of(split, evidence), seed)
+    results += _peers(models, answers, seed)
     told = page.Told(split, results, left_out, policy_used, seed, tuple(map(str, options["banks"])), wanted)
     if options["write"]:
         page.write(told)
@@ -126,12 +137,17 @@ def _without(policy: Policy, left_out: tuple[str, ...]) -> Policy:
     return reduced(policy, set(policy.detectors) - set(left_out), deadline=policy.deadline)
 
 
-def _peers(models: Models, path: Path, seed: int) -> list[SystemResult]:
-    """Return what the committed answers of the peers amount to."""
-    answers = peering.read(path)
+def _answers(models: Models, path: Path) -> asked.Answers:
+    """Return the committed answers by peer, about models that count."""
+    rows = peering.read(path)
+    peers = dict.fromkeys(row.peer for row in rows)
+    return {peer: peering.judged((row for row in rows if row.peer == peer), models.counting) for peer in peers}
+
+
+def _peers(models: Models, answers: asked.Answers, seed: int) -> list[SystemResult]:
+    """Return what the answers of the peers amount to."""
     results = []
-    for peer in dict.fromkeys(row.peer for row in answers):
-        rows = peering.judged((row for row in answers if row.peer == peer), models.counting)
+    for peer, rows in answers.items():
         left_out = [*models.left_out, *_unfinished(models, {row.name for row in rows}, "not asked")]
         result = result_of(f"{peer} (peer)", rows, left_out, seed=seed)
         part = "" if len(rows) == len(models.counting) else f"on {len(rows)} of {len(models.counting)} models"

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.efficacy import cost, detectors_table, page, picture, reached, results, tables, targets
+from benchmarks.efficacy import asked, cost, detectors_table, page, picture, reached, results, tables, targets
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.scanning import measure, merged, state_of
 from benchmarks.efficacy.subjects import LeftOut, models_of
@@ -53,6 +53,19 @@ def test_tables_say_what_was_counted():
     assert "| digits | 6 (0) | 1 | 58% |" in tables.false_alarms(RESULT)
     assert "1 of 6 (58%)" in tables.side_by_side([RESULT])
     assert tables.detected_by_attack([RESULT]).splitlines()[-1] == "| gate | 3 of 3 | 1 of 3 |  |"
+
+
+def test_the_gate_stands_beside_a_peer_on_the_models_that_the_peer_was_asked_about():
+    """What the peer was not asked about is in no row; without a bank there is no row of the gate beside one."""
+    answers = {"mm-bd": [row("c0", "clean", flagged=True, score=2.0), row("b0", "badnets", flagged=None, score=None)]}
+    text = asked.text("table --asked", answers, ROWS[:2], ROWS, seed=0)
+    assert "`mm-bd`, asked about 1 clean models (tasks: 1) and 1 backdoored ones (attacks: 1):" in text
+    told = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert [line.split(" |")[:3] for line in told] == [
+        ["| mm-bd (peer)", " 1", " –"], ["| gate beside a bank", " 0", " –"], ["| gate", " 1", " 1 of 1"]
+    ]  # fmt: skip
+    assert "Without an answer, by a peer that failed or names no threshold: 0 clean and 1 backdoored." in text
+    assert "beside a bank" not in asked.text("table --asked", answers, (), ROWS, seed=0)
 
 
 @pytest.mark.parametrize(
