@@ -11,6 +11,7 @@ from benchmarks.efficacy import summaries
 from benchmarks.efficacy.options import CACHE, EVIDENCE, POLICY, bench_of
 from benchmarks.self_made.choosing import CHOSEN, pairs_of, source_of
 from benchmarks.self_made.comparing import ROWS, Compared, compare_pair, read_rows, write_rows
+from benchmarks.self_made.elsewhere import judged_beside, line
 from benchmarks.self_made.making import COUNT, bank_of, make_banks
 from benchmarks.self_made.table import table
 from benchmarks.zoo.recipe import Split
@@ -93,9 +94,19 @@ def compare_command(split: Split, policy: Path, cache: Path | None, evidence: Pa
 @self_made.command(name="table")
 @SPLIT
 @RESULTS
-def table_command(split: Split, path: Path) -> None:
+@POLICY
+@CACHE
+@EVIDENCE
+@click.option("--bank", "banks", type=click.Path(path_type=Path), multiple=True, help="The same models beside it, too.")
+def table_command(
+    split: Split, path: Path, policy: Path, cache: Path | None, evidence: Path, banks: tuple[Path, ...]
+) -> None:
     """Print the counts of a split's rows in Markdown."""
-    click.echo(table([row for row in read_rows(path) if row.split == split]))
+    rows = [row for row in read_rows(path) if row.split == split]
+    click.echo(table(rows))
+    if banks:
+        others = judged_beside(split, {row.name for row in rows}, banks, bench_of(policy, cache), evidence)
+        click.echo(f"The same beside {', '.join(map(str, banks))}: {line(others)}.")
 
 
 def _line(row: Compared) -> str:

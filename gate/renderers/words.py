@@ -83,8 +83,9 @@ CALIBRATED_MEANS = (
 )
 SELF_MADE_MEANS = (
     "The bank is self-made: `gate bank make` trained its models on data that its maker trusts. A clean candidate that "
-    "was trained as they were gets such a p-value or a smaller one no more often than the p-value says. How often one "
-    "that was trained otherwise does, has not been measured."
+    "was trained as they were gets such a p-value or a smaller one no more often than the p-value says. Of the gate's "
+    "own zoo, whose clean models are trained otherwise, four such banks flagged 1 of 37 at level 0.05, 3% [0%, 14%]: "
+    "small nets, trained on the source of the copies' data."
 )
 WITHIN_MEANS = (
     "A clean candidate that is like those models gets such a p-value or a smaller one no more often than the p-value "

@@ -76,7 +76,7 @@ def test_the_verdict_stands_beside_self_made_copies(told):
     assert "Calibrated by a self-made bank." in markdown
     named = "4 self-made copies of the candidate's own program, trained on trusted.npz"
     assert f"p = 0.2 over {named}" in markdown
-    assert "has not been measured" in markdown
+    assert "four such banks flagged 1 of 37" in markdown
 
 
 def test_a_copy_is_checked_like_any_model(told):

@@ -274,7 +274,7 @@ def test_a_self_made_bank_is_named_wherever_the_verdict_is_explained() -> None:
     markdown = RENDERERS["markdown"][1](report)
     assert "**Calibrated by a self-made bank.**" in markdown
     assert "24 self-made copies of the candidate" in markdown
-    assert "has not been measured" in markdown
+    assert "four such banks flagged 1 of 37" in markdown
     assert "Without a bank the policy flags 1 copy of this one too" in markdown
     assert "Calibrated by a self-made bank" in html.unescape(RENDERERS["html"][1](report))
     assert in_short(report.verdict).startswith("0.")
