@@ -85,6 +85,10 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         )
         return
     policy_used = _without(bench.policy, options["without"])
+    answers = _answers(models, peering.path_of(split, evidence))
+    if options["asked"]:
+        known = {row.name for rows in answers.values() for row in rows}
+        pairs = [pair for pair in pairs if pair[0].name in known]
     whole = [(entry, one) for entry, one in pairs if set(policy_used.detectors) <= set(one.outcomes)]
     banks = opened(options["banks"])
     rows = judged_by_policy(whole, policy_used, banks)
@@ -102,7 +106,6 @@ def table(split: Split, policy: Path, cache: Path | None, evidence: Path, **opti
         click.echo(text)
         return
     seed = options["seed"]
-    answers = _answers(models, peering.path_of(split, evidence))
     if options["asked"]:
         beside, alone = (rows, judged_by_policy(whole, policy_used)) if banks else ((), rows)
         command = f"python -m benchmarks.efficacy table --asked --write --split {split}"
