@@ -6,6 +6,7 @@ from torch import nn
 
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.compute import kept_bytes, largest_batch
+from gate.worker.loading.answers import at_once
 from gate.worker.loading.module_classifier import ModuleClassifier
 
 INPUTS = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -31,3 +32,9 @@ def test_twice_the_width_halves_the_batch():
     assert wide == pytest.approx(narrow / 2, rel=0.1)
     assert largest_batch(net(), INPUTS, budget, 7) == 7
     assert largest_batch(net(), INPUTS, 1, 2048) == 1
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((1, 28, 28), 512), ((3, 224, 224), 27), ((3, 4096, 4096), 1)])
+def test_the_first_pass_takes_few_large_images_at_once(shape, expected):
+    """A net of real size keeps some ten times its input in its widest layer: all samples at once took gigabytes."""
+    assert at_once(torch.zeros(1).expand(600, *shape)) == expected

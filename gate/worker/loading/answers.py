@@ -23,6 +23,9 @@ from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
 from gate.worker.loading.scores import NotFiniteError
 
+_MOST_AT_ONCE, _BYTES_AT_ONCE = 512, 16 << 20
+"""Samples of a first pass at most, and bytes of them: a net's widest values are many times as large as its input."""
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -106,9 +109,14 @@ def _classifier(model: Model, example: torch.Tensor, preprocessing: Preprocessin
 def _predict(classifier: Examined, inputs: torch.Tensor) -> torch.Tensor:
     """Return the first choices (N,); NaN is refused, and one number that cannot be a logit of two classes."""
     with torch.no_grad():
-        logits = torch.cat([classifier.logits(chunk) for chunk in torch.split(inputs, 512)])
+        logits = torch.cat([classifier.logits(chunk) for chunk in torch.split(inputs, at_once(inputs))])
     if not torch.isfinite(logits).all():
         raise NotFiniteError("the model yields NaN or infinite scores on clean samples")
     if classifier.one_logit and not classifier.squashed:
         one_logit.require_logit(2 * logits[:, 1])
     return logits.argmax(dim=1)
+
+
+def at_once(inputs: torch.Tensor) -> int:
+    """Return how many of some raw inputs (N, …) share the first pass: many small ones, few large ones."""
+    return max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // max(1, inputs[:1].nbytes)))
