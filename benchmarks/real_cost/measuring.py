@@ -7,6 +7,7 @@ the maker's memory nor its threads, and the largest child of the scanning proces
 import multiprocessing
 import os
 import resource
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ from benchmarks.real_cost.progress import Narrator
 from benchmarks.real_cost.rows import Row, Took
 from benchmarks.scan_cost.counting import Unit, unit_of_net
 from gate.check.evidence import ScanSettings
+from gate.jail import kernel
 from gate.judging.judge import judge
 from gate.records.clock import today
 from gate.records.evidence import Evidence, Failed, Measured, Outcome, Skipped, Suspect
@@ -59,8 +61,16 @@ class Ran:
 
 def apart(work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
     """Do some work in a fresh process that ends with it, and return its result."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         return pool.submit(work, *args, **kwargs).result()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent does: a scan that outlives a killed command would slow the next one's."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit("the command ended meanwhile")
 
 
 @contextmanager
