@@ -146,6 +146,8 @@ def versions_due(registry, key, log=None):
         ("approved yesterday", BOTH),
         ("", BOTH),
     ],
+    # Said here: ids with the time in them would differ between processes that share the tests out.
+    ids=["nine days ago", "31 days ago", "to come", "a day", "no zone", "words", "empty"],
 )
 def test_a_tag_puts_a_scan_off_by_a_time_that_has_been(signing, tag, expected):
     """A time to come, or one without a zone, is none."""
