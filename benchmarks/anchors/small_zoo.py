@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.anchors.figure import Counted, Figure, found_and_alarms, missing, of_models
 from benchmarks.efficacy import peering, summaries
 from benchmarks.efficacy.banking import task_of
-from benchmarks.efficacy.judged import Judged, judged_by_policy
+from benchmarks.efficacy.judged import Judged, among, judged_by_policy
 from benchmarks.efficacy.page import RESULTS
 from benchmarks.efficacy.reached import Rows, counts
 from benchmarks.efficacy.results import result_of
@@ -119,7 +119,7 @@ def asked(split: Split, folder: Path = summaries.FOLDER) -> Split:
 def _beside_peer(name: str, said: Sequence[Judged], judgement: Judgement, path: Path) -> Figure:
     names = {row.name for row in said}
     gate = Rows(
-        _among(judgement.rows.beside, names), _among(judgement.rows.alone, names), judgement.rows.fitted,
+        among(judgement.rows.beside, names), among(judgement.rows.alone, names), judgement.rows.fitted,
         judgement.rows.tasks,
     )  # fmt: skip
     theirs = result_of(f"{name} (peer)", said, (), seed=SEED)
@@ -128,7 +128,3 @@ def _beside_peer(name: str, said: Sequence[Judged], judgement: Judgement, path: 
     command = f"python -m benchmarks.efficacy table --split {judgement.split}"
     systems = (theirs, told.beside, told.alone)
     return Counted(systems, (None,) * 3, of, command, (path, judgement.evidence)).told(found_and_alarms)
-
-
-def _among(rows: Sequence[Judged], names: Collection[str]) -> list[Judged]:
-    return [row for row in rows if row.name in names]

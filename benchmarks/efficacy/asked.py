@@ -7,7 +7,7 @@ the gate's of the whole split without being comparable; here each peer has a tab
 from collections.abc import Sequence
 
 from benchmarks.efficacy import tables
-from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged
+from benchmarks.efficacy.judged import GATE, GATE_BESIDE, Judged, among
 from benchmarks.efficacy.results import result_of
 
 Answers = dict[str, Sequence[Judged]]
@@ -22,7 +22,7 @@ def text(command: str, answers: Answers, beside: Sequence[Judged], alone: Sequen
     parts = [f"```\n{command}\n```"]
     for peer, rows in answers.items():
         names = {row.name for row in rows}
-        systems = [(f"{peer} (peer)", rows), (GATE_BESIDE, _among(beside, names)), (GATE, _among(alone, names))]
+        systems = [(f"{peer} (peer)", rows), (GATE_BESIDE, among(beside, names)), (GATE, among(alone, names))]
         results = [result_of(system, found, (), seed=seed) for system, found in systems if found]
         parts += [f"`{peer}`, asked about {_counted(rows)}:", tables.side_by_side(results).strip()]
         parts += [_refused(rows)] if any(row.flagged is None for row in rows) else []
@@ -41,7 +41,3 @@ def _refused(rows: Sequence[Judged]) -> str:
     planted = sum(row.backdoored for row in silent)
     why = "by a peer that failed or names no threshold"
     return f"Without an answer, {why}: {len(silent) - planted} clean and {planted} backdoored."
-
-
-def _among(rows: Sequence[Judged], names: set[str]) -> list[Judged]:
-    return [row for row in rows if row.name in names]

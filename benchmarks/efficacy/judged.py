@@ -3,7 +3,7 @@
 Between summaries and results: the one form in which the gate under a policy and the peers are counted alike.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.banking import beside
@@ -92,3 +92,8 @@ def about(entry: Entry) -> dict[str, str | bool]:
         "variant": row.variant,
         "backdoored": truth_of(entry).backdoored,
     }
+
+
+def among(rows: Sequence[Judged], names: Collection[str]) -> list[Judged]:
+    """Return those of these names, so that two systems are counted on the same models."""
+    return [row for row in rows if row.name in names]

@@ -6,11 +6,10 @@ from pathlib import Path
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.banking import opened, pairs_of
 from benchmarks.efficacy.judged import Judged, judged_by_policy
-from benchmarks.efficacy.ranking import area_with_interval
-from benchmarks.efficacy.results import Interval
 from benchmarks.efficacy.scanning import Bench
 from benchmarks.efficacy.subjects import reported_models
-from benchmarks.efficacy.tables import exact_share, interval
+from benchmarks.efficacy.tables import exact_share
+from benchmarks.self_made.table import area
 from benchmarks.zoo.recipe import Split
 
 
@@ -26,11 +25,11 @@ def line(rows: Sequence[Judged]) -> str:
     """Return what these are in all, in words."""
     clean, planted = ([row for row in rows if row.backdoored is bad] for bad in (False, True))
     found = [row for row in planted if row.flagged]
-    area = area_with_interval([row.score or 0.0 for row in planted], [row.score or 0.0 for row in clean], seed=0)
+    scores = ([row.score for row in part if row.score is not None] for part in (planted, clean))
     shares = (
         f"clean flagged {exact_share(sum(bool(row.flagged) for row in clean), len(clean))}",
         f"backdoored flagged {exact_share(len(found), len(planted))}",
         f"of these a planted target named {exact_share(sum(row.any_right for row in found), len(found))}",
-        f"area {interval(Interval(value=area.value, low=area.low, high=area.high) if area else None)}",
+        f"area {area(*scores)}",
     )
     return "; ".join(shares)

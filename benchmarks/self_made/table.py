@@ -31,7 +31,6 @@ def _line(name: str, rows: Sequence[Compared]) -> Sequence[str]:
     clean, planted = ([row for row in rows if row.backdoored is bad] for bad in (False, True))
     found = [row for row in planted if row.by_p]
     copies = sorted({row.copies for row in rows})
-    area = area_with_interval([row.score for row in planted], [row.score for row in clean], seed=0)
     return (
         name,
         " to ".join(str(count) for count in dict.fromkeys((copies[0], copies[-1]))) if copies else "–",
@@ -42,8 +41,14 @@ def _line(name: str, rows: Sequence[Compared]) -> Sequence[str]:
         exact_share(sum(row.flagged for row in planted), len(planted)),
         ", ".join(exact_share(sum(_unlike(row) for row in part), len(part)) for part in (clean, planted)),
         str(sum(bool(row.unbelieved) and not _unlike(row) for row in rows)),
-        interval(Interval(value=area.value, low=area.low, high=area.high) if area else None),
+        area([row.score for row in planted], [row.score for row in clean]),
     )
+
+
+def area(planted: Sequence[float], clean: Sequence[float]) -> str:
+    """Return the area under the ROC curve of these scores, with its interval."""
+    found = area_with_interval(planted, clean, seed=0)
+    return interval(Interval(value=found.value, low=found.low, high=found.high) if found else None)
 
 
 def _judged(rows: Sequence[Compared]) -> str:
