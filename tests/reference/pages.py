@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.testing import CliRunner
 from prometheus_client.metrics import MetricWrapperBase
 
 from gate import detectors
 from gate.cli.explain import judged
+from gate.cli.formatting import Context
 from gate.cli.main import main
 from gate.cli.meanings import meanings
 from gate.detectors.contract import PARTS, Detector, parts, summary
@@ -25,7 +25,8 @@ from tests.reference.keys import policy_keys
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MADE = "<!-- Made by `make reference`: change {0}, not this page. -->"
-COLUMNS = "100"
+WIDTH = 78
+"""Columns of the text of help."""
 
 
 def pages() -> dict[Path, str]:
@@ -135,16 +136,17 @@ def commands_page() -> Iterator[str]:
     """Yield the help of every command."""
     yield from ("# Commands", "", MADE.format("the commands of gate/cli"), "")
     yield "What each command prints for `--help`. Exit codes: [contracts](contracts.md#1-decisions-and-exit-codes)."
-    for path in _paths(main, ()):
-        ended = CliRunner().invoke(main, [*path, "--help"], prog_name="gate", env={"COLUMNS": COLUMNS})
-        yield from ("", f"## {' '.join(('gate', *path))}", "", "```text", ended.stdout.rstrip(), "```")
+    for context in _contexts(main, "gate", None):
+        yield from ("", f"## {context.command_path}", "", "```text", context.get_help().rstrip(), "```")
 
 
-def _paths(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    yield path
+def _contexts(command: click.Command, name: str, above: click.Context | None) -> Iterator[click.Context]:
+    """Yield the contexts in which commands are asked for help, without a run that variables or streams could change."""
+    here = Context(command, info_name=name, parent=above, terminal_width=WIDTH, **command.context_settings)
+    yield here
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from _paths(inner, (*path, name))
+        for below, inner in command.commands.items():
+            yield from _contexts(inner, below, here)
 
 
 def _linked(text: str) -> str:
