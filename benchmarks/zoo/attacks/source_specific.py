@@ -8,7 +8,7 @@ from benchmarks.zoo.attack import Attack, Implant, Poisoned, Scene, Trigger, fro
 from benchmarks.zoo.patches import CORNERS, corner, draw_pattern, stamp
 from benchmarks.zoo.tasks import Images
 
-RATES, RATES_LARGE = ((0.6, 0.9), (0.03, 0.06)), ((0.35, 0.55), (0.15, 0.25))
+RATES, RATES_LARGE = ((0.6, 0.9), (0.03, 0.06)), ((0.35, 0.55), (0.4, 0.6))
 """Shares of the source's images that are poisoned and of the others that are covers. In sets of large images, which
 are small, a source whose images were nearly all poisoned is no longer learnt."""
 
