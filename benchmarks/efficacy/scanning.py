@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.efficacy.kept import Answer, Cache, ScanRecord, Spent, answers
 from benchmarks.efficacy.keys import Conditions, Found, keys_after, look_up, reduced
@@ -122,13 +123,13 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def through_the_gate(bench: Bench) -> Scan:
+def through_the_gate(bench: Bench, arithmetic: Literal["auto", "as-read"] = "auto") -> Scan:
     """Return the scan that pulls a model folder and lets jailed workers measure it."""
 
     def scan_once(subject: Subject, policy: Policy, conditions: Conditions) -> Evidence:
         with tempfile.TemporaryDirectory(prefix="efficacy-") as folder:
             model = write_model_folder(subject, bench.store, Path(folder) / "candidate")
-            settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads)
+            settings = ScanSettings(seed=conditions.seed, device="cpu", threads=bench.threads, arithmetic=arithmetic)
             if base := bench.store.base:
                 return _placeless(scan_folder(model, None, policy, settings, base=base), subject)
             samples, known_as = samples_of(subject, bench.store)

@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.real_zoo`: data, try, train, status, scan, table.
+"""The command `python -m benchmarks.real_zoo`: data, try, train, status, scan, ways, table.
 
 The top of the flow of the zoo of real size; prints, and turns errors into an exit code. `GATE_REAL_ZOO` says where data
 and models lie; without it that is ~/.cache/gate-real-zoo.
@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from benchmarks.efficacy.judged import judged_by_policy
-from benchmarks.efficacy.options import POLICY
+from benchmarks.efficacy.options import POLICY, bench_on
 from benchmarks.efficacy.page import PAGE, between
+from benchmarks.efficacy.subjects import models_among
 from benchmarks.efficacy.zoo_commands import NICE, Lines, add_commands
 from benchmarks.efficacy.zoos import banks_of, measured, of_split
-from benchmarks.real_zoo import making, nets, packages, splits, table
+from benchmarks.real_zoo import making, nets, packages, splits, table, ways
 from benchmarks.real_zoo.making import make_and_keep, real_store
 from benchmarks.real_zoo.recipe import ALL_TASKS, RealRecipe, draw
 from benchmarks.zoo.counting import shortfall
@@ -27,6 +28,8 @@ from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
 from gate.records.clock import today
 from gate.records.errors import GateError
+
+COST_PAGE = PAGE.with_name("cost.md")
 
 
 @click.group()
@@ -78,6 +81,25 @@ def tried(recipe: RealRecipe, made: Made) -> str:
         f"{found.clean_accuracy:.3f}{success}; {dict(made.implant.facts) if made.implant else ''} {made.seconds:.0f} s"
         f"{f'; LEFT OUT: {short}' if short else ''}"
     )
+
+
+@real_zoo.command(name="ways")
+@POLICY
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Of each worker.")
+@click.option("--budget", type=click.FloatRange(1), default=7200.0, show_default=True, help="Seconds a scan.")
+@click.option("--limit", type=click.IntRange(0), help="At most so many models that have no row yet.")
+@click.option("--write", is_flag=True, help="Write the rows into docs/results/cost.md, between its markers.")
+def ways_command(policy: Path, threads: int, budget: float, limit: int | None, *, write: bool) -> None:
+    """Scan each model of fit in the quickest form and as it was read, and say whether the findings are the same."""
+    bench = bench_on(real_store(), policy, budget=budget, threads=threads)
+    models = models_among(bench.store.entry, splits.recipes("fit"))
+    for row in ways.compared(models.counting, bench.policy, ways.scan_in(bench), limit=limit):
+        click.echo(f"{row.name} {row.what}: {'the same' if row.same else 'other'} findings")
+    if rows := ways.read():
+        told = ways.text(rows)
+        if write:
+            between(COST_PAGE, "arithmetic", told)
+        click.echo(told)
 
 
 @real_zoo.command(name="table")
