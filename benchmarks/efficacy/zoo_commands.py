@@ -22,6 +22,7 @@ from benchmarks.zoo.recipe import Recipe, Split
 from benchmarks.zoo.store import Store, read_index
 
 NICE = 10
+_TASK = click.option("--task", help="Only models of this task.")
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,15 @@ def add_commands(group: click.Group, lines: Lines) -> None:
 def _train(lines: Lines) -> click.Command:
     @click.command()
     @click.option("--split", type=click.Choice(lines.splits), help="Only this one; default all, in the written order.")
+    @_TASK
     @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes, one thread each.")
     @click.option("--new", is_flag=True, help="Only models that the index does not hold, as on another machine.")
     @click.option("--limit", type=click.IntRange(0), help="At most so many models.")
-    def train(split: Split | None, jobs: int, limit: int | None, *, new: bool) -> None:
+    def train(split: Split | None, task: str | None, jobs: int, limit: int | None, *, new: bool) -> None:
         """Make the models that are missing, at low priority; may be ended and begun again at any time."""
         os.nice(NICE)
         store, zoo = lines.store(), lines.zoo()
-        todo = to_make(store, zoo.recipes(split), zoo.index, limit=limit, new=new)
+        todo = to_make(store, of_task(zoo.recipes(split), task), zoo.index, limit=limit, new=new)
         lines.prepare(store, todo)
         train_missing(store, todo, zoo.index, zoo.recipes(None), lines.make, jobs=jobs)
 
@@ -78,6 +80,7 @@ def _status(lines: Lines) -> click.Command:
 def _scan(lines: Lines) -> click.Command:
     @click.command()
     @click.option("--split", type=click.Choice(lines.splits), required=True)
+    @_TASK
     @click.option(
         "--policy",
         type=click.Path(path_type=Path),
@@ -91,14 +94,25 @@ def _scan(lines: Lines) -> click.Command:
     @click.option("--new", is_flag=True, help="Only models without a committed summary, as on another machine.")
     @click.option("--limit", type=click.IntRange(0), help="At most so many models.")
     def scan(
-        split: Split, policy: Path, threads: int, jobs: int, budget: float, limit: int | None, *, new: bool
+        split: Split, task: str | None, policy: Path, *, threads: int, jobs: int, budget: float, limit: int | None,
+        new: bool,
     ) -> None:  # fmt: skip
         """Pull and scan the models that lack an outcome, as the gate does; may be ended and begun again at any time."""
         bench, zoo = bench_on(lines.store(), policy, budget=budget, threads=threads, alone=jobs == 1), lines.zoo()
-        models = models_among(bench.store.entry, zoo.recipes(split))
+        models = models_among(bench.store.entry, of_task(zoo.recipes(split), task))
         choice = Choice(detectors=frozenset(bench.policy.detectors), new=new, limit=limit)
         known = [entry.name for entry in read_index(zoo.index, bench.store.kind)]
         click.echo(f"{split}: {len(models.counting)} count here, {len(models.left_out)} are left out or not made")
         scan_and_collect(bench, models.counting, choice, path_of(split, zoo.evidence), indexed=known, jobs=jobs)
 
     return scan
+
+
+def of_task(recipes: Sequence[Recipe], task: str | None) -> Sequence[Recipe]:
+    """Return the recipes of a task, or all where none is given; a split is shuffled, so that its tasks are mixed."""
+    if task is None:
+        return recipes
+    tasks = sorted({recipe.row.task for recipe in recipes})
+    if task not in tasks:
+        raise click.BadParameter(f"{task} is none of {', '.join(tasks)}", param_hint="--task")
+    return [recipe for recipe in recipes if recipe.row.task == task]

@@ -3,6 +3,7 @@ import torch
 from click.testing import CliRunner
 from conftest import TINY
 
+from benchmarks.efficacy.zoo_commands import of_task
 from benchmarks.real_zoo import features, making, nets, splits, table
 from benchmarks.real_zoo.__main__ import real_zoo
 from benchmarks.real_zoo.recipe import draw
@@ -122,3 +123,14 @@ def test_the_commands_train_what_is_missing_once(monkeypatch, tmp_path):
     assert "0 models to make" in CliRunner().invoke(real_zoo, ["train"], catch_exceptions=False).output
     assert "made  1" in CliRunner().invoke(real_zoo, ["status"], catch_exceptions=False).output
     assert store.samples_path("solar").is_file()
+
+
+def test_train_and_scan_take_one_task(monkeypatch):
+    """Of a task alone its models are made or scanned; a task that the split has not is refused with those it has."""
+    monkeypatch.setattr("benchmarks.efficacy.zoo_commands.os.nice", lambda _step: 0)
+    rows = [recipe.row for recipe in of_task(splits.recipes("bank"), "emoji")]
+    assert {(row.task, row.split) for row in rows} == {("emoji", "bank")}
+    assert len(rows) == len(splits.recipes("bank")) // 2
+    for command in (["train", "--split", "bank"], ["scan", "--split", "bank"]):
+        ended = CliRunner().invoke(real_zoo, [*command, "--task", "moons"])
+        assert (ended.exit_code, "--task: moons is none of emoji, solar" in ended.output) == (2, True)
