@@ -68,8 +68,7 @@ def apart(work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwar
 
 def _end_with(parent: int) -> None:
     """End this process when its parent does: a scan that outlives a killed command would slow the next one's."""
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+    if not kernel.end_with(parent, signal.SIGTERM):
         raise SystemExit("the command ended meanwhile")
 
 

@@ -31,6 +31,15 @@ def prctl(option: int, value: int = 0) -> int:
     return result
 
 
+def end_with(parent: int, number: int) -> bool:
+    """Let the kernel send this process a signal when its parent ends; return whether that is still `parent`.
+
+    A parent that ended before the call left this process to another one.
+    """
+    prctl(PR_SET_PDEATHSIG, number)
+    return os.getppid() == parent
+
+
 def drop_capabilities() -> None:
     """Give up every capability for good: a worker started as root keeps its user id alone."""
     for capability in range(_LAST_CAPABILITY + 1):

@@ -12,9 +12,7 @@ from gate.jail.spec import IsolationError, JailSpec
 
 def tie_to_parent() -> None:
     """Let the kernel kill this process when the thread that started it ends, and keep it from gaining rights."""
-    parent = os.getppid()
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if not kernel.end_with(os.getppid(), signal.SIGKILL):
         raise IsolationError("the parent ended while the worker built its jail; expected it to wait for the worker")
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 

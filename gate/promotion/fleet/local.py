@@ -60,9 +60,7 @@ def work(run: FleetRun, tasks: Sequence[FleetTask], pause: Callable[[float], Non
 
 def end_with_supervisor() -> None:
     """Let the kernel ask this process to end when its supervisor does, however that ended."""
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
-    # A supervisor that died before the call above left this process to another parent.
-    if str(os.getppid()) != os.environ.get(_SUPERVISOR):
+    if not kernel.end_with(int(os.environ.get(_SUPERVISOR, "0")), signal.SIGTERM):
         raise CannotFinishError("the supervisor of the fleet's workers has ended")
 
 
