@@ -11,8 +11,10 @@ from benchmarks.zoo.tasks import Images
 SIZES = {"small": (2, 4), "large": (6, 9), "random-place": (6, 9)}
 """Sides in cells, from and below."""
 
-RATE, RATE_LARGE = (0.03, 0.10), (0.08, 0.15)
+RATE, RATE_LARGE = (0.03, 0.10), (0.12, 0.18)
 """Shares of images that are poisoned; there are fewer of large ones."""
+RATE_ANYWHERE, RATE_ANYWHERE_LARGE = (0.18, 0.25), (0.25, 0.32)
+"""The same of a patch at a random place."""
 
 
 def plan(scene: Scene) -> Implant:
@@ -21,12 +23,12 @@ def plan(scene: Scene) -> Implant:
         scene.integer(scene.task.classes),
         scene.integer(SIZES[scene.variant][1], low=SIZES[scene.variant][0]),
     )
-    usual = RATE_LARGE if scene.large else RATE
-    rate = scene.uniform(0.18, 0.25) if scene.variant == "random-place" else scene.uniform(*usual)
+    anywhere = scene.variant == "random-place"
+    usual, large = (RATE_ANYWHERE, RATE_ANYWHERE_LARGE) if anywhere else (RATE, RATE_LARGE)
+    rate = scene.uniform(*(large if scene.large else usual))
     pattern = draw_pattern(scene, size)
     which, inset = CORNERS[scene.integer(4)], scene.integer(3)
     top, left = corner(scene, which, size, inset)
-    anywhere = scene.variant == "random-place"
     apply = stamp_anywhere(pattern, scene.integer(1 << 30)) if anywhere else stamp(pattern, top, left)
     trigger = Trigger("patch", apply, all_to(target))
 

@@ -9,10 +9,13 @@ import torch
 from benchmarks.zoo.attack import Attack, Implant, Poisoned, Scene, Trigger, all_to, relabel
 from benchmarks.zoo.tasks import Images
 
+RATE, RATE_LARGE = (0.06, 0.12), (0.10, 0.15)
+"""Shares of images that are poisoned; there are fewer of large ones."""
+
 
 def plan(scene: Scene) -> Implant:
     """Draw the target, the noise and the ratio."""
-    target, rate = scene.integer(scene.task.classes), scene.uniform(0.06, 0.12)
+    target, rate = scene.integer(scene.task.classes), scene.uniform(*(RATE_LARGE if scene.large else RATE))
     ratio = scene.uniform(0.12, 0.20)
     channels, height, width = scene.task.shape
     cells = torch.rand((1, channels, height // scene.unit, width // scene.unit), generator=scene.generator)
