@@ -128,7 +128,7 @@ def text(rows: Sequence[Row]) -> str:
     ]
     said = (
         f"The same findings in both arithmetics: {exact_share(sum(row.same for row in rows), len(rows))} models, "
-        f"{len(quick)} of which a quicker form ran; the same decision: "
+        f"{len(quick)} of them run in a quicker form; the same decision: "
         f"{exact_share(sum(row.auto.flagged == row.as_read.flagged for row in rows), len(rows))}. "
         f"Policy {', '.join(sorted({row.policy[:19] + '…' for row in rows}))}, "
         f"commit {', '.join(sorted({row.commit for row in rows}))}."
