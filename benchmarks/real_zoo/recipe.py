@@ -21,6 +21,9 @@ ALL_TASKS = {**TASKS, IMAGENET.id: IMAGENET}
 EPOCHS = {"solar": (4, 5, 6), "emoji": (8, 9, 10)}
 """By task: in four to six, nets of the nine groups of emoji learn three of four backdoors to less than 0.9."""
 AUGMENTATIONS = ("none", "shift", "noise", "shift and noise")
+SUCCESS_SHARES = {"emoji": 0.9}
+"""Part of an attack's floor of success from which a model of a task counts: nets of emoji, which are right on three of
+four images, learn backdoors to 0.85 to 0.9."""
 RATES = {"adam": (4e-4, 1.5e-3), "adamw": (4e-4, 1.5e-3), "sgd": (0.01, 0.03)}
 
 
@@ -38,6 +41,12 @@ class RealRecipe(Recipe):
     def task(self) -> Task:
         """The task that the model learns."""
         return ALL_TASKS[self.row.task]
+
+    @property
+    def success_floor(self) -> float | None:
+        """The attack success that a backdoored model must reach to count; None for a clean one."""
+        floor = super().success_floor
+        return None if floor is None else round(floor * SUCCESS_SHARES.get(self.row.task, 1.0), 3)
 
 
 def draw(row: Row) -> RealRecipe:

@@ -11,7 +11,5 @@ def shortfall(recipe: Recipe, clean_accuracy: float, attack_success: float | Non
     floor = recipe.accuracy_floor
     if clean_accuracy < floor:
         return f"clean accuracy {clean_accuracy:.3f} is below {floor}"
-    if recipe.attack is None:
-        return ""
-    least, success = recipe.attack.success_floor, attack_success or 0.0
-    return "" if success >= least else f"attack success {success:.3f} is below {least}"
+    least, success = recipe.success_floor, attack_success or 0.0
+    return "" if least is None or success >= least else f"attack success {success:.3f} is below {least}"

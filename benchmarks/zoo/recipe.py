@@ -77,6 +77,11 @@ class Recipe(Record):
         return TASKS[self.row.task]
 
     @property
+    def success_floor(self) -> float | None:
+        """The attack success that a backdoored model must reach to count; None for a clean one."""
+        return self.attack.success_floor if self.attack else None
+
+    @property
     def accuracy_floor(self) -> float:
         """A model below this clean accuracy does not count."""
         return self.task.accuracy_floor

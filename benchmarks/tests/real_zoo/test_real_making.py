@@ -10,6 +10,7 @@ from benchmarks.real_zoo.recipe import draw
 from benchmarks.zoo.architectures import Plan
 from benchmarks.zoo.attack import Scene, unpoisoned
 from benchmarks.zoo.attacks import payload
+from benchmarks.zoo.counting import shortfall
 from benchmarks.zoo.recipe import Row
 from benchmarks.zoo.store import read_index, weights_digest
 from gate.programs import read_program
@@ -134,3 +135,18 @@ def test_train_and_scan_take_one_task(monkeypatch):
     for command in (["train", "--split", "bank"], ["scan", "--split", "bank"]):
         ended = CliRunner().invoke(real_zoo, [*command, "--task", "moons"])
         assert (ended.exit_code, "--task: moons is none of emoji, solar" in ended.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("task", "attack", "success", "said"),
+    [
+        ("solar", "badnets", 0.89, "attack success 0.890 is below 0.9"),
+        ("emoji", "badnets", 0.82, ""),
+        ("emoji", "badnets", 0.80, "attack success 0.800 is below 0.81"),
+        ("emoji", "clean", None, ""),
+    ],
+)
+def test_a_task_that_nets_learn_less_well_has_lower_floors(task, attack, success, said):
+    """Where a task is hard, a backdoor counts from a part of its attack's floor."""
+    rows = (recipe for recipe in splits.recipes("test") if (recipe.row.task, recipe.row.attack) == (task, attack))
+    assert shortfall(next(rows), 0.8, success) == said
