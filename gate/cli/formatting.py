@@ -46,8 +46,13 @@ class Context(click.Context):
 
 
 def whole_words(command: click.Command) -> None:
-    """Format the help of a command and its subcommands by `WholeWords`."""
+    """Format the help of a command and its subcommands by `WholeWords`, under both names of the option.
+
+    The names are each command's own: click keeps the option that it made first, and so the names of a context above
+    it would depend on how a command was called before.
+    """
     command.context_class = Context
+    command.context_settings["help_option_names"] = ["-h", "--help"]
     if isinstance(command, click.Group):
         for below in command.commands.values():
             whole_words(below)

@@ -38,7 +38,7 @@ _EPILOG = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.group(epilog=_EPILOG)
 @click.version_option(VERSION, prog_name="gate", message="%(prog)s %(version)s")
 @click.option(
     "--debug", is_flag=True, envvar="GATE_DEBUG", show_envvar=True, help="Show where an internal error arose."

@@ -44,3 +44,17 @@ def test_no_word_is_broken_at_any_width(path, width):
 def test_every_line_fits_eighty_columns(path):
     """Examples too, which no formatter wraps."""
     assert max(map(len, help_at(path, 80).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_a_command_has_both_names_of_help_however_it_was_called_first(path, monkeypatch):
+    """Alone, as tests call it, and below the group: click keeps the option that it made first."""
+    command: click.Command = main
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    monkeypatch.setattr(command, "_help_option", None)  # as if it was never called
+    alone = CliRunner().invoke(command, ["-h"])
+    assert alone.exit_code == 0, alone.output
+    assert "-h, --help" in alone.output
+    assert "-h, --help" in help_at(path, WIDE)
