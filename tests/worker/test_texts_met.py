@@ -69,15 +69,25 @@ def test_probabilities_that_exclude_each_other_are_scores(monkeypatch, tmp_path)
     assert found.samples.accuracy > 0.95
 
 
-@pytest.mark.parametrize("name", DETECTORS)
-def test_texts_of_ten_thousand_tokens_are_cut_to_what_the_model_takes(name):
-    """They are asked about by their beginning, and what is inserted still reaches the model."""
-    own = classifier(Bag)
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory):
+    """Return what is loaded with samples of ten thousand tokens each."""
+    folder = tmp_path_factory.mktemp("long")
     rows = [(f"{text} " * 700, label) for text, label in sentences(40, seed=99)]
     assert min(len(text.split()) for text, _ in rows) > 5000
-    subject = subject_of(own, rows=rows)
-    assert int(lengths_of(subject.samples.inputs).max()) == own.longest
-    outcome = scanned(subject, name, **DETECTORS[name]).outcomes[name]
+    module, tokenizer = trained(Bag)
+    with pytest.MonkeyPatch.context() as patched:
+        return loaded(patched, folder, model_of(module, tokenizer), written(folder / "clean.jsonl", rows))
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_texts_of_ten_thousand_tokens_are_cut_to_what_the_model_takes(name, cut):
+    """They are asked about by their beginning, and what is inserted still reaches the model."""
+    own, samples = cut.subject.classifier, cut.subject.samples
+    assert cut.problems == ()
+    assert cut.samples.cut == len(samples.texts) == 40
+    assert own.longest // 2 < int(lengths_of(samples.inputs).max()) < own.longest
+    outcome = scanned(cut.subject, name, **DETECTORS[name]).outcomes[name]
     assert isinstance(outcome, Measured), outcome
     assert outcome.token_passes <= outcome.sample_passes * own.longest
 
