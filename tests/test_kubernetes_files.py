@@ -3,7 +3,6 @@
 import subprocess
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 
@@ -21,10 +20,7 @@ def manifests(name):
 def parsed(arguments):
     """Return the parameters that click reads from a container's arguments; a wrong one is an error."""
     assert arguments[0] == "verify"
-    command = main.commands["verify"]
-    with click.Context(command, info_name="verify") as context:
-        command.parse_args(context, list(arguments[1:]))
-        return context.params
+    return main.commands["verify"].make_context("verify", list(arguments[1:])).params
 
 
 def first_init(pod):

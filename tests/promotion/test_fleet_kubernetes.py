@@ -3,7 +3,6 @@
 import pickle
 import signal
 
-import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -55,10 +54,7 @@ def arguments(job, index):
 def parsed(words):
     """Return the parameters that click reads; a wrong one is an error."""
     assert words[:2] == ["fleet", "run"]
-    command = fleet.commands["run"]
-    with click.Context(command, info_name="run") as context:
-        command.parse_args(context, list(words[2:]))
-        return context.params
+    return fleet.commands["run"].make_context("run", list(words[2:])).params
 
 
 def action(job, code):
