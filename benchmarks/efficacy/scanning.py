@@ -35,6 +35,7 @@ from gate.registries.directory import DirectoryRegistry
 
 WEIGHTS = "model.safetensors"
 """File of a base's weights."""
+Arithmetic = Literal["auto", "as-read"]
 Scan = Callable[[Subject, Policy, Conditions], Evidence]
 """Measures one model by a policy; a seam for tests, which have no minute for each."""
 
@@ -123,7 +124,7 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def through_the_gate(bench: Bench, arithmetic: Literal["auto", "as-read"] = "auto") -> Scan:
+def through_the_gate(bench: Bench, arithmetic: Arithmetic = "auto") -> Scan:
     """Return the scan that pulls a model folder and lets jailed workers measure it."""
 
     def scan_once(subject: Subject, policy: Policy, conditions: Conditions) -> Evidence:

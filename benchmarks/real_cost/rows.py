@@ -161,6 +161,6 @@ def with_row(rows: Iterable[Row], new: Row) -> list[Row]:
     return sorted([*kept, new], key=lambda row: [str(part) for part in row.key])
 
 
-def lines(rows: Iterable[Row]) -> bytes:
+def lines(rows: Iterable[Record]) -> bytes:
     """Return rows as lines of JSON."""
     return b"".join(row.canonical_json() + b"\n" for row in rows)

@@ -94,7 +94,7 @@ def ways_command(policy: Path, threads: int, budget: float, limit: int | None, *
     bench = bench_on(real_store(), policy, budget=budget, threads=threads)
     models = models_among(bench.store.entry, splits.recipes("fit"))
     for row in ways.compared(models.counting, bench.policy, ways.scan_in(bench), limit=limit):
-        click.echo(f"{row.name} {row.what}: {'the same' if row.same else 'other'} findings")
+        click.echo(f"{row.label}: {'the same' if row.same else 'other'} findings")
     if rows := ways.read():
         told = ways.text(rows)
         if write:

@@ -4,17 +4,18 @@ Beside the flow of banks and tables: each model of *fit* is scanned twice throug
 and seed. A row a model is kept as soon as both scans have ended, so that a run goes on where it was ended.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-from benchmarks.efficacy.judged import about
 from benchmarks.efficacy.page import commit
-from benchmarks.efficacy.scanning import Bench, through_the_gate
+from benchmarks.efficacy.scanning import Arithmetic, Bench, through_the_gate
 from benchmarks.efficacy.score import score
+from benchmarks.efficacy.subjects import label_of
 from benchmarks.efficacy.summaries import ANY_DAY
 from benchmarks.efficacy.tables import exact_share, markdown, number
 from benchmarks.real_cost.measuring import told_findings, told_suspects
+from benchmarks.real_cost.rows import lines
 from benchmarks.zoo.store import Entry, write_whole
 from gate.judging.judge import judge
 from gate.records.evidence import Evidence, Measured
@@ -22,7 +23,6 @@ from gate.records.policy import Policy
 from gate.records.record import Record
 
 FILE = Path(__file__).parents[1] / "results" / "arithmetic.jsonl"
-Arithmetic = Literal["auto", "as-read"]
 ScanIn = Callable[[Entry, Arithmetic], Evidence]
 """Scans a model in one of the arithmetics; a seam for tests."""
 
@@ -44,7 +44,8 @@ class Row(Record):
     """A model scanned in both arithmetics."""
 
     name: str
-    what: str
+    label: str
+    """Its name, task, net and attack."""
     program: str
     """Digest of the exported program."""
     policy: str
@@ -79,16 +80,14 @@ def compared(
     for entry in waiting[:limit]:
         row = _row(entry, policy, scan)
         rows = sorted([*(one for one in rows if one.name != row.name), row], key=lambda one: one.name)
-        write_whole(path, b"".join(one.canonical_json() + b"\n" for one in rows))
+        write_whole(path, lines(rows))
         yield row
 
 
 def _row(entry: Entry, policy: Policy, scan: ScanIn) -> Row:
     auto, as_read = (_way(scan(entry, arithmetic), policy) for arithmetic in get_args(Arithmetic))
-    named = about(entry)
-    what = " ".join(str(named[part]) for part in ("task", "architecture", "attack", "variant") if named[part])
     return Row(
-        name=entry.name, what=what, program=entry.files.exported, policy=policy.digest, commit=commit(),
+        name=entry.name, label=label_of(entry), program=entry.files.exported, policy=policy.digest, commit=commit(),
         auto=auto, as_read=as_read,
     )  # fmt: skip
 
@@ -107,18 +106,17 @@ def _way(evidence: Evidence, policy: Policy) -> Way:
 
 def read(path: Path = FILE) -> list[Row]:
     """Return the rows that are kept; none where the file is missing."""
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    return [Row.from_json(line.encode(), what=path.name) for line in lines]
+    kept = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return [Row.from_json(line.encode(), what=path.name) for line in kept]
 
 
 def text(rows: Sequence[Row]) -> str:
     """Return how many models have the same findings in both arithmetics, and each model with what differs."""
     quick = [row for row in rows if row.auto.form]
-    head = ("model", "what it is", "form", "findings", "score: quick, as read", "seconds: quick, as read")
-    lines = [
+    head = ("model", "form", "findings", "score: quick, as read", "seconds: quick, as read")
+    told = [
         (
-            row.name,
-            row.what,
+            row.label,
             row.auto.form or "as read",
             _findings(row),
             f"{number(row.auto.score)}, {number(row.as_read.score)}",
@@ -133,7 +131,7 @@ def text(rows: Sequence[Row]) -> str:
         f"Policy {', '.join(sorted({row.policy[:19] + '…' for row in rows}))}, "
         f"commit {', '.join(sorted({row.commit for row in rows}))}."
     )
-    return f"{said}\n\n{markdown(head, lines)}"
+    return f"{said}\n\n{markdown(head, told)}"
 
 
 def _findings(row: Row) -> str:
@@ -143,9 +141,4 @@ def _findings(row: Row) -> str:
 
 
 def _those(one: Way, other: Way) -> str:
-    return ", ".join(_without(one.findings, other.findings)) or "none"
-
-
-def _without(findings: Iterable[str], others: Iterable[str]) -> list[str]:
-    gone = set(others)
-    return [one for one in findings if one not in gone]
+    return ", ".join(finding for finding in one.findings if finding not in other.findings) or "none"
