@@ -1,16 +1,17 @@
 """The forms of a program, a check that each answers like the program itself, and a short timing that chooses.
 
 Passes without gradients and passes with them are chosen apart: a device may be quick at one in a type and slow at the
-other (depthwise convolutions in bfloat16). A form enters only where it agrees on clean samples: in its scores, and in
-their gradients to the pixels.
+other (depthwise convolutions in bfloat16). A form enters only where it agrees on clean samples: in its scores, and for
+passes with gradients in these too. Rounding turns gradients sooner than scores.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -36,7 +37,9 @@ LEAST_GAIN: Final = 1.25
 _IMAGE_RANK = 4
 TRIED = 8
 """Samples on which forms are compared and timed."""
-_ROUNDS = 2
+_LEAST_ROUNDS, _MOST_ROUNDS = 2, 8
+"""Rounds of timing all forms: no more are begun after `_ENOUGH` seconds."""
+_ENOUGH = 1.5
 _AT_ONCE = 16
 """Samples that a CPU's caches hold at the sizes at which forms are chosen; more at once are slower."""
 _FLOAT_ERROR, _NARROW_ERROR = 1e-3, 0.05
@@ -103,11 +106,13 @@ def choose(body: Batched, scores: str, samples: torch.Tensor, rate: Rate | None 
         own = folded(replace(body.program, output_names=(scores,), output_paths=()))
         given = samples[torch.arange(TRIED, device=samples.device) % len(samples)]
         wanted = _answers(own, given)
-        forms = [form for form in _forms(own) if _agrees(form, given, wanted)]
+        forms = [form for form in _forms(own) if _agrees(form, given, wanted, gradients=False)]
+        sloped = [form for form in forms if _agrees(form, given, wanted, gradients=True)]
     except RefusedError:
         return None  # an operator takes no constants ahead of time, or has no gradient: the program runs as it was read
     timed = rate or _rate
-    forward, slopes = (_quickest(own, forms, given, timed, gradients=gradients) for gradients in (False, True))
+    forward = _quickest(own, forms, given, timed, gradients=False)
+    slopes = _quickest(own, sloped, given, timed, gradients=True)
     return None if forward.program is own and slopes.program is own else Quick(forward, slopes)
 
 
@@ -159,19 +164,19 @@ def _answers(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) 
     return scores.detach(), slopes
 
 
-def _agrees(form: Choice, given: torch.Tensor, wanted: tuple[torch.Tensor, torch.Tensor]) -> bool:
-    """Tell whether a form yields scores and gradients like the program's own."""
+def _agrees(form: Choice, given: torch.Tensor, wanted: tuple[torch.Tensor, torch.Tensor], *, gradients: bool) -> bool:
+    """Tell whether a form yields scores, or gradients, like the program's own."""
     try:
         scores, slopes = _answers(form, given)
     except RefusedError:
         return False
     narrow = form.precision == "bfloat16"
+    if gradients:
+        alike = (_directions(slopes) * _directions(wanted[1])).sum(dim=1).mean()
+        return float(alike) >= (_NARROW_ALIKE if narrow else _FLOAT_ALIKE)
     spread = float(wanted[0].amax() - wanted[0].amin())
     error = float((scores - wanted[0]).abs().amax())
-    alike = (_directions(slopes) * _directions(wanted[1])).sum(dim=1).mean()
-    return error <= (_NARROW_ERROR if narrow else _FLOAT_ERROR) * spread and float(alike) >= (
-        _NARROW_ALIKE if narrow else _FLOAT_ALIKE
-    )
+    return error <= (_NARROW_ERROR if narrow else _FLOAT_ERROR) * spread
 
 
 def _directions(slopes: torch.Tensor) -> torch.Tensor:
@@ -182,28 +187,39 @@ def _directions(slopes: torch.Tensor) -> torch.Tensor:
 
 def _quickest(own: Program, forms: list[Choice], given: torch.Tensor, rate: Rate, *, gradients: bool) -> Choice:
     """Return the form of the greatest rate; bfloat16 only where it gains enough over float32."""
-    as_read = rate(own, given, gradients)
+    runs: list[Callable[[torch.Tensor], torch.Tensor]] = [own, *forms]
+    as_read, *rates = _best_rates(runs, lambda run: rate(run, given, gradients))
     timed = [
         replace(_choice(own, "float32", channels_last=False), rate=as_read, own=as_read),
-        *(replace(form, rate=rate(form, given, gradients), own=as_read) for form in forms),
+        *(replace(form, rate=found, own=as_read) for form, found in zip(forms, rates, strict=True)),
     ]
     best = max((one for one in timed if one.precision == "float32"), key=lambda one: one.rate)
     narrow = max((one for one in timed if one.precision == "bfloat16"), key=lambda one: one.rate, default=best)
     return narrow if narrow.rate >= LEAST_GAIN * best.rate else best
 
 
+Run = TypeVar("Run")
+
+
+def _best_rates(runs: Sequence[Run], rate: Callable[[Run], float]) -> list[float]:
+    """Return the best of each one's rates over rounds of all, so that other work on the machine slows all alike."""
+    best, started = [0.0] * len(runs), time.perf_counter()
+    for number in range(_MOST_ROUNDS):
+        if number >= _LEAST_ROUNDS and time.perf_counter() - started > _ENOUGH:
+            break
+        best = [max(rate(run), known) for run, known in zip(runs, best, strict=True)]
+    return best
+
+
 def _rate(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor, gradients: bool) -> float:
-    """Return samples a second, by the quicker of two rounds; the check before has warmed it up."""
-    seconds = []
-    for _ in range(_ROUNDS):
-        started = now(given)
-        if gradients:
-            _answers(form, given)
-        else:
-            with torch.no_grad():
-                form(given)
-        seconds.append(now(given) - started)
-    return len(given) / max(min(seconds), 1e-9)
+    """Return samples a second of one round; the check before has warmed it up."""
+    started = now(given)
+    if gradients:
+        _answers(form, given)
+    else:
+        with torch.no_grad():
+            form(given)
+    return len(given) / max(now(given) - started, 1e-9)
 
 
 def _told(choice: Choice) -> str:

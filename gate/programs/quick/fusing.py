@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it, and nodes that change nothing taken out.
+"""Batch normalisation and zeros around images folded into convolutions, and nodes that change nothing taken out.
 
 In inference a batch normalisation is an affine map by channel with fixed numbers, y = (x - mean) · g + b with
 g = weight / √(var + eps); the convolution's own weights and bias take it up (Jacob et al., CVPR 2018, section 3.2).
@@ -15,6 +15,7 @@ import torch
 from gate.programs.nodes import substituted
 from gate.programs.operators import bind
 from gate.programs.overloads import DROPOUTS
+from gate.programs.quick.padding import unpadded
 from gate.programs.schema import Name, NamedValue, Value
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _RESHAPE: Final = "torch.ops.aten.reshape.default"
 
 
 def fused(program: Program, keep: Collection[str]) -> Program:
-    """Return the program with normalisations folded and identities dropped; values named in `keep` are still there."""
-    return _without_identities(_normalised(program, keep), keep)
+    """Return the program with normalisations, padding and identities folded; values named in `keep` are still there."""
+    return unpadded(_without_identities(_normalised(program, keep), keep), keep)
 
 
 def _normalised(program: Program, keep: Collection[str]) -> Program:

@@ -106,3 +106,24 @@ def test_a_real_clock_chooses_a_form_that_agrees(net):
     body, x = net
     found = choose(body, logits_name(body.program), x) or body
     assert (found(x).argmax(1) == body(x).argmax(1)).float().mean() >= 0.75
+
+
+def test_passes_without_gradients_need_scores_alone_to_agree(net, monkeypatch):
+    """A form whose gradients point elsewhere runs forward passes; those with gradients keep what agrees."""
+    body, x = net
+    monkeypatch.setattr(CHOOSING, "_NARROW_ALIKE", 1.1)
+    found = chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0)
+    assert (found.forward.precision, found.slopes.precision) == ("bfloat16", "float32")
+
+
+def test_a_form_is_known_by_the_best_of_its_rounds(net, monkeypatch):
+    """Other work on the machine that slowed one of them does not choose."""
+    monkeypatch.setattr(CHOOSING, "_ENOUGH", float("inf"))
+    slowed = iter([0.1, 0.1, 0.1])
+
+    def rate(form, _given, _gradients):
+        if getattr(form, "precision", "") != "bfloat16":
+            return 2.0
+        return next(slowed, 4.0)
+
+    assert choose(net[0], logits_name(net[0].program), net[1], rate).forward.precision == "bfloat16"

@@ -70,3 +70,54 @@ def test_a_value_that_is_to_be_kept_is_there(tmp_path):
     _, taps = fused(program, {kept}).run(x, taps={kept})
     _, wanted = program.run(x, taps={kept})
     torch.testing.assert_close(taps[kept], wanted[kept])
+
+
+class Padded(nn.Module):
+    """Convolutions of images padded as TensorFlow pads: by nothing, alike on both sides, on one side, by a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, stride=2, padding=1, bias=False)
+        self.third, self.fourth = nn.Conv2d(4, 4, 3, stride=(2, 1)), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):  # noqa: D102  # the class says it
+        pad = nn.functional.pad
+        x = self.first(pad(x, (1, 1, 2, 2))).relu()
+        x = self.second(pad(x, (0, 0, 0, 0))).relu()
+        x = self.third(pad(x, (0, 1, 0, 1)))
+        return self.fourth(pad(x, (1, 1, 1, 1), value=0.5)).mean((2, 3))
+
+
+def test_zeros_on_both_sides_become_the_convolutions_own(tmp_path):
+    """What is padded on one side, or with another number, stays padded by a node; answers and gradients stay."""
+    torch.manual_seed(0)
+    model = Padded().eval()
+    program = read(model, (3, 9, 8), tmp_path)
+    quick = fused(program, ())
+    assert [node.call.name for node in program.nodes].count("pad") == 4
+    assert [node.call.positional[1] for node in quick.nodes if node.call.name == "pad"] == [(0, 1, 0, 1), (1, 1, 1, 1)]
+    x = samples((3, 9, 8), 3).requires_grad_()
+    torch.testing.assert_close(quick(x), model(x))
+    torch.testing.assert_close(*(torch.autograd.grad(run(x).square().sum(), x)[0] for run in (quick, model)))
+
+
+def test_padded_images_that_others_use_too_stay(tmp_path):
+    """The convolution pads for itself; what else reads them is given the same as before."""
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 3, 3)
+
+        def forward(self, x):
+            padded = nn.functional.pad(x, (1, 1, 1, 1))
+            return self.convolution(padded).mean((2, 3)) + padded.amax((2, 3))
+
+    torch.manual_seed(0)
+    model = Both().eval()
+    program = read(model, (3, 8, 8), tmp_path)
+    quick = fused(program, ())
+    x = samples((3, 8, 8), 2)
+    torch.testing.assert_close(quick(x), model(x))
+    kept = next(node.name for node in program.nodes if node.call.name == "pad")
+    assert kept in {node.name for node in fused(program, {kept}).nodes}
