@@ -54,7 +54,7 @@ def _odds(classifier: TextClassifier, row: torch.Tensor, column: int, tried: tor
             run.check_time()
             given = row.repeat(len(some), 1)
             given[:, column] = some
-            found.append(log_odds(classifier.logits(given)))
+            found.append(log_odds(classifier.quick_logits(given)))
     return torch.cat(found)
 
 

@@ -14,6 +14,7 @@ from gate.records.run import Run
 from gate.spaces.text.contract import TextClassifier, Tokenizer
 from gate.spaces.text.inserting import PLACES, Place, inserted
 from gate.spaces.text.probes import TextProbe, frequent_words
+from gate.statistics.probe_answers import alike, rows_again
 from gate.statistics.sentences import Sentences, changed, shares_to
 
 CONTROLS: Final = 24
@@ -81,17 +82,43 @@ def _fits(word: str) -> bool:
 def screened(
     classifier: TextClassifier, sentences: Sentences, probes: Sequence[TextProbe], run: Run, steps: int
 ) -> Screened:
-    """Insert every probe into every sentence at one place, in turn; the first of `steps` steps of progress."""
+    """Insert every probe into every sentence at one place, in turn; the first of `steps` steps of progress.
+
+    Where the model has a quick form, that is asked, and the model itself about those that count.
+    """
+    odds = _odds(classifier, sentences, probes, run, steps, quick=True)
+    if classifier.arithmetic:
+        odds = _confirmed(classifier, sentences, probes, odds, run)
+    return Screened(odds.argmax(dim=2), odds - sentences.odds)
+
+
+def _odds(
+    classifier: TextClassifier, sentences: Sentences, probes: Sequence[TextProbe], run: Run, steps: int, *, quick: bool
+) -> torch.Tensor:
+    """Return the log-odds (P, N, K) of every sentence with every probe."""
     found = []
     places = [PLACES[number % len(PLACES)] for number in range(len(sentences.texts))]
     at = dict(zip(sentences.texts, places, strict=True))
     for start in range(0, len(probes), _AT_ONCE):
         some = probes[start : start + _AT_ONCE]
         changes: list[Callable[[str], str]] = [partial(_turned, words=probe.words, at=at) for probe in some]
-        found.append(changed(classifier, sentences, changes, run))
-        run.progress(start + len(some), steps)
-    odds = torch.cat(found)
-    return Screened(odds.argmax(dim=2), odds - sentences.odds)
+        found.append(changed(classifier, sentences, changes, run, quick=quick))
+        run.progress(min(steps, start + len(some)), steps)
+    return torch.cat(found)
+
+
+def _confirmed(
+    classifier: TextClassifier, sentences: Sentences, probes: Sequence[TextProbe], odds: torch.Tensor, run: Run
+) -> torch.Tensor:
+    """Return log-odds (P, N, K) of which the model itself gives those of the probes that count, or all."""
+    answers, known = odds.argmax(dim=2), len(probes)
+    rows = rows_again([known], answers, sentences.own)
+    again = _odds(classifier, sentences, [probes[row] for row in rows], run.quiet(), known, quick=False)
+    if not alike(rows, again.argmax(dim=2), answers):
+        return _odds(classifier, sentences, probes, run.quiet(), known, quick=False)
+    odds = odds.clone()
+    odds[rows] = again
+    return odds
 
 
 def _turned(text: str, words: str, at: dict[str, Place]) -> str:

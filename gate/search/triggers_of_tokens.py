@@ -141,7 +141,8 @@ def _ranked(
     fitting = [(words, ids) for words, ids in every.items() if 0 < len(words) <= _LONGEST_TEXT]
     rows = bench.selecting.others(target).nonzero().flatten().tolist()
     texts = [(bench.selecting.texts[row], PLACES[number % len(PLACES)]) for number, row in enumerate(rows)]
-    odds = odds_of(bench.classifier, [inserted(text, words, at) for words, _ in fitting for text, at in texts], run)
+    changed = [inserted(text, words, at) for words, _ in fitting for text, at in texts]
+    odds = odds_of(bench.classifier, changed, run, quick=True)
     rises = odds[:, target].view(len(fitting), len(texts)).mean(dim=1)
     order = rises.argsort(descending=True, stable=True).tolist()
     return [fitting[row] for row in order]

@@ -68,27 +68,42 @@ def _confirmed(
 ) -> torch.Tensor:
     """Return the answers with those of the probes that count, or all, given by the model itself."""
     probes = [probe for group in groups for probe in group]
-    drawn = set(range(0, len(probes), _EVERY))
-    rows = sorted(drawn | set(_telling(groups, found, own)))
+    rows = rows_again([len(group) for group in groups], found, own)
     total = len(probes)
     again = _asked(logits, inputs, [probes[row] for row in rows], run, total)
-    alike = [float((again[place] == found[row]).float().mean()) for place, row in enumerate(rows) if row in drawn]
-    if sum(alike) < _LEAST_ALIKE * len(alike):
+    if not alike(rows, again, found):
         return _asked(logits, inputs, probes, run, total)
     found = found.clone()
     found[rows] = again
     return found
 
 
-def _telling(groups: Sequence[Sequence[Apply]], found: torch.Tensor, own: torch.Tensor) -> list[int]:
+def rows_again(groups: Sequence[int], found: torch.Tensor, own: torch.Tensor) -> list[int]:
+    """Return the rows of the probes that are asked again, of groups of so many: a fixed share, and the most telling.
+
+    `found` (P, N) are the answers by a quick form, `own` (N,) those to the inputs themselves.
+    """
+    return sorted({*range(0, len(found), _EVERY), *_telling(groups, found, own)})
+
+
+def alike(rows: Sequence[int], again: torch.Tensor, found: torch.Tensor) -> bool:
+    """Tell whether the answers (R, N) of the model itself, at these rows of (P, N), are enough like those found.
+
+    Those of the fixed share count: the most telling were chosen by what they said.
+    """
+    shares = [float((again[place] == found[row]).float().mean()) for place, row in enumerate(rows) if row % _EVERY == 0]
+    return sum(shares) >= _LEAST_ALIKE * len(shares)
+
+
+def _telling(groups: Sequence[int], found: torch.Tensor, own: torch.Tensor) -> list[int]:
     """Return the rows of the probes of each group that send most samples to one class, other than their own."""
     rows, first = [], 0
-    for probes in groups:
-        part = found[first : first + len(probes)]
+    for count in groups:
+        part = found[first : first + count]
         moved = torch.where(part == own, -1, part)
         most = torch.tensor(
             [int(torch.bincount(row[row >= 0]).max()) if bool((row >= 0).any()) else 0 for row in moved]
         )
         rows += [first + int(place) for place in most.argsort(descending=True, stable=True)[:_MOST_TELLING]]
-        first += len(probes)
+        first += count
     return rows

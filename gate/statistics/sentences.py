@@ -64,24 +64,32 @@ def log_odds(logits: torch.Tensor) -> torch.Tensor:
     return logits - rest.scatter(1, first, others)
 
 
-def odds_of(classifier: TextClassifier, texts: Sequence[str], run: Run) -> torch.Tensor:
-    """Return the log-odds (N, K) of texts, in passes of the run; the deadline is checked between them."""
-    found = []
+def odds_of(classifier: TextClassifier, texts: Sequence[str], run: Run, *, quick: bool = False) -> torch.Tensor:
+    """Return the log-odds (N, K) of texts, in passes of the run; the deadline is checked between them.
+
+    `quick` asks the model's quick form, where it has one, for what is measured again.
+    """
+    found, ask = [], classifier.quick_logits if quick else classifier.logits
     with torch.no_grad():
         for start in range(0, len(texts), _CHUNK):
             run.check_time()
-            found.append(log_odds(classifier.logits(classifier.tokens(texts[start : start + _CHUNK]))))
+            found.append(log_odds(ask(classifier.tokens(texts[start : start + _CHUNK]))))
     return torch.cat(found)
 
 
 def changed(
-    classifier: TextClassifier, sentences: Sentences, changes: Sequence[Callable[[str], str]], run: Run
+    classifier: TextClassifier,
+    sentences: Sentences,
+    changes: Sequence[Callable[[str], str]],
+    run: Run,
+    *,
+    quick: bool = False,
 ) -> torch.Tensor:
-    """Return the log-odds (C, N, K) of all sentences under each change; an equal text is asked once."""
+    """Return the log-odds (C, N, K) of all sentences under each change, by a quick form or not; equal texts meet."""
     count = len(sentences.texts)
     texts = [change(text) for change in changes for text in sentences.texts]
     known = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    odds = odds_of(classifier, tuple(known), run)
+    odds = odds_of(classifier, tuple(known), run, quick=quick)
     rows = torch.tensor([known[text] for text in texts], device=odds.device)
     return odds[rows].view(len(changes), count, -1)
 

@@ -230,15 +230,17 @@ def _measure(job: ScanJob, scratch: Path, loaded: "Loaded", place: _Place) -> No
 
 def _planner(job: ScanJob, subject: Subject, run: Run) -> Planner | None:
     """Time the model and return the scan's plan; None where it cannot be run, which its detectors will say."""
+    from gate.spaces.text.contract import text_classifier
     from gate.worker import speed
 
     if subject.beside is not None:
         timing = partial(speed.speed_of_language, subject.beside)
     elif subject.classifier is None or subject.samples is None:
         return None
+    elif subject.space == "tokens":
+        timing = partial(speed.speed_of_tokens, text_classifier(subject), subject.samples.inputs, run.max_batch)
     else:
-        timed = speed.speed_of_tokens if subject.space == "tokens" else speed.speed_of
-        timing = partial(timed, subject.classifier, subject.samples.inputs, run.max_batch)
+        timing = partial(speed.speed_of, subject.classifier, subject.samples.inputs, run.max_batch)
     try:
         left = run.deadline - time.monotonic()
         return Planner(timing, left, allowed=job.allowed_seconds, tell=say_expected)

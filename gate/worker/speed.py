@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import torch
 
-from gate import spaces
 from gate.programs.timing import now
-from gate.records.errors import UnexaminableError
 from gate.records.passes import Speed
 from gate.spaces.subject import Classifier
 from gate.spaces.text.continuing import BesideBase
+from gate.spaces.text.contract import TextClassifier
 from gate.spaces.text.packing import lengths_of
 
 _FIRST, _MOST = 4, 256
@@ -38,7 +37,7 @@ def speed_of(classifier: Classifier, inputs: torch.Tensor, most: int) -> Speed:
     return Speed(_seconds(forward, rows, most), _seconds(slopes, rows, most))
 
 
-def speed_of_tokens(classifier: Classifier, inputs: torch.Tensor, most: int) -> Speed:
+def speed_of_tokens(classifier: TextClassifier, inputs: torch.Tensor, most: int) -> Speed:
     """Time texts of tokens (N, L), N at least 1, and return the seconds of one token.
 
     One of middle length stands for all, as many times as make a pass long enough: those of one length meet in one pass.
@@ -46,23 +45,21 @@ def speed_of_tokens(classifier: Classifier, inputs: torch.Tensor, most: int) -> 
     lengths, most = lengths_of(inputs), min(most, _MOST)
     middle = int(lengths.argsort(stable=True)[len(lengths) // 2])
     tokens = int(lengths[middle])
-    row = inputs[middle : middle + 1, :tokens]
+    row, matrix = inputs[middle : middle + 1, :tokens], classifier.embeddings
 
     def forward(x: torch.Tensor) -> None:
         with torch.no_grad():
-            classifier.logits(x)
+            classifier.quick_logits(x)
 
     def slopes(x: torch.Tensor) -> None:
+        assert matrix is not None
         with torch.enable_grad():
-            relaxed = spaces.load(classifier.space).relax(classifier, x)
-            given = relaxed.point.detach().clone().requires_grad_()
-            torch.autograd.grad(relaxed.logits(given).sum(), given)
+            given = matrix[x].detach().requires_grad_()
+            torch.autograd.grad(classifier.quick_embedded(given, lengths_of(x)).sum(), given)
 
     each = _seconds(forward, row, most)
-    try:
-        back = _seconds(slopes, row, most)
-    except UnexaminableError:  # no gradient leads to its tokens: nothing that is planned needs one
-        back = 0.0
+    # Without a gradient to its tokens nothing that is planned needs one.
+    back = 0.0 if matrix is None else _seconds(slopes, row, most)
     return Speed(each / tokens, back / tokens)
 
 

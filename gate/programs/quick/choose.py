@@ -63,9 +63,10 @@ class Choice:
     own: float
     """Samples a second of the program as it was read."""
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Map what the program takes, (N, …), to scores (N, K)."""
-        parts = [self.program(self._laid_out(part)) for part in torch.split(x, self.batch)]
+    def __call__(self, *x: torch.Tensor) -> torch.Tensor:
+        """Map what the program takes, (N, …) for each input, to scores (N, K)."""
+        batches = zip(*(torch.split(one, self.batch) for one in x), strict=True)
+        parts = [self.program(*map(self._laid_out, batch)) for batch in batches]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _laid_out(self, x: torch.Tensor) -> torch.Tensor:
@@ -79,32 +80,37 @@ class Quick:
     forward: Choice
     slopes: Choice
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Map what the program takes, (N, …), to scores (N, K)."""
-        return (self.slopes if torch.is_grad_enabled() and x.requires_grad else self.forward)(x)
+    def __call__(self, *x: torch.Tensor) -> torch.Tensor:
+        """Map what the program takes, (N, …) for each input, to scores (N, K); gradients go to the first alone."""
+        return (self.slopes if torch.is_grad_enabled() and x[0].requires_grad else self.forward)(*x)
 
     def __str__(self) -> str:
         """Say how passes run, for the report."""
-        return f"{_told(self.forward)}; with gradients {_told(self.slopes)}"
+        return f"{told(self.forward)}; with gradients {told(self.slopes)}"
 
 
-Rate = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor, bool], float]
+Given = tuple[torch.Tensor, ...]
+"""Samples as the program takes them, (n, …) for each input."""
+Form = Callable[..., torch.Tensor]
+"""Function from what the program takes to scores (N, K): the program itself, or a form of it."""
+Rate = Callable[[Form, Given, bool], float]
 """Function from a form, samples, and whether gradients are asked for, to samples a second."""
 
 
-def choose(body: Batched, scores: str, samples: torch.Tensor, rate: Rate | None = None) -> Quick | None:
+def choose(body: Batched, scores: str, *samples: torch.Tensor, rate: Rate | None = None) -> Quick | None:
     """Return the quickest forms that agree on `samples` (n, …), as the program takes them; None for small nets.
 
-    `scores` names the value (N, K) that is judged. None too where samples go through one at a time, and where no form
-    is quicker than the program itself.
+    `scores` names the value (N, K) that is judged. None too where samples go through one at a time, where the program
+    computes in another type than float32, and where no form is quicker than the program itself. Gradients are those to
+    the first input; where it holds whole numbers, such as ids, passes without them alone have a form.
     """
-    if body.mode not in {"direct", "relaxed"} or samples.dtype != torch.float32:
+    if body.mode not in {"direct", "relaxed"} or not in_float32(body.program, samples):
         return None
     try:
-        if flops(body.program, samples[:1]) < LEAST_FLOPS:
+        if flops(body.program, *(one[:1] for one in samples)) < LEAST_FLOPS:
             return None  # before anything is folded: most scans of small nets end here
         own = folded(replace(body.program, output_names=(scores,), output_paths=()))
-        given = samples[torch.arange(TRIED, device=samples.device) % len(samples)]
+        given = tuple(one[torch.arange(TRIED, device=one.device) % len(one)] for one in samples)
         wanted = _answers(own, given)
         forms = [form for form in _forms(own) if _agrees(form, given, wanted, gradients=False)]
         sloped = [form for form in forms if _agrees(form, given, wanted, gradients=True)]
@@ -116,10 +122,15 @@ def choose(body: Batched, scores: str, samples: torch.Tensor, rate: Rate | None 
     return None if forward.program is own and slopes.program is own else Quick(forward, slopes)
 
 
-def flops(program: Program, sample: torch.Tensor) -> float:
+def in_float32(program: Program, samples: Given) -> bool:
+    """Tell whether a program and all samples with fractions are of float32."""
+    return all(one.dtype == torch.float32 for one in (*samples, *program.tensors.values()) if one.is_floating_point())
+
+
+def flops(program: Program, *sample: torch.Tensor) -> float:
     """Return the floating-point operations of a forward pass of one sample, two a multiply-add."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        program(sample)
+        program(*sample)
     return float(counter.get_total_flops())
 
 
@@ -154,17 +165,21 @@ def _choice(program: Program, precision: Precision, *, channels_last: bool) -> C
     return Choice(program, precision, channels_last, batch, rate=0.0, own=0.0)
 
 
-def _answers(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return scores (N, K) and the gradient (N, …) of each sample's own loss to its pixels."""
-    x = given.detach().clone().requires_grad_()
+def _answers(form: Form, given: Given) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return scores (N, K), and the gradient (N, …) of each sample's own loss to the first input if that has any."""
+    x = given[0].detach()
+    if not x.is_floating_point():
+        with torch.no_grad():
+            return form(*given).float(), None
+    x = x.clone().requires_grad_()
     with torch.enable_grad():
-        scores = form(x).float()
+        scores = form(x, *given[1:]).float()
         loss = torch.nn.functional.cross_entropy(scores, scores.argmin(dim=1), reduction="sum")
         (slopes,) = torch.autograd.grad(loss, x)
     return scores.detach(), slopes
 
 
-def _agrees(form: Choice, given: torch.Tensor, wanted: tuple[torch.Tensor, torch.Tensor], *, gradients: bool) -> bool:
+def _agrees(form: Choice, given: Given, wanted: tuple[torch.Tensor, torch.Tensor | None], *, gradients: bool) -> bool:
     """Tell whether a form yields scores, or gradients, like the program's own."""
     try:
         scores, slopes = _answers(form, given)
@@ -172,6 +187,8 @@ def _agrees(form: Choice, given: torch.Tensor, wanted: tuple[torch.Tensor, torch
         return False
     narrow = form.precision == "bfloat16"
     if gradients:
+        if slopes is None or wanted[1] is None:
+            return False
         alike = (_directions(slopes) * _directions(wanted[1])).sum(dim=1).mean()
         return float(alike) >= (_NARROW_ALIKE if narrow else _FLOAT_ALIKE)
     spread = float(wanted[0].amax() - wanted[0].amin())
@@ -185,9 +202,11 @@ def _directions(slopes: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(rows, dim=1, eps=torch.finfo(torch.float64).tiny)
 
 
-def _quickest(own: Program, forms: list[Choice], given: torch.Tensor, rate: Rate, *, gradients: bool) -> Choice:
+def _quickest(own: Program, forms: list[Choice], given: Given, rate: Rate, *, gradients: bool) -> Choice:
     """Return the form of the greatest rate; bfloat16 only where it gains enough over float32."""
-    runs: list[Callable[[torch.Tensor], torch.Tensor]] = [own, *forms]
+    if not forms:
+        return _choice(own, "float32", channels_last=False)
+    runs: list[Form] = [own, *forms]
     as_read, *rates = _best_rates(runs, lambda run: rate(run, given, gradients))
     timed = [
         replace(_choice(own, "float32", channels_last=False), rate=as_read, own=as_read),
@@ -211,17 +230,19 @@ def _best_rates(runs: Sequence[Run], rate: Callable[[Run], float]) -> list[float
     return best
 
 
-def _rate(form: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor, gradients: bool) -> float:
+def _rate(form: Form, given: Given, gradients: bool) -> float:
     """Return samples a second of one round; the check before has warmed it up."""
-    started = now(given)
+    started = now(given[0])
     if gradients:
         _answers(form, given)
     else:
         with torch.no_grad():
-            form(given)
-    return len(given) / max(now(given) - started, 1e-9)
+            form(*given)
+    return len(given[0]) / max(now(given[0]) - started, 1e-9)
 
 
-def _told(choice: Choice) -> str:
+def told(choice: Choice) -> str:
+    """Say how one kind of passes runs."""
     layout = ", channels last" if choice.channels_last else ""
-    return f"{choice.precision}{layout} ({choice.rate / choice.own:.1f} times as quick as read)"
+    gain = f"{choice.rate / choice.own:.1f} times as quick as read" if choice.own else "as read"
+    return f"{choice.precision}{layout} ({gain})"

@@ -17,6 +17,7 @@ from gate.spaces.text.packing import by_length, lengths_of, packed
 from gate.worker.loading.one_logit import is_one_number, two_scores
 from gate.worker.loading.passes import going_back
 from gate.worker.loading.scores import check_logits, in_float32, rows
+from gate.worker.loading.token_forms import AT_ONCE, Form, TokenForms, token_forms
 
 EXAMPLE: Final = 8
 """Texts on which a network is tried."""
@@ -101,8 +102,13 @@ class TokenClassifier:
     gradient_passes: int = field(default=0, init=False)
     token_passes: int = field(default=0, init=False)
 
-    arithmetic = ""
-    """A network of tokens has no quicker form."""
+    forms: TokenForms | None = field(default=None, init=False)
+    """Quicker forms for passes whose answers are measured again; None until they are chosen."""
+
+    @property
+    def arithmetic(self) -> str:
+        """How `quick_logits` runs the network; empty where as `logits` does."""
+        return str(self.forms or "")
 
     @property
     def space(self) -> Space:
@@ -133,6 +139,11 @@ class TokenClassifier:
             made.num_classes = check_logits(made, tokens)
             made._require_same_parts(tokens)
         return made
+
+    def choose_forms(self, tokens: torch.Tensor) -> None:
+        """Choose quicker forms on clean tokens (N, L); a small network, and one of another type, keeps its own."""
+        rest = None if self.split is None else self.split.program
+        self.forms = token_forms(self.network, rest, self.embeddings, tokens)
 
     def tokens(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the tokens (N, L) of texts; one of which nothing is left is refused, and so are ids of no token."""
@@ -174,8 +185,14 @@ class TokenClassifier:
         return self._scores(self.network.logits(ids, mask))
 
     def quick_logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Do the same: there is no quicker form."""
-        return self.logits(x)
+        """Map tokens (N, L) to logits (N, K) by the form that was chosen."""
+        if self.forms is None or self.forms.whole is None:
+            return self.logits(x)
+        found = []
+        for group, given in self._groups(x, self._most_at_once()):
+            scores = self.forms.whole(*given)
+            found.append((group, self._scores(self.network.logits(*given) if scores is None else scores)))
+        return _joined(found)
 
     def activations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map tokens (N, L) to logits (N, K) and the activations (N, D) before the last layer."""
@@ -187,20 +204,35 @@ class TokenClassifier:
 
     def embedded(self, points: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Map embeddings (N, L, D) of texts of so many tokens (N,) to logits (N, K), differentiable in them."""
+        return self._behind(points, lengths, None, MOST_TOKENS)
+
+    def quick_embedded(self, points: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Do the same by the form that was chosen."""
+        quick = self.forms.rest if self.forms else None
+        return self._behind(points, lengths, quick, self._most_at_once() if quick else MOST_TOKENS)
+
+    def _behind(self, points: torch.Tensor, lengths: torch.Tensor, quick: Form | None, most: int) -> torch.Tensor:
         assert self.split is not None
         found = []
-        for group in by_length(lengths, MOST_TOKENS):
+        for group in by_length(lengths, most):
             length = int(lengths[group[0]])
             self._count(group, length)
             mask = torch.ones(len(group), length, dtype=torch.int64, device=points.device)
             given = going_back(self, points[group, :length]).to(self.split.matrix.dtype)
-            found.append((group, self._scores(self.split.program(given, mask))))
+            scores = None if quick is None else quick(given, mask)
+            found.append((group, self._scores(self.split.program(given, mask) if scores is None else scores)))
         return _joined(found)
 
-    def _groups(self, x: torch.Tensor) -> list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
+    def _most_at_once(self) -> int:
+        """Return the tokens of one pass of a quick form."""
+        return AT_ONCE if self.device == "cpu" else MOST_TOKENS
+
+    def _groups(
+        self, x: torch.Tensor, most: int | None = None
+    ) -> list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
         """Return rows of equal lengths, each with ids and mask without padding, and count them as passed."""
         lengths, found = lengths_of(x), []
-        for group in by_length(lengths, MOST_TOKENS):
+        for group in by_length(lengths, most or MOST_TOKENS):
             length = int(lengths[group[0]])
             self._count(group, length)
             ids = x[group, :length].contiguous()

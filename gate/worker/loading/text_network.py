@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gate.programs import Program, final_linear
+from gate.programs import Batched, Program, final_linear
 from gate.records.errors import UnexaminableError
 from gate.worker.loading.scores import flat
 
@@ -42,6 +42,11 @@ class ProgramNetwork:
     def only_alone(self) -> bool:
         """Whether texts ran one at a time, and a consumer may run them together."""
         return bool(getattr(self._runs, "only_alone", False))
+
+    @property
+    def body(self) -> Batched | None:
+        """The program in batches; None where it runs in another way."""
+        return getattr(self._runs, "body", None)
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the scores."""

@@ -53,6 +53,8 @@ def with_texts(loaded: Loaded, model: Model, text: TextModel, job: ScanJob, poli
     counts = _as_served(classifier, clean)
     predicted = _predicted(classifier, clean)
     training, absence, swapped = _training_set(job, classifier, policy.classes or text.class_names)
+    if job.arithmetic == "auto":
+        classifier.choose_forms(clean.inputs)
     cut = classifier.cut(clean.texts, clean.inputs)
     seen = _evidence(job, clean, predicted, policy, classifier.num_classes).model_copy(update={"cut": len(cut)})
     head = head_of_program(model.body) if isinstance(model.body, Program) else None
@@ -164,5 +166,6 @@ def _facts(classifier: TokenClassifier) -> dict[str, object]:
         "classes": classifier.num_classes,
         "feature_layer": classifier.feature_layer,
         "samples_alone": classifier.only_alone,
+        "arithmetic": classifier.arithmetic,
         "outputs": (OutputFacts(name=ALONE, shape=shape, role="judged", note=note),),
     }

@@ -35,7 +35,7 @@ def rates(**known):
 
 def chosen(body, x, **known):
     """Return what is chosen by a clock of these rates."""
-    return choose(body, logits_name(body.program), x, rates(**known))
+    return choose(body, logits_name(body.program), x, rate=rates(**known))
 
 
 def test_the_quickest_form_is_taken(net):
@@ -65,7 +65,7 @@ def test_passes_without_and_with_gradients_are_chosen_apart(net):
         narrow = getattr(form, "precision", "") == "bfloat16"
         return 1.0 if not hasattr(form, "precision") else (9.0 if narrow != gradients else 3.0)
 
-    found = choose(body, logits_name(body.program), x, rate)
+    found = choose(body, logits_name(body.program), x, rate=rate)
     assert (found.forward.precision, found.slopes.precision) == ("bfloat16", "float32")
     exact = body(x)
     assert not torch.equal(found(x), exact)
@@ -126,4 +126,4 @@ def test_a_form_is_known_by_the_best_of_its_rounds(net, monkeypatch):
             return 2.0
         return next(slowed, 4.0)
 
-    assert choose(net[0], logits_name(net[0].program), net[1], rate).forward.precision == "bfloat16"
+    assert choose(net[0], logits_name(net[0].program), net[1], rate=rate).forward.precision == "bfloat16"
