@@ -4,6 +4,6 @@ Made once before a scan, chosen by a self-check and a short timing. What they fi
 it was read: they never stand behind a verdict alone.
 """
 
-from gate.programs.quick.choose import TRIED, Choice, Quick, choose
+from gate.programs.quick.choose import ANSWERED, TRIED, Choice, Quick, choose
 
-__all__ = ["TRIED", "Choice", "Quick", "choose"]
+__all__ = ["ANSWERED", "TRIED", "Choice", "Quick", "choose"]

@@ -37,6 +37,12 @@ LEAST_GAIN: Final = 1.25
 _IMAGE_RANK = 4
 TRIED = 8
 """Samples on which forms are compared and timed."""
+ANSWERED = 64
+"""Samples on which first choices are compared, and once more mixed with each other."""
+_MIXED = 0.7
+"""Share of the first of two mixed samples: probes move samples towards where classes meet, as mixing does."""
+_LEAST_ALIKE = 0.98
+"""Least share of first choices in bfloat16 that are the program's own."""
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 8
 """Rounds of timing all forms: no more are begun after `_ENOUGH` seconds."""
 _ENOUGH = 1.5
@@ -118,8 +124,30 @@ def choose(body: Batched, scores: str, *samples: torch.Tensor, rate: Rate | None
         return None  # an operator takes no constants ahead of time, or has no gradient: the program runs as it was read
     timed = rate or _rate
     forward = _quickest(own, forms, given, timed, gradients=False)
+    if forward.precision == "bfloat16" and not _chooses_alike(forward, own, samples):
+        forward = _quickest(own, [form for form in forms if form.precision == "float32"], given, timed, gradients=False)
     slopes = _quickest(own, sloped, given, timed, gradients=True)
     return None if forward.program is own and slopes.program is own else Quick(forward, slopes)
+
+
+def _chooses_alike(form: Choice, own: Program, samples: Given) -> bool:
+    """Tell whether a form's first choices are the program's own, on samples and, where these have fractions, mixed."""
+    some = tuple(one[:ANSWERED] for one in samples)
+    alike = [_same_choices(form, own, some)]
+    if some[0].is_floating_point():
+        mixed = _MIXED * some[0] + (1 - _MIXED) * some[0].roll(1, 0)
+        alike.append(_same_choices(form, own, (mixed, *some[1:])))
+    return float(torch.cat(alike).float().mean()) >= _LEAST_ALIKE
+
+
+def _same_choices(form: Choice, own: Program, given: Given) -> torch.Tensor:
+    """Tell of each sample (n,) whether both choose the same class, of one logit too; passes are as large as the form's."""
+    as_read = replace(form, program=own, channels_last=False)
+    with torch.no_grad():
+        scores, wanted = (run(*given).flatten(1) for run in (form, as_read))
+    if scores.shape[1] == 1:
+        return (scores > 0) == (wanted > 0)
+    return scores.argmax(dim=1) == wanted.argmax(dim=1)
 
 
 def in_float32(program: Program, samples: Given) -> bool:

@@ -8,7 +8,7 @@ import torch
 
 from gate.programs import Batched, Program, batched, deciding, final_linear, logit_name, logits_name
 from gate.programs.numbers import HALVES, declared, in_single
-from gate.programs.quick import TRIED, Quick, choose
+from gate.programs.quick import ANSWERED, Quick, choose
 from gate.programs.readers.pt2.outputs import ALONE
 from gate.records.declarations import Space
 from gate.records.errors import UnexaminableError
@@ -86,7 +86,7 @@ class ProgramClassifier:
         """Choose quicker forms on raw samples (n, C, H, W); a small net, and one of another type, keeps its own."""
         if self.slopes is None:
             name = self._logits_name or self.body.program.output_names[0]
-            self.forms = choose(self.body, name, self.preprocessing(samples[:TRIED]))
+            self.forms = choose(self.body, name, self.preprocessing(samples[:ANSWERED]))
 
     @property
     def space(self) -> Space:
@@ -123,7 +123,13 @@ class ProgramClassifier:
     def _run(self, x: torch.Tensor, feature: str | None) -> tuple[torch.Tensor, torch.Tensor]:
         x = counted(self, x)
         slopes = None if self.slopes is None else partial(self._pass, self.slopes, feature)
-        return lending(x, self.preprocessing, partial(self._pass, self.body, feature), slopes)
+        own = partial(self._pass, self.body, feature)
+        if self.forms is None or len(x) <= self.forms.forward.batch:
+            return lending(x, self.preprocessing, own, slopes)
+        # A CPU's caches hold the values of few samples of a large net, and more at once take several times as long.
+        parts = [own(self.preprocessing(part)) for part in torch.split(x, self.forms.forward.batch)]
+        logits, values = map(torch.cat, zip(*parts, strict=True))
+        return logits, values
 
     def _pass(self, body: Batched, feature: str | None, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits and activations in float32."""

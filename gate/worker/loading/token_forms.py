@@ -10,7 +10,7 @@ from typing import Final
 import torch
 
 from gate.programs import Batched
-from gate.programs.quick import TRIED, Quick, choose
+from gate.programs.quick import ANSWERED, Quick, choose
 from gate.programs.quick.choose import told
 from gate.spaces.text.packing import lengths_of
 
@@ -62,7 +62,7 @@ def beginnings(tokens: torch.Tensor) -> torch.Tensor:
     """Return the first tokens (n, l) of a few texts (N, L), as many of each as half of all texts have."""
     lengths = lengths_of(tokens)
     length = max(1, int(lengths.median()))
-    return tokens[lengths >= length][:TRIED, :length].contiguous()
+    return tokens[lengths >= length][:ANSWERED, :length].contiguous()
 
 
 def _form(body: object, *given: torch.Tensor) -> Form | None:

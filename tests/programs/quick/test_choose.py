@@ -127,3 +127,23 @@ def test_a_form_is_known_by_the_best_of_its_rounds(net, monkeypatch):
         return next(slowed, 4.0)
 
     assert choose(net[0], logits_name(net[0].program), net[1], rate=rate).forward.precision == "bfloat16"
+
+
+def test_a_form_that_chooses_otherwise_runs_no_passes_forward(net, monkeypatch):
+    """Its scores are near, and still a class in fifty may be another where classes meet; gradients are searched by."""
+    body, x = net
+    monkeypatch.setattr(CHOOSING, "_same_choices", lambda *_: torch.tensor([True] * 48 + [False]))
+    found = chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0)
+    assert (found.forward.precision, found.slopes.precision) == ("float32", "bfloat16")
+    monkeypatch.setattr(CHOOSING, "_same_choices", lambda *_: torch.tensor([True] * 50 + [False]))
+    assert chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0).forward.precision == "bfloat16"
+
+
+def test_first_choices_are_compared_on_samples_and_mixtures_of_them(net, monkeypatch):
+    """A probe moves samples towards where classes meet."""
+    body, x = net
+    compared, seen = CHOOSING._same_choices, []
+    monkeypatch.setattr(CHOOSING, "_same_choices", lambda *given: seen.append(given[2][0]) or compared(*given))
+    chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0)
+    assert torch.equal(seen[0], x)
+    torch.testing.assert_close(seen[1][1], 0.7 * x[1] + 0.3 * x[0])

@@ -110,3 +110,21 @@ def test_the_facts_say_how_searches_ran(arithmetic, said, tmp_path):
     )  # fmt: skip
     loaded = load_subject(Artifact(ref, root, manifest), job, policy.samples.of("net"), "cpu")
     assert bool(loaded.facts.arithmetic) is said
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_nets_own_answers_come_in_passes_that_the_caches_hold(classifier, monkeypatch):
+    """The same answers, gradients and activations, in order."""
+    many = PICTURES.repeat(5, 1, 1, 1)[:19].clone().requires_grad_()
+    wanted, features = classifier.activations(many)
+    slopes = torch.autograd.grad(wanted[:, 1].sum(), many)[0]
+    classifier.choose_forms(PICTURES)
+    sizes, run = [], type(classifier.body).run
+    monkeypatch.setattr(
+        type(classifier.body), "run", lambda self, *x, **k: sizes.append(len(x[0])) or run(self, *x, **k)
+    )
+    logits, activations = classifier.activations(many)
+    assert sizes == [16, 3]
+    torch.testing.assert_close(logits, wanted)
+    torch.testing.assert_close(activations, features)
+    torch.testing.assert_close(torch.autograd.grad(logits[:, 1].sum(), many)[0], slopes)
