@@ -141,7 +141,7 @@ def _chooses_alike(form: Choice, own: Program, samples: Given) -> bool:
 
 
 def _same_choices(form: Choice, own: Program, given: Given) -> torch.Tensor:
-    """Tell of each sample (n,) whether both choose the same class, of one logit too; passes are as large as the form's."""
+    """Tell of each sample (n,) whether both choose the same class; one logit stands for two."""
     as_read = replace(form, program=own, channels_last=False)
     with torch.no_grad():
         scores, wanted = (run(*given).flatten(1) for run in (form, as_read))
