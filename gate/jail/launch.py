@@ -37,6 +37,14 @@ _ISA_LEVELS = (
 POSSIBLE = {"ONEDNN_MAX_CPU_ISA": frozenset(_ISA_LEVELS.split())}
 """The values that a variable may have, where oneDNN documents a closed list (CPU dispatcher control)."""
 
+_MEMORY = "hugetlb=1 trim_threshold=2000000000 top_pad=67108864 mmap_threshold=33554432"
+"""How glibc gives out a worker's memory: what is freed stays its own, in large pages.
+
+A pass of a large net makes and frees hundreds of megabytes. By default glibc gives them back each time, and the kernel
+fills each page anew: half the time of a MobileNetV2 at 224 × 224 in float32. Other libraries of C ignore the variable.
+"""
+GLIBC_TUNABLES = ":".join(f"glibc.malloc.{setting}" for setting in _MEMORY.split())
+
 _RUN_MODULE = """
 import runpy, sys
 sys.path.append(sys.argv.pop(1))
@@ -97,6 +105,7 @@ def scrubbed_environment(scratch: Path, extra: Mapping[str, str] | None = None) 
         "USER": "gate",
         "LOGNAME": "gate",
         "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+        "GLIBC_TUNABLES": GLIBC_TUNABLES,
         **added,
     }
 
