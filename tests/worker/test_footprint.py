@@ -34,7 +34,9 @@ def test_twice_the_width_halves_the_batch():
     assert largest_batch(net(), INPUTS, 1, 2048) == 1
 
 
-@pytest.mark.parametrize(("shape", "expected"), [((1, 28, 28), 512), ((3, 224, 224), 27), ((3, 4096, 4096), 1)])
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((1, 28, 28), 512), ((3, 32, 32), 512), ((3, 224, 224), 10), ((3, 4096, 4096), 1)]
+)
 def test_the_first_pass_takes_few_large_images_at_once(shape, expected):
     """A net of real size keeps some ten times its input in its widest layer: all samples at once took gigabytes."""
     assert at_once(torch.zeros(1).expand(600, *shape)) == expected

@@ -23,7 +23,7 @@ from gate.worker.loading.module_classifier import ModuleClassifier
 from gate.worker.loading.program_classifier import EXAMPLE, ProgramClassifier
 from gate.worker.loading.scores import NotFiniteError
 
-_MOST_AT_ONCE, _BYTES_AT_ONCE = 512, 16 << 20
+_MOST_AT_ONCE, _BYTES_AT_ONCE = 512, 6 << 20
 """Samples of a first pass at most, and bytes of them: a net's widest values are many times as large as its input."""
 
 
