@@ -6,7 +6,7 @@ The cause decides: with wrong samples no step says to approve, and none changes 
 from collections.abc import Iterator, Mapping
 
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
-from gate.formats.log_again import CALL, ONNX_EXTRA
+from gate.formats.log_again import CALL, ONNX_EXTRA, SEVERAL_LABELS
 from gate.judging.elsewhere import RULE as OTHER_POLICY
 from gate.records.declarations import Space
 from gate.records.evidence import Evidence, Failed, Measured, Skipped
@@ -50,7 +50,7 @@ def mends(report: Report, evidence: Evidence, findings: tuple[Finding, ...]) -> 
         yield _log_again(report, commands, "Its own code ran while it was measured, so nobody can approve it.")
         return
     yield from _bytes(report, commands, findings)
-    if samples := list(_samples(evidence, commands, findings)):
+    if samples := list(_samples(report, evidence, commands, findings)):
         yield from samples
         return
     yield from _outputs(report, commands, findings)
@@ -120,11 +120,14 @@ def _bytes(report: Report, commands: Commands, findings: tuple[Finding, ...]) ->
         yield Step("log-again", said, commands.check_new(latest(report), "new"))
 
 
-def _samples(evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
-    """Yield the step for samples that are missing or do not fit the model."""
+def _samples(report: Report, evidence: Evidence, commands: Commands, findings: tuple[Finding, ...]) -> Iterator[Step]:
+    """Yield the step for samples that are missing or do not fit the model, or for a model that none would fit."""
     given = bool(commands.given.samples or commands.pinned_samples)
     form, name, settings = _SAMPLES[evidence.facts.space]
-    if evidence.samples is None and not given:
+    if any(finding.rule == "scan" and SEVERAL_LABELS in finding.message for finding in findings):
+        said = "Log one version for each label, whose scores are of two classes, and check each."
+        yield Step("log-again", said, commands.check_new(latest(report), "new"))
+    elif evidence.samples is None and not given:
         said = f"Give clean, labelled inputs of the model, as it takes them: {form}."
         yield Step("samples", said, commands.check(samples=name))
     elif evidence.samples is None:

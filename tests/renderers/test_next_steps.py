@@ -12,7 +12,7 @@ import reports
 from gate.cli.main import main
 from gate.cli.terminal import show_result
 from gate.formats.carried import NO_MODEL, OTHER_FLAVOUR
-from gate.formats.log_again import ONNX_EXTRA
+from gate.formats.log_again import ONNX_EXTRA, SEVERAL_LABELS
 from gate.judging.judge import judge
 from gate.records.artifact import ModelRef
 from gate.records.evidence import Failed, Location, Measured, Measurement, Skipped
@@ -280,6 +280,14 @@ def test_samples_of_texts_are_asked_for_as_texts() -> None:
     assert "lines of JSON, or a CSV file, with `text` and `label`" in asked.sentence
     assert "--samples SAMPLES.jsonl" in asked.command
     assert "(classes, max-tokens)" in corrected.sentence
+
+
+def test_no_samples_would_mend_a_model_of_several_labels() -> None:
+    """One version for each label is examined; the samples are not to be corrected."""
+    said = f"The model gives 6 numbers between 0 and 1 that do not add up to 1: {SEVERAL_LABELS}."
+    facts = ModelFacts(flavour="transformers", format="pt2", classes=6, space="tokens")
+    (step,) = next_steps(silent(said, f"{NEEDS}{said}", facts=facts))
+    assert (step.cause, "one version for each label" in step.sentence) == ("log-again", True)
 
 
 def test_a_flagged_classifier_of_texts_can_be_repaired() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from gate import spaces
+from gate.formats.log_again import SEVERAL_LABELS
 from gate.formats.sealing import ChangedError
 from gate.judging.accuracy import least_accuracy
 from gate.programs import Program
@@ -124,8 +125,7 @@ def _require_one_answer(scores: torch.Tensor) -> None:
     probabilities = bool(((scores >= 0) & (scores <= 1)).all())
     if probabilities and not torch.allclose(scores.sum(dim=1), scores.new_ones(()), atol=_ROUNDING):
         raise UnexaminableError(
-            f"the model gives {scores.shape[1]} numbers between 0 and 1 that do not add up to 1: several labels at "
-            "once (sigmoids), of which none excludes another",
+            f"the model gives {scores.shape[1]} numbers between 0 and 1 that do not add up to 1: {SEVERAL_LABELS}",
             what_to_do="Log one version for each label, whose two scores are 0 and the label's own "
             "(docs/how-to/text.md).",
         )
