@@ -1,7 +1,8 @@
 """The command `python -m benchmarks.efficacy`.
 
-It measures (run, packaged, peers, check, cost), reads (status, collect, table), makes banks (bank) and asks what banks
-are worth that are too small or of another task (small-banks, other-task).
+It measures (run, packaged, peers, check, cost), reads (status, collect, and in five ways: table, by-detector, by-model,
+each, asked), makes banks (bank) and asks what banks are worth that are too small or of another task (small-banks,
+other-task).
 The top of the harness's flow; prints, and turns errors into an exit code.
 """
 
@@ -27,6 +28,10 @@ for command in (
     reporting_commands.status,
     reporting_commands.collect_command,
     reporting_commands.table,
+    reporting_commands.by_detector,
+    reporting_commands.by_model,
+    reporting_commands.each,
+    reporting_commands.asked_command,
     banking.bank_command,
     small_banks.small_banks,
     other_task.other_task,

@@ -104,7 +104,7 @@ def each_text(
     )
     also = "".join(f" --without {name}" for name in without)
     commands = "\n".join(
-        f"python -m benchmarks.efficacy {verb} --split {split}" for verb in ("run", f"table --each --write{also}")
+        f"python -m benchmarks.efficacy {verb} --split {split}" for verb in ("run", f"each --write{also}")
     )
     missing = [f"Left out: {left.name}, {left.attack} on {left.task}: {left.reason}." for left in left_out]
     return "\n\n".join([what, f"```\n{commands}\n```", tables.each_model(pairs).strip(), *missing]) + "\n"

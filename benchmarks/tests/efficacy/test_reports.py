@@ -58,14 +58,14 @@ def test_tables_say_what_was_counted():
 def test_the_gate_stands_beside_a_peer_on_the_models_that_the_peer_was_asked_about():
     """What the peer was not asked about is in no row; without a bank there is no row of the gate beside one."""
     answers = {"mm-bd": [row("c0", "clean", flagged=True, score=2.0), row("b0", "badnets", flagged=None, score=None)]}
-    text = asked.text("table --asked", answers, ROWS[:2], ROWS, seed=0)
+    text = asked.text("asked", answers, ROWS[:2], ROWS, seed=0)
     assert "`mm-bd`, asked about 1 clean models (tasks: 1) and 1 backdoored ones (attacks: 1):" in text
     told = [line for line in text.splitlines() if line.startswith("| ")][1:]
     assert [line.split(" |")[:3] for line in told] == [
         ["| mm-bd (peer)", " 1", " –"], ["| gate beside a bank", " 0", " –"], ["| gate", " 1", " 1 of 1"]
     ]  # fmt: skip
     assert "Without an answer, by a peer that failed or names no threshold: 0 clean and 1 backdoored." in text
-    assert "beside a bank" not in asked.text("table --asked", answers, (), ROWS, seed=0)
+    assert "beside a bank" not in asked.text("asked", answers, (), ROWS, seed=0)
 
 
 @pytest.mark.parametrize(
