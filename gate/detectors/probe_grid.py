@@ -31,6 +31,7 @@ from gate.spaces.image.probes import (
     LEAST_SIDE,
     fixed,
     groups,
+    in_parts,
     names,
     names_digest,
     probe_families,
@@ -88,7 +89,7 @@ def measure(subject: Subject, options: ProbeGrid, run: Run) -> Iterator[Yield]:
     shape = classifier.input_shape
     grid = [family.fixed(shape) for family in probe_families()]
     secret = secret_probes(shape, run.probe_seed) if run.probe_seed else ()
-    laid = [[within(probe, classifier.bounds) for probe in probes] for probes in (*grid, secret)]
+    laid = [[in_parts(probe, classifier.bounds) for probe in probes] for probes in (*grid, secret)]
     *answers, hidden = answers_to(classifier, samples.inputs, laid, own, run)
     for family, probes, found in zip(probe_families(), grid, answers, strict=True):
         shares = _shares(found, own, classifier.num_classes)

@@ -7,7 +7,7 @@ read their names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
@@ -34,6 +34,8 @@ Tensors = Mapping[str, "torch.Tensor"]
 """Parts of triggers by name."""
 Apply = Callable[["torch.Tensor"], "torch.Tensor"]
 """Function that applies one trigger to raw inputs (N, C, H, W)."""
+InParts = Callable[["torch.Tensor", int], Iterable["torch.Tensor"]]
+"""Function from raw inputs (N, C, H, W) to what one change makes of them, in order, in parts of at most so many."""
 
 StoredT = TypeVar("StoredT")
 SettingsT_contra = TypeVar("SettingsT_contra", contravariant=True)
@@ -161,6 +163,8 @@ class Probe:
     """What it does, such as `chequered patch of 7 × 7 pixels, upper left`."""
     apply: Apply
     """Function on images (N, C, H, W) with values in [0, 1]; the result has the same shape and range."""
+    alone: bool = True
+    """Whether what becomes of an image depends on that image alone, so that a batch may be changed in parts."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from gate.records.passes import Span
 from gate.records.run import Run
 
 if TYPE_CHECKING:
+    from gate.spaces.contract import InParts
     from gate.spaces.subject import Classifier
 
 _MOST_TELLING = 3
@@ -21,11 +22,13 @@ _EVERY = 40
 """One probe in so many is asked again whatever it tells."""
 _LEAST_ALIKE = 0.98
 """Share of equal answers to those below which every probe is asked again."""
-Apply = Callable[[torch.Tensor], torch.Tensor]
+_TOGETHER, _BYTES_TOGETHER = 16, 6 << 20
+"""Inputs that are changed together at least, and bytes of them: larger values are slow to make and fill no pass."""
+Logits = Callable[[torch.Tensor], torch.Tensor]
 
 
 def answers_to(
-    classifier: "Classifier", inputs: torch.Tensor, groups: Sequence[Sequence[Apply]], own: torch.Tensor, run: Run
+    classifier: "Classifier", inputs: torch.Tensor, groups: Sequence[Sequence["InParts"]], own: torch.Tensor, run: Run
 ) -> list[torch.Tensor]:
     """Return for each group of probes the answers to each probe on raw inputs (N, C, H, W), (P, N).
 
@@ -46,22 +49,23 @@ def asked_again(count: int, groups: int) -> Span:
     return Span(drawn, drawn + groups * _MOST_TELLING)
 
 
-def _asked(logits: Apply, inputs: torch.Tensor, probes: Sequence[Apply], run: Run, total: int) -> torch.Tensor:
+def _asked(logits: Logits, inputs: torch.Tensor, probes: Sequence["InParts"], run: Run, total: int) -> torch.Tensor:
     """Return the first choices (P, N) of a model for each probe; the last of `total` steps of progress."""
     rows = []
+    most = min(run.max_batch, max(_TOGETHER, _BYTES_TOGETHER // max(1, inputs[:1].nbytes)))
     for number, probe in enumerate(probes):
         run.check_time()
         run.progress(total - len(probes) + number, total)
         with torch.no_grad():
-            parts = [logits(part).argmax(dim=1) for part in torch.split(probe(inputs), run.max_batch)]
+            parts = [logits(part).argmax(dim=1) for part in probe(inputs, most)]
         rows.append(torch.cat(parts))
     return torch.stack(rows) if rows else torch.empty(0, len(inputs), dtype=torch.long, device=inputs.device)
 
 
 def _confirmed(
-    logits: Apply,
+    logits: Logits,
     inputs: torch.Tensor,
-    groups: Sequence[Sequence[Apply]],
+    groups: Sequence[Sequence["InParts"]],
     found: torch.Tensor,
     own: torch.Tensor,
     run: Run,

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from gate.spaces.image.probes import (
+    fixed,
+    in_parts,
     names,
     names_digest,
     probe_families,
@@ -74,6 +76,16 @@ def test_a_probe_acts_on_raw_inputs_of_any_range():
 
 
 SEED, OTHER = "ab" * 32, "cd" * 32
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 12, 12)])
+def test_a_batch_that_is_changed_in_parts_is_changed_as_a_whole(shape):
+    """Also by mixtures of two images, whose partner may lie in another part; secret probes likewise."""
+    x = torch.rand(7, *shape, generator=torch.Generator().manual_seed(1)) * 4 - 1
+    for probe in (*fixed(shape), *secret_probes(shape, "ab" * 32)):
+        parts = list(in_parts(probe, (-1.0, 3.0))(x, 3))
+        assert [len(part) for part in parts] == [3, 3, 1], probe.name
+        torch.testing.assert_close(torch.cat(parts), within(probe, (-1.0, 3.0))(x), msg=probe.name)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (2, 9, 16)], ids=str)

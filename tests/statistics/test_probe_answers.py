@@ -37,11 +37,11 @@ class Rounding:
 def probe(number):
     """Return a probe that writes its number, and moves two in three."""
 
-    def apply(x):
+    def apply(x, most):
         changed = x.clone()
         changed[..., 1] = number
         changed[..., 0] += number % 3
-        return changed
+        return torch.split(changed, most)
 
     return apply
 
@@ -56,7 +56,7 @@ def asked(model, inputs):
     """Return a model's answers to two groups of probes, and those that are right."""
     groups = [[probe(number) for number in range(30)], [probe(number) for number in range(30, PROBES)]]
     found = answers_to(model, inputs, groups, scores(inputs).argmax(1), RUN)
-    wanted = [torch.stack([scores(one(inputs)).argmax(1) for one in group]) for group in groups]
+    wanted = [torch.stack([scores(torch.cat(one(inputs, COUNT))).argmax(1) for one in group]) for group in groups]
     return found, wanted
 
 

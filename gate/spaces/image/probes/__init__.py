@@ -11,7 +11,7 @@ import random
 from functools import cache
 
 from gate.records.probe_seed import derived
-from gate.spaces.contract import UNTOLD, Apply, Bounds, Probe, ProbeFamily, Shape
+from gate.spaces.contract import UNTOLD, Apply, Bounds, InParts, Probe, ProbeFamily, Shape
 
 SHARE = 0.1
 """Of secret probes, in the number of fixed ones of their family."""
@@ -54,8 +54,9 @@ def names_digest(shape: Shape) -> str:
 def secret_probes(shape: Shape, seed: str) -> tuple[Probe, ...]:
     """Return the secret probes for images of a shape; the same seed gives the same ones."""
     return tuple(
-        Probe(UNTOLD, family.drawn(shape, _generator(seed, f"{family.id} {number} {shape}")))
+        Probe(UNTOLD, family.drawn(shape, _generator(seed, f"{family.id} {number} {shape}")), alone=alone)
         for family in probe_families()
+        for alone in [all(probe.alone for probe in family.fixed(shape))]
         for number in range(_secret(family, shape))
     )
 
@@ -84,3 +85,13 @@ def within(probe: Probe, bounds: Bounds) -> Apply:
     """Return a probe for raw inputs within `bounds`."""
     least, greatest = bounds
     return lambda x: least + (greatest - least) * probe.apply((x - least) / (greatest - least))
+
+
+def in_parts(probe: Probe, bounds: Bounds) -> InParts:
+    """Return a probe for raw inputs within `bounds` that changes a batch part by part where it may."""
+    import torch  # a process that names probes loads none
+
+    change = within(probe, bounds)
+    if probe.alone:
+        return lambda x, most: map(change, torch.split(x, most))
+    return lambda x, most: torch.split(change(x), most)

@@ -22,7 +22,7 @@ def fixed(shape: Shape) -> tuple[Probe, ...]:
     """Return a mixture for each weight of the partner and each choice of it."""
     del shape
     return tuple(
-        Probe(f"{weight:.0%} of another sample, choice {number}", _mixed(weight, offset))
+        Probe(f"{weight:.0%} of another sample, choice {number}", _mixed(weight, offset), alone=False)
         for weight in WEIGHTS
         for number, offset in enumerate(OFFSETS, start=1)
     )
