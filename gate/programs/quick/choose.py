@@ -103,12 +103,15 @@ Rate = Callable[[Form, Given, bool], float]
 """Function from a form, samples, and whether gradients are asked for, to samples a second."""
 
 
-def choose(body: Batched, scores: str, *samples: torch.Tensor, rate: Rate | None = None) -> Quick | None:
+def choose(
+    body: Batched, scores: str, *samples: torch.Tensor, rate: Rate | None = None, at_once: int = _AT_ONCE
+) -> Quick | None:
     """Return the quickest forms that agree on `samples` (n, …), as the program takes them; None for small nets.
 
     `scores` names the value (N, K) that is judged. None too where samples go through one at a time, where the program
     computes in another type than float32, and where no form is quicker than the program itself. Gradients are those to
-    the first input; where it holds whole numbers, such as ids, passes without them alone have a form.
+    the first input; where it holds whole numbers, such as ids, passes without them alone have a form. On a CPU a pass
+    has `at_once` samples at most.
     """
     if body.mode not in {"direct", "relaxed"} or not in_float32(body.program, samples):
         return None
@@ -118,15 +121,18 @@ def choose(body: Batched, scores: str, *samples: torch.Tensor, rate: Rate | None
         own = folded(replace(body.program, output_names=(scores,), output_paths=()))
         given = tuple(one[torch.arange(TRIED, device=one.device) % len(one)] for one in samples)
         wanted = _answers(own, given)
-        forms = [form for form in _forms(own) if _agrees(form, given, wanted, gradients=False)]
+        bound = at_once if own.device.type == "cpu" else sys.maxsize
+        forms = [form for form in _forms(own, bound) if _agrees(form, given, wanted, gradients=False)]
         sloped = [form for form in forms if _agrees(form, given, wanted, gradients=True)]
     except RefusedError:
         return None  # an operator takes no constants ahead of time, or has no gradient: the program runs as it was read
     timed = rate or _rate
-    forward = _quickest(own, forms, given, timed, gradients=False)
+    forward = _quickest(own, forms, given, timed, bound, gradients=False)
     if forward.precision == "bfloat16" and not _chooses_alike(forward, own, samples):
-        forward = _quickest(own, [form for form in forms if form.precision == "float32"], given, timed, gradients=False)
-    slopes = _quickest(own, sloped, given, timed, gradients=True)
+        forward = _quickest(
+            own, [form for form in forms if form.precision == "float32"], given, timed, bound, gradients=False
+        )
+    slopes = _quickest(own, sloped, given, timed, bound, gradients=True)
     return None if forward.program is own and slopes.program is own else Quick(forward, slopes)
 
 
@@ -162,16 +168,16 @@ def flops(program: Program, *sample: torch.Tensor) -> float:
     return float(counter.get_total_flops())
 
 
-def _forms(own: Program) -> Iterator[Choice]:
+def _forms(own: Program, batch: int) -> Iterator[Choice]:
     """Yield the forms of a program: folded, and in bfloat16; with channels last where it convolves."""
     plain = fused(own, ())
     head = final_linear(plain)
     narrow = narrowed(plain, head.node if head else None) if has_bfloat16(own.device) else None
     layouts = (True, False) if any(node.call.name == "conv2d" for node in own.nodes) else (False,)
     for channels_last in layouts:
-        yield _choice(plain, "float32", channels_last=channels_last)
+        yield _choice(plain, "float32", batch, channels_last=channels_last)
         if narrow is not None:
-            yield _choice(narrow, "bfloat16", channels_last=channels_last)
+            yield _choice(narrow, "bfloat16", batch, channels_last=channels_last)
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -182,14 +188,13 @@ def has_bfloat16(device: torch.device) -> bool:
     return supported
 
 
-def _choice(program: Program, precision: Precision, *, channels_last: bool) -> Choice:
+def _choice(program: Program, precision: Precision, batch: int, *, channels_last: bool) -> Choice:
     if channels_last:
         tensors = {
             name: tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == _IMAGE_RANK else tensor
             for name, tensor in program.tensors.items()
         }
         program = replace(program, tensors=tensors)
-    batch = _AT_ONCE if program.device.type == "cpu" else sys.maxsize
     return Choice(program, precision, channels_last, batch, rate=0.0, own=0.0)
 
 
@@ -230,14 +235,15 @@ def _directions(slopes: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(rows, dim=1, eps=torch.finfo(torch.float64).tiny)
 
 
-def _quickest(own: Program, forms: list[Choice], given: Given, rate: Rate, *, gradients: bool) -> Choice:
+def _quickest(own: Program, forms: list[Choice], given: Given, rate: Rate, batch: int, *, gradients: bool) -> Choice:
     """Return the form of the greatest rate; bfloat16 only where it gains enough over float32."""
+    as_it_is = _choice(own, "float32", batch, channels_last=False)
     if not forms:
-        return _choice(own, "float32", channels_last=False)
+        return as_it_is
     runs: list[Form] = [own, *forms]
     as_read, *rates = _best_rates(runs, lambda run: rate(run, given, gradients))
     timed = [
-        replace(_choice(own, "float32", channels_last=False), rate=as_read, own=as_read),
+        replace(as_it_is, rate=as_read, own=as_read),
         *(replace(form, rate=found, own=as_read) for form, found in zip(forms, rates, strict=True)),
     ]
     best = max((one for one in timed if one.precision == "float32"), key=lambda one: one.rate)

@@ -71,5 +71,5 @@ def _form(body: object, *given: torch.Tensor) -> Form | None:
     taken = given[: len(body.program.inputs)]
     if not body.leave_each_other_alone(*taken):
         return None
-    quick = choose(body, body.program.output_names[0], *taken)
+    quick = choose(body, body.program.output_names[0], *taken, at_once=AT_ONCE)
     return None if quick is None else Form(body, quick)
