@@ -4,6 +4,8 @@ Made once before a scan, chosen by a self-check and a short timing. What they fi
 it was read: they never stand behind a verdict alone.
 """
 
-from gate.programs.quick.choose import ANSWERED, TRIED, Choice, Quick, choose
+from gate.programs.quick.agreement import ANSWERED
+from gate.programs.quick.choose import TRIED, Quick, choose
+from gate.programs.quick.forms import Choice, told
 
-__all__ = ["ANSWERED", "TRIED", "Choice", "Quick", "choose"]
+__all__ = ["ANSWERED", "TRIED", "Choice", "Quick", "choose", "told"]

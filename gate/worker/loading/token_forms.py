@@ -10,8 +10,7 @@ from typing import Final
 import torch
 
 from gate.programs import Batched
-from gate.programs.quick import ANSWERED, Quick, choose
-from gate.programs.quick.choose import told
+from gate.programs.quick import ANSWERED, Quick, choose, told
 from gate.spaces.text.packing import lengths_of
 
 AT_ONCE: Final = 1024

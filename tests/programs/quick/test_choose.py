@@ -7,7 +7,7 @@ import torch
 from exported_families import export, make, samples
 
 from gate.programs import batched, logits_name, read_program
-from gate.programs.quick import Quick, choose
+from gate.programs.quick import Quick, agreement, choose, forms
 from gate.programs.quick import choose as function
 
 CHOOSING = __import__("sys").modules[function.__module__]
@@ -17,7 +17,7 @@ CHOOSING = __import__("sys").modules[function.__module__]
 def net(tmp_path, monkeypatch):
     """Return a ResNet's program, its samples, and no least size."""
     monkeypatch.setattr(CHOOSING, "LEAST_FLOPS", 0.0)
-    monkeypatch.setattr(CHOOSING, "has_bfloat16", lambda _device: True)
+    monkeypatch.setattr(forms, "has_bfloat16", lambda _device: True)
     model, shape = make("resnet")
     x = samples(shape, 8)
     return batched(read_program(export(model, shape, tmp_path / "model.pt2")), x), x
@@ -74,14 +74,14 @@ def test_passes_without_and_with_gradients_are_chosen_apart(net):
 
 def test_a_form_that_answers_otherwise_is_never_taken(net, monkeypatch):
     """However quick: its scores differ by more than rounding."""
-    wrong = CHOOSING.fused
+    wrong = forms.fused
 
     def broken(program, keep):
         made = wrong(program, keep)
         name = next(name for name in made.tensors if name.endswith("folded_bias"))
         return replace(made, tensors={**made.tensors, name: made.tensors[name] + 1})
 
-    monkeypatch.setattr(CHOOSING, "fused", broken)
+    monkeypatch.setattr(forms, "fused", broken)
     assert chosen(*net, read=1.0, float32=50.0, bfloat16=90.0) is None
 
 
@@ -111,7 +111,7 @@ def test_a_real_clock_chooses_a_form_that_agrees(net):
 def test_passes_without_gradients_need_scores_alone_to_agree(net, monkeypatch):
     """A form whose gradients point elsewhere runs forward passes; those with gradients keep what agrees."""
     body, x = net
-    monkeypatch.setattr(CHOOSING, "_NARROW_ALIKE", 1.1)
+    monkeypatch.setattr(agreement, "_NARROW_ALIKE", 1.1)
     found = chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0)
     assert (found.forward.precision, found.slopes.precision) == ("bfloat16", "float32")
 
@@ -132,18 +132,18 @@ def test_a_form_is_known_by_the_best_of_its_rounds(net, monkeypatch):
 def test_a_form_that_chooses_otherwise_runs_no_passes_forward(net, monkeypatch):
     """Its scores are near, and still a class in fifty may be another where classes meet; gradients are searched by."""
     body, x = net
-    monkeypatch.setattr(CHOOSING, "_same_choices", lambda *_: torch.tensor([True] * 48 + [False]))
+    monkeypatch.setattr(agreement, "_same_choices", lambda *_: torch.tensor([True] * 48 + [False]))
     found = chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0)
     assert (found.forward.precision, found.slopes.precision) == ("float32", "bfloat16")
-    monkeypatch.setattr(CHOOSING, "_same_choices", lambda *_: torch.tensor([True] * 50 + [False]))
+    monkeypatch.setattr(agreement, "_same_choices", lambda *_: torch.tensor([True] * 50 + [False]))
     assert chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0).forward.precision == "bfloat16"
 
 
 def test_first_choices_are_compared_on_samples_and_mixtures_of_them(net, monkeypatch):
     """A probe moves samples towards where classes meet."""
     body, x = net
-    compared, seen = CHOOSING._same_choices, []
-    monkeypatch.setattr(CHOOSING, "_same_choices", lambda *given: seen.append(given[2][0]) or compared(*given))
+    compared, seen = agreement._same_choices, []
+    monkeypatch.setattr(agreement, "_same_choices", lambda *given: seen.append(given[2][0]) or compared(*given))
     chosen(body, x, read=1.0, float32=10.0, bfloat16=30.0)
     assert torch.equal(seen[0], x)
     torch.testing.assert_close(seen[1][1], 0.7 * x[1] + 0.3 * x[0])

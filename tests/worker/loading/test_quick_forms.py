@@ -8,7 +8,7 @@ from test_number_types import PICTURES, net, program
 from gate.check.evidence import ScanSettings
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
-from gate.programs.quick import choose
+from gate.programs.quick import choose, forms
 from gate.records.artifact import Artifact, ModelRef, build_manifest, file_sha256
 from gate.records.clock import today
 from gate.records.job import ScanJob
@@ -31,7 +31,7 @@ def classifier(tmp_path):
 def large(monkeypatch):
     """Let every net count as a large one, and bfloat16 as four times as quick as the rest."""
     monkeypatch.setattr(CHOOSING, "LEAST_FLOPS", 0.0)
-    monkeypatch.setattr(CHOOSING, "has_bfloat16", lambda _device: True)
+    monkeypatch.setattr(forms, "has_bfloat16", lambda _device: True)
     narrow = {"bfloat16": 4.0}
     monkeypatch.setattr(CHOOSING, "_rate", lambda form, *_: narrow.get(getattr(form, "precision", ""), 1.0))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gate.programs.quick import choose
+from gate.programs.quick import choose, forms
 from gate.records.run import Run
 from gate.search.insertions import screened
 from gate.spaces.subject import Samples
@@ -22,7 +22,7 @@ PROBES = [TextProbe(word, word, "words") for word in ("the", "cat", "a", "person
 def large(monkeypatch):
     """Let every network count as a large one, and bfloat16 as four times as quick as the rest."""
     monkeypatch.setattr(CHOOSING, "LEAST_FLOPS", 0.0)
-    monkeypatch.setattr(CHOOSING, "has_bfloat16", lambda _device: True)
+    monkeypatch.setattr(forms, "has_bfloat16", lambda _device: True)
     narrow = {"bfloat16": 4.0}
     monkeypatch.setattr(CHOOSING, "_rate", lambda form, *_: narrow.get(getattr(form, "precision", ""), 1.0))
 
