@@ -4,14 +4,22 @@ A fixed probe depends on the image's shape alone, so that its answers compare ac
 on the operator's seed too (`gate.records.probe_seed`), a tenth as many of each family. Importing one imports no torch.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import pkgutil
 import random
 from functools import cache
+from typing import TYPE_CHECKING
 
 from gate.records.probe_seed import derived
 from gate.spaces.contract import UNTOLD, Apply, Bounds, InParts, Probe, ProbeFamily, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
 
 SHARE = 0.1
 """Of secret probes, in the number of fixed ones of their family."""
@@ -89,9 +97,11 @@ def within(probe: Probe, bounds: Bounds) -> Apply:
 
 def in_parts(probe: Probe, bounds: Bounds) -> InParts:
     """Return a probe for raw inputs within `bounds` that changes a batch part by part where it may."""
-    import torch  # a process that names probes loads none
-
     change = within(probe, bounds)
     if probe.alone:
-        return lambda x, most: map(change, torch.split(x, most))
-    return lambda x, most: torch.split(change(x), most)
+        return lambda x, most: map(change, _parts(x, most))
+    return lambda x, most: _parts(change(x), most)
+
+
+def _parts(x: torch.Tensor, most: int) -> Iterator[torch.Tensor]:
+    return (x[start : start + most] for start in range(0, len(x), most))
