@@ -87,15 +87,22 @@ def program(tmp_path_factory):
     return export_module(net(), clean().inputs[:4], tmp_path_factory.mktemp("net") / "model.pt2")
 
 
+@pytest.fixture(scope="module")
+def spare(tmp_path_factory):
+    """Return an adapter, language models and their base, made once: what detectors of images and tokens leave alone."""
+    return beside_base(tmp_path_factory)
+
+
 @pytest.fixture(params=["program", "module"])
-def subject(request, program, tmp_path, tmp_path_factory):
+def subject(request, program, spare, tmp_path, tmp_path_factory):
     """Return a subject with everything that a detector can need, over a program and over a module.
 
     A detector of tokens gets a network of words.
     """
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    language = spare if name is None or not of_language(name) else beside_base(tmp_path_factory)
     if name and "images" not in detectors.load(name).spaces:
-        return of_tokens(tmp_path)
+        return of_tokens(tmp_path, language["beside"])
     samples = clean()
     seam = (samples.inputs[:4], Preprocessing(), (0.0, 1.0))
     images = ProgramClassifier.of(program, *seam) if request.param == "program" else ModuleClassifier.of(net(), *seam)
@@ -120,8 +127,14 @@ def subject(request, program, tmp_path, tmp_path_factory):
         triggers=triggers,
         references=(ModuleClassifier.of(net(), *seam),),
         previous=beside(images, program, seam),
-        **beside_base(tmp_path_factory),
+        **language,
     )
+
+
+def of_language(name):
+    """Tell whether a detector looks at adapters or language models, which are then made for each test."""
+    detector = detectors.load(name)
+    return bool((detector.needs | detector.uses) & (Need.ADAPTER | Need.LANGUAGE | Need.BESIDE))
 
 
 def beside_base(folders):
@@ -132,7 +145,7 @@ def beside_base(folders):
     return {"adapter": made.adapter, "language": whole.language, "base": made.base, "beside": networks(folder)}
 
 
-def of_tokens(folder):
+def of_tokens(folder, beside=None):
     """Return a subject of tokens with what a detector of them, or one for every space, can need."""
     found = classifier(Bag, None, CLASSES)
     rows = sentences(45, CLASSES, seed=3)
@@ -147,7 +160,7 @@ def of_tokens(folder):
         classifier=found,
         samples=samples,
         training_set=samples,
-        beside=networks(folder),
+        beside=beside or networks(folder),
     )
 
 
