@@ -16,6 +16,7 @@ from benchmarks.adapter_zoo.splits import DOMAINS
 from benchmarks.anchors.figure import Counted, Figure, accuracy, area, missing, of_models
 from benchmarks.efficacy import summaries
 from benchmarks.efficacy.results import SystemResult
+from benchmarks.efficacy.subjects import NOT_MADE, NOT_SCANNED
 from benchmarks.efficacy.zoos import Measured, Zoo, banks_of, measured, of_split
 from benchmarks.real_zoo import table as real
 from benchmarks.text_zoo import table as texts
@@ -49,11 +50,17 @@ class Kept:
         return Counted(systems, losses, self.of, self.command, self.sources)
 
 
+def whole_tasks(found: Measured) -> Measured:
+    """Return what is measured of the tasks of which nothing is waiting: a task is told once, when it is whole."""
+    begun = {one.task for one in found.left_out if one.reason in (NOT_MADE, NOT_SCANNED)}
+    return Measured([pair for pair in found.pairs if pair[0].recipe.row.task not in begun], found.left_out)
+
+
 @contextmanager
 def _kept(make: Make, what: str, policy: Policy, command: str) -> Iterator[Kept]:
     with tempfile.TemporaryDirectory(prefix="anchors-") as folder:
         zoo = make(Path(folder))
-        found, banks = measured(zoo, SPLIT, policy), banks_of(zoo, policy)
+        found, banks = whole_tasks(measured(zoo, SPLIT, policy)), banks_of(zoo, policy)
         of = of_models(f"{what}, split `{SPLIT}`", found, policy)
         yield Kept(found, banks, policy, of, command, (summaries.path_of(SPLIT, zoo.evidence),))
 

@@ -9,12 +9,13 @@ from benchmarks.adapter_zoo import table as adapters
 from benchmarks.adapter_zoo.splits import ATTACK, IN_DOMAIN, RANK
 from benchmarks.anchors import costs, gathering, kept, published, small_zoo, table
 from benchmarks.anchors.figure import NOT_MEASURED, Counted, Figure, accuracy, by_family, missing, trojai
+from benchmarks.anchors.other_zoos import whole_tasks
 from benchmarks.anchors.small_zoo import Judgement
 from benchmarks.efficacy.judged import Judged
 from benchmarks.efficacy.page import RESULTS, written
 from benchmarks.efficacy.reached import Rows
 from benchmarks.efficacy.results import result_of
-from benchmarks.efficacy.subjects import NOT_SCANNED, LeftOut
+from benchmarks.efficacy.subjects import NOT_MADE, NOT_SCANNED, LeftOut
 from benchmarks.efficacy.zoos import Measured
 from benchmarks.tests.real_cost.made_up_rows import row as checked
 from gate.policies.packaged import DEFAULT
@@ -176,3 +177,15 @@ def test_the_committed_figures_are_made_of_the_committed_rows():
     """By digests; nothing is judged."""
     split = table.told_split(written(table.PAGE, table.MARK))
     assert [group.keys for group, _ in gathering.stale(gathering.groups(split), kept.read())] == []
+
+
+def test_a_task_that_is_scanned_in_part_is_not_told():
+    """Its models stay out until none of its rows is waiting; one that is left out for good is not waited for."""
+
+    def pair(task):
+        return SimpleNamespace(recipe=SimpleNamespace(row=SimpleNamespace(task=task))), None
+
+    left = [LeftOut("a", "solar", "clean", "", NOT_MADE), LeftOut("b", "emoji", "sig", "", "success 0.5")]
+    found = whole_tasks(Measured([pair("solar"), pair("emoji")], left))
+    assert [one.recipe.row.task for one, _ in found.pairs] == ["emoji"]
+    assert found.left_out == left
