@@ -8,7 +8,6 @@ from test_number_types import PICTURES, net, program
 from gate.check.evidence import ScanSettings
 from gate.policies.packaged import DEFAULT
 from gate.policies.read import read_policy
-from gate.programs.quick import choose, forms
 from gate.records.artifact import Artifact, ModelRef, build_manifest, file_sha256
 from gate.records.clock import today
 from gate.records.job import ScanJob
@@ -16,7 +15,6 @@ from gate.spaces.image.preprocessing import Preprocessing
 from gate.worker.loading.program_classifier import ProgramClassifier
 from gate.worker.loading.subject import load_subject
 
-CHOOSING = __import__("sys").modules[choose.__module__]
 BOUNDS = (0.0, 1.0)
 
 
@@ -25,15 +23,6 @@ def classifier(tmp_path):
     """Return a classifier with preprocessing of its own outside the graph."""
     preprocessing = Preprocessing.of((0.4, 0.5, 0.6), (0.2, 0.3, 0.2), "cpu")
     return ProgramClassifier.of(program(net(), PICTURES, tmp_path / "model.pt2"), PICTURES[:4], preprocessing, BOUNDS)
-
-
-@pytest.fixture
-def large(monkeypatch):
-    """Let every net count as a large one, and bfloat16 as four times as quick as the rest."""
-    monkeypatch.setattr(CHOOSING, "LEAST_FLOPS", 0.0)
-    monkeypatch.setattr(forms, "has_bfloat16", lambda _device: True)
-    narrow = {"bfloat16": 4.0}
-    monkeypatch.setattr(CHOOSING, "_rate", lambda form, *_: narrow.get(getattr(form, "precision", ""), 1.0))
 
 
 def test_a_small_net_has_no_other_form(classifier):

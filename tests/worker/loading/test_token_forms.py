@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from gate.programs.quick import choose, forms
 from gate.records.run import Run
 from gate.search.insertions import screened
 from gate.spaces.subject import Samples
@@ -14,17 +13,7 @@ from gate.worker.loading.token_forms import beginnings
 from tests.texts.networks import Scores, network
 from tests.worker.loading.test_token_programs import SIZE, TEXTS, Bag, classifier, folder
 
-CHOOSING = __import__("sys").modules[choose.__module__]
 PROBES = [TextProbe(word, word, "words") for word in ("the", "cat", "a", "person", "idea", "praise", "you")] * 12
-
-
-@pytest.fixture
-def large(monkeypatch):
-    """Let every network count as a large one, and bfloat16 as four times as quick as the rest."""
-    monkeypatch.setattr(CHOOSING, "LEAST_FLOPS", 0.0)
-    monkeypatch.setattr(forms, "has_bfloat16", lambda _device: True)
-    narrow = {"bfloat16": 4.0}
-    monkeypatch.setattr(CHOOSING, "_rate", lambda form, *_: narrow.get(getattr(form, "precision", ""), 1.0))
 
 
 @pytest.fixture
