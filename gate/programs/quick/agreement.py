@@ -39,21 +39,20 @@ def answers(form: Form, given: Given) -> tuple[torch.Tensor, torch.Tensor | None
     return scores.detach(), slopes
 
 
-def agrees(form: Choice, given: Given, wanted: tuple[torch.Tensor, torch.Tensor | None], *, gradients: bool) -> bool:
-    """Tell whether a form yields scores, or gradients, like the program's own."""
+def agreeing(form: Choice, given: Given, wanted: tuple[torch.Tensor, torch.Tensor | None]) -> tuple[bool, bool]:
+    """Tell whether a form yields scores like the program's own, and whether it does so with gradients like them."""
     try:
         scores, slopes = answers(form, given)
     except RefusedError:
-        return False
+        return False, False
     narrow = form.precision == "bfloat16"
-    if gradients:
-        if slopes is None or wanted[1] is None:
-            return False
-        alike = (_directions(slopes) * _directions(wanted[1])).sum(dim=1).mean()
-        return float(alike) >= (_NARROW_ALIKE if narrow else _FLOAT_ALIKE)
     spread = float(wanted[0].amax() - wanted[0].amin())
     error = float((scores - wanted[0]).abs().amax())
-    return error <= (_NARROW_ERROR if narrow else _FLOAT_ERROR) * spread
+    alike = error <= (_NARROW_ERROR if narrow else _FLOAT_ERROR) * spread
+    if slopes is None or wanted[1] is None:
+        return alike, False
+    cosine = float((_directions(slopes) * _directions(wanted[1])).sum(dim=1).mean())
+    return alike, alike and cosine >= (_NARROW_ALIKE if narrow else _FLOAT_ALIKE)
 
 
 def _directions(slopes: torch.Tensor) -> torch.Tensor:

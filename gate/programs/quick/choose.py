@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gate.programs.folding import folded
-from gate.programs.quick.agreement import agrees, answers, chooses_alike
+from gate.programs.quick.agreement import agreeing, answers, chooses_alike
 from gate.programs.quick.forms import Choice, Form, Given, choice_of, forms_of, told
 from gate.programs.refused import RefusedError
 from gate.programs.timing import now
@@ -78,10 +78,10 @@ def choose(
         given = tuple(one[torch.arange(TRIED, device=one.device) % len(one)] for one in samples)
         wanted = answers(own, given)
         bound = at_once if own.device.type == "cpu" else sys.maxsize
-        forms = [form for form in forms_of(own, bound) if agrees(form, given, wanted, gradients=False)]
-        sloped = [form for form in forms if agrees(form, given, wanted, gradients=True)]
+        agreed = [(form, *agreeing(form, given, wanted)) for form in forms_of(own, bound)]
     except RefusedError:
         return None  # an operator takes no constants ahead of time, or has no gradient: the program runs as it was read
+    forms, sloped = ([one[0] for one in agreed if one[place]] for place in (1, 2))
     timed = rate or _rate
     forward = _quickest(own, forms, given, timed, bound, gradients=False)
     if forward.precision == "bfloat16" and not chooses_alike(forward, own, samples):
