@@ -6,7 +6,6 @@ import shutil
 import tomllib
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 
@@ -109,11 +108,9 @@ def test_the_arguments_are_the_commands_own(kept):
         assert "command" not in container
         name, *arguments = container["args"]
         assert name == "serve"
-        command = main.commands[name]
         arguments = [str(Path(__file__)) if one == "/etc/gate/gate.toml" else one for one in arguments]
-        with click.Context(command, info_name=name) as context:
-            command.parse_args(context, arguments)
-            read.append((context.params["only_check"], context.params["webhook"]))
+        context = main.commands[name].make_context(name, arguments)
+        read.append((context.params["only_check"], context.params["webhook"]))
     assert read == [(False, None), (True, None)]
 
 
