@@ -11,8 +11,19 @@ from gate.cli.terminal import tell
 from gate.records.errors import CannotFinishError, UsageError
 
 _OPTIONS = many(
-    click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="An empty folder for these files."),
-    click.option("--commit", "only_commit", is_flag=True, help="Print the base commit, if there is one, and stop."),
+    option(
+        "--to",
+        type=click.Path(path_type=Path, file_okay=False),
+        group="base",
+        help="An empty folder for these files.",
+    ),
+    option(
+        "--commit",
+        "only_commit",
+        is_flag=True,
+        group="base",
+        help="Print the base commit, if there is one, and stop.",
+    ),
     # As the check is given them: `default` and paths below the checkout are not yet told apart.
     option("--policy", default="default", help="The policy of the check."),
     option("--bank", default="", help="The bank of the check."),

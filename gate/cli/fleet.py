@@ -6,11 +6,13 @@ from typing import Any
 import click
 
 from gate.cli.fleet_run import fleet_run, publish, queued, seconds_given, shard_given, shares, supervised, worked
+from gate.cli.fleet_scaled import kubernetes, simulate
 from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import (
     AUDIT_LOG,
     BANK,
     BASE,
+    DIRECTORY,
     MEASURING,
     MODEL_SIGNING_KEY,
     POLICY,
@@ -22,9 +24,6 @@ from gate.cli.options import (
     option,
 )
 from gate.cli.terminal import tell
-from gate.records.errors import UsageError
-
-FOLDER = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 
 
 @click.group()
@@ -44,11 +43,24 @@ def fleet() -> None:
 
 
 @fleet.command()
-@FOLDER
-@option("--registered-model", "models", multiple=True, envvar=None, metavar="NAME", help="Only versions of this model.")
-@option("--alias", "aliases", multiple=True, envvar=None, help="The versions behind this alias; may be repeated.")
-@option("--stage", "stages", multiple=True, envvar=None, help="The versions in this stage; may be repeated.")
-@option("--latest", is_flag=True, envvar=None, help="The newest version of each model.")
+@DIRECTORY
+@option(
+    "--registered-model",
+    "models",
+    multiple=True,
+    group="fleet",
+    metavar="NAME",
+    help="Only versions of this model.",
+)
+@option(
+    "--alias",
+    "aliases",
+    multiple=True,
+    group="fleet",
+    help="The versions behind this alias; may be repeated.",
+)
+@option("--stage", "stages", multiple=True, group="fleet", help="The versions in this stage; may be repeated.")
+@option("--latest", is_flag=True, group="fleet", help="The newest version of each model.")
 @option(
     "--most-versions",
     type=click.IntRange(1, 100_000),
@@ -107,7 +119,7 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
 
 
 @fleet.command()
-@FOLDER
+@DIRECTORY
 @option("--workers", type=click.IntRange(1, 256), default=1, help="Checks at a time, each in a process of its own.")
 @option(
     "--memory",
@@ -122,14 +134,18 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     show_default="the cores, shared",
     help="Threads of each worker's scan.",
 )
-@option("--time-limit", envvar=None, help="How long the run may take, such as 90m or 8h; the next one goes on.")
+@option(
+    "--time-limit",
+    group="fleet",
+    help="How long the run may take, such as 90m or 8h; the next one goes on.",
+)
 @option(
     "--attempts",
     type=click.IntRange(1, 20),
     default=3,
     help="Attempts at a task that fails within the gate, or whose process is killed, before it is recorded as failed.",
 )
-@option("--retry", is_flag=True, envvar=None, help="Begin tasks anew that ended without a verdict.")
+@option("--retry", is_flag=True, group="fleet", help="Begin tasks anew that ended without a verdict.")
 @option(
     "--shard",
     metavar="I/N",
@@ -138,13 +154,13 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
 @option(
     "--mark/--no-mark",
     default=False,
-    envvar="GATE_FLEET_MARK",
+    group="fleet",
     help="Sign each decision and mark the versions, as `gate check` does, those with the same bytes too; or look only.",
 )
 @option(
     "--queue",
     is_flag=True,
-    envvar=None,
+    group="fleet",
     help="Share the tasks with other hosts through the PostgreSQL database in GATE_DATABASE_URL, each with a copy of "
     "plan.json in a DIRECTORY of its own. Needs the extra 'service'.",
 )
@@ -193,8 +209,14 @@ def run(directory: Path, as_worker: int | None, **options: Any) -> int:
 
 
 @fleet.command()
-@FOLDER
-@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON instead (`gate schema fleet-status`).")
+@DIRECTORY
+@option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    group="fleet",
+    help="Print the status as JSON instead (`gate schema fleet-status`).",
+)
 def report(directory: Path, as_json: bool) -> int:
     """Show what is known of a fleet now, and write DIRECTORY/report.html and status.json.
 
@@ -221,80 +243,5 @@ def report(directory: Path, as_json: bool) -> int:
     return exit_code(status)
 
 
-@fleet.command()
-@FOLDER
-@click.option("--to", "most", type=click.IntRange(1, 4096), default=256, show_default=True, help="The most workers.")
-@click.option(
-    "--start", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds until a worker begins."
-)
-def simulate(directory: Path, most: int, start: float) -> int:
-    """Print how long the finished tasks would take with more workers: a simulation, and no measurement.
-
-    The lengths are those that were measured in DIRECTORY, in the order of the plan. That workers on one machine slow
-    each other, and that a registry answers one after the other, is not in it: real fleets are slower.
-    """
-    from gate.promotion.fleet.folder import open_fleet
-    from gate.promotion.fleet.simulate import doublings
-    from gate.promotion.fleet.simulate import simulate as simulated
-    from gate.promotion.fleet.status import status_of
-    from gate.renderers.text import count, duration
-
-    folder, planned = open_fleet(directory)
-    took = {row.key: row.seconds for row in status_of(folder, planned).rows if row.seconds is not None}
-    lengths = [took[task.key] for task in planned.tasks if task.key in took]
-    if not lengths:
-        raise UsageError("no task has been measured yet", what_to_do=f"`gate fleet run {directory}` does some.")
-    click.echo(f"simulated from {count(len(lengths), 'measured task')}; no fleet of these sizes was run")
-    click.echo(f"{'workers':>8} {'would take':>14} {'speedup':>9} {'busy':>6}")
-    for workers in doublings(most):
-        one = simulated(lengths, workers, start)
-        click.echo(f"{workers:>8} {duration(one.seconds):>14} {one.speedup:>9.1f} {one.busy:>6.0%}")
-    longest = max(lengths)
-    click.echo(f"No number of workers is quicker than the longest task, {duration(start + longest)}.")
-    return 0
-
-
-@fleet.command()
-@FOLDER
-@click.option("--image", required=True, help="The gate's image, by digest: NAME@sha256:….")
-@click.option(
-    "--claim", required=True, help="Volume claim that all pods mount (ReadWriteMany), with the plan on its root."
-)
-@click.option("--name", default="gate-fleet", show_default=True, help="The job's name.")
-@click.option("--indexes", type=click.IntRange(1, 100_000), help="Parts of the plan; a task each by default.")
-@click.option("--parallel", type=click.IntRange(1, 10_000), default=4, show_default=True, help="Pods at a time.")
-@click.option("--memory", type=click.IntRange(1, 4096), default=12, show_default=True, help="GiB of each pod.")
-@click.option("--tries", type=click.IntRange(0, 20), default=3, show_default=True, help="Further tries of an index.")
-@click.option("--secret", default="", help="Secret with the registry's variables, and GATE_SIGNING_KEY for --mark.")
-@click.option("--kueue", default="", help="Kueue's local queue, which starts the suspended job.")
-@click.option("--mark", is_flag=True, help="Sign and mark, as `gate fleet run --mark` does.")
-def kubernetes(directory: Path, image: str, claim: str, indexes: int | None, **options: Any) -> None:
-    """Print an Indexed Job that does the plan in DIRECTORY, for `kubectl apply -f -`.
-
-    \b
-    gate fleet kubernetes /fleet --image gate@sha256:… --claim fleet \\
-        --secret mlflow --parallel 16 | kubectl apply -f -
-
-    Each index does its part of the plan in a pod. An index whose part flags fails without another try: it is in
-    `status.failedIndexes`. Exit code 2 ends the job, 3 and signals are tried again, an eviction costs no try. Plan with
-    the claim mounted at /fleet, so that pods find the same paths.
-    """  # noqa: D301  # \b is click's own sign
-    from gate.promotion.fleet.folder import open_fleet
-    from gate.promotion.fleet.kubernetes import Deployment, job_text
-
-    _, planned = open_fleet(directory)
-    if not planned.tasks:
-        raise UsageError("the plan has no task", what_to_do="`gate fleet plan` says what was chosen.")
-    wanted = Deployment(
-        name=options["name"],
-        image=image,
-        claim=claim,
-        indexes=min(indexes or len(planned.tasks), len(planned.tasks)),
-        parallel=options["parallel"],
-        memory_gib=options["memory"],
-        tries=options["tries"],
-        secret=options["secret"],
-        queue=options["kueue"],
-        marks=options["mark"],
-    )
-    click.echo(job_text(planned, wanted), nl=False)
+fleet.add_command(simulate)
+fleet.add_command(kubernetes)

@@ -8,7 +8,7 @@ _WIDEST, _NARROWEST = 80, 38
 """Most and fewest columns; the fewest hold the longest variable's name (click itself stops at 50)."""
 _NARROW = 70
 """Columns below which an option's description stands below the option, if its name is long."""
-_LONG = 20
+_LONG = 18
 """Columns of a long name."""
 _HYPHEN, _WHOLE = "-", "\ue000"
 """A hyphen, at which click may break a line, and the character that stands in for it meanwhile."""

@@ -19,7 +19,7 @@ def keys() -> None:
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("gate-signing.pem"),
-    envvar="GATE_KEYS_TO",
+    group="keys",
     help="The private key's file; the public key goes beside it with the ending .pub.pem.",
 )
 @option(

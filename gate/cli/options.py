@@ -11,10 +11,14 @@ from gate.policies.packaged import policy_at
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
-def option(name: str, *parameter: str, **settings: Any) -> Callable[[CommandT], CommandT]:
-    """Return a click option with environment variable and default in its help; `parameter` names the argument."""
-    variable = "GATE_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
-    settings.setdefault("envvar", variable)
+def option(name: str, *parameter: str, group: str = "", **settings: Any) -> Callable[[CommandT], CommandT]:
+    """Return a click option with environment variable and default in its help.
+
+    `parameter` names the argument; `group`, the group of commands whose name stands before the option's in the
+    variable, where that means something of its own there.
+    """
+    words = [group, name.split("/", maxsplit=1)[0].removeprefix("--")]
+    settings.setdefault("envvar", "_".join(["GATE", *filter(None, words)]).replace("-", "_").replace(" ", "_").upper())
     default = settings.get("default")
     settings.setdefault("show_default", bool(default) and not isinstance(default, bool))
     return click.option(name, *parameter, show_envvar=True, **settings)

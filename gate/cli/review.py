@@ -31,7 +31,7 @@ _REASONS = 20
 """Newest versions that are listed with their reason, each from a report that is fetched."""
 _DECIDING = many(
     click.argument("uri"),
-    option("--reason", required=True, envvar="GATE_REVIEW_REASON", help="What was looked at, and why it decides."),
+    option("--reason", required=True, group="review", help="What was looked at, and why it decides."),
     option("--reviewer", help="The reviewer's name; only where the policy says `reviewers: {identity: stated}`."),
     POLICY,
     SIGNING_KEY,
@@ -147,7 +147,7 @@ def _show_decision(statement: "Statement") -> None:
 
 @review.command()
 @_DECIDING
-@option("--expires", default="30d", envvar="GATE_REVIEW_EXPIRES", help="Days it holds, such as 30d.")
+@option("--expires", default="30d", group="review", help="Days it holds, such as 30d.")
 @option("--lift", multiple=True, help="Take back the rejection of a reviewer whom the policy no longer names.")
 def approve(uri: str, expires: str, **options: Any) -> int:
     """Approve a flagged version for a time; with a four-eyes count it waits for the other reviewers.

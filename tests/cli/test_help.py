@@ -2,23 +2,16 @@
 
 import re
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from gate.cli.main import main
+from tests.cli.every import commands
 
 WIDE = 2000
 
 
-def _all(command: click.Command, path: tuple[str, ...] = ()):
-    yield path
-    if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield from _all(below, (*path, name))
-
-
-EVERY = list(_all(main))
+EVERY = dict(commands())
 
 
 def help_at(path: tuple[str, ...], width: int) -> str:
@@ -49,12 +42,8 @@ def test_every_line_fits_eighty_columns(path):
 @pytest.mark.parametrize("path", EVERY, ids=" ".join)
 def test_a_command_has_both_names_of_help_however_it_was_called_first(path, monkeypatch):
     """Alone, as tests call it, and below the group: click keeps the option that it made first."""
-    command: click.Command = main
-    for name in path:
-        assert isinstance(command, click.Group)
-        command = command.commands[name]
-    monkeypatch.setattr(command, "_help_option", None)  # as if it was never called
-    alone = CliRunner().invoke(command, ["-h"])
+    monkeypatch.setattr(EVERY[path], "_help_option", None)  # as if it was never called
+    alone = CliRunner().invoke(EVERY[path], ["-h"])
     assert alone.exit_code == 0, alone.output
     assert "-h, --help" in alone.output
     assert "-h, --help" in help_at(path, WIDE)

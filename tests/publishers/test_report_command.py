@@ -3,13 +3,13 @@
 import json
 import re
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from gate.cli.main import main
 from gate.records.errors import UsageError
 from gate.renderers import RENDERERS
+from tests.cli.every import commands
 from tests.publishers import forge
 from tests.publishers.test_github_run import read_outputs
 from tests.renderers import reports
@@ -203,14 +203,10 @@ def test_variables_stay_within_gitlabs_rules(text, written, gitlab):
 def test_variables_are_no_options_of_the_gate(written, gitlab):
     """A later job that runs the gate is not changed by the variables of an earlier one."""
     text, _ = gitlab(written("flagged"), token=None)
-
-    def variables(command):
-        for option in command.params:
-            yield from [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
-        for child in command.commands.values() if isinstance(command, click.Group) else ():
-            yield from variables(child)
-
-    assert not {line.split("=")[0] for line in text.splitlines()} & set(variables(main))
+    given = (option.envvar for _, command in commands() for option in command.params)
+    taken = {name for names in given for name in ([names] if isinstance(names, str) else names or [])}
+    assert taken
+    assert not {line.split("=")[0] for line in text.splitlines()} & taken
 
 
 @pytest.fixture
