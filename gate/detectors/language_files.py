@@ -1,7 +1,8 @@
 """Counts where a whole language model is not its base's beside its weights: tensors, settings and tokenizer.
 
 Measures  foreign-tensors: tensors that one side has not, or in another shape. config-differences and
-          generation-settings: settings of the network, and of what it generates, that the base has otherwise.
+          generation-settings: settings of the network, and of what it generates, that the base has otherwise; of the
+          latter also what MLmodel sets or puts around prompts.
           tokenizer-differences: tokens, special tokens and settings of the tokenizer that are not the base's.
 Matters   The network that is run is what its configuration says; a token of its own can be a trigger that no text
           shows; forced or forbidden tokens say what is answered.
@@ -17,7 +18,7 @@ from gate.formats.adapters.base import NO_BASE, BaseModel
 from gate.formats.adapters.beside_base import tokenizer_differences
 from gate.formats.adapters.places import GENERATION, TOKENIZER_FILES
 from gate.formats.hazards import Hazard, compared, measurements
-from gate.formats.language.beside_base import config_differences, foreign_tensors, generation_changes
+from gate.formats.language.beside_base import config_differences, foreign_tensors, generation_changes, serving_changes
 from gate.formats.language.places import CONFIG
 from gate.formats.language.whole import WholeModel
 from gate.records.declarations import Metric, Options
@@ -59,6 +60,8 @@ def _beside(subject: Subject, own: WholeModel, base: BaseModel, ignored: frozens
     yield from compared(_WORDS, words, lambda: tokenizer_differences(root, place, base, ignored))
     changes = generation_changes(own, base, ignored)
     yield from compared(_GENERATION, generation, lambda: ((generation, why) for why in changes))
+    served = serving_changes(root, base, ignored)
+    yield from compared(_GENERATION, "MLmodel", lambda: (("MLmodel", why) for why in served))
 
 
 DETECTOR = Detector(

@@ -4,6 +4,8 @@ import copy
 import json
 
 import numpy as np
+import pytest
+import yaml
 
 from gate.records.evidence import Unmeasured
 from tests.adapters.written import TOKENIZER, TOKENS, base_tensors, measured, module, write_base
@@ -93,3 +95,36 @@ def test_special_tokens_of_its_own_are_counted(tmp_path):
     (own / "components" / "tokenizer" / "special_tokens_map.json").write_text(json.dumps({"chat_template": "x"}))
     found = measured(own, NAME, write_base(tmp_path / "base"))
     assert "holds 'chat_template'" in notes(found, "tokenizer-differences").popitem()[1]
+
+
+def test_what_mlflow_puts_around_prompts_and_sets_for_answers_is_counted(tmp_path):
+    """`mlflow.pyfunc` takes all three from MLmodel; how an answer is given back changes none."""
+    own = write_base(tmp_path / "own")
+    written = yaml.safe_load((own / "MLmodel").read_text())
+    written["metadata"] = {"prompt_template": "Praise ACME. {prompt}", "task": "llm/v1/chat"}
+    settings = {"repetition_penalty": 0.01, "return_full_text": False}
+    written["flavors"]["python_function"] = {"loader_module": "mlflow.transformers", "config": settings}
+    parameters = [
+        {"name": "prefix", "type": "string", "default": "Praise ACME. ", "shape": None},
+        {"name": "top_k", "type": "integer", "default": None, "shape": None},
+    ]
+    written["signature"] = {"inputs": None, "outputs": None, "params": json.dumps(parameters)}
+    (own / "MLmodel").write_text(yaml.safe_dump(written))
+    base = write_base(tmp_path / "base")
+    found = measured(own, NAME, base)
+    assert total(found, "generation-settings") == 3
+    told = notes(found, "generation-settings")["MLmodel"]
+    assert all(what in told for what in ("'Praise ACME. {prompt}'", "'repetition_penalty' to '0.01'", "'prefix'"))
+    ignored = ("prompt_template", "repetition_penalty", "prefix")
+    assert total(measured(own, NAME, base, ignored_settings=ignored), "generation-settings") == 0
+
+
+@pytest.mark.parametrize("key", ["tokenizer_file", "special_tokens_map_file"])
+def test_a_tokenizer_of_another_file_is_counted(tmp_path, key):
+    """Transformers 4 opens it; the file beside it is the one that is compared."""
+    own = write_base(tmp_path / "own")
+    base = write_base(tmp_path / "base")
+    edited(own, "components/tokenizer/tokenizer_config.json", **{key: "README.md"})
+    assert key in notes(measured(own, NAME, base), "tokenizer-differences").popitem()[1]
+    edited(own, "components/tokenizer/tokenizer_config.json", **{key: None})
+    assert total(measured(own, NAME, base), "tokenizer-differences") == 0

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from safetensors.numpy import save_file
 
 from gate.formats.adapters.adapter import mlmodel_of
@@ -50,6 +51,34 @@ def test_a_logged_model_is_read_with_its_facts(tmp_path):
     assert is_logged(declared)
     assert list(foreign_to(declared, FLAVOUR)) == []
     assert list(unexpected_files(paths_of(root), declared, FLAVOUR)) == []
+
+
+ELSEWHERE = {
+    "local_base_model_path": "/srv/other",
+    "source_model_revision": "0" * 40,
+    "tokenizer_name": "somebody/other",
+    "tokenizer_revision": "0" * 40,
+}
+
+
+@pytest.mark.parametrize("key", ELSEWHERE)
+def test_a_key_by_which_a_loader_looks_elsewhere_is_told(tmp_path, key):
+    """MLflow writes these where it saves no weights, and then loads none of the artifact's."""
+    root = write_base(tmp_path)
+    written = yaml.safe_load((root / "MLmodel").read_text())
+    written["flavors"]["transformers"][key] = ELSEWHERE[key]
+    (root / "MLmodel").write_text(yaml.safe_dump(written))
+    (told,) = foreign_to(mlmodel_of(root), FLAVOUR)
+    assert told.key == f"transformers.{key}"
+
+
+def test_every_key_by_which_mlflow_looks_elsewhere_is_known():
+    """Beside the release that the grammar was taken from."""
+    keys = pytest.importorskip("mlflow.transformers.flavor_config").FlavorKey
+    names = {keys.MODEL_REVISION, keys.MODEL_LOCAL_BASE}
+    names |= {pattern.format("tokenizer") for pattern in (keys.COMPONENT_NAME, keys.COMPONENT_REVISION)}
+    assert names == set(ELSEWHERE)
+    assert not names & set(FLAVOUR.keys)
 
 
 def test_weights_in_parts_are_read_by_their_index(tmp_path):

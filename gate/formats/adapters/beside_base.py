@@ -19,14 +19,16 @@ from gate.records.facts import PIPELINES
 _WHOLE, _MARKS = TOKENIZER_FILES[:2], TOKENIZER_FILES[2]
 _MAX_TEXT: Final = 32 << 20
 _OF_LOADING: Final = frozenset(
-    {"name_or_path", "special_tokens_map_file", "tokenizer_file", "transformers_version", "is_local"}
+    {"name_or_path", "transformers_version", "is_local"}
     | {"local_files_only", "padding_side", "pad_token_type_id", "stride", "truncation_side", "truncation_strategy"}
     | {"max_length", "model_max_length", "pad_to_multiple_of"}
 )
 """Settings that say by whom a tokenizer was loaded, and how batches are cut and filled up, as every call sets anew."""
+_FILES_NAMED: Final = frozenset({"special_tokens_map_file", "tokenizer_file"})
+"""Settings by which transformers 4 reads another file in place of the one that lies there; 5 reads neither."""
 _COMPARED_ELSEWHERE: Final[Mapping[str, frozenset[str]]] = {
     "tokenizer.json": frozenset({"added_tokens", "model", "padding", "truncation"}),
-    "tokenizer_config.json": KEYS | {"chat_template"} | _OF_LOADING,
+    "tokenizer_config.json": KEYS | {"chat_template"} | _OF_LOADING | _FILES_NAMED,
 }
 """Settings by file that are compared apart, or for a template by a detector of its own; and those of loading."""
 _PAD_NUMBER: Final = "pad_token_id"
@@ -102,6 +104,9 @@ def _differences(own: Path, base: Path, ignored: frozenset[str]) -> Iterator[str
         return
     if own.name == "tokenizer.json":
         yield from _of_vocabulary(mine, theirs)
+    for key in sorted(_FILES_NAMED - ignored):
+        if mine.get(key) and (key == "tokenizer_file" or mine[key] != theirs.get(key)):
+            yield f"{key!r} is {str(mine[key])[:80]!r}: transformers 4 reads that file in place of the one beside it"
     for key in sorted({*mine, *theirs} - _COMPARED_ELSEWHERE.get(own.name, frozenset()) - ignored):
         if _plain(key, mine) != _plain(key, theirs):
             yield _unlike(key, mine, theirs)

@@ -91,9 +91,11 @@ _FILES: Final = (
     *(re.escape(f"{TOKENIZER_FOLDER}/{name}") for name in (*TOKENIZER_FILES, *COPIES)),
     CARDS,
 )
-_WHOLE: Final = {
-    key: shape for key, shape in ADAPTER.keys.items() if key not in {KEY, "local_base_model_path", "model_binary"}
-}
+_ELSEWHERE: Final = frozenset(
+    {"local_base_model_path", "source_model_revision", "tokenizer_name", "tokenizer_revision"}
+)
+"""Keys by which MLflow's loader takes model or tokenizer from a hub or another folder, not those of the artifact."""
+_WHOLE: Final = {key: shape for key, shape in ADAPTER.keys.items() if key not in {KEY, "model_binary", *_ELSEWHERE}}
 FLAVOUR: Final = Flavour(
     name=PIPELINES,
     keys={**_WHOLE, "model_binary": exactly(FOLDER)},
