@@ -6,7 +6,7 @@ numbers. Any other literal that meets what comes of a message is told, wherever 
 lookup, a method, a filter or arithmetic, except where the type of a tool's parameter is written in short (`types`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from jinja2 import nodes
@@ -14,6 +14,7 @@ from jinja2 import nodes
 from gate.formats.templates.bindings import counting_by_steps, handed_on, name_of
 from gate.formats.templates.flow import Flow
 from gate.formats.templates.known import LOOP, MARKS, STRUCTURE, WORDS, Kind
+from gate.formats.templates.own import CHOOSING
 from gate.formats.templates.parsing import every
 from gate.formats.templates.reading import MANY, Literals, attribute_of
 from gate.formats.templates.types import shortened_types
@@ -37,10 +38,12 @@ _ASKING_NOTHING: Final = frozenset(
     | {"removeprefix", "removesuffix"}
 )
 """Methods that ask for nothing but, some of them, for the literals that they are given."""
+_GATHERING: Final = frozenset({"append", "get", "items", "join", "keys", "values"})
+"""Methods by which something of a message is put beside another."""
 _LITERALS_OF_FORM: Final = frozenset({"default", "d", "indent", "tojson", "join", "string"})
 """Filters whose arguments say how something is written."""
 _NUMBERING: Final = frozenset({"int", "float", "round", "abs", "sum"})
-_CHOOSING: Final = frozenset({"select", "reject", "selectattr", "rejectattr", "map"})
+_CHOOSING: Final = CHOOSING | {"map"}
 _COUNTERS: Final = frozenset(f"loop.{key}" for key, kind in LOOP.items() if kind is Kind.COUNT)
 _ARITHMETIC: Final = (nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow, nodes.Sub, nodes.Add)
 
@@ -71,7 +74,7 @@ def _telling(literals: Literals, kind: Kind = Kind.MADE) -> Iterator[str]:
     numbers = [one.value for one in literals if not isinstance(one.value, str)]
     texts = [one.value for one in literals if isinstance(one.value, str)]
     if sum(map(abs, numbers)) > _SMALL:
-        yield from sorted({"a number of its own" if value == MANY else str(value) for value in numbers if value})
+        yield from sorted({"a value of its own making" if value == MANY else str(value) for value in numbers if value})
     if sum(map(len, (text for text in texts if not text.strip(" \n")))) > _BLANK:
         yield from sorted({text for text in texts if text and not text.strip(" \n")})
     harmless = MARKS | WORDS if kind in {Kind.STRUCTURE, Kind.OBJECT} else MARKS
@@ -92,6 +95,13 @@ def _compared(node: nodes.Compare, flow: Flow) -> Iterator[str]:
         yield from (f"it compares {what} with {literal!r}" for literal in _telling(_reaching(flow, against), top))
     if Kind.MADE in kinds and sum(kind >= Kind.RAW for kind in kinds) > 1:
         yield "it compares the text with what it makes of one"
+    elif _is_met(kinds):
+        yield "it compares the text with something else of a message"
+
+
+def _is_met(kinds: Sequence[Kind]) -> bool:
+    """Tell whether a text meets anything else that comes of messages; two whole messages may be compared."""
+    return max(kinds, default=Kind.PLAIN) >= Kind.RAW and sum(kind > Kind.PLAIN for kind in kinds) > 1
 
 
 def _tested(node: nodes.Test, flow: Flow) -> Iterator[str]:
@@ -124,6 +134,8 @@ def _called(node: nodes.Call, flow: Flow) -> Iterator[str]:
             yield f"it asks the text by the method {method!r}"
         asks = _telling(_reaching(flow, given[1:] if reads else given), kind)
         yield from (f"it looks for {what!r} in the text" for what in asks)
+        if method not in _GATHERING and _is_met([kind, *map(flow.kind, given)]):
+            yield f"it asks the text by {method!r} for something else of a message"
     elif method != "join" and any(flow.kind(one) >= Kind.COUNT for one in given):
         yield from (f"it looks the text up in {what!r}" for what in _telling(flow.reaching(owner)))
 
@@ -135,6 +147,8 @@ def _filtered(node: nodes.Filter, flow: Flow) -> Iterator[str]:
     if node.name in _CHOOSING:
         own = _reaching(flow, [node.node]) if by > Kind.PLAIN and kind is Kind.PLAIN else Literals()
         yield from _chosen(node, max(kind, by), literals | own)
+        if node.name != "map" and by > Kind.PLAIN and max(kind, by) >= Kind.RAW:
+            yield "it chooses by the text of a message"
     elif node.name in _LITERALS_OF_FORM:
         return
     elif node.name in _NUMBERING and kind >= Kind.OBJECT:
@@ -144,6 +158,8 @@ def _filtered(node: nodes.Filter, flow: Flow) -> Iterator[str]:
     elif by >= Kind.COUNT:
         reached = literals | (_reaching(flow, [node.node]))
         yield from (f"it looks the text up in {what!r}" for what in _telling(reached))
+    if node.name not in _CHOOSING | _LITERALS_OF_FORM and _is_met([kind, by]):
+        yield f"it applies {node.name!r} to the text by something else of a message"
 
 
 def _chosen(node: nodes.Filter, kind: Kind, literals: Literals) -> Iterator[str]:

@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum, auto
-from itertools import chain
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from jinja2 import nodes
@@ -185,19 +185,24 @@ def handed_on(loop: nodes.Node) -> list[nodes.Assign]:
 def counting_by_steps(loop: nodes.Node) -> bool:
     """Tell whether a loop sets one attribute where a second holds, that where a third does, and that where a fourth."""
     after: defaultdict[str, set[str]] = defaultdict(set)
+    before: defaultdict[str, set[str]] = defaultdict(set)
     for branch in every(loop, nodes.If):
         assert isinstance(branch, nodes.If)
         read = {name_of(one) for one in every(branch.test, nodes.Getattr, nodes.Getitem)}
         targets = {f"{one.name}.{one.attr}" for one in every(branch, nodes.NSRef) if isinstance(one, nodes.NSRef)}
         for name in read - {""}:
             after[name] |= targets - {name}
-    return any(
-        after[third] - {first, second}
-        for first in list(after)
-        for second in after[first]
-        for third in after.get(second, set()) - {first}
-        if third in after
-    )
+    for name, targets in after.items():
+        for target in targets:
+            before[target].add(name)
+    steps = ((second, third) for second in before if second in after for third in after[second] if third in after)
+    return any(_is_between(before[second] - {third}, after[third], second) for second, third in steps)
+
+
+def _is_between(firsts: set[str], fourths: set[str], second: str) -> bool:
+    """Tell whether a first and a fourth that are two, and not the second, stand around two steps."""
+    ends = islice((one for one in fourths if one != second), 2)
+    return any(firsts - {end} for end in ends)
 
 
 def _is_computed(node: nodes.Node) -> bool:

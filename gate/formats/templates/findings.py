@@ -1,6 +1,7 @@
 """What a chat template does that public ones do not, beyond what the base's own template does."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,9 +12,9 @@ from jinja2 import nodes
 from gate.formats.templates.asking import asked, marked
 from gate.formats.templates.bindings import give_names_of_their_own, name_of, plain_name
 from gate.formats.templates.flow import Flow
-from gate.formats.templates.known import FILTERS, FUNCTIONS, METHODS, VARIABLES
+from gate.formats.templates.known import FILTERS, FUNCTIONS, MARKS, METHODS, VARIABLES
 from gate.formats.templates.parsing import every, form, parse
-from gate.formats.templates.wording import built, literals, says, together
+from gate.formats.templates.wording import built, literals, marks_of, says, together
 
 Metric = Literal["content-conditions", "hidden-strings", "unknown-variables", "unknown-calls"]
 METRICS: Final[tuple[Metric, ...]] = ("content-conditions", "hidden-strings", "unknown-variables", "unknown-calls")
@@ -80,12 +81,12 @@ def beyond(own: Read, base: Read | None) -> Iterator[Found]:
 
 def _new_words(own: Read, base: Read, told: set[str]) -> Iterator[Found]:
     """Yield each literal that says something and is not the base's, and what all others say together."""
-    theirs = {_words(text) for text in base.texts}
+    theirs, known = {_words(text) for text in base.texts}, MARKS | set(marks_of(base.texts))
     new = [text for text in dict.fromkeys(own.texts) if _words(text) not in theirs and text not in told]
     for text in new:
-        if says(text):
+        if says(text, known):
             yield Found("hidden-strings", f"the base's template does not say {_short(text)}", text)
-    pieces = together(text for text in new if not says(text))
+    pieces = together((text for text in new if not says(text, known)), known)
     if pieces:
         yield Found("hidden-strings", f"the base's template does not say, in pieces, {_short(pieces)}", pieces)
 
@@ -115,13 +116,14 @@ def _hidden(tree: nodes.Template) -> Iterator[Found]:
 
 def _behind_marks(tree: nodes.Template, flow: Flow) -> Iterator[Found]:
     """Yield what a template says where a message holds a mark, by the text of all literals of the branch."""
-    switched = _switched(tree, flow)
+    switched, every_one = _switched(tree, flow), Counter(marks_of(one.text for one in literals(tree)))
     for branch in every(tree, nodes.If, nodes.CondExpr):
         assert isinstance(branch, nodes.If | nodes.CondExpr)
         flow.check()
         if _by_mark(branch, flow, switched):
             said = [one for part in _parts(branch) for one in literals(part)]
-            if text := together(one.text for one in said):
+            elsewhere = MARKS | (every_one - Counter(marks_of(one.text for one in said))).keys()
+            if text := together((one.text for one in said), elsewhere):
                 what = f"where a message holds a mark, it says {_short(text)}"
                 yield Found("hidden-strings", what, text, said[0].line)
 

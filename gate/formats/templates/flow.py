@@ -25,10 +25,10 @@ from gate.formats.templates.bindings import (
     text_of,
 )
 from gate.formats.templates.known import GIVEN, LOOP, NEIGHBOURS, OBJECTS, STRUCTURE, TOOLS, Kind
-from gate.formats.templates.reading import MANY, NONE, Literal, Literals, attribute_of, is_structural_read, value_of
+from gate.formats.templates.own import CHOOSING, literals_of, written
+from gate.formats.templates.reading import MANY, NONE, Literal, Literals, attribute_of, is_structural_read
 
-_CHOOSING: Final = frozenset({"select", "reject", "selectattr", "rejectattr"})
-_KEEPING_TEXT: Final = _CHOOSING | {"list", "reverse", "default", "d"}
+_KEEPING_TEXT: Final = CHOOSING | {"list", "reverse", "default", "d"}
 _KEEPING_STRUCTURE: Final = _KEEPING_TEXT | {"trim", "lower", "upper", "capitalize", "title", "string", "first", "last"}
 _KEEPING_COUNT: Final = frozenset({"int", "abs", "default", "d", "min", "max", "sum"})
 _WRITTEN_OTHERWISE: Final = frozenset({"strip", "lower", "upper", "title", "capitalize"})
@@ -88,7 +88,7 @@ class Flow:
         """Return the literals that may reach an expression, through variables too."""
         known = self._known_literals.get(id(node))
         if known is None:
-            known = self._known_literals[id(node)] = self._literals_of(node)
+            known = self._known_literals[id(node)] = literals_of(node, self)
             self._visit(1 + len(known))
         return known
 
@@ -107,15 +107,18 @@ class Flow:
             return sum(self._bind(part, literals=literals) for part in parts) > 0
         self._visit(1)
         kind = BY_WAY[one.way](self.kind(one.value))
-        if not literals or (one.way is Way.TURNS and kind is not Kind.PLAIN):
-            reached = NONE
-        else:
-            reached = Literals([Literal(MANY, id(one.value))]) if one.way is Way.TURNS else self.reaching(one.value)
+        none = not literals or (one.way is Way.TURNS and kind is not Kind.PLAIN)
+        reached = NONE if none else self._reached(one)
         changed = [self._raise(name, kind, reached) for name in self._names(one.target)]
         if any(changed):
             self._known_kinds.clear()
             self._known_literals.clear()
         return any(changed)
+
+    def _reached(self, one: Binding) -> Literals:
+        if one.way is Way.TURNS:
+            return Literals([Literal(MANY, id(one.value))])
+        return written(one.value, self) if one.way is Way.TEXT else self.reaching(one.value)
 
     def _names(self, target: nodes.Node) -> Iterator[str]:
         yield name_of(target)
@@ -164,8 +167,8 @@ class Flow:
         if max(sides) is Kind.COUNT and Kind.STRUCTURE not in sides:
             return Kind.COUNT
         lists = any(isinstance(one, nodes.List) for one in (node.left, node.right))
-        if lists and {left, right} <= {Kind.PLAIN, Kind.RAW}:
-            return max(sides)  # messages with one more in front
+        if lists and {left, right} <= {Kind.PLAIN, Kind.COUNT, Kind.RAW}:
+            return max(sides)  # messages with one more in front, or a list of them that grows from turn to turn
         return self._made(node)
 
     def _of_remainder(self, node: nodes.Mod) -> Kind:
@@ -256,28 +259,6 @@ class Flow:
         if node.node is not None:
             return self.kind(node.node)
         return text_of(self._greatest(*self.fed.get(id(node), ())))
-
-    def _literals_of(self, node: nodes.Node) -> Literals:
-        value = value_of(node)
-        own = NONE if value is None else Literals([Literal(value, id(node))])
-        own |= self.literals.get(name_of(node), NONE) if name_of(node) else NONE
-        parts = [*node.iter_child_nodes(), *self.fed.get(id(node), ())]
-        match node:
-            case nodes.Getitem(arg=nodes.Slice()):
-                pass
-            case nodes.Getattr() | nodes.Getitem() if self.kind(node.node) > Kind.PLAIN:
-                parts = []  # a key or a number by which a part is asked for says nothing of its text
-            case nodes.Filter() if node.name in _CHOOSING:
-                parts = [] if node.node is None else [node.node]  # by what is chosen is asked where it is
-            case nodes.Filter(node=nodes.Node() as counted, name="length" | "count") if (
-                self.kind(counted) is Kind.PLAIN
-            ):
-                own |= {Literal(MANY, id(node))}
-            case nodes.Call(node=nodes.Name(name="dict")):
-                own |= {Literal(one.key, id(one)) for one in node.kwargs}
-            case _:
-                pass
-        return own.union(*(self.reaching(part) for part in parts))
 
 
 _PLAIN: Final = (nodes.Compare, nodes.Test, nodes.Not, nodes.Const, nodes.TemplateData)

@@ -48,7 +48,7 @@ LOOP: Final = {
 }
 """What a loop says of itself, except for its neighbours, which are items of what it walks through."""
 NEIGHBOURS: Final = frozenset({"loop.previtem", "loop.nextitem"})
-STRUCTURE: Final = frozenset({"role", "type", "id", "tool_call_id"})
+STRUCTURE: Final = frozenset({"role", "type", "id", "tool_call_id", "required"})
 """Keys whose values are no text of anybody."""
 OBJECTS: Final = frozenset({"function", "parameters", "properties", "items", "return", "schema", "json_schema"})
 """Keys whose values are objects, of which a template may ask whether they have a key."""

@@ -1,7 +1,7 @@
 """What the literals of a template say: each, those beside each other, and what is put together of them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from jinja2 import nodes
@@ -12,6 +12,7 @@ from gate.formats.templates.known import MARKS, VARIABLES, WORDS, Kind
 from gate.formats.templates.parsing import every
 
 _MARK: Final = re.compile(r"<[^<>\s]{1,60}>|\[[A-Z_/]{1,40}\]")
+_SIGNS: Final = re.compile(r"[\W_]+")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _PROSE: Final = 3
 """Words from which a text says something to a model."""
@@ -24,6 +25,9 @@ _UNSPACED: Final = re.compile(
 """Characters of scripts that write words without spaces: Thai, Lao, Tibetan, Burmese, Khmer, kana and Han."""
 _CHARACTERS: Final = 4
 """Characters of such a script from which a text says something."""
+_LETTERS: Final = 8
+"""Letters that stand alone from which a text spells something."""
+_LETTER: Final = re.compile(r"(?<![^\W\d_])[^\W\d_](?![^\W\d_])")
 _BUILDING: Final = frozenset({"format", "replace", "join", "reverse", "batch", "sort"})
 
 
@@ -49,19 +53,37 @@ def literals(node: nodes.Node) -> Iterator[Said]:
         yield from literals(child)
 
 
-def says(text: str) -> bool:
-    """Tell whether a text says something to a model beside its marks."""
-    plain = _MARK.sub(" ", text)
+def marks_of(texts: Iterable[str]) -> Iterator[str]:
+    """Yield each mark in texts: what stands in angle brackets without a space, or in capitals in square ones."""
+    return (mark for text in texts for mark in _MARK.findall(text))
+
+
+def says(text: str, known: Collection[str] | None = None) -> bool:
+    """Tell whether a text says something to a model beside its marks; of marks beyond the known ones, each word counts.
+
+    Without any, all are: which ones a family writes is not known.
+    """
+    plain = _beside_marks(text, known)
     words = _WORD.findall(plain)
     return (
-        len(words) >= _PROSE or any(len(word) >= _RUN for word in words) or len(_UNSPACED.findall(plain)) >= _CHARACTERS
+        len(words) >= _PROSE
+        or any(len(word) >= _RUN for word in words)
+        or len(_UNSPACED.findall(plain)) >= _CHARACTERS
+        or len(_LETTER.findall(plain)) >= _LETTERS
     )
 
 
-def together(texts: Iterable[str]) -> str:
+def together(texts: Iterable[str], known: Collection[str] | None = None) -> str:
     """Return what texts say that stand after each other, as parts of words or as words; empty where that is nothing."""
-    saying = [_MARK.sub(" ", text) for text in texts if text.strip() not in MARKS | WORDS]
+    saying = [_beside_marks(text, known) for text in texts if text.strip() not in MARKS | WORDS]
     return next((joined for joined in ("".join(saying), " ".join(saying)) if says(joined)), "")
+
+
+def _beside_marks(text: str, known: Collection[str] | None) -> str:
+    """Return a text without its marks, or with the words of those that are not known in their place."""
+    if known is None:
+        return _MARK.sub(" ", text)
+    return _MARK.sub(lambda mark: " " if mark[0] in known else f" {_SIGNS.sub(' ', mark[0])} ", text)
 
 
 def built(tree: nodes.Template, flow: Flow) -> Iterator[tuple[nodes.Node, str]]:
