@@ -128,7 +128,7 @@ image-test: $(STAMP) ## build it twice and compare (where buildah is; BASE=… n
 
 lock: ## resolve requirements/*.in to exact versions with hashes (needs uv and an index)
 	for kind in runtime dev docs; do uv pip compile requirements/$$kind.in -o requirements/$$kind.lock \
-	  --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet; done
+	  --override requirements/without-torch.txt --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet; done
 
 $(SITE)/.installed: requirements/docs.lock
 	@$(PYTHON) -m venv $(SITE)

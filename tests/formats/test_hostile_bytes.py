@@ -23,16 +23,21 @@ from gate.formats.zips import read_zip
 from tests.corpus import formats, pickles, zipping
 from tests.corpus.case import FRAME
 
-BOUNDS = Bounds(max_opcodes=20_000, max_inflated_bytes=1 << 20, max_members=1000)
+OPCODES = 20_000
 MARKER = pickles.Path("/nonexistent/marker")
+
+
+def bounds():
+    """Return bounds of one input; those of an artifact hold for all of its files together."""
+    return Bounds(max_opcodes=OPCODES, max_inflated_bytes=1 << 20, max_members=1000)
 
 
 def _zip(raw):
     source = Source.of(raw)
-    archive = read_zip(source, BOUNDS)
+    archive = read_zip(source, bounds())
     for member in archive.members:
         member_source(source, member, 1 << 20)
-    return [*archive.faults, *pt2_hazards(source, archive, BOUNDS)]
+    return [*archive.faults, *pt2_hazards(source, archive, bounds())]
 
 
 def _mlmodel(raw):
@@ -41,13 +46,13 @@ def _mlmodel(raw):
 
 
 def _pickle(raw):
-    walk = walk_pickle(ByteStream(iter([raw])), BOUNDS)
-    assert walk.opcodes <= BOUNDS.max_opcodes + 1
+    walk = walk_pickle(ByteStream(iter([raw])), bounds())
+    assert walk.opcodes <= OPCODES + 1
     return walk
 
 
 def _json(raw, read):
-    return list(read(json.loads(raw), BOUNDS))
+    return list(read(json.loads(raw), bounds()))
 
 
 READERS = {
@@ -55,10 +60,10 @@ READERS = {
     "requirements": (lambda raw: list(odd_in_file("requirements.txt", raw)), FRAME["requirements.txt"]),
     "conda": (lambda raw: list(odd_in_file("conda.yaml", raw)), FRAME["conda.yaml"]),
     "pickle": (_pickle, pickles.touch(MARKER)),
-    "search": (lambda raw: list(find_pickles(Source.of(raw), "x.pkl", BOUNDS)), pickles.LEGACY_MAGIC + b"\x80\x02}."),
+    "search": (lambda raw: list(find_pickles(Source.of(raw), "x.pkl", bounds())), pickles.LEGACY_MAGIC + b"\x80\x02}."),
     "zip": (_zip, zipping.torch_zip(pickles.touch(MARKER))),
     "unlisted": (_zip, zipping.unlisted(zipping.torch_zip(b"\x80\x02}."), b"model/x", b"x")),
-    "onnx": (lambda raw: read_onnx(raw, BOUNDS), formats.onnx(b"own", b"../x")),
+    "onnx": (lambda raw: read_onnx(raw, bounds()), formats.onnx(b"own", b"../x")),
     "safetensors": (
         lambda raw: check_safetensors(Source.of(raw)),
         formats.safetensors({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
@@ -139,7 +144,7 @@ _JSON = st.recursive(
 @given(value=_JSON)
 def test_configurations_of_any_shape_are_walked(value):
     """Keras and skops configurations whose parts have unexpected types yield texts, not errors."""
-    seen = [*config_hazards(value, BOUNDS), *schema_hazards(value, BOUNDS)]
+    seen = [*config_hazards(value, bounds()), *schema_hazards(value, bounds())]
     assert all(isinstance(what, str) for what in seen)
 
 
@@ -147,8 +152,8 @@ def test_configurations_of_any_shape_are_walked(value):
 def test_a_loader_of_any_type_in_a_schema_is_no_error(loader):
     """A hostile schema may say anything; a type outside of scikit-learn is told, and nothing is raised."""
     schema = {"__class__": "Thing", "__module__": "acme", "__loader__": loader}
-    assert list(schema_hazards(schema, BOUNDS)) == ["type acme.Thing"]
-    assert list(schema_hazards({**schema, "__module__": "sklearn.svm"}, BOUNDS)) == []
+    assert list(schema_hazards(schema, bounds())) == ["type acme.Thing"]
+    assert list(schema_hazards({**schema, "__module__": "sklearn.svm"}, bounds())) == []
 
 
 _VALUES = st.none() | st.integers() | st.text(max_size=10) | st.lists(st.integers(), max_size=2)
@@ -168,7 +173,7 @@ def test_exported_programs_of_any_shape_are_walked(program, config):
     members["m/data/weights/m_weights_config.json"] = json.dumps(config).encode()
     source = Source.of(zipping.zipped(members))
     try:
-        seen = list(pt2_hazards(source, read_zip(source, BOUNDS), BOUNDS))
+        seen = list(pt2_hazards(source, read_zip(source, bounds()), bounds()))
     except UnreadableError as error:
         seen = [str(error)]
     assert all(isinstance(what, str) for what in seen)
@@ -183,7 +188,7 @@ def test_exported_programs_of_any_shape_are_walked(program, config):
 def test_plain_values_import_nothing_at_any_protocol(value):
     """The walk reads every pickle of plain values to its end and finds no import in it."""
     for protocol in range(6):
-        walk = walk_pickle(ByteStream(iter([pickles_dumps(value, protocol)])), BOUNDS)
+        walk = walk_pickle(ByteStream(iter([pickles_dumps(value, protocol)])), bounds())
         assert walk.fault == ""
         assert [name for name in walk.names if name not in _OF_BYTES] == []
         assert walk.unresolved == 0
