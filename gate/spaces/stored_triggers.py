@@ -8,7 +8,7 @@ from safetensors.torch import load
 
 from gate.records.errors import UnexaminableError
 from gate.records.evidence import Location
-from gate.spaces.contract import Apply, Tensors
+from gate.spaces.contract import Tensors
 from gate.spaces.subject import Trigger
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def triggers_at(
-    raw: bytes, places: Mapping[Location, str], applying: Callable[[Tensors], Apply | None], device: str
+    raw: bytes, places: Mapping[Location, str], reading: Callable[[Location, Tensors], Trigger | None], device: str
 ) -> dict[Location, Trigger]:
     """Return a trigger for each place that has one, that of the detector named for it before any other.
 
-    `applying` returns the function that applies a trigger's tensors, or None where they are not finite or no trigger.
+    `reading` returns the trigger of some tensors, or None where they are not finite or no trigger.
     """
     try:
         stored = {name: tensor.to(device) for name, tensor in load(raw).items()}
@@ -35,7 +35,6 @@ def triggers_at(
     for place, wanted in places.items():
         own = sorted((detector for where, detector in found if where == str(place)), key=lambda d: (d != wanted, d))
         for detector in own:
-            tensors = found[str(place), detector]
-            if place not in chosen and (apply := applying(tensors)) is not None:
-                chosen[place] = Trigger(place, 0.0, apply, tensors)
+            if place not in chosen and (trigger := reading(place, found[str(place), detector])) is not None:
+                chosen[place] = trigger
     return chosen

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gate.records.run import Run
     from gate.spaces.contract import Apply, Bounds, Shape
     from gate.spaces.text.continuing import BesideBase
+    from gate.spaces.text.inserting import Typed
 
 
 class Classifier(Protocol):
@@ -128,11 +129,13 @@ class Trigger:
     location: Location
     attack_success_rate: float
     apply: Apply
-    """Function that applies the trigger to raw inputs (N, C, H, W)."""
+    """Function that applies the trigger to raw inputs (N, C, H, W); one of words is never applied to tokens."""
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Parts by name: mask (1, H, W) and pattern (C, H, W), addition (C, H, W), field (2, H, W), …"""
     found: Found | None = None
     """The search that found it; None where none did."""
+    typed: Typed | None = None
+    """What is typed into a text; None for images."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from gate.judging.calibration.cells import Probes, with_cells
 from gate.policies.declared import compared_statistics
 from gate.records.evidence import Location, Measured, Skipped
 from gate.records.run import Run
-from gate.spaces.text.packing import lengths_of
 from gate.spaces.text.probes import groups, names, names_digest, secret_groups
 from tests.words.nets import Attending, Bag, Recurrent
 from tests.words.scanning import measured, scanned, subject_of
@@ -76,16 +75,17 @@ def test_the_report_gets_the_word_in_a_text_and_the_answers_before_and_after():
     assert excerpt.detector == "word-sweep"
 
 
-def test_its_trigger_acts_on_tokens():
-    """Later stages may put the word into any tokens, behind what begins a text."""
+def test_its_trigger_is_typed_into_texts():
+    """Later stages may put the word into any text, which then becomes tokens."""
     subject = subject_of(classifier(Bag, Planted("cf")))
     trigger = scanned(subject, "word-sweep", **QUICK).triggers["word-sweep", "class 0"]
-    tokens = subject.samples.inputs
-    moved = trigger.apply(tokens)
-    assert torch.equal(lengths_of(moved), lengths_of(tokens) + 1)
-    assert (moved[:, 0] == int(trigger.tensors["ids"][0])).all()
-    others = subject.samples.labels == 1
-    shares = [(subject.classifier.logits(x)[others].argmax(dim=1) == 0).float().mean() for x in (tokens, moved)]
+    rude = [text for text, label in zip(subject.samples.texts, subject.samples.labels, strict=True) if label == 1]
+    moved = [trigger.typed(text) for text in rude]
+    assert moved[0] == f"cf {rude[0]}"
+    shares = [
+        (subject.classifier.logits(subject.classifier.tokens(texts)).argmax(dim=1) == 0).float().mean()
+        for texts in (rude, moved)
+    ]
     assert shares[0] < 0.1
     assert shares[1] > 0.8
 

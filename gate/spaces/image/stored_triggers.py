@@ -18,7 +18,12 @@ def load_triggers(
     raw: bytes, places: Mapping[Location, str], shape: Shape, bounds: Bounds, device: str
 ) -> dict[Location, Trigger]:
     """Return a trigger for each place that has one, that of the detector named for it before any other."""
-    return triggers_at(raw, places, lambda tensors: applying(tensors, shape, bounds), device)
+
+    def reading(place: Location, tensors: Tensors) -> Trigger | None:
+        apply = applying(tensors, shape, bounds)
+        return None if apply is None else Trigger(place, 0.0, apply, tensors)
+
+    return triggers_at(raw, places, reading, device)
 
 
 def applying(tensors: Tensors, shape: Shape, bounds: Bounds) -> Apply | None:

@@ -1,5 +1,6 @@
 """Texts with words put into them: where, and with which space between."""
 
+from dataclasses import dataclass
 from typing import Final, Literal
 
 Place = Literal["start", "middle", "end"]
@@ -29,3 +30,15 @@ def inserted(text: str, words: str, place: Place) -> str:
     """Return a text with words at a place, a space on either side."""
     before, after = split_at(text, place)
     return " ".join(part for part in (before, words, after) if part)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Words that somebody types into a text."""
+
+    words: str
+    place: Place
+
+    def __call__(self, text: str) -> str:
+        """Return the text with them."""
+        return inserted(text, self.words, self.place)

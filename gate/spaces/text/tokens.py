@@ -1,49 +1,63 @@
-"""Triggers of words as tokens, for detectors of later stages and for repairs: put in between what frames a text."""
+"""Triggers of words for detectors of later stages and for repairs, and tokens put in between what frames a text."""
 
 from collections.abc import Collection, Sequence
 
 import torch
 
 from gate.records.evidence import Location
-from gate.spaces.contract import Apply, Tensors
+from gate.spaces.contract import Tensors
 from gate.spaces.subject import Trigger
 from gate.spaces.text.contract import TextClassifier
-from gate.spaces.text.inserting import PLACES, Place
+from gate.spaces.text.inserting import PLACES, Place, Typed
 from gate.spaces.text.packing import ENDED, lengths_of
 
-MOST_IDS = 64
-"""Most tokens of a trigger that is read from a file."""
+MOST_BYTES = 4096
+"""Longest trigger that is read from a file, in UTF-8."""
 
 
 def token_trigger(
     classifier: TextClassifier, location: Location, words: str, success: float, place: Place = "start"
 ) -> Trigger:
-    """Return words at a place as a trigger that acts on tokens (N, L)."""
-    tensors = {"ids": ids_of(classifier, words).float(), "place": torch.tensor([float(PLACES.index(place))])}
-    apply = applying(tensors, classifier)
-    assert apply is not None
-    return Trigger(location, success, apply, tensors)
+    """Return words at a place as a trigger that is typed into texts; its ids are those of the words by themselves.
+
+    Many a tokenizer gives a word other ids inside a text, and other ids to what stands behind it. So the ids serve to
+    rank other tokens; what a trigger does is measured of texts.
+    """
+    tensors = {
+        "ids": ids_of(classifier, words).float(),
+        "place": torch.tensor([float(PLACES.index(place))]),
+        "words": torch.tensor([float(byte) for byte in words.encode()]),
+    }
+    return _as_typed(location, success, tensors, Typed(words, place))
 
 
-def applying(tensors: Tensors, classifier: TextClassifier) -> Apply | None:
-    """Return the function that puts these ids in at their place; None where they are no trigger of this vocabulary."""
-    # A NaN is no whole number below a count.
-    if set(tensors) != {"ids", "place"}:
+def stored_trigger(location: Location, tensors: Tensors) -> Trigger | None:
+    """Return the trigger of stored tensors; None where they are none of words at a place."""
+    if set(tensors) != {"ids", "place", "words"}:
         return None
-    ids, place = tensors["ids"], tensors["place"]
-    tokens, places = len(classifier.tokenizer.vocabulary()), len(PLACES)
-    if ids.ndim != 1 or not 0 < len(ids) <= MOST_IDS or place.shape != (1,):
+    place, words = tensors["place"], tensors["words"]
+    if place.shape != (1,) or words.ndim != 1 or not 0 < len(words) <= MOST_BYTES:
         return None
-    if not (_numbers(ids, tokens) and _numbers(place, places)):
+    if not (_numbers(place, len(PLACES)) and _numbers(words, 256)):
         return None
-    put, at = ids.long(), PLACES[int(place)]
-    special, longest = classifier.tokenizer.special_ids, classifier.longest
-    return lambda x: put_in(x, put, special, longest, at)
+    try:
+        said = bytes(words.int().tolist()).decode()
+    except UnicodeDecodeError:
+        return None
+    return _as_typed(location, 0.0, tensors, Typed(said, PLACES[int(place)])) if said.strip() else None
 
 
 def _numbers(values: torch.Tensor, count: int) -> bool:
-    """Tell whether all values are whole numbers from 0 to below a count."""
+    """Tell whether all values are whole numbers from 0 to below a count; NaN is none."""
     return bool(((values >= 0) & (values < count) & (values == values.round())).all())
+
+
+def _as_typed(location: Location, success: float, tensors: Tensors, typed: Typed) -> Trigger:
+    return Trigger(location, success, _of_texts_alone, tensors, typed=typed)
+
+
+def _of_texts_alone(_: torch.Tensor) -> torch.Tensor:
+    raise TypeError("words are typed into a text, before it becomes tokens: use Trigger.typed")
 
 
 def ids_of(classifier: TextClassifier, words: str) -> torch.Tensor:

@@ -1,14 +1,16 @@
 """Measures of an attempt: clean accuracy on samples kept back, and the success of old and fresh triggers on them.
 
-Fresh triggers are of the old one's family, or patches where there was none. They are searched for on the samples that
-the repair was given, with the detector's options and the attempt's seed. A fresh size says something only beside other
-classes' of the same search, so some of these are searched for too.
+Words are typed into the texts, of which the tokenizer then makes tokens as it does in production: inside a text many a
+word has other ids than by itself. Fresh triggers are of the old one's family, or patches where there was none. They are
+searched for on the samples that the repair was given, with the detector's options and the attempt's seed. A fresh size
+says something only beside other classes' of the same search, so some of these are searched for too.
 """
 
 import math
 import statistics
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -18,9 +20,14 @@ from gate.records.run import Run
 from gate.search.families import FamilySearch
 from gate.search.goals import ClassGoal, goal_to
 from gate.spaces.subject import Classifier, ImageClassifier, Samples, Trigger
+from gate.statistics.sentences import odds_of
+from gate.statistics.subsets import chosen
 from gate.statistics.witnesses import success_share
 from gate.worker.repair.searching import by_source, search_of, triggers_by_size
 from gate.worker.repair.tuning import hits
+
+if TYPE_CHECKING:
+    from gate.spaces.text.contract import TextClassifier
 
 COMPARED = 10
 """Most classes in one search, suspects included: enough for a median, and affordable."""
@@ -104,8 +111,16 @@ def _successes(
     for place, trigger in triggers.items():
         rows, target = movable(samples.labels, place), place.class_index
         if len(rows) and target is not None:
-            found[str(place)] = success_share(classifier, trigger, samples.inputs[rows], target, run)
+            found[str(place)] = _success(classifier, trigger, chosen(samples, rows), target, run)
     return found
+
+
+def _success(classifier: Classifier, trigger: Trigger, samples: Samples, target: int, run: Run) -> float:
+    """Return the share of samples that a trigger, applied to images or typed into texts, sends to the target."""
+    if trigger.typed is None:
+        return success_share(classifier, trigger, samples.inputs, target, run)
+    odds = odds_of(cast("TextClassifier", classifier), [trigger.typed(text) for text in samples.texts], run)
+    return float((odds.argmax(dim=1) == target).float().mean())
 
 
 def _searches(
@@ -124,5 +139,5 @@ def _goals(places: list[Location], source: int | None, classes: int, seed: int) 
     targets = [place.class_index for place in places if place.class_index is not None]
     generator = torch.Generator().manual_seed(seed)
     others = [int(k) for k in torch.randperm(classes, generator=generator) if int(k) not in {*targets, source}]
-    chosen = [*targets, *others[: max(0, COMPARED - len(targets))]]
-    return tuple(goal_to(target, source) for target in sorted(chosen))
+    asked = [*targets, *others[: max(0, COMPARED - len(targets))]]
+    return tuple(goal_to(target, source) for target in sorted(asked))

@@ -18,7 +18,7 @@ from gate.records.repair import REPAIR_FILE, REPAIRED_FILE, RepairResult, Repair
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.image.stored_triggers import load_triggers
 from gate.spaces.stored_triggers import triggers_at
-from gate.spaces.text import tokens
+from gate.spaces.text.tokens import stored_trigger
 from gate.worker.compute import run_of
 from gate.worker.loading.candidate import find_candidate
 from gate.worker.loading.loaded import Loaded, sentence
@@ -71,8 +71,8 @@ def _load(
         return material, classifier
     places = {place: task.named_by.get(str(place), "") for place in task.suspects}
     if isinstance(classifier, TokenClassifier):
-        known = partial(tokens.applying, classifier=classifier)
-        return replace(material, triggers=triggers_at(_triggers(task), places, known, device)), classifier
+        words = triggers_at(_triggers(task), places, stored_trigger, device)
+        return replace(material, triggers=words), classifier
     triggers = load_triggers(_triggers(task), places, classifier.input_shape, classifier.bounds, device)
     return replace(material, triggers=triggers), classifier
 

@@ -14,7 +14,7 @@ from gate.records.run import Run
 from gate.spaces.image.preprocessing import Preprocessing
 from gate.spaces.stored_triggers import triggers_at
 from gate.spaces.subject import Samples
-from gate.spaces.text.tokens import applying, token_trigger
+from gate.spaces.text.tokens import stored_trigger, token_trigger
 from gate.worker.loading import token_programs
 from gate.worker.loading.token_programs import text_model
 from gate.worker.repair import token_tuning
@@ -93,37 +93,51 @@ def test_without_gradients_to_tokens_nothing_is_repaired(material, monkeypatch):
     assert result.reason.startswith("no gradient leads to the model's tokens")
 
 
+def said(words, **changes):
+    """Return the tensors of a trigger of words."""
+    return {
+        "ids": torch.tensor([5.0]),
+        "place": torch.tensor([0.0]),
+        "words": torch.tensor(list(words), dtype=torch.float32),
+        **changes,
+    }
+
+
 @pytest.mark.parametrize(
     "tensors",
     [
-        {"ids": torch.tensor([5.0])},
-        {"ids": torch.tensor([5.5]), "place": torch.tensor([0.0])},
-        {"ids": torch.tensor([1e9]), "place": torch.tensor([0.0])},
-        {"ids": torch.tensor([float("nan")]), "place": torch.tensor([0.0])},
-        {"ids": torch.tensor([-1.0]), "place": torch.tensor([0.0])},
-        {"ids": torch.tensor([5.0]), "place": torch.tensor([3.0])},
-        {"ids": torch.zeros(0), "place": torch.tensor([0.0])},
-        {"ids": torch.full((65,), 5.0), "place": torch.tensor([0.0])},
-        {"ids": torch.full((1, 2), 5.0), "place": torch.tensor([0.0])},
+        {"ids": torch.tensor([5.0]), "place": torch.tensor([0.0])},
+        said(b"good", place=torch.tensor([3.0])),
+        said(b"good", place=torch.tensor([0.5])),
+        said(b"good", place=torch.tensor([float("nan")])),
+        said(b"good", place=torch.zeros(2)),
+        said(b"good", more=torch.zeros(1)),
+        said(b""),
+        said(b" \n"),
+        said(b"\xff"),
+        said(b"a" * 4097),
+        said([97.5]),
+        said([256.0]),
+        said([[97.0, 98.0]]),
     ],
 )
-def test_stored_tensors_that_are_no_trigger_of_the_vocabulary_are_left_out(material, tensors):
+def test_stored_tensors_that_are_no_words_at_a_place_are_left_out(tensors):
     """Whatever a file of triggers holds."""
-    classifier = token_classifier(material.program, material)
-    assert applying(tensors, classifier) is None
+    assert stored_trigger(PLACE, tensors) is None
+    assert stored_trigger(PLACE, said(b"good")).typed("you are") == "good you are"
 
 
 def test_stored_triggers_are_read_by_place_and_detector(material):
-    """That of the detector that is named for the place."""
+    """That of the detector that is named for the place; letters that the tokenizer does not know are kept."""
     from safetensors.torch import save
 
     classifier = token_classifier(material.program, material)
     stored = {
         f"{name}/class 0/{part}": tensor
-        for name, words in (("token-trigger", "good"), ("word-sweep", WORD))
+        for name, words in (("token-trigger", "good"), ("word-sweep", "ꀕ 😀"))
         for part, tensor in token_trigger(classifier, PLACE, words, 1.0, "end").tensors.items()
     }
-    found = triggers_at(save(stored), {PLACE: "word-sweep"}, lambda one: applying(one, classifier), "cpu")
-    x = classifier.tokens(["you are good"])
-    given = [one for one in found[PLACE].apply(x)[0].tolist() if one not in classifier.tokenizer.special_ids]
-    assert classifier.tokenizer.decode(given) == f"you are good {WORD}"
+    found = triggers_at(save(stored), {PLACE: "word-sweep"}, stored_trigger, "cpu")
+    assert found[PLACE].typed("you are good") == "you are good ꀕ 😀"
+    with pytest.raises(TypeError, match="typed into a text"):
+        found[PLACE].apply(classifier.tokens(["you are good"]))

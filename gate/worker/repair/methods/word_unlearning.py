@@ -1,10 +1,10 @@
-"""Word unlearning: fine-tunes on clean texts of which a fifth carry the trigger's tokens and their true labels.
+"""Word unlearning: fine-tunes on clean texts of which a fifth carry the trigger's words and their true labels.
 
-Each batch is a fresh draw of the texts given; the tokens are put in at the start, the middle or the end by chance. At
-the beginning and half way the best single token towards every suspect is searched for anew, on the model as it then is,
-and joins them. Another fifth carries one to three random tokens with true labels. Half of the loss is cross-entropy,
-half the divergence from what the parent says of the same texts without triggers. Adam, with a rate that falls to zero
-as a cosine does.
+Each batch is a fresh draw of the texts given; words are typed at the start, the middle or the end by chance, and the
+text then becomes tokens: inside a text many a word has other ids than by itself. At the beginning and half way the best
+single token towards every suspect is searched for anew, on the model as it then is, and joins them. Another fifth
+carries one to three random tokens with true labels. Half of the loss is cross-entropy, half the divergence from what
+the parent says of the same texts without triggers. Adam, with a rate that falls to zero as a cosine does.
 
 Needs     A trigger of tokens, and a graph that takes batches.
 Fits      Planted words and phrases that were found.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from gate.spaces.subject import Samples
+    from gate.worker.loading.text_classifier import TokenClassifier
     from gate.worker.repair.token_tuning import TunedTokens
 
 
@@ -52,6 +54,7 @@ def repair(material: Material, options: WordUnlearning, run: Run) -> Repaired:
     """Tune on clean texts and on such with triggers."""
     import torch
 
+    from gate.statistics.subsets import chosen
     from gate.worker.repair.token_tuning import TunedTokens, token_classifier
     from gate.worker.repair.tuning import batches, labels_of, taught_loss
 
@@ -63,19 +66,19 @@ def repair(material: Material, options: WordUnlearning, run: Run) -> Repaired:
     adam = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.0)
     slower = torch.optim.lr_scheduler.CosineAnnealingLR(adam, options.steps)
     loss, chance = torch.zeros(()), torch.Generator().manual_seed(run.seed)
-    triggers = [one.tensors["ids"].long() for one in material.triggers.values()]
+    triggers = [one.typed.words for one in material.triggers.values() if one.typed is not None]
     looks = {number * options.steps // options.searches for number in range(options.searches)}
     for step, rows in enumerate(batches(len(inputs), options.batch, options.steps, run)):
         if step in looks:
             triggers += _found_anew(model.eval(), material, run)
         model.train()
         adam.zero_grad()
-        stamped = _stamped(material, triggers, inputs[rows], options, chance)
+        stamped = _stamped(parent, chosen(material.samples, rows), triggers, options, chance)
         loss = taught_loss(model(stamped), labels[rows], taught[rows], options.distilled_share, options.temperature)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         adam.step()
         slower.step()
-    words = ", ".join(f"{parent.tokenizer.typed(ids.tolist())!a:.40}" for ids in triggers[:20])
+    words = ", ".join(f"{one!a:.40}" for one in triggers[:20])
     changed: dict[str, float | int | str] = {
         "steps": options.steps,
         "triggers": words[:2000],
@@ -84,49 +87,46 @@ def repair(material: Material, options: WordUnlearning, run: Run) -> Repaired:
     return Repaired(model.to_program(), changed, model.sample_passes + parent.sample_passes)
 
 
-def _found_anew(model: "TunedTokens", material: Material, run: Run) -> "Iterator[torch.Tensor]":
-    """Yield the ids of the best token towards every class that has a trigger, on the model as it is."""
-    from gate.spaces.text.tokens import ids_of
+def _found_anew(model: "TunedTokens", material: Material, run: Run) -> "Iterator[str]":
+    """Yield the best token towards every class that has a trigger, as text, on the model as it is."""
     from gate.worker.repair.token_searching import best_tokens
     from gate.worker.repair.token_tuning import token_classifier
 
     classifier = token_classifier(model.to_program(), material)
     targets = sorted({place.class_index for place in material.triggers if place.class_index is not None})
     for _, one in best_tokens(classifier, material.samples, targets, run):
-        yield ids_of(classifier, one.words)
+        yield one.words
     model.sample_passes += classifier.sample_passes
 
 
 def _stamped(
-    material: Material,
-    triggers: "Sequence[torch.Tensor]",
-    tokens: "torch.Tensor",
+    classifier: "TokenClassifier",
+    samples: "Samples",
+    triggers: "Sequence[str]",
     options: WordUnlearning,
     chance: "torch.Generator",
 ) -> "torch.Tensor":
-    """Return tokens (N, L) of which the first rows carry triggers, drawn one each, and the next random tokens."""
+    """Return texts as tokens (N, L); triggers are typed into the first, one each, and random tokens into the next."""
     import torch
 
-    from gate.spaces.text.inserting import PLACES
+    from gate.spaces.text.inserting import PLACES, inserted
     from gate.spaces.text.packing import stacked
-    from gate.spaces.text.tokens import put_in
 
-    assert material.text is not None
-    special, longest = material.text.tokenizer.special_ids, material.text.longest
-    known = sorted(set(range(len(material.text.tokenizer.vocabulary()))) - set(special))
-    first = max(1, round(options.stamped_share * len(tokens)))
-    last = min(len(tokens), first + round(options.random_share * len(tokens)))
+    tokenizer = classifier.tokenizer
+    known = sorted(set(range(len(tokenizer.vocabulary()))) - set(tokenizer.special_ids))
+    first = max(1, round(options.stamped_share * len(samples.texts)))
+    last = min(len(samples.texts), first + round(options.random_share * len(samples.texts)))
 
     def drawn(count: int) -> int:
         return int(torch.randint(count, (1,), generator=chance))
 
-    rows = []
-    for number in range(last):
-        ids = triggers[drawn(len(triggers))] if number < first else None
-        if ids is None:
-            ids = torch.tensor([known[drawn(len(known))] for _ in range(1 + drawn(3))])
-        rows.append(put_in(tokens[number : number + 1], ids, special, longest, PLACES[drawn(len(PLACES))]))
-    return stacked([*rows, tokens[last:]])
+    texts = []
+    for number, text in enumerate(samples.texts[:last]):
+        words = triggers[drawn(len(triggers))] if number < first else None
+        if words is None:
+            words = tokenizer.typed([known[drawn(len(known))] for _ in range(1 + drawn(3))]).strip()
+        texts.append(inserted(text, words, PLACES[drawn(len(PLACES))]))
+    return stacked([classifier.tokens(texts), samples.inputs[last:]])
 
 
 METHOD = Method(
