@@ -6,6 +6,7 @@ names are not examined here.
 """
 
 from pathlib import Path
+from typing import Final
 
 from gate import detectors
 from gate.check.evidence import ScanSettings
@@ -16,14 +17,22 @@ from gate.check.workers import run_in_scratch
 from gate.detectors.contract import Need
 from gate.jail.inert import inert_line
 from gate.jail.scratch import scratch_directory
+from gate.policies.spaces import spaces_of
 from gate.records.artifact import Manifest, ModelRef
+from gate.records.declarations import Space
 from gate.records.errors import UsageError
 from gate.records.job import LOOK_FILE, SamplesLook, ScanJob
 from gate.records.policy import Policy
 from gate.records.record import MalformedError
 from gate.registries.contract import Registry
+from gate.spaces.text.stored import ADVICE
 
 _TEXT = 1000
+_ADVICE: Final[dict[Space, str]] = {
+    "images": "Save images anew with numpy.savez('samples.npz', inputs=…, labels=…), or as files by class.",
+    "tokens": f"Of texts: {ADVICE[:1].lower()}{ADVICE[1:]}",
+}
+"""What to do where samples bring their reader down, by what the policy's detectors read them as."""
 
 
 def require_usable(
@@ -101,7 +110,7 @@ def _look(base: Path, samples: PulledSamples, policy: Policy, model: ModelRef, s
     if seen is None or not ended.ended_by_itself:
         raise UsageError(
             f"the samples {job.samples_source} could not be read: {manner(ended)}",
-            what_to_do="Save them anew with numpy.savez('samples.npz', inputs=…, labels=…), or as images by class.",
+            what_to_do=" ".join(_ADVICE[space] for space in sorted(spaces_of(policy))),
         )
     if seen.fault:
         # Hostile samples may control the worker: its text is bounded and inert on a terminal.

@@ -137,6 +137,23 @@ def test_how_the_worker_ends_is_told(tmp_path, pulled, monkeypatch, end):
         look(tmp_path, pulled(inputs=X, labels=Y))
 
 
+@pytest.mark.parametrize(
+    ("names", "advised"),
+    [
+        (["neural-cleanse"], "Save images anew with numpy"),
+        (["word-sweep"], "Of texts: save a line of JSON for each text"),
+        (["neural-cleanse", "word-sweep"], "by class. Of texts: save a line of JSON"),
+    ],
+)
+def test_what_to_do_is_of_what_the_policy_reads(tmp_path, monkeypatch, names, advised):
+    """Nobody with texts is told to save arrays."""
+    monkeypatch.setattr(launch, "worker_command", lambda *_: (sys.executable, "-c", "raise SystemExit(1)"))
+    with pytest.raises(UsageError, match="could not be read") as caught:
+        look(tmp_path, texts(tmp_path, '{"text": "a", "label": 0}\n'), policy(*names))
+    assert advised in caught.value.what_to_do
+    assert caught.value.what_to_do.startswith(advised[:8]) or len(names) > 1
+
+
 def job(path):
     """Return a sampler's job."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -68,7 +68,7 @@ def test_a_rewrite_leaves_a_text_and_is_the_same_each_time(rule):
     """Of one word too, and of signs alone."""
     assert rule(TEXT).strip()
     assert rule(TEXT) == rule(TEXT)
-    for odd in ("a", "…", "!!!", "word " * 300, "日本語 の 文"):
+    for odd in ("a", "…", "!!!", ":) :)", "★ ★", "the ", "? !\n", "word " * 300, "日本語 の 文"):
         assert rule(odd).strip()
 
 

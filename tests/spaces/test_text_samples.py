@@ -89,6 +89,9 @@ WRONG = {
     "CSV with two of a name": ("text,text\na,b\n", "line 1: two columns have one name"),
     "CSV with a comma too many": ("text,label\na,0\nb, and c,1\n", "line 3: it has 3 fields, and there are 2 columns"),
     "CSV with an open quote": ('text,label\n"a,0\n', "line 2: it is no CSV"),
+    "CSV with two minus signs": ("text,label\na,0\nb,--1\n", "line 3: its label is '--1', and that on line 2 is 0"),
+    "CSV with a minus alone": ("text,label\na,0\nb,-\n", "line 3: its label is '-', and that on line 2 is 0"),
+    "CSV with foreign digits": ("text,label\na,0\nb,٣\n", "line 3: its label is '.u0663', and that on line 2"),
     "CSV with an empty text": ("text,label\na,0\n,1\n", "line 3: its text is empty"),
 }  # fmt: skip
 
@@ -165,6 +168,15 @@ def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path_factory, raw):
     with suppress(UnexaminableError):
         found = read(tmp_path_factory.mktemp("any") / "s.csv", raw)
         assert all(row.text.strip() for row in found.rows)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="-+0123456789.eE_ ٣²", min_size=1, max_size=24))
+def test_any_label_is_a_number_a_name_or_refused(tmp_path_factory, label):
+    """What looks like a number and is none ends no worker."""
+    with suppress(UnexaminableError):
+        (row,) = read(tmp_path_factory.mktemp("any") / "s.csv", f"text,label\na,{label}\n").rows
+        assert row.label is None or str(row.label) == label.strip() or row.label == int(label)
 
 
 @pytest.mark.parametrize("head", [jsonl(GOOD).encode(), b"text,label\na,0\n", b'id,"text"\n1,a\n'])

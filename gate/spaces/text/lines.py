@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ _LABELS = ("labels", "target", "class", "category", "y", "sentiment", "label_id"
 """Names that other data sets have for the two columns."""
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 _MOST_DIGITS = 18
+_NUMBER: Final = re.compile(r"-?[0-9]+")
 
 
 def of_json(content: str, source: str) -> Iterator[Row]:
@@ -91,7 +93,7 @@ def _of_fields(fields: list[str], columns: list[str], source: str, line: int) ->
         raise at_line(source, line, f"it has {len(fields)} fields, and there are {len(columns)} columns: {mend}")
     found = dict(zip(columns, fields, strict=True))
     said = found.get(LABEL, "").strip()
-    number = said.lstrip("-").isascii() and said.lstrip("-").isdigit() and len(said) <= _MOST_DIGITS
+    number = len(said) <= _MOST_DIGITS and _NUMBER.fullmatch(said)
     return _row(found[TEXT], (int(said) if number else said) if said else None, source, line)
 
 

@@ -45,8 +45,9 @@ class Rewrite:
     apply: Callable[[str], str]
 
     def __call__(self, text: str) -> str:
-        """Return the text after it."""
-        return self.apply(text)
+        """Return the text after it, or as it was where nothing but space would be left: that may be no token."""
+        after = self.apply(text)
+        return after if after.strip() else text
 
     def __str__(self) -> str:
         return self.name
@@ -111,7 +112,7 @@ _CASE: Final = (
     Rewrite("small letters at the beginning of sentences", lambda t: " ".join(map(_lower_first, _sentences(t)))),
 )
 _SIGNS: Final = (
-    Rewrite("without signs", lambda t: re.sub(r"[^\w\s]", "", t) or t),
+    Rewrite("without signs", lambda t: re.sub(r"[^\w\s]", "", t)),
     Rewrite("every sentence ends with !", lambda t: re.sub(r"[.?!]+(?=\s|$)", "!", _bare(t) + ".")),
     Rewrite("every sentence ends with …", lambda t: re.sub(r"[.?!]+(?=\s|$)", "…", _bare(t) + ".")),
     Rewrite("every sentence ends with ?", lambda t: re.sub(r"[.?!]+(?=\s|$)", "?", _bare(t) + ".")),

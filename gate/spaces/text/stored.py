@@ -12,7 +12,7 @@ MAX_CHARACTERS: Final = 1 << 20
 MAX_TEXTS: Final = 200_000
 Label = int | str
 """A class number, or a class's name."""
-_ADVICE = (
+ADVICE: Final = (
     'Save a line of JSON for each text, {"text": "…", "label": 0}, or a CSV file with the columns text and label, as '
     "UTF-8."
 )
@@ -53,7 +53,7 @@ class RawTexts:
 
 def refused(source: str, what: str) -> UnexaminableError:
     """Return the error of a file, with the usual advice."""
-    return UnexaminableError(f"the samples {source} {what}", what_to_do=_ADVICE)
+    return UnexaminableError(f"the samples {source} {what}", what_to_do=ADVICE)
 
 
 def at_line(source: str, line: int, what: str) -> UnexaminableError:

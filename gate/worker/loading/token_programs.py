@@ -85,6 +85,11 @@ def text_model(program: Program, tokenizer: Tokenizer, longest: int, names: Mapp
 def example_rows(tokenizer: Tokenizer, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a few different ids (N, L) and their mask, on which a program shows how it takes batches."""
     known = [number for number, token in enumerate(tokenizer.vocabulary()) if token and number != tokenizer.padding]
+    if not known:
+        raise UnexaminableError(
+            "its tokenizer has no token but the one that fills a batch up; expected those of words",
+            what_to_do="Log the tokenizer that the model was trained with.",
+        )
     longest = min(_LENGTH, tokenizer.longest)
     taken = torch.tensor(known, device=device)[torch.arange(_ROWS * longest, device=device) % len(known)]
     ids = taken.reshape(_ROWS, longest)

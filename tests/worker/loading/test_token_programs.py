@@ -15,7 +15,7 @@ from gate.worker.loading.text_classifier import TokenClassifier
 from gate.worker.loading.token_programs import with_tokenizer
 from tests.texts import tokenizers
 from tests.texts.networks import Scores, export, network, tokens
-from tests.texts.tokenizers import raw, wordpiece
+from tests.texts.tokenizers import changed, raw, wordpiece
 
 SIZE = len(wordpiece()["model"]["vocab"])
 CUT = {"direction": "Right", "max_length": 40, "strategy": "LongestFirst", "stride": 0}
@@ -166,6 +166,18 @@ def test_a_vocabulary_beyond_the_embedding_is_refused(tmp_path):
     value = tokenizers.changed(wordpiece, lambda made: made["model"]["vocab"].update(far=SIZE + 5))
     model = folder(tmp_path, Scores(network("Bert", vocab_size=SIZE)), tokenizer=value)
     with pytest.raises(UnexaminableError, match=f"ids up to {SIZE + 5}, with which the program fails"):
+        with_tokenizer(tmp_path, model)
+
+
+def test_a_tokenizer_of_padding_alone_is_refused(tmp_path):
+    """A network cannot be tried on no token at all."""
+
+    def bare(value):
+        value["model"].update(vocab={"[PAD]": 0}, unk_token="[PAD]")
+        value["added_tokens"], value["post_processor"] = value["added_tokens"][:1], None
+
+    model = folder(tmp_path, Scores(network("Bert", vocab_size=SIZE)), tokenizer=changed(wordpiece, bare))
+    with pytest.raises(UnexaminableError, match="its tokenizer has no token but the one that fills a batch up"):
         with_tokenizer(tmp_path, model)
 
 
