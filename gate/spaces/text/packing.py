@@ -5,12 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
 
 ENDED: Final = -1
 """No id: what stands after a text's last token."""
+
+AT_ONCE: Final = 4096
+CHARACTERS: Final = 1 << 18
+"""Texts, and characters of them together, that become tokens at once. The library tokenizers needs 65 to 900 bytes a
+character, since it holds all tokens of a text, also those that are cut off; a longer text is alone."""
+
+
+def in_parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield texts in their order, some at a time; one empty part of none.
+
+    No text is cut before: a normaliser may take away or move letters, so that any of them may stand in the first token.
+    """
+    first, characters = 0, 0
+    for row, text in enumerate(texts):
+        if row > first and (row - first == AT_ONCE or characters + len(text) > CHARACTERS):
+            yield texts[first:row]
+            first, characters = row, 0
+        characters += len(text)
+    yield texts[first:]
 
 
 def packed(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

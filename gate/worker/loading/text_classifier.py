@@ -13,7 +13,7 @@ import torch
 from gate.records.declarations import Space
 from gate.records.errors import UnexaminableError
 from gate.spaces.text.contract import Tokenizer
-from gate.spaces.text.packing import by_length, lengths_of, packed
+from gate.spaces.text.packing import by_length, in_parts, lengths_of, packed, stacked
 from gate.worker.loading.one_logit import is_one_number, two_scores
 from gate.worker.loading.passes import going_back
 from gate.worker.loading.scores import check_logits, in_float32, rows
@@ -147,7 +147,8 @@ class TokenClassifier:
 
     def tokens(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the tokens (N, L) of texts; one of which nothing is left is refused, and so are ids of no token."""
-        tokens = packed(*self.tokenizer.encode(list(texts), self.longest)).to(self.device)
+        parts = [packed(*self.tokenizer.encode(list(part), self.longest)) for part in in_parts(texts)]
+        tokens = stacked(parts).to(self.device)
         if not (lengths_of(tokens) > 0).all():
             row = int(lengths_of(tokens).argmin())
             raise UnexaminableError(f"the tokenizer makes no token of the text {texts[row]!a:.60}")

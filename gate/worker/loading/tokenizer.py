@@ -23,6 +23,7 @@ from gate.formats.tokenizers.file import TokenizerFile, read_tokenizer
 from gate.formats.tokenizers.parts import SPACE
 from gate.records.errors import UnexaminableError
 from gate.spaces.text.inserting import whole_words
+from gate.spaces.text.packing import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,15 +61,27 @@ class Tokenizer:
 
         The marks around a text count. L is at least 1; a text of which nothing is left has a mask of zeros.
         """
+        parts = [self._encoded(part, max_length) for part in in_parts(texts)]
+        length = max(ids.shape[1] for ids, _ in parts)
+        ids = torch.full((len(texts), length), self.padding, dtype=torch.int64)
+        mask, first = torch.zeros_like(ids), 0
+        for one, seen in parts:
+            rows = slice(first, first + len(one))
+            ids[rows, : one.shape[1]], mask[rows, : one.shape[1]] = one, seen
+            first += len(one)
+        return ids, mask
+
+    def _encoded(self, texts: Sequence[str], max_length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids (N, L) as int32 and mask as bool of texts that are held together."""
         with _told("its tokenizer fails on a text"):
             self._cut_to(max_length)
             encoded = self._tokenizer.encode_batch(list(texts))
         length = max((len(one.ids) for one in encoded), default=1) or 1
-        ids = torch.full((len(encoded), length), self.padding, dtype=torch.int64)
-        mask = torch.zeros_like(ids)
+        ids = torch.full((len(encoded), length), self.padding, dtype=torch.int32)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
         for row, one in enumerate(encoded):
-            ids[row, : len(one.ids)] = torch.tensor(one.ids, dtype=torch.int64)
-            mask[row, : len(one.ids)] = torch.tensor(one.attention_mask, dtype=torch.int64)
+            ids[row, : len(one.ids)] = torch.tensor(one.ids, dtype=torch.int32)
+            mask[row, : len(one.ids)] = torch.tensor(one.attention_mask, dtype=torch.bool)
         return ids, mask
 
     def beginning(self, text: str, most: int) -> str:

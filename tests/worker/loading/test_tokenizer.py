@@ -5,6 +5,7 @@ import torch
 
 from gate.formats.tokenizers.file import read_tokenizer
 from gate.records.errors import UnexaminableError
+from gate.spaces.text import packing
 from gate.worker.loading import tokenizer as module
 from gate.worker.loading.tokenizer import Tokenizer
 from tests.texts.tokenizers import KINDS, TEXTS, changed, raw, wordpiece, words
@@ -44,6 +45,37 @@ def test_a_long_text_begins_with_whole_words(kind, most):
         assert int(made.encode([begun], 64)[1].sum()) <= most + 2
         assert " " not in begun.strip() or long[len(begun) :][:1] in {" ", "\t", "\n"}, begun
     assert made.beginning("the cat", 64) == "the cat"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_texts_become_tokens_in_parts(kind, monkeypatch):
+    """Of the library's tokens, of which it holds every one of a text, no more are held than those of a part."""
+    made, held = served(KINDS[kind]), []
+    whole = made.encode(TEXTS, 12)
+
+    class Watched:
+        def __init__(self, own):
+            self._own = own
+
+        def __getattr__(self, name):
+            return getattr(self._own, name)
+
+        def encode_batch(self, texts):
+            held.append(list(texts))
+            return self._own.encode_batch(texts)
+
+    made._tokenizer = Watched(made._tokenizer)
+    monkeypatch.setattr(packing, "CHARACTERS", 40)
+    parts = made.encode(TEXTS, 12)
+    assert all(map(torch.equal, parts, whole))
+    assert [text for part in held for text in part] == list(TEXTS)
+    assert len(held) > 2
+    assert all(len(part) == 1 or sum(map(len, part)) <= 40 for part in held)
+    monkeypatch.setattr(packing, "AT_ONCE", 1)
+    held.clear()
+    assert all(map(torch.equal, made.encode(TEXTS, 12), whole))
+    assert [len(part) for part in held] == [1] * len(TEXTS)
+    assert [part.shape for part in made.encode([], 12)] == [(0, 1), (0, 1)]
 
 
 def test_a_text_of_no_tokens_has_a_mask_of_zeros():
