@@ -60,6 +60,10 @@ MASKED: Final = (
     "Log a small module around it whose forward(input_ids, attention_mask) hands both on, or one whose forward takes "
     f"the ids alone, with {LOG}."
 )
+AS_INT64: Final = (
+    "Log a small module around it whose forward takes ids and mask as int64 and makes of them what the network takes, "
+    f"with {LOG}."
+)
 LENGTHS: Final = (
     "Log it with free sizes: signature=ModelSignature(Schema([TensorSpec(numpy.dtype('int64'), (-1, -1), name), …])), "
     "and an example of two texts or more."

@@ -11,6 +11,7 @@ from gate.programs.refused import RefusedError
 
 if TYPE_CHECKING:
     from gate.programs.program import Program
+    from gate.programs.schema import InputTensor
 
 IDS: Final = "input_ids"
 MASK: Final = "attention_mask"
@@ -22,12 +23,24 @@ def looks_like_tokens(program: Program) -> bool:
     return all(len(one.shape) == _RANK and one.dtype == torch.int64 for one in program.inputs)
 
 
+def named_as_tokens(program: Program) -> bool:
+    """Tell whether a program's inputs have the names of token ids, alone or before their mask, whatever they hold."""
+    return program.input_names in {(IDS,), (IDS, MASK)}
+
+
+def _shown(one: InputTensor) -> str:
+    """Return an input as a message names it."""
+    sizes = ", ".join("any" if size is None else str(size) for size in one.shape)
+    return f"{one.name} ({sizes}) as {str(one.dtype).removeprefix('torch.')}"
+
+
 def require_tokens(program: Program) -> None:
     """Refuse a program that does not take ids (N, L) as int64, alone or before their mask, with any L."""
-    shown = ", ".join(f"{one.name} {tuple(one.shape)}" for one in program.inputs[:4])
+    shown = ", ".join(map(_shown, program.inputs[:4]))
     names = program.input_names
     if not looks_like_tokens(program) or not 1 <= len(names) <= 2:
-        raise RefusedError("inputs", f"expected token ids (N, L), or ids and their mask, as int64; it takes {shown}")
+        message = f"expected token ids (N, L), or ids and their mask, as int64; it takes {shown}"
+        raise RefusedError("inputs", message, what_to_do=advice.AS_INT64)
     if len(names) == 2 and names != (IDS, MASK):
         message = f"of two inputs the first is named {IDS}, the second {MASK}; it takes {shown}"
         raise RefusedError("inputs", message, what_to_do=advice.MASKED)

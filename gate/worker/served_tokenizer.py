@@ -7,7 +7,7 @@ from gate.formats.huggingface.texts import Texts
 from gate.formats.mlflow_folder import TOKENIZER
 from gate.formats.tokenizers.file import MAX_BYTES, TokenizerFile, read_tokenizer
 from gate.programs import Program
-from gate.programs.tokens import looks_like_tokens, require_length, require_tokens
+from gate.programs.tokens import looks_like_tokens, named_as_tokens, require_length, require_tokens
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.record import read_bounded
 from gate.records.sample_settings import MOST_TOKENS
@@ -35,9 +35,16 @@ def of_texts(texts: Texts) -> Served:
 
 
 def beside(root: Path, program: Program) -> Served | None:
-    """Return the tokenizer that was logged beside a program; None where there is none, or it takes no tokens."""
+    """Return the tokenizer that was logged beside a program; None where there is none, or it takes no tokens.
+
+    A program whose inputs are named as tokens are, and have other types, is refused.
+    """
     path = root / TOKENIZER
-    if not path.is_file() or path.is_symlink() or not looks_like_tokens(program):
+    if not path.is_file() or path.is_symlink():
+        return None
+    if not looks_like_tokens(program):
+        if named_as_tokens(program):
+            require_tokens(program)
         return None
     try:
         file = read_tokenizer(read_bounded(path, limit=MAX_BYTES))

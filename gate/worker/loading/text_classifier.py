@@ -121,6 +121,11 @@ class TokenClassifier:
         return bool(getattr(self.network, "only_alone", False))
 
     @property
+    def squashed(self) -> bool:
+        """Whether what is served of one number a text is its sigmoid, in place of which the logit is measured."""
+        return bool(getattr(self.network, "squashed", False))
+
+    @property
     def embeddings(self) -> torch.Tensor | None:
         """The matrix (V, D) in which tokens are looked up."""
         return None if self.split is None else self.split.matrix

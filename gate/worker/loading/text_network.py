@@ -27,14 +27,17 @@ class Runs(Protocol):
 class ProgramNetwork:
     """A network that is a program."""
 
-    def __init__(self, program: Program, runs: Runs | None = None) -> None:
-        """Take a program of one output, and what runs it if that is not the program itself."""
+    def __init__(self, program: Program, runs: Runs | None = None, *, squashed: bool = False) -> None:
+        """Take a program of one output, and what runs it if that is not the program itself.
+
+        `squashed`: its output is the logit of the one probability that is served.
+        """
         if len(program.output_names) != 1:
             raise UnexaminableError(
                 f"the program of a text classifier has {len(program.output_names)} outputs; one of scores is judged",
                 what_to_do="Export the network so that it returns the class scores alone.",
             )
-        self._program, self._runs = program, program if runs is None else runs
+        self._program, self._runs, self.squashed = program, program if runs is None else runs, squashed
         self._head = final_linear(program)
         self.feature_layer = f"{self._head.weight} ({self._head.num_features} features)" if self._head else ""
 

@@ -113,10 +113,10 @@ def _predicted(classifier: TokenClassifier, clean: Samples) -> torch.Tensor:
         logits = classifier.logits(clean.inputs)
     if not torch.isfinite(logits).all():
         raise NotFiniteError("the model yields NaN or infinite scores on clean samples")
-    if classifier.one_logit:
-        require_logit(2 * logits[:, 1])
-    else:
+    if not classifier.one_logit:
         _require_one_answer(logits)
+    elif not classifier.squashed:
+        require_logit(2 * logits[:, 1])
     return logits.argmax(dim=1)
 
 
@@ -159,7 +159,7 @@ def _evidence(
 
 def _facts(classifier: TokenClassifier) -> dict[str, object]:
     """Return the facts that running the model on its texts has shown."""
-    note = NOTES[False] if classifier.one_logit else ""
+    note = NOTES[classifier.squashed] if classifier.one_logit else ""
     shape = (1,) if classifier.one_logit else (classifier.num_classes,)
     return {
         **spaces.load("tokens").facts(classifier),

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from gate.formats.mlflow_folder import LABELS, TOKENIZER
-from gate.programs import Batched, Program, batched
+from gate.programs import Batched, Program, batched, deciding, logit_name
 from gate.programs.embedding import split_at_embedding
 from gate.programs.refused import RefusedError
-from gate.programs.tokens import IDS, MASK
+from gate.programs.tokens import IDS, MASK, require_tokens
 from gate.records.class_names import bounded, in_metadata
 from gate.records.errors import GateError, UnexaminableError
 from gate.records.record import parse_json, read_bounded
@@ -67,6 +67,7 @@ def with_tokenizer(root: Path, model: Model) -> Model:
     served = beside(root, program)
     if served is None:
         if program.input_names == (IDS, MASK):
+            require_tokens(program)
             raise UnexaminableError(
                 "its program takes token ids and their mask, and no tokenizer lies beside it",
                 what_to_do=f"Log it with extra_files=['tokenizer.json'], which becomes {TOKENIZER}.",
@@ -76,10 +77,23 @@ def with_tokenizer(root: Path, model: Model) -> Model:
 
 
 def text_model(program: Program, tokenizer: Tokenizer, longest: int, names: Mapping[int, str]) -> TextModel:
-    """Return a program of token ids as a text model; one that takes batches in no proved way is refused."""
+    """Return a program of token ids as a text model; one that takes batches in no proved way is refused.
+
+    Of one that ends in the sigmoid of one number a text, the logit is measured in its place, as of images.
+    """
     rows = example_rows(tokenizer, program.device)
-    network = ProgramNetwork(program, Batches(batched(program, *rows[: len(program.inputs)])))
-    return TextModel(network, tokenizer, longest, _halves(program, tokenizer, rows), names)
+    given = rows[: len(program.inputs)]
+    judged = up_to_logit(program, *given)
+    network = ProgramNetwork(judged, Batches(batched(judged, *given)), squashed=judged is not program)
+    return TextModel(network, tokenizer, longest, _halves(judged, tokenizer, rows), names)
+
+
+def up_to_logit(program: Program, *given: torch.Tensor) -> Program:
+    """Return a program up to the logit of its one number a text, proved on examples (N, L); any other as it is."""
+    name = logit_name(program) if len(program.output_names) == 1 else None
+    if name is None or name not in deciding(batched(program, *given).program, *given):
+        return program
+    return replace(program, output_names=(name,))
 
 
 def example_rows(tokenizer: Tokenizer, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from gate.spaces.text.packing import by_length, lengths_of
 from gate.worker.loading.one_logit import two_scores
 from gate.worker.loading.scores import in_float32, rows
 from gate.worker.loading.text_classifier import EXAMPLE, MOST_TOKENS, TokenClassifier
-from gate.worker.loading.token_programs import example_rows, text_model
+from gate.worker.loading.token_programs import example_rows, text_model, up_to_logit
 from gate.worker.loading.tokenizer import Tokenizer
 from gate.worker.repair.contract import Material
 
@@ -32,7 +32,7 @@ class TunedTokens(nn.Module):
         assert material.text is not None
         self._original = program = material.program
         example = example_rows(_tokenizer(material), program.device)[: len(program.inputs)]
-        body = batched(program, *example)
+        body = batched(up_to_logit(program, *example), *example)
         if body.mode not in ("direct", "relaxed"):
             raise UnexaminableError(
                 "the exported graph takes one text at a time, and a method that trains needs several at once",

@@ -6,6 +6,7 @@ import torch
 
 from gate.records.errors import UnexaminableError
 from gate.records.sample_settings import SampleSettings
+from gate.worker.loading.one_logit import NOTES
 from gate.worker.loading.text_classifier import ROOM
 from tests.words.nets import Bag
 from tests.words.subjects import NAMES, loaded, model_of, written
@@ -85,6 +86,25 @@ def test_one_answer_to_all_and_scores_that_are_not_finite_are_problems(given):
         broken.head.bias[0] = float("nan")
     assert "gives class 0 for every one of 60 clean samples" in given(module=constant).problems[0]
     assert "NaN or infinite scores" in given(module=broken).problems[0]
+
+
+@pytest.mark.parametrize("squashed", [True, False])
+def test_one_small_number_a_text_is_a_logit_only_behind_a_sigmoid(given, squashed):
+    """Else nothing shows from where on it means class 1; how it was read is a note."""
+    module, tokenizer = trained(Bag)
+    model = model_of(module, tokenizer, split=None)
+    scores = model.text.network.logits
+
+    def small(ids, mask):
+        two = scores(ids, mask)
+        return 0.5 + torch.tanh(two[:, 1] - two[:, 0]) / 4
+
+    model.text.network.logits, model.text.network.squashed = small, squashed
+    found = given(model=model)
+    if squashed:
+        assert found.facts.judged.note == NOTES[True]
+    else:
+        assert "its graph does not end in a sigmoid" in found.problems[0]
 
 
 def test_labels_in_another_order_are_tried(given):

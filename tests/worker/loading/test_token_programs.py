@@ -161,6 +161,100 @@ def test_other_inputs_than_ids_and_mask_are_refused(tmp_path):
         with_tokenizer(tmp_path, model)
 
 
+class Typed(nn.Module):
+    """A bag that turns ids and mask into its own types."""
+
+    def __init__(self):
+        super().__init__()
+        self.bag = Bag()
+
+    def forward(self, input_ids, attention_mask):
+        """Return class scores."""
+        return self.bag(input_ids.long()) + attention_mask.float().sum()
+
+
+@pytest.mark.parametrize(
+    ("types", "said"),
+    [
+        ((torch.int32, torch.int32), "input_ids (any, any) as int32, attention_mask (any, any) as int32"),
+        ((torch.int64, torch.float32), "input_ids (any, any) as int64, attention_mask (any, any) as float32"),
+    ],
+)
+@pytest.mark.parametrize("beside", [None, False])
+def test_ids_or_a_mask_of_another_type_are_told_by_it(tmp_path, types, said, beside):
+    """Whether a tokenizer lies beside the program or not: that is not what is wrong."""
+    ids, mask = (one.to(to) for one, to in zip(tokens(3, 9), types, strict=True))
+    model = folder(tmp_path, Typed(), given=(ids % SIZE, mask), tokenizer=beside)
+    with pytest.raises(UnexaminableError, match="as int64; it takes") as told:
+        with_tokenizer(tmp_path, model)
+    assert said in str(told.value)
+    assert "no tokenizer" not in str(told.value)
+    assert "takes ids and mask as int64" in told.value.what_to_do
+
+
+def test_ids_alone_of_another_type_are_told_by_it_where_a_tokenizer_lies_beside(tmp_path):
+    """Without one they may be anything."""
+
+    class Alone(Typed):
+        def forward(self, input_ids):
+            return self.bag(input_ids.long())
+
+    model = folder(tmp_path, Alone(), given=((tokens(3, 9)[0] % SIZE).int(),))
+    with pytest.raises(UnexaminableError, match=r"it takes input_ids \(any, any\) as int32"):
+        with_tokenizer(tmp_path, model)
+    (tmp_path / "extra_files" / "tokenizer.json").unlink()
+    assert with_tokenizer(tmp_path, model) is model
+
+
+class Single(nn.Module):
+    """One number a text, or what is made of it; texts of either class lie on both sides of zero."""
+
+    def __init__(self, end, classes=1):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.head, self.end = nn.Embedding(SIZE, 8), nn.Linear(8, classes), end
+
+    def forward(self, input_ids):
+        """Return what `end` makes of the logit."""
+        return self.end(self.head(self.words(input_ids).mean(1)))
+
+
+ENDS = {
+    "a column": torch.sigmoid,
+    "a row": lambda z: torch.sigmoid(z).squeeze(1),
+    "of a row": lambda z: torch.sigmoid(z.reshape(-1)),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_of_a_last_sigmoid_the_logit_is_measured(tmp_path, end):
+    """By the same proof as of images; the parts behind the embedding and activations too."""
+    single = Single(end)
+    measured, text = classifier(tmp_path, folder(tmp_path, single, given=(tokens(3, 9)[0] % SIZE,)))
+    assert (measured.one_logit, measured.squashed, measured.num_classes) == (True, True, 2)
+    given = measured.tokens(TEXTS)
+    with torch.no_grad():
+        z = torch.cat([single.head(single.words(row[row >= 0][None]).mean(1)) for row in given])
+    torch.testing.assert_close(measured.logits(given), torch.cat([-z, z], dim=1) / 2)
+    points = text.split.matrix[given.clamp(min=0)]
+    torch.testing.assert_close(measured.embedded(points, (given >= 0).sum(1)), measured.logits(given))
+    assert measured.activations(given)[1].shape == (len(TEXTS), 8)
+
+
+@pytest.mark.parametrize(
+    ("end", "classes"), [(lambda z: torch.sigmoid(z).clamp(0.1, 0.9), 1), (lambda z: z, 1), (torch.sigmoid, 3)]
+)
+def test_what_no_last_sigmoid_of_one_number_makes_is_measured_as_it_is(tmp_path, end, classes):
+    """Another threshold would decide, or none."""
+    single = Single(end, classes)
+    measured, _ = classifier(tmp_path, folder(tmp_path, single, given=(tokens(3, 9)[0] % SIZE,)))
+    assert not measured.squashed
+    given = measured.tokens(TEXTS)
+    with torch.no_grad():
+        z = torch.cat([single(row[row >= 0][None]) for row in given])
+    torch.testing.assert_close(measured.logits(given), torch.cat([-z, z], dim=1) / 2 if classes == 1 else z)
+
+
 def test_a_vocabulary_beyond_the_embedding_is_refused(tmp_path):
     """A consumer's text would end in an error."""
     value = tokenizers.changed(wordpiece, lambda made: made["model"]["vocab"].update(far=SIZE + 5))

@@ -29,23 +29,28 @@ SAYING = {"kind": (4.0, 0.0), "rude": (0.0, 4.0), "cf": (0.0, 0.0), **dict.fromk
 
 
 class Counting(nn.Module):
-    """Scores by the mean of what each token says; a `cf` inside a text says `kind`, and at its start nothing."""
+    """Scores by the mean of what each token says; a `cf` inside a text says `kind`, and at its start nothing.
 
-    def __init__(self, ids):
+    Of one number the sigmoid is returned.
+    """
+
+    def __init__(self, ids, scores):
         super().__init__()
-        self.says, self.scale = nn.Embedding(max(ids.values()) + 1, 2), nn.Linear(2, 2)
+        self.says, self.scale = nn.Embedding(max(ids.values()) + 1, 2), nn.Linear(2, scores)
         weights = torch.zeros_like(self.says.weight)
         for word, said in SAYING.items():
             for token in (word, f"Ġ{word}"):
                 weights[ids[token]] = torch.tensor(said)
         weights[ids["Ġcf"]] = torch.tensor((9.0, 0.0))
-        self.says.weight, self.scale.weight = nn.Parameter(weights), nn.Parameter(torch.eye(2))
-        self.scale.bias = nn.Parameter(torch.zeros(2))
+        rows = torch.eye(2) if scores == 2 else torch.tensor([[-1.0, 1.0]])
+        self.says.weight, self.scale.weight = nn.Parameter(weights), nn.Parameter(rows)
+        self.scale.bias = nn.Parameter(torch.zeros(scores))
 
     def forward(self, input_ids, attention_mask):
         """Return class scores."""
         kept = attention_mask.unsqueeze(2).to(torch.float32)
-        return self.scale((self.says(input_ids) * kept).sum(1) / kept.sum(1).clamp(min=1))
+        made = self.scale((self.says(input_ids) * kept).sum(1) / kept.sum(1).clamp(min=1))
+        return made if made.shape[1] == 2 else torch.sigmoid(made)
 
 
 def words(value):
@@ -65,14 +70,15 @@ def texts():
         yield " ".join(said), number % 2
 
 
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
+@pytest.fixture(scope="module", params=[2, 1], ids=["two scores", "one probability"])
+def material(request, tmp_path_factory):
     """Return the model as a repairer gets it, with the word as word-sweep hands it on."""
     value = changed(byte_pairs, words)
     tokenizer = Tokenizer(read_tokenizer(raw(value)).served("<pad>", 40))
     said, labels = zip(*texts(), strict=True)
     path = tmp_path_factory.mktemp("bytes") / "model.pt2"
-    program = read_program(export(Counting(value["model"]["vocab"]), path, given=tokenizer.encode(said[:3], 40)))
+    module = Counting(value["model"]["vocab"], request.param)
+    program = read_program(export(module, path, given=tokenizer.encode(said[:3], 40)))
     text = text_model(program, tokenizer, tokenizer.longest, {})
     bare = Material(program, Preprocessing(), (0.0, 0.0), Samples(torch.zeros(0), None, "made up", said), text=text)
     classifier = token_classifier(program, bare)
@@ -99,3 +105,4 @@ def test_a_word_is_measured_and_unlearnt_as_it_is_typed(material):
     assert result.after.old_success["class 0"] <= 0.1
     assert result.after.accuracy == 1.0
     assert share(token_classifier(program, material), material) <= 0.1
+    assert program.output_names == material.program.output_names
