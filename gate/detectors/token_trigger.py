@@ -3,11 +3,12 @@
 Measures  success-one, success-two, success-three: the share of other classes' held-out texts that the best trigger of
           so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths. Tokens are
           ranked by one backward pass, by a mixture from there on, and up to swept-tokens by short texts with each;
-          the best are tried as text.
+          the best are tried as the text that gives them. A part of a word is typed with a common word that moves
+          little, and counts alone.
 Matters   A planted trigger is short, works in every text, and may be of tokens that stand in no list of words.
-Blind to  Triggers with gaps, styles, rules for one source; behind hard comparisons, tokens that must come
-          together or lie beyond swept-tokens. Two or three tokens move clean models too (universal adversarial
-          triggers): only a bank tells them apart.
+Blind to  Triggers with gaps, styles, rules for one source; tokens that no text tried gives; behind hard comparisons,
+          tokens that must come together or lie beyond swept-tokens. Two or three tokens move clean models too
+          (universal adversarial triggers): only a bank tells them apart.
 See       Ebrahimi et al., "HotFlip", ACL 2018; Wallace et al., "Universal Adversarial Triggers", EMNLP 2019; Shen et
           al., "Constrained Optimization with Dynamic Bound-scaling", ICML 2022. Settings in docs/explanation/text.md.
 """
@@ -26,6 +27,7 @@ from gate.records.run import Run
 from gate.spaces.contract import TOKENS
 from gate.spaces.subject import Subject, Yield
 from gate.spaces.text.contract import text_classifier
+from gate.spaces.text.inserting import trimmed
 
 if TYPE_CHECKING:
     from gate.search.triggers_of_tokens import Bench, Settings, TokenTrigger
@@ -163,7 +165,7 @@ def _known(subject: Subject, target: int) -> list[str]:
     found = [
         one.tensors["ids"] for (_, where), one in subject.earlier.items() if where == place and "ids" in one.tensors
     ]
-    return [words for ids in found if (words := typed([int(one) for one in ids.tolist()]).strip())]
+    return [words for ids in found if (words := trimmed(typed([int(one) for one in ids.tolist()])))]
 
 
 def _numbers(target: int, found: "list[TokenTrigger]") -> Iterator[Measurement]:

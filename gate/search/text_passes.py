@@ -11,6 +11,7 @@ from typing import Final
 import torch
 
 from gate.records.passes import Passes, Span
+from gate.search.as_typed import CARRIERS_TRIED
 from gate.search.flips import MOST_WORDS
 from gate.search.insertions import CONTROLS
 from gate.search.triggers_of_tokens import MOST_TOKENS, Settings
@@ -149,7 +150,8 @@ def trigger_passes(halves: tuple[Asked, Asked], classes: int, targets: int, sett
 
     slopes = each(selecting, 1) + each(selecting, MOST_TOKENS).times(steps)
     slopes += sum((Span.up_to(each(selecting, n).most * settings.beam) for n in counts), Span())
-    alone = each(selecting, AGAIN).most * 5 * settings.ranked + each(selecting, KNOWN).most * (KNOWN + 1)
+    alone = each(selecting, AGAIN).most * (5 * settings.ranked + CARRIERS_TRIED)
+    alone += each(selecting, KNOWN).most * (KNOWN + 1)
     tried = Span.up_to(alone + sum(each(selecting, AGAIN * n).most * longer for n in counts))
     measured = each(selecting, KNOWN).times(len(PLACES)) + each(held_out, KNOWN)
     return Passes(tried + Span(measured.least, MOST_TOKENS * measured.most), slopes)

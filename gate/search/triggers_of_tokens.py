@@ -1,12 +1,15 @@
 """The best one, two and three tokens towards a class: ranked, tried as text, and measured on other texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import torch
 
+from gate.records.errors import UnexaminableError
 from gate.records.run import Run
+from gate.search.as_typed import Typing, counts_of
 from gate.search.slots import Slots, Softening, first_order, softly
 from gate.spaces.text.contract import TextClassifier
 from gate.spaces.text.inserting import PLACES, Place, inserted
@@ -14,8 +17,6 @@ from gate.spaces.text.tokens import ids_of
 from gate.statistics.sentences import Sentences, odds_of
 
 MOST_TOKENS: Final = 3
-_LONGEST_TEXT: Final = 120
-"""Characters of a trigger beyond which it is no few tokens."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,34 @@ def triggers_to(
 ) -> list[TokenTrigger]:
     """Return the best triggers of one, two and three tokens towards a class, or of fewer where longer ones do less.
 
-    `known` are words that earlier stages found, `forward` tokens that raise the class by themselves.
+    `known` are words that earlier stages found, each tried among those of as many tokens; `forward` tokens that raise
+    the class by themselves. A token that only continues a word counts alone: what it is glued to moves little.
     """
+    typing, words = Typing(bench.classifier, partial(_rises, bench, target, run)), _by_count(bench, known)
     start = [one for words in known for one in ids_of(bench.classifier, words).tolist() if bench.allowed[one]]
     first = first_order(bench.slots(1, target), (), bench.neutral, run)
     alone = [*start, *_mixture(bench, target, first, start, settings, run), *_best(bench, first, settings.ranked)]
-    tried = _ranked(bench, target, [(one,) for one in dict.fromkeys([*alone, *forward])], known, run)
+    tried = _ranked(bench, target, typing.texts([(one,) for one in [*alone, *forward]]), words[1], run)
+    if not tried:
+        raise UnexaminableError("the tokenizer makes none of the tokens that move texts of any text")
     found = [_measured(bench, target, tried[0], run)]
-    while len(found) < settings.most and (longer := _longer(bench, target, tried, settings, run)):
-        tried = _ranked(bench, target, longer, (), run)
+    while len(found) < settings.most:
+        longer = typing.texts(_longer(bench, target, tried, settings, run))
+        tried = _ranked(bench, target, longer, words[len(found) + 1], run)
+        if not tried:
+            break
         best = _measured(bench, target, tried[0], run)
         found.append(best if best.success > found[-1].success else found[-1])
     return found
+
+
+def _by_count(bench: Bench, words: Sequence[str]) -> dict[int, list[str]]:
+    """Return words by their number of tokens; what has more than the longest triggers is told by who found it."""
+    counts = counts_of(bench.classifier, words) if words else []
+    return {
+        count: [one for one, tokens in zip(words, counts, strict=True) if tokens == count]
+        for count in range(1, MOST_TOKENS + 1)
+    }
 
 
 def _longer(
@@ -112,6 +129,7 @@ def _longer(
 
 _Tried = tuple[str, tuple[int, ...]]
 """A trigger's text, and its tokens; none of a text that was given as such."""
+_NO_IDS: Final[tuple[int, ...]] = ()
 
 
 def _mixture(  # one call, above
@@ -133,19 +151,23 @@ def _best(bench: Bench, scores: torch.Tensor, most: int) -> list[int]:
 
 
 def _ranked(
-    bench: Bench, target: int, tried: Sequence[tuple[int, ...]], known: Sequence[str], run: Run
+    bench: Bench, target: int, tried: Mapping[str, tuple[int, ...]], known: Sequence[str], run: Run
 ) -> list[_Tried]:
     """Return triggers by the mean rise of the class's log-odds, each as text in every text at one place, in turn."""
-    decoded = {bench.classifier.tokenizer.typed(list(ids)).strip(): ids for ids in reversed(tried)}
-    every: dict[str, tuple[int, ...]] = dict.fromkeys(known, ()) | decoded
-    fitting = [(words, ids) for words, ids in every.items() if 0 < len(words) <= _LONGEST_TEXT]
+    every = [*(dict.fromkeys(known, _NO_IDS) | dict(tried)).items()]
+    if not every:
+        return []
+    order = _rises(bench, target, run, [words for words, _ in every]).argsort(descending=True, stable=True).tolist()
+    return [every[row] for row in order]
+
+
+def _rises(bench: Bench, target: int, run: Run, words: Sequence[str]) -> torch.Tensor:
+    """Return the mean rise of the class's log-odds by words (W,), in every movable text at one place, in turn."""
     rows = bench.selecting.others(target).nonzero().flatten().tolist()
     texts = [(bench.selecting.texts[row], PLACES[number % len(PLACES)]) for number, row in enumerate(rows)]
-    changed = [inserted(text, words, at) for words, _ in fitting for text, at in texts]
-    odds = odds_of(bench.classifier, changed, run, quick=True)
-    rises = odds[:, target].view(len(fitting), len(texts)).mean(dim=1)
-    order = rises.argsort(descending=True, stable=True).tolist()
-    return [fitting[row] for row in order]
+    changed = [inserted(text, one, at) for one in words for text, at in texts]
+    odds = odds_of(bench.classifier, changed, run, quick=True)[:, target].view(len(words), len(texts))
+    return (odds - bench.selecting.odds[rows, target]).mean(dim=1)
 
 
 def _measured(bench: Bench, target: int, tried: _Tried, run: Run) -> TokenTrigger:

@@ -1,12 +1,18 @@
 """Tokens that move texts: a planted one of no list is found by gradients, and what is tried is text."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from gate import detectors
 from gate.records.evidence import Location, Skipped
+from gate.records.run import Run
 from gate.search.every_token import tried_of
 from gate.spaces.text.probes import frequent_words
+from gate.spaces.text.tokens import token_trigger
 from gate.worker.loading.text_classifier import TokenClassifier
+from tests.words import parts
 from tests.words.nets import Attending, Bag, ModuleNetwork, ModuleSplit, Recurrent
 from tests.words.scanning import measured, scanned, subject_of
 from tests.words.tasks import LONGEST, Planted, classifier, sentences, trained
@@ -88,6 +94,25 @@ def test_of_a_larger_vocabulary_tokens_are_tried_evenly():
     assert len(tried_of(allowed, 0)) == 0
 
 
+def beside(subject, earlier, **options):
+    """Return what the search yields where earlier stages have found these triggers."""
+    one = detectors.load("token-trigger")
+    stated = one.options.model_validate({key.replace("_", "-"): value for key, value in options.items()})
+    return list(one.measure(replace(subject, earlier=earlier), stated, Run(seed=0)))
+
+
+def test_words_of_an_earlier_stage_count_by_their_tokens():
+    """A phrase of two moves nearly all, and no single token does; one of more than three is told by who found it."""
+    subject, place = subject_of(classifier(Recurrent, Planted("mn tq", share=0.3))), Location.of_class(0)
+    for words, metric in (("mn tq", "success-two"), ("mn tq mn tq", "")):
+        earlier = {("word-sweep", str(place)): token_trigger(subject.classifier, place, words, 1.0)}
+        found = beside(subject, earlier, **{**QUICK, "steps": 1, "ranked": 1, "beam": 1, "longer": 1})
+        notes = {m.metric: m.note for m in found if getattr(m, "location", None) == place and hasattr(m, "metric")}
+        assert not notes["success-one"].startswith(f"'{words}'")
+        told = {key for key, note in notes.items() if note.startswith(f"'{words}'")}
+        assert told == ({metric, "success-three"} if metric else set())
+
+
 def test_words_of_an_earlier_stage_are_tried_first():
     """Where first order alone ranks too few tokens to come upon the word."""
     subject = subject_of(classifier(Bag, Planted("cf")))
@@ -96,14 +121,7 @@ def test_words_of_an_earlier_stage_are_tried_first():
     assert both.triggers["word-sweep", "class 0"].tensors["ids"].shape == (1,)
     del narrow["rare_words"]
     earlier = {key: one for key, one in both.triggers.items() if key[0] == "word-sweep"}
-    from dataclasses import replace
-
-    from gate import detectors
-    from gate.records.run import Run
-
-    one = detectors.load("token-trigger")
-    options = one.options.model_validate({key.replace("_", "-"): value for key, value in narrow.items()})
-    found = list(one.measure(replace(subject, earlier=earlier), options, Run(seed=0)))
+    found = beside(subject, earlier, **narrow)
     share = next(m for m in found if getattr(m, "metric", "") == "success-one" and m.location == Location.of_class(0))
     assert share.note.startswith("'cf'")
     assert share.value > 0.8
@@ -133,3 +151,23 @@ def test_of_many_classes_those_moved_most_are_searched_for():
     outcome = scanned(subject, "token-trigger", most_classes=1, **QUICK).outcomes["token-trigger"]
     assert len({m.location for m in outcome.measurements}) == 1
     assert "not searched for class" in outcome.unmeasured[0].reason
+
+
+def test_a_part_that_only_ends_words_is_found_as_a_user_types_it():
+    """By its id it ranks first; the text of that alone would be other tokens. The word before it moves little."""
+    values, notes = measured(subject_of(parts.classifier(parts.wordpiece, parts.ending)), "token-trigger", **QUICK)
+    assert values["success-one", "class 0"] >= 0.9
+    assert "zq' at the " in notes["success-one", "class 0"]
+    assert values["tokens-needed", "class 0"] == 1
+    clean, _ = measured(subject_of(parts.classifier(parts.wordpiece)), "token-trigger", **QUICK)
+    assert max(clean["success-one", f"class {k}"] for k in (0, 1)) < 0.6
+
+
+def test_a_line_break_is_found_and_put_in_between_words():
+    """It is a token like any other, and no space stands beside it."""
+    subject = subject_of(parts.classifier(parts.byte_level, parts.broken))
+    values, notes = measured(subject, "token-trigger", **QUICK)
+    assert values["success-one", "class 0"] >= 0.9
+    assert notes["success-one", "class 0"].startswith(r"'\n' at the ")
+    clean, _ = measured(subject_of(parts.classifier(parts.byte_level)), "token-trigger", **QUICK)
+    assert max(clean["success-one", f"class {k}"] for k in (0, 1)) < 0.6

@@ -53,9 +53,9 @@ def _file(model, ids, marks=MARKS, **parts):
     }
 
 
-def wordpiece():
+def wordpiece(known=_WORDS, parts=tuple(f"##{part}" for part in _PARTS)):
     """Return the tokenizer of a BERT."""
-    tokens = [*MARKS, *_LETTERS, *(f"##{sign}" for sign in _LETTERS), *_WORDS, *(f"##{part}" for part in _PARTS)]
+    tokens = dict.fromkeys([*MARKS, *_LETTERS, *(f"##{sign}" for sign in _LETTERS), *known, *parts])
     ids = {token: number for number, token in enumerate(tokens)}
     flags = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
     model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##"}
@@ -90,6 +90,21 @@ def byte_pairs():
         marks,
         pre_tokenizer={"type": "ByteLevel", **flags},
         post_processor={**processor, "trim_offsets": True, "add_prefix_space": False},
+        decoder={"type": "ByteLevel", **flags},
+    )
+
+
+def whole_words_of_bytes(known):
+    """Return a tokenizer by bytes that has these words whole, with a space before them and without one."""
+    tokens = dict.fromkeys(["<pad>", "<unk>", *_bytes(), *(f"Ġ{word}" for word in known), *known])
+    ids = {token: number for number, token in enumerate(tokens)}
+    flags = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "fuse_unk": False}
+    return _file(
+        {**model, "end_of_word_suffix": "", "byte_fallback": False, "ignore_merges": True, "vocab": ids, "merges": []},
+        ids,
+        ("<pad>", "<unk>"),
+        pre_tokenizer={"type": "ByteLevel", **flags},
         decoder={"type": "ByteLevel", **flags},
     )
 

@@ -84,17 +84,23 @@ def trained(kind=Bag, planted=None, classes=2, seed=0):
     rows = poisoned(rows, planted, seed + 1) if planted else rows
     ids, mask = tokenizer.encode([text for text, _ in rows], LONGEST)
     labels = torch.tensor([label for _, label in rows])
+    return fitted(kind, (len(tokenizer.vocabulary()), classes), (ids, mask, labels), seed), tokenizer
+
+
+def fitted(kind, sizes, given, seed=0):
+    """Return a network of so many tokens and classes, trained on ids, mask and labels."""
+    ids, mask, labels = given
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = kind(len(tokenizer.vocabulary()), classes)
+        module = kind(*sizes)
         optimiser = torch.optim.Adam(module.parameters(), lr=0.01)
         for _ in range(16):
-            for batch in torch.randperm(len(rows)).split(64):
+            for batch in torch.randperm(len(ids)).split(64):
                 optimiser.zero_grad()
                 nn.functional.cross_entropy(module(ids[batch], mask[batch]), labels[batch]).backward()
                 optimiser.step()
     module.zero_grad(set_to_none=True)
-    return module, tokenizer
+    return module
 
 
 def classifier(kind=Bag, planted=None, classes=2, seed=0, longest=LONGEST):

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 Place = Literal["start", "middle", "end"]
 PLACES: Final[tuple[Place, ...]] = ("start", "middle", "end")
+_BREAKS: Final = " \t\n\r\v\f"
 
 
 def whole_words(text: str, end: int) -> str:
@@ -26,10 +27,22 @@ def split_at(text: str, place: Place) -> tuple[str, str]:
     return " ".join(words[:half]), " ".join(words[half:])
 
 
+def trimmed(words: str) -> str:
+    """Return words without spaces around them; line breaks and tabs stay, and what is nothing but blank."""
+    return words.strip(" ") if words.strip() else words
+
+
 def inserted(text: str, words: str, place: Place) -> str:
-    """Return a text with words at a place, a space on either side."""
+    """Return a text with words at a place, a space on either side; none where the words have a break of their own.
+
+    So a line break, a tab or a run of spaces stands in the place of the space between two words.
+    """
     before, after = split_at(text, place)
-    return " ".join(part for part in (before, words, after) if part)
+    if not words:
+        return " ".join(part for part in (before, after) if part)
+    first = "" if not before or words[0] in _BREAKS else " "
+    last = "" if not after or words[-1] in _BREAKS else " "
+    return f"{before}{first}{words}{last}{after}"
 
 
 @dataclass(frozen=True)
