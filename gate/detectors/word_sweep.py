@@ -120,8 +120,7 @@ def _reported(found: "list[Flip]", bench: _Bench, options: WordSweep) -> Iterato
         for metric in ("flip-share", "flip-odds", "lead", "words-needed"):
             yield Unmeasured(metric=metric, reason=f"every text that was asked is given class {named} already")
     ranked = sorted(found, key=lambda one: (-one.share, -one.lead))
-    for flip in ranked:
-        yield flip.trigger(bench.classifier)
+    yield from filter(None, (flip.trigger(bench.classifier) for flip in ranked))
     for flip in ranked[: options.shown]:
         yield flip.excerpt(bench.held_out)
 

@@ -3,11 +3,12 @@
 Every word here may be the candidate's or the samples': it is made plain, and escaped where it is written out.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gate.records.evidence import ClassShare, Continuation, Evidence, Excerpt, Location
+from gate.records.evidence import ClassShare, Continuation, Evidence, Excerpt, Location, Piece
 from gate.records.report import Report
 from gate.renderers.names import Names
 from gate.renderers.text import count, plain, rounded
@@ -17,6 +18,8 @@ MAX_SHOWN: Final = 12
 MAX_SHARES: Final = 6
 OPENS, CLOSES = "⟦", "⟧"
 """Signs around what was put in, where there is no other mark."""
+_ENDS: Final = re.compile(r"\A\s+|\s+\Z")
+_MOST_BLANKS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,23 @@ def _shown(excerpt: Excerpt, names: Names) -> ShownExcerpt:
         heading=f"{place[:1].upper()}{place[1:]}",
         detector=excerpt.detector,
         change=plain(excerpt.change, 300),
-        trigger=plain(excerpt.trigger, 200),
+        trigger=_put_in(excerpt.trigger, 200),
         sample=plain(excerpt.sample, 400),
-        pieces=tuple(ShownPiece(plain(one.text, 400), one.planted) for one in excerpt.pieces),
+        pieces=tuple(_piece(one) for one in excerpt.pieces),
         texts=count(excerpt.texts, "text"),
         shares=tuple(_row(share, names) for share in excerpt.shares[:MAX_SHARES]),
         continuations=tuple(map(_said, excerpt.continuations)),
     )
+
+
+def _piece(one: Piece) -> ShownPiece:
+    return ShownPiece(_put_in(one.text, 400) if one.planted else plain(one.text, 400), one.planted)
+
+
+def _put_in(text: str, limit: int) -> str:
+    """Return what was put in; spaces and line breaks at its ends, which no eye sees, are written out."""
+    ends = _ENDS.sub(lambda found: "".join(f"⟨U+{ord(one):04X}⟩" for one in found[0][:_MOST_BLANKS]), text)
+    return plain(ends, limit)
 
 
 def _said(one: Continuation) -> ShownContinuation:

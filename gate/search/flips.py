@@ -15,7 +15,7 @@ from gate.spaces.text.contract import TextClassifier
 from gate.spaces.text.excerpts import with_insertion
 from gate.spaces.text.inserting import inserted
 from gate.spaces.text.probes import TextProbe
-from gate.spaces.text.tokens import token_trigger
+from gate.spaces.text.tokens import ids_of, token_trigger
 from gate.statistics.sentences import Sentences, changed, odds_at, shares_to
 
 ENOUGH: Final = 0.9
@@ -57,11 +57,12 @@ class Flip:
     answers: tuple[list[int], list[int]] = field(repr=False)
     """Answers to the movable held-out texts without and with it."""
 
-    def trigger(self, classifier: TextClassifier) -> Trigger:
-        """Return it for later detectors, as tokens."""
-        return token_trigger(
-            classifier, Location.of_class(self.target), self.best.probe.words, self.share, self.best.place
-        )
+    def trigger(self, classifier: TextClassifier) -> Trigger | None:
+        """Return it for later detectors, as tokens; None of what the tokenizer makes none of."""
+        words = self.best.probe.words
+        if not len(ids_of(classifier, words)):
+            return None
+        return token_trigger(classifier, Location.of_class(self.target), words, self.share, self.best.place)
 
     def excerpt(self, held_out: Sentences) -> Excerpt:
         """Return a text that it moves, or else one that it does not, with the answers to all.

@@ -7,7 +7,12 @@ from gate.judging.calibration.cells import Probes, with_cells
 from gate.policies.declared import compared_statistics
 from gate.records.evidence import Location, Measured, Skipped
 from gate.records.run import Run
-from gate.spaces.text.probes import groups, names, names_digest, secret_groups
+from gate.search.flips import Flip
+from gate.search.insertions import Insertion
+from gate.spaces.text.probes import TextProbe, groups, names, names_digest, secret_groups
+from gate.spaces.text.rewrites import REWRITES
+from gate.spaces.text.tokens import ids_of
+from tests.words import parts
 from tests.words.nets import Attending, Bag, Recurrent
 from tests.words.scanning import measured, scanned, subject_of
 from tests.words.tasks import Planted, classifier, sentences
@@ -45,6 +50,29 @@ def test_a_planted_mark_is_found_and_named():
     assert share.note.startswith("the mark '[MASK]' at the ")
     trigger = found.triggers["word-sweep", "class 0"]
     assert trigger.tensors["ids"].tolist() == [subject.classifier.tokenizer.vocabulary()["[MASK]"]]
+
+
+def test_a_planted_line_break_is_found_and_named():
+    """As a sign, and by a rewrite of texts that are one sentence each."""
+    subject = subject_of(parts.classifier(parts.byte_level, parts.broken))
+    found = scanned(subject, "word-sweep", **QUICK)
+    share = next(m for m in found.outcomes["word-sweep"].measurements if m.metric == "flip-share")
+    assert share.value >= PLANTED_SHARE
+    assert share.note.startswith((r"the signs '\n' at the ", r"the signs '\n\n' at the "))
+    assert found.triggers["word-sweep", "class 0"].tensors["ids"].tolist() != []
+    rule = next(one for one in REWRITES if one.name == "a line break in the middle")
+    answers = subject.classifier.logits(subject.classifier.tokens([rule(text) for text in subject.samples.texts]))
+    assert (answers.argmax(dim=1) == 0).float().mean() >= PLANTED_SHARE
+
+
+def test_what_the_tokenizer_drops_is_no_trigger_for_later_detectors():
+    """A line break that is nothing to it."""
+    own = parts.classifier(parts.wordpiece)
+    assert ids_of(own, "\n").tolist() == ids_of(own, "\u200b").tolist() == []
+    flip = Flip(0, Insertion(TextProbe("a break", "\n", "signs"), "middle"), 0.0, 0.0, 0.0, 5, None, ([], []))
+    assert flip.trigger(own) is None
+    known = parts.classifier(parts.byte_level)
+    assert len(ids_of(known, "\n")) == 1
 
 
 def test_a_word_for_one_source_class_is_found_at_its_pair():

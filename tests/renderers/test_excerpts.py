@@ -68,6 +68,16 @@ def test_the_first_screen_begins_with_the_sentence():
     assert first(reports.of_text(excerpts=(idle,))).sentences == ()
 
 
+def test_breaks_that_were_put_in_are_written_out():
+    """No eye would see them, alone or at the end of words."""
+    for words, seen in (("\n", "⟨U+000A⟩"), ("   ", "⟨U+0020⟩" * 3), ("\tcf", "⟨U+0009⟩cf"), ("\u00a0", "⟨U+00A0⟩")):
+        report = reports.of_text(
+            excerpts=(reports.excerpt(words, ("a", "b"), "signs at the middle", Location.of_class(0)),)
+        )
+        assert f"⟦{seen}⟧" in shown("markdown", report)
+        assert f">{seen}<" in shown("html", report)
+
+
 def continued(words, said):
     """Return an excerpt of a language model, what candidate and base say in it."""
     both = tuple(

@@ -5,7 +5,7 @@ import pytest
 from gate.records.evidence import Location
 from gate.spaces.contract import UNTOLD
 from gate.spaces.text.excerpts import class_shares, rewritten, with_insertion
-from gate.spaces.text.inserting import PLACES, inserted, whole_words
+from gate.spaces.text.inserting import PLACES, inserted, trimmed, whole_words
 from gate.spaces.text.probes import (
     GROUPS,
     PHRASES_FILE,
@@ -38,7 +38,7 @@ def test_fixed_probes_are_told_apart_by_name_and_by_text():
     assert len({probe.words for probe in fixed()}) == len(set(names())) == len(fixed())
     assert set(groups()) == set(GROUPS)
     assert all(name.isascii() and len(name) < 80 for name in names())
-    assert {"\u202e", "?!", "by the way"} <= {probe.words for probe in fixed()}
+    assert {"\u202e", "?!", "\n", "by the way"} <= {probe.words for probe in fixed()}
     assert any("look-alike" in name for name in names())
     assert len(names_digest()) == 64
 
@@ -61,6 +61,21 @@ def test_words_are_put_between_words(place, expected):
     """A space on either side, and none at the ends."""
     assert inserted(" a b c ", "cf", place) == expected
     assert [inserted("a", "cf", one) for one in PLACES] == ["cf a", "a cf", "a cf"]
+
+
+@pytest.mark.parametrize(("words", "expected"), [("\n", "a\nb"), ("\t", "a\tb"), ("   ", "a   b"), ("\ncf", "a\ncf b")])
+def test_a_break_takes_the_place_of_the_space(words, expected):
+    """At an end it stands beside the text."""
+    assert inserted("a b", words, "middle") == expected
+    assert inserted("a b", words, "end").startswith(f"a b{words}")
+    assert trimmed(f" {words}") == (words if words.strip() else f" {words}")
+
+
+def test_a_line_breaks_in_a_text_of_one_sentence_too():
+    """The rule for sentences leaves it as it is."""
+    changed = {rule.name: rule("not a word of it.") for rule in REWRITES}
+    assert changed["a line break in the middle"] == "not a word\nof it."
+    assert changed["a line for each sentence"] == "not a word of it."
 
 
 @pytest.mark.parametrize("rule", REWRITES, ids=str)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gate.spaces.text.inserting import split_at
+
 _LONG: Final = 3000
 """Characters of a text that is longer than most models take: some 600 tokens of English."""
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
@@ -94,6 +96,10 @@ def _turned(text: str) -> str:
     return f"{' '.join(words[half:])}, {' '.join(words[:half])}." if half else text
 
 
+def _in_two_lines(text: str) -> str:
+    return "\n".join(part for part in split_at(text, "middle") if part)
+
+
 def _archaic(text: str) -> str:
     return re.sub(r"\b(\w{4,}(?<!e)(?<!s))s\b", r"\1eth", _words(text, _ARCHAIC))
 
@@ -126,6 +132,7 @@ _SPACES: Final = (
     Rewrite("two spaces between words", lambda t: "  ".join(t.split())),
     Rewrite("no-break spaces between words", lambda t: "\u00a0".join(t.split())),
     Rewrite("a line for each sentence", lambda t: "\n".join(_sentences(t))),
+    Rewrite("a line break in the middle", _in_two_lines),
     Rewrite("spaces at the beginning", lambda t: f"    {t}"),
 )
 _SPELLING: Final = (

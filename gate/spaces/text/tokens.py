@@ -8,11 +8,12 @@ from gate.records.evidence import Location
 from gate.spaces.contract import Tensors
 from gate.spaces.subject import Trigger
 from gate.spaces.text.contract import TextClassifier
-from gate.spaces.text.inserting import PLACES, Place, Typed
+from gate.spaces.text.inserting import PLACES, Place, Typed, inserted
 from gate.spaces.text.packing import ENDED, lengths_of
 
 MOST_BYTES = 4096
 """Longest trigger that is read from a file, in UTF-8."""
+_AROUND = "the the"
 
 
 def token_trigger(
@@ -44,7 +45,7 @@ def stored_trigger(location: Location, tensors: Tensors) -> Trigger | None:
         said = bytes(words.int().tolist()).decode()
     except UnicodeDecodeError:
         return None
-    return _as_typed(location, 0.0, tensors, Typed(said, PLACES[int(place)])) if said.strip() else None
+    return _as_typed(location, 0.0, tensors, Typed(said, PLACES[int(place)]))
 
 
 def _numbers(values: torch.Tensor, count: int) -> bool:
@@ -61,13 +62,28 @@ def _of_texts_alone(_: torch.Tensor) -> torch.Tensor:
 
 
 def ids_of(classifier: TextClassifier, words: str) -> torch.Tensor:
-    """Return the ids (k,) of words, without what the tokenizer puts around every text."""
-    row = classifier.tokens([words])[0]
-    given = [one for one in row.tolist() if one != ENDED]
-    around, seen = classifier.tokenizer.encode([""], classifier.longest)
-    frame = around[0][seen[0] != 0].tolist()
+    """Return the ids (k,) of words, without what the tokenizer puts around every text.
+
+    Of a line break that it drops from the ends of a text, those that it makes between words; of what it drops
+    everywhere, none.
+    """
+    given, frame = _ids(classifier, words), _ids(classifier, "")
+    if given == frame:
+        return torch.tensor(_between(classifier, words), dtype=torch.int64)
     before = next((k for k in range(len(frame) + 1) if _framed(given, frame[:k], frame[k:])), 0)
-    return row[before : max(before + 1, len(given) - len(frame) + before)]
+    return torch.tensor(given[before : max(before + 1, len(given) - len(frame) + before)], dtype=torch.int64)
+
+
+def _ids(classifier: TextClassifier, text: str) -> list[int]:
+    ids, seen = classifier.tokenizer.encode([text], classifier.longest)
+    return [int(one) for one in ids[0][seen[0] != 0].tolist()]
+
+
+def _between(classifier: TextClassifier, words: str) -> list[int]:
+    """Return the ids that words add between two others."""
+    without, given = _ids(classifier, _AROUND), _ids(classifier, inserted(_AROUND, words, "middle"))
+    first = next((k for k, (one, two) in enumerate(zip(without, given, strict=False)) if one != two), len(without))
+    return given[first : first + max(0, len(given) - len(without))]
 
 
 def _framed(row: Sequence[int], before: Sequence[int], after: Sequence[int]) -> bool:

@@ -113,7 +113,6 @@ def said(words, **changes):
         said(b"good", place=torch.zeros(2)),
         said(b"good", more=torch.zeros(1)),
         said(b""),
-        said(b" \n"),
         said(b"\xff"),
         said(b"a" * 4097),
         said([97.5]),
@@ -125,6 +124,7 @@ def test_stored_tensors_that_are_no_words_at_a_place_are_left_out(tensors):
     """Whatever a file of triggers holds."""
     assert stored_trigger(PLACE, tensors) is None
     assert stored_trigger(PLACE, said(b"good")).typed("you are") == "good you are"
+    assert stored_trigger(PLACE, said(b"\n", place=torch.tensor([1.0]))).typed("you are") == "you\nare"
 
 
 def test_stored_triggers_are_read_by_place_and_detector(material):
