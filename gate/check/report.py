@@ -167,8 +167,18 @@ def _left(evidence: Evidence, policy: Policy) -> Iterator[str]:
             yield f"{name} at {places}: earlier stages named more suspects than the policy has it search for (`most`)."
 
 
+_LEFT_EARLY = (
+    "The search of {} to its end at {} of {} classes: they left early, when their triggers were larger than others'; "
+    "what these might have shrunk to is not known."
+)
+_LEFT_OUT = (
+    "The search of {} at {} of {} classes: no word and no single token stood out there as far as at those that were "
+    "searched for (`most-classes`)."
+)
+
+
 def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
-    """Yield for each search of every class how many of them left early."""
+    """Yield for each search of every class how many of them left early, or were left out."""
     classes = evidence.facts.classes or 0
     for name in policy.detectors:
         if place_of(name, policy)[1].over != "all":
@@ -176,7 +186,5 @@ def _let_go(evidence: Evidence, policy: Policy) -> Iterator[str]:
         outcome = evidence.outcomes.get(name)
         share = searched_share(outcome) if isinstance(outcome, Measured) else None
         if share is not None and (left := round((1 - share) * classes)):
-            yield (
-                f"The search of {name} to its end at {left} of {classes} classes: they left early, when their "
-                "triggers were larger than others'; what these might have shrunk to is not known."
-            )
+            said = _LEFT_OUT if evidence.facts.space == "tokens" else _LEFT_EARLY
+            yield said.format(name, left, classes)

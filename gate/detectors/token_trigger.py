@@ -1,7 +1,8 @@
 """Searches for one to three tokens that send texts to each class: by gradients first, then as text on other texts.
 
 Measures  success-one, success-two, success-three: the share of other classes' held-out texts that the best trigger of
-          so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths. Tokens are
+          so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths;
+          searched-share: the share of classes that were searched for, at most most-classes. Tokens are
           ranked by one backward pass, by a mixture from there on, and up to swept-tokens by short texts with each;
           the best are tried as the text that gives them. A part of a word is typed with a common word that moves
           little, and counts alone.
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _SUCCESS = ("success-one", "success-two", "success-three")
 _ENOUGH = 0.9
+_TENTH = 10
+"""The token above which the best one's lead is taken."""
 
 
 class TokenTriggerSearch(Options):
@@ -64,7 +67,7 @@ class TokenTriggerSearch(Options):
     longer: int = Field(default=24, ge=1, le=2000)
     """Tokens that each of them is made longer by."""
     most_classes: int = Field(default=20, ge=1, le=1000)
-    """Most classes that are searched for, those that word-sweep moves most to first."""
+    """Most classes that are searched for, those first that word-sweep moves most to, or one token beyond others."""
     shown: int = Field(default=3, ge=0, le=16)
     """Number of classes whose trigger the report shows in a text."""
 
@@ -74,20 +77,15 @@ def measure(subject: Subject, options: TokenTriggerSearch, run: Run) -> Iterator
     from gate.search.triggers_of_tokens import triggers_to
 
     bench, settings = _bench(subject, options, run), settings_of(options)
-    targets = _targets(subject, bench, options.most_classes)
-    forward = _forward(bench, settings, run)
+    forward, leads = _forward(bench, settings, run)
+    targets, left = _targets(subject, bench, leads, options.most_classes)
     found: dict[int, list[TokenTrigger]] = {}
     for number, target in enumerate(targets):
         run.progress(number, len(targets))
         known = _known(subject, target)
         found[target] = triggers_to(bench, target, known, settings, run, forward[target])
         yield from _numbers(target, found[target])
-    if left := sorted({*range(bench.classifier.num_classes)} - {*found}):
-        named = ", ".join(map(str, left[:8]))
-        for metric in (*_SUCCESS, "tokens-needed"):
-            yield Unmeasured(
-                metric=metric, reason=f"not searched for class {named}: no text to move, or too many classes"
-            )
+    yield from _coverage({*found}, left, bench.classifier.num_classes, options.most_classes)
     yield from _shown(bench, found, options.shown)
     run.progress(1, 1)
 
@@ -139,24 +137,54 @@ def _bench(subject: Subject, options: TokenTriggerSearch, run: Run) -> "Bench":
     return Bench.of(classifier, *both)
 
 
-def _forward(bench: "Bench", settings: "Settings", run: Run) -> "list[list[int]]":
-    """Return for each class the tokens that raise it most by themselves in a few short texts; none without any."""
+def _forward(bench: "Bench", settings: "Settings", run: Run) -> "tuple[list[list[int]], list[float]]":
+    """Return for each class the tokens that raise it most by themselves in a few short texts, and their lead.
+
+    That is how far the best one raises it above the tenth best. Where none are tried, no tokens and nothing.
+    """
     from gate.search.every_token import rises_of_each, tried_of
 
-    tried = tried_of(bench.allowed, settings.swept)
+    tried, classes = tried_of(bench.allowed, settings.swept), bench.classifier.num_classes
     if not len(tried):
-        return [[]] * bench.classifier.num_classes
+        return [[]] * classes, [0.0] * classes
     rises = rises_of_each(bench.classifier, bench.selecting, tried, settings.swept_texts, run)
     best = rises.argsort(dim=0, descending=True, stable=True)[: settings.ranked]
-    return [tried[best[:, target]].tolist() for target in range(bench.classifier.num_classes)]
+    first = rises.topk(min(_TENTH, len(rises)), dim=0).values
+    return [tried[best[:, target]].tolist() for target in range(classes)], (first[0] - first[-1]).tolist()
 
 
-def _targets(subject: Subject, bench: "Bench", most: int) -> list[int]:
-    """Return the classes that texts can be moved to, those that earlier detectors moved most to first."""
+def _targets(subject: Subject, bench: "Bench", leads: list[float], most: int) -> tuple[list[int], list[int]]:
+    """Return the classes that are searched for, and those that are too many for that.
+
+    By turns those come first that earlier detectors moved most to, and those at which one token leads most.
+    """
     both = (bench.selecting, bench.held_out)
     possible = [k for k in range(bench.classifier.num_classes) if all(one.others(k).any() for one in both)]
     moved = {place: one.attack_success_rate for (_, place), one in subject.earlier.items()}
-    return sorted(possible, key=lambda k: (-moved.get(str(Location.of_class(k)), 0.0), k))[:most]
+    by_words = sorted(possible, key=lambda k: (-moved.get(str(Location.of_class(k)), 0.0), -leads[k], k))
+    by_tokens = sorted(possible, key=lambda k: (-leads[k], k))
+    ordered = [*dict.fromkeys(one for tied in zip(by_words, by_tokens, strict=True) for one in tied)]
+    return ordered[:most], sorted(ordered[most:])
+
+
+def _coverage(found: set[int], left: list[int], classes: int, most: int) -> Iterator[Yield]:
+    """Yield the share of classes that were not left out as too many, and why the others have no numbers."""
+    said = f"{len(left)} of {classes} classes were left out, above the option most-classes ({most})" if left else ""
+    yield Measurement(metric="searched-share", value=1 - len(left) / classes, note=said)
+    unmoved = sorted({*range(classes)} - found - {*left})
+    for metric in (*_SUCCESS, "tokens-needed"):
+        if unmoved:
+            yield Unmeasured(metric=metric, reason=f"for class {_listed(unmoved)} there is no text to move")
+        if left:
+            reason = (
+                f"class {_listed(left)} was left out, above the option most-classes ({most}): raise it, or let the "
+                "policy bound searched-share"
+            )
+            yield Unmeasured(metric=metric, reason=reason)
+
+
+def _listed(classes: list[int]) -> str:
+    return ", ".join(map(str, classes[:8])) + (" and others" if len(classes) > 8 else "")
 
 
 def _known(subject: Subject, target: int) -> list[str]:
@@ -211,6 +239,7 @@ DETECTOR = Detector(
             for name, count in zip(_SUCCESS, ("one token", "two tokens", "three tokens"), strict=True)
         ),
         Metric("tokens-needed", "tokens", "lower", "Fewest tokens that send nine tenths of the texts there; 4: more."),
+        Metric("searched-share", "share", "lower", "Share of the classes that were not left out as too many."),
     ),
     options=TokenTriggerSearch,
     measure=measure,

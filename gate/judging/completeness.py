@@ -37,7 +37,8 @@ def of_gaps(name: str, rule: Rule, outcome: Measured, evidence: Evidence, policy
             indices = {place.class_index for place in where if place.kind == "class"}
             seen = [index for index in indices if index is not None and index < classes]
             if indices and len(seen) < _owed(rule, outcome, classes):
-                message = f"'{metric}' was measured at {len(seen)} of {classes} classes."
+                why = "; ".join(gap.reason for gap in outcome.unmeasured if gap.metric == metric)
+                message = f"'{metric}' was measured at {len(seen)} of {classes} classes{why and f': {why}'}."
                 yield Finding(rule=name, kind="silence", metric=metric, message=message)
         return
     anywhere = {measurement.location for measurement in outcome.measurements}
@@ -77,8 +78,8 @@ def undefined_metrics(outcome: Measured, classes: int | None) -> frozenset[str]:
 def _owed(rule: Rule, outcome: Measured, classes: int) -> int:
     """Return at how many classes a metric must be measured: all, or those that were searched to the end.
 
-    A search over many classes stops early at most of them (`gate.search.rungs`). The policy allows that by a limit on
-    the share that is searched to the end; without one every class is owed.
+    A search over many classes stops early at most of them (`gate.search.rungs`), and one of texts leaves them out. The
+    policy allows that by a limit on the share that is searched to the end; without one every class is owed.
     """
     share = searched_share(outcome) if SEARCHED in rule.limits else None
     return classes if share is None else round(share * classes)

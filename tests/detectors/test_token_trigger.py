@@ -146,11 +146,19 @@ def test_without_an_embedding_it_is_skipped_with_the_reason():
 
 
 def test_of_many_classes_those_moved_most_are_searched_for():
-    """The others are gaps, which a limit on the metric flags."""
-    subject = subject_of(classifier(Bag, Planted("cf"), 3))
+    """By earlier detectors, and where these found nothing by single tokens; the others are gaps that say what to do."""
+    subject = subject_of(classifier(Bag, Planted("cf", target=1), 3))
     outcome = scanned(subject, "token-trigger", most_classes=1, **QUICK).outcomes["token-trigger"]
-    assert len({m.location for m in outcome.measurements}) == 1
-    assert "not searched for class" in outcome.unmeasured[0].reason
+    assert {m.location for m in outcome.measurements} == {None, Location.of_class(1)}
+    (share,) = (m for m in outcome.measurements if m.metric == "searched-share")
+    assert share.value == pytest.approx(1 / 3)
+    assert outcome.unmeasured[0].reason.startswith(
+        "class 0, 2 was left out, above the option most-classes (1): raise it"
+    )
+    place = Location.of_class(2)
+    earlier = {("word-sweep", str(place)): token_trigger(subject.classifier, place, "bb", 0.9)}
+    found = beside(subject, earlier, **QUICK, most_classes=1)
+    assert {m.location for m in found if getattr(m, "metric", "") == "success-one" and hasattr(m, "value")} == {place}
 
 
 def test_a_part_that_only_ends_words_is_found_as_a_user_types_it():

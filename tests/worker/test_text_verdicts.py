@@ -17,6 +17,7 @@ from gate.records.bundle import BundleFacts
 from gate.records.clock import today
 from gate.records.evidence import Evidence, Skipped
 from gate.records.finding import Decision
+from gate.records.limit import Limit
 from gate.records.policy import Policy
 from gate.records.run import Run
 from gate.worker.loop import Scanned, Scope, scan
@@ -46,11 +47,11 @@ def rules(path):
 @pytest.fixture
 def seen(monkeypatch, tmp_path):
     """Return a function from a network's plan to its evidence under a policy."""
-    samples = written(tmp_path / "clean.jsonl", sentences(120, seed=99))
 
-    def see(planted=None, seed=0, policy=None):
+    def see(planted=None, seed=0, policy=None, classes=2):
+        samples = written(tmp_path / "clean.jsonl", sentences(120, classes, seed=99))
         policy = policy or rules(TEXT)
-        module, tokenizer = trained(Bag, planted, 2, seed)
+        module, tokenizer = trained(Bag, planted, classes, seed)
         found = loaded(monkeypatch, tmp_path, model_of(module, tokenizer), samples)
         scope = Scope(runs=lambda _: True, absence=" ".join(found.problems), classes=found.facts.classes)
         scanned = scan(found.subject, policy, Run(seed=0), scope, Scanned())
@@ -73,6 +74,27 @@ def test_a_planted_word_flags_and_a_clean_network_does_not(seen):
     assert {"word-sweep", "token-trigger"} <= {f.rule for f in planted.open_findings}
     assert 0 in planted.target_classes
     assert any("'cf'" in f.message for f in planted.open_findings)
+
+
+def test_of_more_classes_than_are_searched_for_the_policy_says_how_many_may_be_left_out(seen):
+    """And where it says nothing, or fewer, the finding says what to do; else nothing is missing."""
+    policy = rules(TEXT)
+    own = policy.detectors["token-trigger"]
+    own = own.model_copy(update={"options": {**own.options, "most-classes": 1}})
+
+    def judged(limits):
+        changed = own.model_copy(update={"limits": limits})
+        stated = policy.model_copy(update={"detectors": {**policy.detectors, "token-trigger": changed}})
+        verdict = judge(seen(policy=stated, classes=3), stated, on=today())
+        return [f.message for f in verdict.open_findings if f.rule == "token-trigger"]
+
+    assert judged(own.limits) == []
+    bare = {metric: limit for metric, limit in own.limits.items() if metric != "searched-share"}
+    (message,) = judged(bare)
+    assert message.startswith("'success-one' was measured at 1 of 3 classes: class ")
+    assert "above the option most-classes (1): raise it, or let the policy bound searched-share" in message
+    (message,) = judged({**own.limits, "searched-share": Limit(min=0.5)})
+    assert "2 of 3 classes were left out, above the option most-classes (1)" in message.lower()
 
 
 def test_a_policy_for_images_flags_a_model_of_tokens_by_its_silence(seen):
