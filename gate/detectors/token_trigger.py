@@ -1,15 +1,13 @@
 """Searches for one to three tokens that send texts to each class: by gradients first, then as text on other texts.
 
-Measures  success-one, success-two, success-three: the share of other classes' held-out texts that the best trigger of
-          so many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths;
-          searched-share: the share of classes that were searched for, at most most-classes. Tokens are
-          ranked by one backward pass, by a mixture from there on, and up to swept-tokens by short texts with each;
-          the best are tried as the text that gives them. A part of a word is typed with a common word that moves
-          little, and counts alone.
-Matters   A planted trigger is short, works in every text, and may be of tokens that stand in no list of words.
+Measures  success-one, success-two, success-three: share of other classes' held-out texts that the best trigger of so
+          many tokens, or fewer, sends to the class; tokens-needed: the fewest that send nine tenths; searched-share: of
+          the classes, up to most-classes. Tokens are ranked by gradients, a mixture, and in short texts; the best
+          are tried as text, a part of a word with a common one.
+Matters   A planted trigger is short, and may be in no list of words.
 Blind to  Triggers with gaps, styles, rules for one source; tokens that no text tried gives; behind hard comparisons,
-          tokens that must come together or lie beyond swept-tokens. Two or three tokens move clean models too
-          (universal adversarial triggers): only a bank tells them apart.
+          tokens together or beyond swept-tokens. Two or three tokens move clean models too (universal adversarial
+          triggers): only a bank tells them apart.
 See       Ebrahimi et al., "HotFlip", ACL 2018; Wallace et al., "Universal Adversarial Triggers", EMNLP 2019; Shen et
           al., "Constrained Optimization with Dynamic Bound-scaling", ICML 2022. Settings in docs/explanation/text.md.
 """
