@@ -24,16 +24,17 @@ def commit(
     *,
     seed: int | None = None,
     bank_digest: str | None = None,
+    scan: CheckFiles | None = None,
 ) -> None:
     """Bind policy, bytes, samples and an adapter's base before anything is measured.
 
     Without a key an earlier check's commitment is removed. The commitment of an interrupted scan that bound the same
-    stays: it was made before what lies there was measured.
+    stays: it was made before what lies there was measured. `scan` is where the scan has its files, if not in `files`.
     """
     if signing is None:
         (files.root / COMMITMENT).unlink(missing_ok=True)
         return
-    resumed, now = Unfinished(files.root).path.exists(), utc_now()
+    resumed, now = Unfinished((scan or files).root).path.exists(), utc_now()
     made = Committed(
         model=pulled.model,
         model_digest=pulled.digest,

@@ -13,7 +13,7 @@ from typing import Final
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commit
 from gate.check.evidence import ScanSettings
-from gate.check.files import EVIDENCE, MANIFEST, REPORT, VERDICT, CheckFiles, remove
+from gate.check.files import COMMITMENT, EVIDENCE, MANIFEST, REPORT, VERDICT, CheckFiles, remove
 from gate.check.publish import publish
 from gate.check.pull import downloaded
 from gate.check.report import Context, conclude
@@ -32,12 +32,20 @@ VERSIONS: Final = "versions"
 def commit_each(
     files: CheckFiles, task: FleetTask, rules: Rules, settings: ScanSettings, signing: Signing | None
 ) -> None:
-    """Commit to the policy for every version, before anything is measured."""
+    """Commit to the policy for every version, before anything is measured.
+
+    One scan is behind all of them: what an interrupted one measured lay there for each. Without a key there is nothing
+    to sign, and what an earlier run committed to goes.
+    """
     bank = f"sha256:{rules.bank.sha256}" if rules.bank else None
     pulled, seed = files.pulled(), settings.seed_by(rules.policy)
-    # Without a key there is nothing to sign, and an earlier run's commitment of the scanned version goes.
-    for ref, own in _folders(files, task) if signing is not None else [(task.refs[0], files)]:
-        commit(own, pulled.model_copy(update={"model": ref}), rules.policy, signing, seed=seed, bank_digest=bank)
+    if signing is None:
+        for earlier in (files.root / COMMITMENT, *(files.root / VERSIONS).glob(f"*/{COMMITMENT}")):
+            earlier.unlink(missing_ok=True)
+        return
+    for ref, own in _folders(files, task):
+        of_ref = pulled.model_copy(update={"model": ref})
+        commit(own, of_ref, rules.policy, signing, seed=seed, bank_digest=bank, scan=files)
 
 
 def _folders(files: CheckFiles, task: FleetTask) -> Iterator[tuple[ModelRef, CheckFiles]]:
