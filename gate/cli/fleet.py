@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from gate.cli.fleet_run import fleet_run, publish, queued, seconds_given, shard_given, shares, supervised, worked
+from gate.cli.fleet_run import (
+    address_of,
+    fleet_run,
+    publish,
+    queued,
+    seconds_given,
+    shard_given,
+    shares,
+    supervised,
+    worked,
+)
 from gate.cli.fleet_scaled import kubernetes, simulate
 from gate.cli.option_values import registry_settings, require_samples, scan_settings
 from gate.cli.options import (
@@ -93,7 +103,6 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     from gate.promotion.fleet.status import status_of
     from gate.promotion.verification import now
     from gate.registries import open_production
-    from gate.renderers.commands import tellable
 
     protect_parent()
     rules = read_rules(policy, samples).beside(options.pop("bank"))
@@ -109,7 +118,7 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     settings = registry_settings(options)
     scan = scan_settings({"memory_gib": 12.0, "threads": 0, **options})
     folder = FleetFolder(directory.absolute())
-    request = PlanRequest(folder, rules, scan, choice, tellable(settings.registry_uri or settings.tracking_uri), base)
+    request = PlanRequest(folder, rules, scan, choice, address_of(settings), base)
     made = make_plan(open_production(settings), request, now(), tell)
     status = status_of(folder, made)
     done = {row.key for row in status.rows if row.ended}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gate.promotion.fleet.folder import FleetFolder
     from gate.promotion.fleet.task import FleetRun
     from gate.records.fleet import FleetPlan, FleetStatus, FleetTask
+    from gate.registries.contract import RegistrySettings
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LEAST_MEMORY = 1.0
@@ -35,9 +36,14 @@ def shares(workers: int, memory: float, threads: int) -> dict[str, Any]:
     return {"memory_gib": memory / workers, "threads": threads or max(1, cores // workers)}
 
 
+def address_of(settings: "RegistrySettings") -> str:
+    """Return the address of the registry that holds the versions."""
+    return settings.registry_uri or settings.tracking_uri or ""
+
+
 def fleet_run(folder: "FleetFolder", planned: "FleetPlan", options: dict[str, Any], *, opens: bool) -> "FleetRun":
     """Return what works on the plan; rules that are not the plan's are a `UsageError`, before the registry is asked."""
-    from gate.promotion.fleet.ruling import read_again
+    from gate.promotion.fleet.ruling import read_again, require_registry
     from gate.promotion.fleet.task import FleetRun
     from gate.promotion.verification import now
     from gate.registries import open_production, require_known
@@ -46,6 +52,8 @@ def fleet_run(folder: "FleetFolder", planned: "FleetPlan", options: dict[str, An
     attempts, retry = options.pop("attempts"), options.pop("retry")
     settings = registry_settings(options)
     require_known("models:/any/1", settings)
+    if marks:
+        require_registry(planned, address_of(settings))
     given = {"seed": None, "device": None, "deadline_seconds": None, "allow_code": False, "arithmetic": "auto"}
     rules, scan, base = read_again(planned.rules, scan_settings({**given, "isolation": None, **options}))
     registry: Any = open_production(settings) if opens else None
@@ -139,6 +147,7 @@ def _ended(made: "FleetRun", tasks: "tuple[FleetTask, ...]", *, late: bool) -> i
     """Print what a run came to; a part of the plan counts by itself."""
     from gate.cli.fleet_lines import status_lines
     from gate.promotion.fleet.status import exit_code, status_of
+    from gate.promotion.fleet.task import undone
 
     if late:
         tell("the time is over; what was measured is kept, and the same command goes on")
@@ -146,7 +155,9 @@ def _ended(made: "FleetRun", tasks: "tuple[FleetTask, ...]", *, late: bool) -> i
     for line in status_lines(status, made.folder.root):
         click.echo(line)
     click.echo(f"report   {made.folder.root / 'report.html'}")
-    return exit_code(status, None if len(tasks) == len(made.plan.tasks) else {task.key for task in tasks})
+    code = exit_code(status, None if len(tasks) == len(made.plan.tasks) else {task.key for task in tasks})
+    # What an earlier run only looked at has a verdict, and is not done where marks were asked for.
+    return 3 if undone(made, tasks) else code
 
 
 def publish(folder: "FleetFolder", status: "FleetStatus", shown: set[str], *, quiet: bool = False) -> None:

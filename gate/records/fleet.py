@@ -26,6 +26,7 @@ Outcome = Literal["approved", "flagged", "failed", "changed", "gone"]
 State = Literal["approved", "flagged", "failed", "changed", "gone", "running", "waiting"]
 STATES: tuple[State, ...] = ("flagged", "failed", "changed", "gone", "running", "waiting", "approved")
 """In the order in which people look at them."""
+_LATE = "not marked: others with these bytes were marked before it was planned"
 TO_DO: frozenset[State] = frozenset({"running", "waiting"})
 """States of a task that has not ended."""
 
@@ -106,6 +107,8 @@ class FleetPlan(Record):
     made_at: AwareDatetime
     registry: str = Field(max_length=4096)
     """Address of the registry, without secrets."""
+    registry_digest: Digest | None = None
+    """Digest of the registry's place, which is in the keys of the tasks."""
     chosen: str = Field(max_length=4096)
     """What was chosen of it, in words."""
     rules: FleetRules
@@ -158,6 +161,15 @@ class Marked(Record):
     reports_at: str = Field(default="", max_length=4096)
     why: Text = ""
     """Reason why it was not marked."""
+    final: bool = Field(default=False, exclude_if=not_)
+    """Whether trying again changes nothing: its bytes are others now, or it is gone."""
+    at: AwareDatetime | None = Field(default=None, exclude_if=is_none)
+    """Time when it was tried."""
+
+    def stands(self, planned_at: dt.datetime, begun_at: dt.datetime) -> bool:
+        """Tell whether a run that began then leaves it as it is: marked, final for this plan, or tried in this run."""
+        since = planned_at if self.final else begun_at
+        return self.decision is not None or (self.at is not None and self.at >= since)
 
 
 class FleetResult(Record):
@@ -224,6 +236,15 @@ class FleetRow(Record):
     def reason(self) -> str:
         """What stands against it first, or why it has no verdict; empty where nothing is known."""
         return next(iter(self.findings), self.why)
+
+    @property
+    def unmarked(self) -> tuple[Marked, ...]:
+        """The versions without a mark, with the reason, where the verdict was to be marked."""
+        if not self.marked or self.state not in {"approved", "flagged"}:
+            return ()
+        known = {mark.version: mark for mark in self.marked}
+        found = (known.get(version) or Marked(version=version, why=_LATE) for version in self.versions)
+        return tuple(mark for mark in found if mark.decision is None)
 
 
 class FleetStatus(Record):

@@ -136,7 +136,7 @@ class FleetQueue:
         if not output:
             return False
         result = FleetResult.from_json(canonical_json(output), what="a task's result")
-        if result.key != task.key or self.run.outdated(result, now()):
+        if result.key != task.key or self.run.outdated(task, result, now()):
             return False
         with self.run.folder.claimed(task) as mine:
             if mine and self.run.ended(task, now()) is None:
@@ -164,11 +164,13 @@ class FleetQueue:
         found = DBOS.get_workflow_status(workflow_id)
         if found is None:
             return
-        if found.status == "SUCCESS":
-            if not self._take(task, found.output):
-                failed_task(self.run, task, f"it could not be tried in {_TRIES} tries", _TRIES)
-        elif found.status in _BROKEN:
-            failed_task(self.run, task, _BROKEN[found.status], _EXECUTIONS)
-        else:
+        if found.status != "SUCCESS" and found.status not in _BROKEN:
             return
         self._waiting.pop(task.key, None)
+        if found.status in _BROKEN:
+            failed_task(self.run, task, _BROKEN[found.status], _EXECUTIONS)
+        elif not found.output:
+            failed_task(self.run, task, f"it could not be tried in {_TRIES} tries", _TRIES)
+        elif not self._take(task, found.output):
+            # Such as a mark that failed on another host before this one began: another round tries it again.
+            self._queue(task)

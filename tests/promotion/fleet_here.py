@@ -25,11 +25,9 @@ class FleetHere:
         self.folder = FleetFolder(root / "fleet")
         self.told = []
 
-    def plan(self, *, registry=None, rules=None, settings=None, **choice):
+    def plan(self, *, registry=None, rules=None, settings=None, address="sqlite:///registry.db", **choice):
         """Plan, and return the plan."""
-        made = PlanRequest(
-            self.folder, rules or self.rules, settings or ScanSettings(), Choice(**choice), "sqlite:///registry.db"
-        )
+        made = PlanRequest(self.folder, rules or self.rules, settings or ScanSettings(), Choice(**choice), address)
         with workers_here():
             return make_plan(registry or self.registry, made, now(), self.told.append)
 

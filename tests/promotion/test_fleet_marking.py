@@ -10,8 +10,14 @@ from gate.attestations.log import ReviewLog
 from gate.check import workers
 from gate.check.resume import Unfinished
 from gate.check.signing import Signing
+from gate.promotion.fleet.keys import registry_digest
+from gate.promotion.fleet.ruling import require_registry
+from gate.promotion.fleet.status import exit_code, status_of
+from gate.promotion.fleet.task import undone
+from gate.records.errors import UsageError
 from gate.records.job import ScanResult
 from tests.promotion.fleet_here import FleetHere
+from tests.promotion.fleets import scans
 
 MEASURED = ScanResult(isolation="full", complete=True)
 SAME = pickle.dumps(1)
@@ -99,3 +105,97 @@ def test_a_run_without_marks_takes_back_what_an_earlier_one_committed_to(here, s
     assert list(here.folder.root.rglob("commitment.json")) == []
     here.work(plan, marks=True, signing=signing)
     assert [committed(here, signing, uri) for uri in BOTH] == [None, None]
+
+
+def decisions(result):
+    """Return the decision of each mark by its version."""
+    return {mark.version: mark.decision for mark in result.marked}
+
+
+@pytest.mark.parametrize(("late", "first"), [("c", "models:/a/1"), ("0", "models:/0/1")], ids=["after", "before"])
+def test_a_version_that_was_registered_later_with_bytes_of_a_marked_task_is_marked_too(
+    here, signing, scanned, late, first
+):
+    """Wherever it stands in the plan, by the same scan; the others keep the one decision that they have."""
+    here.work(here.plan(), marks=True, signing=signing)
+    ref = here.registry.add(late, 1, SAME)
+    plan = here.plan()
+    assert plan.tasks[0].versions[0] == first
+    assert exit_code(status_of(here.folder, plan)) == 3
+    (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert decisions(result) == dict.fromkeys(plan.tasks[0].versions, "flagged")
+    assert exit_code(status_of(here.folder, plan)) == 1
+    for uri in (*BOTH, str(ref)):
+        committed(here, signing, uri)  # the decision is about this very version
+    assert scans(signing.log.path, signing.key) == dict.fromkeys((*BOTH, str(ref)), 1)
+    assert committed(here, signing, str(ref)) is None  # its scan was before it was known
+    assert scanned == ["models:/a/1"]
+
+
+def test_a_look_counts_for_a_later_version_too_and_a_mark_for_none_that_has_gone(here, signing, scanned):
+    """Bytes are bytes, where nothing is marked; and a task that lost a version has nothing left to do."""
+    here.work(here.plan())
+    here.registry.add("c", 1, SAME)
+    here.work(here.plan())
+    here.work(here.plan(models=("b", "c")), marks=True, signing=signing)
+    here.work(here.plan(models=("b",)), marks=True, signing=signing)
+    assert scans(signing.log.path, signing.key) == {"models:/b/1": 1, "models:/c/1": 1}
+    assert scanned == ["models:/a/1"]
+    assert "gate.decision" not in here.registry.facts(here.registry.resolve("models:/a/1")).tags
+
+
+def test_a_scan_that_is_made_again_for_a_later_version_decides_nothing_on_the_others_again(
+    here, signing, scanned, monkeypatch
+):
+    """A bundle that went makes a scan of it: a reviewer may have decided on the others meanwhile."""
+    here.work(here.plan(), marks=True, signing=signing)
+    here.registry.add("c", 1, SAME)
+    plan = here.plan()
+    (here.folder.place(plan.tasks[0].key) / "verdict.json").unlink()  # as on a host that has the result alone
+    interrupted(here, plan, monkeypatch, marks=True, signing=signing)
+    (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert set(decisions(result).values()) == {"flagged"}
+    assert scans(signing.log.path, signing.key) == dict.fromkeys((*BOTH, "models:/c/1"), 1)
+    assert events(signing, "models:/a/1") == ["commitment", "scan"]
+    assert events(signing, "models:/c/1") == ["commitment", "scan"]
+    assert committed(here, signing, "models:/c/1").before_the_scan
+    assert result.attempts == 2
+
+
+def test_a_second_registry_in_the_same_folder_is_other_work(here, signing, scanned):
+    """The same names there are other versions, and have no marks yet."""
+    (one,) = here.plan().tasks
+    here.work(marks=True, signing=signing)
+    (other,) = here.plan(address="sqlite:///other.db").tasks
+    assert (one.digest, one.versions) == (other.digest, other.versions)
+    assert one.key != other.key
+    assert status_of(here.folder, here.folder.plan()).counts == {"waiting": 1}
+    (same,) = here.plan(address="sqlite:///registry.db").tasks
+    assert same.key == one.key
+
+
+def test_a_registry_is_known_by_its_place_and_not_by_who_asks():
+    """Another user or password of the same registry leaves the work done."""
+    known = {registry_digest(f"https://{user}mlflow.example/a") for user in ("", "ann:one@", "ann:two@")}
+    assert len(known) == 1
+    others = ("https://a/", "https://b/", "https://a/x", "https://a:8/", "sqlite:////a/x.db", "mlruns")
+    assert len({registry_digest(uri) for uri in others}) == len(others)
+
+
+def test_marks_for_another_registry_than_the_plan_s_are_refused(here):
+    """Before anything is asked: the versions of the plan are those of its registry."""
+    plan = here.plan()
+    require_registry(plan, "sqlite:///registry.db")
+    with pytest.raises(UsageError, match=r"planned for another registry: sqlite:///registry\.db"):
+        require_registry(plan, "sqlite:///other.db")
+
+
+def test_a_run_with_marks_that_could_not_make_them_is_not_done(here, signing, scanned, tmp_path):
+    """A look had a verdict on all: that is not what was asked for now."""
+    plan = here.plan()
+    here.work(plan)
+    (here.registry.root / "weather").write_text("down")
+    here.work(plan, marks=True, signing=signing)
+    run = here.run_of(plan, marks=True, signing=signing)
+    assert undone(run, plan.tasks) == plan.tasks
+    assert undone(here.run_of(plan), plan.tasks) == ()

@@ -87,10 +87,11 @@ class FleetFolder:
             return lock == "theirs"
         return False
 
-    def clear(self, key: str) -> None:
-        """Remove everything of a task but its folder, which its holder has locked."""
+    def clear(self, key: str, *, but_result: bool = False) -> None:
+        """Remove everything of a task but its folder, which its holder has locked, and the result where it counts."""
         for path in self.place(key).iterdir():
-            remove(path)
+            if not (but_result and path.name == _RESULT):
+                remove(path)
 
 
 def open_fleet(root: Path) -> tuple[FleetFolder, FleetPlan]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import gate
 from gate.detectors.contract import Detector
@@ -45,12 +46,22 @@ def _digest(paths: Iterable[Path]) -> str:
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
-def task_key(rules: FleetRules, digest: str, samples: str | None, reading: str, alone: str = "") -> str:
+def registry_digest(address: str) -> str:
+    """Return the digest of a registry's place: host and path, whoever asks it."""
+    found = urlsplit(address)
+    host = found.netloc.rpartition("@")[2]
+    return f"sha256:{hashlib.sha256(f'{found.scheme}://{host}{found.path}'.encode()).hexdigest()}"
+
+
+def task_key(
+    rules: FleetRules, digest: str, samples: str | None, reading: str, alone: str = "", registry: str | None = None
+) -> str:
     """Return a task's key, 64 hexadecimal digits.
 
     `samples` is the digest of the clean samples and `reading` that of the settings for the registered model. `alone` is
     the URI of a version whose folder holds what no digest covers, such as a link: nothing else may share its task.
+    `registry` is the digest of the registry's place: the same names in another one are other versions.
     """
     decides = rules.model_dump(mode="json", exclude={"policy", "bank", "samples", "gate_version", "valid_days"})
-    bytes_ = {"digest": digest, "samples_digest": samples, "reading": reading, "alone": alone}
+    bytes_ = {"digest": digest, "samples_digest": samples, "reading": reading, "alone": alone, "registry": registry}
     return hashlib.sha256(canonical_json({"rules": decides, **bytes_})).hexdigest()

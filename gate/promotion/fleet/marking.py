@@ -1,12 +1,14 @@
 """Marks of a task's versions: each is committed to, signed and logged by its own name, though one scan is behind them.
 
-The first version was pulled for the scan. Every other one is downloaded and hashed before its mark: the plan's word is
-not enough, and a folder with links or special files is never another one's equal.
+One version was pulled for the scan. Every other one is downloaded and hashed before its mark: the plan's word is not
+enough, and a folder with links or special files is never another one's equal.
 """
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,18 +23,18 @@ from gate.check.rules import Rules
 from gate.check.signing import Signing
 from gate.records.activity import Tell
 from gate.records.artifact import ModelRef, build_manifest
-from gate.records.errors import GateError, RegistryError, UnknownVersionError
+from gate.records.errors import GateError, RegistryError, UnknownVersionError, UsageError
 from gate.records.fleet import FleetTask, Marked
 from gate.registries.contract import Registry
 
 VERSIONS: Final = "versions"
-"""Folder, below a task's own, of the files of every version but the first."""
+"""Folder, below a task's own, of the files of every version but the one that was scanned."""
 
 
 def commit_each(
-    files: CheckFiles, task: FleetTask, rules: Rules, settings: ScanSettings, signing: Signing | None
+    files: CheckFiles, refs: Sequence[ModelRef], rules: Rules, settings: ScanSettings, signing: Signing | None
 ) -> None:
-    """Commit to the policy for every version, before anything is measured.
+    """Commit to the policy for every version that is to be marked, before anything is measured.
 
     One scan is behind all of them: what an interrupted one measured lay there for each. Without a key there is nothing
     to sign, and what an earlier run committed to goes.
@@ -43,15 +45,34 @@ def commit_each(
         for earlier in (files.root / COMMITMENT, *(files.root / VERSIONS).glob(f"*/{COMMITMENT}")):
             earlier.unlink(missing_ok=True)
         return
-    for ref, own in _folders(files, task):
+    for ref, own in _folders(files, refs):
         of_ref = pulled.model_copy(update={"model": ref})
         commit(own, of_ref, rules.policy, signing, seed=seed, bank_digest=bank, scan=files)
 
 
-def _folders(files: CheckFiles, task: FleetTask) -> Iterator[tuple[ModelRef, CheckFiles]]:
-    """Yield each version with the folder of its files: the task's own for the first."""
-    for number, ref in enumerate(task.refs):
-        yield ref, files if number == 0 else CheckFiles.create(files.root / VERSIONS / str(number))
+def _folders(files: CheckFiles, refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, CheckFiles]]:
+    """Yield each version with the folder of its files: the task's own for the one that was scanned.
+
+    Others have theirs by name: another plan may number the versions otherwise.
+    """
+    scanned = files.pulled().model
+    for ref in refs:
+        name = hashlib.sha256(str(ref).encode()).hexdigest()[:32]
+        yield ref, files if ref == scanned else CheckFiles.create(files.root / VERSIONS / name)
+
+
+def scanned_version(files: CheckFiles) -> ModelRef | None:
+    """Return the version whose copy a task's files are about; None where there are none yet."""
+    with suppress(UsageError):
+        return files.pulled().model
+    return None
+
+
+def joined(task: FleetTask, earlier: Sequence[Marked], made: Sequence[Marked]) -> tuple[Marked, ...]:
+    """Return the marks of a task's versions in their order, new ones for earlier, and then those of other plans."""
+    marks = {mark.version: mark for mark in (*earlier, *made)}
+    own = [marks.pop(version) for version in task.versions if version in marks]
+    return (*own, *marks.values())
 
 
 @dataclass(frozen=True)
@@ -59,16 +80,17 @@ class Marking:
     """A verdict, and the versions that it is put on."""
 
     registry: Registry
-    task: FleetTask
+    digest: str
+    """Digest that each version's files must have."""
     rules: Rules
     files: CheckFiles
-    """Files of the scan, which are the first version's own."""
+    """Files of the scan, which are the scanned version's own."""
     signing: Signing | None
     tell: Tell
 
-    def each(self) -> tuple[Marked, ...]:
-        """Publish the verdict on every version; a silent registry is an error, to be tried again."""
-        return tuple(self._mark(ref, own) for ref, own in _folders(self.files, self.task))
+    def each(self, refs: Sequence[ModelRef]) -> tuple[Marked, ...]:
+        """Publish the verdict on versions; a silent registry is an error, to be tried again."""
+        return tuple(self._mark(ref, own) for ref, own in _folders(self.files, refs))
 
     def _mark(self, ref: ModelRef, own: CheckFiles) -> Marked:
         version = str(ref)
@@ -88,7 +110,7 @@ class Marking:
 
     def _unlike(self, ref: ModelRef) -> str:
         """Return why a version does not have the bytes that were scanned; empty where it has."""
-        policy, digest = self.rules.policy, self.task.digest
+        policy, digest = self.rules.policy, self.digest
         with downloaded(self.registry.allowing(policy.artifact_stores), ref, policy.download) as folder:
             manifest, problems = build_manifest(folder)
         if problems:

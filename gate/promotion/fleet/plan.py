@@ -19,7 +19,7 @@ from gate.check.samples import bring_samples, named_by_operator
 from gate.promotion.fleet.choose import Choice, Chosen, choose
 from gate.promotion.fleet.cost import Known, known_of, predict
 from gate.promotion.fleet.folder import PLAN, FleetFolder
-from gate.promotion.fleet.keys import task_key
+from gate.promotion.fleet.keys import registry_digest, task_key
 from gate.promotion.fleet.ruling import fleet_rules
 from gate.promotion.fleet.seen import Seen
 from gate.records.activity import Tell
@@ -28,6 +28,7 @@ from gate.records.errors import CannotFinishError, GateError, RegistryError, Unk
 from gate.records.fleet import FleetPlan, FleetRules, FleetTask, Unread
 from gate.records.previous import NONE
 from gate.registries.contract import ProductionRegistry
+from gate.renderers.commands import tellable
 
 ALONE = Against(NONE)
 """A fleet looks at each version by itself: a comparison with what serves belongs to a promotion."""
@@ -42,7 +43,8 @@ class PlanRequest:
     rules: Rules
     settings: ScanSettings
     choice: Choice
-    registry_shown: str
+    registry: str = field(repr=False)
+    """Address of the registry, which may hold a password."""
     base: AskedBase | None = None
 
 
@@ -84,21 +86,22 @@ def make_plan(registry: ProductionRegistry, request: PlanRequest, at: dt.datetim
     rules = fleet_rules(registry, request.rules, request.settings, request.base)
     chosen = choose(registry, request.choice)
     samples, told = _Samples(registry, request), time.monotonic()
-    groups: dict[str, list[tuple[_Read, str | None]]] = {}
+    place, groups = registry_digest(request.registry), dict[str, list[tuple[_Read, str | None]]]()
     unread: list[Unread] = []
     for number, ref in enumerate(chosen, start=1):
         seen = _guarded(registry, ref, lambda ref=ref: (_read(registry, request, ref), samples.digest(ref)))  # type: ignore[misc]
         if isinstance(seen, Unread):
             unread.append(seen)
         else:
-            groups.setdefault(_key(rules, request, *seen), []).append(seen)
+            groups.setdefault(_key(rules, request, place, *seen), []).append(seen)
         if time.monotonic() - told >= _TELL_EVERY:
             told = time.monotonic()
             tell(f"{number} of {len(chosen)} versions are hashed")
     known = known_of(Seen(request.folder).results(), rules.policy_digest)
     plan = FleetPlan(
         made_at=at,
-        registry=request.registry_shown,
+        registry=tellable(request.registry),
+        registry_digest=place,
         chosen=str(request.choice),
         rules=rules,
         tasks=tuple(sorted(_tasks(groups, chosen, known, rules), key=_order)),
@@ -139,9 +142,9 @@ def _require_answer(registry: ProductionRegistry, ref: ModelRef) -> None:
         return
 
 
-def _key(rules: FleetRules, request: PlanRequest, read: _Read, samples: str | None) -> str:
+def _key(rules: FleetRules, request: PlanRequest, registry: str, read: _Read, samples: str | None) -> str:
     reading = request.rules.policy.samples.of(read.ref.name).content_sha256
-    return task_key(rules, read.manifest.digest, samples, reading, str(read.ref) if read.alone else "")
+    return task_key(rules, read.manifest.digest, samples, reading, str(read.ref) if read.alone else "", registry)
 
 
 def _tasks(

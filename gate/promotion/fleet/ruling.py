@@ -10,13 +10,14 @@ from gate.check.base_model import AskedBase, asked_base
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules, read_rules
 from gate.policies.packaged import packaged_name, policy_at
-from gate.promotion.fleet.keys import detector_digest, engine_digest
+from gate.promotion.fleet.keys import detector_digest, engine_digest, registry_digest
 from gate.records.artifact import build_manifest
 from gate.records.errors import UsageError
-from gate.records.fleet import FleetRules
+from gate.records.fleet import FleetPlan, FleetRules
 from gate.records.probe_seed import key_of
 from gate.registries.contract import ProductionRegistry
 from gate.registries.uris import is_registry_uri
+from gate.renderers.commands import tellable
 
 _COMPARED: Mapping[str, str] = {
     "policy_digest": "the policy",
@@ -101,6 +102,16 @@ def read_again(planned: FleetRules, settings: ScanSettings) -> tuple[Rules, Scan
                 what_to_do="Run `gate fleet plan` again: what was done by the same rules is not done again.",
             )
     return rules, settings, base
+
+
+def require_registry(plan: FleetPlan, address: str) -> None:
+    """Refuse to mark in another registry than the plan's: the same names there are other versions."""
+    if plan.registry_digest not in {None, registry_digest(address)}:
+        raise UsageError(
+            f"the fleet was planned for another registry: {plan.registry or 'one whose address holds a password'} "
+            f"then, {tellable(address) or 'one whose address holds a password'} now; nothing was marked",
+            what_to_do="Name the plan's registry, or run `gate fleet plan` again for this one.",
+        )
 
 
 _SETTINGS = ("seed", "device", "deadline_seconds", "allow_code", "arithmetic", "isolation")

@@ -82,7 +82,7 @@ def _row(
             "more_findings": result.more_findings,
             "why": result.why,
             "decided_at": result.decided_at,
-            "marked": result.marked,
+            "marked": tuple(mark for mark in result.marked if mark.version in task.versions),
             "report": page.relative_to(folder.root).as_posix() if (page.parent / REPORT).exists() else "",
         }
     )
@@ -97,7 +97,7 @@ def exit_code(status: FleetStatus, keys: Collection[str] | None = None) -> int:
     if any(row.state not in {"approved", "flagged"} for row in rows) or (keys is None and status.unread):
         return 3
     # A reviewer's rejection keeps a version flagged, and a mark that was not made is no decision.
-    unmarked = [mark for row in rows for mark in row.marked if mark.decision is None]
+    unmarked = any(row.unmarked for row in rows)
     flagged = any(row.state == "flagged" for row in rows) or any(
         mark.decision == "flagged" for row in rows for mark in row.marked
     )

@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -22,10 +23,11 @@ from gate.check.resume import FILE as UNFINISHED
 from gate.check.rules import Rules
 from gate.check.signing import Signing
 from gate.promotion.fleet.folder import FleetFolder
-from gate.promotion.fleet.marking import VERSIONS, Marking, commit_each, lacks_bundle
+from gate.promotion.fleet.marking import VERSIONS, Marking, commit_each, joined, lacks_bundle, scanned_version
 from gate.promotion.fleet.plan import ALONE
 from gate.promotion.verification import now
 from gate.records.activity import Tell
+from gate.records.artifact import ModelRef
 from gate.records.errors import GateError
 from gate.records.evidence import Evidence, Measured
 from gate.records.fleet import Attempt, Attempts, FleetPlan, FleetResult, FleetTask, Marked
@@ -54,18 +56,31 @@ class FleetRun:
     signing: Signing | None = field(default=None, repr=False)
     retry_before: dt.datetime | None = None
     """Time before which tasks that ended without a verdict are begun anew."""
+    begun_at: dt.datetime = field(default_factory=now)
+    """Time before which marks that failed are tried again."""
     tell: Tell = lambda _line: None
 
     def ended(self, task: FleetTask, at: dt.datetime) -> FleetResult | None:
         """Return how a task has ended; None where it is to be done, or done anew."""
         result = self.folder.result(task.key)
-        return None if result is None or self.outdated(result, at) else result
+        return None if result is None or self.outdated(task, result, at) else result
 
-    def outdated(self, result: FleetResult, at: dt.datetime) -> bool:
-        """Tell whether a result no longer counts: it has no verdict and is retried, expired, or was not marked."""
+    def outdated(self, task: FleetTask, result: FleetResult, at: dt.datetime) -> bool:
+        """Tell whether a result no longer counts: it has no verdict and is retried, expired, or lacks a mark."""
         if not result.judged:
             return self.retry_before is not None and result.decided_at < self.retry_before
-        return self.plan.expired(result, at) or (self.marks and not result.marked)
+        return self.plan.expired(result, at) or bool(self.unmarked(task, result))
+
+    def unmarked(self, task: FleetTask, result: FleetResult | None) -> tuple[ModelRef, ...]:
+        """Return the versions that are still to be marked; none in a run without marks."""
+        marked = result.marked if result is not None else ()
+        stands = {mark.version for mark in marked if mark.stands(self.plan.made_at, self.begun_at)}
+        return tuple(ref for ref in task.refs if str(ref) not in stands) if self.marks else ()
+
+
+def undone(run: FleetRun, tasks: Sequence[FleetTask]) -> tuple[FleetTask, ...]:
+    """Return the tasks that have not ended as the run was asked to end them."""
+    return tuple(task for task in tasks if run.ended(task, now()) is None)
 
 
 def work_on(run: FleetRun, task: FleetTask) -> Ended:
@@ -85,10 +100,14 @@ def work_on(run: FleetRun, task: FleetTask) -> Ended:
 
 def _accounted(run: FleetRun, task: FleetTask) -> Attempts:
     """Return the attempts so far, the last of which was killed if nobody ended it; none where it is done anew."""
-    if (old := run.folder.result(task.key)) is not None and _begins_anew(run, task, old):
-        run.folder.clear(task.key)
-        return Attempts()
+    files, old = CheckFiles(run.folder.place(task.key)), run.folder.result(task.key)
     made = run.folder.attempts(task.key).made
+    counts = old is not None and old.judged and not run.plan.expired(old, now())
+    # One that is only to be marked still has its files, or a scan that is made again for it was begun.
+    lost = lacks_bundle(files) and (not made or made[-1].ended == "done")
+    if (old is not None and (not counts or lost)) or _of_another_plan(files, task):
+        run.folder.clear(task.key, but_result=counts)  # marks that were made stay, and are not made again
+        return Attempts()
     if made and not made[-1].ended:
         dead = made[-1].model_copy(update={"ended": "killed", "why": "its process ended without a word"})
         made = (*made[:-1], dead)
@@ -96,9 +115,10 @@ def _accounted(run: FleetRun, task: FleetTask) -> Attempts:
     return Attempts(made=made)
 
 
-def _begins_anew(run: FleetRun, task: FleetTask, old: FleetResult) -> bool:
-    """Tell whether an earlier end is forgotten; one that is only to be marked still has its files."""
-    return not old.judged or run.plan.expired(old, now()) or lacks_bundle(CheckFiles(run.folder.place(task.key)))
+def _of_another_plan(files: CheckFiles, task: FleetTask) -> bool:
+    """Tell whether a check without a verdict was begun of a version that this plan does not hold."""
+    scanned = scanned_version(files)
+    return scanned is not None and scanned not in task.refs and files.concluded() is None
 
 
 def _attempt(run: FleetRun, task: FleetTask, earlier: Attempts, *, last: bool) -> Ended:
@@ -139,20 +159,34 @@ def _check(run: FleetRun, task: FleetTask, number: int, *, resumed: bool) -> Fle
         return _without_verdict(run, task, judged["kind"], judged["value"], number)
     if judged["kind"] != "done":
         return judged
-    marks: tuple[Marked, ...] = ()
-    if run.marks:
-        marking = Marking(run.registry, task, run.rules, CheckFiles(check.root), run.signing, run.tell)
-        published = result_of(marking.each, run.tell)
-        if published["kind"] != "done":
-            return published
-        marks = published["value"]
-    took = {"seconds": seconds, "marked": marks, "resumed": resumed}
-    return _judged(run, task, CheckFiles(check.root), number).model_copy(update=took)
+    old, files = run.folder.result(task.key), CheckFiles(check.root)
+    done = _judged(run, task, files, number).model_copy(update={"seconds": seconds, "resumed": resumed})
+    if not run.marks:
+        return done
+    marking = Marking(run.registry, task.digest, run.rules, files, run.signing, run.tell)
+    published = result_of(lambda: marking.each(run.unmarked(task, old)), run.tell)
+    if published["kind"] != "done":
+        return published
+    return _marked(task, done, old, published["value"])
+
+
+def _marked(task: FleetTask, done: FleetResult, old: FleetResult | None, made: Sequence[Marked]) -> FleetResult:
+    """Return a result with the marks that were made, beside those of an earlier result, which ends when that does."""
+    if old is None:
+        return done.model_copy(update={"marked": joined(task, (), made)})
+    changes: dict[str, object] = {"marked": joined(task, old.marked, made)}
+    if old.marked:
+        changes["decided_at"] = min(old.decided_at, done.decided_at)
+    if old.evidence_digest == done.evidence_digest:
+        changes |= {"seconds": old.seconds, "resumed": old.resumed}
+    return done.model_copy(update=changes)
 
 
 def repeatable(run: FleetRun, task: FleetTask) -> RepeatableCheck:
-    """Return the check of a task's first version, in the task's folder."""
-    ref = task.refs[0]
+    """Return the check of one version, in the task's folder: the one that was begun, else one that is to be marked."""
+    scanned = scanned_version(CheckFiles(run.folder.place(task.key)))
+    left = run.unmarked(task, run.folder.result(task.key))
+    ref = scanned if scanned in task.refs else (left or task.refs)[0]
     signs = run.signing if run.marks else None
     return RepeatableCheck(
         registry=run.registry,
@@ -164,7 +198,7 @@ def repeatable(run: FleetRun, task: FleetTask) -> RepeatableCheck:
         settings=run.settings,
         marks=run.marks,
         signing=run.signing,
-        before_scan=lambda files, rules: commit_each(files, task, rules, run.settings, signs),
+        before_scan=lambda files, rules: commit_each(files, left, rules, run.settings, signs),
         samples_sha256=task.samples_digest or "",
     )
 
@@ -175,7 +209,7 @@ def _judged(run: FleetRun, task: FleetTask, files: CheckFiles, number: int) -> F
     return FleetResult(
         key=task.key,
         digest=task.digest,
-        version=task.versions[0],
+        version=str(evidence.model),
         policy_digest=run.plan.rules.policy_digest,
         outcome=verdict.decision.value,
         decided_at=dt.datetime.fromisoformat(files.report().checked_at),
@@ -219,10 +253,14 @@ def _give_up(run: FleetRun, task: FleetTask, why: str, attempts: int, *, withdra
 
 
 def failed_task(run: FleetRun, task: FleetTask, why: str, attempts: int) -> None:
-    """Record a task as failed for a reason that lies outside of its attempts, unless somebody ended it."""
+    """Record a task as failed for a reason that lies outside of its attempts, unless it has a verdict or was ended."""
     with run.folder.claimed(task) as mine:
-        if mine and run.ended(task, now()) is None:
-            _give_up(run, task, why, attempts)
+        if not mine or run.ended(task, now()) is not None:
+            return
+        if (old := run.folder.result(task.key)) is not None and old.judged and not run.plan.expired(old, now()):
+            run.tell(f"{task.versions[0]} keeps its verdict, and was not marked: {why}")
+            return
+        _give_up(run, task, why, attempts)
 
 
 def _withdrawn(run: FleetRun, task: FleetTask, why: str) -> tuple[Marked, ...]:
