@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from gate.jail.inert import inert_line
-from gate.records.fleet import TO_DO, FleetPlan, FleetRow, FleetStatus
+from gate.records.fleet import TO_DO, FleetPlan, FleetStatus
 from gate.renderers.fleet import BASES, by_model, cost, headline
 from gate.renderers.text import count, duration, plain
 
@@ -26,16 +26,13 @@ def status_lines(status: FleetStatus, folder: Path) -> Iterator[str]:
         yield _model(name, states, seconds)
     if len(models) > _MODELS:
         yield f"and {count(len(models) - _MODELS, 'more model')} in {_shown(folder / 'status.json')}"
-    looked = [row for row in status.rows if row.ended and row.state != "approved"]
-    if looked or status.unread:
+    looked = list(_looked_at(status))
+    if looked:
         yield ""
-    for row in looked[:_ROWS]:
-        yield from _row(row)
-    for one in status.unread[: max(0, _ROWS - len(looked))]:
-        yield from _entry("not read", one.version, one.why)
-    hidden = len(looked) + len(status.unread) - _ROWS
-    if hidden > 0:
-        yield f"and {hidden} more in {_shown(folder / 'report.html')}"
+    for entry in looked[:_ROWS]:
+        yield from _entry(*entry)
+    if len(looked) > _ROWS:
+        yield f"and {len(looked) - _ROWS} more in {_shown(folder / 'report.html')}"
 
 
 def _model(name: str, states: dict[str, int], seconds: float) -> str:
@@ -48,10 +45,16 @@ def _model(name: str, states: dict[str, int], seconds: float) -> str:
     return f"{shown} {approved:>9} {flagged:>8} {without:>11} {todo:>6} {took:>11}"
 
 
-def _row(row: FleetRow) -> Iterator[str]:
-    more = len(row.versions) - 1
-    name = f"{row.versions[0]}{f' and {more} with the same bytes' if more else ''}"
-    yield from _entry(row.state, name, row.reason)
+def _looked_at(status: FleetStatus) -> Iterator[tuple[str, str, str]]:
+    """Yield what has to be looked at, each as a word, a name and a reason; what may be mended by another run first."""
+    for mark in status.unmarked:
+        yield "unmarked", mark.version, mark.why
+    for row in status.rows:
+        if row.ended and row.state != "approved":
+            more = len(row.versions) - 1
+            yield row.state, f"{row.versions[0]}{f' and {more} with the same bytes' if more else ''}", row.reason
+    for one in status.unread:
+        yield "not read", one.version, one.why
 
 
 def _entry(word: str, name: str, why: str) -> Iterator[str]:

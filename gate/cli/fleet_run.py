@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LEAST_MEMORY = 1.0
+_TOLD = 5
+"""Versions of a task that are told by name while it runs; all stand in the report."""
 
 
 def shares(workers: int, memory: float, threads: int) -> dict[str, Any]:
@@ -176,6 +178,8 @@ def publish(folder: "FleetFolder", status: "FleetStatus", shown: set[str], *, qu
     for row in ended:
         if row.state != "approved":
             tell(f"{row.state}: {row.versions[0]}{f': {row.reason}' if row.reason else ''}"[:300])
+        for mark in row.unmarked[:_TOLD]:
+            tell(f"not marked: {mark.version}: {mark.why}"[:300])
     left = f"; {duration(status.left_seconds)} of checks are left" if status.left_seconds else ""
     tell(f"{headline(status)}{left}")
 

@@ -271,10 +271,15 @@ class FleetStatus(Record):
     unread: tuple[Unread, ...] = ()
 
     @property
+    def unmarked(self) -> tuple[Marked, ...]:
+        """The versions without a mark, where their verdict was to be marked."""
+        return tuple(mark for row in self.rows for mark in row.unmarked)
+
+    @property
     def unfinished(self) -> bool:
-        """Whether a task has no verdict, or a version could not be read."""
+        """Whether a task has no verdict, or a version could not be read or marked."""
         judged = self.counts.get("approved", 0) + self.counts.get("flagged", 0)
-        return judged < len(self.rows) or bool(self.unread)
+        return judged < len(self.rows) or bool(self.unread or self.unmarked)
 
     @property
     def live(self) -> bool:

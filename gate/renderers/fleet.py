@@ -134,7 +134,10 @@ def headline(status: FleetStatus) -> str:
     done = sum(status.counts.get(state, 0) for state in ("approved", "flagged"))
     words = [f"{status.counts[state]} {state}" for state in STATES if status.counts.get(state)]
     unread = f"; {count(len(status.unread), 'version')} could not be read" if status.unread else ""
-    return f"{done} of {count(len(status.rows), 'task')} judged: {', '.join(words) or 'nothing planned'}{unread}"
+    number = len(status.unmarked)
+    unmarked = f"; {count(number, 'version')} {'is' if number == 1 else 'are'} not marked" if number else ""
+    judged = f"{done} of {count(len(status.rows), 'task')} judged"
+    return f"{judged}: {', '.join(words) or 'nothing planned'}{unread}{unmarked}"
 
 
 def cost(status: FleetStatus) -> str:

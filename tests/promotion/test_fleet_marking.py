@@ -10,12 +10,15 @@ from gate.attestations.log import ReviewLog
 from gate.check import workers
 from gate.check.resume import Unfinished
 from gate.check.signing import Signing
+from gate.cli.fleet_lines import status_lines
 from gate.promotion.fleet.keys import registry_digest
+from gate.promotion.fleet.marking import Marking
 from gate.promotion.fleet.ruling import require_registry
 from gate.promotion.fleet.status import exit_code, status_of
 from gate.promotion.fleet.task import undone
 from gate.records.errors import UsageError
 from gate.records.job import ScanResult
+from gate.renderers.fleet import headline, render
 from tests.promotion.fleet_here import FleetHere
 from tests.promotion.fleets import scans
 
@@ -199,3 +202,77 @@ def test_a_run_with_marks_that_could_not_make_them_is_not_done(here, signing, sc
     run = here.run_of(plan, marks=True, signing=signing)
     assert undone(run, plan.tasks) == plan.tasks
     assert undone(here.run_of(plan), plan.tasks) == ()
+
+
+def test_a_mark_that_failed_is_told_and_tried_again_by_the_next_run(here, signing, scanned, monkeypatch):
+    """A review log that was damaged for an hour costs no scan and no verdict, and the bundle waits for it."""
+    plan = here.plan()
+    place, run_job, each = here.folder.place(plan.tasks[0].key), workers.run_job, Marking.each
+
+    def run(job, *rest, **how):
+        with signing.log.path.open("a") as log:
+            log.write("x\n")
+        return run_job(job, *rest, **how)
+
+    def with_bundle(marking, refs):
+        (place / "bundle").mkdir()
+        return each(marking, refs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "run_job", run)
+        patch.setattr(Marking, "each", with_bundle)
+        (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert result.judged
+    assert decisions(result) == dict.fromkeys(BOTH)
+    status = status_of(here.folder, plan)
+    assert exit_code(status) == 3
+    lines = "\n".join(status_lines(status, here.folder.root))
+    for uri in BOTH:
+        assert f"UNMARKED  {uri}\n  The review log" in lines, lines
+    assert "2 versions are not marked" in headline(status)
+    assert "unfinished" in render(status)
+    assert (place / "bundle").is_dir()
+
+    signing.log.path.write_text(signing.log.path.read_text().removesuffix("x\n"))
+    (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert decisions(result) == dict.fromkeys(BOTH, "flagged")
+    assert scans(signing.log.path, signing.key) == dict.fromkeys(BOTH, 1)
+    assert (scanned, exit_code(status_of(here.folder, plan))) == (["models:/a/1"], 1)
+    assert not (place / "bundle").exists()
+
+
+def test_one_version_s_error_keeps_no_other_from_its_mark_and_costs_no_verdict(here, signing, scanned, monkeypatch):
+    """Whatever it is; within one run it is told once, and not tried for ever."""
+    plan, mark, tried = here.plan(), here.registry.mark, []
+
+    def fails(ref, tags):
+        if str(ref) == "models:/a/1":
+            tried.append(ref)
+            raise ValueError("what nobody expects")
+        mark(ref, tags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.registry, "mark", fails)
+        (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert decisions(result) == {"models:/a/1": None, "models:/b/1": "flagged"}
+    assert (len(tried), result.outcome) == (1, "flagged")
+    assert "ValueError: what nobody expects" in result.marked[0].why
+    (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert decisions(result) == dict.fromkeys(BOTH, "flagged")
+    assert scans(signing.log.path, signing.key) == dict.fromkeys(BOTH, 1)
+
+
+def test_a_mark_on_other_bytes_is_tried_again_only_after_another_plan(here, signing, scanned, monkeypatch):
+    """Downloads of what cannot have changed back are saved; a plan hashes it anew."""
+    plan, pull, pulled = here.plan(), here.registry.pull, []
+    monkeypatch.setattr(here.registry, "pull", lambda ref, to: (pulled.append(str(ref)), pull(ref, to)))
+    link = here.registry.root / "b" / "1" / "model" / "link"
+    link.symlink_to("/etc/passwd")
+    (result,) = here.work(plan, marks=True, signing=signing).values()
+    assert decisions(result) == {"models:/a/1": "flagged", "models:/b/1": None}
+    pulled.clear()
+    here.work(plan, marks=True, signing=signing)
+    assert (pulled, exit_code(status_of(here.folder, plan))) == ([], 3)
+    link.unlink()
+    (result,) = here.work(here.plan(), marks=True, signing=signing).values()
+    assert decisions(result) == dict.fromkeys(BOTH, "flagged")

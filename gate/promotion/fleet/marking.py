@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from gate.attestations.commitment import utc_now
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commit
 from gate.check.evidence import ScanSettings
@@ -89,24 +90,28 @@ class Marking:
     tell: Tell
 
     def each(self, refs: Sequence[ModelRef]) -> tuple[Marked, ...]:
-        """Publish the verdict on versions; a silent registry is an error, to be tried again."""
+        """Publish the verdict on versions; a silent registry is an error, to be tried again.
+
+        Any other error is that of one version's mark: the verdict stands, and the next run tries the mark again.
+        """
         return tuple(self._mark(ref, own) for ref, own in _folders(self.files, refs))
 
     def _mark(self, ref: ModelRef, own: CheckFiles) -> Marked:
-        version = str(ref)
         try:
             if own.root != self.files.root:
                 if fault := self._unlike(ref):
-                    return Marked(version=version, why=fault)
+                    return _unmarked(ref, fault, final=True)
                 self._copy(own, ref)
             verdict, where = publish(self.registry, own, self.signing, self.tell)
-        except RegistryError as error:
-            if not isinstance(error, UnknownVersionError):
-                raise
-            return Marked(version=version, why=str(error)[:2000])
+        except UnknownVersionError as error:
+            return _unmarked(ref, str(error), final=True)
+        except RegistryError:
+            raise
         except GateError as error:
-            return Marked(version=version, why=str(error)[:2000])
-        return Marked(version=version, decision=verdict.decision, reports_at=where[:4096])
+            return _unmarked(ref, error.sentence)
+        except Exception as error:  # noqa: BLE001  # one version's mark must not cost the verdict, nor another's mark
+            return _unmarked(ref, f"internal error: {type(error).__name__}: {str(error)[:500]}")
+        return Marked(version=str(ref), decision=verdict.decision, reports_at=where[:4096], at=utc_now())
 
     def _unlike(self, ref: ModelRef) -> str:
         """Return why a version does not have the bytes that were scanned; empty where it has."""
@@ -130,6 +135,10 @@ class Marking:
         remove(own.root / BUNDLE_FOLDER)
         if bundle.is_dir():
             shutil.copytree(bundle, own.root / BUNDLE_FOLDER, copy_function=os.link)
+
+
+def _unmarked(ref: ModelRef, why: str, *, final: bool = False) -> Marked:
+    return Marked(version=str(ref), why=why[:2000], final=final, at=utc_now())
 
 
 def lacks_bundle(files: CheckFiles) -> bool:

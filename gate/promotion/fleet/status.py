@@ -41,9 +41,15 @@ def status_of(
         left_seconds=sum(
             _anew(task, known, plan).seconds for task, row in zip(plan.tasks, rows, strict=True) if not row.ended
         ),
-        rows=tuple(sorted(rows, key=lambda row: (STATES.index(row.state), row.versions[0]))),
+        rows=tuple(sorted(rows, key=_order)),
         unread=plan.unread,
     )
+
+
+def _order(row: FleetRow) -> tuple[int, str]:
+    """Order what people look at first, which a version without its mark is too."""
+    place = STATES.index(row.state)
+    return min(place, 1) if row.unmarked else place, row.versions[0]
 
 
 def _anew(task: FleetTask, known: Sequence[Known], plan: FleetPlan) -> Predicted:

@@ -281,7 +281,8 @@ def _finish(run: FleetRun, task: FleetTask, result: FleetResult) -> None:
     """Keep the result, and remove what is large and no longer needed; a crash between the two leaves only disk used."""
     run.folder.keep(result)
     place = run.folder.place(task.key)
-    for name in (WORK, BUNDLE_FOLDER, UNFINISHED):
-        remove(place / name)
+    waits = result.judged and any(mark.decision is None and not mark.final for mark in result.marked)
+    for name in (WORK, UNFINISHED) if waits else (WORK, UNFINISHED, BUNDLE_FOLDER):
+        remove(place / name)  # a mark that is tried again needs the bundle
     for other in (place / VERSIONS).glob(f"*/{BUNDLE_FOLDER}"):
         remove(other)
