@@ -91,7 +91,8 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     that cannot be read stands in the plan as such, and keeps the fleet from ending with 0. The longest tasks come
     first, by what finished ones took; before any is finished, by size.
 
-    Exit 0: planned. Exit 3: planned, but a version could not be read, or the registry did not answer.
+    Exit 0: planned. Exit 3: planned, but a version could not be read, or there is none; or nothing is planned, since
+    the registry did not answer, or a name, an alias or a stage chooses no version.
     """  # noqa: D301  # \b is click's own sign
     from gate.check.base_model import asked_base
     from gate.check.rules import read_rules
@@ -124,7 +125,7 @@ def plan(directory: Path, policy: Path, samples: str | None, **options: Any) -> 
     done = {row.key for row in status.rows if row.ended}
     for line in plan_lines(made, done, directory):
         click.echo(line)
-    return 3 if made.unread else 0
+    return 3 if made.unread or not made.tasks else 0
 
 
 @fleet.command()
@@ -195,7 +196,8 @@ def run(directory: Path, as_worker: int | None, **options: Any) -> int:
     production: `gate verify` refuses it from then on.
 
     Exit 0: every task is judged, and all are approved. Exit 1: every task is judged, and one is flagged. Exit 3: a task
-    has no verdict yet, or could not get one; run it again, or read the report. Exit 2: the command is wrong, or policy,
+    has no verdict yet, or could not get one, or a version has not the mark that was asked for; run it again, or read
+    the report. So does a plan of nothing. Exit 2: the command is wrong, or policy,
     bank, base, probe seed or detectors are not those of the plan.
     """  # noqa: D301  # \b is click's own sign
     from gate.jail.launch import protect_parent

@@ -277,9 +277,9 @@ class FleetStatus(Record):
 
     @property
     def unfinished(self) -> bool:
-        """Whether a task has no verdict, or a version could not be read or marked."""
+        """Whether a task has no verdict, or a version could not be read or marked; or nothing was chosen."""
         judged = self.counts.get("approved", 0) + self.counts.get("flagged", 0)
-        return judged < len(self.rows) or bool(self.unread or self.unmarked)
+        return judged < len(self.rows) or not self.rows or bool(self.unread or self.unmarked)
 
     @property
     def live(self) -> bool:

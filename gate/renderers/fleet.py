@@ -136,8 +136,9 @@ def headline(status: FleetStatus) -> str:
     unread = f"; {count(len(status.unread), 'version')} could not be read" if status.unread else ""
     number = len(status.unmarked)
     unmarked = f"; {count(number, 'version')} {'is' if number == 1 else 'are'} not marked" if number else ""
-    judged = f"{done} of {count(len(status.rows), 'task')} judged"
-    return f"{judged}: {', '.join(words) or 'nothing planned'}{unread}{unmarked}"
+    if not status.rows:
+        return f"nothing is planned: {'no version was chosen' if not unread else unread.removeprefix('; ')}"
+    return f"{done} of {count(len(status.rows), 'task')} judged: {', '.join(words)}{unread}{unmarked}"
 
 
 def cost(status: FleetStatus) -> str:

@@ -4,16 +4,20 @@ import pickle
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from gate.check.evidence import ScanSettings
+from gate.cli.fleet import fleet
 from gate.promotion.fleet import keys
 from gate.promotion.fleet.choose import Choice, choose
 from gate.promotion.fleet.cost import Known, predict
 from gate.promotion.fleet.ruling import read_again
+from gate.promotion.fleet.status import exit_code, status_of
 from gate.promotion.verification import now
-from gate.records.errors import RefusedAddressError, RegistryError, UsageError
+from gate.records.errors import CannotFinishError, RefusedAddressError, RegistryError, UsageError
 from gate.records.fleet import FleetPlan
 from gate.records.record import MalformedError
+from gate.renderers.fleet import headline, render
 from tests.promotion.fleet_here import FleetHere
 from tests.promotion.fleets import POLICY
 from tests.stand_ins.crashing import Crashing
@@ -159,8 +163,45 @@ def test_aliases_stages_and_newness_choose(here):
     assert chosen(latest=True) == {"models:/a/3": ("latest",), "models:/b/3": ("latest",)}
     assert chosen(models=("b",), aliases=("champion",), latest=True) == {"models:/b/3": ("alias champion", "latest")}
     assert list(chosen(models=("a",))) == ["models:/a/1", "models:/a/2", "models:/a/3"]
-    with pytest.raises(Exception, match="does not know a registered model 'c'"):
-        chosen(models=("c",))
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"models": ("c",)}, "does not know a registered model 'c'"),
+        ({"models": ("a", "c")}, "does not know a registered model 'c'"),
+        ({"models": ("c", "a")}, "does not know a registered model 'c'"),
+        ({"models": ("a", "empty")}, "the registered model 'empty' has no version"),
+        ({"models": ("a", "b"), "aliases": ("champion",)}, "the registered model 'a' has no version behind the alias"),
+        ({"aliases": ("chmpion",)}, "no version is behind the alias 'chmpion' of any registered model"),
+        ({"aliases": ("champion", "chmpion")}, "no version is behind the alias 'chmpion'"),
+        ({"models": ("b",), "aliases": ("chmpion",)}, "no version is behind the alias 'chmpion' of 'b'"),
+        ({"stages": ("Production", "Prodction")}, "no version is in the stage 'Prodction'"),
+        ({"stages": ("production",), "latest": True}, "no version is in the stage 'production'"),
+    ],
+)
+def test_a_choice_of_nothing_is_refused_and_not_approved(here, choice, said):
+    """Each name, alias and stage by itself: one that is misspelt would leave out what it was meant for."""
+    registry = here.registry
+    registry.set_alias(registry.add("b", 3, pickle.dumps(4)), "champion")
+    (registry.root / "a" / "stages.json").write_text('{"2": "Production"}')
+    (registry.root / "empty").mkdir()
+    with pytest.raises(CannotFinishError, match=said):
+        here.plan(**choice)
+    assert not (here.folder.root / "plan.json").exists()
+
+
+def test_an_empty_registry_is_planned_and_approves_nothing(tmp_path):
+    """There is no version of which anything could be said: 3, from the table, the page and the command."""
+    here = FleetHere(tmp_path)
+    plan = here.plan()
+    assert plan.tasks == ()
+    status = status_of(here.folder, plan)
+    assert (exit_code(status), headline(status)) == (3, "nothing is planned: no version was chosen")
+    assert 'class="decision unfinished"' in render(status)
+    ended = CliRunner().invoke(fleet, ["report", str(here.folder.root)], standalone_mode=False)
+    assert ended.return_value == 3
+    assert exit_code(status, set()) == 0  # a part without a task, of many, says nothing of the others
 
 
 def test_the_longest_comes_first_by_what_was_measured():

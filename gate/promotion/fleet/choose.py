@@ -20,13 +20,20 @@ class Choice:
     most: int = 10_000
     """Versions that the registry may list: it holds what anybody registered there."""
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """How versions are chosen, in words; nothing where all are."""
+        aliases = (f"behind the alias {alias}" for alias in self.aliases)
+        stages = (f"in the stage {stage}" for stage in self.stages)
+        return (*aliases, *stages, *(("the newest version",) if self.latest else ()))
+
+    @property
+    def of(self) -> str:
+        """Of which registered models, in words."""
+        return f"of {', '.join(f'{name!r}' for name in self.models)}" if self.models else "of every registered model"
+
     def __str__(self) -> str:
-        named = ", ".join(f"{name!r}" for name in self.models)
-        of = f"of {named}" if self.models else "of every registered model"
-        ways = [f"behind the alias {alias}" for alias in self.aliases]
-        ways += [f"in the stage {stage}" for stage in self.stages]
-        ways += ["the newest version"] if self.latest else []
-        return f"{', '.join(ways) or 'every version'} {of}"[:4000]
+        return f"{', '.join(self.ways) or 'every version'} {self.of}"[:4000]
 
 
 Chosen = Mapping[ModelRef, tuple[str, ...]]
@@ -42,7 +49,10 @@ def behind_aliases(registry: ProductionRegistry, model: str) -> dict[ModelRef, t
 
 
 def choose(registry: ProductionRegistry, choice: Choice) -> Chosen:
-    """Return the chosen versions, ordered by name and number; more than `most` is a `UsageError`."""
+    """Return the chosen versions, ordered by name and number; more than `most` is a `UsageError`.
+
+    A name, an alias or a stage that chooses none is an error: what it was meant for would be left out without a word.
+    """
     listed = _listed(registry, choice)
     if not (choice.aliases or choice.stages or choice.latest):
         return dict.fromkeys(listed, ())
@@ -50,22 +60,56 @@ def choose(registry: ProductionRegistry, choice: Choice) -> Chosen:
     chosen: dict[ModelRef, tuple[str, ...]] = {}
     for name in names:
         for ref, place in _of_model(registry, choice, name, [ref for ref in listed if ref.name == name]):
-            chosen[ref] = (*chosen.get(ref, ()), *((place,) if place else ()))
+            chosen[ref] = (*chosen.get(ref, ()), place)
+    _require_each(choice, chosen)
     return chosen
+
+
+def _require_each(choice: Choice, chosen: Chosen) -> None:
+    """Refuse a choice of which a part chose nothing."""
+    places = {place for found in chosen.values() for place in found}
+    of = choice.of.replace("every", "any")
+    for alias in choice.aliases:
+        if _by_alias(alias) not in places:
+            raise _nothing(f"no version is behind the alias {alias[:200]!r} {of}")
+    for stage in choice.stages:
+        if _by_stage(stage) not in places:
+            raise _nothing(f"no version is in the stage {stage[:200]!r} {of}")
+    found = {ref.name for ref in chosen}
+    for name in choice.models:
+        if name not in found:
+            raise _nothing(f"the registered model {name!r} has no version {' or '.join(choice.ways)}")
+
+
+def _nothing(what: str) -> CannotFinishError:
+    return CannotFinishError(what[:1000], what_to_do="Mend or leave out what chooses nothing, and plan again.")
+
+
+def _by_alias(alias: str) -> str:
+    return f"alias {alias}"[:200]
+
+
+def _by_stage(stage: str) -> str:
+    return f"stage {stage}"[:200]
 
 
 def _listed(registry: ProductionRegistry, choice: Choice) -> list[ModelRef]:
     found: list[ModelRef] = []
     for name in choice.models or (None,):
-        left = choice.most - len(found)
-        found += [ref for ref, _ in registry.find_versions(name, {}, left + 1)]
+        own = [ref for ref, _ in registry.find_versions(name, {}, choice.most - len(found) + 1)]
+        found += own
         if len(found) > choice.most:
             raise UsageError(
                 f"the registry lists more than {choice.most} versions",
                 what_to_do="Choose some with --registered-model, or raise --most-versions.",
             )
-        if name is not None and not found and not registry.exists(name):
-            raise CannotFinishError(f"the registry does not know a registered model {name!r}")
+        if name is not None and not own:
+            known = registry.exists(name)
+            raise _nothing(
+                f"the registered model {name!r} has no version"
+                if known
+                else f"the registry does not know a registered model {name!r}"
+            )
     return sorted(set(found), key=lambda ref: (ref.name, int(ref.version or 0)))
 
 
@@ -74,8 +118,8 @@ def _of_model(
 ) -> Iterator[tuple[ModelRef, str]]:
     if choice.aliases:
         for ref, aliases in behind_aliases(registry, name).items():
-            yield from ((ref, f"alias {alias}"[:200]) for alias in aliases if alias in choice.aliases)
+            yield from ((ref, _by_alias(alias)) for alias in aliases if alias in choice.aliases)
     if choice.stages:
-        yield from ((ref, f"stage {stage}"[:200]) for ref, stage in registry.staged(name, choice.stages))
+        yield from ((ref, _by_stage(stage)) for ref, stage in registry.staged(name, choice.stages))
     if choice.latest and versions:
         yield versions[-1], "latest"

@@ -97,9 +97,11 @@ def _row(
 def exit_code(status: FleetStatus, keys: Collection[str] | None = None) -> int:
     """Return 3 where a task has no verdict or a version could not be read, else 1 where one is flagged, else 0.
 
-    `keys` are the tasks that count, of all; versions that could not be read then do not.
+    `keys` are the tasks that count, of all; versions that could not be read then do not. A fleet of nothing is 3.
     """
     rows = [row for row in status.rows if keys is None or row.key in keys]
+    if keys is None and not rows:
+        return 3
     if any(row.state not in {"approved", "flagged"} for row in rows) or (keys is None and status.unread):
         return 3
     # A reviewer's rejection keeps a version flagged, and a mark that was not made is no decision.
