@@ -5,7 +5,10 @@ The four steps pass nothing but these files to each other, and can run in differ
 
 import errno
 import os
+import re
+import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -42,6 +45,10 @@ BESIDE = (EVAL_RESULT, SUMMARY, MODEL_SIGNATURE, SIGNED_BILL)
 """What stands beside a signed decision, for other tools."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Errors other than a wrong directory name: a full or broken disk, too many open files."""
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.part")
+"""Name of a file that is being written."""
+_LEFT_AFTER = 3600.0
+"""Seconds after which its writer is dead."""
 
 
 class HeldError(UsageError):
@@ -148,7 +155,15 @@ class CheckFiles:
                     f"another command is writing into {root}",
                     what_to_do="Wait for it, or name a directory of its own for each check with --report-dir.",
                 )
+            files.remove_parts()
             yield files
+
+    def remove_parts(self) -> None:
+        """Remove what writers that were killed have left; a live one needs no hour."""
+        for path in self.root.glob(".*.part"):
+            with suppress(OSError):
+                if _PARTIAL.fullmatch(path.name) and time.time() - path.lstat().st_mtime > _LEFT_AFTER:
+                    path.unlink()
 
     def begin(self) -> None:
         """Remove an earlier check's files, except an interrupted scan's; triggers and bundle stay until the scan."""
@@ -168,7 +183,8 @@ class CheckFiles:
         """Replace one file atomically."""
         raw = text.encode() if isinstance(text, str) else text
         target = self.root / name
-        partial = target.with_name(f".{target.name}.part")
+        # Another process may write the same file now.
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_new(partial, raw)

@@ -12,7 +12,7 @@ import click
 
 from gate.cli.option_values import registry_settings, scan_settings, signing
 from gate.cli.terminal import tell
-from gate.records.errors import UsageError
+from gate.records.errors import CannotFinishError, UsageError
 
 if TYPE_CHECKING:
     from gate.promotion.fleet.folder import FleetFolder
@@ -88,7 +88,7 @@ def supervised(made: "FleetRun", tasks: "tuple[FleetTask, ...]", workers: int, s
     from gate.promotion.fleet.local import Supervisor, command_of_worker, temporary_folder
     from gate.promotion.verification import now
 
-    show = _showing(made)
+    show = showing(made.folder, made.plan)
     undone = sum(made.ended(task, now()) is None for task in tasks)
     with temporary_folder(made.folder) as temporary:
         late = Supervisor(
@@ -126,7 +126,7 @@ def queued(
         executor=f"{executor or socket.gethostname()}-fleet",
         workers=workers,
         until=time.monotonic() + seconds if seconds else None,
-        publish=_showing(made),
+        publish=showing(made.folder, made.plan),
     )
     with temporary_folder(made.folder) as temporary:
         tempfile.tempdir = str(temporary)
@@ -134,15 +134,28 @@ def queued(
     return _ended(made, tasks, late=late)
 
 
-def _showing(made: "FleetRun") -> Callable[[], None]:
-    """Write the page as it is now, and return what writes it anew and tells what has ended since."""
+def showing(folder: "FleetFolder", planned: "FleetPlan") -> Callable[[], None]:
+    """Write the page as it is now, and return what writes it anew and tells what has ended since.
+
+    A page that cannot be written ends no run: it is told once.
+    """
     from gate.promotion.fleet.seen import Seen
     from gate.promotion.fleet.status import status_of
 
     shown: set[str] = set()
-    seen = Seen(made.folder)
-    publish(made.folder, status_of(made.folder, made.plan, seen=seen), shown, quiet=True)
-    return lambda: publish(made.folder, status_of(made.folder, made.plan, seen=seen), shown)
+    told: list[Exception] = []
+    seen = Seen(folder)
+
+    def show(*, quiet: bool = False) -> None:
+        try:
+            publish(folder, status_of(folder, planned, seen=seen), shown, quiet=quiet)
+        except (CannotFinishError, OSError) as error:
+            if not told:
+                told.append(error)
+                tell(f"the fleet goes on without its page: {error}")
+
+    show(quiet=True)
+    return show
 
 
 def _ended(made: "FleetRun", tasks: "tuple[FleetTask, ...]", *, late: bool) -> int:

@@ -5,6 +5,7 @@ import grp
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -178,3 +179,29 @@ def test_a_link_in_the_place_of_a_copy_is_removed_alone(tmp_path):
     remove(tmp_path / "model")
     assert not (tmp_path / "model").is_symlink()
     assert (tmp_path / "theirs" / "below").stat().st_mode & 0o777 == 0o755
+
+
+def test_two_that_write_the_same_file_do_not_stand_in_each_other_s_way(tmp_path, monkeypatch):
+    """As the run and the report of a fleet do: the later one's whole file stays."""
+    files, replace, nested = CheckFiles(tmp_path), os.replace, []
+
+    def beside(partial, target):
+        if not nested:
+            nested.append(partial)
+            files.write("report.html", "another's")
+        replace(partial, target)
+
+    monkeypatch.setattr(os, "replace", beside)
+    files.write("report.html", "mine")
+    assert (tmp_path / "report.html").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_live_one_s_is_not(tmp_path):
+    """Each has a name of its own, which nobody writes over; files that are not the gate's are left."""
+    dead, live, other = (f".report.html.{name}.part" for name in ("0123456789abcdef", "fedcba9876543210", "mine"))
+    for name, age in ((dead, 7200), (live, 0), (other, 7200)):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    with CheckFiles.claim(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {live, other}

@@ -9,15 +9,16 @@ import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
 
+from gate.check.files import CheckFiles
 from gate.cli.fleet import fleet
 from gate.cli.fleet_lines import WIDTH, plan_lines, status_lines
-from gate.cli.fleet_run import seconds_given, shard_given, shares
+from gate.cli.fleet_run import seconds_given, shard_given, shares, showing
 from gate.promotion.fleet.folder import FleetFolder
 from gate.promotion.fleet.seen import Seen
 from gate.promotion.fleet.simulate import doublings, simulate
 from gate.promotion.fleet.status import exit_code, status_of
 from gate.promotion.verification import now
-from gate.records.errors import UsageError
+from gate.records.errors import CannotFinishError, UsageError
 from gate.records.fleet import (
     STATES,
     TO_DO,
@@ -313,3 +314,24 @@ def test_options_that_mean_nothing_are_refused():
     assert shares(4, 48.0, 3) == {"memory_gib": 12.0, "threads": 3}
     with pytest.raises(UsageError, match=r"0\.50 GiB for each of 4 workers"):
         shares(4, 2.0, 0)
+
+
+def test_a_page_that_cannot_be_written_ends_no_run_and_is_told_once(tmp_path, monkeypatch, capsys):
+    """What is measured counts; the page is written when it can be."""
+    one = task(1, "models:/a/1")
+    made = Fleet(tmp_path / "fleet", one)
+    write = CheckFiles.write
+
+    def full(files, name, text):
+        raise CannotFinishError(f"{files.root / name} cannot be written: no space left on device")
+
+    monkeypatch.setattr(CheckFiles, "write", full)
+    show = showing(made.folder, made.plan)
+    show()
+    show()
+    assert capsys.readouterr().err.count("no space left on device") == 1
+    monkeypatch.setattr(CheckFiles, "write", write)
+    made.end(one, "flagged", findings=("something",))
+    show()
+    assert "flagged: models:/a/1: something" in capsys.readouterr().err
+    assert (made.folder.root / "report.html").exists()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gate.check.files import remove
+from gate.check.files import CheckFiles, remove
 from gate.check.locks import folder_lock
 from gate.jail import kernel
 from gate.jail.launch import worker_command
@@ -70,6 +70,7 @@ def temporary_folder(folder: FleetFolder) -> Iterator[Path]:
     root = folder.root / _TEMPORARY
     root.mkdir(exist_ok=True)
     root.chmod(0o711)
+    CheckFiles(folder.root).remove_parts()
     for old in root.iterdir():
         _sweep(old)
     with _own_folder(root) as own:
