@@ -237,6 +237,10 @@ class FleetRow(Record):
         """What stands against it first, or why it has no verdict; empty where nothing is known."""
         return next(iter(self.findings), self.why)
 
+    def measured_since(self, at: dt.datetime) -> bool:
+        """Tell whether it was judged since a time; a check tells its own to the second."""
+        return self.seconds is not None and self.decided_at is not None and self.decided_at >= at.replace(microsecond=0)
+
     @property
     def unmarked(self) -> tuple[Marked, ...]:
         """The versions without a mark, with the reason, where the verdict was to be marked."""
@@ -262,7 +266,7 @@ class FleetStatus(Record):
     same_bytes: int
     """Versions whose bytes another version's task is about."""
     measured_seconds: Finite
-    """Sum over the finished tasks whose seconds are those of a whole check."""
+    """Sum over the tasks that were finished since the plan, and whose seconds are those of a whole check."""
     predicted_seconds: Finite
     """What the plan expected of the same tasks."""
     left_seconds: Finite

@@ -146,7 +146,7 @@ def cost(status: FleetStatus) -> str:
     told = []
     if status.predicted_seconds > 0:
         ratio = status.measured_seconds / status.predicted_seconds
-        bases = {row.predicted.basis for row in status.rows if row.seconds is not None}
+        bases = {row.predicted.basis for row in status.rows if row.measured_since(status.made_at)}
         ground = "" if bases <= {"model", "size"} else ", which for some rests on size alone"
         told.append(
             f"finished tasks took {duration(status.measured_seconds)}, {ratio:.2f} times what was planned{ground}"

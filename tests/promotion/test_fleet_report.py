@@ -1,5 +1,6 @@
 """A fleet's page, table and status: what a hostile registry names is shown as text, and nothing unfinished as done."""
 
+import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -34,7 +35,7 @@ from gate.records.fleet import (
     Unread,
 )
 from gate.records.record import Record
-from gate.renderers.fleet import SHOWN, render
+from gate.renderers.fleet import SHOWN, cost, render
 from tests.promotion.fleets import HOSTILE
 
 SHA = "sha256:" + 64 * "a"
@@ -265,6 +266,20 @@ def test_predicted_and_measured_stand_beside_each_other(tmp_path):
     status = made.status
     assert (status.predicted_seconds, status.measured_seconds, status.left_seconds) == (20.0, 50.0, 25.0)
     assert "2.50 times what was planned" in render(status)
+
+
+def test_what_was_measured_before_the_plan_is_no_test_of_its_expectations(tmp_path):
+    """They rest on these very tasks; a check's time is told to the second, in which the plan may have been made."""
+    pilot, after = task(1, "models:/a/1", seconds=20.0), task(2, "models:/a/2", seconds=10.0)
+    made = Fleet(tmp_path / "fleet", pilot, after)
+    earlier = made.plan.made_at - dt.timedelta(seconds=2)
+    made.folder.keep(result(pilot, "approved", seconds=20.0).model_copy(update={"decided_at": earlier}))
+    status = made.status
+    assert (status.predicted_seconds, status.measured_seconds, status.left_seconds) == (0.0, 0.0, 20.0)
+    assert cost(status) == "the others are expected to take 20.0 s, one after the other"
+    same = made.plan.made_at.replace(microsecond=0)
+    made.folder.keep(result(after, "approved", seconds=15.0).model_copy(update={"decided_at": same}))
+    assert cost(made.status) == "finished tasks took 15.0 s, 1.50 times what was planned"
 
 
 def test_the_command_prints_the_status_as_json(hostile):

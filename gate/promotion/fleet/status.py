@@ -25,7 +25,8 @@ def status_of(
     found = {result.key: result for result in seen.results()}
     known = known_of(found.values(), plan.rules.policy_digest)
     rows = [_row(folder, seen, plan, task, found.get(task.key), at) for task in plan.tasks]
-    finished = [row for row in rows if row.seconds is not None and not found[row.key].resumed]
+    # What was measured before the plan is no test of its expectations, which rest on it.
+    finished = [row for row in rows if row.measured_since(plan.made_at) and not found[row.key].resumed]
     versions = sum(len(task.versions) for task in plan.tasks)
     return FleetStatus(
         at=at,
