@@ -146,6 +146,37 @@ def test_a_plan_with_files_of_another_machine_is_refused(here):
     assert "kind: Job" in job_text(plan.model_copy(update={"rules": rules}), WANTED)
 
 
+@pytest.mark.parametrize("what", ["samples", "base"])
+@pytest.mark.parametrize(
+    ("where", "reached"),
+    [
+        ("/home/me/clean.npz", False),
+        ("file:///home/me/clean.npz", False),
+        ("FILE:/home/me/clean.npz", False),
+        ("file://other/fleet/clean.npz", False),
+        ("/fleet/../home/me/clean.npz", False),
+        ("file:///fleet/../home/me/clean.npz", False),
+        ("/home/me/a:/clean.npz", False),
+        ("/fleetwide/clean.npz", False),
+        ("/fleet/clean.npz", True),
+        ("file:///fleet/clean.npz", True),
+        ("models:/base/2", True),
+        ("s3://bucket/clean.npz", True),
+        ("mlflow-artifacts:/1/clean.npz", True),
+    ],
+)
+def test_a_file_of_this_machine_is_refused_however_it_is_named(here, what, where, reached):
+    """As a path or as an address of a file: no pod has it, unless the claim does."""
+    plan = packaged(here.folder.plan())
+    plan = plan.model_copy(update={"rules": plan.rules.model_copy(update={what: where})})
+    if reached:
+        assert "kind: Job" in job_text(plan, WANTED)
+        return
+    with pytest.raises(UsageError) as caught:
+        job_text(plan, WANTED)
+    assert str(caught.value) == f"the plan's {what} is {where!r}, which no pod has; expected a file below {MOUNT}"
+
+
 def test_an_index_ends_by_its_own_part(here):
     """As processes that do one part each and leave the others alone."""
     plan = here.folder.plan()

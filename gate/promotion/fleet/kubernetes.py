@@ -4,6 +4,7 @@ The gate's exit codes decide what becomes of an index. A verdict that flags ends
 the operator ends the whole job, and what could not finish is tried again. A pod that is evicted costs no try.
 """
 
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,8 @@ from gate.records.fleet import FleetPlan, FleetRules
 MOUNT: Final = "/fleet"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9./:_-]{1,300}@sha256:[0-9a-f]{64}")
+_OF_A_FILE = re.compile(r"file:(//(localhost)?)?(?=/)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 _USER: Final = 65532
 """The image's own user."""
 _FLAGGED, _MISTAKE = 1, 2
@@ -133,9 +136,15 @@ def _require_reachable(rules: FleetRules) -> None:
     """Refuse a plan that names files of another machine: pods have the claim, and the image."""
     named = {"policy": rules.policy, "samples": rules.samples, "bank": rules.bank, "base": rules.base}
     for what, where in named.items():
-        if where is None or where in NAMES or ":/" in where or where.startswith(f"{MOUNT}/"):
+        if where is None or where in NAMES or _reachable(where):
             continue
         raise UsageError(
             f"the plan's {what} is {where[:200]!r}, which no pod has; expected a file below {MOUNT}",
             what_to_do=f"Mount the claim at {MOUNT}, put it there, and plan again: gate fleet plan {MOUNT} …",
         )
+
+
+def _reachable(where: str) -> bool:
+    """Tell whether a pod can read what is named so: an address of the network, or a file on the claim."""
+    path = posixpath.normpath(_OF_A_FILE.sub("", where, count=1) if _OF_A_FILE.match(where) else where)
+    return _ADDRESS.match(where) is not None or path.startswith(f"{MOUNT}/")
