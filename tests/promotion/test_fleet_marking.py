@@ -15,7 +15,7 @@ from gate.promotion.fleet.keys import registry_digest
 from gate.promotion.fleet.marking import Marking
 from gate.promotion.fleet.ruling import require_registry
 from gate.promotion.fleet.status import exit_code, status_of
-from gate.promotion.fleet.task import undone
+from gate.promotion.fleet.task import failed_task, undone
 from gate.records.errors import UsageError
 from gate.records.job import ScanResult
 from gate.renderers.fleet import headline, render
@@ -276,3 +276,15 @@ def test_a_mark_on_other_bytes_is_tried_again_only_after_another_plan(here, sign
     link.unlink()
     (result,) = here.work(here.plan(), marks=True, signing=signing).values()
     assert decisions(result) == dict.fromkeys(BOTH, "flagged")
+
+
+def test_a_queue_that_gave_up_on_a_mark_takes_no_verdict_with_it(here, signing, scanned):
+    """What a look judged stays judged, and the run with marks is not done."""
+    plan = here.plan()
+    here.work(plan)
+    run = here.run_of(plan, marks=True, signing=signing)
+    failed_task(run, plan.tasks[0], "it could not be tried in 60 tries", 60)
+    assert here.folder.result(plan.tasks[0].key).outcome == "flagged"
+    assert "keeps its verdict, and was not marked: it could not be tried" in here.told[-1]
+    assert undone(run, plan.tasks) == plan.tasks
+    assert "gate.decision" not in here.registry.facts(plan.tasks[0].refs[0]).tags

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from types import SimpleNamespace
 
 import pytest
 
 from gate.promotion.fleet.status import status_of
 from gate.promotion.verification import now
 from gate.records.errors import UsageError
+from gate.records.fleet import Marked
 from tests.e2e.command import PATIENCE, ROOT
 from tests.promotion.fleet_here import FleetHere
 from tests.promotion.fleets import scans
@@ -97,3 +99,27 @@ def test_a_queue_needs_postgresql():
 
     with pytest.raises(UsageError, match="names no such database"):
         FleetQueue(None, (), "sqlite:///x.db", "one", 1, None, lambda: None)
+
+
+@pytest.mark.parametrize(("age", "rounds"), [(60, ["1"]), (-60, [])], ids=["an earlier run's", "this run's"])
+def test_a_mark_that_failed_on_another_host_is_tried_in_another_round(tmp_path, monkeypatch, age, rounds):
+    """Once for each run, and the verdict that came with it is never taken for a failure."""
+    from gate.service import fleets
+
+    here = FleetHere(tmp_path)
+    here.registry.add("a", 1, "model")
+    (task,) = here.plan().tasks
+    mark = Marked(version="models:/a/1", why="the review log is damaged", at=now() - dt.timedelta(seconds=age))
+    judged = here.work()["models:/a/1"].model_copy(update={"marked": (mark,)})
+    here.folder.clear(task.key)
+    queue = fleets.FleetQueue(here.run_of(marks=True), (task,), "postgresql://x", "one", 1, None, lambda: None)
+    states = {f"{queue._prefix}/{task.key}/0": SimpleNamespace(status="SUCCESS", output=judged.model_dump(mode="json"))}
+    queued = []
+    monkeypatch.setattr(fleets.DBOS, "get_workflow_status", states.get)
+    monkeypatch.setattr(fleets, "enqueue", lambda *given, **_how: queued.append(given[2].rsplit("/", 1)[1]))
+    queue._waiting[task.key] = next(iter(states))
+    queue._look(task, next(iter(states)))
+    assert queued == rounds
+    assert set(queue._waiting) == ({task.key} if rounds else set())
+    found = here.folder.result(task.key)
+    assert found is None if rounds else found == judged
