@@ -90,6 +90,29 @@ def test_the_policy_admits_the_example(rules, pod):
     assert refusals(rules, pod) == []
 
 
+def test_the_policy_admits_what_a_cluster_adds(rules, pod):
+    """Defaults that the API server fills in before it asks, bounds, and the strictest profile of Pod Security."""
+    first_init(pod).update(
+        imagePullPolicy="IfNotPresent",
+        terminationMessagePath="/dev/termination-log",
+        terminationMessagePolicy="File",
+        resources={"requests": {"cpu": "1"}},
+    )
+    _secured(seccompProfile={"type": "RuntimeDefault"}, runAsUser=65532)(pod)
+    pod["spec"]["volumes"].append({"name": "other"} | MINE)
+    pod["spec"]["containers"][0]["volumeMounts"].append({"name": "other", "mountPath": "/etc/server"})
+    assert refusals(rules, pod) == []
+    _environment("MLFLOW_TRACKING_TOKEN")(pod)
+    del first_init(pod)["volumeMounts"][1]  # where the image's own /tmp may be written to
+    assert refusals(rules, pod) == []
+
+
+def test_the_guide_says_how_many_pods_are_refused():
+    """Its sentence rests on these cases."""
+    guide = (FOLDER.parents[1] / "docs" / "how-to" / "admission.md").read_text(encoding="utf-8")
+    assert f"and {len(REFUSED)} pods around it are refused" in guide
+
+
 def _without_init(pod):
     del pod["spec"]["initContainers"]
 
@@ -122,6 +145,48 @@ def _environment(name):
     return change
 
 
+def _mount(volume=None, **mount):
+    """Return what mounts something more in the first init container, of a volume of its own where one is given."""
+
+    def change(pod):
+        if volume is not None:
+            pod["spec"]["volumes"].append({"name": "mine"} | volume)
+        first_init(pod)["volumeMounts"].append({"name": "mine"} | mount)
+
+    return change
+
+
+def _of_mount(number, **changes):
+    def change(pod):
+        first_init(pod)["volumeMounts"][number].update(changes)
+
+    return change
+
+
+def _scratch(**source):
+    def change(pod):
+        pod["spec"]["volumes"] = [{"name": "model", "emptyDir": {}}, {"name": "scratch"} | source]
+
+    return change
+
+
+def _shared_scratch(pod):
+    pod["spec"]["containers"][0]["volumeMounts"].append({"name": "scratch", "mountPath": "/tmp"})
+
+
+def _secured(**changes):
+    def change(pod):
+        first_init(pod)["securityContext"] = first_init(pod)["securityContext"] | changes
+
+    return change
+
+
+MINE = {"configMap": {"name": "mine", "defaultMode": 0o755}}
+PACKAGE = "/opt/gate/lib/python3.12/site-packages/gate/__init__.py"
+
+
+ONLY_MOUNTS = "mounts only model at /mnt/models and scratch at /tmp"
+ONLY_FIELDS = "has no other fields"
 REFUSED = {
     "no init container": (_without_init, "first init container must be"),
     "no verify at first": (_second, "first init container must be"),
@@ -151,6 +216,34 @@ REFUSED = {
     ),
     "a later init container that can write": (_writes_later, "Nothing but the gate may write"),
     "one of the gate's own image": (_writes_by_the_gates_image, "Nothing but the gate may write"),
+    "a program over the gate's own": (_mount(MINE, mountPath="/opt/gate/bin/gate", subPath="gate"), ONLY_MOUNTS),
+    "a module of its own": (_mount(MINE, mountPath=PACKAGE, subPath="x"), ONLY_MOUNTS),
+    "a folder of programs": (_mount({"emptyDir": {}}, mountPath="/opt/gate"), ONLY_MOUNTS),
+    "a mount inside the model": (_mount(MINE, mountPath="/mnt/models/data"), ONLY_MOUNTS),
+    "a mount inside the scratch": (_mount(MINE, mountPath="/tmp/.local"), ONLY_MOUNTS),
+    "the model twice": (_mount(name="model", mountPath="/opt/gate/lib"), ONLY_MOUNTS),
+    "the scratch elsewhere": (_of_mount(1, mountPath="/opt/gate"), ONLY_MOUNTS),
+    "no model": (lambda pod: first_init(pod)["volumeMounts"].pop(0), ONLY_MOUNTS),
+    "a part of the model's volume": (_of_mount(0, subPath="x"), ONLY_MOUNTS),
+    "a part by a variable": (_of_mount(0, subPathExpr="$(MLFLOW_TRACKING_TOKEN)"), ONLY_MOUNTS),
+    "a part of the scratch": (_of_mount(1, subPath="x"), ONLY_MOUNTS),
+    "a mount that the host writes to": (_of_mount(0, mountPropagation="HostToContainer"), ONLY_MOUNTS),
+    "a scratch of one's own": (_scratch(persistentVolumeClaim={"claimName": "mine"}), "emptyDir called scratch"),
+    "a scratch of the host": (_scratch(hostPath={"path": "/"}), "emptyDir called scratch"),
+    "a scratch that the server writes to": (_shared_scratch, "emptyDir called scratch"),
+    "a hook": (_set(lifecycle={"postStart": {"exec": {"command": ["sh"]}}}), ONLY_FIELDS),
+    "another folder to begin in": (_set(workingDir="/mnt/models"), ONLY_FIELDS),
+    "a device": (_set(volumeDevices=[{"name": "mine", "devicePath": "/opt/gate"}]), ONLY_FIELDS),
+    "exit codes of its own": (_set(restartPolicyRules=[{"action": "Restart"}]), ONLY_FIELDS),
+    "somebody at its terminal": (_set(stdin=True, tty=True), ONLY_FIELDS),
+    "a field of a later Kubernetes": (_set(somethingNew="x"), ONLY_FIELDS),
+    "an empty file over the gate": (_set(terminationMessagePath=PACKAGE), "terminationMessagePath"),
+    "a registry of its own": (_environment("MLFLOW_TRACKING_URI"), "from the ConfigMap gate-trust"),
+    "a path to modules": (_environment("PYTHONPATH"), "from the ConfigMap gate-trust"),
+    "a library before others": (_environment("LD_PRELOAD"), "from the ConfigMap gate-trust"),
+    "a privileged one": (_secured(privileged=True), "securityContext"),
+    "more rights": (_secured(capabilities={"add": ["SYS_ADMIN"]}), "securityContext"),
+    "the host's own processes": (_secured(procMount="Unmasked"), "securityContext"),
 }
 
 
