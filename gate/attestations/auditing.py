@@ -6,7 +6,7 @@ from dataclasses import replace
 from gate.attestations.commitment import open_commitment
 from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import PublicKey
-from gate.attestations.log import Audit, Entry, ReviewLog
+from gate.attestations.log import DECISIONS, Audit, Entry, ReviewLog
 from gate.attestations.statement import Voice
 
 
@@ -17,7 +17,7 @@ def audit(log: ReviewLog, keys: Sequence[PublicKey], head: str | None = None) ->
     if head is not None and head != found.head:
         faults.append(f"The log ends with {found.head}; expected {head}: its end was cut off, or lines were added.")
     for entry in found.entries if keys else ():
-        if entry.event in {"scan", "review"} and not entry.envelope:
+        if entry.event in DECISIONS and not entry.envelope:
             faults.append(f"Line {entry.number} holds no signed decision.")
         if entry.envelope:
             faults += _against(entry, keys)
@@ -43,7 +43,7 @@ def _moved(entry: Entry) -> str:
 
 
 def _signed_head(entry: Entry, keys: Sequence[PublicKey]) -> str | None:
-    if not entry.envelope or entry.event not in {"commitment", "scan", "review"}:
+    if not entry.envelope or entry.event not in {"commitment", *DECISIONS}:
         return None
     if entry.event == "commitment":
         made = open_commitment(entry.envelope, tuple(keys))

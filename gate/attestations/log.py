@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -32,6 +32,8 @@ NOTHING = "sha256:" + 64 * "0"
 MAX_LOG_BYTES = 1 << 30
 _NAME_ANOTHER = "Name a file that can be written with --audit-log or GATE_AUDIT_LOG."
 Event = Literal["commitment", "scan", "review", "promotion", "rescan"]
+DECISIONS: Final = frozenset({"scan", "review"})
+"""Events whose lines hold a signed decision."""
 
 _LONGEST = {"outcome": 200, "who": 200, "reason": 2000}
 """Characters of a line's texts."""
@@ -167,8 +169,8 @@ class ReviewLog:
 
 
 def newest_decision(entries: Sequence[Entry], model: ModelRef, digest: str) -> Entry | None:
-    """Return the last decision about these bytes of this version."""
-    decisions = (entry for entry in reversed(entries) if entry.event not in {"promotion", "commitment"})
+    """Return the last decision about these bytes of this version; what nobody signs, as a re-scan, decides nothing."""
+    decisions = (entry for entry in reversed(entries) if entry.event in DECISIONS)
     return next((entry for entry in decisions if (entry.model, entry.digest) == (model, digest)), None)
 
 

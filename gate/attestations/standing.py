@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 
 from gate.attestations.envelope import claimed
-from gate.attestations.log import Entry, newest_decision, same_decision
+from gate.attestations.log import DECISIONS, Entry, newest_decision, same_decision
 from gate.attestations.statement import Predicate, Statement, Voice
 from gate.records.finding import Decision
 
@@ -61,7 +61,7 @@ def _takes_back(other: Voice, rejection: Voice) -> bool:
 def _voices(entries: Sequence[Entry], about: frozenset[str]) -> Iterator[Voice]:
     """Yield what was said of these bytes; a line that says rejected counts, whatever is signed in it."""
     for entry in entries:
-        if entry.event not in {"scan", "review"}:
+        if entry.event not in DECISIONS:
             continue
         statement = claimed(entry.envelope) if entry.envelope else None
         digests = digests_of(statement.predicate) if statement else frozenset()

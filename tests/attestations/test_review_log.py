@@ -14,6 +14,7 @@ from gate.attestations.envelope import claimed, sign
 from gate.attestations.keys import generate_key
 from gate.attestations.log import NOTHING, ReviewLog, Said
 from gate.attestations.reviewing import reviewed
+from gate.attestations.standing import not_newest
 from gate.attestations.statement import Voice
 from gate.records.errors import CannotFinishError
 from gate.records.finding import Decision
@@ -248,3 +249,13 @@ def test_the_newest_decision_is_found(log, key):
     log.append(Said("promotion", MODEL, digest("a"), "prod"), NOW)
     assert log.newest(MODEL, digest("a")).outcome == "rejected"
     assert log.newest(MODEL, digest("f")) is None
+
+
+@pytest.mark.parametrize("word", ["approved", "flagged"])
+def test_a_rescan_decides_nothing(log, key, word):
+    """Nobody signs its line; what it found of bytes of which nothing was decided is no decision either."""
+    for letter in "af":
+        log.append(Said("rescan", MODEL, digest(letter), word, reason="default: measurements"), NOW)
+    assert log.newest(MODEL, digest("a")).number == 3
+    assert log.newest(MODEL, digest("f")) is None
+    assert not_newest(statement(), sign(statement(), key), log.read().entries) == ()

@@ -14,7 +14,7 @@ from gate.check.rules import Rules
 from gate.cli import rescan as command
 from gate.promotion import rescan as rescanning
 from gate.promotion.rescan import RESCAN_TAG, Rescan, Rescanned, due, rescan
-from gate.promotion.verification import ATTESTATION_TAG, Trust, now
+from gate.promotion.verification import ATTESTATION_TAG, Trust, now, verify_version
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import RegistryError, StoppedError, UsageError
 from gate.records.finding import Decision
@@ -55,13 +55,13 @@ def again(tmp_path, monkeypatch):
     key = generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem")
     scanned = []
 
-    def run(registry, scan=lambda: VERDICT, report_dir=tmp_path / "out", keys=(key.public,)):
+    def run(registry, scan=lambda: VERDICT, report_dir=tmp_path / "out", keys=(key.public,), trust=None):
         def scan_one(_registry, _request, ref, *_):
             scanned.append(str(ref))
             return scan()
 
         monkeypatch.setattr(rescanning, "_scan", scan_one)
-        trust = Trust(keys, POLICY.digest)
+        trust = trust or Trust(keys, POLICY.digest)
         request = Rescan("prod", dt.timedelta(0), Rules(POLICY), ScanSettings(), trust, report_dir)
         return rescan(registry, request, now(), lambda *_: None, lambda _: None), scanned
 
@@ -128,6 +128,11 @@ def signing(tmp_path):
     return generate_key(tmp_path / "k.pem", tmp_path / "k.pub.pem"), build_manifest(tmp_path / "empty")[0].digest
 
 
+def valid():
+    """Return the times of a decision that was made now and holds for 30 days."""
+    return {"decided_at": now(), "expires_at": now() + dt.timedelta(days=30)}
+
+
 def versions_due(registry, key, log=None):
     """Return the versions that are due of what was last scanned 30 days ago."""
     trust = Trust((key.public,), POLICY.digest, log=log)
@@ -176,12 +181,34 @@ def test_a_signed_decision_counts_where_it_approves_these_bytes(signing, again, 
     """Neither a flag nor an approval of other bytes is a scan of them, or an earlier approval."""
     key, empty = signing
     registry = Production()
-    expires = now() + dt.timedelta(days=30)
-    said = statement(**{"model_digest": empty, "decided_at": now(), "expires_at": expires} | changes)
+    said = statement(**{"model_digest": empty} | valid() | changes)
     registry.tags[ATTESTATION_TAG] = sign(said, key)
     assert versions_due(registry, key) == (BOTH if due_then else [])
     done, _ = again(registry, keys=(key.public,))
     assert [one.earlier for one in done] == ([None, None] if due_then else [said, said])
+
+
+@pytest.mark.parametrize("today", Decision)
+def test_an_approval_holds_after_a_rescan_whatever_that_found(signing, again, tmp_path, today):
+    """Nothing is taken out of production: the log has an entry, and the version a tag; only a decision is signed."""
+    key, empty = signing
+    registry, log = Production(), ReviewLog(tmp_path / "log.jsonl")
+    version = ModelRef(registry="mlflow", name="m", version="1")
+    said = statement(model=version, model_digest=empty, covers="candidate", policy_digest=POLICY.digest, **valid())
+    registry.tags[ATTESTATION_TAG] = sign(said, key)
+    log.append(Said("scan", version, empty, "approved", registry.tags[ATTESTATION_TAG]), now())
+    registry.aliases = lambda _name: {"champion": version}
+    trust = Trust((key.public,), POLICY.digest, log=log)
+    assert verify_version(registry, "models:/m/1", trust, now()).verified.reasons == ()
+    verdict = SimpleNamespace(decision=today, model_digest=empty)
+    done, _ = again(registry, lambda: verdict, trust=trust)
+    assert [(one.ref, one.earlier, one.would_be_flagged) for one in done] == [
+        (version, said, today is Decision.FLAGGED)
+    ]
+    newest = log.read().entries[-1]
+    assert (newest.event, newest.digest, newest.outcome) == ("rescan", empty, today.value)
+    assert registry.tags[RESCAN_TAG].startswith(today.value)
+    assert verify_version(registry, "models:/m/1", trust, now()).verified.reasons == ()
 
 
 def test_no_approval_is_told_where_there_was_none(capsys):
