@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     "destination",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="GATE_VERIFY_TO",
-    help="Copy the verified files of a version to this empty folder; where it does not hold nothing is copied.",
+    help="Copy the verified files of a version to this folder, which is empty or holds what an earlier run left there; "
+    "where it does not hold nothing is copied.",
 )
 @option(
     "--require-commitment",

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from gate.attestations.auditing import holds, moved
 from gate.attestations.coverage import Commitment
-from gate.attestations.envelope import Expected, Verified, envelope_digest, verify
+from gate.attestations.envelope import Expected, Verified, envelope_digest, open_envelope, verify
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import Audit, ReviewLog
 from gate.attestations.standing import not_newest, overruled
 from gate.attestations.statement import Predicate, Statement
 from gate.check.pull import downloaded
-from gate.promotion.delivery import deliver, require_target
+from gate.promotion.delivery import deliver, require_same, require_target
 from gate.records.artifact import ModelRef, build_manifest
 from gate.registries.contract import Registry
 
@@ -73,12 +73,15 @@ def verify_folder(folder: Path, envelope: str, trust: Trust, at: dt.datetime, wh
 def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime, to: Path | None = None) -> Looked:
     """Download the version that a URI names now and verify it by the attestation in its tag.
 
-    The files of an approval that holds are copied to the empty folder `to`, where one is named.
+    The files of an approval that holds are copied to the folder `to`, where one is named; it is empty, or holds what
+    an earlier run left.
     """
     if to is not None:
         require_target(to)
     ref = registry.resolve(uri)
     envelope = registry.facts(ref).tags.get(ATTESTATION_TAG, "")
+    if to is not None and (claimed := open_envelope(envelope, trust.keys).statement) is not None:
+        require_same(to, claimed.covered_digests)
     with downloaded(registry.allowing(trust.stores), ref) as folder:
         looked = verify_folder(folder, envelope, trust, at, str(ref))
         if to is not None and looked.holds:
