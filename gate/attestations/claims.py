@@ -8,13 +8,14 @@ the decision's digest; none is read by any command of the gate.
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from gate import VERSION
+from gate import VERSION, detectors
 from gate.attestations.coverage import Coverage, JudgedBy, SignedLimit
 from gate.attestations.envelope import envelope_digest
 from gate.attestations.statement import Predicate, Statement
+from gate.detectors.contract import Need
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
 from gate.records.record import canonical_json
@@ -29,6 +30,8 @@ SCREENED: Final = "GATE_BACKDOOR_SCREENED"
 """Level of bytes that an approval of a scan covers: screened, and nothing found that the policy flags."""
 FILES_SCREENED: Final = "GATE_FILES_SCREENED"
 """Level of bytes of which the files alone were judged, and a reviewer approved them."""
+_ON_SAMPLES: Final = Need.SAMPLES | Need.BESIDE
+"""Needs of the detectors that measure on clean samples; others run a model on inputs that they make, or on none."""
 
 
 def eval_results(statement: Statement, evidence: Evidence, harness: str) -> dict[str, Any] | None:
@@ -43,10 +46,10 @@ def eval_results(statement: Statement, evidence: Evidence, harness: str) -> dict
 
 
 def _claimed(coverage: Coverage, predicate: Predicate, evidence: Evidence, harness: str) -> dict[str, Any]:
-    samples = evidence.samples.count if evidence.samples else None
+    sizes = _sample_sizes(coverage, evidence)
     claims = [
-        *_of_p_value(coverage.judged, samples),
-        *(claim for limit in coverage.limits if (claim := _of_limit(limit, samples))),
+        *_of_p_value(coverage.judged, _size_behind_p_value(coverage.judged, evidence, sizes)),
+        *(claim for limit in coverage.limits if (claim := _of_limit(limit, sizes.get(limit.detector)))),
     ]
     claimed: dict[str, Any] = {
         "harness": {"name": f"model-promotion-gate {VERSION}", "digest": _digest_set(harness)},
@@ -54,7 +57,7 @@ def _claimed(coverage: Coverage, predicate: Predicate, evidence: Evidence, harne
         "evaluatedAt": _time(predicate.decided_at),
         "claims": claims,
     }
-    if predicate.samples_digest:
+    if predicate.samples_digest and sizes:
         claimed["dataset"] = {"name": "clean samples", "digest": _digest_set(predicate.samples_digest)}
     if coverage.commitment is not None and coverage.commitment.before_the_scan:
         claimed["preRegistration"] = {
@@ -63,6 +66,21 @@ def _claimed(coverage: Coverage, predicate: Predicate, evidence: Evidence, harne
             "digest": _digest_set(coverage.commitment.signed),
         }
     return claimed
+
+
+def _sample_sizes(coverage: Coverage, evidence: Evidence) -> Mapping[str, int]:
+    """Return the number of samples by each detector that ran the model on them; nothing else has a sample size."""
+    if evidence.samples is None:
+        return {}
+    ran = (one.id for one in coverage.detectors if one.sample_passes)
+    return {name: evidence.samples.count for name in ran if detectors.load(name).needs & _ON_SAMPLES}
+
+
+def _size_behind_p_value(judged: JudgedBy, evidence: Evidence, sizes: Mapping[str, int]) -> int | None:
+    """Return the number of samples behind the p-value: beside a bank, by the detectors that were compared."""
+    seen = evidence.bank.comparison if evidence.bank and judged.by == "p-value-bank" else None
+    behind = {*seen.detectors, *seen.predicting} if seen is not None else set(sizes)
+    return next((size for name, size in sizes.items() if name in behind), None)
 
 
 def _of_limit(limit: SignedLimit, samples: int | None) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from gate.attestations.claims import eval_results
 from gate.attestations.envelope import MAX_ENVELOPE_BYTES, envelope_digest, open_payload
 from gate.attestations.keys import generate_key
 from gate.attestations.model_signature import generate_model_key
@@ -14,9 +15,12 @@ from gate.check.beside import harness_digest, remove_beside, write_beside
 from gate.check.files import BESIDE, EVAL_RESULT, MODEL_SIGNATURE, SIGNED_BILL, SUMMARY, CheckFiles
 from gate.check.signing import Signing
 from gate.records.artifact import EVERY_FILE, ArtifactFile, Manifest, build_manifest
+from gate.records.evidence import Measured, Measurement
 from gate.records.finding import Decision
+from gate.records.limit import Limit
+from gate.records.policy import Rule
 from gate.renderers.cyclonedx import render
-from tests.attestations.scanned import RULES, evidence, outcomes, sizes, verdict
+from tests.attestations.scanned import RULES, SUSPECT, beside_bank, evidence, outcomes, sizes, verdict
 from tests.attestations.signed import NOW, digest
 from tests.renderers import reports
 
@@ -78,7 +82,6 @@ def test_each_limit_is_a_claim_that_anybody_can_check(files, signing):
         "threshold": 0.0,
         "value": 0.0,
         "passed": True,
-        "sampleSize": 90,
     }
     assert claims["neural-cleanse/anomaly-index"]["passed"] is False
     for claim in claims.values():
@@ -91,6 +94,41 @@ def test_each_limit_is_a_claim_that_anybody_can_check(files, signing):
     assert made["predicate"]["harness"]["digest"] == {"sha256": harness_digest().removeprefix("sha256:")}
     assert made["predicate"]["assuranceLevel"] == "self_attested"
     assert made["subject"][0]["digest"] == {"sha256": 64 * "a"}
+
+
+def claimed(found, policy=RULES):
+    """Return what is claimed of a scan, and its claims by metric."""
+    made = eval_results(scan_statement(found, verdict(found, policy), policy, at=NOW), found, digest("e"))
+    return made["predicate"], {claim["metric"]: claim for claim in made["predicate"]["claims"]}
+
+
+def test_a_sample_size_is_claimed_of_what_was_measured_on_samples():
+    """Neither of bytes, nor of a detector that could have used them and ran the model on none."""
+    predicate, claims = claimed(evidence())
+    sized = {metric for metric, claim in claims.items() if "sampleSize" in claim}
+    assert sized == {"neural-cleanse/anomaly-index", "neural-cleanse/size-ratio"}
+    assert {claims[metric]["sampleSize"] for metric in sized} == {90}
+    assert "activation-clustering/silhouette" in claims
+    assert predicate["dataset"] == {"name": "clean samples", "digest": {"sha256": 64 * "d"}}
+
+
+def test_passes_over_inputs_that_are_no_samples_have_no_sample_size():
+    """An inversion begins with noise: the model is run often, and on none of the samples."""
+    rows = (Measurement(metric="agreement", value=0.2, location=SUSPECT),)
+    policy = RULES.model_copy(update={"detectors": {"model-inversion": Rule(limits={"agreement": Limit(max=0.9)})}})
+    made = {"model-inversion": Measured(measurements=rows, seconds=1.0, sample_passes=900)}
+    predicate, claims = claimed(evidence(outcomes=made, policy_digest=policy.digest), policy)
+    assert "sampleSize" not in claims["model-inversion/agreement"]
+    assert "dataset" not in predicate
+
+
+@pytest.mark.parametrize(("compared", "sized"), [("neural-cleanse", True), ("head-indicators", False)])
+def test_a_p_value_has_the_samples_of_the_detectors_behind_it(compared, sized):
+    """One over weights alone was measured on none."""
+    bank = beside_bank()
+    seen = bank.comparison.model_copy(update={"detectors": (compared,)})
+    _, claims = claimed(evidence(bank=bank.model_copy(update={"comparison": seen})))
+    assert ("sampleSize" in claims["calibration/p-value-bank"]) is sized
 
 
 def test_the_bill_of_materials_is_signed_whole(files, signing):
