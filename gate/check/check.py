@@ -16,7 +16,7 @@ from gate.check.files import CheckFiles, Pulled, private_directory
 from gate.check.previous import BY_ALIAS, Against
 from gate.check.publish import publish, withdraw
 from gate.check.pull import pull_model
-from gate.check.report import Context, conclude, error_report, write_reports
+from gate.check.report import Context, as_signed, conclude, error_report, write_reports
 from gate.check.rules import Rules
 from gate.check.samples import bring_samples
 from gate.check.scan import scan_into
@@ -61,13 +61,13 @@ class Checked:
     """Reason why the verdict could not be signed, stored or marked."""
     in_part: bool = False
     """Incomplete publication: the version stays flagged until the verdict is published whole."""
-    rejected: bool = False
-    """Whether the version stays flagged by a reviewer's rejection of the same bytes, whatever the verdict is."""
+    marked: Decision | None = None
+    """The decision on the version, which a reviewer's rejection of the same bytes keeps flagged; None: not marked."""
 
     @property
     def decision(self) -> Decision:
-        """The decision as it was marked."""
-        return Decision.FLAGGED if self.rejected else self.report.decision
+        """The decision as it was marked, or else the report's."""
+        return self.marked or self.report.decision
 
 
 @dataclass
@@ -138,7 +138,7 @@ def _published(run: _Run, report: Report) -> Checked:
     except Exception as broken:  # noqa: BLE001  # an internal error after the verdict is no reason to lose it
         error = _internal(broken)
     else:
-        return Checked(report, where, rejected=marked.decision is not report.decision)
+        return Checked(as_signed(report, run.files.report().rejections), where, marked=marked.decision)
     return Checked(report, unmarked=error, in_part=bool(changed))
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from gate import VERSION
 from gate.attestations.envelope import claimed
 from gate.attestations.log import Entry, ReviewLog
+from gate.attestations.statement import Predicate, Review
 from gate.check.files import ATTESTATION, BESIDE, COMMITMENT, EVIDENCE, MANIFEST, REPORT, VERDICT, CheckFiles
 from gate.check.publish import require_consistent
 from gate.judging.threat_rates import DATA as RATES
 from gate.records.errors import UsageError
+from gate.records.finding import Decision
 from gate.records.record import MalformedError, read_bounded
 from gate.records.report import Report
 from gate.records.verdict import Verdict
@@ -71,7 +73,7 @@ def pack(directory: Path, out: Path, log: ReviewLog | None) -> Packed:
     _require_one_decision(files, report, report.verdict)
     found = dict(_members(files, report, log))
     missing = tuple(name for name in _INDEX if name not in found)
-    found["README.md"] = _readme(report, found, missing).encode()
+    found["README.md"] = _readme(report, _signed(files), found, missing).encode()
     raw = archive(found)
     try:
         out.write_bytes(raw)
@@ -102,28 +104,35 @@ def _require_one_decision(files: CheckFiles, report: Report, verdict: Verdict) -
     faults = [
         *([VERDICT] if VERDICT in there and files.verdict() != verdict else []),
         *([EVIDENCE] if EVIDENCE in there and files.evidence().digest != verdict.evidence_digest else []),
-        *([ATTESTATION] if ATTESTATION in there and not _signs(files, verdict) else []),
+        *([ATTESTATION] if ATTESTATION in there and not _signs(files, verdict, report.decision) else []),
     ]
     if faults or report.policy.digest != verdict.policy_digest:
         raise UsageError(
             f"{faults[0] if faults else 'the policy'} does not belong to the verdict in report.json "
-            f"({verdict.decision.value}, by policy {verdict.policy_name}); nothing was packed",
-            what_to_do="Sign what was judged last with `gate publish`, or judge again by the policy that was signed.",
+            f"({report.decision.value}, by policy {verdict.policy_name}); nothing was packed",
+            what_to_do="Sign what was judged last with `gate publish`, or judge again by the policy that was signed; "
+            "after a review, `gate check` again.",
         )
 
 
-def _signs(files: CheckFiles, verdict: Verdict) -> bool:
-    """Tell whether the signed decision, whose signature nothing checks here, claims this verdict."""
+def _signed(files: CheckFiles) -> Predicate | None:
+    """Return what the signed decision claims, whose signature nothing checks here; None where there is none."""
     try:
         statement = claimed(read_bounded(files.root / ATTESTATION, limit=100_001).decode(errors="replace"))
     except (MalformedError, OSError):
+        return None
+    return statement.predicate if statement is not None else None
+
+
+def _signs(files: CheckFiles, verdict: Verdict, decision: Decision) -> bool:
+    """Tell whether the signed decision claims this verdict, and the reports' decision or reviewers' approval of it."""
+    said = _signed(files)
+    if said is None:
         return False
-    if statement is None:
-        return False
-    said = statement.predicate
     digests = (said.model_digest, said.bundle_digest, said.policy_digest, said.evidence_digest)
     own = (verdict.model_digest, verdict.bundle_digest, verdict.policy_digest, verdict.evidence_digest)
-    return digests == own and (said.review is not None or said.decision is verdict.decision)
+    approved = said.review is not None and said.decision is Decision.APPROVED
+    return digests == own and (approved or said.decision is decision)
 
 
 def _members(files: CheckFiles, report: Report, log: ReviewLog | None) -> Iterator[tuple[str, bytes]]:
@@ -149,7 +158,7 @@ def _entries(log: ReviewLog, report: Report) -> Iterator[Entry]:
     yield from (entry for entry in found.entries if entry.digest in about)
 
 
-def _readme(report: Report, found: Mapping[str, bytes], missing: tuple[str, ...]) -> str:
+def _readme(report: Report, signed: Predicate | None, found: Mapping[str, bytes], missing: tuple[str, ...]) -> str:
     verdict = report.verdict
     assert verdict is not None
     policy = f"{code(verdict.policy_name, 100)} {code(verdict.policy_digest)}"
@@ -157,8 +166,9 @@ def _readme(report: Report, found: Mapping[str, bytes], missing: tuple[str, ...]
     lines = [
         f"# Evidence on {code(str(report.model or report.uri), 300)}",
         "",
-        f"Decision: **{verdict.decision.value}**, by policy {policy}, {checked}.",
+        f"Decision: **{(signed or report).decision.value}**, by policy {policy}, {checked}.",
         "",
+        *_reviewed(signed.review if signed else None),
         "For the EU AI Act, Article 15(5): measures to prevent, detect, respond to, resolve and control for attacks",
         "that poison data or models. Not detected is not absent: `rates.json` says how often such a threat is found.",
         "Whether this suffices is for a person to judge.",
@@ -172,6 +182,15 @@ def _readme(report: Report, found: Mapping[str, bytes], missing: tuple[str, ...]
     if missing:
         lines += ["", f"Missing: {', '.join(missing)}. {_WHY}"]
     return "\n".join([*lines, ""])
+
+
+def _reviewed(review: Review | None) -> Iterator[str]:
+    """Yield what reviewers said of the bytes, who and when, as was signed."""
+    for voice in review.voices if review else ():
+        said = f"{voice.reviewer} {voice.outcome} these bytes on {voice.at:%Y-%m-%d}: {voice.reason}"
+        yield f"- {escape_markdown(said)}"
+    if review:
+        yield ""
 
 
 _WHY = (

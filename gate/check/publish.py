@@ -24,6 +24,7 @@ from gate.check.beside import remove_beside, write_beside
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commitment_of
 from gate.check.files import ATTESTATION, BESIDE, COMMITMENT, EVIDENCE, REPORT, VERDICT, CheckFiles
+from gate.check.report import as_signed, write_reports
 from gate.check.signing import Signing
 from gate.jail.inert import inert_line
 from gate.judging.judge import judge
@@ -33,7 +34,7 @@ from gate.records.clock import today
 from gate.records.errors import CannotFinishError, UsageError
 from gate.records.evidence import Evidence
 from gate.records.finding import Decision
-from gate.records.report import Report
+from gate.records.report import Rejection, Report
 from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 from gate.renderers import RENDERERS
@@ -52,7 +53,8 @@ def publish(
 ) -> tuple[Verdict, str]:
     """Mark the version of the check's files; return verdict and reports' URI; tell of a change before a failure.
 
-    The verdict is flagged, and told to be, where a reviewer's rejection of the same bytes stands in the log.
+    The verdict is flagged, and told to be, where a reviewer's rejection of the same bytes stands in the log; it is then
+    written into the reports too.
     """
     verdict, evidence, report = files.verdict(), files.evidence(), files.report()
     require_consistent(verdict, evidence, report)
@@ -60,16 +62,19 @@ def publish(
     registry = registry.allowing(report.policy.artifact_stores)
     _require_newest(registry, evidence, report, signing)
     attestation = attest(files, evidence, verdict, report, signing)
+    signed = as_signed(report, _rejections(claimed(attestation)))
+    if signed != report:
+        write_reports(signed, files)
     verdict = _as_signed(verdict, attestation, tell)
     withdrawn = verdict.decision is Decision.FLAGGED
     if withdrawn:
         registry.mark(evidence.model, WITHDRAWN)
     try:
-        where = _store(registry, files, evidence, verdict, report)
+        where = _store(registry, files, evidence, verdict, signed)
         if not withdrawn:
             registry.mark(evidence.model, WITHDRAWN)
             withdrawn = True
-        registry.mark(evidence.model, tags(verdict, report, where, attestation))
+        registry.mark(evidence.model, tags(verdict, signed, where, attestation))
     except BaseException:
         if withdrawn:
             tell(f"marked {evidence.model} {Decision.FLAGGED.value}: its verdict is not published whole yet")
@@ -124,7 +129,8 @@ def attest(files: CheckFiles, evidence: Evidence, verdict: Verdict, report: Repo
         envelope = signing.log.append(enter, dt.datetime.now(dt.UTC)).envelope
         statement = claimed(envelope) or scanned
     files.write(ATTESTATION, envelope + "\n")
-    write_beside(files, statement, envelope, evidence, signing, RENDERERS["cyclonedx"][1](report))
+    bill = RENDERERS["cyclonedx"][1](as_signed(report, _rejections(statement)))
+    write_beside(files, statement, envelope, evidence, signing, bill)
     return envelope
 
 
@@ -142,6 +148,13 @@ def _entered(scanned: Statement, key: SigningKey, needed: int, log: Audit) -> Sa
         return newest
     envelope = sign(statement.after(log.head), key)
     return Said("scan", said.model, said.model_digest, statement.predicate.decision.value, envelope)
+
+
+def _rejections(statement: Statement | None) -> tuple[Rejection, ...]:
+    """Return the rejections in what was signed of a scan."""
+    review = statement.predicate.review if statement is not None else None
+    voices = review.voices if review is not None else ()
+    return tuple(Rejection(reviewer=v.reviewer, reason=v.reason, at=v.at) for v in voices if v.outcome == "rejected")
 
 
 def _as_signed(verdict: Verdict, attestation: str, tell: Tell) -> Verdict:

@@ -16,7 +16,7 @@ from gate.records.clock import now, today
 from gate.records.errors import GateError
 from gate.records.evidence import Evidence, Measured, Outcome, Skipped
 from gate.records.policy import Policy
-from gate.records.report import NOTHING_GIVEN, Coverage, Given, Report
+from gate.records.report import NOTHING_GIVEN, Coverage, Given, Rejection, Report
 from gate.records.verdict import Verdict
 from gate.renderers import RENDERERS
 from gate.renderers.next_steps import commands_of, next_steps
@@ -94,6 +94,14 @@ def write_reports(report: Report, files: CheckFiles) -> None:
     """Render the report in every format."""
     for name, render in RENDERERS.values():
         files.write(name, render(report))
+
+
+def as_signed(report: Report, rejections: tuple[Rejection, ...]) -> Report:
+    """Return the report with the rejections that were signed with its decision, and the commands that follow."""
+    if rejections == report.rejections:
+        return report
+    said = report.model_copy(update={"rejections": rejections})
+    return said.model_copy(update={"commands": commands_of(next_steps(said))})
 
 
 def _coverage(name: str, outcomes: Mapping[str, Outcome]) -> Coverage:

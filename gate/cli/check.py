@@ -111,9 +111,7 @@ def show_checked(checked: "Checked", report_dir: Path) -> int:
     from gate.records.finding import Decision
 
     error = checked.unmarked
-    but = "rejected by a reviewer, and stays flagged" if checked.rejected else ""
-    if error is not None:
-        but = f"not {'published whole' if checked.in_part else 'marked'} ({error})"
+    but = f"not {'published whole' if checked.in_part else 'marked'} ({error})" if error is not None else ""
     show_result(checked.report, report_dir, checked.reports_at, but)
     if error is None:
         return 0 if checked.decision is Decision.APPROVED else 1

@@ -43,7 +43,7 @@ def show_result(report: "Report", directory: Path | None, reports_at: str, but: 
     from gate.cli.result import heading, lines
     from gate.records.finding import Decision
 
-    width = columns(most=_WIDEST_RESULT)
+    report, width = report.shown, columns(most=_WIDEST_RESULT)
     line, *rest = heading(report, width, but)
     word = report.decision.value.upper()
     click.secho(word, bold=True, fg="green" if report.decision is Decision.APPROVED else "red", nl=False)

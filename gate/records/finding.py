@@ -10,6 +10,8 @@ from gate.records.record import Record
 
 BEHAVIOUR: Final = "behaviour"
 """Rule of the one finding on a model whose behaviour no detector examines."""
+REVIEW: Final = "review"
+"""Rule of a reviewer's rejection of the bytes, which is shown as a finding and judged by no policy."""
 
 
 class Decision(StrEnum):

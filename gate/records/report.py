@@ -3,13 +3,13 @@
 from operator import not_
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from gate.records.artifact import Manifest, ModelRef
 from gate.records.declarations import LooksAt
 from gate.records.evidence import Evidence
 from gate.records.fields import is_none
-from gate.records.finding import Decision
+from gate.records.finding import REVIEW, Decision, Finding
 from gate.records.policy import Policy
 from gate.records.record import Record
 from gate.records.verdict import Verdict
@@ -85,6 +85,20 @@ NOTHING_GIVEN: Final = Given()
 """The options of a check of which only the evidence is known."""
 
 
+class Rejection(Record):
+    """A reviewer's rejection of the same bytes, which stood when the decision was signed."""
+
+    reviewer: str = Field(max_length=200)
+    reason: str = Field(max_length=2000)
+    at: AwareDatetime
+
+    @property
+    def finding(self) -> Finding:
+        """The rejection as something that stands against approval."""
+        said = f"{self.reviewer} rejected these bytes on {self.at:%Y-%m-%d}: {self.reason}"
+        return Finding(rule=REVIEW, kind="condition", message=said)
+
+
 class Report(Record):
     """One check, ready to be rendered; one that could not finish has the error and those parts that exist."""
 
@@ -102,6 +116,9 @@ class Report(Record):
     policy: Policy
     policy_source: PolicySource | None = None
     verdict: Verdict | None = None
+    """The policy's own, which follows from the evidence, whatever reviewers said of the bytes."""
+    rejections: tuple[Rejection, ...] = Field(default=(), max_length=50, exclude_if=not_)
+    """What was signed with the decision, and keeps it flagged."""
     coverage: tuple[Coverage, ...] = ()
     not_examined: tuple[str, ...] = ()
     error: str = ""
@@ -116,5 +133,15 @@ class Report(Record):
 
     @property
     def decision(self) -> Decision:
-        """The verdict's decision; a check without a verdict is flagged."""
-        return self.verdict.decision if self.verdict and not self.error else Decision.FLAGGED
+        """The verdict's decision, unless a rejection stands; a check without a verdict is flagged."""
+        judged = self.verdict.decision if self.verdict and not self.error else Decision.FLAGGED
+        return Decision.FLAGGED if self.rejections else judged
+
+    @property
+    def shown(self) -> "Report":
+        """The report as it is shown: with rejections as findings of a flagged verdict, and itself without any."""
+        if not self.rejections or self.verdict is None:
+            return self
+        findings = (*self.verdict.findings, *(one.finding for one in self.rejections))
+        verdict = self.verdict.model_copy(update={"decision": Decision.FLAGGED, "findings": findings})
+        return self.model_copy(update={"verdict": verdict, "rejections": ()})

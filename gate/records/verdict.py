@@ -7,7 +7,7 @@ from pydantic import Field
 
 from gate.records.bundle import Covers
 from gate.records.fields import is_none
-from gate.records.finding import BEHAVIOUR, Decision, Finding
+from gate.records.finding import BEHAVIOUR, REVIEW, Decision, Finding
 from gate.records.history import By
 from gate.records.record import Record
 from gate.records.threat import Threat
@@ -108,4 +108,4 @@ class Verdict(Record):
     @property
     def bytes_passed(self) -> bool:
         """Whether bytes alone were judged and nothing stands against them, so that a reviewer may decide."""
-        return self.examined == "files" and all(finding.rule == BEHAVIOUR for finding in self.open_findings)
+        return self.examined == "files" and all(finding.rule in {BEHAVIOUR, REVIEW} for finding in self.open_findings)

@@ -86,6 +86,7 @@ def _model(report: Report) -> dict[str, Any]:
 
 def _properties(report: Report) -> list[dict[str, str]]:
     found = [_property("decision", _decision(report)), _property("policy", report.policy.name)]
+    found += [_property("rejection", one.finding.message) for one in report.rejections]
     verdict, evidence = report.verdict, report.evidence
     if verdict is not None:
         found += [_property("policy-digest", verdict.policy_digest), _property("covers", verdict.covers or "candidate")]

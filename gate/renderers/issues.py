@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gate.records.finding import Finding
+from gate.records.finding import REVIEW, Finding
 from gate.records.policy import Waiver
 from gate.records.report import Report
 from gate.renderers.findings import open_findings, waived_findings
@@ -29,6 +29,7 @@ _KEYS = {
     "isolation": "isolation",
     "calibration": "uncalibrated",
     "probe-seed": "probe-seed",
+    REVIEW: "reviewers",
 }
 """Subject, where it is no detector, to the policy's key that asks for it."""
 
@@ -53,6 +54,7 @@ class Issue:
 
 def issues(report: Report) -> tuple[Issue, ...]:
     """Return the open issues in the order of the report, then the waived ones."""
+    report = report.shown
     if report.error or report.verdict is None:
         message = report.error or "There is no verdict, and without one nothing is approved."
         advice = f" {report.what_to_do}" if report.what_to_do else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from gate.judging.judge import approvable
 from gate.records.evidence import Evidence
-from gate.records.finding import Decision
+from gate.records.finding import REVIEW, Decision
 from gate.records.report import Report
 from gate.records.verdict import Verdict
 from gate.renderers.commands import Commands, Step, commands_for, version_of
@@ -17,6 +17,7 @@ from gate.renderers.mends import mends
 
 def next_steps(report: Report) -> tuple[Step, ...]:
     """Return the next steps, the first one first; never empty."""
+    report = report.shown
     evidence, verdict = report.evidence, report.verdict
     if report.error or evidence is None or verdict is None:
         said = report.what_to_do or "Remove the cause that is named above, and run the same check again."
@@ -68,7 +69,8 @@ def _flagged(report: Report, evidence: Evidence, verdict: Verdict) -> Iterator[S
     found = list(mends(report, evidence, verdict.open_findings))
     yield from found
     if _reviewable(evidence, verdict, found):
-        yield from _review(report, first=not found)
+        rejected = any(finding.rule == REVIEW for finding in verdict.open_findings)
+        yield from _review(report, first=not found, rejected=rejected)
     elif not found:
         said = "Nobody can approve this version as it is: remove the reasons above, and check it again."
         yield Step("blocked", said, commands_for(report).check())
@@ -80,8 +82,8 @@ def _reviewable(evidence: Evidence, verdict: Verdict, found: list[Step]) -> bool
     return approvable(verdict, evidence) and not helpless & {step.cause for step in found}
 
 
-def _review(report: Report, *, first: bool) -> Iterator[Step]:
-    """Yield the steps of a review: sign, show, then approve or reject."""
+def _review(report: Report, *, first: bool, rejected: bool) -> Iterator[Step]:
+    """Yield the steps of a review: sign, show, then approve or reject; a rejection is its own reviewer's to undo."""
     version = version_of(report)
     if not version:
         yield Step("register", "Register it in MLflow and check the registered version: a folder cannot be reviewed.")
@@ -98,6 +100,10 @@ def _review(report: Report, *, first: bool) -> Iterator[Step]:
     yield from _signing(report, commands)
     said = "See what is known of it" if first else "Once you have read the report, see what is known of it"
     yield Step("review", f"{said}.", commands.show(version))
+    if rejected:
+        said = "Whoever rejected these bytes may take that back by approving them; write the reason in place of WHY."
+        yield Step("review", said, commands.decide("approve", version))
+        return
     said = "Approve it if a reviewer can explain what was found; write the reason in place of WHY."
     yield Step("review", said, commands.decide("approve", version))
     yield Step("review", "Or reject it.", commands.decide("reject", version))

@@ -59,6 +59,7 @@ class Head:
     """The facts of the first screen."""
 
     def __init__(self, report: Report) -> None:
+        report = report.shown
         evidence, verdict = report.evidence, report.verdict
         self.report = report
         self.state = state_of(report)
@@ -85,7 +86,7 @@ class View(Head):
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
-        evidence = report.evidence
+        report, evidence = self.report, report.evidence
         findings, files = rows(report), report.manifest.files if report.manifest else ()
         self.findings, self.more_findings = findings[:MAX_FINDINGS], max(0, len(findings) - MAX_FINDINGS)
         self.reasons_say_all = len(self.findings) <= len(self.reasons)

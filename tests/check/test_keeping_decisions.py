@@ -287,7 +287,7 @@ def test_an_old_check_takes_no_later_decisions_place(key, tmp_path, wiped):
 
 @pytest.mark.usefixtures("same_scan")
 def test_a_clean_scan_of_rejected_bytes_is_marked_flagged(key, tmp_path, monkeypatch, capsys):
-    """The verdict is shown as it is; the version, the exit code and a line say that the rejection stands."""
+    """The verdict stays as it is; report, version, exit code and a line say that the rejection stands."""
     approved = {"decision": Decision.APPROVED, "findings": ()}
     for module in ("report", "publish"):
         monkeypatch.setattr(
@@ -299,11 +299,13 @@ def test_a_clean_scan_of_rejected_bytes_is_marked_flagged(key, tmp_path, monkeyp
     monkeypatch.setattr("gate.check.publish.attest", lambda *_: envelope)
     registry = Failing(None, None)
     done, lines = run(registry, tmp_path)
-    assert (done.report.decision, done.decision) == (Decision.APPROVED, Decision.FLAGGED)
+    assert (done.report.verdict.decision, done.report.decision) == (Decision.APPROVED, Decision.FLAGGED)
     assert (registry.tags["gate.decision"], registry.tags["gate.attestation"]) == ("flagged", envelope)
     assert any("ann rejected these bytes on 2026-11-22: a planted patch" in line for line in lines)
     assert show_checked(done, tmp_path / "out") == 1
-    assert "rejected by a reviewer" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("FLAGGED models:/m/1")
+    assert "review: ann rejected these bytes on 2026-11-22: a planted patch" in shown
 
 
 @pytest.mark.usefixtures("same_scan")
