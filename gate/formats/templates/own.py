@@ -4,7 +4,8 @@ A year can be put together of ones, and a word of the letters of `true`: what is
 stands for any value (`MANY`), which no limit on what is written holds.
 """
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 from jinja2 import nodes
 
@@ -13,9 +14,6 @@ from gate.formats.templates.known import Kind
 from gate.formats.templates.parsing import every
 from gate.formats.templates.reading import MANY, NONE, Literal, Literals, value_of
 
-if TYPE_CHECKING:
-    from gate.formats.templates.flow import Flow
-
 CHOOSING: Final = frozenset({"select", "reject", "selectattr", "rejectattr"})
 _KEEPING: Final = frozenset({"trim", "default", "d", "lower", "upper", "capitalize", "title", "safe"})
 """Filters that leave of a text what it says."""
@@ -23,7 +21,22 @@ _KEEPING_METHODS: Final = frozenset({"strip", "lstrip", "rstrip", "lower", "uppe
 _COMPUTING: Final = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow, nodes.Concat)
 
 
-def literals_of(node: nodes.Node, flow: "Flow") -> Literals:
+class Flow(Protocol):
+    """What is known of a template's names."""
+
+    literals: dict[str, Literals]
+    fed: Mapping[int, list[nodes.Node]]
+
+    def kind(self, node: nodes.Node) -> Kind:
+        """Return what an expression, or a block of statements, holds."""
+        ...
+
+    def reaching(self, node: nodes.Node) -> Literals:
+        """Return the literals that may reach an expression."""
+        ...
+
+
+def literals_of(node: nodes.Node, flow: Flow) -> Literals:
     """Return the literals that may reach an expression, or a block of statements, through its parts and its name."""
     value = value_of(node)
     found = NONE if value is None else Literals([Literal(value, id(node))])
@@ -44,7 +57,7 @@ def literals_of(node: nodes.Node, flow: "Flow") -> Literals:
     return found | {Literal(MANY, id(node))} if _makes(node, found, flow) else found
 
 
-def written(block: nodes.Node, flow: "Flow") -> Literals:
+def written(block: nodes.Node, flow: Flow) -> Literals:
     """Return the literals of what a block of statements writes: a number that is written is a text of its own."""
     found = flow.reaching(block)
     if flow.kind(block) is not Kind.PLAIN:
@@ -53,7 +66,7 @@ def written(block: nodes.Node, flow: "Flow") -> Literals:
     return found if all(_is_text(flow.reaching(part)) for part in parts) else found | {Literal(MANY, id(block))}
 
 
-def _makes(node: nodes.Node, found: Literals, flow: "Flow") -> bool:
+def _makes(node: nodes.Node, found: Literals, flow: Flow) -> bool:
     """Tell whether an expression that holds nothing of a message makes a value of what it is given."""
     match node:
         case nodes.Filter(node=nodes.Node() as counted, name="length" | "count"):
