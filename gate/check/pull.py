@@ -53,19 +53,19 @@ class PullRequest:
 
 
 @contextmanager
-def downloaded(registry: Registry, ref: ModelRef, bounds: DownloadBounds | None = None) -> Iterator[Path]:
-    """Yield a private folder with a version's current files; it is removed afterwards."""
+def downloaded(registry: Registry, ref: ModelRef, bounds: DownloadBounds) -> Iterator[Path]:
+    """Yield a private folder with a version's current files, within the policy's bounds; it is removed afterwards."""
     with private_directory() as private:
         folder = private / MODEL_FOLDER
         folder.mkdir()
-        with bounded(folder, bounds or DownloadBounds(), str(ref)):
+        with bounded(folder, bounds, str(ref)):
             registry.pull(ref, folder)
         yield folder
 
 
-def digest_now(registry: Registry, ref: ModelRef, stores: Sequence[str] = ()) -> str:
-    """Return the digest of a version's current files; `stores` are the policy's."""
-    with downloaded(registry.allowing(stores), ref) as folder:
+def digest_now(registry: Registry, ref: ModelRef, bounds: DownloadBounds, stores: Sequence[str] = ()) -> str:
+    """Return the digest of a version's current files; `bounds` and `stores` are the policy's."""
+    with downloaded(registry.allowing(stores), ref, bounds) as folder:
         return build_manifest(folder)[0].digest
 
 

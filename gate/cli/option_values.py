@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gate.check.evidence import ScanSettings
     from gate.check.previous import Against
     from gate.check.signing import Signing
+    from gate.records.policy import DownloadBounds
     from gate.registries import RegistrySettings
 
 PASSPHRASE = "GATE_SIGNING_KEY_PASSPHRASE"  # noqa: S105  # the name of a variable
@@ -152,14 +153,18 @@ def public_keys(places: tuple[str, ...], own: "SigningKey | None" = None) -> "tu
     return (own.public,) if own is not None and not places else read_public_keys(places)
 
 
-def trusted_by(policy: Path, digest: str | None, *, any_policy: bool) -> "tuple[str | None, tuple[str, ...]]":
-    """Return the digest that a decision's policy must have (None: any), and the policy's artifact stores.
+def trusted_by(
+    policy: Path, digest: str | None, *, any_policy: bool
+) -> "tuple[str | None, tuple[str, ...], DownloadBounds]":
+    """Return the digest that a decision's policy must have (None: any), its artifact stores and its download's bounds.
 
-    A file that cannot be read, and whose digest is not needed, has no stores: only the tracking server is asked.
+    A file that cannot be read, and whose digest is not needed, has no stores, so that only the tracking server is
+    asked, and the bounds of a policy that states none.
     """
     from gate.policies.read import read_policy
     from gate.records.clock import today
     from gate.records.errors import PolicyError
+    from gate.records.policy import DownloadBounds
 
     if digest is not None and not any_policy and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise UsageError(f"{digest[:80]!r} is no digest of a policy; expected sha256: and 64 hexadecimal digits")
@@ -168,5 +173,5 @@ def trusted_by(policy: Path, digest: str | None, *, any_policy: bool) -> "tuple[
     except PolicyError:
         if digest is None and not any_policy:
             raise
-        return (None if any_policy else digest), ()
-    return (None if any_policy else digest or rules.digest), rules.artifact_stores
+        return (None if any_policy else digest), (), DownloadBounds()
+    return (None if any_policy else digest or rules.digest), rules.artifact_stores, rules.download

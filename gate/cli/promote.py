@@ -50,9 +50,9 @@ def promote(uri: str, to: str, alias: str, bundle: Path | None, policy: Path, **
 
     name, _, _ = parse_model_uri(uri)
     keys = public_keys(options["public_key"], signing_key(options))
-    digest, stores = trusted_by(policy, None, any_policy=False)
+    digest, stores, bounds = trusted_by(policy, None, any_policy=False)
     log = review_log(options["audit_log"], options["head"])
-    trust = Trust(keys, digest, name, log, stores, options["head"])
+    trust = Trust(keys, digest, name, log, stores, options["head"], download=bounds)
     registry = open_production(registry_settings(options))
     with progress_bars():
         done = run_promote(registry, Promotion(uri, to, alias, trust, bundle), now(), tell)

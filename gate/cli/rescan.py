@@ -88,7 +88,7 @@ def _request(model: str, days: int, policy: Path, samples: str | None, options: 
         older_than=dt.timedelta(days=days),
         rules=rules,
         settings=scan_settings(options),
-        trust=Trust(keys, own.digest, log=log, stores=own.artifact_stores),
+        trust=Trust(keys, own.digest, log=log, stores=own.artifact_stores, download=own.download),
         report_dir=options.pop("report_dir"),
         base=base,
     )

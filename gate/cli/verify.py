@@ -92,9 +92,9 @@ def _trust(options: dict[str, Any], head: str | None) -> "Trust":
     from gate.promotion.verification import Trust
 
     keys, any_policy = public_keys(options["public_key"]), options["any_policy"]
-    digest, stores = trusted_by(options["policy"], options["policy_digest"], any_policy=any_policy)
+    digest, stores, bounds = trusted_by(options["policy"], options["policy_digest"], any_policy=any_policy)
     log, committed = review_log(options["audit_log"], head), options["require_commitment"]
-    return Trust(keys, digest, options["candidate"], log, stores, head, committed)
+    return Trust(keys, digest, options["candidate"], log, stores, head, committed, download=bounds)
 
 
 def _look(target: str, trust: "Trust", options: dict[str, Any]) -> "Looked":

@@ -42,9 +42,9 @@ def fetch_bundle(copies: Iterable[Copy], digest: str, folder: Path) -> tuple[Pat
     raise OtherBytesError(f"The bytes are not those of the decision: expected {digest}, {'; '.join(found)}.")
 
 
-def kept_copies(registry: Registry, digest: str) -> Iterator[Copy]:
+def kept_copies(registry: Registry, digest: str, bounds: DownloadBounds) -> Iterator[Copy]:
     """Yield the places of the gate's own experiment, in which any writer to it can forge one."""
-    yield from (partial(_fetched, registry, place) for place in registry.bundle_places(digest))
+    yield from (partial(_fetched, registry, place, bounds) for place in registry.bundle_places(digest))
 
 
 def copy_of(bundle: Path) -> Copy:
@@ -62,7 +62,7 @@ def _given(bundle: Path, to: Path) -> Path:
         ) from None
 
 
-def _fetched(registry: Registry, place: str, to: Path) -> Path:
+def _fetched(registry: Registry, place: str, bounds: DownloadBounds, to: Path) -> Path:
     to.mkdir()
-    with bounded(to, DownloadBounds(), place):
+    with bounded(to, bounds, place):
         return registry.fetch(place, to)

@@ -26,6 +26,7 @@ from gate.promotion.verification import ATTESTATION_TAG, Trust, against, superse
 from gate.records.activity import Tell
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import CannotFinishError, RegistryError, UnexaminableError, UsageError
+from gate.records.policy import DownloadBounds
 from gate.records.provenance import PROVENANCE, Provenance
 from gate.registries.contract import ProductionRegistry
 
@@ -108,12 +109,12 @@ def _version(
     """Return the production version with these bytes: an interrupted run's, or a new one."""
     key = tags[PROMOTION_TAG]
     found = registry.promoted(request.to, key)
-    if found is not None and _same_bytes(registry, found, digest):
+    if found is not None and _same_bytes(registry, found, digest, request.trust.download):
         registry.mark(found, tags)
         return found
     tell(f"storing {digest[:19]}… as the gate's own model")
     made = registry.create_version(request.to, registry.log_model(root, key), tags)
-    if not _same_bytes(registry, made, digest):
+    if not _same_bytes(registry, made, digest, request.trust.download):
         # Somebody writes into the store past the registry, or the store is faulty.
         raise CannotFinishError(
             f"{made} does not read back as what was stored; the alias {request.alias!r} was left alone",
@@ -149,7 +150,8 @@ def _fetch(registry: ProductionRegistry, request: Promotion, statement: Statemen
     if predicate.covers is None or predicate.bundle_digest is None:
         raise NotApprovedError(predicate.model, (_no_bundle(predicate),))
     digest = predicate.bundle_digest
-    copies = [copy_of(request.bundle)] if request.bundle is not None else kept_copies(registry, digest)
+    given, bounds = request.bundle, request.trust.download
+    copies = [copy_of(given)] if given is not None else kept_copies(registry, digest, bounds)
     try:
         root, manifest = fetch_bundle(copies, digest, folder)
     except OtherBytesError as error:
@@ -175,9 +177,9 @@ def _no_bundle(predicate: Predicate) -> str:
     )
 
 
-def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str) -> bool:
+def _same_bytes(registry: ProductionRegistry, ref: ModelRef, digest: str, bounds: DownloadBounds) -> bool:
     try:
-        with downloaded(registry, ref) as folder:
+        with downloaded(registry, ref, bounds) as folder:
             manifest, problems = build_manifest(folder)
     except RegistryError:
         return False

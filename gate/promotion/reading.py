@@ -22,7 +22,7 @@ from gate.records.evidence import Picture
 from gate.records.record import MalformedError, Record
 from gate.records.report import Given, Report
 from gate.registries.contract import Registry
-from gate.registries.downloading import RECORD_BOUNDS, bounded
+from gate.registries.downloading import OWN_FILES, RECORD_BOUNDS, bounded
 from gate.renderers.causes import causes
 from gate.renderers.first import first
 from gate.renderers.gallery import Shown, shown
@@ -109,7 +109,7 @@ def kept_record(registry: Registry, where: str, name: str, kind: type[RecordT]) 
         return None
     try:
         with private_directory() as folder:
-            with bounded(folder, RECORD_BOUNDS, where):
+            with bounded(folder, RECORD_BOUNDS, where, own_files=OWN_FILES):
                 path = registry.fetch(f"{where}/{name}", folder)
             return kind.from_file(path)
     except (GateError, MalformedError):

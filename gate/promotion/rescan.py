@@ -129,7 +129,7 @@ def _approval(registry: ProductionRegistry, ref: ModelRef, facts: VersionFacts, 
     statement = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), trust.keys).statement
     if statement is None or statement.predicate.decision is not Decision.APPROVED:
         return None
-    return statement if digest_now(registry, ref, trust.stores) in statement.covered_digests else None
+    return statement if digest_now(registry, ref, trust.download, trust.stores) in statement.covered_digests else None
 
 
 def rescan(

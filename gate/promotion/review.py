@@ -148,7 +148,7 @@ def _bundle(registry: Registry, statement: Statement, request: Review, signing: 
     if request.outcome != "approved" or signing.model_key is None or statement.predicate.bundle_digest is None:
         return None
     try:
-        return bundle_manifest(registry, statement.predicate.bundle_digest)
+        return bundle_manifest(registry, statement.predicate.bundle_digest, request.policy.download)
     except OtherBytesError as error:
         raise NotReviewableError(
             f"{statement.predicate.model} cannot be approved: {error}", what_to_do="Run `gate check` on it again."
@@ -211,7 +211,8 @@ def _reviewable(registry: Registry, seen: Waiting, request: Review, signing: Sig
         reasons.append(f"The decision expired at {expired.isoformat()}.")
     if request.outcome == "approved":
         reasons += _unapprovable(predicate)
-    if (digest := digest_now(registry, seen.ref, request.policy.artifact_stores)) != predicate.model_digest:
+    digest = digest_now(registry, seen.ref, request.policy.download, request.policy.artifact_stores)
+    if digest != predicate.model_digest:
         reasons.append(f"Its bytes have changed since the check: expected {predicate.model_digest}, got {digest}.")
     if reasons:
         raise NotReviewableError(

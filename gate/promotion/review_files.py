@@ -17,13 +17,17 @@ from gate.check.signing import Signing
 from gate.promotion.bundles import fetch_bundle, kept_copies
 from gate.records.artifact import Manifest, ModelRef
 from gate.records.finding import Decision
+from gate.records.policy import DownloadBounds
 from gate.registries.contract import Registry
 
 
-def bundle_manifest(registry: Registry, digest: str) -> Manifest:
-    """Return the files of a kept bundle, fetched and hashed; an `OtherBytesError` where no place holds its bytes."""
+def bundle_manifest(registry: Registry, digest: str, bounds: DownloadBounds) -> Manifest:
+    """Return the files of a kept bundle, fetched within the bounds and hashed.
+
+    An `OtherBytesError` says that no place holds its bytes.
+    """
     with private_directory() as folder:
-        return fetch_bundle(kept_copies(registry, digest), digest, folder)[1]
+        return fetch_bundle(kept_copies(registry, digest, bounds), digest, folder)[1]
 
 
 def review_files(

@@ -18,6 +18,7 @@ from gate.attestations.statement import Predicate, Statement
 from gate.check.pull import downloaded
 from gate.promotion.delivery import deliver, require_same, require_target
 from gate.records.artifact import ModelRef, build_manifest
+from gate.records.policy import DownloadBounds
 from gate.registries.contract import Registry
 
 ATTESTATION_TAG = "gate.attestation"
@@ -40,6 +41,8 @@ class Trust:
     """Hash that a line of the log must have, known from elsewhere: the log was not cut off before it."""
     committed: bool = False
     """Whether the policy must have been committed to before the scan."""
+    download: DownloadBounds = field(kw_only=True)
+    """The policy's bounds of a download."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def verify_version(registry: Registry, uri: str, trust: Trust, at: dt.datetime, 
     envelope = registry.facts(ref).tags.get(ATTESTATION_TAG, "")
     if to is not None and (claimed := open_envelope(envelope, trust.keys).statement) is not None:
         require_same(to, claimed.covered_digests)
-    with downloaded(registry.allowing(trust.stores), ref) as folder:
+    with downloaded(registry.allowing(trust.stores), ref, trust.download) as folder:
         looked = verify_folder(folder, envelope, trust, at, str(ref))
         if to is not None and looked.holds:
             deliver(folder, to, looked.digest)

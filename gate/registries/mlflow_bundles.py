@@ -16,9 +16,8 @@ from typing import Any
 from gate.records.artifact import EVERY_FILE, Manifest, build_manifest
 from gate.records.clock import today
 from gate.records.errors import GateError, RegistryError, UsageError
-from gate.records.policy import DownloadBounds
 from gate.registries.allowed import Allowed, Place
-from gate.registries.downloading import bounded
+from gate.registries.downloading import OWN_FILES, bounded, bounds_of
 
 FOLDER = "bundle"
 DIGEST_TAG = "gate.bundle_digest"
@@ -118,11 +117,12 @@ class Bundles:
         return True
 
     def _reads_back(self, run: Any, manifest: Manifest) -> bool:
+        """Tell whether a run holds these files and no others; no more is downloaded than they are."""
         if self._listed(run, manifest).keys() != _sizes(manifest).keys():
             return False
         with tempfile.TemporaryDirectory(prefix="gate-bundle-", ignore_cleanup_errors=True) as name:
             to = Path(name)
-            with bounded(to, DownloadBounds(), _place(run)):
+            with bounded(to, bounds_of(manifest), _place(run), own_files=OWN_FILES):
                 self._transfer.download_folder(self._files(run), to, self._tracking_uri, self._allowed.allows)
             found, problems = build_manifest(to, ignored=EVERY_FILE)
         return not problems and found == manifest

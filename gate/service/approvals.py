@@ -60,9 +60,9 @@ class Approvals:
 
         One that the registry does not know any more counts as had: it says nothing about the store.
         """
-        stores = _required(self._policy(section), section).artifact_stores
+        policy = _required(self._policy(section), section)
         try:
-            with downloaded(self._registry.allowing(stores), ref):
+            with downloaded(self._registry.allowing(policy.artifact_stores), ref, policy.download):
                 return True
         except Exception as error:
             if isinstance(error, RegistryError) and self._silent(ref):
@@ -75,7 +75,7 @@ class Approvals:
         if open_envelope(attestation, self._keys).statement is None:
             return False
         policy = _required(policy, section)
-        trust = Trust(self._keys, policy.digest, section.name, self._log(), policy.artifact_stores)
+        trust = self._trust(section, policy, policy.digest)
         compared = (ref, attestation, policy.digest)
         if not self._decided(attestation, trust, now()):
             return False
@@ -89,10 +89,13 @@ class Approvals:
         statement = open_envelope(attestation, self._keys).statement
         if statement is None:
             return False
-        stores = _required(self._policy(section), section).artifact_stores
-        trust = Trust(self._keys, None, section.name, self._log(), stores)
+        trust = self._trust(section, _required(self._policy(section), section), None)
         at = statement.predicate.decided_at
         return self._decided(attestation, trust, at) and self._covers(ref, attestation, trust, at)
+
+    def _trust(self, section: ModelSection, policy: Policy, digest: str | None) -> Trust:
+        stores, bounds = policy.artifact_stores, policy.download
+        return Trust(self._keys, digest, section.name, self._log(), stores, download=bounds)
 
     def _decided(self, attestation: str, trust: Trust, at: dt.datetime) -> bool:
         """Tell whether an approval holds at a time but for the bytes, which are not compared: nothing is downloaded."""
@@ -114,7 +117,7 @@ class Approvals:
         return against(statement, attestation, whole, trust)
 
     def _covers(self, ref: ModelRef, attestation: str, trust: Trust, at: dt.datetime) -> bool:
-        with downloaded(self._registry.allowing(trust.stores), ref) as folder:
+        with downloaded(self._registry.allowing(trust.stores), ref, trust.download) as folder:
             return verify_folder(folder, attestation, trust, at).holds
 
     def _answer(self, ref: ModelRef, ask: Callable[[], bool]) -> bool | None:

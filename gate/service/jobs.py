@@ -86,7 +86,7 @@ class Checks:
         policy = self.rules(name).policy
         ref = ModelRef(registry="mlflow", name=name, version=version)
         try:
-            digest = digest_now(self._registry, ref, policy.artifact_stores)
+            digest = digest_now(self._registry, ref, policy.download, policy.artifact_stores)
         except (RegistryError, UsageError):
             raise
         except Exception as error:

@@ -33,13 +33,15 @@ class Rescans:
     def _scan(self, section: ModelSection) -> int:
         assert section.production is not None
         rules, log_ = read_rules(section), ReviewLog(self._settings.audit_log)
-        stores = rules.policy.artifact_stores
+        policy = rules.policy
         request = Rescan(
             model=section.production,
             older_than=_LEAST_AGE,
             rules=rules,
             settings=self._settings.scan(),
-            trust=Trust(self._keys, rules.policy.digest, section.name, log_, stores),
+            trust=Trust(
+                self._keys, policy.digest, section.name, log_, policy.artifact_stores, download=policy.download
+            ),
             report_dir=self._settings.file.data / "rescans",
             base=asked_base(section.base),
         )

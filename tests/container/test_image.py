@@ -28,6 +28,7 @@ from gate.check.pull import digest_now
 from gate.policies.packaged import DEFAULT
 from gate.promotion.verification import now
 from gate.records.artifact import ModelRef, build_manifest
+from gate.records.policy import DownloadBounds
 from gate.registries import RegistrySettings, open_production
 from tests.attestations.signed import digest, statement
 from tests.container.engine import BUILD, BUILD_SECONDS, Engine, absence
@@ -290,7 +291,7 @@ def test_the_image_verifies_before_a_model_is_served(bench):
     settings = RegistrySettings(tracking_uri=bench.store.uri)
     with bench.store.client():
         registry = open_production(settings)
-        covered = digest_now(registry, ref)
+        covered = digest_now(registry, ref, DownloadBounds())
         times = {"decided_at": now(), "expires_at": now() + dt.timedelta(days=1)}
         said = statement(model=ref, model_digest=covered, covers="candidate", policy_digest=digest("b"), **times)
         registry.mark(ref, {"gate.attestation": sign(said, key)})

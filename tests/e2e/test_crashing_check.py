@@ -15,6 +15,7 @@ from gate.check.pull import digest_now
 from gate.check.signing import Signing
 from gate.promotion.promote import Promotion, promote
 from gate.promotion.verification import Trust, now
+from gate.records.policy import DownloadBounds
 from gate.registries import RegistrySettings, open_production
 from tests.stand_ins.crashing import CRASHES, ENDS, crashing
 
@@ -60,8 +61,8 @@ def test_a_crash_of_publish_approves_nothing_and_the_next_run_completes_it(check
             assert len(registry.bundle_places(bundle)) == 1, (number, one.calls)
             crashed.add(one.crashed)
         assert crashed >= STEPS
-        trust = Trust((key.public,), files.verdict().policy_digest, candidate=name)
+        trust = Trust((key.public,), files.verdict().policy_digest, candidate=name, download=DownloadBounds())
         done = promote(
             registry, Promotion(f"models:/{name}/1", f"prod {tmp_path.name}", "champion", trust), now(), silent
         )
-        assert digest_now(registry, done.version) == bundle
+        assert digest_now(registry, done.version, DownloadBounds()) == bundle

@@ -9,6 +9,7 @@ from gate.promotion.promote import Promotion
 from gate.promotion.verification import Trust, now
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.finding import Decision
+from gate.records.policy import DownloadBounds
 from gate.records.provenance import Provenance
 from tests.attestations.signed import digest, statement
 
@@ -38,7 +39,7 @@ def decide(server, name, version, key, *, log=None, decision=Decision.APPROVED, 
         envelope = sign(
             statement(
                 model=ref,
-                model_digest=digest_now(registry, ref),
+                model_digest=digest_now(registry, ref, DownloadBounds()),
                 decision=decision,
                 decided_at=now(),
                 expires_at=now() + dt.timedelta(days=30),
@@ -47,12 +48,12 @@ def decide(server, name, version, key, *, log=None, decision=Decision.APPROVED, 
             key,
         )
         if log is not None:
-            log.append(Said("scan", ref, digest_now(registry, ref), decision.value, envelope), now())
+            log.append(Said("scan", ref, digest_now(registry, ref, DownloadBounds()), decision.value, envelope), now())
         registry.mark(ref, {"gate.attestation": envelope, "gate.decision": decision.value})
     return envelope
 
 
 def promotion(name, version, to, key, log=None, **changes):
     """Return a request to promote a version under the tests' policy."""
-    trust = Trust((key.public,), POLICY, candidate=name, log=log)
+    trust = Trust((key.public,), POLICY, candidate=name, log=log, download=DownloadBounds())
     return Promotion(f"models:/{name}/{version}", to, "champion", trust, **changes)

@@ -22,7 +22,7 @@ from gate.promotion.review import Review, review
 from gate.promotion.verification import Trust, now, verify_version
 from gate.records.errors import GateError
 from gate.records.finding import Decision
-from gate.records.policy import Policy
+from gate.records.policy import DownloadBounds, Policy
 from gate.registries.contract import Credentials
 from tests.attestations.signed import statement
 from tests.promotion.accounts import PASSWORD, Server, serving_with_accounts
@@ -53,7 +53,7 @@ class Stage:
         """Return alias, bytes and whether the deployment's own check holds."""
         with self.server.registry() as registry:
             ref = registry.alias(self.prod, "champion")
-            trust = Trust((self.key.public,), POLICY, candidate=self.cand, log=self.log)
+            trust = Trust((self.key.public,), POLICY, candidate=self.cand, log=self.log, download=DownloadBounds())
             looked = verify_version(registry, f"models:/{self.prod}@champion", trust, now())
             return str(ref), looked.digest, looked.holds
 
@@ -198,7 +198,7 @@ def own_key(stage):
     with tempfile.TemporaryDirectory() as folder, stage.server.registry() as registry:
         stranger = generate_key(Path(folder) / "k.pem", Path(folder) / "k.pub.pem")
         ref = registry.resolve(f"models:/{stage.cand}/2")
-        forged = sign(statement(model=ref, model_digest=digest_now(registry, ref)), stranger)
+        forged = sign(statement(model=ref, model_digest=digest_now(registry, ref, DownloadBounds())), stranger)
     return refused_by_gate(stage, "2", {"gate.attestation": forged})
 
 
@@ -232,7 +232,7 @@ def swapped(stage):
         with stage.server.registry() as registry:
             request = promotion(stage.cand, 1, stage.prod, stage.key, stage.log)
             done = promote(registry, request, now(), lambda _message: None)
-            trust = Trust((stage.key.public,), POLICY, candidate=stage.cand, log=stage.log)
+            trust = Trust((stage.key.public,), POLICY, candidate=stage.cand, log=stage.log, download=DownloadBounds())
             found = verify_version(registry, f"models:/{stage.cand}/1", trust, now())
         if done.digest != stage.promoted.digest or found.holds:
             return HOLE

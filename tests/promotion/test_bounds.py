@@ -4,16 +4,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from gate.promotion import bundles, promote, rescan
+from gate.check.files import EVIDENCE
+from gate.promotion import promote, rescan
+from gate.promotion.reading import kept_record
 from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError
+from gate.records.evidence import Evidence
 from gate.records.policy import DownloadBounds, Policy, Rule
 from gate.registries import downloading
 from gate.registries.contract import VersionFacts
+from gate.registries.downloading import OWN_FILES
 from gate.service import reviews
 from gate.service.reviews import Reviews
 
 REPORTS = f"runs:/{32 * 'a'}/report"
+FEW = DownloadBounds(max_files=10)
 
 
 class Endless:
@@ -39,13 +44,13 @@ def quick(monkeypatch):
     monkeypatch.setattr(downloading, "_POLL_SECONDS", 0.01)
 
 
-def test_a_bundle_without_end_is_not_promoted(tmp_path, monkeypatch):
-    """The promotion ends, and says what was too much."""
-    monkeypatch.setattr(bundles, "DownloadBounds", lambda: DownloadBounds(max_files=10))
+def test_a_bundle_without_end_is_not_promoted(tmp_path):
+    """The promotion ends at the policy's bounds, and says what was too much."""
     said = SimpleNamespace(
         bundle_digest="sha256:0", covers="candidate", model=ModelRef(registry="mlflow", name="m", version="1")
     )
-    asked, statement = SimpleNamespace(bundle=None), SimpleNamespace(predicate=said)
+    asked = SimpleNamespace(bundle=None, trust=SimpleNamespace(download=FEW))
+    statement = SimpleNamespace(predicate=said)
     with pytest.raises(CannotFinishError, match="more than the 10 files"):
         promote._fetch(Endless(), asked, statement, tmp_path)
 
@@ -69,3 +74,23 @@ def test_a_report_without_end_is_not_shown(monkeypatch):
         ref=ModelRef(registry="mlflow", name="m", version="1"),
     )
     assert pages.report(seen) is None
+
+
+@pytest.mark.parametrize("size", [65 << 20, 63 << 30], ids=["more than is read", "more than the disk has"])
+def test_a_report_is_fetched_as_far_as_one_is_read(monkeypatch, size):
+    """A file beyond 64 MiB is no record, whether the download or the kernel ends it."""
+    read, written = [], []
+
+    class Sparse(Endless):
+        """A registry whose run holds one large file."""
+
+        def fetch(self, _uri, to):
+            """Write a hole, which takes no room on the disk."""
+            with (to / EVIDENCE).open("wb") as file:
+                file.truncate(size)
+            written.append(size)
+            return to / EVIDENCE
+
+    monkeypatch.setattr(Evidence, "from_file", read.append)
+    assert kept_record(Sparse(), REPORTS, EVIDENCE, Evidence) is None
+    assert (read, written) == ([], [size] if size < OWN_FILES else [])

@@ -12,6 +12,7 @@ from gate.attestations.envelope import open_envelope
 from gate.check.pull import digest_now
 from gate.promotion.promote import PROMOTION_TAG, promote
 from gate.promotion.verification import ATTESTATION_TAG, now
+from gate.records.policy import DownloadBounds
 from tests.promotion.deciding import decide, promotion
 from tests.promotion.embedded import Embedded
 from tests.stand_ins.crashing import CRASHES, ENDS, crashing
@@ -69,7 +70,7 @@ def test_a_crash_at_any_call_leaves_production_and_a_second_run_completes(site, 
             again = promote(registry, promotion(name, 1, to, key), now(), silent)
             assert done is None or again.version == done.version
             assert registry.alias(to, "champion") == again.version
-            assert digest_now(registry, again.version) == again.digest == approved
+            assert digest_now(registry, again.version, DownloadBounds()) == again.digest == approved
             made = [(ref, facts.tags[PROMOTION_TAG]) for ref, facts in registry.find_versions(to, {}) if ref != before]
             assert [ref for ref, _ in made] == [again.version], one.calls
             crashed.add(one.crashed)

@@ -15,6 +15,7 @@ from gate.promotion.delivery import MARK, deliver
 from gate.promotion.verification import Trust, now, verify_version
 from gate.records.artifact import EVERY_FILE, ArtifactFile, Manifest, build_manifest
 from gate.records.errors import CannotFinishError, UsageError
+from gate.records.policy import DownloadBounds
 from tests.attestations.signed import digest, statement
 from tests.service.standing_registry import FolderRegistry
 
@@ -40,7 +41,13 @@ class Site:
 
     def verify(self):
         """Verify the version and copy it."""
-        return verify_version(self.registry, "models:/cand/1", Trust((self.key.public,), POLICY), now(), self.to)
+        return verify_version(
+            self.registry,
+            "models:/cand/1",
+            Trust((self.key.public,), POLICY, download=DownloadBounds()),
+            now(),
+            self.to,
+        )
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from gate.promotion.verification import Trust, now, verify_version
 from gate.records.errors import RegistryError
 from gate.records.fleet import Attempt, Attempts
 from gate.records.job import ScanResult
+from gate.records.policy import DownloadBounds
 from tests.promotion.fleet_here import FleetHere
 from tests.promotion.fleets import Calls, scans
 from tests.stand_ins.crashing import CRASHES, crashing
@@ -133,7 +134,9 @@ def test_a_real_model_under_two_names_is_approved_under_both_by_one_scan(
     assert [one.decision for one in marked] == ["approved", "approved"]
     assert scanned == [*once, *once]  # the look had not kept its bundle
     assert len(list((here.registry.root / "bundles").iterdir())) == 1
-    trust = Trust((signing.key.public,), plan.rules.policy_digest, log=signing.log, committed=True)
+    trust = Trust(
+        (signing.key.public,), plan.rules.policy_digest, log=signing.log, committed=True, download=DownloadBounds()
+    )
     assert [verify_version(here.registry, str(ref), trust, now()).verified.reasons for ref in refs] == [(), ()]
 
 

@@ -15,7 +15,7 @@ from gate.promotion.verification import Trust, now, verify_version
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import UsageError
 from gate.records.finding import Decision
-from gate.records.policy import Policy
+from gate.records.policy import DownloadBounds, Policy
 from gate.records.provenance import Provenance
 from tests.attestations.rewriting import rewritten
 from tests.attestations.signed import digest, statement
@@ -71,7 +71,10 @@ class Stage:
 
     def trust(self, **changes):
         """Return what a promotion believes."""
-        return Trust(**{"keys": (self.key.public,), "policy_digest": self.policy.digest, "log": self.log} | changes)
+        return Trust(
+            **{"keys": (self.key.public,), "policy_digest": self.policy.digest, "log": self.log} | changes,
+            download=DownloadBounds(),
+        )
 
     def promote(self, number=1):
         """Promote a version."""

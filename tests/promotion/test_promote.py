@@ -11,6 +11,7 @@ from gate.promotion.verification import Trust, now, verify_version
 from gate.records.artifact import build_manifest
 from gate.records.errors import CannotFinishError
 from gate.records.finding import Decision
+from gate.records.policy import DownloadBounds
 from tests.promotion.deciding import LOSSES, POLICY, decide, promotion
 
 STEPS = ("bundle_places", "fetch", "log_model", "create_version", "pull", "set_alias")
@@ -53,7 +54,7 @@ def everything(server, name):
     """Return what production looks at: the alias, and the bytes behind it."""
     with server.registry() as registry:
         ref = registry.alias(name, "champion")
-        return ref, digest_now(registry, ref) if ref else None
+        return ref, digest_now(registry, ref, DownloadBounds()) if ref else None
 
 
 def test_an_approved_version_is_promoted_as_the_bundle_that_the_gate_wrote(server, key, tmp_path):
@@ -64,7 +65,11 @@ def test_an_approved_version_is_promoted_as_the_bundle_that_the_gate_wrote(serve
     with server.registry() as registry:
         done = promote(registry, promotion(name, 1, f"prod-{name}", key, log), now(), silent)
         assert registry.alias(f"prod-{name}", "champion") == done.version
-        assert digest_now(registry, done.version) == done.digest != digest_now(registry, done.candidate)
+        assert (
+            digest_now(registry, done.version, DownloadBounds())
+            == done.digest
+            != digest_now(registry, done.candidate, DownloadBounds())
+        )
         assert done.losses == LOSSES
         again = promote(registry, promotion(name, 1, f"prod-{name}", key, log), now(), silent)
         assert (again.version, again.before) == (done.version, done.version)
@@ -72,7 +77,7 @@ def test_an_approved_version_is_promoted_as_the_bundle_that_the_gate_wrote(serve
         source = client.get_model_version(name, "1").source
     (server.stored(source) / "data" / "model.pt2").write_text("other weights")
     with server.registry() as registry:
-        trust = Trust((key.public,), POLICY, candidate=name, log=log)
+        trust = Trust((key.public,), POLICY, candidate=name, log=log, download=DownloadBounds())
         assert verify_version(registry, f"models:/prod-{name}@champion", trust, now()).holds
         looked = verify_version(registry, f"models:/{name}/1", trust, now())
         later = promote(registry, promotion(name, 1, f"prod-{name}", key, log), now(), silent)
@@ -141,7 +146,7 @@ def test_a_bundle_at_hand_is_promoted_and_another_is_refused(server, key, covers
     decide(server, name, 1, key, assurance="B" if covers == "bundle" else "A", bundle_digest=found, covers=covers)
     with server.registry() as registry:
         done = promote(registry, promotion(name, 1, f"prod-{name}", key, bundle=bundle), now(), silent)
-        assert digest_now(registry, done.version) == found
+        assert digest_now(registry, done.version, DownloadBounds()) == found
         other = promotion(name, 1, f"prod-{name}", key, bundle=server.model_folder("other"))
         with pytest.raises(NotApprovedError, match="not those of the decision"):
             promote(registry, other, now(), silent)
@@ -161,7 +166,7 @@ def test_a_forged_copy_of_a_bundle_denies_nothing(server, key):
         places = (forged, honest)
         promoting = _Instead(registry, bundle_places=lambda _digest: places)
         done = promote(promoting, promotion(name, 1, f"prod-{name}", key), now(), silent)
-        assert digest_now(registry, done.version) == said.bundle_digest
+        assert digest_now(registry, done.version, DownloadBounds()) == said.bundle_digest
 
 
 class _Instead:
@@ -191,7 +196,7 @@ def test_what_the_previous_gate_promoted_verifies_and_is_upgraded_by_another_che
             source = registry.log_model(folder, f"earlier {name}")
         old = registry.create_version(to, source, {"gate.attestation": first, "gate.decision": "approved"})
         registry.set_alias(old, "champion")
-        trust = Trust((key.public,), POLICY, candidate=name)
+        trust = Trust((key.public,), POLICY, candidate=name, download=DownloadBounds())
         assert verify_version(registry, f"models:/{to}@champion", trust, now()).holds
         with pytest.raises(
             NotApprovedError, match=r"decided by gate 0, which promoted the candidate's own bytes.*again"
@@ -219,7 +224,7 @@ def test_the_candidates_bytes_do_not_verify_where_the_bundle_alone_is_approved(s
     name = server.candidate("weights of a candidate that is not served")
     decide(server, name, 1, key, covers="bundle")
     with server.registry() as registry:
-        trust = Trust((key.public,), POLICY, candidate=name)
+        trust = Trust((key.public,), POLICY, candidate=name, download=DownloadBounds())
         looked = verify_version(registry, f"models:/{name}/1", trust, now())
         (reason,) = looked.verified.reasons
         assert "covers the gate's bundle sha256:" in reason

@@ -18,7 +18,7 @@ from gate.promotion.verification import ATTESTATION_TAG, Trust, now, verify_vers
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import RegistryError, StoppedError, UsageError
 from gate.records.finding import Decision
-from gate.records.policy import Policy, Rule
+from gate.records.policy import DownloadBounds, Policy, Rule
 from tests.attestations.signed import digest, statement
 from tests.stand_ins.one_version import OneVersion
 
@@ -61,7 +61,7 @@ def again(tmp_path, monkeypatch):
             return scan()
 
         monkeypatch.setattr(rescanning, "_scan", scan_one)
-        trust = trust or Trust(keys, POLICY.digest)
+        trust = trust or Trust(keys, POLICY.digest, download=DownloadBounds())
         request = Rescan("prod", dt.timedelta(0), Rules(POLICY), ScanSettings(), trust, report_dir)
         return rescan(registry, request, now(), lambda *_: None, lambda _: None), scanned
 
@@ -79,7 +79,9 @@ def test_an_adapter_is_scanned_beside_its_base(monkeypatch, tmp_path):
     monkeypatch.setattr(rescanning, "check", check)
     policy = Policy(version=1, detectors={"unsafe-pickle": Rule()})
     base = asked_base("models:/smollm/1")
-    trust = Trust((generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem").public,), policy.digest)
+    trust = Trust(
+        (generate_key(tmp_path / "key.pem", tmp_path / "key.pub.pem").public,), policy.digest, download=DownloadBounds()
+    )
     request = Rescan("prod", dt.timedelta(0), Rules(policy), ScanSettings(), trust, tmp_path / "out", base)
     done = rescan(Production(), request, now(), lambda *_: None, lambda _: None)
     assert [one.verdict for one in done] == [VERDICT] * 2
@@ -135,7 +137,7 @@ def valid():
 
 def versions_due(registry, key, log=None):
     """Return the versions that are due of what was last scanned 30 days ago."""
-    trust = Trust((key.public,), POLICY.digest, log=log)
+    trust = Trust((key.public,), POLICY.digest, log=log, download=DownloadBounds())
     asked = Rescan("prod", dt.timedelta(days=30), Rules(POLICY), ScanSettings(), trust, None)
     return [ref.version for ref in due(registry, asked, now())]
 
@@ -198,7 +200,7 @@ def test_an_approval_holds_after_a_rescan_whatever_that_found(signing, again, tm
     registry.tags[ATTESTATION_TAG] = sign(said, key)
     log.append(Said("scan", version, empty, "approved", registry.tags[ATTESTATION_TAG]), now())
     registry.aliases = lambda _name: {"champion": version}
-    trust = Trust((key.public,), POLICY.digest, log=log)
+    trust = Trust((key.public,), POLICY.digest, log=log, download=DownloadBounds())
     assert verify_version(registry, "models:/m/1", trust, now()).verified.reasons == ()
     verdict = SimpleNamespace(decision=today, model_digest=empty)
     done, _ = again(registry, lambda: verdict, trust=trust)
@@ -233,7 +235,14 @@ def test_production_is_scanned_beside_the_bank_of_its_rules(monkeypatch, tmp_pat
 
     monkeypatch.setattr(rescanning, "check", check)
     bank = object()
-    asked = Rescan("prod", dt.timedelta(0), Rules(POLICY, bank=bank), ScanSettings(), Trust((), None), tmp_path)
+    asked = Rescan(
+        "prod",
+        dt.timedelta(0),
+        Rules(POLICY, bank=bank),
+        ScanSettings(),
+        Trust((), None, download=DownloadBounds()),
+        tmp_path,
+    )
     rescanning._scan(None, asked, ModelRef(registry="mlflow", name="prod", version="1"), None, None, None)
     assert seen == [bank]
 

@@ -10,7 +10,7 @@ from gate.promotion.review import NotReviewableError, Review, look, review, wait
 from gate.promotion.verification import Trust, now
 from gate.records.errors import UsageError
 from gate.records.finding import Decision
-from gate.records.policy import Policy
+from gate.records.policy import DownloadBounds, Policy
 from gate.registries.contract import Credentials
 from tests.promotion.accounts import PASSWORD
 from tests.promotion.deciding import decide, promotion
@@ -65,7 +65,10 @@ def test_an_approval_is_signed_dated_and_can_be_promoted(server, key, tmp_path):
     assert case.tags()["gate.review"].startswith("approved; ann: looked at the trigger; until ")
     request = promotion(case.name, 1, f"prod-{case.name}", key, case.log)
     request = type(request)(
-        request.uri, request.to, request.alias, Trust((key.public,), case.policy.digest, case.name, case.log)
+        request.uri,
+        request.to,
+        request.alias,
+        Trust((key.public,), case.policy.digest, case.name, case.log, download=DownloadBounds()),
     )
     with server.registry() as registry:
         assert promote(registry, request, now(), lambda _message: None).before is None

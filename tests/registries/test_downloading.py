@@ -1,5 +1,6 @@
 """A download ends at its bounds, whatever the registry sends, and the version is left flagged."""
 
+import errno
 import os
 import resource
 import threading
@@ -9,10 +10,12 @@ import pytest
 from gate.check.check import CheckRequest, check
 from gate.check.evidence import ScanSettings
 from gate.check.rules import Rules
+from gate.records.artifact import ArtifactFile, Manifest
 from gate.records.errors import CannotFinishError, RegistryError
 from gate.records.policy import DownloadBounds, Policy, Rule
+from gate.records.record import MAX_JSON_BYTES
 from gate.registries import downloading
-from gate.registries.downloading import bounded, require_within
+from gate.registries.downloading import RECORD_BOUNDS, bounded, bounds_of, require_within
 from tests.stand_ins.one_version import OneVersion
 
 SMALL = DownloadBounds(max_gib=2**-10, max_files=10)
@@ -56,6 +59,53 @@ def test_one_file_beyond_the_bound_is_never_written(tmp_path):
     assert str(caught.value) == "models:/m/1 has more than the 0.000976562 GiB that the policy allows to download"
     assert "'max-gib'" in caught.value.what_to_do
     assert (tmp_path / "large").stat().st_size <= (1 << 20) + 1
+
+
+def test_a_write_far_beyond_the_bound_is_one_about_the_bound(tmp_path):
+    """Parts of a file are written at their place: the kernel refuses one, and the file is as small as before."""
+
+    def download():
+        try:
+            with (tmp_path / "large").open("wb") as stream:
+                stream.truncate(1 << 30)
+        except OSError:
+            raise RegistryError("the store failed") from None
+
+    with pytest.raises(CannotFinishError, match="more than the"), bounded(tmp_path, SMALL, "models:/m/1"):
+        download()
+    assert (tmp_path / "large").stat().st_size == 0
+
+
+def test_a_disks_own_limit_is_no_bound_of_the_policy(tmp_path, monkeypatch):
+    """Where the process may write less than the policy allows, the error stays what it was."""
+    with monkeypatch.context() as patch:
+        patch.setattr(resource, "getrlimit", lambda _which: (1 << 10, resource.RLIM_INFINITY))
+        patch.setattr(resource, "setrlimit", lambda *_: None)
+        with pytest.raises(OSError, match="too large"), bounded(tmp_path, SMALL, "m"):
+            raise OSError(errno.EFBIG, "File too large")
+
+
+def test_something_small_leaves_room_for_the_processs_own_files(tmp_path):
+    """A log or a database goes on growing meanwhile; what is fetched is counted by its own bound."""
+
+    def download():
+        assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == (1 << 30) + 1
+        (tmp_path / "large").write_bytes(bytes(2 << 20))
+
+    with pytest.raises(CannotFinishError, match="more than the"), bounded(tmp_path, SMALL, "m", own_files=1 << 30):
+        download()
+
+
+def test_a_record_is_bounded_by_what_is_read_of_one():
+    """One file of JSON."""
+    assert (RECORD_BOUNDS.max_bytes, RECORD_BOUNDS.max_files) == (MAX_JSON_BYTES, 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, (1 << 40) + 1])
+def test_known_files_bound_their_own_download(size):
+    """To the byte; a policy's bounds are numbers above zero."""
+    known = Manifest(files=(ArtifactFile(path="a", size_bytes=size, sha256="0" * 64),))
+    assert (bounds_of(known).max_bytes, bounds_of(known).max_files) == (max(size, 1), 1)
 
 
 def test_many_files_are_taken_away_while_they_come(tmp_path):

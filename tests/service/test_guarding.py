@@ -9,6 +9,7 @@ import pytest
 
 from gate.attestations.envelope import sign
 from gate.attestations.keys import generate_key
+from gate.check import pull
 from gate.policies.read import read_policy
 from gate.promotion.verification import now
 from gate.records.artifact import build_manifest
@@ -20,6 +21,7 @@ from gate.records.errors import (
     UnknownVersionError,
     UsageError,
 )
+from gate.service.approvals import Approvals
 from gate.service.guard import Guard
 from gate.service.poll import Poll
 from gate.service.run import require_rules
@@ -135,6 +137,20 @@ def test_a_version_whose_bytes_cannot_be_had_is_not_approved(production, error):
     production.point(moved)
     assert (production.guard.look("prod"), production.serves()) == ("1", "1")
     assert production.sent == ["protected-alias"]
+
+
+@pytest.mark.parametrize(("bounds", "holds"), [("max-files: 1", None), ("max-files: 2", True), ("max-gib: 100", True)])
+def test_bytes_are_compared_within_the_policys_bounds(production, monkeypatch, bounds, holds):
+    """An approved version of two files is unknown where the policy allows one; bounds above a default's hold too."""
+    seen, bounded = [], pull.bounded
+    monkeypatch.setattr(pull, "bounded", lambda folder, own, what: seen.append(own) or bounded(folder, own, what))
+    production.policy.write_text(f"{POLICY}download: {{{bounds}}}\n")
+    production.restart()
+    (section,), ref = production.settings.file.models, production.add(2)
+    approvals = Approvals(production.settings, production.registry, (production.key.public,), production)
+    assert (approvals.holds(section, ref), approvals.held_once(section, ref)) == (holds, holds)
+    assert approvals.can_be_had(section, ref) is bool(holds)
+    assert seen == [read_policy(production.policy, on=None).download] * 3
 
 
 def test_an_unsigned_version_is_never_downloaded(production):

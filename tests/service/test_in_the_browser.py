@@ -3,6 +3,7 @@
 import pytest
 
 from gate.promotion.verification import Trust, now, verify_version
+from gate.records.policy import DownloadBounds
 from tests.service.browser import decide, needs_chromium, reviewing, tab_to
 from tests.service.serving import POLICY, Gate, created
 from tests.service.standing_registry import FolderRegistry
@@ -50,6 +51,8 @@ def test_a_flagged_version_is_found_read_and_rejected_by_keyboard(tmp_path):
             page.screenshot(path=tmp_path / "rejected.png", full_page=True)
     finally:
         gate.kill()
-    looked = verify_version(registry, "models:/cand/1", Trust((gate.key.public,), None), now())
+    looked = verify_version(
+        registry, "models:/cand/1", Trust((gate.key.public,), None, download=DownloadBounds()), now()
+    )
     assert not looked.holds
     assert "rejected by a reviewer" in looked.verified.reasons[0]

@@ -20,6 +20,7 @@ from gate.service.signature import sign_delivery
 from tests.attestations.signed import digest, statement
 from tests.registries.listener import listening
 from tests.service.serving import POLICY, created
+from tests.service.standing_registry import FolderRegistry
 from tests.stand_ins.one_version import OneVersion
 
 RECORDED = (
@@ -178,6 +179,20 @@ def test_a_version_that_cannot_be_fetched_is_flagged_before_it_is_queued(setting
     with pytest.raises(type(error)):
         checks.identify("cand", "7")
     assert marked.get("models:/cand/7", {}).get("gate.decision") == decision
+
+
+def test_a_version_is_identified_within_the_policys_bounds(settings, tmp_path):
+    """One of two files under a policy that allows one is flagged with the bound; under one that allows two, queued."""
+    registry = FolderRegistry(tmp_path / "registry")
+    registry.require_marking = lambda _ref: None
+    ref = registry.add("cand", 1, "weights")
+    checks = Checks(settings, registry, None)
+    (tmp_path / "p.yml").write_text(f"{POLICY}download: {{max-files: 1}}\n")
+    with pytest.raises(CannotFinishError, match="more than the 1 files that the policy allows"):
+        checks.identify("cand", "1")
+    assert registry.facts(ref).tags["gate.decision"] == "flagged"
+    (tmp_path / "p.yml").write_text(f"{POLICY}download: {{max-files: 2}}\n")
+    assert checks.identify("cand", "1").ref == ref
 
 
 @pytest.mark.parametrize("signs", [True, False])
