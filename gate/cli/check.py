@@ -1,6 +1,5 @@
 """`gate check`: all four steps, and the command that publishes a verdict later where it could not be published."""
 
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,13 +36,14 @@ from gate.cli.options import (
 from gate.cli.progress import progress_bars
 from gate.cli.steps import publish
 from gate.cli.terminal import fail, show_result, tell
+from gate.records.logins import without_logins
 
 if TYPE_CHECKING:
     from gate.check.check import Checked
     from gate.registries import RegistrySettings
 
-_SECRET = re.compile(r"://[^/@\s]+@|-----BEGIN")
-"""A password in an address, or the text of a key."""
+_ADDRESSES = frozenset({"tracking_uri", "registry_uri"})
+"""Options whose values may hold a login."""
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 
@@ -130,13 +130,22 @@ def _publish_command(directory: Path) -> str:
     words, secret = ["gate", "publish", str(directory)], []
     for parameter in publish.params:
         if isinstance(parameter, click.Option) and (value := _given(str(parameter.name))):
-            if _SECRET.search(value):
+            if not _tellable(str(parameter.name), value):
                 names = parameter.envvar or str(parameter.name)
                 secret.append(names if isinstance(names, str) else names[0])
             else:
                 words += [parameter.opts[0], value]
     note = f"  # with {' and '.join(secret)} set, which hold what is not shown" if secret else ""
     return shlex.join(words) + note
+
+
+def _tellable(name: str, value: str) -> bool:
+    """Tell whether the value of an option is neither the text of a key nor an address that may hold a secret."""
+    from gate.renderers.commands import tellable
+
+    if "-----BEGIN" in value or without_logins(value) != value:
+        return False
+    return name not in _ADDRESSES or tellable(value) == value
 
 
 def _given(name: str) -> str:

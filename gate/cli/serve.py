@@ -12,6 +12,7 @@ from gate.cli.rows import show_rows
 from gate.cli.terminal import tell
 from gate.jail.inert import inert_line
 from gate.records.errors import UsageError
+from gate.records.logins import without_login
 
 if TYPE_CHECKING:
     from gate.attestations.keys import SigningKey
@@ -135,12 +136,12 @@ def _register(registry: "ProductionRegistry", url: str, secret: str) -> int:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path != WEBHOOK_PATH:
         raise UsageError(
-            f"--register-webhook is {url[:200]!r}; expected the service's address as the registry reaches it, with the "
-            f"path {WEBHOOK_PATH}",
+            f"--register-webhook is {without_login(url)[:200]!r}; expected the service's address as the registry "
+            f"reaches it, with the path {WEBHOOK_PATH}",
             what_to_do=f"Such as https://gate.example{WEBHOOK_PATH}.",
         )
     made = registry.register_webhook(url, secret)
-    click.echo(f"{'made' if made.new else 'set right'}  {inert_line(url, limit=300)}  {made.id}")
+    click.echo(f"{'made' if made.new else 'set right'}  {inert_line(without_login(url), limit=300)}  {made.id}")
     click.echo(f"events  {', '.join(WEBHOOK_EVENTS)}")
     if made.delivered:
         click.echo("tried   the service answered: it believes what the registry signs")

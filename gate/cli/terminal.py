@@ -9,6 +9,7 @@ import click
 from gate.cli.status_line import above
 from gate.cli.wrapping import columns, wrapped
 from gate.jail.inert import inert_line
+from gate.records.logins import without_logins
 
 if TYPE_CHECKING:
     from gate.records.report import Report
@@ -19,16 +20,16 @@ _INDENT = " " * 6
 
 
 def tell(message: str) -> None:
-    """Print one line of progress on standard error, with candidate-controlled names made inert."""
+    """Print one line of progress on standard error, with candidate-controlled names made inert and no login."""
     with above():
-        _err(f"gate: {inert_line(message, limit=1000)}")
+        _err(f"gate: {inert_line(without_logins(message), limit=1000)}")
 
 
 def fail(message: str, what_to_do: str) -> None:
     """Print an error and what to do about it on standard error."""
-    _err(f"gate: error: {inert_line(message, limit=4000)}")
+    _err(f"gate: error: {inert_line(without_logins(message), limit=4000)}")
     if what_to_do:
-        _err(f"      {inert_line(what_to_do, limit=2000)}")
+        _err(f"      {inert_line(without_logins(what_to_do), limit=2000)}")
 
 
 def _err(line: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from gate.records.addresses import Address, AddressError, parse_address, parse_store, suggested_store
 from gate.records.errors import RefusedAddressError
+from gate.records.logins import without_login
 
 API = ("api", "2.0", "mlflow-artifacts", "artifacts")
 """Path below which a tracking server serves artifacts."""
@@ -110,6 +111,6 @@ def local_path(address: Address) -> Path:
 
 def _shown(raw: str) -> str:
     """Return a hostile text to show: short, and without a password."""
-    scheme, separator, rest = raw[:_SHOWN].partition("://")
+    scheme, separator, rest = without_login(raw)[:_SHOWN].partition("://")
     authority, slash, path = rest.partition("/")
     return ascii(f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}") if separator else ascii(scheme)

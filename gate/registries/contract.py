@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from gate.records.artifact import ModelRef
+from gate.records.logins import remember
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class RegistrySettings:
     timeout_seconds: int = 30
     retries: int = 3
     experiment: str = "gate"
+
+    def __post_init__(self) -> None:
+        """Remember the addresses' logins, which no error and no log may show."""
+        remember(self.tracking_uri, self.registry_uri)
 
 
 @dataclass(frozen=True)

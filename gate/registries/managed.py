@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from gate.records.errors import UsageError
+from gate.records.logins import without_login
 
 _FOLDER: Final = (
     "Download the version and check its folder with --no-mark: verdict and exit code are the same, and no tag is set; "
@@ -36,7 +37,8 @@ def require_own(address: str | None) -> None:
     what = _named(address or "", _STORES)
     if what:
         raise UsageError(
-            f"the registry {(address or '')[:80]!r} is {what}; the gate cannot mark there", what_to_do=_FOLDER
+            f"the registry {without_login(address or '')[:80]!r} is {what}; the gate cannot mark there",
+            what_to_do=_FOLDER,
         )
 
 

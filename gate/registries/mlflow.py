@@ -18,13 +18,14 @@ from gate.records.addresses import AddressError, is_reference, parse_server, par
 from gate.records.artifact import IGNORED, ModelRef
 from gate.records.clock import today
 from gate.records.errors import CannotFinishError, RegistryError, UnknownVersionError, UsageError
+from gate.records.logins import without_login
 from gate.registries.allowed import Allowed
 from gate.registries.contract import RegistrySettings, VersionFacts
 from gate.registries.mlflow_answers import RefusedRightError
 from gate.registries.mlflow_bundles import Bundles
 from gate.registries.mlflow_databases import require_database
 from gate.registries.mlflow_errors import explained
-from gate.registries.mlflow_failure import Server, without_secret
+from gate.registries.mlflow_failure import Server
 from gate.registries.mlflow_names import Named, unknown, unlisted
 from gate.registries.mlflow_places import experiment_folders, locate, training_path
 from gate.registries.mlflow_rights import patience, require_marking, within
@@ -75,7 +76,10 @@ class MlflowRegistry:
         try:
             server = parse_server(str(self._tracking_uri))
         except AddressError as error:
-            raise UsageError(f"the tracking URI {without_secret(str(self._tracking_uri))!r} {error}") from None
+            raise UsageError(
+                f"the tracking URI {without_login(str(self._tracking_uri))!r} {error}",
+                what_to_do="Correct it; a user name or password in it has %2F for a slash, %40 for an @.",
+            ) from None
         return Allowed(server, tuple(map(parse_store, stores)), lambda: experiment_folders(self._client))
 
     def allowing(self, stores: Sequence[str]) -> Self:

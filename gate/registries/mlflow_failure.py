@@ -1,12 +1,12 @@
 """A failure of MLflow, its HTTP client or a database driver, in parts; its text may be a hostile server's."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlsplit
 
 from gate.jail.inert import inert_line
+from gate.records.logins import without_login, without_logins
 
 _QUOTED = 160
 """Characters that are shown of a foreign text."""
@@ -14,11 +14,6 @@ _DEPTH = 12
 """Causes of an error that are followed."""
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 """MLflow's codes for a missing object."""
-
-
-def without_secret(text: str) -> str:
-    """Remove user names and passwords from URLs."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Server:
     @property
     def shown(self) -> str:
         """The URI without a login."""
-        return without_secret(self.uri)[:200]
+        return without_login(self.uri)[:200]
 
     @property
     def host(self) -> str:
@@ -88,7 +83,7 @@ class Failure:
         lines = [line for line in str(self.error).splitlines() if line.strip() and not line.startswith("###")]
         if len(lines) > 1 and lines[0].rstrip().endswith(":"):  # MLflow's list of failed downloads: the first says why
             lines = lines[1:]
-        text = without_secret(" ".join(" ".join(lines).split()))
+        text = " ".join(without_logins(" ".join(lines)).split())
         return f" [{inert_line(text, limit=_QUOTED)}]" if text else f" [{type(self.error).__name__}]"
 
 

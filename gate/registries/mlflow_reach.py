@@ -3,6 +3,7 @@
 import re
 
 from gate.records.errors import GateError, RegistryError, UsageError
+from gate.records.logins import without_logins
 from gate.registries.mlflow_failure import Failure
 
 _CORRECT = "Correct MLFLOW_TRACKING_URI (and MLFLOW_REGISTRY_URI), or pass --tracking-uri."
@@ -48,7 +49,8 @@ def of_network(failure: Failure) -> GateError | None:
     peer = _PEER.search(failure.text)
     if peer is not None and server.is_remote and peer[1] != server.host:
         return RegistryError(
-            f"{peer[1]}:{peer[2]}, where the registry keeps {what}, did not answer{failure.brackets}",
+            f"{without_logins(':'.join(peer.groups()))}, where the registry keeps {what}, did not answer"
+            f"{failure.brackets}",
             what_to_do="Look whether this machine reaches that store; `gate doctor` lists the stores in use.",
         )
     if failure.any("SSLError", "SSLCertVerificationError"):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from gate.records.errors import UsageError
+from gate.records.logins import without_login
 from gate.registries.managed import require_no_managed
 
 EXPECTED = "expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest or a model folder on disk"
@@ -110,4 +111,4 @@ def _of_a_path(uri: str, path: Path) -> str:
 
 def shown(uri: str) -> str:
     """Return a text to show, without the user name and password of an address."""
-    return repr(re.sub(r"//[^/@\s]+@", "//", uri[:_SHOWN]))
+    return repr(without_login(uri)[:_SHOWN])

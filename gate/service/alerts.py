@@ -5,6 +5,7 @@ import logging
 import urllib.request
 from http.client import HTTPException
 
+from gate.records.logins import without_logins
 from gate.service import metrics
 from gate.service.logs import log
 
@@ -22,6 +23,7 @@ class Alerts:
 
     def send(self, kind: str, **facts: str) -> None:
         """Send one alert; a lasting state with the same facts is told once while the process lives."""
+        facts = {name: without_logins(fact) for name, fact in facts.items()}
         text = json.dumps({"alert": kind, **facts}, sort_keys=True)
         if kind in _LASTING and text in self._sent:
             return

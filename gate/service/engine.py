@@ -16,6 +16,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, e
 
 from gate.check.repeatable import STEPS, StepResult, outcome_of, result_of
 from gate.records.errors import UsageError
+from gate.records.logins import remember
 from gate.service import metrics
 from gate.service.depth import Depth, Piece
 from gate.service.jobs import Checks, Job
@@ -79,6 +80,7 @@ def configure(database: str, executor: str, version: str) -> None:
 
     `version` is that of the workflows' steps, which another process must share to continue what this one began.
     """
+    remember(database)
     config: DBOSConfig = {
         "name": "model-promotion-gate",
         "system_database_url": database,

@@ -1,14 +1,15 @@
 """Structured logs: one JSON object per line on standard error, from a fixed set of fields, none of which is a secret.
 
-Other libraries log warnings only, and passwords in addresses are removed from every text.
+Other libraries log warnings only, and user names and passwords of addresses are removed from every text.
 """
 
 import datetime as dt
 import json
 import logging
-import re
 import sys
 from typing import Any
+
+from gate.records.logins import without_logins
 
 LOG = logging.getLogger("gate.service")
 _LONGEST = 2000
@@ -21,7 +22,7 @@ class _Lines(logging.Formatter):
             "at": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": without_secret(record.getMessage())[:_LONGEST],
+            "event": without_logins(record.getMessage())[:_LONGEST],
             **{key: _bounded(value) for key, value in getattr(record, "facts", {}).items()},
         }
         if record.exc_info and record.exc_info[0] is not None:
@@ -29,13 +30,8 @@ class _Lines(logging.Formatter):
         return json.dumps(fields, ensure_ascii=True)
 
 
-def without_secret(text: str) -> str:
-    """Remove user names and passwords from addresses in a text."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
-
-
 def _bounded(value: object) -> object:
-    return value if isinstance(value, bool | int | float | None) else without_secret(str(value))[:_LONGEST]
+    return value if isinstance(value, bool | int | float | None) else without_logins(str(value))[:_LONGEST]
 
 
 def set_up_logs() -> None:

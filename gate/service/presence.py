@@ -10,12 +10,14 @@ import time
 import sqlalchemy as sa
 
 from gate.records.errors import UsageError
+from gate.records.logins import remember
 
 
 class Presence:
     """This process's lock, and whether others hold theirs."""
 
     def __init__(self, database: str, executor: str) -> None:
+        remember(database)
         url = sa.make_url(database).set(drivername="postgresql+psycopg")
         keepalive = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
         self._engine = sa.create_engine(

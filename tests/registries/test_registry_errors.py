@@ -279,11 +279,21 @@ def test_what_an_embedded_database_says_is_told_in_words(tmp_path, said):
         held.close()
 
 
-def test_a_database_server_that_is_away_is_not_waited_for_long():
+@pytest.mark.parametrize("password", ["secret", "Zm9v/YmFyCg", "two%20words", "two words"])
+def test_a_database_server_that_is_away_is_not_waited_for_long(password):
     """Asked once, where MLflow would ask ten times; the password is not shown."""
     pytest.importorskip("psycopg")
-    error = failure_at("postgresql+psycopg://user:secret@127.0.0.1:9/mlflow")
+    error = failure_at(f"postgresql+psycopg://user:{password}@127.0.0.1:9/mlflow")
     assert str(error) == "the database postgresql+psycopg://127.0.0.1:9/mlflow does not answer"
+
+
+@pytest.mark.parametrize("password", ["Zm9v/YmFyCg2=", "12/YmFyCg2="])
+def test_a_servers_password_with_a_slash_is_shown_by_no_client(password):
+    """HTTP's grammar ends the host there, and its errors quote the parts."""
+    error = failure_at(f"http://gate:{password}@127.0.0.1:9")
+    said = str(error) + error.what_to_do
+    assert "YmFy" not in said
+    assert f"gate:{password.partition('/')[0]}" not in said
 
 
 def test_a_store_of_files_names_how_to_move_it(tmp_path):

@@ -198,6 +198,18 @@ def test_the_command_ends_with_what_was_found(written, key, monkeypatch, models,
     assert last in ended.output.splitlines()[-1]
 
 
+def test_a_registry_that_is_away_is_shown_without_its_password(written, key):
+    """A password with a slash, as base64 has it, is in no row."""
+    pytest.importorskip("psycopg")
+    path, _ = written()
+    address = "postgresql+psycopg://gate:Zm9v/YmFyCg@127.0.0.1:1/mlflow"
+    path.write_text(f"{path.read_text()}\n[registry]\ntracking-uri = '{address}'\nretries = 0\n")
+    variables = {"GATE_SIGNING_KEY": key.public.source}
+    ended = CliRunner().invoke(main, ["serve", "--config", str(path), "--check"], env=variables, standalone_mode=False)
+    assert "postgresql+psycopg://127.0.0.1:1/mlflow" in ended.output, ended.output
+    assert "Zm9v" not in ended.output
+
+
 @pytest.mark.parametrize(
     "address", ["gate.example", "ftp://gate.example/webhooks/mlflow", "https://gate.example/", "::"]
 )
