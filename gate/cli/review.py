@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from gate.attestations.keys import PublicKey
     from gate.attestations.statement import Statement
     from gate.check.files import CheckFiles
-    from gate.promotion.review import Reviewed, Waiting
+    from gate.promotion.review import Reviewed
+    from gate.promotion.waiting import Waiting
     from gate.registries.contract import Credentials, ProductionRegistry
 
 _REASONS = 20
@@ -33,6 +34,13 @@ _DECIDING = many(
     click.argument("uri"),
     option("--reason", required=True, group="review", help="What was looked at, and why it decides."),
     option("--reviewer", help="The reviewer's name; only where the policy says `reviewers: {identity: stated}`."),
+    option(
+        "--digest",
+        metavar="sha256:DIGEST",
+        group="review",
+        help="The decision that was looked at, as `gate review show` prints it. Where another stands by now, nothing "
+        "is signed. Without it, whichever stands is decided about.",
+    ),
     POLICY,
     SIGNING_KEY,
     MODEL_SIGNING_KEY,
@@ -74,8 +82,8 @@ def list_(registered_model: str | None, **options: Any) -> int:
     reports of the newest versions; `gate review show` has any version's.
     """
     from gate.promotion.reading import ago
-    from gate.promotion.review import waiting
     from gate.promotion.verification import now
+    from gate.promotion.waiting import waiting
     from gate.registries import open_production
 
     keys = _keys_to_look(options.pop("public_key"))
@@ -103,8 +111,8 @@ def show(uri: str, **options: Any) -> int:
     Without --public-key nothing is verified, and what the version's tag claims is shown as a claim.
     """
     from gate.promotion.reading import ago
-    from gate.promotion.review import look
     from gate.promotion.verification import now
+    from gate.promotion.waiting import look
     from gate.registries import open_production
 
     keys = _keys_to_look(options.pop("public_key"))
@@ -127,9 +135,9 @@ def show(uri: str, **options: Any) -> int:
         command = "gate publish DIR --signing-key KEY"
         click.echo(f"then     {command}   signs the finished check in DIR, which a review is about")
         return 0
-    uri = shlex.quote(str(seen.ref))
-    click.echo(inert_line(f'then     gate review approve {uri} --reason "…" --expires 30d', limit=1000))
-    click.echo(inert_line(f'or       gate review reject {uri} --reason "…"', limit=1000))
+    uri, shown = shlex.quote(str(seen.ref)), f"--digest {seen.digest}"
+    click.echo(inert_line(f'then     gate review approve {uri} --reason "…" --expires 30d {shown}', limit=1000))
+    click.echo(inert_line(f'or       gate review reject {uri} --reason "…" {shown}', limit=1000))
     return 0
 
 
@@ -190,6 +198,7 @@ def _decide(uri: str, outcome: Literal["approved", "rejected"], days: int | None
         stated=options.pop("reviewer"),
         credentials=_credentials(),
         lifts=options.pop("lift", ()),
+        shown=options.pop("digest"),
     )
     kept = _folder(options.pop("evidence_dir"))
     registry = open_production(registry_settings(options))

@@ -16,7 +16,7 @@ from gate.check.files import REPORT, private_directory
 from gate.check.report import Context, build_report
 from gate.check.rules import Rules
 from gate.judging.judge import judge
-from gate.promotion.review import Waiting
+from gate.promotion.waiting import Waiting
 from gate.records.errors import GateError
 from gate.records.evidence import Picture
 from gate.records.record import MalformedError, Record

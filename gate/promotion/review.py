@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gate.attestations.auditing import moved
-from gate.attestations.envelope import Verified, claimed, open_envelope, sign
+from gate.attestations.envelope import claimed, sign
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import Audit, Said, newest_decision
 from gate.attestations.reviewing import reviewed
@@ -23,6 +23,7 @@ from gate.check.signing import Signing
 from gate.promotion.bundles import OtherBytesError
 from gate.promotion.review_files import bundle_manifest, review_files, store
 from gate.promotion.verification import ATTESTATION_TAG
+from gate.promotion.waiting import Waiting, look
 from gate.records.artifact import Manifest, ModelRef
 from gate.records.errors import RegistryError, UnexaminableError, UsageError
 from gate.records.finding import Decision
@@ -38,23 +39,8 @@ class NotReviewableError(UnexaminableError):
     """The version has no signed decision to review, or may never be approved (exit 1)."""
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A flagged version and its decision under a trusted key."""
-
-    ref: ModelRef
-    found: Verified
-    tags: Mapping[str, str]
-
-    @property
-    def state(self) -> str:
-        """One word: unsigned, waiting, rejected, approved."""
-        if self.found.statement is None:
-            return "unsigned"
-        predicate = self.found.statement.predicate
-        if predicate.review is not None:
-            return predicate.review.outcome
-        return "approved" if predicate.decision is Decision.APPROVED else "waiting"
+class DecisionChangedError(NotReviewableError):
+    """The decision is no longer the one that the reviewer was shown (exit 1)."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +60,8 @@ class Review:
     """Reviewer's own account, which the registry authenticates; None for the process's."""
     lifts: tuple[str, ...] = ()
     """Reviewers whom the policy no longer names, and whose rejections of these bytes are taken back."""
-
-
-def waiting(registry: ProductionRegistry, name: str | None, keys: Sequence[PublicKey]) -> list[Waiting]:
-    """Return the flagged versions of one registered model or of all, newest first."""
-    flagged = registry.find_versions(name, {"gate.decision": Decision.FLAGGED.value})
-    return [_waiting(ref, facts.tags, keys) for ref, facts in flagged]
-
-
-def look(registry: Registry, uri: str, keys: Sequence[PublicKey]) -> Waiting:
-    """Return the one version that a URI names."""
-    ref = registry.resolve(uri)
-    return _waiting(ref, registry.facts(ref).tags, keys)
-
-
-def _waiting(ref: ModelRef, tags: Mapping[str, str], keys: Sequence[PublicKey]) -> Waiting:
-    found = open_envelope(tags.get(ATTESTATION_TAG, ""), keys)
-    if found.statement is not None and found.statement.predicate.model != ref:
-        copied = f"The attestation is about {found.statement.predicate.model}, and was copied here."
-        found = Verified(None, found.key_id, (copied,))
-    return Waiting(ref, found, tags)
+    shown: str | None = None
+    """Digest of the envelope that the reviewer looked at; None for whichever stands."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +80,7 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
     """Add a reviewer's voice to the signed decision: check both, sign, log, mark, and keep what other tools read."""
     rules = _require_rules(request, signing)
     seen = look(registry, request.uri, request.keys)
+    _require_shown(seen, request)
     statement = _reviewable(registry, seen, request, signing, at)
     who = reviewer(registry, seen.ref, rules, request)
     voice = Voice(reviewer=who, outcome=request.outcome, reason=request.reason, at=at, lifts=request.lifts)
@@ -121,9 +90,11 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
     digest, made = statement.predicate.model_digest, []
 
     def signed(log: Audit) -> Said:
-        # Another reviewer may have spoken while the model was downloaded and hashed.
+        # Another reviewer may have spoken while the model was hashed: what was shown must be the newest.
         if reasons := not_newest(statement, envelope, log.entries):
-            raise NotReviewableError(f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do=_AGAIN)
+            raise DecisionChangedError(
+                f"{seen.ref} cannot be {request.outcome}: {' '.join(reasons)}", what_to_do=_AGAIN
+            )
         standing = rejections(log.entries, digests_of(statement.predicate))
         _require_liftable(request, rules, standing)
         limits = {"needed": rules.approvals, "days": request.days, "most": request.policy.most_days}
@@ -141,6 +112,13 @@ def review(registry: ProductionRegistry, request: Review, signing: Signing, at: 
     except RegistryError as error:
         return Reviewed(new, files, "", str(error))  # what was decided stands
     return Reviewed(new, files, where)
+
+
+def _require_shown(seen: Waiting, request: Review) -> None:
+    """Refuse a decision other than the one that the reviewer was shown."""
+    if request.shown not in {None, seen.digest}:
+        what = f"the decision about {seen.ref} has changed since you looked"
+        raise DecisionChangedError(f"{what}: expected {request.shown}, got {seen.digest}", what_to_do=_AGAIN)
 
 
 def _bundle(registry: Registry, statement: Statement, request: Review, signing: Signing) -> Manifest | None:

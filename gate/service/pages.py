@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gate.promotion.reading import ago, checked_at, glance
+from gate.promotion.review import DecisionChangedError
 from gate.promotion.verification import now
 from gate.records.errors import GateError, UnknownVersionError, UsageError
 from gate.records.finding import Decision
@@ -25,6 +26,8 @@ from gate.service.receiver import TooLargeError, read_body
 from gate.service.reviews import MOST_LISTED, Form, Person, Reviews, UnknownPersonError
 
 _MAX_FORM = 16 << 10
+_NEW_FORM = Form("", "", "30")
+_CHANGED = "The decision has changed since you looked. Nothing was signed: look at what stands here now, then decide."
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; "
     "form-action 'self'; frame-ancestors 'self'; base-uri 'none'",
@@ -66,13 +69,15 @@ class Pages:
     def _all(self, _request: Request, person: Person) -> Response:
         return page("reviews.html.j2", person=person.name, waiting=self._reviews.listed(), most=MOST_LISTED)
 
-    def _one(self, request: Request, person: Person, error: str = "", form: Form | None = None) -> Response:
+    def _one(
+        self, request: Request, person: Person, error: str = "", form: Form = _NEW_FORM, status: int = 200
+    ) -> Response:
         seen = self._reviews.look(*_named(request))
         report = self._reviews.report(seen)
         statement = seen.found.statement
         return page(
             "review.html.j2",
-            status=400 if error else 200,
+            status=status,
             person=person.name,
             seen=seen,
             said=statement.predicate if statement else None,
@@ -80,10 +85,10 @@ class Pages:
             glance=glance(report) if report else None,
             at=checked_at(seen),
             earlier=self._reviews.earlier(seen.ref.name),
-            token=self._reviews.token(person, seen.ref),
+            token=self._reviews.token(person, seen),
             reviewable=statement is not None and statement.predicate.decision is Decision.FLAGGED,
             error=error,
-            form=form or Form("", "", "30"),
+            form=form,
         )
 
     def _report(self, request: Request, _person: Person) -> Response:
@@ -104,16 +109,19 @@ class Pages:
         return await run_in_threadpool(self._answer, request, lambda r, p: self._decide(r, p, sent))
 
     def _decide(self, request: Request, person: Person, sent: dict[str, str]) -> Response:
-        seen = self._reviews.look(*_named(request))
-        if not self._reviews.believes(sent.get("token", ""), person, seen.ref):
+        ref = self._reviews.look(*_named(request)).ref
+        shown = self._reviews.shown(sent.get("token", ""), person, ref)
+        if shown is None:
             what = "The form was not made for you here, or has run out. Nothing was decided."
             return page("problem.html.j2", 403, title="Not accepted", what=what)
         form = Form(sent.get("outcome", ""), sent.get("reason", ""), sent.get("days", ""))
         try:
-            self._reviews.decide(person, seen, form)
+            self._reviews.decide(person, ref, form, shown)
+        except DecisionChangedError:
+            return self._one(request, person, _CHANGED, status=409)
         except GateError as error:
-            return self._one(request, person, f"{error} {error.what_to_do}".strip(), form)
-        log("reviewed", model=str(seen.ref), reviewer=person.name, outcome=form.outcome)
+            return self._one(request, person, f"{error} {error.what_to_do}".strip(), form, 400)
+        log("reviewed", model=str(ref), reviewer=person.name, outcome=form.outcome)
         return RedirectResponse(request.url.path, status_code=303, headers=_HEADERS)
 
     def _answer(self, request: Request, run: Any) -> Response:

@@ -20,8 +20,9 @@ from gate.attestations.keys import PublicKey
 from gate.attestations.log import Entry, ReviewLog
 from gate.check.signing import Signing
 from gate.promotion.reading import Glance, checked_at, glance, report_of
-from gate.promotion.review import Review, Waiting, look, review, waiting
+from gate.promotion.review import Review, review
 from gate.promotion.verification import now
+from gate.promotion.waiting import Waiting, look, waiting
 from gate.records.artifact import ModelRef
 from gate.records.errors import GateError, UsageError
 from gate.records.report import Report
@@ -129,19 +130,23 @@ class Reviews:
             raise UnknownPersonError
         return Person(user.name, given)
 
-    def token(self, person: Person, ref: ModelRef) -> str:
-        """Return a token for a form about a version, for an hour."""
+    def token(self, person: Person, seen: Waiting) -> str:
+        """Return a token for a form about a version and the decision that stands on it, for an hour."""
         until = str(int(time.time()) + _TOKEN_SECONDS)
-        return f"{until}.{self._seal(person, ref, until)}"
+        return f"{until}.{seen.digest}.{self._seal(person, seen.ref, until, seen.digest)}"
 
-    def believes(self, token: str, person: Person, ref: ModelRef) -> bool:
-        """Tell whether a form's token was made for this person and version and has not run out."""
-        until, _, seal = token.partition(".")
-        good = hmac.compare_digest(seal.encode(), self._seal(person, ref, until).encode())
-        return good and until.isdigit() and int(until) >= time.time()
+    def shown(self, token: str, person: Person, ref: ModelRef) -> str | None:
+        """Return the digest of the decision that a form was about.
 
-    def _seal(self, person: Person, ref: ModelRef, until: str) -> str:
-        sealed = "\n".join((person.name, str(ref), until)).encode()
+        None where the token was not made for this person and version, or has run out.
+        """
+        until, _, rest = token.partition(".")
+        digest, _, seal = rest.partition(".")
+        good = hmac.compare_digest(seal.encode(), self._seal(person, ref, until, digest).encode())
+        return digest if good and until.isdigit() and int(until) >= time.time() else None
+
+    def _seal(self, person: Person, ref: ModelRef, until: str, digest: str) -> str:
+        sealed = "\n".join((person.name, str(ref), until, digest)).encode()
         return hmac.new(self._secret, sealed, hashlib.sha256).hexdigest()
 
     def waiting(self) -> list[Waiting]:
@@ -186,16 +191,16 @@ class Reviews:
         entries = ReviewLog(self._settings.audit_log).read().entries
         return [entry for entry in reversed(entries) if entry.model.name == name][:20]
 
-    def decide(self, person: Person, seen: Waiting, form: Form) -> None:
-        """Take a reviewer's decision as `gate review` does."""
+    def decide(self, person: Person, ref: ModelRef, form: Form, shown: str) -> None:
+        """Take a reviewer's decision as `gate review` does, about the decision of the digest that was shown."""
         if form.outcome not in {"approved", "rejected"}:
             raise UsageError("a review approves or rejects")
         if not form.days.isascii() or not form.days.isdigit() or len(form.days) > 4:
             raise UsageError("the number of days is no number")
-        policy = read_rules(self._settings.section(seen.ref.name)).policy
+        policy = read_rules(self._settings.section(ref.name)).policy
         stated = person.name if self._settings.file.review.identity == "header" else None
         asked = Review(
-            uri=str(seen.ref),
+            uri=str(ref),
             outcome="approved" if form.outcome == "approved" else "rejected",
             reason=form.reason.strip()[:2000],
             days=int(form.days),
@@ -203,7 +208,8 @@ class Reviews:
             keys=self._keys,
             stated=stated,
             credentials=person.credentials,
+            shown=shown,
         )
         done = review(self._registry, asked, self._signing, now())
         if done.problem:
-            log("review files not kept", model=str(seen.ref), error=done.problem[:500])
+            log("review files not kept", model=str(ref), error=done.problem[:500])

@@ -5,16 +5,17 @@ import datetime as dt
 import pytest
 from click.testing import CliRunner
 
-from gate.attestations.envelope import claimed, sign
+from gate.attestations.envelope import claimed, envelope_digest, sign
 from gate.attestations.keys import generate_key
 from gate.check.signing import Signing
 from gate.cli.main import main
-from gate.promotion.review import NotReviewableError, Review, review
+from gate.promotion.review import DecisionChangedError, NotReviewableError, Review, review
 from gate.promotion.verification import now
 from gate.records.finding import Decision
 from gate.renderers import RENDERERS
 from tests.attestations.signed import statement
 from tests.renderers import reports
+from tests.service.serving import POLICY
 from tests.service.standing_registry import FolderRegistry
 
 RUN = 32 * "a"
@@ -83,10 +84,11 @@ def test_a_name_is_one_inert_word_in_the_commands_to_copy(registry, key):
     name = "x\x1b[2J$(touch pwned)\n##[set-output name=decision]approved"
     ref = flagged(registry, key, name=name)
     said = asked("show", str(ref), places=[key.public.source.replace("k.pem", "k.pub.pem")]).stdout
+    shown = f"--digest {envelope_digest(registry.facts(ref).tags['gate.attestation'])}"
     inert = "'models:/x$(touch pwned)\ufffd# #[set-output name=decision]approved/1'"
     assert said.splitlines()[-2:] == [
-        f'then     gate review approve {inert} --reason "…" --expires 30d',
-        f'or       gate review reject {inert} --reason "…"',
+        f'then     gate review approve {inert} --reason "…" --expires 30d {shown}',
+        f'or       gate review reject {inert} --reason "…" {shown}',
     ]
     assert "\x1b" not in said
 
@@ -106,7 +108,6 @@ def test_a_review_after_an_unsigned_check_is_told_to_publish(registry, key, tmp_
     from gate.attestations.log import ReviewLog
     from gate.policies.read import parse_policy
     from gate.records.clock import today
-    from tests.service.serving import POLICY
 
     policy = parse_policy(POLICY + "reviewers: {names: [ann], identity: stated}\n", name="p.yml", on=today())
     request = Review("models:/cand/1", "approved", "looked", 7, policy, (key.public,), stated="ann")
@@ -120,3 +121,18 @@ def test_a_review_after_an_unsigned_check_is_told_to_publish(registry, key, tmp_
         review(registry, request, signing, now())
     assert "`gate publish DIR --signing-key KEY` signs the finished check" in caught.value.what_to_do
     assert "gate publish DIR --signing-key KEY" in asked("show", "models:/cand/1").stdout
+
+
+@pytest.mark.parametrize("outcome", ["approve", "reject"])
+def test_the_digest_that_show_printed_can_be_given_back(registry, key, tmp_path, outcome):
+    """In the option or its variable: another decision that stands by now is not signed."""
+    (tmp_path / "policy.yml").write_text(POLICY + "reviewers: {names: [ann], identity: stated}\n")
+    flagged(registry, key)
+    shown = asked("show", "models:/cand/1").stdout.split("--digest ")[1].split()[0]
+    flagged(registry, key, version=2)
+    variables = {"GATE_SIGNING_KEY": key.public.source, "GATE_POLICY": str(tmp_path / "policy.yml")}
+    variables |= {"GATE_AUDIT_LOG": str(tmp_path / "log.jsonl"), "GATE_REVIEW_DIGEST": shown}
+    said = ["review", outcome, "models:/cand/2", "--reason", "looked", "--reviewer", "ann"]
+    with pytest.raises(DecisionChangedError, match=f"has changed since you looked: expected {shown}"):
+        CliRunner().invoke(main, said, env=variables, catch_exceptions=False)
+    assert not (tmp_path / "log.jsonl").exists()

@@ -10,8 +10,9 @@ from gate.attestations.keys import generate_key
 from gate.attestations.log import ReviewLog, Said
 from gate.check.signing import Signing
 from gate.promotion.promote import NotApprovedError, Promotion, promote
-from gate.promotion.review import NotReviewableError, Review, review
+from gate.promotion.review import DecisionChangedError, NotReviewableError, Review, review
 from gate.promotion.verification import Trust, now, verify_version
+from gate.promotion.waiting import look
 from gate.records.artifact import ModelRef, build_manifest
 from gate.records.errors import UsageError
 from gate.records.finding import Decision
@@ -184,3 +185,14 @@ def test_another_log_is_no_way_to_forget(stage, tmp_path):
     stage.log.path.unlink()
     assert stage.says("ann", "approved", 2).model == unlogged
     assert stage.events() == [("scan", "", "flagged"), ("review", "ann", "approved")]
+
+
+def test_a_decision_other_than_the_one_that_was_looked_at_is_not_signed(stage):
+    """By the digest that `gate review show` prints; without one, whichever stands is decided about."""
+    shown = look(stage.registry, "models:/cand/1", ()).digest
+    assert stage.says("ann", "rejected", shown=shown).review.outcome == "rejected"
+    before = stage.events()
+    with pytest.raises(DecisionChangedError, match=f"has changed since you looked: expected {shown}, got sha256:"):
+        stage.says("ann", "approved", shown=shown)
+    assert stage.events() == before
+    assert stage.says("ann", "approved").decision is Decision.APPROVED

@@ -6,8 +6,9 @@ from gate.attestations.auditing import audit
 from gate.attestations.log import ReviewLog
 from gate.check.signing import Signing
 from gate.promotion.promote import promote
-from gate.promotion.review import NotReviewableError, Review, look, review, waiting
+from gate.promotion.review import NotReviewableError, Review, review
 from gate.promotion.verification import Trust, now
+from gate.promotion.waiting import look, waiting
 from gate.records.errors import UsageError
 from gate.records.finding import Decision
 from gate.records.policy import DownloadBounds, Policy

@@ -91,14 +91,19 @@ def test_the_header_is_believed_from_the_configured_proxy_alone_and_once(reviews
 
 
 def test_a_form_is_believed_for_its_own_person_and_version_alone(reviews, registry):
-    """The token against forged forms."""
+    """The token against forged forms; it carries the digest of the decision that was shown, which is sealed too."""
     one, other = registry.add("cand", 1, "a"), registry.add("cand", 2, "b")
-    token = reviews.token(Person("ann"), one)
-    assert reviews.believes(token, Person("ann"), one)
-    assert not reviews.believes(token, Person("bob"), one)
-    assert not reviews.believes(token, Person("ann"), other)
-    assert not reviews.believes("", Person("ann"), one)
-    assert not reviews.believes(f"9{token}", Person("ann"), one)
+    seen = reviews.look("cand", "1")
+    token = reviews.token(Person("ann"), seen)
+    assert reviews.shown(token, Person("ann"), one) == seen.digest
+    for forged, person, ref in (
+        (token, "bob", one),
+        (token, "ann", other),
+        ("", "ann", one),
+        (f"9{token}", "ann", one),
+        (token.replace(seen.digest, f"sha256:{64 * '0'}"), "ann", one),
+    ):
+        assert reviews.shown(forged, Person(person), ref) is None
 
 
 def test_a_rejection_on_the_page_is_signed_and_logged_and_needs_a_reason(reviews, registry, settings, key):
@@ -110,9 +115,10 @@ def test_a_rejection_on_the_page_is_signed_and_logged_and_needs_a_reason(reviews
     envelope = registry.facts(ref).tags["gate.attestation"]
     digest = reviews.look("cand", "1").found.statement.predicate.model_digest
     ReviewLog(settings.audit_log).append(Said("scan", ref, digest, "flagged", envelope), now())
+    shown = reviews.look("cand", "1").digest
     with pytest.raises(UsageError, match="reason"):
-        reviews.decide(Person("ann"), reviews.look("cand", "1"), Form("rejected", "  ", "30"))
-    reviews.decide(Person("ann"), reviews.look("cand", "1"), Form("rejected", "class 3 leads everywhere", "30"))
+        reviews.decide(Person("ann"), ref, Form("rejected", "  ", "30"), shown)
+    reviews.decide(Person("ann"), ref, Form("rejected", "class 3 leads everywhere", "30"), shown)
     assert reviews.look("cand", "1").state == "rejected"
     assert [(e.event, e.who) for e in reviews.earlier("cand")] == [("review", "ann"), ("scan", "")]
 
