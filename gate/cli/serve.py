@@ -70,7 +70,8 @@ docs/reference/serve.md lists every key and every limit.
     "only_check",
     is_flag=True,
     envvar="GATE_SERVE_CHECK",
-    help="Look at configuration, secrets, keys, policies, samples, port and registry, say what is wrong, and stop.",
+    help="Look at configuration, secrets, keys, policies, samples, database, port and registry, say what is wrong, and "
+    "stop.",
 )
 @option(
     "--register-webhook",

@@ -83,7 +83,7 @@ def disk(report_dir: Path) -> Iterator[Condition]:
     ):
         command = "export TMPDIR=/path/on/a/larger/disk" if name.endswith("temporary") else "export GATE_REPORT_DIR=out"
         here = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-        if why := _unwritable(here):
+        if why := unwritable(here):
             yield Condition(name, "wrong", f"{path} cannot be written: {why}", mend, command)
             continue
         free = shutil.disk_usage(here).free
@@ -94,7 +94,7 @@ def disk(report_dir: Path) -> Iterator[Condition]:
             yield Condition(name, "ok", f"{free / 2**30:.0f} GiB free at {here}")
 
 
-def _unwritable(here: Path) -> str:
+def unwritable(here: Path) -> str:
     """Return why nothing can be written in a folder; a nameless file is tried, since permissions tell too little."""
     if not here.is_dir():
         return f"{here} is no folder"

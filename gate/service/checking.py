@@ -15,6 +15,7 @@ from gate.promotion.verification import now
 from gate.records.errors import GateError
 from gate.registries.contract import ProductionRegistry, User
 from gate.registries.uris import is_registry_uri
+from gate.service.database import database
 from gate.service.jobs import read_rules
 from gate.service.settings import ModelSection, Settings
 
@@ -37,6 +38,7 @@ def examine(settings: Settings, key: PublicKey, open_registry: Callable[[], Prod
         yield review_log(settings.audit_log)
     else:
         yield Condition("review log", "ok", f"{settings.audit_log}; the first decision makes it")
+    yield from database(settings)
     yield from _port(file.listen)
     yield from _reviewers(settings, read)
     yield from _registry(settings, open_registry)
@@ -110,14 +112,34 @@ def _reviewers(settings: Settings, read: dict[str, Rules]) -> Iterator[Condition
     """Yield whether the review page can take decisions, and from whom."""
     identity = settings.file.review.identity
     unnamed = sorted(name for name, rules in read.items() if rules.policy.reviewers is None)
+    refused = [found for name, rules in read.items() for found in _refused(identity, name, rules)]
     if identity == "none":
         text = "nobody can decide on the page: no identity is configured"
         yield Condition("reviews", "unused", text, "Under [review] in the configuration:", 'identity = "registry"')
     elif unnamed:
         text = f"the policy of {', '.join(unnamed)} names no reviewers, so flagged versions stay flagged"
         yield Condition("reviews", "unused", text, "In the policy:", "reviewers: {names: [ann], approvals: 1}")
-    else:
+    elif not refused:
         yield Condition("reviews", "ok", f"identity from the {identity}")
+    yield from refused
+
+
+_SOURCES: Final = {"header": "stated", "registry": "registry"}
+"""What a policy calls the page's identity."""
+
+
+def _refused(identity: str, name: str, rules: Rules) -> Iterator[Condition]:
+    """Yield why every form about a model would be refused, although its policy names reviewers."""
+    reviewers, expected = rules.policy.reviewers, _SOURCES.get(identity)
+    if reviewers is None or expected is None:
+        return
+    if reviewers.identity != expected:
+        text = f"the policy says `identity: {reviewers.identity}`, the page asks the {identity}: every form is refused"
+        mend = "In the policy (its digest changes), or else choose another identity under [review]:"
+        yield Condition(f"reviews, {name}", "wrong", text, mend, f"reviewers: {{identity: {expected}}}")
+    if (names := len(set(reviewers.names))) < reviewers.approvals:
+        text = f"the policy asks for {reviewers.approvals} approvals and names {names}"
+        yield Condition(f"reviews, {name}", "wrong", text, "Name more reviewers in the policy, or ask for fewer.")
 
 
 def _registry(settings: Settings, open_registry: Callable[[], ProductionRegistry]) -> Iterator[Condition]:

@@ -6,7 +6,6 @@ Steps return plain JSON and raise nothing: an error is data, so that a replay de
 
 import datetime as dt
 import logging
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +110,7 @@ class Engine:
 
     def __init__(self, settings: Settings, checks: Checks, on_alias: OnAlias, rescan: OnSchedule) -> None:
         self._settings = settings
-        own = settings.file.executor or (socket.gethostname() if settings.several_hosts else "local")
+        own = settings.executor
         configure(settings.database, own, APPLICATION_VERSION)
         self._steps = _steps(checks, on_alias, rescan)
         self._register()

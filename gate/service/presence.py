@@ -12,6 +12,9 @@ import sqlalchemy as sa
 from gate.records.errors import UsageError
 from gate.records.logins import remember
 
+CONNECT_SECONDS = 10
+"""Seconds that the database may take to answer a new connection."""
+
 
 class Presence:
     """This process's lock, and whether others hold theirs."""
@@ -19,9 +22,10 @@ class Presence:
     def __init__(self, database: str, executor: str) -> None:
         remember(database)
         url = sa.make_url(database).set(drivername="postgresql+psycopg")
+        patience = {"connect_timeout": CONNECT_SECONDS}
         keepalive = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
         self._engine = sa.create_engine(
-            url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool, connect_args=keepalive
+            url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool, connect_args=patience | keepalive
         )
         self._executor = executor
         self._held: sa.Connection | None = None

@@ -106,7 +106,7 @@ class Reviews:
             address = request.client.host if request.client else ""
             names = request.headers.getlist(section.header)
             # Twice the same header is a client's beside the proxy's, and neither can be chosen.
-            if address not in section.proxies or len(names) != 1 or not 0 < len(names[0]) <= 200:
+            if not section.trusts(address) or len(names) != 1 or not 0 < len(names[0]) <= 200:
                 raise UnknownPersonError
             return Person(names[0])
         if section.identity == "registry":

@@ -4,13 +4,16 @@ Samples, policy and bank are set here by registered model, never by the candidat
 ones are errors. Relative paths are relative to the file's folder.
 """
 
+import ipaddress
 import os
+import socket
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gate.check.evidence import ScanSettings
 from gate.policies.packaged import policy_at
@@ -69,11 +72,23 @@ class WorkSection(Section):
     """Days for which a finished check's files are kept here; the registry keeps a copy."""
 
 
+def _cron(line: str) -> str:
+    """Refuse what is no cron line, and one whose time never comes."""
+    if line and not croniter.is_valid(line, second_at_beginning=True):
+        raise ValueError("expected a cron line of five fields, or six with the seconds first, such as '0 3 * * 0'")
+    try:
+        if line:
+            croniter(line, second_at_beginning=True).get_next()
+    except ValueError:
+        raise ValueError("expected a cron line whose time comes some day, such as '0 3 * * 0'") from None
+    return line
+
+
 class WatchSection(Section):
     """Poll, re-scans and alerts."""
 
     poll_seconds: float = Field(default=60, ge=0.2, le=86400)
-    rescan: str = ""
+    rescan: Annotated[str, AfterValidator(_cron)] = ""
     """Cron line of production's re-scans; empty for none."""
     alert_url: str = Field(default="", pattern=r"^(https?://.*)?$")
     """Address to which alerts are posted as JSON."""
@@ -99,20 +114,41 @@ class ModelSection(Section):
     """Protected stages of the production model."""
 
 
+def _proxy(text: str) -> str:
+    """Refuse what is no address and no network, and the network of every address."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; expected an address such as 10.0.0.5, or a network such as 10.0.0.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError("from every address anybody could give any name; expected the proxy's own address or network")
+    return text
+
+
 class ReviewSection(Section):
     """Who may decide on the page, and how the page knows them."""
 
     identity: Literal["none", "header", "registry"] = "none"
     header: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
     """Header with the user's name from the reverse proxy, which must remove it from clients' requests."""
-    proxies: tuple[str, ...] = ()
-    """Addresses from which that header is trusted."""
+    proxies: tuple[Annotated[str, AfterValidator(_proxy)], ...] = ()
+    """Addresses and networks from which that header is trusted."""
 
     @model_validator(mode="after")
     def _header_is_explicit(self) -> Self:
         if (self.identity == "header") != bool(self.header and self.proxies):
             raise ValueError("identity = 'header' needs both 'header' and 'proxies', and nothing else has them")
         return self
+
+    def trusts(self, address: str) -> bool:
+        """Tell whether the header is believed from an address."""
+        try:
+            given = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        # A socket of both families names an IPv4 client as ::ffff:10.0.0.5.
+        same = {given, getattr(given, "ipv4_mapped", None) or given}
+        return any(one in ipaddress.ip_network(proxy) for proxy in self.proxies for one in same)
 
 
 class ServiceFile(Section):
@@ -158,6 +194,11 @@ class Settings:
     def several_hosts(self) -> bool:
         """Whether other processes may share the database."""
         return self.database.startswith("postgresql")
+
+    @property
+    def executor(self) -> str:
+        """Name of this process on its database."""
+        return self.file.executor or (socket.gethostname() if self.several_hosts else "local")
 
     def model(self, name: str) -> ModelSection | None:
         """Return what is configured for a candidate model."""

@@ -93,6 +93,7 @@ def test_whatever_the_service_needs_is_looked_at(written, key):
         "signing key",
         "policy, cand",
         "samples, cand",
+        "database",
         "port",
         "registry",
     } <= set(found)
@@ -162,6 +163,39 @@ def test_reviewers_that_could_not_sign_in_are_found(written, key):
     found = conditions(path, Registry("cand"), key)
     assert found["accounts"].state == "wrong"
     assert (found["reviews"].state, found["reviews"].command) == ("unused", "reviewers: {names: [ann], approvals: 1}")
+
+
+HEADER = 'identity = "header"\nheader = "X-User"\nproxies = ["10.0.0.1"]'
+
+
+@pytest.mark.parametrize(
+    ("review", "reviewers", "said"),
+    [
+        (HEADER, "names: [ann], identity: registry", "reviewers: {identity: stated}"),
+        (HEADER, "names: [ann]", "reviewers: {identity: stated}"),
+        ('identity = "registry"', "names: [ann], identity: stated", "reviewers: {identity: registry}"),
+        ('identity = "registry"', "names: [ann, ann], approvals: 2", "asks for 2 approvals and names 1"),
+    ],
+)
+def test_a_policy_under_which_every_form_would_be_refused_is_found(written, key, review, reviewers, said):
+    """The page takes the reviewer from elsewhere than the policy, or the policy names too few."""
+    config = CONFIG.replace('identity = "{identity}"', review)
+    path, _ = written(config=config, policy=f"{POLICY}reviewers: {{{reviewers}}}\n")
+    found = conditions(path, Registry("cand", user=User("gate", admin=True), edits=("cand",)), key)
+    assert found["reviews, cand"].state == "wrong"
+    assert said in found["reviews, cand"].text + found["reviews, cand"].command
+    assert "reviews" not in found
+
+
+@pytest.mark.parametrize(
+    ("review", "reviewers"), [(HEADER, "names: [ann], identity: stated"), ('identity = "registry"', "names: [ann]")]
+)
+def test_a_policy_that_agrees_with_the_page_is_well(written, key, review, reviewers):
+    """Whoever signs in can decide."""
+    config = CONFIG.replace('identity = "{identity}"', review)
+    path, _ = written(config=config, policy=f"{POLICY}reviewers: {{{reviewers}}}\n")
+    found = conditions(path, Registry("cand", user=User("gate", admin=True), edits=("cand",)), key)
+    assert (found["reviews"].state, "reviews, cand" in found) == ("ok", False)
 
 
 def test_what_is_missing_is_found(written, key, tmp_path):
@@ -238,6 +272,11 @@ FAULTS = [
     (f"{BEGIN}{MODEL}[work]\nconcurrency = 0\n", "line 6: at 'work.concurrency': "),
     (f"{BEGIN}[review]\nidentity = 'ldap'\n{MODEL}", "got 'ldap'"),
     (f"{BEGIN}[[models]]\nname = 'a'\n", "line 2: the key 'models.0.policy' is missing"),
+    (f"{BEGIN}[watch]\nrescan = 'weekly'\n{MODEL}", "line 3: at 'watch.rescan': expected a cron line of five fields"),
+    (f"{BEGIN}[watch]\nrescan = '0 0 30 2 *'\n{MODEL}", "line 3: at 'watch.rescan': expected a cron line whose time"),
+    (f"{BEGIN}[review]\nproxies = ['proxy.example']\n{MODEL}", "line 3: at 'review.proxies.0': 'proxy.example' does"),
+    (f"{BEGIN}[review]\nproxies = ['10.0.0.5/24']\n{MODEL}", "10.0.0.5/24 has host bits set; expected an address"),
+    (f"{BEGIN}[review]\nproxies = ['::/0']\n{MODEL}", "line 3: at 'review.proxies.0': from every address anybody"),
     (f"{BEGIN}zzz = 1\n{MODEL}", f"line 2: {NO} 'zzz'; expected one of audit-log, data, "),
 ]
 

@@ -25,7 +25,7 @@ from gate.service.guard import Guard
 from gate.service.jobs import read_rules
 from gate.service.pages import page
 from gate.service.reviews import Form, Person, Reviews, UnknownPersonError
-from gate.service.settings import ServiceFile, Settings, read_settings
+from gate.service.settings import ReviewSection, ServiceFile, Settings, read_settings
 from tests.attestations.signed import statement
 from tests.renderers import reports
 from tests.service.serving import POLICY
@@ -88,6 +88,24 @@ def test_the_header_is_believed_from_the_configured_proxy_alone_and_once(reviews
     for asked in (request("10.0.0.2", "ann"), request("10.0.0.1"), request("10.0.0.1", "ann", "bob")):
         with pytest.raises(UnknownPersonError):
             reviews.person(asked)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "address", "believed"),
+    [
+        ("10.0.0.0/24", "10.0.0.7", True),
+        ("10.0.0.0/24", "10.0.1.7", False),
+        ("10.0.0.1", "::ffff:10.0.0.1", True),
+        ("2001:db8::1", "2001:db8:0:0::1", True),
+        ("2001:db8::/32", "10.0.0.1", False),
+        ("10.0.0.0/24", "", False),
+        ("10.0.0.0/24", "a socket", False),
+    ],
+)
+def test_a_proxy_is_an_address_or_a_network(proxy, address, believed):
+    """However either is written."""
+    section = ReviewSection(identity="header", header="X-User", proxies=(proxy,))
+    assert section.trusts(address) is believed
 
 
 def test_a_form_is_believed_for_its_own_person_and_version_alone(reviews, registry):
