@@ -10,7 +10,7 @@ from gate.service import metrics
 from gate.service.logs import log
 
 _SECONDS = 5
-_LASTING = frozenset({"no-longer-approved", "not-judged", "policy-unreadable"})
+_LASTING = frozenset({"no-longer-approved", "not-judged", "policy-unreadable", "mark-not-put-back"})
 """Kinds that every look finds anew, until somebody acts."""
 
 

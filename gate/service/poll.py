@@ -1,7 +1,8 @@
 """The poll, which finds what no webhook told: deliveries can be lost, and stages send none.
 
-Every interval it queues versions without a decision under today's policy, looks at protected places, flags checks that
-crashed the process too often, and on PostgreSQL takes over the work of dead processes.
+Every interval it queues versions without a decision under today's policy, puts back the marks of finished checks that
+somebody removed, looks at protected places, flags checks that crashed the process too often, and on PostgreSQL takes
+over the work of dead processes.
 """
 
 import contextlib
@@ -10,21 +11,22 @@ import threading
 import time
 from collections.abc import Sequence
 
-from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import PublicKey
-from gate.promotion.verification import ATTESTATION_TAG
 from gate.records.artifact import ModelRef
 from gate.records.errors import GateError
 from gate.registries.contract import ProductionRegistry
 from gate.service import metrics
+from gate.service.alerts import Alerts
 from gate.service.engine import Engine, executors, take_over
 from gate.service.guard import Guard
 from gate.service.jobs import Checks
 from gate.service.logs import log
+from gate.service.marks import Marks
 from gate.service.presence import Presence
 from gate.service.settings import ModelSection, Settings
 
-_FINAL = frozenset({"approved", "flagged", "failed"})
+_DECIDED = frozenset({"approved", "flagged"})
+_FINAL = _DECIDED | {"failed"}
 _ROUNDS = 1000
 
 
@@ -39,11 +41,15 @@ class Poll:
         engine: Engine,
         guard: Guard,
         keys: Sequence[PublicKey],
+        *,
+        alerts: Alerts | None = None,
     ) -> None:
         self._settings, self._registry, self._checks, self._engine = settings, registry, checks, engine
-        self._guard, self._keys = guard, keys
+        self._guard = guard
+        self._marks = Marks(settings, registry, keys, alerts or Alerts(settings.file.watch.alert_url))
         self._presence = Presence(settings.database, str(engine.executor)) if settings.several_hosts else None
         self._flagged: set[str] = set()
+        self._skipped: set[str] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gate-poll", daemon=True)
         self.last = 0.0
@@ -104,12 +110,17 @@ class Poll:
     def _queue_undecided(self, section: ModelSection) -> None:
         policy = self._checks.rules(section.name).policy.digest
         for ref, facts in self._registry.find_versions(section.name, {}):
-            signed = open_envelope(facts.tags.get(ATTESTATION_TAG, ""), self._keys).statement
-            if signed is None or (signed.predicate.model, signed.predicate.policy_digest) != (ref, policy):
+            said = self._marks.standing(ref, facts.tags, policy)
+            if said is None:
                 self._queue(ref, policy)
+            elif not self._marks.shown(facts.tags, said):
+                self._marks.put_back(ref, said.model_digest, policy)
 
     def _queue(self, ref: ModelRef, policy: str) -> None:
-        """Queue a version that has no decision, unless it is under way or one of its rounds has ended."""
+        """Queue a version that has no decision, unless it is under way or one of its rounds has ended.
+
+        A round that ended with a decision left a mark, which is put back.
+        """
         for number in range(_ROUNDS):
             workflow_id = f"seen/{ref.name}/{ref.version}/{policy}/{number}"
             found = self._engine.outcome(workflow_id)
@@ -123,9 +134,21 @@ class Poll:
             check = self._engine.outcome(check_id) if check_id.startswith("check/") else None
             if check is None:
                 if check_id in {"gone", "failed"}:
+                    self._skip(ref, workflow_id, check_id)
                     return
-            elif check[0] != "SUCCESS" or check[1] in _FINAL:
+            elif check[0] != "SUCCESS":
                 return
+            elif check[1] in _FINAL:
+                self._skip(ref, check_id, check[1])
+                if check[1] in _DECIDED:
+                    self._marks.put_back(ref, _digest(check_id, ref), policy)
+                return
+
+    def _skip(self, ref: ModelRef, workflow_id: str, outcome: str) -> None:
+        """Log once that no poll begins a check of a version anew, although it has no decision."""
+        if workflow_id not in self._skipped:
+            self._skipped.add(workflow_id)
+            log("not checked anew: a round of it has ended", model=str(ref), round=workflow_id, outcome=outcome)
 
     def _flag_poisoned(self) -> None:
         for job in self._engine.poisoned():
@@ -144,3 +167,8 @@ class Poll:
             if self._presence.dead(executor):
                 log("taking over", level=logging.WARNING, executor=executor)
                 take_over(executor)
+
+
+def _digest(check_id: str, ref: ModelRef) -> str:
+    """Return the digest of the bytes that a check was about; see `Job.workflow_id`."""
+    return check_id.removeprefix(f"check/{ref.name}/{ref.version}/").partition("/")[0]

@@ -71,7 +71,7 @@ class Service:
         rescans = Rescans(settings, self.registry, keys, alerts)
         _write_ahead(settings.database)
         self.engine = Engine(settings, self.checks, self.guard.look, rescans.scan)
-        self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys)
+        self.poll = Poll(settings, self.registry, self.checks, self.engine, self.guard, keys, alerts=alerts)
         pages = Pages(Reviews(settings, self.registry, signing, keys), file.review.identity)
         self.app = build_app(settings, Receiver(settings, self.engine), pages, self._missing, self.engine.depth)
 
