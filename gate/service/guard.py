@@ -50,10 +50,11 @@ class Guard:
         return str(wrong)
 
     def _places(self, production: str) -> Iterator[Callable[[], int]]:
-        for section in self._settings.file.models:
-            if section.production == production:
-                yield from (partial(self._alias, section, alias) for alias in section.aliases)
-                yield partial(self._stages, section)
+        # No two candidate models share a production model, so that each place is judged once, by one policy.
+        section = next((one for one in self._settings.file.models if one.production == production), None)
+        if section is not None:
+            yield from (partial(self._alias, section, alias) for alias in section.aliases)
+            yield partial(self._stages, section)
 
     def _exists(self, production: str) -> bool:
         """Tell whether there is anything to guard: before the first promotion MLflow answers 403 for aliases.

@@ -107,7 +107,7 @@ class ModelSection(Section):
     """What adapters are for, or language models were tuned from: models:/NAME/VERSION, models:/NAME@ALIAS, a folder."""
     allow_code: bool = False
     production: str | None = None
-    """The registered model into which versions are promoted."""
+    """The registered model into which versions are promoted, and those of no other candidate model."""
     aliases: tuple[str, ...] = ("champion",)
     """Protected aliases of the production model."""
     stages: tuple[str, ...] = ("Production",)
@@ -175,7 +175,22 @@ class ServiceFile(Section):
             raise ValueError("a registered model is configured twice")
         if set(names) & {model.production for model in self.models}:
             raise ValueError("a production model cannot be a candidate too")
+        if shared := _shared(self.models):
+            one, other, production = shared
+            raise ValueError(
+                f"{one!r} and {other!r} are both promoted into {production!r}, whose versions are guarded and scanned "
+                "again by the policy of one candidate model; expected a production model for each"
+            )
         return self
+
+
+def _shared(models: tuple[ModelSection, ...]) -> tuple[str, str, str] | None:
+    """Return two candidate models with the same production model, and its name; None where there are none."""
+    first: dict[str, str] = {}
+    for model in models:
+        if model.production is not None and first.setdefault(model.production, model.name) != model.name:
+            return first[model.production], model.name, model.production
+    return None
 
 
 @dataclass(frozen=True)

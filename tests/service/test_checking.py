@@ -259,6 +259,7 @@ def test_an_address_for_the_webhook_that_is_none_is_refused(written, monkeypatch
 
 BEGIN = 'data = "d"\n'
 MODEL = '[[models]]\nname = "a"\npolicy = "p"\n'
+OTHER, PROMOTED = MODEL.replace('"a"', '"b"'), 'production = "prod"\n'
 
 
 NO = "there is no key"
@@ -277,6 +278,10 @@ FAULTS = [
     (f"{BEGIN}[review]\nproxies = ['proxy.example']\n{MODEL}", "line 3: at 'review.proxies.0': 'proxy.example' does"),
     (f"{BEGIN}[review]\nproxies = ['10.0.0.5/24']\n{MODEL}", "10.0.0.5/24 has host bits set; expected an address"),
     (f"{BEGIN}[review]\nproxies = ['::/0']\n{MODEL}", "line 3: at 'review.proxies.0': from every address anybody"),
+    (
+        f"{BEGIN}{MODEL}{PROMOTED}{OTHER}{PROMOTED}",
+        "gate.toml: 'a' and 'b' are both promoted into 'prod', whose versions",
+    ),
     (f"{BEGIN}zzz = 1\n{MODEL}", f"line 2: {NO} 'zzz'; expected one of audit-log, data, "),
 ]
 
@@ -299,3 +304,16 @@ def test_an_address_with_a_token_is_not_repeated(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"watch\.alert-url") as caught:
         read_settings(tmp_path / "gate.toml")
     assert "hidden" not in str(caught.value)
+
+
+def test_candidate_models_stand_beside_each_other_with_production_models_of_their_own_or_none(tmp_path, monkeypatch):
+    """Any number of them may have none."""
+    monkeypatch.setenv("GATE_WEBHOOK_SECRET", "a-secret")
+    another, third = (MODEL.replace('"a"', name) for name in ('"c"', '"d"'))
+    (tmp_path / "gate.toml").write_text(f"{BEGIN}{MODEL}{PROMOTED}{OTHER}production = 'prod-b'\n{another}{third}")
+    assert [one.production for one in read_settings(tmp_path / "gate.toml").file.models] == [
+        "prod",
+        "prod-b",
+        None,
+        None,
+    ]
