@@ -8,6 +8,8 @@ class RefusedError(UnexaminableError):
     """An archive, or a graph in it, holds something that the strict reader does not read."""
 
     kind = "exported program"
+    with_any_batch = False
+    """Whether it holds for a fixed batch too, so that none is tried in place of a free one."""
     what_to_do = (
         f"Log the trained model again with {LOG}, and leave the file as it was written; a program that "
         "the gate cannot read cannot be approved."

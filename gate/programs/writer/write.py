@@ -89,7 +89,9 @@ def _exported(module: torch.nn.Module, example: torch.Tensor) -> torch.export.Ex
     batch = example if len(example) > 1 else torch.cat([example, example])
     try:
         return torch.export.export(module, (batch,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    except (torch._dynamo.exc.UserError, ValueError, RuntimeError, RefusedError):  # noqa: SLF001  # the exporter's own
+    except (torch._dynamo.exc.UserError, ValueError, RuntimeError, RefusedError) as error:  # noqa: SLF001  # the exporter's own
+        if isinstance(error, RefusedError) and error.with_any_batch:
+            raise
         return torch.export.export(module, (example[:1],))
 
 

@@ -24,6 +24,8 @@ from gate.worker.clean_samples import raw_samples
 COMPARED_SAMPLES: Final = 64
 NOISE: Final = 16
 """Inputs of noise within the samples' range, beside the samples."""
+_FEW: Final = 8
+"""Inputs that are also asked about one by one and in twos, where any number is taken."""
 _LEAST_SPAN: Final = 1e-3
 """Least share of the largest output that counts as their range: outputs that hardly change differ by rounding alone."""
 SAME: Final = {torch.float32: 1e-4, torch.float64: 1e-6, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -79,28 +81,43 @@ def _prepared(
 
 def require_same(path: Path, program: Program, inputs: torch.Tensor) -> float:
     """Return how far the outputs lie from onnxruntime's, as a share of their range; more than rounding is refused."""
-    size = static_batch(program)
-    chunks = [chunk for chunk in torch.split(inputs, size or 16) if size is None or len(chunk) == size]
-    if not chunks:
-        chunks = [inputs[torch.arange(size or 1) % len(inputs)]]
     session = _session(path)
-    greatest = 0.0
-    for chunk in chunks:
+    return max(_apart(session, program, batches) for batches in _batches(inputs, static_batch(program)))
+
+
+def _batches(inputs: torch.Tensor, size: int | None) -> list[list[torch.Tensor]]:
+    """Return the batches to compare, those whose numbers have one range together; a free one has other sizes too.
+
+    A graph may ask whether there is one sample, and a trace of several would not show it.
+    """
+    if size is None:
+        few = inputs[:_FEW]
+        return [*([chunk] for chunk in torch.split(inputs, 16)), *(list(torch.split(few, count)) for count in (1, 2))]
+    whole = [[chunk] for chunk in torch.split(inputs, size) if len(chunk) == size]
+    return whole or [[inputs[torch.arange(size) % len(inputs)]]]
+
+
+def _apart(session: Any, program: Program, batches: list[torch.Tensor]) -> float:
+    """Return the greatest difference over a few batches."""
+    wanted, found = [], []
+    for chunk in batches:
         expected = _answers(session, chunk)
         with torch.no_grad():
             outputs = program(chunk)
-        found = outputs if isinstance(outputs, tuple) else (outputs,)
-        if len(found) != len(expected):
-            raise UnexaminableError(f"onnxruntime yields {len(expected)} outputs; the mapped program {len(found)}")
-        for want, got in zip(expected, found, strict=True):
-            greatest = max(greatest, _difference(want, got))
-    return greatest
+        got = outputs if isinstance(outputs, tuple) else (outputs,)
+        if len(got) != len(expected):
+            raise UnexaminableError(f"onnxruntime yields {len(expected)} outputs; the mapped program {len(got)}")
+        for want, one in zip(expected, got, strict=True):
+            if want.shape != one.shape or want.dtype != one.dtype:
+                raise _differs(f"yields {_form(one)} where onnxruntime yields {_form(want)}")
+        wanted.append([want.flatten() for want in expected])
+        found.append([one.flatten() for one in got])
+    every = zip(zip(*wanted, strict=True), zip(*found, strict=True), strict=True)
+    return max((_difference(torch.cat(want), torch.cat(got)) for want, got in every), default=0.0)
 
 
 def _difference(want: torch.Tensor, got: torch.Tensor) -> float:
     """Return the greatest difference as a share of the range of the numbers, or refuse."""
-    if want.shape != got.shape or want.dtype != got.dtype:
-        raise _differs(f"yields {_form(got)} where onnxruntime yields {_form(want)}")
     if not want.is_floating_point():
         if not torch.equal(want, got):
             raise _differs("gives other whole numbers than onnxruntime")

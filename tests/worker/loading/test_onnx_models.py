@@ -111,3 +111,27 @@ def test_finds_the_one_file(tmp_path, path):
         (tmp_path / "MLmodel").write_text(MLMODEL.format(named))
         with pytest.raises(UnexaminableError, match="the onnx flavour names"):
             find_candidate(tmp_path)
+
+
+def test_one_sample_is_asked_about_too(tmp_path):
+    """A network that onnxruntime turns around for one sample alone is no other one in batches."""
+    whole = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0)]
+    steps = [("Shape", ["x"], "s"), ("Gather", ["s", "zero"], "b"), ("Equal", ["b", "one"], "e")]
+    steps += [("Where", ["e", "minus", "one"], "w"), ("CastLike", ["w", "m"], "f"), ("Mul", ["m", "f"], "y")]
+    hidden = whole + [helper.make_node(kind, given, [name]) for kind, given, name in steps]
+    path, plain = tmp_path / "model.onnx", tmp_path / "plain.onnx"
+    constants = {"zero": np.int64(0), "one": np.int64(1), "minus": np.int64(-1)}
+    path.write_bytes(model(hidden, (None, 8, 3), constants).SerializeToString())
+    plain.write_bytes(model([*whole, helper.make_node("Identity", ["m"], ["y"])], (None, 8, 3)).SerializeToString())
+    x = torch.from_numpy(pictures((6, 8, 3)))
+    assert require_same(plain, read_onnx(plain), x) <= 1e-6
+    with pytest.raises(UnexaminableError, match="differs from onnxruntime"):
+        require_same(path, read_onnx(plain), x)
+
+
+def test_one_score_by_sample_has_the_range_of_several(tmp_path):
+    """Rounding of a single number is no share of its own range, which is none."""
+    path = tmp_path / "model.onnx"
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("Gemm", ["f", "w"], ["y"])]
+    path.write_bytes(model(nodes, (None, 32, 32, 3), {"w": pictures((3072, 1))}).SerializeToString())
+    assert require_same(path, read_onnx(path), torch.from_numpy(pictures((9, 32, 32, 3)))) <= 1e-5

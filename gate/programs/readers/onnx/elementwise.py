@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from gate.programs.readers.onnx import sizes
 from gate.programs.readers.onnx.calls import Call, Function, Numbers, Operator
 from gate.programs.readers.onnx.graph import Constant, dtype_of
 
@@ -124,8 +125,8 @@ def _dropout(call: Call) -> torch.Tensor:
     return call.tensor()
 
 
-def _comparison(function: Callable[[Any, Any], Any], numbers: Callable[[Any, Any], Any] | None = None) -> Operator:
-    return Operator(lambda call: function(*call.tensors()), on_numbers=None if numbers is None else _pair(numbers))
+def _comparison(function: Callable[[Any, Any], Any], numbers: Function | None = None) -> Operator:
+    return Operator(lambda call: function(*call.tensors()), on_numbers=numbers)
 
 
 def _pair(function: Callable[[Any, Any], Any]) -> Function:
@@ -135,10 +136,6 @@ def _pair(function: Callable[[Any, Any], Any]) -> Function:
 
 def _remainder(call: Call) -> torch.Tensor:
     return (torch.fmod if call.attribute("fmod", 0) else torch.remainder)(*_divisible(call))
-
-
-def _where_numbers(call: Call) -> Numbers:
-    return np.where(call.numbers(0).astype(bool), call.numbers(1), call.numbers(2))
 
 
 def _where(call: Call) -> torch.Tensor:
@@ -171,7 +168,7 @@ ELEMENTWISE: Final[dict[str, Operator]] = {
     "Div": Operator(_divide, on_numbers=_pair(operator.floordiv)),
     "Dropout": Operator(_dropout, _names("ratio seed")),
     "Elu": Operator(_elu, _names("alpha")),
-    "Equal": _comparison(torch.eq, operator.eq),
+    "Equal": _comparison(torch.eq, sizes.equal),
     "Erf": _unary(torch.erf, since=9),
     "Exp": _unary(torch.exp),
     "Floor": _unary(torch.floor),
@@ -212,6 +209,6 @@ ELEMENTWISE: Final[dict[str, Operator]] = {
     "Sum": _folded(torch.add),
     "Tanh": _unary(torch.tanh),
     "ThresholdedRelu": Operator(_thresholded, _names("alpha"), since=10),
-    "Where": Operator(_where, since=9, on_numbers=_where_numbers),
+    "Where": Operator(_where, since=9, on_numbers=sizes.where),
 }
 """Operators by name. Those that go over several operands take two where ONNX has two."""

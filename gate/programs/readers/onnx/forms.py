@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from gate.programs.readers.onnx.calls import Call, Numbers, Operator, array
 from gate.programs.readers.onnx.graph import Constant
+from gate.programs.readers.onnx.refused import BatchDecidesError
 from gate.programs.readers.onnx.resizing import RESIZING
+from gate.programs.readers.onnx.sizes import unknown
 
 _MAX_MADE: Final = 1 << 24
 _MAX_NUMBERS: Final = 1 << 10
@@ -58,7 +60,11 @@ def _flatten(call: Call) -> torch.Tensor:
 def _squeeze(call: Call) -> torch.Tensor:
     x, axes = call.tensor(), call.axes(1, 13)
     if axes is None:
-        axes = tuple(place for place, size in enumerate(x.shape) if place and _is(size, 1))
+        if unknown(x.shape):
+            raise BatchDecidesError(
+                call.node.where, "it takes away every axis of one entry, of one sample the batch's too"
+            )
+        axes = tuple(place for place, size in enumerate(x.shape) if size == 1)
     axes = tuple(call.axis(axis, x.ndim) for axis in axes)
     if any(x.shape[axis] != 1 for axis in axes):
         raise call.refuse(f"an axis of {axes} is longer than 1")

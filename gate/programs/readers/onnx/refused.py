@@ -22,3 +22,14 @@ class OnnxRefusedError(RefusedError):
         "Export the trained network again as plain ONNX, in one file, for inference, and log it with "
         "mlflow.onnx.log_model; or log the PyTorch model itself with mlflow.pytorch.log_model."
     )
+
+
+class BatchDecidesError(OnnxRefusedError):
+    """A graph that takes any number of samples computes something else by how many there are."""
+
+    with_any_batch = True
+    what_to_do = (
+        "Export the network so that each sample gets what it gets alone, with no branch on the size of the batch and "
+        "with the axes of every squeeze stated; or fix the batch: python -m "
+        "onnxruntime.tools.make_dynamic_shape_fixed --dim_param NAME --dim_value 1 MODEL OUT."
+    )
