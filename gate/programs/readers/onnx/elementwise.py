@@ -6,12 +6,11 @@ import operator
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from gate.programs.readers.onnx import sizes
-from gate.programs.readers.onnx.calls import Call, Function, Numbers, Operator
+from gate.programs.readers.onnx.calls import Call, Function, Operator
 from gate.programs.readers.onnx.graph import Constant, dtype_of
 
 if TYPE_CHECKING:
@@ -28,16 +27,9 @@ def _unary(function: Callable[[torch.Tensor], torch.Tensor], since: int = 7) -> 
     return Operator(lambda call: function(call.tensor()), since=since)
 
 
-def _folded(function: Callable[[Any, Any], Any], numbers: Callable[[Any, Any], Any] | None = None) -> Operator:
+def _folded(function: Callable[[Any, Any], Any], numbers: Function | None = None) -> Operator:
     """Return an operator that goes over its operands from the left."""
-    on_numbers = None
-    if numbers is not None:
-        pair = numbers
-
-        def on_numbers(call: Call) -> Numbers:
-            return np.asarray(reduce(pair, [call.numbers(index) for index in range(len(call))]), dtype=object)
-
-    return Operator(lambda call: reduce(function, call.tensors()), on_numbers=on_numbers)
+    return Operator(lambda call: reduce(function, call.tensors()), on_numbers=numbers)
 
 
 def _divide(call: Call) -> torch.Tensor:
@@ -116,7 +108,7 @@ def _cast(call: Call) -> torch.Tensor:
 
 def _cast_numbers(call: Call) -> Any:
     to = dtype_of(call.attribute("to", 0), call.node.where)
-    return call.numbers(0) if to in {torch.int32, torch.int64} else _cast(call)
+    return sizes.held(call, to) if to in {torch.int32, torch.int64} else _cast(call)
 
 
 def _dropout(call: Call) -> torch.Tensor:
@@ -127,11 +119,6 @@ def _dropout(call: Call) -> torch.Tensor:
 
 def _comparison(function: Callable[[Any, Any], Any], numbers: Function | None = None) -> Operator:
     return Operator(lambda call: function(*call.tensors()), on_numbers=numbers)
-
-
-def _pair(function: Callable[[Any, Any], Any]) -> Function:
-    """Return what computes two operands that are sizes, number by number."""
-    return lambda call: np.asarray(function(call.numbers(0), call.numbers(1)), dtype=object)
 
 
 def _remainder(call: Call) -> torch.Tensor:
@@ -156,7 +143,7 @@ def _same(function: Function) -> Operator:
 
 ELEMENTWISE: Final[dict[str, Operator]] = {
     "Abs": _unary(torch.abs),
-    "Add": _folded(torch.add, operator.add),
+    "Add": _folded(torch.add, sizes.folded(operator.add)),
     "And": _comparison(torch.logical_and),
     "Cast": Operator(_cast, _names("to"), on_numbers=_cast_numbers),
     "Ceil": _unary(torch.ceil),
@@ -165,7 +152,7 @@ ELEMENTWISE: Final[dict[str, Operator]] = {
     ),
     "Clip": Operator(_clip, _names("min max")),
     "Cos": _unary(torch.cos),
-    "Div": Operator(_divide, on_numbers=_pair(operator.floordiv)),
+    "Div": Operator(_divide, on_numbers=sizes.divided),
     "Dropout": Operator(_dropout, _names("ratio seed")),
     "Elu": Operator(_elu, _names("alpha")),
     "Equal": _comparison(torch.eq, sizes.equal),
@@ -188,8 +175,8 @@ ELEMENTWISE: Final[dict[str, Operator]] = {
     "Mean": Operator(_mean),
     "Min": _folded(torch.minimum),
     "Mish": _unary(functional.mish, since=18),
-    "Mod": Operator(_remainder, _names("fmod"), since=10, on_numbers=_pair(operator.mod)),
-    "Mul": _folded(torch.mul, operator.mul),
+    "Mod": Operator(_remainder, _names("fmod"), since=10, on_numbers=sizes.remainder),
+    "Mul": _folded(torch.mul, sizes.multiplied),
     "Neg": _unary(torch.neg),
     "Not": _unary(torch.logical_not),
     "Or": _comparison(torch.logical_or),
@@ -205,7 +192,7 @@ ELEMENTWISE: Final[dict[str, Operator]] = {
     "Softplus": _unary(functional.softplus),
     "Softsign": _unary(lambda x: x / (1 + torch.abs(x))),
     "Sqrt": _unary(torch.sqrt),
-    "Sub": _folded(torch.sub, operator.sub),
+    "Sub": _folded(torch.sub, sizes.folded(operator.sub)),
     "Sum": _folded(torch.add),
     "Tanh": _unary(torch.tanh),
     "ThresholdedRelu": Operator(_thresholded, _names("alpha"), since=10),

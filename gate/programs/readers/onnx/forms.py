@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from gate.programs.readers.onnx import sizes
 from gate.programs.readers.onnx.calls import Call, Numbers, Operator, array
 from gate.programs.readers.onnx.graph import Constant
 from gate.programs.readers.onnx.refused import BatchDecidesError
 from gate.programs.readers.onnx.resizing import RESIZING
-from gate.programs.readers.onnx.sizes import unknown
 
 _MAX_MADE: Final = 1 << 24
-_MAX_NUMBERS: Final = 1 << 10
+_MAX_BACKWARDS: Final = 1 << 16
 _FAR: Final = 2**31 - 1
 _PADS: Final = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
 
@@ -27,9 +27,9 @@ def _names(text: str) -> frozenset[str]:
 
 def _shape(call: Call) -> Numbers:
     value = call.operands[0]
-    sizes = list(value.tensor.shape if isinstance(value, Constant) else value.shape)  # type: ignore[union-attr]
-    end = call.attribute("end", len(sizes))
-    return array(sizes[call.attribute("start", 0) : end])
+    shape = list(value.tensor.shape if isinstance(value, Constant) else value.shape)  # type: ignore[union-attr]
+    end = call.attribute("end", len(shape))
+    return array(shape[call.attribute("start", 0) : end])
 
 
 def _size(call: Call) -> Numbers:
@@ -60,7 +60,7 @@ def _flatten(call: Call) -> torch.Tensor:
 def _squeeze(call: Call) -> torch.Tensor:
     x, axes = call.tensor(), call.axes(1, 13)
     if axes is None:
-        if unknown(x.shape):
+        if sizes.unknown(x.shape):
             raise BatchDecidesError(
                 call.node.where, "it takes away every axis of one entry, of one sample the batch's too"
             )
@@ -107,6 +107,8 @@ def _slice(call: Call) -> torch.Tensor:
             x = x[tuple(place)]
         else:
             size = int(x.shape[axis])
+            if size > _MAX_BACKWARDS:
+                raise call.refuse(f"it goes backwards over {size} entries; at most {_MAX_BACKWARDS} are read")
             index = list(range(size))[slice(start, end if end >= -size else None, step)]
             x = x.index_select(axis, torch.tensor(index, device=x.device))
     return x
@@ -150,18 +152,13 @@ def _gather(call: Call) -> torch.Tensor:
     return found if indices.ndim == 1 else found.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
-def _gather_numbers(call: Call) -> Numbers:
-    return np.asarray(
-        np.take(call.numbers(0), call.numbers(1).astype(int), axis=call.attribute("axis", 0)), dtype=object
-    )
-
-
 def _expand(call: Call) -> torch.Tensor:
     x, wanted = call.tensor(), list(call.integers(1))
     wanted = [1] * (x.ndim - len(wanted)) + wanted
     behind = len(wanted) - x.ndim
-    sizes = [x.shape[place - behind] if place >= behind and _is(size, 1) else size for place, size in enumerate(wanted)]
-    return x.expand(sizes)
+    return x.expand(
+        [x.shape[place - behind] if place >= behind and _is(size, 1) else size for place, size in enumerate(wanted)]
+    )
 
 
 def _pad(call: Call) -> torch.Tensor:
@@ -187,10 +184,6 @@ def _concat(call: Call) -> torch.Tensor:
     return torch.cat(every, call.axis(call.attribute("axis", 0), every[0].ndim))
 
 
-def _concat_numbers(call: Call) -> Numbers:
-    return np.concatenate([call.numbers(index) for index in range(len(call))], axis=call.attribute("axis", 0))
-
-
 def _constant(call: Call) -> Any:
     attributes = call.node.attributes
     if len(attributes) != 1:
@@ -202,21 +195,21 @@ def _constant(call: Call) -> Any:
 
 
 def _constant_of_shape(call: Call) -> torch.Tensor:
-    sizes, value = call.integers(0), call.attribute("value")
+    shape, value = call.integers(0), call.attribute("value")
     value = torch.zeros(1) if value is None else value
-    if value.numel() != 1 or prod(size for size in sizes if isinstance(size, int)) > _MAX_MADE:
-        raise call.refuse(f"it makes a tensor of the sizes {sizes}")
-    return torch.full(sizes, value.item(), dtype=value.dtype, device=call.device)
+    if value.numel() != 1 or prod(size for size in shape if isinstance(size, int)) > _MAX_MADE:
+        raise call.refuse(f"it makes a tensor of the sizes {shape}")
+    return torch.full(shape, value.item(), dtype=value.dtype, device=call.device)
 
 
 def _numbers_of_shape(call: Call) -> Any:
     """Return a list of sizes that are all the same; anything else is a tensor."""
-    sizes, value = call.integers(0), call.attribute("value")
-    if value is None or value.is_floating_point() or not all(isinstance(size, int) for size in sizes):
+    shape, value = call.integers(0), call.attribute("value")
+    if value is None or value.is_floating_point() or not all(isinstance(size, int) for size in shape):
         return _constant_of_shape(call)
-    if prod(sizes) > _MAX_NUMBERS:
+    if prod(shape) > sizes.MAX_NUMBERS:
         return _constant_of_shape(call)
-    return np.full(sizes, value.item(), dtype=object)
+    return np.full(shape, value.item(), dtype=object)
 
 
 def _range(call: Call) -> torch.Tensor:
@@ -253,21 +246,15 @@ def _tile(call: Call) -> torch.Tensor:
 _VALUES: Final = "value value_float value_floats value_int value_ints"
 FORMS: Final[dict[str, Operator]] = {
     **RESIZING,
-    "Concat": Operator(_concat, _names("axis"), on_numbers=_concat_numbers),
+    "Concat": Operator(_concat, _names("axis"), on_numbers=sizes.joined),
     "Constant": Operator(_constant, _names(_VALUES)),
     "ConstantOfShape": Operator(_constant_of_shape, _names("value"), since=9, on_numbers=_numbers_of_shape),
     "DepthToSpace": Operator(_depth_to_space, _names("blocksize mode")),
-    "Expand": Operator(
-        _expand,
-        since=8,
-        on_numbers=lambda call: call.numbers(0) * np.ones(call.integers(1), dtype=object),
-    ),
+    "Expand": Operator(_expand, since=8, on_numbers=sizes.expanded),
     "Flatten": Operator(_flatten, _names("axis")),
-    "Gather": Operator(_gather, _names("axis"), on_numbers=_gather_numbers),
+    "Gather": Operator(_gather, _names("axis"), on_numbers=sizes.taken),
     "Pad": Operator(_pad, _names("mode pads value")),
-    "Range": Operator(
-        _range, since=11, on_numbers=lambda call: array(range(*(call.numbers(index).item() for index in range(3))))
-    ),
+    "Range": Operator(_range, since=11, on_numbers=sizes.counted),
     "Reshape": Operator(
         _reshape, _names("allowzero"), on_numbers=lambda call: call.numbers(0).reshape(call.integers(1))
     ),

@@ -16,6 +16,7 @@ import torch
 from gate.programs.readers.onnx.calls import Call, Operator, as_numbers
 from gate.programs.readers.onnx.graph import Constant
 from gate.programs.readers.onnx.refused import OnnxRefusedError
+from gate.programs.readers.onnx.sizes import MAX_NUMBERS
 from gate.programs.readers.onnx.table import OPERATORS
 from gate.programs.refused import RefusedError
 
@@ -93,7 +94,7 @@ def apply(call: Call) -> Any:
     operator = OPERATORS[call.node.operator]
     sizes = any(isinstance(value, np.ndarray) for value in call.operands)
     try:
-        if sizes and operator.on_numbers and all(as_numbers(value) is not None for value in call.operands):
+        if sizes and operator.on_numbers and all(map(_is_list, call.operands)):
             return operator.on_numbers(call)
         return operator.run(call)
     except (RefusedError, torch.OutOfMemoryError):
@@ -103,6 +104,12 @@ def apply(call: Call) -> Any:
             raise
         text = " ".join(str(error).split())[:300]
         raise call.refuse(f"it does not go with its operands: {type(error).__name__}: {text}") from error
+
+
+def _is_list(value: Value | None) -> bool:
+    """Tell whether an operand is a list of integers that is no longer than those of sizes."""
+    few = not isinstance(value, Constant) or value.tensor.numel() <= MAX_NUMBERS
+    return few and as_numbers(value) is not None
 
 
 def _results(node: OnnxNode, results: Any) -> Iterator[tuple[str, Any]]:
