@@ -6,7 +6,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gate.programs import RefusedError
+from gate.programs import RefusedError, batched
 from gate.programs.readers.onnx.graph import OPSETS
 from gate.programs.readers.onnx.reader import read_onnx
 from gate.programs.readers.onnx.table import OPERATORS
@@ -344,19 +344,82 @@ def test_any_convolution(kernel, strides, dilations, pads, groups):
     refused_or_same(made)
 
 
-@settings(max_examples=120, deadline=None)
-@given(kernel=twos, strides=twos, pads=pads, ceil=st.booleans(), include=st.booleans(), average=st.booleans())
-def test_any_pool(kernel, strides, pads, ceil, include, average):
-    """Kernels, strides, pads, sizes rounded up, and what counts."""
-    limits = [*kernel, *kernel]
-    pads = [min(pad, limit - 1) for pad, limit in zip(pads, limits, strict=True)]
+auto_pads = st.sampled_from(["NOTSET", "SAME_LOWER", "SAME_UPPER", "VALID"])
+some_sides = st.lists(st.integers(1, 7), min_size=2, max_size=2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kernel=twos, strides=twos, dilations=twos, pads=pads, auto=auto_pads, sides=some_sides,
+    ceil=st.booleans(), include=st.booleans(), average=st.booleans(),
+)  # fmt: skip
+def test_any_pool(*, kernel, strides, dilations, pads, auto, sides, ceil, include, average):
+    """Kernels, strides, dilations, stated and computed pads, sizes rounded up, what counts, and small pictures."""
+    pads = [min(pad, width - 1) for pad, width in zip(pads, [*kernel, *kernel], strict=True)]
+    begins, ends = (pads[:2], pads[2:]) if auto == "NOTSET" else ([0, 0], [0, 0])
+    spans = [(width - 1) * dilation + 1 for width, dilation in zip(kernel, dilations, strict=True)]
+    # onnxruntime makes no picture of smaller ones, and runs no computed pads with longer steps.
+    sides = [max(size, span - a - b) for size, span, a, b in zip(sides, spans, begins, ends, strict=True)]
+    if auto.startswith("SAME"):
+        strides = [min(step, width) for step, width in zip(strides, kernel, strict=True)]
     more = {"count_include_pad": int(include)} if average else {}
+    stated = {"pads": pads} if auto == "NOTSET" else {"auto_pad": auto}
     refused_or_same(
-        image(
-            "AveragePool" if average else "MaxPool",
-            opset=19, kernel_shape=kernel, strides=strides, pads=pads, ceil_mode=int(ceil), **more,
+        one(
+            "AveragePool" if average else "MaxPool", (None, 2, *sides),
+            opset=19, kernel_shape=kernel, strides=strides, dilations=dilations, ceil_mode=int(ceil), **stated, **more,
         )
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [{"ceil_mode": 1}, {"dilations": [2, 2]}])
+@pytest.mark.parametrize("auto", ["SAME_LOWER", "SAME_UPPER", "VALID"])
+def test_computed_pads_stand_alone(auto, more):
+    """Together with sizes rounded up or dilations, onnxruntime counts windows in ways of its own."""
+    with pytest.raises(RefusedError, match=f"auto_pad '{auto}' together with ceil_mode or dilations"):
+        network(image("MaxPool", kernel_shape=[3, 3], strides=[2, 2], auto_pad=auto, **more))
+
+
+@pytest.mark.parametrize("operator", ["Conv", "MaxPool"])
+def test_no_other_way_of_padding_is_read(operator):
+    """A word that ONNX does not have is not as if nothing were said."""
+    constants = {"w": weight(2, 4, 3, 3)} if operator == "Conv" else ()
+    with pytest.raises(RefusedError, match="auto_pad 'same_upper' is not read"):
+        network(image(operator, constants, kernel_shape=[3, 3], auto_pad="same_upper"))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5, 31, 41, 47, 55, 61, 83, 97])
+@pytest.mark.parametrize(
+    "how", [{}, {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}], ids=["half", "asymmetric"]
+)
+def test_pixels_are_repeated_any_number_of_times(factor, how):
+    """By scales and to sizes; each new pixel is that of onnxruntime."""
+    shape, scales = (None, 1, 7, 3), np.array([1, 1, factor, 2], np.float32)
+    for to in ({"r": None, "s": scales}, {"r": None, "s": None, "z": LONG([2, 1, 7 * factor, 6])}):
+        assert difference(one("Resize", shape, to, mode="nearest", **how), pictures((2, 1, 7, 3))) == 0
+
+
+@pytest.mark.parametrize("axes", [[1], [1, 2, 3]])
+def test_sums_of_whole_numbers_keep_their_type(axes):
+    """Also where they reach its limits, at which onnxruntime stays."""
+    made = one("ReduceSum", IMAGES, {"a": LONG(axes)}, opset=18, dtype=np.int32)
+    for factor in (1, 2**27):
+        assert difference(made, pictures(IMAGE, np.int32) * np.int32(factor)) == 0
+
+
+@pytest.mark.parametrize(("operator", "kind"), [("ReduceSum", np.int64), ("ReduceSumSquare", np.int32)])
+def test_sums_that_onnxruntime_rounds_are_refused(operator, kind):
+    """It adds these up as float64."""
+    with pytest.raises(RefusedError, match=r"onnxruntime adds up .*torch\.int\d\d as float64"):
+        network(one(operator, IMAGES, {"a": LONG([1])}, opset=18, dtype=kind))
+
+
+@pytest.mark.parametrize("operator", sorted(name for name in OPERATORS if name.startswith("Reduce")))
+@pytest.mark.parametrize("axes", [{}, {"a": LONG([], np.int64)}, {"a": None}], ids=["none", "empty", "left out"])
+@pytest.mark.parametrize("noop", [0, 1])
+def test_reductions_over_no_axes(operator, axes, noop):
+    """Over all of them, or number by number."""
+    refused_or_same(image(operator, axes, opset=18, noop_with_empty_axes=noop))
 
 
 @settings(max_examples=60, deadline=None)
@@ -371,18 +434,31 @@ def test_any_slice(start, end, step, axis):
     refused_or_same(image("Slice", {"s": LONG([start]), "e": LONG([end]), "a": LONG([axis]), "t": LONG([step])}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    scales=st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0]), min_size=2, max_size=2),
+    scales=st.lists(st.sampled_from([0.125, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 41.0]), min_size=2, max_size=2),
+    sides=some_sides,
+    by_sizes=st.booleans(),
     mode=st.sampled_from(["nearest", "linear", "cubic"]),
     coordinates=st.sampled_from(["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]),
     rounding=st.sampled_from(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]),
 )
-def test_any_resize(scales, mode, coordinates, rounding):
-    """Scales, modes, coordinates and roundings."""
+def test_any_resize(scales, sides, by_sizes, mode, coordinates, rounding):
+    """Scales and sizes, also down to one pixel, modes, coordinates and roundings."""
+    sizes = [int(size * scale) for size, scale in zip(sides, scales, strict=True)]
+    assume(min(sizes) > 0)
+    to = {"s": None, "z": LONG([2, 2, *sizes])} if by_sizes else {"s": np.array([1, 1, *scales], np.float32)}
     refused_or_same(
-        image(
-            "Resize", {"r": None, "s": np.array([1, 1, *scales], np.float32)},
+        one(
+            "Resize", (None, 2, *sides), {"r": None, **to},
             mode=mode, coordinate_transformation_mode=coordinates, nearest_mode=rounding,
         )
     )  # fmt: skip
+
+
+def test_repeated_pixels_leave_samples_alone(tmp_path):
+    """Enlarged pictures run together."""
+    path = tmp_path / "model.onnx"
+    made = image("Resize", {"r": None, "s": np.array([1, 1, 2, 2], np.float32)})
+    path.write_bytes(made.SerializeToString())
+    assert batched(read_onnx(path), torch.from_numpy(pictures((6, *IMAGE[1:])))).mode == "direct"

@@ -129,17 +129,39 @@ def _softmax(function: Callable[..., torch.Tensor]) -> Operator:
     return Operator(run, _names("axis"))
 
 
-def _reduction(function: Callable[..., torch.Tensor], by_operand: int) -> Operator:
-    """Return a reduction over axes, which are an operand from the version `by_operand` on."""
+def _reduction(
+    function: Callable[..., torch.Tensor],
+    by_operand: int,
+    alone: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+) -> Operator:
+    """Return a reduction over axes, which are an operand from the version `by_operand` on.
+
+    Over no axis it makes `alone` of each number.
+    """
 
     def run(call: Call) -> torch.Tensor:
         x, axes = call.tensor(), call.axes(1, by_operand)
         if not axes and call.attribute("noop_with_empty_axes", 0):
-            return x
+            return alone(x)
         over = tuple(call.axis(axis, x.ndim) for axis in axes) if axes else tuple(range(x.ndim))
         return function(x, over, bool(call.attribute("keepdims", 1)))
 
     return Operator(run, _names("axes keepdims noop_with_empty_axes"))
+
+
+def _sum(x: torch.Tensor, over: tuple[int, ...], keep: bool) -> torch.Tensor:
+    """Add up; whole numbers of 32 bits as onnxruntime does, which keeps their type and its limits."""
+    if x.is_floating_point():
+        return torch.sum(x, over, keep)
+    if x.dtype is not torch.int32:
+        raise TypeError(f"onnxruntime adds up {x.dtype} as float64")
+    return torch.clamp(torch.sum(x, over, keep), -(2**31), 2**31 - 1).to(torch.int32)
+
+
+def _sum_of_squares(x: torch.Tensor, over: tuple[int, ...], keep: bool) -> torch.Tensor:
+    if not x.is_floating_point():
+        raise TypeError(f"onnxruntime adds up squares of {x.dtype} as float64")
+    return torch.sum(x * x, over, keep)
 
 
 def _argument(function: Callable[..., torch.Tensor]) -> Operator:
@@ -166,12 +188,12 @@ LAYERS: Final[dict[str, Operator]] = {
     "LayerNormalization": Operator(_layer_norm, _names("axis epsilon stash_type"), since=17),
     "LogSoftmax": _softmax(torch.log_softmax),
     "MatMul": Operator(lambda call: torch.matmul(*call.tensors())),
-    "ReduceL2": _reduction(lambda x, over, keep: torch.linalg.vector_norm(x, 2, over, keep), 18),
+    "ReduceL2": _reduction(lambda x, over, keep: torch.linalg.vector_norm(x, 2, over, keep), 18, torch.abs),
     "ReduceMax": _reduction(torch.amax, 18),
     "ReduceMean": _reduction(torch.mean, 18),
     "ReduceMin": _reduction(torch.amin, 18),
-    "ReduceSum": _reduction(torch.sum, 13),
-    "ReduceSumSquare": _reduction(lambda x, over, keep: torch.sum(x * x, over, keep), 18),
+    "ReduceSum": _reduction(_sum, 13),
+    "ReduceSumSquare": _reduction(_sum_of_squares, 18, torch.square),
     "Softmax": _softmax(torch.softmax),
 }
 """Operators by name."""

@@ -37,7 +37,7 @@ def _resize(call: Call) -> torch.Tensor:
         return _nearest(call, x, given, coordinates, whole=whole)
     if coordinates == "align_corners":
         how = {"align_corners": True}
-    elif coordinates in _HALF_PIXEL and 1 not in given.get("size", ()):
+    elif coordinates in _HALF_PIXEL and 1 not in _sides(x, given):
         how = {"align_corners": False}
     else:
         raise call.refuse(f"mode {mode!r} with {coordinates!r} is not read")
@@ -48,13 +48,29 @@ def _resize(call: Call) -> torch.Tensor:
     raise call.refuse(f"mode {mode!r} is not read")
 
 
+def _sides(x: torch.Tensor, given: dict[str, Any]) -> list[int]:
+    """Return height and width after resizing."""
+    if "size" in given:
+        return list(given["size"])
+    return [int(size * scale) for size, scale in zip(x.shape[2:], given["scale_factor"], strict=True)]
+
+
 def _nearest(call: Call, x: torch.Tensor, given: dict[str, Any], coordinates: str, *, whole: bool) -> torch.Tensor:
     """Repeat pixels a whole number of times: there the ways of rounding that are read agree."""
     rounding = call.attribute("nearest_mode", "round_prefer_floor" if call.opset > 10 else "floor")
     halves = coordinates in _HALF_PIXEL and rounding.startswith("round_prefer")
     if not whole or not (halves or (coordinates == "asymmetric" and rounding == "floor")):
         raise call.refuse(f"mode 'nearest' with {coordinates!r}, {rounding!r}, or no whole scale, is not read")
-    return _interpolated(call, x, given, "nearest")
+    if x.ndim != 4:
+        raise call.refuse(f"a value with {x.ndim} axes; pictures (N, C, H, W) are resized")
+    return _repeated(x, *(new // old for new, old in zip(_sides(x, given), x.shape[2:], strict=True)))
+
+
+def _repeated(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Repeat each pixel; torch's own way to enlarge multiplies by the rounded inverse, and takes others from 41 on."""
+    count, channels, height, width = x.shape
+    whole = x[:, :, :, None, :, None].expand(count, channels, height, rows, width, columns)
+    return whole.reshape(count, channels, height * rows, width * columns)
 
 
 def _target(call: Call, x: torch.Tensor, scales_at: int) -> tuple[dict[str, Any], bool]:

@@ -48,8 +48,10 @@ def pads(
         raise call.refuse(f"pads {stated} for a value with {x.ndim} axes")
     if mode == "VALID":
         return (0,) * count, (0,) * count
-    if mode not in _SAME:
+    if mode == "NOTSET":
         return stated[:count], stated[count:]
+    if mode not in _SAME:
+        raise call.refuse(f"auto_pad {mode!r} is not read")
     wanted = []
     for size, width, stride, dilation in zip(x.shape[2:], kernel, strides, dilations, strict=True):
         wanted.append(max((ceil(size / stride) - 1) * stride + (width - 1) * dilation + 1 - size, 0))
@@ -68,7 +70,10 @@ def _geometry(call: Call, x: torch.Tensor) -> tuple[tuple[int, ...], ...]:
     count = len(kernel)
     if count not in _MAX_POOLS or count != x.ndim - 2 or min(kernel) < 1:
         raise call.refuse(f"a kernel {kernel} over a value with {x.ndim} axes")
-    return kernel, sides(call, "strides", count), sides(call, "dilations", count)
+    dilations, mode = sides(call, "dilations", count), call.attribute("auto_pad", "NOTSET")
+    if mode != "NOTSET" and (call.attribute("ceil_mode", 0) or max(dilations) > 1):
+        raise call.refuse(f"auto_pad {mode!r} together with ceil_mode or dilations {dilations}")
+    return kernel, sides(call, "strides", count), dilations
 
 
 def _widened(
@@ -80,7 +85,7 @@ def _widened(
     """
     begins, ends = pads(call, x, *geometry)
     more = [0] * len(begins)
-    if call.attribute("ceil_mode", 0) and call.attribute("auto_pad", "NOTSET") == "NOTSET":
+    if call.attribute("ceil_mode", 0):
         for place, (size, width, stride, dilation) in enumerate(zip(x.shape[2:], *geometry, strict=True)):
             room = size + begins[place] + ends[place] - (width - 1) * dilation - 1
             windows = -(-room // stride) + 1
@@ -93,6 +98,8 @@ def _widened(
 def _max_pool(call: Call) -> torch.Tensor:
     x = call.tensor()
     kernel, strides, dilations = geometry = _geometry(call, x)
+    if any(width > 1 and size < gap for size, width, gap in zip(x.shape[2:], kernel, dilations, strict=True)):
+        raise call.refuse(f"dilations {dilations} step over the whole picture, so that a window may hold no pixel")
     begins, ends, more = _widened(call, x, geometry)
     behind = tuple(one + other for one, other in zip(ends, more, strict=True))
     if begins != behind or any(2 * pad > width for pad, width in zip(begins, kernel, strict=True)):
