@@ -76,6 +76,6 @@ def test_samples_of_another_size_are_refused_with_the_sizes(told):
     """Nothing was loaded, and the next step is no other way of logging."""
     assert told.refused.code == 1
     assert "24 × 24" in told.refused.text
-    assert "In the pipeline an image is resized to 8 × 8: save the samples so." in told.refused.text
+    assert "In the pipeline an image is resized to 8 × 8 (bilinear): save the samples so." in told.refused.text
     assert "Do what stands above, and check again." in told.refused.text
     assert "serialization_format" not in told.refused.text

@@ -20,7 +20,7 @@ def test_what_mlflow_writes_is_read(tmp_path):
     read = read_pipeline(root)
     assert (read.network, read.version) == ("ViTForImageClassification", "5.24.0")
     assert read.labels == {0: "clean", 1: "toxic", 2: "<script>"}
-    assert (read.given.height, read.given.width, read.given.resized) == (32, 32, "resized to 32 × 32")
+    assert (read.given.height, read.given.width, read.given.resized) == (32, 32, "resized to 32 × 32 (bilinear)")
     assert [(one.mean[0], one.std[0]) for one in read.given.maps] == [pytest.approx((127.5, 127.5))]
 
 
@@ -149,13 +149,31 @@ def test_cropping_decides_the_size():
         crop_size={"height": 224, "width": 192},
     )
     assert (read.height, read.width) == (224, 192)
-    assert read.resized == "resized to 256 × 256, cropped to 224 × 192"
+    assert read.resized == "resized to 256 × 256 (bilinear), cropped to 224 × 192"
 
 
-def test_a_network_of_convnext_crops_by_itself():
-    """Its shortest edge is the side of a square, whichever way it gets there."""
-    read = images(image_processor_type="ConvNextImageProcessorFast", size={"shortest_edge": 224}, crop_pct=0.875)
-    assert (read.processor, read.height, read.width) == ("ConvNextImageProcessor", 224, 224)
+@pytest.mark.parametrize(
+    ("side", "resample", "words"),
+    [
+        (224, 3, "resized to a shorter side of 256 (bicubic), cropped to 224 × 224"),
+        (383, 2, "resized to a shorter side of 437 (bilinear), cropped to 383 × 383"),
+        (384, 2, "resized to 384 × 384 (bilinear)"),
+    ],
+)
+def test_a_network_of_convnext_crops_by_itself(side, resample, words):
+    """Its shortest edge is the side of a square; from 384 on nothing is cropped."""
+    read = images(
+        image_processor_type="ConvNextImageProcessorFast",
+        size={"shortest_edge": side}, crop_pct=0.875, resample=resample,
+    )  # fmt: skip
+    assert (read.processor, read.height, read.width) == ("ConvNextImageProcessor", side, side)
+    assert read.resized == words
+
+
+def test_a_network_of_convnext_takes_no_height_and_width():
+    """Its processor raises there."""
+    with pytest.raises(AssertionError, match="ConvNextImageProcessor resizes by 'shortest_edge' alone"):
+        images(image_processor_type="ConvNextImageProcessor", size={"height": 224, "width": 224}, crop_pct=0.875)
 
 
 def test_an_image_may_keep_its_size():

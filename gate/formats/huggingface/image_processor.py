@@ -17,6 +17,11 @@ from gate.formats.source import UnreadableError
 _SUFFIXES: Final = ("Fast", "Pil")
 """Ends of names of the same processor by another library; they differ in how they resize."""
 _MAX_SIDE: Final = 4096
+_CONVNEXT: Final = "ConvNextImageProcessor"
+_NEVER_CROPPED: Final = 384
+"""Shortest edge from which on ConvNeXT's processor resizes both sides, and crops nothing."""
+_FILTERS: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+"""Ways of resizing by Pillow's numbers."""
 
 
 def _is_side(given: Any) -> bool:
@@ -68,7 +73,7 @@ _COMMON: Final[Mapping[str, Shape]] = {
 _OWN: Final[Mapping[str, Mapping[str, Shape]]] = {
     "BeitImageProcessor": {},
     "BitImageProcessor": {},
-    "ConvNextImageProcessor": {"crop_pct": _ABOVE_ZERO},
+    _CONVNEXT: {"crop_pct": _ABOVE_ZERO},
     "DeiTImageProcessor": {},
     "EfficientNetImageProcessor": {"include_top": FLAG, "rescale_offset": FLAG},
     "MobileNetV2ImageProcessor": {},
@@ -123,6 +128,8 @@ def processor_faults(given: Any) -> Iterator[str]:
     named = Shape("a text", lambda value: isinstance(value, str))
     yield from faults(given, {**_COMMON, **_OWN[name], "image_processor_type": named}, f"a {name}")
     yield from (f"it has no {key!r}, which {name} writes" for key in _needed(given, name) if given.get(key) is None)
+    if name == _CONVNEXT and given.get("do_resize") and _is_rectangle(given.get("size")):
+        yield f"'size' is height and width; {name} resizes by 'shortest_edge' alone"
     if given.get("do_normalize") and _lengths_differ(given):
         yield "'image_mean' and 'image_std' have different lengths"
 
@@ -138,7 +145,7 @@ def _needed(given: Mapping[str, Any], name: str) -> Iterator[str]:
         yield "rescale_factor"
     if given.get("do_normalize") or given.get("include_top"):
         yield from ("image_mean", "image_std")
-    if name not in ("ViTImageProcessor", "ConvNextImageProcessor"):
+    if name not in ("ViTImageProcessor", _CONVNEXT):
         yield "do_center_crop"
 
 
@@ -158,14 +165,18 @@ def read_images(given: Mapping[str, Any]) -> Images:
 def _size(given: Mapping[str, Any], name: str) -> tuple[tuple[int, int] | None, str]:
     """Return height and width after resizing and cropping, and how an image gets them."""
     resized, words, to = None, "", given.get("size") if given["do_resize"] else None
+    by = f" ({_FILTERS[given['resample']]})" if given.get("resample") is not None else ""
     if to is not None and "height" in to:
         resized = (to["height"], to["width"])
-        words = f"resized to {_shown(resized)}"
-    elif to is not None and name == "ConvNextImageProcessor":
-        resized = (to["shortest_edge"], to["shortest_edge"])
-        words = f"resized and cropped to {_shown(resized)}"
+        words = f"resized to {_shown(resized)}{by}"
+    elif to is not None and name == _CONVNEXT:
+        side = to["shortest_edge"]
+        resized = (side, side)
+        whole = side >= _NEVER_CROPPED
+        first = _shown(resized) if whole else f"a shorter side of {int(side / given['crop_pct'])}"
+        words = f"resized to {first}{by}" + ("" if whole else f", cropped to {_shown(resized)}")
     elif to is not None:
-        words = f"resized to a shorter side of {to['shortest_edge']}"
+        words = f"resized to a shorter side of {to['shortest_edge']}{by}"
     if given.get("do_center_crop"):
         crop = given["crop_size"]
         cropped = (crop["height"], crop["width"])

@@ -61,7 +61,7 @@ def test_the_bundle_says_how_it_was_composed(tmp_path):
     """By which class and version, and what happens to an image before."""
     said = composed_of(read_pipeline(logged("DeiT", tmp_path)))
     assert (said.network, said.version) == ("DeiTForImageClassification", installed.installed())
-    assert (said.claimed, said.resized) == ("5.24.0", "resized to 40 × 40, cropped to 32 × 32")
+    assert (said.claimed, said.resized) == ("5.24.0", "resized to 40 × 40 (bicubic), cropped to 32 × 32")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_configuration_of_another_size_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("inputs", "settings", "sentence"),
     [
-        (pictures(side=40), {}, "resized to 32 × 32: save the samples so"),
+        (pictures(side=40), {}, "resized to 32 × 32 (bilinear): save the samples so"),
         (pictures(channels=1), {}, "3"),
         (pictures() / 255, {}, "A pipeline takes images of bytes"),
         (pictures(), {"mean": (1.0,), "std": (1.0,)}, "the pipeline normalises images itself"),
