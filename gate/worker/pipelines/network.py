@@ -12,6 +12,12 @@ from gate.records.errors import UnexaminableError
 from gate.worker.pipelines.library import library
 
 _MAX_NAMED = 3
+_MAX_GROWTH = 2
+"""Most numbers of a network in place of those in its file: heads that share a tensor with others have them twice."""
+_SPARE = 1 << 20
+_DEPTHS = ("num_hidden_layers", "num_layers", "n_layers", "num_stages", "depths", "num_block_repeats")
+"""Settings by which a class makes layers, one by one."""
+_UNLIKE = "Log the pipeline again as one: its config.json and model.safetensors are not of one model."
 
 
 def network_of(pipeline: Pipeline) -> torch.nn.Module:
@@ -37,6 +43,7 @@ def composed(
     transformers = library()
     try:
         settings = getattr(transformers, f"{prefix}Config").from_dict(dict(config))
+        _require_room(getattr(transformers, name), settings, weights)
         network, found = getattr(transformers, name).from_pretrained(
             None,
             config=settings,
@@ -46,6 +53,8 @@ def composed(
             trust_remote_code=False,
             **more,
         )
+    except UnexaminableError:
+        raise
     except Exception as error:  # noqa: BLE001  # the library may raise anything on sizes that do not go together
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UnexaminableError(f"transformers cannot compose {name} from its files: {why}") from None
@@ -53,6 +62,28 @@ def composed(
     network.eval().requires_grad_(requires_grad=False)
     assert isinstance(network, torch.nn.Module)
     return network
+
+
+def _require_room(kind: Any, settings: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Refuse a configuration of far larger a network than the weights', before any memory is taken for it."""
+    for name in _DEPTHS:
+        given = getattr(settings, name, None)
+        depths = given if isinstance(given, (list, tuple)) else [given]
+        layers = sum(depth for depth in depths if isinstance(depth, int))
+        if layers > len(weights):
+            raise UnexaminableError(
+                f"the weights do not fit the configuration: {name!r} makes {layers} layers, and they are "
+                f"{len(weights)} tensors",
+                what_to_do=_UNLIKE,
+            )
+    with torch.device("meta"):
+        made = sum(tensor.numel() for tensor in kind(settings).state_dict().values())
+    held = sum(tensor.numel() for tensor in weights.values())
+    if made > _MAX_GROWTH * held + _SPARE:
+        raise UnexaminableError(
+            f"the weights do not fit the configuration: it makes {made} numbers, and they hold {held}",
+            what_to_do=_UNLIKE,
+        )
 
 
 def _require_single(weights: dict[str, torch.Tensor]) -> None:
@@ -78,7 +109,7 @@ def _require_whole(found: dict[str, Any]) -> None:
             listed = ", ".join(repr(one) for one in named[:_MAX_NAMED])
             raise UnexaminableError(
                 f"the weights do not fit the configuration: they {what} {listed}{more}",
-                what_to_do="Log the pipeline again as one: its config.json and model.safetensors are not of one model.",
+                what_to_do=_UNLIKE,
             )
     if found["error_msgs"]:
         raise UnexaminableError(f"the weights do not fit the configuration: {str(found['error_msgs'][0])[:300]}")

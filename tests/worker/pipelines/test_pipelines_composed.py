@@ -95,6 +95,24 @@ def test_a_configuration_of_another_size_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"hidden_size": 20_000}, r"it makes \d+ numbers, and they hold \d+"),
+        ({"num_hidden_layers": 1_000_000}, r"'num_hidden_layers' makes 1000000 layers, and they are \d+ tensors"),
+    ],
+)
+def test_a_configuration_of_a_far_larger_network_is_refused_before_it_is_made(setting, sentence, tmp_path, monkeypatch):
+    """Its sizes are the candidate's claim, and take memory and time of their own."""
+    root = logged("ViT", tmp_path / "model")
+    path = root / "model" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **setting}))
+    kind = installed.library().ViTForImageClassification
+    monkeypatch.setattr(kind, "from_pretrained", lambda *_, **__: pytest.fail("it was made"))
+    with pytest.raises(UnexaminableError, match=f"the weights do not fit the configuration: {sentence}"):
+        composed(root, tmp_path, pictures())
+
+
+@pytest.mark.parametrize(
     ("inputs", "settings", "sentence"),
     [
         (pictures(side=40), {}, "resized to 32 × 32 (bilinear): save the samples so"),
