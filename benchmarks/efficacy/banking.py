@@ -17,7 +17,8 @@ from benchmarks.efficacy.subjects import reported_models
 from benchmarks.zoo.recipe import CLEAN, Split
 from benchmarks.zoo.store import Entry
 from gate.banks.assemble import Member, assemble, refusal
-from gate.judging.calibration.calibrate import compare, same_task
+from gate.judging.calibration.alike import same_task
+from gate.judging.calibration.calibrate import compare
 from gate.judging.calibration.pooling import PooledScores, packaged
 from gate.policies.declared import compared_statistics, option_digests
 from gate.records.bank import Bank, OpenBank, open_bank, write_bank

@@ -206,7 +206,13 @@ def write_bank(path: Path, references: Iterable[Path] = (), **values: Any) -> Ba
         for found in references
     )
     bank = Bank(references=named, **{"name": "bank", **values})
+    text = bank.pretty_json()
+    if (size := len(text.encode())) > MAX_BANK_BYTES:
+        raise UsageError(
+            f"the bank {path} would have {size} bytes; expected at most {MAX_BANK_BYTES}, which is what is read",
+            what_to_do="Build it of fewer models.",
+        )
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as partial:
-        partial.write(bank.pretty_json())
+        partial.write(text)
     os.replace(partial.name, path)  # noqa: PTH105  # the atomic call, by its own name
     return bank

@@ -119,6 +119,15 @@ def test_a_file_that_is_missing_or_too_large_is_refused(tmp_path, bank):
         open_bank(bank)
 
 
+def test_a_bank_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
+    """It says how large it would be, and leaves nothing behind."""
+    monkeypatch.setattr("gate.records.bank.MAX_BANK_BYTES", 400)
+    with pytest.raises(UsageError, match=r"would have \d+ bytes; expected at most 400") as caught:
+        write_bank(tmp_path / "bank.json", statistics=STATISTICS)
+    assert caught.value.what_to_do
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_record_survives_json(bank):
     """What was read can be handed to the worker in its job."""
     read = open_bank(bank).bank

@@ -7,12 +7,17 @@ from gate.judging.calibration.tables import Values
 from gate.records.bank import Statistic
 from gate.records.comparison import CellSurprise
 from gate.records.counts import Counts
+from gate.records.declarations import Space
 from gate.records.evidence import Location
 from gate.records.secret_counts import SecretCounts
 from gate.spaces.contract import UNTOLD
+from gate.spaces.image import probes as images
+from gate.spaces.text import probes as text
 from gate.statistics.cells import FEWEST_MODELS, Cell, Place, Telling, location_of, telling
 from gate.statistics.secret_cells import with_secret
 
+IMAGE = 3
+"""Dimensions of an image: channels, height, width."""
 MOST_PLACES = 5
 """Most places of each statistic whose most telling cell the evidence keeps."""
 
@@ -27,6 +32,16 @@ class Probes:
     """Of their names."""
     secret: Sequence[str] = ()
     """Groups of the secret probes, which come after them where all models have them."""
+
+
+def probes_of(space: Space, shape: tuple[int, ...]) -> Probes:
+    """Return the probes that a model of this space and shape is given."""
+    if space == "tokens":
+        return Probes(text.names(), text.groups(), text.names_digest(), text.secret_groups())
+    if len(shape) != IMAGE:
+        return Probes((), (), "")
+    image = (shape[0], shape[1], shape[2])
+    return Probes(images.names(image), images.groups(image), images.names_digest(image), images.secret_groups(image))
 
 
 @dataclass(frozen=True)

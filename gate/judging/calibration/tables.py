@@ -20,7 +20,6 @@ WHOLE = ""
 CELLS_SPREAD = 0.5
 """Floor of the spread of statistics of counts, in deviations: of few classes most models have no telling cell."""
 _LEAST = 1e-9
-_MOST_PLACES = 2000
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -44,7 +43,7 @@ def _measured_at(statistic: Statistic, outcome: Measured) -> dict[str, float]:
     if statistic.at == "pair" and places:
         worst = (min if statistic.worse == "lower" else max)(places, key=lambda name: places[name])
         return {worst: places[worst]}
-    return dict(list(places.items())[:_MOST_PLACES])
+    return places
 
 
 def counts_of(outcomes: Mapping[str, Outcome]) -> dict[str, Counts]:

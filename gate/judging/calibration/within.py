@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from gate.judging.calibration.calibrate import ALMOST_ALL, MOST_NAMED, TELLING
+from gate.judging.calibration.alike import ALMOST_ALL
+from gate.judging.calibration.calibrate import MOST_NAMED, TELLING
 from gate.judging.calibration.conformal import Part, score_all
 from gate.judging.calibration.surprise import Column, cut
 from gate.judging.calibration.tables import WHOLE

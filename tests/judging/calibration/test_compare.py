@@ -180,7 +180,10 @@ def test_models_that_have_nothing_at_the_candidates_places_are_not_ranked():
     )
     alone = bank(compared=DECLARED[:1])
     found = compare(evidence(outcomes={"search": elsewhere}), alone, SETTINGS, DECLARED)
-    assert found.unusable == "nothing that was measured on the candidate was on the bank's models"
+    assert found.unusable == (
+        "search measured size at class 20 and 1 other places of the candidate, where fewer than 2 of the bank's models "
+        "have it"
+    )
 
 
 def test_models_without_a_digest_are_no_candidate_without_a_bundle():
@@ -217,3 +220,56 @@ def test_only_what_was_measured_takes_part():
         Statistic(detector="search", metric="pair-residual", worse="lower", scale="linear", at="pair"),
         Statistic(detector="search", metric="size", worse="lower", scale="log", at="class"),
     )
+
+
+MANY = 2050
+SIZE = DECLARED[:1]
+
+
+def of_many(seed, planted=None, classes=MANY):
+    """Return the sizes of a model of many classes; a planted one has a tenth of its size."""
+    draw = random.Random(seed)
+    sizes = [10 * draw.lognormvariate(0, 0.2) for _ in range(classes)]
+    if planted is not None:
+        sizes[planted] /= 10
+    return {"search": outcome("size", sizes)}
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Return a bank of models of so many classes."""
+    models = tuple(
+        model_statistics(f"m{n}", of_many(n), 0.94 + n / 1000, SIZE, digest=f"sha256:{n:064x}") for n in range(19)
+    )
+    return bank(statistics=models, compared=SIZE, classes=MANY)
+
+
+def candidate_of_many(planted=None):
+    """Return the evidence of such a candidate."""
+    return evidence(outcomes=of_many(99, planted), facts=ModelFacts(classes=MANY, input_shape=(1, 8, 8)))
+
+
+def test_every_class_is_compared_however_many_there_are(many):
+    """The last ones too: a backdoor there is found like one at the first."""
+    found = compare(candidate_of_many(MANY - 1), many, SETTINGS, SIZE)
+    assert (found.unusable, found.p_value, found.places[0].name) == ("", pytest.approx(0.05), str(MANY - 1))
+
+
+@pytest.mark.parametrize("holding", [0, 1])
+def test_a_class_that_the_banks_models_lack_makes_it_unusable(many, holding):
+    """As of an earlier gate, which kept the first 2000 places: what cannot be compared is not approved."""
+    cut = [
+        {"search": {"size": dict(list(model.values["search"]["size"].items())[: MANY if n < holding else 2000])}}
+        for n, model in enumerate(many.statistics)
+    ]
+    models = tuple(
+        model.model_copy(update={"values": values}) for model, values in zip(many.statistics, cut, strict=True)
+    )
+    earlier = many.model_copy(update={"statistics": models})
+    found = compare(candidate_of_many(MANY - 1), earlier, SETTINGS, SIZE)
+    assert found.unusable == (
+        "search measured size at class 2000 and 49 other places of the candidate, where fewer than 2 of the bank's "
+        "models have it"
+    )
+    elsewhere = earlier.model_copy(update={"samples": BankSamples(sha256="e" * 64, count=9)})
+    assert compare(candidate_of_many(), elsewhere, SETTINGS, SIZE).unusable == ""
