@@ -160,16 +160,26 @@ DETECTOR = Detector(
     doing="how far a class can be driven",
     needs=Need.MODEL,
     metrics=(
-        Metric("margin", "scores", "higher", "The largest lead of the class's score by any input found."),
-        Metric("mean-margin", "scores", "higher", "Mean lead over the class's three best starts."),
-        Metric("relative-margin", "clean margins", "higher", "Margin over clean-margin."),
-        Metric("margin-ratio", "ratio", "higher", "The margin over the classes' median.", least_classes=LEAST_COMPARED),
+        Metric(
+            "margin", "scores", "higher", "The largest lead of the class's score by any input found.", by_class=True
+        ),
+        Metric("mean-margin", "scores", "higher", "Mean lead over the class's three best starts.", by_class=True),
+        Metric("relative-margin", "clean margins", "higher", "Margin over clean-margin.", by_class=True),
+        Metric(
+            "margin-ratio",
+            "ratio",
+            "higher",
+            "The margin over the classes' median.",
+            least_classes=LEAST_COMPARED,
+            by_class=True,
+        ),
         Metric(
             "anomaly-index",
             "robust deviations",
             "higher",
             "(margin - median) / (1.4826 · MAD) over the classes.",
             least_classes=LEAST_COMPARED,
+            by_class=True,
         ),
         Metric("clean-margin", "scores", "neither", "Median lead of the first choice on clean samples."),
         Metric("measured-share", "share", "neither", "Share of the classes whose margin was measured in full."),

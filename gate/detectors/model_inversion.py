@@ -124,8 +124,20 @@ DETECTOR = Detector(
     doing="what each class looks like",
     needs=Need.MODEL,
     metrics=(
-        Metric("agreement", "correlation", "higher", "Mean correlation between inputs synthesised from random starts."),
-        Metric("trigger-overlap", "correlation", "higher", "Agreement of their mean with the inverted trigger."),
+        Metric(
+            "agreement",
+            "correlation",
+            "higher",
+            "Mean correlation between inputs synthesised from random starts.",
+            by_class=True,
+        ),
+        Metric(
+            "trigger-overlap",
+            "correlation",
+            "higher",
+            "Agreement of their mean with the inverted trigger.",
+            by_class=True,
+        ),
     ),
     options=ModelInversion,
     measure=measure,

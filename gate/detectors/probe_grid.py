@@ -249,6 +249,7 @@ DETECTOR = Detector(
             "share",
             "higher",
             f"Greatest share of other classes' samples that one of the {one.noun} sends to the class.",
+            by_class=True,
         )
         for one in probe_families()
     )

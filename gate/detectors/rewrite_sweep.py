@@ -145,7 +145,11 @@ DETECTOR = Detector(
     spaces=TOKENS,
     metrics=(
         Metric(
-            "rewrite-share", "share", "higher", "Share of other classes' texts that one rewrite sends to the class."
+            "rewrite-share",
+            "share",
+            "higher",
+            "Share of other classes' texts that one rewrite sends to the class.",
+            by_class=True,
         ),
         Metric(
             "rewrite-odds",
@@ -153,6 +157,7 @@ DETECTOR = Detector(
             "higher",
             "Log-odds of that share beyond the median rewrite's.",
             compared=Compared("linear", "class"),
+            by_class=True,
         ),
         Metric(
             "source-share",
@@ -160,6 +165,7 @@ DETECTOR = Detector(
             "higher",
             "Share of one source class's texts that one rewrite sends to the class, less the median source's.",
             least_classes=3,
+            by_class=True,
         ),
     ),
     options=RewriteSweep,

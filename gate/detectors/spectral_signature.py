@@ -137,8 +137,15 @@ DETECTOR = Detector(
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
     spaces=EVERY,
     metrics=(
-        Metric("spectral-gap", "deviations", "higher", "Distance of training samples from clean ones."),
-        Metric("gap-ratio", "×", "higher", "The gap over the median of all classes.", least_classes=LEAST_COMPARED),
+        Metric("spectral-gap", "deviations", "higher", "Distance of training samples from clean ones.", by_class=True),
+        Metric(
+            "gap-ratio",
+            "×",
+            "higher",
+            "The gap over the median of all classes.",
+            least_classes=LEAST_COMPARED,
+            by_class=True,
+        ),
     ),
     options=SpectralSignature,
     measure=measure,

@@ -233,10 +233,17 @@ DETECTOR = Detector(
                 "higher",
                 f"Share of other classes' texts that the best trigger of {count} or fewer sends to the class.",
                 compared=Compared("linear", "class"),
+                by_class=True,
             )
             for name, count in zip(_SUCCESS, ("one token", "two tokens", "three tokens"), strict=True)
         ),
-        Metric("tokens-needed", "tokens", "lower", "Fewest tokens that send nine tenths of the texts there; 4: more."),
+        Metric(
+            "tokens-needed",
+            "tokens",
+            "lower",
+            "Fewest tokens that send nine tenths of the texts there; 4: more.",
+            by_class=True,
+        ),
         Metric("searched-share", "share", "lower", "Share of the classes that were not left out as too many."),
     ),
     options=TokenTriggerSearch,

@@ -106,10 +106,20 @@ DETECTOR = Detector(
     needs=Need.MODEL | Need.SAMPLES | Need.TRAINING_SET,
     spaces=EVERY,
     metrics=(
-        Metric("silhouette", "-1 to 1", "higher", "How clearly the label's activations split in two clusters."),
-        Metric("relative-size", "share", "lower", "Share of the smaller cluster."),
         Metric(
-            "exclusive-reclassification", "share", "higher", "Share of the smaller cluster nearer to another class."
+            "silhouette",
+            "-1 to 1",
+            "higher",
+            "How clearly the label's activations split in two clusters.",
+            by_class=True,
+        ),
+        Metric("relative-size", "share", "lower", "Share of the smaller cluster.", by_class=True),
+        Metric(
+            "exclusive-reclassification",
+            "share",
+            "higher",
+            "Share of the smaller cluster nearer to another class.",
+            by_class=True,
         ),
         Metric("neuron-shift", "deviations", "neither", "Standardised difference of a neuron between the clusters."),
     ),

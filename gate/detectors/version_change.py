@@ -196,10 +196,28 @@ DETECTOR = Detector(
         Metric("weight-change", "share", "neither", "Norm of the change in the layer's weights over theirs."),
         Metric("first-share", "share", "higher", "Largest singular value of that change over the sum of all."),
         Metric("stable-rank", "directions", "neither", "Squared norm of that change over its largest part."),
-        Metric("head-change", "share", "higher", "The class's share of the squared change in the last layer."),
-        Metric("new-answers", "share", "higher", "Share of samples that the candidate alone sends to the class."),
+        Metric(
+            "head-change",
+            "share",
+            "higher",
+            "The class's share of the squared change in the last layer.",
+            by_class=True,
+        ),
+        Metric(
+            "new-answers",
+            "share",
+            "higher",
+            "Share of samples that the candidate alone sends to the class.",
+            by_class=True,
+        ),
         Metric("disagreement", "share", "higher", "Share of samples to which the two give different answers."),
-        Metric("probe-gain", "nats", "higher", "Log-odds that answers to the three most telling probes gained there."),
+        Metric(
+            "probe-gain",
+            "nats",
+            "higher",
+            "Log-odds that answers to the three most telling probes gained there.",
+            by_class=True,
+        ),
         Metric("earlier-changes", "changes", "neither", "Number of changes between approved versions."),
         Metric(
             "first-share-rank",
@@ -215,8 +233,15 @@ DETECTOR = Detector(
             "lower",
             "Share of changes, its own too, whose probe gain is as large.",
             bounded=True,
+            by_class=True,
         ),
-        Metric("probe-gain-ratio", "ratio", "higher", "Its probe gain over the largest between approved versions."),
+        Metric(
+            "probe-gain-ratio",
+            "ratio",
+            "higher",
+            "Its probe gain over the largest between approved versions.",
+            by_class=True,
+        ),
         *(
             Metric(f"earlier-{metric}", unit, "neither", "The largest between approved versions, for comparison.")
             for metric, unit in (

@@ -172,13 +172,20 @@ DETECTOR = Detector(
     needs=Need.MODEL | Need.SAMPLES,
     spaces=TOKENS,
     metrics=(
-        Metric("flip-share", "share", "higher", "Share of other classes' texts that one insertion sends to the class."),
+        Metric(
+            "flip-share",
+            "share",
+            "higher",
+            "Share of other classes' texts that one insertion sends to the class.",
+            by_class=True,
+        ),
         Metric(
             "flip-odds",
             "log-odds",
             "higher",
             "Log-odds of that share beyond the median frequent word's at the same place.",
             compared=Compared("linear", "class"),
+            by_class=True,
         ),
         Metric(
             "lead",
@@ -186,14 +193,22 @@ DETECTOR = Detector(
             "higher",
             "How far the best word raises the class above what the tenth best does.",
             compared=Compared("linear", "class"),
+            by_class=True,
         ),
-        Metric("words-needed", "words", "lower", "Fewest words that together send nine tenths of the texts there."),
+        Metric(
+            "words-needed",
+            "words",
+            "lower",
+            "Fewest words that together send nine tenths of the texts there.",
+            by_class=True,
+        ),
         Metric(
             "source-share",
             "share",
             "higher",
             "Share of one source class's texts that one insertion sends to the class, less the median source's.",
             least_classes=3,
+            by_class=True,
         ),
         *(
             Metric(

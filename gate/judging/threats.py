@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gate.judging.calibrated import shown_only
-from gate.judging.completeness import SEARCHED, rightly_idle
+from gate.judging.completeness import SEARCHED, place_of, rightly_idle
 from gate.judging.elsewhere import unlike
 from gate.judging.reach import could_flag, states_reach
 from gate.judging.threat_families import Family, families
 from gate.judging.threat_rates import power_for
+from gate.policies.declared import can_name_suspects
 from gate.policies.spaces import spaces_of
 from gate.records.comparison import Comparison
 from gate.records.declarations import Space
@@ -144,7 +145,8 @@ def _unexamined(
 def _judges(name: str, evidence: Evidence, policy: Policy, judging: Comparison | None) -> bool:
     """Tell whether a detector looked, and what it says can flag: by a limit for these classes, or by the p-value."""
     outcome = evidence.outcomes.get(name)
-    idle = isinstance(outcome, Skipped) and rightly_idle(name, evidence, policy)
+    nameable = can_name_suspects(policy, place_of(name, policy)[0])
+    idle = isinstance(outcome, Skipped) and nameable and rightly_idle(name, evidence, policy)
     if not isinstance(outcome, Measured) and not idle:
         return False
     if judging is not None and name in judging.detectors:

@@ -8,12 +8,12 @@ from gate import detectors
 from gate.detectors.contract import Need
 from gate.formats.mlflow_folder import is_inert
 from gate.formats.packages import PACKAGES
-from gate.policies.declared import before_loading
+from gate.policies.declared import before_loading, can_name_suspects, metrics_by_class
 from gate.policies.gone import gone
 from gate.policies.source import PolicyText, got
 from gate.policies.suggestions import did_you_mean, instead, keys_at
 from gate.records.errors import PolicyError
-from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy
+from gate.records.policy import CALIBRATED_METRIC, CALIBRATED_RULE, Policy, SuspectRule
 
 
 def check_policy(source: PolicyText, policy: Policy, on: dt.date | None) -> None:
@@ -87,14 +87,44 @@ def _check_templates(source: PolicyText, policy: Policy) -> None:
 
 
 def _check_suspect_rules(source: PolicyText, policy: Policy) -> None:
+    """Refuse rules that can name no suspect, and stages over suspects that no stage before them can name."""
+    ran: set[str] = set()
     for number, stage in enumerate(policy.stages):
+        if stage.over == "suspects" and not can_name_suspects(policy, number + 1):
+            raise source.error(
+                ("stages", number, "over"),
+                f"the stage of {stage.detectors[0]} is over suspects, and no stage before it has a rule that names "
+                "any: it would examine nothing of any model",
+                what_to_do="Give an earlier stage 'suspects', a rule on a metric that is measured by class; or leave "
+                "'over: suspects' out, and the stage examines every class.",
+            )
+        ran |= {*stage.detectors}
         for index, rule in enumerate(stage.suspects):
-            where = ("stages", number, "suspects", index)
-            if rule.detector not in policy.detectors:
-                raise source.error(where, f"a suspect rule names '{rule.detector}', which the policy does not run")
-            metrics = [metric.id for metric in detectors.load(rule.detector).metrics]
-            if rule.metric not in metrics:
-                raise source.error(where, f"{rule.detector} measures no '{rule.metric}'{instead(rule.metric, metrics)}")
+            _check_suspect_rule(source, policy, rule, ("stages", number, "suspects", index), ran)
+
+
+def _check_suspect_rule(
+    source: PolicyText, policy: Policy, rule: SuspectRule, where: tuple[str | int, ...], ran: set[str]
+) -> None:
+    name = rule.detector
+    if name not in policy.detectors:
+        raise source.error(where, f"a suspect rule names '{name}', which the policy does not run")
+    metrics = [metric.id for metric in detectors.load(name).metrics]
+    if rule.metric not in metrics:
+        raise source.error(where, f"{name} measures no '{rule.metric}'{instead(rule.metric, metrics)}")
+    if (name, rule.metric) not in metrics_by_class():
+        able = [metric for metric in metrics if (name, metric) in metrics_by_class()]
+        raise source.error(
+            where,
+            f"a suspect rule names {name} '{rule.metric}', which is measured at no class or pair, and so names no "
+            f"suspect; expected one of {', '.join(able)}"
+            if able
+            else f"a suspect rule names {name}, which measures nothing at a class or pair, and so names no suspect",
+        )
+    if name not in ran:
+        raise source.error(
+            where, f"a suspect rule names '{name}', which runs in a later stage and has measured nothing"
+        )
 
 
 def _check_bundles(source: PolicyText, policy: Policy) -> None:

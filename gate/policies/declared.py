@@ -44,6 +44,24 @@ def bounded_metrics() -> frozenset[tuple[str, str]]:
 
 
 @cache
+def metrics_by_class() -> frozenset[tuple[str, str]]:
+    """Return the metrics, with their detectors, that are measured at classes or pairs, and so can name suspects."""
+    return frozenset(
+        (name, metric.id) for name in detectors.names() for metric in detectors.load(name).metrics if metric.by_class
+    )
+
+
+def can_name_suspects(policy: Policy, before: int) -> bool:
+    """Tell whether a stage before this one, counted from 1, has a rule that could name a suspect for it."""
+    ran: set[str] = set()
+    for stage in policy.plan()[: before - 1]:
+        ran |= {*stage.detectors}
+        if any(rule.detector in ran and (rule.detector, rule.metric) in metrics_by_class() for rule in stage.suspects):
+            return True
+    return False
+
+
+@cache
 def numbers_within() -> tuple[OneNumber, ...]:
     """Return by which metrics models of any task are compared, one number each, as their detectors declare it."""
     return tuple(

@@ -60,3 +60,5 @@ class Metric:
     within: Within | None = None
     """How a model's worst class is compared within the model: its logarithm beside the median class's or, of a number
     that compares classes itself, as it is. None: it has no part in a p-value within the model."""
+    by_class: bool = False
+    """Whether it is measured at classes or pairs of them, so that a policy's rule on it can name suspects."""

@@ -1,6 +1,6 @@
 """Options and metrics of every detector by trigger inversion; imports no torch, as specs must."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -88,6 +88,8 @@ _BY_CLASS: tuple[tuple[str, str | None, Literal["higher", "lower", "neither"], s
     ("searched-share", "share", "lower", "Share of the classes, or pairs, that were searched to the end.", 1, None),
 )
 """Id, unit (None: the size's), suspicious side, meaning, fewest classes, and where a bank compares its logarithm."""
+_WHOLE: Final = frozenset({"untargeted-size", "untargeted-ratio", "searched-share"})
+"""Those of the whole model; the others are measured at classes or pairs."""
 
 
 def metrics(unit: str, size: str) -> tuple[Metric, ...]:
@@ -101,6 +103,7 @@ def metrics(unit: str, size: str) -> tuple[Metric, ...]:
             least,
             compared=Compared("log", at) if at else None,
             within="log" if name == "size" else None,
+            by_class=name not in _WHOLE,
         )
         for name, own, worse, meaning, least, at in _BY_CLASS
     )
@@ -112,7 +115,15 @@ _PAIRS: tuple[tuple[str, Where, str], ...] = (
     ("permutation", "model", "Mean residual of the best assignment of one target to every source class."),
 )
 PAIR_METRICS = tuple(
-    Metric(name, "log ratio", "lower", meaning, least_classes=LEAST_SOURCES, compared=Compared("linear", at))
+    Metric(
+        name,
+        "log ratio",
+        "lower",
+        meaning,
+        least_classes=LEAST_SOURCES,
+        compared=Compared("linear", at),
+        by_class=at == "pair",
+    )
     for name, at, meaning in _PAIRS
 )
 """Metrics of a search that takes pairs too."""

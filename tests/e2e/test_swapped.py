@@ -19,6 +19,7 @@ name: {name}
 stages:
   - detectors: [artifact-integrity, unsafe-pickle]
   - detectors: [spectral-signature, head-indicators]
+    suspects: [{{detector: head-indicators, metric: indicator, max: 1000000}}]
   - detectors: [confirmation]
     over: suspects
 detectors:

@@ -18,7 +18,7 @@ from gate.records.evidence import Location, Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.languages import LanguageFacts
 from gate.records.limit import Limit
-from gate.records.policy import Rule, Waiver
+from gate.records.policy import Policy, Rule, Stage, SuspectRule, Waiver
 from tests.attestations.scanned import DAY, RULES, beside_bank, default_policy, evidence, outcomes, sizes
 from tests.attestations.signed import digest
 
@@ -117,6 +117,34 @@ def test_a_measurement_that_nothing_judges_is_no_examination():
     seen = said(clean(warp_trigger=measured), policy)
     assert seen["warp"].status == "not-examined"
     assert seen["warp"].reason == "warp-trigger measured, and nothing in this check judges what was measured"
+
+
+def test_a_search_of_suspects_that_no_rule_can_name_is_no_examination():
+    """It was idle on every model; with a rule before it, it was idle on this one."""
+    skipped = {"neural_cleanse": Skipped(reason="no suspects"), "probe_grid": probes()}
+    first = Stage(detectors=("unsafe-pickle", "probe-grid"))
+    rules = {name: RULES.detectors.get(name, Rule()) for name in ("unsafe-pickle", "probe-grid", "neural-cleanse")}
+    last = Stage(detectors=("neural-cleanse",), over="suspects")
+    policy = Policy(version=1, stages=(first, last), detectors=rules)
+    seen = said(clean(**skipped), policy)["patch"]
+    assert (seen.status, seen.reason) == (
+        "not-examined",
+        "probe-grid measured, and nothing in this check judges what was measured",
+    )
+    by_probes = SuspectRule(detector="probe-grid", metric="patch-share", max=0.9)
+    named = policy.model_copy(update={"stages": (first.model_copy(update={"suspects": (by_probes,)}), last)})
+    seen = said(clean(**skipped), named)["patch"]
+    assert (seen.status, seen.by) == ("not-detected", ("neural-cleanse",))
+    for metric in ("natural-cells", "a-metric-that-is-none"):
+        useless = first.model_copy(update={"suspects": (by_probes.model_copy(update={"metric": metric}),)})
+        useless = named.model_copy(update={"stages": (useless, last)})
+        assert said(clean(**skipped), useless)["patch"].status == "not-examined"
+
+
+def probes():
+    """Return what probes measured: no class stands out."""
+    rows = (Measurement(metric="patch-share", value=0.2, location=Location.of_class(k)) for k in range(10))
+    return Measured(measurements=tuple(rows), seconds=1.0)
 
 
 LAYER = Location(kind="layer", name="fc")

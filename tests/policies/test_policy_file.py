@@ -158,7 +158,61 @@ CASES = {
         11,
         ["measures no 'sizes'", "did you mean 'size'?"],
     ),
+    "a suspect rule on a number of the whole model": (
+        RULES
+        + "stages:\n  - detectors: [neural-cleanse]\n    suspects:\n"
+        + "      - {detector: neural-cleanse, metric: searched-share, max: 2}\n",
+        11,
+        ["'searched-share'", "measured at no class or pair", "expected one of size, size-ratio"],
+    ),
+    "a suspect rule on a detector of the bytes": (
+        RULES
+        + "  unsafe-pickle: {}\nstages:\n  - detectors: [neural-cleanse, unsafe-pickle]\n    suspects:\n"
+        + "      - {detector: unsafe-pickle, metric: unsafe-globals, max: 0}\n",
+        12,
+        ["unsafe-pickle", "measures nothing at a class or pair"],
+    ),
+    "a suspect rule on a later stage": (
+        RULES
+        + "  probe-grid: {}\nstages:\n  - detectors: [probe-grid]\n    suspects:\n"
+        + "      - {detector: neural-cleanse, metric: size-ratio, min: 0.5}\n  - detectors: [neural-cleanse]\n",
+        12,
+        ["names 'neural-cleanse', which runs in a later stage"],
+    ),
+    "an only stage over suspects": (
+        RULES + "stages:\n  - {detectors: [neural-cleanse], over: suspects}\n",
+        9,
+        ["the stage of neural-cleanse is over suspects", "no stage before it has a rule that names any"],
+    ),
+    "an only stage over suspects of its own": (
+        RULES
+        + "stages:\n  - detectors: [neural-cleanse]\n    over: suspects\n"
+        + "    suspects: [{detector: neural-cleanse, metric: size-ratio, min: 0.5}]\n",
+        10,
+        ["no stage before it has a rule that names any"],
+    ),
+    "stages over suspects that nothing names": (
+        RULES
+        + "  probe-grid: {}\n  model-inversion: {}\nstages:\n  - detectors: [probe-grid]\n"
+        + "  - {detectors: [neural-cleanse], over: suspects}\n  - {detectors: [model-inversion], over: suspects}\n",
+        12,
+        ["the stage of neural-cleanse is over suspects"],
+    ),
 }
+
+
+def test_suspects_go_on_through_stages_that_name_none():
+    """A stage without a rule leaves them as they are for the next one, and a stage over them may narrow them."""
+    text = (
+        RULES
+        + "  probe-grid: {}\n  model-inversion: {}\nstages:\n  - detectors: [probe-grid]\n"
+        + "    suspects: [{detector: probe-grid, metric: warp-share, max: 0.5}]\n"
+        + "  - detectors: [neural-cleanse]\n    over: suspects\n"
+        + "    suspects: [{detector: neural-cleanse, metric: size-ratio, min: 0.5}]\n"
+        + "  - {detectors: [model-inversion], over: suspects}\n"
+    )
+    policy = parse_policy(text, name="p.yml", on=DAY)
+    assert [stage.over for stage in policy.stages] == ["all", "suspects", "suspects"]
 
 
 @pytest.mark.parametrize("name", CASES)
