@@ -8,8 +8,10 @@ a p-value within the model decides (`gate.judging.within`), else the policy's li
 import math
 from collections.abc import Iterator, Sequence
 
+from gate.judging.calibration.tables import is_compared
 from gate.judging.completeness import place_of
 from gate.judging.repaired import level_of
+from gate.policies.declared import compared_statistics
 from gate.records.comparison import FEWEST_PLACES_TO_CENTRE, Comparison, PlaceScore, Surprise, Trait
 from gate.records.evidence import Evidence, Location
 from gate.records.facts import FEW_CLASSES
@@ -153,9 +155,8 @@ def of_calibration(seen: Comparison, evidence: Evidence, policy: Policy) -> Iter
     for number, (score, what) in enumerate(beyond):
         allows = "these models allow" if seen.kind == "within" else "the bank allows"
         own = f"{what} is further out than {allows} (score {score:.3g})."
-        place = Location(kind=what.kind, name=what.name) if what.kind else None
         message = own if number else f"{first} Its score is {score:.3g}, from {what}."
-        yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, what)))), place)
+        yield _finding(p_value, " ".join(filter(None, (message, _most_telling(seen, what)))), _place(what))
     if not beyond:
         yield _finding(p_value, first, None)
 
@@ -169,6 +170,29 @@ def _among(seen: Comparison, policy: Policy, copies: str) -> str:
         return f"by t distributions beside {models}"
     others = len(_ranked(seen, policy)) - seen.models
     return f"over {models}{f' and {others} of other tasks' if others else ''}"
+
+
+def behind(finding: Finding, seen: Comparison, evidence: Evidence, policy: Policy) -> frozenset[str]:
+    """Return the detectors behind a finding by a p-value: those that stand out most at its place.
+
+    Where no place is beyond the level by itself, they are those of the first place; without any, all in the p-value.
+    """
+    level, where = level_of(evidence, policy), finding.location
+    if _few(seen, policy):
+        beyond = [one for one in seen.predictive if math.exp(-one.surprise) <= level]
+        found: list[tuple[PlaceScore | Surprise, Sequence[Surprise]]] = [
+            (one, (one,)) for one in (beyond or seen.predictive[:1])
+        ]
+    else:
+        least = _threshold(_ranked(seen, policy), level)
+        places = [one for one in seen.places if one.score > least] or seen.places[:1]
+        found = [(one, one.because) for one in places]
+    here = [named for what, named in found if _place(what) == where] or [named for _, named in found[:1]]
+    return frozenset(one.detector for named in here for one in named) or in_p_value(seen, policy)
+
+
+def _place(what: PlaceScore | Surprise) -> Location | None:
+    return Location(kind=what.kind, name=what.name) if what.kind else None
 
 
 def _most_telling(seen: Comparison, what: PlaceScore | Surprise) -> str:
@@ -236,13 +260,27 @@ def few_classes(classes: int | None, policy: Policy) -> str:
     )
 
 
+def in_p_value(seen: Comparison, policy: Policy) -> frozenset[str]:
+    """Return the detectors whose statistics are in the p-value: by t distributions, those of sizes alone.
+
+    An earlier gate told, beside a bank of another task, also those that have nothing but counts or linear values by
+    class, which are not compared there.
+    """
+    if _few(seen, policy):
+        return frozenset(seen.predicting)
+    if seen.kind != "scale-free":
+        return frozenset(seen.detectors)
+    declared = [(one.detector, is_compared(one, per_class=False)) for one in compared_statistics()]
+    some, none = ({name for name, compared in declared if compared is which} for which in (True, False))
+    return frozenset(seen.detectors) - (none - some)
+
+
 def shown_only(name: str, seen: Comparison, policy: Policy) -> frozenset[str]:
     """Return the metrics whose limits only confirm beside a believed p-value, as the policy states.
 
     A detector outside the score keeps judging, unless it examines suspects only: no bank has values for those.
     """
-    in_score = name in (seen.predicting if _few(seen, policy) else seen.detectors)
-    if not in_score and place_of(name, policy)[1].over == "all":
+    if name not in in_p_value(seen, policy) and place_of(name, policy)[1].over == "all":
         return frozenset()
     return uncalibrated_only(name, policy)
 

@@ -8,7 +8,7 @@ stands with the share of such models that these rules find.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from gate.judging.calibrated import shown_only
+from gate.judging.calibrated import behind, in_p_value, shown_only
 from gate.judging.completeness import SEARCHED, place_of, rightly_idle
 from gate.judging.elsewhere import unlike
 from gate.judging.reach import could_flag, states_reach
@@ -58,7 +58,7 @@ def _spaces(evidence: Evidence, policy: Policy) -> frozenset[Space]:
 
 
 def _threat(family: Family, evidence: Evidence, verdict: Verdict, policy: Policy, judging: Comparison | None) -> Threat:
-    about = [f for f in verdict.findings if _is_of_a_limit(f) and _is_about(f, family, judging)]
+    about = [f for f in verdict.findings if _is_of_a_limit(f) and _is_about(f, family, evidence, policy, judging)]
     still_open = [finding for finding in about if not finding.waived]
     if still_open:
         return Threat(id=family.id, title=family.title, status="detected", by=_rules(still_open))
@@ -86,18 +86,12 @@ def _is_of_a_limit(finding: Finding) -> bool:
     return finding.kind == "limit" and finding.metric != SEARCHED
 
 
-def _is_about(finding: Finding, family: Family, judging: Comparison | None) -> bool:
+def _is_about(finding: Finding, family: Family, evidence: Evidence, policy: Policy, judging: Comparison | None) -> bool:
+    """Tell whether a finding is of a detector that looks for it or, by a p-value, of the detectors at its place."""
     if finding.rule != CALIBRATED_RULE:
         return finding.rule in family.rules
-    return not family.of_files and bool(family.rules & _drivers(judging))
-
-
-def _drivers(judging: Comparison | None) -> frozenset[str]:
-    """Return the detectors behind a p-value: those of the places that stand out most, else all in the score."""
-    if judging is None:
-        return frozenset()
-    named = {one.detector for place in judging.places[:1] for one in place.because}
-    return frozenset(named or judging.detectors)
+    drivers = behind(finding, judging, evidence, policy) if judging is not None else frozenset()
+    return not family.of_files and bool(family.rules & drivers)
 
 
 def _rules(findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -149,7 +143,7 @@ def _judges(name: str, evidence: Evidence, policy: Policy, judging: Comparison |
     idle = isinstance(outcome, Skipped) and nameable and rightly_idle(name, evidence, policy)
     if not isinstance(outcome, Measured) and not idle:
         return False
-    if judging is not None and name in judging.detectors:
+    if judging is not None and name in in_p_value(judging, policy):
         return True
     confirming = shown_only(name, judging, policy) if judging is not None else frozenset()
     limits, classes = policy.detectors[name].limits, evidence.facts.classes

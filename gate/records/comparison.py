@@ -148,7 +148,8 @@ class Comparison(Record):
     without_secret: Text = Field(default="", exclude_if=not_)
     """Why secret probes of the candidate or the bank were not compared, as part of a sentence."""
     detectors: tuple[str, ...] = ()
-    """Detectors whose statistics are in the score."""
+    """Detectors whose statistics are in the score; of an earlier gate, beside a bank of another task, also such as no
+    ratio within the model could be compared of."""
     predicting: tuple[str, ...] = ()
     """Detectors whose statistics are in `predictive_p`."""
     traits: tuple[Trait, ...] = ()

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from gate.judging.calibration.alike import ALMOST_ALL, same_task, unusable
 from gate.judging.calibration.cells import Sealed, probes_of, with_cells
 from gate.judging.calibration.conformal import Part, Placed, score_all
-from gate.judging.calibration.few import METRICS, predicted
+from gate.judging.calibration.few import predicted
 from gate.judging.calibration.pooling import PooledScores, packaged, pooled
 from gate.judging.calibration.tables import (
     TRAITS,
@@ -99,8 +99,8 @@ def _among(  # one call, above
         cells=celled.cells,
         secret_probes=celled.secret,
         without_secret=celled.without,
-        detectors=tuple(sorted({statistic.detector for statistic in bank.compared})),
-        predicting=tuple(sorted({one.detector for one in bank.compared if one.metric in METRICS})),
+        detectors=_detectors(candidate.parts, bank.compared),
+        predicting=_detectors(few.parts, bank.compared),
         traits=traits_beside(
             [model.traits for model in models],
             traits_of(evidence.outcomes, evidence.samples.accuracy if evidence.samples else None),
@@ -113,6 +113,12 @@ def bank_scores(bank: Bank) -> list[float]:
     values, counts = [model.values for model in bank.statistics], [model.counts for model in bank.statistics]
     rows = with_cells(values, counts, bank.compared, probes_of(bank.space, bank.input_shape)).values
     return [one.score for one in score_all(columns(bank.compared, rows, per_class=True))]
+
+
+def _detectors(parts: Sequence[Part], compared: Sequence[Statistic]) -> tuple[str, ...]:
+    """Return the detectors of the statistics that were compared at some place."""
+    named = {part.statistic.partition(", ")[0] for part in parts}
+    return tuple(sorted({one.detector for one in compared if f"{one.detector} {one.metric}" in named}))
 
 
 def _surprises(parts: Sequence[Part], compared: Sequence[Statistic], own: Values) -> tuple[Surprise, ...]:

@@ -71,11 +71,18 @@ def compared_in(models: Iterable[ModelStatistics], declared: Iterable[Statistic]
     return tuple(sorted(common, key=lambda one: (one.detector, one.metric)))
 
 
+def is_compared(statistic: Statistic, *, per_class: bool) -> bool:
+    """Tell whether a statistic has a column: by classes of another task only ratios within the model have one."""
+    if per_class:
+        return True
+    return statistic.scale == "log" or (statistic.scale != "cells" and statistic.at not in {"class", "layer"})
+
+
 def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_class: bool) -> list[Column]:
     """Return the columns of each statistic: by class and relative to the model, or as a ratio within each model."""
     found = []
     for statistic in compared:
-        if statistic.scale == "cells" and not per_class:
+        if not is_compared(statistic, per_class=per_class):
             continue
         rows = tuple(_row(statistic, model) for model in models)
         name = f"{statistic.detector} {statistic.metric}"
@@ -84,7 +91,7 @@ def columns(compared: Sequence[Statistic], models: Sequence[Values], *, per_clas
         elif per_class:
             whole = Column(name, rows, CELLS_SPREAD) if statistic.scale == "cells" else Column(name, rows)
             found += [whole, *([relative] if (relative := centred(whole)) else [])]
-        elif statistic.scale == "log":
+        else:
             found.append(Column(f"{name}, ratio", tuple(_ratio(row) for row in rows)))
     return found
 

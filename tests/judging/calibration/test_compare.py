@@ -128,6 +128,18 @@ def test_a_number_of_any_size_is_compared(size):
     assert (planted.p_value, planted.places[0].name) == (pytest.approx(0.05), "9")
 
 
+def test_the_detectors_are_those_whose_statistics_were_compared():
+    """By classes of another task no linear value is, and none of those has a size."""
+    linear = Statistic(detector="margins", metric="relative-margin", worse="higher", scale="linear", at="class")
+    declared = (*DECLARED[:3], linear)
+    beside = bank(compared=(DECLARED[0], linear))
+    same = compare(evidence(), beside, SETTINGS, declared)
+    assert (same.detectors, same.predicting) == (("margins", "search"), ("search",))
+    other = beside.model_copy(update={"samples": BankSamples(sha256="e" * 64, count=9)})
+    found = compare(evidence(), other, SETTINGS, declared)
+    assert (found.detectors, found.predicting) == (("search",), ("search",))
+
+
 APART = {
     "too few": (evidence(), bank(2), SETTINGS, "2 models besides the candidate"),
     "other settings": (evidence(), bank(), {**SETTINGS, "search": "f" * 64}, "search ran with other settings"),
