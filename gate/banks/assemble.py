@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gate import VERSION
+from gate import VERSION, detectors
+from gate.detectors.contract import Need
 from gate.judging.calibration.tables import compared_in, model_statistics
 from gate.policies.declared import compared_statistics, measured_digests, option_digests
 from gate.records.bank import BankSamples
@@ -17,6 +18,9 @@ from gate.records.fields import Text
 from gate.records.policy import Policy
 
 _ADVICE = "Measure all models with one policy, one seed and the same samples; leave out what cannot be measured."
+
+
+_ELSEWHERE = Need.TRAINING_SET | Need.PREVIOUS
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,21 @@ class Member:
     accepted: str = ""
 
 
+def measuring_policy(policy: Policy) -> Policy:
+    """Return the part of a policy that looks at every class of every model, and that a bank can compare.
+
+    Detectors of suspects, of a training set, or of other versions look at something else in every model.
+    """
+    stages = []
+    for stage in policy.plan():
+        kept = tuple(name for name in stage.detectors if not _ELSEWHERE & detectors.load(name).needs)
+        if stage.over == "all" and kept:
+            stages.append(stage.model_copy(update={"detectors": kept}))
+    named = {name for stage in stages for name in stage.detectors}
+    rules = {name: rule for name, rule in policy.detectors.items() if name in named}
+    return policy.model_copy(update={"stages": tuple(stages), "detectors": rules, "bank": None})
+
+
 def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance: Text = "") -> dict[str, Any]:
     """Return a bank's keys except its references; members that were not measured alike are a `UsageError`."""
     if not members:
@@ -39,10 +58,11 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
     first = members[0].evidence
     for member in members:
         _check(member, members[0], policy)
+    # A finished check may have measured what this policy does not, of which no candidate of it has anything.
     statistics = tuple(
         model_statistics(
             member.name[:2000],
-            member.evidence.outcomes,
+            {name: one for name, one in member.evidence.outcomes.items() if name in policy.detectors},
             member.evidence.samples.accuracy if member.evidence.samples else None,
             compared_statistics(),
             uri=member.uri[:2000],
@@ -50,7 +70,8 @@ def assemble(members: Sequence[Member], policy: Policy, *, name: str, provenance
         ).model_copy(update={"against": member.against[:2000], "accepted": member.accepted[:2000]})
         for member in members
     )
-    compared = compared_in(statistics, compared_statistics())
+    everywhere = measuring_policy(policy).detectors
+    compared = compared_in(statistics, [one for one in compared_statistics() if one.detector in everywhere])
     if not compared:
         raise UsageError("nothing that could be compared was measured on the models", what_to_do=_ADVICE)
     samples, settings = first.samples, option_digests(policy)

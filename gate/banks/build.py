@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate import VERSION, detectors
-from gate.banks.assemble import Member, assemble, refusal
+from gate import VERSION
+from gate.banks.assemble import Member, assemble, measuring_policy, refusal
 from gate.banks.vetting import ADVICE, against_finished, against_measured
 from gate.check.base_model import AskedBase
 from gate.check.evidence import ScanRequest, ScanSettings
@@ -22,20 +22,18 @@ from gate.check.pull import PullRequest, pull_model
 from gate.check.samples import bring_samples
 from gate.check.scan import scan
 from gate.check.workers import Progress
-from gate.detectors.contract import Need
 from gate.records.activity import Tell
 from gate.records.bank import LEAST_REFERENCES, Bank, write_bank
 from gate.records.clock import today
 from gate.records.copies import SelfMade
 from gate.records.errors import UnexaminableError, UsageError
-from gate.records.evidence import Evidence
+from gate.records.evidence import Evidence, Skipped
 from gate.records.policy import Policy
 from gate.records.probe_seed import key_of
 from gate.records.verdict import Verdict
 from gate.registries.contract import Registry
 
 PROGRAM = "program.pt2"
-_ELSEWHERE = Need.TRAINING_SET | Need.PREVIOUS
 
 
 @dataclass(frozen=True)
@@ -63,21 +61,6 @@ class Measured:
 
     member: Member
     program: Path | None = None
-
-
-def measuring_policy(policy: Policy) -> Policy:
-    """Return the part of a policy that looks at every class of every model, and that a bank can compare.
-
-    Detectors of suspects, of a training set, or of other versions look at something else in every model.
-    """
-    stages = []
-    for stage in policy.plan():
-        kept = tuple(name for name in stage.detectors if not _ELSEWHERE & detectors.load(name).needs)
-        if stage.over == "all" and kept:
-            stages.append(stage.model_copy(update={"detectors": kept}))
-    named = {name for stage in stages for name in stage.detectors}
-    rules = {name: rule for name, rule in policy.detectors.items() if name in named}
-    return policy.model_copy(update={"stages": tuple(stages), "detectors": rules, "bank": None})
 
 
 def versions_of(registry: Registry, name: str, *, approved_only: bool) -> list[str]:
@@ -159,17 +142,24 @@ def measure(uri: str, registry: Registry, request: BuildRequest, progress: Progr
             against = "" if refusal(evidence) else against_measured(evidence, policy, registry.facts(ref).tags, today())
             return _member(name, uri, evidence, against, request, tell)
 
-        if (kept.root / EVIDENCE).is_file():
+        if (kept.root / EVIDENCE).is_file() and not _cut_short(evidence := kept.evidence()):
             tell(f"{ref} was measured already by the same settings")
-            evidence, there = kept.evidence(), kept.root / PROGRAM
+            there = kept.root / PROGRAM
             return Measured(member(str(evidence.model), evidence), there if there.is_file() else None)
         scanned = scan(ScanRequest(pulled, private, policy, request.settings), progress)
         program = _program(private / MODEL_FOLDER)
         if program is not None:
             shutil.copyfile(program, kept.root / PROGRAM)
-        if not refusal(scanned.evidence):
+        if cut := _cut_short(scanned.evidence):
+            tell(f"{ref} had no time left for {', '.join(cut)}: the next build measures it again; give it more time")
+        elif not refusal(scanned.evidence):
             kept.write(EVIDENCE, scanned.evidence.pretty_json())  # last: its presence says that all files are there
         return Measured(member(str(ref), scanned.evidence), kept.root / PROGRAM if program else None)
+
+
+def _cut_short(evidence: Evidence) -> list[str]:
+    """Return the detectors that the deadline left out: another time there may be more, so such evidence is not kept."""
+    return [name for name, one in evidence.outcomes.items() if isinstance(one, Skipped) and one.short_of_time]
 
 
 def _key(pulled: Pulled, policy: Policy, settings: ScanSettings) -> str:

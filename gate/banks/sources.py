@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gate.banks.build import measuring_policy
+from gate.banks.assemble import measuring_policy
 from gate.banks.copies import try_out
 from gate.check.bundle.compose import Bundle
 from gate.check.evidence import ScanRequest, ScanSettings

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from gate.banks import build as bank_build
-from gate.banks.build import BuildRequest, build, measuring_policy, versions_of
+from gate.banks.assemble import measuring_policy
+from gate.banks.build import BuildRequest, build, versions_of
 from gate.banks.vetting import against_measured
 from gate.check.evidence import ScanSettings, _accepted
 from gate.check.scan import Scanned
@@ -19,7 +20,7 @@ from gate.policies.read import parse_policy
 from gate.records.artifact import ModelRef
 from gate.records.bank import ModelStatistics, open_bank
 from gate.records.errors import UnexaminableError, UsageError
-from gate.records.evidence import Evidence, Location, Measured, Measurement
+from gate.records.evidence import Evidence, Location, Measured, Measurement, Skipped
 from gate.records.facts import ModelFacts
 from gate.records.finding import Decision
 from gate.records.policy import Rule
@@ -154,6 +155,65 @@ def test_a_model_measured_already_is_not_scanned_again(scans, models, tmp_path):
     assert len(made.references) == 4
     run(models("a", "b", "c"), tmp_path, settings=ScanSettings(seed=7))
     assert scans[4:] == ["a", "b", "c"]
+
+
+def test_what_the_deadline_cut_off_is_measured_again(models, tmp_path, monkeypatch):
+    """Under a longer deadline, which is no other setting; evidence that an earlier gate kept is not taken either."""
+    asked = []
+
+    def scan(request, progress):
+        name, short = request.pulled.model.name, request.settings.deadline_seconds < 100
+        asked.append((name.rsplit("/", maxsplit=1)[-1], short))
+        seen = evidence(request.pulled, name)
+        left_out = Skipped(reason="no time left", short_of_time=True, options={})
+        return Scanned(
+            seen.model_copy(update={"outcomes": {**seen.outcomes, "unsafe-pickle": left_out}}) if short else seen
+        )
+
+    monkeypatch.setattr(bank_build, "scan", scan)
+    short, long = ScanSettings(deadline_seconds=60.0), ScanSettings(deadline_seconds=36000.0)
+    _, told = run(models("a", "b"), tmp_path, settings=short, accept_flagged="for now")
+    assert sum("had no time left for unsafe-pickle" in line for line in told) == 2
+    assert not list((tmp_path / "work").glob("*/evidence.json"))
+    made, told = run(models("a", "b"), tmp_path, settings=long)
+    assert len(made.statistics) == 2
+    kept = list((tmp_path / "work").glob("*/evidence.json"))
+    assert len(kept) == 2
+    seen = Evidence.from_file(kept[0])
+    outcomes = {**seen.outcomes, "unsafe-pickle": Skipped(reason="no time left", short_of_time=True)}
+    kept[0].write_text(seen.model_copy(update={"outcomes": outcomes}).pretty_json())
+    run(models("a", "b"), tmp_path, settings=long)
+    assert [one for one in asked if not one[1]][:2] == [("a", False), ("b", False)]
+    assert len(asked) == 5
+    assert "short_of_time" not in kept[0].read_text()
+
+
+def test_what_the_policy_does_not_measure_everywhere_is_not_compared(scans, models, tmp_path):
+    """A finished check of another policy measured more: no candidate of this one has it."""
+    run(models("a", "b", "c"), tmp_path)
+    folders = [path.parent for path in (tmp_path / "work").glob("*/evidence.json")]
+    places = [Location.of_class(k) for k in range(10)]
+    indicators = tuple(
+        Measurement(metric=metric, value=1.0, location=place)
+        for place in places
+        for metric in ("indicator", "mean-lead")
+    )
+    more = {"head-indicators": Measured(measurements=indicators, seconds=1)}
+    for folder in folders:
+        seen = Evidence.from_file(folder / "evidence.json")
+        (folder / "evidence.json").write_text(
+            seen.model_copy(update={"outcomes": {**seen.outcomes, **more}}).pretty_json()
+        )
+        judged(folder)
+    made, _ = run([], tmp_path, folders=folders, accept_flagged="of another policy")
+    assert set(made.settings) == {one.detector for one in made.compared} == {"neural-cleanse"}
+    assert all(set(model.values) == {"neural-cleanse"} for model in made.statistics)
+    assert all(set(model.traits) == {"accuracy"} for model in made.statistics)
+    suspects = POLICY.stages[3].model_copy(update={"detectors": ("activation-clustering", "head-indicators")})
+    rules = {**POLICY.detectors, "head-indicators": Rule()}
+    over_suspects = POLICY.model_copy(update={"stages": (*POLICY.stages[:3], suspects), "detectors": rules})
+    made, _ = run([], tmp_path, folders=folders, accept_flagged="of another policy", policy=over_suspects)
+    assert {one.detector for one in made.compared} == {"neural-cleanse"}
 
 
 def test_a_model_that_cannot_be_measured_leaves_the_bank_unwritten(scans, models, tmp_path):
