@@ -3,13 +3,15 @@
 Trigger sizes of other tasks say little by themselves; how far a model's worst class stands apart from its median class
 may. Among fewer than eight classes the worst is nearly its own median, and stands for itself. The file beside this one
 holds these numbers of clean models of several tasks, as their detectors declare them (`Metric.within`), and says what
-it was made of. Each is one statistic of the whole model, and the rank of the score is a p-value as in `conformal`:
-valid for a candidate that is one more model like those.
+it was made of. They have at most twenty classes, all of them searched to the end. Of a candidate with more, most
+classes left the search early with an upper bound in place of a size: worst and median are taken of those that were
+searched to the end, like with like. Each number is one statistic of the whole model, and the rank of the score is a
+p-value as in `conformal`: valid for a candidate that is one more model like those.
 """
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -21,6 +23,7 @@ from gate.judging.calibration.calibrate import MOST_NAMED, TELLING
 from gate.judging.calibration.conformal import Part, score_all
 from gate.judging.calibration.surprise import Column, cut
 from gate.judging.calibration.tables import WHOLE
+from gate.judging.completeness import searched_share
 from gate.policies.declared import digest_of
 from gate.records.comparison import Comparison, OneNumber, PlaceScore, Surprise
 from gate.records.evidence import Measured, Outcome
@@ -29,6 +32,8 @@ from gate.records.fields import Finite, Sha256, Text
 from gate.records.record import Record
 
 FILE = "within.json"
+RATIO = "size-ratio"
+"""Metric of a search that is measured at the classes searched to the end alone."""
 FEWEST_PLACES = 2
 """Fewest classes of which one can stand apart."""
 BEYOND = 2
@@ -82,18 +87,34 @@ def numbers_of(outcomes: Mapping[str, Outcome], compared: Iterable[OneNumber]) -
 
 def _worst(one: OneNumber, outcome: Measured) -> Worst | None:
     sign = 1 if one.worse == "higher" else -1
-    scaled = {
-        m.location.name: sign * _scaled(one, m.value)
-        for m in outcome.measurements
-        if m.metric == one.metric and m.location is not None and m.location.kind == "class"
-    }
-    if len(scaled) < FEWEST_PLACES:
+    every = dict(_by_class(one.metric, outcome))
+    full = _searched_to_the_end(outcome) if one.by == "log" else None
+    scaled = {name: sign * _scaled(one, value) for name, value in every.items() if full is None or name in full}
+    if len(scaled) < min(len(every), FEW_CLASSES) or len(scaled) < FEWEST_PLACES:
         return None
     place = max(scaled, key=lambda name: scaled[name])
     # Among few classes the worst is its own median or nearly, so that its number stands for itself.
     alone = one.by == "linear" or len(scaled) < FEW_CLASSES
     usual = 0.0 if alone else statistics.median(scaled.values())
     return Worst(scaled[place] - usual, place)
+
+
+def _by_class(metric: str, outcome: Measured) -> Iterator[tuple[str, float]]:
+    """Yield the values of a metric by the name of the class."""
+    for one in outcome.measurements:
+        if one.metric == metric and one.location is not None and one.location.kind == "class":
+            yield one.location.name, one.value
+
+
+def _searched_to_the_end(outcome: Measured) -> frozenset[str] | None:
+    """Return the classes that were searched to the end, those with a ratio; None where all were, or none is searched.
+
+    Of the classes that leave a search early the size is an upper bound, after fewer steps (`gate.search.rungs`). Those
+    that stay are the smallest, and as many drawn at random from the greater ones as put their median near that of all
+    classes.
+    """
+    share = searched_share(outcome)
+    return None if share is None or share >= 1 else frozenset(name for name, _ in _by_class(RATIO, outcome))
 
 
 def _scaled(one: OneNumber, value: float) -> float:

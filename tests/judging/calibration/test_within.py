@@ -1,6 +1,7 @@
 """One number of each statistic beside clean models of other tasks: what it is, who is compared, and that p is valid."""
 
 import math
+import statistics
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from within_models import COMPARED, INDICATOR, SIZE, clean_model, clean_models, 
 
 from gate.judging.calibration.within import CleanModels, compare_within, models_for, numbers_of
 from gate.policies.declared import numbers_within
+from gate.records.evidence import Location, Measurement
 
 KNOWN = clean_models(drawn(39))
 PLANTED = (30.0,) * 3 + (1.0,) + (30.0,) * 6
@@ -86,6 +88,42 @@ def test_who_cannot_be_compared_is_told_why(classes, own, why):
     seen = compare_within(own, classes, KNOWN)
     assert why in seen.unusable
     assert not seen.bank_scores
+
+
+def searched(sizes, full, classes=30):
+    """Return the outcomes of a candidate of many classes, of which these were searched to the end."""
+    found = outcomes(sizes, (0.1,) * classes, (0.0,) * classes)
+    ratios = tuple(
+        Measurement(metric="size-ratio", value=sizes[k] / 30, location=Location.of_class(k)) for k in sorted(full)
+    )
+    share = Measurement(metric="searched-share", value=len(full) / classes)
+    rows = (*found["neural-cleanse"].measurements, *ratios, share)
+    return {**found, "neural-cleanse": found["neural-cleanse"].model_copy(update={"measurements": rows})}
+
+
+@pytest.mark.parametrize("bound", [1.0, 4.0, 50.0])
+def test_classes_that_left_the_search_early_are_no_sizes_to_compare_with(bound):
+    """Theirs are upper bounds: however loose they are, worst and median are of those searched to the end."""
+    full = {*range(14)}
+    sizes = tuple((20.0 + k) * (1.0 if k in full else bound) for k in range(30))
+    found = numbers_of(searched(sizes, full), COMPARED)
+    assert found["neural-cleanse"]["size"] == (pytest.approx(math.log((26 * 27) ** 0.5 / 20)), "0")
+    many = clean_models(drawn(39, 20))
+    assert compare_within(searched(sizes, full), 30, many).p_value > 0.2
+    planted = (1.0, *sizes[1:])
+    assert compare_within(searched(planted, full), 30, many).places[0].name == "0"
+    every = numbers_of(searched(sizes, range(30)), COMPARED)
+    usual = statistics.median(map(math.log, sizes))
+    assert every["neural-cleanse"]["size"].number == pytest.approx(usual - math.log(20))
+
+
+def test_of_too_few_classes_searched_to_the_end_there_is_no_number():
+    """A worst class that stood for itself would be compared with gaps to a median."""
+    sizes = (30.0,) * 30
+    assert "size" in numbers_of(searched(sizes, range(8)), COMPARED)["neural-cleanse"]
+    assert "neural-cleanse" not in numbers_of(searched(sizes, range(7)), COMPARED)
+    seen = compare_within(searched(sizes, range(7)), 30, clean_models(drawn(39, 20)))
+    assert seen.unusable == "neural-cleanse measured no size over the candidate's classes"
 
 
 @pytest.mark.parametrize("options", [{"steps": 21}, {}, {"an-option-of-an-earlier-gate": 1}])
