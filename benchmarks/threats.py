@@ -44,6 +44,8 @@ class Said:
     attack: str
     backdoored: bool
     status: dict[str, Status]
+    compared: tuple[str, ...]
+    """Statistics that were compared with a bank; empty without one."""
 
 
 def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Sequence[OpenBank]) -> ThreatRates:
@@ -57,6 +59,7 @@ def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Seque
     said = {way: [one for model in models if (one := _said(model, way, *by))] for way, by in ways.items()}
     (seed,) = {model.evidence.seed for model in models}
     classes = {model.evidence.facts.classes for model in models}
+    (compared,) = {one.compared for one in said["bank"]}
     found = {family.id: dict(_powers(family, said, split)) for family in families()}
     return ThreatRates(
         made_by="python -m benchmarks.threats",
@@ -65,6 +68,7 @@ def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Seque
         rules=rules_sha256(policy),
         within_rules=within_rules_sha256(policy),
         bank_rules=bank_rules_sha256(policy),
+        compared=compared,
         classes=tuple(sorted(number for number in classes if number is not None)),
         families={name: powers for name, powers in found.items() if powers},
     )
@@ -72,10 +76,13 @@ def rates_of(split: str, models: Sequence[Subject], policy: Policy, banks: Seque
 
 def _said(model: Subject, way: Beside, policy: Policy, banks: Sequence[OpenBank]) -> Said | None:
     """Return what is said of a model; None where it is judged in another way than this one."""
-    verdict = judge(beside(model.evidence, banks, policy), policy, on=ANY_DAY)
+    evidence = beside(model.evidence, banks, policy)
+    verdict = judge(evidence, policy, on=ANY_DAY)
     if judged_beside(verdict, None) != way:
         return None
-    return Said(model.attack, model.truth.backdoored, {threat.id: threat.status for threat in verdict.threats})
+    compared = evidence.bank.comparison.statistics if evidence.bank and evidence.bank.comparison else ()
+    status = {threat.id: threat.status for threat in verdict.threats}
+    return Said(model.attack, model.truth.backdoored, status, compared)
 
 
 def _powers(family: Family, said: dict[Beside, list[Said]], split: str) -> Iterator[tuple[Beside, Power]]:

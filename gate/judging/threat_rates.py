@@ -36,6 +36,8 @@ class ThreatRates(Record):
     """Digest of the parts that decide by a p-value within the model, the level too."""
     bank_rules: Sha256
     """Digest of the parts that decide beside a bank, the p-value's too."""
+    compared: tuple[str, ...] = Field(max_length=200)
+    """Statistics that the zoo's banks compared, as detector and metric."""
     classes: tuple[int, ...]
     """Numbers of classes of the zoo's models."""
     families: dict[MetricId, dict[Beside, Power]] = Field(max_length=64)
@@ -75,8 +77,11 @@ def power_for(
     family: str, policy: Policy, evidence: Evidence, verdict: Verdict, judging: Comparison | None
 ) -> tuple[Power | None, str]:
     """Return what is known of a family under these rules and of a scan like this one, or why nothing is."""
-    power, unknown = power_of(family, policy, judged_beside(verdict, judging))
-    why = _unlike_the_zoo(packaged_rates(), evidence) if power else ""
+    known, way = packaged_rates(), judged_beside(verdict, judging)
+    power, unknown = power_of(family, policy, way)
+    why = _unlike_the_zoo(known, evidence) if power else ""
+    if power and not why and way == "bank" and (judging is None or judging.statistics != known.compared):
+        why = f"{_UNKNOWN} by the statistics that were compared with this bank"
     return (None, why) if why else (power, unknown)
 
 

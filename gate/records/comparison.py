@@ -150,6 +150,8 @@ class Comparison(Record):
     detectors: tuple[str, ...] = ()
     """Detectors whose statistics are in the score; of an earlier gate, beside a bank of another task, also such as no
     ratio within the model could be compared of."""
+    statistics: tuple[str, ...] = Field(default=(), max_length=200, exclude_if=not_)
+    """Those statistics, as detector and metric; not told by an earlier gate."""
     predicting: tuple[str, ...] = ()
     """Detectors whose statistics are in `predictive_p`."""
     traits: tuple[Trait, ...] = ()

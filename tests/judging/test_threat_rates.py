@@ -2,9 +2,10 @@
 
 import pytest
 
+from gate.banks.assemble import measuring_policy
 from gate.judging.judge import judge
 from gate.judging.threat_rates import judged_beside, packaged_rates, power_for, power_of
-from gate.policies.declared import P_VALUE, bank_rules_sha256, rules_sha256
+from gate.policies.declared import P_VALUE, bank_rules_sha256, compared_statistics, rules_sha256
 from gate.records.bank_evidence import SelfMadeEvidence
 from gate.records.facts import ModelFacts
 from tests.attestations.scanned import DAY, beside_bank, default_policy, evidence
@@ -64,6 +65,41 @@ def test_a_rate_is_of_scans_with_the_zoos_seed_and_numbers_of_classes(changes, w
     assert (power is None) == bool(why)
     assert why in unknown
     assert (packaged_rates().seed, packaged_rates().classes) == (0, (10, 20))
+
+
+COMPARED = packaged_rates().compared
+
+
+@pytest.mark.parametrize(
+    ("statistics", "known"),
+    [
+        (COMPARED, True),
+        (("neural-cleanse size",), False),
+        (("head-indicators indicator",), False),
+        ((*COMPARED, "neural-cleanse exit-ratio"), False),
+        ((), False),
+    ],
+)
+def test_a_rate_beside_a_bank_is_of_the_statistics_that_the_zoos_banks_compare(statistics, known):
+    """Of a bank of fewer or others, or of an earlier gate, which did not tell them, nothing is known."""
+    policy = default_policy()
+    bank = beside_bank(statistics=statistics)
+    found = evidence(bank=bank, policy_digest=policy.digest)
+    verdict = judge(found, policy, on=DAY)
+    assert judged_beside(verdict, bank.comparison) == "bank"
+    for family in ("patch", "blend"):
+        power, unknown = power_for(family, policy, found, verdict, bank.comparison)
+        assert (power is not None) is known
+        if not known:
+            assert unknown == "how often it is found is not known by the statistics that were compared with this bank"
+
+
+def test_the_zoos_banks_compare_what_detectors_declare_over_every_class():
+    """By the recommended policy, so that a bank that it measures compares the same."""
+    declared = {f"{one.detector} {one.metric}": one.detector for one in compared_statistics()}
+    measuring = measuring_policy(default_policy()).detectors
+    assert {declared[name] for name in COMPARED} <= set(measuring)
+    assert {"neural-cleanse size", "head-indicators indicator"} < set(COMPARED)
 
 
 def beside(seen=SEEN, **changes):

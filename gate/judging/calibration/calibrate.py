@@ -100,6 +100,7 @@ def _among(  # one call, above
         secret_probes=celled.secret,
         without_secret=celled.without,
         detectors=_detectors(candidate.parts, bank.compared),
+        statistics=tuple(sorted(_named(candidate.parts))),
         predicting=_detectors(few.parts, bank.compared),
         traits=traits_beside(
             [model.traits for model in models],
@@ -117,8 +118,13 @@ def bank_scores(bank: Bank) -> list[float]:
 
 def _detectors(parts: Sequence[Part], compared: Sequence[Statistic]) -> tuple[str, ...]:
     """Return the detectors of the statistics that were compared at some place."""
-    named = {part.statistic.partition(", ")[0] for part in parts}
+    named = _named(parts)
     return tuple(sorted({one.detector for one in compared if f"{one.detector} {one.metric}" in named}))
+
+
+def _named(parts: Sequence[Part]) -> set[str]:
+    """Return the statistics of these parts, whichever view of them."""
+    return {part.statistic.partition(", ")[0] for part in parts}
 
 
 def _surprises(parts: Sequence[Part], compared: Sequence[Statistic], own: Values) -> tuple[Surprise, ...]:

@@ -135,9 +135,11 @@ def test_the_detectors_are_those_whose_statistics_were_compared():
     beside = bank(compared=(DECLARED[0], linear))
     same = compare(evidence(), beside, SETTINGS, declared)
     assert (same.detectors, same.predicting) == (("margins", "search"), ("search",))
+    assert same.statistics == ("margins relative-margin", "search size")
     other = beside.model_copy(update={"samples": BankSamples(sha256="e" * 64, count=9)})
     found = compare(evidence(), other, SETTINGS, declared)
     assert (found.detectors, found.predicting) == (("search",), ("search",))
+    assert found.statistics == ("search size",)
 
 
 APART = {
