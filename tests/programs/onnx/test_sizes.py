@@ -99,6 +99,15 @@ def doubling(operator, first, count, **attributes):
     return [node(operator, f"{one} {one}", two, **attributes) for one, two in pairwise(names)]
 
 
+def broadcast(times):
+    """Return a model that multiplies each of so many times three known sizes by each."""
+    nodes = (
+        node("Slice", "s one four", "k"), node("Concat", "k " * times, "s0", axis=0),
+        node("Unsqueeze", "s0 one", "t"), node("Mul", "t s0", "z"),
+    )  # fmt: skip
+    return growing(*nodes, one=[1], four=[4])
+
+
 SIDE = node("Gather", "s three", "m")
 THREE = np.int64(3)
 ENDLESS = {
@@ -113,12 +122,11 @@ ENDLESS = {
                 node("Cast", "c", "z", to=6)),
         "beyond 32 bits",
     ),
-    "concatenated": (growing(*doubling("Concat", "s", 40, axis=0)), "it makes 2048 numbers from sizes"),
+    "concatenated": (growing(*doubling("Concat", "s", 40, axis=0)), "it makes 524288 numbers from sizes"),
     "expanded": (growing(node("Expand", "s e", "z"), e=[10**9, 4]), "it makes 4000000000 numbers"),
     "broadcast": (
-        growing(node("Slice", "s one four", "k"), node("Concat", "k " * 14, "s0", axis=0),
-                node("Unsqueeze", "s0 one", "t"), node("Mul", "t s0", "z"), one=[1], four=[4]),
-        "it makes 1764 numbers",
+        broadcast(200),
+        "it makes 360000 numbers",
     ),
     "counted": (
         growing(SIDE, node("Mul", "m much", "z"), node("Range", "zero z one", "r"),
@@ -130,8 +138,9 @@ ENDLESS = {
         "it makes 9223372036854775802 numbers",
     ),
     "taken": (
-        growing(node("Unsqueeze", "s one", "u"), node("Gather", "u many", "z", axis=1), one=[1], many=[0] * 1024),
-        "it makes 4096 numbers",
+        growing(node("Concat", "s s", "d", axis=0), node("Unsqueeze", "d one", "u"),
+                node("Gather", "u many", "z", axis=1), one=[1], many=[0] * 40_000),
+        "it makes 320000 numbers",
     ),
     "backwards": (
         model([node("Expand", "t e", "w"), node("Slice", "w a b a c", "v"), node("Add", "v x", "y")], (None, 1),
@@ -185,3 +194,8 @@ def test_a_batch_is_halved(read):
     for count in (1, 2, 5):
         x = pictures((count, 3, 4, 5))
         assert np.array_equal(program(torch.from_numpy(x)).numpy(), answers(made, x)["y"])
+
+
+def test_more_known_numbers_than_sizes_are_read(read):
+    """As the places of a mask are, which Swin computes from the sides of its windows."""
+    assert read(broadcast(20)).input_shapes[0][0] is None

@@ -16,7 +16,7 @@ import torch
 from gate.programs.readers.onnx.calls import Call, Operator, as_numbers
 from gate.programs.readers.onnx.graph import Constant
 from gate.programs.readers.onnx.refused import OnnxRefusedError
-from gate.programs.readers.onnx.sizes import MAX_NUMBERS
+from gate.programs.readers.onnx.sizes import MAX_KNOWN
 from gate.programs.readers.onnx.table import OPERATORS
 from gate.programs.refused import RefusedError
 
@@ -108,7 +108,7 @@ def apply(call: Call) -> Any:
 
 def _is_list(value: Value | None) -> bool:
     """Tell whether an operand is a list of integers that is no longer than those of sizes."""
-    few = not isinstance(value, Constant) or value.tensor.numel() <= MAX_NUMBERS
+    few = not isinstance(value, Constant) or value.tensor.numel() <= MAX_KNOWN
     return few and as_numbers(value) is not None
 
 

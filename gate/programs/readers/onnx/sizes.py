@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from gate.programs.readers.onnx.calls import Call, Numbers
 
 MAX_NUMBERS: Final = 1 << 10
-"""Most entries of a list that is computed from sizes."""
+"""Most entries of a list that is computed from sizes of which one is the batch's."""
+MAX_KNOWN: Final = 1 << 18
+"""Most of one that holds known numbers alone, as the places of a mask in Swin are."""
 _LIMIT: Final = 1 << 31
 _MAX_STEPS: Final = 64
 """Most operations by which a size follows from a free batch."""
@@ -33,10 +35,13 @@ _WHOLE_PARTS: Final = frozenset({"FloorDiv", "Mod", "PythonMod"})
 """Operations of torch's sizes that yield nothing negative of what is not."""
 
 
-def require_few(call: Call, sizes: Sequence[int]) -> None:
-    """Refuse a list of more entries than sizes ever have, before it is made."""
-    if (count := prod(sizes)) > MAX_NUMBERS:
-        raise call.refuse(f"it makes {count} numbers from sizes; at most {MAX_NUMBERS} are read")
+def require_few(call: Call, sizes: Sequence[int], *of: Numbers) -> None:
+    """Refuse a list that is made of others, of more entries than such ones ever have, before it is made."""
+    if (count := prod(sizes)) <= MAX_NUMBERS:
+        return
+    most = MAX_NUMBERS if any(unknown(one.flat) for one in of) else MAX_KNOWN
+    if count > most:
+        raise call.refuse(f"it makes {count} numbers from sizes; at most {most} are read")
 
 
 def folded(function: Callable[[Any, Any], Any]) -> Callable[[Call], Numbers]:
@@ -50,7 +55,7 @@ def folded(function: Callable[[Any, Any], Any]) -> Callable[[Call], Numbers]:
 
 def _paired(call: Call, function: Callable[[Any, Any], Any], one: Numbers, other: Numbers) -> Numbers:
     """Compute a function of each pair of two lists that are broadcast."""
-    require_few(call, np.broadcast_shapes(one.shape, other.shape))
+    require_few(call, np.broadcast_shapes(one.shape, other.shape), one, other)
     pairs = np.broadcast(one, other)
     found = np.empty(pairs.shape, dtype=object)
     found.reshape(-1)[:] = [_bounded(call, function(left, right)) for left, right in pairs]
@@ -111,14 +116,14 @@ def remainder(call: Call) -> Numbers:
 def joined(call: Call) -> Numbers:
     """Put lists behind one another."""
     every = [call.numbers(index) for index in range(len(call))]
-    require_few(call, [sum(one.size for one in every)])
+    require_few(call, [sum(one.size for one in every)], *every)
     return np.concatenate(every, axis=call.attribute("axis", 0))
 
 
 def taken(call: Call) -> Numbers:
     """Take entries by their places."""
     numbers, places, axis = call.numbers(0), call.numbers(1), call.axis(call.attribute("axis", 0), call.numbers(0).ndim)
-    require_few(call, (*numbers.shape[:axis], *places.shape, *numbers.shape[axis + 1 :]))
+    require_few(call, (*numbers.shape[:axis], *places.shape, *numbers.shape[axis + 1 :]), numbers)
     return np.asarray(np.take(numbers, places.astype(int), axis=axis), dtype=object)
 
 
@@ -126,7 +131,7 @@ def expanded(call: Call) -> Numbers:
     """Repeat a list to broadcast sizes."""
     numbers = call.numbers(0)
     sizes = np.broadcast_shapes(numbers.shape, tuple(map(int, call.integers(1))))
-    require_few(call, sizes)
+    require_few(call, sizes, numbers)
     return np.broadcast_to(numbers, sizes).copy()
 
 
@@ -161,7 +166,7 @@ def where(call: Call) -> Numbers:
     condition, *choices = map(call.numbers, range(3))
     if unknown(condition.reshape(-1)):
         raise _decides(call)
-    require_few(call, np.broadcast_shapes(condition.shape, *(one.shape for one in choices)))
+    require_few(call, np.broadcast_shapes(condition.shape, *(one.shape for one in choices)), *choices)
     return np.asarray(np.where(condition.astype(bool), *choices), dtype=object)
 
 
