@@ -5,7 +5,7 @@ adapter that was logged without `base_model_path` of a base that no hub has is s
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,25 +123,29 @@ _FILES: Final = (
     *(re.escape(f"{TOKENIZER_FOLDER}/{name}") for name in (*TOKENIZER_FILES, *COPIES)),
     CARDS,
 )
+LANGUAGE_KEYS: Final[Mapping[str, Shape]] = {
+    "components": either(many(exactly("tokenizer"), "[tokenizer]"), exactly(None)),
+    "framework": exactly("pt"),
+    "inference_task": exactly("llm/v1/chat", "llm/v1/completions"),
+    "instance_type": exactly("TextGenerationPipeline"),
+    "pipeline_model_type": _NETWORK,
+    "source_model_name": _HUB_NAME,
+    "task": exactly(TASK),
+    "tokenizer_type": _TOKENIZER,
+    "torch_dtype": _TYPES,
+    "transformers_version": VERSION,
+}
+"""Keys of every language model, whether an adapter or whole: none makes a loader look outside the artifact."""
 FLAVOUR: Final = Flavour(
     name=PIPELINES,
     keys={
+        **LANGUAGE_KEYS,
         KEY: exactly(FOLDER),
-        "components": either(many(exactly("tokenizer"), "[tokenizer]"), exactly(None)),
-        "framework": exactly("pt"),
-        "inference_task": exactly("llm/v1/chat", "llm/v1/completions"),
-        "instance_type": exactly("TextGenerationPipeline"),
         "local_base_model_path": _HUB_NAME,
         "model_binary": _NO_BASE,
-        "pipeline_model_type": _NETWORK,
-        "source_model_name": _HUB_NAME,
         "source_model_revision": _REVISION,
-        "task": exactly(TASK),
         "tokenizer_name": _HUB_NAME,
         "tokenizer_revision": _REVISION,
-        "tokenizer_type": _TOKENIZER,
-        "torch_dtype": _TYPES,
-        "transformers_version": VERSION,
     },
     files=re.compile("|".join(_FILES), re.ASCII),
     named_by=KEY,

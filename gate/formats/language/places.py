@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gate.formats.adapters import config as adapter_config
-from gate.formats.adapters.places import COPIES, GENERATION, KEY, TASK, TOKENIZER_FILES
+from gate.formats.adapters.places import COPIES, GENERATION, KEY, LANGUAGE_KEYS, TASK, TOKENIZER_FILES
 from gate.formats.adapters.places import FLAVOUR as ADAPTER
 from gate.formats.huggingface.flavour import CARDS, PICKLED
 from gate.formats.mlflow_folder import is_inert
@@ -91,14 +91,10 @@ _FILES: Final = (
     *(re.escape(f"{TOKENIZER_FOLDER}/{name}") for name in (*TOKENIZER_FILES, *COPIES)),
     CARDS,
 )
-_ELSEWHERE: Final = frozenset(
-    {"local_base_model_path", "source_model_revision", "tokenizer_name", "tokenizer_revision"}
-)
-"""Keys by which MLflow's loader takes model or tokenizer from a hub or another folder, not those of the artifact."""
-_WHOLE: Final = {key: shape for key, shape in ADAPTER.keys.items() if key not in {KEY, "model_binary", *_ELSEWHERE}}
 FLAVOUR: Final = Flavour(
     name=PIPELINES,
-    keys={**_WHOLE, "model_binary": exactly(FOLDER)},
+    # No revision, name of a tokenizer or local base: by these a loader takes model or tokenizer from elsewhere.
+    keys={**LANGUAGE_KEYS, "model_binary": exactly(FOLDER)},
     files=re.compile("|".join(_FILES), re.ASCII),
     named_by="model_binary",
     function_named_by="",
