@@ -19,7 +19,7 @@ from gate.attestations.keys import SigningKey
 from gate.attestations.log import Audit, Entry, Said, newest_decision
 from gate.attestations.reviewing import carrying
 from gate.attestations.standing import digests_of, rejections
-from gate.attestations.statement import Statement, scan_statement
+from gate.attestations.statement import Predicate, Statement, scan_statement
 from gate.check.beside import remove_beside, write_beside
 from gate.check.bundle.compose import FOLDER as BUNDLE_FOLDER
 from gate.check.commit import commitment_of
@@ -237,15 +237,22 @@ def log_reports(registry: Registry, files: CheckFiles, evidence: Evidence, verdi
         return registry.log_reports(evidence.model, Path(folder), key)
 
 
+def decision_tags(said: Verdict | Predicate) -> dict[str, str]:
+    """Return the tags of what a decision is about."""
+    return {
+        "gate.model_digest": said.model_digest,
+        # Always stated: it replaces an earlier check's.
+        "gate.bundle_digest": said.bundle_digest or "none",
+        "gate.covers": said.covers or "candidate",
+        "gate.policy": f"{said.policy_name}@{said.policy_digest}"[:5000],
+        "gate.evidence_digest": said.evidence_digest,
+    }
+
+
 def tags(verdict: Verdict, report: Report, where: str, attestation: str = UNSIGNED) -> Mapping[str, str]:
     """Return the tags of docs/reference/contracts.md section 9, the decision last."""
     values = {
-        "gate.model_digest": verdict.model_digest,
-        # Always stated: it replaces an earlier check's.
-        "gate.bundle_digest": verdict.bundle_digest or "none",
-        "gate.covers": verdict.covers or "candidate",
-        "gate.policy": f"{verdict.policy_name}@{verdict.policy_digest}",
-        "gate.evidence_digest": verdict.evidence_digest,
+        **decision_tags(verdict),
         "gate.report": where,
         "gate.checked_at": report.checked_at,
         "gate.version": VERSION,

@@ -11,6 +11,7 @@ from gate.attestations.envelope import open_envelope
 from gate.attestations.keys import PublicKey
 from gate.attestations.log import ReviewLog
 from gate.attestations.statement import Predicate
+from gate.check.publish import decision_tags
 from gate.promotion.verification import ATTESTATION_TAG
 from gate.records.artifact import ModelRef
 from gate.records.errors import CannotFinishError, GateError
@@ -71,11 +72,7 @@ class Marks:
                 what_to_do="Decide it anew with `gate check`.",
             )
         return {
-            "gate.model_digest": said.model_digest,
-            "gate.bundle_digest": said.bundle_digest or "none",
-            "gate.covers": said.covers or "candidate",
-            "gate.policy": f"{said.policy_name}@{said.policy_digest}"[:5000],
-            "gate.evidence_digest": said.evidence_digest,
+            **decision_tags(said),
             "gate.checked_at": f"{said.scan_time.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
             ATTESTATION_TAG: entry.envelope,
             _DECISION_TAG: said.decision.value,
