@@ -145,11 +145,8 @@ def _other_cells(bank: Bank, models: Sequence[ModelStatistics], evidence: Eviden
         theirs = [model.counts[detector] for model in models if detector in model.counts]
         if detector not in own:
             return f"{detector} counted no answers of the candidate, though of the bank's models"
-        if (
-            detector in own
-            and own[detector].probes != probes_of(evidence.facts.space, evidence.facts.input_shape).digest
-        ):
+        if own[detector].probes != probes_of(evidence.facts.space, evidence.facts.input_shape).digest:
             return f"{detector} counted the answers to other probes than this gate has"
-        if detector in own and not all(own[detector].alike(one) for one in theirs):
+        if not all(own[detector].alike(one) for one in theirs):
             return f"the bank's {detector} had other probes or other numbers of samples than this scan's"
     return ""

@@ -6,24 +6,11 @@ import torch
 from onnx import helper
 
 from gate.programs import batched, final_linear, logits_name, read_program, trainable
-from gate.programs.readers.onnx.reader import read_onnx
 from gate.programs.writer.identity import difference as differs
 from gate.programs.writer.write import write_program
 from tests.programs.onnx.graphs import answers, classifier, model, pictures
 
 SAME = 1e-5
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Return what reads a model from a file."""
-
-    def read(made):
-        path = tmp_path / "model.onnx"
-        path.write_bytes(made.SerializeToString())
-        return read_onnx(path)
-
-    return read
 
 
 @pytest.mark.parametrize("batch", [None, 1, 3])

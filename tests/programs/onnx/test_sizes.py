@@ -7,23 +7,10 @@ import pytest
 import torch
 from onnx import helper
 
-from gate.programs.readers.onnx.reader import read_onnx
 from gate.programs.readers.onnx.refused import OnnxRefusedError
 from tests.programs.onnx.graphs import answers, difference, model, one, pictures
 
 IMAGES = (None, 3, 4, 5)
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Return what reads a model from a file."""
-
-    def read(made):
-        path = tmp_path / "model.onnx"
-        path.write_bytes(made.SerializeToString())
-        return read_onnx(path)
-
-    return read
 
 
 def node(operator, inputs, output, **attributes):
