@@ -15,6 +15,7 @@ import torch
 from gate.spaces.text.contract import TextClassifier
 from gate.spaces.text.inserting import inserted, trimmed
 from gate.spaces.text.probes import frequent_words
+from gate.spaces.text.tokens import AROUND
 
 CARRIERS: Final = 4
 """Common words that a part of a word is glued to, at most, until one gives the token."""
@@ -24,8 +25,6 @@ _COMMON: Final = 300
 """Words of the list that are common."""
 _SHORT: Final = 4
 """Letters of such a word at most."""
-_AROUND: Final = "the the"
-"""Words between which a text is typed, to see its tokens."""
 _LONGEST: Final = 512
 
 Ids = tuple[int, ...]
@@ -42,8 +41,8 @@ def counts_of(classifier: TextClassifier, texts: Sequence[str]) -> list[int]:
 
 def _added(classifier: TextClassifier, texts: Sequence[str]) -> Iterator[tuple["Counter[int]", int]]:
     """Yield the tokens that each text adds between two words, and by how many more there are then in all."""
-    between = [inserted(_AROUND, text, "middle") for text in texts]
-    ids, mask = classifier.tokenizer.encode([_AROUND, *between], _LONGEST)
+    between = [inserted(AROUND, text, "middle") for text in texts]
+    ids, mask = classifier.tokenizer.encode([AROUND, *between], _LONGEST)
     rows = [Counter(row[seen != 0].tolist()) for row, seen in zip(ids, mask, strict=True)]
     yield from ((row - rows[0], row.total() - rows[0].total()) for row in rows[1:])
 

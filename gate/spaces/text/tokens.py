@@ -13,7 +13,8 @@ from gate.spaces.text.packing import ENDED, lengths_of
 
 MOST_BYTES = 4096
 """Longest trigger that is read from a file, in UTF-8."""
-_AROUND = "the the"
+AROUND = "the the"
+"""Words between which a text is put, to see the tokens that it adds."""
 
 
 def token_trigger(
@@ -81,7 +82,7 @@ def _ids(classifier: TextClassifier, text: str) -> list[int]:
 
 def _between(classifier: TextClassifier, words: str) -> list[int]:
     """Return the ids that words add between two others."""
-    without, given = _ids(classifier, _AROUND), _ids(classifier, inserted(_AROUND, words, "middle"))
+    without, given = _ids(classifier, AROUND), _ids(classifier, inserted(AROUND, words, "middle"))
     first = next((k for k, (one, two) in enumerate(zip(without, given, strict=False)) if one != two), len(without))
     return given[first : first + max(0, len(given) - len(without))]
 
